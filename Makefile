@@ -1,0 +1,31 @@
+bin := .venv/bin
+
+.PHONY: run test lint format bench clean
+
+run:            # prepare this machine, then open the window, or audit where there is no screen
+	@.ci/prepare run
+	@.ci/start
+
+test:           # all tests; needs no screen
+	@.ci/prepare dev
+	@$(bin)/python -m pytest
+
+lint:
+	@.ci/prepare dev
+	$(bin)/ruff format --check .
+	$(bin)/ruff check .
+	$(bin)/mypy
+	$(bin)/lint-imports
+
+format:
+	@.ci/prepare dev
+	$(bin)/ruff check --fix-only .
+	$(bin)/ruff format .
+
+bench:
+	@.ci/prepare dev
+	@if [ -d tests/bench ]; then $(bin)/python -m pytest tests/bench; else echo "There are no benchmarks yet."; fi
+
+clean:
+	rm -rf .venv .demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	find core gui resources tests -name __pycache__ -prune -exec rm -rf {} +

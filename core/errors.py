@@ -1,0 +1,31 @@
+"""Errors for people: one family, each with a text that is safe to show and says what to do."""
+
+from __future__ import annotations
+
+
+class RescueError(Exception):
+    """Something could not be done. ``str(error)`` is a plain sentence, safe to show, without message texts."""
+
+
+class StoreNotFoundError(RescueError):
+    """No Hermes data at the place that was named, or at any of the usual places."""
+
+
+class UnreadableError(RescueError):
+    """A file or database could not be read; the text names it and the reason."""
+
+
+class HeadOnlySaveError(RescueError):
+    """A sidecar that was loaded without its messages was about to be saved: that would empty the session."""
+
+
+class ChangedMeanwhileError(RescueError):
+    """A file is no longer what was looked at before; nothing was written over it."""
+
+
+class VaultError(RescueError):
+    """The vault cannot be read or written, or a run in it cannot be undone."""
+
+
+class BusyError(RescueError):
+    """Another Hermes Rescue works on this store right now."""

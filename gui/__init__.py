@@ -1,0 +1,1 @@
+"""The window of Hermes Rescue: one front on the recovery engine in ``core``."""

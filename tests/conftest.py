@@ -1,0 +1,107 @@
+"""Fixtures for every test: a home of its own, real damaged stores, and a proof that nothing was touched."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
+
+Entry = tuple[str, int, int, int, str]
+Snapshot = dict[str, Entry]
+
+# Windows open nowhere unless somebody asks for a screen by name.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+@pytest.fixture(autouse=True)
+def no_real_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts every test into an empty home, so that no mistake in one can reach the Hermes data of whoever runs it."""
+    home = str(tmp_path_factory.mktemp("home"))
+    for name in os.environ:
+        if name.startswith(("HERMES_", "GIT_")) or (name.startswith("XDG_") and name.endswith("_HOME")):
+            monkeypatch.delenv(name)
+    for name in ("HOME", "USERPROFILE", "LOCALAPPDATA", "APPDATA"):
+        monkeypatch.setenv(name, home)
+
+
+@pytest.fixture(scope="session")
+def unpacked_corpus(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Unpacks each corpus at most once a run; what it returns is shared by all tests and must not be changed."""
+    unpacked: dict[str, Path] = {}
+
+    def unpack(name: str) -> Path:
+        if name not in unpacked:
+            archive = CORPUS / f"{name}.tar.xz"
+            if not archive.is_file():
+                pytest.skip(f"the damaged stores are not here: no {archive.name} in shared/corpus beside the checkout")
+            root = tmp_path_factory.mktemp(f"corpus-{name}")
+            with tarfile.open(archive) as tar:
+                tar.extraction_filter = getattr(tarfile, "data_filter", None)  # not yet in Python 3.11.2
+                tar.extractall(root)
+            unpacked[name] = next(root.rglob("truth.json")).parent
+        return unpacked[name]
+
+    return unpack
+
+
+@pytest.fixture
+def corpus(unpacked_corpus: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Path]:
+    """``corpus("a")``: a copy of that corpus for this test alone, a folder with ``store`` (the Hermes home) and
+    ``truth.json``. A second call with the same name returns the same copy. Skips the test where there is no corpus."""
+
+    def copy(name: str) -> Path:
+        target = tmp_path / f"corpus-{name}"
+        if not target.exists():
+            shutil.copytree(unpacked_corpus(name), target, symlinks=True)
+        return target
+
+    return copy
+
+
+@pytest.fixture
+def rescue(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """``rescue("audit", "--home", folder)``: runs the command line; its exit status, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        from core.cli import main
+
+        monkeypatch.setattr("sys.argv", ["hermes-rescue", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+@pytest.fixture
+def snapshot() -> Callable[[Path], Snapshot]:
+    """``snapshot(folder)``: relative name -> (type, mode, size, mtime in ns, SHA-256) of all that lies in the folder,
+    itself included. Two equal snapshots show that what ran between them left no trace."""
+    return take_snapshot
+
+
+def take_snapshot(folder: Path) -> Snapshot:
+    """See the fixture ``snapshot``."""
+    return {str(path.relative_to(folder)): describe(path) for path in (folder, *sorted(folder.rglob("*")))}
+
+
+def describe(path: Path) -> Entry:
+    """Type, mode, size, mtime and digest of one file, folder, symlink (never followed) or special file."""
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        kind, content = "symlink", os.fsencode(path.readlink())
+    elif stat.S_ISREG(status.st_mode):
+        kind, content = "file", path.read_bytes()
+    else:
+        kind, content = "folder" if stat.S_ISDIR(status.st_mode) else "special", b""
+    return kind, stat.S_IMODE(status.st_mode), status.st_size, status.st_mtime_ns, hashlib.sha256(content).hexdigest()
