@@ -1,0 +1,393 @@
+"""Durable writes that take nothing away from another writer, and reads that neither follow nor wait.
+
+A write goes into a temp in the same folder, is synced, and only then gets the name that Hermes reads. A file is
+replaced or removed only while it is what the caller looked at: it is first taken out of its name in one step, then
+checked, and put back where it turns out to be somebody's newer save. Whatever raises leaves the file as it was found.
+
+The system's own refusals (no space, no right, a read-only disk) pass through as :class:`OSError`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import hashlib
+import itertools
+import os
+import re
+import stat
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+
+from core.errors import ChangedMeanwhileError, UnreadableError
+
+NOT_FOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | NOT_FOLLOWED
+_WRITE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOT_FOLLOWED
+
+# How systems and file systems say that they cannot exchange two names, or give a file a second one. EPERM and EACCES
+# come from system call filters and mandatory access control; a right that is really missing stops the other way too.
+_NO_EXCHANGE = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM})
+_NO_LINK = _NO_EXCHANGE | {errno.EACCES, errno.EMLINK}
+# Some file systems cannot sync a folder, and a folder that may be written but not listed cannot be opened for it.
+_NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES})
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+_TEMP_NAME = re.compile(
+    r"\.(?P<target>.+)\.rescue\.tmp\.(?P<pid>\d+)\.\d+\.(?P<number>\d+)(?P<part>\.part)?", re.DOTALL
+)
+# From the time on, so that a process which gets the id of a dead one goes on above the numbers of that.
+_numbers = itertools.count(time.time_ns())
+
+_Identity = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """What a regular file was when it was looked at.
+
+    ``digest`` is the SHA-256 of its bytes in hex, ``mode`` its permission bits, ``mtime_ns`` in nanoseconds since 1970.
+    """
+
+    digest: str
+    size: int
+    mode: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTemp:
+    """What the name of one of our temps says: the file it stands beside, the process that made it, the number that this
+    drew for it, and whether it was still being written (``partial``). One that is not partial can hold what was taken
+    out of the target's name."""
+
+    target: str
+    pid: int
+    number: int
+    partial: bool
+
+
+def shown(path: Path | str) -> str:
+    """A path as text that is safe to print: what could steer a terminal or has no UTF-8 form is escaped."""
+    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in str(path))
+
+
+def digest_of(data: bytes) -> str:
+    """The SHA-256 of ``data`` in hex, as in :attr:`FileState.digest`."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def own_temp(name: str) -> OwnTemp | None:
+    """Read the name of a temp; None where it is not one of ours."""
+    match = _TEMP_NAME.fullmatch(name)
+    if match is None:
+        return None
+    return OwnTemp(match["target"], int(match["pid"]), int(match["number"]), match["part"] is not None)
+
+
+def next_number() -> int:
+    """A number above those of all temps that this process has made, and below those of all that it will make."""
+    return next(_numbers)
+
+
+def is_own_temp(name: str) -> bool:
+    """Whether a file name is one that this module gives to its temps."""
+    return own_temp(name) is not None
+
+
+def read_regular(path: Path, limit: int | None = None) -> bytes:
+    """The bytes of a regular file, at most the first ``limit``.
+
+    Raises :class:`UnreadableError` for anything that is not a regular file (symlinks are not followed, pipes not waited
+    for), for a missing right and for a read error; ``FileNotFoundError`` where nothing is there.
+    """
+    with _opened(path) as (handle, _):
+        return handle.read(-1 if limit is None else limit)
+
+
+def snapshot(path: Path) -> tuple[FileState, bytes]:
+    """A regular file's state and bytes, from one read. Raises as :func:`read_regular`."""
+    with _opened(path) as (handle, status):
+        data = handle.read()
+    return _state(status, digest_of(data), len(data)), data
+
+
+def look(path: Path) -> FileState | None:
+    """The state of a regular file, None where nothing is there. Otherwise raises as :func:`read_regular`."""
+    try:
+        with _opened(path) as (handle, status):
+            digest = hashlib.file_digest(handle, "sha256").hexdigest()
+            return _state(status, digest, handle.tell())
+    except FileNotFoundError:
+        return None
+
+
+def replace_if_unchanged(
+    path: Path, data: bytes, expected: str, *, mode: int | None = None, mtime_ns: int | None = None
+) -> FileState:
+    """Put ``data`` in the place of a file whose SHA-256 is ``expected`` (hex), and return its state.
+
+    The mode stays what it was unless ``mode`` says otherwise, under root the owner too; ``mtime_ns`` None means now.
+    Raises :class:`ChangedMeanwhileError` where the file is another or gone by now: it then holds the newest save of
+    whoever changed it, also where that save came in the middle of this call.
+    """
+    old = look(path)
+    if old is None or old.digest != expected:
+        raise _changed(path)
+    try:
+        with _written_temp(path, data, old.mode if mode is None else mode, mtime_ns, owner_of=path) as (temp, state):
+            _swap_in(temp, path, expected)
+    except FileNotFoundError as error:
+        raise _changed(path) from error
+    return state
+
+
+def create_exclusive(path: Path, data: bytes, *, mode: int = 0o600, mtime_ns: int | None = None) -> FileState:
+    """Create a file that is not there, and return its state. Under root it belongs to the owner of its folder.
+
+    Raises ``FileExistsError`` where anything has that name by now. Where links do not exist the file is written in
+    place, and a process that is killed meanwhile leaves a beginning of it, beside a temp that holds all of it.
+    """
+    with _written_temp(path, data, mode, mtime_ns, owner_of=path.parent) as (temp, state):
+        _give_name(temp, path)
+    sync_folder(path.parent)
+    return state
+
+
+def remove_if_unchanged(path: Path, expected: str) -> None:
+    """Remove a file whose SHA-256 is ``expected`` (hex).
+
+    Raises :class:`ChangedMeanwhileError` where it is another by now (it stays), ``FileNotFoundError`` where it is gone.
+    """
+    old = look(path)
+    if old is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    if old.digest != expected:
+        raise _changed(path)
+    aside = _temp_beside(path)
+    os.rename(path, aside)
+    try:
+        if not _holds(aside, expected):
+            raise _changed(path)
+        sync_folder(path.parent)
+    except BaseException:
+        with suppress(FileExistsError):  # yet a newer save has the name: it supersedes the one that was taken out
+            _give_name(aside, path)
+        aside.unlink()
+        sync_folder(path.parent)
+        raise
+    aside.unlink(missing_ok=True)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable, on systems that know such a thing."""
+    if sys.platform == "win32":
+        return
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+
+
+def give_to_owner_of(model: Path, target: Path | int) -> None:
+    """Under root, give a file (path or descriptor) the owner and group of ``model``, so that its user can use it."""
+    if sys.platform != "win32" and os.geteuid() == 0:
+        owner = os.lstat(model)
+        os.chown(target, owner.st_uid, owner.st_gid)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BufferedReader, os.stat_result]]:
+    try:
+        # Opening a device can already do something, so the look comes first; the descriptor says what was opened.
+        _require_regular(path, os.lstat(path))
+        descriptor = os.open(path, _READ)
+        try:
+            status = os.fstat(descriptor)
+            _require_regular(path, status)
+            with open(descriptor, "rb", closefd=False) as handle:
+                yield handle, status
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        reason = "is a symbolic link" if error.errno == errno.ELOOP else f"cannot be read ({error.strerror})"
+        raise UnreadableError(f"{shown(path)} {reason}.") from error
+
+
+def _require_regular(path: Path, status: os.stat_result) -> None:
+    kinds = {
+        stat.S_IFLNK: "a symbolic link",
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a named pipe",
+        stat.S_IFSOCK: "a socket",
+    }
+    if not stat.S_ISREG(status.st_mode):
+        kind = kinds.get(stat.S_IFMT(status.st_mode), "a device")
+        raise UnreadableError(f"{shown(path)} is {kind}, not a regular file.")
+
+
+def _state(status: os.stat_result, digest: str, size: int) -> FileState:
+    return FileState(digest, size, stat.S_IMODE(status.st_mode), status.st_mtime_ns)
+
+
+def _changed(path: Path) -> ChangedMeanwhileError:
+    return ChangedMeanwhileError(f"{shown(path)} has changed since it was looked at; it was left as it is.")
+
+
+def _holds(temp: Path, expected: str) -> bool:
+    """Whether what was taken out of its name is what was expected there."""
+    try:
+        state = look(temp)
+    except UnreadableError:
+        return False
+    # Hermes sweeps old temps away. A newer save is not old, so what has gone was the file that was looked at.
+    return state is None or state.digest == expected
+
+
+def _temp_beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.rescue.tmp.{os.getpid()}.{threading.get_ident()}.{next_number()}")
+
+
+@contextmanager
+def _written_temp(
+    path: Path, data: bytes, mode: int, mtime_ns: int | None, *, owner_of: Path
+) -> Iterator[tuple[Path, FileState]]:
+    """A whole and synced temp beside ``path``. It is removed afterwards, unless its name came to hold another file."""
+    temp = _temp_beside(path)
+    # While it grows it has yet another name: whoever finds a temp after a crash knows whether it is whole.
+    part = temp.with_name(f"{temp.name}.part")
+    state, identity = _write_new(part, data, mode, mtime_ns, owner_of)
+    try:
+        os.rename(part, temp)
+        yield temp, state
+    finally:
+        for name in (part, temp):
+            _unlink_if(name, identity)
+
+
+def _write_new(path: Path, data: bytes, mode: int, mtime_ns: int | None, owner_of: Path) -> tuple[FileState, _Identity]:
+    """Create ``path`` (``FileExistsError`` where something is there), write and sync it; all of it or nothing."""
+    descriptor = os.open(path, _WRITE_NEW, 0o600)
+    identity = _identity(os.fstat(descriptor))
+    target = descriptor if os.utime in os.supports_fd else path
+    try:
+        with open(descriptor, "wb") as handle:
+            handle.write(data)
+            handle.flush()
+            give_to_owner_of(owner_of, target)
+            os.chmod(target, mode)  # as it is meant, whatever the umask
+            if mtime_ns is not None:
+                os.utime(target, ns=(mtime_ns, mtime_ns))
+            os.fsync(descriptor)
+            status = os.fstat(descriptor)
+    except BaseException:
+        _unlink_if(path, identity)
+        raise
+    return _state(status, digest_of(data), len(data)), identity
+
+
+def _identity(status: os.stat_result) -> _Identity:
+    return status.st_dev, status.st_ino
+
+
+def _unlink_if(path: Path, identity: _Identity) -> None:
+    with suppress(FileNotFoundError):
+        if _identity(os.lstat(path)) == identity:
+            path.unlink()
+
+
+def _give_name(source: Path, path: Path) -> None:
+    """Give what is at ``source`` the name ``path`` as well. ``FileExistsError`` where something has that name."""
+    try:
+        os.link(source, path)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        state, data = snapshot(source)
+        _write_new(path, data, state.mode, state.mtime_ns, owner_of=source)
+
+
+def _swap_in(temp: Path, path: Path, expected: str) -> None:
+    """Exchange the two names, keep it so where ``expected`` came out, else undo it. The temp's name is free afterwards,
+    unless an error left in it what belongs to somebody else."""
+    if sys.platform != "linux":
+        _replace_after_look(temp, path, expected)
+        return
+    with ExitStack() as pins:
+        placed = _pinned(temp, pins)
+        try:
+            _exchange(temp, path)
+        except OSError as error:
+            if error.errno not in _NO_EXCHANGE:
+                raise
+            _replace_after_look(temp, path, expected)
+            return
+        try:
+            if not _holds(temp, expected):
+                raise _changed(path)
+            sync_folder(path.parent)
+        except BaseException:
+            _swap_back(temp, path, placed, pins)
+            raise
+        temp.unlink(missing_ok=True)
+
+
+def _swap_back(temp: Path, path: Path, placed: _Identity, pins: ExitStack) -> None:
+    """Give ``path`` back what came out of it into ``temp``.
+
+    ``placed`` is what was put there instead. If something else comes out now, that is a save which landed in between
+    and is newer than the one just put back: it goes in again, until nothing newer comes out.
+    """
+    while True:
+        newest = _pinned(temp, pins)
+        try:
+            _exchange(temp, path)
+        except FileNotFoundError:  # they removed the file meanwhile, and so it stays
+            break
+        if _pinned(temp, pins) == placed:
+            break
+        placed = newest
+    temp.unlink()
+    sync_folder(path.parent)
+
+
+def _replace_after_look(temp: Path, path: Path, expected: str) -> None:
+    """The closest thing where names cannot be exchanged: a last look right before the replacement."""
+    state = look(path)
+    if state is None or state.digest != expected:
+        raise _changed(path)
+    os.replace(temp, path)
+    sync_folder(path.parent)
+
+
+def _pinned(path: Path, pins: ExitStack) -> _Identity:
+    """The identity of whatever is at ``path``, which no other file can get before ``pins`` closes."""
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    pins.callback(os.close, descriptor)
+    return _identity(os.fstat(descriptor))
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Exchange two names in one step. Raises :class:`OSError`, ENOSYS where the C library has no such call."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)) from None
+    if renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), str(other))

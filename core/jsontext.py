@@ -1,0 +1,306 @@
+"""JSON documents as Hermes writes them, whole or damaged, split into the pieces that a repair moves about.
+
+A piece is the UTF-8 JSON text of one value exactly as it stands in the file, so that what a repair does not change
+keeps its bytes. The fast parsers come first; Python's own ``json``, which wrote the files, decides whatever they refuse
+(NaN, lone surrogates, huge integers), and a walker over it finds what is still whole in a torn document.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from json.decoder import scanstring  # type: ignore[attr-defined]  # the C scanner behind json.loads
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+
+LIST_FIELD = "messages"
+
+NOTHING: tuple[Any, ...] = (None, "", [], {})
+"""Values with which a field says nothing."""
+
+
+class Damage(StrEnum):
+    """Why the WebUI could not load a document as it stands."""
+
+    EMPTY = "empty"
+    NUL = "nul"
+    BOM = "bom"
+    UTF16 = "utf16"
+    BAD_UTF8 = "bad_utf8"
+    TORN = "torn"
+    TRAILING = "trailing"
+    TOO_DEEP = "too_deep"
+    CONTROL = "control"
+    WRONG_SHAPE = "wrong_shape"
+
+
+class Piece(NamedTuple):
+    """One JSON value: its UTF-8 text as it stands in the file, and what it says."""
+
+    raw: bytes
+    value: Any
+
+
+MESSAGES_HERE = Piece(b"", None)
+"""Stands in ``Document.fields`` where the message list was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A top-level object: ``fields`` maps each whole field to its piece, in file order (``MESSAGES_HERE`` for the
+    message list), ``elements`` are the whole elements of that list (None: there is no such list).
+
+    ``complete`` says that nothing is missing: a document can be damaged for the WebUI (a byte order mark) and complete.
+    """
+
+    fields: dict[str, Piece]
+    elements: tuple[Piece, ...] | None
+    damage: Damage | None = None
+    complete: bool = True
+
+
+class NotJSONError(ValueError):
+    """A text that Python's ``json`` refuses as well."""
+
+
+def loads(text: bytes | str) -> Any:
+    """Parse one JSON value as Python's ``json`` would. Raises :class:`NotJSONError`."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(text, parse_int=_integer)
+    except (ValueError, RecursionError) as error:
+        raise NotJSONError(str(error)) from None
+
+
+def loads_exactly(text: bytes | str) -> Any:
+    """Parse one JSON value without bending a number (orjson turns integers from 2**64 on into floats)."""
+    try:
+        return json.loads(text, parse_int=_integer)
+    except (ValueError, RecursionError) as error:
+        raise NotJSONError(str(error)) from None
+
+
+def dumps(value: Any, level: int = 0) -> bytes:
+    """The JSON text of a value in the WebUI's layout (``indent=2``, no ASCII escapes), nested ``level`` deep."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError:  # a lone surrogate has no UTF-8 form; its escape has
+        encoded = json.dumps(value, indent=2).encode()
+    return encoded.replace(b"\n", b"\n" + b"  " * level) if level else encoded
+
+
+def parse_object(data: bytes) -> Document:
+    """Split a document into its pieces; never raises, whatever the bytes are."""
+    try:
+        data.decode()
+        return _split(data)
+    except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError, NotJSONError):
+        return _salvage(data)
+
+
+def lines(data: bytes) -> Iterator[dict[str, Any]]:
+    """The objects of a JSON-lines file; lines that are torn, empty or something else are passed over."""
+    for line in data.split(b"\n"):
+        if line.strip():
+            try:
+                value = loads(line.decode("utf-8", "replace"))
+            except NotJSONError:
+                continue
+            if isinstance(value, dict):
+                yield value
+
+
+def number(value: Any) -> float | None:
+    """A finite number, or None: timestamps in hostile files are anything."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        result = float(value)
+    except OverflowError:
+        return None
+    return result if math.isfinite(result) else None
+
+
+def _integer(digits: str) -> int | float:
+    try:
+        return int(digits)
+    except ValueError:  # longer than Python's limit for conversions
+        return float(digits)
+
+
+def _split(data: bytes) -> Document:
+    """The fast way for a healthy document. Raises when anything is unusual."""
+    raw = {key: bytes(value) for key, value in msgspec.json.decode(data, type=dict[str, msgspec.Raw]).items()}
+    listed = raw.get(LIST_FIELD, b"")
+    if not listed.startswith(b"["):
+        return Document({key: _piece(value) for key, value in raw.items()}, None, Damage.WRONG_SHAPE)
+    elements = tuple(_piece(bytes(element)) for element in msgspec.json.decode(listed, type=list[msgspec.Raw]))
+    return Document(
+        {key: MESSAGES_HERE if key == LIST_FIELD else _piece(value) for key, value in raw.items()}, elements
+    )
+
+
+def _piece(raw: bytes) -> Piece:
+    return Piece(raw, loads(raw))
+
+
+def _salvage(data: bytes) -> Document:
+    text, damage = _decode(data)
+    if not text.strip():
+        return Document({}, None, damage or Damage.EMPTY, complete=False)
+    walker = _Walker(text, strict=True)
+    if not walker.walk():
+        walker = _Walker(text, strict=False)
+        if walker.walk():
+            walker.damage = Damage.CONTROL
+    damage = damage or walker.damage
+    complete = (
+        walker.damage in (None, Damage.TRAILING, Damage.CONTROL, Damage.WRONG_SHAPE) and damage is not Damage.BAD_UTF8
+    )
+    return Document(walker.fields, None if walker.elements is None else tuple(walker.elements), damage, complete)
+
+
+def _decode(data: bytes) -> tuple[str, Damage | None]:
+    """Text of a document in whatever encoding it was left in, and what is wrong with that encoding."""
+    if data.startswith(b"\xef\xbb\xbf"):
+        return data[3:].decode("utf-8", "replace"), Damage.BOM
+    stripped = data.strip(b"\0")
+    if not stripped:
+        return "", Damage.NUL if data else Damage.EMPTY
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or data[1:2] == b"\0" or (data[0:1] == b"\0" and data[1:2] != b"\0"):
+        codec = (
+            "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
+        )
+        return data.decode(codec, "replace"), Damage.UTF16
+    damage = Damage.NUL if stripped != data else None
+    try:
+        return stripped.decode(), damage
+    except UnicodeDecodeError as error:
+        at_the_end = error.end >= len(stripped) - 1 and error.reason == "unexpected end of data"
+        return stripped.decode("utf-8", "replace"), damage or (None if at_the_end else Damage.BAD_UTF8)
+
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_NEXT_MESSAGE = re.compile(r'\{\s*"(?:role|id|content|timestamp)"\s*:')
+
+
+class _Walker:
+    """Walks one top-level object value by value and keeps what is whole, in ``fields`` and ``elements``."""
+
+    def __init__(self, text: str, *, strict: bool) -> None:
+        self.text = text
+        self.fields: dict[str, Piece] = {}
+        self.elements: list[Piece] | None = None
+        self.damage: Damage | None = None
+        self._strict = strict
+        self._scan = json.JSONDecoder(strict=strict, parse_int=_integer).scan_once  # type: ignore[attr-defined]
+
+    def walk(self) -> bool:
+        """True when the text is one healthy object with a message list."""
+        try:
+            at = self._object(self._skip(0))
+        except (StopIteration, ValueError, IndexError):
+            self.damage = self.damage or Damage.TORN
+            return False
+        if self.damage is None and at < len(self.text):
+            self.damage = Damage.TRAILING
+        if self.elements is None:
+            self.damage = Damage.WRONG_SHAPE
+        return self.damage is None
+
+    def _skip(self, at: int) -> int:
+        return _SPACE.match(self.text, at).end()  # type: ignore[union-attr]  # it matches nothing at least
+
+    def _expect(self, at: int, sign: str) -> int:
+        if self.text[at] != sign:
+            raise ValueError(at)
+        return self._skip(at + 1)
+
+    def _object(self, at: int) -> int:
+        if self.text[at] != "{":
+            self.damage = Damage.WRONG_SHAPE
+            raise ValueError(at)
+        at = self._skip(at + 1)
+        while self.text[at] != "}":
+            if self.text[at] != '"':
+                raise ValueError(at)
+            key, at = scanstring(self.text, at + 1, self._strict)
+            at = self._expect(self._skip(at), ":")
+            if key == LIST_FIELD and self.text[at] == "[":
+                self.fields[key] = MESSAGES_HERE
+                at = self._list(at)
+            else:
+                at = self._field(key, at)
+            at = self._skip(at)
+            if self.text[at] == ",":
+                at = self._skip(at + 1)
+            elif self.text[at] != "}":
+                raise ValueError(at)
+        return self._skip(at + 1)
+
+    def _list(self, at: int) -> int:
+        self.elements = []
+        at = self._skip(at + 1)
+        while self.text[at] != "]":
+            try:
+                value, end = self._scan(self.text, at)
+                self.elements.append(Piece(self._raw(at, end), value))
+            except RecursionError:
+                self.damage = Damage.TOO_DEEP
+                end = self._end_of_nested(at)
+            except (StopIteration, ValueError):
+                if self._strict:
+                    raise
+                self.damage = Damage.TORN
+                end = self._resume(at)
+            at = self._skip(end)
+            if self.text[at] == ",":
+                at = self._skip(at + 1)
+            elif self.text[at] != "]":
+                if self._strict:
+                    raise ValueError(at)
+                self.damage = Damage.TORN
+                at = self._resume(at)
+        return at + 1
+
+    def _field(self, key: str, at: int) -> int:
+        try:
+            value, end = self._scan(self.text, at)
+        except RecursionError:
+            self.damage = Damage.TOO_DEEP
+            return self._end_of_nested(at)
+        self.fields[key] = Piece(self._raw(at, end), value)
+        return int(end)
+
+    def _raw(self, at: int, end: int) -> bytes:
+        return self.text[at:end].encode("utf-8", "surrogatepass")
+
+    def _end_of_nested(self, at: int) -> int:
+        depth = 0
+        for token in _TOKEN.finditer(self.text, at):
+            depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token[0], 0)
+            if depth == 0:
+                return token.end()
+        raise ValueError(at)
+
+    def _resume(self, at: int) -> int:
+        """Where the next message behind a damaged place begins (a hole in the middle of a file)."""
+        for found in _NEXT_MESSAGE.finditer(self.text, at + 1):
+            try:
+                value, _ = self._scan(self.text, found.start())
+            except (StopIteration, ValueError, RecursionError):
+                continue
+            if isinstance(value, dict) and isinstance(value.get("role"), str):
+                return found.start()
+        raise ValueError(at)

@@ -1,0 +1,165 @@
+"""What a message says, whatever copy it comes from, and when two messages are the same one.
+
+The rules are those of recovery.md, section 2: role, visible text and tool ids; time decides between equal candidates,
+because people say "continue" ten times.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from core.jsontext import NotJSONError, Piece, loads, number
+from core.workspace_tag import strip_workspace_tag
+
+NEAR = 15.0
+"""Seconds by which the time stamps of one message may differ between a sidecar and a database row ("a few seconds")."""
+
+NEAR_LONG = 90.0
+"""The same for a text that is too long to be typed twice in so short a time."""
+
+CLOSE = 5.0
+"""Seconds within which two different texts of one role may be two states of one message."""
+
+LONG = 40
+"""Characters of a text that nobody types twice in a row, and of a call id that no provider gives twice."""
+
+LONG_ID = 8
+
+IMAGE = "[screenshot]"
+JSON_PREFIX = "\0json:"
+SUMMARY_PREFIX = "[CONTEXT COMPACTION"
+_IMAGE_PARTS = frozenset({"image_url", "image", "input_image"})
+_MASK = re.compile(r"\S{3,8}\.\.\.\S{2,6}|\*{3,}|\[REDACTED[^\]]*\]|\N{REPLACEMENT CHARACTER}+")
+
+Key: TypeAlias = tuple[str, str, str, tuple[str, ...]]
+"""Role, folded text, id of the call that a tool result answers, ids of the calls that an assistant makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message as one copy tells it. ``piece`` holds its bytes and its value, ``time`` its stamp in seconds."""
+
+    piece: Piece
+    key: Key
+    time: float | None
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The message as a JSON object (empty for an element of a message list that is none)."""
+        return self.piece.value if isinstance(self.piece.value, dict) else {}
+
+    @property
+    def role(self) -> str:
+        """Who speaks: user, assistant, tool, system."""
+        return self.key[0]
+
+    @property
+    def text(self) -> str:
+        """The visible text, white space folded."""
+        return self.key[1]
+
+    @property
+    def is_summary(self) -> bool:
+        """Written by a compression of the context, not by anyone in the conversation."""
+        return self.text.startswith(SUMMARY_PREFIX)
+
+
+def message(piece: Piece) -> Message:
+    """Read one element of a message list."""
+    value = piece.value
+    if not isinstance(value, dict):
+        return Message(piece, ("", piece.raw.decode("utf-8", "replace"), "", ()), None)
+    role = str(value.get("role") or "")
+    text = visible_text(value.get("content"), role)
+    answers = value.get("tool_call_id")
+    calls = value.get("tool_calls")
+    ids = (
+        tuple(str(call.get("id") or call.get("call_id") or "") for call in calls if isinstance(call, dict))
+        if isinstance(calls, list)
+        else ()
+    )
+    return Message(
+        piece, (role, " ".join(text.split()), str(answers) if answers else "", ids), number(value.get("timestamp"))
+    )
+
+
+def decoded(content: Any) -> Any:
+    """The content as a sidecar holds it: the database's form of a list of parts is parsed."""
+    if isinstance(content, str) and content.startswith(JSON_PREFIX):
+        try:
+            return loads(content[len(JSON_PREFIX) :])
+        except NotJSONError:
+            return content[len(JSON_PREFIX) :]
+    return content
+
+
+def visible_text(content: Any, role: str = "") -> str:
+    """The text a person sees: parts joined, a placeholder for an image, the workspace tag of user rows stripped."""
+    content = decoded(content)
+    if isinstance(content, list):
+        content = "\n".join(map(_part_text, content))
+    elif not isinstance(content, str):
+        content = "" if content is None else str(content)
+    return strip_workspace_tag(content)[0] if role == "user" else content
+
+
+def _part_text(part: Any) -> str:
+    if not isinstance(part, dict):
+        return str(part)
+    if part.get("type") in _IMAGE_PARTS:
+        return IMAGE
+    text = part.get("text")
+    return text if isinstance(text, str) else ""
+
+
+def distance(a: Message, b: Message) -> float:
+    """Seconds between two messages; 0 where one of them has no time, since nothing speaks against it."""
+    return 0.0 if a.time is None or b.time is None else abs(a.time - b.time)
+
+
+def likeness(a: Message, b: Message) -> int:
+    """How surely two messages are the same one: 0 they are not, up to 4 beyond doubt.
+
+    Equal texts at different times are two messages. What one copy lost (tool calls, unmasked text, the end of an answer
+    that was still being written) does not make it another message.
+    """
+    (role, text, answers, calls), (other_role, other, other_answers, other_calls) = a.key, b.key
+    if role != other_role:
+        return 0
+    same_call = bool(answers and answers == other_answers) or bool(calls and calls == other_calls)
+    if same_call and a.key == b.key and len(answers or calls[0]) >= LONG_ID:
+        return 4
+    gap = distance(a, b)
+    if gap > (NEAR_LONG if text == other and len(text) >= LONG else NEAR):
+        return 0
+    if a.key == b.key:
+        return 4
+    if ((answers and other_answers) or (calls and other_calls)) and not same_call:
+        return 0
+    if same_call or text == other:
+        return 3
+    if masked_form(text, other) or masked_form(other, text):
+        return 2
+    if gap <= CLOSE and a.time is not None and b.time is not None and text and other:
+        return 2 if text.startswith(other) or other.startswith(text) else 0
+    return 0
+
+
+@lru_cache(maxsize=4096)
+def masked_form(masked: str, plain: str) -> bool:
+    """``masked`` is ``plain`` with secrets (or undecodable bytes) blotted out."""
+    pieces = _MASK.split(masked)
+    if len(pieces) == 1 or sum(map(len, pieces)) < LONG_ID:
+        return False
+    if not plain.startswith(pieces[0]) or not plain.endswith(pieces[-1]):
+        return False
+    at = 0
+    for piece in pieces:
+        at = plain.find(piece, at)
+        if at < 0:
+            return False
+        at += len(piece)
+    return True

@@ -1,0 +1,289 @@
+"""One session file: parse, count, salvage, serialise.
+
+The field order and the rules of a save are those of Hermes WebUI (formats.md, "The sidecar"). Every write of a sidecar
+goes through :func:`save`, which carries the WebUI's two guards: a head without its messages is never saved, and a save
+that shrinks the transcript leaves the old file as its backup first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from core import files, jsontext
+from core.errors import HeadOnlySaveError, UnreadableError
+from core.jsontext import LIST_FIELD, MESSAGES_HERE, Damage, Piece
+
+HEAD_LIMIT = 64 * 1024
+"""Bytes of a file that hold its metadata (they stand before the messages)."""
+
+FIELD_DEFAULTS: dict[str, Any] = {
+    "session_id": None,
+    "title": "Untitled",
+    "workspace": None,
+    "created_workspace": None,
+    "model": None,
+    "model_provider": None,
+    "model_explicit_pick_signature": None,
+    "created_at": None,
+    "updated_at": None,
+    "pinned": False,
+    "archived": False,
+    "project_id": None,
+    "profile": None,
+    "input_tokens": 0,
+    "output_tokens": 0,
+    "estimated_cost": None,
+    "cache_read_tokens": 0,
+    "cache_write_tokens": 0,
+    "personality": None,
+    "active_stream_id": None,
+    "pending_user_message": None,
+    "pending_attachments": [],
+    "pending_started_at": None,
+    "pending_user_source": None,
+    "compression_anchor_visible_idx": None,
+    "compression_anchor_message_key": None,
+    "compression_anchor_summary": None,
+    "pre_compression_snapshot": False,
+    "context_engine": None,
+    "compression_anchor_engine": None,
+    "compression_anchor_mode": None,
+    "compression_anchor_details": {},
+    "context_engine_state": {},
+    "context_length": None,
+    "threshold_tokens": None,
+    "last_prompt_tokens": None,
+    "post_compression_context_tokens_estimate": None,
+    "compression_recovery": {},
+    "recommended_recovery_action": None,
+    "compression_recovery_source_session_id": None,
+    "compression_recovery_action": None,
+    "truncation_watermark": None,
+    "truncation_boundary": None,
+    "clear_generation": None,
+    "intentional_shrink_generation": None,
+    "gateway_routing": None,
+    "gateway_routing_history": [],
+    "llm_title_generated": False,
+    "manual_title": False,
+    "parent_session_id": None,
+    "worktree_path": None,
+    "worktree_branch": None,
+    "worktree_repo_root": None,
+    "worktree_created_at": None,
+    "is_cli_session": False,
+    "source_tag": "webui",
+    "raw_source": "webui",
+    "session_source": "webui",
+    "source_label": None,
+    "read_only": False,
+    "enabled_toolsets": None,
+    "composer_draft": {},
+    "process_wakeup_pause": {},
+    "share_token": None,
+    "share_created_at": None,
+    "message_count": 0,
+    "anchor_scene_index": {},
+    LIST_FIELD: None,
+    "tool_calls": [],
+    "anchor_activity_scenes": {},
+    "context_messages": [],
+}
+"""Every field of a sidecar in the WebUI's order, with what a new session has there."""
+
+IDLE_STREAM: dict[str, Any] = {
+    "active_stream_id": None,
+    "pending_user_message": None,
+    "pending_attachments": [],
+    "pending_started_at": None,
+    "pending_user_source": None,
+}
+"""The stream fields of a session in which nothing runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """A session as one file tells it.
+
+    ``head`` holds every field but the messages, in file order; ``messages`` each message as a piece (its bytes and its
+    value). ``damage`` says why the WebUI could not load the file, ``complete`` that no part of it is missing all the
+    same. ``head_only`` marks metadata that was loaded without the messages.
+    """
+
+    head: dict[str, Piece]
+    messages: tuple[Piece, ...]
+    damage: Damage | None = None
+    complete: bool = True
+    head_only: bool = False
+
+    def get(self, field: str, default: Any = None) -> Any:
+        """The value of a metadata field; ``default`` where it is absent."""
+        piece = self.head.get(field)
+        return default if piece is None else piece.value
+
+    @property
+    def is_session(self) -> bool:
+        """A whole or salvaged session; False for another kind of JSON document and for a file without any content."""
+        return "session_id" in self.head or self.head.get(LIST_FIELD) is MESSAGES_HERE
+
+    def with_fields(self, changes: Mapping[str, Any]) -> Sidecar:
+        """The same with these values; unchanged values keep their bytes, new fields take their usual place."""
+        head = dict(self.head)
+        for field, value in changes.items():
+            if field not in head or head[field].value != value:
+                head[field] = Piece(jsontext.dumps(value, 1), value)
+        return Sidecar(_in_order(head, self.head), self.messages, self.damage, self.complete, self.head_only)
+
+    def with_messages(self, messages: Iterable[Piece]) -> Sidecar:
+        """The same with another transcript and its count (an older file without a count stays without)."""
+        changed = Sidecar(self.head, tuple(messages), self.damage, self.complete)
+        return (
+            changed.with_fields({"message_count": len(changed.messages)}) if "message_count" in self.head else changed
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarFile:
+    """What lies at a path: the session in it, or why there is none. ``digest`` is the sha256 of the bytes (hex)."""
+
+    path: Path
+    sidecar: Sidecar | None
+    digest: str | None = None
+    size: int = 0
+    mtime: float = 0.0
+    problem: str | None = None
+
+
+def parse(data: bytes) -> Sidecar:
+    """A session from the bytes of its file, salvaged where they are damaged; never raises."""
+    document = jsontext.parse_object(data)
+    damage = document.damage
+    if damage is None and document.fields.get("workspace", MESSAGES_HERE).raw == b"null":
+        damage = Damage.WRONG_SHAPE  # formats.md: a workspace of null makes the WebUI's load fail
+    return Sidecar(document.fields, document.elements or (), damage, document.complete)
+
+
+def read(path: Path) -> SidecarFile:
+    """Read one session file. Links, FIFOs, folders and unreadable files come back with a ``problem``, not as errors.
+
+    Raises FileNotFoundError.
+    """
+    try:
+        state, data = files.snapshot(path)
+    except UnreadableError as error:
+        return SidecarFile(path, None, problem=str(error))
+    return SidecarFile(path, parse(data), state.digest, state.size, state.mtime_ns / 1e9)
+
+
+def read_head(path: Path) -> Sidecar:
+    """The metadata of a session without its messages, from the first ``HEAD_LIMIT`` bytes. It cannot be saved.
+
+    Raises FileNotFoundError, UnreadableError.
+    """
+    document = jsontext.parse_object(files.read_regular(path, HEAD_LIMIT))
+    return Sidecar(document.fields, (), document.damage, complete=False, head_only=True)
+
+
+def new(session_id: str, fields: Mapping[str, Any], messages: Iterable[Piece]) -> Sidecar:
+    """A sidecar for a session that has none, with the WebUI's defaults where ``fields`` says nothing."""
+    values = {**FIELD_DEFAULTS, **fields, "session_id": session_id}
+    head = {key: Piece(jsontext.dumps(value, 1), value) for key, value in values.items()}
+    head[LIST_FIELD] = MESSAGES_HERE
+    return Sidecar(_in_order(head, {}), ()).with_messages(messages)
+
+
+def message_piece(value: Mapping[str, Any]) -> Piece:
+    """A message that no sidecar holds yet, in the layout of the message list."""
+    return Piece(jsontext.dumps(value, 2), value)
+
+
+def serialise(sidecar: Sidecar) -> bytes:
+    """The bytes of the session's file in the WebUI's layout; pieces that were not changed are spliced as they were.
+
+    Raises :class:`HeadOnlySaveError` for a head that was loaded without its messages.
+    """
+    if sidecar.head_only:
+        raise HeadOnlySaveError(
+            f"Session {sidecar.get('session_id')} was loaded without its messages; "
+            "reload it with sidecar.read() before saving."
+        )
+    body = b",\n    ".join(piece.raw for piece in sidecar.messages)
+    listed = b"[\n    " + body + b"\n  ]" if sidecar.messages else b"[]"
+    head = sidecar.head if LIST_FIELD in sidecar.head else {**sidecar.head, LIST_FIELD: MESSAGES_HERE}
+    return (
+        b"{\n  "
+        + b",\n  ".join(
+            jsontext.dumps(key) + b": " + (listed if key == LIST_FIELD else piece.raw) for key, piece in head.items()
+        )
+        + b"\n}"
+    )
+
+
+class Door(Protocol):
+    """How bytes get to a place: straight to the disk, or through a run that keeps what it replaces."""
+
+    def create(self, path: Path, data: bytes) -> None:
+        """Raises FileExistsError where something is there by now, OSError, RescueError."""
+
+    def replace(self, path: Path, data: bytes, expected: str) -> None:
+        """Raises ChangedMeanwhileError where the file's sha256 is not ``expected``, OSError, RescueError."""
+
+
+class StraightDoor:
+    """Writes durably, keeps nothing."""
+
+    def create(self, path: Path, data: bytes) -> None:
+        """Create or fail."""
+        files.create_exclusive(path, data)
+
+    def replace(self, path: Path, data: bytes, expected: str) -> None:
+        """Replace what was looked at."""
+        files.replace_if_unchanged(path, data, expected)
+
+
+def save(path: Path, sidecar: Sidecar, expected: SidecarFile | None, door: Door | None = None) -> None:
+    """Write a session file: create it (``expected`` None) or replace exactly what ``expected`` was read from.
+
+    A replacement that holds fewer messages first leaves the old bytes as ``<sid>.json.bak``, written atomically; a
+    growing one makes no backup. Raises HeadOnlySaveError, and what the door raises.
+    """
+    door = door or StraightDoor()
+    data = serialise(sidecar)
+    if expected is None:
+        door.create(path, data)
+        return
+    if expected.digest is None or (expected.sidecar is not None and expected.sidecar.head_only):
+        raise HeadOnlySaveError(f"{path.name} was not read whole; read it with sidecar.read() before replacing it.")
+    if expected.sidecar is not None and len(sidecar.messages) < len(expected.sidecar.messages):
+        state, old = files.snapshot(path)
+        if state.digest == expected.digest:
+            _leave_backup(backup_path(path), old, door)
+    door.replace(path, data, expected.digest)
+
+
+def backup_path(path: Path) -> Path:
+    """Where the WebUI keeps the one backup of a session file."""
+    return path.with_name(path.name + ".bak")
+
+
+def _leave_backup(path: Path, data: bytes, door: Door) -> None:
+    older = files.look(path)
+    if older is None:
+        door.create(path, data)
+    else:
+        door.replace(path, data, older.digest)
+
+
+def _in_order(head: dict[str, Piece], original: Mapping[str, Piece]) -> dict[str, Piece]:
+    """The fields in the order of the file they come from; those it lacks where the WebUI would have put them."""
+    order = [key for key in original if key in head]
+    rank = {key: i for i, key in enumerate(FIELD_DEFAULTS)}
+    for key in head:
+        if key not in original:
+            known = rank.get(key, rank[LIST_FIELD] - 0.5)
+            at = next((i for i, other in enumerate(order) if rank.get(other, -1) > known), len(order))
+            order.insert(at, key)
+    return {key: head[key] for key in order}

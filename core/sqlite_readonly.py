@@ -1,0 +1,300 @@
+"""Reading an SQLite database without leaving a trace, and all that is whole in a damaged one.
+
+``mode=ro`` alone makes ``-wal`` and ``-shm`` files beside a database in WAL mode, and ``immutable`` sees neither the
+write-ahead log nor a lock. So what lies on disk decides (measured.md, last table):
+
+==================================  ==============================================================================
+``-wal`` there                      ``mode=ro&readonly_shm=1``: SQLite's own locks hold, nothing is made or changed
+... that fails, no frames in it     ``mode=ro&immutable=1``
+... that fails, frames in it        a copy of database and log in a private folder (after a crash there is no ``-shm``)
+no ``-wal``, header says WAL        ``mode=ro&immutable=1``; whoever reads looks afterwards whether anything changed
+no ``-wal``, rollback journal       ``mode=ro``, which makes no files there; a copy where a journal is to be played back
+==================================  ==============================================================================
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+_SHARED, _FROZEN, _LOCKING, _OWN = "mode=ro&readonly_shm=1", "mode=ro&immutable=1", "mode=ro", "mode=rw"
+_WAL_HEADER = 32
+"""Bytes of a write-ahead log without a frame."""
+
+_LEGACY_FORMAT = 1
+"""Byte 18 of the header of a database with a rollback journal; 2 is WAL (SQLite file format, section 1.3.3)."""
+
+_TRIES = 3
+_OPERATIONS = 20_000
+"""Steps of SQLite's virtual machine between two looks at the clock: some milliseconds."""
+
+_LAST_ROWID = 2**63 - 1
+_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_TOOBIG})
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+Row = tuple[Any, ...]
+_Marks = tuple[tuple[int, int, int] | None, ...]
+
+
+class KeepsChangingError(Exception):
+    """A database was written to each time it was copied or read."""
+
+
+def is_busy(error: BaseException) -> bool:
+    """Somebody else holds the database."""
+    return _code(error) in _BUSY
+
+
+def is_damage(error: BaseException) -> bool:
+    """Part of the database is damaged; other parts may be whole."""
+    return _code(error) in _DAMAGE
+
+
+def is_foreign(error: BaseException) -> bool:
+    """The file is no SQLite database, or is one no more (overwritten, encrypted)."""
+    return _code(error) == sqlite3.SQLITE_NOTADB
+
+
+def was_stopped(error: BaseException) -> bool:
+    """The time limit set by :meth:`ReadOnlyDatabase.limit` stopped a query."""
+    return _code(error) == sqlite3.SQLITE_INTERRUPT
+
+
+def quoted(name: str) -> str:
+    """A table or column name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class ReadOnlyDatabase:
+    """An open database. ``damaged``: its schema or size is wrong, and SQLite was told to read it all the same.
+
+    Texts that are invalid UTF-8 come with replacement characters, blobs as bytes.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, cleanup: ExitStack, seen: tuple[Path, _Marks] | None, damaged: bool
+    ):
+        self.damaged = damaged
+        self._connection = connection
+        self._cleanup = cleanup
+        self._seen = seen
+        self._end = 0.0
+
+    def limit(self, seconds: float) -> None:
+        """Let the queries from now on take this long together; what takes longer is stopped (:func:`was_stopped`)."""
+        self._end = time.monotonic() + seconds
+        self._connection.set_progress_handler(self.is_late, _OPERATIONS)
+
+    def is_late(self) -> bool:
+        """Whether the limit has passed."""
+        return time.monotonic() > self._end
+
+    def query(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Run one SELECT or PRAGMA. Raises ``sqlite3.Error``, as reading from the cursor does."""
+        return self._connection.execute(sql, values)
+
+    def changed(self) -> bool:
+        """Whether somebody wrote to the database since it was opened, in a way that SQLite's own locks do not cover.
+
+        What was read until now may then mix two states: open the database anew.
+        """
+        return self._seen is not None and _marks(self._seen[0]) != self._seen[1]
+
+    def close(self) -> None:
+        """Close the connection and remove the private copy, if there is one."""
+        self._cleanup.close()
+
+
+def open_without_trace(path: Path, *, timeout: float) -> ReadOnlyDatabase:
+    """Open a database that is a regular file, waiting ``timeout`` seconds for a lock.
+
+    Raises ``sqlite3.Error`` or ``OSError`` where it cannot be read, and :class:`KeepsChangingError`.
+
+    The header is read before there is a connection: closing a plain handle drops this process's locks on the file. A
+    second connection that reads a rollback-mode database in this very moment loses its lock; its ``changed`` tells.
+    """
+    path = path.resolve()  # as SQLite does: the log lies beside the file that a symlink leads to
+    log = _size(path.with_name(path.name + "-wal"))
+    if log is not None:
+        ways = (_SHARED, _OWN if log > _WAL_HEADER else _FROZEN)
+    else:
+        ways = (_LOCKING if _is_rollback_mode(path) else _FROZEN, _OWN)
+    for way in ways:
+        try:
+            return _open(path, way, timeout)
+        except sqlite3.Error as error:
+            if is_busy(error) or is_foreign(error):
+                raise
+            failure = error
+            # A stale wal-index can look like damage; without one, damage is in the database and a copy has it too.
+            if is_damage(error) and way != _SHARED:
+                break
+    if not is_damage(failure):
+        raise failure
+    return _open(path, way, timeout, damaged=True)
+
+
+def _open(path: Path, way: str, timeout: float, *, damaged: bool = False) -> ReadOnlyDatabase:
+    with ExitStack() as cleanup:
+        seen = (path, _marks(path)) if way in (_FROZEN, _LOCKING) else None
+        file = _private_copy(path, cleanup) if way == _OWN else path
+        # as_uri quotes what would end the path in a URI: "#", "?", "%".
+        uri = f"{file.absolute().as_uri()}?{way}"
+        connection = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
+        cleanup.callback(connection.close)
+        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")  # junk in a page is damage, not rows
+        connection.execute("PRAGMA temp_store = MEMORY")
+        if damaged:
+            # Passes over what it does not understand in the schema, and over a file shorter than its header says.
+            connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        return ReadOnlyDatabase(connection, cleanup.pop_all(), seen, damaged)
+
+
+def _private_copy(path: Path, cleanup: ExitStack) -> Path:
+    """Copy a database with its log or journal, as they were at one moment, into a folder for this user alone."""
+    copy = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="hermes-rescue-"))) / "state.db"
+    for _ in range(_TRIES):
+        before = _marks(path)
+        for suffix in ("", "-wal", "-journal"):
+            target = copy.with_name(copy.name + suffix)
+            target.unlink(missing_ok=True)
+            try:
+                shutil.copyfile(path.with_name(path.name + suffix), target)
+            except FileNotFoundError:
+                if not suffix:
+                    raise
+        if _marks(path) == before:
+            return copy
+    raise KeepsChangingError
+
+
+def _marks(path: Path) -> _Marks:
+    """What changes when a database, its log or its journal is written: inode, size, modification time (ns)."""
+    found: list[tuple[int, int, int] | None] = []
+    for suffix in ("", "-wal", "-journal"):
+        try:
+            status = path.with_name(path.name + suffix).stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((status.st_ino, status.st_size, status.st_mtime_ns))
+    return tuple(found)
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _is_rollback_mode(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(19)[18:] == bytes([_LEGACY_FORMAT])
+
+
+def _code(error: BaseException) -> int:
+    """The primary result code of an SQLite error, 0 where the module itself raised it."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+class TableScan:
+    """Iterates over every row of a table that can still be read, as ``(rowid, *columns)``, in the order of the row ids.
+
+    Damaged pages are stepped over; rows that only an index still knows come last. After the iteration ``damaged`` says
+    whether anything was stepped over and ``lost`` how many rows that cost (None where no whole index can tell).
+    Damage apart, reading raises ``sqlite3.Error``.
+    """
+
+    def __init__(self, database: ReadOnlyDatabase, table: str, columns: Sequence[str]) -> None:
+        self.damaged = False
+        self.lost: int | None = 0
+        self._database = database
+        self._table = quoted(table)
+        self._select = f"SELECT {', '.join(['_rowid_', *map(quoted, columns)])} FROM {self._table}"
+
+    def __iter__(self) -> Iterator[Row]:
+        seen: set[int] = set()
+        position: int | None = -(2**63)
+        while position is not None:
+            try:
+                for row in self._database.query(f"{self._select} WHERE _rowid_ > ? ORDER BY _rowid_", (position,)):
+                    rowid = row[0]
+                    if rowid not in seen:
+                        seen.add(rowid)
+                        if rowid > position:
+                            position = rowid
+                        yield row
+                break
+            except sqlite3.Error as error:
+                if not is_damage(error):
+                    raise
+                self.damaged = True
+                position = self._behind_damage(max(position, 0))
+        if self.damaged:
+            yield from self._known_to_an_index(seen)
+
+    def _behind_damage(self, position: int) -> int | None:
+        """The smallest row id behind which reading works again, found with ever longer steps and then by halving."""
+        step = 1
+        while not self._readable(position + step):
+            step *= 2
+            if position + step > _LAST_ROWID or self._database.is_late():
+                return None
+        bad = step // 2
+        while step - bad > 1:
+            middle = (bad + step) // 2
+            if self._readable(position + middle):
+                step = middle
+            else:
+                bad = middle
+        return position + step
+
+    def _readable(self, position: int) -> bool:
+        try:
+            self._database.query(f"{self._select} WHERE _rowid_ > ? ORDER BY _rowid_ LIMIT 1", (position,)).fetchone()
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+            return False
+        return True
+
+    def _known_to_an_index(self, seen: set[int]) -> Iterator[Row]:
+        self.lost = None
+        known: list[int] = []
+        whole = False
+        try:
+            # Answered from the smallest index, where the table has one, without touching the table's own pages.
+            known.extend(rowid for (rowid,) in self._database.query(f"SELECT _rowid_ FROM {self._table}"))
+            whole = True
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+        lost = 0
+        for rowid in sorted(set(known) - seen):
+            try:
+                row = self.row(rowid)
+            except sqlite3.Error as error:
+                if not is_damage(error):
+                    raise
+                row = None
+            if row is None:
+                lost += 1
+            else:
+                yield row
+        self.lost = lost if whole else None
+
+    def row(self, rowid: int) -> Row | None:
+        """One row, None where it is gone. Raises ``sqlite3.Error``, also for damage."""
+        row: Row | None = self._database.query(f"{self._select} WHERE _rowid_ = ?", (rowid,)).fetchone()
+        return row

@@ -1,0 +1,447 @@
+"""The agent's database, state.db, read without a trace and as far as it is whole.
+
+Columns come and go between versions of the agent: what there is is asked of the database, never of a version number.
+A database that cannot be read, or not in full, is a fact to report: "unknown" is not "absent".
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self
+
+from core import sqlite_readonly
+from core.jsontext import NOTHING, NotJSONError, loads_exactly, number
+from core.message import JSON_PREFIX, decoded
+from core.sqlite_readonly import KeepsChangingError, ReadOnlyDatabase, TableScan, quoted
+from core.workspace_tag import strip_workspace_tag
+
+_SESSION_COLUMNS = frozenset((
+    "id", "source", "user_id", "session_key", "chat_id", "chat_type", "thread_id", "display_name", "origin_json",
+    "model", "model_config", "parent_session_id", "started_at", "ended_at", "end_reason", "message_count",
+    "tool_call_count", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
+    "estimated_cost_usd", "actual_cost_usd", "cwd", "git_branch", "git_repo_root", "title", "profile_name",
+    "rewind_count", "archived", "workspace", "worktree_path", "worktree_branch", "worktree_repo_root",
+    "worktree_created_at",
+))  # fmt: skip
+"""Columns of ``sessions`` that say something about a sidecar; ``system_prompt`` is long and says nothing."""
+
+_MESSAGE_COLUMNS = frozenset((
+    "id", "session_id", "role", "content", "tool_call_id", "tool_calls", "tool_name", "timestamp", "finish_reason",
+    "reasoning", "reasoning_content", "reasoning_details", "active", "compacted", "display_kind",
+))  # fmt: skip
+"""Columns of ``messages`` that a sidecar's message is made of."""
+
+_BYTES_A_SECOND = 50_000_000
+"""Reading slower than this is a query that runs away, not a slow disk."""
+
+_TRIES = 3
+_SIDE_RUNS = ("btw: ", "bg: ")
+_NO = (0, "0", b"0")
+_STATUSES = ("active", "compacted", "rewound")
+
+Status = Literal["active", "compacted", "rewound"]
+State = Literal["ok", "locked", "malformed", "unreadable", "absent", "no_tables"]
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseFact:
+    """What could be learned of a database: only under "ok" and "absent" a row that is not there is truly not there.
+
+    ``reason`` is a plain sentence ("" when all is well). ``salvaged``: rows are given although the database is damaged
+    or was not read to its end. ``lost_rows`` is how many could not be read, None where nobody can tell.
+    """
+
+    path: Path
+    state: State
+    reason: str = ""
+    salvaged: bool = False
+    lost_rows: int | None = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A row of ``sessions``: every known column that the database has, as read (texts, numbers, bytes, None).
+
+    ``columns`` is empty for a session of which only messages are left.
+    """
+
+    id: str
+    columns: Mapping[str, Any]
+
+    def text(self, column: str) -> str | None:
+        """A column's text; None where the column is missing or holds no text."""
+        value = self.columns.get(column)
+        return value if isinstance(value, str) else None
+
+    @property
+    def source(self) -> str | None:
+        """Which front the session belongs to: webui, cli, telegram, ..."""
+        return self.text("source")
+
+    @property
+    def session_key(self) -> str | None:
+        """How a front that is not the agent's own names the session."""
+        return self.text("session_key")
+
+    @property
+    def title(self) -> str | None:
+        """The title, often with a suffix that makes it unique."""
+        return self.text("title")
+
+    @property
+    def model(self) -> str | None:
+        """The model's name."""
+        return self.text("model")
+
+    @property
+    def model_config(self) -> str | None:
+        """The model's settings as JSON text."""
+        return self.text("model_config")
+
+    @property
+    def parent_session_id(self) -> str | None:
+        """The session that this one came from."""
+        return self.text("parent_session_id")
+
+    @property
+    def profile_name(self) -> str | None:
+        """The profile that the session ran under."""
+        return self.text("profile_name")
+
+    @property
+    def cwd(self) -> str | None:
+        """The folder that the agent worked in."""
+        return self.text("cwd")
+
+    @property
+    def git_branch(self) -> str | None:
+        """The branch that was checked out in ``cwd``."""
+        return self.text("git_branch")
+
+    @property
+    def git_repo_root(self) -> str | None:
+        """The repository that ``cwd`` lay in."""
+        return self.text("git_repo_root")
+
+    @property
+    def started_at(self) -> float | None:
+        """When the session began, in seconds since 1970."""
+        return number(self.columns.get("started_at"))
+
+    @property
+    def is_webui(self) -> bool:
+        """Whether the session is one whose sidecar was meant to stay (formats.md, section state.db).
+
+        A database without a source column is taken for the WebUI's. Messages without a row in ``sessions`` never are:
+        they may be anybody's, and must not bring a session into being.
+        """
+        if not self.columns or (self.title or "").startswith(_SIDE_RUNS) or self._is_delegated:
+            return False
+        if "source" not in self.columns or self.source == "webui":
+            return True
+        return self.source == "api_server" and self.session_key == f"webui:{self.id}"
+
+    @property
+    def _is_delegated(self) -> bool:
+        text = self.model_config or ""
+        try:
+            config = loads_exactly(text)
+        except NotJSONError:
+            return "_delegate_from" in text
+        return isinstance(config, dict) and config.get("_delegate_from") is not None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """A row of ``messages``. ``message`` has the form and the key order of a sidecar's message, without empty fields.
+
+    ``hidden``: the WebUI does not show it. ``workspace`` is what the row's workspace tag named, None without a tag.
+    """
+
+    id: int
+    status: Status
+    hidden: bool
+    message: dict[str, Any]
+    workspace: str | None
+
+
+class MessageCounts(NamedTuple):
+    """How many message rows a session has, by what became of them."""
+
+    active: int = 0
+    compacted: int = 0
+    rewound: int = 0
+
+
+def open_statedb(path: Path, *, deadline: float = 2.0) -> StateDB:
+    """Open a database, read its sessions and count their messages. Never raises for what is on disk: see ``fact``.
+
+    ``deadline`` is how many seconds a lock or a query that runs away may take; a large database gets more.
+    """
+    return StateDB(path, deadline)
+
+
+class StateDB:
+    """An open state.db, a context manager. ``fact`` says how far it could be read, and is final once it is open; only a
+    message whose page is damaged can still change it. Without data (locked, foreign) it is empty."""
+
+    def __init__(self, path: Path, deadline: float) -> None:
+        self.fact = DatabaseFact(path, "ok")
+        self._deadline = deadline
+        self._database: ReadOnlyDatabase | None = None
+        self._forget()
+        self._open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file. Sessions and counts stay, messages can be read no more."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def sessions(self) -> dict[str, SessionRow]:
+        """Every session by its id, also those of which only messages are left (they have no columns).
+
+        Ids are as untrusted as anything in a database. One that is no text comes as an SQL literal, "" for NULL: an
+        integer apart, that is never a safe id.
+        """
+        return self._sessions
+
+    def counts(self) -> dict[str, MessageCounts]:
+        """The number of message rows of each session that has any."""
+        return {session_id: MessageCounts(*counts) for session_id, counts in self._counts.items()}
+
+    def messages(self, session_id: str) -> tuple[MessageRow, ...]:
+        """Every row of a session that can be read, whatever its status, by id (by row id where there is no id)."""
+        rows = self._message_rows(session_id)
+        if self._database is not None and self._database.changed():
+            self._open()
+            rows = self._message_rows(session_id)
+        return tuple(sorted(rows, key=lambda row: row.id))
+
+    def _forget(self) -> None:
+        self._sessions: dict[str, SessionRow] = {}
+        self._counts: dict[str, list[int]] = {}
+        self._rowids: dict[str, list[int]] = {}
+        self._unreadable: set[int] = set()
+        self._message_columns: tuple[str, ...] = ()
+
+    def _open(self) -> None:
+        for _ in range(_TRIES):
+            self.close()
+            self._forget()
+            try:
+                size = self._regular_size()
+                if size is None:
+                    return
+                self._seconds = self._deadline + size / _BYTES_A_SECOND
+                self._database = sqlite_readonly.open_without_trace(self.fact.path, timeout=self._deadline / 2)
+                self._database.limit(self._seconds)
+                self._load(self._database)
+            except (sqlite3.Error, OSError) as error:
+                self._fail(error)
+            except KeepsChangingError:
+                break
+            if self._database is None or not self._database.changed():
+                return
+        self.close()
+        self._forget()
+        self._set("unreadable", "Another program keeps writing to it.")
+
+    def _regular_size(self) -> int | None:
+        """The file's size in bytes; None, and the fact set, where there is nothing to open."""
+        try:
+            status = self.fact.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            self._set("absent", "There is no such file.")
+            return None
+        if not stat.S_ISREG(status.st_mode):
+            self._set("unreadable", "It is not a regular file.")
+            return None
+        if status.st_size == 0:
+            self._set("malformed", "It is empty (0 bytes).")
+            return None
+        return status.st_size
+
+    def _load(self, database: ReadOnlyDatabase) -> None:
+        sessions = _columns(database, "sessions", _SESSION_COLUMNS)
+        self._message_columns = messages = _columns(database, "messages", _MESSAGE_COLUMNS)
+        if not sessions and not messages:
+            if database.damaged:
+                self._set("malformed", "It is damaged, and its tables cannot be found.")
+            else:
+                self._set("no_tables", "It has neither sessions nor messages.")
+            return
+        scans = []
+        if "id" in sessions:
+            scans.append(rows := TableScan(database, "sessions", sessions))
+            for _, *values in rows:
+                columns = dict(zip(sessions, values, strict=True))
+                session_id = _session_id(columns["id"])
+                self._sessions[session_id] = SessionRow(session_id, columns)
+        if "session_id" in messages:
+            marks = [name for name in ("active", "compacted") if {"active", name} <= {*messages}]
+            scans.append(rows := TableScan(database, "messages", ["session_id", *marks]))
+            for rowid, key, *values in rows:
+                self._add(_session_id(key), rowid, _status(*values))
+        self._set("ok", "")
+        table_lost = database.damaged and not (sessions and messages)
+        if table_lost or any(scan.damaged for scan in scans):
+            losses = [scan.lost for scan in scans]
+            self._damaged(None if table_lost or None in losses else sum(lost or 0 for lost in losses))
+
+    def _add(self, session_id: str, rowid: int, status: Status) -> None:
+        """Take note of one row of ``messages``."""
+        if session_id not in self._rowids:
+            self._rowids[session_id] = []
+            self._counts[session_id] = [0, 0, 0]
+            self._sessions.setdefault(session_id, SessionRow(session_id, {}))
+        self._rowids[session_id].append(rowid)
+        self._counts[session_id][_STATUSES.index(status)] += 1
+
+    def _message_rows(self, session_id: str) -> list[MessageRow]:
+        rowids = self._rowids.get(session_id)
+        if self._database is None or rowids is None:
+            return []
+        self._database.limit(self._seconds)
+        reader = TableScan(self._database, "messages", self._message_columns)
+        found = []
+        for rowid in rowids:
+            try:
+                row = reader.row(rowid)
+            except sqlite3.Error as error:
+                if not sqlite_readonly.is_damage(error):
+                    self._fail(error)
+                    break
+                self._lose(rowid)
+            else:
+                if row is not None:
+                    found.append(_message_row(rowid, dict(zip(self._message_columns, row[1:], strict=True))))
+        return found
+
+    def _lose(self, rowid: int) -> None:
+        if rowid not in self._unreadable:
+            self._unreadable.add(rowid)
+            self._damaged(None if self.fact.lost_rows is None else self.fact.lost_rows + 1)
+
+    def _damaged(self, lost: int | None) -> None:
+        count = "some rows" if lost is None else "1 row" if lost == 1 else f"{lost} rows"
+        self._set("malformed", f"It is damaged: {count} could not be read.", salvaged=True, lost=lost)
+
+    def _fail(self, error: sqlite3.Error | OSError) -> None:
+        state: State = "malformed"
+        if sqlite_readonly.is_busy(error):
+            state, reason = "locked", "Another program holds it for itself alone."
+        elif sqlite_readonly.is_foreign(error):
+            reason = "It is no SQLite database, or was overwritten or encrypted."
+        elif sqlite_readonly.is_damage(error):
+            reason = "It is damaged, and nothing in it can be read."
+        elif sqlite_readonly.was_stopped(error):
+            state, reason = "unreadable", "Reading it took too long."
+        else:
+            why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            state, reason = "unreadable", f"It could not be read: {why}."
+        self._set(state, reason, salvaged=bool(self._sessions), lost=None)
+
+    def _set(self, state: State, reason: str, *, salvaged: bool = False, lost: int | None = 0) -> None:
+        self.fact = DatabaseFact(self.fact.path, state, reason, salvaged, lost)
+
+
+def _columns(database: ReadOnlyDatabase, table: str, wanted: frozenset[str]) -> tuple[str, ...]:
+    """The wanted columns that a table has; () where there is no such table (a view or a virtual table is none)."""
+    real = "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND rootpage > 0 AND name = ? COLLATE NOCASE"
+    if database.query(real, (table,)).fetchone() is None:
+        return ()
+    names = [str(name).lower() for _, name, *_ in database.query(f"PRAGMA main.table_info({quoted(table)})")]
+    return tuple(name for name in names if name in wanted)
+
+
+def _session_id(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return f"x'{value.hex()}'"
+    return "" if value is None else str(value)
+
+
+def _status(active: object = 1, compacted: object = 0) -> Status:
+    """``active``/``compacted``: 1/0 live, 0/1 summarised away, 0/0 taken back. NULL or a missing column is live."""
+    if active not in _NO:
+        return "active"
+    return "rewound" if compacted is None or compacted in _NO else "compacted"
+
+
+def _message_row(rowid: int, row: Mapping[str, object]) -> MessageRow:
+    role = _text(row.get("role")) or ""
+    content = _content(row.get("content"))
+    workspace = None
+    if role == "user":
+        content, workspace = _untagged(content)
+    tool_name = _text(row.get("tool_name"))
+    tool_calls = _json(row.get("tool_calls"))
+    fields = {
+        "timestamp": number(row.get("timestamp")),
+        "reasoning": _text(row.get("reasoning")),
+        "reasoning_content": _text(row.get("reasoning_content")),
+        "reasoning_details": _json(row.get("reasoning_details")),
+        "tool_calls": tool_calls if isinstance(tool_calls, list) else None,
+        "tool_call_id": _text(row.get("tool_call_id")),
+        "name": tool_name if role == "tool" else None,
+        "tool_name": tool_name,
+        "finish_reason": _text(row.get("finish_reason")),
+    }
+    key = row.get("id")
+    return MessageRow(
+        key if isinstance(key, int) else rowid,
+        _status(row.get("active"), row.get("compacted")),
+        row.get("display_kind") == "hidden",
+        {"role": role, "content": content, **{name: value for name, value in fields.items() if value not in NOTHING}},
+        workspace,
+    )
+
+
+def _content(value: object) -> Any:
+    """A string or a list of parts, as a sidecar has it; what claims to be JSON and is not stays the text that it is."""
+    text = _text(value) or ""
+    content = decoded(text)
+    return content if isinstance(content, str | list) else text.removeprefix(JSON_PREFIX)
+
+
+def _untagged(content: Any) -> tuple[Any, str | None]:
+    """Content without the workspace tag of its text or of its first text part, and what the tag named."""
+    if isinstance(content, str):
+        return strip_workspace_tag(content)
+    for at, part in enumerate(content):
+        if isinstance(part, dict) and isinstance(part.get("text"), str):
+            text, workspace = strip_workspace_tag(part["text"])
+            return [*content[:at], {**part, "text": text}, *content[at + 1 :]], workspace
+    return content, None
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _json(value: object) -> Any:
+    """What a JSON column says; None where it does not parse."""
+    text = _text(value)
+    if not text:
+        return None
+    try:
+        return loads_exactly(text)
+    except NotJSONError:
+        return None
