@@ -1,0 +1,133 @@
+"""Which message of one copy is which of another: aligning two transcripts as sequences.
+
+Texts that occur once in both copies are the anchors (patience); the gaps between them are aligned by dynamic
+programming on :func:`core.message.likeness`, the nearer time deciding between equal candidates. Copies are never
+compared as sets.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from core.message import Key, Message, distance, likeness
+
+GAP_CELLS = 250_000
+"""Cells of a gap up to which it is aligned exactly; beyond, equal texts are paired by time alone."""
+
+SURE = 3
+
+Pair: TypeAlias = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Pairs of positions (in the first, in the second sequence). ``pairs`` rise on both sides; ``moved`` are messages
+    that both have at places that cross.
+    """
+
+    pairs: tuple[Pair, ...]
+    moved: tuple[Pair, ...]
+
+
+def align(a: Sequence[Message], b: Sequence[Message]) -> Alignment:
+    """Align two transcripts. Near-linear where most texts occur once."""
+    pairs: list[Pair] = []
+    start_a = start_b = 0
+    for i, j in [*_anchors(a, b), (len(a), len(b))]:
+        pairs += _gap(a, b, start_a, i, start_b, j)
+        if i < len(a):
+            pairs.append((i, j))
+        start_a, start_b = i + 1, j + 1
+    return Alignment(tuple(pairs), tuple(_moved(a, b, pairs)))
+
+
+def _anchors(a: Sequence[Message], b: Sequence[Message]) -> list[Pair]:
+    count_a, count_b = Counter(m.key for m in a), Counter(m.key for m in b)
+    place = {m.key: j for j, m in enumerate(b) if count_b[m.key] == 1}
+    candidates = [
+        (i, place[m.key])
+        for i, m in enumerate(a)
+        if count_a[m.key] == 1 and m.key in place and likeness(m, b[place[m.key]]) >= SURE
+    ]
+    return _rising(candidates)
+
+
+def _rising(pairs: Sequence[Pair]) -> list[Pair]:
+    """The longest run of pairs that rises on both sides (the pairs come sorted by their first position)."""
+    tails: list[int] = []
+    at: list[int] = []
+    before: list[int] = []
+    for k, (_, j) in enumerate(pairs):
+        pile = bisect_left(tails, j)
+        before.append(at[pile - 1] if pile else -1)
+        if pile == len(tails):
+            tails.append(j)
+            at.append(k)
+        else:
+            tails[pile], at[pile] = j, k
+    chain: list[Pair] = []
+    k = at[-1] if at else -1
+    while k >= 0:
+        chain.append(pairs[k])
+        k = before[k]
+    return chain[::-1]
+
+
+def _gap(a: Sequence[Message], b: Sequence[Message], i0: int, i1: int, j0: int, j1: int) -> list[Pair]:
+    rows, columns = i1 - i0, j1 - j0
+    if not rows or not columns:
+        return []
+    if rows * columns > GAP_CELLS:
+        return _rising(_nearest(a, b, range(i0, i1), range(j0, j1)))
+    best = [[0.0] * (columns + 1) for _ in range(rows + 1)]
+    score: dict[Pair, float] = {}
+    for i in range(rows - 1, -1, -1):
+        here, below = best[i], best[i + 1]
+        for j in range(columns - 1, -1, -1):
+            value = max(below[j], here[j + 1])
+            sure = likeness(a[i0 + i], b[j0 + j])
+            if sure:
+                score[i, j] = 1000.0 * sure - min(distance(a[i0 + i], b[j0 + j]), 900.0)
+                value = max(value, score[i, j] + below[j + 1])
+            here[j] = value
+    pairs: list[Pair] = []
+    i = j = 0
+    while i < rows and j < columns:
+        if (i, j) in score and best[i][j] == score[i, j] + best[i + 1][j + 1]:
+            pairs.append((i0 + i, j0 + j))
+            i, j = i + 1, j + 1
+        elif best[i][j] == best[i + 1][j]:
+            i += 1
+        else:
+            j += 1
+    return pairs
+
+
+def _nearest(
+    a: Sequence[Message], b: Sequence[Message], in_a: range | list[int], in_b: range | list[int]
+) -> list[Pair]:
+    """Pairs of equal messages, each with the nearest in time that is still free, sorted by the first position."""
+    free: dict[Key, list[int]] = defaultdict(list)
+    for j in in_b:
+        free[b[j].key].append(j)
+    pairs = []
+    for i in in_a:
+        candidates = free.get(a[i].key)
+        if candidates:
+            j = min(candidates, key=lambda j: distance(a[i], b[j]))
+            if likeness(a[i], b[j]) > SURE:
+                candidates.remove(j)
+                pairs.append((i, j))
+    return pairs
+
+
+def _moved(a: Sequence[Message], b: Sequence[Message], pairs: Sequence[Pair]) -> list[Pair]:
+    """What stayed unpaired on both sides although it is the same: the copies disagree about its place."""
+    taken_a, taken_b = {i for i, _ in pairs}, {j for _, j in pairs}
+    left_a = [i for i in range(len(a)) if i not in taken_a]
+    left_b = [j for j in range(len(b)) if j not in taken_b]
+    return _nearest(a, b, left_a, left_b) if left_a and left_b else []

@@ -1,0 +1,234 @@
+"""What differs between two versions of a session: messages, fields and words, as data that any front can draw."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from core.align import align
+from core.copies import BACKUP, INDEX, LIVE, RUN, SessionCopies, temp_name
+from core.jsontext import LIST_FIELD, NOTHING
+from core.message import Message, message, visible_text
+from core.proposal import Proposal, session_of
+from core.sidecar import Sidecar
+from core.transcript import PARTS, REASONING
+
+RECOVERED = "recovered"
+
+WORD_LIMIT = 20_000
+"""Characters of the longer text up to which words are compared; a longer one is marked as a whole."""
+
+_TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
+
+
+class Change(StrEnum):
+    """What happened to a message, a field or a word on the way from the left version to the right one."""
+
+    SAME = "same"
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+    MOVED = "moved"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a session. ``fields`` are its metadata (empty for database rows, which have none of a sidecar's
+    own).
+    """
+
+    name: str
+    messages: tuple[Message, ...]
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """One row of a comparison: the message on either side with its position there, and the parts that differ."""
+
+    change: Change
+    left: Message | None = None
+    right: Message | None = None
+    left_at: int | None = None
+    right_at: int | None = None
+    parts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRow:
+    """A metadata field that differs. ``origin``: the copy that the right value is from, where the proposal took it
+    over.
+    """
+
+    field: str
+    change: Change
+    left: Any
+    right: Any
+    origin: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A piece of a changed text."""
+
+    change: Change
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of a changed text; ``complete`` is False where the texts were too long or the caller asked to stop."""
+
+    words: tuple[Word, ...]
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Two versions side by side."""
+
+    left: str
+    right: str
+    messages: tuple[MessageRow, ...]
+    fields: tuple[FieldRow, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """The versions say the same."""
+        return not self.fields and all(row.change is Change.SAME for row in self.messages)
+
+
+def versions(copies: SessionCopies, proposal: Proposal) -> dict[str, Version]:
+    """Every version of a session that can be compared, by name: the copies, and ``recovered`` as the repair would leave
+    it.
+    """
+    found: dict[str, Sidecar | None] = {LIVE: session_of(copies.live), BACKUP: session_of(copies.backup)}
+    found |= {temp_name(k): session_of(temp) for k, temp in enumerate(copies.temps)}
+    if copies.run is not None:
+        found[RUN] = Sidecar(copies.run.fields, copies.run.messages)
+    result = {name: _version(name, session) for name, session in found.items() if session is not None}
+    for copy in copies.databases:
+        left_out = copy.rewound | copy.hidden
+        result[copy.name] = Version(copy.name, tuple(m for k, m in enumerate(copy.messages) if k not in left_out), {})
+    if copies.index_row is not None:
+        result[INDEX] = Version(INDEX, (), dict(copies.index_row))
+    recovered = proposal.sidecar or found[LIVE]
+    if recovered is not None:
+        result[RECOVERED] = _version(RECOVERED, recovered)
+    return result
+
+
+def _version(name: str, session: Sidecar) -> Version:
+    fields = {key: piece.value for key, piece in session.head.items() if key != LIST_FIELD}
+    return Version(name, tuple(map(message, session.messages)), fields)
+
+
+def compare(left: Version, right: Version, proposal: Proposal | None = None) -> Difference:
+    """The difference from one version to another; ``proposal`` tells where the recovered fields are from."""
+    origins = proposal.origins if proposal is not None and right.name == RECOVERED else {}
+    return Difference(
+        left.name,
+        right.name,
+        tuple(_message_rows(left.messages, right.messages)),
+        tuple(_field_rows(left, right, dict(origins))),
+    )
+
+
+def _message_rows(left: Sequence[Message], right: Sequence[Message]) -> Iterator[MessageRow]:
+    found = align(left, right)
+    moved_left, moved_right = dict(found.moved), {j: i for i, j in found.moved}
+    i0 = j0 = 0
+    for i, j in (*found.pairs, (len(left), len(right))):
+        for k in range(i0, i):
+            if k not in moved_left:
+                yield MessageRow(Change.REMOVED, left=left[k], left_at=k)
+        for k in range(j0, j):
+            if k in moved_right:
+                at = moved_right[k]
+                yield MessageRow(Change.MOVED, left[at], right[k], at, k, differing_parts(left[at], right[k]))
+            else:
+                yield MessageRow(Change.ADDED, right=right[k], right_at=k)
+        if i < len(left) and j < len(right):
+            parts = differing_parts(left[i], right[j])
+            yield MessageRow(Change.CHANGED if parts else Change.SAME, left[i], right[j], i, j, parts)
+        i0, j0 = i + 1, j + 1
+
+
+def differing_parts(left: Message, right: Message) -> tuple[str, ...]:
+    """The parts in which two versions of one message differ for a reader. Time stamps differ between programs; they do
+    not count.
+    """
+    parts = ["content"] if left.text != right.text else []
+    parts += [part for part in PARTS if _said(left, part) != _said(right, part)]
+    mine, theirs = ([_said(m, part) for part in REASONING if _said(m, part)] for m in (left, right))
+    if bool(mine) != bool(theirs) or (mine and mine[0] not in theirs and theirs[0] not in mine):
+        parts.append("reasoning")
+    return tuple(parts)
+
+
+def _said(m: Message, part: str) -> Any:
+    value = m.value.get(part)
+    return None if value in NOTHING else value
+
+
+def _field_rows(left: Version, right: Version, origins: dict[str, str]) -> Iterator[FieldRow]:
+    if not left.fields or not right.fields:
+        return
+    for name in dict.fromkeys((*right.fields, *left.fields)):
+        mine, theirs = left.fields.get(name), right.fields.get(name)
+        if name in left.fields and name in right.fields:
+            if mine != theirs:
+                yield FieldRow(name, Change.CHANGED, mine, theirs, origins.get(name))
+        elif right.name != INDEX and left.name != INDEX and (mine not in NOTHING or theirs not in NOTHING):
+            change = Change.ADDED if name in right.fields else Change.REMOVED
+            yield FieldRow(name, change, mine, theirs, origins.get(name))
+
+
+def fold(rows: Sequence[MessageRow], context: int = 1) -> Iterator[MessageRow | int]:
+    """The rows with each run of unchanged ones, but for ``context`` rows beside a change, given as its length."""
+    run: list[MessageRow] = []
+    seen_change = False
+    for row in (*rows, None):
+        if row is not None and row.change is Change.SAME:
+            run.append(row)
+            continue
+        head = run[:context] if seen_change else []
+        tail = run[max(len(head), len(run) - context) :] if row is not None else []
+        hidden = len(run) - len(head) - len(tail)
+        yield from head
+        if hidden:
+            yield hidden
+        yield from tail
+        if row is not None:
+            yield row
+        run, seen_change = [], True
+
+
+def compare_words(
+    left: str, right: str, *, limit: int = WORD_LIMIT, should_cancel: Callable[[], bool] | None = None
+) -> Words:
+    """What changed inside a text, word by word. Linear in the output up to ``limit`` characters."""
+    if max(len(left), len(right)) > limit or (should_cancel is not None and should_cancel()):
+        whole = (Word(Change.REMOVED, left), Word(Change.ADDED, right))
+        return Words(tuple(word for word in whole if word.text), complete=False)
+    from rapidfuzz.distance import Indel  # not on the way to a plain list of findings
+
+    a, b = _TOKEN.findall(left), _TOKEN.findall(right)
+    changes = {"equal": Change.SAME, "delete": Change.REMOVED, "insert": Change.ADDED}
+    return Words(
+        tuple(
+            Word(
+                changes[op.tag],
+                "".join(a[op.src_start : op.src_end] if op.tag != "insert" else b[op.dest_start : op.dest_end]),
+            )
+            for op in Indel.opcodes(a, b)
+        )
+    )
+
+
+def text_of(m: Message) -> str:
+    """The text of a message as a person sees it, white space and all."""
+    return visible_text(m.value.get("content"), m.role)

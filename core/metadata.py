@@ -1,0 +1,179 @@
+"""Where a lost metadata field can be found again (formats.md, the table of that name)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from core import files
+from core.copies import BACKUP, DATABASE, INDEX, LIVE, RUN, TURNS, SessionCopies, temp_name
+from core.errors import UnreadableError
+from core.jsontext import LIST_FIELD, NOTHING, number
+from core.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
+from core.statedb import SessionRow
+
+WORKTREE_FIELDS = ("worktree_path", "worktree_branch", "worktree_repo_root", "worktree_created_at")
+WORKSPACE_TAG = "workspace tag"
+GIT = "git worktree"
+
+_OWN = frozenset({LIST_FIELD, "session_id", "message_count", *IDLE_STREAM})
+"""Fields that a copy never gives to another: they are about the copy itself."""
+
+_INDEX_ONLY = frozenset(
+    {
+        "last_message_at",
+        "user_message_count",
+        "has_pending_user_message",
+        "is_streaming",
+        "cache_hit_percent",
+        "message_count",
+    }
+)
+"""Fields of an index row that a sidecar does not have."""
+
+_RENAMED_BY_HAND = ("title", "pinned", "archived", "project_id")
+"""Fields that change without a new message: the index row knows them better than an older backup."""
+
+_SAME_IN_ROWS = (
+    *(
+        "title",
+        "model",
+        "parent_session_id",
+        "input_tokens",
+        "output_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+    ),
+    *WORKTREE_FIELDS,
+)
+"""Columns of a database row that mean what the sidecar's field of that name means."""
+
+_WORKTREE = re.compile(r"(?P<root>.+)/\.worktrees/(?P<name>hermes-[0-9a-f]{8})(?:/.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A value and the copy that it is from."""
+
+    value: Any
+    origin: str
+
+
+def recover(copies: SessionCopies, live: Sidecar | None) -> dict[str, Found]:
+    """Every field that a copy other than a healthy live file can give, each from the most trusted copy that says
+    something.
+
+    ``live`` is what could be read of the live file (a torn head counts), or None.
+    """
+    result: dict[str, Found] = {}
+    for origin, fields in _sources(copies, live):
+        for field, value in fields.items():
+            if field not in _OWN and value not in NOTHING and (field not in result or result[field].value in NOTHING):
+                result[field] = Found(value, origin)
+    if live is None or not live.is_session:
+        _prefer_newer_names(copies, result)
+    if result.get("title", Found(None, "")).value == FIELD_DEFAULTS["title"]:
+        del result["title"]
+    _add_worktree(copies, result)
+    if "workspace" in result and "created_workspace" not in result:
+        result["created_workspace"] = result["workspace"]
+    return result
+
+
+def _sources(copies: SessionCopies, live: Sidecar | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if live is not None:
+        yield LIVE, {key: piece.value for key, piece in live.head.items()}
+    for number_, temp in enumerate(copies.temps):
+        if temp.sidecar is not None and temp.sidecar.is_session:
+            yield temp_name(number_), {key: piece.value for key, piece in temp.sidecar.head.items()}
+    if copies.backup is not None and copies.backup.sidecar is not None and copies.backup.sidecar.is_session:
+        yield BACKUP, {key: piece.value for key, piece in copies.backup.sidecar.head.items()}
+    if copies.index_row is not None:
+        yield INDEX, {key: value for key, value in copies.index_row.items() if key not in _INDEX_ONLY}
+    if copies.run is not None:
+        yield RUN, {key: piece.value for key, piece in copies.run.fields.items()}
+    for copy in copies.databases:
+        if copy.row.is_webui:
+            if copy.workspaces:
+                yield WORKSPACE_TAG, {"workspace": copy.workspaces[-1]}
+            yield copy.name, _row_fields(copy.row, None if copy.name == DATABASE else copy.path.parent.name)
+    for turn in reversed(copies.turns):
+        if turn.workspace:
+            yield TURNS, {"workspace": turn.workspace}
+            break
+
+
+def _row_fields(row: SessionRow, profile: str | None) -> dict[str, Any]:
+    columns = row.columns
+    fields = {name: columns[name] for name in _SAME_IN_ROWS if isinstance(columns.get(name), str | int | float)}
+    fields["archived"] = columns.get("archived") in (1, True)
+    fields["created_at"] = number(columns.get("started_at"))
+    fields["profile"] = profile
+    for name in ("workspace", "cwd"):
+        if isinstance(columns.get(name), str):
+            fields.setdefault("workspace", columns[name])
+    return fields
+
+
+def _prefer_newer_names(copies: SessionCopies, result: dict[str, Found]) -> None:
+    """A rename after the backup was written is in the index only."""
+    row = copies.index_row
+    if row is None:
+        return
+    for field in _RENAMED_BY_HAND:
+        found = result.get(field)
+        if found is None or found.origin != BACKUP or copies.backup is None or copies.backup.sidecar is None:
+            continue
+        indexed, kept = number(row.get("updated_at")), number(copies.backup.sidecar.get("updated_at"))
+        newer = indexed is not None and kept is not None and indexed >= kept
+        if newer and row.get(field) not in (*NOTHING, FIELD_DEFAULTS["title"]):
+            result[field] = Found(row[field], INDEX)
+
+
+def _add_worktree(copies: SessionCopies, result: dict[str, Found]) -> None:
+    """The worktree of a session whose sidecar is lost: from the row's git columns, then from git's own file in it."""
+    if "worktree_path" in result:
+        return
+    workspace = result.get("workspace")
+    places = [(copy.name, copy.row) for copy in copies.databases if copy.row.is_webui]
+    for origin, row in places:
+        path = row.cwd or (workspace.value if workspace else None)
+        shape = _WORKTREE.fullmatch(path) if isinstance(path, str) else None
+        branch = row.git_branch
+        if shape is None or (branch and not branch.startswith("hermes/")):
+            continue
+        found = {
+            "worktree_path": f"{shape['root']}/.worktrees/{shape['name']}",
+            "worktree_branch": branch or _branch_of(Path(shape[0])) or f"hermes/{shape['name']}",
+            "worktree_repo_root": row.git_repo_root or shape["root"],
+            "worktree_created_at": number(row.columns.get("started_at")),
+        }
+        for field, value in found.items():
+            if value is not None:
+                result.setdefault(field, Found(value, origin))
+        result.setdefault("workspace", Found(found["worktree_path"], origin))
+        return
+    if workspace is not None and isinstance(workspace.value, str):
+        shape = _WORKTREE.fullmatch(workspace.value)
+        branch = _branch_of(Path(workspace.value)) if shape else None
+        if shape and branch:
+            result["worktree_path"] = Found(workspace.value, GIT)
+            result.setdefault("worktree_branch", Found(branch, GIT))
+            result.setdefault("worktree_repo_root", Found(shape["root"], GIT))
+
+
+def _branch_of(worktree: Path) -> str | None:
+    """The branch that git has checked out in a worktree, read from git's own files (git itself is not run: a
+    repository's configuration can make it run programs).
+    """
+    try:
+        pointer = files.read_regular(worktree / ".git", 4096).decode().removeprefix("gitdir:").strip()
+        if PurePosixPath(pointer).parent.name != "worktrees":
+            return None
+        head = files.read_regular(Path(pointer) / "HEAD", 4096).decode().strip()
+    except (OSError, UnicodeDecodeError, ValueError, UnreadableError):
+        return None
+    return head.removeprefix("ref: refs/heads/") if head.startswith("ref: refs/heads/") else None

@@ -1,0 +1,347 @@
+"""The best sidecar for one session from all its copies, and where each part of it came from (recovery.md, 2 to 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from core import metadata, sidecar, transcript
+from core.copies import BACKUP, LIVE, RUN, TURNS, SessionCopies, temp_name
+from core.intent import Marks, Reason, marks, taken_back
+from core.jsontext import LIST_FIELD, NOTHING, number
+from core.message import NEAR_LONG, Message, message
+from core.metadata import Found
+from core.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
+from core.transcript import Entry
+
+PENDING = "pending prompt"
+FIRST_MESSAGE = "first message"
+DEFAULT = "default"
+
+TITLE_LENGTH = 64
+"""Characters of the first prompt that make a title where none is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a person decided for one session. ``include`` and ``exclude`` are positions in ``Proposal.items``;
+    ``answer_questions`` takes in whatever only the user can decide about."""
+
+    include: frozenset[int] = frozenset()
+    exclude: frozenset[int] = frozenset()
+    answer_questions: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One message of the merged transcript. ``copies``: who holds it, the most trusted first; ``enriched``: fields that
+    were taken over from another copy; ``reason``: why it is left out, or would be without a choice.
+    """
+
+    message: Message
+    copies: tuple[str, ...]
+    enriched: Mapping[str, str]
+    included: bool
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """A metadata field that a repair changes. ``origin`` is the copy that the new value is from."""
+
+    field: str
+    before: Any
+    after: Any
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a repair of one session would write: ``sidecar`` is None where there is nothing to write or nothing to build
+    from.
+
+    ``origins`` says for each field of a rebuilt sidecar which copy it is from.
+    """
+
+    session_id: str
+    items: tuple[Item, ...]
+    sidecar: Sidecar | None
+    changes: tuple[FieldChange, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def included(self) -> tuple[Item, ...]:
+        """The recovered transcript."""
+        return tuple(item for item in self.items if item.included)
+
+    @property
+    def gained(self) -> tuple[Item, ...]:
+        """Messages that come back: not in the live file, in the proposal."""
+        return tuple(item for item in self.items if item.included and LIVE not in item.copies)
+
+    @property
+    def lost(self) -> tuple[Item, ...]:
+        """Messages of the live file that the proposal leaves out: only ever a person's choice."""
+        return tuple(item for item in self.items if not item.included and LIVE in item.copies)
+
+    @property
+    def enriched(self) -> tuple[Item, ...]:
+        """Messages of the live file that get back a part of themselves."""
+        return tuple(item for item in self.items if item.included and LIVE in item.copies and item.enriched)
+
+
+def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_live: bool = False) -> Proposal:
+    """Merge the copies of one session. Reads nothing and writes nothing.
+
+    ``stream_is_live``: a running WebUI still writes this session, so its stream fields stay as they are.
+    """
+    choices = choices or Choices()
+    live = session_of(copies.live)
+    entries = _merged(copies)
+    reasons = _reasons(copies, live, entries)
+    _add_prompts(copies, live, entries, reasons, stream_is_live=stream_is_live)
+    items = tuple(_item(i, e, reasons.get(id(e)), choices) for i, e in enumerate(entries))
+    if live is None and copies.deleted and not (choices.include or choices.answer_questions):
+        return Proposal(copies.session_id, items, None)
+    if live is not None and live.damage is None:
+        return _amended(copies, live, items, choices, stream_is_live=stream_is_live)
+    return _rebuilt(copies, live, items)
+
+
+def session_of(file: sidecar.SidecarFile | None) -> Sidecar | None:
+    """The session in a file that may be missing, unreadable or something else."""
+    return file.sidecar if file is not None and file.sidecar is not None and file.sidecar.is_session else None
+
+
+def _sidecar_copies(copies: SessionCopies) -> dict[str, Sidecar]:
+    found = {LIVE: session_of(copies.live)}
+    found |= {temp_name(k): session_of(temp) for k, temp in enumerate(copies.temps)}
+    found[BACKUP] = session_of(copies.backup)
+    if copies.run is not None:
+        found[RUN] = Sidecar(copies.run.fields, copies.run.messages)
+    return {name: copy for name, copy in found.items() if copy is not None}
+
+
+def _merged(copies: SessionCopies) -> list[Entry]:
+    """All messages of all copies in one sequence; a copy that shares nothing with what is merged so far waits for one
+    that knows both.
+    """
+    sequences = {name: tuple(map(message, copy.messages)) for name, copy in _sidecar_copies(copies).items()}
+    run = sequences.pop(RUN, None)
+    sequences |= {copy.name: copy.messages for copy in copies.databases}
+    if run is not None:
+        sequences[RUN] = run
+    entries = [transcript.entry(LIVE, m) for m in sequences.pop(LIVE, ())]
+    while sequences:
+        known = {e.merged.key for e in entries}
+        name = next((n for n, s in sequences.items() if not known.isdisjoint(m.key for m in s)), next(iter(sequences)))
+        entries = transcript.merge(entries, name, sequences.pop(name), older=name == BACKUP)
+    return entries
+
+
+def _reasons(copies: SessionCopies, live: Sidecar | None, entries: Sequence[Entry]) -> dict[int, Reason]:
+    """Why an entry (by identity) is left out."""
+    sidecars = _sidecar_copies(copies)
+    current = marks(next(iter(sidecars.values()))) if sidecars else Marks()
+    newest = next(iter(sidecars), None)
+    old = {name for name, copy in sidecars.items() if name != newest and current.supersede(marks(copy))}
+    # without a generation nobody can tell whether a backup is from before an undo
+    valid = {newest} if current.old_undo is not None else sidecars.keys() - old
+    positions = taken_back(
+        entries,
+        lambda e: not valid.isdisjoint(e.versions),
+        lambda e: not old.isdisjoint(e.versions),
+        current,
+        whole=live is not None and live.complete,
+    )
+    reasons = {id(entries[i]): reason for i, reason in positions.items()}
+    spoken = _database_reasons(copies)
+    for e in entries:
+        if LIVE not in e.versions:
+            said = [spoken[id(version)] for version in e.versions.values() if id(version) in spoken]
+            if said and None not in said:
+                reasons[id(e)] = next(reason for reason in said if reason is not None)
+            elif e.merged.is_summary and sidecars.keys().isdisjoint(e.versions):
+                reasons[id(e)] = Reason.SUMMARY
+    return reasons
+
+
+def _database_reasons(copies: SessionCopies) -> dict[int, Reason | None]:
+    """What each row (by identity of its message) says of being shown: a reason against it, or None."""
+    return {
+        id(m): Reason.REWOUND if k in copy.rewound else Reason.HIDDEN if k in copy.hidden else None
+        for copy in copies.databases
+        for k, m in enumerate(copy.messages)
+    }
+
+
+def _add_prompts(
+    copies: SessionCopies,
+    live: Sidecar | None,
+    entries: list[Entry],
+    reasons: dict[int, Reason],
+    *,
+    stream_is_live: bool,
+) -> None:
+    """Prompts that no copy of the transcript holds: the pending one of a dead stream, and submitted ones without an
+    answer.
+    """
+    pending = live.get("pending_user_message") if live is not None and not stream_is_live else None
+    if isinstance(pending, str) and pending.strip():
+        prompt = (
+            _prompt(pending, live.get("pending_attachments"), number(live.get("pending_started_at"))) if live else None
+        )
+        if prompt is not None and not _holds(entries, prompt):
+            entries.append(transcript.entry(PENDING, prompt))
+    for turn in copies.turns:
+        prompt = _prompt(turn.content, list(turn.attachments), turn.created_at)
+        if turn.ended or not prompt.text or _holds(entries, prompt):
+            continue
+        before = {id(e) for e in entries}
+        entries[:] = transcript.merge(entries, TURNS, [prompt])
+        reasons.update({id(e): Reason.UNANSWERED for e in entries if id(e) not in before})
+
+
+def _prompt(content: Any, attachments: Any, time: float | None) -> Message:
+    value: dict[str, Any] = {"role": "user", "content": content}
+    if time is not None:
+        value["timestamp"] = time
+    if isinstance(attachments, list) and attachments:
+        value["attachments"] = attachments
+    return message(sidecar.message_piece(value))
+
+
+def _holds(entries: Sequence[Entry], prompt: Message) -> bool:
+    """Whether a prompt has arrived in the transcript: the same text, not long before it was sent."""
+    return any(
+        e.merged.key == prompt.key
+        and (prompt.time is None or e.merged.time is None or e.merged.time >= prompt.time - NEAR_LONG)
+        for e in entries
+    )
+
+
+def _item(position: int, e: Entry, reason: Reason | None, choices: Choices) -> Item:
+    included = reason is None or (reason.is_question and choices.answer_questions)
+    included = (included or position in choices.include) and position not in choices.exclude
+    if not included and reason is None:
+        reason = Reason.CHOSEN
+    return Item(e.merged, tuple(e.versions), dict(e.enriched), included, reason)
+
+
+def _amended(
+    copies: SessionCopies, live: Sidecar, items: Sequence[Item], choices: Choices, *, stream_is_live: bool
+) -> Proposal:
+    """A live file that the WebUI can load: its metadata changes only where something is wrong."""
+    pieces = tuple(item.message.piece for item in items if item.included)
+    fields: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    if not stream_is_live and any(live.get(name) not in NOTHING for name in IDLE_STREAM):
+        fields |= {name: value for name, value in IDLE_STREAM.items() if name in live.head}
+    changed_messages = [piece.raw for piece in pieces] != [piece.raw for piece in live.messages]
+    if changed_messages:
+        fields |= _shifted_positions(live, items)
+        fields |= _context(copies, live, items)
+        if live.get("_recovered_from_state_db"):
+            found = metadata.recover(copies, live)
+            lost = {name: f for name, f in found.items() if f.origin != LIVE and live.get(name) in NOTHING}
+            fields |= {name: f.value for name, f in lost.items()}
+            origins = {name: f.origin for name, f in lost.items()}
+    proposed = live.with_fields(fields).with_messages(pieces)
+    changes = tuple(
+        FieldChange(name, live.get(name), piece.value, origins.get(name, LIVE))
+        for name, piece in proposed.head.items()
+        if name != LIST_FIELD and live.get(name) != piece.value
+    )
+    if not changes and not changed_messages:
+        return Proposal(copies.session_id, tuple(items), None)
+    return Proposal(copies.session_id, tuple(items), proposed, changes, origins)
+
+
+def _rebuilt(copies: SessionCopies, live: Sidecar | None, items: Sequence[Item]) -> Proposal:
+    """A live file that is lost or cannot be loaded: what is left of its head, then every other copy."""
+    found = metadata.recover(copies, live)
+    pieces = [item.message.piece for item in items if item.included]
+    known_sidecar = bool(_sidecar_copies(copies))
+    if not pieces and not known_sidecar and "worktree_path" not in found:
+        return Proposal(copies.session_id, tuple(items), None)
+    if "title" not in found:
+        first = next((item.message.text for item in items if item.included and item.message.role == "user"), "")
+        if first:
+            found["title"] = Found(first[:TITLE_LENGTH], FIRST_MESSAGE)
+    last = max((item.message.time for item in items if item.included and item.message.time is not None), default=None)
+    if last is not None and (live is None or "updated_at" not in live.head):
+        found["updated_at"] = Found(
+            max(last, number(found["updated_at"].value) or 0.0) if "updated_at" in found else last, FIRST_MESSAGE
+        )
+    values = {name: f.value for name, f in found.items() if f.origin != LIVE}
+    if live is None:
+        proposed = sidecar.new(copies.session_id, values, pieces)
+    else:
+        missing = {
+            name: value for name, value in FIELD_DEFAULTS.items() if name not in live.head and name != LIST_FIELD
+        }
+        fields = {**missing, **values, **IDLE_STREAM, "session_id": copies.session_id}
+        if live.get("workspace", values.get("workspace")) is None and "workspace" not in values:
+            fields["workspace"] = ""  # null makes the WebUI's load fail
+        proposed = live.with_fields(fields).with_messages(pieces)
+    changes = tuple(
+        FieldChange(
+            name,
+            live.get(name) if live is not None else None,
+            piece.value,
+            found[name].origin if name in found else DEFAULT,
+        )
+        for name, piece in proposed.head.items()
+        if name != LIST_FIELD and (live is None or live.get(name) != piece.value)
+    )
+    return Proposal(copies.session_id, tuple(items), proposed, changes, {name: f.origin for name, f in found.items()})
+
+
+def _shifted_positions(live: Sidecar, items: Sequence[Item]) -> dict[str, Any]:
+    """The fields that point into the message list by position, moved along with their messages."""
+    to: dict[int, int] = {}
+    included = -1
+    live_at = -1
+    for item in items:
+        included += item.included
+        if LIVE in item.copies:
+            live_at += 1
+            to[live_at] = included
+
+    def moved(value: Any, key: str) -> Any:
+        position = value.get(key) if isinstance(value, dict) else None
+        return {**value, key: to[position]} if isinstance(position, int) and position in to else value
+
+    cards, scenes = live.get("tool_calls"), live.get("anchor_activity_scenes")
+    fields: dict[str, Any] = {}
+    if isinstance(cards, list):
+        fields["tool_calls"] = [moved(card, "assistant_msg_idx") for card in cards]
+    if isinstance(scenes, dict):
+        fields["anchor_activity_scenes"] = {name: moved(scene, "message_index") for name, scene in scenes.items()}
+    return fields
+
+
+def _context(copies: SessionCopies, live: Sidecar, items: Sequence[Item]) -> dict[str, Any]:
+    """What the model sees, where the live file keeps it apart: the fullest copy of it, and the messages that come back
+    behind it. An empty context means that the model sees the messages themselves.
+    """
+    mine = live.get("context_messages")
+    if live.messages and mine in NOTHING:
+        return {}
+    contexts: dict[str, list[Message]] = {}
+    for name, copy in _sidecar_copies(copies).items():
+        listed = copy.get("context_messages")
+        if isinstance(listed, list) and listed and (name == LIVE or not marks(live).supersede(marks(copy))):
+            contexts[name] = [message(sidecar.message_piece(m)) for m in listed]
+        if any(m.is_summary for m in contexts.get(LIVE, ())):
+            break  # compressed since: an older context would undo that
+    if not contexts:
+        return {}
+    entries: list[Entry] = []
+    for name, messages in contexts.items():
+        entries = transcript.merge(entries, name, messages, older=name == BACKUP)
+    last_live = max((k for k, item in enumerate(items) if LIVE in item.copies), default=-1)
+    behind = [item.message for k, item in enumerate(items) if item.included and k > last_live] if live.messages else []
+    entries = transcript.merge(entries, PENDING, behind)
+    return {"context_messages": [e.merged.value for e in entries]}

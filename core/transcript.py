@@ -1,0 +1,158 @@
+"""Merging the copies of a transcript into one sequence, with every copy's version of each message kept.
+
+Order (recovery.md, section 3): the sequence that is there stands; what only the new copy has goes between the
+neighbours that it has in that copy; where nothing else decides, by time, whole turns at a time so that no tool result
+leaves its call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from core import sidecar
+from core.align import align
+from core.jsontext import NOTHING, loads_exactly
+from core.message import IMAGE, Message, decoded, masked_form, message, visible_text
+from core.workspace_tag import strip_workspace_tag
+
+REASONING = ("reasoning", "reasoning_content", "reasoning_details")
+PARTS = ("tool_calls", "tool_call_id", "attachments")
+
+
+@dataclass(slots=True)
+class Entry:
+    """One message of the merged transcript. ``versions`` maps a copy's name to the message as that copy has it, the
+    most trusted first; ``merged`` is the fullest form; ``enriched`` maps each field that was taken over to the copy
+    it is from.
+    """
+
+    versions: dict[str, Message]
+    merged: Message
+    enriched: dict[str, str] = field(default_factory=dict)
+
+    def add(self, copy: str, version: Message) -> None:
+        """Another copy's version of this message: what it has more is taken over."""
+        self.versions[copy] = version
+        gains = missing_parts(self.merged, version)
+        if gains:
+            self.merged = fuller(self.merged, version, gains)
+            self.enriched.update(dict.fromkeys(gains, copy))
+
+
+def entry(copy: str, version: Message) -> Entry:
+    """A message that one copy has; a tag or an encoding that only the database's own form carries is taken out."""
+    cleaned = clean(version)
+    return Entry({copy: version}, cleaned, {} if cleaned is version else {"content": copy})
+
+
+def merge(entries: Sequence[Entry], copy: str, messages: Sequence[Message], *, older: bool = False) -> list[Entry]:
+    """The merged transcript with one more copy in it.
+
+    ``older``: this copy was written before the others (a backup), which decides where times do not.
+    """
+    found = align([e.merged for e in entries], messages)
+    for i, j in (*found.pairs, *found.moved):
+        entries[i].add(copy, messages[j])
+    moved = {j for _, j in found.moved}
+    result: list[Entry] = []
+    i0 = j0 = 0
+    for i, j in (*found.pairs, (len(entries), len(messages))):
+        fresh = [entry(copy, messages[k]) for k in range(j0, j) if k not in moved]
+        result += _interleave(entries[i0:i], fresh, older=older)
+        result += entries[i : i + 1]
+        i0, j0 = i + 1, j + 1
+    return result
+
+
+def _interleave(there: Sequence[Entry], fresh: Sequence[Entry], *, older: bool) -> list[Entry]:
+    """Two runs between the same neighbours, by time, turn by turn."""
+    if not there or not fresh:
+        return [*there, *fresh]
+    a, b = _turns(there), _turns(fresh)
+    result: list[Entry] = []
+    while a and b:
+        result += b.pop(0) if _first(b[0], a[0], older=older) else a.pop(0)
+    return [*result, *(e for turn in (*a, *b) for e in turn)]
+
+
+def _turns(entries: Iterable[Entry]) -> list[list[Entry]]:
+    turns: list[list[Entry]] = []
+    for e in entries:
+        if not turns or e.merged.role == "user":
+            turns.append([])
+        turns[-1].append(e)
+    return turns
+
+
+def _first(turn: list[Entry], other: list[Entry], *, older: bool) -> bool:
+    """Whether ``turn`` stands before ``other``: the rest of a turn that began earlier, then the earlier one."""
+    rest, other_rest = turn[0].merged.role != "user", other[0].merged.role != "user"
+    if rest != other_rest:
+        return rest
+    time = next((e.merged.time for e in turn if e.merged.time is not None), None)
+    other_time = next((e.merged.time for e in other if e.merged.time is not None), None)
+    return older if time is None or other_time is None or time == other_time else time < other_time
+
+
+def missing_parts(there: Message, other: Message) -> tuple[str, ...]:
+    """The fields in which ``other`` is the fuller version of the same message, if any of them matters to a reader."""
+    mine, theirs = there.value, other.value
+    gains = [part for part in PARTS if theirs.get(part) and not mine.get(part)]
+    if not any(mine.get(part) for part in REASONING):
+        gains += [part for part in REASONING if theirs.get(part)]
+    if _fuller_content(there, other):
+        gains.append("content")
+    return tuple(gains)
+
+
+def _fuller_content(there: Message, other: Message) -> bool:
+    mine, theirs = there.text, other.text
+    if mine == theirs:
+        return (
+            IMAGE in mine
+            and isinstance(other.value.get("content"), list)
+            and not isinstance(there.value.get("content"), list)
+        )
+    if not mine or masked_form(mine, theirs):
+        return bool(theirs)
+    return there.role == "assistant" and len(theirs) > len(mine) and theirs.startswith(mine)
+
+
+def fuller(there: Message, other: Message, gains: Sequence[str]) -> Message:
+    """``there`` with the fields ``gains`` of ``other``, and whatever else only ``other`` says."""
+    value = dict(loads_exactly(there.piece.raw))
+    theirs = other.value
+    for key in theirs:
+        if key in gains or value.get(key) in NOTHING:
+            value[key] = theirs[key]
+    return clean(message(sidecar.message_piece(value)))
+
+
+def clean(version: Message) -> Message:
+    """The message without the database's own encoding and without the tag that a user never typed."""
+    content = version.value.get("content")
+    fresh = decoded(content)
+    if version.role == "user":
+        fresh = _untagged(fresh)
+    if fresh == content:
+        return version
+    return message(sidecar.message_piece({**version.value, "content": fresh}))
+
+
+def _untagged(content: Any) -> Any:
+    if isinstance(content, str):
+        return strip_workspace_tag(content)[0]
+    if isinstance(content, list):
+        for k, part in enumerate(content):
+            if isinstance(part, dict) and isinstance(part.get("text"), str):
+                text = strip_workspace_tag(part["text"])[0]
+                return content if text == part["text"] else [*content[:k], {**part, "text": text}, *content[k + 1 :]]
+    return content
+
+
+def preview(version: Message, limit: int = 120) -> str:
+    """The beginning of a message for a list, on one line."""
+    text = visible_text(version.value.get("content"), version.role)
+    return " ".join(text.split())[:limit]
