@@ -1,0 +1,79 @@
+"""``_index.json`` built again from the sidecars: a row per session, newest first, as the WebUI writes it.
+
+A row that is there and still fits is kept as it is; a file that cannot be read keeps its old row, since that row is the
+last place of its metadata.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from core import sidecar
+from core.journals import Index
+from core.jsontext import number
+from core.message import message
+from core.sidecar import Sidecar
+
+# fmt: off
+ROW_FIELDS = (
+    "session_id", "title", "workspace", "model", "model_provider", "message_count", "created_at", "updated_at",
+    "last_message_at", "pinned", "archived", "project_id", "profile", "input_tokens", "output_tokens",
+    "estimated_cost", "cache_read_tokens", "cache_write_tokens", "cache_hit_percent", "personality",
+    "compression_anchor_visible_idx", "compression_anchor_message_key", "compression_anchor_summary",
+    "pre_compression_snapshot", "context_engine", "compression_anchor_engine", "compression_anchor_mode",
+    "compression_anchor_details", "context_engine_state", "context_length", "threshold_tokens", "last_prompt_tokens",
+    "post_compression_context_tokens_estimate", "compression_recovery", "recommended_recovery_action",
+    "gateway_routing", "gateway_routing_history", "manual_title", "created_workspace", "worktree_path",
+    "worktree_branch", "worktree_repo_root", "worktree_created_at", "user_message_count", "active_stream_id",
+    "pending_user_message", "has_pending_user_message", "is_cli_session", "source_tag", "raw_source",
+    "session_source", "source_label", "read_only", "enabled_toolsets", "composer_draft", "process_wakeup_pause",
+    "share_token", "share_created_at", "is_streaming",
+)
+# fmt: on
+"""Fields of a row in the WebUI's order; the worktree fields stand there only where the session has a worktree."""
+
+_WORKTREE = tuple(name for name in ROW_FIELDS if name.startswith("worktree_"))
+
+
+def rebuilt(index: Index, sidecars: Mapping[str, Path], changed: Iterable[str] = ()) -> bytes:
+    """The bytes of the index for the session files that are there.
+
+    ``sidecars`` maps session ids to their files; ``changed`` names the sessions whose old row no longer fits. One bad
+    file never stops the others.
+    """
+    stale = frozenset(changed)
+    rows = []
+    for session_id, path in sidecars.items():
+        old = index.rows.get(session_id)
+        if old is not None and session_id not in stale:
+            rows.append(old)
+            continue
+        try:
+            session = sidecar.read(path).sidecar
+        except FileNotFoundError:
+            continue
+        if session is not None and session.is_session and session.damage is None:
+            rows.append(row(session_id, session, old))
+        elif old is not None:
+            rows.append(old)
+    rows.sort(key=lambda r: number(r.get("updated_at")) or 0.0, reverse=True)
+    return json.dumps(rows, ensure_ascii=False, indent=2).encode("utf-8", "replace")
+
+
+def row(session_id: str, session: Sidecar, old: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The index row of one session; what only the WebUI can compute is taken from the old row."""
+    messages = [message(piece) for piece in session.messages]
+    computed = {
+        "session_id": session_id,
+        "message_count": len(messages),
+        "last_message_at": next((m.time for m in reversed(messages) if m.time is not None), session.get("updated_at")),
+        "user_message_count": sum(m.role == "user" for m in messages),
+        "has_pending_user_message": bool(session.get("pending_user_message")),
+        "is_streaming": False,
+        "cache_hit_percent": (old or {}).get("cache_hit_percent"),
+    }
+    fields = (name for name in ROW_FIELDS if name not in _WORKTREE or session.get("worktree_path"))
+    return {name: computed[name] if name in computed else session.get(name) for name in fields}

@@ -1,0 +1,65 @@
+"""The temps that a process left in the sessions folder when it died in the middle of a run, put in order.
+
+Before a temp goes, the vault has what it holds, and the file beside which it lies has what belongs there. Two things
+may have been cut off half-way (see :mod:`core.files`): a creation where links do not exist, which leaves a beginning of
+the temp under the file's name; and the return of somebody's newer save, which is then in the temp.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from core import files, manifest
+from core.errors import RescueError
+from core.files import FileState, OwnTemp
+from core.manifest import Operation, Run
+
+
+def clear(folder: Path, sessions_dir: Path, run: Run, all_runs: Iterable[Run]) -> None:
+    """Put the temps of one run in order; ``folder`` is the run's own, ``all_runs`` are those of its vault.
+
+    The caller holds the vault, so whoever made a temp has ended. What fails leaves its temp until the next time: no
+    file that Hermes reads depends on it.
+    """
+    turns = [(turn.pid, turn.number, each.run_id) for each in all_runs for turn in each.turns]
+    for name in sorted(os.listdir(sessions_dir)):
+        temp = files.own_temp(name)
+        on_target = [operation for operation in run.operations if temp and operation.path == temp.target]
+        if temp and on_target and _made_by(temp, turns) == run.run_id:
+            with suppress(RescueError, OSError):
+                if not temp.partial:
+                    _settle(folder, sessions_dir / name, sessions_dir / temp.target, on_target)
+                (sessions_dir / name).unlink()
+
+
+def _made_by(temp: OwnTemp, turns: Iterable[tuple[int, int, str]]) -> str | None:
+    """The id of the run that its process had taken up last by then. Process ids come again, but numbers only grow."""
+    before = ((number, run_id) for pid, number, run_id in turns if pid == temp.pid and number < temp.number)
+    return max(before, default=(0, None))[1]
+
+
+def _settle(folder: Path, path: Path, target: Path, on_target: Sequence[Operation]) -> None:
+    last = on_target[-1]
+    state, data = files.snapshot(path)
+    manifest.keep_aside(folder, last, data)
+    there = files.look(target)
+    known = {digest for operation in on_target for digest in (operation.digest_before, operation.after)}
+    if state.digest in known:
+        if last.action != "replace" and there is not None:
+            _drop_beginning(target, there, state, data)
+    elif (there.digest if there else None) in known:
+        if last.state == "planned":
+            manifest.note_outcome(folder, last, "skipped", "A newer save was there; it was put back.")
+        if there is None:
+            files.create_exclusive(target, data, mode=state.mode, mtime_ns=state.mtime_ns)
+        else:
+            files.replace_if_unchanged(target, data, there.digest, mode=state.mode, mtime_ns=state.mtime_ns)
+
+
+def _drop_beginning(target: Path, there: FileState, whole: FileState, data: bytes) -> None:
+    """Remove a file that is not yet all of ``data``, or has not yet its mode and time."""
+    if there != whole and data.startswith(files.read_regular(target)):
+        files.remove_if_unchanged(target, there.digest)

@@ -1,0 +1,417 @@
+"""The vault: what a run replaced, kept; and the undo of runs.
+
+A run is begun with :func:`begin_run`, and its :class:`ActiveRun` is the one door through which files change: it keeps a
+verified copy of the old bytes and puts the intent on record before it touches a file, and the outcome after. So a run
+that died anywhere can be undone (:func:`undo`) or closed as it is (:func:`finish_run`), by another process, at any
+time, and again if that died too. The layout of a run's folder is that of :mod:`core.manifest`.
+
+``root`` is the vault's own folder, ``<state dir>/rescue``. Folders in it are 0700 and files 0600, whatever the umask.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from core import files, leftovers, manifest
+from core.errors import BusyError, ChangedMeanwhileError, RescueError, UnreadableError, VaultError
+from core.manifest import Action, Operation, Run, State
+
+APPEARED = "sidecar_appeared_during_reconcile"
+"""The note of a creation that was skipped because the file was there by then."""
+
+RESERVE = 64 << 20
+"""Bytes that a run leaves free on the disk, so that Hermes can go on writing."""
+
+_LOCK = "lock"
+_RUNS = "runs"
+_TICKS = 1 << 24  # a second
+_LOCK_WAIT = 0.2  # seconds: whoever looks whether the lock is free holds it for an instant
+
+
+@dataclass(frozen=True, slots=True)
+class UndoResult:
+    """What an undo came to.
+
+    ``undone`` are the sessions that are as they were before the run; ``refused`` gives a reason for each that is not.
+    ``index_stale`` asks for the index to be rebuilt: it was not put back, or no longer fits.
+    """
+
+    run_id: str
+    undone: tuple[str, ...]
+    refused: Mapping[str, str]
+    index_stale: bool
+
+
+@contextmanager
+def lock(root: Path) -> Iterator[None]:
+    """Hold the vault for this thread, which may take it again inside; creates the vault where there is none.
+
+    Raises :class:`BusyError` while anybody else holds it, :class:`VaultError` where it cannot be locked.
+    """
+    path = root / _LOCK
+    held = FileLock(path, mode=0o600, is_singleton=True)
+    with _vault_errors(root):
+        _private_folder(root)
+        try:
+            held.acquire(timeout=_LOCK_WAIT, poll_interval=_LOCK_WAIT / 10)
+        except Timeout:
+            raise BusyError("Another Hermes Rescue is working on this store. Wait until it is done.") from None
+        except NotImplementedError:
+            raise VaultError(f"The disk of {files.shown(root)} has no file locks; no safe work is possible.") from None
+    try:
+        with _vault_errors(root):
+            files.give_to_owner_of(root, path)
+        yield
+    finally:
+        held.release()
+
+
+def list_runs(root: Path) -> tuple[Run, ...]:
+    """All runs, newest first. One that cannot be read has a ``problem`` and stops nothing. Creates nothing."""
+    with _vault_errors(root):
+        try:
+            names = sorted(filter(manifest.is_run_id, os.listdir(root / _RUNS)), reverse=True)
+        except FileNotFoundError:
+            return ()
+        locked = _is_locked(root)
+        return tuple(_read(root, name, locked=locked) for name in names)
+
+
+def read_run(root: Path, run_id: str) -> Run:
+    """One run. Raises :class:`VaultError` where there is none, or none that can be read. Creates nothing."""
+    return _readable(root, run_id, locked=_is_locked(root))
+
+
+@contextmanager
+def begin_run(root: Path, sessions_dir: Path, stores: Sequence[Path], bytes_needed: int) -> Iterator[ActiveRun]:
+    """A run for the changes made inside ``with``; finished at its end, and left to be undone where an error ends it.
+
+    ``bytes_needed`` is what will be kept and written. ``stores`` are put on record for people to read. Raises
+    :class:`BusyError`, and :class:`VaultError` where the disk has not that much and some reserve, or the vault cannot
+    be written.
+    """
+    with lock(root):
+        with _vault_errors(root):
+            free, wanted = shutil.disk_usage(root).free, bytes_needed + RESERVE
+            if free < wanted:
+                raise VaultError(
+                    f"The disk of {files.shown(root)} has {free >> 20} MiB free, but {wanted >> 20} MiB are needed to"
+                    " keep what is replaced. Free some space and try again; nothing was changed."
+                )
+            folder = _new_run_folder(root, stores)
+        yield ActiveRun(folder, sessions_dir)
+        with _vault_errors(root):
+            run = _readable(root, folder.name, locked=True)
+            if run.status == "running":  # and not undone as a whole meanwhile
+                manifest.write(folder, replace(run, status="finished", finished_at=time.time()))
+
+
+class ActiveRun:
+    """A run that is going on. Each change is one file in the sessions folder, and never raises for that file: what came
+    of it is in the :class:`Operation` that comes back (``done``; ``skipped``: it is no longer what was looked at;
+    ``failed``), with a reason in its note. Only :class:`VaultError` is raised: without a vault nothing may be changed.
+    """
+
+    def __init__(self, folder: Path, sessions_dir: Path) -> None:
+        self.run_id = folder.name
+        self._folder = folder
+        self._sessions_dir = sessions_dir
+        self._count = 0
+
+    def replace(
+        self,
+        session_id: str | None,
+        name: str,
+        data: bytes,
+        expected: str,
+        *,
+        info: Mapping[str, str | int] | None = None,
+        mtime_ns: int | None = None,
+    ) -> Operation:
+        """Put ``data`` in the place of the file ``name`` while its SHA-256 is ``expected`` (hex)."""
+        draft = self._draft("replace", session_id, name, files.digest_of(data), info)
+        return self._carry_out(
+            draft, expected, lambda path: files.replace_if_unchanged(path, data, expected, mtime_ns=mtime_ns)
+        )
+
+    def create(
+        self,
+        session_id: str | None,
+        name: str,
+        data: bytes,
+        *,
+        info: Mapping[str, str | int] | None = None,
+        mtime_ns: int | None = None,
+    ) -> Operation:
+        """Create the file ``name``; skipped, with the note :data:`APPEARED`, where it is there by now."""
+        draft = self._draft("create", session_id, name, files.digest_of(data), info)
+        return self._carry_out(draft, None, lambda path: files.create_exclusive(path, data, mtime_ns=mtime_ns))
+
+    def remove(
+        self, session_id: str | None, name: str, expected: str, *, info: Mapping[str, str | int] | None = None
+    ) -> Operation:
+        """Move the file ``name`` into the vault while its SHA-256 is ``expected`` (hex)."""
+        draft = self._draft("remove", session_id, name, None, info)
+        return self._carry_out(draft, expected, lambda path: files.remove_if_unchanged(path, expected))
+
+    def _draft(
+        self,
+        action: Action,
+        session_id: str | None,
+        name: str,
+        after: str | None,
+        info: Mapping[str, str | int] | None,
+    ) -> Operation:
+        if not manifest.is_operable(session_id, name):
+            raise VaultError(f"{files.shown(name)} is not a file that a repair may change.")
+        self._count += 1
+        return Operation(self._count, session_id, action, name, None, after, None, "planned", "", dict(info or {}))
+
+    def _carry_out(self, draft: Operation, expected: str | None, change: Callable[[Path], object]) -> Operation:
+        path = self._sessions_dir / draft.path
+        with _vault_errors(self._folder):
+            try:
+                operation = draft if expected is None else self._keep(draft, path, expected)
+            except (ChangedMeanwhileError, UnreadableError, FileNotFoundError) as error:
+                operation = replace(draft, state=_state_after(error), note=_sentence(error, path))
+            manifest.note_operation(self._folder, operation)
+            if operation.state != "planned":
+                return operation
+            try:
+                change(path)
+            except (RescueError, OSError) as error:
+                note = APPEARED if isinstance(error, FileExistsError) else _sentence(error, path)
+                return manifest.note_outcome(self._folder, operation, _state_after(error), note)
+            return manifest.note_outcome(self._folder, operation, "done")
+
+    def _keep(self, draft: Operation, path: Path, expected: str) -> Operation:
+        before, data = files.snapshot(path)
+        if before.digest != expected:
+            raise ChangedMeanwhileError(f"{files.shown(path)} is no longer what was looked at; it was left as it is.")
+        kept = f"{draft.number:04d}"
+        manifest.keep(self._folder, kept, data)
+        return replace(draft, before=before, kept=kept)
+
+
+def finish_run(root: Path, sessions_dir: Path, run_id: str) -> Run:
+    """Close a run that died, as it is: what it did stays and can be undone later. Returns it.
+
+    Raises :class:`BusyError`, and :class:`VaultError` where it cannot be read or written.
+    """
+    with lock(root), _vault_errors(root):
+        folder, run = _taken_up(root, sessions_dir, run_id)
+        for operation in run.operations:
+            if operation.state == "planned":
+                now = _digest(sessions_dir / operation.path)
+                if now == operation.after:
+                    manifest.note_outcome(folder, operation, "done")
+                elif now == operation.digest_before:
+                    manifest.note_outcome(folder, operation, "skipped", "The run ended before this was done.")
+                else:
+                    manifest.note_outcome(folder, operation, "failed", "The file has changed since the run.")
+        run = _readable(root, run_id, locked=True)
+        if run.status == "running":
+            run = replace(run, status="finished", finished_at=time.time())
+            manifest.write(folder, run)
+        return run
+
+
+def undo(root: Path, sessions_dir: Path, run_id: str, session_id: str | None = None) -> UndoResult:
+    """Put back what a run changed, or what it changed of one session. Can be repeated, also after it died half-way.
+
+    A session whose files are no longer what the run left is refused as a whole, before any of them is touched. Also
+    clears away what the processes of this run left half-done. Raises :class:`BusyError`, and :class:`VaultError` where
+    the run cannot be read, does not know the session, or cannot be put on record.
+    """
+    with lock(root), _vault_errors(root):
+        folder, run = _taken_up(root, sessions_dir, run_id)
+        of_session: dict[str | None, list[Operation]] = {}
+        for operation in reversed(run.operations):
+            if operation.may_stand or operation.state == "undone":
+                of_session.setdefault(operation.session_id, []).append(operation)
+        of_index = of_session.pop(None, [])
+        if session_id is not None:
+            if session_id not in of_session:
+                raise VaultError(f"The run {run_id} has not changed this session.")
+            of_session = {session_id: of_session[session_id]}
+        refused: dict[str, str] = {}
+        for each, operations in of_session.items():
+            reason = _undo_together(folder, sessions_dir, operations)
+            if each is not None and reason is not None:
+                refused[each] = reason
+        whole = session_id is None and not refused
+        index_stale = any(operation.may_stand for operation in of_index) and not (
+            whole and _undo_together(folder, sessions_dir, of_index) is None
+        )
+        if whole and run.status != "undone":
+            manifest.write(folder, replace(_readable(root, run_id, locked=True), status="undone"))
+        undone = tuple(each for each in of_session if each is not None and each not in refused)
+        return UndoResult(run_id, undone, refused, index_stale)
+
+
+def _undo_together(folder: Path, sessions_dir: Path, newest_first: Sequence[Operation]) -> str | None:
+    """Undo operations that belong together: all are checked before one is undone. Returns why not, or None."""
+    now: dict[str, str | None] = {}
+    steps: list[tuple[Operation, bool]] = []
+    path = sessions_dir
+    try:
+        for operation in newest_first:
+            if not operation.may_stand:
+                continue
+            path = sessions_dir / operation.path
+            found = now[operation.path] if operation.path in now else _digest(path)
+            stands = found == operation.after and found != operation.digest_before
+            if stands:
+                if operation.before is not None:
+                    manifest.kept_bytes(folder, operation)
+            elif operation.state == "failed":
+                continue
+            elif found != operation.digest_before:
+                raise ChangedMeanwhileError(f"{files.shown(path)} has changed since the run; it was left as it is.")
+            now[operation.path] = operation.digest_before if stands else found
+            steps.append((operation, stands))
+        for operation, stands in steps:
+            path = sessions_dir / operation.path
+            if stands:
+                _revert(folder, path, operation)
+            manifest.note_outcome(folder, operation, "undone")
+    except (RescueError, OSError) as error:
+        return _sentence(error, path)
+    return None
+
+
+def _revert(folder: Path, path: Path, operation: Operation) -> None:
+    before, after = operation.before, operation.after
+    if before is None:
+        manifest.keep_aside(folder, operation, files.read_regular(path))
+        files.remove_if_unchanged(path, str(after))
+    elif after is None:
+        files.create_exclusive(path, manifest.kept_bytes(folder, operation), mode=before.mode, mtime_ns=before.mtime_ns)
+    else:
+        data = manifest.kept_bytes(folder, operation)
+        files.replace_if_unchanged(path, data, after, mode=before.mode, mtime_ns=before.mtime_ns)
+
+
+def _taken_up(root: Path, sessions_dir: Path, run_id: str) -> tuple[Path, Run]:
+    """A run that this process may go on with, cleared of what died with the ones before. The lock is held."""
+    if not sessions_dir.is_dir():
+        raise VaultError(f"There is no sessions folder {files.shown(sessions_dir)}.")
+    run = _readable(root, run_id, locked=True)
+    folder = root / _RUNS / run_id
+    manifest.take_up(folder)
+    if any(map(files.is_own_temp, os.listdir(sessions_dir))):
+        leftovers.clear(folder, sessions_dir, run, list_runs(root))
+    return folder, _readable(root, run_id, locked=True)
+
+
+def _new_run_folder(root: Path, stores: Sequence[Path]) -> Path:
+    """A folder for a new run, with its manifest. It gets its name when it is complete."""
+    runs = root / _RUNS
+    _private_folder(runs)
+    now = time.time()
+    ticks = int(now * _TICKS)
+    while (folder := runs / _run_id(ticks)).exists():
+        ticks += 1
+    draft = runs / ".new"
+    shutil.rmtree(draft, ignore_errors=True)
+    _private_folder(draft)
+    _private_folder(draft / manifest.KEPT)
+    files.create_exclusive(draft / manifest.JOURNAL, b"")
+    paths = tuple(str(store) for store in stores)
+    manifest.write(draft, Run(folder.name, now, None, paths, "running", (manifest.this_turn(),), ()))
+    os.rename(draft, folder)
+    files.sync_folder(runs)
+    return folder
+
+
+def _run_id(ticks: int) -> str:
+    """A time as a run id, such as ``20260503T141200Z-3f2a9c``: the fraction of the second sorts as well."""
+    second, fraction = divmod(ticks, _TICKS)
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(second))}-{fraction:06x}"
+
+
+def _private_folder(path: Path) -> None:
+    try:
+        path.mkdir(0o700)
+        files.give_to_owner_of(path.parent, path)
+        files.sync_folder(path.parent)
+    except FileExistsError:
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            raise VaultError(f"{files.shown(path)} is in the way: the vault needs a folder there.") from None
+    path.chmod(0o700)
+
+
+def _digest(path: Path) -> str | None:
+    state = files.look(path)
+    return state.digest if state else None
+
+
+def _read(root: Path, run_id: str, *, locked: bool) -> Run:
+    return manifest.read(root / _RUNS / run_id, locked=locked)
+
+
+def _readable(root: Path, run_id: str, *, locked: bool) -> Run:
+    if not manifest.is_run_id(run_id):
+        raise VaultError(f"{files.shown(run_id)} is not the id of a run.")
+    run = _read(root, run_id, locked=locked)
+    if run.problem:
+        raise VaultError(run.problem)
+    return run
+
+
+def _is_locked(root: Path) -> bool:
+    """Whether anybody holds the vault. Leaves no trace."""
+    path = root / _LOCK
+    if sys.platform == "win32":
+        if not path.exists():
+            return False
+        try:
+            with FileLock(path, mode=0o600, is_singleton=True).acquire(blocking=False):
+                return False
+        except Timeout:
+            return True
+    import fcntl
+
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | files.NOT_FOLLOWED)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+@contextmanager
+def _vault_errors(place: Path) -> Iterator[None]:
+    """Turn what the system refuses into a sentence."""
+    try:
+        yield
+    except (OSError, UnreadableError) as error:
+        raise VaultError(f"The vault cannot be used: {_sentence(error, place)}") from error
+
+
+def _state_after(error: Exception) -> State:
+    lost_race = isinstance(error, ChangedMeanwhileError | FileExistsError | FileNotFoundError)
+    return "skipped" if lost_race else "failed"
+
+
+def _sentence(error: RescueError | OSError, path: Path) -> str:
+    if isinstance(error, RescueError):
+        return str(error)
+    if isinstance(error, FileExistsError):
+        return f"{files.shown(path)} is there by now; it was left as it is."
+    return f"{files.shown(path)}: {error.strerror or error}."
