@@ -1,0 +1,361 @@
+"""The terminal front: every command of the engine. ``hermes-rescue --help`` lists them.
+
+Exit status: 0 nothing (left) to do, 1 findings or differences remain, 2 wrong usage, 3 it could not be done (one line
+on stderr says why and what to do).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from core.errors import RescueError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from core.audit import SessionAudit
+    from core.cli_view import View
+    from core.copies import SessionCopies
+    from core.proposal import Proposal
+    from core.store import Store
+
+NOTHING_LEFT, REMAINS, USAGE, FAILED = 0, 1, 2, 3
+
+app = typer.Typer(
+    name="hermes-rescue",
+    help="Find and repair damaged Hermes sessions: merged from every copy, verified, undoable.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Home = Annotated[
+    Path | None, typer.Option("--home", metavar="DIR", help="The Hermes home (default: found as Hermes does).")
+]
+SessionDir = Annotated[
+    Path | None, typer.Option("--session-dir", metavar="DIR", help="A sessions folder, in place of a home.")
+]
+StateDbs = Annotated[
+    list[Path] | None,
+    typer.Option("--state-db", metavar="FILE", help="A state.db to read; can be given more than once."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+SessionId = Annotated[str, typer.Argument(metavar="SID", help="The id of a session (the name of its file).")]
+
+
+def main() -> None:
+    """Run the command line; always ends in SystemExit, never in a traceback."""
+    try:
+        status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        _end(status if isinstance(status, int) else NOTHING_LEFT)
+    except RescueError as error:
+        _fail(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: say nothing more at the end
+        _end(FAILED)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("Stopped. Nothing was left half done.")
+    except Exception as error:
+        _unexpected(error)
+
+
+def _end(status: int) -> None:
+    sys.stdout.flush()
+    raise SystemExit(status)
+
+
+def _fail(text: str, status: int = FAILED) -> None:
+    from core.files import shown
+
+    print(f"hermes-rescue: {shown(text)}", file=sys.stderr)
+    raise SystemExit(status)
+
+
+def _unexpected(error: Exception) -> None:
+    from typer.exceptions import TyperException
+
+    from core.audit import Cancelled
+
+    if isinstance(error, TyperException):
+        _fail(f"{error.format_message()} See: hermes-rescue --help", USAGE)
+
+    if isinstance(error, Cancelled):
+        _fail("Stopped. Nothing was left half done.")
+    if isinstance(error, OSError):
+        _fail(f"{error.strerror or error}: {error.filename or ''}. Check the place and its rights, then try again.")
+    if os.environ.get("HERMES_RESCUE_DEBUG"):
+        raise error
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace is not None else "?"
+    _fail(f"An error of this program ({type(error).__name__} at {where}). HERMES_RESCUE_DEBUG=1 shows it in full.")
+
+
+@app.command()
+def audit(home: Home = None, session_dir: SessionDir = None, state_db: StateDbs = None, as_json: AsJson = False) -> int:
+    """List what is wrong with the sessions of a store. Changes nothing."""
+    from core.audit import audit as run_audit
+    from core.findings import Category
+    from core.repair import interrupted_runs
+    from core.report import audit_json
+
+    store, view = _store(home, session_dir, state_db), _view()
+    with view.progress("Checking sessions") as progress:
+        found = run_audit(store, progress=progress)
+    if as_json:
+        _print_json(audit_json(found))
+    else:
+        view.audit(found, interrupted_runs(store))
+    return REMAINS if any(f.category is not Category.INFO for f in found.findings) else NOTHING_LEFT
+
+
+@app.command()
+def show(
+    sid: SessionId,
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show one session: its copies, what is wrong, what a repair gives back and what it leaves out. Changes nothing."""
+    from core.findings import Category
+
+    with _examined(_store(home, session_dir, state_db), sid) as (audited, copies, proposal):
+        if as_json:
+            from core.report import session_json
+
+            _print_json(session_json(audited, copies, proposal))
+        else:
+            _view().session(audited, copies, proposal)
+        return REMAINS if any(f.category is not Category.INFO for f in audited.findings) else NOTHING_LEFT
+
+
+@app.command()
+def diff(
+    sid: SessionId,
+    left: Annotated[
+        str,
+        typer.Option("--from", metavar="COPY", help="live, backup, temp, database, run journal, index or recovered."),
+    ] = "live",
+    right: Annotated[str, typer.Option("--to", metavar="COPY", help="The same; the other side.")] = "recovered",
+    full: Annotated[bool, typer.Option("--full", help="Show whole texts, and unchanged messages too.")] = False,
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show what differs between two copies of a session: messages, fields, words. Changes nothing."""
+    from core import diff as differences
+
+    with _examined(_store(home, session_dir, state_db), sid) as (_, copies, proposal):
+        known = differences.versions(copies, proposal)
+        for name in (left, right):
+            if name not in known and name != "live":
+                raise RescueError(f"This session has no copy '{name}'. It has: {', '.join(known) or 'none'}.")
+        sides = [known.get(name, differences.Version(name, (), {})) for name in (left, right)]
+        found = differences.compare(sides[0], sides[1], proposal)
+        if as_json:
+            from core.report import difference_json
+
+            _print_json(difference_json(sid, found))
+        else:
+            _view().difference(found, full=full)
+        return NOTHING_LEFT if found.is_empty else REMAINS
+
+
+@app.command()
+def repair(
+    sids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SID]...", help="Sessions to repair; naming one answers its questions with yes."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every session that has one right answer.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, change nothing.")] = False,
+    yes: Yes = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Replace files although Hermes WebUI is running: what it saves afterwards can undo the repair.",
+        ),
+    ] = False,
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+    as_json: AsJson = False,
+) -> int:
+    """Repair sessions. Shows the plan and asks; what is replaced is kept and can be undone."""
+    from core import repair as repairs
+    from core.report import plan_json, result_json
+
+    if bool(sids) == everything:
+        _fail("Name the sessions to repair, or give --all.", USAGE)
+    if as_json and not (yes or dry_run):
+        _fail("--json does not ask: give --yes or --dry-run with it.", USAGE)
+    store, view = _store(home, session_dir, state_db), _view()
+    with view.progress("Checking sessions") as progress:
+        plan = repairs.plan(
+            store, None if everything else list(dict.fromkeys(sids or ())), force=force, progress=progress
+        )
+    if not as_json:
+        view.plan(plan)
+    if plan.is_empty or dry_run:
+        if as_json:
+            _print_json(plan_json(plan))
+        return REMAINS if plan.remaining or not plan.is_empty else NOTHING_LEFT
+    if not yes:
+        _confirm(view.question(plan))
+    with view.progress("Repairing") as progress:
+        result = repairs.apply(plan, progress=progress)
+    if as_json:
+        _print_json(result_json(plan, result))
+    else:
+        view.result(plan, result)
+    return REMAINS if plan.remaining or result.count(repairs.State.REPAIRED) < len(plan.sessions) else NOTHING_LEFT
+
+
+@app.command()
+def undo(
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run to undo (default: the newest).")] = None,
+    session: Annotated[str | None, typer.Option("--session", metavar="SID", help="Undo only this session.")] = None,
+    yes: Yes = False,
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+    as_json: AsJson = False,
+) -> int:
+    """Put back what a repair changed. Refused, with the reason, where a file has changed since."""
+    from core import repair as repairs
+    from core import vault
+
+    store, view = _store(home, session_dir, state_db), _view()
+    runs = repairs.undoable(vault.list_runs(store.vault_root))
+    if run is None and not runs:
+        print("There is nothing to undo.")
+        return NOTHING_LEFT
+    chosen = vault.read_run(store.vault_root, run) if run is not None else runs[0]
+    if not yes:
+        _confirm(view.undo_question(chosen, session))
+    result = repairs.undo(store, chosen.run_id, session)
+    if as_json:
+        _print_json({"run": result.run_id, "undone": list(result.undone), "refused": dict(result.refused)})
+    else:
+        view.undone(result)
+    return REMAINS if result.refused else NOTHING_LEFT
+
+
+@app.command()
+def history(
+    home: Home = None, session_dir: SessionDir = None, state_db: StateDbs = None, as_json: AsJson = False
+) -> int:
+    """List the repairs that were made. Changes nothing."""
+    from core import vault
+    from core.report import run_report
+
+    runs = vault.list_runs(_store(home, session_dir, state_db).vault_root)
+    if as_json:
+        _print_json([dict(run_report(run).facts) for run in runs])
+    else:
+        _view().history(runs)
+    return NOTHING_LEFT
+
+
+@app.command()
+def report(
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run (see history); without it: an audit of now.")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", metavar="json|md", help="The form of the report.")] = "md",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write it to a new file instead of the terminal."),
+    ] = None,
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+) -> int:
+    """Report what was found, or what a run did, without any message text."""
+    from core import files, vault
+    from core.audit import audit as run_audit
+    from core.report import FORMATS, audit_report, render, run_report
+
+    if form not in FORMATS:
+        _fail(f"--format is one of: {', '.join(FORMATS)}.", USAGE)
+    store = _store(home, session_dir, state_db)
+    if run is not None:
+        made = run_report(vault.read_run(store.vault_root, run))
+    else:
+        with _view().progress("Checking sessions") as progress:
+            made = audit_report(run_audit(store, progress=progress))
+    text = render(made, form)
+    if output is None:
+        sys.stdout.write(text)
+        return NOTHING_LEFT
+    try:
+        files.create_exclusive(output, text.encode("utf-8", "replace"))
+    except FileExistsError:
+        raise RescueError(f"{output} is there already. Choose another name.") from None
+    return NOTHING_LEFT
+
+
+@app.command()
+def demo(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")]) -> int:
+    """Make a damaged store to try everything on."""
+    from core.demo import make_demo_store
+
+    made = make_demo_store(folder)
+    print(f"{len(made.stories)} sessions are in {made.home}. Look at them with:")
+    print(f"hermes-rescue audit --home {shlex.quote(str(made.home))}")
+    return NOTHING_LEFT
+
+
+def _store(home: Path | None, session_dir: Path | None, state_dbs: list[Path] | None) -> Store:
+    from core.store import find_store
+
+    if home is not None and session_dir is not None:
+        _fail("Give --home or --session-dir, not both.", USAGE)
+    return find_store(home=home, session_dir=session_dir, state_dbs=tuple(state_dbs or ()))
+
+
+def _view() -> View:
+    from core.cli_view import View
+
+    return View()
+
+
+@contextmanager
+def _examined(store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCopies, Proposal]]:
+    from core.audit import examine
+    from core.copies import Inventory
+    from core.store import webui_status
+
+    with Inventory(store) as inventory:
+        found = next(examine(inventory, webui_status(store), [sid])) if sid in inventory.session_ids() else None
+        if found is None or found[0] is None:
+            raise RescueError(f"No copy of a session {sid} is known in {store.sessions_dir}. See: hermes-rescue audit")
+        yield found[0], found[1], found[2]
+
+
+def _confirm(question: str) -> None:
+    try:
+        agreed = typer.confirm(question, default=False)
+    except typer.Abort:
+        raise RescueError(
+            "Nothing was changed: there was no answer. Give --yes to go on without being asked."
+        ) from None
+    if not agreed:
+        raise RescueError("Nothing was changed.")
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))

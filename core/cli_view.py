@@ -1,0 +1,389 @@
+"""How the terminal front draws what the engine found. Everything from a session is untrusted: control characters never
+reach the terminal, and nothing is read as markup."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from core import repair
+from core.audit import Audit, SessionAudit, Worktree
+from core.audit import Progress as Report
+from core.copies import LIVE, SessionCopies
+from core.diff import Change, Difference, MessageRow, compare_words, fold, text_of
+from core.files import shown
+from core.findings import Category, Finding
+from core.manifest import Run
+from core.message import Message
+from core.proposal import Proposal
+from core.report import stamp
+from core.vault import UndoResult
+
+PATIENCE = 0.5
+"""Seconds after which a progress bar appears."""
+
+CLIPPED_LINES, CLIPPED_CHARACTERS = 4, 400
+
+_PIPE_WIDTH = 400
+"""Columns where the output is no terminal: nothing is cut."""
+
+_STYLE = {Category.REPAIRABLE: "yellow", Category.REVIEW: "magenta", Category.INFO: "blue", None: "green"}
+_WORD = {
+    Category.REPAIRABLE: "can be repaired",
+    Category.REVIEW: "your decision",
+    Category.INFO: "note",
+    None: "healthy",
+}
+_SIGN = {Change.SAME: " ", Change.ADDED: "+", Change.REMOVED: "-", Change.CHANGED: "~", Change.MOVED: ">"}
+_SIGN_STYLE = {
+    Change.SAME: "",
+    Change.ADDED: "green",
+    Change.REMOVED: "red",
+    Change.CHANGED: "magenta",
+    Change.MOVED: "blue",
+}
+
+
+class View:
+    """Draws on stdout; progress goes to stderr, and only to a terminal."""
+
+    def __init__(self) -> None:
+        self._out = self._console(sys.stdout.isatty())
+        self._err = Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+    @staticmethod
+    def _console(is_terminal: bool) -> Console:
+        return Console(highlight=False, markup=False, emoji=False, width=None if is_terminal else _PIPE_WIDTH)
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Report]:
+        """A bar for work that takes longer than ``PATIENCE``; nothing where stderr is no terminal."""
+        bar = Progress(
+            TextColumn(what),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self._err,
+            transient=True,
+        )
+        task = bar.add_task(what, total=None)
+        start = time.monotonic()
+        started = False
+
+        def report(done: int, total: int) -> None:
+            nonlocal started
+            if not started and self._err.is_terminal and time.monotonic() - start > PATIENCE:
+                bar.start()
+                started = True
+            bar.update(task, completed=done, total=total)
+
+        try:
+            yield report
+        finally:
+            if started:
+                bar.stop()
+
+    def audit(self, found: Audit, interrupted: Sequence[Run]) -> None:
+        """The sessions with findings, the store's own findings, and what to do next."""
+        self._line(f"Sessions: {found.store.sessions_dir}")
+        self._line(f"Hermes WebUI is {'running' if found.webui.running else 'not running'}. {found.webui.evidence}")
+        listed = [s for category in Category for s in found.of(category)]
+        if listed:
+            table = _table("status", "session", "title", "live", "backup", "database", "after", "what was found")
+            for s in listed:
+                table.add_row(
+                    Text(_WORD[s.category], _STYLE[s.category]), Text(shown(s.session_id)), Text(_short(s.title, 40)),
+                    *(_count(n) for n in (s.live, s.backup, s.database, s.after)),
+                    Text("; ".join(f.kind.label for f in s.findings)),
+                )  # fmt: skip
+            self._out.print(table)
+        for f in found.store_findings:
+            self._out.print(Text.assemble((f"{_WORD[f.category]}: ", _STYLE[f.category]), shown(f.evidence)))
+        counts = [(category, len(found.of(category))) for category in (*Category, None)]
+        self._line(
+            ", ".join(
+                f"{n} {'need your decision' if c is Category.REVIEW else _plural(_WORD[c], n)}" for c, n in counts
+            )
+            + "."
+        )
+        self._interrupted(interrupted)
+        if found.of(Category.REPAIRABLE):
+            self._line("Next: hermes-rescue repair --all    One session closely: hermes-rescue show SID")
+
+    def _interrupted(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            self._line(
+                f"The repair {run.run_id} was interrupted. "
+                f"Finish it: hermes-rescue repair --all    Roll it back: hermes-rescue undo {run.run_id}"
+            )
+
+    def session(self, audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> None:
+        """One session: copies, findings with their four answers, the map of the copies, what is left out, fields."""
+        self._out.print(
+            Text.assemble(
+                (_short(audited.title, 100), "bold"),
+                f"  {shown(audited.session_id)}  ",
+                (_WORD[audited.category], _STYLE[audited.category]),
+            )
+        )
+        table = _table("copy", "messages", "")
+        for name, n, note in _copies(audited, copies):
+            table.add_row(Text(name), _count(n), Text(note))
+        table.add_row(
+            Text("after a repair"),
+            _count(audited.after if proposal.sidecar is None else len(proposal.included)),
+            Text(""),
+        )
+        self._out.print(table)
+        if audited.worktree is not Worktree.NONE:
+            self._line(f"Worktree: {audited.worktree_path} ({audited.worktree})")
+        for f in audited.findings:
+            self._finding(f)
+        self._lanes(proposal)
+        left_out = [item for item in proposal.items if not item.included]
+        if left_out:
+            self._line("Left out:")
+            for item in left_out:
+                reason = item.reason.sentence if item.reason is not None else ""
+                self._line(f"  {_head(item.message)} {_short(text_of(item.message), 60)}  [{reason}]")
+        if proposal.changes and audited.live >= 0:
+            self._line("Fields that change:")
+            for change in proposal.changes:
+                self._line(
+                    f"  {change.field}: {_short(change.before, 40)} -> {_short(change.after, 60)}"
+                    f"  [from {change.origin}]"
+                )
+        elif proposal.origins:
+            self._line(
+                "Fields that come back: "
+                + ", ".join(f"{name} from {origin}" for name, origin in proposal.origins.items())
+            )
+
+    def _finding(self, f: Finding) -> None:
+        self._out.print(Text.assemble((f"{f.kind.label}: ", _STYLE[f.category]), shown(f.evidence)))
+        for question, answer in (
+            ("How serious?", f.kind.serious),
+            ("What should I do?", f.kind.advice),
+            ("What happens?", f.kind.outcome),
+            ("May I go on meanwhile?", f.kind.meanwhile),
+        ):
+            self._line(f"  {question:<23} {answer}")
+
+    def _lanes(self, proposal: Proposal, width: int = 60) -> None:
+        """Which copy holds what: a lane for each, along the recovered transcript and what is left out of it."""
+        items = proposal.items
+        names = list(dict.fromkeys(name for item in items for name in item.copies))
+        if not items or len(names) < 2:
+            return
+        cells = min(width, len(items))
+        chunks = [items[k * len(items) // cells : (k + 1) * len(items) // cells] for k in range(cells)]
+        self._line("Which copy holds what (# all, + some, . none; / left out):")
+        for name in names:
+            lane = "".join(_cell(sum(name in item.copies for item in chunk), len(chunk)) for chunk in chunks)
+            self._line(f"  {name:<14}{lane}  {sum(name in item.copies for item in items)}")
+        recovered = "".join(
+            "/" if not any(i.included for i in c) else _cell(sum(i.included for i in c), len(c)) for c in chunks
+        )
+        self._line(f"  {'recovered':<14}{recovered}  {len(proposal.included)}")
+
+    def difference(self, found: Difference, *, full: bool) -> None:
+        """Messages and fields that differ, unchanged runs folded."""
+        self._line(f"--- {found.left}")
+        self._line(f"+++ {found.right}")
+        for row in found.messages if full else fold(found.messages):
+            if isinstance(row, int):
+                self._line(f"  ... {row} unchanged {_plural('message', row)} ...")
+            else:
+                self._row(row, full=full)
+        if found.fields:
+            self._line("Fields:")
+        for field in found.fields:
+            origin = f"  [from {field.origin}]" if field.origin else ""
+            text = f"{_SIGN[field.change]} {field.field}: {_short(field.left, 60)} -> {_short(field.right, 60)}{origin}"
+            self._out.print(Text(shown(text), _SIGN_STYLE[field.change]))
+        if found.is_empty:
+            self._line("No difference.")
+
+    def _row(self, row: MessageRow, *, full: bool) -> None:
+        style = _SIGN_STYLE[row.change]
+        told = row.right or row.left
+        if told is None:
+            return
+        parts = f"  ({', '.join(row.parts)} differ)" if row.parts else ""
+        self._out.print(Text(f"{_SIGN[row.change]} {_head(told)}{parts}", style))
+        if row.left is not None and row.right is not None and "content" in row.parts:
+            line = Text("    ")
+            for word in compare_words(text_of(row.left), text_of(row.right)).words:
+                line.append(_printable(word.text), _SIGN_STYLE[word.change])
+            self._out.print(line)
+            return
+        for line_ in _body(told, full=full):
+            self._out.print(Text(f"    {line_}", style))
+
+    def plan(self, plan: repair.Plan) -> None:
+        """The dry run: per session what comes back, what is lost, and the file operations."""
+        if plan.sessions:
+            table = _table("session", "title", "before", "after", "lost", "bytes", "why", "file operations")
+            for s in plan.sessions:
+                table.add_row(
+                    Text(shown(s.session_id)), Text(_short(s.title, 30)),
+                    _count(s.messages_before), _count(s.messages_after),
+                    Text(str(s.messages_lost or "nothing"), "red" if s.messages_lost else ""),
+                    Text(f"{s.size_after:,}"),
+                    Text(repair.labels(s.kinds)), Text("; ".join(s.operations)),
+                )  # fmt: skip
+            self._out.print(table)
+            self._line(f"The old files are kept in {plan.store.vault_root} and can be put back: hermes-rescue undo")
+        if plan.rebuild_index or plan.sessions:
+            self._line("The session list (_index.json) is rebuilt at the end.")
+        for sid, reason in plan.refused.items():
+            self._line(f"Not now: {sid}: {reason}")
+        if plan.questions:
+            self._line(
+                f"Waiting for your decision: {', '.join(plan.questions)}. "
+                "Look: hermes-rescue show SID    Repair one: hermes-rescue repair SID"
+            )
+        if plan.is_empty:
+            self._line("There is nothing to repair.")
+
+    def question(self, plan: repair.Plan) -> str:
+        """What a person is asked before a repair."""
+        n = len(plan.sessions)
+        return f"Repair {n} {_plural('session', n)}?" if n else "Rebuild the session list?"
+
+    def result(self, plan: repair.Plan, result: repair.Result) -> None:
+        """What a repair came to."""
+        titles = {s.session_id: s.title for s in plan.sessions}
+        for outcome in result.outcomes:
+            if outcome.state is not repair.State.REPAIRED:
+                self._line(
+                    f"{outcome.state}: {outcome.session_id} {_short(titles[outcome.session_id], 40)}: {outcome.reason}"
+                )
+        n = result.count(repair.State.REPAIRED)
+        self._line(
+            f"{n} {_plural('session', n)} repaired and verified."
+            + (" The session list was rebuilt." if result.index_rebuilt else "")
+        )
+        if result.run_id is not None and n:
+            self._line(f"Undo: hermes-rescue undo {result.run_id}    Report: hermes-rescue report {result.run_id}")
+
+    def undo_question(self, run: Run, session: str | None) -> str:
+        """What a person is asked before an undo."""
+        what = (
+            f"session {shown(session)}"
+            if session
+            else f"{len(run.session_ids)} {_plural('session', len(run.session_ids))}"
+        )
+        return f"Put {what} back to what it was before the repair of {stamp(run.created_at)}?"
+
+    def undone(self, result: UndoResult) -> None:
+        """What an undo came to."""
+        n = len(result.undone)
+        self._line(f"{n} {_plural('session', n)} put back.")
+        for sid, reason in result.refused.items():
+            self._line(f"Not put back: {sid}: {reason}")
+
+    def history(self, runs: Iterable[Run]) -> None:
+        """The runs, newest first."""
+        table = _table("run", "when", "status", "sessions", "undone", "")
+        for run in runs:
+            undone = {op.session_id for op in run.operations if op.state == "undone" and op.session_id}
+            table.add_row(
+                Text(run.run_id), Text(stamp(run.created_at)), Text(run.status),
+                _count(len(run.session_ids)), _count(len(undone)), Text(shown(run.problem)),
+            )  # fmt: skip
+        if table.row_count:
+            self._out.print(table)
+        else:
+            self._line("No repair was made yet.")
+
+    def _line(self, text: str) -> None:
+        self._out.print(Text(_printable(text)))
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        numeric = column in (
+            "live",
+            "backup",
+            "database",
+            "after",
+            "before",
+            "lost",
+            "bytes",
+            "messages",
+            "sessions",
+            "undone",
+        )
+        table.add_column(
+            column,
+            justify="right" if numeric else "left",
+            overflow="fold",
+            no_wrap=column in ("session", "run", "status"),
+        )
+    return table
+
+
+def _copies(audited: SessionAudit, copies: SessionCopies) -> Iterator[tuple[str, int, str]]:
+    yield LIVE, audited.live, "" if copies.live is not None else "missing"
+    for k, temp in enumerate(copies.temps):
+        yield f"temp {k + 1}", len(temp.sidecar.messages) if temp.sidecar is not None else -1, temp.path.name
+    if copies.backup is not None:
+        yield "backup", audited.backup, stamp(copies.backup.mtime)
+    for copy in copies.databases:
+        yield copy.name, len(copy.messages) - len(copy.rewound | copy.hidden), str(copy.path)
+    if copies.run is not None:
+        yield "run journal", len(copies.run.messages), copies.run.path.name
+
+
+def _cell(held: int, of: int) -> str:
+    return "#" if held == of else "+" if held else "."
+
+
+def _head(m: Message) -> str:
+    when = stamp(m.time)[:19] if m.time is not None and 0 <= m.time < 1e11 else ""
+    calls = m.value.get("tool_calls")
+    names = [shown(str(_function_name(call))) for call in calls] if isinstance(calls, list) else []
+    extras = [f"calls: {', '.join(names)}"] if names else []
+    extras += [f"result of {shown(str(m.value.get('name') or m.value.get('tool_name')))}"] if m.role == "tool" else []
+    return "  ".join(part for part in (f"{shown(m.role):<9}", when, *extras) if part)
+
+
+def _function_name(call: object) -> object:
+    function = call.get("function") if isinstance(call, dict) else None
+    return function.get("name", "?") if isinstance(function, dict) else "?"
+
+
+def _body(m: Message, *, full: bool) -> list[str]:
+    text = text_of(m)
+    lines = text.splitlines() if full else text[:CLIPPED_CHARACTERS].splitlines()[:CLIPPED_LINES]
+    lines = [_printable(line) for line in lines]
+    if not full and sum(map(len, lines)) + len(lines) < len(text):
+        lines.append(f"... ({len(text):,} characters; --full shows all)")
+    return lines
+
+
+def _printable(text: str) -> str:
+    """Text of several lines without anything that steers a terminal."""
+    return "\n".join(shown(line.replace("\t", "    ")) for line in text.split("\n"))
+
+
+def _short(value: object, limit: int) -> str:
+    text = shown(" ".join(str(value).split()))
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _count(n: int) -> Text:
+    return Text("–" if n < 0 else str(n))
+
+
+def _plural(word: str, n: int) -> str:
+    return word if n == 1 or word not in ("message", "session", "note") else f"{word}s"

@@ -1,0 +1,226 @@
+"""One report model, and its forms: what was found, what was done. Message texts are in it only when asked for."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from importlib import resources
+from typing import Any
+
+from core import files
+from core.audit import Audit, SessionAudit
+from core.copies import SessionCopies
+from core.diff import Change, Difference, MessageRow
+from core.findings import KINDS, Category, Finding
+from core.manifest import Operation, Run
+from core.proposal import Proposal
+from core.repair import Plan, Result, State
+
+FORMATS = ("json", "md")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The facts of an audit or of a run, as JSON values; every form shows the same."""
+
+    title: str
+    facts: Mapping[str, Any]
+
+
+def audit_json(audit: Audit) -> dict[str, Any]:
+    """The audit in the shape of Hermes WebUI's own ``/api/session/recovery/audit``, with more keys and kinds.
+
+    ``summary.ok`` is the number of session files, as there; ``summary.healthy`` the number of sessions without a
+    finding.
+    """
+    found = audit.findings
+    summary = {
+        "ok": sum(1 for s in audit.sessions if s.size or s.live >= 0),
+        "repairable": sum(f.category is Category.REPAIRABLE for f in found),
+        "unsafe_to_repair": sum(f.category is Category.REVIEW for f in found),
+        "info": sum(f.category is Category.INFO for f in found),
+        "healthy": len(audit.of(None)),
+        "sessions": len(audit.sessions),
+    }
+    status = "needs_manual_review" if summary["unsafe_to_repair"] else "warn" if summary["repairable"] else "ok"
+    return {
+        "status": status,
+        "summary": summary,
+        "items": [_item(f) for f in found],
+        "sessions": [_session(s) for s in audit.sessions],
+        "store": {
+            "sessions_dir": str(audit.store.sessions_dir),
+            "databases": [str(path) for path in audit.store.databases],
+            "webui_running": audit.webui.running,
+            "webui": audit.webui.evidence,
+        },
+        "seconds": round(audit.seconds, 3),
+    }
+
+
+def _item(f: Finding) -> dict[str, Any]:
+    return {
+        "session_id": f.session_id,
+        "kind": f.kind.name,
+        "category": f.category.webui,
+        "recommendation": f.kind.recommendation,
+        "live_messages": f.live_messages,
+        "bak_messages": f.bak_messages,
+        "evidence": f.evidence,
+        "how_serious": f.kind.serious,
+        "what_to_do": f.kind.advice,
+        "what_happens": f.kind.outcome,
+        "meanwhile": f.kind.meanwhile,
+        **f.details,
+    }
+
+
+def _session(s: SessionAudit) -> dict[str, Any]:
+    values = asdict(s)
+    del values["findings"]
+    return {**values, "worktree": str(s.worktree), "category": str(s.category) if s.category else "healthy"}
+
+
+def session_json(s: SessionAudit, copies: SessionCopies, proposal: Proposal) -> dict[str, Any]:
+    """One session: its counts, findings, what comes back and what is left out. Without message texts."""
+    return {
+        **_session(s),
+        "findings": [_item(f) for f in s.findings],
+        "copies": list(dict.fromkeys(name for item in proposal.items for name in item.copies)),
+        "messages": [
+            {
+                "role": item.message.role,
+                "time": item.message.time,
+                "copies": list(item.copies),
+                "parts_from": dict(item.enriched),
+                "included": item.included,
+                "reason": str(item.reason) if item.reason is not None else None,
+            }
+            for item in proposal.items
+        ],
+        "fields": [asdict(change) for change in proposal.changes],
+        "deleted": copies.deleted,
+    }
+
+
+def difference_json(session_id: str, found: Difference) -> dict[str, Any]:
+    """A comparison of two copies, with the texts of what differs."""
+    return {
+        "session_id": session_id,
+        "from": found.left,
+        "to": found.right,
+        "messages": [_message_row(row) for row in found.messages],
+        "fields": [{**asdict(row), "change": str(row.change)} for row in found.fields],
+    }
+
+
+def _message_row(row: MessageRow) -> dict[str, Any]:
+    values: dict[str, Any] = {"change": str(row.change), "from_position": row.left_at, "to_position": row.right_at}
+    if row.change is not Change.SAME:
+        values |= {"parts": list(row.parts), "from": row.left and row.left.value, "to": row.right and row.right.value}
+    return values
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """A dry run."""
+    return {
+        "sessions": [{**asdict(s), "operations": list(s.operations)} for s in plan.sessions],
+        "refused": dict(plan.refused),
+        "need_decision": list(plan.questions),
+        "rebuild_index": plan.rebuild_index or bool(plan.sessions),
+        "bytes_needed": plan.bytes_needed,
+    }
+
+
+def result_json(plan: Plan, result: Result) -> dict[str, Any]:
+    """What a repair did."""
+    return {
+        "run": result.run_id,
+        "repaired": result.count(State.REPAIRED),
+        "sessions": [{"session_id": o.session_id, "state": str(o.state), "reason": o.reason} for o in result.outcomes],
+        "refused": dict(plan.refused),
+        "need_decision": list(plan.questions),
+        "index_rebuilt": result.index_rebuilt,
+        "cancelled": result.cancelled,
+    }
+
+
+def audit_report(audit: Audit) -> Report:
+    """The report of an audit."""
+    return Report("What Hermes Rescue found", {"kind": "audit", "made_at": stamp(time.time()), **audit_json(audit)})
+
+
+def run_report(run: Run) -> Report:
+    """The report of a run: each file with its checksums before and after."""
+    facts = {
+        "kind": "run",
+        "made_at": stamp(time.time()),
+        "run": run.run_id,
+        "status": run.status,
+        "started_at": stamp(run.created_at),
+        "finished_at": stamp(run.finished_at) if run.finished_at is not None else None,
+        "store": {"sessions_dir": run.stores[0] if run.stores else "", "databases": list(run.stores[1:])},
+        "sessions": [
+            _run_session(sid, [op for op in run.operations if op.session_id == sid]) for sid in run.session_ids
+        ],
+        "index": [_operation(op) for op in run.operations if op.session_id is None],
+    }
+    return Report("What Hermes Rescue did", facts)
+
+
+def _run_session(session_id: str, operations: Iterable[Operation]) -> dict[str, Any]:
+    listed = list(operations)
+    info = dict(listed[0].info) if listed else {}
+    kinds = [kind for kind in str(info.get("kinds", "")).split() if kind in KINDS]
+    return {
+        "session_id": session_id,
+        "title": str(info.get("title", "")),
+        "found": kinds,
+        "messages_before": info.get("messages_before", -1),
+        "messages_after": info.get("messages_after", -1),
+        "operations": [_operation(op) for op in listed],
+    }
+
+
+def _operation(op: Operation) -> dict[str, Any]:
+    return {
+        "action": op.action,
+        "file": op.path,
+        "state": op.state,
+        "note": op.note,
+        "sha256_before": op.before.digest if op.before is not None else None,
+        "bytes_before": op.before.size if op.before is not None else None,
+        "sha256_after": op.after,
+    }
+
+
+def stamp(seconds: float) -> str:
+    """A moment for a person, in the local time of this machine."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(seconds))
+
+
+def render(report: Report, form: str) -> str:
+    """The report as ``json`` or ``md``. Raises ValueError for another form."""
+    if form == "json":
+        return json.dumps({"title": report.title, **report.facts}, ensure_ascii=False, indent=2) + "\n"
+    if form not in FORMATS:
+        raise ValueError(form)
+    import jinja2  # not on the way to a list of findings
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: resources.files("resources").joinpath(name).read_text("utf-8")),
+        autoescape=False,  # Markdown, with a filter of its own for what the sessions say
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["plain"] = plain_markdown
+    return environment.get_template(f"report.{form}.j2").render(title=report.title, kinds=KINDS, **report.facts)
+
+
+def plain_markdown(value: Any) -> str:
+    """A text of a session that means itself in Markdown, on one line and without control characters."""
+    text = " ".join(files.shown(str(value)).split())
+    return "".join("\\" + c if c in r"\`*_{}[]<>()#+-.!|~&" else c for c in text)
