@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,7 @@ from typing import Any, Self
 from core import journals, sidecar
 from core.errors import UnreadableError
 from core.journals import Index, RunRecord, SubmittedTurn
-from core.message import Message, message
+from core.message import SPEAKERS, Message, message
 from core.sidecar import SidecarFile
 from core.statedb import DatabaseFact, SessionRow, StateDB, open_statedb
 from core.store import Store, is_safe_session_id
@@ -46,6 +46,7 @@ class DatabaseCopy:
 
     name: str
     path: Path
+    profile: str | None
     row: SessionRow
     messages: tuple[Message, ...]
     rewound: frozenset[int]
@@ -55,8 +56,8 @@ class DatabaseCopy:
 
 @dataclass(frozen=True, slots=True)
 class SessionCopies:
-    """All that is known of one session. ``databases_unknown``: a database could not be read, so a missing row proves
-    nothing.
+    """All that is known of one session. ``databases_unknown``: there is no database, or one could not be read, so a
+    missing row proves nothing.
     """
 
     session_id: str
@@ -103,14 +104,19 @@ class Inventory:
         self.pruned = journals.read_id_list(sessions_dir / journals.PRUNED_NAME)
         self.turn_journals = journals.turn_journals(sessions_dir)
         self.run_journals = journals.run_journals(sessions_dir)
-        self._databases: list[tuple[str, StateDB, dict[str, SessionRow]]] = []
+        self._databases: list[tuple[str, StateDB, dict[str, list[SessionRow]]]] = []
 
     def __enter__(self) -> Self:
         try:
-            for number, path in enumerate(self._database_paths):
+            for path in self._database_paths:
                 database = self._stack.enter_context(open_statedb(path))
-                name = DATABASE if number == 0 else f"{DATABASE} of {path.parent.name}"
-                self._databases.append((name, database, {str(key): row for key, row in database.sessions().items()}))
+                profile = _profile(path)
+                usual = DATABASE if profile is None else f"{DATABASE} of {profile}"
+                name = _free(usual, [taken for taken, _, _ in self._databases])
+                rows: dict[str, list[SessionRow]] = {}
+                for row in database.sessions().values():
+                    rows.setdefault(row.sidecar_id or row.id, []).append(row)
+                self._databases.append((name, database, rows))
         except BaseException:
             self._stack.close()
             raise
@@ -129,7 +135,9 @@ class Inventory:
     @cached_property
     def webui_rows(self) -> frozenset[str]:
         """Ids of the sessions in the databases whose sidecars are meant to exist."""
-        return frozenset(key for _, _, rows in self._databases for key, row in rows.items() if row.is_webui)
+        return frozenset(
+            key for _, _, rows in self._databases for key, found in rows.items() if any(row.is_webui for row in found)
+        )
 
     def session_ids(self) -> tuple[str, ...]:
         """Every session that any copy knows and that is meant to have a sidecar, sorted."""
@@ -152,9 +160,9 @@ class Inventory:
         """Read every copy of one session."""
         databases = []
         for name, database, rows in self._databases:
-            row = rows.get(session_id)
-            if row is not None:
-                databases.append(_database_copy(name, database, row, session_id))
+            for row in rows.get(session_id, ()):
+                as_named = name if row.id == session_id else f"{name}, row {row.id}"
+                databases.append(_database_copy(as_named, database, row))
         return SessionCopies(
             session_id,
             _read(self.sidecars.get(session_id)),
@@ -165,7 +173,8 @@ class Inventory:
             journals.submitted_turns(session_id, self.turn_journals.get(session_id, ())),
             self.index.rows.get(session_id),
             session_id in self.deleted,
-            any(database.fact.state not in ("ok", "absent") for _, database, _ in self._databases),
+            all(database.fact.state == "absent" for _, database, _ in self._databases)
+            or any(database.fact.state not in ("ok", "absent") for _, database, _ in self._databases),
         )
 
     def _list_folder(self) -> None:
@@ -201,37 +210,30 @@ def _read(path: Path | None) -> SidecarFile | None:
         return None
 
 
-@dataclass(slots=True)
-class _Rows:
-    """Collects the rows of a session that stand for different messages."""
-
-    messages: list[Message] = field(default_factory=list)
-    rewound: set[int] = field(default_factory=set)
-    hidden: set[int] = field(default_factory=set)
+def _profile(database: Path) -> str | None:
+    """The named profile that a database belongs to, None for the root profile's."""
+    return database.parent.name if database.parent.parent.name == "profiles" else None
 
 
-def _database_copy(name: str, database: StateDB, row: SessionRow, session_id: str) -> DatabaseCopy:
-    rows = database.messages(session_id) if row.is_webui else ()
+def _free(name: str, taken: Sequence[str]) -> str:
+    return next(n for n in (name, *(f"{name} {k}" for k in range(2, len(taken) + 3))) if n not in taken)
+
+
+def _database_copy(name: str, database: StateDB, row: SessionRow) -> DatabaseCopy:
+    rows = database.messages(row.id) if row.is_webui else ()
     messages = [message(sidecar.message_piece(r.message)) for r in rows]
     repeated = _copied_by_compression(messages, [r.status == "compacted" for r in rows])
-    found = _Rows()
-    for k, (r, m) in enumerate(zip(rows, messages, strict=True)):
-        if k in repeated:
-            continue
-        if r.status == "rewound":
-            found.rewound.add(len(found.messages))
-        if r.hidden:
-            found.hidden.add(len(found.messages))
-        found.messages.append(m)
-    workspaces = tuple(r.workspace for r in rows if r.workspace)
+    once = [(r, m) for k, (r, m) in enumerate(zip(rows, messages, strict=True)) if k not in repeated]
+    path = database.fact.path
     return DatabaseCopy(
         name,
-        database.fact.path,
+        path,
+        _profile(path),
         row,
-        tuple(found.messages),
-        frozenset(found.rewound),
-        frozenset(found.hidden),
-        workspaces,
+        tuple(m for _, m in once),
+        frozenset(k for k, (r, _) in enumerate(once) if r.status == "rewound"),
+        frozenset(k for k, (r, m) in enumerate(once) if r.hidden or m.role not in SPEAKERS or m.says_nothing),
+        tuple(r.workspace for r in rows if r.workspace),
     )
 
 

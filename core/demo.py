@@ -22,7 +22,7 @@ from core.sidecar import FIELD_DEFAULTS
 __all__ = ["DemoStore", "Story", "make_demo_store"]
 
 # The columns that Hermes Agent 0.19.0 gives these tables.
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE schema_version (version INTEGER NOT NULL);
 INSERT INTO schema_version VALUES (22);
 CREATE TABLE sessions (
@@ -154,7 +154,7 @@ def _write_database(path: Path, scenes: list[Scene]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA journal_mode=WAL")
-        database.executescript(_SCHEMA)
+        database.executescript(SCHEMA)
         for scene in scenes:
             if scene.rows is not None:
                 _insert(database, "sessions", [_session_row(scene, scene.rows)])

@@ -11,10 +11,10 @@ from typing import Any
 from core.align import align
 from core.copies import BACKUP, INDEX, LIVE, RUN, SessionCopies, temp_name
 from core.jsontext import LIST_FIELD, NOTHING
-from core.message import Message, message, visible_text
+from core.message import REASONING, Message, message, visible_text
 from core.proposal import Proposal, session_of
 from core.sidecar import Sidecar
-from core.transcript import PARTS, REASONING
+from core.transcript import PARTS
 
 RECOVERED = "recovered"
 

@@ -255,7 +255,7 @@ class _Walker:
         while self.text[at] != "]":
             try:
                 value, end = self._scan(self.text, at)
-                self.elements.append(Piece(self._raw(at, end), value))
+                self.elements.append(self._piece(at, end, value, level=2))
             except RecursionError:
                 self.damage = Damage.TOO_DEEP
                 end = self._end_of_nested(at)
@@ -280,11 +280,17 @@ class _Walker:
         except RecursionError:
             self.damage = Damage.TOO_DEEP
             return self._end_of_nested(at)
-        self.fields[key] = Piece(self._raw(at, end), value)
+        self.fields[key] = self._piece(at, end, value, level=1)
         return int(end)
 
-    def _raw(self, at: int, end: int) -> bytes:
-        return self.text[at:end].encode("utf-8", "surrogatepass")
+    def _piece(self, at: int, end: int, value: Any, *, level: int) -> Piece:
+        raw = self.text[at:end].encode("utf-8", "surrogatepass")
+        if not self._strict:
+            try:
+                loads(raw)
+            except NotJSONError:  # control characters that stand in a text without an escape
+                raw = dumps(value, level)
+        return Piece(raw, value)
 
     def _end_of_nested(self, at: int) -> int:
         depth = 0

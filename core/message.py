@@ -28,6 +28,12 @@ LONG = 40
 
 LONG_ID = 8
 
+SPEAKERS = frozenset({"user", "assistant", "tool"})
+"""Roles of the messages that a person sees."""
+
+REASONING = ("reasoning", "reasoning_content", "reasoning_details")
+"""Fields that each hold an assistant's reasoning in one form."""
+
 IMAGE = "[screenshot]"
 JSON_PREFIX = "\0json:"
 SUMMARY_PREFIX = "[CONTEXT COMPACTION"
@@ -60,6 +66,11 @@ class Message:
     def text(self) -> str:
         """The visible text, white space folded."""
         return self.key[1]
+
+    @property
+    def says_nothing(self) -> bool:
+        """Neither text nor a call nor an answer to one, no reasoning and no attachment."""
+        return self.key[1:] == ("", "", ()) and not any(self.value.get(part) for part in ("attachments", *REASONING))
 
     @property
     def is_summary(self) -> bool:
@@ -144,7 +155,9 @@ def likeness(a: Message, b: Message) -> int:
     if masked_form(text, other) or masked_form(other, text):
         return 2
     if gap <= CLOSE and a.time is not None and b.time is not None and text and other:
-        return 2 if text.startswith(other) or other.startswith(text) else 0
+        longer, shorter = (text, other) if len(text) > len(other) else (other, text)
+        # the beginning of an answer, or a prompt to which the program has added something of its own
+        return 2 if longer.startswith(shorter) or (role == "user" and longer.endswith(shorter)) else 0
     return 0
 
 

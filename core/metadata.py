@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from core import files
-from core.copies import BACKUP, DATABASE, INDEX, LIVE, RUN, TURNS, SessionCopies, temp_name
+from core.copies import BACKUP, INDEX, LIVE, RUN, TURNS, SessionCopies, temp_name
 from core.errors import UnreadableError
 from core.jsontext import LIST_FIELD, NOTHING, number
 from core.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
@@ -52,6 +52,9 @@ _SAME_IN_ROWS = (
 """Columns of a database row that mean what the sidecar's field of that name means."""
 
 _WORKTREE = re.compile(r"(?P<root>.+)/\.worktrees/(?P<name>hermes-[0-9a-f]{8})(?:/.*)?")
+
+
+_ON_BRANCH = "ref: refs/heads/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ def _sources(copies: SessionCopies, live: Sidecar | None) -> Iterator[tuple[str,
         if copy.row.is_webui:
             if copy.workspaces:
                 yield WORKSPACE_TAG, {"workspace": copy.workspaces[-1]}
-            yield copy.name, _row_fields(copy.row, None if copy.name == DATABASE else copy.path.parent.name)
+            yield copy.name, _row_fields(copy.row, copy.profile)
     for turn in reversed(copies.turns):
         if turn.workspace:
             yield TURNS, {"workspace": turn.workspace}
@@ -134,46 +137,40 @@ def _prefer_newer_names(copies: SessionCopies, result: dict[str, Found]) -> None
 
 
 def _add_worktree(copies: SessionCopies, result: dict[str, Found]) -> None:
-    """The worktree of a session whose sidecar is lost: from the row's git columns, then from git's own file in it."""
+    """The worktree of a session whose sidecar is lost: from the row's git columns, else from git's own files."""
     if "worktree_path" in result:
         return
-    workspace = result.get("workspace")
-    places = [(copy.name, copy.row) for copy in copies.databases if copy.row.is_webui]
-    for origin, row in places:
-        path = row.cwd or (workspace.value if workspace else None)
+    workspace = result["workspace"].value if "workspace" in result else None
+    rows: list[tuple[str, SessionRow | None]] = [
+        (copy.name, copy.row) for copy in copies.databases if copy.row.is_webui
+    ]
+    for origin, row in (*rows, (GIT, None)):
+        path = (row.cwd if row is not None else None) or workspace
         shape = _WORKTREE.fullmatch(path) if isinstance(path, str) else None
-        branch = row.git_branch
-        if shape is None or (branch and not branch.startswith("hermes/")):
+        branch = (row.git_branch if row is not None else None) or (_branch_of(shape) if shape else None)
+        if shape is None or (row is None and branch is None):
             continue
         found = {
             "worktree_path": f"{shape['root']}/.worktrees/{shape['name']}",
-            "worktree_branch": branch or _branch_of(Path(shape[0])) or f"hermes/{shape['name']}",
-            "worktree_repo_root": row.git_repo_root or shape["root"],
-            "worktree_created_at": number(row.columns.get("started_at")),
+            "worktree_branch": branch or f"hermes/{shape['name']}",
+            "worktree_repo_root": (row.git_repo_root if row is not None else None) or shape["root"],
+            "worktree_created_at": row.started_at if row is not None else None,
         }
         for field, value in found.items():
             if value is not None:
                 result.setdefault(field, Found(value, origin))
-        result.setdefault("workspace", Found(found["worktree_path"], origin))
+        result.setdefault("workspace", result["worktree_path"])
         return
-    if workspace is not None and isinstance(workspace.value, str):
-        shape = _WORKTREE.fullmatch(workspace.value)
-        branch = _branch_of(Path(workspace.value)) if shape else None
-        if shape and branch:
-            result["worktree_path"] = Found(workspace.value, GIT)
-            result.setdefault("worktree_branch", Found(branch, GIT))
-            result.setdefault("worktree_repo_root", Found(shape["root"], GIT))
 
 
-def _branch_of(worktree: Path) -> str | None:
-    """The branch that git has checked out in a worktree, read from git's own files (git itself is not run: a
-    repository's configuration can make it run programs).
+def _branch_of(shape: re.Match[str]) -> str | None:
+    """The branch that git knows for a worktree, from git's own files, which stay when the folder is gone. Git itself is
+    not run: a repository's configuration can make it run programs.
     """
     try:
-        pointer = files.read_regular(worktree / ".git", 4096).decode().removeprefix("gitdir:").strip()
-        if PurePosixPath(pointer).parent.name != "worktrees":
-            return None
-        head = files.read_regular(Path(pointer) / "HEAD", 4096).decode().strip()
-    except (OSError, UnicodeDecodeError, ValueError, UnreadableError):
+        head = (
+            files.read_regular(Path(shape["root"], ".git", "worktrees", shape["name"], "HEAD"), 4096).decode().strip()
+        )
+    except (OSError, ValueError, UnreadableError):
         return None
-    return head.removeprefix("ref: refs/heads/") if head.startswith("ref: refs/heads/") else None
+    return head.removeprefix(_ON_BRANCH) if head.startswith(_ON_BRANCH) else None

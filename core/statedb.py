@@ -18,7 +18,7 @@ from core import sqlite_readonly
 from core.jsontext import NOTHING, NotJSONError, loads_exactly, number
 from core.message import JSON_PREFIX, decoded
 from core.sqlite_readonly import KeepsChangingError, ReadOnlyDatabase, TableScan, quoted
-from core.workspace_tag import strip_workspace_tag
+from core.workspace_tag import untag
 
 _SESSION_COLUMNS = frozenset((
     "id", "source", "user_id", "session_key", "chat_id", "chat_type", "thread_id", "display_name", "origin_json",
@@ -41,6 +41,7 @@ _BYTES_A_SECOND = 50_000_000
 
 _TRIES = 3
 _SIDE_RUNS = ("btw: ", "bg: ")
+_WEBUI_KEY = "webui:"
 _NO = (0, "0", b"0")
 _STATUSES = ("active", "compacted", "rewound")
 
@@ -135,16 +136,22 @@ class SessionRow:
 
     @property
     def is_webui(self) -> bool:
-        """Whether the session is one whose sidecar was meant to stay (formats.md, section state.db).
+        """Whether the session is one whose sidecar was meant to stay (formats.md, section state.db)."""
+        return self.sidecar_id is not None
+
+    @property
+    def sidecar_id(self) -> str | None:
+        """The id of the session's sidecar, None where it was never meant to have one that stays.
 
         A database without a source column is taken for the WebUI's. Messages without a row in ``sessions`` never are:
         they may be anybody's, and must not bring a session into being.
         """
         if not self.columns or (self.title or "").startswith(_SIDE_RUNS) or self._is_delegated:
-            return False
+            return None
         if "source" not in self.columns or self.source == "webui":
-            return True
-        return self.source == "api_server" and self.session_key == f"webui:{self.id}"
+            return self.id
+        key = (self.session_key or "") if self.source == "api_server" else ""
+        return key.removeprefix(_WEBUI_KEY) or None if key.startswith(_WEBUI_KEY) else None
 
     @property
     def _is_delegated(self) -> bool:
@@ -388,7 +395,7 @@ def _message_row(rowid: int, row: Mapping[str, object]) -> MessageRow:
     content = _content(row.get("content"))
     workspace = None
     if role == "user":
-        content, workspace = _untagged(content)
+        content, workspace = untag(content)
     tool_name = _text(row.get("tool_name"))
     tool_calls = _json(row.get("tool_calls"))
     fields = {
@@ -417,17 +424,6 @@ def _content(value: object) -> Any:
     text = _text(value) or ""
     content = decoded(text)
     return content if isinstance(content, str | list) else text.removeprefix(JSON_PREFIX)
-
-
-def _untagged(content: Any) -> tuple[Any, str | None]:
-    """Content without the workspace tag of its text or of its first text part, and what the tag named."""
-    if isinstance(content, str):
-        return strip_workspace_tag(content)
-    for at, part in enumerate(content):
-        if isinstance(part, dict) and isinstance(part.get("text"), str):
-            text, workspace = strip_workspace_tag(part["text"])
-            return [*content[:at], {**part, "text": text}, *content[at + 1 :]], workspace
-    return content, None
 
 
 def _text(value: object) -> str | None:

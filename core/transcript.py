@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from core import sidecar
 from core.align import align
 from core.jsontext import NOTHING, loads_exactly
-from core.message import IMAGE, Message, decoded, masked_form, message, visible_text
-from core.workspace_tag import strip_workspace_tag
+from core.message import IMAGE, REASONING, Message, decoded, masked_form, message
+from core.workspace_tag import untag
 
-REASONING = ("reasoning", "reasoning_content", "reasoning_details")
 PARTS = ("tool_calls", "tool_call_id", "attachments")
 
 
@@ -135,24 +133,7 @@ def clean(version: Message) -> Message:
     content = version.value.get("content")
     fresh = decoded(content)
     if version.role == "user":
-        fresh = _untagged(fresh)
+        fresh, _ = untag(fresh)
     if fresh == content:
         return version
     return message(sidecar.message_piece({**version.value, "content": fresh}))
-
-
-def _untagged(content: Any) -> Any:
-    if isinstance(content, str):
-        return strip_workspace_tag(content)[0]
-    if isinstance(content, list):
-        for k, part in enumerate(content):
-            if isinstance(part, dict) and isinstance(part.get("text"), str):
-                text = strip_workspace_tag(part["text"])[0]
-                return content if text == part["text"] else [*content[:k], {**part, "text": text}, *content[k + 1 :]]
-    return content
-
-
-def preview(version: Message, limit: int = 120) -> str:
-    """The beginning of a message for a list, on one line."""
-    text = visible_text(version.value.get("content"), version.role)
-    return " ".join(text.split())[:limit]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 _TAG = re.compile(r"\[Workspace(?:::v1)?: ((?:\\.|[^\]\\\r\n])*)\](?:\r?\n|\Z)")
 _ESCAPED = re.compile(r"\\([\\\]])")
@@ -23,3 +24,14 @@ def strip_workspace_tag(text: str) -> tuple[str, str | None]:
         if _ABSOLUTE.match(path):
             return text[tag.end() :], path
     return text, None
+
+
+def untag(content: Any) -> tuple[Any, str | None]:
+    """The same for the content of a message: a text, or a list of parts whose first text carries the tag."""
+    if isinstance(content, str):
+        return strip_workspace_tag(content)
+    for at, part in enumerate(content if isinstance(content, list) else ()):
+        if isinstance(part, dict) and isinstance(part.get("text"), str):
+            text, workspace = strip_workspace_tag(part["text"])
+            return [*content[:at], {**part, "text": text}, *content[at + 1 :]], workspace
+    return content, None

@@ -1,0 +1,150 @@
+"""A small Hermes home that a test fills with the copies of one session."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import repair
+from core.audit import Audit, audit
+from core.demo import SCHEMA
+from core.sidecar import FIELD_DEFAULTS
+from core.store import find_store
+
+SID = "3f2a9c51b7d0"
+START = 1_777_000_000.0
+
+Value = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Hermes:
+    """Writes files as Hermes does and reads them back as the WebUI would."""
+
+    home: Path
+    shrink = "f3ece896034044d595d19fdba191bbac"  # a uuid4, as the WebUI writes it
+    clear = "419b3d535343911761a19ef3e1e41582"
+
+    @property
+    def cleared(self) -> Value:
+        """The marks of a clear."""
+        both = {"truncation_boundary": 0.0, "truncation_watermark": 0.0}
+        return {**both, "clear_generation": self.clear, "intentional_shrink_generation": self.shrink}
+
+    def undo_marks(self, kept: Sequence[Value], newest_prompt: float | None = None) -> Value:
+        """The marks of an undo that kept these messages, after new prompts if there were any."""
+        at = kept[-1]["timestamp"]
+        marks = {"truncation_boundary": at, "truncation_watermark": newest_prompt or at}
+        return {**marks, "intentional_shrink_generation": self.shrink}
+
+    @staticmethod
+    def said(messages: Sequence[Value]) -> list[Any]:
+        """What the messages say."""
+        return [message["content"] for message in messages]
+
+    @property
+    def sessions(self) -> Path:
+        return self.home / "webui" / "sessions"
+
+    @property
+    def live(self) -> Path:
+        return self.sessions / f"{SID}.json"
+
+    def turns(self, *words: str, start: float = 0.0) -> list[Value]:
+        """For each word a prompt and its answer, ten seconds apart, ``start`` seconds after the session began."""
+        found = []
+        for k, word in enumerate(words):
+            at = START + start + 10 * k
+            found.append({"role": "user", "content": f"ask {word}", "timestamp": at})
+            found.append({"role": "assistant", "content": f"answer {word}", "timestamp": at + 4})
+        return found
+
+    def session(self, messages: Sequence[Any], **fields: Any) -> Value:
+        usual = {
+            "session_id": SID,
+            "title": "Notes",
+            "workspace": "/srv/notes",
+            "created_at": START,
+            "updated_at": START,
+        }
+        return {**FIELD_DEFAULTS, **usual, "message_count": len(messages), **fields, "messages": list(messages)}
+
+    def write_live(self, messages: Sequence[Any], **fields: Any) -> bytes:
+        return self._write(self.live, self.session(messages, **fields))
+
+    def write_backup(self, messages: Sequence[Any], **fields: Any) -> bytes:
+        return self._write(self.sessions / f"{SID}.json.bak", self.session(messages, **fields))
+
+    def write_temp(self, messages: Sequence[Any], **fields: Any) -> bytes:
+        return self._write(self.sessions / f"{SID}.tmp.77.1403", self.session(messages, **fields))
+
+    def write_index(self, *rows: Value) -> None:
+        self._write(self.sessions / "_index.json", list(rows))
+
+    def write_rows(self, messages: Sequence[Value], sid: str = SID, **columns: Any) -> None:
+        """Rows as the agent writes them: the tag of the workspace before each prompt, a second later than the sidecar.
+
+        A message may carry columns of its own (``active``, ``compacted``, ...).
+        """
+        path = self.home / "state.db"
+        new = not path.exists()
+        with closing(sqlite3.connect(path)) as database:
+            if new:
+                database.executescript(SCHEMA)
+            columns = {"source": "webui", "title": "Notes", "started_at": START, "cwd": "/srv/notes", **columns}
+            _insert(database, "sessions", {"id": sid, **columns})
+            for message in messages:
+                row = {**message, "timestamp": message.get("timestamp", START) + 1}
+                if row["role"] == "user" and isinstance(row["content"], str):
+                    row["content"] = f"[Workspace::v1: /srv/notes]\n{row['content']}"
+                elif isinstance(row["content"], list):
+                    row["content"] = "\0json:" + json.dumps(row["content"])
+                if isinstance(row.get("tool_calls"), list):
+                    row["tool_calls"] = json.dumps(row["tool_calls"])
+                _insert(database, "messages", {"session_id": sid, **row})
+            database.commit()
+
+    def audit(self) -> Audit:
+        return audit(find_store(home=self.home))
+
+    def kinds(self) -> list[str]:
+        """The kinds of the session's findings."""
+        return [f.kind.name for s in self.audit().sessions if s.session_id == SID for f in s.findings]
+
+    def repair(self, *sids: str) -> repair.Result:
+        """Repair everything, or the named sessions."""
+        return repair.apply(repair.plan(find_store(home=self.home), sids or None))
+
+    def load(self) -> Value:
+        loaded = json.loads(self.live.read_bytes())
+        assert isinstance(loaded, dict)
+        assert loaded["message_count"] == len(loaded["messages"])
+        return loaded
+
+    def texts(self) -> list[Any]:
+        return self.said(self.load()["messages"])
+
+    @staticmethod
+    def _write(path: Path, value: Any) -> bytes:
+        data = json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        path.write_bytes(data)
+        return data
+
+
+def _insert(database: sqlite3.Connection, table: str, values: Value) -> None:
+    places = ", ".join("?" * len(values))
+    database.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})", list(values.values()))
+
+
+@pytest.fixture
+def hermes(tmp_path: Path) -> Hermes:
+    home = tmp_path / "hermes"
+    (home / "webui" / "sessions").mkdir(parents=True)
+    return Hermes(home)

@@ -1,0 +1,208 @@
+"""Metadata, prompts and the session list: what a repair finds again, and what it leaves alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def test_a_rename_after_the_backup_survives_the_loss_of_the_file(hermes: Any) -> None:
+    turns = hermes.turns("a")
+    hermes.write_backup(turns, title="Old name")
+    hermes.write_index(
+        {"session_id": hermes.live.stem, "title": "New name", "updated_at": 1_777_000_900.0, "pinned": True}
+    )
+    hermes.write_rows(turns)
+    hermes.repair()
+    got = hermes.load()
+    assert (got["title"], got["pinned"], got["workspace"]) == ("New name", True, "/srv/notes")
+
+
+def test_a_lost_worktree_is_found_in_the_index(hermes: Any) -> None:
+    worktree = {
+        "worktree_path": "/srv/r/.worktrees/hermes-00000001",
+        "worktree_branch": "hermes/hermes-00000001",
+        "worktree_repo_root": "/srv/r",
+        "worktree_created_at": 5.0,
+    }
+    hermes.write_index(
+        {"session_id": hermes.live.stem, "title": "T", "workspace": worktree["worktree_path"], **worktree}
+    )
+    hermes.live.write_bytes(b"")
+    hermes.write_rows(hermes.turns("a"), cwd="/elsewhere")
+    hermes.repair()
+    assert {name: hermes.load()[name] for name in worktree} == worktree
+
+
+def test_git_knows_the_branch_of_a_worktree(hermes: Any, tmp_path: Any) -> None:
+    admin = tmp_path / "repo" / ".git" / "worktrees" / "hermes-0a0b0c0d"
+    admin.mkdir(parents=True)
+    (admin / "HEAD").write_text("ref: refs/heads/hermes/renamed\n")
+    tree = str(tmp_path / "repo" / ".worktrees" / "hermes-0a0b0c0d")
+    hermes.write_backup(hermes.turns("a"), workspace=tree)
+    hermes.repair()
+    got = hermes.load()
+    assert (got["worktree_path"], got["worktree_branch"]) == (tree, "hermes/renamed")
+
+
+def test_unknown_fields_and_their_order_survive(hermes: Any) -> None:
+    turns = hermes.turns("a", "b")
+    values = {
+        "future": {"x": [1]},
+        "session_id": hermes.live.stem,
+        "title": "T",
+        "workspace": "/w",
+        "messages": turns[:2],
+        "last": None,
+    }
+    hermes.live.write_text(json.dumps(values, indent=2))
+    hermes.write_rows(turns)
+    hermes.repair()
+    got = json.loads(hermes.live.read_text())
+    assert list(got) == list(values)
+    assert hermes.said(got["messages"]) == hermes.said(turns)
+    assert got["future"] == {"x": [1]}
+
+
+def test_a_workspace_of_null_is_found_again(hermes: Any) -> None:
+    """The WebUI cannot load a file whose workspace is null."""
+    turns = hermes.turns("a")
+    hermes.write_live(turns, workspace=None)
+    hermes.write_rows(turns)
+    assert hermes.kinds() == ["malformed_live"]
+    hermes.repair()
+    assert hermes.load()["workspace"] == "/srv/notes"
+    assert hermes.kinds() == []
+
+
+def test_positions_in_the_message_list_move_along(hermes: Any) -> None:
+    lost, live = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    cards = [{"name": "terminal", "tid": "t1", "assistant_msg_idx": 1}, {"name": "odd"}]
+    hermes.write_live(live, tool_calls=cards, anchor_activity_scenes={"s": {"message_index": 1}})
+    hermes.write_backup(lost)
+    hermes.repair()
+    got = hermes.load()
+    assert got["tool_calls"] == [{"name": "terminal", "tid": "t1", "assistant_msg_idx": 5}, {"name": "odd"}]
+    assert got["anchor_activity_scenes"] == {"s": {"message_index": 5}}
+    assert got["messages"][5] == live[1]
+
+
+def test_the_model_sees_what_comes_back_behind_a_context_of_its_own(hermes: Any) -> None:
+    old, lost = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    summary = {"role": "user", "content": "[CONTEXT COMPACTION — REFERENCE ONLY] a", "timestamp": 1_777_000_030.0}
+    hermes.write_live(old, context_messages=[summary, *old[2:]])
+    hermes.write_rows([*old, *lost])
+    hermes.repair()
+    assert hermes.said(hermes.load()["context_messages"]) == hermes.said([summary, *old[2:], *lost])
+
+
+def test_a_stuck_session_keeps_its_messages_and_gets_its_prompt(hermes: Any) -> None:
+    turns = hermes.turns("a")
+    pending = {
+        "active_stream_id": "s1",
+        "pending_user_message": "are you there?",
+        "pending_started_at": 1_777_000_100.0,
+        "pending_attachments": ["x.png"],
+    }
+    hermes.write_live(turns, **pending)
+    assert hermes.kinds() == ["stale_stream"]
+    hermes.repair()
+    got = hermes.load()
+    assert got["messages"] == [
+        *turns,
+        {"role": "user", "content": "are you there?", "timestamp": 1_777_000_100.0, "attachments": ["x.png"]},
+    ]
+    assert (got["active_stream_id"], got["pending_user_message"], got["pending_attachments"]) == (None, None, [])
+    assert hermes.kinds() == []
+
+
+def test_a_pending_prompt_that_arrived_is_not_said_twice(hermes: Any) -> None:
+    turns = hermes.turns("a", "b")
+    hermes.write_live(
+        turns[:2], active_stream_id="s1", pending_user_message="ask b", pending_started_at=turns[2]["timestamp"]
+    )
+    hermes.write_rows(turns)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(turns)
+
+
+def test_a_submitted_prompt_without_an_answer_is_a_question(hermes: Any) -> None:
+    turns = hermes.turns("a", "b")
+    hermes.write_live(turns)
+    journal = hermes.sessions / "_turn_journal"
+    journal.mkdir()
+    events = [
+        {
+            "event": "submitted",
+            "turn_id": "t1",
+            "role": "user",
+            "content": "ask a",
+            "created_at": turns[0]["timestamp"],
+        },
+        {
+            "event": "submitted",
+            "turn_id": "t2",
+            "role": "user",
+            "content": "lost",
+            "created_at": turns[0]["timestamp"] + 7,
+        },
+        {"event": "submitted", "turn_id": "t3", "role": "user", "content": "stopped", "created_at": 1_777_000_090.0},
+        {"event": "interrupted", "turn_id": "t3", "created_at": 1_777_000_091.0},
+    ]
+    lines = [json.dumps(event) for event in events]
+    (journal / f"{hermes.live.stem}~5.jsonl").write_text("\n".join([lines[0], "{torn", *lines[1:]]))
+    assert hermes.kinds() == ["turn_journal_pending_turn"]
+    assert hermes.repair().run_id is None
+    hermes.repair(hermes.live.stem)
+    assert hermes.texts() == ["ask a", "answer a", "lost", "ask b", "answer b"]
+
+
+def test_nothing_but_the_run_journal(hermes: Any) -> None:
+    turns = hermes.turns("a")
+    run = hermes.sessions / "_run_journal" / hermes.live.stem
+    run.mkdir(parents=True)
+    older = {"event": "done", "created_at": 1.0, "payload": {"session": hermes.session(turns[:1])}}
+    newer = {"event": "done", "created_at": 2.0, "payload": {"session": hermes.session(turns)}}
+    (run / "s.jsonl").write_text("\n".join(json.dumps(e) for e in (newer, older)))
+    assert hermes.kinds() == ["run_journal_only"]
+    assert hermes.repair().run_id is None
+    hermes.repair(hermes.live.stem)
+    assert hermes.load()["messages"] == turns
+
+
+def test_a_torn_index_gives_its_rows_and_is_built_again(hermes: Any) -> None:
+    turns = hermes.turns("a")
+    hermes.write_index(
+        {"session_id": "000000000001", "title": "Gone"},
+        {"session_id": hermes.live.stem, "title": "From the index", "updated_at": 1.0},
+        {"session_id": "000000000002"},
+    )
+    path = hermes.sessions / "_index.json"
+    path.write_bytes(path.read_bytes()[:-30])
+    hermes.write_rows(turns, title=None)
+    assert "malformed_index" in [f.kind.name for f in hermes.audit().store_findings]
+    hermes.repair()
+    assert hermes.load()["title"] == "From the index"
+    rows = json.loads(path.read_text())
+    assert [(r["session_id"], r["message_count"], r["user_message_count"]) for r in rows] == [(hermes.live.stem, 2, 1)]
+
+
+def test_one_bad_file_never_stops_the_index(hermes: Any) -> None:
+    hermes.write_live(hermes.turns("a"))
+    (hermes.sessions / "bad.json").write_bytes(b"\0\0")
+    (hermes.sessions / "list.json").write_text("[]")
+    old = {"session_id": "bad", "title": "Its last trace", "updated_at": 9e9}
+    hermes.write_index(old)
+    hermes.repair()
+    rows = json.loads((hermes.sessions / "_index.json").read_text())
+    assert [r["session_id"] for r in rows] == ["bad", hermes.live.stem]
+    assert rows[0] == old
+
+
+def test_an_id_that_belongs_to_another_session_is_a_question(hermes: Any) -> None:
+    before = hermes.write_live(hermes.turns("a"), session_id="0123456789ab")
+    hermes.write_rows(hermes.turns("a", "b"))
+    assert hermes.kinds() == ["id_mismatch"]
+    assert hermes.repair().run_id is None
+    assert hermes.repair(hermes.live.stem).run_id is None
+    assert hermes.live.read_bytes() == before

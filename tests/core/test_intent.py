@@ -1,0 +1,179 @@
+"""What the user took back stays out, and what only looks like it is a question."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.audit import audit
+from core.findings import Category
+from core.proposal import Choices
+from core.repair import State, apply, plan
+from core.store import find_store
+
+SHRINK = "f3ece896034044d595d19fdba191bbac"
+CLEAR = "419b3d535343911761a19ef3e1e41582"
+
+
+def test_several_undos_do_not_make_a_healthy_session_a_damaged_one(hermes: Any) -> None:
+    """The marks of the first undo are overwritten by the second; its rows are in the database for ever."""
+    k, gone, n, gone_too = (hermes.turns(word, start=100 * i) for i, word in enumerate("abcd"))
+    hermes.write_live([*k, *n], **hermes.undo_marks(n))
+    hermes.write_backup([*k, *n, *gone_too])
+    hermes.write_rows([*k, *gone, *n, *gone_too])
+    before = hermes.live.read_bytes()
+    found = hermes.audit().sessions[0]
+    assert [(f.kind.name, f.category) for f in found.findings] == [("state_db_gap", Category.REVIEW)]
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+    hermes.repair(hermes.live.stem)  # naming it is the yes
+    assert hermes.texts() == hermes.said([*k, *gone, *n])
+
+
+def test_a_turn_missing_in_the_middle_of_a_session_that_was_never_shortened_comes_back(hermes: Any) -> None:
+    a, b, c = (hermes.turns(word, start=100 * i) for i, word in enumerate("abc"))
+    hermes.write_live([*a, *c])
+    hermes.write_rows([*a, *b, *c])
+    assert hermes.kinds() == ["state_db_gap"]
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*a, *b, *c])
+
+
+def test_half_a_turn_is_never_an_undo(hermes: Any) -> None:
+    k, n = hermes.turns("a", "b"), hermes.turns("n", start=200)
+    hermes.write_live([*k[:3], *n], **hermes.undo_marks(n))
+    hermes.write_rows([*k, *n])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*k, *n])
+
+
+def test_rows_behind_a_clear_are_from_after_it(hermes: Any) -> None:
+    gone, live, lost = (hermes.turns(word, start=100 * i) for i, word in enumerate("abc"))
+    hermes.write_live(live, **hermes.cleared)
+    hermes.write_backup(gone)
+    hermes.write_rows([*gone, *live, *lost])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*live, *lost])
+
+
+def test_a_clear_with_nothing_after_it_keeps_everything_out(hermes: Any) -> None:
+    gone = hermes.turns("a", "b")
+    before = hermes.write_live([], **hermes.cleared)
+    hermes.write_backup(gone)
+    hermes.write_rows(gone)
+    assert hermes.kinds() == []
+    assert hermes.repair().run_id is None
+    assert hermes.live.read_bytes() == before
+
+
+def test_an_undo_of_the_very_first_turn_keeps_it_out(hermes: Any) -> None:
+    gone, live = hermes.turns("a"), hermes.turns("b", start=100)
+    marks = {"truncation_boundary": 0.0, "truncation_watermark": 0.0, "intentional_shrink_generation": hermes.shrink}
+    hermes.write_live(live, **marks)
+    hermes.write_backup(gone)
+    hermes.write_rows([*gone, *live])
+    assert hermes.kinds() == []
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        {"intentional_shrink_generation": "not-a-generation"},
+        {"intentional_shrink_generation": 7},
+        {"intentional_shrink_generation": SHRINK.upper()},
+        {"intentional_shrink_generation": "f3ece896034014d595d19fdba191bbac"},  # a uuid, but no uuid4
+        {"truncation_boundary": 0.0, "truncation_watermark": 0.0},
+        {"clear_generation": CLEAR},
+        {"truncation_boundary": 0.0, "clear_generation": CLEAR},
+        {"truncation_boundary": "0.0", "truncation_watermark": 0.0, "clear_generation": CLEAR},
+        {"truncation_boundary": 0.0, "truncation_watermark": 0.0, "clear_generation": "x"},
+    ],
+)
+def test_a_mark_that_is_malformed_or_half_there_suppresses_nothing(hermes: Any, half: dict[str, Any]) -> None:
+    lost = hermes.turns("a", "b", "c")
+    hermes.write_live([], **half)
+    hermes.write_backup(lost)
+    hermes.repair()
+    assert hermes.load()["messages"] == lost
+
+
+def test_a_malformed_generation_in_the_backup_is_not_an_older_one(hermes: Any) -> None:
+    kept, lost = hermes.turns("a"), hermes.turns("b", start=100)
+    hermes.write_live(kept, **hermes.undo_marks(kept))
+    hermes.write_backup([*kept, *lost], intentional_shrink_generation="broken")
+    hermes.repair()
+    assert hermes.load()["messages"] == [*kept, *lost]
+
+
+def test_a_wipe_after_an_undo_brings_back_only_what_the_undo_kept(hermes: Any) -> None:
+    kept, gone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    hermes.write_live([], **hermes.undo_marks(kept))
+    hermes.write_rows([*kept, *gone])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)
+
+
+def test_a_torn_file_still_says_what_was_taken_back(hermes: Any) -> None:
+    kept, gone = hermes.turns("a", "b", "c"), hermes.turns("d", start=100)
+    data = hermes.write_live(kept, **hermes.undo_marks(kept))
+    hermes.live.write_bytes(data[: data.index(b"answer b")])
+    hermes.write_backup([*kept, *gone])
+    hermes.write_rows([*kept, *gone])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)
+
+
+def test_rows_that_the_agent_took_back_stay_out(hermes: Any) -> None:
+    kept, gone = hermes.turns("a"), hermes.turns("b", start=100)
+    hermes.write_rows([*kept, *({**m, "active": 0, "compacted": 0} for m in gone)])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)
+
+
+def test_a_manual_compression_keeps_the_older_backup_out(hermes: Any) -> None:
+    old, kept = hermes.turns("a", "b", "c"), hermes.turns("d", start=200)
+    summary = {"role": "user", "content": "[CONTEXT COMPACTION — REFERENCE ONLY] earlier", "timestamp": 1_777_000_150.0}
+    before = hermes.write_live([summary, *kept], compression_anchor_mode="manual", context_messages=[summary])
+    hermes.write_backup([*old, *kept], context_messages=[*old, *kept])
+    hermes.write_rows([*old, *kept])
+    assert hermes.kinds() == []
+    assert hermes.repair().run_id is None
+    assert hermes.live.read_bytes() == before
+
+
+def test_an_undo_from_before_marks_existed_is_a_question(hermes: Any) -> None:
+    kept, gone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    before = hermes.write_live(kept, truncation_watermark=kept[-1]["timestamp"])
+    hermes.write_backup([*kept, *gone])
+    hermes.write_rows([*kept, *gone])
+    assert hermes.kinds() == ["shrunken_live_unmarked"]
+    assert hermes.repair().run_id is None
+    assert hermes.live.read_bytes() == before
+    hermes.repair(hermes.live.stem)
+    assert hermes.load()["messages"] == [*kept, *gone]
+
+
+def test_a_person_can_take_in_what_was_left_out_and_leave_out_what_was_not(hermes: Any) -> None:
+    kept, gone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    hermes.write_live(kept, **hermes.undo_marks(kept))
+    hermes.write_backup([*kept, *gone])
+    store = find_store(home=hermes.home)
+    sid = hermes.live.stem
+    chosen = Choices(include=frozenset({4, 5}), exclude=frozenset({0, 1}))
+    made = plan(store, [sid], choices={sid: chosen})
+    assert [(s.messages_after, s.messages_lost) for s in made.sessions] == [(4, 2)]
+    assert [o.state for o in apply(made).outcomes] == [State.REPAIRED]
+    assert hermes.load()["messages"] == [*kept[2:], *gone]
+
+
+def test_what_a_person_left_out_does_not_come_back_by_itself(hermes: Any) -> None:
+    """The save shrinks, so the old file is left as the backup; the marks say that it was on purpose."""
+    turns = hermes.turns("a", "b")
+    before = hermes.write_live(turns)
+    store = find_store(home=hermes.home)
+    sid = hermes.live.stem
+    apply(plan(store, [sid], choices={sid: Choices(exclude=frozenset({2, 3}))}))
+    assert hermes.load()["messages"] == turns[:2]
+    assert (hermes.sessions / f"{sid}.json.bak").read_bytes() == before
+    assert audit(store).of(Category.REPAIRABLE) == ()

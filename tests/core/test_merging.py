@@ -1,0 +1,193 @@
+"""What comes back from which copy, one mishap a test: files and rows in, the repaired file out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+
+def test_people_say_continue_ten_times(hermes: Any) -> None:
+    before = hermes.turns("a", *["b"] * 5)
+    for k, m in enumerate(before[2:]):
+        m["content"] = "continue" if k % 2 == 0 else "done"
+    after = [{**m, "timestamp": m["timestamp"] + 500} for m in before[2:6]]
+    hermes.write_live(after)
+    hermes.write_backup(before)
+    hermes.write_rows([*before, *after])
+    hermes.repair()
+    assert hermes.load()["messages"] == [*before, *after]
+
+
+def test_repeated_texts_without_a_database_are_not_taken_for_one(hermes: Any) -> None:
+    before = hermes.turns("same", "same", "same")
+    after = hermes.turns("same", "same", start=900)
+    hermes.write_live(after)
+    hermes.write_backup(before)
+    hermes.repair()
+    assert hermes.load()["messages"] == [*before, *after]
+
+
+def test_a_prompt_that_was_sent_again_after_an_edit_stays_once(hermes: Any) -> None:
+    kept = hermes.turns("a")
+    first, again = hermes.turns("b", start=20), hermes.turns("b", start=60)
+    live = [*kept, *again]
+    hermes.write_live(live, **hermes.undo_marks(kept, again[0]["timestamp"]))
+    hermes.write_backup([*kept, *first])
+    hermes.write_rows([*kept, *first, *again])
+    before = hermes.live.read_bytes()
+    assert hermes.kinds() == []
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+
+
+def test_archived_rows_are_history_and_their_copies_are_not_twice(hermes: Any) -> None:
+    """A compression in place archives every row and inserts the first, a summary and the last ones anew."""
+    old, new = hermes.turns("a", "b", "continue", "continue"), hermes.turns("continue", start=300)
+    summary = {"role": "user", "content": "[CONTEXT COMPACTION — REFERENCE ONLY] earlier", "timestamp": 1_777_000_200.0}
+    archived = [{**m, "active": 0, "compacted": 1} for m in old]
+    again = [{**m, "timestamp": 1_777_000_200.0} for m in (*old[:1], *old[-3:])]
+    hermes.write_rows([*archived, again[0], summary, *again[1:], *new])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*old, *new])
+
+
+def test_multimodal_rows_are_decoded(hermes: Any) -> None:
+    parts = [
+        {"type": "text", "text": "[Workspace::v1: /srv/notes]\nlook"},
+        {"type": "image_url", "image_url": {"url": "data:"}},
+    ]
+    hermes.write_rows([{"role": "user", "content": parts, "timestamp": 1_777_000_000.0}, hermes.turns("x")[1]])
+    hermes.repair()
+    assert hermes.texts()[0] == [{"type": "text", "text": "look"}, parts[1]]
+
+
+def test_an_image_and_its_placeholder_are_one_message(hermes: Any) -> None:
+    answer = hermes.turns("x")[1]
+    parts = [{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": "data:"}}]
+    prompt = {"role": "user", "content": parts, "timestamp": answer["timestamp"] - 4}
+    hermes.write_live([prompt, answer])
+    hermes.write_rows([{**prompt, "content": "look\n[screenshot]"}, answer])
+    assert hermes.kinds() == []
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"source": "cli"},
+        {"source": "telegram"},
+        {"source": "subagent"},
+        {"title": "btw: quick question"},
+        {"title": "bg: sweep"},
+        {"model_config": '{"_delegate_from": "0123456789ab"}'},
+        {"source": "api_server", "session_key": "agent:main"},
+    ],
+)
+def test_sessions_that_were_never_the_webuis_get_no_sidecar(hermes: Any, columns: dict[str, Any]) -> None:
+    hermes.write_rows(hermes.turns("a"), **columns)
+    assert hermes.audit().sessions == ()
+    assert hermes.repair().run_id is None
+    assert list(hermes.sessions.iterdir()) == []
+
+
+def test_rows_of_the_api_server_belong_to_the_sidecar_that_their_key_names(hermes: Any) -> None:
+    turns = hermes.turns("a")
+    hermes.write_rows(turns, sid="api_1234", source="api_server", session_key=f"webui:{hermes.live.stem}")
+    hermes.repair()
+    assert hermes.texts() == hermes.said(turns)
+    assert not (hermes.sessions / "api_1234.json").exists()
+
+
+def test_rows_in_a_profiles_database_count(hermes: Any, tmp_path: Any) -> None:
+    turns = hermes.turns("a")
+    other = hermes.home / "profiles" / "work"
+    other.mkdir(parents=True)
+    hermes.write_rows(turns)
+    (hermes.home / "state.db").rename(other / "state.db")
+    hermes.repair()
+    assert hermes.texts() == hermes.said(turns)
+    assert hermes.load()["profile"] == "work"
+
+
+def test_an_id_that_is_no_file_name_never_becomes_one(hermes: Any) -> None:
+    hermes.write_rows(hermes.turns("a"), sid="../evil")
+    hermes.write_rows(hermes.turns("b"), title="Other")
+    found = hermes.audit()
+    assert [f.kind.name for f in found.store_findings] == ["unsafe_id"]
+    hermes.repair()
+    assert [p.name for p in hermes.sessions.iterdir()] == [hermes.live.name]
+    assert not (hermes.home / "webui" / "evil.json").exists()
+
+
+def test_rows_that_nobody_should_see_make_no_session_damaged(hermes: Any) -> None:
+    turns = hermes.turns("a", "b")
+    hermes.write_live(turns)
+    system = {"role": "system", "content": "You are helpful", "timestamp": 1_777_000_000.0}
+    empty = {"role": "assistant", "content": "", "timestamp": 1_777_000_004.5}
+    hermes.write_rows([system, *turns[:2], empty, *turns[2:]])
+    assert hermes.kinds() == []
+
+
+def test_what_the_program_adds_to_a_prompt_makes_no_second_prompt(hermes: Any) -> None:
+    turns = hermes.turns("a", "b")
+    hermes.write_live(turns)
+    before, behind = {**turns[0]}, {**turns[2]}
+    before["content"] = f"[Context: today is Sunday]\n\n{before['content']}"
+    behind["content"] += "\n\n[Attached files: /srv/notes/plan.pdf]"
+    hermes.write_rows([before, turns[1], behind, turns[3]])
+    assert hermes.kinds() == []
+
+
+def test_a_masked_text_gives_way_to_the_plain_one(hermes: Any) -> None:
+    turns = hermes.turns("a", "b")
+    plain = "the key is sk-proj-aaaabbbbccccddddeeeeffff and nothing else"
+    turns[1]["content"] = plain
+    masked = {**turns[1], "content": "the key is sk-pro...ffff and nothing else"}
+    run = hermes.sessions / "_run_journal" / hermes.live.stem
+    run.mkdir(parents=True)
+    done = {"event": "done", "created_at": 1.0, "payload": {"session": hermes.session([turns[0], masked, *turns[2:]])}}
+    (run / "s1.jsonl").write_text(json.dumps(done) + "\n")
+    hermes.write_rows(turns[:2])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(turns)
+
+
+def test_parts_come_back_and_the_rest_keeps_its_bytes(hermes: Any) -> None:
+    call = [{"id": "call_0123456789", "type": "function", "function": {"name": "terminal", "arguments": "{}"}}]
+    full = [
+        {"role": "user", "content": "go", "timestamp": 1_777_000_000.0, "attachments": ["a.png"]},
+        {"role": "assistant", "content": "", "timestamp": 1_777_000_001.0, "tool_calls": call, "reasoning": "hm"},
+        {
+            "role": "tool",
+            "content": "ok",
+            "timestamp": 1_777_000_002.0,
+            "tool_call_id": "call_0123456789",
+            "name": "terminal",
+        },
+        {"role": "assistant", "content": "done", "timestamp": 1_777_000_003.0, "x": 1e400},
+    ]
+    poor = [{k: v for k, v in m.items() if k not in ("tool_calls", "reasoning", "attachments")} for m in full]
+    data = hermes.write_live(poor, odd={"b": 1, "a": 12345678901234567890123})
+    hermes.write_temp(full[:2])
+    hermes.repair()
+    got = hermes.live.read_bytes()
+    assert json.loads(got)["messages"][:2] == full[:2]
+    for piece in (b'"x": Infinity', b'"a": 12345678901234567890123', b'"tool_call_id": "call_0123456789"'):
+        assert piece in data
+        assert piece in got
+    tail = data[data.index(b'{\n      "role": "tool"') :]
+    assert got.endswith(tail)
+
+
+def test_raw_database_forms_in_a_rebuilt_file_are_cleaned(hermes: Any) -> None:
+    turns = hermes.turns("a", "b")
+    raw = [
+        {**m, "content": f"[Workspace::v1: /srv/notes]\n{m['content']}"} if m["role"] == "user" else m for m in turns
+    ]
+    hermes.write_live(raw, _recovered_from_state_db=True)
+    hermes.write_rows(turns)
+    assert hermes.kinds() == ["lossy_rebuild"]
+    hermes.repair()
+    assert hermes.texts() == hermes.said(turns)
+    assert hermes.kinds() == []
