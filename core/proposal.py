@@ -17,6 +17,7 @@ from core.transcript import Entry
 
 PENDING = "pending prompt"
 FIRST_MESSAGE = "first message"
+LAST_MESSAGE = "last message"
 DEFAULT = "default"
 
 TITLE_LENGTH = 64
@@ -270,10 +271,8 @@ def _rebuilt(copies: SessionCopies, live: Sidecar | None, items: Sequence[Item])
         if first:
             found["title"] = Found(first[:TITLE_LENGTH], FIRST_MESSAGE)
     last = max((item.message.time for item in items if item.included and item.message.time is not None), default=None)
-    if last is not None and (live is None or "updated_at" not in live.head):
-        found["updated_at"] = Found(
-            max(last, number(found["updated_at"].value) or 0.0) if "updated_at" in found else last, FIRST_MESSAGE
-        )
+    if last is not None and last > (number(found["updated_at"].value) or 0.0 if "updated_at" in found else 0.0):
+        found["updated_at"] = Found(last, LAST_MESSAGE)
     values = {name: f.value for name, f in found.items() if f.origin != LIVE}
     if live is None:
         proposed = sidecar.new(copies.session_id, values, pieces)

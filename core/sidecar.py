@@ -139,7 +139,7 @@ class Sidecar:
 
     def with_messages(self, messages: Iterable[Piece]) -> Sidecar:
         """The same with another transcript and its count (an older file without a count stays without)."""
-        changed = Sidecar(self.head, tuple(messages), self.damage, self.complete)
+        changed = Sidecar(self.head, tuple(messages), self.damage, self.complete, self.head_only)
         return (
             changed.with_fields({"message_count": len(changed.messages)}) if "message_count" in self.head else changed
         )

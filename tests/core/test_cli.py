@@ -1,0 +1,253 @@
+"""The terminal front as a person or a script meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Rescue = Callable[..., tuple[int, str, str]]
+
+COMMAND = [sys.executable, "-c", "from core.cli import main; main()"]
+EVIL = "\x1b[31mred\x07\x9b2J\u202eabc"
+
+
+@pytest.fixture
+def wiped(hermes: Any) -> Any:
+    hermes.write_live([])
+    hermes.write_backup(hermes.turns("a", "b"))
+    return hermes
+
+
+def test_the_whole_walk(wiped: Any, rescue: Rescue) -> None:
+    home = ("--home", wiped.home)
+    sid = wiped.live.stem
+    before = wiped.live.read_bytes()
+    status, out, _ = rescue("audit", *home)
+    assert status == 1
+    assert sid in out
+    status, out, _ = rescue("show", sid, *home)
+    assert status == 1
+    assert "How serious?" in out
+    assert "May I go on meanwhile?" in out
+    status, out, _ = rescue("diff", sid, *home)
+    assert status == 1
+    assert "+ assistant" in out
+    assert "answer b" in out
+    assert rescue("repair", "--all", "--dry-run", *home)[0] == 1
+    assert wiped.live.read_bytes() == before
+    status, out, _ = rescue("repair", "--all", "--yes", *home)
+    assert status == 0
+    assert "1 session repaired and verified" in out
+    assert len(wiped.load()["messages"]) == 4
+    assert rescue("audit", *home)[0] == 0
+    status, out, _ = rescue("history", *home)
+    assert status == 0
+    run = json.loads(rescue("history", "--json", *home)[1])[0]["run"]
+    assert run in out
+    status, out, _ = rescue("report", run, *home)
+    assert status == 0
+    assert "sha256" in out
+    assert rescue("undo", "--yes", *home)[0] == 0
+    assert wiped.live.read_bytes() == before
+    status, out, _ = rescue("undo", "--yes", *home)
+    assert status == 0
+    assert "nothing to undo" in out
+
+
+def test_the_audit_has_the_shape_of_the_webuis_own(wiped: Any, rescue: Rescue) -> None:
+    status, out, _ = rescue("audit", "--json", "--home", wiped.home)
+    assert status == 1
+    found = json.loads(out)
+    assert found["status"] == "warn"
+    assert {name: found["summary"][name] for name in ("ok", "repairable", "unsafe_to_repair")} == {
+        "ok": 1,
+        "repairable": 1,
+        "unsafe_to_repair": 0,
+    }
+    (item,) = found["items"]
+    shape = ("session_id", "kind", "category", "recommendation", "live_messages", "bak_messages")
+    assert [item[name] for name in shape] == [wiped.live.stem, "shrunken_live", "repairable", "restore_from_bak", 0, 4]
+
+
+def test_a_question_makes_the_audit_ask_for_review(hermes: Any, rescue: Rescue) -> None:
+    hermes.write_rows([], cwd="/srv")
+    found = json.loads(rescue("audit", "--json", "--home", hermes.home)[1])
+    assert found["status"] == "needs_manual_review"
+    assert found["items"][0]["category"] == "unsafe_to_repair"
+    assert found["items"][0]["live_messages"] == -1
+
+
+def test_a_sessions_folder_and_databases_can_be_named(wiped: Any, rescue: Rescue, tmp_path: Path) -> None:
+    wiped.write_rows(wiped.turns("a", "b", "c"))
+    database = tmp_path / "else where.db"
+    (wiped.home / "state.db").rename(database)
+    named = ("--session-dir", wiped.sessions, "--state-db", database)
+    assert rescue("repair", wiped.live.stem, "--yes", *named)[0] == 0
+    assert len(wiped.load()["messages"]) == 6
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["repair"],
+        ["repair", "--all", "0123"],
+        ["repair", "--all", "--json"],
+        ["report", "--format", "doc"],
+        ["audit", "--home", "x", "--session-dir", "y"],
+        ["nonsense"],
+        ["audit", "--nonsense"],
+        ["show"],
+    ],
+)
+def test_wrong_usage_is_status_2_and_one_line(rescue: Rescue, arguments: list[str]) -> None:
+    status, out, err = rescue(*arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("hermes-rescue: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["audit", "--home", "/nowhere"],
+        ["show", "0123456789ab", "--home", "HOME"],
+        ["show", "../evil", "--home", "HOME"],
+        ["repair", "0123456789ab", "--yes", "--home", "HOME"],
+        ["diff", "SID", "--from", "moon", "--home", "HOME"],
+        ["undo", "20260503T141200Z-3f2a9c", "--yes", "--home", "HOME"],
+        ["report", "../../etc", "--home", "HOME"],
+        ["report", "-o", "/nowhere/x.md", "--home", "HOME"],
+        ["audit", "--session-dir", "HOME", "--state-db", "/nowhere.db"],
+    ],
+)
+def test_what_cannot_be_done_is_status_3_and_one_line(wiped: Any, rescue: Rescue, arguments: list[str]) -> None:
+    words = {"HOME": str(wiped.home), "SID": wiped.live.stem}
+    status, out, err = rescue(*(words.get(word, word) for word in arguments))
+    assert (status, out) == (3, "")
+    assert err.startswith("hermes-rescue: ")
+    assert err.count("\n") == 1
+
+
+def test_a_report_never_overwrites_a_file(wiped: Any, rescue: Rescue, tmp_path: Path) -> None:
+    target = tmp_path / "report.json"
+    assert rescue("report", "--format", "json", "-o", target, "--home", wiped.home)[0] == 0
+    written = target.read_bytes()
+    assert json.loads(written)["summary"]["repairable"] == 1
+    assert rescue("report", "-o", target, "--home", wiped.home)[0] == 3
+    assert target.read_bytes() == written
+
+
+def test_reports_hold_no_message_text(wiped: Any, rescue: Rescue) -> None:
+    home = ("--home", wiped.home)
+    rescue("repair", "--all", "--yes", *home)
+    run = json.loads(rescue("history", "--json", *home)[1])[0]["run"]
+    outputs = [
+        rescue("report", *which, "--format", form, *home)[1] for which in ((), (run,)) for form in ("json", "md")
+    ]
+    outputs += [rescue("audit", "--json", *home)[1], rescue("show", wiped.live.stem, "--json", *home)[1]]
+    assert all(out for out in outputs)
+    assert not [out for out in outputs if "answer a" in out or "ask b" in out]
+
+
+def test_nothing_of_a_session_steers_the_terminal(hermes: Any, rescue: Rescue) -> None:
+    said = [
+        {"role": f"user{EVIL}", "content": f"[bold]{EVIL}\n[/] :smile: \r\n{EVIL}", "timestamp": 1.0},
+        {"role": "assistant", "content": EVIL, "tool_calls": [{"function": {"name": EVIL}}], "timestamp": 1e300},
+        {"role": "tool", "name": EVIL, "content": EVIL, "timestamp": -5},
+    ]
+    hermes.write_live([], title=f"T{EVIL}")
+    hermes.write_backup(said, title=f"U{EVIL}", worktree_path=f"/x{EVIL}", workspace=EVIL)
+    (hermes.sessions / f"{EVIL}.json".replace("/", "_")).write_text("{}")
+    hermes.write_rows(hermes.turns("x"), sid=EVIL, title=EVIL)
+    home = ("--home", hermes.home)
+    commands = (
+        ["audit"],
+        ["audit", "--json"],
+        ["show", hermes.live.stem],
+        ["show", hermes.live.stem, "--json"],
+        ["diff", hermes.live.stem, "--full"],
+        ["diff", hermes.live.stem, "--json"],
+        ["diff", hermes.live.stem, "--from", "backup", "--to", "index"],
+        ["report"],
+        ["repair", "--all", "--yes"],
+        ["history"],
+        ["show", EVIL],
+        [EVIL],
+    )
+    for command in commands:
+        _, out, err = rescue(*command, *home)
+        steering = {c for c in out + err if not c.isprintable()} - {"\n"}
+        assert not steering, (command, steering)
+
+
+def test_without_an_answer_nothing_is_repaired(wiped: Any) -> None:
+    before = wiped.live.read_bytes()
+    command = [*COMMAND, "repair", "--all", "--home", str(wiped.home)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 3
+    assert "--yes" in done.stderr
+    assert wiped.live.read_bytes() == before
+    done = subprocess.run(command, input="n\n", capture_output=True, text=True)
+    assert (done.returncode, wiped.live.read_bytes()) == (3, before)
+    done = subprocess.run(command, input="y\n", capture_output=True, text=True)
+    assert done.returncode == 0
+    assert len(wiped.load()["messages"]) == 4
+
+
+def on_a_terminal(*arguments: object, **environ: str) -> str:
+    """What a command prints on a terminal."""
+    parent, child = pty.openpty()
+    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", **environ}
+    process = subprocess.Popen([*COMMAND, *map(str, arguments)], stdin=child, stdout=child, stderr=child, env=env)
+    os.close(child)
+    printed = b""
+    try:
+        while chunk := os.read(parent, 65536):
+            printed += chunk
+    except OSError:  # the other side is closed
+        pass
+    os.close(parent)
+    assert process.wait() in (0, 1)
+    return printed.decode()
+
+
+def test_colours_only_on_a_terminal_that_wants_them(wiped: Any, rescue: Rescue) -> None:
+    assert "\x1b[" in on_a_terminal("audit", "--home", wiped.home)
+    assert "\x1b[3" not in on_a_terminal("audit", "--home", wiped.home, NO_COLOR="1")
+    assert "\x1b" not in rescue("audit", "--home", wiped.home)[1]
+
+
+def test_a_reader_that_goes_away_ends_the_command_quietly(wiped: Any) -> None:
+    command = [*COMMAND, "audit", "--home", str(wiped.home)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+
+
+def test_help_needs_neither_a_store_nor_heavy_imports(tmp_path: Path) -> None:
+    code = (
+        "import sys; from core.cli import main\n"
+        "try: main()\nexcept SystemExit as end: assert not end.code\n"
+        "heavy = {'PySide6', 'jinja2', 'rapidfuzz', 'sqlite3', 'msgspec', 'orjson'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "repair" in done.stdout
+
+
+def test_an_error_of_the_program_is_one_line(wiped: Any, rescue: Rescue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.audit.audit", lambda *_, **__: 1 / 0)
+    status, _, err = rescue("audit", "--home", wiped.home)
+    assert status == 3
+    assert "ZeroDivisionError" in err
+    assert err.count("\n") == 1

@@ -1,0 +1,109 @@
+"""What differs between two versions of a session, as data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.audit import examine
+from core.copies import Inventory
+from core.diff import Change, Difference, MessageRow, compare, compare_words, fold, versions
+from core.store import find_store, webui_status
+
+
+def difference(hermes: Any, left: str = "live", right: str = "recovered") -> Difference:
+    store = find_store(home=hermes.home)
+    with Inventory(store) as inventory:
+        ((_, copies, proposal),) = examine(inventory, webui_status(store), [hermes.live.stem])
+        known = versions(copies, proposal)
+        return compare(known[left], known[right], proposal)
+
+
+def changes(found: Difference) -> list[Change]:
+    return [row.change for row in found.messages]
+
+
+def test_messages_that_come_back_are_added(hermes: Any) -> None:
+    lost, live = hermes.turns("a"), hermes.turns("b", start=100)
+    hermes.write_live(live)
+    hermes.write_backup(lost)
+    found = difference(hermes)
+    assert changes(found) == [Change.ADDED] * 2 + [Change.SAME] * 2
+    assert [(row.left_at, row.right_at) for row in found.messages] == [(None, 0), (None, 1), (0, 2), (1, 3)]
+    assert [(row.field, row.left, row.right) for row in found.fields] == [("message_count", 2, 4)]
+    backwards = difference(hermes, "recovered", "live")
+    assert changes(backwards) == [Change.REMOVED] * 2 + [Change.SAME] * 2
+
+
+def test_parts_that_differ_are_named(hermes: Any) -> None:
+    turns = hermes.turns("a")
+    fuller = [turns[0], {**turns[1], "reasoning": "because", "tool_calls": [{"id": "call_1"}]}]
+    hermes.write_live(turns)
+    hermes.write_temp(fuller)
+    found = difference(hermes)
+    assert changes(found) == [Change.SAME, Change.CHANGED]
+    assert found.messages[1].parts == ("tool_calls", "reasoning")
+
+
+def test_times_that_differ_between_programs_are_no_difference(hermes: Any) -> None:
+    turns = hermes.turns("a", "b")
+    hermes.write_live(turns)
+    hermes.write_rows(turns)
+    found = difference(hermes, "live", "database")
+    assert changes(found) == [Change.SAME] * 4
+    assert found.is_empty
+
+
+def test_a_message_that_stands_elsewhere_has_moved(hermes: Any) -> None:
+    turns = hermes.turns("a", "b")
+    hermes.write_live(turns)
+    hermes.write_backup([turns[2], turns[0], turns[1], turns[3]])
+    found = difference(hermes, "live", "backup")
+    assert sorted(changes(found)) == sorted([Change.MOVED, *[Change.SAME] * 3])
+
+
+def test_recovered_fields_know_where_they_are_from(hermes: Any) -> None:
+    hermes.write_backup(hermes.turns("a"), title="Kept")
+    hermes.live.write_bytes(b"")
+    hermes.write_index({"session_id": hermes.live.stem, "pinned": True, "updated_at": 9e9})
+    by_name = {row.field: (row.right, row.origin) for row in difference(hermes, "backup", "recovered").fields}
+    assert by_name["pinned"] == (True, "index")
+
+
+@given(st.lists(st.sampled_from(list(Change)), max_size=40), st.integers(0, 3))
+def test_folding_hides_only_what_is_unchanged(kinds: list[Change], context: int) -> None:
+    rows = [MessageRow(change, left_at=k) for k, change in enumerate(kinds)]
+    folded = list(fold(rows, context))
+    shown = [row for row in folded if isinstance(row, MessageRow)]
+    assert [row for row in shown if row.change is not Change.SAME] == [r for r in rows if r.change is not Change.SAME]
+    assert sum(1 if isinstance(row, MessageRow) else row for row in folded) == len(rows)
+    assert [row.left_at for row in shown] == sorted(row.left_at or 0 for row in shown)
+    for k, change in enumerate(kinds):
+        beside = kinds[max(0, k - context) : k + context + 1]
+        if change is Change.SAME and any(other is not Change.SAME for other in beside):
+            assert rows[k] in shown
+
+
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_words_put_both_texts_together_again(left: str, right: str) -> None:
+    words = compare_words(left, right)
+    assert words.complete
+    assert "".join(w.text for w in words.words if w.change is not Change.ADDED) == left
+    assert "".join(w.text for w in words.words if w.change is not Change.REMOVED) == right
+
+
+def test_words_that_stay_are_marked_as_such() -> None:
+    words = compare_words("roll back the tables", "roll back both tables")
+    changed = {(w.change, w.text) for w in words.words if w.change is not Change.SAME}
+    assert changed == {(Change.REMOVED, "the"), (Change.ADDED, "both")}
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_too_long_a_text_is_marked_as_a_whole(cancelled: bool) -> None:
+    long = "x " * 20_000
+    words = compare_words(long if not cancelled else "a", "b", should_cancel=lambda: cancelled)
+    assert not words.complete
+    assert [w.change for w in words.words] == [Change.REMOVED, Change.ADDED]

@@ -1,0 +1,284 @@
+"""Plan, apply, verify: what a repair promises about the files it touches."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import files, repair, sidecar, vault
+from core.audit import Cancelled, audit
+from core.errors import BusyError, RescueError
+from core.repair import State
+from core.store import Store, find_store
+
+
+@pytest.fixture
+def store(hermes: Any) -> Store:
+    """One session that was wiped, its backup beside it."""
+    hermes.write_live([])
+    hermes.write_backup(hermes.turns("a", "b"))
+    return find_store(home=hermes.home)
+
+
+def only(result: repair.Result) -> repair.Outcome:
+    (outcome,) = result.outcomes
+    return outcome
+
+
+def test_a_plan_says_what_will_happen_and_changes_nothing(
+    hermes: Any, store: Store, snapshot: Callable[[Path], Any]
+) -> None:
+    before = snapshot(hermes.home)
+    (planned,) = repair.plan(store).sessions
+    assert (planned.messages_before, planned.messages_after, planned.messages_lost) == (0, 4, 0)
+    assert planned.kinds == ("shrunken_live",)
+    assert planned.operations == (f"replace {hermes.live.name} (the old file is kept in the vault)",)
+    assert snapshot(hermes.home) == before
+
+
+def test_a_file_that_changed_since_the_plan_is_left_alone(hermes: Any, store: Store) -> None:
+    plan = repair.plan(store)
+    newer = hermes.write_live(hermes.turns("new"))
+    assert only(repair.apply(plan)).state is State.SKIPPED
+    assert hermes.live.read_bytes() == newer
+
+
+def test_a_copy_that_changed_since_the_plan_is_not_written(hermes: Any, store: Store) -> None:
+    plan = repair.plan(store)
+    before = hermes.live.read_bytes()
+    hermes.write_backup(hermes.turns("a", "b", "c"))
+    assert only(repair.apply(plan)).state is State.SKIPPED
+    assert hermes.live.read_bytes() == before
+
+
+def test_a_save_in_the_very_moment_of_the_replacement_wins(
+    hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = repair.plan(store)
+    newer = json.dumps(hermes.session(hermes.turns("new"))).encode()
+    real = files._exchange
+
+    def exchange(one: Path, other: Path) -> None:
+        if other == hermes.live and hermes.live.read_bytes() != newer:
+            temp = hermes.live.with_suffix(".tmp.1.1")
+            temp.write_bytes(newer)
+            os.replace(temp, hermes.live)
+        real(one, other)
+
+    monkeypatch.setattr(files, "_exchange", exchange)
+    assert only(repair.apply(plan)).state is State.SKIPPED
+    assert hermes.live.read_bytes() == newer
+
+
+@pytest.mark.parametrize("wrong", [b"{", b'{"session_id": "3f2a9c51b7d0", "messages": [], "message_count": 0}'])
+def test_what_does_not_hold_what_was_promised_is_rolled_back(
+    hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch, wrong: bytes
+) -> None:
+    """A disk that lies: the file reads back as something else."""
+    before = hermes.live.read_bytes()
+    real = sidecar.read
+    lying = False
+
+    def read(path: Path) -> sidecar.SidecarFile:
+        found = real(path)
+        if lying and path == hermes.live:
+            return sidecar.SidecarFile(path, sidecar.parse(wrong), found.digest, found.size)
+        return found
+
+    real_save = sidecar.save
+
+    def save(*arguments: Any) -> None:
+        nonlocal lying
+        real_save(*arguments)
+        lying = True
+
+    plan = repair.plan(store)
+    monkeypatch.setattr(sidecar, "read", read)
+    monkeypatch.setattr(sidecar, "save", save)
+    assert only(repair.apply(plan)).state is State.ROLLED_BACK
+    assert hermes.live.read_bytes() == before
+
+
+def test_one_session_that_fails_does_not_stop_the_next(
+    hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = hermes.sessions / "ffffffffffff.json"
+    other.write_text(json.dumps(hermes.session([], session_id="ffffffffffff")))
+    other.with_suffix(".json.bak").write_text(json.dumps(hermes.session(hermes.turns("z"), session_id="ffffffffffff")))
+    real = files.replace_if_unchanged
+
+    def replace(path: Path, *arguments: Any, **options: Any) -> files.FileState:
+        if path == hermes.live:
+            raise OSError(28, "No space left on device", str(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(files, "replace_if_unchanged", replace)
+    result = repair.apply(repair.plan(store))
+    assert [o.state for o in result.outcomes] == [State.FAILED, State.REPAIRED]
+    assert "No space left" in result.outcomes[0].reason
+    assert json.loads(other.read_text())["message_count"] == 2
+    assert hermes.load()["messages"] == []
+
+
+def test_cancelling_takes_effect_between_sessions_and_keeps_what_is_done(hermes: Any, store: Store) -> None:
+    for k in range(3):
+        sid = f"00000000000{k}"
+        (hermes.sessions / f"{sid}.json.bak").write_text(json.dumps(hermes.session(hermes.turns("z"), session_id=sid)))
+    plan = repair.plan(store)
+    asked: list[int] = []
+
+    def should_cancel() -> bool:
+        asked.append(1)
+        return len(asked) > 2
+
+    result = repair.apply(plan, should_cancel=should_cancel)
+    assert result.cancelled
+    assert [o.state for o in result.outcomes] == [State.REPAIRED] * 2 + [State.CANCELLED] * 2
+    assert repair.apply(repair.plan(store)).count(State.REPAIRED) == 2
+
+
+def test_an_audit_can_be_cancelled(store: Store) -> None:
+    with pytest.raises(Cancelled):
+        audit(store, should_cancel=lambda: True)
+
+
+def test_a_session_that_nobody_knows_is_an_error(store: Store) -> None:
+    with pytest.raises(RescueError, match="0123456789ab"):
+        repair.plan(store, ["0123456789ab"])
+
+
+def test_only_one_repair_at_a_time(hermes: Any, store: Store) -> None:
+    plan = repair.plan(store)
+    inside, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with vault.lock(store.vault_root):
+            inside.set()
+            leave.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    inside.wait()
+    try:
+        with pytest.raises(BusyError):
+            repair.apply(plan)
+    finally:
+        leave.set()
+        holder.join()
+    assert hermes.load()["messages"] == []
+
+
+def test_a_run_that_died_is_finished_by_the_next_repair(
+    hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(repair, "_write_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            repair.apply(repair.plan(store))
+    assert [run.status for run in repair.interrupted_runs(store)] == ["interrupted"]
+    hermes.write_temp(hermes.turns("a", "b", "c"))
+    assert repair.apply(repair.plan(store)).count(State.REPAIRED) == 1
+    assert repair.interrupted_runs(store) == ()
+    assert [run.status for run in vault.list_runs(store.vault_root)] == ["finished", "finished"]
+
+
+def test_a_run_that_died_can_be_rolled_back(hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = hermes.live.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(repair, "_write_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            repair.apply(repair.plan(store))
+    (run,) = repair.interrupted_runs(store)
+    assert repair.undo(store, run.run_id).undone == (hermes.live.stem,)
+    assert hermes.live.read_bytes() == before
+
+
+def test_an_undo_is_refused_where_the_file_has_changed_since(hermes: Any, store: Store) -> None:
+    result = repair.apply(repair.plan(store))
+    assert result.run_id is not None
+    newer = hermes.write_live(hermes.turns("a", "b", "c"))
+    undone = repair.undo(store, result.run_id)
+    assert undone.undone == ()
+    assert "changed" in undone.refused[hermes.live.stem]
+    assert hermes.live.read_bytes() == newer
+
+
+def test_the_index_follows_an_undo_of_one_session(hermes: Any, store: Store) -> None:
+    sid = "000000000001"
+    (hermes.sessions / f"{sid}.json.bak").write_text(json.dumps(hermes.session(hermes.turns("z"), session_id=sid)))
+    hermes.write_index({"session_id": hermes.live.stem, "title": "Notes", "message_count": 0, "updated_at": 1.0})
+    result = repair.apply(repair.plan(store))
+    assert result.run_id is not None
+    index = hermes.sessions / "_index.json"
+    assert {r["session_id"]: r["message_count"] for r in json.loads(index.read_text())} == {hermes.live.stem: 4, sid: 2}
+    repair.undo(store, result.run_id, sid)
+    assert {r["session_id"]: r["message_count"] for r in json.loads(index.read_text())} == {hermes.live.stem: 4}
+
+
+# A WebUI that runs: it reloads a file only when the message count on disk grows, and else writes over it.
+
+
+@contextmanager
+def running_webui(home: Path, active_streams: int | None) -> Iterator[None]:
+    class Health(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"status": "ok", "active_streams": active_streams}).encode()
+            self.send_response(200 if self.path == "/health" else 404)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Health)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    note = home / "webui.ctl.env"
+    note.write_text(f"PID={os.getpid()}\nHOST=0.0.0.0\nPORT={server.server_port}\nSTATE_DIR={home / 'webui'}\n")
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        note.unlink()
+
+
+def test_under_a_running_webui_a_growing_replacement_is_done(hermes: Any, store: Store) -> None:
+    with running_webui(hermes.home, 0):
+        assert only(repair.apply(repair.plan(store))).state is State.REPAIRED
+
+
+def test_under_a_running_webui_a_lost_file_is_created(hermes: Any, store: Store) -> None:
+    hermes.live.unlink()
+    with running_webui(hermes.home, 3):
+        assert only(repair.apply(repair.plan(store))).state is State.REPAIRED
+
+
+def test_under_a_running_webui_a_replacement_that_does_not_grow_waits(hermes: Any, store: Store) -> None:
+    before = hermes.write_live(hermes.turns("a", "b"), message_count=9)
+    with running_webui(hermes.home, 0):
+        plan = repair.plan(store)
+        assert plan.sessions == ()
+        assert "Stop it first" in plan.refused[hermes.live.stem]
+        assert hermes.live.read_bytes() == before
+        assert only(repair.apply(repair.plan(store, force=True))).state is State.REPAIRED
+
+
+def test_a_session_that_is_being_answered_is_not_replaced(hermes: Any, store: Store) -> None:
+    hermes.write_live([], active_stream_id="s1", pending_user_message="wait")
+    with running_webui(hermes.home, 1):
+        found = audit(store)
+        assert "stale_stream" not in [f.kind.name for f in found.sessions[0].findings]
+        plan = repair.plan(store, [hermes.live.stem])
+        assert plan.sessions == ()
+        assert "answer" in plan.refused[hermes.live.stem]
+    assert repair.plan(store).sessions[0].messages_after == 5  # it has stopped: the prompt comes back too
