@@ -10,7 +10,6 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,21 +20,13 @@ from core.jsontext import NOTHING, Damage, number
 from core.proposal import Choices, Proposal, propose, session_of
 from core.sidecar import IDLE_STREAM, Sidecar, SidecarFile
 from core.store import Store, WebUIStatus, webui_status
+from core.worktree import Worktree, state_of
 
 FRESH_TEMP = 60.0
 """Seconds for which a temp of a running WebUI may still be on its way."""
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the sessions done and the sessions in all."""
-
-
-class Worktree(StrEnum):
-    """The state of a session's worktree folder."""
-
-    NONE = "none"
-    THERE = "there"
-    BRANCH_LEFT = "gone, branch left"
-    GONE = "gone"
 
 
 class Cancelled(Exception):
@@ -150,9 +141,7 @@ def audit_session(
     counts = (_count(live), _count(backup))
     found = list(_findings(copies, proposal, counts, streaming=stream_is_live(copies, webui)))
     path = _text(copies, proposal, "worktree_path")
-    state = worktree_state(
-        path, _text(copies, proposal, "worktree_branch"), _text(copies, proposal, "worktree_repo_root")
-    )
+    state = state_of(path, _text(copies, proposal, "worktree_branch"), _text(copies, proposal, "worktree_repo_root"))
     if state in (Worktree.GONE, Worktree.BRANCH_LEFT):
         branch = "Its branch is still there." if state is Worktree.BRANCH_LEFT else "Its branch was not found either."
         found.append(
@@ -470,22 +459,3 @@ def _value(copies: SessionCopies, proposal: Proposal, name: str) -> Any:
 def _text(copies: SessionCopies, proposal: Proposal, name: str) -> str | None:
     value = _value(copies, proposal, name)
     return value if isinstance(value, str) and value else None
-
-
-def worktree_state(path: str | None, branch: str | None, repo_root: str | None) -> Worktree:
-    """Whether a worktree's folder and branch are there, seen from outside (git is not run)."""
-    if not path:
-        return Worktree.NONE
-    try:
-        if Path(path).is_dir():
-            return Worktree.THERE
-        if branch and repo_root:
-            git = Path(repo_root) / ".git"
-            packed = git / "packed-refs"
-            if (git / "refs" / "heads" / branch).is_file():
-                return Worktree.BRANCH_LEFT
-            if packed.is_file() and f" refs/heads/{branch}\n" in packed.read_text("utf-8", "replace"):
-                return Worktree.BRANCH_LEFT
-    except (OSError, ValueError):
-        pass
-    return Worktree.GONE

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core import repair
-from core.audit import Audit, SessionAudit, Worktree
+from core.audit import Audit, SessionAudit
 from core.audit import Progress as Report
 from core.copies import LIVE, SessionCopies
 from core.diff import Change, Difference, MessageRow, compare_words, fold, text_of
@@ -25,6 +25,7 @@ from core.message import Message
 from core.proposal import Proposal
 from core.report import stamp
 from core.vault import UndoResult
+from core.worktree import Worktree
 
 PATIENCE = 0.5
 """Seconds after which a progress bar appears."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from core import files
+from core import worktree
 from core.copies import BACKUP, INDEX, LIVE, RUN, TURNS, SessionCopies, temp_name
-from core.errors import UnreadableError
 from core.jsontext import LIST_FIELD, NOTHING, number
 from core.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
 from core.statedb import SessionRow
@@ -50,11 +47,6 @@ _SAME_IN_ROWS = (
     *WORKTREE_FIELDS,
 )
 """Columns of a database row that mean what the sidecar's field of that name means."""
-
-_WORKTREE = re.compile(r"(?P<root>.+)/\.worktrees/(?P<name>hermes-[0-9a-f]{8})(?:/.*)?")
-
-
-_ON_BRANCH = "ref: refs/heads/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +138,14 @@ def _add_worktree(copies: SessionCopies, result: dict[str, Found]) -> None:
     ]
     for origin, row in (*rows, (GIT, None)):
         path = (row.cwd if row is not None else None) or workspace
-        shape = _WORKTREE.fullmatch(path) if isinstance(path, str) else None
-        branch = (row.git_branch if row is not None else None) or (_branch_of(shape) if shape else None)
+        shape = worktree.shape_of(path)
+        branch = (row.git_branch if row is not None else None) or (worktree.branch_of(shape) if shape else None)
         if shape is None or (row is None and branch is None):
             continue
         found = {
-            "worktree_path": f"{shape['root']}/.worktrees/{shape['name']}",
-            "worktree_branch": branch or f"hermes/{shape['name']}",
-            "worktree_repo_root": (row.git_repo_root if row is not None else None) or shape["root"],
+            "worktree_path": shape.path,
+            "worktree_branch": branch or shape.usual_branch,
+            "worktree_repo_root": (row.git_repo_root if row is not None else None) or shape.root,
             "worktree_created_at": row.started_at if row is not None else None,
         }
         for field, value in found.items():
@@ -161,16 +153,3 @@ def _add_worktree(copies: SessionCopies, result: dict[str, Found]) -> None:
                 result.setdefault(field, Found(value, origin))
         result.setdefault("workspace", result["worktree_path"])
         return
-
-
-def _branch_of(shape: re.Match[str]) -> str | None:
-    """The branch that git knows for a worktree, from git's own files, which stay when the folder is gone. Git itself is
-    not run: a repository's configuration can make it run programs.
-    """
-    try:
-        head = (
-            files.read_regular(Path(shape["root"], ".git", "worktrees", shape["name"], "HEAD"), 4096).decode().strip()
-        )
-    except (OSError, ValueError, UnreadableError):
-        return None
-    return head.removeprefix(_ON_BRANCH) if head.startswith(_ON_BRANCH) else None
