@@ -223,4 +223,4 @@ def render(report: Report, form: str) -> str:
 def plain_markdown(value: Any) -> str:
     """A text of a session that means itself in Markdown, on one line and without control characters."""
     text = " ".join(files.shown(str(value)).split())
-    X
+    return "".join("\\" + c if c in "\\`*_[]<>|~&" else c for c in text)

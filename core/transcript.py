@@ -85,13 +85,13 @@ def _turns(entries: Iterable[Entry]) -> list[list[Entry]]:
 
 
 def _first(turn: list[Entry], other: list[Entry], *, older: bool) -> bool:
-    """Whether ``turn`` stands before ``other``: the rest of a turn that began earlier, then the earlier one."""
-    rest, other_rest = turn[0].merged.role != "user", other[0].merged.role != "user"
-    if rest != other_rest:
-        return rest
+    """Whether ``turn`` stands before ``other``: the earlier one, else the rest of a turn that began before both."""
     time = next((e.merged.time for e in turn if e.merged.time is not None), None)
     other_time = next((e.merged.time for e in other if e.merged.time is not None), None)
-    return older if time is None or other_time is None or time == other_time else time < other_time
+    if time is not None and other_time is not None and time != other_time:
+        return time < other_time
+    rest, other_rest = turn[0].merged.role != "user", other[0].merged.role != "user"
+    return rest if rest != other_rest else older
 
 
 def missing_parts(there: Message, other: Message) -> tuple[str, ...]:

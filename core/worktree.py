@@ -1,5 +1,5 @@
-"""Git worktrees as Hermes makes them: ``<repo>/.worktrees/hermes-<8 hex>`` (formats.md, "Worktrees"). Seen from outside:
-git itself is not run, since a repository's configuration can make it run programs. Its own files are read.
+"""Git worktrees as Hermes makes them: ``<repo>/.worktrees/hermes-<8 hex>`` (formats.md, "Worktrees").
+Git itself is not run, since a repository's configuration can make it run programs. Its own files are read.
 """
 
 from __future__ import annotations

@@ -32,8 +32,10 @@ def transcripts(draw: st.DrawFn, gap: float = 20.0) -> tuple[Message, ...]:
 
 @st.composite
 def parts(draw: st.DrawFn, whole: Sequence[Message], drift: float = 0.0) -> tuple[tuple[int, ...], tuple[Message, ...]]:
-    """Some messages of a transcript, in order, as another copy stamps them: their places and themselves."""
-    places = tuple(k for k in range(len(whole)) if draw(st.booleans()))
+    """What is left of a transcript in a copy that lost turns, and was torn or pruned: the places and the messages."""
+    kept = {k // 2: draw(st.booleans()) for k in range(len(whole))}
+    places = tuple(k for k in range(len(whole)) if kept[k // 2])
+    places = places[draw(st.integers(0, 1)) : len(places) - draw(st.integers(0, 1))]
     return places, tuple(later(whole[k], drift) for k in places)
 
 

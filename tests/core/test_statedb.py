@@ -184,7 +184,8 @@ def test_statuses_and_the_order_of_ids(tmp_path: Path) -> None:
     [
         ({"source": "webui"}, True),
         ({"source": "api_server", "session_key": f"webui:{SID}"}, True),
-        ({"source": "api_server", "session_key": "webui:another"}, False),
+        ({"source": "api_server", "session_key": "webui:another"}, True),
+        ({"source": "api_server", "session_key": "webui:"}, False),
         ({"source": "api_server"}, False),
         *(({"source": source}, False) for source in ("cli", "telegram", "subagent", "cron", "WebUI", "", b"webui", 1)),
         ({"source": "webui", "title": "btw: a side question"}, False),
