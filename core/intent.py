@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from core.jsontext import number
+from core.jsontext import LIST_FIELD, number
 from core.message import CLOSE
 from core.sidecar import Sidecar
 from core.transcript import Entry
@@ -116,6 +116,12 @@ def marks(sidecar: Sidecar) -> Marks:
         shrink is not None and not well_formed,
         _is_compressed(sidecar),
     )
+
+
+def tells_marks(sidecar: Sidecar) -> bool:
+    """Whether what is left of a sidecar says what the user shrank: it is whole, or torn behind its marks."""
+    behind = LIST_FIELD in sidecar.head or "intentional_shrink_generation" in sidecar.head
+    return sidecar.complete or behind or marks(sidecar).cleared
 
 
 def _is_compressed(sidecar: Sidecar) -> bool:

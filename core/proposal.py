@@ -8,7 +8,7 @@ from typing import Any
 
 from core import metadata, sidecar, transcript
 from core.copies import BACKUP, LIVE, RUN, TURNS, SessionCopies, temp_name
-from core.intent import Marks, Reason, marks, taken_back
+from core.intent import Marks, Reason, marks, taken_back, tells_marks
 from core.jsontext import LIST_FIELD, NOTHING, number
 from core.message import NEAR_LONG, Message, message
 from core.metadata import Found
@@ -144,8 +144,9 @@ def _merged(copies: SessionCopies) -> list[Entry]:
 def _reasons(copies: SessionCopies, live: Sidecar | None, entries: Sequence[Entry]) -> dict[int, Reason]:
     """Why an entry (by identity) is left out."""
     sidecars = _sidecar_copies(copies)
-    current = marks(next(iter(sidecars.values()))) if sidecars else Marks()
-    newest = next(iter(sidecars), None)
+    # the marks of the live file count, or of the next best copy where it is torn before them
+    newest = next((name for name, copy in sidecars.items() if tells_marks(copy)), None)
+    current = marks(sidecars[newest]) if newest is not None else Marks()
     old = {name for name, copy in sidecars.items() if name != newest and current.supersede(marks(copy))}
     # without a generation nobody can tell whether a backup is from before an undo
     valid = {newest} if current.old_undo is not None else sidecars.keys() - old

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -58,7 +59,7 @@ def times(merged: Sequence[Entry]) -> list[float | None]:
 @given(transcripts(), transcripts(gap=7.0))
 def test_pairs_rise_on_both_sides_and_name_no_message_twice(a: Sequence[Message], b: Sequence[Message]) -> None:
     found = align(a, b)
-    for (i, j), (k, m) in zip(found.pairs, found.pairs[1:], strict=False):
+    for (i, j), (k, m) in pairwise(found.pairs):
         assert i < k
         assert j < m
     for side, length in ((0, len(a)), (1, len(b))):
@@ -77,7 +78,9 @@ def test_a_transcript_is_all_of_itself(a: Sequence[Message]) -> None:
 
 @relaxed
 @given(st.data(), transcripts(), drifts)
-def test_a_part_is_paired_with_its_own_messages_by_time(data: st.DataObject, a: Sequence[Message], drift: float) -> None:
+def test_a_part_is_paired_with_its_own_messages_by_time(
+    data: st.DataObject, a: Sequence[Message], drift: float
+) -> None:
     places, part = data.draw(parts(a, drift))
     assert align(a, part).pairs == tuple((place, k) for k, place in enumerate(places))
     assert align(part, a).pairs == tuple((k, place) for k, place in enumerate(places))

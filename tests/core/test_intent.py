@@ -177,3 +177,14 @@ def test_what_a_person_left_out_does_not_come_back_by_itself(hermes: Any) -> Non
     assert hermes.load()["messages"] == turns[:2]
     assert (hermes.sessions / f"{sid}.json.bak").read_bytes() == before
     assert audit(store).of(Category.REPAIRABLE) == ()
+
+
+def test_a_file_torn_before_its_marks_leaves_them_to_the_next_copy(hermes: Any) -> None:
+    gone, fresh = hermes.turns("a"), hermes.turns("b", start=100)
+    data = hermes.write_live([], **hermes.cleared)
+    hermes.live.write_bytes(data[: data.index(b"truncation_watermark")])
+    hermes.write_backup(gone)
+    hermes.write_temp(fresh, **hermes.cleared)
+    hermes.write_rows(gone)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(fresh)
