@@ -159,12 +159,8 @@ def last_done(session_id: str, paths: tuple[Path, ...]) -> RunRecord | None:
                 continue
             when = number(event.get("created_at")) or 0.0
             if newest is None or when >= newest[0]:
-                fields = {
-                    key: Piece(jsontext.dumps(value, 1), value)
-                    for key, value in session.items()
-                    if key != jsontext.LIST_FIELD
-                }
-                newest = when, RunRecord(path, fields, tuple(Piece(jsontext.dumps(m, 2), m) for m in messages))
+                fields = {key: Piece(None, value, 1) for key, value in session.items() if key != jsontext.LIST_FIELD}
+                newest = when, RunRecord(path, fields, tuple(Piece(None, m, 2) for m in messages))
     return newest[1] if newest else None
 
 

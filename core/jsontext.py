@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from json.decoder import scanstring  # type: ignore[attr-defined]  # the C scanner behind json.loads
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import orjson
@@ -40,11 +40,25 @@ class Damage(StrEnum):
     WRONG_SHAPE = "wrong_shape"
 
 
-class Piece(NamedTuple):
-    """One JSON value: its UTF-8 text as it stands in the file, and what it says."""
+class Piece:
+    """One JSON value: ``raw`` is its UTF-8 text as it stands in the file, ``value`` what it says.
 
-    raw: bytes
-    value: Any
+    A value that comes from no file gets its text when that is asked for, in the WebUI's layout at a nesting ``level``.
+    """
+
+    __slots__ = ("_level", "_raw", "value")
+
+    def __init__(self, raw: bytes | None, value: Any, level: int = 0) -> None:
+        self.value = value
+        self._raw = raw
+        self._level = level
+
+    @property
+    def raw(self) -> bytes:
+        """The JSON text."""
+        if self._raw is None:
+            self._raw = dumps(self.value, self._level)
+        return self._raw
 
 
 MESSAGES_HERE = Piece(b"", None)

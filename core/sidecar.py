@@ -134,7 +134,7 @@ class Sidecar:
         head = dict(self.head)
         for field, value in changes.items():
             if field not in head or head[field].value != value:
-                head[field] = Piece(jsontext.dumps(value, 1), value)
+                head[field] = Piece(None, value, 1)
         return Sidecar(_in_order(head, self.head), self.messages, self.damage, self.complete, self.head_only)
 
     def with_messages(self, messages: Iterable[Piece]) -> Sidecar:
@@ -190,14 +190,14 @@ def read_head(path: Path) -> Sidecar:
 def new(session_id: str, fields: Mapping[str, Any], messages: Iterable[Piece]) -> Sidecar:
     """A sidecar for a session that has none, with the WebUI's defaults where ``fields`` says nothing."""
     values = {**FIELD_DEFAULTS, **fields, "session_id": session_id}
-    head = {key: Piece(jsontext.dumps(value, 1), value) for key, value in values.items()}
+    head = {key: Piece(None, value, 1) for key, value in values.items()}
     head[LIST_FIELD] = MESSAGES_HERE
     return Sidecar(_in_order(head, {}), ()).with_messages(messages)
 
 
 def message_piece(value: Mapping[str, Any]) -> Piece:
     """A message that no sidecar holds yet, in the layout of the message list."""
-    return Piece(jsontext.dumps(value, 2), value)
+    return Piece(None, value, 2)
 
 
 def serialise(sidecar: Sidecar) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +40,7 @@ _BYTES_A_SECOND = 50_000_000
 """Reading slower than this is a query that runs away, not a slow disk."""
 
 _TRIES = 3
+_AT_ONCE = 500  # rows; SQLite takes at least 999 parameters
 _SIDE_RUNS = ("btw: ", "bg: ")
 _WEBUI_KEY = "webui:"
 _NO = (0, "0", b"0")
@@ -324,19 +325,33 @@ class StateDB:
             return []
         self._database.limit(self._seconds)
         reader = TableScan(self._database, "messages", self._message_columns)
-        found = []
+        found: list[MessageRow] = []
+        try:
+            for at in range(0, len(rowids), _AT_ONCE):
+                some = rowids[at : at + _AT_ONCE]
+                try:
+                    rows = reader.rows(some)
+                except sqlite3.Error as error:
+                    if not sqlite_readonly.is_damage(error):
+                        raise
+                    rows = list(self._one_by_one(reader, some))
+                found += (_message_row(row[0], dict(zip(self._message_columns, row[1:], strict=True))) for row in rows)
+        except sqlite3.Error as error:
+            self._fail(error)
+        return found
+
+    def _one_by_one(self, reader: TableScan, rowids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+        """The rows among which some are damaged, without those."""
         for rowid in rowids:
             try:
                 row = reader.row(rowid)
             except sqlite3.Error as error:
                 if not sqlite_readonly.is_damage(error):
-                    self._fail(error)
-                    break
+                    raise
                 self._lose(rowid)
             else:
                 if row is not None:
-                    found.append(_message_row(rowid, dict(zip(self._message_columns, row[1:], strict=True))))
-        return found
+                    yield row
 
     def _lose(self, rowid: int) -> None:
         if rowid not in self._unreadable:
