@@ -17,6 +17,7 @@ from core.sidecar import Sidecar
 from core.transcript import Entry
 
 _UUID4 = re.compile(r"[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}")
+_MANUAL = "manual"
 _GENERATION = re.compile(r"[0-9a-f]{32}")
 
 
@@ -61,7 +62,9 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The marks of one sidecar, as far as they are well formed. Times in seconds."""
+    """The marks of one sidecar, as far as they are well formed. Times in seconds. ``compressed``: a compression shortened
+    it, ``by_hand``: surely one that the user asked for.
+    """
 
     watermark: float | None = None
     boundary: float | None = None
@@ -69,6 +72,7 @@ class Marks:
     shrink_generation: str | None = None
     shrink_malformed: bool = False
     compressed: bool = False
+    by_hand: bool = False
 
     @property
     def cleared(self) -> bool:
@@ -115,6 +119,7 @@ def marks(sidecar: Sidecar) -> Marks:
         shrink if well_formed else None,
         shrink is not None and not well_formed,
         _is_compressed(sidecar),
+        sidecar.get("compression_anchor_mode") == _MANUAL,
     )
 
 
@@ -125,7 +130,7 @@ def tells_marks(sidecar: Sidecar) -> bool:
 
 
 def _is_compressed(sidecar: Sidecar) -> bool:
-    if sidecar.get("compression_anchor_mode") == "manual":
+    if sidecar.get("compression_anchor_mode") == _MANUAL:
         return True
     context = sidecar.get("context_messages")
     if not isinstance(context, list) or not context or len(context) >= len(sidecar.messages):
@@ -153,7 +158,8 @@ def taken_back(
         return dict.fromkeys(range(mine[0] if mine else len(entries)), Reason.CLEARED)
     result: dict[int, Reason] = {}
     if current.compressed and mine:
-        result = dict.fromkeys(range(mine[-1]), Reason.COMPRESSED)
+        reason = Reason.COMPRESSED if current.by_hand else Reason.EARLIER_UNDO
+        result = {i: Reason.COMPRESSED if superseded(entries[i]) else reason for i in range(mine[-1])}
     last = mine[-1] if mine else -1
     if current.window is not None:
         boundary, watermark = current.window

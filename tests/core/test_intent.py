@@ -188,3 +188,20 @@ def test_a_file_torn_before_its_marks_leaves_them_to_the_next_copy(hermes: Any) 
     hermes.write_rows(gone)
     hermes.repair()
     assert hermes.texts() == hermes.said(fresh)
+
+
+def test_what_may_have_been_compressed_away_is_a_question(hermes: Any) -> None:
+    """The marks do not say that it was by hand, and the rows say what is missing."""
+    old, kept = hermes.turns("a", "b"), hermes.turns("c", "d", start=200)
+    anchor = {
+        "compression_anchor_summary": "earlier",
+        "compression_anchor_message_key": "k",
+        "context_messages": kept[:1],
+    }
+    before = hermes.write_live(kept, **anchor)
+    hermes.write_rows([*old, *kept])
+    assert [(f.kind.name, f.category) for f in hermes.audit().sessions[0].findings] == [
+        ("state_db_gap", Category.REVIEW)
+    ]
+    assert hermes.repair().run_id is None
+    assert hermes.live.read_bytes() == before
