@@ -42,7 +42,14 @@ _WORD = {
     Category.INFO: "note",
     None: "healthy",
 }
-_SIGN = {Change.SAME: " ", Change.ADDED: "+", Change.REMOVED: "-", Change.CHANGED: "~", Change.MOVED: ">"}
+_SIGN = {
+    Change.SAME: " ",
+    Change.ADDED: "+",
+    Change.REMOVED: "-",
+    Change.CHANGED: "~",
+    Change.MOVED: ">",
+    Change.LEFT_OUT: "/",
+}
 _SIGN_STYLE = {
     Change.SAME: "",
     Change.ADDED: "green",

@@ -12,7 +12,7 @@ from core.align import align
 from core.copies import BACKUP, INDEX, LIVE, RUN, SessionCopies, temp_name
 from core.jsontext import LIST_FIELD, NOTHING
 from core.message import REASONING, Message, message, visible_text
-from core.proposal import Proposal, session_of
+from core.proposal import Item, Proposal, session_of
 from core.sidecar import Sidecar
 from core.transcript import PARTS
 
@@ -32,6 +32,7 @@ class Change(StrEnum):
     REMOVED = "removed"
     CHANGED = "changed"
     MOVED = "moved"
+    LEFT_OUT = "left out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,10 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class MessageRow:
-    """One row of a comparison: the message on either side with its position there, and the parts that differ."""
+    """One row of a comparison: the message on either side with its position there, and the parts that differ.
+
+    ``position`` and ``item`` are the place in a proposal and what it says, where the rows are a review of one.
+    """
 
     change: Change
     left: Message | None = None
@@ -55,6 +59,8 @@ class MessageRow:
     left_at: int | None = None
     right_at: int | None = None
     parts: tuple[str, ...] = ()
+    position: int | None = None
+    item: Item | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,27 @@ def compare(left: Version, right: Version, proposal: Proposal | None = None) -> 
         tuple(_message_rows(left.messages, right.messages)),
         tuple(_field_rows(left, right, dict(origins))),
     )
+
+
+def review(live: Version | None, proposal: Proposal) -> tuple[MessageRow, ...]:
+    """A proposal row by row beside the live file: what stays, comes back, gets fuller or goes, and what is left out."""
+    rows = []
+    left_at = right_at = -1
+    for position, item in enumerate(proposal.items):
+        in_live = live is not None and LIVE in item.copies
+        left_at += in_live
+        right_at += item.included
+        left = live.messages[left_at] if live is not None and in_live else None
+        if item.included and left is not None:
+            parts = differing_parts(left, item.message) if item.enriched else ()
+            change = Change.CHANGED if parts else Change.SAME
+        else:
+            parts = ()
+            change = Change.ADDED if item.included else Change.LEFT_OUT if left is None else Change.REMOVED
+        right = item.message if item.included or left is None else None
+        at = (left_at if in_live else None, right_at if item.included else None)
+        rows.append(MessageRow(change, left, right, *at, parts, position, item))
+    return tuple(rows)
 
 
 def _message_rows(left: Sequence[Message], right: Sequence[Message]) -> Iterator[MessageRow]:

@@ -62,8 +62,8 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The marks of one sidecar, as far as they are well formed. Times in seconds. ``compressed``: a compression shortened
-    it, ``by_hand``: surely one that the user asked for.
+    """The marks of one sidecar, as far as they are well formed. Times in seconds. ``compressed``: a compression
+    shortened it, ``by_hand``: surely one that the user asked for.
     """
 
     watermark: float | None = None

@@ -154,10 +154,13 @@ def likeness(a: Message, b: Message) -> int:
         return 3
     if masked_form(text, other) or masked_form(other, text):
         return 2
-    if gap <= CLOSE and a.time is not None and b.time is not None and text and other:
-        longer, shorter = (text, other) if len(text) > len(other) else (other, text)
+    if gap <= CLOSE and a.time is not None and b.time is not None:
+        longer, shorter = (a, b) if len(text) > len(other) else (b, a)
+        if not shorter.text:
+            return 1 if shorter.says_nothing else 0
         # the beginning of an answer, or a prompt to which the program has added something of its own
-        return 2 if longer.startswith(shorter) or (role == "user" and longer.endswith(shorter)) else 0
+        parts = longer.text.startswith(shorter.text) or (role == "user" and longer.text.endswith(shorter.text))
+        return 2 if parts else 0
     return 0
 
 

@@ -295,7 +295,7 @@ class TableScan:
         self.lost = lost if whole else None
 
     def rows(self, rowids: Sequence[int]) -> list[Row]:
-        """Some rows in the order of their ids, without those that are gone. Raises ``sqlite3.Error``, also for damage."""
+        """Some rows in the order of their ids, without those that are gone. Raises as :meth:`row` does."""
         places = ", ".join("?" * len(rowids))
         query = f"{self._select} WHERE _rowid_ IN ({places}) ORDER BY _rowid_"
         return self._database.query(query, tuple(rowids)).fetchall()

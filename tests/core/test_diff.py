@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.audit import examine
 from core.copies import Inventory
-from core.diff import Change, Difference, MessageRow, compare, compare_words, fold, versions
+from core.diff import Change, Difference, MessageRow, compare, compare_words, fold, review, versions
 from core.store import find_store, webui_status
 
 
@@ -107,3 +107,26 @@ def test_too_long_a_text_is_marked_as_a_whole(cancelled: bool) -> None:
     words = compare_words(long if not cancelled else "a", "b", should_cancel=lambda: cancelled)
     assert not words.complete
     assert [w.change for w in words.words] == [Change.REMOVED, Change.ADDED]
+
+
+def test_a_review_shows_every_message_once_with_what_becomes_of_it(hermes: Any) -> None:
+    lost, kept, gone = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
+    poor = [kept[0], {**kept[1], "content": ""}]
+    hermes.write_live(poor, **hermes.undo_marks(kept))
+    hermes.write_rows([*lost, *kept, *gone])
+    store = find_store(home=hermes.home)
+    with Inventory(store) as inventory:
+        ((_, copies, proposal),) = examine(inventory, webui_status(store), [hermes.live.stem])
+        rows = review(versions(copies, proposal)["live"], proposal)
+    assert [str(row.change) for row in rows] == ["added"] * 2 + ["same", "changed"] + ["left out"] * 2
+    assert [row.position for row in rows] == list(range(6))
+    assert [(row.left_at, row.right_at) for row in rows] == [
+        (None, 0),
+        (None, 1),
+        (0, 2),
+        (1, 3),
+        (None, None),
+        (None, None),
+    ]
+    assert rows[3].parts == ("content",)
+    assert [row.right.text for row in rows if row.right] == hermes.said([*lost, *kept, *gone])
