@@ -275,7 +275,7 @@ def report(
     run: Annotated[
         str | None, typer.Argument(metavar="[RUN]", help="A run (see history); without it: an audit of now.")
     ] = None,
-    form: Annotated[str, typer.Option("--format", metavar="json|md", help="The form of the report.")] = "md",
+    form: Annotated[str, typer.Option("--format", metavar="json|md|html", help="The form of the report.")] = "md",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write it to a new file instead of the terminal."),

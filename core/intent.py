@@ -6,13 +6,13 @@ The rules are those of formats.md, "Marks of intent". A mark that is malformed o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
 from core.jsontext import LIST_FIELD, number
-from core.message import CLOSE
+from core.message import CLOSE, NEAR
 from core.sidecar import Sidecar
 from core.transcript import Entry
 
@@ -108,6 +108,10 @@ class Marks:
         return self.compressed and not older.compressed
 
 
+MARK_FIELDS = ("truncation_watermark", "truncation_boundary", "clear_generation", "intentional_shrink_generation")
+"""The fields of a sidecar that hold its marks; they only mean something together."""
+
+
 def marks(sidecar: Sidecar) -> Marks:
     """Read the marks of a sidecar, also of a torn one (they stand before the messages)."""
     clear, shrink = sidecar.get("clear_generation"), sidecar.get("intentional_shrink_generation")
@@ -154,8 +158,7 @@ def taken_back(
     """
     mine = [i for i, e in enumerate(entries) if kept(e)]
     if current.cleared:
-        # whatever came in before the first message that is known to be from after the clear; all, if there is none
-        return dict.fromkeys(range(mine[0] if mine else len(entries)), Reason.CLEARED)
+        return _before(entries, kept, superseded)
     result: dict[int, Reason] = {}
     if current.compressed and mine:
         reason = Reason.COMPRESSED if current.by_hand else Reason.EARLIER_UNDO
@@ -164,28 +167,59 @@ def taken_back(
     if current.window is not None:
         boundary, watermark = current.window
         last = _last_kept(entries, mine, boundary)
-        start = next(
-            (i for i in range(last + 1, len(entries)) if _begins_turn(entries, i) and not kept(entries[i])),
-            len(entries),
-        )
-        end = _end_of_window(entries, mine, last, watermark if watermark > boundary else None)
-        result |= dict.fromkeys(range(start, end), Reason.UNDONE)
+        result |= dict.fromkeys(_window(entries, kept, last, boundary, watermark), Reason.UNDONE)
     elif current.old_undo is not None and whole and mine and _at(entries[last], current.old_undo):
         result |= dict.fromkeys(range(last + 1, len(entries)), Reason.OLD_UNDO)
     if current.window is None or (whole and last in mine):
         result |= {i: Reason.UNDONE for i, e in enumerate(entries) if superseded(e) and i not in result}
     if current.shortened and whole:
-        result |= {i: Reason.EARLIER_UNDO for i in _whole_turns(entries, mine, last) if i not in result}
+        missing = _whole_turns(entries, mine, last)
+        if current.clear_generation is not None and mine:  # a clear came before the undo that its marks gave way to
+            missing += range(mine[0])
+        result |= {i: Reason.EARLIER_UNDO for i in missing if i not in result}
     return {i: reason for i, reason in result.items() if not kept(entries[i])}
+
+
+def _before(
+    entries: Sequence[Entry], kept: Callable[[Entry], bool], superseded: Callable[[Entry], bool]
+) -> dict[int, Reason]:
+    """What a clear took back: whatever no copy has behind a message that is known to be from after it."""
+    newer: set[str] = set()
+    result: dict[int, Reason] = {}
+    for i, e in enumerate(entries):
+        if kept(e):
+            newer.update(e.versions)
+        elif superseded(e) or newer.isdisjoint(e.versions):
+            result[i] = Reason.CLEARED
+    return result
+
+
+def _window(
+    entries: Sequence[Entry], kept: Callable[[Entry], bool], last: int, boundary: float, watermark: float
+) -> Iterator[int]:
+    """What an undo took back: behind the message at ``last`` from a user message on, unless a copy has it behind a
+    message that is known to be newer. Where no such message is left, the watermark tells when the conversation went
+    on.
+    """
+    newer: set[str] = set()
+    started = False
+    for i in range(last + 1, len(entries)):
+        e, time = entries[i], entries[i].merged.time
+        prompt = e.merged.role == "user"
+        if kept(e):
+            if prompt or newer:
+                newer.update(e.versions)
+            continue
+        if prompt and not newer and boundary < watermark and time is not None and time >= watermark - 1.0:
+            return
+        # at a user message, or well behind the boundary if the user message is lost
+        started = started or prompt or (time is not None and time > boundary + NEAR)
+        if started and newer.isdisjoint(e.versions):
+            yield i
 
 
 def _at(e: Entry, time: float) -> bool:
     return any(v.time is not None and abs(v.time - time) < 1e-3 for v in e.versions.values())
-
-
-def _begins_turn(entries: Sequence[Entry], i: int) -> bool:
-    """Undo, retry and edit cut before a user message."""
-    return entries[i].merged.role == "user"
 
 
 def _last_kept(entries: Sequence[Entry], mine: Sequence[int], boundary: float) -> int:
@@ -202,19 +236,6 @@ def _last_kept(entries: Sequence[Entry], mine: Sequence[int], boundary: float) -
     return max((i for i, time in times if time <= boundary), default=-1)
 
 
-def _end_of_window(entries: Sequence[Entry], mine: Sequence[int], last: int, watermark: float | None) -> int:
-    """Where the conversation goes on after the act: the first message known to be newer, else the watermark's own."""
-    after = [i for i in mine if i > last]
-    if after:
-        return after[0]
-    if watermark is not None:
-        for i in range(last + 1, len(entries)):
-            time = entries[i].merged.time
-            if time is not None and time >= watermark - 1.0 and _begins_turn(entries, i):
-                return i
-    return len(entries)
-
-
 def _whole_turns(entries: Sequence[Entry], mine: Sequence[int], last: int) -> list[int]:
     """Whole turns that are missing between two messages of the live file, up to the one at ``last``.
 
@@ -223,6 +244,6 @@ def _whole_turns(entries: Sequence[Entry], mine: Sequence[int], last: int) -> li
     """
     result: list[int] = []
     for i, j in pairwise(mine):
-        if j <= last and j - i > 1 and _begins_turn(entries, i + 1) and _begins_turn(entries, j):
+        if j <= last and j - i > 1 and entries[i + 1].merged.role == entries[j].merged.role == "user":
             result += range(i + 1, j)
     return result

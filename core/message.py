@@ -17,16 +17,8 @@ from core.workspace_tag import strip_workspace_tag
 NEAR = 15.0
 """Seconds by which the time stamps of one message may differ between a sidecar and a database row ("a few seconds")."""
 
-NEAR_LONG = 90.0
-"""The same for a text that is too long to be typed twice in so short a time."""
-
 CLOSE = 5.0
 """Seconds within which two different texts of one role may be two states of one message."""
-
-LONG = 40
-"""Characters of a text that nobody types twice in a row, and of a call id that no provider gives twice."""
-
-LONG_ID = 8
 
 SPEAKERS = frozenset({"user", "assistant", "tool"})
 """Roles of the messages that a person sees."""
@@ -141,10 +133,8 @@ def likeness(a: Message, b: Message) -> int:
     if role != other_role:
         return 0
     same_call = bool(answers and answers == other_answers) or bool(calls and calls == other_calls)
-    if same_call and a.key == b.key and len(answers or calls[0]) >= LONG_ID:
-        return 4
     gap = distance(a, b)
-    if gap > (NEAR_LONG if text == other and len(text) >= LONG else NEAR):
+    if gap > NEAR:
         return 0
     if a.key == b.key:
         return 4
@@ -168,7 +158,7 @@ def likeness(a: Message, b: Message) -> int:
 def masked_form(masked: str, plain: str) -> bool:
     """``masked`` is ``plain`` with secrets (or undecodable bytes) blotted out."""
     pieces = _MASK.split(masked)
-    if len(pieces) == 1 or sum(map(len, pieces)) < LONG_ID:
+    if len(pieces) == 1 or sum(map(len, pieces)) < 8:
         return False
     if not plain.startswith(pieces[0]) or not plain.endswith(pieces[-1]):
         return False

@@ -8,6 +8,7 @@ from typing import Any
 
 from core import worktree
 from core.copies import BACKUP, INDEX, LIVE, RUN, TURNS, SessionCopies, temp_name
+from core.intent import MARK_FIELDS
 from core.jsontext import LIST_FIELD, NOTHING, number
 from core.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
 from core.statedb import SessionRow
@@ -16,8 +17,11 @@ WORKTREE_FIELDS = ("worktree_path", "worktree_branch", "worktree_repo_root", "wo
 WORKSPACE_TAG = "workspace tag"
 GIT = "git worktree"
 
-_OWN = frozenset({LIST_FIELD, "session_id", "message_count", *IDLE_STREAM})
-"""Fields that a copy never gives to another: they are about the copy itself."""
+_OWN = frozenset({LIST_FIELD, "session_id", "message_count", *IDLE_STREAM, *MARK_FIELDS})
+"""Fields that a copy never gives to another one by one: they are about the copy itself."""
+
+_NEEDED = frozenset({"title", "workspace", "created_at", "updated_at"})
+"""Fields without which a session is not whole."""
 
 _INDEX_ONLY = frozenset(
     {
@@ -64,14 +68,17 @@ def recover(copies: SessionCopies, live: Sidecar | None) -> dict[str, Found]:
     ``live`` is what could be read of the live file (a torn head counts), or None.
     """
     result: dict[str, Found] = {}
+    lossy = live is not None and bool(live.get("_recovered_from_state_db"))
     for origin, fields in _sources(copies, live):
         for field, value in fields.items():
-            if field not in _OWN and value not in NOTHING and (field not in result or result[field].value in NOTHING):
+            # that a field says nothing is worth knowing from the live file only, and from it only where it may
+            says = value not in NOTHING or (origin == LIVE and not lossy and field not in _NEEDED)
+            if field not in _OWN and field not in result and says:
                 result[field] = Found(value, origin)
-    if live is None or not live.is_session:
+    if live is None:
         _prefer_newer_names(copies, result)
-    if result.get("title", Found(None, "")).value == FIELD_DEFAULTS["title"]:
-        del result["title"]
+        if result.get("title", Found(None, "")).value == FIELD_DEFAULTS["title"]:
+            del result["title"]
     _add_worktree(copies, result)
     if "workspace" in result and "created_workspace" not in result:
         result["created_workspace"] = result["workspace"]

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core import metadata, sidecar, transcript
+from core.align import align
 from core.copies import BACKUP, LIVE, RUN, TURNS, SessionCopies, temp_name
-from core.intent import Marks, Reason, marks, taken_back, tells_marks
+from core.intent import MARK_FIELDS, Marks, Reason, marks, taken_back, tells_marks
 from core.jsontext import LIST_FIELD, NOTHING, number
-from core.message import NEAR_LONG, Message, message
+from core.message import NEAR, Message, message
 from core.metadata import Found
 from core.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
 from core.transcript import Entry
@@ -133,19 +134,30 @@ def _merged(copies: SessionCopies) -> list[Entry]:
     sequences |= {copy.name: copy.messages for copy in copies.databases}
     if run is not None:
         sequences[RUN] = run
+    trust = list(sequences)
     entries = [transcript.entry(LIVE, m) for m in sequences.pop(LIVE, ())]
     while sequences:
-        known = {e.merged.key for e in entries}
-        name = next((n for n, s in sequences.items() if not known.isdisjoint(m.key for m in s)), next(iter(sequences)))
+        name = _closest([e.merged for e in entries], sequences) if len(sequences) > 1 else next(iter(sequences))
         entries = transcript.merge(entries, name, sequences.pop(name), older=name == BACKUP)
+    for e in entries:
+        e.settle(trust)
     return entries
+
+
+def _closest(there: Sequence[Message], sequences: Mapping[str, Sequence[Message]]) -> str:
+    """The copy that shares most with what is merged so far, the most trusted of equals."""
+    return max(sequences, key=lambda name: len(align(there, sequences[name]).pairs))
+
+
+def _marked(sidecars: Mapping[str, Sidecar]) -> str | None:
+    """The copy whose marks count: the live file, or the next best where it is torn before them."""
+    return next((name for name, copy in sidecars.items() if tells_marks(copy)), None)
 
 
 def _reasons(copies: SessionCopies, live: Sidecar | None, entries: Sequence[Entry]) -> dict[int, Reason]:
     """Why an entry (by identity) is left out."""
     sidecars = _sidecar_copies(copies)
-    # the marks of the live file count, or of the next best copy where it is torn before them
-    newest = next((name for name, copy in sidecars.items() if tells_marks(copy)), None)
+    newest = _marked(sidecars)
     current = marks(sidecars[newest]) if newest is not None else Marks()
     old = {name for name, copy in sidecars.items() if name != newest and current.supersede(marks(copy))}
     # without a generation nobody can tell whether a backup is from before an undo
@@ -218,7 +230,7 @@ def _holds(entries: Sequence[Entry], prompt: Message) -> bool:
     """Whether a prompt has arrived in the transcript: the same text, not long before it was sent."""
     return any(
         e.merged.key == prompt.key
-        and (prompt.time is None or e.merged.time is None or e.merged.time >= prompt.time - NEAR_LONG)
+        and (prompt.time is None or e.merged.time is None or e.merged.time >= prompt.time - NEAR)
         for e in entries
     )
 
@@ -264,8 +276,8 @@ def _rebuilt(copies: SessionCopies, live: Sidecar | None, items: Sequence[Item])
     """A live file that is lost or cannot be loaded: what is left of its head, then every other copy."""
     found = metadata.recover(copies, live)
     pieces = [item.message.piece for item in items if item.included]
-    known_sidecar = bool(_sidecar_copies(copies))
-    if not pieces and not known_sidecar and "worktree_path" not in found:
+    sidecars = _sidecar_copies(copies)
+    if not pieces and not sidecars and "worktree_path" not in found:
         return Proposal(copies.session_id, tuple(items), None)
     if "title" not in found:
         first = next((item.message.text for item in items if item.included and item.message.role == "user"), "")
@@ -275,6 +287,11 @@ def _rebuilt(copies: SessionCopies, live: Sidecar | None, items: Sequence[Item])
     if last is not None and last > (number(found["updated_at"].value) or 0.0 if "updated_at" in found else 0.0):
         found["updated_at"] = Found(last, LAST_MESSAGE)
     values = {name: f.value for name, f in found.items() if f.origin != LIVE}
+    if "workspace" not in values and (live is None or live.get("workspace") is None):
+        values["workspace"] = ""  # null makes the WebUI's load fail
+    marked = _marked(sidecars)
+    if marked not in (None, LIVE):
+        values |= {name: sidecars[str(marked)].get(name) for name in MARK_FIELDS}
     if live is None:
         proposed = sidecar.new(copies.session_id, values, pieces)
     else:
@@ -282,8 +299,6 @@ def _rebuilt(copies: SessionCopies, live: Sidecar | None, items: Sequence[Item])
             name: value for name, value in FIELD_DEFAULTS.items() if name not in live.head and name != LIST_FIELD
         }
         fields = {**missing, **values, **IDLE_STREAM, "session_id": copies.session_id}
-        if live.get("workspace", values.get("workspace")) is None and "workspace" not in values:
-            fields["workspace"] = ""  # null makes the WebUI's load fail
         proposed = live.with_fields(fields).with_messages(pieces)
     changes = tuple(
         FieldChange(

@@ -18,7 +18,7 @@ from core.manifest import Operation, Run
 from core.proposal import Proposal
 from core.repair import Plan, Result, State
 
-FORMATS = ("json", "md")
+FORMATS = ("json", "md", "html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ def stamp(seconds: float) -> str:
 
 
 def render(report: Report, form: str) -> str:
-    """The report as ``json`` or ``md``. Raises ValueError for another form."""
+    """The report as ``json``, ``md`` or ``html`` (one file that loads nothing). Raises ValueError for another form."""
     if form == "json":
         return json.dumps({"title": report.title, **report.facts}, ensure_ascii=False, indent=2) + "\n"
     if form not in FORMATS:
@@ -211,12 +211,12 @@ def render(report: Report, form: str) -> str:
 
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: resources.files("resources").joinpath(name).read_text("utf-8")),
-        autoescape=False,  # Markdown, with a filter of its own for what the sessions say
+        autoescape=form == "html",  # Markdown has a filter of its own for what the sessions say
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["plain"] = plain_markdown
+    environment.filters["plain"] = plain_markdown if form == "md" else files.shown
     return environment.get_template(f"report.{form}.j2").render(title=report.title, kinds=KINDS, **report.facts)
 
 

@@ -38,6 +38,15 @@ class Entry:
             self.merged = fuller(self.merged, version, gains)
             self.enriched.update(dict.fromkeys(gains, copy))
 
+    def settle(self, trust: Sequence[str]) -> None:
+        """Merge the versions again with the most trusted copy's as the base, whichever came first."""
+        named = [name for name in trust if name in self.versions]
+        if named != list(self.versions):
+            again = entry(named[0], self.versions[named[0]])
+            for name in named[1:]:
+                again.add(name, self.versions[name])
+            self.versions, self.merged, self.enriched = again.versions, again.merged, again.enriched
+
 
 def entry(copy: str, version: Message) -> Entry:
     """A message that one copy has; a tag or an encoding that only the database's own form carries is taken out."""
