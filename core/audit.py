@@ -90,7 +90,7 @@ def audit(store: Store, *, progress: Progress | None = None, should_cancel: Call
             if session is not None:
                 sessions.append(session)
         whole = tuple(sessions)
-        return Audit(store, webui, whole, _store_findings(inventory, whole), time.monotonic() - start)
+        return Audit(store, webui, whole, store_findings(inventory, whole), time.monotonic() - start)
 
 
 def examine(
@@ -406,7 +406,7 @@ def _index_findings(
         )
 
 
-def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> tuple[Finding, ...]:
+def store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> tuple[Finding, ...]:
     found = [
         finding("unsafe_id", None, f"The database has a session with the id {key!r:.80}.")
         for key in inventory.unsafe_ids()

@@ -229,6 +229,7 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
     store = plan.store
     outcomes: list[Outcome] = []
     cancelled = False
+    store.sessions_dir.mkdir(parents=True, exist_ok=True)  # where all sessions are lost, their folder may be too
     with vault.lock(store.vault_root):
         for run in interrupted_runs(store):
             vault.finish_run(store.vault_root, store.sessions_dir, run.run_id)

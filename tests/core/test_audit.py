@@ -1,0 +1,236 @@
+"""Each kind of finding, on the smallest store that shows it, and what an audit does about odd places."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.audit import audit
+from core.findings import KINDS, Category
+from core.store import find_store
+
+
+def shrunken(h: Any) -> None:
+    h.write_live(h.turns("a"))
+    h.write_backup([*h.turns("z", start=-100), *h.turns("a")])
+
+
+def unmarked(h: Any) -> None:
+    kept = h.turns("a")
+    h.write_live(kept, truncation_watermark=kept[-1]["timestamp"])
+    h.write_backup([*kept, *h.turns("b", start=50)])
+
+
+def emptied(h: Any) -> None:
+    h.write_live([])
+    h.write_rows(h.turns("a"))
+
+
+def orphan(h: Any) -> None:
+    h.write_backup(h.turns("a"))
+    h.write_rows([])
+
+
+def orphan_without_row(h: Any) -> None:
+    h.write_backup(h.turns("a"))
+    h.write_rows([], sid="0123456789ab", source="cli")
+
+
+def malformed_orphan(h: Any) -> None:
+    h.write_rows([], sid="0123456789ab", source="cli")
+    (h.sessions / f"{h.live.name}.bak").write_bytes(h.write_backup(h.turns("a"))[:-60])
+
+
+def malformed(h: Any) -> None:
+    h.live.write_bytes(h.write_live(h.turns("a"))[:-200])
+
+
+def missing(h: Any) -> None:
+    h.write_rows(h.turns("a"))
+
+
+def empty_row(h: Any) -> None:
+    h.write_rows([], cwd="/srv")
+
+
+def ahead(h: Any) -> None:
+    h.write_live(h.turns("a"))
+    h.write_rows([*h.turns("a"), *h.turns("b", start=50)])
+
+
+def gap(h: Any) -> None:
+    h.write_live(h.turns("b", start=50))
+    h.write_rows([*h.turns("a"), *h.turns("b", start=50)])
+
+
+def lossy(h: Any) -> None:
+    poor = h.turns("a")
+    h.write_live(poor)
+    h.write_rows([poor[0], {**poor[1], "reasoning": "because"}])
+
+
+def temp(h: Any) -> None:
+    h.write_live(h.turns("a"))
+    h.write_temp([*h.turns("a"), *h.turns("b", start=50)])
+
+
+def run_journal(h: Any, *, with_file: bool) -> None:
+    if with_file:
+        h.write_live(h.turns("a"))
+    folder = h.sessions / "_run_journal" / h.live.stem
+    folder.mkdir(parents=True)
+    session = h.session([*h.turns("a"), *h.turns("b", start=50)])
+    (folder / "s.jsonl").write_text(json.dumps({"event": "done", "payload": {"session": session}}))
+
+
+def stuck(h: Any) -> None:
+    h.write_live(h.turns("a"), active_stream_id="s1")
+
+
+def unanswered(h: Any) -> None:
+    h.write_live(h.turns("a"))
+    (h.sessions / "_turn_journal").mkdir()
+    event = {"event": "submitted", "turn_id": "t", "role": "user", "content": "lost", "created_at": 1_777_000_050.0}
+    (h.sessions / "_turn_journal" / f"{h.live.stem}.jsonl").write_text(json.dumps(event))
+
+
+def deleted(h: Any) -> None:
+    h.write_backup(h.turns("a"))
+    (h.sessions / "_deleted_webui_sessions.json").write_text(json.dumps({"version": 1, "ids": [h.live.stem]}))
+
+
+def unlisted(h: Any) -> None:
+    h.write_live(h.turns("a"))
+    h.write_index()
+
+
+def listed_only(h: Any) -> None:
+    h.write_index({"session_id": h.live.stem, "title": "Gone"})
+
+
+def bad_index(h: Any) -> None:
+    h.write_live(h.turns("a"))
+    (h.sessions / "_index.json").write_text("{")
+
+
+def other_id(h: Any) -> None:
+    h.write_live(h.turns("a"), session_id="0123456789ab")
+
+
+def miscounted(h: Any) -> None:
+    h.write_live(h.turns("a"), message_count=7)
+
+
+def unsafe(h: Any) -> None:
+    h.write_rows(h.turns("a"), sid="../evil")
+
+
+def no_worktree(h: Any) -> None:
+    h.write_live(h.turns("a"), worktree_path="/nowhere/.worktrees/hermes-00000000")
+
+
+def elsewhere(h: Any) -> None:
+    h.write_live(h.turns("a"))
+    other = h.home / "webui-mvp" / "sessions"
+    other.mkdir(parents=True)
+    (other / "0123456789ab.json").write_bytes(h.live.read_bytes())
+
+
+def no_database(h: Any) -> None:
+    h.write_live(h.turns("a"))
+    (h.home / "state.db").write_bytes(b"\0" * 4096)
+
+
+def folder(h: Any) -> None:
+    h.live.mkdir()
+
+
+CASES: dict[str, tuple[Callable[[Any], None], Category]] = {
+    "shrunken_live": (shrunken, Category.REPAIRABLE),
+    "shrunken_live_unmarked": (unmarked, Category.REVIEW),
+    "emptied_live": (emptied, Category.REPAIRABLE),
+    "orphan_backup": (orphan, Category.REPAIRABLE),
+    "orphan_backup_without_state_row": (orphan_without_row, Category.REVIEW),
+    "malformed_orphan_backup": (malformed_orphan, Category.REVIEW),
+    "malformed_live": (malformed, Category.REPAIRABLE),
+    "state_db_missing_sidecar": (missing, Category.REPAIRABLE),
+    "state_db_orphan_webui_row": (empty_row, Category.REVIEW),
+    "state_db_ahead": (ahead, Category.REPAIRABLE),
+    "state_db_gap": (gap, Category.REPAIRABLE),
+    "lossy_rebuild": (lossy, Category.REPAIRABLE),
+    "unsaved_temp": (temp, Category.REPAIRABLE),
+    "run_journal_ahead": (lambda h: run_journal(h, with_file=True), Category.REPAIRABLE),
+    "run_journal_only": (lambda h: run_journal(h, with_file=False), Category.REVIEW),
+    "stale_stream": (stuck, Category.REPAIRABLE),
+    "turn_journal_pending_turn": (unanswered, Category.REVIEW),
+    "state_db_deleted_webui_tombstone": (deleted, Category.INFO),
+    "index_missing_entry": (unlisted, Category.REPAIRABLE),
+    "index_missing_file": (listed_only, Category.REPAIRABLE),
+    "malformed_index": (bad_index, Category.REPAIRABLE),
+    "id_mismatch": (other_id, Category.REVIEW),
+    "wrong_count": (miscounted, Category.REPAIRABLE),
+    "unsafe_id": (unsafe, Category.INFO),
+    "worktree_gone": (no_worktree, Category.INFO),
+    "other_state_dir": (elsewhere, Category.REVIEW),
+    "state_db_unreadable": (no_database, Category.INFO),
+    "not_a_file": (folder, Category.INFO),
+}
+
+
+def test_every_kind_has_a_case() -> None:
+    assert CASES.keys() == KINDS.keys()
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_each_kind_is_found_once_and_alone(hermes: Any, kind: str, snapshot: Callable[[Path], Any]) -> None:
+    make, category = CASES[kind]
+    make(hermes)
+    before = snapshot(hermes.home)
+    found = hermes.audit().findings
+    assert [(f.kind.name, f.category) for f in found] == [(kind, category)]
+    assert found[0].evidence
+    assert all((found[0].kind.serious, found[0].kind.advice, found[0].kind.outcome, found[0].kind.meanwhile))
+    assert snapshot(hermes.home) == before
+
+
+@pytest.mark.parametrize("kind", [kind for kind, (_, category) in CASES.items() if category is Category.REPAIRABLE])
+def test_what_can_be_repaired_is_repaired_and_not_found_again(hermes: Any, kind: str) -> None:
+    CASES[kind][0](hermes)
+    hermes.repair()
+    assert [f.kind.name for f in hermes.audit().findings] == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind, (_, category) in CASES.items() if category is not Category.REPAIRABLE])
+def test_what_needs_a_decision_is_never_done_by_itself(hermes: Any, kind: str, snapshot: Callable[[Path], Any]) -> None:
+    CASES[kind][0](hermes)
+    before = snapshot(hermes.home)
+    assert hermes.repair().run_id is None
+    assert snapshot(hermes.home) == before
+
+
+def test_links_and_pipes_are_reported_and_not_followed(hermes: Any, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.json"
+    outside.write_text(json.dumps(hermes.session([])))
+    hermes.live.symlink_to(outside)
+    os.mkfifo(hermes.sessions / "pipe.json")
+    (hermes.sessions / "loop.json").symlink_to("loop.json")
+    hermes.write_backup(hermes.turns("a"))
+    found = {s.session_id: [f.kind.name for f in s.findings] for s in hermes.audit().sessions}
+    assert found == {hermes.live.stem: ["not_a_file"], "pipe": ["not_a_file"], "loop": ["not_a_file"]}
+    hermes.repair(hermes.live.stem)
+    assert hermes.live.is_symlink()
+    assert json.loads(outside.read_text())["messages"] == []
+
+
+def test_a_home_without_a_sessions_folder_has_lost_all_of_them(tmp_path: Path, hermes: Any) -> None:
+    hermes.write_rows(hermes.turns("a"))
+    hermes.sessions.rmdir()
+    hermes.sessions.parent.rmdir()
+    assert [s.session_id for s in audit(find_store(home=hermes.home)).sessions] == [hermes.live.stem]
+    hermes.repair()
+    assert hermes.texts() == hermes.said(hermes.turns("a"))
