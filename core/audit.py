@@ -407,6 +407,7 @@ def _index_findings(
 
 
 def store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> tuple[Finding, ...]:
+    """The findings that are about no single session: ids, names, the index, the databases, other folders."""
     found = [
         finding("unsafe_id", None, f"The database has a session with the id {key!r:.80}.")
         for key in inventory.unsafe_ids()

@@ -50,7 +50,7 @@ class Finding:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-_MERGE = "The messages of every copy are merged into the session file, in order. The old file is kept in the vault and can be put back."
+_MERGE = "Every copy is merged into the file, in order. The old file is kept and can be put back."
 _REBUILD = "The session file is written again from every copy that is left. Nothing is overwritten."
 _WAIT = "Better not: a new message can be saved over what is to be recovered."
 _YES = "Yes."

@@ -1,0 +1,279 @@
+"""The rows around the two panes: actions, chips with counts, the outcome of a repair, the foot with its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
+
+from core.findings import Category
+from gui.commands import Actions
+from gui.theme import ICON_SIZE, Theme
+
+_CHIPS: tuple[tuple[Category | None, str, str], ...] = (
+    (Category.REPAIRABLE, "repair", "warning"),
+    (Category.REVIEW, "ask", "question"),
+    (Category.INFO, "info", "info"),
+    (None, "ok", "healthy"),
+)
+"""Category, token and icon of each chip."""
+
+
+def _row(parent: QWidget, *, margins: tuple[int, int, int, int] = (14, 8, 14, 8)) -> QHBoxLayout:
+    row = QHBoxLayout(parent)
+    row.setContentsMargins(*margins)
+    row.setSpacing(8)
+    return row
+
+
+class ToolRow(QWidget):
+    """The store, the actions that matter, and the filter."""
+
+    filter_changed = Signal(str)
+
+    def __init__(self, actions: Actions, theme: Theme) -> None:
+        super().__init__()
+        self.setProperty("bar", True)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._buttons: dict[str, QPushButton] = {}
+        self.store_menu = QMenu(self)
+        self.store_button = QPushButton()
+        self.store_button.setMenu(self.store_menu)
+        self.store_button.setIconSize(ICON_SIZE)
+        self.store_button.setAccessibleName(self.tr("Store"))
+        row = _row(self)
+        row.addWidget(self.store_button)
+        for name in ("rescan", "repair_all", "undo", "export"):
+            button = QPushButton()
+            button.setIconSize(ICON_SIZE)
+            action = actions[name]
+            button.clicked.connect(action.trigger)
+            button.setEnabled(action.isEnabled())
+            action.enabledChanged.connect(button.setEnabled)
+            button.setToolTip(action.toolTip())
+            self._buttons[name] = button
+            row.addWidget(button)
+        self._buttons["repair_all"].setProperty("primary", True)
+        row.addStretch(1)
+        self.filter = QLineEdit()
+        self.filter.setClearButtonEnabled(True)
+        self.filter.setPlaceholderText(self.tr("Filter by title, id, path, status"))
+        self.filter.setAccessibleName(self.tr("Filter sessions"))
+        self.filter.setMinimumWidth(self.fontMetrics().horizontalAdvance("m") * 16)
+        self.filter.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.filter.textChanged.connect(self.filter_changed)
+        self._search = self.filter.addAction(theme.icon("search", "muted"), QLineEdit.ActionPosition.LeadingPosition)
+        row.addWidget(self.filter, 1)
+        self.show_repairable(0)
+        self._buttons["rescan"].setText(self.tr("Rescan"))
+        self._buttons["undo"].setText(self.tr("Undo last repair"))
+        self._buttons["export"].setText(self.tr("Export report…"))
+        self.set_theme(theme)
+
+    def show_repairable(self, count: int) -> None:
+        """Say on the button how many sessions it repairs."""
+        text = self.tr("Repair %n session(s)…", "", count) if count else self.tr("Repair…")
+        self._buttons["repair_all"].setText(text.replace("(s)", "" if count == 1 else "s"))
+
+    def show_store(self, text: str, tip: str) -> None:
+        """Name the store on its button."""
+        self.store_button.setText(text)
+        self.store_button.setToolTip(tip)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw the icons anew."""
+        icons = {"rescan": "text", "undo": "text", "export": "text", "repair_all": "accent-text"}
+        for name, token in icons.items():
+            self._buttons[name].setIcon(theme.icon("repair" if name == "repair_all" else name, token))
+        self.store_button.setIcon(theme.icon("store"))
+        self._search.setIcon(theme.icon("search", "muted"))
+
+
+class ChipRow(QWidget):
+    """How many sessions are in which state, to filter by, and whether the WebUI is running."""
+
+    chosen = Signal(object)
+    """A category, None for the healthy ones, or "all"."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self.setProperty("bar", True)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        row = _row(self)
+        self._group = QButtonGroup(self)
+        self._group.setExclusive(False)
+        self._chips: dict[Category | None, QPushButton] = {}
+        for category, token, _ in _CHIPS:
+            chip = QPushButton()
+            chip.setCheckable(True)
+            chip.setProperty("chip", token)
+            chip.setIconSize(ICON_SIZE)
+            chip.clicked.connect(lambda checked, c=category: self._choose(c, checked))
+            self._chips[category] = chip
+            self._group.addButton(chip)
+            row.addWidget(chip)
+        row.addStretch(1)
+        self._webui = QLabel()
+        self._webui.setTextFormat(Qt.TextFormat.PlainText)
+        self._webui.setProperty("muted", True)
+        row.addWidget(self._webui)
+        self.show_counts({})
+        self.set_theme(theme)
+
+    def show_counts(self, counts: Mapping[Category | None, int]) -> None:
+        """Put the numbers on the chips."""
+        n = {category: counts.get(category, 0) for category, _, _ in _CHIPS}
+        words = {
+            Category.REPAIRABLE: self.tr("{} can be repaired"),
+            Category.REVIEW: self.tr("{} need your decision")
+            if n[Category.REVIEW] != 1
+            else self.tr("{} needs your decision"),
+            Category.INFO: self.tr("{} notes") if n[Category.INFO] != 1 else self.tr("{} note"),
+            None: self.tr("{} healthy"),
+        }
+        for category, chip in self._chips.items():
+            chip.setText(words[category].format(n[category]))
+            chip.setAccessibleDescription(self.tr("Show only these sessions"))
+
+    def show_webui(self, text: str, tip: str) -> None:
+        """Say whether the WebUI is running, and what that means."""
+        self._webui.setText(text)
+        self._webui.setToolTip(tip)
+
+    def clear(self) -> None:
+        """Show every session again."""
+        self._choose(None, checked=False)
+
+    def _choose(self, category: Category | None, checked: bool) -> None:
+        for other, chip in self._chips.items():
+            chip.setChecked(checked and other is category)
+        self.chosen.emit(category if checked else "all")
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw the icons anew."""
+        for category, token, icon in _CHIPS:
+            self._chips[category].setIcon(theme.icon(icon, token))
+
+
+class ResultBar(QFrame):
+    """What a repair came to, with what one may want next. Hidden until there is something to tell."""
+
+    undo_requested = Signal()
+    export_requested = Signal()
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self.setProperty("card", True)
+        row = _row(self)
+        self._icon = QLabel()
+        self._text = QLabel()
+        self._text.setTextFormat(Qt.TextFormat.PlainText)
+        self._text.setWordWrap(True)
+        self._undo = QPushButton(self.tr("Undo"))
+        self._undo.clicked.connect(self.undo_requested)
+        self._export = QPushButton(self.tr("Export report…"))
+        self._export.clicked.connect(self.export_requested)
+        self._close = QToolButton()
+        self._close.setAccessibleName(self.tr("Hide this message"))
+        self._close.setAutoRaise(True)
+        self._close.clicked.connect(self.hide)
+        row.addWidget(self._icon)
+        row.addWidget(self._text, 1)
+        for button in (self._undo, self._export, self._close):
+            row.addWidget(button)
+        self._good = True
+        self.set_theme(theme)
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        return self._text.text()
+
+    def tell(self, text: str, *, good: bool, can_undo: bool) -> None:
+        """Show an outcome."""
+        self._good = good
+        self._text.setText(text)
+        self.setAccessibleName(text)
+        self._undo.setVisible(can_undo)
+        self._export.setVisible(can_undo)
+        self.set_theme(self._theme)
+        self.show()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw the icons anew."""
+        self._theme = theme
+        icon = theme.icon("healthy", "ok") if self._good else theme.icon("warning", "repair")
+        self._icon.setPixmap(icon.pixmap(QSize(16, 16)))
+        self._close.setIcon(theme.icon("close", "muted"))
+
+
+class FootRow(QWidget):
+    """What is going on, how far it is, a way to stop it, and the way to the history."""
+
+    cancel_requested = Signal()
+
+    def __init__(self, actions: Actions, theme: Theme) -> None:
+        super().__init__()
+        self.setProperty("foot", True)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        row = _row(self, margins=(14, 4, 14, 4))
+        self._text = QLabel()
+        self._text.setTextFormat(Qt.TextFormat.PlainText)
+        self._text.setProperty("muted", True)
+        self._bar = QProgressBar()
+        self._bar.setTextVisible(False)
+        self._bar.setFixedWidth(self.fontMetrics().horizontalAdvance("m") * 14)
+        self._bar.setAccessibleName(self.tr("Progress"))
+        self._cancel = QPushButton(self.tr("Cancel"))
+        self._cancel.setProperty("flat", True)
+        self._cancel.clicked.connect(self.cancel_requested)
+        self.history = QPushButton(self.tr("History"))
+        self.history.setProperty("flat", True)
+        self.history.setIconSize(ICON_SIZE)
+        self.history.clicked.connect(actions["history"].trigger)
+        row.addWidget(self._text, 1)
+        for widget in (self._bar, self._cancel, self.history):
+            row.addWidget(widget)
+        self.end("")
+        self.set_theme(theme)
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        return self._text.text()
+
+    def progress(self, text: str, done: int, total: int, *, can_cancel: bool = True) -> None:
+        """Show how far something is."""
+        self._text.setText(text)
+        self._bar.setRange(0, total)
+        self._bar.setValue(done)
+        self._bar.setVisible(True)
+        self._cancel.setVisible(can_cancel)
+
+    def end(self, text: str) -> None:
+        """Nothing runs any more; say what came of it."""
+        self._text.setText(text)
+        self._bar.setVisible(False)
+        self._cancel.setVisible(False)
+
+    def show_runs(self, count: int) -> None:
+        """Say how many repairs the history has."""
+        self.history.setText(self.tr("History: {}").format(count) if count else self.tr("History"))
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw the icons anew."""
+        self.history.setIcon(theme.icon("history", "muted"))

@@ -1,0 +1,223 @@
+"""Every user action once: its words, icon, shortcut and tip, and the line of the terminal that does the same.
+
+Menus, tool bar, context menus, "Copy command" and the help come from this table.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, QObject
+from PySide6.QtGui import QAction, QKeySequence
+
+from gui.theme import Theme
+
+PROGRAM = "hermes-rescue"
+CONTEXT = "Commands"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One action. ``cli`` is what follows the program's name on the terminal, with ``{sessions}`` for the selected
+    session ids; empty where only a window can do it. ``menu`` names the menu that it stands in.
+    """
+
+    name: str
+    menu: str
+    text: str
+    tip: str
+    icon: str = ""
+    shortcuts: tuple[str, ...] = ()
+    cli: str = ""
+    checkable: bool = False
+
+
+def _t(text: str) -> str:
+    return str(QT_TRANSLATE_NOOP(CONTEXT, text))
+
+
+MENUS: tuple[tuple[str, str], ...] = (
+    ("file", _t("&File")),
+    ("sessions", _t("&Sessions")),
+    ("view", _t("&View")),
+    ("history", _t("H&istory")),
+    ("help", _t("&Help")),
+)
+"""The menus from left to right."""
+
+COMMANDS: tuple[Command, ...] = (
+    Command("open", "file", _t("&Open store…"), _t("Choose a Hermes home or a sessions folder"), "store", ("Ctrl+O",)),
+    Command(
+        "demo",
+        "file",
+        _t("Open a &demo store…"),
+        _t("Make a damaged store to try everything on"),
+        "play",
+        cli="demo DIR",
+    ),
+    Command("rescan", "file", _t("&Rescan"), _t("Check every session again"), "rescan", ("F5",), "audit"),
+    Command(
+        "export",
+        "file",
+        _t("&Export report…"),
+        _t("Write down what was found or done"),
+        "export",
+        ("Ctrl+E",),
+        "report -o FILE",
+    ),
+    Command("quit", "file", _t("&Quit"), _t("Close the window"), "", ("Ctrl+Q",)),
+    Command(
+        "repair_all",
+        "sessions",
+        _t("&Repair all…"),
+        _t("Repair every session that has one right answer"),
+        "repair",
+        ("Ctrl+R",),
+        "repair --all",
+    ),
+    Command(
+        "repair",
+        "sessions",
+        _t("Repair &selected…"),
+        _t("Repair the selected sessions; their questions count as answered"),
+        "repair",
+        ("Ctrl+Shift+R",),
+        "repair {sessions}",
+    ),
+    Command(
+        "find",
+        "sessions",
+        _t("&Filter"),
+        _t("Type to find sessions by title, id, path or status"),
+        "search",
+        ("Ctrl+F",),
+    ),
+    Command(
+        "copy_id", "sessions", _t("Copy &id"), _t("Copy the ids of the selected sessions"), "copy", ("Ctrl+Shift+I",)
+    ),
+    Command(
+        "copy_command",
+        "sessions",
+        _t("&Copy command"),
+        _t("Copy the terminal command that shows this session"),
+        "copy",
+        ("Ctrl+Shift+C",),
+        "show {sessions}",
+    ),
+    Command(
+        "compare",
+        "sessions",
+        _t("Copy the command that com&pares"),
+        _t("Copy the terminal command that shows the differences"),
+        "copy",
+        (),
+        "diff {sessions}",
+    ),
+    Command(
+        "next",
+        "view",
+        _t("&Next change"),
+        _t("Go to the next change, or to the next session behind the last one"),
+        "next",
+        ("F7", "Alt+Down"),
+    ),
+    Command(
+        "previous", "view", _t("&Previous change"), _t("Go to the previous change"), "previous", ("Shift+F7", "Alt+Up")
+    ),
+    Command(
+        "unified",
+        "view",
+        _t("&Unified"),
+        _t("Show both versions in one column"),
+        "unified",
+        ("Ctrl+1",),
+        checkable=True,
+    ),
+    Command(
+        "split",
+        "view",
+        _t("&Side by side"),
+        _t("Show both versions beside each other"),
+        "split",
+        ("Ctrl+2",),
+        checkable=True,
+    ),
+    Command("theme_system", "view", _t("Colours of the s&ystem"), _t("Follow the system"), "theme", checkable=True),
+    Command("theme_light", "view", _t("&Light"), _t("Dark text on light ground"), "", checkable=True),
+    Command("theme_dark", "view", _t("&Dark"), _t("Light text on dark ground"), "", checkable=True),
+    Command("theme_contrast", "view", _t("High &contrast"), _t("Strong colours, strong lines"), "", checkable=True),
+    Command(
+        "undo",
+        "history",
+        _t("&Undo last repair"),
+        _t("Put back what the last repair changed"),
+        "undo",
+        ("Ctrl+Z",),
+        "undo",
+    ),
+    Command(
+        "history",
+        "history",
+        _t("&Show history"),
+        _t("Every repair that was made"),
+        "history",
+        ("Ctrl+H",),
+        "history",
+        checkable=True,
+    ),
+    Command("help", "help", _t("&Keys and words"), _t("What the keys do and what the words mean"), "help", ("F1",)),
+    Command("about", "help", _t("&About Hermes Rescue"), _t("Version and licence")),
+)
+"""Every action of the window."""
+
+
+def command_line(command: Command, place: Sequence[str], sessions: Sequence[str]) -> str:
+    """The line to type on a terminal; ``place`` are the options that name the store. Empty where there is none."""
+    if not command.cli or ("{sessions}" in command.cli and not sessions):
+        return ""
+    line = command.cli.format(sessions=shlex.join(sessions))
+    return " ".join((PROGRAM, line, shlex.join(place))) if place else f"{PROGRAM} {line}"
+
+
+class Actions:
+    """The table as QActions of a window; ``actions["repair"]`` is one of them."""
+
+    def __init__(self, parent: QObject, theme: Theme) -> None:
+        self._actions: dict[str, QAction] = {}
+        for command in COMMANDS:
+            action = QAction(self._told(command.text), parent)
+            action.setObjectName(command.name)
+            action.setToolTip(self._tip(command))
+            action.setStatusTip(self._told(command.tip))
+            action.setShortcuts([QKeySequence(keys) for keys in command.shortcuts])
+            action.setCheckable(command.checkable)
+            self._actions[command.name] = action
+        self.set_theme(theme)
+
+    def __getitem__(self, name: str) -> QAction:
+        return self._actions[name]
+
+    def connect(self, name: str, slot: Callable[[], object]) -> None:
+        """Call ``slot`` when the action is triggered."""
+        self._actions[name].triggered.connect(lambda _=False: slot())
+
+    def in_menu(self, menu: str) -> list[QAction]:
+        """The actions of one menu, in their order."""
+        return [self._actions[command.name] for command in COMMANDS if command.menu == menu]
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw the icons anew."""
+        for command in COMMANDS:
+            if command.icon:
+                self._actions[command.name].setIcon(theme.icon(command.icon))
+
+    @staticmethod
+    def _told(text: str) -> str:
+        return QCoreApplication.translate(CONTEXT, text)
+
+    def _tip(self, command: Command) -> str:
+        keys = ", ".join(QKeySequence(k).toString(QKeySequence.SequenceFormat.NativeText) for k in command.shortcuts)
+        tip = self._told(command.tip)
+        return f"{tip} ({keys})" if keys else tip

@@ -1,0 +1,116 @@
+"""What the window shows where there is nothing to list, what an error says, and the help."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+
+from PySide6.QtCore import QCoreApplication, QSize, Qt, Signal
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.errors import RescueError
+from core.files import shown
+from gui.commands import CONTEXT, Command
+from gui.theme import Theme
+
+
+class NoStore(QWidget):
+    """No store was found: where was looked, and what to do now."""
+
+    choose_requested = Signal()
+    demo_requested = Signal()
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._icon = QLabel()
+        title = QLabel(self.tr("No Hermes conversations found"))
+        title.setProperty("title", True)
+        self._text = QLabel()
+        self._text.setTextFormat(Qt.TextFormat.PlainText)
+        self._text.setWordWrap(True)
+        self._text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self._text.setMaximumWidth(self.fontMetrics().horizontalAdvance("m") * 44)
+        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        choose = QPushButton(self.tr("Choose folder…"))
+        choose.setProperty("primary", True)
+        choose.clicked.connect(self.choose_requested)
+        demo = QPushButton(self.tr("Try with a demo store…"))
+        demo.clicked.connect(self.demo_requested)
+        row = QHBoxLayout()
+        for button in (choose, demo):
+            row.addWidget(button)
+        column = QVBoxLayout(self)
+        column.setSpacing(14)
+        column.addStretch(2)
+        for widget in (self._icon, title, self._text):
+            column.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addLayout(row)
+        column.setAlignment(row, Qt.AlignmentFlag.AlignHCenter)
+        column.addStretch(3)
+        self.set_theme(theme)
+
+    def tell(self, text: str) -> None:
+        """Say where was looked."""
+        self._text.setText(text)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw the icon anew."""
+        self._icon.setPixmap(theme.icon("store", "muted").pixmap(QSize(48, 48)))
+
+
+def message_of(error: BaseException) -> tuple[str, str]:
+    """What to say about an error, and the details to copy (for an error of this program: where it was)."""
+    if isinstance(error, RescueError):
+        return str(error), ""
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}: {shown(error.filename or '')}", ""
+    text = QCoreApplication.translate("Faces", "Something went wrong in this program. Your files are as they were.")
+    frames = traceback.extract_tb(error.__traceback__)
+    where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    return text, "\n".join([type(error).__name__, *where])
+
+
+class HelpDialog(QDialog):
+    """What the keys do."""
+
+    def __init__(self, commands: Sequence[Command], parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(self.tr("Keys and words"))
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(24)
+        for row, command in enumerate(c for c in commands if c.shortcuts):
+            native = QKeySequence.SequenceFormat.NativeText
+            keys = ", ".join(QKeySequence(k).toString(native) for k in command.shortcuts)
+            grid.addWidget(QLabel(keys), row, 0)
+            grid.addWidget(QLabel(QCoreApplication.translate(CONTEXT, command.tip)), row, 1)
+        inside = QWidget()
+        inside.setLayout(grid)
+        area = QScrollArea()
+        area.setWidget(inside)
+        area.setWidgetResizable(True)
+        area.setAccessibleName(self.tr("Keys and what they do"))
+        words = QLabel(
+            self.tr(
+                "Live: the file that Hermes WebUI shows. Backup: what it kept before its last shrinking save. "
+                "Database: the agent's own copy. After: the messages that a repair leaves."
+            )
+        )
+        words.setWordWrap(True)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.addWidget(area, 1)
+        column.addWidget(words)
+        column.addWidget(buttons)
+        self.resize(640, 520)

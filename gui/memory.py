@@ -1,0 +1,54 @@
+"""What the window remembers from one time to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QByteArray, QSettings
+
+_RECENT = 8
+
+
+class Memory:
+    """Typed access to the settings; whatever is not of the expected kind counts as forgotten."""
+
+    def __init__(self, settings: QSettings) -> None:
+        self._settings = settings
+
+    @property
+    def theme(self) -> str:
+        """The theme that the person chose: "system", or one of gui.theme.NAMES."""
+        return str(self._settings.value("theme", "system"))
+
+    @theme.setter
+    def theme(self, choice: str) -> None:
+        self._settings.setValue("theme", choice)
+
+    @property
+    def mode(self) -> str:
+        """How differences are shown, "unified" or "split"."""
+        return "split" if self._settings.value("mode") == "split" else "unified"
+
+    @mode.setter
+    def mode(self, mode: str) -> None:
+        self._settings.setValue("mode", mode)
+
+    @property
+    def recent(self) -> list[str]:
+        """The places that were opened last, newest first."""
+        value = self._settings.value("recent", [])
+        return [str(path) for path in value] if isinstance(value, list) else [str(value)] if value else []
+
+    def opened(self, path: str) -> None:
+        """A place was opened."""
+        self._settings.setValue("recent", [path, *(other for other in self.recent if other != path)][:_RECENT])
+
+    def state(self, name: str) -> QByteArray | None:
+        """The state of a part of the window, as it was kept."""
+        value = self._settings.value(name)
+        return value if isinstance(value, QByteArray) else None
+
+    def keep(self, states: Sequence[tuple[str, QByteArray]]) -> None:
+        """Keep the states of parts of the window."""
+        for name, state in states:
+            self._settings.setValue(name, state)

@@ -1,0 +1,57 @@
+"""Which store the window is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.demo import make_demo_store
+from core.store import Store, find_store
+from gui.jobs import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which store to open: as on the terminal, nothing named means the usual places."""
+
+    home: Path | None = None
+    session_dir: Path | None = None
+    state_dbs: tuple[Path, ...] = ()
+
+    @classmethod
+    def of(cls, folder: Path) -> Place:
+        """The place of a folder that a person chose or dropped: a home, or a sessions folder."""
+        return cls(session_dir=folder) if folder.name == "sessions" else cls(home=folder)
+
+    def find(self) -> Store:
+        """Raises StoreNotFoundError."""
+        return find_store(home=self.home, session_dir=self.session_dir, state_dbs=self.state_dbs)
+
+    @property
+    def options(self) -> Sequence[str]:
+        """The options that name it on the terminal."""
+        options = ["--home", str(self.home)] if self.home is not None else []
+        options += ["--session-dir", str(self.session_dir)] if self.session_dir is not None else []
+        for path in self.state_dbs:
+            options += ["--state-db", str(path)]
+        return options
+
+
+def make_demo(folder: Path) -> Callable[[Context], Path]:
+    """A job that makes a demo store in a folder, or in a new one inside it; its result is the home."""
+
+    def work(_: Context) -> Path:
+        home = folder if not any(folder.iterdir()) else folder / "hermes-demo"
+        return make_demo_store(home).home
+
+    return work
+
+
+def short_path(store: Store) -> str:
+    """Where a store is, as one would say it."""
+    place = store.home or store.sessions_dir
+    try:
+        return f"~/{place.relative_to(Path.home())}"
+    except ValueError:
+        return str(place)

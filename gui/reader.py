@@ -1,0 +1,218 @@
+"""Reads a store outside the GUI thread: the sessions as they are audited, and any one of them in detail meanwhile.
+
+One thread owns the open databases. Between two sessions of a scan it serves whoever asks for the detail of one, so that
+a click is answered while the scan still runs. The newest question replaces the older ones.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
+
+from core import diff
+from core.audit import Audit, Cancelled, SessionAudit, examine, store_findings
+from core.copies import Inventory
+from core.errors import RescueError
+from core.proposal import Choices, Proposal
+from core.store import Store, WebUIStatus, webui_status
+
+BATCH = 0.1
+"""Seconds between two batches of audited sessions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One session in full: its audit, what a repair would write, and every version of it."""
+
+    audited: SessionAudit
+    proposal: Proposal
+    versions: dict[str, diff.Version]
+    review: tuple[diff.MessageRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    number: int
+    session_id: str
+    choices: Choices | None
+
+
+class StoreReader(QThread):
+    """Scans a store once and then answers questions about its sessions, until it is stopped.
+
+    ``found`` comes first, with the store and its WebUI; then ``audited`` with tuples of sessions and ``progressed``;
+    ``scanned`` with the whole audit. ``detailed`` carries the number of the question and a Detail (None: the session is
+    no longer there). ``failed`` carries the exception that ended the scan.
+    """
+
+    found = Signal(object, object)
+    audited = Signal(object)
+    progressed = Signal(int, int)
+    scanned = Signal(object)
+    detailed = Signal(int, object)
+    failed = Signal(object)
+
+    def __init__(self, find: Callable[[], Store]) -> None:
+        super().__init__()
+        self._find = find
+        self._questions: queue.SimpleQueue[_Question | None] = queue.SimpleQueue()
+        self._asked = 0
+        self._batch: list[SessionAudit] = []
+        self._told = 0.0
+
+    def ask(self, session_id: str, choices: Choices | None = None) -> int:
+        """Ask for one session in full; returns the number of the question, larger than every one before."""
+        self._asked += 1
+        self._questions.put(_Question(self._asked, session_id, choices))
+        return self._asked
+
+    def stop(self) -> None:
+        """End the thread at its next safe point, and wait for it."""
+        self.requestInterruption()
+        self._questions.put(None)
+        self.wait()
+
+    def run(self) -> None:
+        """Called by Qt in the new thread."""
+        try:
+            store = self._find()
+            webui = webui_status(store)
+            self.found.emit(store, webui)
+            with Inventory(store) as inventory:
+                self._scan(inventory, webui)
+                while not self.isInterruptionRequested():
+                    self._answer(inventory, webui, self._questions.get())
+        except Cancelled:
+            pass
+        except Exception as error:
+            self.failed.emit(error)
+
+    def _scan(self, inventory: Inventory, webui: WebUIStatus) -> None:
+        start = time.monotonic()
+        sessions: list[SessionAudit] = []
+        for session, _, _ in examine(
+            inventory, webui, progress=self._report, should_cancel=self.isInterruptionRequested
+        ):
+            if session is not None:
+                sessions.append(session)
+                self._batch.append(session)
+            while not self._questions.empty():
+                self._answer(inventory, webui, self._questions.get())
+        self._flush()
+        whole = tuple(sessions)
+        seconds = time.monotonic() - start
+        self.scanned.emit(Audit(inventory.store, webui, whole, store_findings(inventory, whole), seconds))
+
+    def _report(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._told >= BATCH or done == total:
+            self._told = now
+            self._flush()
+            self.progressed.emit(done, total)
+
+    def _flush(self) -> None:
+        if self._batch:
+            self.audited.emit(tuple(self._batch))
+            self._batch = []
+
+    def _answer(self, inventory: Inventory, webui: WebUIStatus, question: _Question | None) -> None:
+        if question is None or question.number != self._asked:
+            return
+        try:
+            audited, copies, proposal = next(examine(inventory, webui, [question.session_id], choices=question.choices))
+        except (RescueError, OSError, StopIteration):
+            audited = None
+        if audited is None:
+            self.detailed.emit(question.number, None)
+            return
+        versions = diff.versions(copies, proposal)
+        review = diff.review(versions.get("live"), proposal)
+        self.detailed.emit(question.number, Detail(audited, proposal, versions, review))
+
+
+class Reading(QObject):
+    """The reader of the moment: what a reader says that was replaced meanwhile is never heard.
+
+    The signals are those of :class:`StoreReader`; ``detailed`` comes only for the newest question.
+    """
+
+    found = Signal(object, object)
+    audited = Signal(object)
+    progressed = Signal(int, int)
+    scanned = Signal(object)
+    detailed = Signal(object)
+    failed = Signal(object)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._reader: StoreReader | None = None
+        self._question = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a store is being read, or can be asked."""
+        return self._reader is not None
+
+    def start(self, find: Callable[[], Store]) -> None:
+        """Read a store, in place of the one before."""
+        self.stop()
+        reader = StoreReader(find)
+        queued = Qt.ConnectionType.QueuedConnection
+        reader.found.connect(self._on_found, queued)
+        reader.audited.connect(self._on_audited, queued)
+        reader.progressed.connect(self._on_progress, queued)
+        reader.scanned.connect(self._on_scanned, queued)
+        reader.detailed.connect(self._on_detail, queued)
+        reader.failed.connect(self._on_failed, queued)
+        self._reader = reader
+        reader.start()
+
+    def stop(self) -> None:
+        """Let go of the store, and wait until that is done."""
+        if self._reader is not None:
+            self._reader.disconnect(self)
+            self._reader.stop()
+            self._reader = None
+
+    def ask(self, session_id: str, choices: Choices | None = None) -> None:
+        """Ask for one session in full."""
+        if self._reader is not None:
+            self._question = self._reader.ask(session_id, choices)
+
+    @property
+    def _is_stale(self) -> bool:
+        return self.sender() is not self._reader
+
+    @Slot(object, object)
+    def _on_found(self, store: object, webui: object) -> None:
+        if not self._is_stale:
+            self.found.emit(store, webui)
+
+    @Slot(object)
+    def _on_audited(self, sessions: object) -> None:
+        if not self._is_stale:
+            self.audited.emit(sessions)
+
+    @Slot(int, int)
+    def _on_progress(self, done: int, total: int) -> None:
+        if not self._is_stale:
+            self.progressed.emit(done, total)
+
+    @Slot(object)
+    def _on_scanned(self, audit: object) -> None:
+        if not self._is_stale:
+            self.scanned.emit(audit)
+
+    @Slot(int, object)
+    def _on_detail(self, number: int, detail: object) -> None:
+        if not self._is_stale and number == self._question:
+            self.detailed.emit(detail)
+
+    @Slot(object)
+    def _on_failed(self, error: object) -> None:
+        if not self._is_stale:
+            self.failed.emit(error)

@@ -1,0 +1,126 @@
+"""In which form and file a report is to be written."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QStandardPaths, Qt, Slot
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QLabel,
+    QPushButton,
+    QRadioButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui.session_head import heading_font
+from gui.theme import Theme
+
+
+class ReportDialog(QDialog):
+    """Asks for the form and the file of a report: of a run, or else of what was found. It writes nothing itself."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None, *, run_id: str = "") -> None:
+        super().__init__(parent)
+        self._run_id = run_id
+        self._path: Path | None = None
+        self.setWindowTitle(self.tr("Export report"))
+        self.heading = QLabel(self.tr("Report of a repair") if run_id else self.tr("Report of what was found"))
+        self.contents = QLabel(self._contents())
+        self.contents.setWordWrap(True)
+        for label in (self.heading, self.contents):
+            label.setTextFormat(Qt.TextFormat.PlainText)
+        self.forms = {form: QRadioButton(words) for form, words in self._uses().items()}
+        self.forms["html"].setChecked(True)
+        self.cancel = QPushButton(self.tr("Cancel"))
+        self.save = QPushButton(self.tr("Choose file…"))
+        self.save.setProperty("primary", True)
+        self._lay_out()
+        self.set_theme(theme)
+        self.cancel.clicked.connect(self.reject)
+        self.save.clicked.connect(self._choose)
+        self.save.setDefault(True)
+
+    @property
+    def form(self) -> str:
+        """The chosen form, one of :data:`core.report.FORMATS`."""
+        return next(form for form, button in self.forms.items() if button.isChecked())
+
+    def ask(self) -> tuple[str, Path] | None:
+        """Open the dialog and wait: the form and the file, None where it was cancelled."""
+        accepted = self.exec() == QDialog.DialogCode.Accepted
+        return (self.form, self._path) if accepted and self._path is not None else None
+
+    def ask_path(self, suggested: Path, form: str) -> Path | None:
+        """Ask the system's own dialog for a file to write; None where it was cancelled."""
+        dialog = QFileDialog(self, self.tr("Export report"), str(suggested))
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setNameFilters([f"{form.upper()} (*.{form})", self.tr("All files (*)")])
+        dialog.setDefaultSuffix(form)
+        dialog.selectFile(str(suggested))
+        chosen = dialog.selectedFiles() if dialog.exec() == QDialog.DialogCode.Accepted else []
+        return Path(chosen[0]) if chosen else None
+
+    def suggested(self) -> Path:
+        """Where the file would go if nobody says otherwise."""
+        documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
+        name = self._run_id or time.strftime("%Y-%m-%d")
+        return Path(documents) / f"hermes-rescue-{name}.{self.form}"
+
+    def set_theme(self, theme: Theme) -> None:
+        """Paint in other colours."""
+        self.save.setIcon(theme.icon("export", "accent-text"))
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Called by Qt: the heading stays larger than the text."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self.heading.setFont(heading_font(self.font()))
+
+    @Slot()
+    def _choose(self) -> None:
+        self._path = self.ask_path(self.suggested(), self.form)
+        if self._path is not None:
+            self.accept()
+
+    def _contents(self) -> str:
+        if self._run_id:
+            what = self.tr(
+                "It holds each session of the repair, its messages before and after, and every file with what was done"
+                " to it and its SHA-256 before and after."
+            )
+        else:
+            what = self.tr(
+                "It holds every finding with its evidence, how serious it is and what to do, the number of messages in"
+                " the file and its backup, and where the store and its databases are."
+            )
+        return what + " " + self.tr("It holds no text of any message, but titles, ids and paths.")
+
+    def _uses(self) -> dict[str, str]:
+        return {
+            "html": self.tr("HTML: to read, to print, to send; one file"),
+            "md": self.tr("Markdown: for an issue or a note"),
+            "json": self.tr("JSON: for programs"),
+        }
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(20, 18, 20, 16)
+        layout.setSpacing(8)
+        self.heading.setFont(heading_font(self.font()))
+        layout.addWidget(self.heading)
+        layout.addWidget(self.contents)
+        layout.addSpacing(6)
+        for button in self.forms.values():
+            layout.addWidget(button)
+        layout.addSpacing(6)
+        layout.addStretch()
+        buttons = QDialogButtonBox()
+        buttons.addButton(self.cancel, QDialogButtonBox.ButtonRole.RejectRole)
+        buttons.addButton(self.save, QDialogButtonBox.ButtonRole.AcceptRole)
+        layout.addWidget(buttons)
+        self.setMinimumWidth(70 * self.fontMetrics().averageCharWidth())

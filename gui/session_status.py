@@ -1,0 +1,77 @@
+"""What the status of a session is called: its most urgent finding in a word or two, with an icon and a colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QCoreApplication
+
+from core.audit import SessionAudit
+from core.findings import Category, Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is most urgent about a session, in a word or two: with an icon, a colour token, and how urgent it is (0
+    most), then how many messages are at stake.
+    """
+
+    text: str
+    icon: str
+    token: str
+    urgency: int
+    at_stake: int
+
+
+def status_of(session: SessionAudit) -> Status:
+    """The status of a session: of its findings the most urgent, of those the one with most messages at stake."""
+    found = [_status(finding, session) for finding in session.findings]
+    if found:
+        return min(found, key=lambda status: (status.urgency, -status.at_stake))
+    return Status(QCoreApplication.translate("SessionStatus", "Healthy"), "healthy", "ok", 6, 0)
+
+
+def _status(finding: Finding, session: SessionAudit) -> Status:
+    kind, n = finding.kind.name, finding.details.get("messages", 0)
+    say = QCoreApplication.translate
+    is_file_missing = kind in ("orphan_backup", "state_db_missing_sidecar") or (kind == "unsaved_temp" and not n)
+    if kind == "malformed_live":
+        return Status(say("SessionStatus", "File damaged"), "missing", "lost", 0, max(session.after, 0))
+    if finding.category is Category.REVIEW:
+        return Status(say("SessionStatus", "Your decision"), "question", "ask", 4, n)
+    if finding.category is Category.INFO:
+        text, icon = _note(kind)
+        return Status(text, icon, "info", 5, 0)
+    if is_file_missing:
+        return Status(say("SessionStatus", "File missing"), "missing", "lost", 0, max(session.after, 0))
+    match kind:
+        case "shrunken_live" | "emptied_live" | "state_db_gap":
+            return Status(say("SessionStatus", "%n lost", "messages", n), "warning", "repair", 0, n)
+        case "state_db_ahead" | "run_journal_ahead":
+            return Status(say("SessionStatus", "%n behind", "messages", n), "warning", "repair", 0, n)
+        case "unsaved_temp":
+            return Status(say("SessionStatus", "%n unsaved", "messages", n), "warning", "repair", 0, n)
+        case "lossy_rebuild":
+            return Status(say("SessionStatus", "Parts missing"), "warning", "repair", 1, n)
+        case "stale_stream":
+            return Status(say("SessionStatus", "Stuck"), "stuck", "repair", 2, 0)
+        case "wrong_count":
+            return Status(say("SessionStatus", "Wrong count"), "warning", "repair", 3, 0)
+        case "index_missing_entry":
+            return Status(say("SessionStatus", "Not listed"), "warning", "repair", 3, 0)
+        case "index_missing_file":
+            return Status(say("SessionStatus", "Listed, gone"), "warning", "repair", 3, 0)
+    return Status(finding.kind.label.capitalize(), "warning", "repair", 3, n)
+
+
+def _note(kind: str) -> tuple[str, str]:
+    """Words and icon of a finding for which there is nothing to do."""
+    match kind:
+        case "state_db_deleted_webui_tombstone":
+            return QCoreApplication.translate("SessionStatus", "Deleted by you"), "deleted"
+        case "worktree_gone":
+            return QCoreApplication.translate("SessionStatus", "Worktree gone"), "worktree"
+        case "not_a_file":
+            return QCoreApplication.translate("SessionStatus", "Not a file"), "info"
+    # Every other note is about a session that the WebUI is writing into right now.
+    return QCoreApplication.translate("SessionStatus", "Being written"), "info"

@@ -1,0 +1,56 @@
+"""The table of commands: the window and the terminal can do the same things, and say so."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import pytest
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QMainWindow
+from pytestqt.qtbot import QtBot
+
+from core.cli import app
+from gui import theme
+from gui.commands import COMMANDS, MENUS, Actions, command_line
+
+TERMINAL = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+
+
+def test_what_the_terminal_can_do_the_window_can() -> None:
+    assert {command.cli.split()[0] for command in COMMANDS if command.cli} == TERMINAL
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.cli], ids=lambda command: command.name)
+def test_the_line_of_a_command_is_one_that_the_terminal_understands(command: Any, rescue: Any, tmp_path: Any) -> None:
+    """It may find no store there, but it must not be wrong usage."""
+    place = [] if command.cli.startswith("demo") else ["--home", str(tmp_path / "a b")]
+    line = command_line(command, place, ["0123456789ab"])
+    words = [{"DIR": str(tmp_path), "FILE": str(tmp_path / "x.md")}.get(word, word) for word in shlex.split(line)]
+    assert words[0] == "hermes-rescue"
+    status, _, err = rescue(*words[1:])
+    assert status in (0, 3), err
+
+
+def test_a_command_for_sessions_needs_one() -> None:
+    assert command_line(next(c for c in COMMANDS if c.name == "copy_command"), [], []) == ""
+
+
+def test_names_and_shortcuts_are_used_once() -> None:
+    names = [command.name for command in COMMANDS]
+    keys = [QKeySequence(key).toString() for command in COMMANDS for key in command.shortcuts]
+    assert len(set(names)) == len(names)
+    assert len(set(keys)) == len(keys)
+    assert all(keys)
+
+
+def test_every_action_has_words_a_tip_and_a_menu(qtbot: QtBot) -> None:
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    actions = Actions(window, theme.load("light"))
+    listed = [action for menu, _ in MENUS for action in actions.in_menu(menu)]
+    assert len(listed) == len(COMMANDS)
+    for action in listed:
+        assert isinstance(action, QAction)
+        assert action.text()
+        assert action.toolTip() != action.text()

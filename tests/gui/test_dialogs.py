@@ -1,0 +1,211 @@
+"""The dialogs say what is going to be, and nothing is by accident."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtTest import QSignalSpy
+from PySide6.QtWidgets import QAbstractItemView, QApplication, QDialog, QLabel, QLineEdit, QWidget
+from pytestqt.qtbot import QtBot
+
+from core import repair
+from core.demo import DemoStore, make_demo_store
+from core.store import find_store
+from gui.repair_dialog import Column, RepairDialog
+from gui.report_dialog import ReportDialog
+from gui.theme import load
+
+LIGHT = load("light")
+EVIL = "<b>bold</b> <img src='x'>\x1b[31m\u202e & more"
+EVIL_SHOWN = "<b>bold</b> <img src='x'>\\x1b[31m\\x202e & more"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> DemoStore:
+    return make_demo_store(tmp_path_factory.mktemp("demo") / "store")
+
+
+def unnamed(root: QWidget) -> list[QWidget]:
+    """The widgets that take the focus and have no name for who cannot see them."""
+    reachable = [w for w in root.findChildren(QWidget) if w.focusPolicy() & Qt.FocusPolicy.TabFocus and w.isVisible()]
+    inner = [w for w in reachable if isinstance(w.parent(), QAbstractItemView)]
+    return [w for w in reachable if w not in inner and not (w.accessibleName() or getattr(w, "text", str)())]
+
+
+# --- the question before a repair -----------------------------------------------------------------------------------
+
+
+def ask(qtbot: QtBot, plan: repair.Plan) -> RepairDialog:
+    dialog = RepairDialog(plan, LIGHT)
+    qtbot.addWidget(dialog)
+    with qtbot.waitActive(dialog):
+        dialog.open()
+    return dialog
+
+
+def cells(dialog: RepairDialog, column: Column) -> list[str]:
+    return [dialog.sessions.index(row, column).data() for row in range(dialog.sessions.rowCount())]
+
+
+@pytest.fixture(scope="module")
+def plan(made: DemoStore) -> repair.Plan:
+    return repair.plan(find_store(home=made.home))
+
+
+def test_it_says_what_each_session_gets(qtbot: QtBot, plan: repair.Plan) -> None:
+    dialog = ask(qtbot, plan)
+    n = len(plan.sessions)
+    assert dialog.heading.text() == f"Repair {n} sessions?"
+    assert dialog.accept_button.text() == f"Repair {n} sessions"
+    assert cells(dialog, Column.TITLE) == [session.title for session in plan.sessions]
+    assert cells(dialog, Column.AFTER) == [str(session.messages_after) for session in plan.sessions]
+    assert set(cells(dialog, Column.LOST)) == {"nothing"}
+    assert cells(dialog, Column.BEFORE)[cells(dialog, Column.WHY).index("messages lost")] == "0"
+    assert "–" in cells(dialog, Column.BEFORE)
+    assert dialog.kept.text() == str(plan.store.vault_root)
+    assert unnamed(dialog) == []
+    for sid in plan.questions:
+        assert sid in dialog.left_open.toPlainText()
+
+
+def test_the_operations_are_there_for_who_asks(qtbot: QtBot, plan: repair.Plan) -> None:
+    dialog = ask(qtbot, plan)
+    assert not dialog.operations.isVisible()
+    qtbot.mouseClick(dialog.details, Qt.MouseButton.LeftButton)
+    assert dialog.operations.isVisible()
+    told = dialog.operations.toPlainText().splitlines()
+    assert told[:-1] == [operation for session in plan.sessions for operation in session.operations]
+    assert told[-1].startswith("rebuild _index.json")
+
+
+def test_what_would_be_lost_is_said_in_red(qtbot: QtBot, plan: repair.Plan) -> None:
+    loses = dataclasses.replace(plan.sessions[0], messages_lost=3, title=EVIL)
+    dialog = ask(qtbot, dataclasses.replace(plan, sessions=(loses,), refused={"0123456789ab": "Stop it first."}))
+    cell = dialog.sessions.index(0, Column.LOST)
+    assert cell.data() == "3 messages"
+    assert cell.data(Qt.ItemDataRole.ForegroundRole) == LIGHT.color("lost")
+    assert cell.data(Qt.ItemDataRole.AccessibleTextRole) == "Lost: 3 messages"
+    assert cells(dialog, Column.TITLE) == [EVIL_SHOWN]
+    assert "<img" not in dialog.sessions.index(0, Column.TITLE).data(Qt.ItemDataRole.ToolTipRole)
+    assert "leave 3 messages out" in " ".join(label.text() for label in dialog.findChildren(QLabel))
+    assert "0123456789ab: Stop it first." in dialog.left_open.toPlainText()
+    assert dialog.accept_button.text() == "Repair 1 session"
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Escape, Qt.Key.Key_Space])
+def test_no_key_repairs_by_accident(qtbot: QtBot, plan: repair.Plan, key: Qt.Key) -> None:
+    dialog = ask(qtbot, plan)
+    assert dialog.cancel.hasFocus()
+    assert dialog.cancel.isDefault()
+    results = QSignalSpy(dialog.finished)
+    qtbot.keyClick(dialog.focusWidget(), key)
+    assert [results.at(k)[0] for k in range(results.count())] == [QDialog.DialogCode.Rejected.value]
+
+
+def test_enter_in_the_table_does_not_repair(qtbot: QtBot, plan: repair.Plan) -> None:
+    dialog = ask(qtbot, plan)
+    dialog.table.setFocus()
+    qtbot.keyClick(dialog.table, Qt.Key.Key_Return)
+    assert dialog.result() == QDialog.DialogCode.Rejected.value
+
+
+def test_who_wants_it_gets_it_by_key_and_by_mouse(qtbot: QtBot, plan: repair.Plan) -> None:
+    by_mouse, by_key = ask(qtbot, plan), ask(qtbot, plan)
+    qtbot.mouseClick(by_mouse.accept_button, Qt.MouseButton.LeftButton)
+    reached = []
+    for _ in range(8):
+        qtbot.keyClick(by_key.focusWidget(), Qt.Key.Key_Tab)
+        reached.append(by_key.focusWidget())
+    assert {by_key.accept_button, by_key.table, by_key.details, by_key.kept} <= set(reached)
+    by_key.accept_button.setFocus()
+    qtbot.keyClick(by_key.accept_button, Qt.Key.Key_Space)
+    assert (by_mouse.result(), by_key.result()) == (QDialog.DialogCode.Accepted.value,) * 2
+
+
+def test_where_nothing_would_be_done_nothing_can_be_accepted(qtbot: QtBot, plan: repair.Plan) -> None:
+    empty = dataclasses.replace(plan, sessions=(), rebuild_index=False, questions=())
+    dialog = ask(qtbot, empty)
+    assert dialog.heading.text() == "There is nothing to repair."
+    assert not dialog.accept_button.isEnabled()
+    only_list = ask(qtbot, dataclasses.replace(empty, rebuild_index=True))
+    assert only_list.heading.text() == "Rebuild the session list?"
+    assert only_list.accept_button.isEnabled()
+    assert only_list.accept_button.text() == "Rebuild the session list"
+
+
+def test_asking_changes_nothing(
+    qtbot: QtBot, made: DemoStore, plan: repair.Plan, snapshot: Callable[[Path], object]
+) -> None:
+    before = snapshot(made.home)
+    ask(qtbot, plan).accept()
+    assert snapshot(made.home) == before
+
+
+# --- the report -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["html", "md", "json"])
+def test_the_report_dialog_returns_form_and_file(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str
+) -> None:
+    dialog = ReportDialog(LIGHT)
+    qtbot.addWidget(dialog)
+    asked: list[tuple[Path, str]] = []
+
+    def answer(suggested: Path, chosen: str) -> Path:
+        asked.append((suggested, chosen))
+        return tmp_path / "report"
+
+    monkeypatch.setattr(dialog, "ask_path", answer)
+    dialog.forms[form].setChecked(True)
+    QTimer.singleShot(0, dialog.save.click)
+    assert dialog.ask() == (form, tmp_path / "report")
+    [(suggested, chosen)] = asked
+    assert (suggested.suffix, chosen) == (f".{form}", form)
+    assert suggested.name.startswith("hermes-rescue-")
+
+
+def test_without_a_file_there_is_no_report(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    dialog = ReportDialog(LIGHT)
+    qtbot.addWidget(dialog)
+    monkeypatch.setattr(dialog, "ask_path", lambda *_: None)
+    with qtbot.waitActive(dialog):
+        dialog.open()
+    qtbot.mouseClick(dialog.save, Qt.MouseButton.LeftButton)
+    assert dialog.isVisible()
+    qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+    assert not dialog.isVisible()
+    QTimer.singleShot(0, dialog.cancel.click)
+    assert dialog.ask() is None
+
+
+def test_it_says_what_a_report_holds(qtbot: QtBot) -> None:
+    of_audit, of_run = ReportDialog(LIGHT), ReportDialog(LIGHT, run_id="20260503T141200Z-3f2a9c")
+    for dialog in (of_audit, of_run):
+        qtbot.addWidget(dialog)
+        assert "no text of any message" in dialog.contents.text()
+        with qtbot.waitExposed(dialog):
+            dialog.show()
+        assert unnamed(dialog) == []
+    assert "every finding" in of_audit.contents.text()
+    assert "SHA-256" in of_run.contents.text()
+    assert of_run.suggested().name == "hermes-rescue-20260503T141200Z-3f2a9c.html"
+
+
+def test_the_file_is_asked_for_with_its_suffix(qtbot: QtBot, tmp_path: Path) -> None:
+    dialog = ReportDialog(LIGHT)
+    qtbot.addWidget(dialog)
+
+    def type_name() -> None:
+        asked: Any = QApplication.activeModalWidget()
+        name = asked.findChild(QLineEdit)
+        name.setText(str(tmp_path / "mine"))
+        asked.accept()
+
+    QTimer.singleShot(0, type_name)
+    assert dialog.ask_path(tmp_path / "report.md", "md") == tmp_path / "mine.md"

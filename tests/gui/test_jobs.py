@@ -1,0 +1,115 @@
+"""Work outside the GUI thread: what is heard of it, and what never is."""
+
+from __future__ import annotations
+
+import threading
+
+from PySide6.QtCore import QThread
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from core.audit import Cancelled
+from gui.jobs import Context, Jobs
+
+
+def test_a_job_runs_elsewhere_and_is_heard_here(qtbot: QtBot) -> None:
+    jobs = Jobs()
+    threads: list[object] = []
+    job = jobs.prepare("k", lambda _: threads.append(threading.current_thread()) or 42)
+    with qtbot.waitSignal(job.done) as heard:
+        job.done.connect(lambda _: threads.append(threading.current_thread()))
+        job.start()
+    assert heard.args == [42]
+    assert threads[0] is not threads[1]
+    assert threads[1] is threading.main_thread()
+    qtbot.waitUntil(lambda: not jobs.busy("k"))
+
+
+def test_an_error_is_told_and_not_lost(qtbot: QtBot) -> None:
+    jobs = Jobs()
+    job = jobs.prepare("k", lambda _: 1 // 0)
+    with qtbot.waitSignal(job.failed) as heard:
+        job.start()
+    assert isinstance(heard.args[0], ZeroDivisionError)
+    qtbot.waitUntil(lambda: not jobs.busy("k"))
+
+
+def test_a_newer_job_silences_the_older_one(qtbot: QtBot) -> None:
+    jobs = Jobs()
+    go = threading.Event()
+    said: list[str] = []
+
+    def slow(context: Context) -> str:
+        go.wait()
+        context.partial("late")
+        context.progress(1, 1)
+        return "old"
+
+    old = jobs.prepare("k", slow)
+    for signal in (old.done, old.told):
+        signal.connect(said.append)
+    old.progressed.connect(lambda *_: said.append("progress"))
+    old.start()
+    new = jobs.prepare("k", lambda _: "new")
+    new.done.connect(said.append)
+    with qtbot.waitSignal(new.done):
+        new.start()
+    go.set()
+    jobs.stop()
+    QApplication.processEvents()
+    assert said == ["new"]
+
+
+def test_cancelling_asks_the_job_to_stop(qtbot: QtBot) -> None:
+    jobs = Jobs()
+    started = threading.Event()
+
+    def work(context: Context) -> None:
+        started.set()
+        while not context.should_cancel():
+            QThread.usleep(100)
+        raise Cancelled
+
+    job = jobs.prepare("k", work)
+    with qtbot.waitSignal(job.cancelled):
+        job.start()
+        started.wait()
+        jobs.cancel("k")
+    qtbot.waitUntil(lambda: not jobs.busy("k"))
+
+
+def test_progress_comes_at_most_ten_times_a_second_and_always_at_the_end(qtbot: QtBot) -> None:
+    jobs = Jobs()
+    heard: list[tuple[int, int]] = []
+
+    def work(context: Context) -> None:
+        for k in range(200_001):
+            context.progress(k, 200_000)
+
+    job = jobs.prepare("k", work)
+    job.progressed.connect(lambda done, total: heard.append((done, total)))
+    with qtbot.waitSignal(job.done, timeout=60_000):
+        job.start()
+    assert heard[-1] == (200_000, 200_000)
+    assert len(heard) < 2_000
+
+
+def test_thousands_of_signals_do_no_harm(qtbot: QtBot) -> None:
+    """One version of the toolkit lost a reference to True at every emission and died after some hundred."""
+    jobs = Jobs()
+    heard = 0
+
+    def count(value: object) -> None:
+        nonlocal heard
+        heard += value is True
+
+    def work(context: Context) -> None:
+        for _ in range(20_000):
+            context.partial(True)
+
+    job = jobs.prepare("k", work)
+    job.told.connect(count)
+    with qtbot.waitSignal(job.done, timeout=60_000):
+        job.start()
+    assert heard == 20_000
+    qtbot.waitUntil(lambda: not jobs.busy("k"))

@@ -1,0 +1,589 @@
+"""The list of sessions says what happened to each, sorts and filters by what is meant, and never jumps under a hand."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtGui import QContextMenuEvent, QHelpEvent
+from PySide6.QtTest import QAbstractItemModelTester
+from PySide6.QtWidgets import (
+    QApplication,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
+from pytestqt.qtbot import QtBot
+
+from core.audit import SessionAudit, audit
+from core.demo import make_demo_store
+from core.findings import KINDS, Category, Finding, finding
+from core.store import find_store
+from core.worktree import Worktree
+from gui import theme
+from gui.session_model import ALL, Column, Role, SessionModel
+from gui.session_status import status_of
+from gui.session_table import SessionTable
+
+Key = Qt.Key
+FRUIT = ("apple", "berry")
+ASCENDING, DESCENDING = Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrder
+
+
+def session(name: str, *findings: Finding, title: str = "", **other: object) -> SessionAudit:
+    plain = SessionAudit(
+        session_id=name,
+        title=title or f"Title of {name}",
+        findings=findings,
+        live=4,
+        backup=-1,
+        database=4,
+        after=4,
+        backup_time=None,
+        updated=None,
+        size=100,
+        profile=None,
+        worktree_path=None,
+        worktree=Worktree.NONE,
+    )
+    return replace(plain, **other)  # type: ignore[arg-type]
+
+
+def lost(n: int) -> Finding:
+    return finding("shrunken_live", None, f"{n} messages are missing.", messages=n)
+
+
+QUESTION = finding("shrunken_live_unmarked", None, "Only you know.", messages=3)
+NOTE = finding("state_db_deleted_webui_tombstone", None, "You deleted it.")
+
+
+@pytest.fixture
+def model(qapp: QApplication) -> SessionModel:
+    return SessionModel(theme.load("light"))
+
+
+@pytest.fixture
+def table(qtbot: QtBot) -> SessionTable:
+    made = SessionTable(theme.load("light"))
+    qtbot.addWidget(made)
+    made.resize(640, 400)
+    with qtbot.waitActive(made):
+        made.show()
+    made.setFocus()
+    return made
+
+
+def ids(model: SessionModel) -> list[str]:
+    return [model.session_at(row).session_id for row in range(model.rowCount())]
+
+
+def text(model: SessionModel, row: int, column: Column) -> str:
+    return str(model.index(row, column).data())
+
+
+def column(model: SessionModel, column: Column) -> list[str]:
+    return [text(model, row, column) for row in range(model.rowCount())]
+
+
+# What it says
+
+
+def test_every_mishap_of_the_demo_store_has_its_words(tmp_path: Path, model: SessionModel) -> None:
+    store = find_store(home=make_demo_store(tmp_path / "demo").home)
+    model.add(audit(store).sessions)
+    said = dict(zip(column(model, Column.TITLE), column(model, Column.STATUS), strict=True))
+    assert said["Billing migration, the long week"] == "102 lost"
+    assert said["Rounding in the nightly export"] == "10 behind"
+    assert said["Packing list for October"] == "2 unsaved"
+    assert said["Sunday bread"] == "File missing"
+    assert said["Jam for the whole street"] == "File damaged"
+    assert said["Line numbers in error messages"] == "Parts missing"
+    assert said["Kyoto in three days"] == said["Dumplings for ten"] == "Your decision"
+    assert said["Old price list"] == "Deleted by you"
+    assert said["Which visa for which month"] == "Wrong count"
+    assert said["The museum of words"] == "Not listed"
+    assert said["Daily word"] == "Healthy"
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("category", Category)
+def test_every_kind_of_finding_has_words_an_icon_and_a_colour(
+    qapp: QApplication, name: str, category: Category
+) -> None:
+    status = status_of(session("x", finding(name, "x", "Evidence.", category=category, messages=7)))
+    assert status.text and "%" not in status.text
+    light = theme.load("light")
+    assert not light.icon(status.icon, status.token).isNull()
+    assert light.color(f"{status.token}-bg").isValid()
+
+
+def test_an_absent_copy_is_a_dash_and_a_change_is_bold(model: SessionModel) -> None:
+    model.add([session("a", lost(98), live=2, backup=100, database=-1, after=1102)])
+    row = [text(model, 0, c) for c in (Column.LIVE, Column.BACKUP, Column.DATABASE, Column.WORKTREE)]
+    assert row == ["2", "100", "–", "–"]
+    assert model.index(0, Column.AFTER).data(Role.FontRole).bold()
+    model.replace(session("a", live=2, after=2))
+    assert model.index(0, Column.AFTER).data(Role.FontRole) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [(Worktree.THERE, "is there"), (Worktree.BRANCH_LEFT, "branch is still"), (Worktree.GONE, "gone")],
+)
+def test_a_worktree_shows_its_name_and_whether_it_is_there(model: SessionModel, state: Worktree, said: str) -> None:
+    model.add([session("a", worktree_path="/home/ida/parser/.worktrees/hermes-3fa2b1cd", worktree=state)])
+    cell = model.index(0, Column.WORKTREE)
+    assert cell.data() == "hermes-3fa2b1cd"
+    assert "/home/ida/parser" in cell.data(Role.ToolTipRole)
+    assert said in cell.data(Role.ToolTipRole)
+    assert said in model.index(0, 0).data(Role.AccessibleTextRole)
+    assert not cell.data(Role.DecorationRole).isNull()
+
+
+def test_the_first_cell_reads_out_the_whole_row(model: SessionModel) -> None:
+    model.add([session("a", lost(98), title="Deploy notes", live=2, backup=100, database=-1, after=102)])
+    sentence = model.index(0, Column.STATUS).data(Role.AccessibleTextRole)
+    assert "98 lost: Deploy notes. 2 live, 100 in the backup, none in the database, 102 after repair." in sentence
+    assert model.index(0, Column.STATUS).data(Role.AccessibleDescriptionRole) == "98 messages are missing."
+
+
+def test_odd_values_are_shown_as_nothing_or_made_safe(model: SessionModel) -> None:
+    odd = [session(f"n{k}", updated=value) for k, value in enumerate((float("nan"), float("inf"), -5.0, 1e300, None))]
+    odd.append(session("t", title="\x1b[31m\u202e\ud83d" + "x" * 1_000_000, profile="a\nb", worktree_path="\x00/"))
+    model.add(odd)
+    model.sort(Column.UPDATED, DESCENDING)
+    assert set(column(model, Column.UPDATED)) == {"–"}
+    row = model.row_of("t")
+    assert text(model, row, Column.TITLE).startswith(r"\x1b[31m\x202e\xd83d" + "x")
+    assert len(text(model, row, Column.TITLE)) < 1000
+    assert all(text(model, row, c).isprintable() for c in Column)
+
+
+# Sorting and filtering
+
+
+def test_the_most_urgent_comes_first(model: SessionModel) -> None:
+    stuck, parts = finding("stale_stream", None, "Stuck."), finding("lossy_rebuild", None, "Poor.", messages=2)
+    missing = finding("orphan_backup", None, "Missing.")
+    found = {
+        "lost": [lost(98)], "missing": [missing], "fewer": [lost(6), stuck], "parts": [parts], "stuck": [stuck],
+        "question": [QUESTION], "note": [NOTE], "fine, newer": [], "fine, older": [],
+    }  # fmt: skip
+    wanted = list(found)
+    sessions = [
+        session(name, *findings, after=34, updated=1e9 - 99 * wanted.index(name)) for name, findings in found.items()
+    ]
+    random.Random(5).shuffle(sessions)
+    model.add(sessions)
+    assert ids(model) == wanted
+
+
+@pytest.mark.parametrize(
+    ("by", "field", "values"),
+    [
+        (Column.LIVE, "live", [-1, 0, 9, 100]),
+        (Column.BACKUP, "backup", [-1, 7, 20]),
+        (Column.DATABASE, "database", [-1, 7, 20]),
+        (Column.AFTER, "after", [-1, 7, 20]),
+        (Column.SIZE, "size", [0, 900, 5_000, 10**9]),
+        (Column.UPDATED, "updated", [None, 9.0, 1_000_000_000.0, 1_700_000_000.0]),
+        (Column.TITLE, "title", ["apple", "Banana", "banana 2"]),
+        (Column.PROFILE, "profile", [None, "home", "work"]),
+        (Column.WORKTREE, "worktree", [Worktree.GONE, Worktree.BRANCH_LEFT, Worktree.THERE, Worktree.NONE]),
+        (Column.ID, "session_id", ["a1", "a2", "b"]),
+    ],
+)
+def test_a_column_sorts_by_its_values_and_not_by_their_words(
+    model: SessionModel, by: Column, field: str, values: list[object]
+) -> None:
+    plain = [session(f"s{k}", title="Same") for k in range(len(values))]
+    sessions = [replace(one, **{field: value}) for one, value in zip(plain, values, strict=True)]
+    model.add(sessions[1::2] + sessions[::2])
+    model.sort(by, ASCENDING)
+    assert [getattr(model.session_at(row), field) for row in range(len(values))] == values
+    model.sort(by, DESCENDING)
+    assert [getattr(model.session_at(row), field) for row in range(len(values))] == values[::-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("DEPLOY", {"20260503_a"}),
+        ("notes deploy", {"20260503_a"}),
+        ("deploy soup", set()),
+        ("20260503", {"20260503_a", "20260503_b"}),
+        ("hermes-3fa2", {"20260503_b"}),
+        ("lost", {"20260503_a"}),
+        ("your decision", {"other"}),
+        ("stuck", {"20260503_a"}),
+        ("  ", {"20260503_a", "20260503_b", "other"}),
+        ("straße", {"other"}),
+        ("STRASSE", {"other"}),
+    ],
+)
+def test_every_word_must_be_in_title_id_path_or_status(model: SessionModel, words: str, found: set[str]) -> None:
+    model.add(
+        [
+            session("20260503_a", lost(98), finding("stale_stream", None, "Stuck."), title="Deploy notes"),
+            session("20260503_b", title="Soup", worktree_path="/x/.worktrees/hermes-3fa2", worktree=Worktree.GONE),
+            session("other", QUESTION, title="Die Straße"),
+        ]
+    )
+    model.set_filter(words)
+    assert set(ids(model)) == found
+    assert (model.visible_count, model.total_count) == (len(found), 3)
+
+
+def test_a_category_shows_its_sessions_and_the_counts_stay(model: SessionModel) -> None:
+    model.add(
+        [
+            session("a", lost(1)),
+            session("b", QUESTION, lost(2)),
+            session("c", QUESTION),
+            session("d", NOTE),
+            session("e"),
+        ]
+    )
+    counts = {Category.REPAIRABLE: 2, Category.REVIEW: 1, Category.INFO: 1, None: 1}
+    for category, count in counts.items():
+        model.set_category(category)
+        assert model.visible_count == count
+        assert model.counts() == counts
+    model.set_category(ALL)
+    model.replace(session("a"))
+    assert model.visible_count == 5
+    assert model.counts() == {Category.REPAIRABLE: 1, Category.REVIEW: 1, Category.INFO: 1, None: 2}
+
+
+def test_whatever_comes_and_in_whatever_order_the_right_rows_show(model: SessionModel) -> None:
+    """Against the plain way: all sessions, filtered, then sorted."""
+    QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Warning, model)
+    chance = random.Random(11)
+    known: dict[str, SessionAudit] = {}
+    by, order, word = Column.LIVE, ASCENDING, ""
+    model.sort(by, order)
+    for _ in range(120):
+        match chance.randrange(5):
+            case 0:
+                by, order = chance.choice((Column.LIVE, Column.SIZE)), chance.choice((ASCENDING, DESCENDING))
+                model.sort(by, order)
+            case 1:
+                word = chance.choice(("", "apple", "berry", "nowhere"))
+                model.set_filter(word)
+            case _:
+                batch = [
+                    session(
+                        f"s{chance.randrange(60)}", title=chance.choice(FRUIT), live=n, size=chance.randrange(10**9)
+                    )
+                    for n in chance.sample(range(10**6), 4)
+                ]
+                batch = list({new.session_id: new for new in batch}.values())
+                model.add(batch)
+                known |= {new.session_id: new for new in batch}
+        wanted = [s for s in known.values() if word in s.title]
+        wanted.sort(key=lambda s: s.live if by is Column.LIVE else s.size, reverse=order is DESCENDING)
+        assert ids(model) == [s.session_id for s in wanted]
+        assert all(model.row_of(s.session_id) == row for row, s in enumerate(wanted))
+
+
+# A scan
+
+
+def many(n: int, start: int = 0) -> list[SessionAudit]:
+    return [session(f"s{k:04}", lost(k + 1), title=f"Session {k:04}") for k in range(start, start + n)]
+
+
+def test_rows_that_come_in_leave_the_chosen_one_where_it_is(table: SessionTable) -> None:
+    table.sessions.begin_scan()
+    table.sessions.add(many(100))
+    table.select("s0050")
+    row = table.currentIndex().row()
+    before = table.rowViewportPosition(row)
+    told: list[object] = []
+    table.current_changed.connect(told.append)
+    table.selection_changed.connect(told.append)
+    table.sessions.add(many(100, 100))  # more is lost in these: all of them come above
+    assert table.current_id == "s0050"
+    assert table.selected_ids() == ["s0050"]
+    assert table.currentIndex().row() == row + 100
+    assert table.rowViewportPosition(row + 100) == before
+    assert told == []
+
+
+def test_rows_that_come_in_leave_the_view_where_it_is(table: SessionTable) -> None:
+    table.sessions.add(many(100))
+    table.verticalScrollBar().setValue(table.rowHeight(0) * 30 + 5)
+    first = table.sessions.session_at(table.rowAt(0)).session_id
+    top = table.rowViewportPosition(table.rowAt(0))
+    table.sessions.add(many(50, 100))
+    assert table.sessions.session_at(table.rowAt(0)).session_id == first
+    assert table.rowViewportPosition(table.rowAt(0)) == top
+
+
+def test_at_the_top_the_most_urgent_stay_in_sight(table: SessionTable) -> None:
+    table.sessions.add(many(100))
+    table.sessions.add(many(1, 500))
+    assert table.rowAt(0) == 0
+    assert table.sessions.session_at(0).session_id == "s0500"
+
+
+def test_a_selection_of_many_outlives_batches_sorting_and_a_repair(table: SessionTable) -> None:
+    table.sessions.add(many(30))
+    table.selectAll()
+    chosen = set(table.selected_ids())
+    assert len(chosen) == 30
+    table.sessions.add(many(10, 100))
+    table.sortByColumn(Column.TITLE, DESCENDING)
+    table.sessions.replace(session("s0003", title="Session 0003"))
+    assert set(table.selected_ids()) == chosen
+    assert table.selected_ids() == sorted(chosen, reverse=True)
+
+
+def test_what_a_whole_scan_no_longer_finds_is_gone(table: SessionTable) -> None:
+    table.sessions.add(many(3))
+    table.select("s0001")
+    table.sessions.begin_scan()
+    assert table.sessions.visible_count == 3
+    table.sessions.add(many(2))
+    table.sessions.end_scan(complete=False)
+    assert table.sessions.visible_count == 3
+    table.sessions.begin_scan()
+    table.sessions.add(many(2))
+    table.sessions.end_scan()
+    assert ids(table.sessions) == ["s0001", "s0000"]
+    assert table.selected_ids() == [table.current_id] == ["s0001"]
+    assert table.sessions.counts()[Category.REPAIRABLE] == 2
+
+
+def test_a_repaired_session_moves_and_stays_the_current_one(table: SessionTable) -> None:
+    table.sessions.add(many(5))
+    table.select("s0004")
+    assert table.currentIndex().row() == 0
+    table.sessions.replace(session("s0004", title="Session 0004"))
+    assert table.current_id == "s0004"
+    assert table.currentIndex().row() == 4
+
+
+# Choosing
+
+
+def test_it_tells_once_what_is_chosen(table: SessionTable) -> None:
+    table.sessions.add(many(5))
+    current: list[str] = []
+    selected: list[list[str]] = []
+    table.current_changed.connect(current.append)
+    table.selection_changed.connect(selected.append)
+    assert table.select("s0003")
+    table.sessions.set_filter("0001")
+    table.sessions.set_filter("")
+    assert not table.select("unknown")
+    assert current == ["s0003", ""]
+    assert selected == [["s0003"], []]
+
+
+def test_a_click_selects_a_row_and_control_adds_one(table: SessionTable, qtbot: QtBot) -> None:
+    table.sessions.add(many(5))
+    for row, modifier in ((1, Qt.KeyboardModifier.NoModifier), (3, Qt.KeyboardModifier.ControlModifier)):
+        at = table.visualRect(table.sessions.index(row, Column.TITLE)).center()
+        qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, modifier, at)
+    assert table.selected_ids() == ["s0003", "s0001"]
+    assert table.current_id == "s0001"
+
+
+def test_the_keyboard_goes_everywhere(table: SessionTable, qtbot: QtBot) -> None:
+    table.sessions.add(many(100))
+    table.sortByColumn(Column.TITLE, ASCENDING)
+    table.select("s0050")
+
+    def at(key: Key) -> str:
+        qtbot.keyClick(table, key)
+        return table.current_id
+
+    assert at(Key.Key_End) == "s0099"
+    assert at(Key.Key_Home) == "s0000"
+    assert at(Key.Key_Down) == "s0001"
+    assert at(Key.Key_PageDown) > "s0005"
+    assert at(Key.Key_PageUp) == "s0001"
+    qtbot.keyClicks(table, "session 007")
+    assert table.current_id == "s0070"
+    assert table.selected_ids() == ["s0070"]
+    assert table.visualRect(table.currentIndex()).intersects(table.viewport().rect())
+    qtbot.keyClick(table, Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+    assert len(table.selected_ids()) == 100
+
+
+def test_tab_comes_to_a_selected_row_and_leaves_again(qtbot: QtBot) -> None:
+    window = QWidget()
+    qtbot.addWidget(window)
+    before, table, behind = QLineEdit(), SessionTable(theme.load("light")), QLineEdit()
+    layout = QVBoxLayout(window)
+    for widget in (before, table, behind):
+        layout.addWidget(widget)
+    table.sessions.add(many(3))
+    with qtbot.waitActive(window):
+        window.show()
+    before.setFocus()
+    qtbot.keyClick(before, Key.Key_Tab)
+    assert table.hasFocus()
+    assert table.selected_ids() == [table.current_id] == ["s0002"]
+    qtbot.keyClick(table, Key.Key_Tab)
+    assert behind.hasFocus()
+
+
+def test_the_menu_key_asks_for_a_menu_at_the_current_row(table: SessionTable) -> None:
+    table.sessions.add(many(5))
+    table.select("s0002")
+    asked: list[QPoint] = []
+    table.context_menu_requested.connect(asked.append)
+    event = QContextMenuEvent(QContextMenuEvent.Reason.Keyboard, QPoint(0, 0), table.mapToGlobal(QPoint(0, 0)))
+    QApplication.sendEvent(table.viewport(), event)
+    (at,) = asked
+    assert table.indexAt(table.viewport().mapFromGlobal(at)).row() == table.currentIndex().row()
+
+
+def test_it_has_a_name_for_those_who_listen(table: SessionTable) -> None:
+    assert table.accessibleName() and table.horizontalHeader().accessibleName()
+
+
+# Columns
+
+
+def test_at_the_usual_width_no_heading_and_no_number_is_cut_off(table: SessionTable) -> None:
+    table.sessions.add([session("a", lost(98), live=10_234, backup=10_234, database=10_234, after=10_234)])
+    assert table.horizontalScrollBar().maximum() == 0
+    for at in (Column.STATUS, Column.TITLE, Column.LIVE, Column.BACKUP, Column.DATABASE, Column.AFTER, Column.WORKTREE):
+        heading = table.sessions.headerData(at, Qt.Orientation.Horizontal)
+        assert table.columnWidth(at) >= table.fontMetrics().horizontalAdvance(heading) + 18, heading
+    assert all(table.isColumnHidden(at) for at in (Column.PROFILE, Column.UPDATED, Column.SIZE, Column.ID))
+
+
+def test_columns_come_and_go_by_the_menu_and_are_remembered(table: SessionTable, qtbot: QtBot) -> None:
+    actions = dict(zip(Column, table.columns_menu.actions(), strict=True))
+    actions[Column.WORKTREE].trigger()
+    actions[Column.ID].trigger()
+    table.horizontalHeader().moveSection(0, 1)
+    table.setColumnWidth(Column.BACKUP, 123)
+    table.sortByColumn(Column.LIVE, DESCENDING)
+    state = table.save_state()
+
+    other = SessionTable(theme.load("light"))
+    qtbot.addWidget(other)
+    other.resize(table.size())
+    assert other.restore_state(state)
+    assert (other.isColumnHidden(Column.WORKTREE), other.isColumnHidden(Column.ID)) == (True, False)
+    shown = {at for at, action in zip(Column, other.columns_menu.actions(), strict=True) if action.isChecked()}
+    assert shown == {at for at in Column if not other.isColumnHidden(at)}
+    assert other.horizontalHeader().visualIndex(Column.TITLE) == 0
+    assert other.columnWidth(Column.BACKUP) == 123
+    other.sessions.add([session("few", live=2), session("many", live=10)])
+    assert ids(other.sessions) == ["many", "few"]
+
+
+@pytest.mark.parametrize("state", [b"", b"garbage", b"sessions-11:", b"sessions-11:garbage", b"sessions-3:xyz"])
+def test_a_state_that_is_none_changes_nothing(table: SessionTable, state: bytes) -> None:
+    before = table.save_state()
+    assert not table.restore_state(state)
+    assert table.save_state() == before
+
+
+def test_the_title_cannot_be_hidden(table: SessionTable) -> None:
+    assert not table.columns_menu.actions()[Column.TITLE].isEnabled()
+
+
+# What is painted and told
+
+
+Tip = Callable[[int, Column], str]
+
+
+@pytest.fixture
+def tip(table: SessionTable, monkeypatch: pytest.MonkeyPatch) -> Tip:
+    """What a cell would tell the mouse that rests on it. The tip itself does not open: offscreen, Qt warns of that."""
+    told: list[str] = []
+    monkeypatch.setattr("gui.session_table.QToolTip.showText", lambda at, text, widget: told.append(text))
+
+    def ask(row: int, column: Column) -> str:
+        option = QStyleOptionViewItem()
+        option.initFrom(table)
+        index = table.sessions.index(row, column)
+        option.rect = table.visualRect(index)
+        at = option.rect.center()
+        event = QHelpEvent(QEvent.Type.ToolTip, at, table.viewport().mapToGlobal(at))
+        assert table.itemDelegate().helpEvent(event, table, option, index)
+        return told[-1]
+
+    return ask
+
+
+def test_a_title_that_does_not_fit_is_told_and_never_read_as_markup(table: SessionTable, tip: Tip) -> None:
+    markup = "<b>bold</b> <img src='file:///etc/passwd'> " * 9
+    table.sessions.add([session("a", title=markup), session("b", title="short")])
+    assert "&lt;b&gt;bold&lt;/b&gt;" in tip(0, Column.TITLE)
+    assert "<img" not in tip(0, Column.TITLE)
+    assert tip(1, Column.TITLE) == ""
+
+
+def test_the_tip_of_a_status_is_the_evidence(table: SessionTable, tip: Tip) -> None:
+    table.sessions.add([session("a", lost(98), NOTE)])
+    assert tip(0, Column.STATUS) == "<p>98 messages are missing.<br>You deleted it.</p>"
+
+
+def test_the_tip_of_a_backup_is_its_age(model: SessionModel) -> None:
+    model.add([session("a", backup=3, backup_time=1_700_000_000.0)])
+    assert "days ago" in model.index(0, Column.BACKUP).data(Role.ToolTipRole)
+
+
+def test_the_selected_row_has_a_bar_and_another_ground_in_every_theme(table: SessionTable) -> None:
+    table.sessions.add(many(5))
+    table.select("s0002")
+    chosen, other = (table.visualRect(table.sessions.index(row, 0)) for row in (2, 0))
+    for name in theme.NAMES:
+        look = theme.load(name)
+        table.set_theme(look)
+        picture = table.viewport().grab().toImage()
+        assert picture.pixelColor(1, chosen.center().y()) == look.color("accent")
+        assert picture.pixelColor(5, chosen.center().y()) == look.color("select")
+        assert picture.pixelColor(1, other.center().y()) == look.color("surface")
+        assert picture.pixelColor(300, other.bottom()) == look.color("line")
+
+
+def test_rows_follow_the_font(table: SessionTable) -> None:
+    table.sessions.add(many(2))
+    before = table.rowHeight(0), table.columnWidth(Column.STATUS)
+    font = table.font()
+    font.setPointSizeF(font.pointSizeF() * 2)
+    table.setFont(font)
+    assert table.rowHeight(0) > 1.6 * before[0]
+    assert table.columnWidth(Column.STATUS) > 1.3 * before[1]
+
+
+# Nothing to show
+
+
+def face(table: SessionTable) -> Sequence[str]:
+    """The texts that stand in the place of the rows."""
+    texts = [child.text() for child in table.findChildren(QPushButton) if child.isVisible()]
+    return [label.text() for label in table.findChildren(QLabel) if label.isVisible() and label.text()] + texts
+
+
+def test_every_empty_state_has_its_face(table: SessionTable, qtbot: QtBot) -> None:
+    assert face(table) == ["There are no sessions here."]
+    table.sessions.begin_scan()
+    assert face(table) == ["Looking for sessions…"]
+    table.sessions.add(many(2))
+    assert face(table) == []
+    table.sessions.set_filter("nowhere")
+    assert face(table) == ["No session matches the filter.", "Clear filter"]
+    with qtbot.waitSignal(table.clear_filter_requested):
+        next(b for b in table.findChildren(QPushButton) if b.isVisible()).click()
+    table.sessions.set_filter("")
+    assert face(table) == []
+    table.sessions.clear()
+    assert face(table) == ["Looking for sessions…"]

@@ -1,0 +1,399 @@
+"""The real window: from start to a verified repair, its undo and its report, with the keyboard and with the mouse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, QSettings, Qt, QTimer, QUrl
+from PySide6.QtGui import QDropEvent, QGuiApplication
+from PySide6.QtWidgets import QApplication, QDialog, QMessageBox, QPushButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from core import repair
+from core.audit import audit
+from core.demo import DemoStore
+from core.findings import Category
+from core.message import message
+from core.sidecar import read
+from core.store import find_store
+from gui.app import show_what_goes_wrong_in
+from gui.main_window import MainWindow
+from gui.place import Place
+from gui.repair_dialog import RepairDialog
+from gui.report_dialog import ReportDialog
+
+Open = Callable[..., MainWindow]
+Scanned = Callable[[MainWindow], None]
+Snapshot = Callable[[Path], Any]
+
+
+def when_asked(qtbot: QtBot, kind: type[QDialog], answer: Callable[[Any], object]) -> None:
+    """Answer the next dialog of a kind as soon as it is open."""
+
+    def look() -> None:
+        found = QApplication.activeModalWidget()
+        if isinstance(found, kind) and found.isVisible():
+            try:
+                answer(found)
+            except BaseException:
+                found.reject()  # or its event loop would wait for ever
+                raise
+        else:
+            QTimer.singleShot(10, look)
+
+    QTimer.singleShot(0, look)
+
+
+def finished(qtbot: QtBot, window: MainWindow, scanned: Scanned) -> None:
+    qtbot.waitUntil(lambda: not window.writer.is_busy, timeout=20_000)
+    scanned(window)
+    if window.isVisible():
+        with qtbot.waitActive(window):  # no window manager does it here after a dialog
+            window.activateWindow()
+
+
+def texts(path: Path) -> list[str]:
+    parsed = read(path).sidecar
+    assert parsed is not None and parsed.damage is None
+    return [message(piece).text.removesuffix(" [screenshot]") for piece in parsed.messages]
+
+
+# --- repairing --------------------------------------------------------------------------------------------------------
+
+
+def test_from_start_to_restored_in_three_clicks(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    """Repair, confirm: two clicks; the first session is selected by itself."""
+    window = open_window(Place(demo.home))
+    clicks = 0
+
+    def confirm(dialog: RepairDialog) -> None:
+        nonlocal clicks
+        assert dialog.focusWidget() is dialog.cancel
+        clicks += 1
+        qtbot.mouseClick(dialog.accept_button, Qt.MouseButton.LeftButton)
+
+    when_asked(qtbot, RepairDialog, confirm)
+    button = window.tools._buttons["repair_all"]
+    assert "17 sessions" in button.text()
+    clicks += 1
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    finished(qtbot, window, wait_scanned)
+    assert clicks <= 3
+    sessions = demo.home / "webui" / "sessions"
+    for story in demo.stories:
+        path = sessions / f"{story.session_id}.json"
+        if story.expect == "repaired":
+            assert texts(path) == [" ".join(text.split()) for text in story.wanted], story.name
+        elif story.expect == "absent":
+            assert not path.exists()
+    assert "16 sessions repaired and verified." in window.result.text
+    assert window.table.sessions.counts()[Category.REPAIRABLE] == 0
+
+
+def test_the_keyboard_alone_repairs_undoes_and_reports(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, tmp_path: Path, monkeypatch: Any
+) -> None:
+    window = open_window(Place(demo.home))
+    sessions = demo.home / "webui" / "sessions"
+    before = {path.name: path.read_bytes() for path in sessions.iterdir() if path.is_file()}
+
+    def confirm(dialog: RepairDialog) -> None:
+        for _ in range(20):
+            if dialog.focusWidget() is dialog.accept_button:
+                break
+            qtbot.keyClick(dialog.focusWidget(), Qt.Key.Key_Tab)
+        qtbot.keyClick(dialog.focusWidget(), Qt.Key.Key_Space)
+
+    when_asked(qtbot, RepairDialog, confirm)
+    qtbot.keyClick(window, Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier)
+    finished(qtbot, window, wait_scanned)
+    assert {path.name: path.read_bytes() for path in sessions.iterdir() if path.is_file()} != before
+
+    qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    finished(qtbot, window, wait_scanned)
+    assert "16 sessions put back." in window.result.text
+    assert {path.name: path.read_bytes() for path in sessions.iterdir() if path.is_file()} == before
+
+    target = tmp_path / "report.html"
+    monkeypatch.setattr(ReportDialog, "ask_path", lambda *_: target)
+    when_asked(qtbot, ReportDialog, lambda dialog: qtbot.keyClick(dialog, Qt.Key.Key_Return))
+    qtbot.keyClick(window, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
+    finished(qtbot, window, wait_scanned)
+    assert target.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_escape_and_enter_repair_nothing_by_accident(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, snapshot: Snapshot
+) -> None:
+    window = open_window(Place(demo.home))
+    before = snapshot(demo.home)
+    for key in (Qt.Key.Key_Escape, Qt.Key.Key_Return):
+        when_asked(qtbot, RepairDialog, lambda dialog, key=key: qtbot.keyClick(dialog, key))
+        window.actions_["repair_all"].trigger()
+        qtbot.waitUntil(lambda: not window.writer.is_busy)
+    assert snapshot(demo.home) == before
+
+
+def test_a_question_is_answered_by_repairing_the_session_itself(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    window = open_window(Place(demo.home))
+    asked = [story for story in demo.stories if story.expect == "review"]
+    for story in asked:
+        assert window.table.select(story.session_id)
+        wait_scanned(window)
+        when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+        window.actions_["repair"].trigger()
+        finished(qtbot, window, wait_scanned)
+        path = demo.home / "webui" / "sessions" / f"{story.session_id}.json"
+        assert texts(path) == [" ".join(text.split()) for text in story.wanted], story.name
+
+
+def test_a_choice_made_message_by_message_is_what_is_written(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    story = next(s for s in demo.stories if s.name == "undone")
+    window = open_window(Place(demo.home))
+    window.table.select(story.session_id)
+    wait_scanned(window)
+    rows = window.review.difference.rows
+    left_out = [row.position for row in window.review._detail.review if row.item and not row.item.included]  # type: ignore[union-attr]
+    assert left_out
+    path = demo.home / "webui" / "sessions" / f"{story.session_id}.json"
+    before = len(texts(path))
+    from core.proposal import Choices
+
+    window.review.difference.choice_changed.emit(Choices(include=frozenset(left_out)))
+    assert rows is window.review.difference.rows
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+    window.actions_["repair"].trigger()
+    finished(qtbot, window, wait_scanned)
+    assert len(texts(path)) == before + len(left_out)
+
+
+def test_what_changed_behind_the_windows_back_is_not_written_over(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    story = next(s for s in demo.stories if s.name == "wiped")
+    window = open_window(Place(demo.home))
+    path = demo.home / "webui" / "sessions" / f"{story.session_id}.json"
+    newer = json.loads(path.read_text())
+    newer["title"] = "Saved by Hermes meanwhile"
+
+    def change_then_accept(dialog: RepairDialog) -> None:
+        path.write_text(json.dumps(newer))
+        dialog.accept()
+
+    when_asked(qtbot, RepairDialog, change_then_accept)
+    window.actions_["repair_all"].trigger()
+    finished(qtbot, window, wait_scanned)
+    assert json.loads(path.read_text()) == newer
+    assert "15 sessions repaired" in window.result.text
+    assert "changed" in window.result.text
+
+
+def test_a_repair_is_cancelled_between_two_sessions(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, monkeypatch: Any
+) -> None:
+    window = open_window(Place(demo.home))
+    real = repair._repair_one
+    done: list[object] = []
+
+    def one(*arguments: Any) -> repair.Outcome:
+        outcome = real(*arguments)
+        done.append(outcome)
+        if len(done) == 3:
+            window.writer.cancel()
+        return outcome
+
+    monkeypatch.setattr(repair, "_repair_one", one)
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+    window.actions_["repair_all"].trigger()
+    finished(qtbot, window, wait_scanned)
+    assert len(done) == 3
+    assert "3 sessions repaired" in window.result.text
+    assert len(audit(find_store(home=demo.home)).of(Category.REPAIRABLE)) == 13  # the index is in order already
+
+
+def test_closing_during_a_repair_asks_and_waits_for_the_safe_point(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, monkeypatch: Any
+) -> None:
+    window = open_window(Place(demo.home))
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
+    real = repair._repair_one
+    done: list[repair.Outcome] = []
+
+    def one(*arguments: Any) -> repair.Outcome:
+        outcome = real(*arguments)
+        done.append(outcome)
+        if len(done) == 1:
+            QTimer.singleShot(0, window, window.close)
+            qtbot_wait.append(True)
+        return outcome
+
+    qtbot_wait: list[bool] = []
+    monkeypatch.setattr(repair, "_repair_one", one)
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+    window.actions_["repair_all"].trigger()
+    qtbot.waitUntil(lambda: not window.isVisible(), timeout=20_000)
+    assert all(o.state is repair.State.REPAIRED for o in done)
+    assert repair.interrupted_runs(find_store(home=demo.home)) == ()
+
+
+def test_a_run_of_another_time_is_undone_from_the_history(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    store = find_store(home=demo.home)
+    before = {path.name: path.read_bytes() for path in store.sessions_dir.iterdir() if path.is_file()}
+    result = repair.apply(repair.plan(store))
+    window = open_window(Place(demo.home))
+    window.actions_["history"].trigger()
+    assert window.side.currentWidget() is window.history
+    window.history.undo_requested.emit(result.run_id, "")
+    finished(qtbot, window, wait_scanned)
+    assert {path.name: path.read_bytes() for path in store.sessions_dir.iterdir() if path.is_file()} == before
+
+
+# --- looking ----------------------------------------------------------------------------------------------------------
+
+
+def test_looking_leaves_no_trace(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, snapshot: Snapshot
+) -> None:
+    before = snapshot(demo.home)
+    window = open_window(Place(demo.home))
+    for row in range(window.table.sessions.visible_count):
+        window.table.select(window.table.sessions.session_at(row).session_id)
+        wait_scanned(window)
+        window.actions_["next"].trigger()
+    window.actions_["split"].trigger()
+    window.actions_["rescan"].trigger()
+    wait_scanned(window)
+    window.close()
+    assert snapshot(demo.home) == before
+
+
+def test_the_filter_and_the_chips_narrow_the_list(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
+    window = open_window(Place(demo.home))
+    qtbot.keyClick(window, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    assert window.tools.filter.hasFocus()
+    qtbot.keyClicks(window.tools.filter, "walk naxos")
+    assert window.table.sessions.visible_count == 1
+    window.tools.filter.clear()
+    chip = window.chips._chips[Category.REVIEW]
+    qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)
+    assert window.table.sessions.visible_count == 3
+    qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)
+    assert window.table.sessions.visible_count == len(demo.stories)
+    qtbot.keyClicks(window.tools.filter, "no such session")
+    assert window.table.sessions.visible_count == 0
+    window.table.clear_filter_requested.emit()
+    assert window.table.sessions.visible_count == len(demo.stories)
+
+
+def test_next_change_goes_on_into_the_next_session(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    window = open_window(Place(demo.home))
+    first = window.table.current_id
+    for _ in range(60):
+        window.actions_["next"].trigger()
+        wait_scanned(window)
+        if window.table.current_id != first:
+            break
+    assert window.table.sessions.row_of(window.table.current_id) == 1
+
+
+def test_a_command_can_be_copied_for_the_terminal(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
+    window = open_window(Place(demo.home))
+    window.actions_["copy_command"].trigger()
+    assert QGuiApplication.clipboard().text() == (f"hermes-rescue show {window.table.current_id} --home {demo.home}")
+
+
+# --- every state has a face -------------------------------------------------------------------------------------------
+
+
+def test_without_a_store_it_says_where_it_looked(qtbot: QtBot, open_window: Open, tmp_path: Path) -> None:
+    window = open_window(Place(tmp_path / "nowhere"))
+    assert window.middle.currentWidget() is window.no_store
+    assert str(tmp_path / "nowhere") in window.no_store._text.text()
+    assert not window.actions_["repair_all"].isEnabled()
+
+
+def test_a_dropped_folder_opens(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, tmp_path: Path
+) -> None:
+    window = open_window(Place(tmp_path / "nowhere"))
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(demo.home / "webui" / "sessions"))])
+    buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    window.dropEvent(QDropEvent(QPointF(9, 9), Qt.DropAction.CopyAction, data, buttons, keys))
+    qtbot.waitUntil(lambda: window.table.sessions.total_count == len(demo.stories), timeout=20_000)
+    wait_scanned(window)
+
+
+def test_an_error_ends_in_a_dialog(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, monkeypatch: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    window = open_window(Place(demo.home))
+    monkeypatch.setattr("sys.excepthook", None)
+    show_what_goes_wrong_in(window)
+    import sys
+
+    try:
+        raise ZeroDivisionError("secret text of a message")
+    except ZeroDivisionError as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    box = next(w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox) and w.isVisible())
+    assert "ZeroDivisionError" in box.detailedText()
+    assert "secret" not in box.detailedText() + box.text()
+    box.close()
+
+
+def test_what_the_window_was_like_is_remembered(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, settings: QSettings
+) -> None:
+    window = open_window(Place(demo.home))
+    window.actions_["split"].trigger()
+    window.actions_["theme_dark"].trigger()
+    window.table.setColumnHidden(6, True)
+    window.close()
+    again = open_window(Place(demo.home))
+    assert again.review.difference.mode == "split"
+    assert again.theme.name == "dark"
+    assert again.table.isColumnHidden(6)
+    assert str(demo.home) in [action.text() for action in again.tools.store_menu.actions()]
+
+
+def test_every_part_that_takes_the_keyboard_has_a_name(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
+    window = open_window(Place(demo.home))
+    nameless = [
+        f"{type(widget).__name__} {widget.objectName()}"
+        for widget in window.findChildren(QWidget)
+        if widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+        and widget.isVisibleTo(window)
+        and not (widget.accessibleName() or getattr(widget, "text", lambda: "")())
+    ]
+    assert nameless == []
+
+
+def test_a_context_menu_offers_the_commands_of_the_menu_bar(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
+    window = open_window(Place(demo.home))
+    window.table.context_menu_requested.emit(QPoint(10, 10))
+    menu = QApplication.activePopupWidget()
+    assert menu is not None
+    assert {action.objectName() for action in menu.actions()} == {"repair", "copy_id", "copy_command", "compare"}
+    menu.close()
+
+
+def test_buttons_say_what_they_do(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
+    window = open_window(Place(demo.home))
+    buttons = [b for b in window.findChildren(QPushButton) if b.isVisibleTo(window)]
+    assert buttons
+    assert [b for b in buttons if not (b.text() or b.toolTip())] == []
