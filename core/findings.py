@@ -49,6 +49,13 @@ class Finding:
     bak_messages: int = -1
     details: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def advice(self) -> str:
+        """What to do about it, also where it is stricter than its kind."""
+        if self.category is self.kind.category:
+            return self.kind.advice
+        return _DECIDE if self.category is Category.REVIEW else _LATER
+
 
 _MERGE = "Every copy is merged into the file, in order. The old file is kept and can be put back."
 _REBUILD = "The session file is written again from every copy that is left. Nothing is overwritten."
@@ -57,6 +64,7 @@ _YES = "Yes."
 _YES_CARE = "Yes, but do not compress or clear this session before it is repaired."
 _NOTHING = "Nothing is changed."
 _REPAIR = "Repair it."
+_LATER = "Wait until Hermes has finished its answer, then look again."
 _DECIDE = "Look at the messages and decide."
 _MANUAL = "manual_review"
 

@@ -361,7 +361,7 @@ def interrupted_runs(store: Store) -> tuple[Run, ...]:
 
 def undoable(runs: Iterable[Run]) -> tuple[Run, ...]:
     """The runs that still have something to undo, newest first."""
-    return tuple(run for run in runs if run.session_ids and any(operation.may_stand for operation in run.operations))
+    return tuple(run for run in runs if any(each.session_id and each.may_stand for each in run.operations))
 
 
 def undo(store: Store, run_id: str, session_id: str | None = None) -> vault.UndoResult:

@@ -16,6 +16,11 @@ from gui.place import Place
 
 NAME = "hermes-rescue"
 
+SWITCH_INTERVAL = 0.0005
+"""Seconds after which a busy worker lets the window have the interpreter. Painting asks the models many times; with
+Python's usual 5 ms each of these questions could wait as long.
+"""
+
 
 def main() -> None:
     """Open the window; raises SystemExit with the status of its event loop when it is closed."""
@@ -27,6 +32,7 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.home and asked.session_dir:
         parser.error("give --home or --session-dir, not both")
+    sys.setswitchinterval(SWITCH_INTERVAL)
     application = QApplication([parser.prog])
     application.setApplicationName(NAME)
     application.setApplicationDisplayName("Hermes Rescue")

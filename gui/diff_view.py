@@ -207,6 +207,7 @@ class DiffView(QWidget):
         self._tools.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._grid = QGridLayout(self._tools)
         self._grid.setContentsMargins(12, 6, 12, 6)
+        self._grid.setHorizontalSpacing(0)
         self._grid.setColumnStretch(1, 1)
         self._grid.addWidget(self._first, 0, 0)
         self._grid.addWidget(self._second, 0, 2)
@@ -265,7 +266,7 @@ class DiffView(QWidget):
         around = margins.left() + margins.right()
         widths = self._first.sizeHint().width(), self._second.sizeHint().width()
         self._tools.setMinimumWidth(max(widths) + around)  # less than the layout asks for as long as it is one line
-        is_narrow = sum(widths) + self._grid.horizontalSpacing() > self.width() - around
+        is_narrow = sum(widths) + margins.left() > self.width() - around
         if is_narrow != self._is_narrow:
             self._is_narrow = is_narrow
             self._grid.removeWidget(self._second)

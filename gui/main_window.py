@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
 
 from core import repair as repairs
 from core import vault
-from core.audit import Audit
+from core.audit import Audit, SessionAudit
 from core.errors import StoreNotFoundError
 from core.findings import Category
 from core.manifest import Run
@@ -153,6 +153,7 @@ class MainWindow(QMainWindow):
         self.reading.detailed.connect(self._on_detail)
         self.reading.failed.connect(self._on_scan_failed)
         self.review.choices_changed.connect(self._on_choices)
+        self.review.comparison_wanted.connect(self._compare)
         self.review.next_session_wanted.connect(self._next_session)
         self.result.undo_requested.connect(lambda: self._undo(self._last_run, ""))
         self.result.export_requested.connect(lambda: self._export(self._last_run))
@@ -212,10 +213,9 @@ class MainWindow(QMainWindow):
         self._show_recent()
 
     @Slot(object)
-    def _on_audited(self, sessions: object) -> None:
-        if isinstance(sessions, tuple):
-            self.table.sessions.add(sessions)
-            self.chips.show_counts(self.table.sessions.counts())
+    def _on_audited(self, sessions: tuple[SessionAudit, ...]) -> None:
+        self.table.sessions.add(sessions)
+        self.chips.show_counts(self.table.sessions.counts())
 
     @Slot(int, int)
     def _on_scan_progress(self, done: int, total: int) -> None:
@@ -262,7 +262,7 @@ class MainWindow(QMainWindow):
     def _on_detail(self, detail: Detail | None) -> None:
         if detail is None:
             self.review.clear(self.tr("The session is no longer there. Rescan to see what is."))
-        elif detail.audited.session_id == self.review.session_id and detail.audited.session_id in self._choices:
+        elif self.review.shows(detail) and detail.audited.session_id in self._choices:
             self.review.update_summary(detail)
         else:
             self.review.show_detail(detail)
@@ -272,6 +272,11 @@ class MainWindow(QMainWindow):
         self._choices[session_id] = choices
         self.reading.ask(session_id, choices)
         self._enable()
+
+    @Slot(str, str)
+    def _compare(self, left: str, right: str) -> None:
+        session_id = self.review.session_id
+        self.reading.ask(session_id, self._choices.get(session_id), (left, right))
 
     @Slot(int)
     def _next_session(self, direction: int) -> None:

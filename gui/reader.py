@@ -6,6 +6,7 @@ a click is answered while the scan still runs. The newest question replaces the 
 
 from __future__ import annotations
 
+import json
 import queue
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
 from core import diff
 from core.audit import Audit, Cancelled, SessionAudit, examine, store_findings
-from core.copies import Inventory
+from core.copies import LIVE, Inventory
 from core.errors import RescueError
 from core.proposal import Choices, Proposal
 from core.store import Store, WebUIStatus, webui_status
@@ -24,14 +25,27 @@ BATCH = 0.1
 """Seconds between two batches of audited sessions."""
 
 
+USUAL_PAIR = (LIVE, diff.RECOVERED)
+
+RAW_LIMIT = 200_000
+"""Characters of a version's JSON lines that are made; no more of them is shown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One session in full: its audit, what a repair would write, and every version of it."""
+    """One session in full: its audit, what a repair would write, the names of its versions, and two of them compared.
+
+    ``is_review``: the rows are those of the proposal, which a person can choose from. ``raw``: both as JSON lines.
+    """
 
     audited: SessionAudit
     proposal: Proposal
-    versions: dict[str, diff.Version]
-    review: tuple[diff.MessageRow, ...]
+    versions: tuple[str, ...]
+    pair: tuple[str, str]
+    rows: tuple[diff.MessageRow, ...]
+    fields: tuple[diff.FieldRow, ...]
+    raw: tuple[str, str]
+    is_review: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +53,7 @@ class _Question:
     number: int
     session_id: str
     choices: Choices | None
+    pair: tuple[str, str]
 
 
 class StoreReader(QThread):
@@ -64,10 +79,12 @@ class StoreReader(QThread):
         self._batch: list[SessionAudit] = []
         self._told = 0.0
 
-    def ask(self, session_id: str, choices: Choices | None = None) -> int:
-        """Ask for one session in full; returns the number of the question, larger than every one before."""
+    def ask(self, session_id: str, choices: Choices | None, pair: tuple[str, str]) -> int:
+        """Ask for one session in full, with two versions compared; returns the number of the question, larger than
+        every one before.
+        """
         self._asked += 1
-        self._questions.put(_Question(self._asked, session_id, choices))
+        self._questions.put(_Question(self._asked, session_id, choices, pair))
         return self._asked
 
     def stop(self) -> None:
@@ -130,8 +147,30 @@ class StoreReader(QThread):
             self.detailed.emit(question.number, None)
             return
         versions = diff.versions(copies, proposal)
-        review = diff.review(versions.get("live"), proposal)
-        self.detailed.emit(question.number, Detail(audited, proposal, versions, review))
+        self.detailed.emit(question.number, _detail(audited, proposal, versions, question.pair))
+
+
+def _detail(
+    audited: SessionAudit, proposal: Proposal, versions: dict[str, diff.Version], pair: tuple[str, str]
+) -> Detail:
+    names = tuple(dict.fromkeys((LIVE, *versions, diff.RECOVERED)))
+    left, right = (versions.get(name, diff.Version(name, (), {})) for name in pair)
+    found = diff.compare(left, right, proposal)
+    is_review = pair == USUAL_PAIR
+    rows = diff.review(versions.get(LIVE), proposal) if is_review else found.messages
+    return Detail(audited, proposal, names, pair, rows, found.fields, (_raw(left), _raw(right)), is_review)
+
+
+def _raw(version: diff.Version) -> str:
+    """The JSON lines of a version, as far as they are shown."""
+    parts: list[str] = []
+    length = 0
+    for value in (version.fields, *(m.piece.value for m in version.messages)):
+        parts.append(json.dumps(value, ensure_ascii=False, indent=2))
+        length += len(parts[-1])
+        if length > RAW_LIMIT:
+            break
+    return ",\n".join(parts)
 
 
 class Reading(QObject):
@@ -178,10 +217,10 @@ class Reading(QObject):
             self._reader.stop()
             self._reader = None
 
-    def ask(self, session_id: str, choices: Choices | None = None) -> None:
-        """Ask for one session in full."""
+    def ask(self, session_id: str, choices: Choices | None, pair: tuple[str, str] = USUAL_PAIR) -> None:
+        """Ask for one session in full, with two of its versions compared."""
         if self._reader is not None:
-            self._question = self._reader.ask(session_id, choices)
+            self._question = self._reader.ask(session_id, choices, pair)
 
     @property
     def _is_stale(self) -> bool:
