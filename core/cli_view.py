@@ -178,7 +178,7 @@ class View:
         self._out.print(Text.assemble((f"{f.kind.label}: ", _STYLE[f.category]), shown(f.evidence)))
         for question, answer in (
             ("How serious?", f.kind.serious),
-            ("What should I do?", f.kind.advice),
+            ("What should I do?", f.advice),
             ("What happens?", f.kind.outcome),
             ("May I go on meanwhile?", f.kind.meanwhile),
         ):

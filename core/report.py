@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
 from typing import Any
@@ -70,7 +70,7 @@ def _item(f: Finding) -> dict[str, Any]:
         "bak_messages": f.bak_messages,
         "evidence": f.evidence,
         "how_serious": f.kind.serious,
-        "what_to_do": f.kind.advice,
+        "what_to_do": f.advice,
         "what_happens": f.kind.outcome,
         "meanwhile": f.kind.meanwhile,
         **f.details,
@@ -154,6 +154,10 @@ def audit_report(audit: Audit) -> Report:
 
 def run_report(run: Run) -> Report:
     """The report of a run: each file with its checksums before and after."""
+    of_session: dict[str, list[Operation]] = {}
+    for operation in run.operations:
+        if operation.session_id is not None:
+            of_session.setdefault(operation.session_id, []).append(operation)
     facts = {
         "kind": "run",
         "made_at": stamp(time.time()),
@@ -162,25 +166,23 @@ def run_report(run: Run) -> Report:
         "started_at": stamp(run.created_at),
         "finished_at": stamp(run.finished_at) if run.finished_at is not None else None,
         "store": {"sessions_dir": run.stores[0] if run.stores else "", "databases": list(run.stores[1:])},
-        "sessions": [
-            _run_session(sid, [op for op in run.operations if op.session_id == sid]) for sid in run.session_ids
-        ],
+        "sessions": [_run_session(sid, operations) for sid, operations in of_session.items()],
         "index": [_operation(op) for op in run.operations if op.session_id is None],
     }
     return Report("What Hermes Rescue did", facts)
 
 
-def _run_session(session_id: str, operations: Iterable[Operation]) -> dict[str, Any]:
-    listed = list(operations)
-    info = dict(listed[0].info) if listed else {}
-    kinds = [kind for kind in str(info.get("kinds", "")).split() if kind in KINDS]
+def _run_session(session_id: str, operations: Sequence[Operation]) -> dict[str, Any]:
+    info = operations[0].info  # a manifest can be edited by anybody: nothing in it is sure to be of its kind
+    counts = (info.get("messages_before"), info.get("messages_after"))
+    before, after = (count if isinstance(count, int) else -1 for count in counts)
     return {
         "session_id": session_id,
         "title": str(info.get("title", "")),
-        "found": kinds,
-        "messages_before": info.get("messages_before", -1),
-        "messages_after": info.get("messages_after", -1),
-        "operations": [_operation(op) for op in listed],
+        "found": [kind for kind in str(info.get("kinds", "")).split() if kind in KINDS],
+        "messages_before": before,
+        "messages_after": after,
+        "operations": [_operation(op) for op in operations],
     }
 
 

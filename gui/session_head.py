@@ -306,7 +306,7 @@ class SessionHead(QWidget):
         self.answers.setVisible(main is not None)
         if main is not None:
             kind = main.kind
-            self.answers.show_answers((kind.serious, kind.advice, kind.outcome, kind.meanwhile))
+            self.answers.show_answers((kind.serious, main.advice, kind.outcome, kind.meanwhile))
         self._show_worktree(audited)
         self._content.show()
         self._arrange()

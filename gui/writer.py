@@ -93,7 +93,7 @@ class Writer(QObject):
 
     def export(self, store: Store, audit: Audit | None, run_id: str) -> None:
         """Ask for a form and a file, and write the report of a run, or of the audit."""
-        chosen = ReportDialog(self.theme, self._window).ask()
+        chosen = ReportDialog(self.theme, self._window, run_id=run_id).ask()
         if chosen is not None:
             form, path = chosen
             work = write_report(store, audit, run_id or None, form, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from core import repair, report, vault
 from core.audit import audit
 from core.findings import KINDS
-from core.report import Report, render
+from core.report import FORMATS, Report, render, run_report
 from core.store import Store, find_store
 
 EVIL = "<script>alert('x')</script>\"'><img src=http://e.vil onerror=x> & {{ 7*7 }} `|*_ \x1b[31m\u202e\x00"
@@ -185,3 +186,12 @@ def test_the_terminal_writes_the_page(
 def test_there_is_no_other_form(damaged: Store) -> None:
     with pytest.raises(ValueError, match="pdf"):
         render(report.audit_report(audit(damaged)), "pdf")
+
+
+def test_an_edited_manifest_makes_no_report_impossible(hermes: Any) -> None:
+    hermes.write_backup(hermes.turns("a"))
+    run_id = hermes.repair().run_id
+    run = vault.read_run(find_store(home=hermes.home).vault_root, run_id)
+    odd = replace(run.operations[0], info={"messages_before": "many", "messages_after": "x", "title": 7, "kinds": 3})
+    made = run_report(replace(run, operations=(odd,)))
+    assert all(render(made, form) for form in FORMATS)
