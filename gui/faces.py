@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QMessageBox,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -79,6 +80,24 @@ def message_of(error: BaseException) -> tuple[str, str]:
     frames = traceback.extract_tb(error.__traceback__)
     where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
     return text, "\n".join([type(error).__name__, *where])
+
+
+def show_error(window: QWidget, error: BaseException) -> None:
+    """An error in a dialog of a window, with details that can be copied."""
+    text, details = message_of(error)
+    box = QMessageBox(QMessageBox.Icon.Warning, window.windowTitle(), text, QMessageBox.StandardButton.Close, window)
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setDetailedText(details)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    box.open()
+
+
+def show_about(window: QWidget) -> None:
+    """What this program is."""
+    text = QCoreApplication.translate(
+        "Faces", "Hermes Rescue {}\nFinds and repairs lost or damaged Hermes conversations.\nMIT licence."
+    )
+    QMessageBox.about(window, window.windowTitle(), text.format(QCoreApplication.applicationVersion()))
 
 
 class HelpDialog(QDialog):

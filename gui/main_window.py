@@ -34,7 +34,7 @@ from core.store import Store, WebUIStatus
 from gui import theme as themes
 from gui.bars import ChipRow, FootRow, ResultBar, ToolRow
 from gui.commands import COMMANDS, MENUS, Actions, command_line
-from gui.faces import HelpDialog, NoStore, message_of
+from gui.faces import HelpDialog, NoStore, show_about, show_error
 from gui.history_panel import HistoryPanel
 from gui.memory import Memory
 from gui.place import Place, short_path
@@ -42,6 +42,7 @@ from gui.reader import Detail, Reading
 from gui.review_pane import ReviewPane
 from gui.session_table import SessionTable
 from gui.theme import Theme
+from gui.watcher import Watcher
 from gui.writer import Writer
 
 
@@ -62,6 +63,7 @@ class MainWindow(QMainWindow):
         self._closing = False
         self.theme: Theme = themes.load(self._theme_name())
         self.reading = Reading(self)
+        self.watcher = Watcher(self)
         self.writer = Writer(self, self.theme)
         self.actions_ = Actions(self, self.theme)
         self._build()
@@ -102,10 +104,8 @@ class MainWindow(QMainWindow):
         column = QVBoxLayout(body)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        for part in (self.tools, self.chips, self.result):
-            column.addWidget(part)
-        column.addWidget(self.middle, 1)
-        column.addWidget(self.foot)
+        for part in (self.tools, self.chips, self.result, self.middle, self.foot):
+            column.addWidget(part, int(part is self.middle))
         self.setCentralWidget(body)
         for names in (("unified", "split"), ("theme_system", "theme_light", "theme_dark", "theme_contrast")):
             group = QActionGroup(self)
@@ -122,7 +122,7 @@ class MainWindow(QMainWindow):
             "repair_all": lambda: self._repair(None),
             "repair": lambda: self._repair(self.table.selected_ids()),
             "find": self.tools.filter.setFocus,
-            "copy_id": lambda: _copy("\n".join(self.table.selected_ids())),
+            "copy_id": lambda: QGuiApplication.clipboard().setText("\n".join(self.table.selected_ids())),
             "copy_command": lambda: self._copy_command("copy_command"),
             "compare": lambda: self._copy_command("compare"),
             "next": self.review.difference.next_change,
@@ -136,7 +136,7 @@ class MainWindow(QMainWindow):
             "undo": lambda: self._undo("", ""),
             "history": self._toggle_history,
             "help": lambda: HelpDialog(COMMANDS, self).exec(),
-            "about": self._about,
+            "about": lambda: show_about(self),
         }
         for name, slot in slots.items():
             self.actions_.connect(name, slot)
@@ -162,10 +162,12 @@ class MainWindow(QMainWindow):
         self.history.report_requested.connect(self._export)
         self.history.finish_requested.connect(lambda _: self._repair(None))
         self.history.show_requested.connect(self.table.select)
+        self.watcher.changed.connect(self._on_changed_outside)
         self.writer.started.connect(self._on_work_started)
         self.writer.progressed.connect(self.foot.progress)
         self.writer.ended.connect(self._on_work_ended)
         self.writer.about_to_write.connect(self.reading.stop)
+        self.writer.about_to_write.connect(self.watcher.rest)
         self.writer.told.connect(self._on_told)
         self.writer.store_changed.connect(self._on_store_changed)
         self.writer.failed.connect(self.tell_error)
@@ -209,6 +211,9 @@ class MainWindow(QMainWindow):
         )
         self.chips.show_webui(words, webui.evidence)
         self._show_runs()
+        if any(run.status == "interrupted" for run in self._runs):
+            text = self.tr("A repair was interrupted. Repair again to finish it, or roll it back in the history.")
+            self.result.tell(text, good=False, can_undo=False)
         self._memory.opened(str(store.home or store.sessions_dir))
         self._show_recent()
 
@@ -224,6 +229,7 @@ class MainWindow(QMainWindow):
     @Slot(object)
     def _on_scanned(self, audit: Audit) -> None:
         self._audit = audit
+        self.watcher.watch(audit.store.sessions_dir)
         self.table.sessions.end_scan()
         text = self.tr("Checked {} sessions in {:.1f} s. Nothing was changed.").format(
             len(audit.sessions), audit.seconds
@@ -234,6 +240,10 @@ class MainWindow(QMainWindow):
         if not self.table.selected_ids() and self.table.sessions.visible_count:
             self.table.select(self.table.sessions.session_at(0).session_id)
         self._enable()
+
+    @Slot()
+    def _on_changed_outside(self) -> None:
+        self.foot.end(self.tr("The sessions have changed on the disk. Rescan (F5) to look again."))
 
     @Slot(object)
     def _on_scan_failed(self, error: Exception) -> None:
@@ -377,19 +387,11 @@ class MainWindow(QMainWindow):
 
     def _copy_command(self, name: str) -> None:
         command = next(c for c in COMMANDS if c.name == name)
-        _copy(command_line(command, self._place.options, self.table.selected_ids()[:1]))
+        QGuiApplication.clipboard().setText(command_line(command, self._place.options, self.table.selected_ids()[:1]))
 
     def tell_error(self, error: BaseException) -> None:
         """An error in a dialog with details that can be copied."""
-        text, details = message_of(error)
-        box = QMessageBox(QMessageBox.Icon.Warning, self.windowTitle(), text, QMessageBox.StandardButton.Close, self)
-        box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setDetailedText(details)
-        box.open()
-
-    def _about(self) -> None:
-        text = self.tr("Hermes Rescue {}\nFinds and repairs lost or damaged Hermes conversations.\nMIT licence.")
-        QMessageBox.about(self, self.windowTitle(), text.format(QApplication.applicationVersion()))
+        show_error(self, error)
 
     # --- opening others -----------------------------------------------------------------------------------------------
 
@@ -494,7 +496,3 @@ class MainWindow(QMainWindow):
                 self._cancel()
             else:
                 self.close()
-
-
-def _copy(text: str) -> None:
-    QGuiApplication.clipboard().setText(text)

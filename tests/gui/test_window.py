@@ -397,3 +397,29 @@ def test_buttons_say_what_they_do(qtbot: QtBot, open_window: Open, demo: DemoSto
     buttons = [b for b in window.findChildren(QPushButton) if b.isVisibleTo(window)]
     assert buttons
     assert [b for b in buttons if not (b.text() or b.toolTip())] == []
+
+
+def test_a_change_from_outside_is_noticed_and_a_rescan_offered(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    window = open_window(Place(demo.home))
+    (demo.home / "webui" / "sessions" / "0123456789ab.json").write_text("{}")
+    qtbot.waitUntil(lambda: "changed" in window.foot.text, timeout=10_000)
+    qtbot.keyClick(window, Qt.Key.Key_F5)
+    wait_scanned(window)
+    assert "Checked" in window.foot.text
+
+
+def test_an_interrupted_repair_is_told_at_the_start(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, monkeypatch: Any
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(repair, "_write_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            repair.apply(repair.plan(find_store(home=demo.home)))
+    window = open_window(Place(demo.home))
+    assert "interrupted" in window.result.text
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+    window.actions_["repair_all"].trigger()
+    finished(qtbot, window, wait_scanned)
+    assert repair.interrupted_runs(find_store(home=demo.home)) == ()
