@@ -107,7 +107,7 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     if live is None and copies.deleted and not (choices.include or choices.answer_questions):
         return Proposal(copies.session_id, items, None)
     if live is not None and live.damage is None:
-        return _amended(copies, live, items, choices, stream_is_live=stream_is_live)
+        return _amended(copies, live, items, stream_is_live=stream_is_live)
     return _rebuilt(copies, live, items)
 
 
@@ -202,11 +202,9 @@ def _add_prompts(
     answer.
     """
     pending = live.get("pending_user_message") if live is not None and not stream_is_live else None
-    if isinstance(pending, str) and pending.strip():
-        prompt = (
-            _prompt(pending, live.get("pending_attachments"), number(live.get("pending_started_at"))) if live else None
-        )
-        if prompt is not None and not _holds(entries, prompt):
+    if live is not None and isinstance(pending, str) and pending.strip():
+        prompt = _prompt(pending, live.get("pending_attachments"), number(live.get("pending_started_at")))
+        if not _holds(entries, prompt):
             entries.append(transcript.entry(PENDING, prompt))
     for turn in copies.turns:
         prompt = _prompt(turn.content, list(turn.attachments), turn.created_at)
@@ -243,9 +241,7 @@ def _item(position: int, e: Entry, reason: Reason | None, choices: Choices) -> I
     return Item(e.merged, tuple(e.versions), dict(e.enriched), included, reason)
 
 
-def _amended(
-    copies: SessionCopies, live: Sidecar, items: Sequence[Item], choices: Choices, *, stream_is_live: bool
-) -> Proposal:
+def _amended(copies: SessionCopies, live: Sidecar, items: Sequence[Item], *, stream_is_live: bool) -> Proposal:
     """A live file that the WebUI can load: its metadata changes only where something is wrong."""
     pieces = tuple(item.message.piece for item in items if item.included)
     fields: dict[str, Any] = {}

@@ -96,24 +96,9 @@ class SessionRow:
         return self.text("title")
 
     @property
-    def model(self) -> str | None:
-        """The model's name."""
-        return self.text("model")
-
-    @property
     def model_config(self) -> str | None:
         """The model's settings as JSON text."""
         return self.text("model_config")
-
-    @property
-    def parent_session_id(self) -> str | None:
-        """The session that this one came from."""
-        return self.text("parent_session_id")
-
-    @property
-    def profile_name(self) -> str | None:
-        """The profile that the session ran under."""
-        return self.text("profile_name")
 
     @property
     def cwd(self) -> str | None:
