@@ -6,8 +6,9 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core import files
 from core.audit import Audit, SessionAudit
@@ -17,6 +18,9 @@ from core.findings import KINDS, Category, Finding
 from core.manifest import Operation, Run
 from core.proposal import Proposal
 from core.repair import Plan, Result, State
+
+if TYPE_CHECKING:
+    import jinja2
 
 FORMATS = ("json", "md", "html")
 
@@ -209,17 +213,21 @@ def render(report: Report, form: str) -> str:
         return json.dumps({"title": report.title, **report.facts}, ensure_ascii=False, indent=2) + "\n"
     if form not in FORMATS:
         raise ValueError(form)
+    return _template(form).render(title=report.title, kinds=KINDS, **report.facts)
+
+
+@cache
+def _template(form: str) -> jinja2.Template:
     import jinja2  # not on the way to a list of findings
 
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(lambda name: resources.files("resources").joinpath(name).read_text("utf-8")),
         autoescape=form == "html",  # Markdown has a filter of its own for what the sessions say
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["plain"] = plain_markdown if form == "md" else files.shown
-    return environment.get_template(f"report.{form}.j2").render(title=report.title, kinds=KINDS, **report.facts)
+    return environment.from_string(resources.files("resources").joinpath(f"report.{form}.j2").read_text("utf-8"))
 
 
 def plain_markdown(value: Any) -> str:
