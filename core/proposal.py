@@ -126,8 +126,8 @@ def _sidecar_copies(copies: SessionCopies) -> dict[str, Sidecar]:
 
 
 def _merged(copies: SessionCopies) -> list[Entry]:
-    """All messages of all copies in one sequence; a copy that shares nothing with what is merged so far waits for one
-    that knows both.
+    """All messages of all copies in one sequence. The copy that shares most with what is merged so far comes next, the
+    most trusted of equals: one that shares nothing waits for another that knows both.
     """
     sequences = {name: tuple(map(message, copy.messages)) for name, copy in _sidecar_copies(copies).items()}
     run = sequences.pop(RUN, None)
@@ -137,16 +137,13 @@ def _merged(copies: SessionCopies) -> list[Entry]:
     trust = list(sequences)
     entries = [transcript.entry(LIVE, m) for m in sequences.pop(LIVE, ())]
     while sequences:
-        name = _closest([e.merged for e in entries], sequences) if len(sequences) > 1 else next(iter(sequences))
-        entries = transcript.merge(entries, name, sequences.pop(name), older=name == BACKUP)
+        there = [e.merged for e in entries]
+        found = {name: align(there, sequence) for name, sequence in sequences.items()}
+        closest = max(found.items(), key=lambda item: len(item[1].pairs))[0]
+        entries = transcript.merge(entries, closest, sequences.pop(closest), found[closest], older=closest == BACKUP)
     for e in entries:
         e.settle(trust)
     return entries
-
-
-def _closest(there: Sequence[Message], sequences: Mapping[str, Sequence[Message]]) -> str:
-    """The copy that shares most with what is merged so far, the most trusted of equals."""
-    return max(sequences, key=lambda name: len(align(there, sequences[name]).pairs))
 
 
 def _marked(sidecars: Mapping[str, Sidecar]) -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from core import sidecar
-from core.align import align
+from core.align import Alignment, align
 from core.jsontext import NOTHING, loads_exactly
 from core.message import IMAGE, REASONING, Message, decoded, masked_form, message
 from core.workspace_tag import untag
@@ -54,12 +54,19 @@ def entry(copy: str, version: Message) -> Entry:
     return Entry({copy: version}, cleaned, {} if cleaned is version else {"content": copy})
 
 
-def merge(entries: Sequence[Entry], copy: str, messages: Sequence[Message], *, older: bool = False) -> list[Entry]:
-    """The merged transcript with one more copy in it.
+def merge(
+    entries: Sequence[Entry],
+    copy: str,
+    messages: Sequence[Message],
+    found: Alignment | None = None,
+    *,
+    older: bool = False,
+) -> list[Entry]:
+    """The merged transcript with one more copy in it; ``found`` is their alignment where it is known already.
 
     ``older``: this copy was written before the others (a backup), which decides where times do not.
     """
-    found = align([e.merged for e in entries], messages)
+    found = found or align([e.merged for e in entries], messages)
     for i, j in (*found.pairs, *found.moved):
         entries[i].add(copy, messages[j])
     moved = {j for _, j in found.moved}
