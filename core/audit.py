@@ -109,11 +109,18 @@ def examine(
             raise Cancelled
         if progress is not None:
             progress(done, len(ids))
-        copies = _settled(inventory.copies(session_id), webui)
-        proposal = propose(copies, choices, stream_is_live=stream_is_live(copies, webui))
+        copies, proposal = merge_session(inventory, session_id, webui, choices)
         yield audit_session(copies, proposal, inventory, webui), copies, proposal
     if progress is not None:
         progress(len(ids), len(ids))
+
+
+def merge_session(
+    inventory: Inventory, session_id: str, webui: WebUIStatus, choices: Choices | None = None
+) -> tuple[SessionCopies, Proposal]:
+    """Read the copies of one session that have come to rest, and merge them."""
+    copies = _settled(inventory.copies(session_id), webui)
+    return copies, propose(copies, choices, stream_is_live=stream_is_live(copies, webui))
 
 
 def stream_is_live(copies: SessionCopies, webui: WebUIStatus) -> bool:
@@ -356,36 +363,21 @@ def _loss_kind(names: Sequence[str], live: Sidecar, *, behind: bool) -> str | No
     return "run_journal_ahead" if RUN in names else None
 
 
+_QUESTIONS = {
+    Reason.OLD_UNDO: ("shrunken_live_unmarked", "{n} messages behind the end of the file are in other copies; {why}"),
+    Reason.EARLIER_UNDO: ("state_db_gap", "{n} messages are in other copies only. {why}"),
+    Reason.UNANSWERED: ("turn_journal_pending_turn", "A prompt that you sent is in no copy of the session."),
+}
+"""What asks about messages that are left out for a reason: the kind of finding, and its evidence."""
+
+
 def _questions(proposal: Proposal, sid: str, counts: tuple[int, int]) -> Iterator[Finding]:
-    asked = [item.reason for item in proposal.items if item.reason is not None and item.reason.is_question]
-    n = asked.count(Reason.OLD_UNDO)
-    if n:
-        yield finding(
-            "shrunken_live_unmarked",
-            sid,
-            f"{n} messages behind the end of the file are in other copies; {Reason.OLD_UNDO.sentence}",
-            counts=counts,
-            messages=n,
-        )
-    n = asked.count(Reason.EARLIER_UNDO)
-    if n:
-        yield finding(
-            "state_db_gap",
-            sid,
-            f"{n} messages are in other copies only. {Reason.EARLIER_UNDO.sentence}",
-            counts=counts,
-            category=Category.REVIEW,
-            messages=n,
-        )
-    n = asked.count(Reason.UNANSWERED)
-    if n:
-        yield finding(
-            "turn_journal_pending_turn",
-            sid,
-            "A prompt that you sent is in no copy of the session.",
-            counts=counts,
-            messages=n,
-        )
+    asked = [item.reason for item in proposal.items]
+    for reason, (kind, words) in _QUESTIONS.items():
+        n = asked.count(reason)
+        if n:
+            evidence = words.format(n=n, why=reason.sentence)
+            yield finding(kind, sid, evidence, counts=counts, category=Category.REVIEW, messages=n)
 
 
 def _index_findings(

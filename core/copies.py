@@ -101,7 +101,6 @@ class Inventory:
         sessions_dir = store.sessions_dir
         self.index: Index = journals.read_index(sessions_dir)
         self.deleted = journals.read_id_list(sessions_dir / journals.TOMBSTONES_NAME)
-        self.pruned = journals.read_id_list(sessions_dir / journals.PRUNED_NAME)
         self.turn_journals = journals.turn_journals(sessions_dir)
         self.run_journals = journals.run_journals(sessions_dir)
         self._databases: list[tuple[str, StateDB, dict[str, list[SessionRow]]]] = []

@@ -18,7 +18,6 @@ from core.store import is_safe_session_id
 
 INDEX_NAME = "_index.json"
 TOMBSTONES_NAME = "_deleted_webui_sessions.json"
-PRUNED_NAME = "_pruned_webui_orphans.json"
 TURN_JOURNAL = "_turn_journal"
 RUN_JOURNAL = "_run_journal"
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from core import index, journals, jsontext, sidecar, vault
-from core.audit import Progress, SessionAudit, examine, stream_is_live
+from core.audit import Progress, SessionAudit, examine, merge_session, stream_is_live
 from core.copies import Inventory, SessionCopies
 from core.errors import ChangedMeanwhileError, RescueError, VaultError
 from core.findings import KINDS, Category
@@ -282,8 +282,7 @@ class _RunDoor:
 def _repair_one(plan: Plan, planned: PlannedSession, inventory: Inventory, run: vault.ActiveRun) -> Outcome:
     sid = planned.session_id
     try:
-        copies = inventory.copies(sid)
-        proposal = propose(copies, plan.choices.get(sid), stream_is_live=stream_is_live(copies, plan.webui))
+        copies, proposal = merge_session(inventory, sid, plan.webui, plan.choices.get(sid))
         if planned.before is None and copies.live is not None:
             return Outcome(sid, State.SKIPPED, vault.APPEARED)
         now = copies.live.digest if copies.live is not None else None

@@ -282,3 +282,10 @@ def test_a_session_that_is_being_answered_is_not_replaced(hermes: Any, store: St
         assert plan.sessions == ()
         assert "answer" in plan.refused[hermes.live.stem]
     assert repair.plan(store).sessions[0].messages_after == 5  # it has stopped: the prompt comes back too
+
+
+def test_a_temp_that_a_running_webui_has_just_written_does_not_stop_the_repair(hermes: Any, store: Store) -> None:
+    hermes.write_temp(hermes.turns("a", "b", "c"))
+    with running_webui(hermes.home, 0):
+        assert only(repair.apply(repair.plan(store))).state is State.REPAIRED
+    assert hermes.texts() == hermes.said(hermes.turns("a", "b"))
