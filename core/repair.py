@@ -70,7 +70,8 @@ class PlannedSession:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A dry run: ``refused`` maps sessions that cannot be repaired now to the reason; ``rebuild_index``: the session
-    list needs it, whatever else is done; ``questions`` are the sessions that wait for a decision.
+    list needs it, whatever else is done; ``questions`` are the sessions that wait for a decision; ``force``: a
+    running WebUI forbids nothing.
     """
 
     store: Store
@@ -80,6 +81,7 @@ class Plan:
     rebuild_index: bool
     choices: Mapping[str, Choices] = field(default_factory=dict)
     questions: tuple[str, ...] = ()
+    force: bool = False
 
     @property
     def remaining(self) -> tuple[str, ...]:
@@ -165,7 +167,7 @@ def plan(
                 sessions.append(planned)
             else:
                 refused[copies.session_id] = reason
-    return Plan(store, webui, tuple(sessions), refused, rebuild, chosen, tuple(questions))
+    return Plan(store, webui, tuple(sessions), refused, rebuild, chosen, tuple(questions), force)
 
 
 def _is_wanted(audited: SessionAudit, proposal: Proposal, *, named: bool) -> bool:
@@ -227,6 +229,7 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
     if plan.is_empty:
         return Result(None, (), index_rebuilt=False)
     store = plan.store
+    webui = webui_status(store)  # it may have been started since the plan was made
     outcomes: list[Outcome] = []
     cancelled = False
     store.sessions_dir.mkdir(parents=True, exist_ok=True)  # where all sessions are lost, their folder may be too
@@ -244,7 +247,7 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
                     continue
                 if progress is not None:
                     progress(done, len(plan.sessions))
-                outcomes.append(_repair_one(plan, planned, inventory, run_))
+                outcomes.append(_repair_one(plan, planned, inventory, webui, run_))
             changed = [o.session_id for o in outcomes if o.state in (State.REPAIRED, State.FAILED)]
             rebuilt = (bool(changed) or plan.rebuild_index) and _write_index(store, run_, changed)
         if progress is not None:
@@ -279,10 +282,15 @@ class _RunDoor:
             raise _Stopped(operation)
 
 
-def _repair_one(plan: Plan, planned: PlannedSession, inventory: Inventory, run: vault.ActiveRun) -> Outcome:
+def _repair_one(
+    plan: Plan, planned: PlannedSession, inventory: Inventory, webui: WebUIStatus, run: vault.ActiveRun
+) -> Outcome:
     sid = planned.session_id
     try:
-        copies, proposal = merge_session(inventory, sid, plan.webui, plan.choices.get(sid))
+        copies, proposal = merge_session(inventory, sid, webui, plan.choices.get(sid))
+        refusal = None if plan.force else _refusal(copies, planned, webui)
+        if refusal is not None:
+            return Outcome(sid, State.SKIPPED, refusal)
         if planned.before is None and copies.live is not None:
             return Outcome(sid, State.SKIPPED, vault.APPEARED)
         now = copies.live.digest if copies.live is not None else None

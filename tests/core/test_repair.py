@@ -289,3 +289,13 @@ def test_a_temp_that_a_running_webui_has_just_written_does_not_stop_the_repair(h
     with running_webui(hermes.home, 0):
         assert only(repair.apply(repair.plan(store))).state is State.REPAIRED
     assert hermes.texts() == hermes.said(hermes.turns("a", "b"))
+
+
+def test_a_webui_that_was_started_since_the_plan_is_respected(hermes: Any, store: Store) -> None:
+    before = hermes.write_live(hermes.turns("a", "b"), message_count=9)
+    plan = repair.plan(store)
+    with running_webui(hermes.home, 0):
+        outcome = only(repair.apply(plan))
+    assert outcome.state is State.SKIPPED
+    assert "Stop it first" in outcome.reason
+    assert hermes.live.read_bytes() == before
