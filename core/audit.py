@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from core.copies import BACKUP, DATABASE, LIVE, RUN, TEMP, Inventory, SessionCopies
 from core.findings import Category, Finding, finding
@@ -20,17 +20,11 @@ from core.jsontext import NOTHING, Damage, number
 from core.proposal import Choices, Proposal, propose, session_of
 from core.sidecar import IDLE_STREAM, Sidecar, SidecarFile
 from core.store import Store, WebUIStatus, webui_status
+from core.workers import Failure, Progress, over_sessions
 from core.worktree import Worktree, state_of
 
 FRESH_TEMP = 60.0
 """Seconds for which a temp of a running WebUI may still be on its way."""
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the sessions done and the sessions in all."""
-
-
-class Cancelled(Exception):
-    """The caller asked to stop; nothing was left half done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +36,16 @@ class SessionAudit:
     session_id: str
     title: str
     findings: tuple[Finding, ...]
-    live: int
-    backup: int
-    database: int
-    after: int
-    backup_time: float | None
-    updated: float | None
-    size: int
-    profile: str | None
-    worktree_path: str | None
-    worktree: Worktree
+    live: int = -1
+    backup: int = -1
+    database: int = -1
+    after: int = -1
+    backup_time: float | None = None
+    updated: float | None = None
+    size: int = 0
+    profile: str | None = None
+    worktree_path: str | None = None
+    worktree: Worktree = Worktree.NONE
 
     @property
     def category(self) -> Category | None:
@@ -81,38 +75,47 @@ class Audit:
 
 
 def audit(store: Store, *, progress: Progress | None = None, should_cancel: Callable[[], bool] | None = None) -> Audit:
-    """Audit a whole store. Raises :class:`Cancelled` when ``should_cancel`` says so."""
+    """Audit a whole store. Raises :class:`core.workers.Cancelled` when ``should_cancel`` says so."""
     start = time.monotonic()
     webui = webui_status(store)
     with Inventory(store) as inventory:
-        sessions = []
-        for session, _, _ in examine(inventory, webui, progress=progress, should_cancel=should_cancel):
-            if session is not None:
-                sessions.append(session)
-        whole = tuple(sessions)
-        return Audit(store, webui, whole, store_findings(inventory, whole), time.monotonic() - start)
+        sessions: list[SessionAudit] = []
+        for batch in audit_sessions(inventory, webui, progress=progress, should_cancel=should_cancel):
+            sessions += batch
+        return whole_audit(inventory, webui, sessions, time.monotonic() - start)
+
+
+def audit_sessions(
+    inventory: Inventory,
+    webui: WebUIStatus,
+    *,
+    progress: Progress | None = None,
+    should_cancel: Callable[[], bool] | None = None,
+) -> Iterator[list[SessionAudit]]:
+    """Audit every session of a store, in batches as :func:`core.workers.over_sessions` gives them."""
+    for batch in over_sessions(
+        _audited, inventory, webui, inventory.session_ids(), progress=progress, should_cancel=should_cancel
+    ):
+        found = (_not_examined(each, inventory) if isinstance(each, Failure) else each for each in batch)
+        yield [session for session in found if session is not None]
+
+
+def whole_audit(inventory: Inventory, webui: WebUIStatus, sessions: Sequence[SessionAudit], seconds: float) -> Audit:
+    """All sessions of a store, in the order of their ids, and the findings that are about none of them."""
+    whole = tuple(sorted(sessions, key=lambda session: session.session_id))
+    return Audit(inventory.store, webui, whole, store_findings(inventory, whole), seconds)
+
+
+def _audited(inventory: Inventory, webui: WebUIStatus, session_id: str) -> SessionAudit | None:
+    return examine(inventory, webui, session_id)[0]
 
 
 def examine(
-    inventory: Inventory,
-    webui: WebUIStatus,
-    session_ids: Sequence[str] | None = None,
-    *,
-    choices: Choices | None = None,
-    progress: Progress | None = None,
-    should_cancel: Callable[[], bool] | None = None,
-) -> Iterator[tuple[SessionAudit | None, SessionCopies, Proposal]]:
-    """Each session with its copies and the proposal (SessionAudit is None for a name that is no session after all)."""
-    ids = inventory.session_ids() if session_ids is None else tuple(session_ids)
-    for done, session_id in enumerate(ids):
-        if should_cancel is not None and should_cancel():
-            raise Cancelled
-        if progress is not None:
-            progress(done, len(ids))
-        copies, proposal = merge_session(inventory, session_id, webui, choices)
-        yield audit_session(copies, proposal, inventory, webui), copies, proposal
-    if progress is not None:
-        progress(len(ids), len(ids))
+    inventory: Inventory, webui: WebUIStatus, session_id: str, choices: Choices | None = None
+) -> tuple[SessionAudit | None, SessionCopies, Proposal]:
+    """One session with its copies and the proposal (SessionAudit is None for a name that is no session after all)."""
+    copies, proposal = merge_session(inventory, session_id, webui, choices)
+    return audit_session(copies, proposal, inventory, webui), copies, proposal
 
 
 def merge_session(
@@ -175,6 +178,18 @@ def audit_session(
         _text(copies, proposal, "profile"),
         path,
         state,
+    )
+
+
+def _not_examined(failure: Failure, inventory: Inventory) -> SessionAudit:
+    """A session that could not be looked at, as a row that says why."""
+    row = inventory.index.rows.get(failure.session_id, {})
+    title = row.get("title")
+    return SessionAudit(
+        failure.session_id,
+        title if isinstance(title, str) and title else "Untitled",
+        (finding("not_examined", failure.session_id, failure.reason),),
+        updated=number(row.get("updated_at")),
     )
 
 

@@ -83,7 +83,7 @@ def _fail(text: str, status: int = FAILED) -> None:
 def _unexpected(error: Exception) -> None:
     from typer.exceptions import TyperException
 
-    from core.audit import Cancelled
+    from core.workers import Cancelled
 
     if isinstance(error, TyperException):
         _fail(f"{error.format_message()} See: hermes-rescue --help", USAGE)
@@ -340,7 +340,7 @@ def _examined(store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCop
     from core.store import webui_status
 
     with Inventory(store) as inventory:
-        found = next(examine(inventory, webui_status(store), [sid])) if sid in inventory.session_ids() else None
+        found = examine(inventory, webui_status(store), sid) if sid in inventory.session_ids() else None
         if found is None or found[0] is None:
             raise RescueError(f"No copy of a session {sid} is known in {store.sessions_dir}. See: hermes-rescue audit")
         yield found[0], found[1], found[2]

@@ -15,7 +15,6 @@ from rich.text import Text
 
 from core import repair
 from core.audit import Audit, SessionAudit
-from core.audit import Progress as Report
 from core.copies import LIVE, SessionCopies
 from core.diff import Change, Difference, MessageRow, compare_words, fold, text_of
 from core.files import shown
@@ -25,6 +24,7 @@ from core.message import Message
 from core.proposal import Proposal
 from core.report import stamp
 from core.vault import UndoResult
+from core.workers import Progress as Report
 from core.worktree import Worktree
 
 PATIENCE = 0.5

@@ -133,6 +133,8 @@ KINDS: dict[str, Kind] = {
              "Check which folder your WebUI uses.", _NOTHING, _YES),
         Kind("state_db_unreadable", _I, "database unreadable", _MANUAL, "A database cannot be read, so what it holds is unknown.",
              "Close whatever locks it, or restore it, and look again.", "Sessions are recovered from the other copies.", _YES),
+        Kind("not_examined", _V, "not examined", _MANUAL, "This session could not be looked at, so what is wrong with it is unknown.",
+             "Try again; if it stays so, report it with the evidence.", _NOTHING, _YES),
         Kind("not_a_file", _I, "not a file", _MANUAL, "Something that is no ordinary file has the name of a session file.",
              "Move it away if you did not put it there.", _NOTHING, _YES),
     )

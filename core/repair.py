@@ -12,10 +12,11 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from core import index, journals, jsontext, sidecar, vault
-from core.audit import Progress, SessionAudit, examine, merge_session, stream_is_live
+from core.audit import SessionAudit, examine, merge_session, stream_is_live
 from core.copies import Inventory, SessionCopies
 from core.errors import ChangedMeanwhileError, RescueError, VaultError
 from core.findings import KINDS, Category
@@ -23,6 +24,7 @@ from core.manifest import Operation, Run
 from core.proposal import Choices, Proposal, propose
 from core.sidecar import Sidecar
 from core.store import Store, WebUIStatus, webui_status
+from core.workers import Failure, Progress, over_sessions
 
 BLOCKING = frozenset({"not_a_file", "id_mismatch"})
 """Kinds of findings with which nothing of the session is written."""
@@ -135,39 +137,67 @@ def plan(
 
     Without ``session_ids``: every session with one right answer. A session that is named is repaired with its questions
     answered (naming it is the decision), unless ``choices`` says more exactly what to take. ``force`` replaces files
-    under a running WebUI as well. Raises :class:`core.audit.Cancelled`, RescueError for an unknown session.
+    under a running WebUI as well. Raises :class:`core.workers.Cancelled`, RescueError for an unknown session.
     """
     webui = webui_status(store)
     chosen: dict[str, Choices] = dict(choices or {})
     if session_ids is not None:
         chosen = {session_id: chosen.get(session_id, Choices(answer_questions=True)) for session_id in session_ids}
-    sessions: list[PlannedSession] = []
+    looks: list[_Look] = []
     refused: dict[str, str] = {}
-    questions: list[str] = []
     with Inventory(store) as inventory:
         if session_ids is not None and (unknown := sorted(set(session_ids) - set(inventory.session_ids()))):
             raise RescueError(f"No copy of a session {', '.join(unknown)} is known in {store.sessions_dir}.")
         rebuild = inventory.index.problem is not None
-        for audited, copies, proposal in examine(
-            inventory, webui, session_ids, progress=progress, should_cancel=should_cancel
-        ):
-            if audited is None:
-                continue
-            if copies.session_id in chosen:
-                proposal = propose(copies, chosen[copies.session_id], stream_is_live=stream_is_live(copies, webui))
-            rebuild |= any(f.kind.name in INDEX_KINDS for f in audited.findings)
-            answered = copies.session_id in chosen and proposal.sidecar is not None
-            if any(f.category is Category.REVIEW for f in audited.findings) and not answered:
-                questions.append(copies.session_id)
-            if not _is_wanted(audited, proposal, named=copies.session_id in chosen):
-                continue
-            planned = _planned(audited, copies, proposal)
-            reason = None if force else _refusal(copies, planned, webui)
-            if reason is None:
-                sessions.append(planned)
-            else:
-                refused[copies.session_id] = reason
-    return Plan(store, webui, tuple(sessions), refused, rebuild, chosen, tuple(questions), force)
+        wanted = inventory.session_ids() if session_ids is None else tuple(session_ids)
+        look = partial(_look, choices=chosen, force=force)
+        for batch in over_sessions(look, inventory, webui, wanted, progress=progress, should_cancel=should_cancel):
+            looks += (each for each in batch if isinstance(each, _Look))
+            refused |= {each.session_id: each.reason for each in batch if isinstance(each, Failure)}
+    looks.sort(key=lambda each: each.session_id)
+    refused |= {each.session_id: each.refusal for each in looks if each.refusal is not None}
+    return Plan(
+        store,
+        webui,
+        tuple(each.planned for each in looks if each.planned is not None and each.refusal is None),
+        refused,
+        rebuild or any(each.index_is_wrong for each in looks),
+        chosen,
+        tuple(each.session_id for each in looks if each.is_open_question),
+        force,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a plan has to know of one session. ``planned`` is None where there is nothing to write."""
+
+    session_id: str
+    planned: PlannedSession | None
+    refusal: str | None
+    is_open_question: bool
+    index_is_wrong: bool
+
+
+def _look(
+    inventory: Inventory, webui: WebUIStatus, session_id: str, *, choices: Mapping[str, Choices], force: bool
+) -> _Look | None:
+    audited, copies, proposal = examine(inventory, webui, session_id)
+    if audited is None:
+        return None
+    if session_id in choices:
+        proposal = propose(copies, choices[session_id], stream_is_live=stream_is_live(copies, webui))
+    answered = session_id in choices and proposal.sidecar is not None
+    planned = (
+        _planned(audited, copies, proposal) if _is_wanted(audited, proposal, named=session_id in choices) else None
+    )
+    return _Look(
+        session_id,
+        planned,
+        None if planned is None or force else _refusal(copies, planned, webui),
+        not answered and any(f.category is Category.REVIEW for f in audited.findings),
+        any(f.kind.name in INDEX_KINDS for f in audited.findings),
+    )
 
 
 def _is_wanted(audited: SessionAudit, proposal: Proposal, *, named: bool) -> bool:

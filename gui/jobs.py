@@ -14,7 +14,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
-from core.audit import Cancelled
+from core.workers import Cancelled
 
 INTERVAL = 0.1
 """Seconds between two reports of progress."""

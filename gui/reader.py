@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
 from core import diff
-from core.audit import Audit, Cancelled, SessionAudit, examine, store_findings
+from core.audit import SessionAudit, audit_sessions, examine, whole_audit
 from core.copies import LIVE, Inventory
 from core.errors import RescueError
 from core.proposal import Choices, Proposal
 from core.store import Store, WebUIStatus, webui_status
+from core.workers import Cancelled
 
 BATCH = 0.1
 """Seconds between two batches of audited sessions."""
@@ -111,18 +112,15 @@ class StoreReader(QThread):
     def _scan(self, inventory: Inventory, webui: WebUIStatus) -> None:
         start = time.monotonic()
         sessions: list[SessionAudit] = []
-        for session, _, _ in examine(
+        for batch in audit_sessions(
             inventory, webui, progress=self._report, should_cancel=self.isInterruptionRequested
         ):
-            if session is not None:
-                sessions.append(session)
-                self._batch.append(session)
+            sessions += batch
+            self._batch += batch
             while not self._questions.empty():
                 self._answer(inventory, webui, self._questions.get())
         self._flush()
-        whole = tuple(sessions)
-        seconds = time.monotonic() - start
-        self.scanned.emit(Audit(inventory.store, webui, whole, store_findings(inventory, whole), seconds))
+        self.scanned.emit(whole_audit(inventory, webui, sessions, time.monotonic() - start))
 
     def _report(self, done: int, total: int) -> None:
         now = time.monotonic()
@@ -140,8 +138,8 @@ class StoreReader(QThread):
         if question is None or question.number != self._asked:
             return
         try:
-            audited, copies, proposal = next(examine(inventory, webui, [question.session_id], choices=question.choices))
-        except (RescueError, OSError, StopIteration):
+            audited, copies, proposal = examine(inventory, webui, question.session_id, question.choices)
+        except (RescueError, OSError):
             audited = None
         if audited is None:
             self.detailed.emit(question.number, None)

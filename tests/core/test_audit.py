@@ -183,7 +183,7 @@ CASES: dict[str, tuple[Callable[[Any], None], Category]] = {
 
 
 def test_every_kind_has_a_case() -> None:
-    assert CASES.keys() == KINDS.keys()
+    assert CASES.keys() | {"not_examined"} == KINDS.keys()  # that one takes a fault of this program: test_workers.py
 
 
 @pytest.mark.parametrize("kind", CASES)

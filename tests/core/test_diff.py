@@ -17,7 +17,7 @@ from core.store import find_store, webui_status
 def difference(hermes: Any, left: str = "live", right: str = "recovered") -> Difference:
     store = find_store(home=hermes.home)
     with Inventory(store) as inventory:
-        ((_, copies, proposal),) = examine(inventory, webui_status(store), [hermes.live.stem])
+        _, copies, proposal = examine(inventory, webui_status(store), hermes.live.stem)
         known = versions(copies, proposal)
         return compare(known[left], known[right], proposal)
 
@@ -116,7 +116,7 @@ def test_a_review_shows_every_message_once_with_what_becomes_of_it(hermes: Any) 
     hermes.write_rows([*lost, *kept, *gone])
     store = find_store(home=hermes.home)
     with Inventory(store) as inventory:
-        ((_, copies, proposal),) = examine(inventory, webui_status(store), [hermes.live.stem])
+        _, copies, proposal = examine(inventory, webui_status(store), hermes.live.stem)
         rows = review(versions(copies, proposal)["live"], proposal)
     assert [str(row.change) for row in rows] == ["added"] * 2 + ["same", "changed"] + ["left out"] * 2
     assert [row.position for row in rows] == list(range(6))

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from core import files, repair, sidecar, vault
-from core.audit import Cancelled, audit
+from core.audit import audit
 from core.errors import BusyError, RescueError
 from core.repair import State
 from core.store import Store, find_store
+from core.workers import Cancelled
 
 
 @pytest.fixture

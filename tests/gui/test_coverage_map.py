@@ -34,7 +34,7 @@ def proposals(tmp_path_factory: pytest.TempPathFactory) -> Proposals:
     store = find_store(home=demo.home)
     names = {story.session_id: story.name for story in demo.stories}
     with Inventory(store) as inventory:
-        return {names[c.session_id]: proposal for _, c, proposal in examine(inventory, webui_status(store))}
+        return {names[i]: examine(inventory, webui_status(store), i)[2] for i in inventory.session_ids()}
 
 
 @pytest.fixture

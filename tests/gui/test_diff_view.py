@@ -46,7 +46,8 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
     store = find_store(home=make_demo_store(tmp_path_factory.mktemp("demo") / "home").home)
     found: dict[str, Case] = {}
     with Inventory(store) as inventory:
-        for audited, copies, proposal in examine(inventory, webui_status(store)):
+        for session_id in inventory.session_ids():
+            audited, copies, proposal = examine(inventory, webui_status(store), session_id)
             if audited is not None:
                 again = lambda choices, copies=copies: propose(copies, choices)  # noqa: E731
                 found[audited.title] = Case(versions(copies, proposal), proposal, again)

@@ -8,7 +8,7 @@ from PySide6.QtCore import QThread
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from core.audit import Cancelled
+from core.workers import Cancelled
 from gui.jobs import Context, Jobs
 
 

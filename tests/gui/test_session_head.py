@@ -34,8 +34,8 @@ def sessions(tmp_path_factory: pytest.TempPathFactory) -> Sessions:
     names = {story.session_id: story.name for story in made.stories}
     store = find_store(home=made.home)
     with Inventory(store) as inventory:
-        found = examine(inventory, webui_status(store))
-        return {names[c.session_id]: (a, proposal) for a, c, proposal in found if a is not None}
+        found = [examine(inventory, webui_status(store), session_id) for session_id in inventory.session_ids()]
+    return {names[c.session_id]: (a, proposal) for a, c, proposal in found if a is not None}
 
 
 @pytest.fixture

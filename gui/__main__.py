@@ -1,0 +1,17 @@
+"""Where the window starts, also as ``python -m gui``.
+
+Worker processes load what started the program once more, so this loads nothing by itself.
+"""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Open the window; raises SystemExit when it is closed."""
+    from gui import app
+
+    app.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Work spread over processes: the same results, one session lost with a process that dies, nothing left behind."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import audit, workers
+from core.copies import Inventory
+from core.demo import make_demo_store
+from core.findings import Category
+from core.repair import plan
+from core.store import Store, WebUIStatus, find_store, webui_status
+from core.workers import Cancelled, Failure, over_sessions
+
+DEADLY = "deadly"
+SECRET = "what the user said"
+
+
+@pytest.fixture
+def spread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Every store counts as large; whatever is left of the processes at the end is a defect."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(workers, "MANY", 1)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    yield
+    assert multiprocessing.active_children() == []
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return find_store(home=make_demo_store(tmp_path / "demo").home)
+
+
+def results(store: Store, task: Callable[..., Any], ids: list[str], **options: Any) -> list[Any]:
+    with Inventory(store) as inventory:
+        return [each for batch in over_sessions(task, inventory, webui_status(store), ids, **options) for each in batch]
+
+
+def echo(inventory: Inventory, webui: WebUIStatus, session_id: str) -> str:
+    return session_id
+
+
+def dies(inventory: Inventory, webui: WebUIStatus, session_id: str) -> str:
+    if session_id == DEADLY:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return session_id
+
+
+def fails(inventory: Inventory, webui: WebUIStatus, session_id: str) -> str:
+    if session_id == DEADLY:
+        raise ValueError(SECRET)
+    return session_id
+
+
+def never_ends(inventory: Inventory, webui: WebUIStatus, session_id: str) -> str:
+    if session_id == DEADLY:
+        signal.pause()
+    return session_id
+
+
+@pytest.mark.usefixtures("spread")
+def test_processes_find_and_plan_what_one_process_does(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    audited, planned = audit.audit(store), plan(store)
+    monkeypatch.setattr(workers, "MANY", 10**9)
+    alone = audit.audit(store)
+    assert (audited.sessions, audited.store_findings) == (alone.sessions, alone.store_findings)
+    assert planned == plan(store)
+
+
+@pytest.mark.usefixtures("spread")
+def test_a_process_that_dies_takes_one_session_with_it(store: Store) -> None:
+    others = [f"s{k}" for k in range(40)]
+    found = results(store, dies, [*others[:20], DEADLY, *others[20:]])
+    assert sorted(each for each in found if isinstance(each, str)) == sorted(others)
+    assert [each.session_id for each in found if isinstance(each, Failure)] == [DEADLY]
+
+
+@pytest.mark.parametrize("many", [1, 10**9], ids=["processes", "one process"])
+def test_a_session_that_the_program_fails_at_is_told_without_its_text(
+    store: Store, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    monkeypatch.setattr(workers, "MANY", many)
+    found = results(store, fails, ["a", DEADLY, "b"])
+    (failure,) = (each for each in found if isinstance(each, Failure))
+    assert (failure.session_id, sorted(each for each in found if each != failure)) == (DEADLY, ["a", "b"])
+    assert "ValueError" in failure.reason and SECRET not in failure.reason
+
+
+@pytest.mark.usefixtures("spread")
+def test_a_wish_to_stop_is_heard_while_a_worker_hangs(store: Store) -> None:
+    with pytest.raises(Cancelled):
+        results(store, never_ends, [DEADLY, "a", "b"], should_cancel=lambda: True)
+
+
+@pytest.mark.usefixtures("spread")
+def test_whoever_stops_listening_leaves_no_process(store: Store) -> None:
+    with Inventory(store) as inventory:
+        batches = over_sessions(echo, inventory, webui_status(store), [f"s{k}" for k in range(1000)])
+        next(batches)
+        batches.close()
+
+
+def test_an_audit_shows_the_session_that_it_failed_at(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = audit.audit(store)
+    victim = whole.of(None)[0]
+    propose = audit.propose
+
+    def broken(copies: Any, *rest: Any, **options: Any) -> Any:
+        if copies.session_id == victim.session_id:
+            raise MemoryError
+        return propose(copies, *rest, **options)
+
+    monkeypatch.setattr(audit, "propose", broken)
+    found = {session.session_id: session for session in audit.audit(store).sessions}
+    assert found.keys() == {session.session_id for session in whole.sessions}
+    row = found[victim.session_id]
+    assert [f.kind.name for f in row.findings] == ["not_examined"] and row.category is Category.REVIEW
+    assert row.title == victim.title
+    assert victim.session_id in plan(store).refused
