@@ -10,9 +10,11 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from core.agreement import whole
 from core.copies import BACKUP, DATABASE, LIVE, RUN, TEMP, Inventory, SessionCopies
 from core.findings import Category, Finding, finding
 from core.intent import Reason
@@ -94,7 +96,7 @@ def audit_sessions(
 ) -> Iterator[list[SessionAudit]]:
     """Audit every session of a store, in batches as :func:`core.workers.over_sessions` gives them."""
     for batch in over_sessions(
-        _audited, inventory, webui, inventory.session_ids(), progress=progress, should_cancel=should_cancel
+        audit_one, inventory, webui, inventory.session_ids(), progress=progress, should_cancel=should_cancel
     ):
         found = (_not_examined(each, inventory) if isinstance(each, Failure) else each for each in batch)
         yield [session for session in found if session is not None]
@@ -106,8 +108,18 @@ def whole_audit(inventory: Inventory, webui: WebUIStatus, sessions: Sequence[Ses
     return Audit(inventory.store, webui, whole, store_findings(inventory, whole), seconds)
 
 
-def _audited(inventory: Inventory, webui: WebUIStatus, session_id: str) -> SessionAudit | None:
-    return examine(inventory, webui, session_id)[0]
+def audit_one(inventory: Inventory, webui: WebUIStatus, session_id: str) -> SessionAudit | None:
+    """One session, without a merge where no copy has anything to add to the live file."""
+    files = _settled(inventory.files(session_id), webui)
+    spoken = inventory.spoken(session_id)
+    found = whole(files, spoken) if spoken is not None else None
+    if spoken is None or found is None:
+        copies, proposal = _merged(inventory.with_databases(files), webui)
+        return audit_session(copies, proposal, inventory, webui)
+    index_row = files.index_row or {}
+    value = lambda name: index_row.get(name) if found.get(name) in NOTHING else found.get(name)  # noqa: E731
+    rows = max(map(len, spoken), default=-1)
+    return _row(files, inventory, (), (found.messages, -1, rows, found.messages), value, is_loaded=True)
 
 
 def examine(
@@ -122,7 +134,12 @@ def merge_session(
     inventory: Inventory, session_id: str, webui: WebUIStatus, choices: Choices | None = None
 ) -> tuple[SessionCopies, Proposal]:
     """Read the copies of one session that have come to rest, and merge them."""
-    copies = _settled(inventory.copies(session_id), webui)
+    return _merged(_settled(inventory.copies(session_id), webui), webui, choices)
+
+
+def _merged(
+    copies: SessionCopies, webui: WebUIStatus, choices: Choices | None = None
+) -> tuple[SessionCopies, Proposal]:
     return copies, propose(copies, choices, stream_is_live=stream_is_live(copies, webui))
 
 
@@ -149,33 +166,50 @@ def audit_session(
     if _is_stranger(copies):
         return None
     counts = (_count(live), _count(backup))
-    found = list(_findings(copies, proposal, counts, streaming=stream_is_live(copies, webui)))
-    path = _text(copies, proposal, "worktree_path")
-    state = state_of(path, _text(copies, proposal, "worktree_branch"), _text(copies, proposal, "worktree_repo_root"))
+    found = tuple(_findings(copies, proposal, counts, streaming=stream_is_live(copies, webui)))
+    rows = (len(copy.messages) - len(copy.rewound | copy.hidden) for copy in copies.databases if copy.row.is_webui)
+    proposed = proposal.sidecar if any(f.category is Category.REPAIRABLE for f in found) else None
+    after = len(proposed.messages) if proposed is not None else counts[0]
+    is_loaded = live is not None and live.damage is None
+    numbers = (*counts, max(rows, default=-1), after)
+    return _row(copies, inventory, found, numbers, partial(_value, copies, proposal), is_loaded=is_loaded)
+
+
+def _row(
+    copies: SessionCopies,
+    inventory: Inventory,
+    found: tuple[Finding, ...],
+    numbers: tuple[int, int, int, int],
+    value: Callable[[str], Any],
+    *,
+    is_loaded: bool,
+) -> SessionAudit:
+    """A session with these findings and those about its worktree and its index row. ``numbers`` of messages: live,
+    backup, database, after a repair; ``is_loaded``: the WebUI can load the live file.
+    """
+
+    def text(name: str) -> str | None:
+        said = value(name)
+        return said if isinstance(said, str) and said else None
+
+    counts = numbers[:2]
+    path = text("worktree_path")
+    state = state_of(path, text("worktree_branch"), text("worktree_repo_root"))
     if state in (Worktree.GONE, Worktree.BRANCH_LEFT):
         branch = "Its branch is still there." if state is Worktree.BRANCH_LEFT else "Its branch was not found either."
-        found.append(
-            finding(
-                "worktree_gone", copies.session_id, f"The worktree folder is gone. {branch}", counts=counts, path=path
-            )
-        )
-    found += _index_findings(
-        copies, inventory, live, has_loss=any(f.category is not Category.INFO for f in found), counts=counts
-    )
-    rows = [len(copy.messages) - len(copy.rewound | copy.hidden) for copy in copies.databases if copy.row.is_webui]
-    proposed = proposal.sidecar if any(f.category is Category.REPAIRABLE for f in found) else None
+        evidence = f"The worktree folder is gone. {branch}"
+        found += (finding("worktree_gone", copies.session_id, evidence, counts=counts, path=path),)
+    has_loss = any(f.category is not Category.INFO for f in found)
+    found += tuple(_index_findings(copies, inventory, is_loaded=is_loaded, has_loss=has_loss, counts=counts))
     return SessionAudit(
         copies.session_id,
-        _text(copies, proposal, "title") or "Untitled",
-        tuple(found),
-        counts[0],
-        counts[1],
-        max(rows, default=-1),
-        len(proposed.messages) if proposed is not None else counts[0],
+        text("title") or "Untitled",
+        found,
+        *numbers,
         copies.backup.mtime if copies.backup is not None else None,
-        number(_value(copies, proposal, "updated_at")),
+        number(value("updated_at")),
         copies.live.size if copies.live is not None else 0,
-        _text(copies, proposal, "profile"),
+        text("profile"),
         path,
         state,
     )
@@ -396,11 +430,11 @@ def _questions(proposal: Proposal, sid: str, counts: tuple[int, int]) -> Iterato
 
 
 def _index_findings(
-    copies: SessionCopies, inventory: Inventory, live: Sidecar | None, *, has_loss: bool, counts: tuple[int, int]
+    copies: SessionCopies, inventory: Inventory, *, is_loaded: bool, has_loss: bool, counts: tuple[int, int]
 ) -> Iterator[Finding]:
     if inventory.index.data is None or inventory.index.problem is not None:
         return
-    if live is not None and live.damage is None and copies.index_row is None:
+    if is_loaded and copies.index_row is None:
         yield finding(
             "index_missing_entry", copies.session_id, "The session list does not have this session.", counts=counts
         )
@@ -462,8 +496,3 @@ def _value(copies: SessionCopies, proposal: Proposal, name: str) -> Any:
         if session is not None and session.get(name) not in NOTHING:
             return session.get(name)
     return copies.index_row.get(name) if copies.index_row is not None else None
-
-
-def _text(copies: SessionCopies, proposal: Proposal, name: str) -> str | None:
-    value = _value(copies, proposal, name)
-    return value if isinstance(value, str) and value else None

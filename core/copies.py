@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ from core.errors import UnreadableError
 from core.journals import Index, RunRecord, SubmittedTurn
 from core.message import SPEAKERS, Message, message
 from core.sidecar import SidecarFile
-from core.statedb import DatabaseFact, SessionRow, StateDB, open_statedb
+from core.statedb import DatabaseFact, SessionRow, SpokenRow, StateDB, open_statedb
 from core.store import Store, is_safe_session_id
 
 LIVE, BACKUP, TEMP, DATABASE, RUN, INDEX, TURNS = (
@@ -157,17 +157,16 @@ class Inventory:
 
     def copies(self, session_id: str) -> SessionCopies:
         """Read every copy of one session."""
-        databases = []
-        for name, database, rows in self._databases:
-            for row in rows.get(session_id, ()):
-                as_named = name if row.id == session_id else f"{name}, row {row.id}"
-                databases.append(_database_copy(as_named, database, row))
+        return self.with_databases(self.files(session_id))
+
+    def files(self, session_id: str) -> SessionCopies:
+        """Read the copies of one session that are files."""
         return SessionCopies(
             session_id,
             _read(self.sidecars.get(session_id)),
             tuple(found for path in self.temps.get(session_id, ()) if (found := _read(path)) is not None),
             _read(self.backups.get(session_id)),
-            tuple(databases),
+            (),
             journals.last_done(session_id, self.run_journals.get(session_id, ())),
             journals.submitted_turns(session_id, self.turn_journals.get(session_id, ())),
             self.index.rows.get(session_id),
@@ -175,6 +174,27 @@ class Inventory:
             all(database.fact.state == "absent" for _, database, _ in self._databases)
             or any(database.fact.state not in ("ok", "absent") for _, database, _ in self._databases),
         )
+
+    def with_databases(self, files: SessionCopies) -> SessionCopies:
+        """The same with what the databases hold of the session."""
+        databases = []
+        for name, database, rows in self._databases:
+            for row in rows.get(files.session_id, ()):
+                as_named = name if row.id == files.session_id else f"{name}, row {row.id}"
+                databases.append(_database_copy(as_named, database, row))
+        return replace(files, databases=tuple(databases))
+
+    def spoken(self, session_id: str) -> list[list[SpokenRow]] | None:
+        """The message rows of a session in each database, as they lie there; None where one takes a closer look."""
+        found = []
+        for _, database, rows in self._databases:
+            for row in rows.get(session_id, ()):
+                if row.is_webui:
+                    spoken = database.spoken(row.id)
+                    if spoken is None:
+                        return None
+                    found.append(spoken)
+        return found
 
     def _list_folder(self) -> None:
         folder = self.store.sessions_dir

@@ -113,6 +113,12 @@ def read_regular(path: Path, limit: int | None = None) -> bytes:
         return handle.read(-1 if limit is None else limit)
 
 
+def read_dated(path: Path) -> tuple[bytes, float]:
+    """The bytes of a regular file, and its modification time in seconds. Raises as :func:`read_regular`."""
+    with _opened(path) as (handle, status):
+        return handle.read(), status.st_mtime_ns / 1e9
+
+
 def snapshot(path: Path) -> tuple[FileState, bytes]:
     """A regular file's state and bytes, from one read. Raises as :func:`read_regular`."""
     with _opened(path) as (handle, status):

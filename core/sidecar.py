@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -145,16 +146,29 @@ class Sidecar:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SidecarFile:
-    """What lies at a path: the session in it, or why there is none. ``digest`` is the sha256 of the bytes (hex)."""
+    """What lies at a path: the session in it, or why there is none. ``mtime`` in seconds."""
 
     path: Path
-    sidecar: Sidecar | None
-    digest: str | None = None
-    size: int = 0
+    data: bytes | None
     mtime: float = 0.0
     problem: str | None = None
+
+    @cached_property
+    def sidecar(self) -> Sidecar | None:
+        """The session in it, parsed when it is asked for."""
+        return None if self.data is None else parse(self.data)
+
+    @property
+    def size(self) -> int:
+        """Bytes that were read."""
+        return len(self.data or b"")
+
+    @cached_property
+    def digest(self) -> str | None:
+        """The SHA-256 of the bytes (hex), None where they could not be read."""
+        return None if self.data is None else files.digest_of(self.data)
 
 
 def parse(data: bytes) -> Sidecar:
@@ -172,10 +186,10 @@ def read(path: Path) -> SidecarFile:
     Raises FileNotFoundError.
     """
     try:
-        state, data = files.snapshot(path)
+        data, mtime = files.read_dated(path)
     except UnreadableError as error:
         return SidecarFile(path, None, problem=str(error))
-    return SidecarFile(path, parse(data), state.digest, state.size, state.mtime_ns / 1e9)
+    return SidecarFile(path, data, mtime)
 
 
 def read_head(path: Path) -> Sidecar:

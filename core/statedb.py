@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from core import sqlite_readonly
 from core.jsontext import NOTHING, NotJSONError, loads_exactly, number
-from core.message import JSON_PREFIX, decoded
+from core.message import JSON_PREFIX, REASONING, decoded
 from core.sqlite_readonly import KeepsChangingError, ReadOnlyDatabase, TableScan, quoted
 from core.workspace_tag import untag
 
@@ -163,6 +163,22 @@ class MessageRow:
     workspace: str | None
 
 
+class SpokenRow(NamedTuple):
+    """What a row of ``messages`` says, as it lies in the database: enough to see that a sidecar says the same.
+
+    ``plain`` is False for a row that is not simply shown (taken back, summarised away, hidden); ``has_reasoning`` may
+    be True without need.
+    """
+
+    role: Any
+    content: Any
+    tool_call_id: Any
+    tool_calls: Any
+    timestamp: Any
+    has_reasoning: bool
+    plain: bool
+
+
 class MessageCounts(NamedTuple):
     """How many message rows a session has, by what became of them."""
 
@@ -223,6 +239,43 @@ class StateDB:
             self._open()
             rows = self._message_rows(session_id)
         return tuple(sorted(rows, key=lambda row: row.id))
+
+    def spoken(self, session_id: str) -> list[SpokenRow] | None:
+        """Every row of a session by id, far faster than :meth:`messages`; None where that takes a closer look."""
+        if self._database is None or self.fact.state != "ok":
+            return None
+        rowids = self._rowids.get(session_id, ())
+        self._database.limit(self._seconds)
+        found: list[SpokenRow] = []
+        try:
+            for at in range(0, len(rowids), _AT_ONCE):
+                some = rowids[at : at + _AT_ONCE]
+                places = ", ".join("?" * len(some))
+                query = f"SELECT {self._spoken_columns} FROM messages WHERE _rowid_ IN ({places}) ORDER BY _rowid_"
+                found += map(SpokenRow._make, self._database.exact_rows(query, some))
+        except sqlite3.Error:
+            return None
+        return found if len(found) == len(rowids) and not self._database.changed() else None
+
+    @property
+    def _spoken_columns(self) -> str:
+        """What :class:`SpokenRow` is made of, where the table has it."""
+        there = {*self._message_columns}
+        plain = {
+            "active": "coalesce(active, 1) = 1",
+            "compacted": "coalesce(compacted, 0) = 0",
+            "display_kind": "coalesce(display_kind, '') <> 'hidden'",
+            "id": "id = _rowid_",
+        }
+        columns = ("role", "content", "tool_call_id", "tool_calls", "timestamp")
+        reasoning = " OR ".join(f"{name} IS NOT NULL" for name in REASONING if name in there)
+        return ", ".join(
+            (
+                *(name if name in there else "NULL" for name in columns),
+                reasoning or "0",
+                " AND ".join(test for name, test in plain.items() if name in there) or "1",
+            )
+        )
 
     def _forget(self) -> None:
         self._sessions: dict[str, SessionRow] = {}

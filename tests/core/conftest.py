@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,18 +77,18 @@ class Hermes:
         return {**FIELD_DEFAULTS, **usual, "message_count": len(messages), **fields, "messages": list(messages)}
 
     def write_live(self, messages: Sequence[Any], **fields: Any) -> bytes:
-        return self._write(self.live, self.session(messages, **fields))
+        return self.write(self.live, self.session(messages, **fields))
 
     def write_backup(self, messages: Sequence[Any], **fields: Any) -> bytes:
-        return self._write(self.sessions / f"{SID}.json.bak", self.session(messages, **fields))
+        return self.write(self.sessions / f"{SID}.json.bak", self.session(messages, **fields))
 
     def write_temp(self, messages: Sequence[Any], **fields: Any) -> bytes:
-        return self._write(self.sessions / f"{SID}.tmp.77.1403", self.session(messages, **fields))
+        return self.write(self.sessions / f"{SID}.tmp.77.1403", self.session(messages, **fields))
 
     def write_index(self, *rows: Value) -> None:
-        self._write(self.sessions / "_index.json", list(rows))
+        self.write(self.sessions / "_index.json", list(rows))
 
-    def write_rows(self, messages: Sequence[Value], sid: str = SID, **columns: Any) -> None:
+    def write_rows(self, messages: Iterable[Value], sid: str = SID, **columns: Any) -> None:
         """Rows as the agent writes them: the tag of the workspace before each prompt, a second later than the sidecar.
 
         A message may carry columns of its own (``active``, ``compacted``, ...).
@@ -96,6 +96,7 @@ class Hermes:
         path = self.home / "state.db"
         new = not path.exists()
         with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA synchronous = OFF")
             if new:
                 database.executescript(SCHEMA)
             columns = {"source": "webui", "title": "Notes", "started_at": START, "cwd": "/srv/notes", **columns}
@@ -132,7 +133,7 @@ class Hermes:
         return self.said(self.load()["messages"])
 
     @staticmethod
-    def _write(path: Path, value: Any) -> bytes:
+    def write(path: Path, value: Any) -> bytes:
         data = json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8", "surrogatepass")
         path.write_bytes(data)
         return data
