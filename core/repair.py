@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -44,6 +44,7 @@ class State(StrEnum):
 class PlannedSession:
     """What a repair does to one session. ``before`` is the sha256 (hex) of the live file, None where it is created;
     ``after`` of what is written. Message counts are -1 where there is nothing readable; sizes in bytes.
+    ``fields_from``: the copies that a person chose for metadata fields.
     """
 
     session_id: str
@@ -58,6 +59,13 @@ class PlannedSession:
     size_after: int
     backup_moves: bool
     backup_size: int
+    fields_from: Mapping[str, str]
+
+    @property
+    def why(self) -> str:
+        """Why the session is written, in words: what was found, and what was chosen."""
+        chosen = (f"{name} from {copy}" for name, copy in self.fields_from.items())
+        return ", ".join(filter(None, (labels(self.kinds), *chosen))) or "your choice"
 
     @property
     def operations(self) -> tuple[str, ...]:
@@ -134,13 +142,15 @@ def plan(
     """What a repair would do; writes nothing.
 
     Without ``session_ids``: every session with one right answer. A session that is named is repaired with its questions
-    answered (naming it is the decision), unless ``choices`` says more exactly what to take. ``force`` replaces files
-    under a running WebUI as well. Raises :class:`core.audit.Cancelled`, RescueError for an unknown session.
+    answered (naming it is the decision), unless ``choices`` says more exactly which messages to take. A session with a
+    choice that no copy can fulfil is refused. ``force`` replaces files under a running WebUI as well. Raises
+    :class:`core.audit.Cancelled`, RescueError for an unknown session.
     """
     webui = webui_status(store)
     chosen: dict[str, Choices] = dict(choices or {})
     if session_ids is not None:
-        chosen = {session_id: chosen.get(session_id, Choices(answer_questions=True)) for session_id in session_ids}
+        named = {session_id: chosen.get(session_id, Choices()) for session_id in session_ids}
+        chosen = {sid: c if c.are_about_messages else replace(c, answer_questions=True) for sid, c in named.items()}
     sessions: list[PlannedSession] = []
     refused: dict[str, str] = {}
     questions: list[str] = []
@@ -156,13 +166,16 @@ def plan(
             if copies.session_id in chosen:
                 proposal = propose(copies, chosen[copies.session_id], stream_is_live=stream_is_live(copies, webui))
             rebuild |= any(f.kind.name in INDEX_KINDS for f in audited.findings)
-            answered = copies.session_id in chosen and proposal.sidecar is not None
+            decided = chosen.get(copies.session_id, Choices())
+            answered = decided.are_about_messages and proposal.sidecar is not None
             if any(f.category is Category.REVIEW for f in audited.findings) and not answered:
                 questions.append(copies.session_id)
-            if not _is_wanted(audited, proposal, named=copies.session_id in chosen):
-                continue
-            planned = _planned(audited, copies, proposal)
-            reason = None if force else _refusal(copies, planned, webui)
+            reason = _unfulfilled(decided, proposal)
+            if reason is None:
+                if not _is_wanted(audited, proposal, named=copies.session_id in chosen):
+                    continue
+                planned = _planned(audited, copies, proposal)
+                reason = None if force else _refusal(copies, planned, webui)
             if reason is None:
                 sessions.append(planned)
             else:
@@ -175,6 +188,19 @@ def _is_wanted(audited: SessionAudit, proposal: Proposal, *, named: bool) -> boo
     if proposal.sidecar is None or kinds & BLOCKING:
         return False
     return named or any(f.category is Category.REPAIRABLE for f in audited.findings if f.kind.name not in INDEX_KINDS)
+
+
+def _unfulfilled(decided: Choices, proposal: Proposal) -> str | None:
+    """Which message was chosen that is not there, or which field from a copy that does not have it."""
+    for position in sorted(decided.include | decided.exclude):
+        if position >= len(proposal.items):
+            return f"There is no message {position + 1}; all copies together have {len(proposal.items)}."
+    for name, copy in decided.fields.items():
+        if name not in proposal.chosen:
+            known = ", ".join(proposal.offers.get(name, ()))
+            where = f"It can be taken from: {known}." if known else "No copy can give it."
+            return f"There is no {name} in '{copy}'. {where}"
+    return None
 
 
 def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> PlannedSession:
@@ -196,6 +222,7 @@ def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -
         len(data),
         larger_backup,
         copies.backup.size if copies.backup is not None and larger_backup else 0,
+        proposal.chosen,
     )
 
 
