@@ -193,6 +193,8 @@ def test_a_field_is_taken_from_the_backup_and_put_back_with_the_keyboard(
     window.table.select(story.session_id)
     wait_scanned(window)
 
+    window.actions_["copy_command"].trigger()
+    looking = QGuiApplication.clipboard().text()
     difference = window.review.difference
     qtbot.mouseClick(difference._tabs[1], Qt.MouseButton.LeftButton)
     fields = difference.fields.fields
@@ -209,6 +211,12 @@ def test_a_field_is_taken_from_the_backup_and_put_back_with_the_keyboard(
     qtbot.waitUntil(lambda: fields.index(row, 2).data() == "Its old name", timeout=20_000)
     assert "title from backup" in window.review.head.evidence.text()
     assert difference.fields.currentIndex().row() == row
+    fields.choose(row, None)
+    qtbot.waitUntil(lambda: fields.index(row, 2).data() != "Its old name", timeout=20_000)
+    window.actions_["copy_command"].trigger()
+    assert QGuiApplication.clipboard().text() == looking
+    fields.choose(row, "backup")
+    qtbot.waitUntil(lambda: fields.index(row, 2).data() == "Its old name", timeout=20_000)
     window.actions_["copy_command"].trigger()
     line = QGuiApplication.clipboard().text()
     assert line == f"hermes-rescue repair {story.session_id} --field title=backup --home {demo.home}"
