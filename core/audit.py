@@ -109,17 +109,24 @@ def whole_audit(inventory: Inventory, webui: WebUIStatus, sessions: Sequence[Ses
 
 
 def audit_one(inventory: Inventory, webui: WebUIStatus, session_id: str) -> SessionAudit | None:
-    """One session, without a merge where no copy has anything to add to the live file."""
+    """One session; None for a name that is no session after all."""
+    return examine_unless_whole(inventory, webui, session_id)[0]
+
+
+def examine_unless_whole(
+    inventory: Inventory, webui: WebUIStatus, session_id: str
+) -> tuple[SessionAudit | None, tuple[SessionCopies, Proposal] | None]:
+    """The same as :func:`examine`, but without a merge where no copy has anything to add to the live file."""
     files = _settled(inventory.files(session_id), webui)
     spoken = inventory.spoken(session_id)
     found = whole(files, spoken) if spoken is not None else None
     if spoken is None or found is None:
-        copies, proposal = _merged(inventory.with_databases(files), webui)
-        return audit_session(copies, proposal, inventory, webui)
+        merged = _merged(inventory.with_databases(files), webui)
+        return audit_session(*merged, inventory, webui), merged
     index_row = files.index_row or {}
     value = lambda name: index_row.get(name) if found.get(name) in NOTHING else found.get(name)  # noqa: E731
-    rows = max(map(len, spoken), default=-1)
-    return _row(files, inventory, (), (found.messages, -1, rows, found.messages), value, is_loaded=True)
+    numbers = (found.messages, -1, max(map(len, spoken), default=-1), found.messages)
+    return _row(files, inventory, (), numbers, value, is_loaded=True), None
 
 
 def examine(

@@ -6,8 +6,10 @@ on stderr says why and what to do).
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import re
 import shlex
 import sys
 from contextlib import contextmanager
@@ -19,12 +21,12 @@ import typer
 from core.errors import RescueError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from core.audit import SessionAudit
     from core.cli_view import View
     from core.copies import SessionCopies
-    from core.proposal import Proposal
+    from core.proposal import Choices, Proposal
     from core.store import Store
 
 NOTHING_LEFT, REMAINS, USAGE, FAILED = 0, 1, 2, 3
@@ -164,6 +166,10 @@ def diff(
                 raise RescueError(f"This session has no copy '{name}'. It has: {', '.join(known) or 'none'}.")
         sides = [known.get(name, differences.Version(name, (), {})) for name in (left, right)]
         found = differences.compare(sides[0], sides[1], proposal)
+        if (left, right) == ("live", "recovered"):  # with the numbers of the messages, to choose by
+            reviewed = differences.review(known.get(left), proposal)
+            shown = tuple(row for row in reviewed if row.change is not differences.Change.LEFT_OUT)
+            found = dataclasses.replace(found, messages=shown)
         if as_json:
             from core.report import difference_json
 
@@ -178,6 +184,18 @@ def repair(
     sids: Annotated[
         list[str] | None,
         typer.Argument(metavar="[SID]...", help="Sessions to repair; naming one answers its questions with yes."),
+    ] = None,
+    fields: Annotated[
+        list[str] | None,
+        typer.Option("--field", metavar="NAME=COPY", help="Take a field from a copy, as show lists them; repeatable."),
+    ] = None,
+    take: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NUMBERS", help="Take in messages that are left out (numbers as in show): 3,7-9."),
+    ] = None,
+    leave: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NUMBERS", help="Leave out messages that would stay (numbers as in diff)."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every session that has one right answer.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, change nothing.")] = False,
@@ -200,12 +218,19 @@ def repair(
 
     if bool(sids) == everything:
         _fail("Name the sessions to repair, or give --all.", USAGE)
+    choices = _choices(fields or (), take or (), leave or ())
+    if choices is not None and (sids is None or len(set(sids)) != 1):
+        _fail("--field, --take and --leave are for one session. Name it.", USAGE)
     if as_json and not (yes or dry_run):
         _fail("--json does not ask: give --yes or --dry-run with it.", USAGE)
     store, view = _store(home, session_dir, state_db), _view()
     with view.progress("Checking sessions") as progress:
         plan = repairs.plan(
-            store, None if everything else list(dict.fromkeys(sids or ())), force=force, progress=progress
+            store,
+            None if everything else list(dict.fromkeys(sids or ())),
+            choices={sids[0]: choices} if sids and choices is not None else None,
+            force=force,
+            progress=progress,
         )
     if not as_json:
         view.plan(plan)
@@ -344,6 +369,30 @@ def _examined(store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCop
         if found is None or found[0] is None:
             raise RescueError(f"No copy of a session {sid} is known in {store.sessions_dir}. See: hermes-rescue audit")
         yield found[0], found[1], found[2]
+
+
+def _choices(fields: Sequence[str], take: Sequence[str], leave: Sequence[str]) -> Choices | None:
+    """What was chosen, None for nothing."""
+    from core.proposal import Choices
+
+    if not (fields or take or leave):
+        return None
+    pairs = [text.partition("=") for text in fields]
+    if wrong := next((text for text, (name, _, copy) in zip(fields, pairs, strict=True) if not (name and copy)), None):
+        _fail(f"--field is NAME=COPY, not {wrong}.", USAGE)
+    return Choices(_positions("--take", take), _positions("--leave", leave), fields={n: copy for n, _, copy in pairs})
+
+
+def _positions(option: str, texts: Sequence[str]) -> frozenset[int]:
+    """Positions (from 0) of messages that are given by their numbers (from 1): 3,7-9."""
+    positions: set[int] = set()
+    for part in ",".join(texts).split(",") if texts else ():
+        found = re.fullmatch(r"([1-9]\d{0,5})(?:-([1-9]\d{0,5}))?", part.strip(), re.ASCII)
+        if found is None:
+            _fail(f"{option} is a list of numbers such as 3,7-9, not {part}.", USAGE)
+            return frozenset()
+        positions.update(range(int(found[1]) - 1, int(found[2] or found[1])))
+    return frozenset(positions)
 
 
 def _confirm(question: str) -> None:

@@ -16,7 +16,7 @@ from rich.text import Text
 from core import repair
 from core.audit import Audit, SessionAudit
 from core.copies import LIVE, SessionCopies
-from core.diff import Change, Difference, MessageRow, compare_words, fold, text_of
+from core.diff import Change, Difference, FieldRow, MessageRow, compare_words, fold, review_fields, text_of
 from core.files import shown
 from core.findings import Category, Finding
 from core.manifest import Run
@@ -155,12 +155,12 @@ class View:
         for f in audited.findings:
             self._finding(f)
         self._lanes(proposal)
-        left_out = [item for item in proposal.items if not item.included]
+        left_out = [(k, item) for k, item in enumerate(proposal.items, 1) if not item.included]
         if left_out:
             self._line("Left out:")
-            for item in left_out:
+            for number, item in left_out:
                 reason = item.reason.sentence if item.reason is not None else ""
-                self._line(f"  {_head(item.message)} {_short(text_of(item.message), 60)}  [{reason}]")
+                self._line(f"  #{number} {_head(item.message)} {_short(text_of(item.message), 60)}  [{reason}]")
         if proposal.changes and audited.live >= 0:
             self._line("Fields that change:")
             for change in proposal.changes:
@@ -173,6 +173,14 @@ class View:
                 "Fields that come back: "
                 + ", ".join(f"{name} from {origin}" for name, origin in proposal.origins.items())
             )
+        disputed = [row for row in review_fields(copies, proposal) if row.is_disputed]
+        if disputed:
+            self._line("Fields that the copies tell differently:")
+            for row in disputed:
+                self._line(f"  {row.field}: {_offers(row)}")
+        options = (" --take NUMBER" if left_out else "") + (" --field NAME=COPY" if disputed else "")
+        if options:
+            self._line(f"As you choose: hermes-rescue repair {audited.session_id}{options}")
 
     def _finding(self, f: Finding) -> None:
         self._out.print(Text.assemble((f"{f.kind.label}: ", _STYLE[f.category]), shown(f.evidence)))
@@ -214,7 +222,10 @@ class View:
             self._line("Fields:")
         for field in found.fields:
             origin = f"  [from {field.origin}]" if field.origin else ""
-            text = f"{_SIGN[field.change]} {field.field}: {_short(field.left, 60)} -> {_short(field.right, 60)}{origin}"
+            values = f"{_short(field.left, 60)} -> {_short(field.right, 60)}{origin}"
+            if field.is_disputed:
+                values = _offers(field) if field.change is Change.SAME else f"{values}  ({_offers(field)})"
+            text = f"{_SIGN[field.change]} {field.field}: {values}"
             self._out.print(Text(shown(text), _SIGN_STYLE[field.change]))
         if found.is_empty:
             self._line("No difference.")
@@ -225,6 +236,7 @@ class View:
         if told is None:
             return
         parts = f"  ({', '.join(row.parts)} differ)" if row.parts else ""
+        parts += f"  #{row.position + 1}" if row.position is not None else ""
         self._out.print(Text(f"{_SIGN[row.change]} {_head(told)}{parts}", style))
         if row.left is not None and row.right is not None and "content" in row.parts:
             line = Text("    ")
@@ -245,7 +257,7 @@ class View:
                     _count(s.messages_before), _count(s.messages_after),
                     Text(str(s.messages_lost or "nothing"), "red" if s.messages_lost else ""),
                     Text(f"{s.size_after:,}"),
-                    Text(repair.labels(s.kinds)), Text("; ".join(s.operations)),
+                    Text(shown(s.why)), Text("; ".join(s.operations)),
                 )  # fmt: skip
             self._out.print(table)
             self._line(f"The old files are kept in {plan.store.vault_root} and can be put back: hermes-rescue undo")
@@ -258,7 +270,7 @@ class View:
                 f"Waiting for your decision: {', '.join(plan.questions)}. "
                 "Look: hermes-rescue show SID    Repair one: hermes-rescue repair SID"
             )
-        if plan.is_empty:
+        if plan.is_empty and not plan.refused:
             self._line("There is nothing to repair.")
 
     def question(self, plan: repair.Plan) -> str:
@@ -350,6 +362,18 @@ def _copies(audited: SessionAudit, copies: SessionCopies) -> Iterator[tuple[str,
         yield copy.name, len(copy.messages) - len(copy.rewound | copy.hidden), str(copy.path)
     if copies.run is not None:
         yield "run journal", len(copies.run.messages), copies.run.path.name
+
+
+def _offers(row: FieldRow) -> str:
+    """What the copies say of a field, those together that say the same."""
+    values: list[tuple[object, list[str]]] = []
+    for copy, value in row.offers.items():
+        said = next((copies for other, copies in values if other == value), None)
+        if said is None:
+            values.append((value, [copy]))
+        else:
+            said.append(copy)
+    return "; ".join(f"{_short(value, 40)} in {', '.join(copies)}" for value, copies in values)
 
 
 def _cell(held: int, of: int) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -65,8 +66,9 @@ class MessageRow:
 
 @dataclass(frozen=True, slots=True)
 class FieldRow:
-    """A metadata field that differs. ``origin``: the copy that the right value is from, where the proposal took it
-    over.
+    """A metadata field that differs, or that a copy has otherwise (SAME). ``origin``: the copy that the right value is
+    from, where that is known. ``offers``: what the copies say that a person can choose from, the most trusted first;
+    ``chosen``: somebody did.
     """
 
     field: str
@@ -74,6 +76,14 @@ class FieldRow:
     left: Any
     right: Any
     origin: str | None = None
+    offers: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    chosen: bool = False
+
+    @property
+    def is_disputed(self) -> bool:
+        """Whether a copy offers something else than the right version has."""
+        nothing = self.right in NOTHING
+        return any(_differ(value, self.right) and not (nothing and value in NOTHING) for value in self.offers.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +114,8 @@ class Difference:
     @property
     def is_empty(self) -> bool:
         """The versions say the same."""
-        return not self.fields and all(row.change is Change.SAME for row in self.messages)
+        changes = [row.change for row in self.messages] + [row.change for row in self.fields]
+        return all(change is Change.SAME for change in changes)
 
 
 def versions(copies: SessionCopies, proposal: Proposal) -> dict[str, Version]:
@@ -128,19 +139,25 @@ def versions(copies: SessionCopies, proposal: Proposal) -> dict[str, Version]:
 
 
 def _version(name: str, session: Sidecar) -> Version:
-    fields = {key: piece.value for key, piece in session.head.items() if key != LIST_FIELD}
-    return Version(name, tuple(map(message, session.messages)), fields)
+    return Version(name, tuple(map(message, session.messages)), _fields(session))
+
+
+def _fields(session: Sidecar | None) -> dict[str, Any]:
+    head = session.head if session is not None else {}
+    return {key: piece.value for key, piece in head.items() if key != LIST_FIELD}
 
 
 def compare(left: Version, right: Version, proposal: Proposal | None = None) -> Difference:
-    """The difference from one version to another; ``proposal`` tells where the recovered fields are from."""
-    origins = proposal.origins if proposal is not None and right.name == RECOVERED else {}
-    return Difference(
-        left.name,
-        right.name,
-        tuple(_message_rows(left.messages, right.messages)),
-        tuple(_field_rows(left, right, dict(origins))),
-    )
+    """The difference from one version to another; ``proposal`` tells where the recovered fields are from, and from the
+    live file to the recovered one what they can be taken from instead.
+    """
+    if proposal is None or right.name != RECOVERED:
+        fields = _field_rows(left, right, {})
+    elif left.name == LIVE:
+        fields = _reviewed_fields(left, right, proposal)
+    else:
+        fields = _field_rows(left, right, proposal.origins)
+    return Difference(left.name, right.name, tuple(_message_rows(left.messages, right.messages)), tuple(fields))
 
 
 def review(live: Version | None, proposal: Proposal) -> tuple[MessageRow, ...]:
@@ -162,6 +179,26 @@ def review(live: Version | None, proposal: Proposal) -> tuple[MessageRow, ...]:
         at = (left_at if in_live else None, right_at if item.included else None)
         rows.append(MessageRow(change, left, right, *at, parts, position, item))
     return tuple(rows)
+
+
+def review_fields(copies: SessionCopies, proposal: Proposal) -> tuple[FieldRow, ...]:
+    """What becomes of the fields of the live file, and those that stay although a copy has them otherwise; of a lost
+    file those that come back.
+    """
+    live = session_of(copies.live)
+    recovered = Version(RECOVERED, (), _fields(proposal.sidecar or live))
+    return tuple(_reviewed_fields(Version(LIVE, (), _fields(live)), recovered, proposal))
+
+
+def _reviewed_fields(live: Version, recovered: Version, proposal: Proposal) -> Iterator[FieldRow]:
+    for name in dict.fromkeys((*recovered.fields, *live.fields, *proposal.offers)) if recovered.fields else ():
+        change = _field_change(name, live, recovered)
+        origin = proposal.origins.get(name, LIVE if change is Change.SAME and name in live.fields else None)
+        values = live.fields.get(name), recovered.fields.get(name)
+        offers, is_chosen = proposal.offers.get(name, {}), name in proposal.chosen
+        row = FieldRow(name, change, *values, origin, offers, is_chosen)
+        if (change is not Change.SAME or is_chosen or row.is_disputed) and (live.fields or name in proposal.origins):
+            yield row
 
 
 def _message_rows(left: Sequence[Message], right: Sequence[Message]) -> Iterator[MessageRow]:
@@ -201,17 +238,26 @@ def _said(m: Message, part: str) -> Any:
     return None if value in NOTHING else value
 
 
-def _field_rows(left: Version, right: Version, origins: dict[str, str]) -> Iterator[FieldRow]:
+def _field_rows(left: Version, right: Version, origins: Mapping[str, str]) -> Iterator[FieldRow]:
     if not left.fields or not right.fields:
         return
     for name in dict.fromkeys((*right.fields, *left.fields)):
-        mine, theirs = left.fields.get(name), right.fields.get(name)
-        if name in left.fields and name in right.fields:
-            if mine != theirs:
-                yield FieldRow(name, Change.CHANGED, mine, theirs, origins.get(name))
-        elif right.name != INDEX and left.name != INDEX and (mine not in NOTHING or theirs not in NOTHING):
-            change = Change.ADDED if name in right.fields else Change.REMOVED
-            yield FieldRow(name, change, mine, theirs, origins.get(name))
+        change = _field_change(name, left, right)
+        if change is not Change.SAME:
+            yield FieldRow(name, change, left.fields.get(name), right.fields.get(name), origins.get(name))
+
+
+def _differ(value: Any, other: Any) -> bool:
+    return value is not other and value != other  # the same NaN is not equal to itself
+
+
+def _field_change(name: str, left: Version, right: Version) -> Change:
+    mine, theirs = left.fields.get(name), right.fields.get(name)
+    if name in left.fields and name in right.fields:
+        return Change.CHANGED if _differ(mine, theirs) else Change.SAME
+    if INDEX in (left.name, right.name) or (mine in NOTHING and theirs in NOTHING):
+        return Change.SAME
+    return Change.ADDED if name in right.fields else Change.REMOVED
 
 
 def fold(rows: Sequence[MessageRow], context: int = 1) -> Iterator[MessageRow | int]:

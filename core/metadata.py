@@ -20,6 +20,21 @@ GIT = "git worktree"
 _OWN = frozenset({LIST_FIELD, "session_id", "message_count", *IDLE_STREAM, *MARK_FIELDS})
 """Fields that a copy never gives to another one by one: they are about the copy itself."""
 
+_WITH_MESSAGES = frozenset(
+    {
+        "tool_calls",
+        "anchor_activity_scenes",
+        "anchor_scene_index",
+        "context_messages",
+        "pre_compression_snapshot",
+        "_recovered_from_state_db",
+        *(name for name in FIELD_DEFAULTS if name.startswith("compression_")),
+    }
+)
+"""Fields that go with the messages of their copy: they point into them, or say what was done to them."""
+
+_NOT_OFFERED = _OWN | _WITH_MESSAGES
+
 _NEEDED = frozenset({"title", "workspace", "created_at", "updated_at"})
 """Fields without which a session is not whole."""
 
@@ -85,6 +100,23 @@ def recover(copies: SessionCopies, live: Sidecar | None) -> dict[str, Found]:
     return result
 
 
+def offers(copies: SessionCopies, live: Sidecar | None) -> dict[str, dict[str, Any]]:
+    """What each copy says of each field that a person may take from any of them: field to copy to value, the most
+    trusted copy first. ``live`` as in :func:`recover`.
+
+    Not among them is what is about a copy itself: its id and count, its stream (which the repair sets to rest), its
+    marks of intent (those of another copy would put messages aside, or bring them back, that this transcript says
+    otherwise of; that is chosen message by message), and what goes with its messages. A needed field that says nothing
+    is no offer either: the WebUI cannot load it.
+    """
+    result: dict[str, dict[str, Any]] = {}
+    for origin, fields in _sources(copies, live):
+        for field, value in fields.items():
+            if field not in _NOT_OFFERED and not (field in _NEEDED and value in NOTHING):
+                result.setdefault(field, {}).setdefault(origin, value)
+    return result
+
+
 def _sources(copies: SessionCopies, live: Sidecar | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
     if live is not None:
         yield LIVE, {key: piece.value for key, piece in live.head.items()}
@@ -111,9 +143,10 @@ def _sources(copies: SessionCopies, live: Sidecar | None) -> Iterator[tuple[str,
 def _row_fields(row: SessionRow, profile: str | None) -> dict[str, Any]:
     columns = row.columns
     fields = {name: columns[name] for name in _SAME_IN_ROWS if isinstance(columns.get(name), str | int | float)}
-    fields["archived"] = columns.get("archived") in (1, True)
-    fields["created_at"] = number(columns.get("started_at"))
-    fields["profile"] = profile
+    told = {"created_at": number(columns.get("started_at")), "profile": profile}
+    fields |= {name: value for name, value in told.items() if value is not None}
+    if "archived" in columns:
+        fields["archived"] = columns["archived"] in (1, True)
     for name in ("workspace", "cwd"):
         if isinstance(columns.get(name), str):
             fields.setdefault("workspace", columns[name])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core import metadata, sidecar, transcript
 from core.align import align
 from core.copies import BACKUP, LIVE, RUN, TURNS, SessionCopies, temp_name
 from core.intent import MARK_FIELDS, Marks, Reason, marks, taken_back, tells_marks
-from core.jsontext import LIST_FIELD, NOTHING, number
+from core.jsontext import LIST_FIELD, NOTHING, Piece, number
 from core.message import NEAR, Message, message
 from core.metadata import Found
 from core.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
@@ -28,11 +28,19 @@ TITLE_LENGTH = 64
 @dataclass(frozen=True, slots=True)
 class Choices:
     """What a person decided for one session. ``include`` and ``exclude`` are positions in ``Proposal.items``;
-    ``answer_questions`` takes in whatever only the user can decide about."""
+    ``answer_questions`` takes in whatever only the user can decide about; ``fields`` names the copy that a metadata
+    field is to be taken from.
+    """
 
     include: frozenset[int] = frozenset()
     exclude: frozenset[int] = frozenset()
     answer_questions: bool = False
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def are_about_messages(self) -> bool:
+        """Whether it was decided which messages stay."""
+        return bool(self.include or self.exclude or self.answer_questions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,8 @@ class Proposal:
     """What a repair of one session would write: ``sidecar`` is None where there is nothing to write or nothing to build
     from.
 
-    ``origins`` says for each field of a rebuilt sidecar which copy it is from.
+    ``origins`` says for each field of a rebuilt sidecar, and for each that a person chose, which copy it is from;
+    ``offers`` what each copy says of a field (core.metadata.offers), ``chosen`` the choices among them that hold.
     """
 
     session_id: str
@@ -71,6 +80,8 @@ class Proposal:
     sidecar: Sidecar | None
     changes: tuple[FieldChange, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
+    offers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    chosen: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def included(self) -> tuple[Item, ...]:
@@ -96,7 +107,8 @@ class Proposal:
 def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_live: bool = False) -> Proposal:
     """Merge the copies of one session. Reads nothing and writes nothing.
 
-    ``stream_is_live``: a running WebUI still writes this session, so its stream fields stay as they are.
+    ``stream_is_live``: a running WebUI still writes this session, so its stream fields stay as they are. A field that
+    is chosen from a copy which does not offer it is proposed as if nothing was chosen.
     """
     choices = choices or Choices()
     live = session_of(copies.live)
@@ -104,11 +116,17 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     reasons = _reasons(copies, live, entries)
     _add_prompts(copies, live, entries, reasons, stream_is_live=stream_is_live)
     items = tuple(_item(i, e, reasons.get(id(e)), choices) for i, e in enumerate(entries))
+    offers = metadata.offers(copies, live)
+    chosen = {
+        name: Found(offers[name][copy], copy) for name, copy in choices.fields.items() if copy in offers.get(name, {})
+    }
     if live is None and copies.deleted and not (choices.include or choices.answer_questions):
-        return Proposal(copies.session_id, items, None)
-    if live is not None and live.damage is None:
-        return _amended(copies, live, items, stream_is_live=stream_is_live)
-    return _rebuilt(copies, live, items)
+        proposal = Proposal(copies.session_id, items, None)
+    elif live is not None and live.damage is None:
+        proposal = _amended(copies, live, items, chosen, stream_is_live=stream_is_live)
+    else:
+        proposal = _rebuilt(copies, live, items, chosen)
+    return replace(proposal, offers=offers, chosen={name: found.origin for name, found in chosen.items()})
 
 
 def session_of(file: sidecar.SidecarFile | None) -> Sidecar | None:
@@ -238,11 +256,13 @@ def _item(position: int, e: Entry, reason: Reason | None, choices: Choices) -> I
     return Item(e.merged, tuple(e.versions), dict(e.enriched), included, reason)
 
 
-def _amended(copies: SessionCopies, live: Sidecar, items: Sequence[Item], *, stream_is_live: bool) -> Proposal:
-    """A live file that the WebUI can load: its metadata changes only where something is wrong."""
+def _amended(
+    copies: SessionCopies, live: Sidecar, items: Sequence[Item], chosen: Mapping[str, Found], *, stream_is_live: bool
+) -> Proposal:
+    """A live file that the WebUI can load: its metadata changes only where something is wrong, or was chosen."""
     pieces = tuple(item.message.piece for item in items if item.included)
     fields: dict[str, Any] = {}
-    origins: dict[str, str] = {}
+    taken: dict[str, Found] = {}
     if not stream_is_live and any(live.get(name) not in NOTHING for name in IDLE_STREAM):
         fields |= {name: value for name, value in IDLE_STREAM.items() if name in live.head}
     changed_messages = [piece.raw for piece in pieces] != [piece.raw for piece in live.messages]
@@ -251,22 +271,27 @@ def _amended(copies: SessionCopies, live: Sidecar, items: Sequence[Item], *, str
         fields |= _context(copies, live, items)
         if live.get("_recovered_from_state_db"):
             found = metadata.recover(copies, live)
-            lost = {name: f for name, f in found.items() if f.origin != LIVE and live.get(name) in NOTHING}
-            fields |= {name: f.value for name, f in lost.items()}
-            origins = {name: f.origin for name, f in lost.items()}
+            taken = {name: f for name, f in found.items() if f.origin != LIVE and live.get(name) in NOTHING}
+    taken |= chosen
+    fields |= {name: f.value for name, f in taken.items() if f.origin != LIVE}
+    origins = {name: f.origin for name, f in taken.items()}
     proposed = live.with_fields(fields).with_messages(pieces)
     changes = tuple(
         FieldChange(name, live.get(name), piece.value, origins.get(name, LIVE))
         for name, piece in proposed.head.items()
-        if name != LIST_FIELD and live.get(name) != piece.value
+        if name != LIST_FIELD and _differs(live.head.get(name), piece)
     )
     if not changes and not changed_messages:
         return Proposal(copies.session_id, tuple(items), None)
     return Proposal(copies.session_id, tuple(items), proposed, changes, origins)
 
 
-def _rebuilt(copies: SessionCopies, live: Sidecar | None, items: Sequence[Item]) -> Proposal:
-    """A live file that is lost or cannot be loaded: what is left of its head, then every other copy."""
+def _rebuilt(
+    copies: SessionCopies, live: Sidecar | None, items: Sequence[Item], chosen: Mapping[str, Found]
+) -> Proposal:
+    """A live file that is lost or cannot be loaded: what is left of its head, then every other copy, but for what was
+    chosen.
+    """
     found = metadata.recover(copies, live)
     pieces = [item.message.piece for item in items if item.included]
     sidecars = _sidecar_copies(copies)
@@ -279,6 +304,7 @@ def _rebuilt(copies: SessionCopies, live: Sidecar | None, items: Sequence[Item])
     last = max((item.message.time for item in items if item.included and item.message.time is not None), default=None)
     if last is not None and last > (number(found["updated_at"].value) or 0.0 if "updated_at" in found else 0.0):
         found["updated_at"] = Found(last, LAST_MESSAGE)
+    found |= chosen
     values = {name: f.value for name, f in found.items() if f.origin != LIVE}
     if "workspace" not in values and (live is None or live.get("workspace") is None):
         values["workspace"] = ""  # null makes the WebUI's load fail
@@ -301,9 +327,14 @@ def _rebuilt(copies: SessionCopies, live: Sidecar | None, items: Sequence[Item])
             found[name].origin if name in found else DEFAULT,
         )
         for name, piece in proposed.head.items()
-        if name != LIST_FIELD and (live is None or live.get(name) != piece.value)
+        if name != LIST_FIELD and (live is None or _differs(live.head.get(name), piece))
     )
     return Proposal(copies.session_id, tuple(items), proposed, changes, {name: f.origin for name, f in found.items()})
+
+
+def _differs(before: Piece | None, after: Piece) -> bool:
+    """Whether a field says something else now; what was not touched does not, though NaN is never equal to itself."""
+    return before is not after and (before.value if before is not None else None) != after.value
 
 
 def _shifted_positions(live: Sidecar, items: Sequence[Item]) -> dict[str, Any]:

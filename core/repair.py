@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
 from core import index, journals, jsontext, sidecar, vault
-from core.audit import SessionAudit, examine, merge_session, stream_is_live
+from core.audit import SessionAudit, examine, examine_unless_whole, merge_session, stream_is_live
 from core.copies import Inventory, SessionCopies
 from core.errors import ChangedMeanwhileError, RescueError, VaultError
 from core.findings import KINDS, Category
@@ -46,6 +46,7 @@ class State(StrEnum):
 class PlannedSession:
     """What a repair does to one session. ``before`` is the sha256 (hex) of the live file, None where it is created;
     ``after`` of what is written. Message counts are -1 where there is nothing readable; sizes in bytes.
+    ``fields_from``: the copies that a person chose for metadata fields.
     """
 
     session_id: str
@@ -60,6 +61,13 @@ class PlannedSession:
     size_after: int
     backup_moves: bool
     backup_size: int
+    fields_from: Mapping[str, str]
+
+    @property
+    def why(self) -> str:
+        """Why the session is written, in words: what was found, and what was chosen."""
+        chosen = (f"{name} from {copy}" for name, copy in self.fields_from.items())
+        return ", ".join(filter(None, (labels(self.kinds), *chosen))) or "your choice"
 
     @property
     def operations(self) -> tuple[str, ...]:
@@ -136,13 +144,15 @@ def plan(
     """What a repair would do; writes nothing.
 
     Without ``session_ids``: every session with one right answer. A session that is named is repaired with its questions
-    answered (naming it is the decision), unless ``choices`` says more exactly what to take. ``force`` replaces files
-    under a running WebUI as well. Raises :class:`core.workers.Cancelled`, RescueError for an unknown session.
+    answered (naming it is the decision), unless ``choices`` says more exactly which messages to take. A session with a
+    choice that no copy can fulfil is refused. ``force`` replaces files under a running WebUI as well. Raises
+    :class:`core.workers.Cancelled`, RescueError for an unknown session.
     """
     webui = webui_status(store)
     chosen: dict[str, Choices] = dict(choices or {})
     if session_ids is not None:
-        chosen = {session_id: chosen.get(session_id, Choices(answer_questions=True)) for session_id in session_ids}
+        named = {session_id: chosen.get(session_id, Choices()) for session_id in session_ids}
+        chosen = {sid: c if c.are_about_messages else replace(c, answer_questions=True) for sid, c in named.items()}
     looks: list[_Look] = []
     refused: dict[str, str] = {}
     with Inventory(store) as inventory:
@@ -159,7 +169,7 @@ def plan(
     return Plan(
         store,
         webui,
-        tuple(each.planned for each in looks if each.planned is not None and each.refusal is None),
+        tuple(each.planned for each in looks if each.planned is not None),
         refused,
         rebuild or any(each.index_is_wrong for each in looks),
         chosen,
@@ -170,7 +180,7 @@ def plan(
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What a plan has to know of one session. ``planned`` is None where there is nothing to write."""
+    """What a plan has to know of one session. ``planned`` is None where there is nothing to write, or it is refused."""
 
     session_id: str
     planned: PlannedSession | None
@@ -182,19 +192,28 @@ class _Look:
 def _look(
     inventory: Inventory, webui: WebUIStatus, session_id: str, *, choices: Mapping[str, Choices], force: bool
 ) -> _Look | None:
-    audited, copies, proposal = examine(inventory, webui, session_id)
+    choice = choices.get(session_id)
+    merged: tuple[SessionCopies, Proposal] | None
+    if choice is None:
+        audited, merged = examine_unless_whole(inventory, webui, session_id)
+    else:
+        audited, copies, _ = examine(inventory, webui, session_id)
+        merged = copies, propose(copies, choice, stream_is_live=stream_is_live(copies, webui))
     if audited is None:
         return None
-    if session_id in choices:
-        proposal = propose(copies, choices[session_id], stream_is_live=stream_is_live(copies, webui))
-    answered = session_id in choices and proposal.sidecar is not None
-    planned = (
-        _planned(audited, copies, proposal) if _is_wanted(audited, proposal, named=session_id in choices) else None
-    )
+    planned, refusal, answered = None, None, False
+    if merged is not None:
+        copies, proposal = merged
+        decided = choice or Choices()
+        refusal = _unfulfilled(decided, proposal)
+        answered = decided.are_about_messages and proposal.sidecar is not None
+        if refusal is None and _is_wanted(audited, proposal, named=choice is not None):
+            planned = _planned(audited, copies, proposal)
+            refusal = None if force else _refusal(copies, planned, webui)
     return _Look(
         session_id,
-        planned,
-        None if planned is None or force else _refusal(copies, planned, webui),
+        planned if refusal is None else None,
+        refusal,
         not answered and any(f.category is Category.REVIEW for f in audited.findings),
         any(f.kind.name in INDEX_KINDS for f in audited.findings),
     )
@@ -205,6 +224,19 @@ def _is_wanted(audited: SessionAudit, proposal: Proposal, *, named: bool) -> boo
     if proposal.sidecar is None or kinds & BLOCKING:
         return False
     return named or any(f.category is Category.REPAIRABLE for f in audited.findings if f.kind.name not in INDEX_KINDS)
+
+
+def _unfulfilled(decided: Choices, proposal: Proposal) -> str | None:
+    """Which message was chosen that is not there, or which field from a copy that does not have it."""
+    for position in sorted(decided.include | decided.exclude):
+        if position >= len(proposal.items):
+            return f"There is no message {position + 1}; all copies together have {len(proposal.items)}."
+    for name, copy in decided.fields.items():
+        if name not in proposal.chosen:
+            known = ", ".join(proposal.offers.get(name, ()))
+            where = f"It can be taken from: {known}." if known else "No copy can give it."
+            return f"There is no {name} in '{copy}'. {where}"
+    return None
 
 
 def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> PlannedSession:
@@ -226,6 +258,7 @@ def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -
         len(data),
         larger_backup,
         copies.backup.size if copies.backup is not None and larger_backup else 0,
+        proposal.chosen,
     )
 
 

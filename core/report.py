@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from core import files
 from core.audit import Audit, SessionAudit
 from core.copies import SessionCopies
-from core.diff import Change, Difference, MessageRow
+from core.diff import Change, Difference, MessageRow, review_fields
 from core.findings import KINDS, Category, Finding
 from core.manifest import Operation, Run
 from core.proposal import Proposal
@@ -105,6 +105,7 @@ def session_json(s: SessionAudit, copies: SessionCopies, proposal: Proposal) -> 
             for item in proposal.items
         ],
         "fields": [asdict(change) for change in proposal.changes],
+        "offers": {row.field: dict(row.offers) for row in review_fields(copies, proposal) if row.is_disputed},
         "deleted": copies.deleted,
     }
 

@@ -6,12 +6,14 @@ Menus, tool bar, context menus, "Copy command" and the help come from this table
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, QObject
 from PySide6.QtGui import QAction, QKeySequence
 
+from core.proposal import Choices
 from gui.theme import Theme
 
 PROGRAM = "hermes-rescue"
@@ -21,7 +23,8 @@ CONTEXT = "Commands"
 @dataclass(frozen=True, slots=True)
 class Command:
     """One action. ``cli`` is what follows the program's name on the terminal, with ``{sessions}`` for the selected
-    session ids; empty where only a window can do it. ``menu`` names the menu that it stands in.
+    session ids; empty where only a window can do it. ``cli_chosen`` takes its place, with ``{choices}``, where a person
+    has chosen what to take of the session. ``menu`` names the menu that it stands in.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Command:
     icon: str = ""
     shortcuts: tuple[str, ...] = ()
     cli: str = ""
+    cli_chosen: str = ""
     checkable: bool = False
 
 
@@ -101,10 +105,11 @@ COMMANDS: tuple[Command, ...] = (
         "copy_command",
         "sessions",
         _t("&Copy command"),
-        _t("Copy the terminal command that shows this session"),
+        _t("Copy the terminal command that shows this session, or repairs it as you chose"),
         "copy",
         ("Ctrl+Shift+C",),
         "show {sessions}",
+        "repair {sessions} {choices}",
     ),
     Command(
         "compare",
@@ -173,12 +178,36 @@ COMMANDS: tuple[Command, ...] = (
 """Every action of the window."""
 
 
-def command_line(command: Command, place: Sequence[str], sessions: Sequence[str]) -> str:
-    """The line to type on a terminal; ``place`` are the options that name the store. Empty where there is none."""
+def command_line(
+    command: Command, place: Sequence[str], sessions: Sequence[str], choices: Mapping[str, Choices] | None = None
+) -> str:
+    """The line to type on a terminal; ``place`` are the options that name the store, ``choices`` what was chosen for
+    sessions (a line with choices is about one of them). Empty where there is none.
+    """
     if not command.cli or ("{sessions}" in command.cli and not sessions):
         return ""
-    line = command.cli.format(sessions=shlex.join(sessions))
+    chosen = (choices or {}).get(sessions[0]) if len(sessions) == 1 and command.cli_chosen else None
+    line = command.cli if chosen is None else command.cli_chosen
+    line = line.format(sessions=shlex.join(sessions), choices=shlex.join(_options(chosen or Choices())))
     return " ".join((PROGRAM, line, shlex.join(place))) if place else f"{PROGRAM} {line}"
+
+
+def _options(choices: Choices) -> list[str]:
+    """What was chosen as options of the terminal."""
+    options = []
+    for option, positions in (("--take", choices.include), ("--leave", choices.exclude)):
+        if positions:
+            options += [option, ",".join(_numbers(sorted(positions)))]
+    for name, copy in choices.fields.items():
+        options += ["--field", f"{name}={copy}"]
+    return options
+
+
+def _numbers(positions: Sequence[int]) -> Iterator[str]:
+    """Positions (from 0) as the terminal counts (from 1): "3", "7-9"."""
+    for _, run in groupby(enumerate(positions, 1), lambda pair: pair[1] - pair[0]):
+        numbers = [position + 1 for _, position in run]
+        yield f"{numbers[0]}-{numbers[-1]}" if len(numbers) > 1 else str(numbers[0])
 
 
 class Actions:

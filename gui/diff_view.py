@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal
@@ -45,8 +46,9 @@ class DiffView(QWidget):
     """Shows one comparison and knows nothing of where it is from.
 
     ``versions_chosen``: the names of the versions that a person wants to see. ``choice_changed``: the Choices after a
-    box was checked or unchecked. ``position_changed``: the number of the current change (0: none yet) and of all.
-    ``end_reached``: a person wants to go on behind the last change (1) or before the first (-1).
+    box was checked or unchecked, or a field taken from another copy. ``position_changed``: the number of the current
+    change (0: none yet) and of all. ``end_reached``: a person wants to go on behind the last change (1) or before the
+    first (-1).
     """
 
     versions_chosen = Signal(str, str)
@@ -71,6 +73,7 @@ class DiffView(QWidget):
         self._build_tools()
         self._build_pages()
         self.rows.choices_changed.connect(self._tell_choices)
+        self.fields.fields.choices_changed.connect(self._tell_choices)
         self.list.current_changed.connect(self._tell_position)
         self.list.view_changed.connect(self._tell_view)
         self.strip.picked.connect(self._go_to_row)
@@ -117,15 +120,11 @@ class DiffView(QWidget):
         first change.
         """
         at = self._current_row()
-        names = (self.left_picker.currentData() or "", self.right_picker.currentData() or "")
         offset = self.list.verticalOffset()
         is_same_session = self.rows.show(rows, choosing=choosing)
         marks = [Mark(run.start, run.stop, _MARKS[rows[run.start].change]) for run in self.rows.changes]
         self.strip.set_marks(marks, len(rows))
-        self.fields.fields.show(fields, *names)
-        self.raw.show_raw(raw, *names)
-        count = f" {number(len(fields))}" if fields else ""
-        self._tabs[FIELDS].setText(self.tr("Fields") + count)
+        self.show_fields(fields, raw, choosing=choosing)
         self._set_enabled(True)
         self._show_page()
         if is_same_session and at is not None:
@@ -138,14 +137,21 @@ class DiffView(QWidget):
             self.list.jump_to(0)
         self._tell_position()
 
+    def show_fields(self, fields: Sequence[FieldRow], raw: tuple[str, str], *, choosing: bool) -> None:
+        """Show the fields and the JSON of a comparison. ``choosing``: each field can be taken from another copy."""
+        names = (self.left_picker.currentData() or "", self.right_picker.currentData() or "")
+        self.fields.fields.show(fields, *names, choosing=choosing)
+        self.raw.show_raw(raw, *names)
+        changed = sum(row.change is not Change.SAME for row in fields)
+        self._tabs[FIELDS].setText(self.tr("Fields") + (f" {number(changed)}" if changed else ""))
+        self._arrange_tools()
+
     def clear(self, text: str) -> None:
         """Show a sentence instead of a comparison: nothing is selected, it is being read, it cannot be read."""
         self.rows.show((), choosing=False)
         self.strip.set_marks((), 0)
-        self.fields.fields.show((), "", "")
-        self.raw.show_raw(("", ""), "", "")
+        self.show_fields((), ("", ""), choosing=False)
         self._message.setText(text)
-        self._tabs[FIELDS].setText(self.tr("Fields"))
         self._set_enabled(False)
         self.pages.setCurrentIndex(NOTHING)
         self._tell_position()
@@ -294,7 +300,7 @@ class DiffView(QWidget):
         self._tell_versions()
 
     def _tell_choices(self) -> None:
-        self.choice_changed.emit(self.rows.choices())
+        self.choice_changed.emit(replace(self.rows.choices(), fields=self.fields.fields.chosen))
 
     def _show_page(self, _button: QAbstractButton | None = None) -> None:
         page = self._pages_switch.checkedId()

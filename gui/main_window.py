@@ -279,7 +279,7 @@ class MainWindow(QMainWindow):
 
     @Slot(str, object)
     def _on_choices(self, session_id: str, choices: Choices) -> None:
-        self._choices[session_id] = choices
+        self._choices = {sid: c for sid, c in {**self._choices, session_id: choices}.items() if c != Choices()}
         self.reading.ask(session_id, choices)
         self._enable()
 
@@ -387,7 +387,8 @@ class MainWindow(QMainWindow):
 
     def _copy_command(self, name: str) -> None:
         command = next(c for c in COMMANDS if c.name == name)
-        QGuiApplication.clipboard().setText(command_line(command, self._place.options, self.table.selected_ids()[:1]))
+        line = command_line(command, self._place.options, self.table.selected_ids()[:1], self._choices)
+        QGuiApplication.clipboard().setText(line)
 
     def tell_error(self, error: BaseException) -> None:
         """An error in a dialog with details that can be copied."""

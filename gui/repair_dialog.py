@@ -24,7 +24,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core import repair
 from core.files import shown
 from core.repair import Plan, PlannedSession
 from gui.session_head import heading_font, number, plain_tip
@@ -105,7 +104,7 @@ class PlannedSessions(QAbstractTableModel):
         if column is Column.TITLE:
             return shown(" ".join(session.title.split())) or session.session_id
         if column is Column.WHY:
-            return repair.labels(session.kinds)
+            return shown(session.why)
         if column is Column.BEFORE:
             return number(session.messages_before) if session.messages_before >= 0 else "–"
         if column is Column.AFTER:

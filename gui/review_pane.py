@@ -66,9 +66,10 @@ class ReviewPane(QWidget):
         self.difference.show_rows(detail.rows, detail.fields, detail.raw, choosing=detail.is_review)
 
     def update_summary(self, detail: Detail) -> None:
-        """The same session after a choice: what is counted changes, the list of messages stays where it is."""
+        """The same session after a choice: what is counted and the fields change, the messages stay where they are."""
         self._detail = detail
         self._show_summary()
+        self.difference.show_fields(detail.fields, detail.raw, choosing=detail.is_review)
 
     def clear(self, text: str) -> None:
         """Nothing is selected, or it is being read, or cannot be."""

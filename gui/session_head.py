@@ -23,6 +23,7 @@ from core.files import shown
 from core.findings import Category, Finding
 from core.proposal import Proposal
 from core.worktree import Worktree
+from gui.diff_text import copy_name
 from gui.session_status import status_of
 from gui.theme import Theme
 
@@ -43,6 +44,13 @@ def chip_words(audited: SessionAudit, proposal: Proposal) -> str:
             one = translate("SessionHead", "1 message can be made whole")
             return one if n == 1 else translate("SessionHead", "{n} messages can be made whole").format(n=number(n))
     return status_of(audited).text
+
+
+def _chosen_words(proposal: Proposal) -> str:
+    """The fields that a person took from other copies, as far as that changes them: "title from backup"."""
+    words = translate("SessionHead", "{} from {}")
+    taken = (c for c in proposal.changes if c.field in proposal.chosen)
+    return ", ".join(words.format(shown(c.field), copy_name(c.origin)) for c in taken)
 
 
 def main_finding(audited: SessionAudit) -> Finding | None:
@@ -298,7 +306,10 @@ class SessionHead(QWidget):
         status = status_of(audited)
         self.chip.show_words(chip_words(audited, proposal), status.icon, status.token)
         healthy = self.tr("Every message that any copy holds is in the session file. There is nothing to repair.")
-        self.evidence.setText(breakable(main.evidence) if main is not None else healthy)
+        chosen = _chosen_words(proposal)
+        wish = self.tr("You chose: {}. A repair of this session writes it.").format(chosen) if chosen else ""
+        told = main.evidence if main is not None else "" if chosen else healthy
+        self.evidence.setText(breakable(" ".join(filter(None, (told, wish)))))
         self.others.setText("\n".join(breakable(f.evidence) for f in self._findings[1:]))
         self.more.setVisible(len(self._findings) > 1)
         self.more.setChecked(False)

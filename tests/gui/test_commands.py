@@ -6,11 +6,15 @@ import shlex
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMainWindow
 from pytestqt.qtbot import QtBot
 
-from core.cli import app
+from core.cli import app, main
+from core.errors import RescueError
+from core.proposal import Choices
 from gui import theme
 from gui.commands import COMMANDS, MENUS, Actions, command_line
 
@@ -34,6 +38,35 @@ def test_the_line_of_a_command_is_one_that_the_terminal_understands(command: Any
 
 def test_a_command_for_sessions_needs_one() -> None:
     assert command_line(next(c for c in COMMANDS if c.name == "copy_command"), [], []) == ""
+
+
+@given(
+    st.frozensets(st.integers(0, 300)),
+    st.frozensets(st.integers(0, 300)),
+    st.dictionaries(st.sampled_from(["title", "pinned", "it's"]), st.sampled_from(["backup", "run journal", "temp 2"])),
+)
+def test_what_was_chosen_in_the_window_can_be_typed_on_the_terminal(
+    include: frozenset[int], exclude: frozenset[int], fields: dict[str, str]
+) -> None:
+    choices = Choices(include, exclude, fields=fields)
+    told: list[Any] = []
+
+    def plan(_: Any, session_ids: Any, *, choices: Any, **__: Any) -> Any:
+        told.append((session_ids, choices))
+        raise RescueError("enough")
+
+    copied = next(c for c in COMMANDS if c.name == "copy_command")
+    line = command_line(copied, ["--home", "/tmp"], ["0123"], {"0123": choices} if choices != Choices() else {})
+    if choices == Choices():
+        assert line == "hermes-rescue show 0123 --home /tmp"
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("core.store.find_store", lambda **_: None)
+        patch.setattr("core.repair.plan", plan)
+        patch.setattr("sys.argv", shlex.split(line))
+        with pytest.raises(SystemExit):
+            main()
+    assert told == [(["0123"], {"0123": choices})]
 
 
 def test_names_and_shortcuts_are_used_once() -> None:

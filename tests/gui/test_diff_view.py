@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QAccessible, QGuiApplication
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QApplication, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
 from core.audit import examine
@@ -21,6 +21,7 @@ from core.proposal import Choices, Proposal, propose
 from core.sidecar import message_piece
 from core.store import find_store, webui_status
 from gui import diff_blocks, diff_text
+from gui.diff_fields import FieldsTable
 from gui.diff_rows import CHECK, FOLD, PART, RUN, TEXT, Side
 from gui.diff_view import FIELDS, NOTHING, RAW, DiffView
 from gui.theme import load
@@ -565,6 +566,90 @@ def test_fields_tell_both_values_and_where_they_are_from(view: DiffView) -> None
     assert "&lt;b&gt;" in model.index(0, 2).data(tip)
     assert model.index(0, 0).data(Qt.ItemDataRole.AccessibleTextRole).startswith("added, worktree_path")
     assert view._tabs[FIELDS].text() == "Fields 2"
+
+
+OFFERS = {"live": "Now", "backup": "Was & <b>is</b>\x1b", "database": None}
+
+
+def fields_page(qtbot: QtBot, view: DiffView, *rows: FieldRow, choosing: bool = True) -> FieldsTable:
+    view.set_versions(["live", "recovered"], "live", "recovered")
+    view.show_rows((), rows, ("", ""), choosing=choosing)
+    qtbot.mouseClick(view._tabs[FIELDS], Qt.MouseButton.LeftButton)
+    view.fields.selectRow(len(rows) - 1)
+    return view.fields
+
+
+def opened_menu(qtbot: QtBot) -> QMenu:
+    qtbot.waitUntil(lambda: isinstance(QApplication.activePopupWidget(), QMenu))
+    menu = QApplication.activePopupWidget()
+    assert isinstance(menu, QMenu)
+    return menu
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Space, Qt.Key.Key_F4])
+def test_a_field_is_taken_from_another_copy_with_the_keyboard(qtbot: QtBot, view: DiffView, key: Qt.Key) -> None:
+    other = FieldRow("model", Change.CHANGED, "a", "b", "backup")
+    table = fields_page(qtbot, view, other, FieldRow("title", Change.SAME, "Now", "Now", "live", OFFERS))
+    assert view._tabs[FIELDS].text() == "Fields 1"
+    told = table.fields.index(1, 0).data(Qt.ItemDataRole.AccessibleTextRole)
+    assert told == "title, left: Now, right: Now, from live file, can be taken from live file, backup and database"
+    qtbot.keyClick(table, key)
+    menu = opened_menu(qtbot)
+    assert menu.accessibleName() == "Where title is taken from"
+    assert [action.text() for action in menu.actions()] == [
+        "Live file: Now",
+        "Backup: Was && <b>is</b>\\x1b",
+        "Database: –",
+        "",
+        "As proposed",
+    ]
+    assert [action.isChecked() for action in menu.actions()[:3]] == [True, False, False]
+    assert not menu.actions()[-1].isEnabled()
+    qtbot.keyClick(menu, Qt.Key.Key_Down)
+    with qtbot.waitSignal(view.choice_changed) as chosen:
+        qtbot.keyClick(menu, Qt.Key.Key_Return)
+    assert chosen.args == [Choices(fields={"title": "backup"})]
+
+    taken = FieldRow("title", Change.CHANGED, "Now", OFFERS["backup"], "backup", OFFERS, chosen=True)
+    view.show_fields((other, taken), ("", ""), choosing=True)
+    assert table.currentIndex().row() == 1
+    assert table.fields.index(1, 3).data() == "backup, chosen"
+    assert view._tabs[FIELDS].text() == "Fields 2"
+    qtbot.keyClick(table, key)
+    menu = opened_menu(qtbot)
+    assert [action.isChecked() for action in menu.actions()[:3]] == [False, True, False]
+    with qtbot.waitSignal(view.choice_changed) as chosen:
+        menu.actions()[-1].trigger()
+    assert chosen.args == [Choices()]
+    menu.close()
+
+
+def test_a_click_on_where_a_field_is_from_opens_the_copies(qtbot: QtBot, view: DiffView) -> None:
+    table = fields_page(qtbot, view, FieldRow("title", Change.CHANGED, "Now", "Was", "backup", OFFERS))
+    for column, opens in ((1, False), (3, True)):
+        place = table.visualRect(table.fields.index(0, column)).center()
+        qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+        assert (QApplication.activePopupWidget() is not None) == opens
+    opened_menu(qtbot).close()
+
+
+def test_boxes_and_fields_are_chosen_together(qtbot: QtBot, view: DiffView, cases: dict[str, Case]) -> None:
+    case = next(c for c in cases.values() if any(item.included for item in c.proposal.items))
+    taken = FieldRow("title", Change.CHANGED, "Now", "Was", "backup", OFFERS, chosen=True)
+    view.show_rows(case.review(), (taken,), ("", ""), choosing=True)
+    box = next(at for at in range(view.rows.rowCount()) if view.rows.has_box(at))
+    with qtbot.waitSignal(view.choice_changed) as chosen:
+        view.rows.act(box, CHECK)
+    assert chosen.args is not None
+    assert chosen.args[0].fields == {"title": "backup"}
+    assert chosen.args[0].are_about_messages
+
+
+def test_nothing_can_be_chosen_where_two_copies_are_compared(qtbot: QtBot, view: DiffView) -> None:
+    row = FieldRow("title", Change.CHANGED, "Now", "Was", "backup", OFFERS)
+    table = fields_page(qtbot, view, row, choosing=False)
+    qtbot.keyClick(table, Qt.Key.Key_Return)
+    assert QApplication.activePopupWidget() is None
 
 
 def test_raw_shows_the_json_clipped(qtbot: QtBot, view: DiffView) -> None:

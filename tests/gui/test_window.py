@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, QSettings, Qt, QTimer, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication
-from PySide6.QtWidgets import QApplication, QDialog, QMessageBox, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QMenu, QMessageBox, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from core import repair
@@ -175,6 +177,68 @@ def test_a_choice_made_message_by_message_is_what_is_written(
     window.actions_["repair"].trigger()
     finished(qtbot, window, wait_scanned)
     assert len(texts(path)) == before + len(left_out)
+
+
+def test_a_field_is_taken_from_the_backup_and_put_back_with_the_keyboard(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, tmp_path: Path, rescue: Any
+) -> None:
+    """Nothing but the choice is written; the line for the terminal does the same."""
+    story = next(s for s in demo.stories if s.name == "healthy_with_old_backup")
+    sessions = demo.home / "webui" / "sessions"
+    live, backup = (sessions / f"{story.session_id}.json{end}" for end in ("", ".bak"))
+    backup.write_text(json.dumps({**json.loads(backup.read_text()), "title": "Its old name"}, indent=2))
+    before = {path.name: path.read_bytes() for path in sessions.iterdir() if path.is_file()}
+    shutil.copytree(demo.home, tmp_path / "copy")
+    window = open_window(Place(demo.home))
+    window.table.select(story.session_id)
+    wait_scanned(window)
+
+    window.actions_["copy_command"].trigger()
+    looking = QGuiApplication.clipboard().text()
+    difference = window.review.difference
+    qtbot.mouseClick(difference._tabs[1], Qt.MouseButton.LeftButton)
+    fields = difference.fields.fields
+    row = next(k for k in range(fields.rowCount()) if fields.index(k, 0).data() == "title")
+    difference.fields.setFocus()
+    for _ in range(fields.rowCount()):
+        if difference.fields.currentIndex().row() != row:
+            qtbot.keyClick(difference.fields, Qt.Key.Key_Down)
+    qtbot.keyClick(difference.fields, Qt.Key.Key_Return)
+    menu = QApplication.activePopupWidget()
+    assert isinstance(menu, QMenu)
+    qtbot.keyClick(menu, Qt.Key.Key_Down)
+    qtbot.keyClick(menu, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: fields.index(row, 2).data() == "Its old name", timeout=20_000)
+    assert "title from backup" in window.review.head.evidence.text()
+    assert difference.fields.currentIndex().row() == row
+    fields.choose(row, None)
+    qtbot.waitUntil(lambda: fields.index(row, 2).data() != "Its old name", timeout=20_000)
+    window.actions_["copy_command"].trigger()
+    assert QGuiApplication.clipboard().text() == looking
+    fields.choose(row, "backup")
+    qtbot.waitUntil(lambda: fields.index(row, 2).data() == "Its old name", timeout=20_000)
+    window.actions_["copy_command"].trigger()
+    line = QGuiApplication.clipboard().text()
+    assert line == f"hermes-rescue repair {story.session_id} --field title=backup --home {demo.home}"
+
+    with qtbot.waitActive(window):
+        window.activateWindow()  # no window manager does it here after a menu
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+    qtbot.keyClick(window, Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    finished(qtbot, window, wait_scanned)
+    after = {path.name: path.read_bytes() for path in sessions.iterdir() if path.is_file()}
+    assert {name for name in after if after[name] != before.get(name)} == {live.name, "_index.json"}
+    was, now = (json.loads(state[live.name]) for state in (before, after))
+    assert now == {**was, "title": "Its old name"}
+    assert after[live.name].splitlines()[3:] == before[live.name].splitlines()[3:]
+    words = [str(tmp_path / "copy") if word == str(demo.home) else word for word in shlex.split(line)[1:]]
+    assert rescue(*words, "--yes")[0] == 0
+    assert (tmp_path / "copy" / "webui" / "sessions" / live.name).read_bytes() == after[live.name]
+
+    qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    finished(qtbot, window, wait_scanned)
+    assert live.read_bytes() == before[live.name]
+    assert {path.name for path in sessions.iterdir() if path.is_file()} == set(before)
 
 
 def test_what_changed_behind_the_windows_back_is_not_written_over(

@@ -1,0 +1,270 @@
+"""Fields that a person takes from another copy: what can be chosen, and that nothing but the choice is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core import repair
+from core.audit import examine, merge_session
+from core.copies import Inventory, SessionCopies
+from core.diff import Change, FieldRow, review_fields
+from core.intent import MARK_FIELDS
+from core.proposal import Choices, Proposal, propose
+from core.sidecar import IDLE_STREAM
+from core.store import find_store, webui_status
+
+Rescue = Callable[..., tuple[int, str, str]]
+
+
+def merged(hermes: Any, **fields: str) -> tuple[SessionCopies, Proposal]:
+    """The copies of the session, and what is proposed with these fields taken from these copies."""
+    store = find_store(home=hermes.home)
+    with Inventory(store) as inventory:
+        return merge_session(inventory, hermes.live.stem, webui_status(store), Choices(fields=fields))
+
+
+def planned(hermes: Any, choices: Choices, *, named: bool = True) -> repair.Plan:
+    sid = hermes.live.stem
+    return repair.plan(find_store(home=hermes.home), [sid] if named else None, choices={sid: choices})
+
+
+def rows(hermes: Any, **fields: str) -> dict[str, FieldRow]:
+    return {row.field: row for row in review_fields(*merged(hermes, **fields))}
+
+
+@pytest.fixture
+def renamed(hermes: Any) -> Any:
+    """A healthy session whose copies know other names of it."""
+    turns = hermes.turns("a", "b")
+    hermes.write_live(turns, title="Now", model="opus")
+    hermes.write_backup(turns[:2], title="Before", model="sonnet", pinned=True, **hermes.cleared)
+    hermes.write_index({"session_id": hermes.live.stem, "title": "Listed", "is_streaming": True, "updated_at": 1.0})
+    hermes.write_rows(turns, title="In the rows")
+    return hermes
+
+
+def test_a_choice_alone_is_written_and_nothing_else(renamed: Any) -> None:
+    before = renamed.live.read_bytes()
+    assert repair.plan(find_store(home=renamed.home)).sessions == ()
+    plan = planned(renamed, Choices(fields={"title": "backup"}))
+    assert [(s.why, s.messages_before, s.messages_after, s.messages_lost) for s in plan.sessions] == [
+        ("title from backup", 4, 4, 0)
+    ]
+    result = repair.apply(plan)
+    assert renamed.live.read_bytes() == before.replace(b'"title": "Now"', b'"title": "Before"')
+    index = json.loads((renamed.sessions / "_index.json").read_text())
+    assert [row["title"] for row in index] == ["Before"]
+    repair.undo(plan.store, str(result.run_id))
+    assert renamed.live.read_bytes() == before
+
+
+def test_every_copy_that_knows_a_field_offers_its_value(renamed: Any) -> None:
+    proposal = merged(renamed)[1]
+    assert proposal.sidecar is None
+    assert proposal.offers["title"] == {
+        "live": "Now",
+        "backup": "Before",
+        "index": "Listed",
+        "database": "In the rows",
+    }
+    assert dict(proposal.offers["workspace"]) == {
+        "live": "/srv/notes",
+        "backup": "/srv/notes",
+        "workspace tag": "/srv/notes",
+        "database": "/srv/notes",
+    }
+    assert "is_streaming" not in proposal.offers  # nothing of a sidecar
+
+
+def test_what_is_about_a_copy_itself_cannot_be_taken(renamed: Any) -> None:
+    bound = {"session_id", "messages", "message_count", "context_messages", "tool_calls", "anchor_activity_scenes"}
+    bound |= {"compression_anchor_visible_idx", *IDLE_STREAM, *MARK_FIELDS}
+    before = renamed.live.read_bytes()
+    assert bound.isdisjoint(merged(renamed)[1].offers)
+    for name in bound:
+        plan = planned(renamed, Choices(fields={name: "backup"}))
+        assert plan.sessions == ()
+        assert name in plan.refused[renamed.live.stem]
+        repair.apply(plan)
+    assert renamed.live.read_bytes() == before
+
+
+@pytest.mark.parametrize(("field", "value"), [("title", ""), ("workspace", None), ("created_at", None)])
+def test_a_needed_field_is_never_taken_from_a_copy_that_does_not_say_it(hermes: Any, field: str, value: Any) -> None:
+    """The WebUI cannot load a session without a workspace."""
+    hermes.write_live(hermes.turns("a"))
+    hermes.write_backup(hermes.turns("a"), **{field: value})
+    assert list(merged(hermes)[1].offers[field]) == ["live"]
+
+
+def test_a_choice_goes_before_what_would_be_taken_by_itself(hermes: Any) -> None:
+    turns = hermes.turns("a")
+    hermes.write_backup(turns, title="Old name", pinned=True)
+    hermes.write_index({"session_id": hermes.live.stem, "title": "New name", "updated_at": 9e9, "pinned": False})
+    assert merged(hermes)[1].origins["title"] == "index"
+    by_choice = rows(hermes, title="backup", updated_at="backup")["title"]
+    assert (by_choice.right, by_choice.origin, by_choice.chosen) == ("Old name", "backup", True)
+    repair.apply(planned(hermes, Choices(fields={"title": "backup", "updated_at": "backup"})))
+    got = hermes.load()
+    assert (got["title"], got["updated_at"], got["messages"]) == ("Old name", 1_777_000_000.0, turns)
+
+
+@pytest.mark.parametrize("damage", ["none", "lost", "torn"])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_is_chosen_is_what_stands_there_and_the_rest_stays(
+    renamed: Any, damage: str, data: st.DataObject
+) -> None:
+    if damage == "lost":
+        renamed.live.unlink(missing_ok=True)
+    elif damage == "torn":
+        whole = renamed.write_live(renamed.turns("a", "b"), title="Now")
+        renamed.live.write_bytes(whole[:-40])
+    copies, plain = merged(renamed)
+    names = data.draw(st.lists(st.sampled_from(sorted(plain.offers)), unique=True, min_size=1, max_size=6))
+    fields = {name: data.draw(st.sampled_from(sorted(plain.offers[name])), label=name) for name in names}
+    chosen = propose(copies, Choices(fields=fields))
+    assert dict(chosen.chosen) == fields
+    proposed, usual = (p.sidecar or (copies.live and copies.live.sidecar) for p in (chosen, plain))
+    assert proposed and usual
+    expected = {name: piece.value for name, piece in usual.head.items()}
+    taken = {name: plain.offers[name][copy] for name, copy in fields.items()}
+    assert {name: piece.value for name, piece in proposed.head.items()} == {**expected, **taken}
+    assert [piece.raw for piece in proposed.messages] == [piece.raw for piece in usual.messages]
+    told = {change.field: change.origin for change in chosen.changes if change.field in fields}
+    assert told.items() <= fields.items()
+
+
+def test_a_person_sees_what_the_copies_say_otherwise(renamed: Any) -> None:
+    seen = rows(renamed)
+    assert {name: row.change for name, row in seen.items()} == dict.fromkeys(
+        ("title", "model", "pinned"), Change.SAME
+    ) | ({"updated_at": Change.SAME})
+    assert all(row.origin == "live" and row.is_disputed and not row.chosen for row in seen.values())
+    after = rows(renamed, title="backup")
+    assert list(after) == list(seen)
+    assert (after["title"].left, after["title"].right, after["title"].change) == ("Now", "Before", Change.CHANGED)
+    assert (after["title"].origin, after["title"].chosen) == ("backup", True)
+
+
+def test_a_lost_session_shows_what_comes_back_and_from_where(hermes: Any) -> None:
+    hermes.write_backup(hermes.turns("a"), title="Kept")
+    seen = rows(hermes)
+    assert (seen["title"].change, seen["title"].right, seen["title"].origin) == (Change.ADDED, "Kept", "backup")
+    assert {row.origin for row in seen.values()} == {"backup", "last message"}  # no defaults of a new file
+
+
+def test_a_value_that_is_not_equal_to_itself_is_no_change(hermes: Any) -> None:
+    """Python writes NaN, and NaN differs from NaN."""
+    before = hermes.write_live(hermes.turns("a"), estimated_cost=float("nan"), input_tokens=float("inf"))
+    assert rows(hermes) == {}
+    assert planned(hermes, Choices(fields={"input_tokens": "live", "estimated_cost": "live"})).sessions == ()
+    hermes.repair(hermes.live.stem)
+    assert hermes.live.read_bytes() == before
+
+
+def unanswered(hermes: Any) -> Any:
+    turns = hermes.turns("a", "b")
+    hermes.write_live(turns[:2], title="Now")
+    hermes.write_backup(turns[:2], title="Before")
+    journal = hermes.sessions / "_turn_journal"
+    journal.mkdir()
+    event = {"event": "submitted", "turn_id": "t", "role": "user", "content": "lost", "created_at": 1_777_000_090.0}
+    (journal / f"{hermes.live.stem}~5.jsonl").write_text(json.dumps(event))
+
+
+def test_naming_a_session_answers_its_questions_whatever_field_is_chosen(hermes: Any) -> None:
+    unanswered(hermes)
+    repair.apply(planned(hermes, Choices(fields={"title": "backup"})))
+    assert hermes.load()["title"] == "Before"
+    assert hermes.texts() == ["ask a", "answer a", "lost"]
+
+
+def test_a_field_that_was_chosen_answers_no_question_of_a_session_that_is_not_named(hermes: Any) -> None:
+    unanswered(hermes)
+    plan = planned(hermes, Choices(fields={"title": "backup"}), named=False)
+    assert plan.questions == (hermes.live.stem,)
+    repair.apply(plan)
+    assert hermes.load()["title"] == "Before"
+    assert hermes.texts() == ["ask a", "answer a"]
+
+
+def test_a_field_brings_no_deleted_session_back(hermes: Any) -> None:
+    hermes.write_backup(hermes.turns("a"), title="Before")
+    (hermes.sessions / "_deleted_webui_sessions.json").write_text(json.dumps({"version": 1, "ids": [hermes.live.stem]}))
+    plan = planned(hermes, Choices(fields={"title": "backup"}), named=False)
+    assert plan.is_empty
+
+
+def test_a_copy_that_went_away_since_the_plan_changes_nothing(renamed: Any) -> None:
+    before = renamed.live.read_bytes()
+    plan = planned(renamed, Choices(fields={"title": "backup"}))
+    (renamed.sessions / f"{renamed.live.stem}.json.bak").unlink()
+    result = repair.apply(plan)
+    assert result.count(repair.State.REPAIRED) == 0
+    assert renamed.live.read_bytes() == before
+
+
+def test_an_audit_finds_nothing_because_of_a_choice(renamed: Any) -> None:
+    store = find_store(home=renamed.home)
+    with Inventory(store) as inventory:
+        choices = Choices(fields={"title": "backup"})
+        ((audited, _, proposal),) = examine(inventory, webui_status(store), [renamed.live.stem], choices=choices)
+    assert audited is not None and proposal.sidecar is not None
+    assert [f.kind.name for f in audited.findings] == renamed.kinds()
+
+
+# --- on the terminal --------------------------------------------------------------------------------------------------
+
+
+def test_the_terminal_shows_and_takes_fields(renamed: Any, rescue: Rescue) -> None:
+    sid, home = renamed.live.stem, ("--home", renamed.home)
+    before = renamed.live.read_bytes()
+    for command in ("show", "diff"):
+        out = rescue(command, sid, *home)[1]
+        assert "title: Now in live; Before in backup; Listed in index; In the rows in database" in out
+    assert json.loads(rescue("show", sid, "--json", *home)[1])["offers"]["title"]["backup"] == "Before"
+    status, out, _ = rescue("repair", sid, "--field", "title=backup", "--field", "pinned=backup", "--yes", *home)
+    assert status == 0
+    assert "title from backup, pinned from backup" in out
+    assert renamed.load() == {**json.loads(before), "title": "Before", "pinned": True}
+    assert rescue("undo", "--yes", *home)[0] == 0
+    assert renamed.live.read_bytes() == before
+
+
+@pytest.mark.parametrize("choice", ["title=temp", "titel=backup", "message_count=backup"])
+def test_a_field_that_no_copy_gives_is_refused(renamed: Any, rescue: Rescue, choice: str) -> None:
+    before = renamed.live.read_bytes()
+    status, out, _ = rescue("repair", renamed.live.stem, "--field", choice, "--yes", "--home", renamed.home)
+    assert status == 1
+    assert "Not now" in out
+    assert ("live, backup, index, database" in out) == choice.startswith("title")
+    assert "nothing to repair" not in out
+    assert renamed.live.read_bytes() == before
+
+
+def test_messages_are_taken_and_left_by_their_numbers(hermes: Any, rescue: Rescue) -> None:
+    kept, gone = hermes.turns("a", "b"), hermes.turns("c", "d", start=100)
+    hermes.write_live(kept, **hermes.undo_marks(kept))
+    hermes.write_rows([*kept, *gone])
+    sid, home = hermes.live.stem, ("--home", hermes.home)
+    shown = rescue("show", sid, *home)[1]
+    numbers = [line.split()[0] for line in shown.splitlines() if line.startswith("  #")]
+    assert numbers == ["#5", "#6", "#7", "#8"]
+    compared = rescue("diff", sid, "--full", *home)[1]
+    first = next(line for line in compared.splitlines() if "user" in line and "#" in line)
+    assert first.split()[-1] == "#1"
+    assert rescue("repair", sid, "--take", "5-6", "--leave", "1,2", "--yes", *home)[0] == 0
+    assert hermes.texts() == hermes.said([*kept[2:], *gone[:2]])
+
+
+def test_a_number_that_no_message_has_is_refused(renamed: Any, rescue: Rescue) -> None:
+    status, out, _ = rescue("repair", renamed.live.stem, "--take", "77", "--yes", "--home", renamed.home)
+    assert status == 1
+    assert "no message 77" in out
