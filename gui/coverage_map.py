@@ -28,8 +28,8 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from core.copies import BACKUP, DATABASE, LIVE, RUN, TEMP, TURNS
 from core.files import shown
 from core.proposal import PENDING, Item, Proposal
-from gui.session_head import moment, number, plain_tip
 from gui.theme import Theme
+from gui.wording import moment, number, plain_tip
 
 translate = QCoreApplication.translate
 

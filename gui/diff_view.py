@@ -25,9 +25,10 @@ from gui.diff_blocks import Mode
 from gui.diff_fields import FieldsTable, RawPage
 from gui.diff_list import DiffList
 from gui.diff_rows import DiffRows
-from gui.diff_text import number, title_of
+from gui.diff_text import title_of
 from gui.overview_strip import Mark, OverviewStrip
 from gui.theme import Theme
+from gui.wording import number
 
 MESSAGES, FIELDS, RAW, NOTHING = range(4)
 """The pages."""

@@ -27,8 +27,8 @@ from PySide6.QtWidgets import (
 from core import repair
 from core.files import shown
 from core.repair import Plan, PlannedSession
-from gui.session_head import heading_font, number, plain_tip
-from gui.theme import Theme
+from gui.theme import Theme, heading_font
+from gui.wording import number, plain_tip
 
 Index = QModelIndex | QPersistentModelIndex
 

@@ -21,6 +21,7 @@ from typing import Final
 from PySide6.QtCore import QByteArray, QDir, QPoint, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import (
     QColor,
+    QFont,
     QFontInfo,
     QGuiApplication,
     QIcon,
@@ -126,6 +127,14 @@ def system_theme_name(app: QGuiApplication) -> str:
     return "dark" if is_dark else "light"
 
 
+def heading_font(font: QFont) -> QFont:
+    """The font of a heading above text in a font."""
+    heading = QFont(font)
+    heading.setPointSizeF(QFontInfo(font).pointSizeF() * 1.25)
+    heading.setBold(True)
+    return heading
+
+
 def apply(app: QApplication, theme: Theme) -> None:
     """Let every window of the application, open or to come, look like the theme."""
     QDir.setSearchPaths(_SEARCH_PREFIX, [str(_RESOURCES.joinpath("icons"))])
@@ -160,6 +169,8 @@ class _DrawnIcon(QIconEngine):
 
     def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
         """Called by Qt; ``size`` is in pixels. The pixmap cache keeps what was drawn."""
+        if size.isEmpty():
+            return QPixmap()
         key = f"rescue {self._name} {self._ink(mode).rgb():x} {size.width()}x{size.height()}"
         pixmap = QPixmap()
         if not QPixmapCache.find(key, pixmap):
