@@ -1,13 +1,12 @@
-"""The rows around the two panes: actions, chips with counts, the outcome of a repair, the foot with its progress."""
+"""The rows around the two panes: actions, chips with counts, the foot with its progress."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -15,13 +14,15 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSizePolicy,
-    QToolButton,
     QWidget,
 )
 
 from core.findings import Category
+from core.store import WebUIStatus
 from gui.commands import Actions
+from gui.notices import announce
 from gui.theme import ICON_SIZE, Theme
+from gui.wording import number
 
 _CHIPS: tuple[tuple[Category | None, str, str], ...] = (
     (Category.REPAIRABLE, "repair", "warning"),
@@ -145,13 +146,15 @@ class ChipRow(QWidget):
             None: self.tr("{} healthy"),
         }
         for category, chip in self._chips.items():
-            chip.setText(words[category].format(n[category]))
+            chip.setText(words[category].format(number(n[category])))
+            chip.setEnabled(n[category] > 0 or chip.isChecked())
             chip.setAccessibleDescription(self.tr("Show only these sessions"))
 
-    def show_webui(self, text: str, tip: str) -> None:
-        """Say whether the WebUI is running, and what that means."""
-        self._webui.setText(text)
-        self._webui.setToolTip(tip)
+    def show_webui(self, webui: WebUIStatus) -> None:
+        """Say whether the WebUI is running."""
+        not_running = self.tr("Hermes WebUI is not running: all repairs are possible")
+        self._webui.setText(self.tr("Hermes WebUI is running") if webui.running else not_running)
+        self._webui.setToolTip(webui.evidence)
 
     def clear(self) -> None:
         """Show every session again."""
@@ -166,59 +169,6 @@ class ChipRow(QWidget):
         """Draw the icons anew."""
         for category, token, icon in _CHIPS:
             self._chips[category].setIcon(theme.icon(icon, token))
-
-
-class ResultBar(QFrame):
-    """What a repair came to, with what one may want next. Hidden until there is something to tell."""
-
-    undo_requested = Signal()
-    export_requested = Signal()
-
-    def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self.setProperty("card", True)
-        row = _row(self)
-        self._icon = QLabel()
-        self._text = QLabel()
-        self._text.setTextFormat(Qt.TextFormat.PlainText)
-        self._text.setWordWrap(True)
-        self._undo = QPushButton(self.tr("Undo"))
-        self._undo.clicked.connect(self.undo_requested)
-        self._export = QPushButton(self.tr("Export report…"))
-        self._export.clicked.connect(self.export_requested)
-        self._close = QToolButton()
-        self._close.setAccessibleName(self.tr("Hide this message"))
-        self._close.setAutoRaise(True)
-        self._close.clicked.connect(self.hide)
-        row.addWidget(self._icon)
-        row.addWidget(self._text, 1)
-        for button in (self._undo, self._export, self._close):
-            row.addWidget(button)
-        self._good = True
-        self.set_theme(theme)
-        self.hide()
-
-    @property
-    def text(self) -> str:
-        """What it says."""
-        return self._text.text()
-
-    def tell(self, text: str, *, good: bool, can_undo: bool) -> None:
-        """Show an outcome."""
-        self._good = good
-        self._text.setText(text)
-        self.setAccessibleName(text)
-        self._undo.setVisible(can_undo)
-        self._export.setVisible(can_undo)
-        self.set_theme(self._theme)
-        self.show()
-
-    def set_theme(self, theme: Theme) -> None:
-        """Draw the icons anew."""
-        self._theme = theme
-        icon = theme.icon("healthy", "ok") if self._good else theme.icon("warning", "repair")
-        self._icon.setPixmap(icon.pixmap(QSize(16, 16)))
-        self._close.setIcon(theme.icon("close", "muted"))
 
 
 class FootRow(QWidget):
@@ -265,8 +215,9 @@ class FootRow(QWidget):
         self._cancel.setVisible(can_cancel)
 
     def end(self, text: str) -> None:
-        """Nothing runs any more; say what came of it."""
+        """Nothing runs any more; say what came of it, also aloud."""
         self._text.setText(text)
+        announce(self, text)
         self._bar.setVisible(False)
         self._cancel.setVisible(False)
 

@@ -172,8 +172,9 @@ def run_words(rows: Iterable[MessageRow], change: Change, count: int) -> str:
         return translate("Difference", "%n messages are left out", None, count)
     if first.item is None:
         return translate("Difference", "%n messages are added", None, count)
-    sources = dict.fromkeys(copy_name(row.item.copies[0]) for row in rows if row.item is not None)
-    return translate("Difference", "%n messages come back from the {}", None, count).format(listed(sources))
+    sources = dict.fromkeys(row.item.copies[0] for row in rows if row.item is not None)
+    words = translate("Difference", "%n messages come back from the {}", None, count)
+    return words.format(listed(map(copy_name, sources)))
 
 
 def reason_sentence(row: MessageRow) -> str:

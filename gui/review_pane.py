@@ -4,15 +4,18 @@ message.
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from core.proposal import Choices
 from gui.coverage_map import CoverageMap
 from gui.diff_view import DiffView
-from gui.reader import Detail
+from gui.reader import USUAL_PAIR, Detail
 from gui.session_head import SessionHead
 from gui.theme import Theme
+
+PATIENCE = 300
+"""Milliseconds for which the session before may stay in view while another one is read."""
 
 
 class ReviewPane(QWidget):
@@ -28,6 +31,10 @@ class ReviewPane(QWidget):
         self.coverage = CoverageMap(theme)
         self.difference = DiffView(theme)
         self._detail: Detail | None = None
+        self._is_outdated = False
+        self._entered_at_end = ""
+        self._reading = QTimer(self, singleShot=True, interval=PATIENCE)
+        self._reading.timeout.connect(lambda: self.clear(self.tr("Reading the copies of the session…")))
         top = QWidget()
         layout = QVBoxLayout(top)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -56,7 +63,26 @@ class ReviewPane(QWidget):
     def shows(self, detail: Detail) -> bool:
         """Whether the same comparison of the same session is shown already."""
         mine = self._detail
-        return mine is not None and (self.session_id, mine.pair) == (detail.audited.session_id, detail.pair)
+        is_same = mine is not None and (self.session_id, mine.pair) == (detail.audited.session_id, detail.pair)
+        return is_same and not self._is_outdated
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The two versions that are compared."""
+        return self._detail.pair if self._detail is not None else USUAL_PAIR
+
+    def outdate(self) -> None:
+        """What is shown may no longer be so: the next answer is shown in full, even for the same session."""
+        self._is_outdated = True
+
+    def expect(self, session_id: str) -> None:
+        """Another session is being read: where that takes long, say so instead of showing the one before."""
+        if session_id != self.session_id:
+            self._reading.start()
+
+    def enter_at_end(self, session_id: str) -> None:
+        """Begin at the last change of a session when it is shown next: one comes back to it from the one behind."""
+        self._entered_at_end = session_id
 
     def show_detail(self, detail: Detail) -> None:
         """Show a session that was read."""
@@ -64,6 +90,10 @@ class ReviewPane(QWidget):
         self._show_summary()
         self.difference.set_versions(detail.versions, *detail.pair)
         self.difference.show_rows(detail.rows, detail.fields, detail.raw, choosing=detail.is_review)
+        if self._entered_at_end == self.session_id:
+            self.difference.last_change()
+        self._entered_at_end = ""
+        self._is_outdated = False
 
     def update_summary(self, detail: Detail) -> None:
         """The same session after a choice: what is counted changes, the list of messages stays where it is."""
@@ -73,11 +103,13 @@ class ReviewPane(QWidget):
     def clear(self, text: str) -> None:
         """Nothing is selected, or it is being read, or cannot be."""
         self._detail = None
+        self._reading.stop()
         self.head.clear()
         self.coverage.set_proposal(None)
         self.difference.clear(text)
 
     def _show_summary(self) -> None:
+        self._reading.stop()
         assert self._detail is not None
         self.head.show_session(self._detail.audited, self._detail.proposal)
         self.coverage.set_proposal(self._detail.proposal)

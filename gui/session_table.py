@@ -23,18 +23,16 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
     QHeaderView,
-    QLabel,
     QMenu,
-    QPushButton,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QTableView,
     QToolTip,
-    QVBoxLayout,
     QWidget,
 )
 
+from gui.faces import Face
 from gui.session_model import Column, Index, Role, SessionModel
 from gui.theme import Theme
 
@@ -71,7 +69,7 @@ class SessionTable(QTableView):
         self.sessions.rearranged.connect(self._after_rearranging)
         self._delegate = _Delegate(theme, self)
         self.setItemDelegate(self._delegate)
-        self._face = _Face(self)
+        self._face = Face(self)
         self._face.button.clicked.connect(self.clear_filter_requested)
         self._set_up_view()
         self._set_up_header()
@@ -193,9 +191,10 @@ class SessionTable(QTableView):
         return (self.sessions.session_at(row).session_id, self.rowViewportPosition(row)) if row >= 0 else None
 
     def _show_face(self) -> None:
+        self._face.setVisible(not self.sessions.visible_count)
         if self.sessions.visible_count:
-            self._face.hide()
-        elif self.sessions.total_count:
+            return
+        if self.sessions.total_count:
             self._face.say(self.tr("No session matches the filter."), self.tr("Clear filter"))
         elif self.sessions.is_scanning:
             self._face.say(self.tr("Looking for sessions…"))
@@ -314,29 +313,6 @@ def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
     for _, run in groupby(enumerate(rows), key=lambda pair: pair[1] - pair[0]):
         numbers = [row for _, row in run]
         yield numbers[0], numbers[-1]
-
-
-class _Face(QWidget):
-    """What stands in the place of the rows while there are none."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._label = QLabel(textFormat=Qt.TextFormat.PlainText, alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
-        self._label.setProperty("muted", True)
-        self.button = QPushButton()
-        layout = QVBoxLayout(self)
-        layout.setSpacing(12)
-        layout.addStretch(2)
-        layout.addWidget(self._label)
-        layout.addWidget(self.button, alignment=Qt.AlignmentFlag.AlignHCenter)
-        layout.addStretch(3)
-
-    def say(self, text: str, action: str = "") -> None:
-        """Show a sentence, with a button where there is something to do about it."""
-        self._label.setText(text)
-        self.button.setText(action)
-        self.button.setVisible(bool(action))
-        self.show()
 
 
 class _Delegate(QStyledItemDelegate):

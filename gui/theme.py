@@ -5,6 +5,7 @@ colour themselves. These dynamic properties are in the style sheet:
 
 - ``primary=true`` on a button: the one that does what the window is for.
 - ``chip=<token>`` on a button or label: a pill in a token and its ``-bg``, framed while checked.
+- ``notice=<token>`` on a frame: a strip in the ``-bg`` of a token.
 - ``segment=first|middle|last`` on buttons that stand together as one switch.
 - ``flat=true`` on a button: no frame until the mouse or the keyboard is on it.
 - ``muted=true``, ``title=true`` on a label; ``card=true`` on a frame.
@@ -244,6 +245,7 @@ QLabel[muted="true"] { color: @muted; }
 QLabel[title="true"] { font-size: TITLE_SIZE; font-weight: 600; }
 QWidget[foot="true"] { background: @surface; border-top: 1px solid @line; }
 QWidget[bar="true"] { background: @surface; border-bottom: 1px solid @line; }
+QFrame[notice] { border-bottom: 1px solid @line; }
 QFrame[card="true"] { background: @raised; border: 1px solid @line; border-radius: 5px; }
 
 QMenuBar { background: @surface; border-bottom: 1px solid @line; padding: 1px 6px; }
@@ -364,6 +366,7 @@ QTabBar::tab:focus { background: @select; }
 """
 
 _CHIP_RULES: Final = """
+QFrame[notice="NAME"] { background: @NAME-bg; }
 QPushButton[chip="NAME"], QLabel[chip="NAME"] {
     background: @NAME-bg; color: @NAME; border: 1px solid transparent; border-radius: 0.75em; padding: 0.2em 10px;
 }

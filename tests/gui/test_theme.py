@@ -30,6 +30,7 @@ TEXTS = (
     + [("muted", ground) for ground in (*PLAIN, *TINTED)]
     + [(meaning, ground) for meaning in MEANINGS for ground in PLAIN]
     + [(meaning, f"{meaning}-bg") for meaning in (*theme.CHIPS, "add", "del", "chg")]
+    + [("text", f"{token}-bg") for token in theme.CHIPS]
     + [("accent-text", "accent"), ("accent-text", "accent-hover")]
 )
 MARKS = [(mark, ground) for mark in ("accent", "muted", "add", "del", "chg") for ground in ("surface", "bg", "select")]
