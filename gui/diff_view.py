@@ -66,7 +66,7 @@ class DiffView(QWidget):
         self.strip = OverviewStrip(theme)
         self.fields = FieldsTable(theme)
         self.raw = RawPage()
-        self._face = Face()
+        self._face = Face(self.tr("Show anyway"))
         self._face.button.clicked.connect(self._show_anyway)
         self._limit = ROWS_AT_ONCE
         self._waiting: tuple[Sequence[MessageRow], bool] | None = None  # rows that are too many, and whether to choose
@@ -130,10 +130,11 @@ class DiffView(QWidget):
             self._show_messages((), choosing=False)
             self._waiting = (rows, choosing)
             text = self.tr("This session has {} messages: too many to show at once. Laying them out takes a moment.")
-            self._face.say(text.format(number(len(rows))), self.tr("Show anyway"))
+            self._face.say(text.format(number(len(rows))), can_act=True)
             self._show_page()
             self._tell_position()
         else:
+            self._face.say("" if rows else self.tr("Neither version has a message."))
             self._show_messages(rows, choosing=choosing)
 
     def _show_messages(self, rows: Sequence[MessageRow], *, choosing: bool) -> None:
@@ -312,7 +313,7 @@ class DiffView(QWidget):
 
     def _show_page(self, _button: QAbstractButton | None = None) -> None:
         page = self._pages_switch.checkedId()
-        self.pages.setCurrentIndex(NOTHING if page == MESSAGES and self._waiting else page)
+        self.pages.setCurrentIndex(NOTHING if page == MESSAGES and not self.rows.rows else page)
         for button in (*self._modes.values(), self._previous, self._next):
             button.setEnabled(page == MESSAGES)
         if page == RAW:

@@ -29,14 +29,14 @@ from gui.wording import breakable
 
 
 class Face(QWidget):
-    """A sentence in the place of what cannot be shown, with a button where there is something to do about it."""
+    """A sentence in the place of what cannot be shown, with a button for what can be done about it at times."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, action: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._label = QLabel(textFormat=Qt.TextFormat.PlainText, alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
         self._label.setProperty("muted", True)
         self._label.setMargin(12)
-        self.button = QPushButton()
+        self.button = QPushButton(action)
         layout = QVBoxLayout(self)
         layout.setSpacing(12)
         layout.addStretch(2)
@@ -49,11 +49,10 @@ class Face(QWidget):
         """What it says."""
         return self._label.text()
 
-    def say(self, text: str, action: str = "") -> None:
-        """Show a sentence."""
+    def say(self, text: str, *, can_act: bool = False) -> None:
+        """Show a sentence, with the button or without."""
         self._label.setText(text)
-        self.button.setText(action)
-        self.button.setVisible(bool(action))
+        self.button.setVisible(can_act)
 
 
 class NoStore(QWidget):
@@ -74,7 +73,7 @@ class NoStore(QWidget):
         self._text.setTextFormat(Qt.TextFormat.PlainText)
         self._text.setWordWrap(True)
         self._text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self._text.setMaximumWidth(self.fontMetrics().horizontalAdvance("m") * 44)
+        self._text.setFixedWidth(self.fontMetrics().horizontalAdvance("m") * 44)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._retry = QPushButton(self.tr("Try again"))
         self._retry.setProperty("primary", True)
@@ -163,8 +162,10 @@ class HelpDialog(QDialog):
     def __init__(self, commands: Sequence[Command], parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("Keys and words"))
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         grid = QGridLayout()
         grid.setHorizontalSpacing(24)
+        grid.setColumnStretch(1, 1)
         for row, command in enumerate(c for c in commands if c.shortcuts):
             native = QKeySequence.SequenceFormat.NativeText
             keys = ", ".join(QKeySequence(k).toString(native) for k in command.shortcuts)
@@ -175,6 +176,7 @@ class HelpDialog(QDialog):
         area = QScrollArea()
         area.setWidget(inside)
         area.setWidgetResizable(True)
+        area.setFrameShape(QScrollArea.Shape.NoFrame)
         area.setAccessibleName(self.tr("Keys and what they do"))
         words = QLabel(
             self.tr(
@@ -186,7 +188,9 @@ class HelpDialog(QDialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
+        column.setContentsMargins(20, 18, 20, 16)
+        column.setSpacing(10)
         column.addWidget(area, 1)
         column.addWidget(words)
         column.addWidget(buttons)
-        self.resize(640, 520)
+        self.resize(inside.sizeHint().width() + 80, 620)

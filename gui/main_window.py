@@ -134,7 +134,7 @@ class MainWindow(QMainWindow):
             "theme_contrast": lambda: self._choose_theme("contrast"),
             "undo": lambda: self._undo("", ""),
             "history": self._toggle_history,
-            "help": lambda: HelpDialog(COMMANDS, self).exec(),
+            "help": lambda: HelpDialog(COMMANDS, self).open(),
             "about": lambda: show_about(self),
         }
         for name, slot in slots.items():

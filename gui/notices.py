@@ -84,7 +84,7 @@ class Notice(QFrame):
         self._theme = theme
         self._icon.setPixmap(theme.icon(_ICONS[self._token], self._token).pixmap(ICON_SIZE))
         self._close.setIcon(theme.icon("close", self._token))
-        self._close.setIconSize(QSize(12, 12))
+        self._close.setIconSize(QSize(14, 14))
 
 
 class ResultBar(Notice):
@@ -134,8 +134,8 @@ class StoreNotices(QWidget):
         """Say what is and what is not possible while the WebUI runs."""
         if webui.running:
             text = self.tr(
-                "Hermes WebUI is running. Lost files are created and sessions that only gain messages are repaired. "
-                "A session that it is writing into, and whatever would lose a message, has to wait until it is stopped."
+                "Hermes WebUI is running: lost files are created, and sessions that only gain messages are repaired. "
+                "Everything else waits until it is stopped."
             )
             self.webui.tell(text, "info")
         else:

@@ -69,7 +69,7 @@ class SessionTable(QTableView):
         self.sessions.rearranged.connect(self._after_rearranging)
         self._delegate = _Delegate(theme, self)
         self.setItemDelegate(self._delegate)
-        self._face = Face(self)
+        self._face = Face(self.tr("Clear filter"), self)
         self._face.button.clicked.connect(self.clear_filter_requested)
         self._set_up_view()
         self._set_up_header()
@@ -195,7 +195,7 @@ class SessionTable(QTableView):
         if self.sessions.visible_count:
             return
         if self.sessions.total_count:
-            self._face.say(self.tr("No session matches the filter."), self.tr("Clear filter"))
+            self._face.say(self.tr("No session matches the filter."), can_act=True)
         elif self.sessions.is_scanning:
             self._face.say(self.tr("Looking for sessions…"))
         else:
