@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QButtonGroup,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -114,8 +113,6 @@ class ChipRow(QWidget):
         self.setProperty("bar", True)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         row = _row(self)
-        self._group = QButtonGroup(self)
-        self._group.setExclusive(False)
         self._chips: dict[Category | None, QPushButton] = {}
         for category, token, _ in _CHIPS:
             chip = QPushButton()
@@ -124,7 +121,6 @@ class ChipRow(QWidget):
             chip.setIconSize(ICON_SIZE)
             chip.clicked.connect(lambda checked, c=category: self._choose(c, checked))
             self._chips[category] = chip
-            self._group.addButton(chip)
             row.addWidget(chip)
         row.addStretch(1)
         self._webui = QLabel()

@@ -231,6 +231,7 @@ class DiffView(QWidget):
         picker = QComboBox()
         picker.setAccessibleName(name)
         picker.setToolTip(name)
+        picker.view().setAccessibleName(name)
         picker.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         picker.setMinimumContentsLength(8)
         picker.activated.connect(self._tell_versions)
@@ -253,7 +254,7 @@ class DiffView(QWidget):
             button.setText(name)
             button.setCheckable(True)
             button.setProperty("segment", "first" if at == 0 else "last" if at == len(names) - 1 else "middle")
-            button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            button.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
             button.toggled.connect(partial(_fit, button))
             group.addButton(button, at)
             buttons.append(button)
@@ -370,8 +371,9 @@ class DiffView(QWidget):
             self.strip.set_view(range(entries[first].row, max(behind, entries[first].row + 1)))
 
 
-def _fit(button: QToolButton, _is_checked: bool) -> None:
-    """A checked button of a switch is bold, and Qt does not see that it is wider then."""
+def _fit(button: QToolButton, is_checked: bool) -> None:
+    """A checked button of a switch is the one that Tab stops at; it is bold, and Qt does not see that it is wider."""
+    button.setFocusPolicy(Qt.FocusPolicy.StrongFocus if is_checked else Qt.FocusPolicy.ClickFocus)
     button.updateGeometry()
 
 

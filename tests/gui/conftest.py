@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 import shiboken6
 from PySide6.QtCore import QEvent, QObject, QSettings, QThread, QTimer
+from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QApplication, QDialog, QMenu
 from pytestqt.qtbot import QtBot
 
 from core.demo import DemoStore, make_demo_store
+from gui import notices
 from gui.main_window import MainWindow
 from gui.place import Place
 
@@ -92,6 +94,20 @@ def scanned(qtbot: QtBot, window: MainWindow) -> None:
 @pytest.fixture
 def wait_scanned(qtbot: QtBot) -> Callable[[MainWindow], None]:
     return lambda window: scanned(qtbot, window)
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a screen reader was asked to say, in order."""
+    said: list[str] = []
+
+    class Reader(QAccessible):
+        @staticmethod
+        def updateAccessibility(event: Any) -> None:
+            said.append(event.message())
+
+    monkeypatch.setattr(notices, "QAccessible", Reader)
+    return said
 
 
 @pytest.fixture(autouse=True)

@@ -427,3 +427,50 @@ def test_an_interrupted_repair_is_told_at_the_start(
     window.actions_["repair_all"].trigger()
     finished(qtbot, window, wait_scanned)
     assert repair.interrupted_runs(find_store(home=demo.home)) == ()
+
+
+def test_what_a_repair_healed_is_shown_healed(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    wiped = next(s.session_id for s in demo.stories if s.name == "wiped")
+    window = open_window(Place(demo.home))
+    assert window.table.select(wiped)
+    wait_scanned(window)
+    assert window.review.difference.position[1] > 0
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+    window.actions_["repair"].trigger()
+    qtbot.waitUntil(lambda: "repaired" in window.result.text, timeout=20_000)
+    qtbot.waitUntil(lambda: "nothing to repair" in window.review.head.evidence.text(), timeout=20_000)
+    assert window.review.session_id == wiped
+    assert window.review.difference.position == (0, 0)
+
+
+def test_results_are_said_aloud(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, heard: list[str]
+) -> None:
+    window = open_window(Place(demo.home))
+    assert any("Checked 28 sessions" in text for text in heard)
+    heard.clear()
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+    window.actions_["repair_all"].trigger()
+    qtbot.waitUntil(lambda: any("16 sessions repaired" in text for text in heard), timeout=20_000)
+    wait_scanned(window)
+    heard.clear()
+    (demo.home / "webui" / "sessions" / "0123456789ab.json").write_text("{")
+    qtbot.waitUntil(lambda: any("changed on the disk" in text for text in heard), timeout=20_000)
+
+
+def test_what_is_refused_is_said_aloud(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, heard: list[str]
+) -> None:
+    window = open_window(Place(demo.home))
+    wiped = next(s.session_id for s in demo.stories if s.name == "wiped")
+    path = demo.home / "webui" / "sessions" / f"{wiped}.json"
+
+    def change_then_accept(dialog: RepairDialog) -> None:
+        path.write_text(json.dumps({**json.loads(path.read_text()), "title": "Saved meanwhile"}))
+        dialog.accept()
+
+    when_asked(qtbot, RepairDialog, change_then_accept)
+    window.actions_["repair_all"].trigger()
+    qtbot.waitUntil(lambda: any("not repaired" in text for text in heard), timeout=20_000)
