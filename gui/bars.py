@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -20,8 +21,9 @@ from core.findings import Category
 from core.store import WebUIStatus
 from gui.commands import Actions
 from gui.notices import announce
+from gui.session_head import ElidedLabel
 from gui.theme import ICON_SIZE, Theme
-from gui.wording import number
+from gui.wording import number, plain_tip
 
 _CHIPS: tuple[tuple[Category | None, str, str], ...] = (
     (Category.REPAIRABLE, "repair", "warning"),
@@ -77,21 +79,52 @@ class ToolRow(QWidget):
         self.filter.textChanged.connect(self.filter_changed)
         self._search = self.filter.addAction(theme.icon("search", "muted"), QLineEdit.ActionPosition.LeadingPosition)
         row.addWidget(self.filter, 1)
+        self._words = {
+            "rescan": self.tr("Rescan"),
+            "undo": self.tr("Undo last repair"),
+            "export": self.tr("Export report…"),
+        }
+        for name, words in self._words.items():
+            self._buttons[name].setAccessibleName(words)
         self.show_repairable(0)
-        self._buttons["rescan"].setText(self.tr("Rescan"))
-        self._buttons["undo"].setText(self.tr("Undo last repair"))
-        self._buttons["export"].setText(self.tr("Export report…"))
         self.set_theme(theme)
+
+    def minimumSizeHint(self) -> QSize:
+        """As narrow as it is with icons alone."""
+        hint = super().minimumSizeHint()
+        spare = sum(self._buttons[name].sizeHint().width() - self._bare_width(name) for name in self._words)
+        return QSize(hint.width() - spare, hint.height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Called by Qt."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _bare_width(self, name: str) -> int:
+        """The width of a button without its words."""
+        button = self._buttons[name]
+        return button.sizeHint().width() - button.fontMetrics().horizontalAdvance(button.text())
+
+    def _fit(self) -> None:
+        """Let the buttons that are known by their icon have words only where there is room for all of them."""
+        for name, words in self._words.items():
+            self._buttons[name].setText(words)
+        if super().minimumSizeHint().width() > self.width():
+            for name in self._words:
+                self._buttons[name].setText("")
 
     def show_repairable(self, count: int) -> None:
         """Say on the button how many sessions it repairs."""
         text = self.tr("Repair %n session(s)…", "", count) if count else self.tr("Repair…")
         self._buttons["repair_all"].setText(text.replace("(s)", "" if count == 1 else "s"))
+        self._fit()
 
     def show_store(self, text: str, tip: str) -> None:
         """Name the store on its button."""
-        self.store_button.setText(text)
-        self.store_button.setToolTip(tip)
+        room = self.fontMetrics().horizontalAdvance("m") * 20
+        self.store_button.setText(self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, room))
+        self.store_button.setToolTip(plain_tip(tip))
+        self._fit()
 
     def set_theme(self, theme: Theme) -> None:
         """Draw the icons anew."""
@@ -123,8 +156,7 @@ class ChipRow(QWidget):
             self._chips[category] = chip
             row.addWidget(chip)
         row.addStretch(1)
-        self._webui = QLabel()
-        self._webui.setTextFormat(Qt.TextFormat.PlainText)
+        self._webui = ElidedLabel(Qt.TextElideMode.ElideRight)
         self._webui.setProperty("muted", True)
         row.addWidget(self._webui)
         self.show_counts({})
@@ -149,8 +181,7 @@ class ChipRow(QWidget):
     def show_webui(self, webui: WebUIStatus) -> None:
         """Say whether the WebUI is running."""
         not_running = self.tr("Hermes WebUI is not running: all repairs are possible")
-        self._webui.setText(self.tr("Hermes WebUI is running") if webui.running else not_running)
-        self._webui.setToolTip(webui.evidence)
+        self._webui.show_text(self.tr("Hermes WebUI is running") if webui.running else not_running)
 
     def clear(self) -> None:
         """Show every session again."""

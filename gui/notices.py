@@ -138,6 +138,7 @@ class StoreNotices(QWidget):
                 "Everything else waits until it is stopped."
             )
             self.webui.tell(text, "info")
+            self.webui.setToolTip(plain_tip(webui.evidence))
         else:
             self.webui.hide()
 

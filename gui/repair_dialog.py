@@ -259,7 +259,10 @@ class RepairDialog(QDialog):
         character = self.fontMetrics().averageCharWidth()
         if self._plan.sessions:
             rows = min(len(self._plan.sessions), 12) * self.table.verticalHeader().defaultSectionSize()
-            self.resize(140 * character, self.sizeHint().height() - self.table.sizeHint().height() + rows + 60)
+            width, height = 140 * character, self.sizeHint().height() - self.table.sizeHint().height() + rows + 60
+            parent = self.parentWidget()
+            room = (parent.window() if parent is not None else self.screen()).size()
+            self.resize(min(width, room.width() - 40), min(height, room.height() - 40))
 
     @Slot(bool)
     def _show_details(self, expanded: bool) -> None:

@@ -4,8 +4,9 @@ message.
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer, Signal, Slot
-from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from core.proposal import Choices
 from gui.coverage_map import CoverageMap
@@ -16,6 +17,31 @@ from gui.theme import Theme
 
 PATIENCE = 300
 """Milliseconds for which the session before may stay in view while another one is read."""
+
+
+class _Summary(QScrollArea):
+    """What stands above the difference: as high as it needs, but with scroll bars where that is more than half."""
+
+    def __init__(self, content: QWidget) -> None:
+        super().__init__()
+        self._content = content
+        self.setWidget(content)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        content.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Called by Qt for every event of the content."""
+        done = super().eventFilter(watched, event)
+        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
+            self.fit()
+        return done
+
+    def fit(self) -> None:
+        """Take the height that the content needs, as far as there is room for it."""
+        self.setMinimumHeight(min(self._content.minimumSizeHint().height(), self.window().height() // 2))
 
 
 class ReviewPane(QWidget):
@@ -42,7 +68,8 @@ class ReviewPane(QWidget):
         layout.addWidget(self.head)
         layout.addWidget(self.coverage)
         self.splitter = QSplitter(Qt.Orientation.Vertical)
-        self.splitter.addWidget(top)
+        self._summary = _Summary(top)
+        self.splitter.addWidget(self._summary)
         self.splitter.addWidget(self.difference)
         self.splitter.setStretchFactor(1, 1)
         self.splitter.setChildrenCollapsible(False)
@@ -118,6 +145,11 @@ class ReviewPane(QWidget):
     def _on_choice(self, choices: Choices) -> None:
         if self._detail is not None:
             self.choices_changed.emit(self.session_id, choices)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Called by Qt."""
+        super().resizeEvent(event)
+        self._summary.fit()
 
     def set_theme(self, theme: Theme) -> None:
         """Draw everything anew."""

@@ -368,7 +368,7 @@ QTabBar::tab:focus { background: @select; }
 _CHIP_RULES: Final = """
 QFrame[notice="NAME"] { background: @NAME-bg; }
 QPushButton[chip="NAME"], QLabel[chip="NAME"] {
-    background: @NAME-bg; color: @NAME; border: 1px solid transparent; border-radius: 0.75em; padding: 0.2em 10px;
+    background: @NAME-bg; color: @NAME; border: 1px solid transparent; border-radius: 0.7em; padding: 0.2em 10px;
 }
 QPushButton[chip="NAME"]:hover, QPushButton[chip="NAME"]:checked { border-color: @NAME; }
 QPushButton[chip="NAME"]:checked { background: @NAME-bg; color: @NAME; }
