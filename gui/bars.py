@@ -55,6 +55,7 @@ class ToolRow(QWidget):
         self.store_button = QPushButton()
         self.store_button.setMenu(self.store_menu)
         self.store_button.setIconSize(ICON_SIZE)
+        self.store_button.setText(self.tr("Choose store"))
         self.store_button.setAccessibleName(self.tr("Store"))
         row = _row(self)
         row.addWidget(self.store_button)

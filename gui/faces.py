@@ -112,6 +112,7 @@ class NoStore(QWidget):
         self._is_found = is_found
         self._title.setText(title)
         self._text.setText(breakable(text))
+        self._text.setFixedHeight(self._text.heightForWidth(self._text.width()))
         self._retry.setVisible(is_found)
         self._demo.setVisible(not is_found)
         self._choose.setProperty("primary", not is_found)

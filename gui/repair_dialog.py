@@ -233,6 +233,10 @@ class RepairDialog(QDialog):
         layout.addWidget(self.heading)
         if summary := self._summary():
             layout.addWidget(_sentence(summary))
+        if self._plan.sessions and self._plan.rebuild_index:
+            layout.addWidget(
+                _sentence(self.tr("The session list no longer fits the files and is built again as well."))
+            )
         self.table.setVisible(bool(self._plan.sessions))
         layout.addWidget(self.table, 3)
         if not self._plan.is_empty:

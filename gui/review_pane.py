@@ -15,12 +15,17 @@ from gui.reader import USUAL_PAIR, Detail
 from gui.session_head import SessionHead
 from gui.theme import Theme
 
+LARGEST_SUMMARY = 0.6
+"""The part of the height that what stands above the difference gets at most by itself."""
+
 PATIENCE = 300
 """Milliseconds for which the session before may stay in view while another one is read."""
 
 
 class _Summary(QScrollArea):
-    """What stands above the difference: as high as it needs, but with scroll bars where that is more than half."""
+    """What stands above the difference; ``needs_changed`` when it may need another height."""
+
+    needs_changed = Signal()
 
     def __init__(self, content: QWidget) -> None:
         super().__init__()
@@ -32,16 +37,17 @@ class _Summary(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         content.installEventFilter(self)
 
+    @property
+    def needed(self) -> int:
+        """The height that shows all of it."""
+        return self._content.minimumSizeHint().height()
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Called by Qt for every event of the content."""
         done = super().eventFilter(watched, event)
         if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
-            self.fit()
+            self.needs_changed.emit()
         return done
-
-    def fit(self) -> None:
-        """Take the height that the content needs, as far as there is room for it."""
-        self.setMinimumHeight(min(self._content.minimumSizeHint().height(), self.window().height() // 2))
 
 
 class ReviewPane(QWidget):
@@ -58,6 +64,7 @@ class ReviewPane(QWidget):
         self.difference = DiffView(theme)
         self._detail: Detail | None = None
         self._is_outdated = False
+        self._is_line_moved = False
         self._entered_at_end = ""
         self._reading = QTimer(self, singleShot=True, interval=PATIENCE)
         self._reading.timeout.connect(lambda: self.clear(self.tr("Reading the copies of the session…")))
@@ -76,6 +83,8 @@ class ReviewPane(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.splitter)
+        self._summary.needs_changed.connect(self._share_height)
+        self.splitter.splitterMoved.connect(self._on_line_moved)
         self.coverage.jumped.connect(self.difference.go_to_position)
         self.difference.versions_chosen.connect(self.comparison_wanted)
         self.difference.choice_changed.connect(self._on_choice)
@@ -149,7 +158,21 @@ class ReviewPane(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Called by Qt."""
         super().resizeEvent(event)
-        self._summary.fit()
+        self._share_height()
+
+    @Slot()
+    def _share_height(self) -> None:
+        """Give the summary what it needs, but no more than leaves room for the messages; after that it scrolls. Where a
+        person has moved the line between the two, it stays.
+        """
+        if not self._is_line_moved:
+            height = self.splitter.height() - self.splitter.handleWidth()
+            top = min(self._summary.needed, round(height * LARGEST_SUMMARY))
+            self.splitter.setSizes([top, height - top])
+
+    @Slot()
+    def _on_line_moved(self) -> None:
+        self._is_line_moved = True
 
     def set_theme(self, theme: Theme) -> None:
         """Draw everything anew."""

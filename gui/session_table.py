@@ -339,7 +339,7 @@ class _Delegate(QStyledItemDelegate):
             cell.font.setBold(True)
         space = _text_rect(cell)
         # Worktrees begin alike and differ at the end.
-        mode = Qt.TextElideMode.ElideMiddle if index.column() == Column.WORKTREE else Qt.TextElideMode.ElideRight
+        mode = Qt.TextElideMode.ElideLeft if index.column() == Column.WORKTREE else Qt.TextElideMode.ElideRight
         text = QFontMetrics(cell.font).elidedText(cell.text, mode, space.width())
         painter.setFont(cell.font)
         painter.setPen(cell.palette.text().color())

@@ -6,14 +6,14 @@ import errno
 import json
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAccessible
+from PySide6.QtGui import QAccessible, QFont
 from PySide6.QtWidgets import QAbstractButton, QApplication, QHeaderView, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -179,6 +179,40 @@ def test_what_filters_nothing_cannot_be_chosen(qtbot: QtBot, open_window: Open, 
     window = open_window(Place(healthy_store(tmp_path, 1)))
     assert not window.chips._chips[Category.REPAIRABLE].isEnabled()
     assert window.chips._chips[None].isEnabled()
+
+
+@pytest.fixture
+def large_font(qapp: QApplication) -> Iterator[None]:
+    """The system asks for 14 points."""
+    usual = qapp.font()
+    large = QFont(usual)
+    large.setPointSizeF(14)
+    qapp.setFont(large)
+    yield
+    qapp.setFont(usual)
+
+
+@pytest.mark.usefixtures("large_font")
+def test_with_a_large_font_the_window_stays_as_large_as_it_is_and_no_button_is_cut(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    window = open_window(Place(demo.home))
+    ids = window.table.sessions.ids_between(0, window.table.sessions.visible_count - 1)
+    (demo.home / "state.db").write_bytes(b"no database at all" * 300)
+    window.rescan()
+    wait_scanned(window)
+    assert window.notices.store.isVisible()
+    for session_id in ids:
+        if window.table.select(session_id):
+            wait_scanned(window)
+            window.review.head.more.setChecked(True)
+            QApplication.processEvents()
+            assert (window.width(), window.height()) == (1280, 800)
+    buttons = [b for b in window.findChildren(QAbstractButton) if b.isVisible() and b.text()]
+    assert [b.text() for b in buttons if b.width() < b.sizeHint().width()] == []
+    for name in ("rescan", "undo", "export"):  # known by their icon, and by name to a screen reader
+        button = window.tools._buttons[name]
+        assert button.text() or button.accessibleName()
 
 
 # --- one session ------------------------------------------------------------------------------------------------------
