@@ -255,11 +255,13 @@ class MainWindow(QMainWindow):
         if isinstance(error, StoreNotFoundError):
             self.no_store.tell_missing(str(error))
             self.middle.setCurrentWidget(self.no_store)
-        elif isinstance(error, (RescueError, OSError)):
-            self.no_store.tell_unreadable(message_of(error)[0])
-            self.middle.setCurrentWidget(self.no_store)
         else:
-            self.tell_error(error)
+            is_of_store = isinstance(error, (RescueError, OSError))
+            if not is_of_store:
+                self.tell_error(error)
+            if is_of_store or not self.table.sessions.total_count:
+                self.no_store.tell_unreadable(message_of(error)[0])
+                self.middle.setCurrentWidget(self.no_store)
         self._enable()
 
     # --- one session ------------------------------------------------------------------------------------------------

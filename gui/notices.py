@@ -12,7 +12,7 @@ from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from core.audit import Audit
-from core.findings import Category, Finding
+from core.findings import NO_ADVICE, Category, Finding
 from core.store import WebUIStatus
 from gui.theme import ICON_SIZE, Theme
 from gui.wording import breakable, moment, number, plain_tip
@@ -35,7 +35,7 @@ class Notice(QFrame):
     tell.
     """
 
-    def __init__(self, theme: Theme, actions: Sequence[str] = (), *, can_hide: bool = True) -> None:
+    def __init__(self, theme: Theme, actions: Sequence[str] = ()) -> None:
         super().__init__()
         self._theme = theme
         self._token = "info"
@@ -57,7 +57,6 @@ class Notice(QFrame):
         self._close.setAccessibleName(self._close.toolTip())
         self._close.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._close.clicked.connect(self.hide)
-        self._close.setVisible(can_hide)
         row.addWidget(self._close)
         self.hide()
 
@@ -111,7 +110,7 @@ class StoreNotices(QWidget):
         super().__init__()
         rescan = (self.tr("Rescan"),)
         self.webui = Notice(theme)
-        self.store = Notice(theme, rescan, can_hide=False)
+        self.store = Notice(theme, rescan)
         self.changed = Notice(theme, rescan)
         self.healthy = Notice(theme)
         column = QVBoxLayout(self)
@@ -149,9 +148,9 @@ class StoreNotices(QWidget):
         found = audit.store_findings
         if found:
             lines = [self._sentence(finding) for finding in found[:_TOLD_AT_ONCE]]
-            if more := len(found) - _TOLD_AT_ONCE:
-                lines.append(self.tr("{} more are in the report.").format(number(more)) if more > 0 else "")
-            self.store.tell("\n".join(filter(None, lines)), "repair")
+            if len(found) > _TOLD_AT_ONCE:
+                lines.append(self.tr("{} more are in the report.").format(number(len(found) - _TOLD_AT_ONCE)))
+            self.store.tell("\n".join(lines), "repair")
             self.store.setToolTip(plain_tip("\n".join(f.evidence for f in found[:10])))
         elif audit.sessions and not counts[Category.REPAIRABLE] and not counts[Category.REVIEW]:
             n = len(audit.sessions)
@@ -162,8 +161,8 @@ class StoreNotices(QWidget):
 
     @staticmethod
     def _sentence(finding: Finding) -> str:
-        stop = "" if finding.evidence.endswith(".") else "."
-        return f"{breakable(finding.evidence)}{stop} {finding.advice}"
+        evidence = breakable(finding.evidence).removesuffix(".") + "."
+        return evidence if finding.advice == NO_ADVICE else f"{evidence} {finding.advice}"
 
     def tell_changed(self) -> None:
         """Say that what is shown may no longer be so."""

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QFont
-from PySide6.QtWidgets import QAbstractButton, QApplication, QHeaderView, QScrollArea, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QHeaderView, QMessageBox, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
 from core import repair
@@ -122,6 +122,30 @@ def test_a_list_of_sessions_that_is_damaged_alone_can_be_repaired(
     window = open_window(Place(home))
     assert "_index.json" in window.notices.store.text or "session list" in window.notices.store.text
     assert window.actions_["repair_all"].isEnabled()
+
+
+def test_a_mistake_of_the_program_during_the_check_is_not_called_an_empty_store(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("gui.reader.StoreReader._scan", lambda *_: 1 // 0)
+    window = open_window(Place(demo.home), wait=False)
+    qtbot.waitUntil(window.no_store.isVisible, timeout=20_000)
+    assert "Something went wrong" in window.no_store.text
+    boxes = window.findChildren(QMessageBox)
+    assert ["ZeroDivisionError" in box.detailedText() for box in boxes] == [True]
+    boxes[0].close()
+
+
+def test_what_is_to_be_known_of_a_store_is_told_in_a_few_lines(qtbot: QtBot, open_window: Open, tmp_path: Path) -> None:
+    home = healthy_store(tmp_path, 1)
+    for k in range(50):
+        (home / "webui" / "sessions" / f"no id {k}.json").write_text("{}")
+    window = open_window(Place(home))
+    lines = window.notices.store.text.splitlines()
+    assert len(lines) == 3
+    assert "no session id" in lines[0]
+    assert "48 more" in lines[2]
+    assert window.table.sessions.visible_count == 1
 
 
 def test_where_all_is_well_it_says_so_and_when_that_was_checked(
