@@ -420,7 +420,7 @@ def _loss_kind(names: Sequence[str], live: Sidecar, *, behind: bool) -> str | No
 
 
 _QUESTIONS = {
-    Reason.OLD_UNDO: ("shrunken_live_unmarked", "{n} messages behind the end of the file are in other copies; {why}"),
+    Reason.OLD_UNDO: ("shrunken_live_unmarked", "{n} messages behind the end of the file are in other copies. {why}"),
     Reason.EARLIER_UNDO: ("state_db_gap", "{n} messages are in other copies only. {why}"),
     Reason.UNANSWERED: ("turn_journal_pending_turn", "A prompt that you sent is in no copy of the session."),
 }

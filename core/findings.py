@@ -57,6 +57,9 @@ class Finding:
         return _DECIDE if self.category is Category.REVIEW else _LATER
 
 
+NO_ADVICE = "Nothing."
+"""What to do where nothing is to be done."""
+
 _MERGE = "Every copy is merged into the file, in order. The old file is kept and can be put back."
 _REBUILD = "The session file is written again from every copy that is left. Nothing is overwritten."
 _WAIT = "Better not: a new message can be saved over what is to be recovered."
@@ -115,7 +118,7 @@ KINDS: dict[str, Kind] = {
         Kind("run_journal_only", _V, "run journal only", _MANUAL, "Only the run journal is left of the session; secrets in it may be masked.",
              "Restore it if you miss it, else leave it.", _REBUILD, _YES),
         Kind("state_db_deleted_webui_tombstone", _I, "deleted by you", "deleted_session_skipped",
-             "You deleted the session; copies of it are left.", "Nothing.", _NOTHING, _YES),
+             "You deleted the session; copies of it are left.", NO_ADVICE, _NOTHING, _YES),
         Kind("index_missing_entry", _R, "not listed", "rebuild_index", "The session list does not have the session.",
              _REPAIR, "The session list is built again from the session files.", _YES),
         Kind("index_missing_file", _R, "listed without file", "rebuild_index", "The session list has a session of which nothing is left.",
@@ -126,7 +129,7 @@ KINDS: dict[str, Kind] = {
              "Find out which session it is before anything is changed.", _NOTHING, "Better not."),
         Kind("wrong_count", _R, "wrong count", "rewrite_head", "The message count in the file is not the number of its messages.",
              _REPAIR, "The count is corrected.", _YES),
-        Kind("unsafe_id", _I, "unsafe id", _MANUAL, "The database has a session whose id cannot be a file name.", "Nothing.", _NOTHING, _YES),
+        Kind("unsafe_id", _I, "unsafe id", _MANUAL, "The database has a session whose id cannot be a file name.", NO_ADVICE, _NOTHING, _YES),
         Kind("worktree_gone", _I, "worktree gone", "none", "The folder of the session's worktree is gone.",
              "Make the worktree again from its branch if you need the files.", _NOTHING, "You can read it; its tools have no folder to work in."),
         Kind("other_state_dir", _V, "another folder", _MANUAL, "Another folder holds sessions that this one lacks.",

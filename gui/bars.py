@@ -1,13 +1,12 @@
-"""The rows around the two panes: actions, chips with counts, the outcome of a repair, the foot with its progress."""
+"""The rows around the two panes: actions, chips with counts, the foot with its progress."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
-    QButtonGroup,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -15,13 +14,16 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSizePolicy,
-    QToolButton,
     QWidget,
 )
 
 from core.findings import Category
+from core.store import WebUIStatus
 from gui.commands import Actions
+from gui.notices import announce
+from gui.session_head import ElidedLabel
 from gui.theme import ICON_SIZE, Theme
+from gui.wording import number, plain_tip
 
 _CHIPS: tuple[tuple[Category | None, str, str], ...] = (
     (Category.REPAIRABLE, "repair", "warning"),
@@ -53,6 +55,7 @@ class ToolRow(QWidget):
         self.store_button = QPushButton()
         self.store_button.setMenu(self.store_menu)
         self.store_button.setIconSize(ICON_SIZE)
+        self.store_button.setText(self.tr("Choose store"))
         self.store_button.setAccessibleName(self.tr("Store"))
         row = _row(self)
         row.addWidget(self.store_button)
@@ -77,21 +80,52 @@ class ToolRow(QWidget):
         self.filter.textChanged.connect(self.filter_changed)
         self._search = self.filter.addAction(theme.icon("search", "muted"), QLineEdit.ActionPosition.LeadingPosition)
         row.addWidget(self.filter, 1)
+        self._words = {
+            "rescan": self.tr("Rescan"),
+            "undo": self.tr("Undo last repair"),
+            "export": self.tr("Export report…"),
+        }
+        for name, words in self._words.items():
+            self._buttons[name].setAccessibleName(words)
         self.show_repairable(0)
-        self._buttons["rescan"].setText(self.tr("Rescan"))
-        self._buttons["undo"].setText(self.tr("Undo last repair"))
-        self._buttons["export"].setText(self.tr("Export report…"))
         self.set_theme(theme)
+
+    def minimumSizeHint(self) -> QSize:
+        """As narrow as it is with icons alone."""
+        hint = super().minimumSizeHint()
+        spare = sum(self._buttons[name].sizeHint().width() - self._bare_width(name) for name in self._words)
+        return QSize(hint.width() - spare, hint.height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Called by Qt."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _bare_width(self, name: str) -> int:
+        """The width of a button without its words."""
+        button = self._buttons[name]
+        return button.sizeHint().width() - button.fontMetrics().horizontalAdvance(button.text())
+
+    def _fit(self) -> None:
+        """Let the buttons that are known by their icon have words only where there is room for all of them."""
+        for name, words in self._words.items():
+            self._buttons[name].setText(words)
+        if super().minimumSizeHint().width() > self.width():
+            for name in self._words:
+                self._buttons[name].setText("")
 
     def show_repairable(self, count: int) -> None:
         """Say on the button how many sessions it repairs."""
         text = self.tr("Repair %n session(s)…", "", count) if count else self.tr("Repair…")
         self._buttons["repair_all"].setText(text.replace("(s)", "" if count == 1 else "s"))
+        self._fit()
 
     def show_store(self, text: str, tip: str) -> None:
         """Name the store on its button."""
-        self.store_button.setText(text)
-        self.store_button.setToolTip(tip)
+        room = self.fontMetrics().horizontalAdvance("m") * 20
+        self.store_button.setText(self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, room))
+        self.store_button.setToolTip(plain_tip(tip))
+        self._fit()
 
     def set_theme(self, theme: Theme) -> None:
         """Draw the icons anew."""
@@ -113,8 +147,6 @@ class ChipRow(QWidget):
         self.setProperty("bar", True)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         row = _row(self)
-        self._group = QButtonGroup(self)
-        self._group.setExclusive(False)
         self._chips: dict[Category | None, QPushButton] = {}
         for category, token, _ in _CHIPS:
             chip = QPushButton()
@@ -123,11 +155,9 @@ class ChipRow(QWidget):
             chip.setIconSize(ICON_SIZE)
             chip.clicked.connect(lambda checked, c=category: self._choose(c, checked))
             self._chips[category] = chip
-            self._group.addButton(chip)
             row.addWidget(chip)
         row.addStretch(1)
-        self._webui = QLabel()
-        self._webui.setTextFormat(Qt.TextFormat.PlainText)
+        self._webui = ElidedLabel(Qt.TextElideMode.ElideRight)
         self._webui.setProperty("muted", True)
         row.addWidget(self._webui)
         self.show_counts({})
@@ -145,13 +175,14 @@ class ChipRow(QWidget):
             None: self.tr("{} healthy"),
         }
         for category, chip in self._chips.items():
-            chip.setText(words[category].format(n[category]))
+            chip.setText(words[category].format(number(n[category])))
+            chip.setEnabled(n[category] > 0 or chip.isChecked())
             chip.setAccessibleDescription(self.tr("Show only these sessions"))
 
-    def show_webui(self, text: str, tip: str) -> None:
-        """Say whether the WebUI is running, and what that means."""
-        self._webui.setText(text)
-        self._webui.setToolTip(tip)
+    def show_webui(self, webui: WebUIStatus) -> None:
+        """Say whether the WebUI is running."""
+        not_running = self.tr("Hermes WebUI is not running: all repairs are possible")
+        self._webui.show_text(self.tr("Hermes WebUI is running") if webui.running else not_running)
 
     def clear(self) -> None:
         """Show every session again."""
@@ -166,59 +197,6 @@ class ChipRow(QWidget):
         """Draw the icons anew."""
         for category, token, icon in _CHIPS:
             self._chips[category].setIcon(theme.icon(icon, token))
-
-
-class ResultBar(QFrame):
-    """What a repair came to, with what one may want next. Hidden until there is something to tell."""
-
-    undo_requested = Signal()
-    export_requested = Signal()
-
-    def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self.setProperty("card", True)
-        row = _row(self)
-        self._icon = QLabel()
-        self._text = QLabel()
-        self._text.setTextFormat(Qt.TextFormat.PlainText)
-        self._text.setWordWrap(True)
-        self._undo = QPushButton(self.tr("Undo"))
-        self._undo.clicked.connect(self.undo_requested)
-        self._export = QPushButton(self.tr("Export report…"))
-        self._export.clicked.connect(self.export_requested)
-        self._close = QToolButton()
-        self._close.setAccessibleName(self.tr("Hide this message"))
-        self._close.setAutoRaise(True)
-        self._close.clicked.connect(self.hide)
-        row.addWidget(self._icon)
-        row.addWidget(self._text, 1)
-        for button in (self._undo, self._export, self._close):
-            row.addWidget(button)
-        self._good = True
-        self.set_theme(theme)
-        self.hide()
-
-    @property
-    def text(self) -> str:
-        """What it says."""
-        return self._text.text()
-
-    def tell(self, text: str, *, good: bool, can_undo: bool) -> None:
-        """Show an outcome."""
-        self._good = good
-        self._text.setText(text)
-        self.setAccessibleName(text)
-        self._undo.setVisible(can_undo)
-        self._export.setVisible(can_undo)
-        self.set_theme(self._theme)
-        self.show()
-
-    def set_theme(self, theme: Theme) -> None:
-        """Draw the icons anew."""
-        self._theme = theme
-        icon = theme.icon("healthy", "ok") if self._good else theme.icon("warning", "repair")
-        self._icon.setPixmap(icon.pixmap(QSize(16, 16)))
-        self._close.setIcon(theme.icon("close", "muted"))
 
 
 class FootRow(QWidget):
@@ -265,8 +243,9 @@ class FootRow(QWidget):
         self._cancel.setVisible(can_cancel)
 
     def end(self, text: str) -> None:
-        """Nothing runs any more; say what came of it."""
+        """Nothing runs any more; say what came of it, also aloud."""
         self._text.setText(text)
+        announce(self, text)
         self._bar.setVisible(False)
         self._cancel.setVisible(False)
 

@@ -9,8 +9,6 @@ from enum import IntEnum
 
 from PySide6.QtCore import QCoreApplication, QEvent, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
-    QAccessible,
-    QAccessibleAnnouncementEvent,
     QBrush,
     QFont,
     QFontMetrics,
@@ -28,8 +26,9 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from core.copies import BACKUP, DATABASE, LIVE, RUN, TEMP, TURNS
 from core.files import shown
 from core.proposal import PENDING, Item, Proposal
-from gui.session_head import moment, number, plain_tip
+from gui.notices import announce
 from gui.theme import Theme
+from gui.wording import moment, number, plain_tip
 
 translate = QCoreApplication.translate
 
@@ -235,7 +234,7 @@ class CoverageMap(QWidget):
             super().keyPressEvent(event)
             return
         self._choose(target)
-        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, self.message_words(target)))
+        announce(self, self.message_words(target))
 
     def event(self, event: QEvent) -> bool:
         """Answers a tool tip with what is known of the message under the mouse."""

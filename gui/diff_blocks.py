@@ -20,6 +20,7 @@ from gui import diff_text
 from gui.diff_rows import CALL, CHECK, FOLD, PART, REASONING, RUN, TEXT, DiffRows, Entry, Side, Span, cut
 from gui.diff_text import message_of, plain, translate
 from gui.theme import Theme
+from gui.wording import number
 
 CLIPPED_LINES, ENOUGH_LINES = 6, 8
 """Lines of a clipped text; one that ends within the second number of lines is not clipped."""
@@ -280,7 +281,7 @@ class BlockMaker:
         is_complete = self._wrapped(block, column, spans, font, ink, CLIPPED_LINES)
         if not (is_whole and is_complete):
             length = sum(len(text) for _, text in self._rows.spans(entry.row, side))
-            words = translate("Difference", "Show all ({} characters)").format(diff_text.number(length))
+            words = translate("Difference", "Show all ({} characters)").format(number(length))
             self._link(block, column, words, TEXT)
 
     def _link(self, block: Block, column: _Column, words: str, what: str) -> None:

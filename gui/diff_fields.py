@@ -23,8 +23,9 @@ from PySide6.QtWidgets import (
 
 from core.diff import Change, FieldRow
 from core.jsontext import dumps
-from gui.diff_text import change_word, copy_name, listed, number, one_line, plain, title_of
+from gui.diff_text import change_word, copy_name, listed, one_line, plain, title_of
 from gui.theme import Theme
+from gui.wording import number
 
 RAW_LIMIT = 200_000
 """Characters of the JSON that are shown."""

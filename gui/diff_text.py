@@ -20,6 +20,7 @@ from core.files import shown
 from core.jsontext import NotJSONError, dumps, loads
 from core.message import REASONING, Message
 from core.proposal import Item
+from gui.wording import local_time, number
 
 translate = QCoreApplication.translate
 
@@ -30,8 +31,6 @@ _ARGUMENTS = 4_000
 """Characters of arguments up to which they are read to be shown in one line; of longer ones, the beginning is shown."""
 
 _ONE_LINE = 240
-_LATEST = 1e11
-"""Seconds since 1970 from which on a time stamp is no time."""
 
 # What could steer a terminal, a layout or a reader's eye: controls, marks of direction, odd line ends, half characters.
 _STEERING = re.compile(
@@ -106,8 +105,7 @@ def message_of(row: MessageRow) -> Message:
 
 def time_of(row: MessageRow) -> QDateTime | None:
     """When the message of a row was written, in local time; None where no copy knows."""
-    time = message_of(row).time
-    return QDateTime.fromSecsSinceEpoch(int(time)) if time is not None and 0 <= time < _LATEST else None
+    return local_time(message_of(row).time)
 
 
 def clock(time: QDateTime, *, with_date: bool) -> str:
@@ -174,8 +172,9 @@ def run_words(rows: Iterable[MessageRow], change: Change, count: int) -> str:
         return translate("Difference", "%n messages are left out", None, count)
     if first.item is None:
         return translate("Difference", "%n messages are added", None, count)
-    sources = dict.fromkeys(copy_name(row.item.copies[0]) for row in rows if row.item is not None)
-    return translate("Difference", "%n messages come back from the {}", None, count).format(listed(sources))
+    sources = dict.fromkeys(row.item.copies[0] for row in rows if row.item is not None)
+    words = translate("Difference", "%n messages come back from the {}", None, count)
+    return words.format(listed(map(copy_name, sources)))
 
 
 def reason_sentence(row: MessageRow) -> str:
@@ -238,11 +237,6 @@ def clipped(text: str) -> str:
         return plain(text)
     more = translate("Difference", "… the first {} of {} characters")
     return plain(text[:LONG_DETAIL]) + "\n" + more.format(number(LONG_DETAIL), number(len(text)))
-
-
-def number(count: int) -> str:
-    """A number as people of the system's language write it."""
-    return QLocale().toString(count)
 
 
 def sentence(row: MessageRow, change: Change) -> str:

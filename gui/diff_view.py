@@ -26,12 +26,17 @@ from gui.diff_blocks import Mode
 from gui.diff_fields import FieldsTable, RawPage
 from gui.diff_list import DiffList
 from gui.diff_rows import DiffRows
-from gui.diff_text import number, title_of
+from gui.diff_text import title_of
+from gui.faces import Face
 from gui.overview_strip import Mark, OverviewStrip
 from gui.theme import Theme
+from gui.wording import number
 
 MESSAGES, FIELDS, RAW, NOTHING = range(4)
-"""The pages."""
+"""The pages; the last one says in words why there is nothing on the others."""
+
+ROWS_AT_ONCE = 30_000
+"""Messages that are laid out without asking: each costs some microseconds in which the window stands still."""
 
 _MARKS = {
     Change.ADDED: "add",
@@ -63,11 +68,10 @@ class DiffView(QWidget):
         self.strip = OverviewStrip(theme)
         self.fields = FieldsTable(theme)
         self.raw = RawPage()
-        self._message = QLabel(
-            alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True, textFormat=Qt.TextFormat.PlainText
-        )
-        self._message.setProperty("muted", True)
-        self._message.setMargin(24)
+        self._face = Face(self.tr("Show anyway"))
+        self._face.button.clicked.connect(self._show_anyway)
+        self._limit = ROWS_AT_ONCE
+        self._waiting: tuple[Sequence[MessageRow], bool] | None = None  # rows that are too many, and whether to choose
         self._position = (0, 0)
         self._is_narrow = False
         self._build_tools()
@@ -117,15 +121,27 @@ class DiffView(QWidget):
         """Show a comparison. ``choosing``: the rows are a review of a proposal (core.diff.review), with check boxes.
 
         Rows with the same messages as those shown (after a choice) leave the view where it is; else it goes to the
-        first change.
+        first change. More than ROWS_AT_ONCE are laid out only when a person asks for them.
         """
-        at = self._current_row()
-        offset = self.list.verticalOffset()
+        self.show_fields(fields, raw, choosing=choosing)
+        self._set_enabled(True)
+        if len(rows) > self._limit:
+            self._show_messages((), choosing=False)
+            self._waiting = (rows, choosing)
+            text = self.tr("This session has {} messages: too many to show at once. Laying them out takes a moment.")
+            self._face.say(text.format(number(len(rows))), can_act=True)
+            self._show_page()
+            self._tell_position()
+        else:
+            self._face.say("" if rows else self.tr("Neither version has a message."))
+            self._show_messages(rows, choosing=choosing)
+
+    def _show_messages(self, rows: Sequence[MessageRow], *, choosing: bool) -> None:
+        at, offset = self._current_row(), self.list.verticalOffset()
+        self._waiting = None
         is_same_session = self.rows.show(rows, choosing=choosing)
         marks = [Mark(run.start, run.stop, _MARKS[rows[run.start].change]) for run in self.rows.changes]
         self.strip.set_marks(marks, len(rows))
-        self.show_fields(fields, raw, choosing=choosing)
-        self._set_enabled(True)
         self._show_page()
         if is_same_session and at is not None:
             self.list.setCurrentIndex(self.rows.index(self.rows.entry_of(at)))
@@ -148,10 +164,9 @@ class DiffView(QWidget):
 
     def clear(self, text: str) -> None:
         """Show a sentence instead of a comparison: nothing is selected, it is being read, it cannot be read."""
-        self.rows.show((), choosing=False)
-        self.strip.set_marks((), 0)
+        self._show_messages((), choosing=False)
         self.show_fields((), ("", ""), choosing=False)
-        self._message.setText(text)
+        self._face.say(text)
         self._set_enabled(False)
         self.pages.setCurrentIndex(NOTHING)
         self._tell_position()
@@ -222,6 +237,7 @@ class DiffView(QWidget):
         picker = QComboBox()
         picker.setAccessibleName(name)
         picker.setToolTip(name)
+        picker.view().setAccessibleName(name)
         picker.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         picker.setMinimumContentsLength(8)
         picker.activated.connect(self._tell_versions)
@@ -244,7 +260,7 @@ class DiffView(QWidget):
             button.setText(name)
             button.setCheckable(True)
             button.setProperty("segment", "first" if at == 0 else "last" if at == len(names) - 1 else "middle")
-            button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            button.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
             button.toggled.connect(partial(_fit, button))
             group.addButton(button, at)
             buttons.append(button)
@@ -259,7 +275,7 @@ class DiffView(QWidget):
         beside.addWidget(self.list)
         beside.addWidget(self.strip)
         self.pages = QStackedWidget()
-        for page in (messages, self.fields, self.raw, self._message):
+        for page in (messages, self.fields, self.raw, self._face):
             self.pages.addWidget(page)
         below = QVBoxLayout(self)
         below.setContentsMargins(0, 0, 0, 0)
@@ -304,11 +320,19 @@ class DiffView(QWidget):
 
     def _show_page(self, _button: QAbstractButton | None = None) -> None:
         page = self._pages_switch.checkedId()
-        self.pages.setCurrentIndex(page)
+        self.pages.setCurrentIndex(NOTHING if page == MESSAGES and not self.rows.rows else page)
         for button in (*self._modes.values(), self._previous, self._next):
             button.setEnabled(page == MESSAGES)
         if page == RAW:
             self.raw.fill()
+
+    def _show_anyway(self) -> None:
+        """Lay out as many messages from now on: who has waited for them once knows what to expect."""
+        if self._waiting is not None:
+            rows, choosing = self._waiting
+            self._limit = len(rows)
+            self._show_messages(rows, choosing=choosing)
+            self.list.setFocus()
 
     # The way through
 
@@ -334,7 +358,11 @@ class DiffView(QWidget):
         current = 0 if at is None else sum(run.start <= at for run in self.rows.changes)
         total = len(self.rows.changes)
         self._place.setText(
-            self.tr("{} of {}").format(number(current), number(total)) if total else self.tr("no changes")
+            self.tr("{} of {}").format(number(current), number(total))
+            if total
+            else "–"
+            if self._waiting
+            else self.tr("no changes")
         )
         if (current, total) != self._position:
             self._position = (current, total)
@@ -349,8 +377,9 @@ class DiffView(QWidget):
             self.strip.set_view(range(entries[first].row, max(behind, entries[first].row + 1)))
 
 
-def _fit(button: QToolButton, _is_checked: bool) -> None:
-    """A checked button of a switch is bold, and Qt does not see that it is wider then."""
+def _fit(button: QToolButton, is_checked: bool) -> None:
+    """A checked button of a switch is the one that Tab stops at; it is bold, and Qt does not see that it is wider."""
+    button.setFocusPolicy(Qt.FocusPolicy.StrongFocus if is_checked else Qt.FocusPolicy.ClickFocus)
     button.updateGeometry()
 
 

@@ -23,51 +23,108 @@ from PySide6.QtWidgets import (
 from core.errors import RescueError
 from core.files import shown
 from gui.commands import CONTEXT, Command
+from gui.notices import announce
 from gui.theme import Theme
+from gui.wording import breakable
+
+
+class Face(QWidget):
+    """A sentence in the place of what cannot be shown, with a button for what can be done about it at times."""
+
+    def __init__(self, action: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._label = QLabel(textFormat=Qt.TextFormat.PlainText, alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
+        self._label.setProperty("muted", True)
+        self._label.setMargin(12)
+        self.button = QPushButton(action)
+        layout = QVBoxLayout(self)
+        layout.setSpacing(12)
+        layout.addStretch(2)
+        layout.addWidget(self._label)
+        layout.addWidget(self.button, alignment=Qt.AlignmentFlag.AlignHCenter)
+        layout.addStretch(3)
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        return self._label.text()
+
+    def say(self, text: str, *, can_act: bool = False) -> None:
+        """Show a sentence, with the button or without."""
+        self._label.setText(text)
+        self.button.setVisible(can_act)
 
 
 class NoStore(QWidget):
-    """No store was found: where was looked, and what to do now."""
+    """There is no store, or it cannot be read: where was looked, or which file it is and why, and what to do now."""
 
     choose_requested = Signal()
     demo_requested = Signal()
+    retry_requested = Signal()
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
+        self._theme = theme
+        self._is_found = False
         self._icon = QLabel()
-        title = QLabel(self.tr("No Hermes conversations found"))
-        title.setProperty("title", True)
+        self._title = QLabel()
+        self._title.setProperty("title", True)
         self._text = QLabel()
         self._text.setTextFormat(Qt.TextFormat.PlainText)
         self._text.setWordWrap(True)
         self._text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self._text.setMaximumWidth(self.fontMetrics().horizontalAdvance("m") * 44)
+        self._text.setFixedWidth(self.fontMetrics().horizontalAdvance("m") * 44)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        choose = QPushButton(self.tr("Choose folder…"))
-        choose.setProperty("primary", True)
-        choose.clicked.connect(self.choose_requested)
-        demo = QPushButton(self.tr("Try with a demo store…"))
-        demo.clicked.connect(self.demo_requested)
+        self._retry = QPushButton(self.tr("Try again"))
+        self._retry.setProperty("primary", True)
+        self._retry.clicked.connect(self.retry_requested)
+        self._choose = QPushButton(self.tr("Choose folder…"))
+        self._choose.clicked.connect(self.choose_requested)
+        self._demo = QPushButton(self.tr("Try with a demo store…"))
+        self._demo.clicked.connect(self.demo_requested)
         row = QHBoxLayout()
-        for button in (choose, demo):
+        for button in (self._retry, self._choose, self._demo):
             row.addWidget(button)
         column = QVBoxLayout(self)
         column.setSpacing(14)
         column.addStretch(2)
-        for widget in (self._icon, title, self._text):
+        for widget in (self._icon, self._title, self._text):
             column.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addLayout(row)
         column.setAlignment(row, Qt.AlignmentFlag.AlignHCenter)
         column.addStretch(3)
         self.set_theme(theme)
 
-    def tell(self, text: str) -> None:
-        """Say where was looked."""
-        self._text.setText(text)
+    @property
+    def text(self) -> str:
+        """What it says, title first."""
+        return f"{self._title.text()}\n{self._text.text()}"
+
+    def tell_missing(self, text: str) -> None:
+        """No store was found: say where was looked."""
+        self._tell(self.tr("No Hermes conversations found"), text, is_found=False)
+
+    def tell_unreadable(self, text: str) -> None:
+        """The store cannot be read: say which file, why, and what to do."""
+        self._tell(self.tr("The conversations cannot be read"), text, is_found=True)
+
+    def _tell(self, title: str, text: str, *, is_found: bool) -> None:
+        self._is_found = is_found
+        self._title.setText(title)
+        self._text.setText(breakable(text))
+        self._text.setFixedHeight(self._text.heightForWidth(self._text.width()))
+        self._retry.setVisible(is_found)
+        self._demo.setVisible(not is_found)
+        self._choose.setProperty("primary", not is_found)
+        self._choose.style().polish(self._choose)
+        self.set_theme(self._theme)
+        announce(self, self.text)
 
     def set_theme(self, theme: Theme) -> None:
         """Draw the icon anew."""
-        self._icon.setPixmap(theme.icon("store", "muted").pixmap(QSize(48, 48)))
+        self._theme = theme
+        icon = theme.icon("missing", "lost") if self._is_found else theme.icon("store", "muted")
+        self._icon.setPixmap(icon.pixmap(QSize(48, 48)))
 
 
 def message_of(error: BaseException) -> tuple[str, str]:
@@ -106,8 +163,10 @@ class HelpDialog(QDialog):
     def __init__(self, commands: Sequence[Command], parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("Keys and words"))
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         grid = QGridLayout()
         grid.setHorizontalSpacing(24)
+        grid.setColumnStretch(1, 1)
         for row, command in enumerate(c for c in commands if c.shortcuts):
             native = QKeySequence.SequenceFormat.NativeText
             keys = ", ".join(QKeySequence(k).toString(native) for k in command.shortcuts)
@@ -118,6 +177,7 @@ class HelpDialog(QDialog):
         area = QScrollArea()
         area.setWidget(inside)
         area.setWidgetResizable(True)
+        area.setFrameShape(QScrollArea.Shape.NoFrame)
         area.setAccessibleName(self.tr("Keys and what they do"))
         words = QLabel(
             self.tr(
@@ -129,7 +189,9 @@ class HelpDialog(QDialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
+        column.setContentsMargins(20, 18, 20, 16)
+        column.setSpacing(10)
         column.addWidget(area, 1)
         column.addWidget(words)
         column.addWidget(buttons)
-        self.resize(640, 520)
+        self.resize(inside.sizeHint().width() + 80, 620)

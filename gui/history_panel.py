@@ -24,8 +24,8 @@ from PySide6.QtWidgets import (
 
 from core.files import shown
 from core.manifest import Operation, Run
-from gui.session_head import breakable, moment, number, plain_tip
 from gui.theme import Theme
+from gui.wording import breakable, moment, number, plain_tip
 
 Index = QModelIndex | QPersistentModelIndex
 

@@ -141,10 +141,6 @@ class Jobs(QObject):
         self._running.append(job)
         return job
 
-    def busy(self, key: str) -> bool:
-        """Whether the newest job under a key has not ended yet."""
-        return any(job.key == key and job.is_current for job in self._running)
-
     def cancel(self, key: str) -> None:
         """Ask the job under a key to stop at its next safe point."""
         for job in self._running:

@@ -5,15 +5,13 @@ It puts the parts together and carries their wishes to the reader and the jobs; 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from functools import partial
-from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QPoint, QSettings, Qt, Slot
-from PySide6.QtGui import QActionGroup, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
+from PySide6.QtGui import QActionGroup, QCloseEvent, QGuiApplication
 from PySide6.QtWidgets import (
     QApplication,
-    QFileDialog,
     QMainWindow,
     QMenu,
     QMessageBox,
@@ -26,21 +24,23 @@ from PySide6.QtWidgets import (
 from core import repair as repairs
 from core import vault
 from core.audit import Audit, SessionAudit
-from core.errors import StoreNotFoundError
+from core.errors import RescueError, StoreNotFoundError
 from core.findings import Category
 from core.manifest import Run
 from core.proposal import Choices
 from core.store import Store, WebUIStatus
 from gui import theme as themes
-from gui.bars import ChipRow, FootRow, ResultBar, ToolRow
+from gui.bars import ChipRow, FootRow, ToolRow
 from gui.commands import COMMANDS, MENUS, Actions, command_line
-from gui.faces import HelpDialog, NoStore, show_about, show_error
+from gui.faces import HelpDialog, NoStore, message_of, show_about, show_error
 from gui.history_panel import HistoryPanel
 from gui.memory import Memory
+from gui.notices import ResultBar, StoreNotices
 from gui.place import Place, short_path
-from gui.reader import Detail, Reading
+from gui.reader import USUAL_PAIR, Detail, Reading
 from gui.review_pane import ReviewPane
 from gui.session_table import SessionTable
+from gui.store_chooser import StoreChooser
 from gui.theme import Theme
 from gui.watcher import Watcher
 from gui.writer import Writer
@@ -52,7 +52,6 @@ class MainWindow(QMainWindow):
     def __init__(self, place: Place, settings: QSettings) -> None:
         super().__init__()
         self.setWindowTitle(self.tr("Hermes Rescue"))
-        self.setAcceptDrops(True)
         self._memory = Memory(settings)
         self._place = place
         self._store: Store | None = None
@@ -81,7 +80,9 @@ class MainWindow(QMainWindow):
             for action in self.actions_.in_menu(name):
                 menu.addAction(action)
         self.tools = ToolRow(self.actions_, self.theme)
+        self.chooser = StoreChooser(self, self.tools.store_menu, self.actions_, self._memory)
         self.chips = ChipRow(self.theme)
+        self.notices = StoreNotices(self.theme)
         self.result = ResultBar(self.theme)
         self.table = SessionTable(self.theme)
         self.review = ReviewPane(self.theme)
@@ -104,7 +105,7 @@ class MainWindow(QMainWindow):
         column = QVBoxLayout(body)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        for part in (self.tools, self.chips, self.result, self.middle, self.foot):
+        for part in (self.tools, self.chips, self.notices, self.result, self.middle, self.foot):
             column.addWidget(part, int(part is self.middle))
         self.setCentralWidget(body)
         for names in (("unified", "split"), ("theme_system", "theme_light", "theme_dark", "theme_contrast")):
@@ -114,8 +115,6 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         slots: dict[str, Callable[[], object]] = {
-            "open": self._choose_store,
-            "demo": self._open_demo,
             "rescan": self.rescan,
             "export": lambda: self._export(""),
             "quit": self.close,
@@ -135,7 +134,7 @@ class MainWindow(QMainWindow):
             "theme_contrast": lambda: self._choose_theme("contrast"),
             "undo": lambda: self._undo("", ""),
             "history": self._toggle_history,
-            "help": lambda: HelpDialog(COMMANDS, self).exec(),
+            "help": lambda: HelpDialog(COMMANDS, self).open(),
             "about": lambda: show_about(self),
         }
         for name, slot in slots.items():
@@ -172,8 +171,12 @@ class MainWindow(QMainWindow):
         self.writer.store_changed.connect(self._on_store_changed)
         self.writer.failed.connect(self.tell_error)
         self.writer.demo_made.connect(lambda home: self.open(Place(home)))
-        self.no_store.choose_requested.connect(self._choose_store)
-        self.no_store.demo_requested.connect(self._open_demo)
+        self.notices.rescan_requested.connect(self.rescan)
+        self.no_store.retry_requested.connect(self.rescan)
+        self.no_store.choose_requested.connect(self.chooser.ask)
+        self.no_store.demo_requested.connect(self.chooser.ask_for_demo)
+        self.chooser.chosen.connect(self.open)
+        self.chooser.demo_wanted.connect(self.writer.make_demo)
         hints = QGuiApplication.styleHints()
         hints.colorSchemeChanged.connect(lambda _: self._choose_theme(self._memory.theme))
 
@@ -195,6 +198,8 @@ class MainWindow(QMainWindow):
             return
         self._audit = None
         self.middle.setCurrentWidget(self.splitter)
+        self.notices.begin()
+        self.review.outdate()
         self.table.sessions.begin_scan()
         self.foot.progress(self.tr("Looking for sessions…"), 0, 0)
         self.reading.start(self._place.find)
@@ -204,23 +209,20 @@ class MainWindow(QMainWindow):
     def _on_found(self, store: Store, webui: WebUIStatus) -> None:
         self._store = store
         self.tools.show_store(short_path(store), str(store.sessions_dir))
-        words = (
-            self.tr("Hermes WebUI is running: only what grows is replaced")
-            if webui.running
-            else self.tr("Hermes WebUI is not running: all repairs are possible")
-        )
-        self.chips.show_webui(words, webui.evidence)
+        self.chips.show_webui(webui)
+        self.notices.tell_webui(webui)
         self._show_runs()
         if any(run.status == "interrupted" for run in self._runs):
             text = self.tr("A repair was interrupted. Repair again to finish it, or roll it back in the history.")
-            self.result.tell(text, good=False, can_undo=False)
-        self._memory.opened(str(store.home or store.sessions_dir))
-        self._show_recent()
+            self.result.tell_outcome(text, good=False, can_undo=False)
+        self.chooser.opened(str(store.home or store.sessions_dir))
 
     @Slot(object)
     def _on_audited(self, sessions: tuple[SessionAudit, ...]) -> None:
         self.table.sessions.add(sessions)
         self.chips.show_counts(self.table.sessions.counts())
+        if self.table.current_id in (session.session_id for session in sessions):
+            self._ask(self.table.current_id)  # what is shown of it is from the check before
 
     @Slot(int, int)
     def _on_scan_progress(self, done: int, total: int) -> None:
@@ -234,26 +236,32 @@ class MainWindow(QMainWindow):
         text = self.tr("Checked {} sessions in {:.1f} s. Nothing was changed.").format(
             len(audit.sessions), audit.seconds
         )
-        notes = [f.evidence for f in audit.store_findings]
-        self.foot.end(" ".join((text, *notes[:1])))
-        self.chips.show_counts(self.table.sessions.counts())
+        self.foot.end(text)
+        counts = self.table.sessions.counts()
+        self.chips.show_counts(counts)
+        self.notices.tell_audit(audit, counts, time.time())
         if not self.table.selected_ids() and self.table.sessions.visible_count:
             self.table.select(self.table.sessions.session_at(0).session_id)
         self._enable()
 
     @Slot()
     def _on_changed_outside(self) -> None:
-        self.foot.end(self.tr("The sessions have changed on the disk. Rescan (F5) to look again."))
+        self.notices.tell_changed()
 
     @Slot(object)
     def _on_scan_failed(self, error: Exception) -> None:
         self.foot.end("")
         self.table.sessions.end_scan(complete=False)
         if isinstance(error, StoreNotFoundError):
-            self.no_store.tell(str(error))
+            self.no_store.tell_missing(str(error))
             self.middle.setCurrentWidget(self.no_store)
         else:
-            self.tell_error(error)
+            is_of_store = isinstance(error, (RescueError, OSError))
+            if not is_of_store:
+                self.tell_error(error)
+            if is_of_store or not self.table.sessions.total_count:
+                self.no_store.tell_unreadable(message_of(error)[0])
+                self.middle.setCurrentWidget(self.no_store)
         self._enable()
 
     # --- one session ------------------------------------------------------------------------------------------------
@@ -263,10 +271,16 @@ class MainWindow(QMainWindow):
         self.actions_["history"].setChecked(False)
         self.side.setCurrentWidget(self.review)
         if session_id:
-            self.reading.ask(session_id, self._choices.get(session_id))
+            self._ask(session_id)
         else:
             self.review.clear(self.tr("Select a session to see what is in its copies."))
         self._enable()
+
+    def _ask(self, session_id: str) -> None:
+        """Have a session read in full; where it is the one that is shown, with the same two versions compared."""
+        self.review.expect(session_id)
+        pair = self.review.pair if session_id == self.review.session_id else USUAL_PAIR
+        self.reading.ask(session_id, self._choices.get(session_id), pair)
 
     @Slot(object)
     def _on_detail(self, detail: Detail | None) -> None:
@@ -292,7 +306,10 @@ class MainWindow(QMainWindow):
     def _next_session(self, direction: int) -> None:
         row = self.table.sessions.row_of(self.review.session_id) + direction
         if 0 <= row < self.table.sessions.visible_count:
-            self.table.select(self.table.sessions.session_at(row).session_id)
+            session_id = self.table.sessions.session_at(row).session_id
+            if direction < 0:
+                self.review.enter_at_end(session_id)
+            self.table.select(session_id)
 
     # --- repair, undo, report -----------------------------------------------------------------------------------------
 
@@ -315,7 +332,7 @@ class MainWindow(QMainWindow):
     @Slot(str, bool, str)
     def _on_told(self, text: str, good: bool, run_id: str) -> None:
         self._last_run = run_id
-        self.result.tell(text, good=good, can_undo=bool(run_id))
+        self.result.tell_outcome(text, good=good, can_undo=bool(run_id))
 
     @Slot(str)
     def _on_work_started(self, text: str) -> None:
@@ -348,10 +365,11 @@ class MainWindow(QMainWindow):
     def _enable(self) -> None:
         free = self._store is not None and not self.writer.is_busy
         selected = self.table.selected_ids()
-        repairable = self.table.sessions.counts().get(Category.REPAIRABLE, 0)
+        repairable = self.table.sessions.counts()[Category.REPAIRABLE]
+        of_store = self._audit.store_findings if self._audit is not None else ()
         self.tools.show_repairable(repairable)
         enabled = {
-            "repair_all": free and repairable > 0,
+            "repair_all": free and (repairable > 0 or any(f.category is Category.REPAIRABLE for f in of_store)),
             "repair": free and bool(selected),
             "undo": free and bool(repairs.undoable(self._runs)),
             "export": free and self._audit is not None,
@@ -394,33 +412,6 @@ class MainWindow(QMainWindow):
         """An error in a dialog with details that can be copied."""
         show_error(self, error)
 
-    # --- opening others -----------------------------------------------------------------------------------------------
-
-    def _open_path(self, path: str) -> None:
-        self.open(Place.of(Path(path)))
-
-    def _choose_store(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, self.tr("Choose a Hermes home or a sessions folder"))
-        if folder:
-            self.open(Place.of(Path(folder)))
-
-    def _open_demo(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, self.tr("Choose a folder for the demo store"))
-        if folder:
-            self.writer.make_demo(Path(folder))
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Take a folder."""
-        if any(url.isLocalFile() for url in event.mimeData().urls()):
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        """Open the folder that was dropped."""
-        for url in event.mimeData().urls():
-            if url.isLocalFile():
-                self.open(Place.of(Path(url.toLocalFile())))
-                return
-
     # --- looks and memory ---------------------------------------------------------------------------------------------
 
     def _theme_name(self) -> str:
@@ -439,7 +430,17 @@ class MainWindow(QMainWindow):
         app = QApplication.instance()
         if isinstance(app, QApplication):
             themes.apply(app, theme)
-        parts = (self.actions_, self.tools, self.chips, self.result, self.table, self.review, self.history, self.foot)
+        parts = (
+            self.actions_,
+            self.tools,
+            self.chips,
+            self.notices,
+            self.result,
+            self.table,
+            self.review,
+            self.history,
+            self.foot,
+        )
         for part in parts:
             part.set_theme(theme)
         self.no_store.set_theme(theme)
@@ -457,7 +458,6 @@ class MainWindow(QMainWindow):
             self.table.restore_state(bytes(columns.data()))
         self.review.difference.set_mode(self._memory.mode)
         self.actions_[self._memory.mode].setChecked(True)
-        self._show_recent()
 
     def _save(self) -> None:
         columns = QByteArray(self.table.save_state())
@@ -465,15 +465,6 @@ class MainWindow(QMainWindow):
             [("geometry", self.saveGeometry()), ("splitter", self.splitter.saveState()), ("columns", columns)]
         )
         self._memory.mode = self.review.difference.mode
-
-    def _show_recent(self) -> None:
-        menu = self.tools.store_menu
-        menu.clear()
-        for path in self._memory.recent:
-            menu.addAction(path).triggered.connect(partial(self._open_path, path))
-        menu.addSeparator()
-        menu.addAction(self.actions_["open"])
-        menu.addAction(self.actions_["demo"])
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask while something is written, and wait for the safe point; remember how the window was."""
@@ -483,6 +474,8 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         self.reading.stop()
+        self.watcher.rest()
+        self.review.clear("")
         self.writer.jobs.stop()
         self._save()
         super().closeEvent(event)

@@ -26,8 +26,8 @@ from PySide6.QtWidgets import (
 
 from core.files import shown
 from core.repair import Plan, PlannedSession
-from gui.session_head import heading_font, number, plain_tip
-from gui.theme import Theme
+from gui.theme import Theme, heading_font
+from gui.wording import number, plain_tip
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -232,6 +232,10 @@ class RepairDialog(QDialog):
         layout.addWidget(self.heading)
         if summary := self._summary():
             layout.addWidget(_sentence(summary))
+        if self._plan.sessions and self._plan.rebuild_index:
+            layout.addWidget(
+                _sentence(self.tr("The session list no longer fits the files and is built again as well."))
+            )
         self.table.setVisible(bool(self._plan.sessions))
         layout.addWidget(self.table, 3)
         if not self._plan.is_empty:
@@ -258,7 +262,10 @@ class RepairDialog(QDialog):
         character = self.fontMetrics().averageCharWidth()
         if self._plan.sessions:
             rows = min(len(self._plan.sessions), 12) * self.table.verticalHeader().defaultSectionSize()
-            self.resize(140 * character, self.sizeHint().height() - self.table.sizeHint().height() + rows + 60)
+            width, height = 140 * character, self.sizeHint().height() - self.table.sizeHint().height() + rows + 60
+            parent = self.parentWidget()
+            room = (parent.window() if parent is not None else self.screen()).size()
+            self.resize(min(width, room.width() - 40), min(height, room.height() - 40))
 
     @Slot(bool)
     def _show_details(self, expanded: bool) -> None:

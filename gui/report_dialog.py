@@ -17,8 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.session_head import heading_font
-from gui.theme import Theme
+from gui.theme import Theme, heading_font
 
 
 class ReportDialog(QDialog):

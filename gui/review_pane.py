@@ -4,15 +4,50 @@ message.
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from core.proposal import Choices
 from gui.coverage_map import CoverageMap
 from gui.diff_view import DiffView
-from gui.reader import Detail
+from gui.reader import USUAL_PAIR, Detail
 from gui.session_head import SessionHead
 from gui.theme import Theme
+
+LARGEST_SUMMARY = 0.6
+"""The part of the height that what stands above the difference gets at most by itself."""
+
+PATIENCE = 300
+"""Milliseconds for which the session before may stay in view while another one is read."""
+
+
+class _Summary(QScrollArea):
+    """What stands above the difference; ``needs_changed`` when it may need another height."""
+
+    needs_changed = Signal()
+
+    def __init__(self, content: QWidget) -> None:
+        super().__init__()
+        self._content = content
+        self.setWidget(content)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        content.installEventFilter(self)
+
+    @property
+    def needed(self) -> int:
+        """The height that shows all of it."""
+        return self._content.minimumSizeHint().height()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Called by Qt for every event of the content."""
+        done = super().eventFilter(watched, event)
+        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
+            self.needs_changed.emit()
+        return done
 
 
 class ReviewPane(QWidget):
@@ -28,6 +63,11 @@ class ReviewPane(QWidget):
         self.coverage = CoverageMap(theme)
         self.difference = DiffView(theme)
         self._detail: Detail | None = None
+        self._is_outdated = False
+        self._is_line_moved = False
+        self._entered_at_end = ""
+        self._reading = QTimer(self, singleShot=True, interval=PATIENCE)
+        self._reading.timeout.connect(lambda: self.clear(self.tr("Reading the copies of the session…")))
         top = QWidget()
         layout = QVBoxLayout(top)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -35,13 +75,16 @@ class ReviewPane(QWidget):
         layout.addWidget(self.head)
         layout.addWidget(self.coverage)
         self.splitter = QSplitter(Qt.Orientation.Vertical)
-        self.splitter.addWidget(top)
+        self._summary = _Summary(top)
+        self.splitter.addWidget(self._summary)
         self.splitter.addWidget(self.difference)
         self.splitter.setStretchFactor(1, 1)
         self.splitter.setChildrenCollapsible(False)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.splitter)
+        self._summary.needs_changed.connect(self._share_height)
+        self.splitter.splitterMoved.connect(self._on_line_moved)
         self.coverage.jumped.connect(self.difference.go_to_position)
         self.difference.versions_chosen.connect(self.comparison_wanted)
         self.difference.choice_changed.connect(self._on_choice)
@@ -56,7 +99,26 @@ class ReviewPane(QWidget):
     def shows(self, detail: Detail) -> bool:
         """Whether the same comparison of the same session is shown already."""
         mine = self._detail
-        return mine is not None and (self.session_id, mine.pair) == (detail.audited.session_id, detail.pair)
+        is_same = mine is not None and (self.session_id, mine.pair) == (detail.audited.session_id, detail.pair)
+        return is_same and not self._is_outdated
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The two versions that are compared."""
+        return self._detail.pair if self._detail is not None else USUAL_PAIR
+
+    def outdate(self) -> None:
+        """What is shown may no longer be so: the next answer is shown in full, even for the same session."""
+        self._is_outdated = True
+
+    def expect(self, session_id: str) -> None:
+        """Another session is being read: where that takes long, say so instead of showing the one before."""
+        if session_id != self.session_id:
+            self._reading.start()
+
+    def enter_at_end(self, session_id: str) -> None:
+        """Begin at the last change of a session when it is shown next: one comes back to it from the one behind."""
+        self._entered_at_end = session_id
 
     def show_detail(self, detail: Detail) -> None:
         """Show a session that was read."""
@@ -64,6 +126,10 @@ class ReviewPane(QWidget):
         self._show_summary()
         self.difference.set_versions(detail.versions, *detail.pair)
         self.difference.show_rows(detail.rows, detail.fields, detail.raw, choosing=detail.is_review)
+        if self._entered_at_end == self.session_id:
+            self.difference.last_change()
+        self._entered_at_end = ""
+        self._is_outdated = False
 
     def update_summary(self, detail: Detail) -> None:
         """The same session after a choice: what is counted and the fields change, the messages stay where they are."""
@@ -74,11 +140,13 @@ class ReviewPane(QWidget):
     def clear(self, text: str) -> None:
         """Nothing is selected, or it is being read, or cannot be."""
         self._detail = None
+        self._reading.stop()
         self.head.clear()
         self.coverage.set_proposal(None)
         self.difference.clear(text)
 
     def _show_summary(self) -> None:
+        self._reading.stop()
         assert self._detail is not None
         self.head.show_session(self._detail.audited, self._detail.proposal)
         self.coverage.set_proposal(self._detail.proposal)
@@ -87,6 +155,25 @@ class ReviewPane(QWidget):
     def _on_choice(self, choices: Choices) -> None:
         if self._detail is not None:
             self.choices_changed.emit(self.session_id, choices)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Called by Qt."""
+        super().resizeEvent(event)
+        self._share_height()
+
+    @Slot()
+    def _share_height(self) -> None:
+        """Give the summary what it needs, but no more than leaves room for the messages; after that it scrolls. Where a
+        person has moved the line between the two, it stays.
+        """
+        if not self._is_line_moved:
+            height = self.splitter.height() - self.splitter.handleWidth()
+            top = min(self._summary.needed, round(height * LARGEST_SUMMARY))
+            self.splitter.setSizes([top, height - top])
+
+    @Slot()
+    def _on_line_moved(self) -> None:
+        self._is_line_moved = True
 
     def set_theme(self, theme: Theme) -> None:
         """Draw everything anew."""

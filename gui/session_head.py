@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
-from PySide6.QtCore import QCoreApplication, QDateTime, QEvent, QLocale, QRect, QSize, Qt
-from PySide6.QtGui import QFont, QFontInfo, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QRect, QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
     QFrame,
@@ -25,11 +24,11 @@ from core.proposal import Proposal
 from core.worktree import Worktree
 from gui.diff_text import copy_name
 from gui.session_status import status_of
-from gui.theme import Theme
+from gui.theme import Theme, heading_font
+from gui.wording import breakable, number, plain_tip
 
 translate = QCoreApplication.translate
 
-_LATEST = 1e11  # seconds; what a session says beyond it is no time
 _GAP = 10  # points between the boxes
 _SIDE = 16  # points left free beside everything
 
@@ -56,31 +55,6 @@ def _chosen_words(proposal: Proposal) -> str:
 def main_finding(audited: SessionAudit) -> Finding | None:
     """The first of the most urgent findings; None for a healthy session."""
     return next((f for f in audited.findings if f.category is audited.category), None)
-
-
-def number(n: int) -> str:
-    """A count for a person."""
-    return QLocale().toString(n)
-
-
-def moment(seconds: float) -> str:
-    """A time for a person, in the place's own way; empty for what cannot be a time."""
-    if not 0 <= seconds < _LATEST:
-        return ""
-    return QLocale().toString(QDateTime.fromSecsSinceEpoch(int(seconds)), QLocale.FormatType.ShortFormat)
-
-
-def plain_tip(text: str) -> str:
-    """A tool tip that shows an untrusted text as it is: Qt takes for HTML whatever looks like it."""
-    return "<qt>" + "<br>".join(html.escape(shown(line)) for line in text.split("\n")) + "</qt>"
-
-
-def heading_font(font: QFont) -> QFont:
-    """The font of a heading above text in a font."""
-    heading = QFont(font)
-    heading.setPointSizeF(QFontInfo(font).pointSizeF() * 1.25)
-    heading.setBold(True)
-    return heading
 
 
 class ElidedLabel(QLabel):
@@ -409,15 +383,6 @@ class SessionHead(QWidget):
         token = "muted" if self._worktree is Worktree.THERE else "repair"
         side = self.fontMetrics().height()
         self._worktree_icon.setPixmap(self._theme.icon("worktree", token).pixmap(side, side))
-
-
-def breakable(text: str) -> str:
-    """An untrusted text that wraps inside its long words too, so that no path makes a label wider than its place."""
-    words = (
-        "\u200b".join(word[k : k + 24] for k in range(0, len(word), 24)) if len(word) > 24 else word
-        for word in shown(text).split(" ")
-    )
-    return " ".join(words)
 
 
 def _wrapped() -> QLabel:

@@ -19,7 +19,6 @@ from typing import Any, Final, Literal, TypeAlias
 from PySide6.QtCore import (
     QAbstractTableModel,
     QCoreApplication,
-    QDateTime,
     QLocale,
     QModelIndex,
     QObject,
@@ -35,6 +34,7 @@ from core.findings import Category
 from core.worktree import Worktree
 from gui.session_status import Status, status_of
 from gui.theme import Theme
+from gui.wording import is_time, moment, number
 
 ALL: Final = "all"
 """Stands for every category; None is the healthy sessions."""
@@ -45,7 +45,6 @@ Role: TypeAlias = Qt.ItemDataRole
 
 NOTHING: Final = "–"
 _LIMIT: Final = 500  # characters of a text that are shown
-_LAST_TIME: Final = 253402300800  # seconds; the year 10000
 _NO_INDEX: Final = QModelIndex()
 
 
@@ -91,7 +90,7 @@ def _row(session: SessionAudit) -> _Row:
 
 def _rank(status: Status, updated: float | None) -> float:
     """Urgency, then messages at stake, then minutes, the newest first; one number sorts much faster than three."""
-    minutes = max(_moment(updated), 0) // 60
+    minutes = max(_comparable(updated), 0) // 60
     return (status.urgency * 1e5 - min(status.at_stake, 99_999)) * 1e10 - minutes
 
 
@@ -101,9 +100,9 @@ def _line(text: str) -> str:
     return text if text.isprintable() else shown(text)
 
 
-def _moment(seconds: float | None) -> float:
-    """A time that can be shown and compared; -1 where there is none, or one that no clock has shown."""
-    return seconds if seconds is not None and 0 <= seconds < _LAST_TIME else -1.0
+def _comparable(seconds: float | None) -> float:
+    """A time that can be compared; -1 where there is none, or one that no clock has shown."""
+    return seconds if is_time(seconds) else -1.0
 
 
 _WORKTREE_ORDER: Final = (Worktree.GONE, Worktree.BRANCH_LEFT, Worktree.THERE, Worktree.NONE)
@@ -117,7 +116,7 @@ _KEYS: Final[dict[Column, Callable[[_Row], Any]]] = {
     Column.AFTER: attrgetter("session.after"),
     Column.WORKTREE: lambda row: f"{_WORKTREE_ORDER.index(row.session.worktree)}{row.session.worktree_path or ''}",
     Column.PROFILE: lambda row: row.session.profile or "",
-    Column.UPDATED: lambda row: _moment(row.session.updated),
+    Column.UPDATED: lambda row: _comparable(row.session.updated),
     Column.SIZE: attrgetter("session.size"),
     Column.ID: attrgetter("session.session_id"),
 }
@@ -391,13 +390,13 @@ class SessionModel(QAbstractTableModel):
                 return _line(session.title)
             case Column.LIVE | Column.BACKUP | Column.DATABASE | Column.AFTER:
                 count = _KEYS[column](row)
-                return QLocale().toString(count) if count >= 0 else NOTHING
+                return number(count) if count >= 0 else NOTHING
             case Column.WORKTREE:
                 return _line(_last_part(session.worktree_path)) if session.worktree_path else NOTHING
             case Column.PROFILE:
                 return _line(session.profile) if session.profile else self.tr("default")
             case Column.UPDATED:
-                return _date(session.updated)
+                return moment(session.updated) or NOTHING
             case Column.SIZE:
                 return QLocale().formattedDataSize(session.size, 1) if session.size else NOTHING
             case Column.ID:
@@ -434,7 +433,7 @@ class SessionModel(QAbstractTableModel):
                 return "\n".join(evidence) or self.tr("Nothing to repair.")
             case Column.BACKUP if session.backup_time is not None:
                 when = self.tr("Saved {date}, {age}.")
-                return when.format(date=_date(session.backup_time), age=_age(time.time() - session.backup_time))
+                return when.format(date=moment(session.backup_time), age=_age(time.time() - session.backup_time))
             case Column.WORKTREE if session.worktree_path:
                 return f"{_line(session.worktree_path)}\n{self._worktree_state(session)}"
         return None
@@ -473,13 +472,6 @@ def _alignment(column: Column) -> Qt.AlignmentFlag:
 def _last_part(path: str) -> str:
     """The last part of a path of any system."""
     return re.split(r"[/\\]", path.rstrip("/\\"))[-1] or path
-
-
-def _date(seconds: float | None) -> str:
-    moment = _moment(seconds)
-    if moment < 0:
-        return NOTHING
-    return QLocale().toString(QDateTime.fromSecsSinceEpoch(int(moment)), QLocale.FormatType.ShortFormat)
 
 
 def _age(seconds: float) -> str:

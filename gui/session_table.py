@@ -23,18 +23,16 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
     QHeaderView,
-    QLabel,
     QMenu,
-    QPushButton,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QTableView,
     QToolTip,
-    QVBoxLayout,
     QWidget,
 )
 
+from gui.faces import Face
 from gui.session_model import Column, Index, Role, SessionModel
 from gui.theme import Theme
 
@@ -71,7 +69,7 @@ class SessionTable(QTableView):
         self.sessions.rearranged.connect(self._after_rearranging)
         self._delegate = _Delegate(theme, self)
         self.setItemDelegate(self._delegate)
-        self._face = _Face(self)
+        self._face = Face(self.tr("Clear filter"), self)
         self._face.button.clicked.connect(self.clear_filter_requested)
         self._set_up_view()
         self._set_up_header()
@@ -193,10 +191,11 @@ class SessionTable(QTableView):
         return (self.sessions.session_at(row).session_id, self.rowViewportPosition(row)) if row >= 0 else None
 
     def _show_face(self) -> None:
+        self._face.setVisible(not self.sessions.visible_count)
         if self.sessions.visible_count:
-            self._face.hide()
-        elif self.sessions.total_count:
-            self._face.say(self.tr("No session matches the filter."), self.tr("Clear filter"))
+            return
+        if self.sessions.total_count:
+            self._face.say(self.tr("No session matches the filter."), can_act=True)
         elif self.sessions.is_scanning:
             self._face.say(self.tr("Looking for sessions…"))
         else:
@@ -316,29 +315,6 @@ def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield numbers[0], numbers[-1]
 
 
-class _Face(QWidget):
-    """What stands in the place of the rows while there are none."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._label = QLabel(textFormat=Qt.TextFormat.PlainText, alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
-        self._label.setProperty("muted", True)
-        self.button = QPushButton()
-        layout = QVBoxLayout(self)
-        layout.setSpacing(12)
-        layout.addStretch(2)
-        layout.addWidget(self._label)
-        layout.addWidget(self.button, alignment=Qt.AlignmentFlag.AlignHCenter)
-        layout.addStretch(3)
-
-    def say(self, text: str, action: str = "") -> None:
-        """Show a sentence, with a button where there is something to do about it."""
-        self._label.setText(text)
-        self.button.setText(action)
-        self.button.setVisible(bool(action))
-        self.show()
-
-
 class _Delegate(QStyledItemDelegate):
     """Paints a cell: a calm background, a hairline below, an accent bar at the left of what is selected."""
 
@@ -363,7 +339,7 @@ class _Delegate(QStyledItemDelegate):
             cell.font.setBold(True)
         space = _text_rect(cell)
         # Worktrees begin alike and differ at the end.
-        mode = Qt.TextElideMode.ElideMiddle if index.column() == Column.WORKTREE else Qt.TextElideMode.ElideRight
+        mode = Qt.TextElideMode.ElideLeft if index.column() == Column.WORKTREE else Qt.TextElideMode.ElideRight
         text = QFontMetrics(cell.font).elidedText(cell.text, mode, space.width())
         painter.setFont(cell.font)
         painter.setPen(cell.palette.text().color())

@@ -5,6 +5,7 @@ colour themselves. These dynamic properties are in the style sheet:
 
 - ``primary=true`` on a button: the one that does what the window is for.
 - ``chip=<token>`` on a button or label: a pill in a token and its ``-bg``, framed while checked.
+- ``notice=<token>`` on a frame: a strip in the ``-bg`` of a token.
 - ``segment=first|middle|last`` on buttons that stand together as one switch.
 - ``flat=true`` on a button: no frame until the mouse or the keyboard is on it.
 - ``muted=true``, ``title=true`` on a label; ``card=true`` on a frame.
@@ -21,6 +22,7 @@ from typing import Final
 from PySide6.QtCore import QByteArray, QDir, QPoint, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import (
     QColor,
+    QFont,
     QFontInfo,
     QGuiApplication,
     QIcon,
@@ -126,6 +128,14 @@ def system_theme_name(app: QGuiApplication) -> str:
     return "dark" if is_dark else "light"
 
 
+def heading_font(font: QFont) -> QFont:
+    """The font of a heading above text in a font."""
+    heading = QFont(font)
+    heading.setPointSizeF(QFontInfo(font).pointSizeF() * 1.25)
+    heading.setBold(True)
+    return heading
+
+
 def apply(app: QApplication, theme: Theme) -> None:
     """Let every window of the application, open or to come, look like the theme."""
     QDir.setSearchPaths(_SEARCH_PREFIX, [str(_RESOURCES.joinpath("icons"))])
@@ -160,6 +170,8 @@ class _DrawnIcon(QIconEngine):
 
     def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
         """Called by Qt; ``size`` is in pixels. The pixmap cache keeps what was drawn."""
+        if size.isEmpty():
+            return QPixmap()
         key = f"rescue {self._name} {self._ink(mode).rgb():x} {size.width()}x{size.height()}"
         pixmap = QPixmap()
         if not QPixmapCache.find(key, pixmap):
@@ -233,6 +245,7 @@ QLabel[muted="true"] { color: @muted; }
 QLabel[title="true"] { font-size: TITLE_SIZE; font-weight: 600; }
 QWidget[foot="true"] { background: @surface; border-top: 1px solid @line; }
 QWidget[bar="true"] { background: @surface; border-bottom: 1px solid @line; }
+QFrame[notice] { border-bottom: 1px solid @line; }
 QFrame[card="true"] { background: @raised; border: 1px solid @line; border-radius: 5px; }
 
 QMenuBar { background: @surface; border-bottom: 1px solid @line; padding: 1px 6px; }
@@ -353,8 +366,9 @@ QTabBar::tab:focus { background: @select; }
 """
 
 _CHIP_RULES: Final = """
+QFrame[notice="NAME"] { background: @NAME-bg; }
 QPushButton[chip="NAME"], QLabel[chip="NAME"] {
-    background: @NAME-bg; color: @NAME; border: 1px solid transparent; border-radius: 0.75em; padding: 0.2em 10px;
+    background: @NAME-bg; color: @NAME; border: 1px solid transparent; border-radius: 0.7em; padding: 0.2em 10px;
 }
 QPushButton[chip="NAME"]:hover, QPushButton[chip="NAME"]:checked { border-color: @NAME; }
 QPushButton[chip="NAME"]:checked { background: @NAME-bg; color: @NAME; }

@@ -63,6 +63,7 @@ class Writer(QObject):
 
     def _confirm(self, plan: repairs.Plan) -> None:
         dialog = RepairDialog(plan, self.theme, self._window)
+        dialog.finished.connect(dialog.deleteLater)
         if dialog.exec() == RepairDialog.DialogCode.Accepted:
             self.about_to_write.emit()
             self._run(self.tr("Repairing…"), run_repair(plan), self._on_repaired)
@@ -93,7 +94,9 @@ class Writer(QObject):
 
     def export(self, store: Store, audit: Audit | None, run_id: str) -> None:
         """Ask for a form and a file, and write the report of a run, or of the audit."""
-        chosen = ReportDialog(self.theme, self._window, run_id=run_id).ask()
+        dialog = ReportDialog(self.theme, self._window, run_id=run_id)
+        dialog.finished.connect(dialog.deleteLater)
+        chosen = dialog.ask()
         if chosen is not None:
             form, path = chosen
             work = write_report(store, audit, run_id or None, form, path)

@@ -2,18 +2,53 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QSettings
-from PySide6.QtWidgets import QApplication
+import shiboken6
+from PySide6.QtCore import QEvent, QObject, QSettings, QThread, QTimer
+from PySide6.QtGui import QAccessible
+from PySide6.QtWidgets import QApplication, QDialog, QMenu
 from pytestqt.qtbot import QtBot
 
 from core.demo import DemoStore, make_demo_store
+from gui import notices
 from gui.main_window import MainWindow
 from gui.place import Place
+
+
+@pytest.fixture(autouse=True)
+def private_settings(tmp_path: Path) -> None:
+    """Settings that a test opens by the program's name are its own too."""
+    for form in (QSettings.Format.NativeFormat, QSettings.Format.IniFormat):
+        QSettings.setPath(form, QSettings.Scope.UserScope, str(tmp_path / "config"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(qapp: QApplication) -> Iterator[None]:
+    """Whatever a test started has ended with it: no thread runs, no timer is on, no window, dialog or menu is open."""
+    threads = set(threading.enumerate())
+    yield
+    qapp.processEvents()
+    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    # What Qt's threads leave in Python's list as soon as they have asked who they are is no thread any more.
+    left: list[object] = [t for t in set(threading.enumerate()) - threads if not isinstance(t, threading._DummyThread)]
+    for found in gc.get_objects():
+        if issubclass(type(found), QObject) and shiboken6.isValid(found) and _is_on(found):
+            left.append(found)
+    assert left == []
+
+
+def _is_on(found: QObject) -> bool:
+    if isinstance(found, QThread):
+        return found.isRunning() and found is not QApplication.instance().thread()  # type: ignore[union-attr]
+    if isinstance(found, QTimer):
+        return found.isActive()
+    return isinstance(found, QDialog) or (isinstance(found, QMenu | MainWindow) and found.isVisible())
 
 
 @pytest.fixture
@@ -47,8 +82,7 @@ def open_window(qtbot: QtBot, settings: QSettings) -> Iterator[Open]:
     for window in windows:
         window.close()
         assert not window.isVisible()
-    left = [w for w in QApplication.topLevelWidgets() if w.isVisible()]
-    assert left == []
+        window.deleteLater()
 
 
 def scanned(qtbot: QtBot, window: MainWindow) -> None:
@@ -60,6 +94,20 @@ def scanned(qtbot: QtBot, window: MainWindow) -> None:
 @pytest.fixture
 def wait_scanned(qtbot: QtBot) -> Callable[[MainWindow], None]:
     return lambda window: scanned(qtbot, window)
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a screen reader was asked to say, in order."""
+    said: list[str] = []
+
+    class Reader(QAccessible):
+        @staticmethod
+        def updateAccessibility(event: Any) -> None:
+            said.append(event.message())
+
+    monkeypatch.setattr(notices, "QAccessible", Reader)
+    return said
 
 
 @pytest.fixture(autouse=True)

@@ -18,8 +18,8 @@ from core.intent import Reason
 from core.proposal import Item, Proposal
 from core.store import find_store, webui_status
 from gui.coverage_map import CoverageMap, lanes
-from gui.session_head import plain_tip
 from gui.theme import load
+from gui.wording import plain_tip
 
 Proposals = dict[str, Proposal]
 

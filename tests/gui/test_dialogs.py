@@ -209,3 +209,13 @@ def test_the_file_is_asked_for_with_its_suffix(qtbot: QtBot, tmp_path: Path) -> 
 
     QTimer.singleShot(0, type_name)
     assert dialog.ask_path(tmp_path / "report.md", "md") == tmp_path / "mine.md"
+
+
+def test_it_says_when_the_list_is_built_again_too(qtbot: QtBot, made: DemoStore) -> None:
+    plan = repair.plan(find_store(home=made.home))
+    for rebuild in (True, False):
+        dialog = RepairDialog(dataclasses.replace(plan, rebuild_index=rebuild), LIGHT)
+        qtbot.addWidget(dialog)
+        said = " ".join(label.text() for label in dialog.findChildren(QLabel))
+        assert ("session list" in said) is rebuild
+        dialog.deleteLater()

@@ -22,7 +22,7 @@ def test_a_job_runs_elsewhere_and_is_heard_here(qtbot: QtBot) -> None:
     assert heard.args == [42]
     assert threads[0] is not threads[1]
     assert threads[1] is threading.main_thread()
-    qtbot.waitUntil(lambda: not jobs.busy("k"))
+    jobs.stop()
 
 
 def test_an_error_is_told_and_not_lost(qtbot: QtBot) -> None:
@@ -31,7 +31,7 @@ def test_an_error_is_told_and_not_lost(qtbot: QtBot) -> None:
     with qtbot.waitSignal(job.failed) as heard:
         job.start()
     assert isinstance(heard.args[0], ZeroDivisionError)
-    qtbot.waitUntil(lambda: not jobs.busy("k"))
+    jobs.stop()
 
 
 def test_a_newer_job_silences_the_older_one(qtbot: QtBot) -> None:
@@ -75,7 +75,7 @@ def test_cancelling_asks_the_job_to_stop(qtbot: QtBot) -> None:
         job.start()
         started.wait()
         jobs.cancel("k")
-    qtbot.waitUntil(lambda: not jobs.busy("k"))
+    jobs.stop()
 
 
 def test_progress_comes_at_most_ten_times_a_second_and_always_at_the_end(qtbot: QtBot) -> None:
@@ -92,6 +92,7 @@ def test_progress_comes_at_most_ten_times_a_second_and_always_at_the_end(qtbot: 
         job.start()
     assert heard[-1] == (200_000, 200_000)
     assert len(heard) < 2_000
+    jobs.stop()
 
 
 def test_thousands_of_signals_do_no_harm(qtbot: QtBot) -> None:
@@ -112,4 +113,4 @@ def test_thousands_of_signals_do_no_harm(qtbot: QtBot) -> None:
     with qtbot.waitSignal(job.done, timeout=60_000):
         job.start()
     assert heard == 20_000
-    qtbot.waitUntil(lambda: not jobs.busy("k"))
+    jobs.stop()

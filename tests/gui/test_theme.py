@@ -30,6 +30,7 @@ TEXTS = (
     + [("muted", ground) for ground in (*PLAIN, *TINTED)]
     + [(meaning, ground) for meaning in MEANINGS for ground in PLAIN]
     + [(meaning, f"{meaning}-bg") for meaning in (*theme.CHIPS, "add", "del", "chg")]
+    + [("text", f"{token}-bg") for token in theme.CHIPS]
     + [("accent-text", "accent"), ("accent-text", "accent-hover")]
 )
 MARKS = [(mark, ground) for mark in ("accent", "muted", "add", "del", "chg") for ground in ("surface", "bg", "select")]
@@ -243,3 +244,8 @@ def test_the_system_decides_where_nobody_else_does(app: QApplication) -> None:
     assert theme.system_theme_name(hints(schemes.Unknown)) == "light"
     assert theme.system_theme_name(hints(schemes.Unknown, window="black")) == "dark"
     assert theme.system_theme_name(app) in theme.NAMES
+
+
+def test_an_icon_without_room_draws_nothing(each: Theme) -> None:
+    for size in (QSize(), QSize(0, 0), QSize(16, 0)):
+        assert each.icon("healthy").pixmap(size).isNull()

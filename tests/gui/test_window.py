@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, QSettings, Qt, QTimer, QUrl
-from PySide6.QtGui import QDropEvent, QGuiApplication
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QDialog, QMenu, QMessageBox, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -386,7 +386,7 @@ def test_a_command_can_be_copied_for_the_terminal(qtbot: QtBot, open_window: Ope
 def test_without_a_store_it_says_where_it_looked(qtbot: QtBot, open_window: Open, tmp_path: Path) -> None:
     window = open_window(Place(tmp_path / "nowhere"))
     assert window.middle.currentWidget() is window.no_store
-    assert str(tmp_path / "nowhere") in window.no_store._text.text()
+    assert str(tmp_path / "nowhere") in window.no_store.text.replace("\u200b", "")
     assert not window.actions_["repair_all"].isEnabled()
 
 
@@ -397,7 +397,10 @@ def test_a_dropped_folder_opens(
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(demo.home / "webui" / "sessions"))])
     buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    window.dropEvent(QDropEvent(QPointF(9, 9), Qt.DropAction.CopyAction, data, buttons, keys))
+    entering = QDragEnterEvent(QPoint(9, 9), Qt.DropAction.CopyAction, data, buttons, keys)
+    QApplication.sendEvent(window, entering)
+    assert entering.isAccepted()
+    QApplication.sendEvent(window, QDropEvent(QPointF(9, 9), Qt.DropAction.CopyAction, data, buttons, keys))
     qtbot.waitUntil(lambda: window.table.sessions.total_count == len(demo.stories), timeout=20_000)
     wait_scanned(window)
 
@@ -467,11 +470,12 @@ def test_a_change_from_outside_is_noticed_and_a_rescan_offered(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
     window = open_window(Place(demo.home))
-    (demo.home / "webui" / "sessions" / "0123456789ab.json").write_text("{}")
-    qtbot.waitUntil(lambda: "changed" in window.foot.text, timeout=10_000)
-    qtbot.keyClick(window, Qt.Key.Key_F5)
+    (demo.home / "webui" / "sessions" / "0123456789ab.json").write_text('{"session_id": "')
+    qtbot.waitUntil(lambda: "changed" in window.notices.changed.text, timeout=10_000)
+    qtbot.mouseClick(window.notices.changed.buttons[0], Qt.MouseButton.LeftButton)
     wait_scanned(window)
-    assert "Checked" in window.foot.text
+    assert window.notices.changed.isHidden()
+    assert window.table.sessions.row_of("0123456789ab") >= 0
 
 
 def test_an_interrupted_repair_is_told_at_the_start(
@@ -487,3 +491,50 @@ def test_an_interrupted_repair_is_told_at_the_start(
     window.actions_["repair_all"].trigger()
     finished(qtbot, window, wait_scanned)
     assert repair.interrupted_runs(find_store(home=demo.home)) == ()
+
+
+def test_what_a_repair_healed_is_shown_healed(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    wiped = next(s.session_id for s in demo.stories if s.name == "wiped")
+    window = open_window(Place(demo.home))
+    assert window.table.select(wiped)
+    wait_scanned(window)
+    assert window.review.difference.position[1] > 0
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+    window.actions_["repair"].trigger()
+    qtbot.waitUntil(lambda: "repaired" in window.result.text, timeout=20_000)
+    qtbot.waitUntil(lambda: "nothing to repair" in window.review.head.evidence.text(), timeout=20_000)
+    assert window.review.session_id == wiped
+    assert window.review.difference.position == (0, 0)
+
+
+def test_results_are_said_aloud(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, heard: list[str]
+) -> None:
+    window = open_window(Place(demo.home))
+    assert any("Checked 28 sessions" in text for text in heard)
+    heard.clear()
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+    window.actions_["repair_all"].trigger()
+    qtbot.waitUntil(lambda: any("16 sessions repaired" in text for text in heard), timeout=20_000)
+    wait_scanned(window)
+    heard.clear()
+    (demo.home / "webui" / "sessions" / "0123456789ab.json").write_text("{")
+    qtbot.waitUntil(lambda: any("changed on the disk" in text for text in heard), timeout=20_000)
+
+
+def test_what_is_refused_is_said_aloud(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, heard: list[str]
+) -> None:
+    window = open_window(Place(demo.home))
+    wiped = next(s.session_id for s in demo.stories if s.name == "wiped")
+    path = demo.home / "webui" / "sessions" / f"{wiped}.json"
+
+    def change_then_accept(dialog: RepairDialog) -> None:
+        path.write_text(json.dumps({**json.loads(path.read_text()), "title": "Saved meanwhile"}))
+        dialog.accept()
+
+    when_asked(qtbot, RepairDialog, change_then_accept)
+    window.actions_["repair_all"].trigger()
+    qtbot.waitUntil(lambda: any("not repaired" in text for text in heard), timeout=20_000)

@@ -1,0 +1,47 @@
+"""How numbers, times and untrusted texts are written for people, wherever in the window they stand."""
+
+from __future__ import annotations
+
+import html
+from typing import TypeGuard
+
+from PySide6.QtCore import QDateTime, QLocale
+
+from core.files import shown
+
+_END_OF_TIME = 253402300800  # seconds; the year 10000: what a session says beyond it is no time
+
+
+def number(n: int) -> str:
+    """A count, as people of the system's language write it."""
+    return QLocale().toString(n)
+
+
+def is_time(seconds: float | None) -> TypeGuard[float]:
+    """Whether it is a time (in seconds since 1970) that a clock can have shown."""
+    return seconds is not None and 0 <= seconds < _END_OF_TIME
+
+
+def local_time(seconds: float | None) -> QDateTime | None:
+    """A time in seconds since 1970 as local time; None for what is none."""
+    return QDateTime.fromSecsSinceEpoch(int(seconds)) if is_time(seconds) else None
+
+
+def moment(seconds: float | None) -> str:
+    """A time for a person, in the place's own way; empty for what is none."""
+    time = local_time(seconds)
+    return QLocale().toString(time, QLocale.FormatType.ShortFormat) if time is not None else ""
+
+
+def plain_tip(text: str) -> str:
+    """A tool tip that shows an untrusted text as it is: Qt takes for HTML whatever looks like it."""
+    return "<qt>" + "<br>".join(html.escape(shown(line)) for line in text.split("\n")) + "</qt>"
+
+
+def breakable(text: str) -> str:
+    """An untrusted text that wraps inside its long words too, so that no path makes a label wider than its place."""
+    words = (
+        "\u200b".join(word[k : k + 24] for k in range(0, len(word), 24)) if len(word) > 24 else word
+        for word in shown(text).split(" ")
+    )
+    return " ".join(words)

@@ -1,0 +1,441 @@
+"""Every state of the window has a face, and what it tells is read out: in the real window, on real stores."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAccessible, QFont
+from PySide6.QtWidgets import QAbstractButton, QApplication, QHeaderView, QMessageBox, QScrollArea, QWidget
+from pytestqt.qtbot import QtBot
+
+from core import repair
+from core.demo import DemoStore
+from core.findings import Category
+from core.store import find_store
+from gui import notices
+from gui.commands import COMMANDS
+from gui.diff_view import FIELDS, MESSAGES, NOTHING
+from gui.faces import HelpDialog
+from gui.main_window import MainWindow
+from gui.place import Place
+from gui.report_dialog import ReportDialog
+from gui.session_model import Column
+
+Open = Callable[..., MainWindow]
+Scanned = Callable[[MainWindow], None]
+LEFT = Qt.MouseButton.LeftButton
+
+
+def chosen(demo: DemoStore, name: str) -> str:
+    return next(story.session_id for story in demo.stories if story.name == name)
+
+
+def go_to(window: MainWindow, scanned: Scanned, session_id: str) -> None:
+    assert window.table.select(session_id)
+    scanned(window)
+
+
+def healthy_store(folder: Path, sessions: int) -> Path:
+    """A home with some sessions that nothing is wrong with."""
+    home = folder / "healthy"
+    (home / "webui" / "sessions").mkdir(parents=True)
+    for k in range(sessions):
+        says = [{"role": "user", "content": "How long do eggs boil?", "timestamp": 1_777_800_000.0}]
+        session = {"session_id": f"00000000000{k}", "title": "Eggs", "messages": says, "message_count": 1}
+        (home / "webui" / "sessions" / f"00000000000{k}.json").write_text(json.dumps(session))
+    return home
+
+
+# --- the store --------------------------------------------------------------------------------------------------------
+
+
+def test_a_store_that_cannot_be_read_says_which_folder_and_why_and_can_be_tried_again(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, monkeypatch: Any
+) -> None:
+    sessions = demo.home / "webui" / "sessions"
+    real = os.listdir
+
+    def listed(path: Any) -> list[str]:  # also where the tests run as root, whom no rights keep out
+        if Path(path) == sessions:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("core.copies.os.listdir", listed)
+        window = open_window(Place(demo.home), wait=False)
+        qtbot.waitUntil(window.no_store.isVisible, timeout=20_000)
+        text = window.no_store.text.replace("\u200b", "")
+        assert str(sessions) in text
+        assert os.strerror(errno.EACCES) in text
+        assert "user of Hermes" in text
+        assert not window.actions_["repair_all"].isEnabled()
+    again = next(b for b in window.no_store.findChildren(QAbstractButton) if b.isVisible() and "again" in b.text())
+    qtbot.mouseClick(again, LEFT)
+    wait_scanned(window)
+    assert window.table.sessions.visible_count == len(demo.stories)
+    assert window.splitter.isVisible()
+
+
+@pytest.mark.parametrize("damage", ["malformed", "locked"])
+def test_a_database_that_cannot_be_read_stays_told_until_it_can(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, damage: str
+) -> None:
+    path = demo.home / "state.db"
+    whole = path.read_bytes()
+    holder = sqlite3.connect(path, isolation_level=None)
+    if damage == "malformed":
+        path.write_bytes(b"no database at all" * 300)
+    else:
+        holder.execute("PRAGMA locking_mode=EXCLUSIVE")
+        holder.execute("BEGIN EXCLUSIVE")
+    window = open_window(Place(demo.home))
+    told = window.notices.store
+    assert told.isVisible()
+    assert str(path) in told.text.replace("\u200b", "")
+    assert "look again" in told.text
+    go_to(window, wait_scanned, chosen(demo, "wiped"))
+    window.tools.filter.setText("naxos")
+    window.tools.filter.clear()
+    assert told.isVisible()
+    holder.close()
+    if damage == "malformed":
+        path.write_bytes(whole)
+    qtbot.mouseClick(told.buttons[0], LEFT)
+    wait_scanned(window)
+    assert told.isHidden()
+
+
+def test_a_list_of_sessions_that_is_damaged_alone_can_be_repaired(
+    qtbot: QtBot, open_window: Open, tmp_path: Path
+) -> None:
+    home = healthy_store(tmp_path, 2)
+    (home / "webui" / "sessions" / "_index.json").write_text("[{")
+    window = open_window(Place(home))
+    assert "_index.json" in window.notices.store.text or "session list" in window.notices.store.text
+    assert window.actions_["repair_all"].isEnabled()
+
+
+def test_a_mistake_of_the_program_during_the_check_is_not_called_an_empty_store(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("gui.reader.StoreReader._scan", lambda *_: 1 // 0)
+    window = open_window(Place(demo.home), wait=False)
+    qtbot.waitUntil(window.no_store.isVisible, timeout=20_000)
+    assert "Something went wrong" in window.no_store.text
+    boxes = window.findChildren(QMessageBox)
+    assert ["ZeroDivisionError" in box.detailedText() for box in boxes] == [True]
+    boxes[0].close()
+
+
+def test_what_is_to_be_known_of_a_store_is_told_in_a_few_lines(qtbot: QtBot, open_window: Open, tmp_path: Path) -> None:
+    home = healthy_store(tmp_path, 1)
+    for k in range(50):
+        (home / "webui" / "sessions" / f"no id {k}.json").write_text("{}")
+    window = open_window(Place(home))
+    lines = window.notices.store.text.splitlines()
+    assert len(lines) == 3
+    assert "no session id" in lines[0]
+    assert "48 more" in lines[2]
+    assert window.table.sessions.visible_count == 1
+
+
+def test_where_all_is_well_it_says_so_and_when_that_was_checked(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, tmp_path: Path, monkeypatch: Any
+) -> None:
+    home = healthy_store(tmp_path, 3)
+    monkeypatch.setattr("time.time", lambda: 1_777_809_742.0)
+    window = open_window(Place(home))
+    told = window.notices.healthy
+    assert told.isVisible()
+    assert "Nothing to repair" in told.text
+    assert "3 sessions" in told.text
+    assert notices.moment(1_777_809_742.0) in told.text
+    (home / "webui" / "sessions" / "000000000000.json").write_text('{"session_id": "0')
+    window.rescan()
+    wait_scanned(window)
+    assert told.isHidden()
+
+
+def test_it_does_not_call_a_store_healthy_that_waits_for_a_decision(
+    qtbot: QtBot, open_window: Open, demo: DemoStore
+) -> None:
+    window = open_window(Place(demo.home))
+    assert window.notices.healthy.isHidden()
+
+
+def test_with_a_running_webui_it_says_what_is_possible(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    (demo.home / "webui.pid").write_text(str(os.getpid()))
+    window = open_window(Place(demo.home))
+    told = window.notices.webui
+    assert told.isVisible()
+    assert "created" in told.text
+    assert "waits" in told.text
+    (demo.home / "webui.pid").unlink()
+    window.rescan()
+    wait_scanned(window)
+    assert told.isHidden()
+
+
+def test_a_filter_without_matches_can_be_cleared_where_the_rows_would_be(
+    qtbot: QtBot, open_window: Open, demo: DemoStore
+) -> None:
+    window = open_window(Place(demo.home))
+    window.tools.filter.setText("no such session")
+    clear = next(b for b in window.table.findChildren(QAbstractButton) if b.isVisible() and b.text())
+    qtbot.mouseClick(clear, LEFT)
+    assert window.tools.filter.text() == ""
+    assert window.table.sessions.visible_count == len(demo.stories)
+    assert not clear.isVisible()
+
+
+def test_what_filters_nothing_cannot_be_chosen(qtbot: QtBot, open_window: Open, tmp_path: Path) -> None:
+    window = open_window(Place(healthy_store(tmp_path, 1)))
+    assert not window.chips._chips[Category.REPAIRABLE].isEnabled()
+    assert window.chips._chips[None].isEnabled()
+
+
+@pytest.fixture
+def large_font(qapp: QApplication) -> Iterator[None]:
+    """The system asks for 14 points."""
+    usual = qapp.font()
+    large = QFont(usual)
+    large.setPointSizeF(14)
+    qapp.setFont(large)
+    yield
+    qapp.setFont(usual)
+
+
+@pytest.mark.usefixtures("large_font")
+def test_with_a_large_font_the_window_stays_as_large_as_it_is_and_no_button_is_cut(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    window = open_window(Place(demo.home))
+    ids = window.table.sessions.ids_between(0, window.table.sessions.visible_count - 1)
+    (demo.home / "state.db").write_bytes(b"no database at all" * 300)
+    window.rescan()
+    wait_scanned(window)
+    assert window.notices.store.isVisible()
+    for session_id in ids:
+        if window.table.select(session_id):
+            wait_scanned(window)
+            window.review.head.more.setChecked(True)
+            QApplication.processEvents()
+            assert (window.width(), window.height()) == (1280, 800)
+    buttons = [b for b in window.findChildren(QAbstractButton) if b.isVisible() and b.text()]
+    assert [b.text() for b in buttons if b.width() < b.sizeHint().width()] == []
+    for name in ("rescan", "undo", "export"):  # known by their icon, and by name to a screen reader
+        button = window.tools._buttons[name]
+        assert button.text() or button.accessibleName()
+
+
+# --- one session ------------------------------------------------------------------------------------------------------
+
+
+def test_one_bad_session_is_a_row_with_its_reason(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, tmp_path: Path
+) -> None:
+    home = healthy_store(tmp_path, 3)
+    bad = home / "webui" / "sessions" / "000000000001.json"
+    bad.unlink()
+    bad.mkdir()
+    (home / "webui" / "sessions" / "000000000002.json").write_bytes(b"\x00" * 99)
+    window = open_window(Place(home))
+    assert window.table.sessions.visible_count == 3
+    for session_id, reason in (("000000000001", "folder"), ("000000000002", "zero bytes")):
+        go_to(window, wait_scanned, session_id)
+        status = window.table.sessions.index(window.table.sessions.row_of(session_id), Column.STATUS)
+        assert reason in status.data(Qt.ItemDataRole.ToolTipRole)
+        assert reason in window.review.head.evidence.text()
+        assert window.review.head.evidence.isVisible()
+        assert window.review.difference.pages.currentIndex() == NOTHING
+
+
+def test_a_session_that_takes_long_to_read_does_not_look_like_the_one_before(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, monkeypatch: Any
+) -> None:
+    window = open_window(Place(demo.home))
+    monkeypatch.setattr(window.reading, "ask", lambda *_: None)  # the answer does not come
+    window.table.select(chosen(demo, "undone"))
+    qtbot.waitUntil(lambda: window.review.session_id == "", timeout=20_000)
+    assert "Reading" in window.review.difference._face.text
+
+
+def test_a_session_of_too_many_messages_asks_before_it_is_laid_out(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("gui.diff_view.ROWS_AT_ONCE", 50)
+    window = open_window(Place(demo.home))
+    go_to(window, wait_scanned, chosen(demo, "wiped"))
+    view = window.review.difference
+    assert view.pages.currentIndex() == NOTHING
+    assert "102" in view._face.text
+    assert view.rows.rowCount() == 0
+    qtbot.mouseClick(view._tabs[FIELDS], LEFT)
+    assert view.pages.currentIndex() == FIELDS
+    qtbot.mouseClick(view._tabs[MESSAGES], LEFT)
+    assert view.pages.currentIndex() == NOTHING
+    qtbot.mouseClick(view._face.button, LEFT)
+    assert view.pages.currentIndex() == MESSAGES
+    assert len(view.rows.rows) == 102
+    assert view.position == (1, 1)
+    window.rescan()
+    wait_scanned(window)
+    qtbot.waitUntil(lambda: len(view.rows.rows) == 102, timeout=20_000)  # it does not ask twice
+
+
+def test_the_way_back_leads_to_the_last_change_of_the_session_before(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    window = open_window(Place(demo.home))
+    ids = window.table.sessions.ids_between(0, window.table.sessions.visible_count - 1)
+    place = window.review.difference._place
+    total = 0
+    for before, behind in pairwise(ids):  # noqa: B007  (what comes behind the loop needs it)
+        go_to(window, wait_scanned, before)
+        total = window.review.difference.position[1]
+        if total > 1:
+            break
+    assert total > 1
+    go_to(window, wait_scanned, behind)
+    window.actions_["previous"].trigger()
+    wait_scanned(window)
+    assert window.table.current_id == before
+    assert window.review.difference.position == (total, total)
+    assert place.text() == f"{total} of {total}"
+    for at in range(total - 1, 0, -1):
+        window.actions_["previous"].trigger()
+        assert window.review.difference.position == (at, total)
+    for _ in range(total):
+        window.actions_["next"].trigger()
+    wait_scanned(window)
+    assert window.table.current_id == behind
+    behind_total = window.review.difference.position[1]
+    assert window.review.difference.position == (min(1, behind_total), behind_total)
+
+
+# --- read out ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_store_is_said_aloud(qtbot: QtBot, open_window: Open, tmp_path: Path, heard: list[str]) -> None:
+    open_window(Place(tmp_path / "nowhere"))
+    assert any("No Hermes conversations found" in text for text in heard)
+
+
+def stops_tab(window: QWidget, widget: QWidget) -> bool:
+    """Whether Tab is to stop at a widget: of buttons that stand together as a switch, at the one that is down."""
+    takes_it = widget.isVisible() and widget.isEnabled() and widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+    is_part = widget.focusProxy() is not None or isinstance(widget, QHeaderView) or widget.window() is not window
+    is_up = isinstance(widget, QAbstractButton) and widget.group() is not None and not widget.isChecked()
+    return bool(takes_it) and not is_part and not is_up
+
+
+def where(root: QWidget, widget: QWidget) -> tuple[int, int]:
+    """Where a widget begins: from the top, then from the left."""
+    corner = widget.mapTo(root, widget.rect().topLeft())
+    return corner.y(), corner.x()
+
+
+@pytest.mark.parametrize("face", ["sessions", "history", "fields", "raw", "no store"])
+def test_tab_walks_through_all_of_the_window_as_people_read_and_back(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, tmp_path: Path, face: str
+) -> None:
+    if face == "history":
+        repair.apply(repair.plan(find_store(home=demo.home)))
+    window = open_window(Place(tmp_path / "nowhere" if face == "no store" else demo.home))
+    if face == "history":
+        window.actions_["history"].trigger()
+    elif face in ("fields", "raw"):
+        window.review.difference._tabs[1 if face == "fields" else 2].click()
+    with qtbot.waitActive(window):
+        window.activateWindow()
+    expected = {w for w in window.findChildren(QWidget) if stops_tab(window, w)}
+    start, line = window.tools.store_button, window.fontMetrics().height()
+    walks = []
+    for key in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab):
+        start.setFocus()
+        walk = [start]
+        for _ in range(len(expected) + 5):
+            focused = QApplication.focusWidget()
+            assert focused is not None
+            qtbot.keyClick(focused, key)
+            focused = QApplication.focusWidget()
+            if focused is start:
+                break
+            assert focused is not None
+            walk.append(focused)
+        walks.append(walk)
+    there, back = walks
+    assert set(there) == expected
+    assert len(there) == len(expected)  # each once
+    assert back[1:] == there[:0:-1]
+    # Line by line within each part of the window, and part by part; what begins less than a line apart is one line.
+    for part in (window.tools, window.chips, window.table, window.side, window.no_store):
+        places = [where(window, w) for w in there if w is part or part.isAncestorOf(w)]
+        for (y, x), (next_y, next_x) in pairwise(places):
+            assert next_x > x if abs(next_y - y) < line else next_y > y
+    parts = (window.tools, window.chips, window.table, window.side, window.no_store, window.foot)
+    order = [next(k for k, part in enumerate(parts) if w is part or part.isAncestorOf(w)) for w in there]
+    assert order == sorted(order)
+
+
+def test_the_arrow_keys_go_through_a_switch(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
+    window = open_window(Place(demo.home))
+    view = window.review.difference
+    with qtbot.waitActive(window):
+        window.activateWindow()
+    view._tabs[MESSAGES].setFocus()
+    qtbot.keyClick(view._tabs[MESSAGES], Qt.Key.Key_Right)
+    assert view._tabs[FIELDS].isChecked()
+    assert view.pages.currentIndex() == FIELDS
+    assert QApplication.focusWidget() is view._tabs[FIELDS]
+
+
+def test_everything_that_takes_the_keyboard_has_a_name_that_can_be_read_out(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    window = open_window(Place(demo.home))
+    report = ReportDialog(window.theme, window)
+    help_ = HelpDialog(COMMANDS, window)
+    for dialog in (report, help_):
+        dialog.show()
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    widgets = [w for top in (window, report, help_) for w in top.findChildren(QWidget)]
+    nameless = []
+    for widget in widgets:
+        if not widget.focusPolicy() & Qt.FocusPolicy.TabFocus or isinstance(widget, QHeaderView):
+            continue
+        if not QAccessible.queryAccessibleInterface(widget).text(QAccessible.Text.Name):
+            nameless.append(f"{type(widget).__name__} in {type(widget.parent()).__name__}")
+    for dialog in (report, help_):
+        dialog.close()
+    assert nameless == []
+    assert any(isinstance(w, QScrollArea) for w in widgets)
+
+
+def test_rows_are_read_out_as_sentences(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    window = open_window(Place(demo.home))
+    go_to(window, wait_scanned, chosen(demo, "wiped"))
+    table = QAccessible.queryAccessibleInterface(window.table)
+    assert table.role() == QAccessible.Role.Table
+    row = window.table.sessions.row_of(chosen(demo, "wiped"))
+    at = (row + 1) * (len(Column) + 1) + 1 + Column.STATUS  # behind the heads of the columns and of the rows
+    assert table.child(at).role() == QAccessible.Role.Cell
+    spoken = table.child(at).text(QAccessible.Text.Name)
+    assert spoken.startswith("102 lost: Billing migration")
+    assert "102 in the backup" in spoken
+    messages = QAccessible.queryAccessibleInterface(window.review.difference.list)
+    assert messages.childCount() > 0
+    assert "come back from" in messages.child(0).text(QAccessible.Text.Name)
