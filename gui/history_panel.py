@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, QPoint, Qt, Signal, Slot
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -51,6 +51,7 @@ class Entry:
     problem: str
     can_undo: bool
     can_report: bool
+    can_compare: bool
     is_interrupted: bool
 
 
@@ -81,6 +82,32 @@ class RunTree(QAbstractItemModel):
         self.beginResetModel()
         self._told = [self._tell(run) for run in runs]
         self.endResetModel()
+
+    def set_refusals(self, run_id: str, refusals: Mapping[str, str]) -> None:
+        """Say of sessions of a run why an undo would leave them as they are."""
+        run = self.find(run_id, "")
+        if not run.isValid() or not refusals:
+            return
+        told = self._told[run.row()]
+        sessions = tuple(
+            self._refused(session, refusals[session.session_id]) if session.session_id in refusals else session
+            for session in told.sessions
+        )
+        left = self.tr("An undo would leave {n} of {total} sessions as they are; each says why.")
+        entry = replace(
+            told.entry,
+            problem=left.format(n=number(len(refusals)), total=number(len(sessions))),
+            can_undo=any(session.can_undo for session in sessions),
+        )
+        self._told[run.row()] = _Told(entry, sessions)
+        last = len(Column) - 1
+        self.dataChanged.emit(run, run.siblingAtColumn(last))
+        self.dataChanged.emit(self.index(0, 0, run), self.index(len(sessions) - 1, last, run))
+
+    def _refused(self, session: Entry, reason: str) -> Entry:
+        name, what, _ = session.words
+        words = (name, what, self.tr("Cannot be undone"))
+        return replace(session, words=words, icon=("warning", "repair"), problem=shown(reason), can_undo=False)
 
     def entry(self, index: Index) -> Entry:
         """The line at a valid index."""
@@ -158,6 +185,7 @@ class RunTree(QAbstractItemModel):
             shown(run.problem),
             any(session.can_undo for session in sessions),
             is_readable,
+            False,
             run.status == "interrupted",
         )
         return _Told(entry, sessions)
@@ -206,6 +234,7 @@ class RunTree(QAbstractItemModel):
             shown(failed.note) if failed is not None else "",
             run.status != "running" and any(operation.may_stand for operation in operations),
             True,
+            any(operation.may_have_changed for operation in operations),
             False,
         )
 
@@ -214,10 +243,13 @@ class HistoryPanel(QWidget):
     """The repairs of a store, newest first, with what can be done about the selected one.
 
     ``undo_requested`` carries a run and a session of it ("" for all of them); ``finish_requested`` a run that was
-    interrupted.
+    interrupted; ``changes_requested`` a run, a session of it and what is wrong with it. ``check_requested``: somebody
+    looks at a run, and it is not known yet what of it can still be undone.
     """
 
     undo_requested = Signal(str, str)
+    changes_requested = Signal(str, str, str)
+    check_requested = Signal(str)
     report_requested = Signal(str)
     finish_requested = Signal(str)
     show_requested = Signal(str)
@@ -233,11 +265,13 @@ class HistoryPanel(QWidget):
         self.empty = QLabel(self.tr("No repair was made yet."))
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setProperty("muted", True)
-        self.undo, self.finish, self.report, self.show_session = (QAction(self) for _ in range(4))
+        self.undo, self.finish, self.changes, self.report, self.show_session = (QAction(self) for _ in range(5))
+        self._checked: set[str] = set()
         self._set_up_tree()
         self._lay_out()
         self.undo.triggered.connect(self._undo)
         self.finish.triggered.connect(self._finish)
+        self.changes.triggered.connect(self._changes)
         self.report.triggered.connect(self._report)
         self.show_session.triggered.connect(self._show_session)
         self.set_theme(theme)
@@ -248,6 +282,7 @@ class HistoryPanel(QWidget):
         self.runs.set_theme(theme)
         self.undo.setIcon(theme.icon("undo"))
         self.finish.setIcon(theme.icon("healthy"))
+        self.changes.setIcon(theme.icon("split"))
         self.report.setIcon(theme.icon("export"))
         self.show_session.setIcon(theme.icon("next"))
 
@@ -255,12 +290,29 @@ class HistoryPanel(QWidget):
         """Show the runs, newest first. What was open stays open, what was selected stays selected."""
         selected = self.selected()
         opened = [self.runs.entry(index).run_id for index in self._run_indexes() if self.tree.isExpanded(index)]
+        self._checked.clear()
         self.runs.set_runs(runs)
         for run_id in opened:
             self.tree.expand(self.runs.find(run_id, ""))
         index = self.runs.find(selected.run_id, selected.session_id) if selected is not None else QModelIndex()
         self.tree.setCurrentIndex(index if index.isValid() else self.runs.index(0, 0))
         self._pages.setCurrentIndex(0 if runs else 1)
+        self._offer()
+
+    def set_refusals(self, run_id: str, refusals: Mapping[str, str]) -> None:
+        """Say which sessions of a run cannot be undone now, each with the reason."""
+        self.runs.set_refusals(run_id, refusals)
+        self._offer()
+
+    def select(self, run_id: str, session_id: str) -> None:
+        """Select a run or a session of it, where it is there."""
+        index = self.runs.find(run_id, session_id)
+        if index.isValid():
+            self.tree.setCurrentIndex(index)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Called by Qt: what is only looked up for somebody who sees it is looked up now."""
+        super().showEvent(event)
         self._offer()
 
     def selected(self) -> Entry | None:
@@ -313,7 +365,7 @@ class HistoryPanel(QWidget):
         self._pages.addWidget(self.empty)
 
     def _actions(self) -> tuple[QAction, ...]:
-        return self.undo, self.finish, self.report, self.show_session
+        return self.undo, self.finish, self.changes, self.report, self.show_session
 
     @Slot()
     def _offer(self) -> None:
@@ -325,17 +377,24 @@ class HistoryPanel(QWidget):
         self.undo.setText(self.tr("Roll back…") if is_interrupted else undo)
         self.undo.setIconText(self.undo.text())  # Qt's own takes the dots away
         self.finish.setText(self.tr("Finish this repair"))
+        self.changes.setText(self.tr("Show what changed since…"))
+        self.changes.setIconText(self.changes.text())
         self.report.setText(self.tr("Report…"))
         self.report.setIconText(self.report.text())
         self.show_session.setText(self.tr("Show session"))
         self.undo.setEnabled(entry is not None and entry.can_undo)
         self.report.setEnabled(entry is not None and entry.can_report)
+        self.changes.setEnabled(entry is not None and entry.can_compare)
+        self.changes.setVisible(is_session)
         self.finish.setVisible(is_interrupted)
         self.show_session.setVisible(is_session)
         for action, button in self.buttons.items():
             button.setVisible(action.isVisible())
         self.problem.setText(breakable(entry.problem) if entry is not None else "")
         self.problem.setVisible(bool(self.problem.text()))
+        if entry is not None and entry.can_undo and self.isVisible() and entry.run_id not in self._checked:
+            self._checked.add(entry.run_id)
+            self.check_requested.emit(entry.run_id)
 
     def _undo(self) -> None:
         if (entry := self.selected()) is not None:
@@ -344,6 +403,10 @@ class HistoryPanel(QWidget):
     def _finish(self) -> None:
         if (entry := self.selected()) is not None:
             self.finish_requested.emit(entry.run_id)
+
+    def _changes(self) -> None:
+        if (entry := self.selected()) is not None:
+            self.changes_requested.emit(entry.run_id, entry.session_id, entry.problem)
 
     def _report(self) -> None:
         if (entry := self.selected()) is not None:
