@@ -24,23 +24,17 @@ KEY = "changes"
 
 
 class ChangesDialog(QDialog):
-    """Reads a session around a run in a thread and compares any two of its versions. It changes nothing.
+    """Reads a session around a run in a thread and compares any two of its versions. It changes nothing."""
 
-    ``reason``: why an undo leaves the session as it is, "" where nothing speaks against one.
-    """
-
-    def __init__(
-        self, store: Store, run_id: str, session_id: str, reason: str, jobs: Jobs, theme: Theme, parent: QWidget
-    ) -> None:
+    def __init__(self, store: Store, run_id: str, session_id: str, jobs: Jobs, theme: Theme, parent: QWidget) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self.tr("What changed since the repair"))
         self._jobs = jobs
         self._job: Job | None = None
         self._past: Past | None = None
-        self.heading = QLabel(session_id)
+        self.heading, self.notes = QLabel(), QLabel()
         self.heading.setFont(heading_font(self.font()))
-        self.notes = QLabel(breakable(reason))
         for label in (self.heading, self.notes):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setWordWrap(True)
@@ -48,6 +42,11 @@ class ChangesDialog(QDialog):
         self.difference.versions_chosen.connect(self._compare)
         self._lay_out()
         self._run(lambda _: Looker(store, vault.read_run(store.vault_root, run_id)).past(session_id), self._on_past)
+
+    def tell(self, title: str, reason: str) -> None:
+        """Say which session it is, and why an undo leaves it as it is ("" where nothing speaks against one)."""
+        self.heading.setText(breakable(title))
+        self._add_notes(reason)
 
     @property
     def is_busy(self) -> bool:
@@ -67,11 +66,14 @@ class ChangesDialog(QDialog):
         self._job.failed.connect(self._on_failed)
         self._job.start()
 
+    def _add_notes(self, *notes: str) -> None:
+        self.notes.setText("\n".join(note for note in (self.notes.text(), *map(breakable, notes)) if note))
+        self.notes.setVisible(bool(self.notes.text()))
+
     @Slot(object)
     def _on_past(self, past: Past) -> None:
         self._past = past
-        self.notes.setText("\n".join(part for part in (self.notes.text(), *map(breakable, past.notes)) if part))
-        self.notes.setVisible(bool(self.notes.text()))
+        self._add_notes(*past.notes)
         self.difference.set_versions(tuple(past.versions), *past.pair)
         self._compare(*past.pair)
 

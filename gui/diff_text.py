@@ -68,11 +68,11 @@ def copy_name(name: str) -> str:
         (INDEX, translate("Difference", "session list")),
         (RECOVERED, translate("Difference", "recovered")),
         (TEMP, translate("Difference", "leftover temp")),
-        (BEFORE, translate("Difference", "before the repair")),
-        (AFTER, translate("Difference", "after the repair")),
+        (BEFORE, translate("Difference", "before")),
+        (AFTER, translate("Difference", "after")),
         (NOW, translate("Difference", "now")),
-        (OF_BACKUP + BEFORE, translate("Difference", "backup before the repair")),
-        (OF_BACKUP + AFTER, translate("Difference", "backup after the repair")),
+        (OF_BACKUP + BEFORE, translate("Difference", "backup before")),
+        (OF_BACKUP + AFTER, translate("Difference", "backup after")),
         (OF_BACKUP + NOW, translate("Difference", "backup now")),
     ):
         if name == known or (known == TEMP and name.startswith(f"{TEMP} ")):

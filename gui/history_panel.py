@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -30,6 +30,7 @@ from gui.theme import Theme
 Index = QModelIndex | QPersistentModelIndex
 
 _NAMED = 4  # titles that the line of a run names
+_OF_RUN = -1  # where a run keeps its own line among those of its sessions
 
 
 class Column(IntEnum):
@@ -55,12 +56,34 @@ class Entry:
     is_interrupted: bool
 
 
-@dataclass(frozen=True, slots=True)
 class _Told:
-    """A run with its sessions, in words."""
+    """A run in words, and its sessions, each put into words when somebody looks at it."""
 
-    entry: Entry
-    sessions: tuple[Entry, ...]
+    def __init__(self, run: Run) -> None:
+        operations: dict[str, list[Operation]] = {}
+        for operation in run.operations:
+            if operation.session_id is not None:
+                operations.setdefault(operation.session_id, []).append(operation)
+        self.run = run
+        self.sessions = list(operations.items())
+        self.refusals: Mapping[str, str] = {}
+        self.entries: dict[int, Entry] = {}
+
+    @property
+    def undone(self) -> int:
+        """How many sessions were put back."""
+        return sum(any(each.state == "undone" for each in operations) for _, operations in self.sessions)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether an undo would put back any session."""
+        return self.run.status != "running" and any(
+            each.may_stand for sid, operations in self.sessions if sid not in self.refusals for each in operations
+        )
+
+    def row_of(self, session_id: str) -> int | None:
+        """Where a session stands, None where it is not in the run."""
+        return next((row for row, (sid, _) in enumerate(self.sessions) if sid == session_id), None)
 
 
 class RunTree(QAbstractItemModel):
@@ -80,7 +103,7 @@ class RunTree(QAbstractItemModel):
     def set_runs(self, runs: Sequence[Run]) -> None:
         """Show other runs, the newest first."""
         self.beginResetModel()
-        self._told = [self._tell(run) for run in runs]
+        self._told = [_Told(run) for run in runs]
         self.endResetModel()
 
     def set_refusals(self, run_id: str, refusals: Mapping[str, str]) -> None:
@@ -89,45 +112,38 @@ class RunTree(QAbstractItemModel):
         if not run.isValid() or not refusals:
             return
         told = self._told[run.row()]
-        sessions = tuple(
-            self._refused(session, refusals[session.session_id]) if session.session_id in refusals else session
-            for session in told.sessions
-        )
-        left = self.tr("An undo would leave {n} of {total} sessions as they are; each says why.")
-        entry = replace(
-            told.entry,
-            problem=left.format(n=number(len(refusals)), total=number(len(sessions))),
-            can_undo=any(session.can_undo for session in sessions),
-        )
-        self._told[run.row()] = _Told(entry, sessions)
+        told.refusals = refusals
+        told.entries.clear()
         last = len(Column) - 1
         self.dataChanged.emit(run, run.siblingAtColumn(last))
-        self.dataChanged.emit(self.index(0, 0, run), self.index(len(sessions) - 1, last, run))
-
-    def _refused(self, session: Entry, reason: str) -> Entry:
-        name, what, _ = session.words
-        words = (name, what, self.tr("Cannot be undone"))
-        return replace(session, words=words, icon=("warning", "repair"), problem=shown(reason), can_undo=False)
+        self.dataChanged.emit(self.index(0, 0, run), self.index(len(told.sessions) - 1, last, run))
 
     def entry(self, index: Index) -> Entry:
         """The line at a valid index."""
         told = self._told[index.internalId() - 1 if index.internalId() else index.row()]
-        return told.sessions[index.row()] if index.internalId() else told.entry
+        row = index.row() if index.internalId() else _OF_RUN
+        if row not in told.entries:
+            told.entries[row] = self._tell(told) if row == _OF_RUN else self._session(told, *told.sessions[row])
+        return told.entries[row]
 
     def find(self, run_id: str, session_id: str) -> QModelIndex:
         """Where a run or a session of it is; an invalid index where it is not."""
         for row, told in enumerate(self._told):
-            if told.entry.run_id == run_id:
+            if told.run.run_id == run_id:
                 run = self.index(row, 0)
-                below = (k for k, session in enumerate(told.sessions) if session.session_id == session_id)
-                return self.index(next(below), 0, run) if session_id and told.sessions else run
+                below = told.row_of(session_id)
+                return self.index(below, 0, run) if below is not None else run
         return QModelIndex()
 
     def index(self, row: int, column: int, parent: Index = QModelIndex()) -> QModelIndex:  # noqa: B008 (Qt's own)
         """Called by Qt."""
-        if not self.hasIndex(row, column, parent):
+        if not (0 <= row < self.rowCount(parent) and 0 <= column < len(Column)):
             return QModelIndex()
         return self.createIndex(row, column, parent.row() + 1 if parent.isValid() else 0)
+
+    def hasChildren(self, parent: Index = QModelIndex()) -> bool:  # noqa: B008
+        """Called by Qt for each line: sessions have nothing below them."""
+        return not parent.internalId() and self.rowCount(parent) > 0
 
     def parent(self, index: Index = QModelIndex()) -> QModelIndex:  # type: ignore[override]  # noqa: B008
         """Called by Qt."""
@@ -167,34 +183,31 @@ class RunTree(QAbstractItemModel):
             return self._theme.color(token)
         return None
 
-    def _tell(self, run: Run) -> _Told:
-        operations: dict[str, list[Operation]] = {}
-        for operation in run.operations:
-            if operation.session_id is not None:
-                operations.setdefault(operation.session_id, []).append(operation)
-        sessions = tuple(self._session(run, sid, listed) for sid, listed in operations.items())
-        undone = sum(session.icon[0] == "undo" for session in sessions)
-        status, icon = self._status(run, undone, len(sessions))
+    def _tell(self, told: _Told) -> Entry:
+        run = told.run
         when = moment(run.created_at) if run.status != "unreadable" else run.run_id
-        is_readable = run.status not in ("unreadable", "running")
-        entry = Entry(
+        problem = shown(run.problem)
+        if told.refusals:
+            left = self.tr("An undo would leave {n} of {total} sessions as they are; each says why.")
+            problem = left.format(n=number(len(told.refusals)), total=number(len(told.sessions)))
+        status, icon = self._status(run, told.undone, len(told.sessions))
+        return Entry(
             run.run_id,
             "",
-            (when, shown(run.problem) or self._what(sessions), status),
+            (when, shown(run.problem) or self._what(told), status),
             icon,
-            shown(run.problem),
-            any(session.can_undo for session in sessions),
-            is_readable,
+            problem,
+            told.can_undo,
+            run.status not in ("unreadable", "running"),
             False,
             run.status == "interrupted",
         )
-        return _Told(entry, sessions)
 
-    def _what(self, sessions: Sequence[Entry]) -> str:
-        n = len(sessions)
+    def _what(self, told: _Told) -> str:
+        n = len(told.sessions)
         if not n:
             return self.tr("The session list was rebuilt")
-        titles = ", ".join(session.words[Column.NAME] for session in sessions[:_NAMED]) + (", …" if n > _NAMED else "")
+        titles = ", ".join(_title(*session) for session in told.sessions[:_NAMED]) + (", …" if n > _NAMED else "")
         words = self.tr("1 session: {titles}") if n == 1 else self.tr("{n} sessions: {titles}")
         return words.format(n=number(n), titles=titles)
 
@@ -211,13 +224,16 @@ class RunTree(QAbstractItemModel):
             return self.tr("Partly undone"), ("undo", "info")
         return self.tr("Finished"), ("healthy", "ok")
 
-    def _session(self, run: Run, session_id: str, operations: Sequence[Operation]) -> Entry:
+    def _session(self, told: _Told, session_id: str, operations: Sequence[Operation]) -> Entry:
         info = operations[0].info
-        title = shown(" ".join(str(info.get("title", "")).split())) or session_id
         before, after = (info.get(name) for name in ("messages_before", "messages_after"))
         counts = " → ".join(number(n) if isinstance(n, int) and n >= 0 else "–" for n in (before, after))
         failed = next((operation for operation in operations if operation.state in ("failed", "skipped")), None)
-        if any(operation.state == "undone" for operation in operations):
+        problem = shown(failed.note) if failed is not None else ""
+        refusal = told.refusals.get(session_id)
+        if refusal is not None:
+            status, icon, problem = self.tr("Cannot be undone"), ("warning", "repair"), shown(refusal)
+        elif any(operation.state == "undone" for operation in operations):
             status, icon = self.tr("Undone"), ("undo", "info")
         elif failed is not None:
             words = {"failed": self.tr("Failed"), "skipped": self.tr("Skipped")}
@@ -226,17 +242,22 @@ class RunTree(QAbstractItemModel):
             status, icon = self.tr("Not finished"), ("warning", "repair")
         else:
             status, icon = self.tr("Repaired"), ("healthy", "ok")
+        may_stand = any(operation.may_stand for operation in operations)
         return Entry(
-            run.run_id,
+            told.run.run_id,
             session_id,
-            (title, self.tr("{counts} messages").format(counts=counts), status),
+            (_title(session_id, operations), self.tr("{counts} messages").format(counts=counts), status),
             icon,
-            shown(failed.note) if failed is not None else "",
-            run.status != "running" and any(operation.may_stand for operation in operations),
+            problem,
+            told.run.status != "running" and may_stand and refusal is None,
             True,
             any(operation.may_have_changed for operation in operations),
             False,
         )
+
+
+def _title(session_id: str, operations: Sequence[Operation]) -> str:
+    return shown(" ".join(str(operations[0].info.get("title", "")).split())) or session_id
 
 
 class HistoryPanel(QWidget):
@@ -309,6 +330,11 @@ class HistoryPanel(QWidget):
         index = self.runs.find(run_id, session_id)
         if index.isValid():
             self.tree.setCurrentIndex(index)
+
+    def title_of(self, run_id: str, session_id: str) -> str:
+        """The title of a session of a run, or its id where nobody knows one."""
+        index = self.runs.find(run_id, session_id)
+        return self.runs.entry(index).words[Column.NAME] if index.isValid() else session_id
 
     def showEvent(self, event: QShowEvent) -> None:
         """Called by Qt: what is only looked up for somebody who sees it is looked up now."""

@@ -77,7 +77,9 @@ class Lookback(QObject):
     def show_changes(self, run_id: str, session_id: str, reason: str) -> None:
         """Show a session before a run, after it, and now; ``reason`` is what is wrong with it."""
         if self._store is not None:
-            ChangesDialog(self._store, run_id, session_id, reason, self.jobs, self.theme, self._window).open()
+            dialog = ChangesDialog(self._store, run_id, session_id, self.jobs, self.theme, self._window)
+            dialog.tell(self._panel.title_of(run_id, session_id), reason)
+            dialog.open()
 
     @Slot(str, object)
     def show_refused(self, run_id: str, reasons: Mapping[str, str]) -> None:
