@@ -111,7 +111,9 @@ class ReportDialog(QDialog):
     @Slot()
     def _tell_privacy(self) -> None:
         if not self.texts.isChecked():
-            words = self.tr("It holds no text of any message, but titles, ids and paths.")
+            words = self.tr(
+                "It holds no text of any message, but ids, paths and titles; a title can be how a message begins."
+            )
         elif self._run_id:
             words = self.tr("Whoever gets it can read what was said: each message that the repair changed.")
         else:
