@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QStandardPaths, Qt, Slot
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QDialog,
@@ -85,6 +86,11 @@ class ReportDialog(QDialog):
         """Paint in other colours."""
         self.save.setIcon(theme.icon("export", "accent-text"))
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Called by Qt: no sentence is cut off."""
+        super().resizeEvent(event)
+        self._make_room()
+
     def changeEvent(self, event: QEvent) -> None:
         """Called by Qt: the heading stays larger than the text."""
         super().changeEvent(event)
@@ -122,6 +128,13 @@ class ReportDialog(QDialog):
                 " out, also those that you took back yourself."
             )
         self.privacy.setText(words)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Be as high as the sentences need at this width: Qt makes a dialog no higher than a part of the screen."""
+        layout = self.layout()
+        if layout is not None:
+            self.setMinimumHeight(layout.totalHeightForWidth(self.width()))
 
     def _uses(self) -> dict[str, str]:
         return {

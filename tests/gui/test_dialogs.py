@@ -214,3 +214,15 @@ def test_the_file_is_asked_for_with_its_suffix(qtbot: QtBot, tmp_path: Path) -> 
 
     QTimer.singleShot(0, type_name)
     assert dialog.ask_path(tmp_path / "report.md", "md") == tmp_path / "mine.md"
+
+
+def test_no_sentence_of_it_is_cut_off(qtbot: QtBot) -> None:
+    dialog = ReportDialog(LIGHT)
+    qtbot.addWidget(dialog)
+    with qtbot.waitExposed(dialog):
+        dialog.show()
+    labels = (dialog.heading, dialog.contents, dialog.privacy)
+    for texts in (False, True):
+        dialog.texts.setChecked(texts)
+        dialog.resize(dialog.minimumWidth(), 1)
+        qtbot.waitUntil(lambda: all(label.height() >= label.heightForWidth(label.width()) for label in labels))
