@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from core.agreement import whole
-from core.copies import BACKUP, DATABASE, LIVE, RUN, TEMP, Inventory, SessionCopies
+from core.copies import Inventory, SessionCopies
+from core.diagnosis import diagnose
 from core.findings import Category, Finding, finding
-from core.intent import Reason
 from core.jsontext import NOTHING, Damage, number
 from core.proposal import Choices, Proposal, propose, session_of
-from core.sidecar import IDLE_STREAM, Sidecar, SidecarFile
+from core.sidecar import Sidecar
 from core.store import Store, WebUIStatus, webui_status
 from core.workers import Failure, Progress, over_sessions
 from core.worktree import Worktree, state_of
@@ -173,7 +173,7 @@ def audit_session(
     if _is_stranger(copies):
         return None
     counts = (_count(live), _count(backup))
-    found = tuple(_findings(copies, proposal, counts, streaming=stream_is_live(copies, webui)))
+    found = tuple(diagnose(copies, proposal, counts, streaming=stream_is_live(copies, webui)))
     rows = (len(copy.messages) - len(copy.rewound | copy.hidden) for copy in copies.databases if copy.row.is_webui)
     proposed = proposal.sidecar if any(f.category is Category.REPAIRABLE for f in found) else None
     after = len(proposed.messages) if proposed is not None else counts[0]
@@ -246,194 +246,6 @@ def _is_stranger(copies: SessionCopies) -> bool:
 
 def _count(session: Sidecar | None) -> int:
     return -1 if session is None or (session.damage is not None and not session.complete) else len(session.messages)
-
-
-def _findings(
-    copies: SessionCopies, proposal: Proposal, counts: tuple[int, int], *, streaming: bool
-) -> Iterator[Finding]:
-    sid = copies.session_id
-    live = session_of(copies.live)
-    if copies.live is not None and copies.live.problem is not None:
-        known = bool(copies.backup or copies.rows or copies.index_row)
-        yield finding(
-            "not_a_file", sid, copies.live.problem, counts=counts, category=Category.REVIEW if known else None
-        )
-    elif live is not None and isinstance(inner := live.get("session_id"), str) and inner != sid:
-        yield finding("id_mismatch", sid, f"The file is named {sid}, but carries the id {inner}.", counts=counts)
-    elif copies.live is None:
-        yield from _missing(copies, proposal, counts)
-    elif live is None or live.damage is not None:
-        yield _malformed(copies.live, proposal, sid, counts)
-    else:
-        yield from _losses(proposal, live, counts, sid, streaming=streaming)
-    yield from _questions(proposal, sid, counts)
-
-
-def _missing(copies: SessionCopies, proposal: Proposal, counts: tuple[int, int]) -> Iterator[Finding]:
-    """Findings of a session without a file: one, by the best copy that is left."""
-    sid = copies.session_id
-    after = len(proposal.sidecar.messages) if proposal.sidecar is not None else 0
-    backup = session_of(copies.backup)
-    if copies.deleted:
-        if copies.backup or copies.rows:
-            yield finding(
-                "state_db_deleted_webui_tombstone",
-                sid,
-                "You deleted this session; copies of it are left.",
-                counts=counts,
-            )
-    elif any(session_of(temp) is not None for temp in copies.temps):
-        yield finding(
-            "unsaved_temp",
-            sid,
-            f"The file is missing; a temporary file of an interrupted save is left ({after} messages in all).",
-            counts=counts,
-        )
-    elif backup is not None and (copies.rows or copies.databases_unknown):
-        yield finding(
-            "orphan_backup",
-            sid,
-            f"The file is missing; the backup holds {counts[1]} messages, all copies together {after}.",
-            counts=counts,
-        )
-    elif backup is not None and backup.complete:
-        yield finding(
-            "orphan_backup_without_state_row",
-            sid,
-            f"The file is missing; the backup holds {counts[1]} messages and no database knows the session.",
-            counts=counts,
-        )
-    elif copies.rows:
-        if proposal.sidecar is not None:
-            what = f"its {after} messages" if after else "an empty session with a worktree"
-            yield finding(
-                "state_db_missing_sidecar", sid, f"The file is missing; the database still has {what}.", counts=counts
-            )
-        else:
-            yield finding(
-                "state_db_orphan_webui_row",
-                sid,
-                "The database knows this session, but has no message of it.",
-                counts=counts,
-            )
-    elif copies.backup is not None:
-        yield finding(
-            "malformed_orphan_backup",
-            sid,
-            f"The file is missing and the backup is damaged; {after} messages in it are whole.",
-            counts=counts,
-        )
-    elif copies.run is not None:
-        yield finding(
-            "run_journal_only",
-            sid,
-            f"Only the run journal knows this session; it holds {after} messages.",
-            counts=counts,
-        )
-
-
-_DAMAGE = {
-    Damage.EMPTY: "The file is empty",
-    Damage.NUL: "The file is filled with zero bytes",
-    Damage.BOM: "The file begins with a byte order mark, which the WebUI cannot read",
-    Damage.UTF16: "The file is UTF-16, which the WebUI cannot read",
-    Damage.BAD_UTF8: "The file has bytes that are no UTF-8",
-    Damage.TORN: "The file is torn",
-    Damage.TRAILING: "The file goes on behind its end",
-    Damage.TOO_DEEP: "The file is nested too deeply to be read",
-    Damage.CONTROL: "The file has control characters inside a text",
-    Damage.WRONG_SHAPE: "The file is not in the form of a session",
-}
-
-
-def _malformed(file: SidecarFile, proposal: Proposal, sid: str, counts: tuple[int, int]) -> Finding:
-    what = _DAMAGE[file.sidecar.damage] if file.sidecar is not None and file.sidecar.damage else "The file is damaged"
-    if proposal.sidecar is None:
-        return finding(
-            "malformed_live",
-            sid,
-            f"{what}, and no other copy of the session is left.",
-            counts=counts,
-            category=Category.REVIEW,
-        )
-    after = len(proposal.sidecar.messages)
-    return finding("malformed_live", sid, f"{what}; all copies together hold {after} messages.", counts=counts)
-
-
-def _losses(
-    proposal: Proposal, live: Sidecar, counts: tuple[int, int], sid: str, *, streaming: bool
-) -> Iterator[Finding]:
-    """Findings of a file that the WebUI can load: what the merge gives back, each loss once, by the best copy that has
-    it.
-    """
-    category = Category.INFO if streaming else None
-    last = max((k for k, item in enumerate(proposal.items) if LIVE in item.copies), default=-1)
-    gained: dict[str, int] = {}
-    for k, item in enumerate(proposal.items):
-        if item.included and LIVE not in item.copies and not (item.reason and item.reason.is_question):
-            kind = _loss_kind(item.copies, live, behind=k > last)
-            if kind:
-                gained[kind] = gained.get(kind, 0) + 1
-    if "shrunken_live" in gained and "state_db_gap" in gained:
-        gained["shrunken_live"] += gained.pop("state_db_gap")
-    words = {
-        "shrunken_live": "{n} messages are missing from the file; other copies, the backup first, still have them.",
-        "unsaved_temp": "{n} messages are in a temporary file of an interrupted save only.",
-        "emptied_live": "The file is empty; the database has {n} messages.",
-        "state_db_ahead": "The database has {n} messages behind the last one of the file.",
-        "state_db_gap": "{n} messages before the last one of the file are in the database only.",
-        "run_journal_ahead": "{n} messages are in the run journal only.",
-    }
-    for kind, n in gained.items():
-        yield finding(kind, sid, words[kind].format(n=n), counts=counts, category=category, messages=n)
-    if proposal.enriched:
-        parts = sorted({part for item in proposal.enriched for part in item.enriched})
-        n = len(proposal.enriched)
-        yield finding(
-            "lossy_rebuild",
-            sid,
-            f"{n} messages lack parts that other copies have: {', '.join(parts)}.",
-            counts=counts,
-            category=category,
-            messages=n,
-        )
-    if not streaming and any(live.get(name) not in NOTHING for name in IDLE_STREAM):
-        yield finding("stale_stream", sid, "The session is marked as running, but nothing runs it.", counts=counts)
-    stated = live.get("message_count")
-    if stated is not None and stated != len(live.messages):
-        yield finding(
-            "wrong_count",
-            sid,
-            f"The file says it has {stated!s:.20} messages; it has {len(live.messages)}.",
-            counts=counts,
-        )
-
-
-def _loss_kind(names: Sequence[str], live: Sidecar, *, behind: bool) -> str | None:
-    if BACKUP in names:
-        return "shrunken_live"
-    if any(name.startswith(TEMP) for name in names):
-        return "unsaved_temp"
-    if any(name.startswith(DATABASE) for name in names):
-        return "emptied_live" if not live.messages else "state_db_ahead" if behind else "state_db_gap"
-    return "run_journal_ahead" if RUN in names else None
-
-
-_QUESTIONS = {
-    Reason.OLD_UNDO: ("shrunken_live_unmarked", "{n} messages behind the end of the file are in other copies. {why}"),
-    Reason.EARLIER_UNDO: ("state_db_gap", "{n} messages are in other copies only. {why}"),
-    Reason.UNANSWERED: ("turn_journal_pending_turn", "A prompt that you sent is in no copy of the session."),
-}
-"""What asks about messages that are left out for a reason: the kind of finding, and its evidence."""
-
-
-def _questions(proposal: Proposal, sid: str, counts: tuple[int, int]) -> Iterator[Finding]:
-    asked = [item.reason for item in proposal.items]
-    for reason, (kind, words) in _QUESTIONS.items():
-        n = asked.count(reason)
-        if n:
-            evidence = words.format(n=n, why=reason.sentence)
-            yield finding(kind, sid, evidence, counts=counts, category=Category.REVIEW, messages=n)
 
 
 def _index_findings(

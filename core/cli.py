@@ -146,10 +146,21 @@ def show(
 def diff(
     sid: SessionId,
     left: Annotated[
-        str,
-        typer.Option("--from", metavar="COPY", help="live, backup, temp, database, run journal, index or recovered."),
-    ] = "live",
-    right: Annotated[str, typer.Option("--to", metavar="COPY", help="The same; the other side.")] = "recovered",
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="COPY",
+            help="live (default), backup, temp, database, run journal, index or recovered; with --run: before (what an"
+            " undo puts back; default), after (what the run left) or now.",
+        ),
+    ] = None,
+    right: Annotated[
+        str | None,
+        typer.Option("--to", metavar="COPY", help="The same; the other side (default: recovered; with --run: now)."),
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="Compare the session around a run (see history).")
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="Show whole texts, and unchanged messages too.")] = False,
     home: Home = None,
     session_dir: SessionDir = None,
@@ -159,24 +170,34 @@ def diff(
     """Show what differs between two copies of a session: messages, fields, words. Changes nothing."""
     from core import diff as differences
 
-    with _examined(_store(home, session_dir, state_db), sid) as (_, copies, proposal):
-        known = differences.versions(copies, proposal)
-        for name in (left, right):
-            if name not in known and name != "live":
-                raise RescueError(f"This session has no copy '{name}'. It has: {', '.join(known) or 'none'}.")
-        sides = [known.get(name, differences.Version(name, (), {})) for name in (left, right)]
-        found = differences.compare(sides[0], sides[1], proposal)
-        if (left, right) == ("live", "recovered"):  # with the numbers of the messages, to choose by
-            reviewed = differences.review(known.get(left), proposal)
-            shown = tuple(row for row in reviewed if row.change is not differences.Change.LEFT_OUT)
-            found = dataclasses.replace(found, messages=shown)
-        if as_json:
-            from core.report import difference_json
+    store = _store(home, session_dir, state_db)
+    notes: tuple[str, ...] = ()
+    if run is not None:
+        from core.past import Looker
+        from core.vault import read_run
 
-            _print_json(difference_json(sid, found))
-        else:
-            _view().difference(found, full=full)
-        return NOTHING_LEFT if found.is_empty else REMAINS
+        past = Looker(store, read_run(store.vault_root, run)).past(sid)
+        known, usual, notes, proposal = past.versions, past.pair, past.notes, None
+    else:
+        with _examined(store, sid) as (_, copies, proposal):
+            known = {"live": differences.Version("live", (), {}), **differences.versions(copies, proposal)}
+            usual = ("live", "recovered")
+    names = (left or usual[0], right or usual[1])
+    for name in names:
+        if name not in known:
+            raise RescueError(f"This session has no copy '{name}'. It has: {', '.join(known)}.")
+    found = differences.compare(known[names[0]], known[names[1]], proposal)
+    if proposal is not None and names == ("live", "recovered"):  # with the numbers of the messages, to choose by
+        reviewed = differences.review(known["live"], proposal)
+        shown = tuple(row for row in reviewed if row.change is not differences.Change.LEFT_OUT)
+        found = dataclasses.replace(found, messages=shown)
+    if as_json:
+        from core.report import difference_json
+
+        _print_json(difference_json(sid, found))
+    else:
+        _view().difference(found, full=full, notes=notes)
+    return NOTHING_LEFT if found.is_empty else REMAINS
 
 
 @app.command()
@@ -301,6 +322,13 @@ def report(
         str | None, typer.Argument(metavar="[RUN]", help="A run (see history); without it: an audit of now.")
     ] = None,
     form: Annotated[str, typer.Option("--format", metavar="json|md|html", help="The form of the report.")] = "md",
+    texts: Annotated[
+        bool,
+        typer.Option(
+            "--texts",
+            help="Add what was said: the messages that a repair brings back or leaves out, or that the run changed.",
+        ),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write it to a new file instead of the terminal."),
@@ -309,19 +337,25 @@ def report(
     session_dir: SessionDir = None,
     state_db: StateDbs = None,
 ) -> int:
-    """Report what was found, or what a run did, without any message text."""
-    from core import files, vault
+    """Report what was found, or what a run did; without any message text unless --texts asks for them."""
+    from core import files, quotes, vault
     from core.audit import audit as run_audit
     from core.report import FORMATS, audit_report, render, run_report
 
+    if form == "pdf":
+        _fail("The window makes the PDF: hermes-rescue-gui, then Export report. Here: --format html, to print.", USAGE)
     if form not in FORMATS:
         _fail(f"--format is one of: {', '.join(FORMATS)}.", USAGE)
-    store = _store(home, session_dir, state_db)
+    store, view = _store(home, session_dir, state_db), _view()
     if run is not None:
-        made = run_report(vault.read_run(store.vault_root, run))
+        done = vault.read_run(store.vault_root, run)
+        with view.progress("Reading messages") as progress:
+            made = run_report(done, quotes.of_run(store, done, progress=progress) if texts else None)
     else:
-        with _view().progress("Checking sessions") as progress:
-            made = audit_report(run_audit(store, progress=progress))
+        with view.progress("Checking sessions") as progress:
+            found = run_audit(store, progress=progress)
+        with view.progress("Reading messages") as progress:
+            made = audit_report(found, quotes.of_audit(found, progress=progress) if texts else None)
     text = render(made, form)
     if output is None:
         sys.stdout.write(text)

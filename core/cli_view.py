@@ -20,9 +20,9 @@ from core.diff import Change, Difference, FieldRow, MessageRow, compare_words, f
 from core.files import shown
 from core.findings import Category, Finding
 from core.manifest import Run
-from core.message import Message
+from core.message import Message, called
 from core.proposal import Proposal
-from core.report import stamp
+from core.report import moment, plain_lines, stamp
 from core.vault import UndoResult
 from core.workers import Progress as Report
 from core.worktree import Worktree
@@ -209,8 +209,10 @@ class View:
         )
         self._line(f"  {'recovered':<14}{recovered}  {len(proposal.included)}")
 
-    def difference(self, found: Difference, *, full: bool) -> None:
-        """Messages and fields that differ, unchanged runs folded."""
+    def difference(self, found: Difference, *, full: bool, notes: Sequence[str] = ()) -> None:
+        """Messages and fields that differ, unchanged runs folded; ``notes`` say what could not be read."""
+        for note in notes:
+            self._line(note)
         self._line(f"--- {found.left}")
         self._line(f"+++ {found.right}")
         for row in found.messages if full else fold(found.messages):
@@ -241,7 +243,7 @@ class View:
         if row.left is not None and row.right is not None and "content" in row.parts:
             line = Text("    ")
             for word in compare_words(text_of(row.left), text_of(row.right)).words:
-                line.append(_printable(word.text), _SIGN_STYLE[word.change])
+                line.append(plain_lines(word.text), _SIGN_STYLE[word.change])
             self._out.print(line)
             return
         for line_ in _body(told, full=full):
@@ -309,6 +311,8 @@ class View:
         self._line(f"{n} {_plural('session', n)} put back.")
         for sid, reason in result.refused.items():
             self._line(f"Not put back: {sid}: {reason}")
+        if result.refused:
+            self._line(f"What changed since: hermes-rescue diff SID --run {result.run_id}")
 
     def history(self, runs: Iterable[Run]) -> None:
         """The runs, newest first."""
@@ -325,7 +329,7 @@ class View:
             self._line("No repair was made yet.")
 
     def _line(self, text: str) -> None:
-        self._out.print(Text(_printable(text)))
+        self._out.print(Text(plain_lines(text)))
 
 
 def _table(*columns: str) -> Table:
@@ -381,31 +385,19 @@ def _cell(held: int, of: int) -> str:
 
 
 def _head(m: Message) -> str:
-    when = stamp(m.time)[:19] if m.time is not None and 0 <= m.time < 1e11 else ""
-    calls = m.value.get("tool_calls")
-    names = [shown(str(_function_name(call))) for call in calls] if isinstance(calls, list) else []
+    names = list(map(shown, called(m)))
     extras = [f"calls: {', '.join(names)}"] if names else []
     extras += [f"result of {shown(str(m.value.get('name') or m.value.get('tool_name')))}"] if m.role == "tool" else []
-    return "  ".join(part for part in (f"{shown(m.role):<9}", when, *extras) if part)
-
-
-def _function_name(call: object) -> object:
-    function = call.get("function") if isinstance(call, dict) else None
-    return function.get("name", "?") if isinstance(function, dict) else "?"
+    return "  ".join(part for part in (f"{shown(m.role):<9}", moment(m.time), *extras) if part)
 
 
 def _body(m: Message, *, full: bool) -> list[str]:
     text = text_of(m)
     lines = text.splitlines() if full else text[:CLIPPED_CHARACTERS].splitlines()[:CLIPPED_LINES]
-    lines = [_printable(line) for line in lines]
+    lines = list(map(plain_lines, lines))
     if not full and sum(map(len, lines)) + len(lines) < len(text):
         lines.append(f"... ({len(text):,} characters; --full shows all)")
     return lines
-
-
-def _printable(text: str) -> str:
-    """Text of several lines without anything that steers a terminal."""
-    return "\n".join(shown(line.replace("\t", "    ")) for line in text.split("\n"))
 
 
 def _short(value: object, limit: int) -> str:

@@ -126,7 +126,7 @@ def versions(copies: SessionCopies, proposal: Proposal) -> dict[str, Version]:
     found |= {temp_name(k): session_of(temp) for k, temp in enumerate(copies.temps)}
     if copies.run is not None:
         found[RUN] = Sidecar(copies.run.fields, copies.run.messages)
-    result = {name: _version(name, session) for name, session in found.items() if session is not None}
+    result = {name: version_of(name, session) for name, session in found.items() if session is not None}
     for copy in copies.databases:
         left_out = copy.rewound | copy.hidden
         result[copy.name] = Version(copy.name, tuple(m for k, m in enumerate(copy.messages) if k not in left_out), {})
@@ -134,11 +134,12 @@ def versions(copies: SessionCopies, proposal: Proposal) -> dict[str, Version]:
         result[INDEX] = Version(INDEX, (), dict(copies.index_row))
     recovered = proposal.sidecar or found[LIVE]
     if recovered is not None:
-        result[RECOVERED] = _version(RECOVERED, recovered)
+        result[RECOVERED] = version_of(RECOVERED, recovered)
     return result
 
 
-def _version(name: str, session: Sidecar) -> Version:
+def version_of(name: str, session: Sidecar) -> Version:
+    """What a session file tells, as a version of that name."""
     return Version(name, tuple(map(message, session.messages)), _fields(session))
 
 

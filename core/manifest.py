@@ -78,6 +78,11 @@ class Operation:
         prepared = self.kept is not None or self.action == "create"
         return prepared and self.state in ("planned", "done", "failed")
 
+    @property
+    def may_have_changed(self) -> bool:
+        """Whether the file may have been changed by this operation once, also where that was undone since."""
+        return self.may_stand or self.state == "undone"
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:

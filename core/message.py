@@ -89,6 +89,15 @@ def message(piece: Piece) -> Message:
     )
 
 
+def called(m: Message) -> tuple[str, ...]:
+    """The names of the functions that a message calls, "?" for one without a name."""
+    calls = m.value.get("tool_calls")
+    functions = (
+        [call.get("function") if isinstance(call, dict) else None for call in calls] if isinstance(calls, list) else []
+    )
+    return tuple(str(f.get("name", "?")) if isinstance(f, dict) else "?" for f in functions)
+
+
 def decoded(content: Any) -> Any:
     """The content as a sidecar holds it: the database's form of a list of parts is parsed."""
     if isinstance(content, str) and content.startswith(JSON_PREFIX):

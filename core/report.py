@@ -17,12 +17,25 @@ from core.diff import Change, Difference, MessageRow, review_fields
 from core.findings import KINDS, Category, Finding
 from core.manifest import Operation, Run
 from core.proposal import Proposal
+from core.quotes import SessionQuotes
 from core.repair import Plan, Result, State
 
 if TYPE_CHECKING:
     import jinja2
 
 FORMATS = ("json", "md", "html")
+
+CHANGES = {
+    Change.ADDED: "comes back",
+    Change.CHANGED: "changes",
+    Change.REMOVED: "is taken out",
+    Change.MOVED: "moves",
+    Change.LEFT_OUT: "stays out",
+}
+"""What a repair does to a message, in words."""
+
+LATEST = 1e11
+"""Seconds since 1970 from which on a time stamp is no time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +165,14 @@ def result_json(plan: Plan, result: Result) -> dict[str, Any]:
     }
 
 
-def audit_report(audit: Audit) -> Report:
-    """The report of an audit."""
-    return Report("What Hermes Rescue found", {"kind": "audit", "made_at": stamp(time.time()), **audit_json(audit)})
+def audit_report(audit: Audit, texts: Sequence[SessionQuotes] | None = None) -> Report:
+    """The report of an audit; ``texts`` are the messages of its sessions, where they are asked for."""
+    facts = {"kind": "audit", "made_at": stamp(time.time()), **audit_json(audit), "texts": _texts(texts)}
+    return Report("What Hermes Rescue found", facts)
 
 
-def run_report(run: Run) -> Report:
-    """The report of a run: each file with its checksums before and after."""
+def run_report(run: Run, texts: Sequence[SessionQuotes] | None = None) -> Report:
+    """The report of a run: each file with its checksums before and after, and the ``texts`` that are asked for."""
     of_session: dict[str, list[Operation]] = {}
     for operation in run.operations:
         if operation.session_id is not None:
@@ -173,8 +187,13 @@ def run_report(run: Run) -> Report:
         "store": {"sessions_dir": run.stores[0] if run.stores else "", "databases": list(run.stores[1:])},
         "sessions": [_run_session(sid, operations) for sid, operations in of_session.items()],
         "index": [_operation(op) for op in run.operations if op.session_id is None],
+        "texts": _texts(texts),
     }
     return Report("What Hermes Rescue did", facts)
+
+
+def _texts(texts: Sequence[SessionQuotes] | None) -> list[dict[str, Any]] | None:
+    return [asdict(session) for session in texts] if texts is not None else None
 
 
 def _run_session(session_id: str, operations: Sequence[Operation]) -> dict[str, Any]:
@@ -211,10 +230,11 @@ def stamp(seconds: float) -> str:
 def render(report: Report, form: str) -> str:
     """The report as ``json``, ``md`` or ``html`` (one file that loads nothing). Raises ValueError for another form."""
     if form == "json":
-        return json.dumps({"title": report.title, **report.facts}, ensure_ascii=False, indent=2) + "\n"
+        # in ASCII: a half character, which no file can hold, and what steers a terminal are escaped as well
+        return json.dumps({"title": report.title, **report.facts}, indent=2) + "\n"
     if form not in FORMATS:
         raise ValueError(form)
-    return _template(form).render(title=report.title, kinds=KINDS, **report.facts)
+    return _template(form).render(title=report.title, kinds=KINDS, changes=CHANGES, **report.facts)
 
 
 @cache
@@ -228,6 +248,8 @@ def _template(form: str) -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["plain"] = plain_markdown if form == "md" else files.shown
+    environment.filters["said"] = code_markdown if form == "md" else plain_lines
+    environment.filters["moment"] = moment
     return environment.from_string(resources.files("resources").joinpath(f"report.{form}.j2").read_text("utf-8"))
 
 
@@ -235,3 +257,18 @@ def plain_markdown(value: Any) -> str:
     """A text of a session that means itself in Markdown, on one line and without control characters."""
     text = " ".join(files.shown(str(value)).split())
     return "".join("\\" + c if c in "\\`*_[]<>|~&" else c for c in text)
+
+
+def plain_lines(text: str) -> str:
+    """A text of several lines without anything that steers a terminal or a reader's eye."""
+    return "\n".join(files.shown(line.replace("\t", "    ")) for line in text.split("\n"))
+
+
+def code_markdown(text: str) -> str:
+    """A text as an indented block of Markdown: every line of it is one of the block, so nothing in it gets out."""
+    return "\n".join(f"    {line}".rstrip() for line in plain_lines(text).split("\n"))
+
+
+def moment(seconds: float | None) -> str:
+    """When a message was written, as :func:`stamp` says it; empty where nobody knows, or where it is no time."""
+    return stamp(seconds)[:19] if seconds is not None and 0 <= seconds < LATEST else ""

@@ -235,10 +235,7 @@ def undo(root: Path, sessions_dir: Path, run_id: str, session_id: str | None = N
     """
     with lock(root), _vault_errors(root):
         folder, run = _taken_up(root, sessions_dir, run_id)
-        of_session: dict[str | None, list[Operation]] = {}
-        for operation in reversed(run.operations):
-            if operation.may_stand or operation.state == "undone":
-                of_session.setdefault(operation.session_id, []).append(operation)
+        of_session = _newest_first(run)
         of_index = of_session.pop(None, [])
         if session_id is not None:
             if session_id not in of_session:
@@ -259,28 +256,66 @@ def undo(root: Path, sessions_dir: Path, run_id: str, session_id: str | None = N
         return UndoResult(run_id, undone, refused, index_stale)
 
 
-def _undo_together(folder: Path, sessions_dir: Path, newest_first: Sequence[Operation]) -> str | None:
-    """Undo operations that belong together: all are checked before one is undone. Returns why not, or None."""
+def undo_refusals(root: Path, sessions_dir: Path, run: Run) -> Iterator[tuple[str, str | None]]:
+    """Each session that a run may have changed, with the reason why :func:`undo` would refuse it now, or None. Changes
+    nothing; the files are read as the iteration goes on."""
+    folder = root / _RUNS / run.run_id
+    for session_id, operations in _newest_first(run).items():
+        if session_id is None:
+            continue
+        try:
+            _undo_steps(folder, sessions_dir, operations)
+        except RescueError as error:
+            yield session_id, str(error)
+        else:
+            yield session_id, None
+
+
+def kept(root: Path, run: Run, operation: Operation) -> bytes:
+    """What the file of an operation held before the run changed it, checked; raises :class:`VaultError` where it was
+    not kept, or is not what was kept."""
+    if operation.kept is None:
+        raise VaultError(f"The run {run.run_id} has kept nothing of {files.shown(operation.path)}.")
+    return manifest.kept_bytes(root / _RUNS / run.run_id, operation)
+
+
+def _newest_first(run: Run) -> dict[str | None, list[Operation]]:
+    """What a run may have changed of each session, None being the index."""
+    found: dict[str | None, list[Operation]] = {}
+    for operation in reversed(run.operations):
+        if operation.may_have_changed:
+            found.setdefault(operation.session_id, []).append(operation)
+    return found
+
+
+def _undo_steps(folder: Path, sessions_dir: Path, newest_first: Sequence[Operation]) -> list[tuple[Operation, bool]]:
+    """The operations that an undo takes back together, and whether each stands in its file. Raises RescueError where a
+    file is another by now, or what was kept of it is."""
     now: dict[str, str | None] = {}
     steps: list[tuple[Operation, bool]] = []
+    for operation in newest_first:
+        if not operation.may_stand:
+            continue
+        path = sessions_dir / operation.path
+        found = now[operation.path] if operation.path in now else _digest(path)
+        stands = found == operation.after and found != operation.digest_before
+        if stands:
+            if operation.before is not None:
+                manifest.kept_bytes(folder, operation)
+        elif operation.state == "failed":
+            continue
+        elif found != operation.digest_before:
+            raise ChangedMeanwhileError(f"{files.shown(path)} has changed since the run; an undo leaves it as it is.")
+        now[operation.path] = operation.digest_before if stands else found
+        steps.append((operation, stands))
+    return steps
+
+
+def _undo_together(folder: Path, sessions_dir: Path, newest_first: Sequence[Operation]) -> str | None:
+    """Undo operations that belong together: all are checked before one is undone. Returns why not, or None."""
     path = sessions_dir
     try:
-        for operation in newest_first:
-            if not operation.may_stand:
-                continue
-            path = sessions_dir / operation.path
-            found = now[operation.path] if operation.path in now else _digest(path)
-            stands = found == operation.after and found != operation.digest_before
-            if stands:
-                if operation.before is not None:
-                    manifest.kept_bytes(folder, operation)
-            elif operation.state == "failed":
-                continue
-            elif found != operation.digest_before:
-                raise ChangedMeanwhileError(f"{files.shown(path)} has changed since the run; it was left as it is.")
-            now[operation.path] = operation.digest_before if stands else found
-            steps.append((operation, stands))
-        for operation, stands in steps:
+        for operation, stands in _undo_steps(folder, sessions_dir, newest_first):
             path = sessions_dir / operation.path
             if stands:
                 _revert(folder, path, operation)

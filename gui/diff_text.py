@@ -19,6 +19,7 @@ from core.diff import RECOVERED, WORD_LIMIT, Change, MessageRow, text_of
 from core.files import shown
 from core.jsontext import NotJSONError, dumps, loads
 from core.message import REASONING, Message
+from core.past import AFTER, BEFORE, NOW, OF_BACKUP
 from core.proposal import Item
 from gui.wording import local_time, number
 
@@ -66,6 +67,12 @@ def copy_name(name: str) -> str:
         (INDEX, translate("Difference", "session list")),
         (RECOVERED, translate("Difference", "recovered")),
         (TEMP, translate("Difference", "leftover temp")),
+        (BEFORE, translate("Difference", "before")),
+        (AFTER, translate("Difference", "after")),
+        (NOW, translate("Difference", "now")),
+        (OF_BACKUP + BEFORE, translate("Difference", "backup before")),
+        (OF_BACKUP + AFTER, translate("Difference", "backup after")),
+        (OF_BACKUP + NOW, translate("Difference", "backup now")),
     ):
         if name == known or (known == TEMP and name.startswith(f"{TEMP} ")):
             return words + name.removeprefix(known)

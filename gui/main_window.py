@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QApplication,
     QMainWindow,
     QMenu,
-    QMessageBox,
     QSplitter,
     QStackedWidget,
     QVBoxLayout,
@@ -22,7 +21,6 @@ from PySide6.QtWidgets import (
 )
 
 from core import repair as repairs
-from core import vault
 from core.audit import Audit, SessionAudit
 from core.errors import RescueError, StoreNotFoundError
 from core.findings import Category
@@ -34,6 +32,7 @@ from gui.bars import ChipRow, FootRow, ToolRow
 from gui.commands import COMMANDS, MENUS, Actions, command_line
 from gui.faces import HelpDialog, NoStore, message_of, show_about, show_error
 from gui.history_panel import HistoryPanel
+from gui.lookback import Lookback
 from gui.memory import Memory
 from gui.notices import ResultBar, StoreNotices
 from gui.place import Place, short_path
@@ -87,9 +86,10 @@ class MainWindow(QMainWindow):
         self.table = SessionTable(self.theme)
         self.review = ReviewPane(self.theme)
         self.history = HistoryPanel(self.theme)
+        self.lookback = Lookback(self.history, self, self.theme)
         self.no_store = NoStore(self.theme)
         self.foot = FootRow(self.actions_, self.theme)
-        self.side = QStackedWidget()
+        self.side = QStackedWidget()  # the history comes second: its action, checked or not, is the index
         self.side.addWidget(self.review)
         self.side.addWidget(self.history)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
@@ -133,7 +133,6 @@ class MainWindow(QMainWindow):
             "theme_dark": lambda: self._choose_theme("dark"),
             "theme_contrast": lambda: self._choose_theme("contrast"),
             "undo": lambda: self._undo("", ""),
-            "history": self._toggle_history,
             "help": lambda: HelpDialog(COMMANDS, self).open(),
             "about": lambda: show_about(self),
         }
@@ -157,6 +156,10 @@ class MainWindow(QMainWindow):
         self.result.undo_requested.connect(lambda: self._undo(self._last_run, ""))
         self.result.export_requested.connect(lambda: self._export(self._last_run))
         self.foot.cancel_requested.connect(self._cancel)
+        self.lookback.runs_read.connect(self._on_runs)
+        self.lookback.failed.connect(self.tell_error)
+        self.lookback.shown.connect(lambda: self.actions_["history"].setChecked(True))
+        self.actions_["history"].toggled.connect(self.side.setCurrentIndex)
         self.history.undo_requested.connect(self._undo)
         self.history.report_requested.connect(self._export)
         self.history.finish_requested.connect(lambda _: self._repair(None))
@@ -169,6 +172,8 @@ class MainWindow(QMainWindow):
         self.writer.about_to_write.connect(self.watcher.rest)
         self.writer.told.connect(self._on_told)
         self.writer.store_changed.connect(self._on_store_changed)
+        self.writer.store_untouched.connect(self._reopen)
+        self.writer.refused.connect(self.lookback.show_refused)
         self.writer.failed.connect(self.tell_error)
         self.writer.demo_made.connect(lambda home: self.open(Place(home)))
         self.notices.rescan_requested.connect(self.rescan)
@@ -197,6 +202,7 @@ class MainWindow(QMainWindow):
         if self.writer.is_busy:
             return
         self._audit = None
+        self._runs = ()
         self.middle.setCurrentWidget(self.splitter)
         self.notices.begin()
         self.review.outdate()
@@ -211,10 +217,7 @@ class MainWindow(QMainWindow):
         self.tools.show_store(short_path(store), str(store.sessions_dir))
         self.chips.show_webui(webui)
         self.notices.tell_webui(webui)
-        self._show_runs()
-        if any(run.status == "interrupted" for run in self._runs):
-            text = self.tr("A repair was interrupted. Repair again to finish it, or roll it back in the history.")
-            self.result.tell_outcome(text, good=False, can_undo=False)
+        self.lookback.read(store)
         self.chooser.opened(str(store.home or store.sessions_dir))
 
     @Slot(object)
@@ -269,7 +272,6 @@ class MainWindow(QMainWindow):
     @Slot(str)
     def _show_session(self, session_id: str) -> None:
         self.actions_["history"].setChecked(False)
-        self.side.setCurrentWidget(self.review)
         if session_id:
             self._ask(session_id)
         else:
@@ -348,6 +350,9 @@ class MainWindow(QMainWindow):
 
     def _on_store_changed(self) -> None:
         self._choices.clear()
+        self._reopen()
+
+    def _reopen(self) -> None:
         if not self._closing:
             self.rescan()
 
@@ -382,15 +387,15 @@ class MainWindow(QMainWindow):
         for name, on in enabled.items():
             self.actions_[name].setEnabled(on)
 
-    def _show_runs(self) -> None:
-        self._runs = vault.list_runs(self._store.vault_root) if self._store is not None else ()
-        self.history.set_runs(self._runs)
-        self.foot.show_runs(len(self._runs))
+    @Slot(object)
+    def _on_runs(self, runs: tuple[Run, ...]) -> None:
+        self._runs = runs
+        self.history.set_runs(runs)
+        self.foot.show_runs(len(runs))
+        if any(run.status == "interrupted" for run in runs):
+            text = self.tr("A repair was interrupted. Repair again to finish it, or roll it back in the history.")
+            self.result.tell_outcome(text, good=False, can_undo=False)
         self._enable()
-
-    def _toggle_history(self) -> None:
-        shown = self.actions_["history"].isChecked()
-        self.side.setCurrentWidget(self.history if shown else self.review)
 
     def _context_menu(self, where: QPoint) -> None:
         menu = QMenu(self)
@@ -444,7 +449,7 @@ class MainWindow(QMainWindow):
         for part in parts:
             part.set_theme(theme)
         self.no_store.set_theme(theme)
-        self.writer.theme = theme
+        self.writer.theme = self.lookback.theme = theme
         self.actions_[f"theme_{self._memory.theme}"].setChecked(True)
 
     def _restore(self) -> None:
@@ -469,24 +474,16 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask while something is written, and wait for the safe point; remember how the window was."""
         if self.writer.is_busy:
-            if not self._closing:
-                self._ask_to_close()
-            event.ignore()
-            return
+            if not self._closing and self.writer.ask_to_stop():
+                self._closing = True
+                self._cancel()
+            if self.writer.is_busy:
+                event.ignore()
+                return
         self.reading.stop()
         self.watcher.rest()
         self.review.clear("")
         self.writer.jobs.stop()
+        self.lookback.jobs.stop()
         self._save()
         super().closeEvent(event)
-
-    def _ask_to_close(self) -> None:
-        question = self.tr("Something is being written. Stop after the current file and close?")
-        buttons = QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No
-        no = QMessageBox.StandardButton.No
-        if QMessageBox.question(self, self.windowTitle(), question, buttons, no) == QMessageBox.StandardButton.Yes:
-            self._closing = True
-            if self.writer.is_busy:
-                self._cancel()
-            else:
-                self.close()

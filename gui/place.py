@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from PySide6.QtCore import QMimeData
+
 from core.demo import make_demo_store
 from core.store import Store, find_store
 from gui.jobs import Context
@@ -23,6 +25,11 @@ class Place:
     def of(cls, folder: Path) -> Place:
         """The place of a folder that a person chose or dropped: a home, or a sessions folder."""
         return cls(session_dir=folder) if folder.name == "sessions" else cls(home=folder)
+
+    @classmethod
+    def dropped(cls, data: QMimeData) -> Place | None:
+        """The place of the first folder or file in what was dropped, None where there is none."""
+        return next((cls.of(Path(url.toLocalFile())) for url in data.urls() if url.isLocalFile()), None)
 
     def find(self) -> Store:
         """Raises StoreNotFoundError."""

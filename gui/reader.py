@@ -156,10 +156,10 @@ def _detail(
     found = diff.compare(left, right, proposal)
     is_review = pair == USUAL_PAIR
     rows = diff.review(versions.get(LIVE), proposal) if is_review else found.messages
-    return Detail(audited, proposal, names, pair, rows, found.fields, (_raw(left), _raw(right)), is_review)
+    return Detail(audited, proposal, names, pair, rows, found.fields, (raw_lines(left), raw_lines(right)), is_review)
 
 
-def _raw(version: diff.Version) -> str:
+def raw_lines(version: diff.Version) -> str:
     """The JSON lines of a version, as far as they are shown."""
     parts: list[str] = []
     length = 0

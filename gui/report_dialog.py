@@ -1,4 +1,4 @@
-"""In which form and file a report is to be written."""
+"""Which report is to be written: in which form, to which file, and whether with what was said."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import time
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QStandardPaths, Qt, Slot
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
+    QCheckBox,
     QDialog,
     QDialogButtonBox,
     QFileDialog,
@@ -18,10 +20,14 @@ from PySide6.QtWidgets import (
 )
 
 from gui.theme import Theme, heading_font
+from gui.work import PDF, Wanted
 
 
 class ReportDialog(QDialog):
-    """Asks for the form and the file of a report: of a run, or else of what was found. It writes nothing itself."""
+    """Asks for the form and the file of a report: of a run, or else of what was found. It writes nothing itself.
+
+    Texts of messages are in it only where somebody ticks the box.
+    """
 
     def __init__(self, theme: Theme, parent: QWidget | None = None, *, run_id: str = "") -> None:
         super().__init__(parent)
@@ -29,10 +35,11 @@ class ReportDialog(QDialog):
         self._path: Path | None = None
         self.setWindowTitle(self.tr("Export report"))
         self.heading = QLabel(self.tr("Report of a repair") if run_id else self.tr("Report of what was found"))
-        self.contents = QLabel(self._contents())
-        self.contents.setWordWrap(True)
-        for label in (self.heading, self.contents):
+        self.contents, self.privacy = QLabel(self._contents()), QLabel()
+        for label in (self.heading, self.contents, self.privacy):
             label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setWordWrap(True)
+        self.texts = QCheckBox(self.tr("Include message texts"))
         self.forms = {form: QRadioButton(words) for form, words in self._uses().items()}
         self.forms["html"].setChecked(True)
         self.cancel = QPushButton(self.tr("Cancel"))
@@ -42,17 +49,21 @@ class ReportDialog(QDialog):
         self.set_theme(theme)
         self.cancel.clicked.connect(self.reject)
         self.save.clicked.connect(self._choose)
+        self.texts.toggled.connect(self._tell_privacy)
+        self._tell_privacy()
         self.save.setDefault(True)
 
     @property
     def form(self) -> str:
-        """The chosen form, one of :data:`core.report.FORMATS`."""
+        """The chosen form: one of :data:`core.report.FORMATS`, or :data:`gui.work.PDF`."""
         return next(form for form, button in self.forms.items() if button.isChecked())
 
-    def ask(self) -> tuple[str, Path] | None:
-        """Open the dialog and wait: the form and the file, None where it was cancelled."""
+    def ask(self) -> Wanted | None:
+        """Open the dialog and wait: what is wanted, None where it was cancelled."""
         accepted = self.exec() == QDialog.DialogCode.Accepted
-        return (self.form, self._path) if accepted and self._path is not None else None
+        if not accepted or self._path is None:
+            return None
+        return Wanted(self.form, self._path, self.texts.isChecked())
 
     def ask_path(self, suggested: Path, form: str) -> Path | None:
         """Ask the system's own dialog for a file to write; None where it was cancelled."""
@@ -74,6 +85,11 @@ class ReportDialog(QDialog):
         """Paint in other colours."""
         self.save.setIcon(theme.icon("export", "accent-text"))
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Called by Qt: no sentence is cut off."""
+        super().resizeEvent(event)
+        self._make_room()
+
     def changeEvent(self, event: QEvent) -> None:
         """Called by Qt: the heading stays larger than the text."""
         super().changeEvent(event)
@@ -88,20 +104,41 @@ class ReportDialog(QDialog):
 
     def _contents(self) -> str:
         if self._run_id:
-            what = self.tr(
-                "It holds each session of the repair, its messages before and after, and every file with what was done"
-                " to it and its SHA-256 before and after."
+            return self.tr(
+                "It holds each session of the repair, the number of its messages before and after, and every file with"
+                " what was done to it and its SHA-256 before and after."
             )
+        return self.tr(
+            "It holds every finding with its evidence, how serious it is and what to do, the number of messages in"
+            " the file and its backup, and where the store and its databases are."
+        )
+
+    @Slot()
+    def _tell_privacy(self) -> None:
+        if not self.texts.isChecked():
+            words = self.tr(
+                "It holds no text of any message, but ids, paths and titles; a title can be how a message begins."
+            )
+        elif self._run_id:
+            words = self.tr("Whoever gets it can read what was said: each message that the repair changed.")
         else:
-            what = self.tr(
-                "It holds every finding with its evidence, how serious it is and what to do, the number of messages in"
-                " the file and its backup, and where the store and its databases are."
+            words = self.tr(
+                "Whoever gets it can read what was said: each message that a repair brings back, and each that stays"
+                " out, also those that you took back yourself."
             )
-        return what + " " + self.tr("It holds no text of any message, but titles, ids and paths.")
+        self.privacy.setText(words)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Be as high as the sentences need at this width: Qt makes a dialog no higher than a part of the screen."""
+        layout = self.layout()
+        if layout is not None:
+            self.setMinimumHeight(layout.totalHeightForWidth(self.width()))
 
     def _uses(self) -> dict[str, str]:
         return {
             "html": self.tr("HTML: to read, to print, to send; one file"),
+            PDF: self.tr("PDF: pages, for a printer or an archive"),
             "md": self.tr("Markdown: for an issue or a note"),
             "json": self.tr("JSON: for programs"),
         }
@@ -116,6 +153,9 @@ class ReportDialog(QDialog):
         layout.addSpacing(6)
         for button in self.forms.values():
             layout.addWidget(button)
+        layout.addSpacing(6)
+        layout.addWidget(self.texts)
+        layout.addWidget(self.privacy)
         layout.addSpacing(6)
         layout.addStretch()
         buttons = QDialogButtonBox()

@@ -49,11 +49,11 @@ class StoreChooser(QObject):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Called by Qt for every event of the window: a folder that is dropped on it is opened."""
         if isinstance(event, QDropEvent):  # that something is dragged over it is an event of this kind too
-            folder = next((url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()), "")
-            if folder and isinstance(event, QDragEnterEvent):
+            place = Place.dropped(event.mimeData())
+            if place is not None and isinstance(event, QDragEnterEvent):
                 event.acceptProposedAction()
-            elif folder and event.type() == QEvent.Type.Drop:
-                self._choose(folder)
+            elif place is not None and event.type() == QEvent.Type.Drop:
+                self.chosen.emit(place)
         return super().eventFilter(watched, event)
 
     def _choose(self, folder: str) -> None:

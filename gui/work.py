@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from core import files, report, vault
+from core import diff, files, quotes, report, vault
 from core import repair as repairs
 from core.audit import Audit
 from core.proposal import Choices
 from core.store import Store
+from core.workers import Cancelled
 from gui.jobs import Context
+from gui.reader import raw_lines
+from gui.report_pdf import pdf_of
+
+PDF = "pdf"
+"""The form of a report that only the window makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which report is wanted: its form (one of :data:`core.report.FORMATS`, or ``PDF``), its file, and whether the
+    texts of messages are in it.
+    """
+
+    form: str
+    path: Path
+    texts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two versions of a session compared, as a comparison is shown; ``raw``: both as JSON lines."""
+
+    rows: tuple[diff.MessageRow, ...]
+    fields: tuple[diff.FieldRow, ...]
+    raw: tuple[str, str]
 
 
 def plan_repair(
@@ -32,23 +59,61 @@ def run_undo(store: Store, run_id: str, session_id: str | None) -> Callable[[Con
     return lambda _: repairs.undo(store, run_id, session_id)
 
 
-def write_report(
-    store: Store, audit: Audit | None, run_id: str | None, form: str, path: Path
-) -> Callable[[Context], Path]:
-    """Write the report of a run, or else of the audit, to a file; one that is there was agreed to be replaced."""
+def check_undo(store: Store, run_id: str) -> Callable[[Context], dict[str, str]]:
+    """Why an undo of a run would be refused now, for each session where it would be."""
 
-    def work(_: Context) -> Path:
-        if run_id is not None:
-            made = report.run_report(vault.read_run(store.vault_root, run_id))
-        else:
-            assert audit is not None
-            made = report.audit_report(audit)
-        data = report.render(made, form).encode("utf-8", "replace")
-        there = files.look(path)
-        if there is None:
-            files.create_exclusive(path, data, mode=0o600)
-        else:
-            files.replace_if_unchanged(path, data, there.digest)
-        return path
+    def work(context: Context) -> dict[str, str]:
+        refusals = {}
+        run = vault.read_run(store.vault_root, run_id)
+        for session_id, reason in vault.undo_refusals(store.vault_root, store.sessions_dir, run):
+            if context.should_cancel():
+                raise Cancelled
+            if reason is not None:
+                refusals[session_id] = reason
+        return refusals
 
     return work
+
+
+def compare_versions(left: diff.Version, right: diff.Version) -> Callable[[Context], Comparison]:
+    """What differs between two versions of a session."""
+
+    def work(_: Context) -> Comparison:
+        found = diff.compare(left, right)
+        return Comparison(found.messages, found.fields, (raw_lines(left), raw_lines(right)))
+
+    return work
+
+
+def write_report(store: Store, audit: Audit | None, run_id: str | None, wanted: Wanted) -> Callable[[Context], Path]:
+    """Write the report of a run, or else of the audit, to a file; one that is there was agreed to be replaced."""
+
+    def work(context: Context) -> Path:
+        made = _run_report(store, run_id, wanted, context) if run_id else _audit_report(audit, wanted, context)
+        data = pdf_of(made) if wanted.form == PDF else report.render(made, wanted.form).encode("utf-8", "replace")
+        if context.should_cancel():
+            raise Cancelled
+        there = files.look(wanted.path)
+        if there is None:
+            files.create_exclusive(wanted.path, data)
+        else:
+            files.replace_if_unchanged(wanted.path, data, there.digest, mode=0o600)
+        return wanted.path
+
+    return work
+
+
+def _run_report(store: Store, run_id: str, wanted: Wanted, context: Context) -> report.Report:
+    run = vault.read_run(store.vault_root, run_id)
+    if not wanted.texts:
+        return report.run_report(run)
+    texts = quotes.of_run(store, run, progress=context.progress, should_cancel=context.should_cancel)
+    return report.run_report(run, texts)
+
+
+def _audit_report(audit: Audit | None, wanted: Wanted, context: Context) -> report.Report:
+    assert audit is not None
+    if not wanted.texts:
+        return report.audit_report(audit)
+    texts = quotes.of_audit(audit, progress=context.progress, should_cancel=context.should_cancel)
+    return report.audit_report(audit, texts)

@@ -215,7 +215,7 @@ def test_an_audit_finds_nothing_because_of_a_choice(renamed: Any) -> None:
     store = find_store(home=renamed.home)
     with Inventory(store) as inventory:
         choices = Choices(fields={"title": "backup"})
-        ((audited, _, proposal),) = examine(inventory, webui_status(store), [renamed.live.stem], choices=choices)
+        audited, _, proposal = examine(inventory, webui_status(store), renamed.live.stem, choices)
     assert audited is not None and proposal.sidecar is not None
     assert [f.kind.name for f in audited.findings] == renamed.kinds()
 

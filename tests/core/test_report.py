@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from core import repair, report, vault
+from core import quotes, repair, report, vault
 from core.audit import audit
 from core.findings import KINDS
 from core.report import FORMATS, Report, render, run_report
@@ -22,7 +22,7 @@ EVIL_SHOWN = "<script>alert('x')</script>\"'><img src=http://e.vil onerror=x> & 
 VOID = {"meta"}
 TAGS = {
     *("html", "head", "meta", "title", "style", "body", "header", "main", "section", "h1", "h2", "h3", "p", "ul", "li"),
-    *("dl", "dt", "dd", "span", "code", "table", "thead", "tbody", "tr", "th", "td"),
+    *("dl", "dt", "dd", "span", "code", "b", "pre", "table", "thead", "tbody", "tr", "th", "td"),
 }
 
 
@@ -137,6 +137,143 @@ def test_no_form_holds_what_was_said(hermes: Any, damaged: Store) -> None:
             assert not [said for said in hermes.said(hermes.turns("a", "b", "c", "x")) if said in text]
 
 
+def with_texts(store: Store) -> tuple[Report, Report]:
+    """The same two reports with what was said."""
+    found = audit(store)
+    made = report.audit_report(found, quotes.of_audit(found))
+    done = repair.apply(repair.plan(store))
+    assert done.run_id is not None
+    run = vault.read_run(store.vault_root, done.run_id)
+    return made, report.run_report(run, quotes.of_run(store, run))
+
+
+def test_what_was_said_is_in_every_form_when_asked_for(hermes: Any, damaged: Store) -> None:
+    for made in with_texts(damaged):
+        for form in report.FORMATS:
+            text = render(made, form)
+            assert [said for said in hermes.said(hermes.turns("a", "b", "c")) if said not in text] == [], form
+        sessions = json.loads(render(made, "json"))["texts"]
+        said = next(session for session in sessions if session["session_id"] == "3f2a9c51b7d0")
+        assert [m["role"] for m in said["messages"]] == ["user", "assistant"] * 3
+        assert {m["change"] for m in said["messages"]} == {"added"}
+        assert [m["time"] for m in said["messages"]] == [m["timestamp"] for m in hermes.turns("a", "b", "c")]
+
+
+def test_a_changed_message_is_told_as_it_was_and_as_it_is(hermes: Any) -> None:
+    whole = hermes.turns("a")
+    masked = [whole[0], {**whole[1], "content": "answer a with the key sk-12345678901234"}]
+    hermes.write_live([whole[0], {**whole[1], "content": "answer a with the key sk-123...1234"}])
+    hermes.write_rows(masked)
+    for made in with_texts(find_store(home=hermes.home)):
+        [session] = json.loads(render(made, "json"))["texts"]
+        [message] = session["messages"]
+        assert (message["change"], message["parts"]) == ("changed", ["content"])
+        assert message["before"].endswith("sk-123...1234")
+        assert message["after"].endswith("sk-12345678901234")
+        for text in (plain(render(made, "md")), Page(render(made, "html")).text):
+            assert text.index(message["before"]) < text.index(message["after"])
+
+
+def test_what_is_left_out_is_told_with_its_reason(hermes: Any) -> None:
+    hermes.write_live([], **hermes.cleared)
+    hermes.write_backup(hermes.turns("a"))
+    hermes.write_temp(hermes.turns("b"))
+    hermes.write_index({"session_id": "0123456789ab", "title": "Gone"})
+    found = audit(find_store(home=hermes.home))
+    made = report.audit_report(found, quotes.of_audit(found))
+    messages = [m for session in json.loads(render(made, "json"))["texts"] for m in session["messages"]]
+    assert {m["change"] for m in messages} == {"left out"}
+    assert {m["reason"] for m in messages} == {"You cleared the conversation after this message."}
+    assert "You cleared the conversation" in render(made, "md")
+    assert "You cleared the conversation" in Page(render(made, "html")).text
+
+
+SAID = (
+    "# no heading\n\n- no list\n```\n<script>alert(1)</script>\n~~~\n</pre></section><img src=x>\r\n| a | b |\n"
+    "\ttab {{ 7*7 }} \x1b[31m\u202e\u2028[link](http://e.vil)\n[ref]: http://e.vil\n    indented\n\n\n---\nend"
+)
+
+
+def test_what_was_said_cannot_break_out_of_its_place(hermes: Any) -> None:
+    turns = hermes.turns("a")
+    said = [{**turn, "content": SAID, "role": role} for turn, role in zip(turns, ("user", "<b>|*x"), strict=True)]
+    said[1]["tool_calls"] = [{"id": "1", "function": {"name": "<i>*run*"}}, "odd", {"function": 7}]
+    half = {"role": "tool", "content": "\ud800 half", "tool_call_id": "1", "timestamp": 1e300}
+    (hermes.sessions / f"{hermes.live.name}.bak").write_text(json.dumps(hermes.session([*said, half])))
+    for made in with_texts(find_store(home=hermes.home)):
+        page = Page(render(made, "html"))
+        assert set(page.tags) <= TAGS
+        assert "<script>alert(1)</script>" in page.text
+        assert "<i>*run*" in page.text
+        assert render(made, "html").replace("\n", "").isprintable()
+        markdown = render(made, "md")
+        assert markdown.replace("\n", "").isprintable()
+        loose = [line for line in markdown.split("\n") if not line.startswith("    ")]
+        assert not [
+            line for line in loose if any(word in line for word in ("script", "heading", "vil", "tab", "---\n"))
+        ]
+        assert [line for line in markdown.split("\n") if line.startswith("    <script>")]
+        text = render(made, "json")
+        assert text.isascii()
+        [session] = json.loads(text)["texts"]
+        assert session["messages"][0]["after"] == SAID
+        assert session["messages"][2]["after"] == "\ud800 half"
+
+
+def test_much_is_cut_and_the_report_says_how_much(hermes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quotes, "TEXT_LIMIT", 50)
+    monkeypatch.setattr(quotes, "SESSION_LIMIT", 1000)
+    turns = hermes.turns(*(f"{k:02}" for k in range(20)))
+    turns[0]["content"] = "x" * 80
+    hermes.write_backup(turns)
+    for made in with_texts(find_store(home=hermes.home)):
+        [session] = json.loads(render(made, "json"))["texts"]
+        shown = session["messages"]
+        assert (shown[0]["after"], shown[0]["cut"]) == ("x" * 50, 30)
+        assert len(shown) + session["left_off"] == len(turns)
+        assert 0 < len(shown) < 10
+        for text in (plain(render(made, "md")), Page(render(made, "html")).text):
+            assert "30 more characters are not in this report." in text
+            assert f"{session['left_off']} more messages are not in this report" in text
+
+
+def test_the_whole_report_is_bounded_too(hermes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quotes, "REPORT_LIMIT", 900)
+    for sid in ("0123456789ab", "0123456789ac"):
+        hermes.write_rows(hermes.turns("a", "b", "c", "d"), sid=sid, title=sid)
+    found = audit(find_store(home=hermes.home))
+    first, second = quotes.of_audit(found)
+    assert (len(first.messages), second.messages, second.left_off) == (8, (), 8)
+
+
+def test_what_a_run_left_and_nobody_holds_any_more_is_not_made_up(hermes: Any, damaged: Store) -> None:
+    made = with_texts(damaged)[1]
+    run = vault.read_run(damaged.vault_root, made.facts["run"])
+    left = hermes.live.read_bytes()
+    backup = hermes.live.with_name(f"{hermes.live.name}.bak")
+    backup.unlink()
+    hermes.write_live(hermes.turns("other"))
+    for form in report.FORMATS:
+        text = render(report.run_report(run, quotes.of_run(damaged, run)), form)
+        assert "cannot be shown" in text
+        assert "ask a" not in text
+    backup.write_bytes(left)
+    assert "ask a" in render(report.run_report(run, quotes.of_run(damaged, run)), "json")
+
+
+def test_the_texts_are_read_without_a_trace(hermes: Any, damaged: Store, snapshot: Callable[[Path], object]) -> None:
+    found = audit(damaged)
+    before = snapshot(hermes.home)
+    quotes.of_audit(found)
+    assert snapshot(hermes.home) == before
+    done = repair.apply(repair.plan(damaged))
+    assert done.run_id is not None
+    run = vault.read_run(damaged.vault_root, done.run_id)
+    before = snapshot(hermes.home)
+    quotes.of_run(damaged, run)
+    assert snapshot(hermes.home) == before
+
+
 def test_hostile_texts_stay_texts(tmp_path: Path, hermes: Any) -> None:
     home = tmp_path / "<b>&\"'\x1b"
     hermes.home.rename(home)
@@ -181,6 +318,26 @@ def test_the_terminal_writes_the_page(
     home = damaged.state_dir.parent
     assert rescue("report", "--format", "html", "-o", target, "--home", home)[0] == 0
     assert "Messages are missing from the session" in Page(target.read_text("utf-8")).text
+
+
+def test_the_terminal_tells_what_was_said_only_when_asked(
+    hermes: Any, damaged: Store, rescue: Callable[..., tuple[int, str, str]]
+) -> None:
+    run_id = hermes.repair().run_id
+    for form in FORMATS:
+        for what in ((), (run_id,)):
+            arguments = ("report", *what, "--format", form, "--home", hermes.home)
+            assert "answer b" not in rescue(*arguments)[1]
+    assert "answer b" in rescue("report", run_id, "--texts", "--home", hermes.home)[1]
+    hermes.live.unlink()
+    status, text, _ = rescue("report", "--texts", "--format", "json", "--home", hermes.home)
+    assert (status, "answer b" in text) == (0, True)
+
+
+def test_the_terminal_says_who_makes_a_pdf(rescue: Callable[..., tuple[int, str, str]], damaged: Store) -> None:
+    status, _, said = rescue("report", "--format", "pdf", "--home", damaged.state_dir.parent)
+    assert (status, said.count("\n")) == (2, 1)
+    assert "hermes-rescue-gui" in said
 
 
 def test_there_is_no_other_form(damaged: Store) -> None:

@@ -19,6 +19,7 @@ from core.store import find_store
 from gui.repair_dialog import Column, RepairDialog
 from gui.report_dialog import ReportDialog
 from gui.theme import load
+from gui.work import Wanted
 
 LIGHT = load("light")
 EVIL = "<b>bold</b> <img src='x'>\x1b[31m\u202e & more"
@@ -149,9 +150,9 @@ def test_asking_changes_nothing(
 # --- the report -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["html", "md", "json"])
-def test_the_report_dialog_returns_form_and_file(
-    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str
+@pytest.mark.parametrize(("form", "texts"), [("html", False), ("md", True), ("json", False), ("pdf", True)])
+def test_the_report_dialog_returns_what_is_wanted(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str, texts: bool
 ) -> None:
     dialog = ReportDialog(LIGHT)
     qtbot.addWidget(dialog)
@@ -163,8 +164,9 @@ def test_the_report_dialog_returns_form_and_file(
 
     monkeypatch.setattr(dialog, "ask_path", answer)
     dialog.forms[form].setChecked(True)
+    dialog.texts.setChecked(texts)
     QTimer.singleShot(0, dialog.save.click)
-    assert dialog.ask() == (form, tmp_path / "report")
+    assert dialog.ask() == Wanted(form, tmp_path / "report", texts)
     [(suggested, chosen)] = asked
     assert (suggested.suffix, chosen) == (f".{form}", form)
     assert suggested.name.startswith("hermes-rescue-")
@@ -188,7 +190,10 @@ def test_it_says_what_a_report_holds(qtbot: QtBot) -> None:
     of_audit, of_run = ReportDialog(LIGHT), ReportDialog(LIGHT, run_id="20260503T141200Z-3f2a9c")
     for dialog in (of_audit, of_run):
         qtbot.addWidget(dialog)
-        assert "no text of any message" in dialog.contents.text()
+        assert "no text of any message" in dialog.privacy.text()
+        assert not dialog.texts.isChecked()
+        dialog.texts.setChecked(True)
+        assert "can read what was said" in dialog.privacy.text()
         with qtbot.waitExposed(dialog):
             dialog.show()
         assert unnamed(dialog) == []
@@ -219,3 +224,15 @@ def test_it_says_when_the_list_is_built_again_too(qtbot: QtBot, made: DemoStore)
         said = " ".join(label.text() for label in dialog.findChildren(QLabel))
         assert ("session list" in said) is rebuild
         dialog.deleteLater()
+
+
+def test_no_sentence_of_it_is_cut_off(qtbot: QtBot) -> None:
+    dialog = ReportDialog(LIGHT)
+    qtbot.addWidget(dialog)
+    with qtbot.waitExposed(dialog):
+        dialog.show()
+    labels = (dialog.heading, dialog.contents, dialog.privacy)
+    for texts in (False, True):
+        dialog.texts.setChecked(texts)
+        dialog.resize(dialog.minimumWidth(), 1)
+        qtbot.waitUntil(lambda: all(label.height() >= label.heightForWidth(label.width()) for label in labels))

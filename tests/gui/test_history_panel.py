@@ -185,5 +185,41 @@ def test_the_menu_offers_the_same(qtbot: QtBot, panel: HistoryPanel, store: Stor
     qtbot.addWidget(menu)
     assert [action.text() for action in menu.actions() if action.isVisible()] == ["Undo this repair…", "Report…"]
     asked = QSignalSpy(panel.report_requested)
-    menu.actions()[2].trigger()
+    next(action for action in menu.actions() if action.text() == "Report…").trigger()
     assert asked.count() == 1
+
+
+def test_what_cannot_be_undone_is_said_before_anybody_tries(panel: HistoryPanel, store: Store) -> None:
+    run_id = repaired(store)
+    looked_at = QSignalSpy(panel.check_requested)
+    [run] = runs_of(store)
+    panel.set_runs([run])
+    assert looked_at.at(0) == [run_id]
+    panel.tree.setCurrentIndex(panel.runs.index(0, 0, panel.runs.index(0, 0)))
+    assert looked_at.count() == 1
+    first, second = run.session_ids[:2]
+    panel.set_refusals(run_id, {second: "It has changed since."})
+    panel.select(run_id, second)
+    assert lines(panel, panel.runs.index(0, 0))[1][2] == "Cannot be undone"
+    assert panel.problem.text() == "It has changed since."
+    assert not panel.undo.isEnabled()
+    assert panel.changes.isEnabled()
+    panel.select(run_id, first)
+    assert panel.undo.isEnabled()
+    panel.select(run_id, "")
+    assert panel.undo.isEnabled()
+    assert f"1 of {len(run.session_ids)} sessions" in panel.problem.text()
+    assert not panel.buttons[panel.changes].isVisible()
+    panel.set_refusals(run_id, dict.fromkeys(run.session_ids, "It has changed since."))
+    assert not panel.undo.isEnabled()
+
+
+def test_what_changed_since_is_asked_for_with_the_reason(qtbot: QtBot, panel: HistoryPanel, store: Store) -> None:
+    run_id = repaired(store)
+    [run] = runs_of(store)
+    panel.set_runs([run])
+    panel.set_refusals(run_id, {run.session_ids[0]: "It has changed since."})
+    panel.select(run_id, run.session_ids[0])
+    asked = QSignalSpy(panel.changes_requested)
+    qtbot.mouseClick(panel.buttons[panel.changes], Qt.MouseButton.LeftButton)
+    assert [asked.at(k) for k in range(asked.count())] == [[run_id, run.session_ids[0], "It has changed since."]]

@@ -1,0 +1,91 @@
+"""Reads what the vault tells of past repairs, outside the GUI thread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtWidgets import QWidget
+
+from core import vault
+from core.store import Store
+from gui.changes_dialog import ChangesDialog
+from gui.history_panel import HistoryPanel
+from gui.jobs import Job, Jobs
+from gui.theme import Theme
+from gui.work import check_undo
+
+RUNS, CHECK = "runs", "check"
+
+
+class Lookback(QObject):
+    """Answers the history panel: which repairs there are, what of one can still be undone, what changed since.
+
+    ``runs_read`` carries the runs of the store, newest first; ``shown``: the panel has something to show; ``failed``
+    carries an exception.
+    """
+
+    runs_read = Signal(object)
+    shown = Signal()
+    failed = Signal(object)
+
+    def __init__(self, panel: HistoryPanel, window: QWidget, theme: Theme) -> None:
+        super().__init__(window)
+        self.theme = theme
+        self.jobs = Jobs(self)
+        self._panel = panel
+        self._window = window
+        self._store: Store | None = None
+        self._reading: Job | None = None
+        panel.check_requested.connect(self._check)
+        panel.changes_requested.connect(self.show_changes)
+
+    def read(self, store: Store) -> None:
+        """Read the runs of a store anew."""
+        self._store = store
+        self.jobs.cancel(CHECK)
+        job = self._reading = self.jobs.prepare(RUNS, lambda _: vault.list_runs(store.vault_root))
+        job.done.connect(self._on_read)
+        job.failed.connect(self._on_failed)
+        job.start()
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether the runs are still being read."""
+        return self._reading is not None
+
+    @Slot(object)
+    def _on_read(self, runs: object) -> None:
+        self._reading = None
+        self.runs_read.emit(runs)
+
+    @Slot(object)
+    def _on_failed(self, error: object) -> None:
+        self._reading = None
+        self.failed.emit(error)
+
+    @Slot(str)
+    def _check(self, run_id: str) -> None:
+        if self._store is not None:
+            job = self.jobs.prepare(CHECK, check_undo(self._store, run_id))
+            job.done.connect(partial(self._panel.set_refusals, run_id))
+            job.failed.connect(self.failed)
+            job.start()
+
+    @Slot(str, str, str)
+    def show_changes(self, run_id: str, session_id: str, reason: str) -> None:
+        """Show a session before a run, after it, and now; ``reason`` is what is wrong with it."""
+        if self._store is not None:
+            dialog = ChangesDialog(self._store, run_id, session_id, self.jobs, self.theme, self._window)
+            dialog.tell(self._panel.title_of(run_id, session_id), reason)
+            dialog.open()
+
+    @Slot(str, object)
+    def show_refused(self, run_id: str, reasons: Mapping[str, str]) -> None:
+        """Show what stands in the way of an undo: in the panel, and where it is one session, in full."""
+        (session_id, reason), *others = reasons.items()
+        self._panel.select(run_id, session_id)
+        self.shown.emit()
+        if not others:
+            self.show_changes(run_id, session_id, reason)

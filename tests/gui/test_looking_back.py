@@ -1,0 +1,298 @@
+"""What the window says of repairs that were made: what has changed since, and that somebody else is at work."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QMessageBox
+from pytestqt.qtbot import QtBot
+
+from core import repair, vault
+from core.demo import DemoStore
+from core.diff import Change, text_of
+from core.findings import Category
+from core.past import AFTER, BEFORE, NOT_THERE, NOW
+from core.proposal import Choices
+from core.store import Store, find_store
+from gui.changes_dialog import ChangesDialog
+from gui.main_window import MainWindow
+from gui.place import Place
+from gui.repair_dialog import RepairDialog
+from gui.report_dialog import ReportDialog
+from tests.gui.test_window import finished, when_asked
+
+Open = Callable[..., MainWindow]
+Scanned = Callable[[MainWindow], None]
+Snapshot = Callable[[Path], Any]
+
+HOLDER = """
+import sys
+from pathlib import Path
+from core import vault
+with vault.lock(Path(sys.argv[1])):
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def somebody_at_work(store: Store) -> Iterator[None]:
+    """Another process that holds the vault."""
+    arguments = [sys.executable, "-c", HOLDER, str(store.vault_root)]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        try:
+            yield
+        finally:
+            other.stdin.close()
+            assert other.wait(timeout=20) == 0
+
+
+@pytest.fixture
+def store(demo: DemoStore) -> Store:
+    return find_store(home=demo.home)
+
+
+def run_all(store: Store) -> str:
+    done = repair.apply(repair.plan(store))
+    assert done.run_id is not None
+    return done.run_id
+
+
+def save_over(store: Store, session_id: str) -> bytes:
+    """Another save of a session, as the WebUI makes it: one more message."""
+    path = store.sessions_dir / f"{session_id}.json"
+    session = json.loads(path.read_bytes())
+    session["messages"].append({"role": "user", "content": "written since", "timestamp": 1_790_000_000.0})
+    session["message_count"] = len(session["messages"])
+    path.write_text(json.dumps(session, indent=2))
+    return path.read_bytes()
+
+
+def changes_shown(qtbot: QtBot) -> ChangesDialog:
+    """The dialog with the comparison, once it is there and has been read."""
+
+    def shown() -> bool:
+        dialog = QApplication.activeModalWidget()
+        return isinstance(dialog, ChangesDialog) and not dialog.is_busy
+
+    qtbot.waitUntil(shown, timeout=20_000)
+    dialog = QApplication.activeModalWidget()
+    assert isinstance(dialog, ChangesDialog)
+    return dialog
+
+
+def texts(dialog: ChangesDialog, *changes: Change) -> list[str]:
+    rows = [row for row in dialog.difference.rows.rows if row.change in changes]
+    return [text_of(m) for row in rows if (m := row.right or row.left) is not None]
+
+
+# --- what has changed since -------------------------------------------------------------------------------------------
+
+
+def test_a_refused_undo_shows_the_reason_and_the_difference(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, store: Store
+) -> None:
+    run_id = run_all(store)
+    session_id = next(s.session_id for s in demo.stories if s.name == "wiped_and_continued")
+    saved = save_over(store, session_id)
+    window = open_window(Place(demo.home))
+    window.history.undo_requested.emit(run_id, session_id)
+    dialog = changes_shown(qtbot)
+    finished(qtbot, window, wait_scanned)
+    assert "has changed since the run" in window.result.text
+    assert "has changed since the run" in dialog.notes.text().replace("\u200b", "")
+    assert NOT_THERE in dialog.notes.text()
+    assert (dialog.difference.left_picker.currentData(), dialog.difference.right_picker.currentData()) == (BEFORE, NOW)
+    assert texts(dialog, Change.ADDED)[-1] == "written since"
+    dialog.reject()
+    assert (store.sessions_dir / f"{session_id}.json").read_bytes() == saved
+    assert window.side.currentWidget() is window.history
+    selected = window.history.selected()
+    assert selected is not None
+    assert selected.session_id == session_id
+
+
+def test_of_several_that_are_refused_the_history_shows_each(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, store: Store
+) -> None:
+    run_id = run_all(store)
+    changed = [s.session_id for s in demo.stories if s.name in ("wiped", "wiped_and_continued")]
+    saved = {session_id: save_over(store, session_id) for session_id in changed}
+    window = open_window(Place(demo.home))
+    window.history.undo_requested.emit(run_id, "")
+    finished(qtbot, window, wait_scanned)
+    assert "1 more were left as they are" in window.result.text
+    assert QApplication.activeModalWidget() is None
+    selected = window.history.selected()
+    assert selected is not None
+    assert selected.session_id in changed
+    for session_id, data in saved.items():
+        assert (store.sessions_dir / f"{session_id}.json").read_bytes() == data
+
+
+def test_the_history_tells_it_before_anybody_clicks(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, store: Store, snapshot: Snapshot
+) -> None:
+    run_id = run_all(store)
+    session_id = next(s.session_id for s in demo.stories if s.name == "wiped")
+    other = next(s.session_id for s in demo.stories if s.name == "wiped_and_continued")
+    save_over(store, session_id)
+    before = snapshot(demo.home)
+    window = open_window(Place(demo.home))
+    window.actions_["history"].trigger()
+    window.history.select(run_id, session_id)
+    qtbot.waitUntil(lambda: "has changed since" in window.history.problem.text().replace("\u200b", ""), timeout=20_000)
+    assert not window.history.undo.isEnabled()
+    window.history.select(run_id, other)
+    assert window.history.undo.isEnabled()
+    assert snapshot(demo.home) == before
+
+
+def test_before_after_and_now_are_compared_from_the_history(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, store: Store, snapshot: Snapshot
+) -> None:
+    run_id = run_all(store)
+    session_id = next(s.session_id for s in demo.stories if s.name == "wiped_and_continued")
+    before = snapshot(demo.home)
+    window = open_window(Place(demo.home))
+    window.actions_["history"].trigger()
+    window.history.select(run_id, session_id)
+    qtbot.mouseClick(window.history.buttons[window.history.changes], Qt.MouseButton.LeftButton)
+    dialog = changes_shown(qtbot)
+    come_back = texts(dialog, Change.ADDED)
+    assert come_back
+    picker = dialog.difference.right_picker
+    assert [picker.itemData(k) for k in range(picker.count())] == [BEFORE, AFTER, NOW]
+    dialog.difference.versions_chosen.emit(AFTER, NOW)
+    qtbot.waitUntil(lambda: not dialog.is_busy, timeout=20_000)
+    assert texts(dialog, Change.ADDED, Change.REMOVED, Change.CHANGED) == []
+    dialog.difference.versions_chosen.emit(BEFORE, AFTER)
+    qtbot.waitUntil(lambda: not dialog.is_busy, timeout=20_000)
+    assert texts(dialog, Change.ADDED) == come_back
+    qtbot.keyClick(dialog, Qt.Key.Key_F7)
+    qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+    assert QApplication.activeModalWidget() is None
+    assert snapshot(demo.home) == before
+
+
+def test_what_cannot_be_compared_is_said(qtbot: QtBot, open_window: Open, demo: DemoStore, store: Store) -> None:
+    run_id = run_all(store)
+    [run] = vault.list_runs(store.vault_root)
+    operation = next(each for each in run.operations if each.kept and each.session_id)
+    (store.vault_root / "runs" / run_id / "files" / str(operation.kept)).write_bytes(b"")
+    window = open_window(Place(demo.home))
+    window.lookback.show_changes(run_id, str(operation.session_id), "")
+    dialog = changes_shown(qtbot)
+    assert "is damaged" in dialog.difference._face.text
+    dialog.reject()
+
+
+def test_closing_while_it_reads_waits_for_nothing(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, store: Store
+) -> None:
+    run_id = run_all(store)
+    session_id = vault.list_runs(store.vault_root)[0].session_ids[0]
+    window = open_window(Place(demo.home))
+    window.lookback.show_changes(run_id, session_id, "")
+    dialog = QApplication.activeModalWidget()
+    assert isinstance(dialog, ChangesDialog)
+    assert dialog.is_busy
+    dialog.reject()
+    assert QApplication.activeModalWidget() is None
+
+
+# --- somebody else is at work -----------------------------------------------------------------------------------------
+
+
+def test_while_another_works_on_the_store_nothing_is_lost_and_it_can_be_tried_again(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, store: Store, snapshot: Snapshot
+) -> None:
+    window = open_window(Place(demo.home))
+    chosen = {window.table.current_id: Choices(answer_questions=True)}
+    window._choices.update(chosen)
+    with somebody_at_work(store):
+        before = snapshot(store.sessions_dir)
+        when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+        window.actions_["repair_all"].trigger()
+        finished(qtbot, window, wait_scanned)
+        assert "Another Hermes Rescue is working on this store" in window.result.text
+        assert "try again" in window.result.text
+        assert snapshot(store.sessions_dir) == before
+        assert window._choices == chosen
+        assert not [w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox) and w.isVisible()]
+        assert window.table.sessions.counts()[Category.REPAIRABLE] > 0
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+    window.actions_["repair_all"].trigger()
+    finished(qtbot, window, wait_scanned)
+    assert "repaired and verified" in window.result.text
+    with somebody_at_work(store):
+        window.actions_["undo"].trigger()
+        finished(qtbot, window, wait_scanned)
+        assert "Another Hermes Rescue is working on this store" in window.result.text
+    window.actions_["undo"].trigger()
+    finished(qtbot, window, wait_scanned)
+    assert "put back" in window.result.text
+    assert snapshot(store.sessions_dir).keys() == before.keys()
+
+
+# --- the report -------------------------------------------------------------------------------------------------------
+
+
+def test_the_window_writes_every_form_with_and_without_texts(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, tmp_path: Path, monkeypatch: Any
+) -> None:
+    window = open_window(Place(demo.home))
+    target = tmp_path / "report"
+    monkeypatch.setattr(ReportDialog, "ask_path", lambda *_: target)
+    target.write_text("an older report")
+    target.chmod(0o644)
+
+    def write(form: str, *, texts: bool) -> bytes:
+        def answer(dialog: ReportDialog) -> None:
+            qtbot.mouseClick(dialog.forms[form], Qt.MouseButton.LeftButton)
+            if texts:
+                dialog.texts.setFocus()
+                qtbot.keyClick(dialog.texts, Qt.Key.Key_Space)
+            qtbot.mouseClick(dialog.save, Qt.MouseButton.LeftButton)
+
+        when_asked(qtbot, ReportDialog, answer)
+        window.actions_["export"].trigger()
+        finished(qtbot, window, wait_scanned)
+        assert str(target) in window.result.text
+        assert target.stat().st_mode & 0o777 == 0o600
+        return target.read_bytes()
+
+    for form in ("html", "md", "json"):
+        assert b"Put the night train into the itinerary." not in write(form, texts=False)
+        assert b"Put the night train into the itinerary." in write(form, texts=True)
+    short, long = write("pdf", texts=False), write("pdf", texts=True)
+    assert short.startswith(b"%PDF-")
+    assert len(short) < len(long)
+
+
+def test_a_report_that_cannot_be_written_costs_no_choice(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(ReportDialog, "ask_path", lambda *_: tmp_path / "no" / "such" / "folder.html")
+    window = open_window(Place(demo.home))
+    chosen = {window.table.current_id: Choices(answer_questions=True)}
+    window._choices.update(chosen)
+    when_asked(qtbot, ReportDialog, lambda dialog: dialog.save.click())
+    window.actions_["export"].trigger()
+    qtbot.waitUntil(lambda: not window.writer.is_busy, timeout=20_000)
+    [box] = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox) and w.isVisible()]
+    assert "folder.html" in box.text()
+    box.close()
+    assert window._choices == chosen
+    assert window.actions_["export"].isEnabled()
