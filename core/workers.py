@@ -174,6 +174,8 @@ class _Worker:
 def _work(pipe: Connection, task: Task[_T], store: Store, webui: WebUIStatus, folder: str) -> None:
     """What runs in a worker, until the other end of the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C goes to every process of the terminal; the first one decides
+    if hasattr(os, "nice"):
+        os.nice(5)  # the window, and whatever else this machine does, comes first
     tempfile.tempdir = folder
     with Inventory(store) as inventory:
         while True:

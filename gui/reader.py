@@ -25,6 +25,8 @@ from core.workers import Cancelled
 BATCH = 0.1
 """Seconds between two batches of audited sessions."""
 
+AT_ONCE = 250
+"""Sessions that the window takes in between two other events."""
 
 USUAL_PAIR = (LIVE, diff.RECOVERED)
 
@@ -130,9 +132,9 @@ class StoreReader(QThread):
             self.progressed.emit(done, total)
 
     def _flush(self) -> None:
-        if self._batch:
-            self.audited.emit(tuple(self._batch))
-            self._batch = []
+        for at in range(0, len(self._batch), AT_ONCE):
+            self.audited.emit(tuple(self._batch[at : at + AT_ONCE]))
+        self._batch = []
 
     def _answer(self, inventory: Inventory, webui: WebUIStatus, question: _Question | None) -> None:
         if question is None or question.number != self._asked:

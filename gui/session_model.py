@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from operator import attrgetter
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from PySide6.QtCore import (
     QAbstractTableModel,
@@ -26,7 +26,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QFont
+from PySide6.QtGui import QColor, QIcon
 
 from core.audit import SessionAudit
 from core.files import shown
@@ -65,7 +65,23 @@ class Column(IntEnum):
 
 
 COUNTS: Final = (Column.LIVE, Column.BACKUP, Column.DATABASE, Column.AFTER)
+_COLUMNS: Final = tuple(Column)
 _RIGHT: Final = (*COUNTS, Column.SIZE)
+_ALIGNMENTS: Final = {
+    column: Qt.AlignmentFlag.AlignVCenter
+    | (Qt.AlignmentFlag.AlignRight if column in _RIGHT else Qt.AlignmentFlag.AlignLeft)
+    for column in _COLUMNS
+}
+
+
+class Look(NamedTuple):
+    """How one cell looks, all at once: painting asks for it several hundred times a frame."""
+
+    text: str
+    color: QColor
+    icon: QIcon | None
+    alignment: Qt.AlignmentFlag
+    is_bold: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,8 +343,15 @@ class SessionModel(QAbstractTableModel):
             case Role.ToolTipRole | Role.AccessibleDescriptionRole:
                 return self._heading(column)[1]
             case Role.TextAlignmentRole:
-                return _alignment(column)
+                return _ALIGNMENTS[column]
         return None
+
+    def look(self, index: Index) -> Look:
+        """How a cell looks."""
+        row, column = self._rows[self._order[index.row()]], _COLUMNS[index.column()]
+        color = self._theme.color(self._token(row, column))
+        is_bold = column is Column.AFTER and row.session.after != row.session.live
+        return Look(self._text(row, column), color, self._icon(row, column), _ALIGNMENTS[column], is_bold)
 
     def data(self, index: Index, role: int = Role.DisplayRole) -> Any:
         """Called by Qt."""
@@ -343,11 +366,7 @@ class SessionModel(QAbstractTableModel):
             case Role.DecorationRole:
                 return self._icon(row, column)
             case Role.TextAlignmentRole:
-                return _alignment(column)
-            case Role.FontRole if column is Column.AFTER and row.session.after != row.session.live:
-                bold = QFont()
-                bold.setBold(True)
-                return bold
+                return _ALIGNMENTS[column]
             case Role.ToolTipRole:
                 return self._tip(row, column)
             case Role.AccessibleTextRole:
@@ -417,7 +436,7 @@ class SessionModel(QAbstractTableModel):
                 return "text" if session.worktree is Worktree.THERE else "muted"
         return "muted"
 
-    def _icon(self, row: _Row, column: Column) -> Any:
+    def _icon(self, row: _Row, column: Column) -> QIcon | None:
         if column is Column.STATUS:
             return self._theme.icon(row.status.icon, row.status.token)
         if column is Column.WORKTREE and row.session.worktree is not Worktree.NONE:
@@ -462,11 +481,6 @@ class SessionModel(QAbstractTableModel):
         )
         worktree = row.session.worktree
         return sentence if worktree is Worktree.NONE else f"{sentence} {self._worktree_state(row.session)}"
-
-
-def _alignment(column: Column) -> Qt.AlignmentFlag:
-    side = Qt.AlignmentFlag.AlignRight if column in _RIGHT else Qt.AlignmentFlag.AlignLeft
-    return side | Qt.AlignmentFlag.AlignVCenter
 
 
 def _last_part(path: str) -> str:

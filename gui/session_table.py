@@ -15,10 +15,11 @@ from PySide6.QtCore import (
     QModelIndex,
     QPoint,
     QRect,
+    QSize,
     Qt,
     Signal,
 )
-from PySide6.QtGui import QContextMenuEvent, QFocusEvent, QFontMetrics, QHelpEvent, QPainter, QResizeEvent
+from PySide6.QtGui import QContextMenuEvent, QFocusEvent, QHelpEvent, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
@@ -325,25 +326,26 @@ class _Delegate(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         """Called by Qt."""
-        cell = QStyleOptionViewItem(option)
-        self.initStyleOption(cell, index)
-        is_selected = bool(cell.state & QStyle.StateFlag.State_Selected)
+        look = self._table.sessions.look(index)
+        rect: QRect = option.rect
+        is_selected = bool(option.state & QStyle.StateFlag.State_Selected)
         painter.save()
-        rect = cell.rect
         painter.fillRect(rect, self.theme.color("select" if is_selected else "surface"))
         painter.fillRect(rect.left(), rect.bottom(), rect.width(), 1, self.theme.color("line"))
-        self._paint_marks(painter, rect, index, is_selected=is_selected)
-        if not cell.icon.isNull():
-            cell.icon.paint(painter, _icon_rect(rect))
-        if is_selected and index.column() == Column.TITLE:
-            cell.font.setBold(True)
-        space = _text_rect(cell)
+        if is_selected or index.row() == self._table.currentIndex().row():
+            self._paint_marks(painter, rect, index, is_selected=is_selected)
+        if look.icon is not None:
+            ratio = painter.device().devicePixelRatio()
+            painter.drawPixmap(_icon_rect(rect), look.icon.pixmap(QSize(_ICON, _ICON), ratio))
+        font = painter.font()
+        font.setBold(look.is_bold or (is_selected and index.column() == Column.TITLE))
+        painter.setFont(font)
+        space = _text_rect(rect, has_icon=look.icon is not None)
         # Worktrees begin alike and differ at the end.
         mode = Qt.TextElideMode.ElideLeft if index.column() == Column.WORKTREE else Qt.TextElideMode.ElideRight
-        text = QFontMetrics(cell.font).elidedText(cell.text, mode, space.width())
-        painter.setFont(cell.font)
-        painter.setPen(cell.palette.text().color())
-        painter.drawText(space, cell.displayAlignment | Qt.TextFlag.TextSingleLine, text)
+        painter.setPen(look.color)
+        text = painter.fontMetrics().elidedText(look.text, mode, space.width())
+        painter.drawText(space, look.alignment | Qt.TextFlag.TextSingleLine, text)
         painter.restore()
 
     def _paint_marks(self, painter: QPainter, rect: QRect, index: Index, *, is_selected: bool) -> None:
@@ -365,11 +367,11 @@ class _Delegate(QStyledItemDelegate):
         """Called by Qt: the tip of a cell, else its text where that does not fit. Never read as markup."""
         if event.type() != QEvent.Type.ToolTip:
             return super().helpEvent(event, view, option, index)
-        cell = QStyleOptionViewItem(option)
-        self.initStyleOption(cell, index)
+        look = self._table.sessions.look(index)
+        space = _text_rect(option.rect, has_icon=look.icon is not None)
         tip = index.data(Role.ToolTipRole)
-        if not tip and QFontMetrics(cell.font).horizontalAdvance(cell.text) > _text_rect(cell).width():
-            tip = cell.text
+        if not tip and self._table.fontMetrics().horizontalAdvance(look.text) > space.width():
+            tip = look.text
         QToolTip.showText(event.globalPos(), f"<p>{escape(tip)}</p>".replace("\n", "<br>") if tip else "", view)
         return True
 
@@ -378,6 +380,5 @@ def _icon_rect(cell: QRect) -> QRect:
     return QRect(cell.left() + _PADDING, cell.top() + (cell.height() - _ICON) // 2, _ICON, _ICON)
 
 
-def _text_rect(cell: QStyleOptionViewItem) -> QRect:
-    icon = 0 if cell.icon.isNull() else _ICON + 5
-    return cell.rect.adjusted(_PADDING + icon, 0, -_PADDING, 0)
+def _text_rect(cell: QRect, *, has_icon: bool) -> QRect:
+    return cell.adjusted(_PADDING + (_ICON + 5 if has_icon else 0), 0, -_PADDING, 0)

@@ -128,9 +128,9 @@ def test_an_absent_copy_is_a_dash_and_a_change_is_bold(model: SessionModel) -> N
     model.add([session("a", lost(98), live=2, backup=100, database=-1, after=1102)])
     row = [text(model, 0, c) for c in (Column.LIVE, Column.BACKUP, Column.DATABASE, Column.WORKTREE)]
     assert row == ["2", "100", "–", "–"]
-    assert model.index(0, Column.AFTER).data(Role.FontRole).bold()
+    assert model.look(model.index(0, Column.AFTER)).is_bold
     model.replace(session("a", live=2, after=2))
-    assert model.index(0, Column.AFTER).data(Role.FontRole) is None
+    assert not model.look(model.index(0, Column.AFTER)).is_bold
 
 
 @pytest.mark.parametrize(
