@@ -21,7 +21,7 @@ from core.errors import ChangedMeanwhileError, RescueError, VaultError
 from core.findings import KINDS, Category
 from core.manifest import Operation, Run
 from core.proposal import Choices, Proposal, propose
-from core.sidecar import Sidecar
+from core.sidecar import Sidecar, SidecarFile
 from core.store import Store, WebUIStatus, webui_status
 
 BLOCKING = frozenset({"not_a_file", "id_mismatch"})
@@ -309,7 +309,10 @@ def _repair_one(
             "messages_after": planned.messages_after,
         }
         sidecar.save(path, proposed, copies.live, _RunDoor(run, sid, info))
-        problem = _problem(path, proposed)
+        written = sidecar.read(path)
+        if written.digest != planned.after:
+            return Outcome(sid, State.SKIPPED, "Somebody saved the session right after its repair. Look at it again.")
+        problem = _problem(written, proposed)
         if problem is not None:
             vault.undo(plan.store.vault_root, plan.store.sessions_dir, run.run_id, sid)
             return Outcome(sid, State.ROLLED_BACK, problem)
@@ -327,21 +330,21 @@ def _repair_one(
         return Outcome(sid, State.FAILED, str(error))
 
 
-def _problem(path: Path, promised: Sidecar) -> str | None:
+def _problem(written: SidecarFile, promised: Sidecar) -> str | None:
     """What is wrong with a file that was just written: it must load, and hold every promised message and the right
     count.
     """
-    found = sidecar.read(path).sidecar
+    name, found = written.path.name, written.sidecar
     if found is None or found.damage is not None:
-        return f"{path.name} could not be read back after it was written."
+        return f"{name} could not be read back after it was written."
     if [piece.raw for piece in found.messages] != [piece.raw for piece in promised.messages]:
-        return f"{path.name} does not hold the messages that were written to it."
+        return f"{name} does not hold the messages that were written to it."
     if found.get("message_count", len(found.messages)) != len(found.messages):
-        return f"{path.name} does not hold the right message count."
+        return f"{name} does not hold the right message count."
     try:
         jsontext.loads_exactly(sidecar.serialise(found))
     except jsontext.NotJSONError:
-        return f"{path.name} cannot be loaded by Hermes WebUI."
+        return f"{name} cannot be loaded by Hermes WebUI."
     return None
 
 

@@ -1,0 +1,156 @@
+"""Somebody else writes at the same time: whatever lands when, no save of either side is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import files, repair, sidecar, vault
+from core.repair import State
+from core.sidecar import FIELD_DEFAULTS
+from core.store import find_store
+
+from .webui import WebUI, webui_process
+
+LONG = bool(os.environ.get("HERMES_RESCUE_LONG"))
+COLLISIONS = 1_000 if LONG else 30
+"""How many saves must have come in between the plan and the replacement of a session before the storm ends."""
+
+COMMAND = Path(sys.executable).with_name("hermes-rescue")
+SIDS = [f"{number:012x}" for number in range(0xA00, 0xA18)]
+SID = SIDS[0]
+
+
+def rescue(home: Path, *arguments: str) -> tuple[int, Any, str]:
+    """The real command in a process of its own: its exit status, its JSON and what it says on stderr."""
+    command = [COMMAND, *arguments, "--home", home, "--json"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return ended.returncode, json.loads(ended.stdout) if ended.stdout else None, ended.stderr
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Sessions that a stale save has halved; their backups have all of it."""
+    sessions = tmp_path / "hermes" / "webui" / "sessions"
+    sessions.mkdir(parents=True)
+    for sid in SIDS:
+        messages = [
+            {"role": ("user", "assistant")[k % 2], "content": f"<{sid} began {k}>", "timestamp": 1_777_000_000.0 + k}
+            for k in range(12)
+        ]
+        for name, held in ((f"{sid}.json.bak", messages), (f"{sid}.json", messages[:6])):
+            fields = {"session_id": sid, "title": sid, "workspace": "/srv", "updated_at": 1_777_000_100.0}
+            session = {**FIELD_DEFAULTS, **fields, "message_count": len(held), "messages": held}
+            (sessions / name).write_text(json.dumps(session, indent=2))
+    return tmp_path / "hermes"
+
+
+def left(home: Path, sid: str) -> str:
+    """Everything that is left of a session: its file, its backup, and what the vault keeps."""
+    found = [path.read_bytes() for path in (home / "webui" / "sessions").glob(f"{sid}.*")]
+    for path in (home / "webui" / "rescue").rglob("files/*"):
+        found += [data] if sid.encode() in (data := path.read_bytes()) else []
+    return b"".join(found).decode()
+
+
+# --- saves --------------------------------------------------------------------------------------------------------
+
+
+def test_no_save_is_lost_in_a_storm_of_repairs_and_undos(home: Path) -> None:
+    """Saves are aimed: they come when a repair or an undo has its new file ready beside the old one."""
+    found: Counter[str] = Counter()
+    turn = 0
+    with webui_process(home) as webui:
+        webui.begin("storm", 4)
+        while found["skipped"] < COLLISIONS or not found["put back"]:
+            turn += 1
+            assert turn < 1_000, f"the saves never met a repair: {found}"
+            status, result, said = rescue(home, "repair", "--all", "--yes")
+            assert status in (0, 1), said
+            found.update(outcome["state"] for outcome in result.get("sessions", ()))
+            if turn % 2:
+                status, result, said = rescue(home, "undo", "--yes")
+                assert status in (0, 1), said
+                found.update({"put back": len(result["undone"]), "not put back": len(result["refused"])})
+        account = webui.end()
+    found["came out of an exchange"] = len(list((home / "webui" / "rescue").rglob("files/*.*")))
+    found["saves"] = sum(map(len, account["saved"].values()))
+    print(dict(found), account["aimed"])
+    for sid in SIDS:
+        wanted = [*(f"<{sid} began {k}>" for k in range(12)), *account["saved"].get(sid, ())]
+        there = left(home, sid)
+        assert [text for text in wanted if text not in there] == []
+    assert not [name for name in os.listdir(home / "webui" / "sessions") if ".tmp." in name]
+    assert found["repaired"]
+
+
+def test_a_save_is_kept_although_what_stood_there_for_a_moment_was_read(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A save lands right before the exchange, and the WebUI reads the longer file that stands there right after it:
+    what it saves next does not have the first save."""
+    webui = WebUI(home)
+    real = files._exchange
+    said: list[str] = []
+
+    def exchange(one: Path, other: Path) -> None:
+        meet = other.name == f"{SID}.json" and not said
+        if meet:
+            said.append(webui.say(SID))
+        real(one, other)
+        if meet:
+            said.append(webui.say(SID))
+
+    monkeypatch.setattr(files, "_exchange", exchange)
+    outcome = repair.apply(repair.plan(find_store(home=home), [SID])).outcomes[0]
+    assert outcome.state is State.SKIPPED
+    assert len(said) == 2
+    assert said[0] not in (home / "webui" / "sessions" / f"{SID}.json").read_text()
+    assert [text for text in said if text not in left(home, SID)] == []
+
+
+def test_a_backup_is_kept_although_a_newer_one_came_while_it_was_away(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = find_store(home=home)
+    backup = store.sessions_dir / f"{SID}.json.bak"
+    first, second = b'{"first": 1}', b'{"second": 2}'
+    real = os.rename
+
+    def rename(one: Path, other: Path) -> None:
+        if one == backup:
+            backup.write_bytes(first)
+        real(one, other)
+        if one == backup:
+            backup.write_bytes(second)
+
+    with vault.begin_run(store.vault_root, store.sessions_dir, (), 0) as run:
+        expected = files.digest_of(backup.read_bytes())
+        monkeypatch.setattr(os, "rename", rename)
+        assert run.remove(SID, backup.name, expected).state == "skipped"
+    assert backup.read_bytes() == second
+    assert first in [path.read_bytes() for path in store.vault_root.rglob("files/*")]
+
+
+def test_a_save_right_after_the_repair_is_not_called_a_rollback(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    webui = WebUI(home)
+    webui.get(SID)
+    real = sidecar.save
+    said: list[str] = []
+
+    def save(*arguments: Any) -> None:
+        real(*arguments)
+        said.append(webui.say(SID))
+
+    monkeypatch.setattr(sidecar, "save", save)
+    outcome = repair.apply(repair.plan(find_store(home=home), [SID])).outcomes[0]
+    assert outcome.state is State.SKIPPED
+    assert "saved" in outcome.reason
+    assert said[0] in (home / "webui" / "sessions" / f"{SID}.json").read_text()
