@@ -29,6 +29,8 @@ BLOCKING = frozenset({"not_a_file", "id_mismatch"})
 
 INDEX_KINDS = frozenset({"index_missing_entry", "index_missing_file", "malformed_index"})
 
+_UNNOTICED = "Hermes WebUI is running and would not notice the change, but write over it. Stop it first."
+
 
 class State(StrEnum):
     """What became of a session in a run."""
@@ -217,7 +219,7 @@ def _refusal(copies: SessionCopies, planned: PlannedSession, webui: WebUIStatus)
     if stream_is_live(copies, webui):
         return "Hermes WebUI may be writing an answer into this session. Wait until it is done."
     if planned.messages_after <= planned.messages_before:
-        return "Hermes WebUI is running and would not notice the change, but write over it. Stop it first."
+        return _UNNOTICED
     return None
 
 
@@ -374,11 +376,13 @@ def undoable(runs: Iterable[Run]) -> tuple[Run, ...]:
     return tuple(run for run in runs if any(each.session_id and each.may_stand for each in run.operations))
 
 
-def undo(store: Store, run_id: str, session_id: str | None = None) -> vault.UndoResult:
+def undo(store: Store, run_id: str, session_id: str | None = None, *, force: bool = False) -> vault.UndoResult:
     """Put back what a run changed, or what it changed of one session; the index is rebuilt where it no longer fits.
 
-    Raises BusyError, VaultError.
+    ``force`` does so under a running WebUI as well. Raises BusyError, VaultError, RescueError where the WebUI runs.
     """
+    if not force and webui_status(store).running:
+        raise RescueError(_UNNOTICED)  # what comes back is shorter, or no file at all
     with vault.lock(store.vault_root):
         result = vault.undo(store.vault_root, store.sessions_dir, run_id, session_id)
         if result.index_stale:

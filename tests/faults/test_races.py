@@ -154,3 +154,50 @@ def test_a_save_right_after_the_repair_is_not_called_a_rollback(home: Path, monk
     assert outcome.state is State.SKIPPED
     assert "saved" in outcome.reason
     assert said[0] in (home / "webui" / "sessions" / f"{SID}.json").read_text()
+
+
+# --- more than one Hermes Rescue -------------------------------------------------------------------------------------
+
+
+BUSY = "Another Hermes Rescue is working on this store. Wait until it is done."
+
+
+def starting(home: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [COMMAND, *arguments, "--home", home, "--json"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def messages(home: Path, sid: str) -> list[str]:
+    loaded = json.loads((home / "webui" / "sessions" / f"{sid}.json").read_bytes())
+    return [message["content"] for message in loaded["messages"]]
+
+
+def test_two_repairs_at_once_repair_each_session_once(home: Path) -> None:
+    with starting(home, "repair", "--all", "--yes") as one, starting(home, "repair", "--all", "--yes") as other:
+        ended = [(*each.communicate(timeout=120), each.returncode) for each in (one, other)]
+    repaired: list[str] = []
+    for out, said, status in ended:
+        if status == 3:
+            assert said == f"hermes-rescue: {BUSY}\n"
+        else:
+            assert status in (0, 1), said
+            outcomes = json.loads(out).get("sessions", [])
+            repaired += [each["session_id"] for each in outcomes if each["state"] == "repaired"]
+    assert sorted(repaired) == SIDS
+    for sid in SIDS:
+        assert messages(home, sid) == [f"<{sid} began {k}>" for k in range(12)]
+    runs = vault.list_runs(find_store(home=home).vault_root)
+    done = [each.session_id for run in runs for each in run.operations if each.session_id and each.state == "done"]
+    assert sorted(done) == SIDS
+
+
+def test_a_repair_and_an_undo_wait_for_one_that_works(home: Path) -> None:
+    store = find_store(home=home)
+    assert rescue(home, "repair", SID, "--yes")[0] == 0
+    before = left(home, SID)
+    with vault.lock(store.vault_root):
+        for command in (("repair", "--all", "--yes"), ("undo", "--yes")):
+            status, result, said = rescue(home, *command)
+            assert (status, result, said) == (3, None, f"hermes-rescue: {BUSY}\n")
+    assert left(home, SID) == before
+    assert rescue(home, "undo", "--yes")[1]["undone"] == [SID]
