@@ -105,9 +105,7 @@ def test_a_session_that_is_being_answered_is_left_alone_until_it_is_done(store: 
     assert words(store) == WORDS
 
 
-def test_what_the_webui_would_not_notice_is_refused_and_force_names_the_risk(
-    store: Store, webui: OtherProcess
-) -> None:
+def test_what_the_webui_would_not_notice_is_refused_and_force_names_the_risk(store: Store, webui: OtherProcess) -> None:
     """The count on disk does not grow, so the WebUI goes on with what it has in its memory, and saves that."""
     webui("get", SID)
     before = write(live(store), WORDS, message_count=9)
