@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core import files, repair, sidecar, vault
+from core.demo import SCHEMA
 from core.repair import State
 from core.sidecar import FIELD_DEFAULTS
 from core.store import find_store
@@ -201,3 +205,106 @@ def test_a_repair_and_an_undo_wait_for_one_that_works(home: Path) -> None:
             assert (status, result, said) == (3, None, f"hermes-rescue: {BUSY}\n")
     assert left(home, SID) == before
     assert rescue(home, "undo", "--yes")[1]["undone"] == [SID]
+
+
+# --- the database --------------------------------------------------------------------------------------------------
+
+AGENT = """
+import select, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
+database.execute("PRAGMA wal_autocheckpoint = 20")
+print("begun", flush=True)
+number = written = 0
+while not select.select([sys.stdin], [], [], 0)[0]:
+    database.execute("BEGIN IMMEDIATE")
+    for sid in sys.argv[2:]:
+        if number % 50 == 0:
+            row = (sid, ("user", "assistant")[written % 2], f"<{sid} row {written}>", 1_777_001_000.0 + written)
+            database.execute("INSERT INTO messages (session_id, role, content, timestamp) VALUES (?, ?, ?, ?)", row)
+        database.execute("UPDATE sessions SET input_tokens = ? WHERE id = ?", (number, sid))
+    database.execute("COMMIT")
+    written += number % 50 == 0
+    number += 1
+print(written)
+"""
+
+HOLDER = """
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("PRAGMA locking_mode = EXCLUSIVE")
+database.execute("BEGIN EXCLUSIVE")
+database.execute("INSERT INTO messages (session_id, role, content, timestamp) VALUES ('x', 'user', '', 1.0)")
+print("begun", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def beside(code: str, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that has begun its work, and ends with its stdin."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        yield process
+        process.stdin.close()
+
+
+@pytest.fixture
+def database(home: Path) -> Path:
+    """The agent's database, which knows the first four sessions; of two of them it is all that is left."""
+    path = home / "state.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.executescript(SCHEMA)
+        for sid in SIDS[:4]:
+            database.execute("INSERT INTO sessions (id, source, started_at) VALUES (?, 'webui', 1777000000.0)", (sid,))
+        database.commit()
+    for sid in SIDS[:2]:
+        for name in (f"{sid}.json", f"{sid}.json.bak"):
+            (home / "webui" / "sessions" / name).unlink()
+    return path
+
+
+def test_a_database_that_is_written_to_all_the_time_is_read_as_it_is_at_one_moment(home: Path, database: Path) -> None:
+    """Rows come in while the command audits and repairs: what it restores is a beginning of them without a hole."""
+    sids = SIDS[:4]
+    with beside(AGENT, database, *sids) as agent:
+        for _ in range(3):
+            status, found, said = rescue(home, "audit")
+            assert status in (0, 1), said
+            assert "state_db_unreadable" not in [item["kind"] for item in found["items"]]
+            status, _, said = rescue(home, "repair", "--all", "--yes")
+            assert status in (0, 1), said
+            for sid in sids:
+                path = home / "webui" / "sessions" / f"{sid}.json"
+                rows = [text for text in messages(home, sid) if " row " in text] if path.exists() else []
+                assert rows == [f"<{sid} row {k}>" for k in range(len(rows))]
+        assert agent.stdin is not None and agent.stdout is not None
+        agent.stdin.close()
+        written = int(agent.stdout.readline())
+    assert rescue(home, "repair", "--all", "--yes")[0] == 0
+    for sid in sids:
+        assert [text for text in messages(home, sid) if " row " in text] == [f"<{sid} row {k}>" for k in range(written)]
+    with closing(sqlite3.connect(database)) as opened:
+        assert opened.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert opened.execute("SELECT count(*) FROM messages").fetchone() == (written * len(sids),)
+
+
+def test_a_database_that_is_held_is_unknown_and_not_absent(home: Path, database: Path) -> None:
+    sessions = home / "webui" / "sessions"
+    orphan = SIDS[5]  # no row knows it, but while the database is held nobody can say so
+    (sessions / f"{orphan}.json").unlink()
+    with beside(HOLDER, database):
+        status, found, _ = rescue(home, "audit")
+        kinds = {item["kind"]: item for item in found["items"] if item["session_id"] in (None, orphan, *SIDS[:2])}
+        assert status == 1
+        assert kinds["state_db_unreadable"]["state"] == "locked"
+        assert "state_db_missing_sidecar" not in kinds
+        assert "orphan_backup_without_state_row" not in kinds
+        assert rescue(home, "repair", "--all", "--yes")[0] == 0
+        assert not [sid for sid in SIDS[:2] if (sessions / f"{sid}.json").exists()]
+        for sid in SIDS[2:]:
+            assert messages(home, sid) == [f"<{sid} began {k}>" for k in range(12)]
+    status, found, _ = rescue(home, "audit")
+    assert "state_db_unreadable" not in [item["kind"] for item in found["items"]]

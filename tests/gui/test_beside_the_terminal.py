@@ -35,7 +35,7 @@ with vault.lock(Path(sys.argv[1])):
 
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
-    """``answer(step)``: when the window asks, ``step`` is done while the question stands, and then the answer is yes."""
+    """``answer(step)``: when the window asks, ``step`` is done while the question stands; the answer is yes."""
 
     def prepare(step: Callable[[], object]) -> None:
         def exec_(_: RepairDialog) -> RepairDialog.DialogCode:
