@@ -80,6 +80,7 @@ def quoted(name: str) -> str:
 
 class ReadOnlyDatabase:
     """An open database. ``damaged``: its schema or size is wrong, and SQLite was told to read it all the same.
+    ``torn``: pages of its schema are damaged, not only unknown to this SQLite.
 
     Texts that are invalid UTF-8 come with replacement characters, blobs as bytes.
     """
@@ -91,8 +92,10 @@ class ReadOnlyDatabase:
         cleanup: ExitStack,
         seen: tuple[Path, _Marks] | None,
         damaged: bool,
+        torn: bool,
     ):
         self.damaged = damaged
+        self.torn = torn
         self.cut_off: dict[str, CutOffRows] = {}
         self._path = path
         self._connection = connection
@@ -216,8 +219,14 @@ def _open(path: Path, way: str, timeout: float, *, damaged: bool = False) -> Rea
         if damaged:
             # Passes over what it does not understand in the schema, and over a file shorter than its header says.
             connection.execute("PRAGMA writable_schema = ON")
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        return ReadOnlyDatabase(path, connection, cleanup.pop_all(), seen, damaged)
+        torn = False
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            torn = damaged and is_damage(error)
+            if not torn:  # else SQLite has taken in the schema as far as it is whole
+                raise
+        return ReadOnlyDatabase(path, connection, cleanup.pop_all(), seen, damaged, torn)
 
 
 def _private_copy(path: Path, cleanup: ExitStack) -> Path:
@@ -314,6 +323,12 @@ class TableScan:
                 if not is_damage(error):
                     raise
                 self.damaged = True
+                # The module reads a row ahead: the one right before the damage was not handed out.
+                while row := self._next(position):
+                    position = row[0]
+                    if position not in seen:
+                        seen.add(position)
+                        yield row
                 position = self._behind_damage(max(position, 0))
         if self.damaged:
             yield from self._known_to_an_index(seen)
@@ -321,27 +336,28 @@ class TableScan:
     def _behind_damage(self, position: int) -> int | None:
         """The smallest row id behind which reading works again, found with ever longer steps and then by halving."""
         step = 1
-        while not self._readable(position + step):
+        while self._next(position + step) is None:
             step *= 2
             if position + step > _LAST_ROWID or self._database.is_late():
                 return None
         bad = step // 2
         while step - bad > 1:
             middle = (bad + step) // 2
-            if self._readable(position + middle):
-                step = middle
-            else:
+            if self._next(position + middle) is None:
                 bad = middle
+            else:
+                step = middle
         return position + step
 
-    def _readable(self, position: int) -> bool:
+    def _next(self, position: int) -> Row | None:
+        """The first row behind a position, () at the end, None where damage is next."""
+        query = f"{self._select} WHERE _rowid_ > ? ORDER BY _rowid_ LIMIT 1"
         try:
-            self._database.query(f"{self._select} WHERE _rowid_ > ? ORDER BY _rowid_ LIMIT 1", (position,)).fetchone()
+            return self._database.query(query, (position,)).fetchone() or ()
         except sqlite3.Error as error:
             if not is_damage(error):
                 raise
-            return False
-        return True
+            return None
 
     def _known_to_an_index(self, seen: set[int]) -> Iterator[Row]:
         self.lost = None

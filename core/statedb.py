@@ -292,7 +292,7 @@ class StateDB:
                 self._add(_session_id(key), rowid, _status(*values))
         self._set("ok", "")
         table_lost = database.damaged and not (sessions and messages)
-        if table_lost or any(scan.damaged for scan in scans):
+        if table_lost or database.torn or any(scan.damaged for scan in scans):
             losses = [scan.lost for scan in scans]
             self._cut_off = sum(scan.cut_off for scan in scans)
             self._damaged(None if table_lost or None in losses else sum(lost or 0 for lost in losses))
@@ -373,8 +373,14 @@ class StateDB:
 
 def _columns(database: ReadOnlyDatabase, table: str, wanted: frozenset[str]) -> tuple[str, ...]:
     """The wanted columns that a table has; () where there is no such table (a view or a virtual table is none)."""
-    real = "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND rootpage > 0 AND name = ? COLLATE NOCASE"
-    if database.query(real, (table,)).fetchone() is None:
+    real = "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND rootpage > 0 AND name = ? COLLATE NOCASE LIMIT 1"
+    try:
+        is_there = database.query(real, (table,)).fetchone() is not None
+    except sqlite3.Error as error:
+        if not sqlite_readonly.is_damage(error):
+            raise
+        is_there = False
+    if not is_there:
         return ()
     names = [str(name).lower() for _, name, *_ in database.query(f"PRAGMA main.table_info({quoted(table)})")]
     return tuple(name for name in names if name in wanted)

@@ -6,7 +6,8 @@ import json
 import random
 import sqlite3
 import struct
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,16 @@ INDEX = "CREATE INDEX idx_messages_session_active ON messages(session_id, active
 
 FILLS = [b"\0", b"\xff", b"junk"]
 Rescue = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Where private copies go; empty again after each test."""
+    folder = tmp_path / "private"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield
+    assert list(folder.iterdir()) == []
 
 
 @pytest.fixture
@@ -149,6 +160,17 @@ def test_a_leaf_costs_its_own_rows_only(path: Path, fill: bytes) -> None:
             assert texts(database, sid) == [each for each in TRUTH[sid] if each not in gone]
 
 
+def test_without_an_index_too(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    make(path, "DROP INDEX idx_messages_session")
+    page = leaf(path, text(SIDS[1], 100))
+    gone = path.read_bytes()[(page - 1) * PAGE : page * PAGE].decode("latin-1")
+    damage(path, page, b"\0")
+    with open_statedb(path) as database:
+        for sid in SIDS:
+            assert texts(database, sid) == [each for each in TRUTH[sid] if each not in gone]
+
+
 @pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
 def test_a_file_that_was_cut_short_gives_what_is_left(path: Path, part: float) -> None:
     size = int(path.stat().st_size * part) // PAGE * PAGE
@@ -168,6 +190,18 @@ def test_without_a_schema_nobody_can_say_what_a_row_means(path: Path, begin: int
         assert (database.fact.state, database.sessions()) == ("malformed", {})
     assert rescue("repair", "--all", "--yes", "--home", path.parent)[0] == 0
     assert list((path.parent / "webui" / "sessions").iterdir()) == []
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_a_schema_that_is_damaged_behind_our_tables_hides_none_of_their_rows(tmp_path: Path, fill: bytes) -> None:
+    path = tmp_path / "state.db"
+    make(path, INDEX, *(f"CREATE TABLE extra{number} (a, b, c)" for number in range(200)))
+    assert path.read_bytes()[100] == 5, "a schema on several pages"
+    damage(path, leaf(path, "CREATE TABLE extra199"), fill)
+    with open_statedb(path) as database:
+        assert {sid: texts(database, sid) for sid in SIDS} == TRUTH
+        assert set(database.sessions()) == set(SIDS)
+        assert database.fact.state == "malformed"
 
 
 def test_where_the_free_pages_are_not_known_nothing_is_taken_from_pages_that_nothing_leads_to(path: Path) -> None:
