@@ -93,6 +93,8 @@ class CutOffRows:
         for rowid, cell in self._pages.cells(self._pages.free(), is_late):
             if rowid not in vouched:
                 continue
+            if is_late():
+                return {}
             try:
                 record = self._pages.record(cell)
                 if self._values(rowid, record, key) != vouched[rowid]:
