@@ -24,7 +24,7 @@ from core.store import find_store
 from .webui import WebUI, webui_process
 
 LONG = bool(os.environ.get("HERMES_RESCUE_LONG"))
-COLLISIONS = 1_000 if LONG else 30
+COLLISIONS = 1_000 if LONG else 20
 """How many saves must have come in between the plan and the replacement of a session before the storm ends."""
 
 COMMAND = Path(sys.executable).with_name("hermes-rescue")
