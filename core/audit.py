@@ -282,7 +282,13 @@ def store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> tu
         if fact.state not in ("ok", "absent"):
             found.append(
                 finding(
-                    "state_db_unreadable", None, f"{fact.path}: {fact.reason}", path=str(fact.path), state=fact.state
+                    "state_db_unreadable",
+                    None,
+                    f"{fact.path}: {fact.reason}",
+                    path=str(fact.path),
+                    state=fact.state,
+                    salvaged=fact.salvaged,
+                    lost_rows=fact.lost_rows,
                 )
             )
     known = {s.session_id for s in sessions}

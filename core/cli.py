@@ -275,6 +275,13 @@ def undo(
     run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run to undo (default: the newest).")] = None,
     session: Annotated[str | None, typer.Option("--session", metavar="SID", help="Undo only this session.")] = None,
     yes: Yes = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Put files back although Hermes WebUI is running: what it saves afterwards can undo that.",
+        ),
+    ] = False,
     home: Home = None,
     session_dir: SessionDir = None,
     state_db: StateDbs = None,
@@ -292,7 +299,7 @@ def undo(
     chosen = vault.read_run(store.vault_root, run) if run is not None else runs[0]
     if not yes:
         _confirm(view.undo_question(chosen, session))
-    result = repairs.undo(store, chosen.run_id, session)
+    result = repairs.undo(store, chosen.run_id, session, force=force)
     if as_json:
         _print_json({"run": result.run_id, "undone": list(result.undone), "refused": dict(result.refused)})
     else:

@@ -19,7 +19,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader
@@ -46,6 +46,10 @@ _TEMP_NAME = re.compile(
 )
 # From the time on, so that a process which gets the id of a dead one goes on above the numbers of that.
 _numbers = itertools.count(time.time_ns())
+
+Keep = Callable[[bytes], object]
+"""Gets the bytes of each save that a replacement or removal took out of its name by mistake. It was put back, but for a
+moment something else could be seen there, and whoever read that can save it over what was put back."""
 
 _Identity = tuple[int, int]
 
@@ -137,20 +141,26 @@ def look(path: Path) -> FileState | None:
 
 
 def replace_if_unchanged(
-    path: Path, data: bytes, expected: str, *, mode: int | None = None, mtime_ns: int | None = None
+    path: Path,
+    data: bytes,
+    expected: str,
+    *,
+    mode: int | None = None,
+    mtime_ns: int | None = None,
+    keep: Keep | None = None,
 ) -> FileState:
     """Put ``data`` in the place of a file whose SHA-256 is ``expected`` (hex), and return its state.
 
     The mode stays what it was unless ``mode`` says otherwise, under root the owner too; ``mtime_ns`` None means now.
     Raises :class:`ChangedMeanwhileError` where the file is another or gone by now: it then holds the newest save of
-    whoever changed it, also where that save came in the middle of this call.
+    whoever changed it, also where that save came in the middle of this call; ``keep`` gets such a save.
     """
     old = look(path)
     if old is None or old.digest != expected:
         raise _changed(path)
     try:
         with _written_temp(path, data, old.mode if mode is None else mode, mtime_ns, owner_of=path) as (temp, state):
-            _swap_in(temp, path, expected)
+            _swap_in(temp, path, expected, keep)
     except FileNotFoundError as error:
         raise _changed(path) from error
     return state
@@ -168,10 +178,11 @@ def create_exclusive(path: Path, data: bytes, *, mode: int = 0o600, mtime_ns: in
     return state
 
 
-def remove_if_unchanged(path: Path, expected: str) -> None:
+def remove_if_unchanged(path: Path, expected: str, *, keep: Keep | None = None) -> None:
     """Remove a file whose SHA-256 is ``expected`` (hex).
 
-    Raises :class:`ChangedMeanwhileError` where it is another by now (it stays), ``FileNotFoundError`` where it is gone.
+    Raises :class:`ChangedMeanwhileError` where it is another by now (it stays, and ``keep`` gets one that came in the
+    middle of this call), ``FileNotFoundError`` where it is gone.
     """
     old = look(path)
     if old is None:
@@ -185,8 +196,10 @@ def remove_if_unchanged(path: Path, expected: str) -> None:
             raise _changed(path)
         sync_folder(path.parent)
     except BaseException:
+        came_out = _bytes_of(aside)
         with suppress(FileExistsError):  # yet a newer save has the name: it supersedes the one that was taken out
             _give_name(aside, path)
+        _keep([came_out], expected, keep)
         aside.unlink()
         sync_folder(path.parent)
         raise
@@ -328,7 +341,7 @@ def _give_name(source: Path, path: Path) -> None:
         _write_new(path, data, state.mode, state.mtime_ns, owner_of=source)
 
 
-def _swap_in(temp: Path, path: Path, expected: str) -> None:
+def _swap_in(temp: Path, path: Path, expected: str, keep: Keep | None) -> None:
     """Exchange the two names, keep it so where ``expected`` came out, else undo it. The temp's name is free afterwards,
     unless an error left in it what belongs to somebody else."""
     if sys.platform != "linux":
@@ -348,19 +361,23 @@ def _swap_in(temp: Path, path: Path, expected: str) -> None:
                 raise _changed(path)
             sync_folder(path.parent)
         except BaseException:
-            _swap_back(temp, path, placed, pins)
+            _keep(_swap_back(temp, path, placed, pins), expected, keep)
+            temp.unlink()
+            sync_folder(path.parent)
             raise
         temp.unlink(missing_ok=True)
 
 
-def _swap_back(temp: Path, path: Path, placed: _Identity, pins: ExitStack) -> None:
-    """Give ``path`` back what came out of it into ``temp``.
+def _swap_back(temp: Path, path: Path, placed: _Identity, pins: ExitStack) -> list[bytes | None]:
+    """Give ``path`` back what came out of it into ``temp``, and return the bytes of all that came out.
 
     ``placed`` is what was put there instead. If something else comes out now, that is a save which landed in between
     and is newer than the one just put back: it goes in again, until nothing newer comes out.
     """
+    came_out: list[bytes | None] = []
     while True:
         newest = _pinned(temp, pins)
+        came_out.append(_bytes_of(temp))
         try:
             _exchange(temp, path)
         except FileNotFoundError:  # they removed the file meanwhile, and so it stays
@@ -368,8 +385,20 @@ def _swap_back(temp: Path, path: Path, placed: _Identity, pins: ExitStack) -> No
         if _pinned(temp, pins) == placed:
             break
         placed = newest
-    temp.unlink()
-    sync_folder(path.parent)
+    return came_out
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    try:
+        return read_regular(path)
+    except (UnreadableError, FileNotFoundError):
+        return None
+
+
+def _keep(came_out: list[bytes | None], expected: str, keep: Keep | None) -> None:
+    for data in came_out:
+        if keep is not None and data is not None and digest_of(data) != expected:
+            keep(data)
 
 
 def _replace_after_look(temp: Path, path: Path, expected: str) -> None:

@@ -22,7 +22,7 @@ from core.errors import ChangedMeanwhileError, RescueError, VaultError
 from core.findings import KINDS, Category
 from core.manifest import Operation, Run
 from core.proposal import Choices, Proposal, propose
-from core.sidecar import Sidecar
+from core.sidecar import Sidecar, SidecarFile
 from core.store import Store, WebUIStatus, webui_status
 from core.workers import Failure, Progress, over_sessions
 
@@ -30,6 +30,8 @@ BLOCKING = frozenset({"not_a_file", "id_mismatch"})
 """Kinds of findings with which nothing of the session is written."""
 
 INDEX_KINDS = frozenset({"index_missing_entry", "index_missing_file", "malformed_index"})
+
+_UNNOTICED = "Hermes WebUI is running and would not notice the change, but write over it. Stop it first."
 
 
 class State(StrEnum):
@@ -280,7 +282,7 @@ def _refusal(copies: SessionCopies, planned: PlannedSession, webui: WebUIStatus)
     if stream_is_live(copies, webui):
         return "Hermes WebUI may be writing an answer into this session. Wait until it is done."
     if planned.messages_after <= planned.messages_before:
-        return "Hermes WebUI is running and would not notice the change, but write over it. Stop it first."
+        return _UNNOTICED
     return None
 
 
@@ -372,7 +374,10 @@ def _repair_one(
             "messages_after": planned.messages_after,
         }
         sidecar.save(path, proposed, copies.live, _RunDoor(run, sid, info))
-        problem = _problem(path, proposed)
+        written = sidecar.read(path)
+        if written.digest != planned.after:
+            return Outcome(sid, State.SKIPPED, "Somebody saved the session right after its repair. Look at it again.")
+        problem = _problem(written, proposed)
         if problem is not None:
             vault.undo(plan.store.vault_root, plan.store.sessions_dir, run.run_id, sid)
             return Outcome(sid, State.ROLLED_BACK, problem)
@@ -390,21 +395,21 @@ def _repair_one(
         return Outcome(sid, State.FAILED, str(error))
 
 
-def _problem(path: Path, promised: Sidecar) -> str | None:
+def _problem(written: SidecarFile, promised: Sidecar) -> str | None:
     """What is wrong with a file that was just written: it must load, and hold every promised message and the right
     count.
     """
-    found = sidecar.read(path).sidecar
+    name, found = written.path.name, written.sidecar
     if found is None or found.damage is not None:
-        return f"{path.name} could not be read back after it was written."
+        return f"{name} could not be read back after it was written."
     if [piece.raw for piece in found.messages] != [piece.raw for piece in promised.messages]:
-        return f"{path.name} does not hold the messages that were written to it."
+        return f"{name} does not hold the messages that were written to it."
     if found.get("message_count", len(found.messages)) != len(found.messages):
-        return f"{path.name} does not hold the right message count."
+        return f"{name} does not hold the right message count."
     try:
         jsontext.loads_exactly(sidecar.serialise(found))
     except jsontext.NotJSONError:
-        return f"{path.name} cannot be loaded by Hermes WebUI."
+        return f"{name} cannot be loaded by Hermes WebUI."
     return None
 
 
@@ -434,11 +439,13 @@ def undoable(runs: Iterable[Run]) -> tuple[Run, ...]:
     return tuple(run for run in runs if any(each.session_id and each.may_stand for each in run.operations))
 
 
-def undo(store: Store, run_id: str, session_id: str | None = None) -> vault.UndoResult:
+def undo(store: Store, run_id: str, session_id: str | None = None, *, force: bool = False) -> vault.UndoResult:
     """Put back what a run changed, or what it changed of one session; the index is rebuilt where it no longer fits.
 
-    Raises BusyError, VaultError.
+    ``force`` does so under a running WebUI as well. Raises BusyError, VaultError, RescueError where the WebUI runs.
     """
+    if not force and webui_status(store).running:
+        raise RescueError(_UNNOTICED)  # what comes back is shorter, or no file at all
     with vault.lock(store.vault_root):
         result = vault.undo(store.vault_root, store.sessions_dir, run_id, session_id)
         if result.index_stale:

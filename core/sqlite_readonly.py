@@ -14,15 +14,18 @@ no ``-wal``, rollback journal       ``mode=ro``, which makes no files there; a c
 
 from __future__ import annotations
 
+import mmap
 import shutil
 import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from core.cut_off import Column, CutOffRows, Values
 
 _SHARED, _FROZEN, _LOCKING, _OWN = "mode=ro&readonly_shm=1", "mode=ro&immutable=1", "mode=ro", "mode=rw"
 _WAL_HEADER = 32
@@ -34,6 +37,9 @@ _LEGACY_FORMAT = 1
 _TRIES = 3
 _OPERATIONS = 20_000
 """Steps of SQLite's virtual machine between two looks at the clock: some milliseconds."""
+
+_SEARCHED_A_SECOND = 5_000_000
+"""Bytes in which rows that were cut off can be found in a second, on a slow or busy computer."""
 
 _LAST_ROWID = 2**63 - 1
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_TOOBIG})
@@ -74,21 +80,32 @@ def quoted(name: str) -> str:
 
 class ReadOnlyDatabase:
     """An open database. ``damaged``: its schema or size is wrong, and SQLite was told to read it all the same.
+    ``torn``: pages of its schema are damaged, not only unknown to this SQLite.
 
     Texts that are invalid UTF-8 come with replacement characters, blobs as bytes.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, cleanup: ExitStack, seen: tuple[Path, _Marks] | None, damaged: bool
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        cleanup: ExitStack,
+        seen: tuple[Path, _Marks] | None,
+        damaged: bool,
+        torn: bool,
     ):
         self.damaged = damaged
+        self.torn = torn
+        self.cut_off: dict[str, CutOffRows] = {}
+        self._path = path
         self._connection = connection
         self._cleanup = cleanup
         self._seen = seen
-        self._end = 0.0
+        self._seconds = self._end = 0.0
 
     def limit(self, seconds: float) -> None:
         """Let the queries from now on take this long together; what takes longer is stopped (:func:`was_stopped`)."""
+        self._seconds = seconds
         self._end = time.monotonic() + seconds
         self._connection.set_progress_handler(self.is_late, _OPERATIONS)
 
@@ -115,6 +132,52 @@ class ReadOnlyDatabase:
         What was read until now may then mix two states: open the database anew.
         """
         return self._seen is not None and _marks(self._seen[0]) != self._seen[1]
+
+    def find_cut_off(self, table: str, key: Sequence[str], missing: Sequence[int]) -> None:
+        """Look for rows that no query finds, in a private copy, and note them in ``cut_off``. Without an index over the
+        columns ``key`` that names them there are none. Raises ``sqlite3.Error``, ``OSError``."""
+        vouched = self._vouched(table, key, frozenset(missing))
+        columns = self._columns(table)
+        if vouched and columns:
+            copy = _folded(self._path, self._cleanup)
+            with copy.open("rb") as file:
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            usual = self._seconds
+            self.limit(usual + len(data) / _SEARCHED_A_SECOND)
+            self._cleanup.callback(self.cut_off.clear)  # and so the map, before its file is removed
+            self.cut_off[table] = CutOffRows(data, columns, *vouched, self.is_late)
+            self.limit(usual)
+
+    def _vouched(
+        self, table: str, key: Sequence[str], missing: frozenset[int]
+    ) -> tuple[tuple[str, ...], dict[int, Values]] | None:
+        """An index over all columns of ``key``: its columns, and its values for the missing rows."""
+        for _, name, _, _, partial_, *_ in self.query(f"PRAGMA main.index_list({quoted(table)})").fetchall():
+            names = [each for _, _, each in self.query(f"PRAGMA main.index_info({quoted(name)})")]
+            if partial_ or None in names or not {*key} <= {each.lower() for each in names}:
+                continue
+            found: dict[int, Values] = {}
+            chosen = ", ".join(["_rowid_", *map(quoted, names)])
+            try:
+                for rowid, *values in self.query(f"SELECT {chosen} FROM {quoted(table)} INDEXED BY {quoted(name)}"):
+                    if rowid in missing:
+                        found[rowid] = tuple(values)
+            except sqlite3.Error as error:  # what it named before its own damage is there
+                if not is_damage(error):
+                    raise
+            return tuple(each.lower() for each in names), found
+        return None
+
+    def _columns(self, table: str) -> list[Column]:
+        """The columns of a table as its records have them; none where some are computed."""
+        found = self.query(f"PRAGMA main.table_xinfo({quoted(table)})").fetchall()
+        keys = [each for each in found if each[5]]
+        if any(each[6] for each in found):
+            return []
+        return [
+            Column(str(name).lower(), len(keys) == 1 and bool(pk) and str(kind).upper() == "INTEGER", default)
+            for _, name, kind, _, default, pk, _ in found
+        ]
 
     def close(self) -> None:
         """Close the connection and remove the private copy, if there is one."""
@@ -165,8 +228,14 @@ def _open(path: Path, way: str, timeout: float, *, damaged: bool = False) -> Rea
         if damaged:
             # Passes over what it does not understand in the schema, and over a file shorter than its header says.
             connection.execute("PRAGMA writable_schema = ON")
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        return ReadOnlyDatabase(connection, cleanup.pop_all(), seen, damaged)
+        torn = False
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            torn = damaged and is_damage(error)
+            if not torn:  # else SQLite has taken in the schema as far as it is whole
+                raise
+        return ReadOnlyDatabase(path, connection, cleanup.pop_all(), seen, damaged, torn)
 
 
 def _private_copy(path: Path, cleanup: ExitStack) -> Path:
@@ -185,6 +254,15 @@ def _private_copy(path: Path, cleanup: ExitStack) -> Path:
         if _marks(path) == before:
             return copy
     raise KeepsChangingError
+
+
+def _folded(path: Path, cleanup: ExitStack) -> Path:
+    """A private copy in one file, into which the log or journal was played."""
+    copy = _private_copy(path, cleanup)
+    with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")  # damage in the schema does not matter here
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return copy
 
 
 def _marks(path: Path) -> _Marks:
@@ -220,15 +298,20 @@ def _code(error: BaseException) -> int:
 class TableScan:
     """Iterates over every row of a table that can still be read, as ``(rowid, *columns)``, in the order of the row ids.
 
-    Damaged pages are stepped over; rows that only an index still knows come last. After the iteration ``damaged`` says
-    whether anything was stepped over and ``lost`` how many rows that cost (None where no whole index can tell).
-    Damage apart, reading raises ``sqlite3.Error``.
+    Damaged pages are stepped over; rows that only an index still knows come last, also those on pages that were cut off
+    (:mod:`core.cut_off`) where an index over the columns ``key`` has them. After the iteration ``damaged`` says whether
+    anything was stepped over, ``cut_off`` how many rows were on such pages, and ``lost`` how many could not be read
+    (None where no whole index can tell). Damage apart, reading raises ``sqlite3.Error``.
     """
 
-    def __init__(self, database: ReadOnlyDatabase, table: str, columns: Sequence[str]) -> None:
+    def __init__(self, database: ReadOnlyDatabase, table: str, columns: Sequence[str], key: Sequence[str] = ()) -> None:
         self.damaged = False
         self.lost: int | None = 0
+        self.cut_off = 0
         self._database = database
+        self._name = table
+        self._columns = columns
+        self._key = key
         self._table = quoted(table)
         self._select = f"SELECT {', '.join(['_rowid_', *map(quoted, columns)])} FROM {self._table}"
 
@@ -249,6 +332,12 @@ class TableScan:
                 if not is_damage(error):
                     raise
                 self.damaged = True
+                # The module reads a row ahead: the one right before the damage was not handed out.
+                while row := self._next(position):
+                    position = row[0]
+                    if position not in seen:
+                        seen.add(position)
+                        yield row
                 position = self._behind_damage(max(position, 0))
         if self.damaged:
             yield from self._known_to_an_index(seen)
@@ -256,27 +345,28 @@ class TableScan:
     def _behind_damage(self, position: int) -> int | None:
         """The smallest row id behind which reading works again, found with ever longer steps and then by halving."""
         step = 1
-        while not self._readable(position + step):
+        while self._next(position + step) is None:
             step *= 2
             if position + step > _LAST_ROWID or self._database.is_late():
                 return None
         bad = step // 2
         while step - bad > 1:
             middle = (bad + step) // 2
-            if self._readable(position + middle):
-                step = middle
-            else:
+            if self._next(position + middle) is None:
                 bad = middle
+            else:
+                step = middle
         return position + step
 
-    def _readable(self, position: int) -> bool:
+    def _next(self, position: int) -> Row | None:
+        """The first row behind a position, () at the end, None where damage is next."""
+        query = f"{self._select} WHERE _rowid_ > ? ORDER BY _rowid_ LIMIT 1"
         try:
-            self._database.query(f"{self._select} WHERE _rowid_ > ? ORDER BY _rowid_ LIMIT 1", (position,)).fetchone()
+            return self._database.query(query, (position,)).fetchone() or ()
         except sqlite3.Error as error:
             if not is_damage(error):
                 raise
-            return False
-        return True
+            return None
 
     def _known_to_an_index(self, seen: set[int]) -> Iterator[Row]:
         self.lost = None
@@ -289,7 +379,7 @@ class TableScan:
         except sqlite3.Error as error:
             if not is_damage(error):
                 raise
-        lost = 0
+        missing: list[int] = []
         for rowid in sorted(set(known) - seen):
             try:
                 row = self.row(rowid)
@@ -298,18 +388,31 @@ class TableScan:
                     raise
                 row = None
             if row is None:
-                lost += 1
+                missing.append(rowid)
             else:
                 yield row
-        self.lost = lost if whole else None
+        if self._key and missing:
+            self._database.find_cut_off(self._name, self._key, missing)
+        found = [row for rowid in missing if (row := self._cut_off(rowid)) is not None]
+        yield from found
+        self.cut_off = len(found)
+        self.lost = len(missing) - len(found) if whole else None
 
     def rows(self, rowids: Sequence[int]) -> list[Row]:
-        """Some rows in the order of their ids, without those that are gone. Raises as :meth:`row` does."""
+        """Some rows, without those that are gone. Raises as :meth:`row` does."""
         places = ", ".join("?" * len(rowids))
         query = f"{self._select} WHERE _rowid_ IN ({places}) ORDER BY _rowid_"
-        return self._database.query(query, tuple(rowids)).fetchall()
+        found: list[Row] = self._database.query(query, tuple(rowids)).fetchall()
+        missing = {*rowids} - {row[0] for row in found}
+        return found + [row for rowid in sorted(missing) if (row := self._cut_off(rowid)) is not None]
 
     def row(self, rowid: int) -> Row | None:
         """One row, None where it is gone. Raises ``sqlite3.Error``, also for damage."""
-        row: Row | None = self._database.query(f"{self._select} WHERE _rowid_ = ?", (rowid,)).fetchone()
+        row = self._cut_off(rowid)
+        if row is None:
+            row = self._database.query(f"{self._select} WHERE _rowid_ = ?", (rowid,)).fetchone()
         return row
+
+    def _cut_off(self, rowid: int) -> Row | None:
+        rows = self._database.cut_off.get(self._name)
+        return None if rows is None else rows.row(rowid, self._columns)

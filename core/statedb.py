@@ -282,6 +282,7 @@ class StateDB:
         self._counts: dict[str, list[int]] = {}
         self._rowids: dict[str, list[int]] = {}
         self._unreadable: set[int] = set()
+        self._cut_off = 0
         self._message_columns: tuple[str, ...] = ()
 
     def _open(self) -> None:
@@ -332,20 +333,21 @@ class StateDB:
             return
         scans = []
         if "id" in sessions:
-            scans.append(rows := TableScan(database, "sessions", sessions))
+            scans.append(rows := TableScan(database, "sessions", sessions, ["id"]))
             for _, *values in rows:
                 columns = dict(zip(sessions, values, strict=True))
                 session_id = _session_id(columns["id"])
                 self._sessions[session_id] = SessionRow(session_id, columns)
         if "session_id" in messages:
             marks = [name for name in ("active", "compacted") if {"active", name} <= {*messages}]
-            scans.append(rows := TableScan(database, "messages", ["session_id", *marks]))
+            scans.append(rows := TableScan(database, "messages", ["session_id", *marks], ["session_id", *marks[:1]]))
             for rowid, key, *values in rows:
                 self._add(_session_id(key), rowid, _status(*values))
         self._set("ok", "")
         table_lost = database.damaged and not (sessions and messages)
-        if table_lost or any(scan.damaged for scan in scans):
+        if table_lost or database.torn or any(scan.damaged for scan in scans):
             losses = [scan.lost for scan in scans]
+            self._cut_off = sum(scan.cut_off for scan in scans)
             self._damaged(None if table_lost or None in losses else sum(lost or 0 for lost in losses))
 
     def _add(self, session_id: str, rowid: int, status: Status) -> None:
@@ -398,7 +400,10 @@ class StateDB:
 
     def _damaged(self, lost: int | None) -> None:
         count = "some rows" if lost is None else "1 row" if lost == 1 else f"{lost} rows"
-        self._set("malformed", f"It is damaged: {count} could not be read.", salvaged=True, lost=lost)
+        reason = f"It is damaged: {count} could not be read." if lost != 0 else "It is damaged, but no row is lost."
+        if self._cut_off:
+            reason += f" Rows found on pages that the damage had cut off: {self._cut_off}."
+        self._set("malformed", reason, salvaged=True, lost=lost)
 
     def _fail(self, error: sqlite3.Error | OSError) -> None:
         state: State = "malformed"
@@ -421,8 +426,14 @@ class StateDB:
 
 def _columns(database: ReadOnlyDatabase, table: str, wanted: frozenset[str]) -> tuple[str, ...]:
     """The wanted columns that a table has; () where there is no such table (a view or a virtual table is none)."""
-    real = "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND rootpage > 0 AND name = ? COLLATE NOCASE"
-    if database.query(real, (table,)).fetchone() is None:
+    real = "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND rootpage > 0 AND name = ? COLLATE NOCASE LIMIT 1"
+    try:
+        is_there = database.query(real, (table,)).fetchone() is not None
+    except sqlite3.Error as error:
+        if not sqlite_readonly.is_damage(error):
+            raise
+        is_there = False
+    if not is_there:
         return ()
     names = [str(name).lower() for _, name, *_ in database.query(f"PRAGMA main.table_info({quoted(table)})")]
     return tuple(name for name in names if name in wanted)

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -141,7 +142,9 @@ class ActiveRun:
         """Put ``data`` in the place of the file ``name`` while its SHA-256 is ``expected`` (hex)."""
         draft = self._draft("replace", session_id, name, files.digest_of(data), info)
         return self._carry_out(
-            draft, expected, lambda path: files.replace_if_unchanged(path, data, expected, mtime_ns=mtime_ns)
+            draft,
+            expected,
+            lambda path: files.replace_if_unchanged(path, data, expected, mtime_ns=mtime_ns, keep=self._aside(draft)),
         )
 
     def create(
@@ -162,7 +165,12 @@ class ActiveRun:
     ) -> Operation:
         """Move the file ``name`` into the vault while its SHA-256 is ``expected`` (hex)."""
         draft = self._draft("remove", session_id, name, None, info)
-        return self._carry_out(draft, expected, lambda path: files.remove_if_unchanged(path, expected))
+        return self._carry_out(
+            draft, expected, lambda path: files.remove_if_unchanged(path, expected, keep=self._aside(draft))
+        )
+
+    def _aside(self, draft: Operation) -> files.Keep:
+        return partial(manifest.keep_aside, self._folder, draft)
 
     def _draft(
         self,
@@ -327,14 +335,15 @@ def _undo_together(folder: Path, sessions_dir: Path, newest_first: Sequence[Oper
 
 def _revert(folder: Path, path: Path, operation: Operation) -> None:
     before, after = operation.before, operation.after
+    aside = partial(manifest.keep_aside, folder, operation)
     if before is None:
-        manifest.keep_aside(folder, operation, files.read_regular(path))
-        files.remove_if_unchanged(path, str(after))
+        aside(files.read_regular(path))
+        files.remove_if_unchanged(path, str(after), keep=aside)
     elif after is None:
         files.create_exclusive(path, manifest.kept_bytes(folder, operation), mode=before.mode, mtime_ns=before.mtime_ns)
     else:
         data = manifest.kept_bytes(folder, operation)
-        files.replace_if_unchanged(path, data, after, mode=before.mode, mtime_ns=before.mtime_ns)
+        files.replace_if_unchanged(path, data, after, mode=before.mode, mtime_ns=before.mtime_ns, keep=aside)
 
 
 def _taken_up(root: Path, sessions_dir: Path, run_id: str) -> tuple[Path, Run]:

@@ -1,0 +1,167 @@
+"""A WebUI that runs: what a repair may do beside it, and that what it did is still there when the WebUI saves again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import repair
+from core.repair import State
+from core.sidecar import FIELD_DEFAULTS
+from core.store import Store, find_store, webui_status
+
+from .webui import OtherProcess, webui_process
+
+SID = "3f2a9c51b7d0"
+WORDS = [f"message {k}" for k in range(6)]
+COMMAND = Path(sys.executable).with_name("hermes-rescue")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """One session that a stale save has halved, beside the backup that has all of it."""
+    sessions = tmp_path / "hermes" / "webui" / "sessions"
+    sessions.mkdir(parents=True)
+    write(sessions / f"{SID}.json", WORDS[:2])
+    write(sessions / f"{SID}.json.bak", WORDS)
+    return find_store(home=tmp_path / "hermes")
+
+
+@pytest.fixture
+def webui(store: Store) -> Iterator[OtherProcess]:
+    """A WebUI that serves the store, and has opened nothing yet."""
+    assert store.home is not None
+    with webui_process(store.home) as process:
+        process("start")
+        yield process
+
+
+def write(path: Path, words: list[str], **fields: Any) -> bytes:
+    """A session file as the WebUI writes it."""
+    messages = [
+        {"role": ("user", "assistant")[k % 2], "content": word, "timestamp": 1_777_000_000.0 + k}
+        for k, word in enumerate(words)
+    ]
+    usual = {"session_id": SID, "title": "Notes", "workspace": "/srv", "updated_at": 1_777_000_100.0}
+    session = {**FIELD_DEFAULTS, **usual, "message_count": len(messages), **fields, "messages": messages}
+    path.write_text(json.dumps(session, indent=2))
+    return path.read_bytes()
+
+
+def live(store: Store) -> Path:
+    return store.sessions_dir / f"{SID}.json"
+
+
+def words(store: Store) -> list[str]:
+    return [message["content"] for message in json.loads(live(store).read_bytes())["messages"]]
+
+
+def rescue(store: Store, *arguments: str) -> tuple[int, str, str]:
+    """The real command: its exit status, stdout and stderr."""
+    command = [COMMAND, *arguments, "--home", str(store.home)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+def test_its_answer_and_its_notes_are_understood(store: Store, webui: OtherProcess) -> None:
+    assert (webui_status(store).running, webui_status(store).active_streams) == (True, 0)
+    webui("stream", SID, "s1")
+    assert webui_status(store).active_streams == 1
+
+
+def test_a_growing_file_is_replaced_and_the_webui_goes_on_with_it(store: Store, webui: OtherProcess) -> None:
+    """The WebUI has the halved session in its memory; it reads the longer file before it saves again."""
+    webui("get", SID)
+    assert rescue(store, "repair", "--all", "--yes")[0] == 0
+    new = webui("say", SID)
+    assert words(store) == [*WORDS, new]
+
+
+def test_a_lost_file_is_created_also_while_answers_stream(store: Store, webui: OtherProcess) -> None:
+    write(store.sessions_dir / "another.json", WORDS, session_id="another")
+    webui("stream", "another", "s1")
+    live(store).unlink()
+    assert rescue(store, "repair", "--all", "--yes")[0] == 0
+    assert words(store) == WORDS
+    new = webui("say", SID)
+    assert words(store) == [*WORDS, new]
+
+
+def test_a_session_that_is_being_answered_is_left_alone_until_it_is_done(store: Store, webui: OtherProcess) -> None:
+    webui("stream", SID, "s1")
+    before = live(store).read_bytes()
+    status, said, _ = rescue(store, "repair", SID, "--yes")
+    assert status == 1
+    assert "may be writing an answer" in " ".join(said.split())
+    assert live(store).read_bytes() == before
+    webui("stream", SID, None)
+    assert rescue(store, "repair", "--all", "--yes")[0] == 0
+    assert words(store) == WORDS
+
+
+def test_what_the_webui_would_not_notice_is_refused_and_force_names_the_risk(store: Store, webui: OtherProcess) -> None:
+    """The count on disk does not grow, so the WebUI goes on with what it has in its memory, and saves that."""
+    webui("get", SID)
+    before = write(live(store), WORDS, message_count=9)
+    status, said, _ = rescue(store, "repair", "--all", "--yes")
+    assert status == 1
+    assert "would not notice the change, but write over it. Stop it first." in " ".join(said.split())
+    assert live(store).read_bytes() == before
+    risk = " ".join(rescue(store, "repair", "--help")[1].replace("│", " ").split())
+    assert "although Hermes WebUI is running: what it saves afterwards can undo the repair" in risk
+    assert rescue(store, "repair", "--all", "--yes", "--force")[0] == 0
+    assert json.loads(live(store).read_bytes())["message_count"] == len(WORDS)
+
+
+@pytest.mark.parametrize("begin", ["start", "stream"])
+def test_a_webui_that_starts_between_plan_and_apply_is_noticed(store: Store, begin: str) -> None:
+    """Both that it runs and that it streams into the very session."""
+    assert store.home is not None
+    if begin == "start":
+        write(live(store), WORDS, message_count=9)
+    plan = repair.plan(store)
+    assert [planned.session_id for planned in plan.sessions] == [SID]
+    with webui_process(store.home) as webui:
+        webui("start")
+        if begin == "stream":
+            webui("stream", SID, "s1")
+        before = live(store).read_bytes()
+        outcome = repair.apply(plan).outcomes[0]
+        assert outcome.state is State.SKIPPED
+        assert ("Stop it first" if begin == "start" else "answer") in outcome.reason
+        assert live(store).read_bytes() == before
+
+
+def test_a_repair_survives_the_start_of_the_webui(store: Store) -> None:
+    """At its start the WebUI puts a backup that holds more than its file in the place of it."""
+    assert store.home is not None
+    write(store.sessions_dir / f"{SID}.json.bak", [*WORDS, "brought back"])
+    left_out = frozenset({len(WORDS)})
+    choices = {SID: repair.Choices(exclude=left_out)}
+    assert repair.apply(repair.plan(store, [SID], choices=choices)).count(State.REPAIRED) == 1
+    assert words(store) == WORDS
+    with webui_process(store.home) as webui:
+        assert webui("restore") == []
+        new = webui("say", SID)
+    assert words(store) == [*WORDS, new]
+
+
+def test_an_undo_that_the_webui_would_write_over_is_refused(
+    store: Store, webui: OtherProcess, snapshot: Callable[[Path], Any]
+) -> None:
+    """The WebUI has read the repaired session, and the one that comes back is shorter."""
+    assert rescue(store, "repair", "--all", "--yes")[0] == 0
+    webui("get", SID)
+    repaired = snapshot(store.sessions_dir)
+    status, _, said = rescue(store, "undo", "--yes")
+    assert status == 3
+    assert "would not notice the change, but write over it. Stop it first." in " ".join(said.split())
+    assert snapshot(store.sessions_dir) == repaired
+    assert rescue(store, "undo", "--yes", "--force")[0] == 0
+    assert words(store) == WORDS[:2]

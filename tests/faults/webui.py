@@ -1,0 +1,238 @@
+"""The other side of a race: a small Hermes WebUI in a process of its own, true to formats.md in all that touches files.
+
+It keeps the sessions that it has opened in memory and writes them back whole: unique temp, fsync, replace; a save that
+shrinks the messages first leaves the old file as the backup; memory gives way to the disk only where the count there is
+strictly larger. It leaves its notes in the Hermes home and answers ``GET /health`` on a port of the loopback.
+
+As a program it obeys lines of JSON on stdin, each a list of a method's name and its arguments, and answers each with a
+line of JSON; it ends with its stdin.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import select
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+Session = dict[str, Any]
+
+
+class WebUI:
+    """What the WebUI does with the sessions of one home."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.folder = home / "webui" / "sessions"
+        self.memory: dict[str, Session] = {}
+        self.saved: dict[str, list[str]] = {}
+        self.sync = True  # without it a save is as quick as on a fast disk
+
+    # --- sessions ---------------------------------------------------------------------------------------------------
+
+    def get(self, sid: str) -> Session:
+        """A session as the WebUI knows it."""
+        known, on_disk = self.memory.get(sid), self.load(sid)
+        if known is None or (on_disk is not None and on_disk["message_count"] > len(known["messages"])):
+            assert on_disk is not None
+            self.memory[sid] = on_disk
+        return self.memory[sid]
+
+    def load(self, sid: str) -> Session | None:
+        data = self._read(f"{sid}.json")
+        return None if data is None else json.loads(data)
+
+    def save(self, sid: str) -> None:
+        session = self.memory[sid]
+        session["message_count"] = len(session["messages"])
+        session["updated_at"] += 1.0
+        old = self._read(f"{sid}.json")
+        if old is not None and json.loads(old)["message_count"] > session["message_count"]:
+            self._put(f"{sid}.json.bak", old)
+        head = {name: value for name, value in session.items() if name != "messages"}
+        self._put(f"{sid}.json", _dump({**head, "messages": session["messages"]}))
+        rows = json.loads(self._read("_index.json") or b"[]")
+        row = {name: session[name] for name in ("session_id", "title", "updated_at", "message_count")}
+        self._put("_index.json", _dump([row, *(each for each in rows if each["session_id"] != sid)]))
+
+    def say(self, sid: str) -> str:
+        """A message comes in and is saved. Its text occurs nowhere else."""
+        session = self.get(sid)
+        told = self.saved.setdefault(sid, [])
+        text = f"<{sid} said {len(told)}>"
+        role = "assistant" if session["messages"] and session["messages"][-1]["role"] == "user" else "user"
+        session["messages"].append({"role": role, "content": text, "timestamp": session["updated_at"] + 10.0})
+        session["updated_at"] += 10.0
+        self.save(sid)
+        told.append(text)
+        return text
+
+    def forget(self, sid: str) -> bool:
+        """The defect of a stale save: the last half of the messages is dropped without a mark, its backup is left.
+
+        Not where the one backup that there is holds messages that are nowhere else: that loss would be our own.
+        """
+        session = self.get(sid)
+        there, kept = self._read(f"{sid}.json"), self._read(f"{sid}.json.bak")
+        if there is None or (kept is not None and not set(_texts(kept)) <= set(_texts(there))):
+            return False
+        if len(session["messages"]) < 4 or not set(_texts(there)) >= {each["content"] for each in session["messages"]}:
+            return False
+        del session["messages"][len(session["messages"]) // 2 :]
+        self._put(f"{sid}.json.bak", there)
+        self._put(f"{sid}.json", _dump({**session, "message_count": len(session["messages"])}))
+        return True
+
+    def stream(self, sid: str, stream: str | None) -> None:
+        """An answer begins to stream into a session, or (None) none does any more."""
+        self.get(sid)["active_stream_id"] = stream
+        self.save(sid)
+
+    def restore(self) -> list[str]:
+        """What the WebUI does when it starts: a backup that holds more than its file takes the place of it."""
+        restored = []
+        for backup in sorted(self.folder.glob("*.json.bak")):
+            sid = backup.name.removesuffix(".json.bak")
+            data, there = backup.read_bytes(), self.load(sid)
+            if there is None or json.loads(data)["message_count"] > there["message_count"]:
+                self._put(f"{sid}.json", data)
+                restored.append(sid)
+        return restored
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            return (self.folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _put(self, name: str, data: bytes) -> None:
+        stem = name.removesuffix(".json")
+        temp = self.folder / f"{stem}.tmp.{os.getpid()}.{threading.get_ident()}"
+        with temp.open("wb") as file:
+            file.write(data)
+            file.flush()
+            if self.sync:
+                os.fsync(file.fileno())
+        os.replace(temp, self.folder / name)
+
+    # --- the storm --------------------------------------------------------------------------------------------------
+
+    def storm(self, seed: int) -> dict[str, Any]:
+        """Save until the next line comes in, preferably while a repair has its new file ready beside the old one.
+
+        Returns the messages that were saved for each session, and how many saves were aimed.
+        """
+        chance = random.Random(seed)
+        sids = sorted(path.stem for path in self.folder.glob("[!_]*.json"))
+        aimed = 0
+        seen: set[str] = set()
+        while not select.select([sys.stdin], [], [], 0)[0]:
+            ready = {name for name in os.listdir(self.folder) if ".rescue.tmp." in name}
+            for name in sorted(ready - seen):
+                sid = name.removeprefix(".").partition(".json")[0]
+                if sid in sids and chance.random() < 0.6:
+                    self.sync = chance.random() < 0.3
+                    self.say(sid)
+                    aimed += 1
+            seen = ready
+            if chance.random() < 0.0005:
+                self.say(chance.choice(sids))
+            if chance.random() < 0.0005:
+                self.forget(chance.choice(sids))
+        return {"saved": self.saved, "aimed": aimed}
+
+    # --- being there ------------------------------------------------------------------------------------------------
+
+    def start(self) -> int:
+        """Answer on a free port, and note where. Returns the port."""
+        webui = self
+
+        class Health(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                streams = sum(bool(session.get("active_stream_id")) for session in webui.memory.values())
+                answer = {"status": "ok", "active_streams": streams, "active_runs": streams}
+                body = json.dumps({**answer, "sessions": len(webui.memory)}).encode()
+                self.send_response(200 if self.path == "/health" else 404)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Health)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        (self.home / "webui.pid").write_text(f"{os.getpid()}\n")
+        (self.home / "webui.ctl.env").write_text(
+            f"PID={os.getpid()}\nHOST=127.0.0.1\nPORT={server.server_port}\nSTATE_DIR={self.home / 'webui'}\n"
+        )
+        return server.server_port
+
+
+class OtherProcess:
+    """A WebUI in another process: each method is called there, and returns what it returned."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def __call__(self, method: str, *arguments: object) -> Any:
+        """Call a method and wait for its end."""
+        self.begin(method, *arguments)
+        return self.answer()
+
+    def begin(self, method: str, *arguments: object) -> None:
+        """Call a method that goes on until :meth:`end`."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps([method, *arguments]) + "\n")
+        self._process.stdin.flush()
+
+    def end(self) -> Any:
+        """End what was begun, and return what it returned."""
+        self.begin("load", "")
+        ended = self.answer()
+        self.answer()
+        return ended
+
+    def answer(self) -> Any:
+        assert self._process.stdout is not None
+        return json.loads(self._process.stdout.readline())
+
+
+@contextmanager
+def webui_process(home: Path) -> Iterator[OtherProcess]:
+    """A WebUI on a home, which has not said yet that it is there (``start``)."""
+    command = [sys.executable, __file__, str(home)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
+        yield OtherProcess(process)
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(timeout=60) == 0
+
+
+def _dump(value: object) -> bytes:
+    return json.dumps(value, indent=2, ensure_ascii=False).encode()
+
+
+def _texts(data: bytes) -> Iterator[str]:
+    return (message["content"] for message in json.loads(data)["messages"])
+
+
+def main() -> None:
+    """Obey until stdin ends."""
+    webui = WebUI(Path(sys.argv[1]))
+    while line := sys.stdin.readline():
+        method, *arguments = json.loads(line)
+        print(json.dumps(getattr(webui, method)(*arguments)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

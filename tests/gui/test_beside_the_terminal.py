@@ -1,0 +1,102 @@
+"""The window while the terminal works on the same store: one of them waits, nothing is done twice or lost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QMessageBox
+from pytestqt.qtbot import QtBot
+
+from core import repair, vault
+from core.demo import DemoStore
+from core.findings import Category
+from core.store import find_store
+from gui.main_window import MainWindow
+from gui.place import Place
+from gui.repair_dialog import RepairDialog
+
+Open = Callable[..., MainWindow]
+Scanned = Callable[[MainWindow], None]
+COMMAND = Path(sys.executable).with_name("hermes-rescue")
+HOLDER = """
+import sys
+from pathlib import Path
+from core import vault
+with vault.lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """``answer(step)``: when the window asks, ``step`` is done while the question stands; the answer is yes."""
+
+    def prepare(step: Callable[[], object]) -> None:
+        def exec_(_: RepairDialog) -> RepairDialog.DialogCode:
+            step()
+            return RepairDialog.DialogCode.Accepted
+
+        monkeypatch.setattr(RepairDialog, "exec", exec_)
+
+    return prepare
+
+
+def repair_all(qtbot: QtBot, window: MainWindow, wait_scanned: Scanned) -> None:
+    window.actions_["repair_all"].trigger()
+    qtbot.waitUntil(lambda: not window.writer.is_busy, timeout=30_000)
+    wait_scanned(window)
+
+
+def on_the_terminal(demo: DemoStore) -> None:
+    command = [COMMAND, "repair", "--all", "--yes", "--json", "--home", demo.home]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert json.loads(ended.stdout)["repaired"] == 16
+
+
+def test_what_the_terminal_repaired_while_the_window_asked_is_not_repaired_again(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, answer: Callable[..., None]
+) -> None:
+    window = open_window(Place(demo.home))
+    store = find_store(home=demo.home)
+    repaired: dict[str, bytes] = {}
+
+    def meanwhile() -> None:
+        on_the_terminal(demo)
+        repaired.update({path.name: path.read_bytes() for path in store.sessions_dir.glob("*.json")})
+
+    answer(meanwhile)
+    repair_all(qtbot, window, wait_scanned)
+    assert "0 sessions repaired" in window.result.text
+    assert "16 not repaired" in window.result.text
+    assert {path.name: path.read_bytes() for path in store.sessions_dir.glob("*.json")} == repaired
+    assert window.table.sessions.counts()[Category.REPAIRABLE] == 0
+    newest = repair.undoable(vault.list_runs(store.vault_root))
+    assert len(newest) == 1  # the terminal's
+
+
+def test_the_window_says_that_it_must_wait_and_works_afterwards(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, answer: Callable[..., None]
+) -> None:
+    window = open_window(Place(demo.home))
+    store = find_store(home=demo.home)
+    before = {path.name: path.read_bytes() for path in store.sessions_dir.iterdir() if path.is_file()}
+    command = [sys.executable, "-c", HOLDER, str(store.vault_root)]
+    answer(lambda: None)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdin is not None and holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        repair_all(qtbot, window, wait_scanned)
+        box = window.findChild(QMessageBox)
+        assert box is not None
+        assert box.text() == "Another Hermes Rescue is working on this store. Wait until it is done."
+        box.close()
+        assert {path.name: path.read_bytes() for path in store.sessions_dir.iterdir() if path.is_file()} == before
+        holder.stdin.close()
+    repair_all(qtbot, window, wait_scanned)
+    assert "16 sessions repaired and verified." in window.result.text
