@@ -239,11 +239,14 @@ def undo(
     from core import vault
 
     store, view = _store(home, session_dir, state_db), _view()
-    runs = repairs.undoable(vault.list_runs(store.vault_root))
-    if run is None and not runs:
-        print("There is nothing to undo.")
-        return NOTHING_LEFT
-    chosen = vault.read_run(store.vault_root, run) if run is not None else runs[0]
+    if run is None:
+        runs = vault.list_runs(store.vault_root)
+        last = next((each for each in runs if each.problem or repairs.undoable([each])), None)
+        if last is None:
+            print("There is nothing to undo.")
+            return NOTHING_LEFT
+        run = last.run_id
+    chosen = vault.read_run(store.vault_root, run)
     if not yes:
         _confirm(view.undo_question(chosen, session))
     result = repairs.undo(store, chosen.run_id, session)

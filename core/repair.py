@@ -10,17 +10,18 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from core import index, journals, jsontext, sidecar, vault
+from core import files, index, journals, jsontext, sidecar, vault
 from core.audit import Progress, SessionAudit, examine, merge_session, stream_is_live
 from core.copies import Inventory, SessionCopies
 from core.errors import ChangedMeanwhileError, RescueError, VaultError
 from core.findings import KINDS, Category
 from core.manifest import Operation, Run
-from core.proposal import Choices, Proposal, propose
+from core.proposal import Choices, Proposal, propose, session_of
 from core.sidecar import Sidecar
 from core.store import Store, WebUIStatus, webui_status
 
@@ -71,7 +72,8 @@ class PlannedSession:
 class Plan:
     """A dry run: ``refused`` maps sessions that cannot be repaired now to the reason; ``rebuild_index``: the session
     list needs it, whatever else is done; ``questions`` are the sessions that wait for a decision; ``force``: a
-    running WebUI forbids nothing.
+    running WebUI forbids nothing; ``unfinished``: runs that died and are finished on the way;
+    ``unread``: the databases that could not be read, each with the reason.
     """
 
     store: Store
@@ -82,6 +84,8 @@ class Plan:
     choices: Mapping[str, Choices] = field(default_factory=dict)
     questions: tuple[str, ...] = ()
     force: bool = False
+    unfinished: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def remaining(self) -> tuple[str, ...]:
@@ -91,7 +95,7 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """Nothing would be written."""
-        return not self.sessions and not self.rebuild_index
+        return not (self.sessions or self.rebuild_index or self.unfinished)
 
     @property
     def bytes_needed(self) -> int:
@@ -148,6 +152,7 @@ def plan(
         if session_ids is not None and (unknown := sorted(set(session_ids) - set(inventory.session_ids()))):
             raise RescueError(f"No copy of a session {', '.join(unknown)} is known in {store.sessions_dir}.")
         rebuild = inventory.index.problem is not None
+        facts = [fact for fact in inventory.database_facts if fact.state not in ("ok", "absent")]
         for audited, copies, proposal in examine(
             inventory, webui, session_ids, progress=progress, should_cancel=should_cancel
         ):
@@ -167,7 +172,9 @@ def plan(
                 sessions.append(planned)
             else:
                 refused[copies.session_id] = reason
-    return Plan(store, webui, tuple(sessions), refused, rebuild, chosen, tuple(questions), force)
+    unfinished = tuple(run.run_id for run in interrupted_runs(store))
+    unread = tuple(f"{fact.path}: {fact.reason}" for fact in facts)
+    return Plan(store, webui, tuple(sessions), refused, rebuild, chosen, tuple(questions), force, unfinished, unread)
 
 
 def _is_wanted(audited: SessionAudit, proposal: Proposal, *, named: bool) -> bool:
@@ -233,9 +240,12 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
     outcomes: list[Outcome] = []
     cancelled = False
     store.sessions_dir.mkdir(parents=True, exist_ok=True)  # where all sessions are lost, their folder may be too
-    with vault.lock(store.vault_root):
-        for run in interrupted_runs(store):
-            vault.finish_run(store.vault_root, store.sessions_dir, run.run_id)
+    with vault.lock(store.vault_root), ExitStack() as finished:
+        died = [
+            finished.enter_context(vault.finish_run(store.vault_root, store.sessions_dir, run.run_id))
+            for run in interrupted_runs(store)
+        ]
+        made = {sid: file.after for run in reversed(died) for sid, file in _live_files(run).items()}
         with (
             Inventory(store) as inventory,
             vault.begin_run(store.vault_root, store.sessions_dir, _places(store), plan.bytes_needed) as run_,
@@ -247,12 +257,43 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
                     continue
                 if progress is not None:
                     progress(done, len(plan.sessions))
-                outcomes.append(_repair_one(plan, planned, inventory, webui, run_))
+                outcomes.append(_repair_one(plan, planned, inventory, webui, run_, made))
             changed = [o.session_id for o in outcomes if o.state in (State.REPAIRED, State.FAILED)]
+            changed += made
+            _move_backups(died, inventory, run_)
             rebuilt = (bool(changed) or plan.rebuild_index) and _write_index(store, run_, changed)
         if progress is not None:
             progress(len(plan.sessions), len(plan.sessions))
         return Result(run_.run_id, tuple(outcomes), rebuilt, cancelled)
+
+
+def _live_files(run: Run) -> dict[str, Operation]:
+    """Session id -> what a run last did to its file, where it did that whole."""
+    return {
+        each.session_id: each
+        for each in run.operations
+        if each.session_id is not None and each.path == f"{each.session_id}.json" and each.state == "done"
+    }
+
+
+def _move_backups(died: Iterable[Run], inventory: Inventory, run: vault.ActiveRun) -> None:
+    """Move the larger backups to the vault that lie beside what a run that died had repaired, but not those that it
+    made itself because a person left messages out."""
+    for old_run in died:
+        left = {each.path for each in old_run.operations if each.state == "done" and each.action != "remove"}
+        for sid, made in _live_files(old_run).items():
+            copies = inventory.copies(sid)
+            live, backup = session_of(copies.live), session_of(copies.backup)
+            if copies.live is None or copies.live.digest != made.after or f"{sid}.json.bak" in left:
+                continue
+            if live and backup and copies.backup and len(backup.messages) > len(live.messages):
+                _require(run.remove(sid, copies.backup.path.name, str(copies.backup.digest), info=made.info))
+
+
+def _require(operation: Operation) -> None:
+    """Where this fails the run stays open, and is offered to be finished."""
+    if operation.state == "failed":
+        raise RescueError(f"The repair was not finished. {operation.note} Mend that, then repair again.")
 
 
 class _Stopped(Exception):
@@ -283,17 +324,26 @@ class _RunDoor:
 
 
 def _repair_one(
-    plan: Plan, planned: PlannedSession, inventory: Inventory, webui: WebUIStatus, run: vault.ActiveRun
+    plan: Plan,
+    planned: PlannedSession,
+    inventory: Inventory,
+    webui: WebUIStatus,
+    run: vault.ActiveRun,
+    made: Mapping[str, str | None],
 ) -> Outcome:
+    """``made``: the digests that runs which died gave to live files, maybe after the plan was made."""
     sid = planned.session_id
+    path = plan.store.sessions_dir / f"{sid}.json"
     try:
         copies, proposal = merge_session(inventory, sid, webui, plan.choices.get(sid))
         refusal = None if plan.force else _refusal(copies, planned, webui)
         if refusal is not None:
             return Outcome(sid, State.SKIPPED, refusal)
+        now = copies.live.digest if copies.live is not None else None
+        if now is not None and now != planned.before and now == made.get(sid):
+            return Outcome(sid, State.REPAIRED)
         if planned.before is None and copies.live is not None:
             return Outcome(sid, State.SKIPPED, vault.APPEARED)
-        now = copies.live.digest if copies.live is not None else None
         if proposal.sidecar is None or now != planned.before:
             return Outcome(sid, State.SKIPPED, "The session has changed since the plan was made. Look at it again.")
         proposed = _to_write(copies, proposal)
@@ -301,7 +351,6 @@ def _repair_one(
             return Outcome(
                 sid, State.SKIPPED, "A copy of the session has changed since the plan was made. Look at it again."
             )
-        path = plan.store.sessions_dir / f"{sid}.json"
         info: dict[str, str | int] = {
             "title": planned.title,
             "kinds": " ".join(planned.kinds),
@@ -310,21 +359,32 @@ def _repair_one(
         }
         sidecar.save(path, proposed, copies.live, _RunDoor(run, sid, info))
         problem = _problem(path, proposed)
+        if problem is None and planned.backup_moves and copies.backup is not None and copies.backup.digest is not None:
+            moved = run.remove(sid, f"{sid}.json.bak", copies.backup.digest, info=info)
+            problem = moved.note if moved.state == "failed" else None
         if problem is not None:
-            vault.undo(plan.store.vault_root, plan.store.sessions_dir, run.run_id, sid)
-            return Outcome(sid, State.ROLLED_BACK, problem)
-        if planned.backup_moves and copies.backup is not None and copies.backup.digest is not None:
-            run.remove(sid, f"{sid}.json.bak", copies.backup.digest, info=info)
+            return _put_back(plan.store, run, sid, State.ROLLED_BACK, problem)
         return Outcome(sid, State.REPAIRED)
     except _Stopped as stopped:
-        state = State.SKIPPED if stopped.operation.state == "skipped" else State.FAILED
-        return Outcome(sid, state, stopped.operation.note)
+        if stopped.operation.state == "skipped":
+            return Outcome(sid, State.SKIPPED, stopped.operation.note)
+        if stopped.operation.may_stand:
+            return _put_back(plan.store, run, sid, State.FAILED, stopped.operation.note)
+        return Outcome(sid, State.FAILED, stopped.operation.note)
     except (ChangedMeanwhileError, FileNotFoundError) as error:
-        return Outcome(sid, State.SKIPPED, str(error))
+        return Outcome(sid, State.SKIPPED, files.sentence(error, path))
     except VaultError:
         raise
     except (RescueError, OSError) as error:
-        return Outcome(sid, State.FAILED, str(error))
+        return Outcome(sid, State.FAILED, files.sentence(error, path))
+
+
+def _put_back(store: Store, run: vault.ActiveRun, sid: str, state: State, problem: str) -> Outcome:
+    """Undo what the run has done to a session. ``state`` is what that comes to."""
+    refused = vault.undo(store.vault_root, store.sessions_dir, run.run_id, sid).refused
+    if sid in refused:
+        return Outcome(sid, State.FAILED, f"{problem} It could not be put back either: {refused[sid]}")
+    return Outcome(sid, state, problem)
 
 
 def _problem(path: Path, promised: Sidecar) -> str | None:
@@ -354,7 +414,9 @@ def _write_index(store: Store, run: vault.ActiveRun, changed: Iterable[str]) -> 
         data = index.rebuilt(old, inventory.sidecars, changed)
     if data == old.data:
         return False
-    return run.replace(None, journals.INDEX_NAME, data, hashlib.sha256(old.data).hexdigest()).state == "done"
+    written = run.replace(None, journals.INDEX_NAME, data, hashlib.sha256(old.data).hexdigest())
+    _require(written)
+    return written.state == "done"
 
 
 def _places(store: Store) -> tuple[Path, ...]:
@@ -368,7 +430,11 @@ def interrupted_runs(store: Store) -> tuple[Run, ...]:
 
 def undoable(runs: Iterable[Run]) -> tuple[Run, ...]:
     """The runs that still have something to undo, newest first."""
-    return tuple(run for run in runs if any(each.session_id and each.may_stand for each in run.operations))
+    return tuple(
+        run
+        for run in runs
+        if run.status == "interrupted" or any(each.session_id and each.may_stand for each in run.operations)
+    )
 
 
 def undo(store: Store, run_id: str, session_id: str | None = None) -> vault.UndoResult:

@@ -170,12 +170,16 @@ class RepairDialog(QDialog):
         n = len(self._plan.sessions)
         if n:
             return self.tr("Repair 1 session?") if n == 1 else self.tr("Repair {n} sessions?").format(n=number(n))
+        if self._plan.unfinished:
+            return self.tr("Finish the interrupted repair?")
         return self.tr("There is nothing to repair.") if self._plan.is_empty else self.tr("Rebuild the session list?")
 
     def _verb(self) -> str:
         n = len(self._plan.sessions)
         if n:
             return self.tr("Repair 1 session") if n == 1 else self.tr("Repair {n} sessions").format(n=number(n))
+        if self._plan.unfinished:
+            return self.tr("Finish the repair")
         return self.tr("Repair") if self._plan.is_empty else self.tr("Rebuild the session list")
 
     def _summary(self) -> str:
