@@ -350,8 +350,9 @@ class MainWindow(QMainWindow):
         selected = self.table.selected_ids()
         repairable = self.table.sessions.counts().get(Category.REPAIRABLE, 0)
         self.tools.show_repairable(repairable)
+        unfinished = any(run.status == "interrupted" for run in self._runs)
         enabled = {
-            "repair_all": free and repairable > 0,
+            "repair_all": free and (repairable > 0 or unfinished),
             "repair": free and bool(selected),
             "undo": free and bool(repairs.undoable(self._runs)),
             "export": free and self._audit is not None,
