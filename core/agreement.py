@@ -18,7 +18,7 @@ from core.copies import SessionCopies
 from core.jsontext import LIST_FIELD, NOTHING, Piece
 from core.message import JSON_PREFIX, NEAR, SPEAKERS
 from core.sidecar import FIELD_DEFAULTS, IDLE_STREAM
-from core.statedb import SpokenRow
+from core.statedb_rows import SpokenRow
 from core.workspace_tag import strip_workspace_tag
 
 _EMPTY = frozenset((b"", b"null", b'""', b"[]", b"{}"))

@@ -108,7 +108,7 @@ def audit(home: Home = None, session_dir: SessionDir = None, state_db: StateDbs 
     """List what is wrong with the sessions of a store. Changes nothing."""
     from core.audit import audit as run_audit
     from core.findings import Category
-    from core.repair import interrupted_runs
+    from core.planning import interrupted_runs
     from core.report import audit_json
 
     store, view = _store(home, session_dir, state_db), _view()
@@ -292,11 +292,14 @@ def undo(
     from core import vault
 
     store, view = _store(home, session_dir, state_db), _view()
-    runs = repairs.undoable(vault.list_runs(store.vault_root))
-    if run is None and not runs:
-        print("There is nothing to undo.")
-        return NOTHING_LEFT
-    chosen = vault.read_run(store.vault_root, run) if run is not None else runs[0]
+    if run is None:
+        runs = vault.list_runs(store.vault_root)
+        last = next((each for each in runs if each.problem or repairs.undoable([each])), None)
+        if last is None:
+            print("There is nothing to undo.")
+            return NOTHING_LEFT
+        run = last.run_id
+    chosen = vault.read_run(store.vault_root, run)
     if not yes:
         _confirm(view.undo_question(chosen, session))
     result = repairs.undo(store, chosen.run_id, session, force=force)

@@ -263,6 +263,10 @@ class View:
                 )  # fmt: skip
             self._out.print(table)
             self._line(f"The old files are kept in {plan.store.vault_root} and can be put back: hermes-rescue undo")
+        for text in plan.unread:
+            self._line(f"Without this database: {text}")
+        for run_id in plan.unfinished:
+            self._line(f"The interrupted repair {run_id} is finished.")
         if plan.rebuild_index or plan.sessions:
             self._line("The session list (_index.json) is rebuilt at the end.")
         for sid, reason in plan.refused.items():
@@ -278,7 +282,9 @@ class View:
     def question(self, plan: repair.Plan) -> str:
         """What a person is asked before a repair."""
         n = len(plan.sessions)
-        return f"Repair {n} {_plural('session', n)}?" if n else "Rebuild the session list?"
+        if n:
+            return f"Repair {n} {_plural('session', n)}?"
+        return "Finish the interrupted repair?" if plan.unfinished else "Rebuild the session list?"
 
     def result(self, plan: repair.Plan, result: repair.Result) -> None:
         """What a repair came to."""

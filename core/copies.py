@@ -20,7 +20,8 @@ from core.errors import UnreadableError
 from core.journals import Index, RunRecord, SubmittedTurn
 from core.message import SPEAKERS, Message, message
 from core.sidecar import SidecarFile
-from core.statedb import DatabaseFact, SessionRow, SpokenRow, StateDB, open_statedb
+from core.statedb import DatabaseFact, StateDB, open_statedb
+from core.statedb_rows import SessionRow, SpokenRow
 from core.store import Store, is_safe_session_id
 
 LIVE, BACKUP, TEMP, DATABASE, RUN, INDEX, TURNS = (

@@ -2,7 +2,8 @@
 
 A write goes into a temp in the same folder, is synced, and only then gets the name that Hermes reads. A file is
 replaced or removed only while it is what the caller looked at: it is first taken out of its name in one step, then
-checked, and put back where it turns out to be somebody's newer save. Whatever raises leaves the file as it was found.
+checked, and put back where it turns out to be somebody's newer save. Whatever raises leaves the file as it was found;
+only where names cannot be exchanged, a folder that fails to be synced leaves what was just put there.
 
 The system's own refusals (no space, no right, a read-only disk) pass through as :class:`OSError`.
 """
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
-from core.errors import ChangedMeanwhileError, UnreadableError
+from core.errors import ChangedMeanwhileError, RescueError, UnreadableError
 
 NOT_FOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | NOT_FOLLOWED
@@ -39,6 +40,7 @@ _NO_LINK = _NO_EXCHANGE | {errno.EACCES, errno.EMLINK}
 _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES})
 
 _AT_FDCWD = -100
+_RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
 
 _TEMP_NAME = re.compile(
@@ -82,6 +84,15 @@ class OwnTemp:
 def shown(path: Path | str) -> str:
     """A path as text that is safe to print: what could steer a terminal or has no UTF-8 form is escaped."""
     return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in str(path))
+
+
+def sentence(error: RescueError | OSError, path: Path) -> str:
+    """What went wrong with the file at ``path``, in words for people."""
+    if isinstance(error, RescueError):
+        return str(error)
+    if isinstance(error, FileExistsError):
+        return f"{shown(path)} is there by now; it was left as it is."
+    return f"{shown(path)}: {error.strerror or error}."
 
 
 def digest_of(data: bytes) -> str:
@@ -169,8 +180,9 @@ def replace_if_unchanged(
 def create_exclusive(path: Path, data: bytes, *, mode: int = 0o600, mtime_ns: int | None = None) -> FileState:
     """Create a file that is not there, and return its state. Under root it belongs to the owner of its folder.
 
-    Raises ``FileExistsError`` where anything has that name by now. Where links do not exist the file is written in
-    place, and a process that is killed meanwhile leaves a beginning of it, beside a temp that holds all of it.
+    Raises ``FileExistsError`` where anything has that name by now. Where neither links exist nor a rename that spares
+    what is there, the file is written in place, and a process that is killed meanwhile leaves a beginning of it, beside
+    a temp that holds all of it.
     """
     with _written_temp(path, data, mode, mtime_ns, owner_of=path.parent) as (temp, state):
         _give_name(temp, path)
@@ -200,7 +212,7 @@ def remove_if_unchanged(path: Path, expected: str, *, keep: Keep | None = None) 
         with suppress(FileExistsError):  # yet a newer save has the name: it supersedes the one that was taken out
             _give_name(aside, path)
         _keep([came_out], expected, keep)
-        aside.unlink()
+        aside.unlink(missing_ok=True)
         sync_folder(path.parent)
         raise
     aside.unlink(missing_ok=True)
@@ -272,7 +284,9 @@ def _holds(temp: Path, expected: str) -> bool:
     """Whether what was taken out of its name is what was expected there."""
     try:
         state = look(temp)
-    except UnreadableError:
+    except UnreadableError as error:
+        if isinstance(error.__cause__, OSError):  # nobody knows; what is no file at all is certainly another
+            raise
         return False
     # Hermes sweeps old temps away. A newer save is not old, so what has gone was the file that was looked at.
     return state is None or state.digest == expected
@@ -331,11 +345,17 @@ def _unlink_if(path: Path, identity: _Identity) -> None:
 
 
 def _give_name(source: Path, path: Path) -> None:
-    """Give what is at ``source`` the name ``path`` as well. ``FileExistsError`` where something has that name."""
+    """Give what is at ``source`` the name ``path``; it may lose its own. ``FileExistsError`` where that is taken."""
     try:
         os.link(source, path)
+        return
     except OSError as error:
         if error.errno not in _NO_LINK:
+            raise
+    try:
+        _rename_to_free(source, path)
+    except OSError as error:
+        if error.errno not in _NO_EXCHANGE:
             raise
         state, data = snapshot(source)
         _write_new(path, data, state.mode, state.mtime_ns, owner_of=source)
@@ -418,11 +438,20 @@ def _pinned(path: Path, pins: ExitStack) -> _Identity:
 
 
 def _exchange(one: Path, other: Path) -> None:
-    """Exchange two names in one step. Raises :class:`OSError`, ENOSYS where the C library has no such call."""
+    """Exchange two names in one step. Raises :class:`OSError`, ENOSYS where the system has no such call."""
+    _renameat2(one, other, _RENAME_EXCHANGE)
+
+
+def _rename_to_free(source: Path, path: Path) -> None:
+    """Rename in one step, never over anything. Raises as :func:`_exchange`, and ``FileExistsError``."""
+    _renameat2(source, path, _RENAME_NOREPLACE)
+
+
+def _renameat2(one: Path, other: Path, flags: int) -> None:
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-    except AttributeError:
+    except (AttributeError, TypeError):  # TypeError: Windows has no such library
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)) from None
-    if renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)):
+    if renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(flags)):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), str(other))

@@ -1,14 +1,14 @@
 """The temps that a process left in the sessions folder when it died in the middle of a run, put in order.
 
 Before a temp goes, the vault has what it holds, and the file beside which it lies has what belongs there. Two things
-may have been cut off half-way (see :mod:`core.files`): a creation where links do not exist, which leaves a beginning of
-the temp under the file's name; and the return of somebody's newer save, which is then in the temp.
+may have been cut off half-way (see :mod:`core.files`): a creation in place, which leaves a beginning of the temp under
+the file's name and is completed; and the return of somebody's newer save, which is then in the temp.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,15 +24,27 @@ def clear(folder: Path, sessions_dir: Path, run: Run, all_runs: Iterable[Run]) -
     The caller holds the vault, so whoever made a temp has ended. What fails leaves its temp until the next time: no
     file that Hermes reads depends on it.
     """
-    turns = [(turn.pid, turn.number, each.run_id) for each in all_runs for turn in each.turns]
-    for name in sorted(os.listdir(sessions_dir)):
-        temp = files.own_temp(name)
-        on_target = [operation for operation in run.operations if temp and operation.path == temp.target]
-        if temp and on_target and _made_by(temp, turns) == run.run_id:
+    for temp, name, maker in _temps(sessions_dir, all_runs):
+        on_target = [operation for operation in run.operations if operation.path == temp.target]
+        if on_target and maker == run.run_id:
             with suppress(RescueError, OSError):
                 if not temp.partial:
                     _settle(folder, sessions_dir / name, sessions_dir / temp.target, on_target)
                 (sessions_dir / name).unlink()
+
+
+def makers(sessions_dir: Path, all_runs: Iterable[Run]) -> set[str]:
+    """The ids of the runs that have left temps."""
+    return {maker for _, _, maker in _temps(sessions_dir, all_runs) if maker is not None}
+
+
+def _temps(sessions_dir: Path, all_runs: Iterable[Run]) -> Iterator[tuple[OwnTemp, str, str | None]]:
+    """Each temp in a folder, its name, and the id of the run that it is from, where that is known."""
+    turns = [(turn.pid, turn.number, each.run_id) for each in all_runs for turn in each.turns]
+    for name in sorted(os.listdir(sessions_dir)):
+        temp = files.own_temp(name)
+        if temp is not None:
+            yield temp, name, _made_by(temp, turns)
 
 
 def _made_by(temp: OwnTemp, turns: Iterable[tuple[int, int, str]]) -> str | None:
@@ -49,7 +61,7 @@ def _settle(folder: Path, path: Path, target: Path, on_target: Sequence[Operatio
     known = {digest for operation in on_target for digest in (operation.digest_before, operation.after)}
     if state.digest in known:
         if last.action != "replace" and there is not None:
-            _drop_beginning(target, there, state, data)
+            _complete(target, there, state, data)
     elif (there.digest if there else None) in known:
         if last.state == "planned":
             manifest.note_outcome(folder, last, "skipped", "A newer save was there; it was put back.")
@@ -59,7 +71,7 @@ def _settle(folder: Path, path: Path, target: Path, on_target: Sequence[Operatio
             files.replace_if_unchanged(target, data, there.digest, mode=state.mode, mtime_ns=state.mtime_ns)
 
 
-def _drop_beginning(target: Path, there: FileState, whole: FileState, data: bytes) -> None:
-    """Remove a file that is not yet all of ``data``, or has not yet its mode and time."""
+def _complete(target: Path, there: FileState, whole: FileState, data: bytes) -> None:
+    """Make all of ``data`` of a file that is only a beginning of it, or has not yet its mode and time."""
     if there != whole and data.startswith(files.read_regular(target)):
-        files.remove_if_unchanged(target, there.digest)
+        files.replace_if_unchanged(target, data, there.digest, mode=whole.mode, mtime_ns=whole.mtime_ns)

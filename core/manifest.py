@@ -208,7 +208,7 @@ def keep(folder: Path, name: str, data: bytes) -> None:
             files.replace_if_unchanged(path, data, there.digest)
         there = files.look(path)
     except (OSError, UnreadableError, ChangedMeanwhileError) as error:
-        raise VaultError(f"{files.shown(path)} could not be kept ({error}). Nothing was changed.") from error
+        raise VaultError(f"Nothing was changed, since it could not be kept. {files.sentence(error, path)}") from error
     if there is None or there.digest != digest:
         raise VaultError(f"{files.shown(path)} was not kept whole. Check the disk. Nothing was changed.")
 

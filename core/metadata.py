@@ -11,7 +11,7 @@ from core.copies import BACKUP, INDEX, LIVE, RUN, TURNS, SessionCopies, temp_nam
 from core.intent import MARK_FIELDS
 from core.jsontext import LIST_FIELD, NOTHING, number
 from core.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
-from core.statedb import SessionRow
+from core.statedb_rows import SessionRow
 
 WORKTREE_FIELDS = ("worktree_path", "worktree_branch", "worktree_repo_root", "worktree_created_at")
 WORKSPACE_TAG = "workspace tag"

@@ -1,37 +1,30 @@
-"""Plan, apply, verify: the only part of the engine that changes a store (through :mod:`core.vault`).
+"""Apply, verify, undo: the only part of the engine that changes a store (through :mod:`core.vault`).
 
-A plan is small: it holds what the files were and what they are to be as digests. Applying it merges each session again
-and writes only if both are still so; each result is read back from disk, and what does not hold what was promised is
-rolled back.
+Applying a plan (:mod:`core.planning`) merges each session again and writes only if what the file was and what it is to
+be are still so; each result is read back from disk, and what does not hold what was promised is rolled back.
 """
 
 from __future__ import annotations
 
 import hashlib
-import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 
-from core import index, journals, jsontext, sidecar, vault
-from core.audit import SessionAudit, examine, examine_unless_whole, merge_session, stream_is_live
-from core.copies import Inventory, SessionCopies
+from core import files, index, journals, jsontext, sidecar, vault
+from core.audit import merge_session
+from core.copies import Inventory
 from core.errors import ChangedMeanwhileError, RescueError, VaultError
-from core.findings import KINDS, Category
 from core.manifest import Operation, Run
-from core.proposal import Choices, Proposal, propose
+from core.planning import UNNOTICED, PlannedSession, interrupted_runs, refusal_of, to_write
+from core.planning import Plan as Plan
+from core.planning import plan as plan
+from core.proposal import session_of
 from core.sidecar import Sidecar, SidecarFile
 from core.store import Store, WebUIStatus, webui_status
-from core.workers import Failure, Progress, over_sessions
-
-BLOCKING = frozenset({"not_a_file", "id_mismatch"})
-"""Kinds of findings with which nothing of the session is written."""
-
-INDEX_KINDS = frozenset({"index_missing_entry", "index_missing_file", "malformed_index"})
-
-_UNNOTICED = "Hermes WebUI is running and would not notice the change, but write over it. Stop it first."
+from core.workers import Progress
 
 
 class State(StrEnum):
@@ -42,73 +35,6 @@ class State(StrEnum):
     FAILED = "failed"
     ROLLED_BACK = "rolled back"
     CANCELLED = "cancelled"
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedSession:
-    """What a repair does to one session. ``before`` is the sha256 (hex) of the live file, None where it is created;
-    ``after`` of what is written. Message counts are -1 where there is nothing readable; sizes in bytes.
-    ``fields_from``: the copies that a person chose for metadata fields.
-    """
-
-    session_id: str
-    title: str
-    kinds: tuple[str, ...]
-    before: str | None
-    after: str
-    messages_before: int
-    messages_after: int
-    messages_lost: int
-    size_before: int
-    size_after: int
-    backup_moves: bool
-    backup_size: int
-    fields_from: Mapping[str, str]
-
-    @property
-    def why(self) -> str:
-        """Why the session is written, in words: what was found, and what was chosen."""
-        chosen = (f"{name} from {copy}" for name, copy in self.fields_from.items())
-        return ", ".join(filter(None, (labels(self.kinds), *chosen))) or "your choice"
-
-    @property
-    def operations(self) -> tuple[str, ...]:
-        """The file operations in words, in their order."""
-        name = f"{self.session_id}.json"
-        first = f"create {name}" if self.before is None else f"replace {name} (the old file is kept in the vault)"
-        return (first, f"move {name}.bak to the vault") if self.backup_moves else (first,)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A dry run: ``refused`` maps sessions that cannot be repaired now to the reason; ``rebuild_index``: the session
-    list needs it, whatever else is done; ``questions`` are the sessions that wait for a decision; ``force``: a
-    running WebUI forbids nothing.
-    """
-
-    store: Store
-    webui: WebUIStatus
-    sessions: tuple[PlannedSession, ...]
-    refused: Mapping[str, str]
-    rebuild_index: bool
-    choices: Mapping[str, Choices] = field(default_factory=dict)
-    questions: tuple[str, ...] = ()
-    force: bool = False
-
-    @property
-    def remaining(self) -> tuple[str, ...]:
-        """Sessions that still have a finding when the plan is carried out."""
-        return tuple(dict.fromkeys((*self.refused, *self.questions)))
-
-    @property
-    def is_empty(self) -> bool:
-        """Nothing would be written."""
-        return not self.sessions and not self.rebuild_index
-
-    @property
-    def bytes_needed(self) -> int:
-        """Bytes that are kept and written (the index apart)."""
-        return sum(s.size_before + s.size_after + s.backup_size for s in self.sessions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,158 +60,6 @@ class Result:
         return sum(outcome.state is state for outcome in self.outcomes)
 
 
-def plan(
-    store: Store,
-    session_ids: Sequence[str] | None = None,
-    *,
-    choices: Mapping[str, Choices] | None = None,
-    force: bool = False,
-    progress: Progress | None = None,
-    should_cancel: Callable[[], bool] | None = None,
-) -> Plan:
-    """What a repair would do; writes nothing.
-
-    Without ``session_ids``: every session with one right answer. A session that is named is repaired with its questions
-    answered (naming it is the decision), unless ``choices`` says more exactly which messages to take. A session with a
-    choice that no copy can fulfil is refused. ``force`` replaces files under a running WebUI as well. Raises
-    :class:`core.workers.Cancelled`, RescueError for an unknown session.
-    """
-    webui = webui_status(store)
-    chosen: dict[str, Choices] = dict(choices or {})
-    if session_ids is not None:
-        named = {session_id: chosen.get(session_id, Choices()) for session_id in session_ids}
-        chosen = {sid: c if c.are_about_messages else replace(c, answer_questions=True) for sid, c in named.items()}
-    looks: list[_Look] = []
-    refused: dict[str, str] = {}
-    with Inventory(store) as inventory:
-        if session_ids is not None and (unknown := sorted(set(session_ids) - set(inventory.session_ids()))):
-            raise RescueError(f"No copy of a session {', '.join(unknown)} is known in {store.sessions_dir}.")
-        rebuild = inventory.index.problem is not None
-        wanted = inventory.session_ids() if session_ids is None else tuple(session_ids)
-        look = partial(_look, choices=chosen, force=force)
-        for batch in over_sessions(look, inventory, webui, wanted, progress=progress, should_cancel=should_cancel):
-            looks += (each for each in batch if isinstance(each, _Look))
-            refused |= {each.session_id: each.reason for each in batch if isinstance(each, Failure)}
-    looks.sort(key=lambda each: each.session_id)
-    refused |= {each.session_id: each.refusal for each in looks if each.refusal is not None}
-    return Plan(
-        store,
-        webui,
-        tuple(each.planned for each in looks if each.planned is not None),
-        refused,
-        rebuild or any(each.index_is_wrong for each in looks),
-        chosen,
-        tuple(each.session_id for each in looks if each.is_open_question),
-        force,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What a plan has to know of one session. ``planned`` is None where there is nothing to write, or it is refused."""
-
-    session_id: str
-    planned: PlannedSession | None
-    refusal: str | None
-    is_open_question: bool
-    index_is_wrong: bool
-
-
-def _look(
-    inventory: Inventory, webui: WebUIStatus, session_id: str, *, choices: Mapping[str, Choices], force: bool
-) -> _Look | None:
-    choice = choices.get(session_id)
-    merged: tuple[SessionCopies, Proposal] | None
-    if choice is None:
-        audited, merged = examine_unless_whole(inventory, webui, session_id)
-    else:
-        audited, copies, _ = examine(inventory, webui, session_id)
-        merged = copies, propose(copies, choice, stream_is_live=stream_is_live(copies, webui))
-    if audited is None:
-        return None
-    planned, refusal, answered = None, None, False
-    if merged is not None:
-        copies, proposal = merged
-        decided = choice or Choices()
-        refusal = _unfulfilled(decided, proposal)
-        answered = decided.are_about_messages and proposal.sidecar is not None
-        if refusal is None and _is_wanted(audited, proposal, named=choice is not None):
-            planned = _planned(audited, copies, proposal)
-            refusal = None if force else _refusal(copies, planned, webui)
-    return _Look(
-        session_id,
-        planned if refusal is None else None,
-        refusal,
-        not answered and any(f.category is Category.REVIEW for f in audited.findings),
-        any(f.kind.name in INDEX_KINDS for f in audited.findings),
-    )
-
-
-def _is_wanted(audited: SessionAudit, proposal: Proposal, *, named: bool) -> bool:
-    kinds = {f.kind.name for f in audited.findings}
-    if proposal.sidecar is None or kinds & BLOCKING:
-        return False
-    return named or any(f.category is Category.REPAIRABLE for f in audited.findings if f.kind.name not in INDEX_KINDS)
-
-
-def _unfulfilled(decided: Choices, proposal: Proposal) -> str | None:
-    """Which message was chosen that is not there, or which field from a copy that does not have it."""
-    for position in sorted(decided.include | decided.exclude):
-        if position >= len(proposal.items):
-            return f"There is no message {position + 1}; all copies together have {len(proposal.items)}."
-    for name, copy in decided.fields.items():
-        if name not in proposal.chosen:
-            known = ", ".join(proposal.offers.get(name, ()))
-            where = f"It can be taken from: {known}." if known else "No copy can give it."
-            return f"There is no {name} in '{copy}'. {where}"
-    return None
-
-
-def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> PlannedSession:
-    proposed = _to_write(copies, proposal)
-    data = sidecar.serialise(proposed)
-    larger_backup = audited.backup > len(proposed.messages) and not proposal.lost
-    return PlannedSession(
-        audited.session_id,
-        audited.title,
-        tuple(
-            f.kind.name for f in audited.findings if f.category is not Category.INFO and f.kind.name not in INDEX_KINDS
-        ),
-        copies.live.digest if copies.live is not None else None,
-        hashlib.sha256(data).hexdigest(),
-        audited.live,
-        len(proposed.messages),
-        len(proposal.lost),
-        copies.live.size if copies.live is not None else 0,
-        len(data),
-        larger_backup,
-        copies.backup.size if copies.backup is not None and larger_backup else 0,
-        proposal.chosen,
-    )
-
-
-def _to_write(copies: SessionCopies, proposal: Proposal) -> Sidecar:
-    """The sidecar as it is written. Where a person leaves messages out, the file says that it was on purpose; otherwise
-    the WebUI would bring them back from the backup that the save leaves.
-    """
-    assert proposal.sidecar is not None
-    if not proposal.lost or copies.live is None or copies.live.digest is None:
-        return proposal.sidecar
-    generation = uuid.UUID(copies.live.digest[:32], version=4).hex
-    return proposal.sidecar.with_fields({"intentional_shrink_generation": generation})
-
-
-def _refusal(copies: SessionCopies, planned: PlannedSession, webui: WebUIStatus) -> str | None:
-    """Why a running WebUI forbids it: it reloads a file only when its message count grows, else it writes over it."""
-    if not webui.running or copies.live is None:
-        return None
-    if stream_is_live(copies, webui):
-        return "Hermes WebUI may be writing an answer into this session. Wait until it is done."
-    if planned.messages_after <= planned.messages_before:
-        return _UNNOTICED
-    return None
-
-
 def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callable[[], bool] | None = None) -> Result:
     """Carry out a plan. Cancelling takes effect between sessions; what is done stays and can be undone.
 
@@ -298,9 +72,12 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
     outcomes: list[Outcome] = []
     cancelled = False
     store.sessions_dir.mkdir(parents=True, exist_ok=True)  # where all sessions are lost, their folder may be too
-    with vault.lock(store.vault_root):
-        for run in interrupted_runs(store):
-            vault.finish_run(store.vault_root, store.sessions_dir, run.run_id)
+    with vault.lock(store.vault_root), ExitStack() as finished:
+        died = [
+            finished.enter_context(vault.finish_run(store.vault_root, store.sessions_dir, run.run_id))
+            for run in interrupted_runs(store)
+        ]
+        made = {sid: file.after for run in reversed(died) for sid, file in _live_files(run).items()}
         with (
             Inventory(store) as inventory,
             vault.begin_run(store.vault_root, store.sessions_dir, _places(store), plan.bytes_needed) as run_,
@@ -312,12 +89,43 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
                     continue
                 if progress is not None:
                     progress(done, len(plan.sessions))
-                outcomes.append(_repair_one(plan, planned, inventory, webui, run_))
+                outcomes.append(_repair_one(plan, planned, inventory, webui, run_, made))
             changed = [o.session_id for o in outcomes if o.state in (State.REPAIRED, State.FAILED)]
+            changed += made
+            _move_backups(died, inventory, run_)
             rebuilt = (bool(changed) or plan.rebuild_index) and _write_index(store, run_, changed)
         if progress is not None:
             progress(len(plan.sessions), len(plan.sessions))
         return Result(run_.run_id, tuple(outcomes), rebuilt, cancelled)
+
+
+def _live_files(run: Run) -> dict[str, Operation]:
+    """Session id -> what a run last did to its file, where it did that whole."""
+    return {
+        each.session_id: each
+        for each in run.operations
+        if each.session_id is not None and each.path == f"{each.session_id}.json" and each.state == "done"
+    }
+
+
+def _move_backups(died: Iterable[Run], inventory: Inventory, run: vault.ActiveRun) -> None:
+    """Move the larger backups to the vault that lie beside what a run that died had repaired, but not those that it
+    made itself because a person left messages out."""
+    for old_run in died:
+        left = {each.path for each in old_run.operations if each.state == "done" and each.action != "remove"}
+        for sid, made in _live_files(old_run).items():
+            copies = inventory.copies(sid)
+            live, backup = session_of(copies.live), session_of(copies.backup)
+            if copies.live is None or copies.live.digest != made.after or f"{sid}.json.bak" in left:
+                continue
+            if live and backup and copies.backup and len(backup.messages) > len(live.messages):
+                _require(run.remove(sid, copies.backup.path.name, str(copies.backup.digest), info=made.info))
+
+
+def _require(operation: Operation) -> None:
+    """Where this fails the run stays open, and is offered to be finished."""
+    if operation.state == "failed":
+        raise RescueError(f"The repair was not finished. {operation.note} Mend that, then repair again.")
 
 
 class _Stopped(Exception):
@@ -348,25 +156,33 @@ class _RunDoor:
 
 
 def _repair_one(
-    plan: Plan, planned: PlannedSession, inventory: Inventory, webui: WebUIStatus, run: vault.ActiveRun
+    plan: Plan,
+    planned: PlannedSession,
+    inventory: Inventory,
+    webui: WebUIStatus,
+    run: vault.ActiveRun,
+    made: Mapping[str, str | None],
 ) -> Outcome:
+    """``made``: the digests that runs which died gave to live files, maybe after the plan was made."""
     sid = planned.session_id
+    path = plan.store.sessions_dir / f"{sid}.json"
     try:
         copies, proposal = merge_session(inventory, sid, webui, plan.choices.get(sid))
-        refusal = None if plan.force else _refusal(copies, planned, webui)
+        refusal = None if plan.force else refusal_of(copies, planned, webui)
         if refusal is not None:
             return Outcome(sid, State.SKIPPED, refusal)
+        now = copies.live.digest if copies.live is not None else None
+        if now is not None and now != planned.before and now == made.get(sid):
+            return Outcome(sid, State.REPAIRED)
         if planned.before is None and copies.live is not None:
             return Outcome(sid, State.SKIPPED, vault.APPEARED)
-        now = copies.live.digest if copies.live is not None else None
         if proposal.sidecar is None or now != planned.before:
             return Outcome(sid, State.SKIPPED, "The session has changed since the plan was made. Look at it again.")
-        proposed = _to_write(copies, proposal)
+        proposed = to_write(copies, proposal)
         if hashlib.sha256(sidecar.serialise(proposed)).hexdigest() != planned.after:
             return Outcome(
                 sid, State.SKIPPED, "A copy of the session has changed since the plan was made. Look at it again."
             )
-        path = plan.store.sessions_dir / f"{sid}.json"
         info: dict[str, str | int] = {
             "title": planned.title,
             "kinds": " ".join(planned.kinds),
@@ -378,21 +194,32 @@ def _repair_one(
         if written.digest != planned.after:
             return Outcome(sid, State.SKIPPED, "Somebody saved the session right after its repair. Look at it again.")
         problem = _problem(written, proposed)
+        if problem is None and planned.backup_moves and copies.backup is not None and copies.backup.digest is not None:
+            moved = run.remove(sid, f"{sid}.json.bak", copies.backup.digest, info=info)
+            problem = moved.note if moved.state == "failed" else None
         if problem is not None:
-            vault.undo(plan.store.vault_root, plan.store.sessions_dir, run.run_id, sid)
-            return Outcome(sid, State.ROLLED_BACK, problem)
-        if planned.backup_moves and copies.backup is not None and copies.backup.digest is not None:
-            run.remove(sid, f"{sid}.json.bak", copies.backup.digest, info=info)
+            return _put_back(plan.store, run, sid, State.ROLLED_BACK, problem)
         return Outcome(sid, State.REPAIRED)
     except _Stopped as stopped:
-        state = State.SKIPPED if stopped.operation.state == "skipped" else State.FAILED
-        return Outcome(sid, state, stopped.operation.note)
+        if stopped.operation.state == "skipped":
+            return Outcome(sid, State.SKIPPED, stopped.operation.note)
+        if stopped.operation.may_stand:
+            return _put_back(plan.store, run, sid, State.FAILED, stopped.operation.note)
+        return Outcome(sid, State.FAILED, stopped.operation.note)
     except (ChangedMeanwhileError, FileNotFoundError) as error:
-        return Outcome(sid, State.SKIPPED, str(error))
+        return Outcome(sid, State.SKIPPED, files.sentence(error, path))
     except VaultError:
         raise
     except (RescueError, OSError) as error:
-        return Outcome(sid, State.FAILED, str(error))
+        return Outcome(sid, State.FAILED, files.sentence(error, path))
+
+
+def _put_back(store: Store, run: vault.ActiveRun, sid: str, state: State, problem: str) -> Outcome:
+    """Undo what the run has done to a session. ``state`` is what that comes to."""
+    refused = vault.undo(store.vault_root, store.sessions_dir, run.run_id, sid).refused
+    if sid in refused:
+        return Outcome(sid, State.FAILED, f"{problem} It could not be put back either: {refused[sid]}")
+    return Outcome(sid, state, problem)
 
 
 def _problem(written: SidecarFile, promised: Sidecar) -> str | None:
@@ -422,21 +249,22 @@ def _write_index(store: Store, run: vault.ActiveRun, changed: Iterable[str]) -> 
         data = index.rebuilt(old, inventory.sidecars, changed)
     if data == old.data:
         return False
-    return run.replace(None, journals.INDEX_NAME, data, hashlib.sha256(old.data).hexdigest()).state == "done"
+    written = run.replace(None, journals.INDEX_NAME, data, hashlib.sha256(old.data).hexdigest())
+    _require(written)
+    return written.state == "done"
 
 
 def _places(store: Store) -> tuple[Path, ...]:
     return (store.sessions_dir, *store.databases)
 
 
-def interrupted_runs(store: Store) -> tuple[Run, ...]:
-    """Runs that died: a repair finishes them, an undo rolls them back."""
-    return tuple(run for run in vault.list_runs(store.vault_root) if run.status in ("interrupted", "running"))
-
-
 def undoable(runs: Iterable[Run]) -> tuple[Run, ...]:
     """The runs that still have something to undo, newest first."""
-    return tuple(run for run in runs if any(each.session_id and each.may_stand for each in run.operations))
+    return tuple(
+        run
+        for run in runs
+        if run.status == "interrupted" or any(each.session_id and each.may_stand for each in run.operations)
+    )
 
 
 def undo(store: Store, run_id: str, session_id: str | None = None, *, force: bool = False) -> vault.UndoResult:
@@ -445,15 +273,10 @@ def undo(store: Store, run_id: str, session_id: str | None = None, *, force: boo
     ``force`` does so under a running WebUI as well. Raises BusyError, VaultError, RescueError where the WebUI runs.
     """
     if not force and webui_status(store).running:
-        raise RescueError(_UNNOTICED)  # what comes back is shorter, or no file at all
+        raise RescueError(UNNOTICED)  # what comes back is shorter, or no file at all
     with vault.lock(store.vault_root):
         result = vault.undo(store.vault_root, store.sessions_dir, run_id, session_id)
         if result.index_stale:
             with vault.begin_run(store.vault_root, store.sessions_dir, _places(store), 0) as run:
                 _write_index(store, run, result.undone)
         return result
-
-
-def labels(kinds: Iterable[str]) -> str:
-    """The names of kinds of findings in words."""
-    return ", ".join(KINDS[kind].label for kind in kinds if kind in KINDS)

@@ -149,6 +149,8 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "need_decision": list(plan.questions),
         "rebuild_index": plan.rebuild_index or bool(plan.sessions),
         "bytes_needed": plan.bytes_needed,
+        "unfinished_runs": list(plan.unfinished),
+        "unread_databases": list(plan.unread),
     }
 
 

@@ -248,6 +248,7 @@ def _private_copy(path: Path, cleanup: ExitStack) -> Path:
             target.unlink(missing_ok=True)
             try:
                 shutil.copyfile(path.with_name(path.name + suffix), target)
+                target.chmod(0o600)
             except FileNotFoundError:
                 if not suffix:
                     raise

@@ -16,7 +16,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 
 from core import files, leftovers, manifest
 from core.errors import BusyError, ChangedMeanwhileError, RescueError, UnreadableError, VaultError
-from core.manifest import Action, Operation, Run, State
+from core.manifest import Action, Operation, Run, State, Status
 
 APPEARED = "sidecar_appeared_during_reconcile"
 """The note of a creation that was skipped because the file was there by then."""
@@ -74,7 +74,8 @@ def lock(root: Path) -> Iterator[None]:
             files.give_to_owner_of(root, path)
         yield
     finally:
-        held.release()
+        with suppress(OSError):  # the end of the process gives it back at the latest
+            held.release()
 
 
 def list_runs(root: Path) -> tuple[Run, ...]:
@@ -103,18 +104,14 @@ def begin_run(root: Path, sessions_dir: Path, stores: Sequence[Path], bytes_need
     """
     with lock(root):
         with _vault_errors(root):
-            free, wanted = shutil.disk_usage(root).free, bytes_needed + RESERVE
-            if free < wanted:
-                raise VaultError(
-                    f"The disk of {files.shown(root)} has {free >> 20} MiB free, but {wanted >> 20} MiB are needed to"
-                    " keep what is replaced. Free some space and try again; nothing was changed."
-                )
+            for place in (root, sessions_dir):
+                _require_room(place, bytes_needed + RESERVE)
+            for run_id in leftovers.makers(sessions_dir, list_runs(root)):
+                _taken_up(root, sessions_dir, run_id)
             folder = _new_run_folder(root, stores)
         yield ActiveRun(folder, sessions_dir)
         with _vault_errors(root):
-            run = _readable(root, folder.name, locked=True)
-            if run.status == "running":  # and not undone as a whole meanwhile
-                manifest.write(folder, replace(run, status="finished", finished_at=time.time()))
+            _finish(root, folder)
 
 
 class ActiveRun:
@@ -191,14 +188,14 @@ class ActiveRun:
             try:
                 operation = draft if expected is None else self._keep(draft, path, expected)
             except (ChangedMeanwhileError, UnreadableError, FileNotFoundError) as error:
-                operation = replace(draft, state=_state_after(error), note=_sentence(error, path))
+                operation = replace(draft, state=_state_after(error), note=files.sentence(error, path))
             manifest.note_operation(self._folder, operation)
             if operation.state != "planned":
                 return operation
             try:
                 change(path)
             except (RescueError, OSError) as error:
-                note = APPEARED if isinstance(error, FileExistsError) else _sentence(error, path)
+                note = APPEARED if isinstance(error, FileExistsError) else files.sentence(error, path)
                 return manifest.note_outcome(self._folder, operation, _state_after(error), note)
             return manifest.note_outcome(self._folder, operation, "done")
 
@@ -211,35 +208,38 @@ class ActiveRun:
         return replace(draft, before=before, kept=kept)
 
 
-def finish_run(root: Path, sessions_dir: Path, run_id: str) -> Run:
-    """Close a run that died, as it is: what it did stays and can be undone later. Returns it.
+@contextmanager
+def finish_run(root: Path, sessions_dir: Path, run_id: str) -> Iterator[Run]:
+    """Close a run that died: what it did stays and can be undone later. The run comes with the outcome of each change
+    known; it counts as finished at the end of the ``with``, where what it left open has been done.
 
     Raises :class:`BusyError`, and :class:`VaultError` where it cannot be read or written.
     """
-    with lock(root), _vault_errors(root):
-        folder, run = _taken_up(root, sessions_dir, run_id)
-        for operation in run.operations:
-            if operation.state == "planned":
-                now = _digest(sessions_dir / operation.path)
-                if now == operation.after:
-                    manifest.note_outcome(folder, operation, "done")
-                elif now == operation.digest_before:
-                    manifest.note_outcome(folder, operation, "skipped", "The run ended before this was done.")
-                else:
-                    manifest.note_outcome(folder, operation, "failed", "The file has changed since the run.")
-        run = _readable(root, run_id, locked=True)
-        if run.status == "running":
-            run = replace(run, status="finished", finished_at=time.time())
-            manifest.write(folder, run)
-        return run
+    with lock(root):
+        with _vault_errors(root):
+            folder, run = _taken_up(root, sessions_dir, run_id)
+            for operation in run.operations:
+                if operation.state == "planned":
+                    now = _digest(sessions_dir / operation.path)
+                    if now == operation.after:
+                        manifest.note_outcome(folder, operation, "done")
+                    elif now == operation.digest_before:
+                        manifest.note_outcome(folder, operation, "skipped", "The run ended before this was done.")
+                    else:
+                        manifest.note_outcome(folder, operation, "failed", "The file has changed since the run.")
+            run = _readable(root, run_id, locked=True)
+        yield run
+        with _vault_errors(root):
+            _finish(root, folder)
 
 
 def undo(root: Path, sessions_dir: Path, run_id: str, session_id: str | None = None) -> UndoResult:
     """Put back what a run changed, or what it changed of one session. Can be repeated, also after it died half-way.
 
     A session whose files are no longer what the run left is refused as a whole, before any of them is touched. Also
-    clears away what the processes of this run left half-done. Raises :class:`BusyError`, and :class:`VaultError` where
-    the run cannot be read, does not know the session, or cannot be put on record.
+    clears away what the processes of this run left half-done. Until it is through, a finished run counts as one that is
+    going on, so that an undo that died is found like a repair that died. Raises :class:`BusyError`, and
+    :class:`VaultError` where the run cannot be read, does not know the session, or cannot be put on record.
     """
     with lock(root), _vault_errors(root):
         folder, run = _taken_up(root, sessions_dir, run_id)
@@ -249,6 +249,8 @@ def undo(root: Path, sessions_dir: Path, run_id: str, session_id: str | None = N
             if session_id not in of_session:
                 raise VaultError(f"The run {run_id} has not changed this session.")
             of_session = {session_id: of_session[session_id]}
+        if run.status == "finished":
+            manifest.write(folder, replace(run, status="running"))
         refused: dict[str, str] = {}
         for each, operations in of_session.items():
             reason = _undo_together(folder, sessions_dir, operations)
@@ -258,8 +260,9 @@ def undo(root: Path, sessions_dir: Path, run_id: str, session_id: str | None = N
         index_stale = any(operation.may_stand for operation in of_index) and not (
             whole and _undo_together(folder, sessions_dir, of_index) is None
         )
-        if whole and run.status != "undone":
-            manifest.write(folder, replace(_readable(root, run_id, locked=True), status="undone"))
+        if whole or run.status == "finished":
+            status: Status = "undone" if whole else "finished"
+            manifest.write(folder, replace(_readable(root, run_id, locked=True), status=status))
         undone = tuple(each for each in of_session if each is not None and each not in refused)
         return UndoResult(run_id, undone, refused, index_stale)
 
@@ -329,7 +332,7 @@ def _undo_together(folder: Path, sessions_dir: Path, newest_first: Sequence[Oper
                 _revert(folder, path, operation)
             manifest.note_outcome(folder, operation, "undone")
     except (RescueError, OSError) as error:
-        return _sentence(error, path)
+        return files.sentence(error, path)
     return None
 
 
@@ -376,6 +379,21 @@ def _new_run_folder(root: Path, stores: Sequence[Path]) -> Path:
     os.rename(draft, folder)
     files.sync_folder(runs)
     return folder
+
+
+def _require_room(place: Path, wanted: int) -> None:
+    free = shutil.disk_usage(place).free
+    if free < wanted:
+        raise VaultError(
+            f"The disk of {files.shown(place)} has {free >> 20} MiB free, but {wanted >> 20} MiB are needed to keep"
+            " what is replaced and to write what takes its place. Free some space and try again; nothing was changed."
+        )
+
+
+def _finish(root: Path, folder: Path) -> None:
+    run = _readable(root, folder.name, locked=True)
+    if run.status == "running":  # and not undone as a whole meanwhile
+        manifest.write(folder, replace(run, status="finished", finished_at=time.time()))
 
 
 def _run_id(ticks: int) -> str:
@@ -445,17 +463,9 @@ def _vault_errors(place: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, UnreadableError) as error:
-        raise VaultError(f"The vault cannot be used: {_sentence(error, place)}") from error
+        raise VaultError(f"The vault cannot be used: {files.sentence(error, place)}") from error
 
 
 def _state_after(error: Exception) -> State:
     lost_race = isinstance(error, ChangedMeanwhileError | FileExistsError | FileNotFoundError)
     return "skipped" if lost_race else "failed"
-
-
-def _sentence(error: RescueError | OSError, path: Path) -> str:
-    if isinstance(error, RescueError):
-        return str(error)
-    if isinstance(error, FileExistsError):
-        return f"{files.shown(path)} is there by now; it was left as it is."
-    return f"{files.shown(path)}: {error.strerror or error}."

@@ -373,8 +373,10 @@ class MainWindow(QMainWindow):
         repairable = self.table.sessions.counts()[Category.REPAIRABLE]
         of_store = self._audit.store_findings if self._audit is not None else ()
         self.tools.show_repairable(repairable)
+        unfinished = any(run.status == "interrupted" for run in self._runs)
         enabled = {
-            "repair_all": free and (repairable > 0 or any(f.category is Category.REPAIRABLE for f in of_store)),
+            "repair_all": free
+            and (repairable > 0 or unfinished or any(f.category is Category.REPAIRABLE for f in of_store)),
             "repair": free and bool(selected),
             "undo": free and bool(repairs.undoable(self._runs)),
             "export": free and self._audit is not None,

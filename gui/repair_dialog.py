@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.files import shown
-from core.repair import Plan, PlannedSession
+from core.planning import Plan, PlannedSession
 from gui.theme import Theme, heading_font
 from gui.wording import number, plain_tip
 
@@ -169,12 +169,16 @@ class RepairDialog(QDialog):
         n = len(self._plan.sessions)
         if n:
             return self.tr("Repair 1 session?") if n == 1 else self.tr("Repair {n} sessions?").format(n=number(n))
+        if self._plan.unfinished:
+            return self.tr("Finish the interrupted repair?")
         return self.tr("There is nothing to repair.") if self._plan.is_empty else self.tr("Rebuild the session list?")
 
     def _verb(self) -> str:
         n = len(self._plan.sessions)
         if n:
             return self.tr("Repair 1 session") if n == 1 else self.tr("Repair {n} sessions").format(n=number(n))
+        if self._plan.unfinished:
+            return self.tr("Finish the repair")
         return self.tr("Repair") if self._plan.is_empty else self.tr("Rebuild the session list")
 
     def _summary(self) -> str:

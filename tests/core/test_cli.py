@@ -143,6 +143,19 @@ def test_what_cannot_be_done_is_status_3_and_one_line(wiped: Any, rescue: Rescue
     assert err.count("\n") == 1
 
 
+def test_an_undo_does_not_pass_over_a_run_that_cannot_be_read(wiped: Any, rescue: Rescue) -> None:
+    """The one before it would be the wrong one."""
+    home = ("--home", wiped.home)
+    assert rescue("repair", "--all", "--yes", *home)[0] == 0
+    repaired = wiped.live.read_bytes()
+    newer = wiped.home / "webui" / "rescue" / "runs" / "99990101T000000Z-000000"
+    newer.mkdir()
+    status, out, err = rescue("undo", "--yes", *home)
+    assert (status, out) == (3, "")
+    assert newer.name in err
+    assert wiped.live.read_bytes() == repaired
+
+
 def test_a_report_never_overwrites_a_file(wiped: Any, rescue: Rescue, tmp_path: Path) -> None:
     target = tmp_path / "report.json"
     assert rescue("report", "--format", "json", "-o", target, "--home", wiped.home)[0] == 0

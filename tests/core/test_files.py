@@ -348,9 +348,14 @@ def test_no_save_of_a_busy_process_is_lost(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [None, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES])
-def test_creates_or_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wide_umask: None, code: int | None) -> None:
+@pytest.mark.parametrize("rename_code", [None, errno.EINVAL, errno.ENOSYS])
+def test_creates_or_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wide_umask: None, code: int | None, rename_code: int | None
+) -> None:
     if code:
         monkeypatch.setattr(files.os, "link", refusing(code))
+    if rename_code:
+        monkeypatch.setattr(files, "_renameat2", refusing(rename_code))
     path = tmp_path / "abc.json"
     state = files.create_exclusive(path, NEW, mtime_ns=1_600_000_000_000_000_001)
     assert path.read_bytes() == NEW
@@ -408,13 +413,15 @@ def test_removes_what_was_seen_and_nothing_else(sidecar: Path) -> None:
         files.remove_if_unchanged(sidecar, files.digest_of(OLD))
 
 
-@pytest.mark.parametrize("code", [None, errno.EPERM])
+@pytest.mark.parametrize(("code", "rename_code"), [(None, None), (errno.EPERM, None), (errno.EPERM, errno.EINVAL)])
 @pytest.mark.parametrize("yet_newer", [None, b"yet newer"])
 def test_a_save_in_the_middle_of_a_removal_stays(
-    sidecar: Path, monkeypatch: pytest.MonkeyPatch, code: int | None, yet_newer: bytes | None
+    sidecar: Path, monkeypatch: pytest.MonkeyPatch, code: int | None, rename_code: int | None, yet_newer: bytes | None
 ) -> None:
     if code:
         monkeypatch.setattr(files.os, "link", refusing(code))
+    if rename_code:
+        monkeypatch.setattr(files, "_renameat2", refusing(rename_code))
     with pytest.raises(ChangedMeanwhileError):
         remove_in_traffic(sidecar, monkeypatch, b"newer", yet_newer)
     assert sidecar.read_bytes() == (yet_newer or b"newer")
@@ -455,6 +462,7 @@ def test_a_fault_anywhere_leaves_the_old_file_and_nothing_else(
         with pytest.MonkeyPatch.context() as patch:
             if not links and primitive != "link":
                 patch.setattr(files.os, "link", refusing(errno.EPERM))
+                patch.setattr(files, "_renameat2", refusing(errno.EINVAL))
             patch.setattr(files.os, primitive, faulty)
             try:
                 act(action, sidecar)
@@ -467,6 +475,8 @@ def test_a_fault_anywhere_leaves_the_old_file_and_nothing_else(
             assert left == {"replace": NEW, "create": NEW, "remove": None}[action]
         elif action == "create":
             assert left in (None, NEW)  # whole or not at all: where the folder could not be synced it is there
+        elif action == "replace" and primitive in ("open", "fsync") and not links:
+            assert left in (OLD, NEW)  # once its name is taken over it stays, also where the folder cannot be synced
         else:
             assert left == OLD
         assert [name for name in names(tmp_path) if name != "abc.json"] == []

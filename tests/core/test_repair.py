@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -91,7 +92,9 @@ def test_what_does_not_hold_what_was_promised_is_rolled_back(
     def read(path: Path) -> sidecar.SidecarFile:
         found = real(path)
         if lying and path == hermes.live:
-            return sidecar.SidecarFile(path, wrong)
+            lie = sidecar.SidecarFile(path, wrong)
+            lie.__dict__["digest"] = found.digest
+            return lie
         return found
 
     real_save = sidecar.save
@@ -189,6 +192,84 @@ def test_a_run_that_died_is_finished_by_the_next_repair(
     assert repair.apply(repair.plan(store)).count(State.REPAIRED) == 1
     assert repair.interrupted_runs(store) == ()
     assert [run.status for run in vault.list_runs(store.vault_root)] == ["finished", "finished"]
+
+
+def test_what_a_run_that_died_left_open_is_done_though_every_session_is_well(
+    hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index and the larger backup come last; nothing about the session itself would bring them back to mind."""
+    kept = hermes.turns("a", "b")
+    hermes.write_live(kept, message_count=9, **hermes.undo_marks(kept))
+    hermes.write_backup(hermes.turns("a", "b", "c"))
+    hermes.write_index({"session_id": hermes.live.stem, "title": "Notes", "message_count": 9, "updated_at": 1.0})
+    with monkeypatch.context() as patch:
+        patch.setattr(vault.ActiveRun, "remove", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            repair.apply(repair.plan(store))
+    plan = repair.plan(store)
+    assert (plan.sessions, len(plan.unfinished), plan.is_empty) == ((), 1, False)
+    assert repair.apply(plan).index_rebuilt
+    assert repair.interrupted_runs(store) == ()
+    assert not hermes.live.with_name(f"{hermes.live.name}.bak").exists()
+    (row,) = json.loads((hermes.sessions / "_index.json").read_text())
+    assert row["message_count"] == 4
+
+
+def test_an_index_that_cannot_be_written_leaves_the_repair_to_be_finished(
+    hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hermes.write_index({"session_id": hermes.live.stem, "title": "Notes", "message_count": 0, "updated_at": 1.0})
+    real = files.replace_if_unchanged
+
+    def full(path: Path, *arguments: Any, **options: Any) -> files.FileState:
+        if path.name == "_index.json":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "replace_if_unchanged", full)
+        with pytest.raises(RescueError, match=r"_index\.json: No space left on device"):
+            repair.apply(repair.plan(store))
+    assert len(hermes.load()["messages"]) == 4
+    assert repair.apply(repair.plan(store)).index_rebuilt
+    (row,) = json.loads((hermes.sessions / "_index.json").read_text())
+    assert row["message_count"] == 4
+    assert repair.interrupted_runs(store) == ()
+
+
+def test_a_backup_that_cannot_be_moved_takes_the_repair_back(
+    hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside it, the WebUI's own start-up restore would undo the repair."""
+    kept = hermes.turns("a", "b")
+    before = hermes.write_live(kept, message_count=9, **hermes.undo_marks(kept))
+    hermes.write_backup(hermes.turns("a", "b", "c"))
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "remove_if_unchanged", refuse)
+        outcome = only(repair.apply(repair.plan(store)))
+    assert outcome.state is State.ROLLED_BACK
+    assert "Permission denied" in outcome.reason
+    assert hermes.live.read_bytes() == before
+
+
+def test_an_undo_that_died_is_found_and_can_go_either_way(
+    hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = hermes.live.read_bytes()
+    result = repair.apply(repair.plan(store))
+    assert result.run_id is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(vault, "_revert", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            repair.undo(store, result.run_id)
+    assert [run.run_id for run in repair.interrupted_runs(store)] == [result.run_id]
+    repair.undo(store, result.run_id)
+    assert repair.interrupted_runs(store) == ()
+    assert hermes.live.read_bytes() == before
 
 
 def test_a_run_that_died_can_be_rolled_back(hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

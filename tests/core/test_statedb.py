@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from core.statedb import MessageCounts, MessageRow, StateDB, open_statedb
+from core.statedb import MessageCounts, StateDB, open_statedb
+from core.statedb_rows import MessageRow
 from core.workspace_tag import strip_workspace_tag
 
 # The schema of agent 0.19.0, as far as it is about sessions and messages.

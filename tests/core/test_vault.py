@@ -526,7 +526,9 @@ def end_at(
         patch.setattr(os, "supports_fd", {*os.supports_fd, os.chmod, os.utime})
         patch.setattr(os, "open", dying_open)
         patch.setattr(os, "link", dying(os.link) if links else unknown)
-        patch.setattr(files, "_exchange", dying(busy_exchange) if links else unknown)
+        patch.setattr(files, "_exchange", dying(busy_exchange))
+        if not links:
+            patch.setattr(files, "_renameat2", unknown)
         try:
             action()
         except Dead:
@@ -565,9 +567,10 @@ def test_a_run_that_died_anywhere_can_be_closed_and_still_undone(store: Store, t
         broken = copied(store, tmp_path / "broken")
         through = end_at(step, broken.repair, links)
         for run in vault.list_runs(broken.root):
-            closed = vault.finish_run(broken.root, broken.sessions, run.run_id)
+            with vault.finish_run(broken.root, broken.sessions, run.run_id):
+                pass
+            closed = vault.read_run(broken.root, run.run_id)
             assert closed.status == "finished"
-            assert closed == vault.read_run(broken.root, run.run_id)
             assert {each.state for each in closed.operations} <= {"done", "skipped"}, step
             assert not [name for name in broken.contents() if files.is_own_temp(name)]
             assert broken.undo(run.run_id).refused == {}
@@ -645,7 +648,9 @@ def test_a_save_that_came_while_a_run_died_is_not_lost(store: Store, tmp_path: P
                 allowed = {"aaa"} if saved.exists() and not in_temp else set()
                 assert set(broken.undo(run.run_id).refused) <= allowed, step
             else:
-                assert vault.finish_run(broken.root, broken.sessions, run.run_id).status == "finished"
+                with vault.finish_run(broken.root, broken.sessions, run.run_id):
+                    pass
+                assert vault.read_run(broken.root, run.run_id).status == "finished"
                 assert broken.undo(run.run_id).refused == {}
         assert (broken.sessions / A).read_bytes() == (NEWER if saved.exists() else LIVE), step
         assert set(broken.contents()) == {A, A_BACKUP, INDEX}
@@ -827,9 +832,10 @@ def test_a_hostile_run_is_reported_stops_nothing_and_is_never_acted_on(
     assert first.problem.startswith(f"The run {bad} cannot be read: ")
     assert first.problem.isprintable()
     assert (second.run_id, second.status, second.problem) == (good, "undone", "")
-    for action in (vault.undo, vault.finish_run):
-        with pytest.raises(VaultError):
-            action(store.root, store.sessions, bad)
+    with pytest.raises(VaultError):
+        vault.undo(store.root, store.sessions, bad)
+    with pytest.raises(VaultError), vault.finish_run(store.root, store.sessions, bad):
+        pass
     assert snapshot(store.state_dir) == before
 
 

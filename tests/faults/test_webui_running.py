@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from core import repair
+from core.proposal import Choices
 from core.repair import State
 from core.sidecar import FIELD_DEFAULTS
 from core.store import Store, find_store, webui_status
@@ -143,7 +144,7 @@ def test_a_repair_survives_the_start_of_the_webui(store: Store) -> None:
     assert store.home is not None
     write(store.sessions_dir / f"{SID}.json.bak", [*WORDS, "brought back"])
     left_out = frozenset({len(WORDS)})
-    choices = {SID: repair.Choices(exclude=left_out)}
+    choices = {SID: Choices(exclude=left_out)}
     assert repair.apply(repair.plan(store, [SID], choices=choices)).count(State.REPAIRED) == 1
     assert words(store) == WORDS
     with webui_process(store.home) as webui:

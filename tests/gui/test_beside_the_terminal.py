@@ -1,4 +1,4 @@
-"""The window while the terminal works on the same store: one of them waits, nothing is done twice or lost."""
+"""The window while the terminal works on the same store: nothing is done twice or lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
 from core import repair, vault
@@ -23,14 +22,6 @@ from gui.repair_dialog import RepairDialog
 Open = Callable[..., MainWindow]
 Scanned = Callable[[MainWindow], None]
 COMMAND = Path(sys.executable).with_name("hermes-rescue")
-HOLDER = """
-import sys
-from pathlib import Path
-from core import vault
-with vault.lock(Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
 
 
 @pytest.fixture
@@ -78,25 +69,3 @@ def test_what_the_terminal_repaired_while_the_window_asked_is_not_repaired_again
     assert window.table.sessions.counts()[Category.REPAIRABLE] == 0
     newest = repair.undoable(vault.list_runs(store.vault_root))
     assert len(newest) == 1  # the terminal's
-
-
-def test_the_window_says_that_it_must_wait_and_works_afterwards(
-    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, answer: Callable[..., None]
-) -> None:
-    window = open_window(Place(demo.home))
-    store = find_store(home=demo.home)
-    before = {path.name: path.read_bytes() for path in store.sessions_dir.iterdir() if path.is_file()}
-    command = [sys.executable, "-c", HOLDER, str(store.vault_root)]
-    answer(lambda: None)
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdin is not None and holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        repair_all(qtbot, window, wait_scanned)
-        box = window.findChild(QMessageBox)
-        assert box is not None
-        assert box.text() == "Another Hermes Rescue is working on this store. Wait until it is done."
-        box.close()
-        assert {path.name: path.read_bytes() for path in store.sessions_dir.iterdir() if path.is_file()} == before
-        holder.stdin.close()
-    repair_all(qtbot, window, wait_scanned)
-    assert "16 sessions repaired and verified." in window.result.text

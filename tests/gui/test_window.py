@@ -15,7 +15,7 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QDialog, QMenu, QMessageBox, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from core import repair
+from core import repair, vault
 from core.audit import audit
 from core.demo import DemoStore
 from core.findings import Category
@@ -538,3 +538,27 @@ def test_what_is_refused_is_said_aloud(
     when_asked(qtbot, RepairDialog, change_then_accept)
     window.actions_["repair_all"].trigger()
     qtbot.waitUntil(lambda: any("not repaired" in text for text in heard), timeout=20_000)
+
+
+def test_an_interrupted_repair_can_be_finished_where_no_session_needs_it(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, monkeypatch: Any
+) -> None:
+    store = find_store(home=demo.home)
+    with monkeypatch.context() as patch:
+        patch.setattr(vault, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            repair.apply(repair.plan(store))
+    assert repair.plan(store).sessions == ()
+    window = open_window(Place(demo.home))
+    wait_scanned(window)
+    asked: list[str] = []
+
+    def accept(dialog: RepairDialog) -> None:
+        asked.append(dialog.heading.text())
+        dialog.accept()
+
+    when_asked(qtbot, RepairDialog, accept)
+    window.actions_["repair_all"].trigger()
+    finished(qtbot, window, wait_scanned)
+    assert asked == ["Finish the interrupted repair?"]
+    assert repair.interrupted_runs(store) == ()

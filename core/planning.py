@@ -1,0 +1,267 @@
+"""What a repair would do: which sessions, to what, and why not. Writes nothing.
+
+A plan is small: it holds what the files were and what they are to be as digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from core import sidecar, vault
+from core.audit import SessionAudit, examine, examine_unless_whole, stream_is_live
+from core.copies import Inventory, SessionCopies
+from core.errors import RescueError
+from core.findings import KINDS, Category
+from core.manifest import Run
+from core.proposal import Choices, Proposal, propose
+from core.sidecar import Sidecar
+from core.store import Store, WebUIStatus, webui_status
+from core.workers import Failure, Progress, over_sessions
+
+BLOCKING = frozenset({"not_a_file", "id_mismatch"})
+"""Kinds of findings with which nothing of the session is written."""
+
+INDEX_KINDS = frozenset({"index_missing_entry", "index_missing_file", "malformed_index"})
+
+UNNOTICED = "Hermes WebUI is running and would not notice the change, but write over it. Stop it first."
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSession:
+    """What a repair does to one session. ``before`` is the sha256 (hex) of the live file, None where it is created;
+    ``after`` of what is written. Message counts are -1 where there is nothing readable; sizes in bytes.
+    ``fields_from``: the copies that a person chose for metadata fields.
+    """
+
+    session_id: str
+    title: str
+    kinds: tuple[str, ...]
+    before: str | None
+    after: str
+    messages_before: int
+    messages_after: int
+    messages_lost: int
+    size_before: int
+    size_after: int
+    backup_moves: bool
+    backup_size: int
+    fields_from: Mapping[str, str]
+
+    @property
+    def why(self) -> str:
+        """Why the session is written, in words: what was found, and what was chosen."""
+        chosen = (f"{name} from {copy}" for name, copy in self.fields_from.items())
+        return ", ".join(filter(None, (labels(self.kinds), *chosen))) or "your choice"
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """The file operations in words, in their order."""
+        name = f"{self.session_id}.json"
+        first = f"create {name}" if self.before is None else f"replace {name} (the old file is kept in the vault)"
+        return (first, f"move {name}.bak to the vault") if self.backup_moves else (first,)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A dry run: ``refused`` maps sessions that cannot be repaired now to the reason; ``rebuild_index``: the session
+    list needs it, whatever else is done; ``questions`` are the sessions that wait for a decision; ``force``: a
+    running WebUI forbids nothing; ``unfinished``: runs that died and are finished on the way;
+    ``unread``: the databases that could not be read, each with the reason.
+    """
+
+    store: Store
+    webui: WebUIStatus
+    sessions: tuple[PlannedSession, ...]
+    refused: Mapping[str, str]
+    rebuild_index: bool
+    choices: Mapping[str, Choices] = field(default_factory=dict)
+    questions: tuple[str, ...] = ()
+    force: bool = False
+    unfinished: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+
+    @property
+    def remaining(self) -> tuple[str, ...]:
+        """Sessions that still have a finding when the plan is carried out."""
+        return tuple(dict.fromkeys((*self.refused, *self.questions)))
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing would be written."""
+        return not (self.sessions or self.rebuild_index or self.unfinished)
+
+    @property
+    def bytes_needed(self) -> int:
+        """Bytes that are kept and written (the index apart)."""
+        return sum(s.size_before + s.size_after + s.backup_size for s in self.sessions)
+
+
+def plan(
+    store: Store,
+    session_ids: Sequence[str] | None = None,
+    *,
+    choices: Mapping[str, Choices] | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+    should_cancel: Callable[[], bool] | None = None,
+) -> Plan:
+    """What a repair would do; writes nothing.
+
+    Without ``session_ids``: every session with one right answer. A session that is named is repaired with its questions
+    answered (naming it is the decision), unless ``choices`` says more exactly which messages to take. A session with a
+    choice that no copy can fulfil is refused. ``force`` replaces files under a running WebUI as well. Raises
+    :class:`core.workers.Cancelled`, RescueError for an unknown session.
+    """
+    webui = webui_status(store)
+    chosen: dict[str, Choices] = dict(choices or {})
+    if session_ids is not None:
+        named = {session_id: chosen.get(session_id, Choices()) for session_id in session_ids}
+        chosen = {sid: c if c.are_about_messages else replace(c, answer_questions=True) for sid, c in named.items()}
+    looks: list[_Look] = []
+    refused: dict[str, str] = {}
+    with Inventory(store) as inventory:
+        if session_ids is not None and (unknown := sorted(set(session_ids) - set(inventory.session_ids()))):
+            raise RescueError(f"No copy of a session {', '.join(unknown)} is known in {store.sessions_dir}.")
+        rebuild = inventory.index.problem is not None
+        wanted = inventory.session_ids() if session_ids is None else tuple(session_ids)
+        look = partial(_look, choices=chosen, force=force)
+        for batch in over_sessions(look, inventory, webui, wanted, progress=progress, should_cancel=should_cancel):
+            looks += (each for each in batch if isinstance(each, _Look))
+            refused |= {each.session_id: each.reason for each in batch if isinstance(each, Failure)}
+        unread = tuple(
+            f"{fact.path}: {fact.reason}" for fact in inventory.database_facts if fact.state not in ("ok", "absent")
+        )
+    looks.sort(key=lambda each: each.session_id)
+    refused |= {each.session_id: each.refusal for each in looks if each.refusal is not None}
+    return Plan(
+        store,
+        webui,
+        tuple(each.planned for each in looks if each.planned is not None),
+        refused,
+        rebuild or any(each.index_is_wrong for each in looks),
+        chosen,
+        tuple(each.session_id for each in looks if each.is_open_question),
+        force,
+        tuple(run.run_id for run in interrupted_runs(store)),
+        unread,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a plan has to know of one session. ``planned`` is None where there is nothing to write, or it is refused."""
+
+    session_id: str
+    planned: PlannedSession | None
+    refusal: str | None
+    is_open_question: bool
+    index_is_wrong: bool
+
+
+def _look(
+    inventory: Inventory, webui: WebUIStatus, session_id: str, *, choices: Mapping[str, Choices], force: bool
+) -> _Look | None:
+    choice = choices.get(session_id)
+    merged: tuple[SessionCopies, Proposal] | None
+    if choice is None:
+        audited, merged = examine_unless_whole(inventory, webui, session_id)
+    else:
+        audited, copies, _ = examine(inventory, webui, session_id)
+        merged = copies, propose(copies, choice, stream_is_live=stream_is_live(copies, webui))
+    if audited is None:
+        return None
+    planned, refusal, answered = None, None, False
+    if merged is not None:
+        copies, proposal = merged
+        decided = choice or Choices()
+        refusal = _unfulfilled(decided, proposal)
+        answered = decided.are_about_messages and proposal.sidecar is not None
+        if refusal is None and _is_wanted(audited, proposal, named=choice is not None):
+            planned = _planned(audited, copies, proposal)
+            refusal = None if force else refusal_of(copies, planned, webui)
+    return _Look(
+        session_id,
+        planned if refusal is None else None,
+        refusal,
+        not answered and any(f.category is Category.REVIEW for f in audited.findings),
+        any(f.kind.name in INDEX_KINDS for f in audited.findings),
+    )
+
+
+def _is_wanted(audited: SessionAudit, proposal: Proposal, *, named: bool) -> bool:
+    kinds = {f.kind.name for f in audited.findings}
+    if proposal.sidecar is None or kinds & BLOCKING:
+        return False
+    return named or any(f.category is Category.REPAIRABLE for f in audited.findings if f.kind.name not in INDEX_KINDS)
+
+
+def _unfulfilled(decided: Choices, proposal: Proposal) -> str | None:
+    """Which message was chosen that is not there, or which field from a copy that does not have it."""
+    for position in sorted(decided.include | decided.exclude):
+        if position >= len(proposal.items):
+            return f"There is no message {position + 1}; all copies together have {len(proposal.items)}."
+    for name, copy in decided.fields.items():
+        if name not in proposal.chosen:
+            known = ", ".join(proposal.offers.get(name, ()))
+            where = f"It can be taken from: {known}." if known else "No copy can give it."
+            return f"There is no {name} in '{copy}'. {where}"
+    return None
+
+
+def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> PlannedSession:
+    proposed = to_write(copies, proposal)
+    data = sidecar.serialise(proposed)
+    larger_backup = audited.backup > len(proposed.messages) and not proposal.lost
+    return PlannedSession(
+        audited.session_id,
+        audited.title,
+        tuple(
+            f.kind.name for f in audited.findings if f.category is not Category.INFO and f.kind.name not in INDEX_KINDS
+        ),
+        copies.live.digest if copies.live is not None else None,
+        hashlib.sha256(data).hexdigest(),
+        audited.live,
+        len(proposed.messages),
+        len(proposal.lost),
+        copies.live.size if copies.live is not None else 0,
+        len(data),
+        larger_backup,
+        copies.backup.size if copies.backup is not None and larger_backup else 0,
+        proposal.chosen,
+    )
+
+
+def to_write(copies: SessionCopies, proposal: Proposal) -> Sidecar:
+    """The sidecar as it is written. Where a person leaves messages out, the file says that it was on purpose; otherwise
+    the WebUI would bring them back from the backup that the save leaves.
+    """
+    assert proposal.sidecar is not None
+    if not proposal.lost or copies.live is None or copies.live.digest is None:
+        return proposal.sidecar
+    generation = uuid.UUID(copies.live.digest[:32], version=4).hex
+    return proposal.sidecar.with_fields({"intentional_shrink_generation": generation})
+
+
+def refusal_of(copies: SessionCopies, planned: PlannedSession, webui: WebUIStatus) -> str | None:
+    """Why a running WebUI forbids it: it reloads a file only when its message count grows, else it writes over it."""
+    if not webui.running or copies.live is None:
+        return None
+    if stream_is_live(copies, webui):
+        return "Hermes WebUI may be writing an answer into this session. Wait until it is done."
+    if planned.messages_after <= planned.messages_before:
+        return UNNOTICED
+    return None
+
+
+def interrupted_runs(store: Store) -> tuple[Run, ...]:
+    """Runs that died: a repair finishes them, an undo rolls them back."""
+    return tuple(run for run in vault.list_runs(store.vault_root) if run.status in ("interrupted", "running"))
+
+
+def labels(kinds: Iterable[str]) -> str:
+    """The names of kinds of findings in words."""
+    return ", ".join(KINDS[kind].label for kind in kinds if kind in KINDS)

@@ -1,0 +1,208 @@
+"""The rows of state.db as values: what a session and a message say, in whatever columns there are (formats.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from core.jsontext import NOTHING, NotJSONError, loads_exactly, number
+from core.message import JSON_PREFIX, decoded
+from core.workspace_tag import untag
+
+SESSION_COLUMNS = frozenset((
+    "id", "source", "user_id", "session_key", "chat_id", "chat_type", "thread_id", "display_name", "origin_json",
+    "model", "model_config", "parent_session_id", "started_at", "ended_at", "end_reason", "message_count",
+    "tool_call_count", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
+    "estimated_cost_usd", "actual_cost_usd", "cwd", "git_branch", "git_repo_root", "title", "profile_name",
+    "rewind_count", "archived", "workspace", "worktree_path", "worktree_branch", "worktree_repo_root",
+    "worktree_created_at",
+))  # fmt: skip
+"""Columns of ``sessions`` that say something about a sidecar; ``system_prompt`` is long and says nothing."""
+
+MESSAGE_COLUMNS = frozenset((
+    "id", "session_id", "role", "content", "tool_call_id", "tool_calls", "tool_name", "timestamp", "finish_reason",
+    "reasoning", "reasoning_content", "reasoning_details", "active", "compacted", "display_kind",
+))  # fmt: skip
+"""Columns of ``messages`` that a sidecar's message is made of."""
+
+_SIDE_RUNS = ("btw: ", "bg: ")
+_WEBUI_KEY = "webui:"
+_NO = (0, "0", b"0")
+
+Status = Literal["active", "compacted", "rewound"]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A row of ``sessions``: every known column that the database has, as read (texts, numbers, bytes, None).
+
+    ``columns`` is empty for a session of which only messages are left.
+    """
+
+    id: str
+    columns: Mapping[str, Any]
+
+    def text(self, column: str) -> str | None:
+        """A column's text; None where the column is missing or holds no text."""
+        value = self.columns.get(column)
+        return value if isinstance(value, str) else None
+
+    @property
+    def source(self) -> str | None:
+        """Which front the session belongs to: webui, cli, telegram, ..."""
+        return self.text("source")
+
+    @property
+    def session_key(self) -> str | None:
+        """How a front that is not the agent's own names the session."""
+        return self.text("session_key")
+
+    @property
+    def title(self) -> str | None:
+        """The title, often with a suffix that makes it unique."""
+        return self.text("title")
+
+    @property
+    def model_config(self) -> str | None:
+        """The model's settings as JSON text."""
+        return self.text("model_config")
+
+    @property
+    def cwd(self) -> str | None:
+        """The folder that the agent worked in."""
+        return self.text("cwd")
+
+    @property
+    def git_branch(self) -> str | None:
+        """The branch that was checked out in ``cwd``."""
+        return self.text("git_branch")
+
+    @property
+    def git_repo_root(self) -> str | None:
+        """The repository that ``cwd`` lay in."""
+        return self.text("git_repo_root")
+
+    @property
+    def started_at(self) -> float | None:
+        """When the session began, in seconds since 1970."""
+        return number(self.columns.get("started_at"))
+
+    @property
+    def is_webui(self) -> bool:
+        """Whether the session is one whose sidecar was meant to stay (formats.md, section state.db)."""
+        return self.sidecar_id is not None
+
+    @property
+    def sidecar_id(self) -> str | None:
+        """The id of the session's sidecar, None where it was never meant to have one that stays.
+
+        A database without a source column is taken for the WebUI's. Messages without a row in ``sessions`` never are:
+        they may be anybody's, and must not bring a session into being.
+        """
+        if not self.columns or (self.title or "").startswith(_SIDE_RUNS) or self._is_delegated:
+            return None
+        if "source" not in self.columns or self.source == "webui":
+            return self.id
+        key = (self.session_key or "") if self.source == "api_server" else ""
+        return key.removeprefix(_WEBUI_KEY) or None if key.startswith(_WEBUI_KEY) else None
+
+    @property
+    def _is_delegated(self) -> bool:
+        text = self.model_config or ""
+        try:
+            config = loads_exactly(text)
+        except NotJSONError:
+            return "_delegate_from" in text
+        return isinstance(config, dict) and config.get("_delegate_from") is not None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """A row of ``messages``. ``message`` has the form and the key order of a sidecar's message, without empty fields.
+
+    ``hidden``: the WebUI does not show it. ``workspace`` is what the row's workspace tag named, None without a tag.
+    """
+
+    id: int
+    status: Status
+    hidden: bool
+    message: dict[str, Any]
+    workspace: str | None
+
+
+class SpokenRow(NamedTuple):
+    """What a row of ``messages`` says, as it lies in the database: enough to see that a sidecar says the same.
+
+    ``plain`` is False for a row that is not simply shown (taken back, summarised away, hidden); ``has_reasoning`` may
+    be True without need.
+    """
+
+    role: Any
+    content: Any
+    tool_call_id: Any
+    tool_calls: Any
+    timestamp: Any
+    has_reasoning: bool
+    plain: bool
+
+
+def status_of(active: object = 1, compacted: object = 0) -> Status:
+    """``active``/``compacted``: 1/0 live, 0/1 summarised away, 0/0 taken back. NULL or a missing column is live."""
+    if active not in _NO:
+        return "active"
+    return "rewound" if compacted is None or compacted in _NO else "compacted"
+
+
+def message_row(rowid: int, row: Mapping[str, object]) -> MessageRow:
+    """What a row of ``messages``, by its columns, says in the form of a sidecar."""
+    role = _text(row.get("role")) or ""
+    content = _content(row.get("content"))
+    workspace = None
+    if role == "user":
+        content, workspace = untag(content)
+    tool_name = _text(row.get("tool_name"))
+    tool_calls = _json(row.get("tool_calls"))
+    fields = {
+        "timestamp": number(row.get("timestamp")),
+        "reasoning": _text(row.get("reasoning")),
+        "reasoning_content": _text(row.get("reasoning_content")),
+        "reasoning_details": _json(row.get("reasoning_details")),
+        "tool_calls": tool_calls if isinstance(tool_calls, list) else None,
+        "tool_call_id": _text(row.get("tool_call_id")),
+        "name": tool_name if role == "tool" else None,
+        "tool_name": tool_name,
+        "finish_reason": _text(row.get("finish_reason")),
+    }
+    key = row.get("id")
+    return MessageRow(
+        key if isinstance(key, int) else rowid,
+        status_of(row.get("active"), row.get("compacted")),
+        row.get("display_kind") == "hidden",
+        {"role": role, "content": content, **{name: value for name, value in fields.items() if value not in NOTHING}},
+        workspace,
+    )
+
+
+def _content(value: object) -> Any:
+    """A string or a list of parts, as a sidecar has it; what claims to be JSON and is not stays the text that it is."""
+    text = _text(value) or ""
+    content = decoded(text)
+    return content if isinstance(content, str | list) else text.removeprefix(JSON_PREFIX)
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _json(value: object) -> Any:
+    """What a JSON column says; None where it does not parse."""
+    text = _text(value)
+    if not text:
+        return None
+    try:
+        return loads_exactly(text)
+    except NotJSONError:
+        return None

@@ -1,0 +1,153 @@
+"""File systems that cannot do everything, for real: full ones, read-only ones, a vault on another one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import HEALTHY, small_store
+from .stage import Done, Stage, unavailable, unmountable
+
+Snapshot = Callable[[Path], dict[str, Any]]
+
+
+@contextmanager
+def stage_with(mount: str) -> Iterator[Stage]:
+    """A stage that sees what the command mounts. Skips where the machine has none, or allows nobody to mount."""
+    reason = unavailable() or unmountable(mount)
+    if reason is not None:
+        pytest.skip(reason)
+    with Stage(mount) as stage:
+        stage.run("--version", below=Path("/nowhere"))  # it has mounted by now
+        yield stage
+
+
+def repair(stage: Stage, home: Path) -> Done:
+    return stage.run("repair", "--all", "--yes", "--home", home, below=home)
+
+
+def undo(stage: Stage, home: Path) -> Done:
+    return stage.run("undo", "--yes", "--home", home, below=home)
+
+
+def contents(home: Path) -> dict[str, bytes]:
+    """What lies beside the sessions."""
+    return {path.name: path.read_bytes() for path in (home / "webui" / "sessions").iterdir()}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The small store."""
+    small_store(tmp_path / "hermes")
+    return tmp_path / "hermes"
+
+
+def test_without_room_for_what_is_kept_nothing_begins(home: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with stage_with(f"mount -t tmpfs -o size=32m none '{disk}'") as stage:
+        shutil.copytree(home, stage.inside(disk) / "hermes")
+        done = repair(stage, disk / "hermes")
+        assert done.status == 3
+        assert "MiB free" in done.err and str(disk / "hermes") in done.err
+        assert contents(stage.inside(disk) / "hermes") == contents(home)
+
+
+def test_the_room_for_the_sessions_counts_too_where_the_vault_is_elsewhere(home: Path, tmp_path: Path) -> None:
+    before = contents(home)
+    sessions = home / "webui" / "sessions"
+    shutil.copytree(sessions, tmp_path / "kept")
+    mount = f"mount -t tmpfs -o size=1m none '{sessions}' && cp -a '{tmp_path}/kept/.' '{sessions}'"
+    with stage_with(mount) as stage:
+        done = repair(stage, home)
+        assert done.status == 3
+        assert "MiB free" in done.err and str(sessions) in done.err
+        assert contents(stage.inside(home)) == before
+
+
+def test_a_disk_that_is_really_full_stops_the_run_and_loses_nothing(home: Path, tmp_path: Path) -> None:
+    """A disk with room for one more file from try to try, until the repair goes through."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    before = contents(home)
+    with stage_with(f"mount -t tmpfs -o size=128m,nr_inodes=300 none '{disk}'") as stage:
+        inside, ballast = stage.inside(disk) / "hermes", stage.inside(disk) / "ballast"
+        for free in range(200):
+            shutil.copytree(home, inside)
+            ballast.mkdir()
+            for k in range(os.statvfs(ballast).f_favail - free):
+                (ballast / str(k)).touch()
+            done = repair(stage, disk / "hermes")
+            shutil.rmtree(ballast)
+            if done.status == 0:
+                break
+            assert done.status in (1, 3)
+            said = done.out + done.err
+            assert "No space left on device" in said and str(disk / "hermes") in said
+            assert "Errno" not in said and "error of this program" not in said
+            assert repair(stage, disk / "hermes").status == 0
+            assert stage.run("audit", "--home", disk / "hermes", below=disk).status == 0
+            while undo(stage, disk / "hermes").out != "There is nothing to undo.\n":
+                pass
+            after = contents(inside)
+            after["_index.json"] = before["_index.json"]  # built again where it was not undone in one go
+            assert after == before
+            shutil.rmtree(inside)
+    assert free > 5
+    print(f"\nfull in {free} ways")
+
+
+def test_a_disk_that_can_only_be_read_is_read_and_not_written(home: Path) -> None:
+    with stage_with(f"mount --bind '{home}' '{home}' && mount -o remount,ro,bind '{home}'") as stage:
+        before = contents(home)
+        assert stage.run("audit", "--home", home, below=home).status == 1
+        done = repair(stage, home)
+        assert done.status == 3
+        assert "Read-only file system" in done.err and str(home) in done.err
+        assert contents(home) == before
+
+
+def test_a_vault_on_another_file_system_keeps_and_gives_back(home: Path) -> None:
+    before = contents(home)
+    kept = home / "webui" / "rescue"
+    kept.mkdir()
+    with stage_with(f"mount -t tmpfs -o size=128m,mode=755 none '{kept}'") as stage:
+        inside = stage.inside(kept)
+        assert inside.stat().st_dev != kept.stat().st_dev
+        assert repair(stage, home).status == 0
+        assert contents(home) != before
+        assert len(list(inside.glob("runs/*/files/*"))) >= 4
+        assert stage.run("audit", "--home", home, below=home).status == 0
+        assert undo(stage, home).status == 0
+        assert contents(home) == before
+    assert list(kept.iterdir()) == []
+
+
+def test_a_vault_behind_a_link_is_refused(home: Path, rescue: Any, snapshot: Snapshot) -> None:
+    elsewhere = home / "elsewhere"
+    elsewhere.mkdir()
+    (home / "webui" / "rescue").symlink_to(elsewhere)
+    before = snapshot(home)
+    status, _, err = rescue("repair", "--all", "--yes", "--home", home)
+    assert status == 3
+    assert "in the way" in err
+    assert snapshot(home) == before
+
+
+def test_a_folder_that_does_not_tell_capitals_apart(home: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    before = contents(home)
+    with stage_with(f"mount -t tmpfs -o size=128m,casefold none '{disk}' && chattr +F '{disk}'") as stage:
+        inside = stage.inside(disk) / "hermes"
+        shutil.copytree(home, inside)
+        assert (inside / "webui" / "sessions" / f"{HEALTHY.upper()}.JSON").exists()
+        assert repair(stage, disk / "hermes").status == 0
+        assert undo(stage, disk / "hermes").status == 0
+        assert contents(inside) == before

@@ -1,0 +1,221 @@
+"""The command, killed at every step that it does on the disk: nothing is lost, and the next start can go either way."""
+
+from __future__ import annotations
+
+import errno
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import files, repair, vault
+from core.store import find_store
+
+from .conftest import LONG, Stages, small_store
+from .stage import CALLS, Done, Stage
+
+REPAIR = ("repair", "--all", "--yes", "--home")
+UNDO = ("undo", "--yes", "--home")
+
+FILE_SYSTEMS: dict[str, dict[str, int]] = {
+    "links and exchange": {},
+    "no links": {"link": errno.EPERM, "linkat": errno.EPERM},
+    "no exchange": {"renameat2": errno.EINVAL},
+    "neither": {"link": errno.EOPNOTSUPP, "linkat": errno.EOPNOTSUPP, "renameat2": errno.ENOSYS},
+}
+
+NORMAL_STRIDE = 7
+"""The normal run tries every seventh point on each file system, and not the same ones."""
+
+Snapshot = Callable[[Path], dict[str, Any]]
+Point = tuple[int, bool]
+
+
+@dataclass
+class Trial:
+    """The small store before and after a repair, on one of the file systems, and copies of both to be killed."""
+
+    folder: Path
+    snapshot: Snapshot
+    number: int
+
+    def __post_init__(self) -> None:
+        self.never = list(FILE_SYSTEMS.values())[self.number]
+        self.old = self.folder / "old"
+        small_store(self.old)
+        self.before = self.sessions(self.old)
+
+    def run(self, stage: Stage, command: tuple[str, ...], home: Path, **control: Any) -> Done:
+        return stage.run(*command, home, below=home, never=self.never, **control)
+
+    def kill(self, stage: Stage, command: tuple[str, ...], home: Path, point: Point) -> None:
+        step, torn = point
+        done = self.run(stage, command, home, kill=step, torn=torn, installed=LONG)
+        assert done.status == -signal.SIGKILL
+
+    def copy(self, home: Path, name: str) -> Path:
+        target = home.with_name(name)
+        shutil.copytree(home, target)
+        return target
+
+    def sessions(self, home: Path) -> dict[str, Any]:
+        """Name -> kind, mode, size, time of change and digest, of all that lies beside the sessions."""
+        found = self.snapshot(home / "webui" / "sessions")
+        del found["."]
+        return found
+
+    def repaired(self, home: Path) -> dict[str, Any]:
+        """The same without the times, which are those of the repair."""
+        return {name: (*entry[:3], entry[4]) for name, entry in self.sessions(home).items()}
+
+    def each_point(self, stages: Stages, attempt: Callable[[Stage, Point], None], steps: tuple[str, ...]) -> None:
+        """Try before every step, and in the middle of every write; in the normal run a part of them."""
+        points = [(n, False) for n in range(len(steps))]
+        points += [(n, True) for n, step in enumerate(steps) if step.startswith("write:")]
+        tried = points if LONG else points[self.number :: NORMAL_STRIDE]
+        stages.each(attempt, tried)
+        print(f"\nkilled at {len(tried)} of {len(points)} points")
+
+    def check_killed(self, home: Path, after: dict[str, Any]) -> None:
+        """Every session is its old or its new self, and Hermes sees no file that is not one."""
+        names = {path.name for path in (home / "webui" / "sessions").iterdir()}
+        listed = {name for name in names if name.endswith((".json", ".json.bak"))}
+        assert listed <= self.before.keys() | after.keys()
+        found = self.repaired(home)
+        for name in self.before.keys() | after.keys():
+            was = self.before.get(name)
+            whole = found.get(name) in (after.get(name), was and (*was[:3], was[4]))
+            assert whole or self.is_beginning(home / "webui" / "sessions" / name), name
+
+    def is_beginning(self, path: Path) -> bool:
+        """Where nothing can be named in one step: the file is not all there yet, but its temp is."""
+        temps = [
+            each for each in path.parent.iterdir() if (own := files.own_temp(each.name)) and own.target == path.name
+        ]
+        held = [temp.read_bytes() for temp in temps if not temp.name.endswith(".part")]
+        in_place = {"link", "renameat2"} <= self.never.keys()
+        return in_place and any(data.startswith(path.read_bytes()) for data in held)
+
+    def check_offer(self, stage: Stage, home: Path, after: dict[str, Any]) -> str | None:
+        """What was begun and is not through is offered at the next start; returns the run, if there is one yet."""
+        runs = vault.list_runs(home / "webui" / "rescue")
+        said = self.run(stage, ("audit", "--home"), home).out
+        for run in runs:
+            assert not run.problem
+            offered = f"The repair {run.run_id} was interrupted." in said
+            assert offered == (run.status == "interrupted")
+            assert offered or self.sessions(home) == self.before or self.repaired(home) == after
+        assert runs or self.sessions(home) == self.before
+        (run_id,) = [run.run_id for run in runs] or [None]
+        return run_id
+
+    def check_finish(self, stage: Stage, home: Path, after: dict[str, Any]) -> None:
+        """Going on comes to what would have come without the kill; and all of it can be undone."""
+        done = self.run(stage, REPAIR, home)
+        assert (done.status, done.err) == (0, "")
+        assert self.repaired(home) == after
+        store = find_store(home=home)
+        assert repair.interrupted_runs(store) == ()
+        assert self.run(stage, ("audit", "--home"), home).status == 0
+        while repair.undoable(vault.list_runs(store.vault_root)):
+            assert self.run(stage, UNDO, home).status == 0
+        assert {name: entry for name, entry in self.sessions(home).items() if name != "_index.json"} == {
+            name: entry for name, entry in self.before.items() if name != "_index.json"
+        }
+
+    def check_roll_back(self, stage: Stage, home: Path, run_id: str) -> None:
+        """Going back comes to what was there before: bytes, modes, times, and nothing else."""
+        done = self.run(stage, ("undo", run_id, "--yes", "--home"), home)
+        assert (done.status, done.err) == (0, "")
+        assert self.sessions(home) == self.before
+        assert repair.interrupted_runs(find_store(home=home)) == ()
+
+
+@pytest.fixture(params=range(len(FILE_SYSTEMS)), ids=list(FILE_SYSTEMS))
+def trial(request: pytest.FixtureRequest, tmp_path: Path, snapshot: Snapshot) -> Trial:
+    return Trial(tmp_path, snapshot, request.param)
+
+
+def test_a_repair_killed_anywhere_is_finished_or_rolled_back(trial: Trial, stages: Stages) -> None:
+    new = trial.copy(trial.old, "new")
+    (done,) = stages.each(lambda stage, home: trial.run(stage, REPAIR, home), [new])
+    assert done.status == 0
+    after = trial.repaired(new)
+    assert after != trial.repaired(trial.old)
+
+    def attempt(stage: Stage, point: Point) -> None:
+        killed = trial.copy(trial.old, str(point))
+        trial.kill(stage, REPAIR, killed, point)
+        trial.check_killed(killed, after)
+        back = trial.copy(killed, f"{point}-back")
+        run_id = trial.check_offer(stage, killed, after)
+        trial.check_finish(stage, killed, after)
+        if run_id is not None:
+            trial.check_roll_back(stage, back, run_id)
+        shutil.rmtree(killed)
+        shutil.rmtree(back)
+
+    trial.each_point(stages, attempt, done.steps)
+
+
+def test_an_undo_killed_anywhere_is_repeated_or_repaired_again(trial: Trial, stages: Stages) -> None:
+    new = trial.copy(trial.old, "new")
+    stages.each(lambda stage, home: trial.run(stage, REPAIR, home), [new])
+    after = trial.repaired(new)
+    (done,) = stages.each(lambda stage, home: trial.run(stage, UNDO, home), [trial.copy(new, "undone")])
+    assert done.status == 0
+
+    def attempt(stage: Stage, point: Point) -> None:
+        killed = trial.copy(new, str(point))
+        trial.kill(stage, UNDO, killed, point)
+        trial.check_killed(killed, after)
+        back = trial.copy(killed, f"{point}-back")
+        run_id = trial.check_offer(stage, killed, after)
+        assert run_id is not None
+        trial.check_finish(stage, killed, after)
+        trial.check_roll_back(stage, back, run_id)
+        shutil.rmtree(killed)
+        shutil.rmtree(back)
+
+    trial.each_point(stages, attempt, done.steps)
+
+
+def test_the_stage_stops_every_call_that_changes_something(stages: Stages, tmp_path: Path) -> None:
+    """Told by another witness: strace writes down all that the installed command asks of the kernel below the home."""
+    strace = shutil.which("strace")
+    if strace is None or subprocess.run([strace, "-o", "/dev/null", "true"], capture_output=True).returncode:
+        pytest.skip("there is no strace here, or it may not trace")
+    home = tmp_path / "hermes"
+    small_store(home)
+    seen = set()
+    command = Path(sys.executable).with_name("hermes-rescue")
+    for words in (REPAIR, UNDO):
+        traced = [strace, "-f", "-y", "-qq", "-o", str(tmp_path / "log"), command, *words, home]
+        subprocess.run(traced, check=True, capture_output=True)
+        for line in (tmp_path / "log").read_text().splitlines():
+            call, _, rest = line.partition(" ")[2].strip().partition("(")
+            reads = call.startswith("open") and not re.search("O_WRONLY|O_RDWR|O_CREAT|O_TRUNC", rest)
+            if str(home) in rest and not reads:
+                seen.add(call)
+    assert {"write", "fsync", "renameat2"} <= seen
+    harmless = {
+        "execve",
+        "stat",
+        "newfstatat",
+        "fstat",
+        "lstat",
+        "statx",
+        "access",
+        "faccessat",
+        "faccessat2",
+        "readlink",
+    }
+    harmless |= {"lseek", "close", "getdents64", "ioctl", "fcntl", "mmap", "statfs", "fstatfs", "dup", "readlinkat"}
+    assert seen - harmless <= CALLS.keys()

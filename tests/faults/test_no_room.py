@@ -1,0 +1,118 @@
+"""No room, no right, a bad disk: the command says what and where, and whatever it could not do is as it was."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from core import files
+
+from .conftest import LONG, Stages, small_store
+from .stage import Done, Stage, possible
+
+REPAIR = ("repair", "--all", "--yes", "--home")
+UNDO = ("undo", "--yes", "--home")
+
+REFUSALS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE)
+
+NORMAL_STRIDE = 17
+"""The normal run tries every seventeenth point, so that each reason meets every kind of step."""
+
+Contents = dict[str, tuple[bytes, int]]
+Point = tuple[int, int, bool]
+
+
+def contents(home: Path) -> Contents:
+    """What lies beside the sessions: bytes and mode."""
+    folder = home / "webui" / "sessions"
+    return {path.name: (path.read_bytes(), path.stat().st_mode) for path in folder.iterdir()}
+
+
+def check_words(done: Done, home: Path, code: int) -> None:
+    """A command that could not do all of it says so in plain sentences, with the place and the reason."""
+    assert done.status in (0, 1, 3), done
+    said = done.out + done.err
+    assert "Traceback" not in said
+    assert "error of this program" not in said, said
+    assert "Errno" not in said, said
+    if done.status == 3:
+        assert done.err.startswith("hermes-rescue: ")
+        assert done.err.count("\n") == 1
+        assert str(home) in done.err, done.err
+        assert os.strerror(code) in done.err, done.err
+
+
+def refuse_everywhere(
+    stages: Stages, old: Path, command: tuple[str, ...], expected: Contents, folder: Path, *, reads: bool
+) -> None:
+    """Refuse each step of a command in turn, for each reason, once and from then on."""
+    before = contents(old)
+    plain = folder / "plain"
+
+    def wanted(found: Contents, step: str) -> Contents:
+        """Without what may come out otherwise: a repair goes on without a copy that it cannot read, and leaves its row
+        in the index; an undo that is not done all at once builds the index again in place of putting it back."""
+        name = Path(step.split()[-1]).name
+        is_read = step.startswith(("openat: ", "read: ", "pread64: ")) and not files.is_own_temp(name)
+        spared = {"_index.json"} if is_read or command == UNDO else set()
+        spared |= {name} if is_read and command == REPAIR else set()
+        return {name: each for name, each in found.items() if name not in spared}
+
+    def attempt(stage: Stage, point: Point) -> None:
+        step, code, lasting = point
+        home = folder / "-".join(map(str, point))
+        shutil.copytree(old, home)
+        done = stage.run(*command, home, below=home, refuse=(step, code), lasting=lasting, reads=reads)
+        check_words(done, home, code)
+        found = contents(home)
+        strays = found.keys() - before.keys() - expected.keys()
+        assert all(map(files.is_own_temp, strays))
+        assert lasting or not strays or steps[step].startswith("unlink"), strays
+        for name in (before.keys() | expected.keys()) - {"_index.json"}:
+            assert found.get(name) in (before.get(name), expected.get(name)), name
+        if done.status == 0 and "state.db" not in steps[step]:
+            assert wanted(found, steps[step]) == wanted(expected, steps[step]), (point, steps[step], done)
+        # And when the cause is gone, the same command comes to its end.
+        stage.run(*command, home, below=home)
+        assert wanted(contents(home), steps[step]) == wanted(expected, steps[step]), (point, steps[step])
+        shutil.rmtree(home)
+
+    shutil.copytree(old, plain)
+    (done,) = stages.each(lambda stage, home: stage.run(*command, home, below=home, reads=reads), [plain])
+    steps = done.steps
+    points = [
+        (n, code, lasting)
+        for n, step in enumerate(steps)
+        for code in REFUSALS
+        for lasting in (False, True)
+        if possible(step.partition(":")[0], code)
+    ]
+    tried = points if LONG else points[::NORMAL_STRIDE]
+    stages.each(attempt, tried)
+    print(f"\nrefused at {len(tried)} of {len(points)} points")
+
+
+@pytest.mark.parametrize("reads", [False, True], ids=["changing", "reading too"])
+def test_a_repair_that_is_refused_anything_says_so_and_loses_nothing(
+    stages: Stages, tmp_path: Path, reads: bool
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    small_store(old)
+    shutil.copytree(old, new)
+    stages.each(lambda stage, home: stage.run(*REPAIR, home, below=home), [new])
+    refuse_everywhere(stages, old, REPAIR, contents(new), tmp_path, reads=reads)
+
+
+@pytest.mark.parametrize("reads", [False, True], ids=["changing", "reading too"])
+def test_an_undo_that_is_refused_anything_says_so_and_loses_nothing(
+    stages: Stages, tmp_path: Path, reads: bool
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    small_store(old)
+    shutil.copytree(old, new)
+    stages.each(lambda stage, home: stage.run(*REPAIR, home, below=home), [new])
+    refuse_everywhere(stages, new, UNDO, contents(old), tmp_path, reads=reads)

@@ -1,0 +1,187 @@
+"""What a person said stays with that person: in no report or error, readable by nobody else, sent nowhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.store import find_store
+
+from .conftest import HEALTHY, LOST, MARKED, MARKER, WIPED, Stages, small_store
+from .stage import Done, Stage
+
+Rescue = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    small_store(tmp_path / "hermes")
+    return tmp_path / "hermes"
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777], ids=oct)
+def test_nobody_else_can_read_what_is_kept_or_made(stages: Stages, home: Path, umask: int) -> None:
+    sessions = home / "webui" / "sessions"
+    modes = {path.name: path.stat().st_mode for path in sessions.iterdir()}
+    report = home / "report.md"
+
+    def walk(stage: Stage, _: None) -> None:
+        for words in (
+            ["repair", "--all", "--yes"],
+            ["report", "-o", report],
+            ["undo", "--yes"],
+            ["repair", LOST, "-y"],
+        ):
+            done = stage.run(*words, "--home", home, below=home, umask=umask)
+            assert done.status in (0, 1), done
+            check()
+
+    def check() -> None:
+        kept = [home / "webui" / "rescue", *(home / "webui" / "rescue").rglob("*")]
+        for path in kept:
+            assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+        for path in sessions.iterdir():
+            assert path.stat().st_mode == modes.get(path.name, stat.S_IFREG | 0o600), path
+
+    stages.each(walk, [None])
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
+
+
+def test_nothing_is_ever_wider_open_than_it_ends(stages: Stages, home: Path) -> None:
+    """Killed at every step that makes something, with the widest umask: what is there then is closed already."""
+
+    def attempt(stage: Stage, step: int) -> None:
+        copy = home.with_name(f"killed-{step}")
+        small_store(copy)
+        old = {path: path.stat().st_mode for path in copy.rglob("*")}
+        stage.run("repair", "--all", "--yes", "--home", copy, below=copy, umask=0, kill=step)
+        for path in copy.rglob("*"):
+            mode = path.stat().st_mode
+            # What takes a session's place has that file's own mode in the end, and never more.
+            assert path in old or not mode & 0o077 or path.name.startswith("."), (step, path)
+            assert not mode & 0o022 or path in old, (step, path)
+
+    (done,) = stages.each(
+        lambda stage, at: stage.run("repair", "--all", "--yes", "--home", at, below=at, umask=0), [home]
+    )
+    made = [n for n, step in enumerate(done.steps) if step.startswith(("mkdir", "openat", "link", "rename"))]
+    stages.each(attempt, [n + 1 for n in made if n + 1 < len(done.steps)])
+
+
+def test_a_private_copy_of_a_database_is_private(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database with a log is read from a copy in the folder for temporary files."""
+    from core import sqlite_readonly
+
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (home / "state.db-wal").write_bytes(b"\0" * 64)
+    umask = os.umask(0)
+    try:
+        database = sqlite_readonly.open_without_trace(home / "state.db", timeout=1)
+        made = list((tmp_path / "tmp").rglob("*"))
+        assert made
+        for path in made:
+            assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+        database.close()
+    finally:
+        os.umask(umask)
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_no_message_text_is_told_unasked(rescue: Rescue, home: Path) -> None:
+    at = ("--home", home)
+    said = [rescue(*words, *at) for words in (["audit"], ["audit", "--json"], ["repair", "--all", "--dry-run"])]
+    said += [rescue("show", sid, "--json", *at) for sid in (HEALTHY, WIPED, MARKED, LOST)]
+    said += [rescue("report", "--format", form, *at) for form in ("md", "html", "json")]
+    said.append(rescue("repair", "--all", "--yes", "--json", *at))
+    run = json.loads(said[-1][1])["run"]
+    said += [rescue("report", run, "--format", form, *at) for form in ("md", "html", "json")]
+    said += [rescue("history", *at), rescue("history", "--json", *at), rescue("undo", "--yes", "--json", *at)]
+    said += [rescue("repair", "--all", "--yes", *at), rescue("undo", "--yes", *at)]
+    assert all(out for _, out, _ in said)
+    assert not [out for _, out, err in said if MARKER in out + err]
+    assert MARKER in rescue("diff", WIPED, *at)[1]  # asked for, it is shown
+    for path in (home / "webui" / "rescue").rglob("*.json*"):
+        assert MARKER not in path.read_text(), path
+
+
+def test_no_error_tells_a_message_text(stages: Stages, home: Path) -> None:
+    """Whatever is refused to whichever command: the words about it are about places and reasons."""
+
+    def attempt(stage: Stage, point: tuple[str, int]) -> Done:
+        command, step = point
+        copy = home.with_name(f"{command}-{step}")
+        small_store(copy)
+        words = ["repair", "--all", "--yes"] if command == "repair" else [command]
+        return stage.run(*words, "--home", copy, below=copy, reads=True, refuse=(step, 5), lasting=bool(step % 2))
+
+    points = [(command, step) for command in ("audit", "repair", "report") for step in range(0, 60, 3)]
+    ended = stages.each(attempt, points)
+    assert any(done.status == 3 for done in ended)
+    for done in ended:
+        assert MARKER not in done.out + done.err
+
+
+@contextmanager
+def webui() -> Iterator[int]:
+    """Something that answers on this computer; its port."""
+
+    class Health(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"status": "ok", "active_streams": 0}')
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Health) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def test_the_network_is_asked_nothing_but_health_on_this_computer(stages: Stages, home: Path) -> None:
+    """Every address that the kernel was asked to reach, in every command."""
+    commands = (["audit"], ["show", WIPED], ["diff", WIPED], ["report"], ["repair", "--all", "--yes", "--force"])
+    commands += (["history"], ["undo", "--yes"], ["audit", "--json"], ["--help"])
+
+    def walk(stage: Stage, port: int) -> list[Done]:
+        note = f"PID={os.getpid()}\nHOST=198.51.100.7\nPORT={port}\nSTATE_DIR={home / 'webui'}\n"
+        (home / "webui.ctl.env").write_text(note)
+        environ = {"HERMES_HOME": str(home), "http_proxy": "http://198.51.100.8:3128"}
+        return [stage.run(*words, below=home, environ=environ) for words in commands]
+
+    with webui() as port:
+        (ended,) = stages.each(walk, [port])
+    assert {done.status for done in ended} <= {0, 1}
+    peers = {peer for done in ended for peer in done.peers}
+    assert peers == {"127.0.0.1"}
+    assert "answers on port" in ended[0].out
+
+
+def test_the_engine_imports_nothing_that_speaks_to_the_network() -> None:
+    """One module has a socket: the one that asks for health."""
+    root = Path(find_store.__code__.co_filename).parents[1]
+    speaking = r"^\s*(import|from) (socket|ssl|http|urllib|requests|ftplib|smtplib|asyncio|PySide6\.QtNetwork)\b"
+    found = {
+        path.name
+        for folder in ("core", "gui")
+        for path in (root / folder).glob("*.py")
+        if re.search(speaking, path.read_text(), re.MULTILINE)
+    }
+    assert found == {"store.py"}
+    assert socket.socket  # the name that the pattern above speaks of
