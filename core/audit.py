@@ -211,6 +211,20 @@ def _findings(
     else:
         yield from _losses(proposal, live, counts, sid, streaming=streaming)
     yield from _questions(proposal, sid, counts)
+    problems = _problems_beside(copies)
+    if problems:
+        yield finding("damaged_file", sid, " ".join(problems), counts=counts)
+
+
+def _problems_beside(copies: SessionCopies) -> list[str]:
+    """What cannot be read of the copies beside the live file, a sentence each."""
+    problems = []
+    for file in (*copies.temps, copies.backup):
+        if file is not None and file.problem is not None:
+            problems.append(file.problem)
+        elif file is not None and file.sidecar is not None and file.sidecar.damage is not None:
+            problems.append(f"{file.path.name}: {_DAMAGE[file.sidecar.damage]}.")
+    return [*problems, *copies.problems]
 
 
 def _missing(copies: SessionCopies, proposal: Proposal, counts: tuple[int, int]) -> Iterator[Finding]:
@@ -218,6 +232,9 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: tuple[int, int])
     sid = copies.session_id
     after = len(proposal.sidecar.messages) if proposal.sidecar is not None else 0
     backup = session_of(copies.backup)
+    category, doubt = None, ""
+    if copies.deletions_unknown:
+        category, doubt = Category.REVIEW, " You may have deleted it: the list of deleted sessions is damaged."
     if copies.deleted:
         if copies.backup or copies.rows:
             yield finding(
@@ -230,15 +247,17 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: tuple[int, int])
         yield finding(
             "unsaved_temp",
             sid,
-            f"The file is missing; a temporary file of an interrupted save is left ({after} messages in all).",
+            f"The file is missing; a temporary file of an interrupted save is left ({after} messages in all).{doubt}",
             counts=counts,
+            category=category,
         )
     elif backup is not None and (copies.rows or copies.databases_unknown):
         yield finding(
             "orphan_backup",
             sid,
-            f"The file is missing; the backup holds {counts[1]} messages, all copies together {after}.",
+            f"The file is missing; the backup holds {counts[1]} messages, all copies together {after}.{doubt}",
             counts=counts,
+            category=category,
         )
     elif backup is not None and backup.complete:
         yield finding(
@@ -251,7 +270,11 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: tuple[int, int])
         if proposal.sidecar is not None:
             what = f"its {after} messages" if after else "an empty session with a worktree"
             yield finding(
-                "state_db_missing_sidecar", sid, f"The file is missing; the database still has {what}.", counts=counts
+                "state_db_missing_sidecar",
+                sid,
+                f"The file is missing; the database still has {what}.{doubt}",
+                counts=counts,
+                category=category,
             )
         else:
             yield finding(
@@ -408,8 +431,12 @@ def store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> tu
         finding("not_a_file", None, f"{name!r:.80} in the sessions folder: {reason}.")
         for name, reason in inventory.strangers
     ]
-    if inventory.index.problem is not None:
-        found.append(finding("malformed_index", None, f"The session list is unusable: {inventory.index.problem}."))
+    index = inventory.index
+    if index.problem is not None and index.data is None:
+        found.append(finding("not_a_file", None, index.problem))
+    elif index.problem is not None:
+        found.append(finding("malformed_index", None, f"The session list is unusable: {index.problem}."))
+    found += [finding("damaged_file", None, problem) for problem in inventory.problems]
     for fact in inventory.database_facts:
         if fact.state not in ("ok", "absent"):
             found.append(

@@ -241,7 +241,10 @@ def undo(
     store, view = _store(home, session_dir, state_db), _view()
     runs = repairs.undoable(vault.list_runs(store.vault_root))
     if run is None and not runs:
-        print("There is nothing to undo.")
+        if as_json:
+            _print_json({"run": None, "undone": [], "refused": {}})
+        else:
+            print("There is nothing to undo.")
         return NOTHING_LEFT
     chosen = vault.read_run(store.vault_root, run) if run is not None else runs[0]
     if not yes:

@@ -133,6 +133,8 @@ KINDS: dict[str, Kind] = {
              "Check which folder your WebUI uses.", _NOTHING, _YES),
         Kind("state_db_unreadable", _I, "database unreadable", _MANUAL, "A database cannot be read, so what it holds is unknown.",
              "Close whatever locks it, or restore it, and look again.", "Sessions are recovered from the other copies.", _YES),
+        Kind("damaged_file", _I, "other file damaged", _MANUAL, "A file beside the session file cannot be read, or not in full.",
+             "Nothing, unless you miss what only that file can hold.", "What is whole in it is used; the file stays as it is.", _YES),
         Kind("not_a_file", _I, "not a file", _MANUAL, "Something that is no ordinary file has the name of a session file.",
              "Move it away if you did not put it there.", _NOTHING, _YES),
     )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from json.decoder import scanstring  # type: ignore[attr-defined]  # the C scanner behind json.loads
@@ -23,6 +22,9 @@ LIST_FIELD = "messages"
 
 NOTHING: tuple[Any, ...] = (None, "", [], {})
 """Values with which a field says nothing."""
+
+NESTING = 200
+"""Levels of a value that are looked at. Parsers go deeper than comparing, printing and writing can follow."""
 
 
 class Damage(StrEnum):
@@ -84,23 +86,42 @@ class NotJSONError(ValueError):
 
 
 def loads(text: bytes | str) -> Any:
-    """Parse one JSON value as Python's ``json`` would. Raises :class:`NotJSONError`."""
+    """Parse one JSON value as Python's ``json`` would, down to ``NESTING`` levels. Raises :class:`NotJSONError`."""
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        pass
-    try:
-        return json.loads(text, parse_int=_integer)
-    except (ValueError, RecursionError) as error:
-        raise NotJSONError(str(error)) from None
+        return loads_exactly(text)
+    return _pruned(value) if _may_be_deep(text) else value
 
 
 def loads_exactly(text: bytes | str) -> Any:
-    """Parse one JSON value without bending a number (orjson turns integers from 2**64 on into floats)."""
+    """The same without bending a number (orjson turns integers from 2**64 on into floats)."""
     try:
-        return json.loads(text, parse_int=_integer)
+        value = json.loads(text, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         raise NotJSONError(str(error)) from None
+    return _pruned(value) if _may_be_deep(text) else value
+
+
+def _may_be_deep(text: bytes | str) -> bool:
+    if isinstance(text, str):
+        return text.count("[") + text.count("{") > NESTING
+    return text.count(b"[") + text.count(b"{") > NESTING
+
+
+def _pruned(value: Any) -> Any:
+    """A value that was just parsed, emptied below ``NESTING`` levels."""
+    level = [value] if isinstance(value, list | dict) else []
+    for _ in range(NESTING):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, list | dict)
+        ]
+    for each in level:
+        each.clear()
+    return value
 
 
 def dumps(value: Any, level: int = 0) -> bytes:
@@ -120,18 +141,6 @@ def parse_object(data: bytes) -> Document:
         return _split(data)
     except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError, NotJSONError):
         return _salvage(data)
-
-
-def lines(data: bytes) -> Iterator[dict[str, Any]]:
-    """The objects of a JSON-lines file; lines that are torn, empty or something else are passed over."""
-    for line in data.split(b"\n"):
-        if line.strip():
-            try:
-                value = loads(line.decode("utf-8", "replace"))
-            except NotJSONError:
-                continue
-            if isinstance(value, dict):
-                yield value
 
 
 def number(value: Any) -> float | None:
@@ -299,6 +308,7 @@ class _Walker:
 
     def _piece(self, at: int, end: int, value: Any, *, level: int) -> Piece:
         raw = self.text[at:end].encode("utf-8", "surrogatepass")
+        value = _pruned(value)
         if not self._strict:
             try:
                 loads(raw)

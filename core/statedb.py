@@ -258,7 +258,10 @@ class StateDB:
         try:
             status = self.fact.path.stat()
         except (FileNotFoundError, NotADirectoryError):
-            self._set("absent", "There is no such file.")
+            if self.fact.path.is_symlink():
+                self._set("unreadable", "It is a symbolic link to nothing.")
+            else:
+                self._set("absent", "There is no such file.")
             return None
         if not stat.S_ISREG(status.st_mode):
             self._set("unreadable", "It is not a regular file.")
