@@ -147,6 +147,9 @@ def audit_session(
         return None
     counts = (_count(live), _count(backup))
     found = list(_findings(copies, proposal, counts, streaming=stream_is_live(copies, webui)))
+    problems = _problems_beside(copies, found)
+    if problems:
+        found.append(finding("damaged_file", copies.session_id, " ".join(problems), counts=counts))
     path = _text(copies, proposal, "worktree_path")
     state = state_of(path, _text(copies, proposal, "worktree_branch"), _text(copies, proposal, "worktree_repo_root"))
     if state in (Worktree.GONE, Worktree.BRANCH_LEFT):
@@ -211,15 +214,13 @@ def _findings(
     else:
         yield from _losses(proposal, live, counts, sid, streaming=streaming)
     yield from _questions(proposal, sid, counts)
-    problems = _problems_beside(copies)
-    if problems:
-        yield finding("damaged_file", sid, " ".join(problems), counts=counts)
 
 
-def _problems_beside(copies: SessionCopies) -> list[str]:
-    """What cannot be read of the copies beside the live file, a sentence each."""
+def _problems_beside(copies: SessionCopies, found: Sequence[Finding]) -> list[str]:
+    """What cannot be read of the copies beside the live file, a sentence each; not again what is a finding already."""
+    told = any(f.kind.name == "malformed_orphan_backup" for f in found)
     problems = []
-    for file in (*copies.temps, copies.backup):
+    for file in (*copies.temps, None if told else copies.backup):
         if file is not None and file.problem is not None:
             problems.append(file.problem)
         elif file is not None and file.sidecar is not None and file.sidecar.damage is not None:

@@ -26,7 +26,7 @@ RUN_JOURNAL = "_run_journal"
 
 _QUOTED_ID = re.compile(rb'"([0-9A-Za-z_-]+)"')
 
-ENDED = frozenset({"completed", "interrupted", "cancelled", "failed", "error"})
+ENDED = ("completed", "interrupted", "cancelled", "failed", "error")  # no set: what is looked up in it can be anything
 
 
 @dataclass(frozen=True, slots=True)

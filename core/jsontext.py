@@ -200,7 +200,7 @@ def _decode(data: bytes) -> tuple[str, Damage | None]:
     stripped = data.strip(b"\0")
     if not stripped:
         return "", Damage.NUL if data else Damage.EMPTY
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or data[1:2] == b"\0" or (data[0:1] == b"\0" and data[1:2] != b"\0"):
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or (data[0:1] == b"\0") != (data[1:2] == b"\0"):
         codec = (
             "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
         )
@@ -214,7 +214,8 @@ def _decode(data: bytes) -> tuple[str, Damage | None]:
 
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_LIST_BEGINS = re.compile(r'"messages"\s*:\s*(?=\[)')
 _NEXT_MESSAGE = re.compile(r'\{\s*"(?:role|id|content|timestamp)"\s*:')
 
 
@@ -227,6 +228,7 @@ class _Walker:
         self.elements: list[Piece] | None = None
         self.damage: Damage | None = None
         self._strict = strict
+        self._patience = 4 * len(text)  # characters to look at again in search of where a damaged text goes on
         self._scan = json.JSONDecoder(strict=strict, parse_int=_integer).scan_once  # type: ignore[attr-defined]
 
     def walk(self) -> bool:
@@ -256,21 +258,30 @@ class _Walker:
             raise ValueError(at)
         at = self._skip(at + 1)
         while self.text[at] != "}":
-            if self.text[at] != '"':
-                raise ValueError(at)
-            key, at = scanstring(self.text, at + 1, self._strict)
-            at = self._expect(self._skip(at), ":")
-            if key == LIST_FIELD and self.text[at] == "[":
-                self.fields[key] = MESSAGES_HERE
-                at = self._list(at)
-            else:
-                at = self._field(key, at)
-            at = self._skip(at)
-            if self.text[at] == ",":
-                at = self._skip(at + 1)
-            elif self.text[at] != "}":
-                raise ValueError(at)
+            try:
+                at = self._skip(self._pair(at))
+                if self.text[at] == ",":
+                    at = self._skip(at + 1)
+                elif self.text[at] != "}":
+                    raise ValueError(at)
+            except (StopIteration, ValueError):
+                found = None if self._strict or self.elements is not None else _LIST_BEGINS.search(self.text, at)
+                if found is None:
+                    raise
+                self.damage = Damage.TORN
+                at = found.start()
         return self._skip(at + 1)
+
+    def _pair(self, at: int) -> int:
+        """A key and its value; where they end."""
+        if self.text[at] != '"':
+            raise ValueError(at)
+        key, at = scanstring(self.text, at + 1, self._strict)
+        at = self._expect(self._skip(at), ":")
+        if key != LIST_FIELD or self.text[at] != "[":
+            return self._field(key, at)
+        self.fields[key] = MESSAGES_HERE
+        return self._list(at)
 
     def _list(self, at: int) -> int:
         self.elements = []
@@ -286,7 +297,8 @@ class _Walker:
                 if self._strict:
                     raise
                 self.damage = Damage.TORN
-                end = self._resume(at)
+                at = self._resume(at + 1)
+                continue
             at = self._skip(end)
             if self.text[at] == ",":
                 at = self._skip(at + 1)
@@ -325,12 +337,19 @@ class _Walker:
         raise ValueError(at)
 
     def _resume(self, at: int) -> int:
-        """Where the next message behind a damaged place begins (a hole in the middle of a file)."""
-        for found in _NEXT_MESSAGE.finditer(self.text, at + 1):
+        """Where the next message begins, from a damaged place on (a hole in the middle of a file)."""
+        for found in _NEXT_MESSAGE.finditer(self.text, at):
             try:
-                value, _ = self._scan(self.text, found.start())
-            except (StopIteration, ValueError, RecursionError):
-                continue
+                value, end = self._scan(self.text, found.start())
+            except json.JSONDecodeError as error:
+                value, end = None, error.pos
+            except StopIteration as error:
+                value, end = None, error.value
+            except RecursionError:
+                break
             if isinstance(value, dict) and isinstance(value.get("role"), str):
                 return found.start()
+            self._patience -= end - found.start()
+            if self._patience < 0:
+                break
         raise ValueError(at)

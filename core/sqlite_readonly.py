@@ -14,8 +14,11 @@ no ``-wal``, rollback journal       ``mode=ro``, which makes no files there; a c
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import sqlite3
+import stat
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -34,6 +37,8 @@ _LEGACY_FORMAT = 1
 _TRIES = 3
 _OPERATIONS = 20_000
 """Steps of SQLite's virtual machine between two looks at the clock: some milliseconds."""
+
+_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 
 _LAST_ROWID = 2**63 - 1
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_TOOBIG})
@@ -121,6 +126,7 @@ def open_without_trace(path: Path, *, timeout: float) -> ReadOnlyDatabase:
     second connection that reads a rollback-mode database in this very moment loses its lock; its ``changed`` tells.
     """
     path = path.resolve()  # as SQLite does: the log lies beside the file that a symlink leads to
+    _require_regular_beside(path)
     log = _size(path.with_name(path.name + "-wal"))
     if log is not None:
         ways = (_SHARED, _OWN if log > _WAL_HEADER else _FROZEN)
@@ -139,6 +145,14 @@ def open_without_trace(path: Path, *, timeout: float) -> ReadOnlyDatabase:
     if not is_damage(failure):
         raise failure
     return _open(path, way, timeout, damaged=True)
+
+
+def _require_regular_beside(path: Path) -> None:
+    """SQLite would wait for a pipe, and follow a link."""
+    for suffix in ("-wal", "-shm", "-journal"):
+        beside = path.with_name(path.name + suffix)
+        if os.path.lexists(beside) and not stat.S_ISREG(beside.lstat().st_mode):
+            raise OSError(errno.EINVAL, f"{beside.name} beside it is not a regular file")
 
 
 def _open(path: Path, way: str, timeout: float, *, damaged: bool = False) -> ReadOnlyDatabase:
@@ -174,8 +188,19 @@ def _private_copy(path: Path, cleanup: ExitStack) -> Path:
                 if not suffix:
                     raise
         if _marks(path) == before:
+            _forget_super_journal(copy.with_name(copy.name + "-journal"))
             return copy
     raise KeepsChangingError
+
+
+def _forget_super_journal(journal: Path) -> None:
+    """A rollback journal can end with the name of a file for a transaction over several databases. SQLite deletes that
+    file once it has played the journal back, and it can be any file; Hermes has no such transactions."""
+    if journal.exists():
+        with journal.open("r+b") as file:
+            whole = file.read()
+            if whole.endswith(_JOURNAL_MAGIC):
+                file.truncate(len(whole) - len(_JOURNAL_MAGIC))
 
 
 def _marks(path: Path) -> _Marks:

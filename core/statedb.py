@@ -375,6 +375,8 @@ def _columns(database: ReadOnlyDatabase, table: str, wanted: frozenset[str]) -> 
     if database.query(real, (table,)).fetchone() is None:
         return ()
     names = [str(name).lower() for _, name, *_ in database.query(f"PRAGMA main.table_info({quoted(table)})")]
+    if "_rowid_" in names:
+        raise sqlite3.OperationalError(f"the table {table} hides the ids of its rows")
     return tuple(name for name in names if name in wanted)
 
 

@@ -30,6 +30,9 @@ DELETED = "dddddddddddd"
 Make = Callable[[Path, bytes, Path], None]
 Rescue = Callable[..., tuple[int, str, str]]
 
+STRANGER = 65534
+"""A user who owns nothing."""
+
 as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can do this")
 
 
@@ -47,6 +50,25 @@ def bounded(seconds: float = BOUND) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
+
+
+def as_stranger(work: Callable[[], Any]) -> Any:
+    """What ``work`` gives (as JSON can say it) to a user who owns nothing, in a process of its own."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(STRANGER)
+            os.setuid(STRANGER)
+            os.write(writer, json.dumps(work()).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as answer:
+        told = answer.read()
+    os.waitpid(child, 0)
+    return json.loads(told)
 
 
 # --- the home ---------------------------------------------------------------------------------------------------------
@@ -193,6 +215,8 @@ SPECIAL = (
     Case("symlink to a folder", link_to(lambda _, outside: outside), special=True),
 )
 """What is no regular file; devices are made by root only and so stand apart."""
+
+HARD_LINK = Case("hard link", _hard_link)
 
 def _with_invalid_utf8(sound: bytes) -> bytes:
     """Two stray bytes inside a text."""
