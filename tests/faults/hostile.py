@@ -218,6 +218,7 @@ SPECIAL = (
 
 HARD_LINK = Case("hard link", _hard_link)
 
+
 def _with_invalid_utf8(sound: bytes) -> bytes:
     """Two stray bytes inside a text."""
     inside = next(text for text in (b"nswer b", b"sk a", b"otes", b"ork", b"ddd", b"QLite") if text in sound)
@@ -295,7 +296,11 @@ JSON = (
     _content("another document", lambda _: b'{"hello": "world"}', _JOURNALS),
     _content("messages is a number", lambda _: b'{"session_id": "%s", "messages": 7}' % SID.encode(), _JOURNALS),
     _content("messages is an object", lambda _: b'{"session_id": "%s", "messages": {}}' % SID.encode(), _JOURNALS),
-    _content("messages of every type", lambda _: b'{"session_id": "%s", "messages": [7, null, "x", [], {}]}' % SID.encode(), _JOURNALS),
+    _content(
+        "messages of every type",
+        lambda _: b'{"session_id": "%s", "messages": [7, null, "x", [], {}]}' % SID.encode(),
+        _JOURNALS,
+    ),
 )
 
 
@@ -348,5 +353,7 @@ def everything(folder: Path) -> dict[str, Any]:
     found = take_snapshot(folder)
     vault = {name for name in found if Path(name).is_relative_to("webui/rescue")}
     return {
-        name: entry if entry[0] == "file" else (*entry[:2], entry[4]) for name, entry in found.items() if name not in vault
+        name: entry if entry[0] == "file" else (*entry[:2], entry[4])
+        for name, entry in found.items()
+        if name not in vault
     }

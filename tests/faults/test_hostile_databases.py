@@ -72,7 +72,11 @@ def test_every_page_in_turn(tmp_path: Path, damage: str) -> None:
     assert len(whole) // size > 20
     for at in range(0, len(whole), size):
         page = whole[at : at + size]
-        junk = {"zeroed": bytes(size), "flipped": bytes(255 - b for b in page), "random": bytes((k * k + at) % 251 for k in range(size))}
+        junk = {
+            "zeroed": bytes(size),
+            "flipped": bytes(255 - b for b in page),
+            "random": bytes((k * k + at) % 251 for k in range(size)),
+        }
         path.write_bytes(whole[:at] + junk[damage] + whole[at + size :])
         with bounded():
             found = hermes.audit()
@@ -228,7 +232,10 @@ def test_what_lies_beside_the_database(tmp_path: Path, mode: str, suffix: str, c
     assert done.returncode == 1, done.stderr
     assert everything(hermes.home) == before
     done = subprocess.run(
-        [*COMMAND, "repair", "--all", "--yes", "--home", str(hermes.home)], capture_output=True, text=True, timeout=3 * BOUND
+        [*COMMAND, "repair", "--all", "--yes", "--home", str(hermes.home)],
+        capture_output=True,
+        text=True,
+        timeout=3 * BOUND,
     )
     assert done.returncode in (0, 1), done.stderr
     assert transcript(hermes, SID) == SAID

@@ -249,8 +249,14 @@ def test_a_file_that_may_not_be_read(outside: Path, rescue: Rescue, place: str) 
         os.chown(secret, 0, 0)
         os.chmod(secret, 0o600)
         before = everything(hermes.home)
-        new = [item for item in as_stranger(lambda: [list(each) for each in told(rescue, hermes)]) if tuple(item) not in sound]
-        assert [evidence for _, _, evidence in new if "Permission denied" in evidence or "unable to open" in evidence], new
+        new = [
+            item
+            for item in as_stranger(lambda: [list(each) for each in told(rescue, hermes)])
+            if tuple(item) not in sound
+        ]
+        assert [
+            evidence for _, _, evidence in new if "Permission denied" in evidence or "unable to open" in evidence
+        ], new
         as_stranger(lambda: run_json(rescue, hermes, "repair", "--all", "--yes"))
         assert {name: entry for name, entry in everything(hermes.home).items()} == before
         assert transcript(hermes, SID) == SAID
