@@ -118,10 +118,10 @@ def _nearest(
     pairs = []
     for i in in_a:
         candidates = free.get(a[i].key)
-        j = candidates.nearest(a[i].time) if candidates is not None else None
-        if candidates is not None and j is not None and likeness(a[i], b[j]) > SURE:
-            candidates.take(j)
-            pairs.append((i, j))
+        found = candidates.nearest(a[i].time) if candidates is not None else None
+        if candidates is not None and found is not None and likeness(a[i], b[found]) > SURE:
+            candidates.take(found)
+            pairs.append((i, found))
     return pairs
 
 

@@ -1,6 +1,6 @@
 """The small files beside the sidecars: turn journal, run journal, tombstones, index, projects.
 
-Shapes as in formats.md, "In the state dir". What is damaged is passed over and told as a problem: a sentence for people.
+Shapes as in formats.md, "In the state dir". What is damaged is passed over and told as a problem, in a sentence.
 """
 
 from __future__ import annotations

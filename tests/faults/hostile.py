@@ -8,19 +8,28 @@ import shutil
 import signal
 import socket
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from ..conftest import take_snapshot
 from ..core.conftest import SID, START, Hermes
 
+_Case = TypeVar("_Case")
+
 LONG = os.environ.get("HERMES_RESCUE_LONG") == "1"
+
+
+def some(cases: Iterable[_Case], every: int) -> list[_Case]:
+    """All cases on request, else every so-manieth, so that the normal run stays short."""
+    return [*cases][:: 1 if LONG else every]
+
+
 BOUND = 10.0
 """Seconds in which anything must have come to an end."""
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,15 @@ messages = st.fixed_dictionaries(
     {"role": st.sampled_from(("user", "assistant", "tool")) | values}, optional=dict.fromkeys(MESSAGE[1:], values)
 )
 documents = st.fixed_dictionaries(
-    {}, optional={"session_id": texts, "title": values, "workspace": texts, "messages": st.lists(messages | values, max_size=5) | values, "odd": values}
-)  # fmt: skip
+    {},
+    optional={
+        "session_id": texts,
+        "title": values,
+        "workspace": texts,
+        "messages": st.lists(messages | values, max_size=5) | values,
+        "odd": values,
+    },
+)
 
 
 def mutated(sound: bytes, cuts: Sequence[tuple[int, int, bytes]]) -> bytes:
@@ -124,10 +132,17 @@ def on_disk(data: bytes, read: Callable[[Path, Path], object]) -> None:
 SUBMITTED = {"event": "submitted", "turn_id": "t", "role": "user", "content": "x", "created_at": 1.0}
 DONE = {"event": "done", "created_at": 2.0, "payload": {"session": {"messages": [{"role": "user", "content": "x"}]}}}
 events = st.lists(
-    st.builds(lambda base, odd: json.dumps({**base, **odd}), st.sampled_from((SUBMITTED, DONE)),
-              st.dictionaries(st.sampled_from((*SUBMITTED, "payload", "terminal", "attachments", "workspace", "session_id")), values, max_size=3)),
+    st.builds(
+        lambda base, odd: json.dumps({**base, **odd}),
+        st.sampled_from((SUBMITTED, DONE)),
+        st.dictionaries(
+            st.sampled_from((*SUBMITTED, "payload", "terminal", "attachments", "workspace", "session_id")),
+            values,
+            max_size=3,
+        ),
+    ),
     max_size=4,
-)  # fmt: skip
+)
 journal_bytes = (
     st.builds(lambda lines, cuts: mutated("\n".join(lines).encode("utf-8", "surrogatepass"), cuts), events, cuts)
     | anything
@@ -167,8 +182,28 @@ def test_the_index_and_the_lists_of_ids(data: bytes) -> None:
 
 
 RUN = "20260503T141200Z-3f2a9c"
-OPERATION = {"number": 1, "session_id": "x", "action": "create", "path": "x.json", "before": None, "after": "0" * 64, "kept": None, "state": "done", "note": "", "info": {}}  # fmt: skip
-MANIFEST = {"version": 1, "run_id": RUN, "created_at": 1.0, "finished_at": None, "stores": [], "status": "finished", "turns": [], "operations": [OPERATION]}  # fmt: skip
+OPERATION = {
+    "number": 1,
+    "session_id": "x",
+    "action": "create",
+    "path": "x.json",
+    "before": None,
+    "after": "0" * 64,
+    "kept": None,
+    "state": "done",
+    "note": "",
+    "info": {},
+}
+MANIFEST = {
+    "version": 1,
+    "run_id": RUN,
+    "created_at": 1.0,
+    "finished_at": None,
+    "stores": [],
+    "status": "finished",
+    "turns": [],
+    "operations": [OPERATION],
+}
 odd_operations = st.builds(
     lambda odd: {**OPERATION, **odd},
     st.dictionaries(
@@ -210,7 +245,15 @@ def test_a_run_is_read_or_refused(data: bytes, lines: list[Any], journal_cuts: l
             assert operation.kept is None or operation.kept.isdecimal()
 
 
-columns = st.none() | st.integers(-(2**63), 2**63 - 1) | st.floats() | texts | st.binary(max_size=20) | st.builds(lambda v: "\0json:" + json.dumps(v), values) | st.builds(json.dumps, values)  # fmt: skip
+columns = (
+    st.none()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | texts
+    | st.binary(max_size=20)
+    | st.builds(lambda v: "\0json:" + json.dumps(v), values)
+    | st.builds(json.dumps, values)
+)
 
 
 @fuzzed
@@ -248,7 +291,5 @@ def test_tags(text: str) -> None:
 @given(anything)
 def test_texts_that_are_no_json(data: bytes) -> None:
     for load in (jsontext.loads, jsontext.loads_exactly):
-        try:
+        with suppress(NotJSONError):
             load(data)
-        except NotJSONError:
-            pass
