@@ -215,7 +215,7 @@ def _decode(data: bytes) -> tuple[str, Damage | None]:
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
-_LIST_BEGINS = re.compile(r'"messages"\s*:\s*(?=\[)')
+_LIST_BEGINS = re.compile(r'(?<=\n  )"messages"\s*:\s*(?=\[)')  # in the WebUI's layout: not one inside another value
 _NEXT_MESSAGE = re.compile(r'\{\s*"(?:role|id|content|timestamp)"\s*:')
 
 

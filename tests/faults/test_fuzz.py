@@ -98,7 +98,7 @@ def test_a_torn_document_gives_the_beginning_of_the_whole_one(value: dict[str, A
     data = json.dumps(value, indent=2).encode()
     whole, torn = jsontext.parse_object(data), jsontext.parse_object(data[: at % (len(data) + 1)])
     kept, there = [piece.raw for piece in torn.elements or ()], [piece.raw for piece in whole.elements or ()]
-    assert kept == there[: len(kept)] or len(kept) == len(there) + 1 or kept[:-1] == there[: len(kept) - 1]
+    assert kept[:-1] == there[: max(len(kept) - 1, 0)]  # the last can be a number that goes on
     assert torn.fields.keys() <= whole.fields.keys()
 
 
