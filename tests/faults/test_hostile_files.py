@@ -171,7 +171,7 @@ def test_a_hole_costs_only_the_message_that_it_is_in(tmp_path: Path) -> None:
     begin = data.index(b'"messages"') + len(b'"messages": [')
     spans = [found.span() for found in re.finditer(rb'\{\s+"role".*?\}', data, re.DOTALL)]
     for k in range(2, spans[-1][1], 1 if LONG else 7):
-        if data.index(b'"messages"') - 20 < k < begin:
+        if data.index(b'"messages"') - 23 <= k < begin:
             continue
         texts = [message(piece).text for piece in sidecar.parse(data[:k] + bytes(20) + data[k + 20 :]).messages]
         # what stands right before the hole or behind it may be cut with it
