@@ -70,7 +70,7 @@ class Whole:
 def whole(files: SessionCopies, rows: Iterable[Sequence[SpokenRow]]) -> Whole | None:
     """The session, if a merge of its files with these rows of each database would change nothing; else None."""
     data = files.live.data if files.live is not None else None
-    others = files.backup or files.temps or files.run or not all(turn.ended for turn in files.turns)
+    others = files.backup or files.temps or files.run or files.problems or not all(turn.ended for turn in files.turns)
     if data is None or others:
         return None
     try:

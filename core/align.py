@@ -8,7 +8,7 @@ compared as sets.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -111,18 +111,64 @@ def _nearest(
     a: Sequence[Message], b: Sequence[Message], in_a: range | list[int], in_b: range | list[int]
 ) -> list[Pair]:
     """Pairs of equal messages, each with the nearest in time that is still free, sorted by the first position."""
-    free: dict[Key, list[int]] = defaultdict(list)
+    places: dict[Key, list[int]] = defaultdict(list)
     for j in in_b:
-        free[b[j].key].append(j)
+        places[b[j].key].append(j)
+    free = {key: _Free(b, equal) for key, equal in places.items()}
     pairs = []
     for i in in_a:
         candidates = free.get(a[i].key)
-        if candidates:
-            j = min(candidates, key=lambda j: distance(a[i], b[j]))
-            if likeness(a[i], b[j]) > SURE:
-                candidates.remove(j)
-                pairs.append((i, j))
+        found = candidates.nearest(a[i].time) if candidates is not None else None
+        if candidates is not None and found is not None and likeness(a[i], b[found]) > SURE:
+            candidates.take(found)
+            pairs.append((i, found))
     return pairs
+
+
+class _Free:
+    """Equal messages by their places, of which the nearest in time is found without looking at each: a program can
+    repeat itself a hundred thousand times."""
+
+    def __init__(self, b: Sequence[Message], places: Sequence[int]) -> None:
+        self._untimed = deque(j for j in places if b[j].time is None)
+        timed = sorted((time, j) for j in places if (time := b[j].time) is not None)
+        self._times = [time for time, _ in timed]
+        self._places = [j for _, j in timed]
+        self._rank = {j: k for k, j in enumerate(self._places)}
+        # where the search for a free one goes on from a rank, upwards and downwards; the ends stay free
+        self._up = list(range(len(timed) + 1))
+        self._down = list(range(len(timed) + 1))
+
+    def nearest(self, time: float | None) -> int | None:
+        """The place of the free message that is nearest to a time; one without a time is near to all. None: no more."""
+        if time is None or not self._times:
+            return self._untimed[0] if self._untimed else self._place(_end(self._up, 0))
+        at = bisect_left(self._times, time)
+        above, below = _end(self._up, at), _end(self._down, at) - 1
+        timed = [k for k in (below, above) if 0 <= k < len(self._times)]
+        near = min(timed, key=lambda k: abs(self._times[k] - time), default=len(self._times))
+        if self._untimed and not (timed and self._times[near] == time):
+            return self._untimed[0]
+        return self._place(near)
+
+    def take(self, j: int) -> None:
+        """The message at a place that :meth:`nearest` gave is free no more."""
+        if j in self._rank:
+            k = self._rank[j]
+            self._up[k], self._down[k + 1] = k + 1, k
+        else:
+            self._untimed.popleft()
+
+    def _place(self, rank: int) -> int | None:
+        return self._places[rank] if rank < len(self._places) else None
+
+
+def _end(links: list[int], k: int) -> int:
+    """The end of a chain of links, which gets shorter for the next who follows it."""
+    while links[k] != k:
+        links[k] = links[links[k]]
+        k = links[k]
+    return k
 
 
 def _moved(a: Sequence[Message], b: Sequence[Message], pairs: Sequence[Pair]) -> list[Pair]:

@@ -173,7 +173,7 @@ def audit_session(
     if _is_stranger(copies):
         return None
     counts = (_count(live), _count(backup))
-    found = tuple(diagnose(copies, proposal, counts, streaming=stream_is_live(copies, webui)))
+    found = diagnose(copies, proposal, counts, streaming=stream_is_live(copies, webui))
     rows = (len(copy.messages) - len(copy.rewound | copy.hidden) for copy in copies.databases if copy.row.is_webui)
     proposed = proposal.sidecar if any(f.category is Category.REPAIRABLE for f in found) else None
     after = len(proposed.messages) if proposed is not None else counts[0]
@@ -276,8 +276,12 @@ def store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> tu
         finding("not_a_file", None, f"{name!r:.80} in the sessions folder: {reason}.")
         for name, reason in inventory.strangers
     ]
-    if inventory.index.problem is not None:
-        found.append(finding("malformed_index", None, f"The session list is unusable: {inventory.index.problem}."))
+    index = inventory.index
+    if index.problem is not None and index.data is None:
+        found.append(finding("not_a_file", None, index.problem))
+    elif index.problem is not None:
+        found.append(finding("malformed_index", None, f"The session list is unusable: {index.problem}."))
+    found += [finding("damaged_file", None, problem) for problem in inventory.problems]
     for fact in inventory.database_facts:
         if fact.state not in ("ok", "absent"):
             found.append(

@@ -296,7 +296,10 @@ def undo(
         runs = vault.list_runs(store.vault_root)
         last = next((each for each in runs if each.problem or repairs.undoable([each])), None)
         if last is None:
-            print("There is nothing to undo.")
+            if as_json:
+                _print_json({"run": None, "undone": [], "refused": {}})
+            else:
+                print("There is nothing to undo.")
             return NOTHING_LEFT
         run = last.run_id
     chosen = vault.read_run(store.vault_root, run)

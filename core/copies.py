@@ -58,7 +58,8 @@ class DatabaseCopy:
 @dataclass(frozen=True, slots=True)
 class SessionCopies:
     """All that is known of one session. ``databases_unknown``: there is no database, or one could not be read, so a
-    missing row proves nothing.
+    missing row proves nothing; ``deletions_unknown``: nor does it prove anything that no tombstone could be read.
+    ``problems``: what could not be read in the journals, a sentence each.
     """
 
     session_id: str
@@ -70,7 +71,9 @@ class SessionCopies:
     turns: tuple[SubmittedTurn, ...]
     index_row: Mapping[str, Any] | None
     deleted: bool
+    deletions_unknown: bool
     databases_unknown: bool
+    problems: tuple[str, ...]
 
     @property
     def rows(self) -> tuple[SessionRow, ...]:
@@ -87,7 +90,8 @@ class Inventory:
     """The copies that lie in a store, listed without reading their contents. A context manager: it holds the databases
     open.
 
-    ``strangers`` are names in the sessions folder that look like a session's but are none, each with the reason.
+    ``strangers`` are names in the sessions folder that look like a session's but are none, each with the reason;
+    ``problems`` says what of the small files beside them cannot be read, a sentence each.
     """
 
     def __init__(self, store: Store, *, with_databases: bool = True) -> None:
@@ -101,9 +105,12 @@ class Inventory:
         self._list_folder()
         sessions_dir = store.sessions_dir
         self.index: Index = journals.read_index(sessions_dir)
-        self.deleted = journals.read_id_list(sessions_dir / journals.TOMBSTONES_NAME)
-        self.turn_journals = journals.turn_journals(sessions_dir)
-        self.run_journals = journals.run_journals(sessions_dir)
+        tombstones = journals.read_id_list(sessions_dir / journals.TOMBSTONES_NAME)
+        self.deleted, self.deletions_unknown = tombstones.ids, tombstones.problem is not None
+        turns, runs = journals.turn_journals(sessions_dir), journals.run_journals(sessions_dir)
+        self.turn_journals, self.run_journals = turns.of, runs.of
+        alone = (tombstones.problem, journals.projects_problem(store.state_dir))
+        self.problems = (*filter(None, alone), *turns.problems, *runs.problems)
         self._databases: list[tuple[str, StateDB, dict[str, list[SessionRow]]]] = []
 
     def __enter__(self) -> Self:
@@ -162,18 +169,22 @@ class Inventory:
 
     def files(self, session_id: str) -> SessionCopies:
         """Read the copies of one session that are files."""
+        runs = journals.Events(self.run_journals.get(session_id, ()))
+        turns = journals.Events(self.turn_journals.get(session_id, ()))
         return SessionCopies(
             session_id,
             _read(self.sidecars.get(session_id)),
             tuple(found for path in self.temps.get(session_id, ()) if (found := _read(path)) is not None),
             _read(self.backups.get(session_id)),
             (),
-            journals.last_done(session_id, self.run_journals.get(session_id, ())),
-            journals.submitted_turns(session_id, self.turn_journals.get(session_id, ())),
+            journals.last_done(session_id, runs),
+            journals.submitted_turns(session_id, turns),
             self.index.rows.get(session_id),
             session_id in self.deleted,
+            self.deletions_unknown,
             all(database.fact.state == "absent" for _, database, _ in self._databases)
             or any(database.fact.state not in ("ok", "absent") for _, database, _ in self._databases),
+            (*runs.problems, *turns.problems),
         )
 
     def with_databases(self, files: SessionCopies) -> SessionCopies:

@@ -14,10 +14,20 @@ from core.sidecar import IDLE_STREAM, Sidecar, SidecarFile
 
 def diagnose(
     copies: SessionCopies, proposal: Proposal, counts: tuple[int, int], *, streaming: bool
-) -> Iterator[Finding]:
+) -> tuple[Finding, ...]:
     """The findings of one session, by what a merge of its copies would change. ``counts``: messages in the live file
     and in the backup, -1 where there is nothing readable; ``streaming``: a running WebUI may be writing it right now.
     """
+    found = [*_of_live(copies, proposal, counts, streaming=streaming), *_questions(proposal, copies.session_id, counts)]
+    problems = _problems_beside(copies, found)
+    if problems:
+        found.append(finding("damaged_file", copies.session_id, " ".join(problems), counts=counts))
+    return tuple(found)
+
+
+def _of_live(
+    copies: SessionCopies, proposal: Proposal, counts: tuple[int, int], *, streaming: bool
+) -> Iterator[Finding]:
     sid = copies.session_id
     live = session_of(copies.live)
     if copies.live is not None and copies.live.problem is not None:
@@ -33,7 +43,18 @@ def diagnose(
         yield _malformed(copies.live, proposal, sid, counts)
     else:
         yield from _losses(proposal, live, counts, sid, streaming=streaming)
-    yield from _questions(proposal, sid, counts)
+
+
+def _problems_beside(copies: SessionCopies, found: Sequence[Finding]) -> list[str]:
+    """What cannot be read of the copies beside the live file, a sentence each; not again what is a finding already."""
+    told = any(f.kind.name == "malformed_orphan_backup" for f in found)
+    problems = []
+    for file in (*copies.temps, None if told else copies.backup):
+        if file is not None and file.problem is not None:
+            problems.append(file.problem)
+        elif file is not None and file.sidecar is not None and file.sidecar.damage is not None:
+            problems.append(f"{file.path.name}: {_DAMAGE[file.sidecar.damage]}.")
+    return [*problems, *copies.problems]
 
 
 def _missing(copies: SessionCopies, proposal: Proposal, counts: tuple[int, int]) -> Iterator[Finding]:
@@ -41,6 +62,9 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: tuple[int, int])
     sid = copies.session_id
     after = len(proposal.sidecar.messages) if proposal.sidecar is not None else 0
     backup = session_of(copies.backup)
+    category, doubt = None, ""
+    if copies.deletions_unknown:
+        category, doubt = Category.REVIEW, " You may have deleted it: the list of deleted sessions is damaged."
     if copies.deleted:
         if copies.backup or copies.rows:
             yield finding(
@@ -53,15 +77,17 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: tuple[int, int])
         yield finding(
             "unsaved_temp",
             sid,
-            f"The file is missing; a temporary file of an interrupted save is left ({after} messages in all).",
+            f"The file is missing; a temporary file of an interrupted save is left ({after} messages in all).{doubt}",
             counts=counts,
+            category=category,
         )
     elif backup is not None and (copies.rows or copies.databases_unknown):
         yield finding(
             "orphan_backup",
             sid,
-            f"The file is missing; the backup holds {counts[1]} messages, all copies together {after}.",
+            f"The file is missing; the backup holds {counts[1]} messages, all copies together {after}.{doubt}",
             counts=counts,
+            category=category,
         )
     elif backup is not None and backup.complete:
         yield finding(
@@ -74,7 +100,11 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: tuple[int, int])
         if proposal.sidecar is not None:
             what = f"its {after} messages" if after else "an empty session with a worktree"
             yield finding(
-                "state_db_missing_sidecar", sid, f"The file is missing; the database still has {what}.", counts=counts
+                "state_db_missing_sidecar",
+                sid,
+                f"The file is missing; the database still has {what}.{doubt}",
+                counts=counts,
+                category=category,
             )
         else:
             yield finding(

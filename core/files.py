@@ -260,16 +260,27 @@ def _opened(path: Path) -> Iterator[tuple[BufferedReader, os.stat_result]]:
         raise UnreadableError(f"{shown(path)} {reason}.") from error
 
 
+def require_folder(path: Path) -> None:
+    """Raises :class:`UnreadableError` for anything but a folder (a link to one is none), ``FileNotFoundError`` where
+    nothing is there, ``OSError``."""
+    _require(path, os.lstat(path), stat.S_IFDIR)
+
+
 def _require_regular(path: Path, status: os.stat_result) -> None:
+    _require(path, status, stat.S_IFREG)
+
+
+def _require(path: Path, status: os.stat_result, wanted: int) -> None:
     kinds = {
+        stat.S_IFREG: "a regular file",
         stat.S_IFLNK: "a symbolic link",
         stat.S_IFDIR: "a folder",
         stat.S_IFIFO: "a named pipe",
         stat.S_IFSOCK: "a socket",
     }
-    if not stat.S_ISREG(status.st_mode):
-        kind = kinds.get(stat.S_IFMT(status.st_mode), "a device")
-        raise UnreadableError(f"{shown(path)} is {kind}, not a regular file.")
+    found = stat.S_IFMT(status.st_mode)
+    if found != wanted:
+        raise UnreadableError(f"{shown(path)} is {kinds.get(found, 'a device')}, not {kinds[wanted]}.")
 
 
 def _state(status: os.stat_result, digest: str, size: int) -> FileState:

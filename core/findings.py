@@ -138,6 +138,8 @@ KINDS: dict[str, Kind] = {
              "Close whatever locks it, or restore it, and look again.", "Sessions are recovered from the other copies.", _YES),
         Kind("not_examined", _V, "not examined", _MANUAL, "This session could not be looked at, so what is wrong with it is unknown.",
              "Try again; if it stays so, report it with the evidence.", _NOTHING, _YES),
+        Kind("damaged_file", _I, "other file damaged", _MANUAL, "A file beside the session file cannot be read, or not in full.",
+             "Nothing, unless you miss what only that file can hold.", "What is whole in it is used; the file stays as it is.", _YES),
         Kind("not_a_file", _I, "not a file", _MANUAL, "Something that is no ordinary file has the name of a session file.",
              "Move it away if you did not put it there.", _NOTHING, _YES),
     )

@@ -1,27 +1,32 @@
-"""The small files beside the sidecars: turn journal, run journal, tombstones, index. Damaged lines are passed over.
+"""The small files beside the sidecars: turn journal, run journal, tombstones, index, projects.
 
-Shapes as in formats.md, "In the state dir".
+Shapes as in formats.md, "In the state dir". What is damaged is passed over and told as a problem, in a sentence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from core import files, jsontext
 from core.errors import UnreadableError
+from core.files import shown
 from core.jsontext import NotJSONError, Piece, number
 from core.message import visible_text
 from core.store import is_safe_session_id
 
 INDEX_NAME = "_index.json"
 TOMBSTONES_NAME = "_deleted_webui_sessions.json"
+PROJECTS_NAME = "projects.json"
 TURN_JOURNAL = "_turn_journal"
 RUN_JOURNAL = "_run_journal"
 
-ENDED = frozenset({"completed", "interrupted", "cancelled", "failed", "error"})
+_QUOTED_ID = re.compile(rb'"([0-9A-Za-z_-]+)"')
+
+ENDED = ("completed", "interrupted", "cancelled", "failed", "error")  # no set: what is looked up in it can be anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +57,8 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """``_index.json``: a row per session. ``problem`` says why it cannot be read; ``digest`` is None where it is
-    missing.
+    """``_index.json``: a row per session. ``problem`` says why it is unusable; ``data`` is None where nothing is there
+    that can be read, and so nothing that could be replaced.
     """
 
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -85,42 +90,118 @@ def read_index(sessions_dir: Path) -> Index:
     return Index(rows, tuple(rows), problem, data)
 
 
-def read_id_list(path: Path) -> frozenset[str]:
-    """The ids of a tombstone file; what is damaged or missing names nobody."""
+@dataclass(frozen=True, slots=True)
+class IdList:
+    """The ids of a tombstone file. With a ``problem`` there may be more of them than could be read."""
+
+    ids: frozenset[str] = frozenset()
+    problem: str | None = None
+
+
+def read_id_list(path: Path) -> IdList:
+    """Read a tombstone file; a damaged one names whoever can still be read in it, a missing one nobody."""
     try:
-        listed = jsontext.loads(files.read_regular(path).decode("utf-8", "replace"))
-    except (FileNotFoundError, UnreadableError, NotJSONError):
-        return frozenset()
-    ids = listed.get("ids") if isinstance(listed, dict) else None
-    return frozenset(filter(is_safe_session_id, ids)) if isinstance(ids, list) else frozenset()
+        data = files.read_regular(path)
+    except FileNotFoundError:
+        return IdList()
+    except UnreadableError as error:
+        return IdList(problem=str(error))
+    try:
+        listed = jsontext.loads(data.decode())
+        ids = listed.get("ids") if isinstance(listed, dict) else None
+        if isinstance(ids, list):
+            return IdList(frozenset(filter(is_safe_session_id, ids)))
+    except (UnicodeDecodeError, NotJSONError):
+        pass
+    return IdList(frozenset(found.decode() for found in _QUOTED_ID.findall(data)), f"{shown(path)} is damaged.")
 
 
-def turn_journals(sessions_dir: Path) -> dict[str, tuple[Path, ...]]:
-    """The turn journal files of each session: ``<sid>~<pid>.jsonl`` and the older ``<sid>.jsonl``."""
+def projects_problem(state_dir: Path) -> str | None:
+    """Why the list of projects cannot be read; None where it can, or is missing."""
+    path = state_dir / PROJECTS_NAME
+    try:
+        listed = jsontext.loads(files.read_regular(path).decode())
+    except FileNotFoundError:
+        return None
+    except UnreadableError as error:
+        return str(error)
+    except (UnicodeDecodeError, NotJSONError):
+        return f"{shown(path)} is damaged."
+    whole = isinstance(listed, list) and all(isinstance(project, dict) for project in listed)
+    return None if whole else f"{shown(path)} is not a list of projects."
+
+
+@dataclass(frozen=True, slots=True)
+class JournalFiles:
+    """The journal files of each session, and why others cannot be listed."""
+
+    of: dict[str, tuple[Path, ...]]
+    problems: tuple[str, ...]
+
+
+def turn_journals(sessions_dir: Path) -> JournalFiles:
+    """The turn journals: ``<sid>~<pid>.jsonl`` and the older ``<sid>.jsonl``."""
     found: dict[str, list[Path]] = {}
-    for path in _listed(sessions_dir / TURN_JOURNAL):
+    paths, problems = _listed(sessions_dir / TURN_JOURNAL)
+    for path in paths:
         session_id = path.name.removesuffix(".jsonl").split("~")[0]
         if path.name.endswith(".jsonl") and is_safe_session_id(session_id):
             found.setdefault(session_id, []).append(path)
-    return {session_id: tuple(paths) for session_id, paths in found.items()}
+    return JournalFiles({session_id: tuple(paths) for session_id, paths in found.items()}, problems)
 
 
-def run_journals(sessions_dir: Path) -> dict[str, tuple[Path, ...]]:
-    """The run journal files of each session: ``<sid>/<stream>.jsonl``."""
+def run_journals(sessions_dir: Path) -> JournalFiles:
+    """The run journals: ``<sid>/<stream>.jsonl``."""
     found = {}
-    for folder in _listed(sessions_dir / RUN_JOURNAL):
-        if is_safe_session_id(folder.name) and folder.is_dir() and not folder.is_symlink():
-            paths = tuple(path for path in _listed(folder) if path.name.endswith(".jsonl"))
+    folders, problems = _listed(sessions_dir / RUN_JOURNAL)
+    for folder in folders:
+        if is_safe_session_id(folder.name):
+            listed, more = _listed(folder)
+            problems += more
+            paths = tuple(path for path in listed if path.name.endswith(".jsonl"))
             if paths:
                 found[folder.name] = paths
-    return found
+    return JournalFiles(found, problems)
 
 
-def submitted_turns(session_id: str, paths: tuple[Path, ...]) -> tuple[SubmittedTurn, ...]:
+class Events:
+    """The events of some journal files, one after the other, each with its file. ``problems`` says, once they have been
+    gone through, what could not be read."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.problems: list[str] = []
+        self._paths = paths
+
+    def __iter__(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        for path in self._paths:
+            damaged = 0
+            for line in self._lines(path):
+                text = line.decode("utf-8", "replace")
+                try:
+                    value = jsontext.loads(text)
+                except NotJSONError:
+                    value = None
+                damaged += not isinstance(value, dict) or text.encode() != line
+                if isinstance(value, dict):
+                    yield path, value
+            if damaged:
+                self.problems.append(f"{shown(path)} has {damaged} damaged line{'s' if damaged > 1 else ''}.")
+
+    def _lines(self, path: Path) -> list[bytes]:
+        try:
+            return [line for line in files.read_regular(path).split(b"\n") if line.strip()]
+        except FileNotFoundError:
+            pass
+        except UnreadableError as error:
+            self.problems.append(str(error))
+        return []
+
+
+def submitted_turns(session_id: str, events: Events) -> tuple[SubmittedTurn, ...]:
     """The prompts of a session in the order in which they were sent."""
     turns: dict[str, dict[str, Any]] = {}
     ended: set[str] = set()
-    for event in _events(paths):
+    for _, event in events:
         turn_id = event.get("turn_id")
         if not isinstance(turn_id, str) or event.get("session_id", session_id) != session_id:
             continue
@@ -144,35 +225,32 @@ def submitted_turns(session_id: str, paths: tuple[Path, ...]) -> tuple[Submitted
     return tuple(sorted(result, key=lambda turn: turn.created_at or 0.0))
 
 
-def last_done(session_id: str, paths: tuple[Path, ...]) -> RunRecord | None:
+def last_done(session_id: str, events: Events) -> RunRecord | None:
     """The newest ``done`` event that carries the whole session."""
     newest: tuple[float, RunRecord] | None = None
-    for path in paths:
-        for event in _events((path,)):
-            payload = event.get("payload")
-            session = payload.get("session") if event.get("event") == "done" and isinstance(payload, dict) else None
-            if not isinstance(session, dict) or session.get("session_id", session_id) != session_id:
-                continue
-            messages = session.get("messages")
-            if not isinstance(messages, list):
-                continue
-            when = number(event.get("created_at")) or 0.0
-            if newest is None or when >= newest[0]:
-                fields = {key: Piece(None, value, 1) for key, value in session.items() if key != jsontext.LIST_FIELD}
-                newest = when, RunRecord(path, fields, tuple(Piece(None, m, 2) for m in messages))
+    for path, event in events:
+        payload = event.get("payload")
+        session = payload.get("session") if event.get("event") == "done" and isinstance(payload, dict) else None
+        if not isinstance(session, dict) or session.get("session_id", session_id) != session_id:
+            continue
+        messages = session.get("messages")
+        if not isinstance(messages, list):
+            continue
+        when = number(event.get("created_at")) or 0.0
+        if newest is None or when >= newest[0]:
+            fields = {key: Piece(None, value, 1) for key, value in session.items() if key != jsontext.LIST_FIELD}
+            newest = when, RunRecord(path, fields, tuple(Piece(None, m, 2) for m in messages))
     return newest[1] if newest else None
 
 
-def _events(paths: tuple[Path, ...]) -> Iterator[dict[str, Any]]:
-    for path in paths:
-        try:
-            yield from jsontext.lines(files.read_regular(path))
-        except (FileNotFoundError, UnreadableError):
-            continue
-
-
-def _listed(folder: Path) -> list[Path]:
+def _listed(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """What lies in a folder that is none by a link, and why it cannot be listed."""
     try:
-        return sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
-    except OSError:
-        return []
+        files.require_folder(folder)
+        return sorted(folder.iterdir()), ()
+    except FileNotFoundError:
+        return [], ()
+    except UnreadableError as error:
+        return [], (str(error),)
+    except OSError as error:
+        return [], (f"{shown(folder)} cannot be read ({error.strerror}).",)

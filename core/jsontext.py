@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from json.decoder import scanstring  # type: ignore[attr-defined]  # the C scanner behind json.loads
@@ -23,6 +22,9 @@ LIST_FIELD = "messages"
 
 NOTHING: tuple[Any, ...] = (None, "", [], {})
 """Values with which a field says nothing."""
+
+NESTING = 200
+"""Levels of a value that are looked at. Parsers go deeper than comparing, printing and writing can follow."""
 
 _NOT_PARSED: Any = object()
 
@@ -94,23 +96,42 @@ class NotJSONError(ValueError):
 
 
 def loads(text: bytes | str) -> Any:
-    """Parse one JSON value as Python's ``json`` would. Raises :class:`NotJSONError`."""
+    """Parse one JSON value as Python's ``json`` would, down to ``NESTING`` levels. Raises :class:`NotJSONError`."""
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        pass
-    try:
-        return json.loads(text, parse_int=_integer)
-    except (ValueError, RecursionError) as error:
-        raise NotJSONError(str(error)) from None
+        return loads_exactly(text)
+    return _pruned(value) if _may_be_deep(text) else value
 
 
 def loads_exactly(text: bytes | str) -> Any:
-    """Parse one JSON value without bending a number (orjson turns integers from 2**64 on into floats)."""
+    """The same without bending a number (orjson turns integers from 2**64 on into floats)."""
     try:
-        return json.loads(text, parse_int=_integer)
+        value = json.loads(text, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         raise NotJSONError(str(error)) from None
+    return _pruned(value) if _may_be_deep(text) else value
+
+
+def _may_be_deep(text: bytes | str) -> bool:
+    if isinstance(text, str):
+        return text.count("[") + text.count("{") > NESTING
+    return text.count(b"[") + text.count(b"{") > NESTING
+
+
+def _pruned(value: Any) -> Any:
+    """A value that was just parsed, emptied below ``NESTING`` levels."""
+    level = [value] if isinstance(value, list | dict) else []
+    for _ in range(NESTING):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, list | dict)
+        ]
+    for each in level:
+        each.clear()
+    return value
 
 
 def dumps(value: Any, level: int = 0) -> bytes:
@@ -130,18 +151,6 @@ def parse_object(data: bytes) -> Document:
         return _split(data)
     except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError, NotJSONError):
         return _salvage(data)
-
-
-def lines(data: bytes) -> Iterator[dict[str, Any]]:
-    """The objects of a JSON-lines file; lines that are torn, empty or something else are passed over."""
-    for line in data.split(b"\n"):
-        if line.strip():
-            try:
-                value = loads(line.decode("utf-8", "replace"))
-            except NotJSONError:
-                continue
-            if isinstance(value, dict):
-                yield value
 
 
 def number(value: Any) -> float | None:
@@ -198,7 +207,7 @@ def _decode(data: bytes) -> tuple[str, Damage | None]:
     stripped = data.strip(b"\0")
     if not stripped:
         return "", Damage.NUL if data else Damage.EMPTY
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or data[1:2] == b"\0" or (data[0:1] == b"\0" and data[1:2] != b"\0"):
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or (data[0:1] == b"\0") != (data[1:2] == b"\0"):
         codec = (
             "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
         )
@@ -212,7 +221,8 @@ def _decode(data: bytes) -> tuple[str, Damage | None]:
 
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_LIST_BEGINS = re.compile(r'(?<=\n  )"messages"\s*:\s*(?=\[)')  # in the WebUI's layout: not one inside another value
 _NEXT_MESSAGE = re.compile(r'\{\s*"(?:role|id|content|timestamp)"\s*:')
 
 
@@ -225,6 +235,7 @@ class _Walker:
         self.elements: list[Piece] | None = None
         self.damage: Damage | None = None
         self._strict = strict
+        self._patience = 4 * len(text)  # characters to look at again in search of where a damaged text goes on
         self._scan = json.JSONDecoder(strict=strict, parse_int=_integer).scan_once  # type: ignore[attr-defined]
 
     def walk(self) -> bool:
@@ -254,21 +265,30 @@ class _Walker:
             raise ValueError(at)
         at = self._skip(at + 1)
         while self.text[at] != "}":
-            if self.text[at] != '"':
-                raise ValueError(at)
-            key, at = scanstring(self.text, at + 1, self._strict)
-            at = self._expect(self._skip(at), ":")
-            if key == LIST_FIELD and self.text[at] == "[":
-                self.fields[key] = MESSAGES_HERE
-                at = self._list(at)
-            else:
-                at = self._field(key, at)
-            at = self._skip(at)
-            if self.text[at] == ",":
-                at = self._skip(at + 1)
-            elif self.text[at] != "}":
-                raise ValueError(at)
+            try:
+                at = self._skip(self._pair(at))
+                if self.text[at] == ",":
+                    at = self._skip(at + 1)
+                elif self.text[at] != "}":
+                    raise ValueError(at)
+            except (StopIteration, ValueError):
+                found = None if self._strict or self.elements is not None else _LIST_BEGINS.search(self.text, at)
+                if found is None:
+                    raise
+                self.damage = Damage.TORN
+                at = found.start()
         return self._skip(at + 1)
+
+    def _pair(self, at: int) -> int:
+        """A key and its value; where they end."""
+        if self.text[at] != '"':
+            raise ValueError(at)
+        key, at = scanstring(self.text, at + 1, self._strict)
+        at = self._expect(self._skip(at), ":")
+        if key != LIST_FIELD or self.text[at] != "[":
+            return self._field(key, at)
+        self.fields[key] = MESSAGES_HERE
+        return self._list(at)
 
     def _list(self, at: int) -> int:
         self.elements = []
@@ -284,7 +304,8 @@ class _Walker:
                 if self._strict:
                     raise
                 self.damage = Damage.TORN
-                end = self._resume(at)
+                at = self._resume(at + 1)
+                continue
             at = self._skip(end)
             if self.text[at] == ",":
                 at = self._skip(at + 1)
@@ -306,6 +327,7 @@ class _Walker:
 
     def _piece(self, at: int, end: int, value: Any, *, level: int) -> Piece:
         raw = self.text[at:end].encode("utf-8", "surrogatepass")
+        value = _pruned(value)
         if not self._strict:
             try:
                 loads(raw)
@@ -322,12 +344,19 @@ class _Walker:
         raise ValueError(at)
 
     def _resume(self, at: int) -> int:
-        """Where the next message behind a damaged place begins (a hole in the middle of a file)."""
-        for found in _NEXT_MESSAGE.finditer(self.text, at + 1):
+        """Where the next message begins, from a damaged place on (a hole in the middle of a file)."""
+        for found in _NEXT_MESSAGE.finditer(self.text, at):
             try:
-                value, _ = self._scan(self.text, found.start())
-            except (StopIteration, ValueError, RecursionError):
-                continue
+                value, end = self._scan(self.text, found.start())
+            except json.JSONDecodeError as error:
+                value, end = None, error.pos
+            except StopIteration as error:
+                value, end = None, error.value
+            except RecursionError:
+                break
             if isinstance(value, dict) and isinstance(value.get("role"), str):
                 return found.start()
+            self._patience -= end - found.start()
+            if self._patience < 0:
+                break
         raise ValueError(at)

@@ -68,6 +68,7 @@ def _settle(folder: Path, path: Path, target: Path, on_target: Sequence[Operatio
         if there is None:
             files.create_exclusive(target, data, mode=state.mode, mtime_ns=state.mtime_ns)
         else:
+            manifest.keep_aside(folder, last, files.read_regular(target))
             files.replace_if_unchanged(target, data, there.digest, mode=state.mode, mtime_ns=state.mtime_ns)
 
 

@@ -11,7 +11,6 @@ import json
 import math
 import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -247,13 +246,11 @@ def _append(folder: Path, record: dict[str, Any]) -> None:
 
 
 def _require_folders(folder: Path) -> None:
-    for place in (folder, folder / KEPT):
+    for place in (folder.parent, folder, folder / KEPT):
         try:
-            is_folder = stat.S_ISDIR(os.lstat(place).st_mode)
+            files.require_folder(place)
         except OSError:
-            is_folder = False
-        if not is_folder:
-            raise _Unacceptable(f"{files.shown(place)} is not a folder.")
+            raise _Unacceptable(f"{files.shown(place)} is not a folder.") from None
 
 
 def _read_manifest(folder: Path) -> Run:
@@ -262,7 +259,7 @@ def _read_manifest(folder: Path) -> Run:
     if type(version) is int and version > VERSION:
         raise _Unacceptable("It was written by a newer version of this program.")
     run = _converted(fields, Run)
-    if version != VERSION or run.status not in ("running", "finished", "undone"):
+    if type(version) is not int or version != VERSION or run.status not in ("running", "finished", "undone"):
         raise _Unacceptable("Its manifest has no known version or status.")
     return replace(run, problem="")
 
@@ -341,7 +338,7 @@ def _is_sound(operation: Operation) -> bool:
         _DIGEST.fullmatch(before.digest) and 0 <= before.mode <= 0o7777 and -(2**63) <= before.mtime_ns < 2**63
     ):
         return False
-    if (after and not _DIGEST.fullmatch(after)) or (kept and not _KEPT_NAME.fullmatch(kept)):
+    if (after is not None and not _DIGEST.fullmatch(after)) or (kept is not None and not _KEPT_NAME.fullmatch(kept)):
         return False
     if (after is None) != (operation.action == "remove"):
         return False

@@ -29,7 +29,7 @@ REASONING = ("reasoning", "reasoning_content", "reasoning_details")
 IMAGE = "[screenshot]"
 JSON_PREFIX = "\0json:"
 SUMMARY_PREFIX = "[CONTEXT COMPACTION"
-_IMAGE_PARTS = frozenset({"image_url", "image", "input_image"})
+_IMAGE_PARTS = ("image_url", "image", "input_image")  # no set: what is looked up in it can be anything
 _MASK = re.compile(r"\S{3,8}\.\.\.\S{2,6}|\*{3,}|\[REDACTED[^\]]*\]|\N{REPLACEMENT CHARACTER}+")
 
 Key: TypeAlias = tuple[str, str, str, tuple[str, ...]]

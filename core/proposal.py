@@ -188,7 +188,13 @@ def _reasons(copies: SessionCopies, live: Sidecar | None, entries: Sequence[Entr
     spoken = _database_reasons(copies)
     for e in entries:
         if LIVE not in e.versions:
-            said = [spoken[id(version)] for version in e.versions.values() if id(version) in spoken]
+            rows = [version for version in e.versions.values() if id(version) in spoken]
+            # a row that has lost its text says nothing about the message that another copy still has
+            said = [
+                spoken[id(v)]
+                for v in rows
+                if not v.says_nothing or e.merged.says_nothing or spoken[id(v)] == Reason.REWOUND
+            ]
             if said and None not in said:
                 reasons[id(e)] = next(reason for reason in said if reason is not None)
             elif e.merged.is_summary and sidecars.keys().isdisjoint(e.versions):

@@ -14,9 +14,12 @@ no ``-wal``, rollback journal       ``mode=ro``, which makes no files there; a c
 
 from __future__ import annotations
 
+import errno
 import mmap
+import os
 import shutil
 import sqlite3
+import stat
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -40,6 +43,8 @@ _OPERATIONS = 20_000
 
 _SEARCHED_A_SECOND = 5_000_000
 """Bytes in which rows that were cut off can be found in a second, on a slow or busy computer."""
+
+_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 
 _LAST_ROWID = 2**63 - 1
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_TOOBIG})
@@ -193,6 +198,7 @@ def open_without_trace(path: Path, *, timeout: float) -> ReadOnlyDatabase:
     second connection that reads a rollback-mode database in this very moment loses its lock; its ``changed`` tells.
     """
     path = path.resolve()  # as SQLite does: the log lies beside the file that a symlink leads to
+    _require_regular_beside(path)
     log = _size(path.with_name(path.name + "-wal"))
     if log is not None:
         ways = (_SHARED, _OWN if log > _WAL_HEADER else _FROZEN)
@@ -211,6 +217,14 @@ def open_without_trace(path: Path, *, timeout: float) -> ReadOnlyDatabase:
     if not is_damage(failure):
         raise failure
     return _open(path, way, timeout, damaged=True)
+
+
+def _require_regular_beside(path: Path) -> None:
+    """SQLite would wait for a pipe, and follow a link."""
+    for suffix in ("-wal", "-shm", "-journal"):
+        beside = path.with_name(path.name + suffix)
+        if os.path.lexists(beside) and not stat.S_ISREG(beside.lstat().st_mode):
+            raise OSError(errno.EINVAL, f"{beside.name} beside it is not a regular file")
 
 
 def _open(path: Path, way: str, timeout: float, *, damaged: bool = False) -> ReadOnlyDatabase:
@@ -253,6 +267,7 @@ def _private_copy(path: Path, cleanup: ExitStack) -> Path:
                 if not suffix:
                     raise
         if _marks(path) == before:
+            _forget_super_journal(copy.with_name(copy.name + "-journal"))
             return copy
     raise KeepsChangingError
 
@@ -264,6 +279,16 @@ def _folded(path: Path, cleanup: ExitStack) -> Path:
         connection.execute("PRAGMA writable_schema = ON")  # damage in the schema does not matter here
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return copy
+
+
+def _forget_super_journal(journal: Path) -> None:
+    """A rollback journal can end with the name of a file for a transaction over several databases. SQLite deletes that
+    file once it has played the journal back, and it can be any file; Hermes has no such transactions."""
+    if journal.exists():
+        with journal.open("r+b") as file:
+            whole = file.read()
+            if whole.endswith(_JOURNAL_MAGIC):
+                file.truncate(len(whole) - len(_JOURNAL_MAGIC))
 
 
 def _marks(path: Path) -> _Marks:

@@ -186,7 +186,10 @@ class StateDB:
         try:
             status = self.fact.path.stat()
         except (FileNotFoundError, NotADirectoryError):
-            self._set("absent", "There is no such file.")
+            if self.fact.path.is_symlink():
+                self._set("unreadable", "It is a symbolic link to nothing.")
+            else:
+                self._set("absent", "There is no such file.")
             return None
         if not stat.S_ISREG(status.st_mode):
             self._set("unreadable", "It is not a regular file.")
@@ -310,6 +313,8 @@ def _columns(database: ReadOnlyDatabase, table: str, wanted: frozenset[str]) -> 
     if not is_there:
         return ()
     names = [str(name).lower() for _, name, *_ in database.query(f"PRAGMA main.table_info({quoted(table)})")]
+    if "_rowid_" in names:
+        raise sqlite3.OperationalError(f"the table {table} hides the ids of its rows")
     return tuple(name for name in names if name in wanted)
 
 

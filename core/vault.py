@@ -63,6 +63,7 @@ def lock(root: Path) -> Iterator[None]:
     held = FileLock(path, mode=0o600, is_singleton=True)
     with _vault_errors(root):
         _private_folder(root)
+        files.look(path)  # a lock that is a link or a pipe is not opened
         try:
             held.acquire(timeout=_LOCK_WAIT, poll_interval=_LOCK_WAIT / 10)
         except Timeout:
@@ -339,8 +340,9 @@ def _undo_together(folder: Path, sessions_dir: Path, newest_first: Sequence[Oper
 def _revert(folder: Path, path: Path, operation: Operation) -> None:
     before, after = operation.before, operation.after
     aside = partial(manifest.keep_aside, folder, operation)
-    if before is None:
+    if after is not None:
         aside(files.read_regular(path))
+    if before is None:
         files.remove_if_unchanged(path, str(after), keep=aside)
     elif after is None:
         files.create_exclusive(path, manifest.kept_bytes(folder, operation), mode=before.mode, mtime_ns=before.mtime_ns)

@@ -73,5 +73,7 @@ def _note(kind: str) -> tuple[str, str]:
             return QCoreApplication.translate("SessionStatus", "Worktree gone"), "worktree"
         case "not_a_file":
             return QCoreApplication.translate("SessionStatus", "Not a file"), "info"
+        case "damaged_file":
+            return QCoreApplication.translate("SessionStatus", "Copy damaged"), "info"
     # Every other note is about a session that the WebUI is writing into right now.
     return QCoreApplication.translate("SessionStatus", "Being written"), "info"

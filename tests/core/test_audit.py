@@ -150,6 +150,11 @@ def folder(h: Any) -> None:
     h.live.mkdir()
 
 
+def bad_backup(h: Any) -> None:
+    h.write_live(h.turns("a"))
+    h.live.with_name(h.live.name + ".bak").write_bytes(b"{")
+
+
 CASES: dict[str, tuple[Callable[[Any], None], Category]] = {
     "shrunken_live": (shrunken, Category.REPAIRABLE),
     "shrunken_live_unmarked": (unmarked, Category.REVIEW),
@@ -178,6 +183,7 @@ CASES: dict[str, tuple[Callable[[Any], None], Category]] = {
     "worktree_gone": (no_worktree, Category.INFO),
     "other_state_dir": (elsewhere, Category.REVIEW),
     "state_db_unreadable": (no_database, Category.INFO),
+    "damaged_file": (bad_backup, Category.INFO),
     "not_a_file": (folder, Category.INFO),
 }
 
