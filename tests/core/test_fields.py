@@ -151,7 +151,7 @@ def test_a_submitted_prompt_without_an_answer_is_a_question(hermes: Any) -> None
     ]
     lines = [json.dumps(event) for event in events]
     (journal / f"{hermes.live.stem}~5.jsonl").write_text("\n".join([lines[0], "{torn", *lines[1:]]))
-    assert hermes.kinds() == ["turn_journal_pending_turn"]
+    assert hermes.kinds() == ["turn_journal_pending_turn", "damaged_file"]
     assert hermes.repair().run_id is None
     hermes.repair(hermes.live.stem)
     assert hermes.texts() == ["ask a", "answer a", "lost", "ask b", "answer b"]

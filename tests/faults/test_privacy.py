@@ -157,7 +157,7 @@ def webui() -> Iterator[int]:
 def test_the_network_is_asked_nothing_but_health_on_this_computer(stages: Stages, home: Path) -> None:
     """Every address that the kernel was asked to reach, in every command."""
     commands = (["audit"], ["show", WIPED], ["diff", WIPED], ["report"], ["repair", "--all", "--yes", "--force"])
-    commands += (["history"], ["undo", "--yes"], ["audit", "--json"], ["--help"])
+    commands += (["history"], ["undo", "--yes", "--force"], ["audit", "--json"], ["--help"])
 
     def walk(stage: Stage, port: int) -> list[Done]:
         note = f"PID={os.getpid()}\nHOST=198.51.100.7\nPORT={port}\nSTATE_DIR={home / 'webui'}\n"
