@@ -129,6 +129,8 @@ def _pruned(value: Any) -> Any:
             for inner in (each.values() if isinstance(each, dict) else each)
             if isinstance(inner, list | dict)
         ]
+        if not level:
+            break
     for each in level:
         each.clear()
     return value

@@ -84,9 +84,13 @@ def message(piece: Piece) -> Message:
         if isinstance(calls, list)
         else ()
     )
-    return Message(
-        piece, (role, " ".join(text.split()), str(answers) if answers else "", ids), number(value.get("timestamp"))
-    )
+    return Message(piece, (role, _folded(text), str(answers) if answers else "", ids), number(value.get("timestamp")))
+
+
+@lru_cache(maxsize=512)
+def _folded(text: str) -> str:
+    """A text with its white space folded; the copies of a session have mostly the same ones."""
+    return " ".join(text.split())
 
 
 def called(m: Message) -> tuple[str, ...]:

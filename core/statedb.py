@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 from core import sqlite_readonly
 from core.message import REASONING
@@ -23,9 +23,7 @@ from core.statedb_rows import (
     MessageRow,
     SessionRow,
     SpokenRow,
-    Status,
     message_row,
-    status_of,
 )
 
 _BYTES_A_SECOND = 50_000_000
@@ -33,8 +31,6 @@ _BYTES_A_SECOND = 50_000_000
 
 _TRIES = 3
 _AT_ONCE = 500  # rows; SQLite takes at least 999 parameters
-_STATUSES = ("active", "compacted", "rewound")
-
 State = Literal["ok", "locked", "malformed", "unreadable", "absent", "no_tables"]
 
 
@@ -51,14 +47,6 @@ class DatabaseFact:
     reason: str = ""
     salvaged: bool = False
     lost_rows: int | None = 0
-
-
-class MessageCounts(NamedTuple):
-    """How many message rows a session has, by what became of them."""
-
-    active: int = 0
-    compacted: int = 0
-    rewound: int = 0
 
 
 def open_statedb(path: Path, *, deadline: float = 2.0) -> StateDB:
@@ -102,9 +90,9 @@ class StateDB:
         """
         return self._sessions
 
-    def counts(self) -> dict[str, MessageCounts]:
+    def counts(self) -> Mapping[str, int]:
         """The number of message rows of each session that has any."""
-        return {session_id: MessageCounts(*counts) for session_id, counts in self._counts.items()}
+        return self._counts
 
     def messages(self, session_id: str) -> tuple[MessageRow, ...]:
         """Every row of a session that can be read, whatever its status, by id (by row id where there is no id)."""
@@ -116,20 +104,15 @@ class StateDB:
 
     def spoken(self, session_id: str) -> list[SpokenRow] | None:
         """Every row of a session by id, far faster than :meth:`messages`; None where that takes a closer look."""
-        if self._database is None or self.fact.state != "ok":
+        if self._database is None or self._rowids is not None or self.fact.state != "ok":
             return None
-        rowids = self._rowids.get(session_id, ())
         self._database.limit(self._seconds)
-        found: list[SpokenRow] = []
+        query = f"SELECT {self._spoken_columns} FROM messages WHERE session_id = ? ORDER BY _rowid_"
         try:
-            for at in range(0, len(rowids), _AT_ONCE):
-                some = rowids[at : at + _AT_ONCE]
-                places = ", ".join("?" * len(some))
-                query = f"SELECT {self._spoken_columns} FROM messages WHERE _rowid_ IN ({places}) ORDER BY _rowid_"
-                found += map(SpokenRow._make, self._database.exact_rows(query, some))
-        except sqlite3.Error:
+            rows = self._database.exact_rows(query, (session_id,))
+        except (sqlite3.Error, MemoryError):
             return None
-        return found if len(found) == len(rowids) and not self._database.changed() else None
+        return None if self._database.changed() else list(map(SpokenRow._make, rows))
 
     @property
     def _spoken_columns(self) -> str:
@@ -153,8 +136,8 @@ class StateDB:
 
     def _forget(self) -> None:
         self._sessions: dict[str, SessionRow] = {}
-        self._counts: dict[str, list[int]] = {}
-        self._rowids: dict[str, list[int]] = {}
+        self._counts: dict[str, int] = {}
+        self._rowids: dict[str, list[int]] | None = None  # None: the index of the messages knows them
         self._unreadable: set[int] = set()
         self._cut_off = 0
         self._message_columns: tuple[str, ...] = ()
@@ -216,10 +199,11 @@ class StateDB:
                 session_id = _session_id(columns["id"])
                 self._sessions[session_id] = SessionRow(session_id, columns)
         if "session_id" in messages:
-            marks = [name for name in ("active", "compacted") if {"active", name} <= {*messages}]
-            scans.append(rows := TableScan(database, "messages", ["session_id", *marks], ["session_id", *marks[:1]]))
-            for rowid, key, *values in rows:
-                self._add(_session_id(key), rowid, status_of(*values))
+            counts = self._indexed_counts(database)
+            if counts is None or not counts.keys() <= self._sessions.keys():
+                scans.append(self._scan_messages(database))
+            else:
+                self._counts = counts
         self._set("ok", "")
         table_lost = database.damaged and not (sessions and messages)
         if table_lost or database.torn or any(scan.damaged for scan in scans):
@@ -227,23 +211,54 @@ class StateDB:
             self._cut_off = sum(scan.cut_off for scan in scans)
             self._damaged(None if table_lost or None in losses else sum(lost or 0 for lost in losses))
 
-    def _add(self, session_id: str, rowid: int, status: Status) -> None:
-        """Take note of one row of ``messages``."""
-        if session_id not in self._rowids:
-            self._rowids[session_id] = []
-            self._counts[session_id] = [0, 0, 0]
+    def _indexed_counts(self, database: ReadOnlyDatabase) -> dict[str, int] | None:
+        """The number of rows of each session from an index, if there is one and it has as many rows as the table.
+
+        Counting the table walks all its pages, so that damage shows as it does when all rows are read.
+        """
+        grouped = "SELECT session_id, count(*) FROM messages GROUP BY session_id"
+        try:
+            plan = database.query(f"EXPLAIN QUERY PLAN {grouped}").fetchall()
+            if database.damaged or database.torn or not any("COVERING INDEX" in step[-1] for step in plan):
+                return None
+            counts = {_session_id(key): n for key, n in database.query(grouped)}
+            (rows,) = database.query("SELECT count(*) FROM messages NOT INDEXED").fetchone()
+        except MemoryError:  # a damaged cell claims to be huge
+            return None
+        except sqlite3.Error as error:
+            if not sqlite_readonly.is_damage(error):
+                raise
+            return None
+        return counts if sum(counts.values()) == rows else None
+
+    def _scan_messages(self, database: ReadOnlyDatabase) -> TableScan:
+        """Take note of every row of ``messages`` that can be read."""
+        self._counts, self._rowids = {}, {}
+        marks = [name for name in ("active", "compacted") if {"active", name} <= {*self._message_columns}]
+        scan = TableScan(database, "messages", ["session_id", *marks], ["session_id", *marks[:1]])
+        for rowid, key, *_ in scan:
+            session_id = _session_id(key)
             self._sessions.setdefault(session_id, SessionRow(session_id, {}))
-        self._rowids[session_id].append(rowid)
-        self._counts[session_id][_STATUSES.index(status)] += 1
+            self._counts[session_id] = self._counts.get(session_id, 0) + 1
+            self._rowids.setdefault(session_id, []).append(rowid)
+        return scan
+
+    def _rowids_of(self, session_id: str) -> Sequence[int]:
+        if self._database is None or session_id not in self._counts:
+            return ()
+        if self._rowids is not None:
+            return self._rowids[session_id]
+        query = "SELECT _rowid_ FROM messages WHERE session_id = ? ORDER BY _rowid_"
+        return [rowid for (rowid,) in self._database.query(query, (session_id,))]
 
     def _message_rows(self, session_id: str) -> list[MessageRow]:
-        rowids = self._rowids.get(session_id)
-        if self._database is None or rowids is None:
+        if self._database is None:
             return []
         self._database.limit(self._seconds)
         reader = TableScan(self._database, "messages", self._message_columns)
         found: list[MessageRow] = []
         try:
+            rowids = self._rowids_of(session_id)
             for at in range(0, len(rowids), _AT_ONCE):
                 some = rowids[at : at + _AT_ONCE]
                 try:

@@ -21,64 +21,13 @@ Value = dict[str, Any]
 DAMAGED = 0.15
 """Share of the sessions that something is wrong with."""
 
-WORDS = [
-    "the",
-    "session",
-    "keeps",
-    "its",
-    "messages",
-    "and",
-    "their",
-    "tool",
-    "calls",
-    "in",
-    "order",
-    "so",
-    "that",
-    "nothing",
-    "is",
-    "lost",
-    "when",
-    "two",
-    "copies",
-    "drift",
-    "apart",
-    "größer",
-    "naïve",
-    "Füße",
-    "例えば",
-    "重要",
-    "→",
-    "≈",
-    "parse",
-    "merge",
-    "align",
-    "repair",
-    "backup",
-    "journal",
-    "database",
-    "rows",
-    "column",
-    "index",
-    "path",
-    "branch",
-    "def",
-    "return",
-    "import",
-    "class",
-    "yield",
-    "raise",
-    "except",
-    "lambda",
-    "assert",
-    '"quoted"',
-    "C:\\path",
-    "tab\tnew\nline",
-    "{json:",
-    "[1,",
-    "2,",
-    "3]}",
-]
+WORDS = (
+    "the session keeps its messages and their tool calls in order so that nothing is lost when two copies drift apart "
+    "parse merge align repair backup journal database rows column index path branch stored line by line and in full "
+    'def return import class yield raise except lambda assert "quoted" C:\\path tab\tnew\nline {json: [1, 2, 3]}'
+)
+FOREIGN = "größer naïve Füße 例えば 重要 → ≈ “so” …"
+"""Every eighth text has some of this."""
 
 
 class Writer:
@@ -90,7 +39,7 @@ class Writer:
         self._messages = messages
         self._size = bytes_per_message
         self._chance = random.Random(seed)
-        self._long = " ".join(self._chance.choices(WORDS, k=300_000))
+        self._long = " ".join(self._chance.choices(WORDS.split(" "), k=300_000))
         self._number = 0
         self._index: list[Value] = []
         self._database = sqlite3.connect(home / "state.db")
@@ -100,7 +49,8 @@ class Writer:
         """About ``size`` characters that no other text is like."""
         self._number += 1
         start = self._chance.randrange(len(self._long) // 2)
-        return f"{self._number}: {self._long[start : start + int(size)]}"
+        foreign = FOREIGN if self._number % 8 == 0 else ""
+        return f"{self._number}: {foreign}{self._long[start : start + int(size)]}"
 
     def transcript(self, session: int) -> list[Value]:
         """Turns of a prompt, a tool call, its result and an answer."""
