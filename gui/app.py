@@ -16,9 +16,9 @@ from gui.place import Place
 
 NAME = "hermes-rescue"
 
-SWITCH_INTERVAL = 0.0005
-"""Seconds after which a busy worker lets the window have the interpreter. Painting asks the models many times; with
-Python's usual 5 ms each of these questions could wait as long.
+SWITCH_INTERVAL = 0.00005
+"""Seconds after which a busy worker lets the window have the interpreter. Painting gives it away with every stroke, and
+with Python's usual 5 ms each of them could wait as long.
 """
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
+from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
 
 from core import diff
 from core.audit import SessionAudit, audit_sessions, examine, whole_audit
@@ -24,6 +24,10 @@ from core.workers import Cancelled
 
 BATCH = 0.1
 """Seconds between two batches of audited sessions."""
+
+PAUSE = 25
+"""Milliseconds between a click and the work for it: the window paints first, and keys that run through the list do not
+leave a trail of work."""
 
 AT_ONCE = 250
 """Sessions that the window takes in between two other events."""
@@ -189,7 +193,10 @@ class Reading(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._reader: StoreReader | None = None
+        self._wanted: tuple[str, Choices | None, tuple[str, str]] | None = None
         self._question = 0
+        self._pause = QTimer(self, singleShot=True, interval=PAUSE)
+        self._pause.timeout.connect(self._send)
 
     @property
     def is_open(self) -> bool:
@@ -212,15 +219,22 @@ class Reading(QObject):
 
     def stop(self) -> None:
         """Let go of the store, and wait until that is done."""
+        self._pause.stop()
         if self._reader is not None:
             self._reader.disconnect(self)
             self._reader.stop()
             self._reader = None
 
     def ask(self, session_id: str, choices: Choices | None, pair: tuple[str, str] = USUAL_PAIR) -> None:
-        """Ask for one session in full, with two of its versions compared."""
+        """Ask for one session in full, with two of its versions compared. What was asked before is no longer wanted."""
         if self._reader is not None:
-            self._question = self._reader.ask(session_id, choices, pair)
+            self._wanted, self._question = (session_id, choices, pair), 0
+            self._pause.start()
+
+    @Slot()
+    def _send(self) -> None:
+        if self._reader is not None and self._wanted is not None:
+            self._question = self._reader.ask(*self._wanted)
 
     @property
     def _is_stale(self) -> bool:

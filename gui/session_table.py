@@ -37,8 +37,9 @@ from gui.faces import Face
 from gui.session_model import Column, Index, Role, SessionModel
 from gui.theme import Theme
 
-_STATE_TAG: Final = f"sessions-{len(Column)}:".encode()
-_HIDDEN_AT_FIRST: Final = (Column.PROFILE, Column.UPDATED, Column.SIZE, Column.ID)
+_STATE_TAGS: Final = {is_chosen: f"sessions-{len(Column)}-{is_chosen:d}:".encode() for is_chosen in (False, True)}
+"""Before the header's own state: whether a person chose the columns."""
+_IF_THERE_IS_ROOM: Final = (Column.UPDATED, Column.PROFILE, Column.SIZE, Column.ID)
 _PADDING: Final = 9  # points on the left and right of a cell, as in the header's style
 _BAR: Final = 3  # points, the accent bar of a selected row
 _ICON: Final = 16  # points
@@ -65,6 +66,8 @@ class SessionTable(QTableView):
         self._current, self._selected = "", list[str]()  # as told by the signals
         self._anchor: tuple[str, int] | None = None  # a session, and where on the screen it must stay
         self._is_rearranging = False
+        self._columns_are_chosen = False
+        self._widths: dict[Column, int] = {}
         self.setModel(self.sessions)
         self.sessions.rearranging.connect(self._before_rearranging)
         self.sessions.rearranged.connect(self._after_rearranging)
@@ -106,7 +109,7 @@ class SessionTable(QTableView):
         header.customContextMenuRequested.connect(lambda at: self.columns_menu.popup(header.mapToGlobal(at)))
         header.sectionResized.connect(self._section_resized)
         header.setSortIndicator(Column.STATUS, Qt.SortOrder.AscendingOrder)
-        for column in _HIDDEN_AT_FIRST:
+        for column in _IF_THERE_IS_ROOM:
             self.setColumnHidden(column, True)
         self.setSortingEnabled(True)
 
@@ -117,7 +120,7 @@ class SessionTable(QTableView):
             action.setCheckable(True)
             action.setChecked(not self.isColumnHidden(column))
             action.setEnabled(column is not Column.TITLE)
-            action.toggled.connect(lambda shown, column=column: self._show_column(column, shown))
+            action.triggered.connect(lambda shown, column=column: self._choose_column(column, shown))
         return menu
 
     # What is chosen
@@ -206,15 +209,16 @@ class SessionTable(QTableView):
 
     def save_state(self) -> bytes:
         """Order, widths and visibility of the columns, and the sorting."""
-        return _STATE_TAG + self.horizontalHeader().saveState().data()
+        return _STATE_TAGS[self._columns_are_chosen] + self.horizontalHeader().saveState().data()
 
     def restore_state(self, state: bytes) -> bool:
         """Take over what :meth:`save_state` returned; False for what it cannot have returned, then nothing changes."""
         header = self.horizontalHeader()
-        if not state.startswith(_STATE_TAG) or not header.restoreState(state.removeprefix(_STATE_TAG)):
+        is_chosen = next((chosen for chosen, tag in _STATE_TAGS.items() if state.startswith(tag)), None)
+        if is_chosen is None or not header.restoreState(state.removeprefix(_STATE_TAGS[is_chosen])):
             return False
-        for column, action in zip(Column, self.columns_menu.actions(), strict=True):
-            action.setChecked(not self.isColumnHidden(column))
+        self._columns_are_chosen = is_chosen
+        self._check_columns()
         self.sessions.sort(header.sortIndicatorSection(), header.sortIndicatorOrder())
         self._fit_title()
         return True
@@ -222,9 +226,29 @@ class SessionTable(QTableView):
     def _heading(self, column: Column) -> str:
         return str(self.sessions.headerData(column, Qt.Orientation.Horizontal))
 
-    def _show_column(self, column: Column, shown: bool) -> None:
+    def _choose_column(self, column: Column, shown: bool) -> None:
+        self._columns_are_chosen = True
         self.setColumnHidden(column, not shown)
         self._fit_title()
+
+    def _show_what_fits(self) -> None:
+        """As long as nobody chose the columns, the less important ones show where the titles keep enough room."""
+        if self._columns_are_chosen:
+            return
+        titles = self.fontMetrics().averageCharWidth() * 40
+        room = (
+            self.viewport().width()
+            - titles
+            - sum(self.columnWidth(c) for c in Column if c is not Column.TITLE and c not in _IF_THERE_IS_ROOM)
+        )
+        for column in _IF_THERE_IS_ROOM:
+            room -= self._widths[column]
+            self.setColumnHidden(column, room < 0)
+        self._check_columns()
+
+    def _check_columns(self) -> None:
+        for column, action in zip(Column, self.columns_menu.actions(), strict=True):
+            action.setChecked(not self.isColumnHidden(column))
 
     def _section_resized(self, column: int) -> None:
         if column != Column.TITLE:
@@ -242,12 +266,16 @@ class SessionTable(QTableView):
         self.verticalHeader().setDefaultSectionSize(round(self._fitted_to.height() * 2.1))
         text = self.fontMetrics().horizontalAdvance
         room = 2 * _PADDING + 2
-        for column in Column:
-            self.setColumnWidth(column, text(self._heading(column)) + room)
-        self.setColumnWidth(Column.STATUS, text(self.tr("Deleted by you")) + room + _ICON + 6)
-        self.setColumnWidth(Column.WORKTREE, text("hermes-0d") + room + _ICON + 6)
-        self.setColumnWidth(Column.UPDATED, text("00.00.0000 00:00") + room)
-        self.setColumnWidth(Column.ID, text("0123456789abcdef") + room)
+        self._widths = {column: text(self._heading(column)) + room for column in Column} | {
+            Column.STATUS: text(self.tr("Deleted by you")) + room + _ICON + 6,
+            Column.WORKTREE: text("hermes-0d") + room + _ICON + 6,
+            Column.PROFILE: max(text(self._heading(Column.PROFILE)), text(self.tr("default"))) + room,
+            Column.UPDATED: text("00.00.0000 00:00") + room,
+            Column.SIZE: text("1000.0 MiB") + room,
+            Column.ID: text("0123456789abcdef") + room,
+        }
+        for column, width in self._widths.items():
+            self.setColumnWidth(column, width)
         self._fit_title()
 
     # What Qt tells
@@ -299,6 +327,7 @@ class SessionTable(QTableView):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Called by Qt."""
         super().resizeEvent(event)
+        self._show_what_fits()
         self._fit_title()
         self._face.setGeometry(self.viewport().geometry())
 

@@ -464,6 +464,18 @@ def test_at_the_usual_width_no_heading_and_no_number_is_cut_off(table: SessionTa
     assert all(table.isColumnHidden(at) for at in (Column.PROFILE, Column.UPDATED, Column.SIZE, Column.ID))
 
 
+def test_a_wide_table_shows_every_column_until_a_person_chooses(table: SessionTable) -> None:
+    actions = dict(zip(Column, table.columns_menu.actions(), strict=True))
+    narrow = table.size()
+    table.resize(2 * narrow.width(), narrow.height())
+    assert not any(table.isColumnHidden(at) for at in Column)
+    assert all(action.isChecked() for action in actions.values())
+    assert table.horizontalScrollBar().maximum() == 0
+    actions[Column.SIZE].trigger()
+    table.resize(narrow)
+    assert [at for at in Column if table.isColumnHidden(at)] == [Column.SIZE]
+
+
 def test_columns_come_and_go_by_the_menu_and_are_remembered(table: SessionTable, qtbot: QtBot) -> None:
     actions = dict(zip(Column, table.columns_menu.actions(), strict=True))
     actions[Column.WORKTREE].trigger()
@@ -486,7 +498,7 @@ def test_columns_come_and_go_by_the_menu_and_are_remembered(table: SessionTable,
     assert ids(other.sessions) == ["many", "few"]
 
 
-@pytest.mark.parametrize("state", [b"", b"garbage", b"sessions-11:", b"sessions-11:garbage", b"sessions-3:xyz"])
+@pytest.mark.parametrize("state", [b"", b"garbage", b"sessions-11-1:", b"sessions-11-0:garbage", b"sessions-3-1:xyz"])
 def test_a_state_that_is_none_changes_nothing(table: SessionTable, state: bytes) -> None:
     before = table.save_state()
     assert not table.restore_state(state)
