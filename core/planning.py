@@ -70,7 +70,7 @@ class Plan:
     """A dry run: ``refused`` maps sessions that cannot be repaired now to the reason; ``rebuild_index``: the session
     list needs it, whatever else is done; ``questions`` are the sessions that wait for a decision; ``force``: a
     running WebUI forbids nothing; ``unfinished``: runs that died and are finished on the way;
-    ``unread``: the databases that could not be read, each with the reason.
+    ``unread``: the databases that could not be read, each with the reason; ``titles`` of what is refused or waits.
     """
 
     store: Store
@@ -83,6 +83,7 @@ class Plan:
     force: bool = False
     unfinished: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def remaining(self) -> tuple[str, ...]:
@@ -148,6 +149,7 @@ def plan(
         force,
         tuple(run.run_id for run in interrupted_runs(store)),
         unread,
+        {each.session_id: each.title for each in looks if each.refusal is not None or each.is_open_question},
     )
 
 
@@ -156,6 +158,7 @@ class _Look:
     """What a plan has to know of one session. ``planned`` is None where there is nothing to write, or it is refused."""
 
     session_id: str
+    title: str
     planned: PlannedSession | None
     refusal: str | None
     is_open_question: bool
@@ -185,6 +188,7 @@ def _look(
             refusal = None if force else refusal_of(copies, planned, webui)
     return _Look(
         session_id,
+        audited.title,
         planned if refusal is None else None,
         refusal,
         not answered and any(f.category is Category.REVIEW for f in audited.findings),

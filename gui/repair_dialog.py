@@ -134,7 +134,7 @@ class RepairDialog(QDialog):
         self.details.setText(self.tr("File operations"))
         self.details.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.details.setCheckable(True)
-        self.details.setProperty("flat", True)
+        self.details.setProperty("link", True)
         self.operations = _lines(self.tr("File operations"))
         fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
         fixed.setPointSizeF(QFontInfo(self.font()).pointSizeF())
@@ -200,15 +200,18 @@ class RepairDialog(QDialog):
         return lines
 
     def _open_lines(self) -> list[str]:
-        refused = [f"{shown(sid)}: {shown(reason)}" for sid, reason in self._plan.refused.items()]
+        refused = [f"{self._name(sid)}: {shown(reason)}" for sid, reason in self._plan.refused.items()]
         planned = {session.session_id for session in self._plan.sessions}
-        partly = self.tr("{id}: a part of it waits for your decision.")
-        wholly = self.tr("{id}: it waits for your decision. Look at its messages first.")
+        partly = self.tr("{session}: a part of it waits for your decision.")
+        wholly = self.tr("{session}: it waits for your decision. Look at its messages first.")
         return refused + [
-            (partly if sid in planned else wholly).format(id=shown(sid))
+            (partly if sid in planned else wholly).format(session=self._name(sid))
             for sid in self._plan.questions
             if sid not in self._plan.refused
         ]
+
+    def _name(self, session_id: str) -> str:
+        return shown(self._plan.titles.get(session_id, session_id))
 
     def _table(self) -> QTableView:
         table = QTableView()

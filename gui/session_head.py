@@ -238,7 +238,7 @@ class SessionHead(QWidget):
         self.evidence = _wrapped()
         self.others = _wrapped()
         self.more = QToolButton()
-        self.more.setProperty("flat", True)
+        self.more.setProperty("link", True)
         self.more.setCheckable(True)
         self.more.toggled.connect(self._expand)
         questions = (

@@ -8,6 +8,7 @@ colour themselves. These dynamic properties are in the style sheet:
 - ``notice=<token>`` on a frame: a strip in the ``-bg`` of a token.
 - ``segment=first|middle|last`` on buttons that stand together as one switch.
 - ``flat=true`` on a button: no frame until the mouse or the keyboard is on it.
+- ``link=true`` on a button: words that stand in line with the text above.
 - ``muted=true``, ``title=true`` on a label; ``card=true`` on a frame.
 - ``bar=true`` on a widget at the top, with a line below it; ``foot=true`` on one at the bottom, with a line above it.
 """
@@ -289,6 +290,9 @@ QPushButton[primary="true"]:disabled, QToolButton[primary="true"]:disabled {
     background: transparent; color: @disabled; border-color: @line;
 }
 QPushButton[flat="true"], QToolButton[flat="true"] { background: transparent; border-color: transparent; }
+[link="true"] { background: transparent; border: 1px solid transparent; padding: 1px 0; color: @accent; }
+[link="true"]:hover { text-decoration: underline; }
+[link="true"]:focus { border-color: @accent; }
 QPushButton[flat="true"]:hover, QToolButton[flat="true"]:hover { background: @pressed; }
 QPushButton[flat="true"]:focus, QToolButton[flat="true"]:focus { border-color: @accent; }
 [segment="first"] { border-top-right-radius: 0; border-bottom-right-radius: 0; }
