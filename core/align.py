@@ -34,7 +34,23 @@ class Alignment:
 
 
 def align(a: Sequence[Message], b: Sequence[Message]) -> Alignment:
-    """Align two transcripts. Near-linear where most texts occur once."""
+    """Align two transcripts. Near-linear where most texts occur once; what is one object at both ends costs nothing."""
+    head = _common(a, b)
+    tail = _common(a[head:][::-1], b[head:][::-1])
+    inner = _align(a[head : len(a) - tail], b[head : len(b) - tail])
+    pairs = [(k, k) for k in range(head)]
+    pairs += ((i + head, j + head) for i, j in inner.pairs)
+    pairs += ((len(a) - k, len(b) - k) for k in range(tail, 0, -1))
+    return Alignment(tuple(pairs), tuple((i + head, j + head) for i, j in inner.moved))
+
+
+def _common(a: Sequence[Message], b: Sequence[Message]) -> int:
+    """How many messages both begin with that are one object."""
+    differing = (k for k, (one, other) in enumerate(zip(a, b, strict=False)) if one is not other)
+    return next(differing, min(len(a), len(b)))
+
+
+def _align(a: Sequence[Message], b: Sequence[Message]) -> Alignment:
     pairs: list[Pair] = []
     start_a = start_b = 0
     for i, j in [*_anchors(a, b), (len(a), len(b))]:

@@ -147,7 +147,12 @@ def _merged(copies: SessionCopies) -> list[Entry]:
     """All messages of all copies in one sequence. The copy that shares most with what is merged so far comes next, the
     most trusted of equals: one that shares nothing waits for another that knows both.
     """
-    sequences = {name: tuple(map(message, copy.messages)) for name, copy in _sidecar_copies(copies).items()}
+    known: dict[bytes, Message] = {}  # most messages are the same bytes in every file, and read once
+
+    def said(piece: Piece) -> Message:
+        return known.get(piece.raw) or known.setdefault(piece.raw, message(piece))
+
+    sequences = {name: tuple(map(said, copy.messages)) for name, copy in _sidecar_copies(copies).items()}
     run = sequences.pop(RUN, None)
     sequences |= {copy.name: copy.messages for copy in copies.databases}
     if run is not None:

@@ -112,6 +112,8 @@ def _first(turn: list[Entry], other: list[Entry], *, older: bool) -> bool:
 
 def missing_parts(there: Message, other: Message) -> tuple[str, ...]:
     """The fields in which ``other`` is the fuller version of the same message, if any of them matters to a reader."""
+    if there is other:
+        return ()
     mine, theirs = there.value, other.value
     gains = [part for part in PARTS if theirs.get(part) and not mine.get(part)]
     if not any(mine.get(part) for part in REASONING):
