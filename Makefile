@@ -24,7 +24,7 @@ format:
 
 bench:
 	@.ci/prepare dev
-	@if [ -d tests/bench ]; then $(bin)/python -m pytest tests/bench; else echo "There are no benchmarks yet."; fi
+	@$(bin)/python tests/bench/measure.py
 
 clean:
 	rm -rf .venv .demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist

@@ -17,7 +17,7 @@ from msgspec import UNSET, Raw, UnsetType
 from core.copies import SessionCopies
 from core.jsontext import LIST_FIELD, NOTHING, Piece
 from core.message import JSON_PREFIX, NEAR, SPEAKERS
-from core.sidecar import FIELD_DEFAULTS, IDLE_STREAM
+from core.sidecar import IDLE_STREAM
 from core.statedb_rows import SpokenRow
 from core.workspace_tag import strip_workspace_tag
 
@@ -43,7 +43,10 @@ class _Said(msgspec.Struct, gc=False):
     reasoning_details: Raw = Raw()
 
 
-_HEAD = tuple(name for name in FIELD_DEFAULTS if name != LIST_FIELD)
+_HEAD = (
+    *("session_id", "workspace", "message_count", *IDLE_STREAM),  # what must be right
+    *("title", "profile", "updated_at", "worktree_path", "worktree_branch", "worktree_repo_root"),  # what a list shows
+)
 _SESSION: Any = msgspec.json.Decoder(
     msgspec.defstruct(
         "_Session",
@@ -56,7 +59,7 @@ _CALLS = msgspec.json.Decoder(list[_Call])
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A session that no copy has anything to add to: its metadata, and the number of its messages."""
+    """A session that no copy has anything to add to: what a list shows of it, and the number of its messages."""
 
     head: dict[str, Piece]
     messages: int
