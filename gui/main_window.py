@@ -222,7 +222,7 @@ class MainWindow(QMainWindow):
 
     @Slot(object)
     def _on_audited(self, sessions: tuple[SessionAudit, ...]) -> None:
-        self.table.sessions.add(sessions)
+        self.table.add(sessions)
         self.chips.show_counts(self.table.sessions.counts())
         if self.table.current_id in (session.session_id for session in sessions):
             self._ask(self.table.current_id)  # what is shown of it is from the check before

@@ -19,7 +19,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QContextMenuEvent, QFocusEvent, QHelpEvent, QPainter, QResizeEvent
+from PySide6.QtGui import QContextMenuEvent, QFocusEvent, QFontMetrics, QHelpEvent, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
@@ -33,9 +33,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from core.audit import SessionAudit
 from gui.faces import Face
-from gui.session_model import Column, Index, Role, SessionModel
+from gui.session_model import COUNTS, Column, Index, Role, SessionModel
 from gui.theme import Theme
+from gui.wording import number
 
 _STATE_TAGS: Final = {is_chosen: f"sessions-{len(Column)}-{is_chosen:d}:".encode() for is_chosen in (False, True)}
 """Before the header's own state: whether a person chose the columns."""
@@ -122,6 +124,19 @@ class SessionTable(QTableView):
             action.setEnabled(column is not Column.TITLE)
             action.triggered.connect(lambda shown, column=column: self._choose_column(column, shown))
         return menu
+
+    def add(self, sessions: Sequence[SessionAudit]) -> None:
+        """Take in sessions, new ones or newer states of known ones; columns become as wide as their numbers."""
+        bold = self.font()
+        bold.setBold(True)
+        most = max((count for s in sessions for count in (s.live, s.backup, s.database, s.after)), default=0)
+        needed = QFontMetrics(bold).horizontalAdvance(number(most)) + 2 * _PADDING + 2
+        for column in COUNTS:
+            if needed > self._widths[column]:
+                self._widths[column] = needed
+                if not self.isColumnHidden(column):
+                    self.setColumnWidth(column, max(needed, self.columnWidth(column)))
+        self.sessions.add(sessions)
 
     # What is chosen
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt
-from PySide6.QtGui import QContextMenuEvent, QHelpEvent
+from PySide6.QtGui import QContextMenuEvent, QFontMetrics, QHelpEvent
 from PySide6.QtTest import QAbstractItemModelTester
 from PySide6.QtWidgets import (
     QApplication,
@@ -456,8 +456,13 @@ def test_it_has_a_name_for_those_who_listen(table: SessionTable) -> None:
 
 
 def test_at_the_usual_width_no_heading_and_no_number_is_cut_off(table: SessionTable) -> None:
-    table.sessions.add([session("a", lost(98), live=10_234, backup=10_234, database=10_234, after=10_234)])
+    table.add([session("a", lost(98), live=10_234, backup=100_234, database=10_234, after=100_234)])
     assert table.horizontalScrollBar().maximum() == 0
+    bold = table.font()
+    bold.setBold(True)
+    for at in (Column.LIVE, Column.BACKUP, Column.DATABASE, Column.AFTER):
+        shown = table.sessions.index(0, at).data()
+        assert table.columnWidth(at) >= QFontMetrics(bold).horizontalAdvance(shown) + 18, shown
     for at in (Column.STATUS, Column.TITLE, Column.LIVE, Column.BACKUP, Column.DATABASE, Column.AFTER, Column.WORKTREE):
         heading = table.sessions.headerData(at, Qt.Orientation.Horizontal)
         assert table.columnWidth(at) >= table.fontMetrics().horizontalAdvance(heading) + 18, heading
