@@ -237,6 +237,7 @@ class _Walker:
         self.elements: list[Piece] | None = None
         self.damage: Damage | None = None
         self._strict = strict
+        self._before = ""  # what stands before each message: the WebUI indents them
         self._patience = 4 * len(text)  # characters to look at again in search of where a damaged text goes on
         self._scan = json.JSONDecoder(strict=strict, parse_int=_integer).scan_once  # type: ignore[attr-defined]
 
@@ -294,7 +295,8 @@ class _Walker:
 
     def _list(self, at: int) -> int:
         self.elements = []
-        at = self._skip(at + 1)
+        begin, at = at + 1, self._skip(at + 1)
+        self._before = self.text[begin:at]
         while self.text[at] != "]":
             try:
                 value, end = self._scan(self.text, at)
@@ -348,6 +350,8 @@ class _Walker:
     def _resume(self, at: int) -> int:
         """Where the next message begins, from a damaged place on (a hole in the middle of a file)."""
         for found in _NEXT_MESSAGE.finditer(self.text, at):
+            if not self.text.endswith(self._before, 0, found.start()):
+                continue  # inside another message
             try:
                 value, end = self._scan(self.text, found.start())
             except json.JSONDecodeError as error:

@@ -300,7 +300,7 @@ def _loaded(text: bytes) -> Any:
 def _converted(fields: Any, kind: type[_Value]) -> _Value:
     try:
         return msgspec.convert(fields, kind)
-    except (msgspec.ValidationError, RecursionError):
+    except (msgspec.ValidationError, RecursionError, UnicodeError):
         raise _Unacceptable("It has not the fields that it should have.") from None
 
 

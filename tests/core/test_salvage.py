@@ -128,3 +128,10 @@ def test_a_head_is_read_without_its_messages(hermes: Any) -> None:
         serialise(head)
     with pytest.raises(HeadOnlySaveError):
         serialise(head.with_fields({"title": "New"}).with_messages([]))
+
+
+def test_a_part_of_a_torn_message_is_not_taken_for_a_message(hermes: Any) -> None:
+    quoting = {"role": "user", "content": [{"role": "system", "content": "quoted"}], "timestamp": 2.0}
+    data = hermes.write_live([*hermes.turns("a"), quoting])
+    torn = data[: data.index(b'"timestamp": 2.0')]
+    assert [piece.value for piece in parse(torn).messages] == hermes.turns("a")

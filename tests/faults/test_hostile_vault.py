@@ -120,6 +120,7 @@ REFUSED: dict[str, Edit] = {
     "operations deep": top(operations=json.loads(nested(900))),
     "an operation is missing": lambda manifest: manifest["operations"].pop(0),
     "info deep": op(info={"a": json.loads(nested(500))}),
+    "half a character": top(turns=[{"\ud800": None}]),
     "no fields": lambda manifest: manifest.clear(),
 }
 
