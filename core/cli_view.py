@@ -264,7 +264,7 @@ class View:
             self._out.print(table)
             self._line(f"The old files are kept in {plan.store.vault_root} and can be put back: hermes-rescue undo")
         for text in plan.unread:
-            self._line(f"Without this database: {text}")
+            self._line(f"Without this copy: {text}")
         for run_id in plan.unfinished:
             self._line(f"The interrupted repair {run_id} is finished.")
         if plan.rebuild_index or plan.sessions:

@@ -70,7 +70,8 @@ class Plan:
     """A dry run: ``refused`` maps sessions that cannot be repaired now to the reason; ``rebuild_index``: the session
     list needs it, whatever else is done; ``questions`` are the sessions that wait for a decision; ``force``: a
     running WebUI forbids nothing; ``unfinished``: runs that died and are finished on the way;
-    ``unread``: the databases that could not be read, each with the reason; ``titles`` of what is refused or waits.
+    ``unread``: databases, backups and temps that could not be read, each with the reason; ``titles`` of what is refused
+    or waits.
     """
 
     store: Store
@@ -133,10 +134,9 @@ def plan(
         for batch in over_sessions(look, inventory, webui, wanted, progress=progress, should_cancel=should_cancel):
             looks += (each for each in batch if isinstance(each, _Look))
             refused |= {each.session_id: each.reason for each in batch if isinstance(each, Failure)}
-        unread = tuple(
-            f"{fact.path}: {fact.reason}" for fact in inventory.database_facts if fact.state not in ("ok", "absent")
-        )
+        facts = [fact for fact in inventory.database_facts if fact.state not in ("ok", "absent")]
     looks.sort(key=lambda each: each.session_id)
+    unread = [*(f"{fact.path}: {fact.reason}" for fact in facts), *(text for each in looks for text in each.unread)]
     refused |= {each.session_id: each.refusal for each in looks if each.refusal is not None}
     return Plan(
         store,
@@ -148,7 +148,7 @@ def plan(
         tuple(each.session_id for each in looks if each.is_open_question),
         force,
         tuple(run.run_id for run in interrupted_runs(store)),
-        unread,
+        tuple(unread),
         {each.session_id: each.title for each in looks if each.refusal is not None or each.is_open_question},
     )
 
@@ -163,6 +163,7 @@ class _Look:
     refusal: str | None
     is_open_question: bool
     index_is_wrong: bool
+    unread: tuple[str, ...]
 
 
 def _look(
@@ -177,9 +178,10 @@ def _look(
         merged = copies, propose(copies, choice, stream_is_live=stream_is_live(copies, webui))
     if audited is None:
         return None
-    planned, refusal, answered = None, None, False
+    planned, refusal, answered, unread = None, None, False, tuple[str, ...]()
     if merged is not None:
         copies, proposal = merged
+        unread = tuple(file.problem for file in (*copies.temps, copies.backup) if file is not None and file.problem)
         decided = choice or Choices()
         refusal = _unfulfilled(decided, proposal)
         answered = decided.are_about_messages and proposal.sidecar is not None
@@ -193,6 +195,7 @@ def _look(
         refusal,
         not answered and any(f.category is Category.REVIEW for f in audited.findings),
         any(f.kind.name in INDEX_KINDS for f in audited.findings),
+        unread,
     )
 
 

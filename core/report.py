@@ -150,7 +150,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "rebuild_index": plan.rebuild_index or bool(plan.sessions),
         "bytes_needed": plan.bytes_needed,
         "unfinished_runs": list(plan.unfinished),
-        "unread_databases": list(plan.unread),
+        "unread": list(plan.unread),
     }
 
 

@@ -381,3 +381,11 @@ def test_a_webui_that_was_started_since_the_plan_is_respected(hermes: Any, store
     assert outcome.state is State.SKIPPED
     assert "Stop it first" in outcome.reason
     assert hermes.live.read_bytes() == before
+
+
+def test_a_copy_that_cannot_be_read_is_told(hermes: Any, store: Store, rescue: Any) -> None:
+    backup = hermes.live.with_suffix(".json.bak")
+    backup.unlink(missing_ok=True)
+    backup.mkdir()
+    assert [str(backup) in text for text in repair.plan(store).unread] == [True]
+    assert str(backup) in rescue("repair", "--all", "--dry-run", "--home", hermes.home)[1].replace("\n", "")
