@@ -225,6 +225,7 @@ def _decode(data: bytes) -> tuple[str, Damage | None]:
 _SPACE = re.compile(r"[ \t\n\r]*")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 _LIST_BEGINS = re.compile(r'(?<=\n  )"messages"\s*:\s*(?=\[)')  # in the WebUI's layout: not one inside another value
+_VALUE_BEGINS = tuple('{["-0123456789tfnNI')
 _NEXT_MESSAGE = re.compile(r'\{\s*"(?:role|id|content|timestamp)"\s*:')
 
 
@@ -296,7 +297,8 @@ class _Walker:
     def _list(self, at: int) -> int:
         self.elements = []
         begin, at = at + 1, self._skip(at + 1)
-        self._before = self.text[begin:at]
+        if self.text.startswith(_VALUE_BEGINS, at):
+            self._before = self.text[begin:at]
         while self.text[at] != "]":
             try:
                 value, end = self._scan(self.text, at)
@@ -347,11 +349,19 @@ class _Walker:
                 return token.end()
         raise ValueError(at)
 
+    def _is_inside(self, at: int) -> bool:
+        """Whether an object seems to be a part of a message, as far as a damaged layout tells."""
+        lead = self.text[max(0, at - 1000) : at]
+        margin = lead.rstrip(" ")
+        if margin.endswith("\n"):
+            return not lead.endswith(self._before)
+        return margin.endswith((":", "[", ",") if "\n" in self._before else ":")
+
     def _resume(self, at: int) -> int:
         """Where the next message begins, from a damaged place on (a hole in the middle of a file)."""
         for found in _NEXT_MESSAGE.finditer(self.text, at):
-            if not self.text.endswith(self._before, 0, found.start()):
-                continue  # inside another message
+            if self._is_inside(found.start()):
+                continue
             try:
                 value, end = self._scan(self.text, found.start())
             except json.JSONDecodeError as error:
