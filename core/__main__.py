@@ -5,9 +5,12 @@ Worker processes load what started the program once more, so this loads nothing 
 
 from __future__ import annotations
 
+import gc
+
 
 def main() -> None:
     """Run the command line; always ends in SystemExit."""
+    gc.disable()  # it would look at every message again and again, and finds nothing: the engine makes no cycles
     from core import cli
 
     cli.main()

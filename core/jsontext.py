@@ -114,6 +114,8 @@ def loads_exactly(text: bytes | str) -> Any:
 
 
 def _may_be_deep(text: bytes | str) -> bool:
+    if len(text) <= 2 * NESTING:
+        return False
     if isinstance(text, str):
         return text.count("[") + text.count("{") > NESTING
     return text.count(b"[") + text.count(b"{") > NESTING

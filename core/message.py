@@ -47,7 +47,8 @@ class Message:
     @property
     def value(self) -> dict[str, Any]:
         """The message as a JSON object (empty for an element of a message list that is none)."""
-        return self.piece.value if isinstance(self.piece.value, dict) else {}
+        value = self.piece.value
+        return value if isinstance(value, dict) else {}
 
     @property
     def role(self) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from core import sidecar
 from core.align import Alignment, align
 from core.jsontext import NOTHING, loads_exactly
-from core.message import IMAGE, REASONING, Message, decoded, masked_form, message
+from core.message import IMAGE, JSON_PREFIX, REASONING, Message, decoded, masked_form, message
 from core.workspace_tag import untag
 
 PARTS = ("tool_calls", "tool_call_id", "attachments")
@@ -149,6 +149,8 @@ def fuller(there: Message, other: Message, gains: Sequence[str]) -> Message:
 def clean(version: Message) -> Message:
     """The message without the database's own encoding and without the tag that a user never typed."""
     content = version.value.get("content")
+    if isinstance(content, str) and not content.startswith((JSON_PREFIX, "[")):
+        return version
     fresh = decoded(content)
     if version.role == "user":
         fresh, _ = untag(fresh)

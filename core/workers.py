@@ -6,6 +6,7 @@ any more is simply ended; one that dies takes nothing with it but the session it
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -176,6 +177,7 @@ def _work(pipe: Connection, task: Task[_T], store: Store, webui: WebUIStatus, fo
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C goes to every process of the terminal; the first one decides
     if hasattr(os, "nice"):
         os.nice(5)  # the window, and whatever else this machine does, comes first
+    gc.disable()  # as in core.__main__
     tempfile.tempdir = folder
     with Inventory(store) as inventory:
         while True:
