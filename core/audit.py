@@ -104,8 +104,8 @@ def audit_sessions(
 
 def whole_audit(inventory: Inventory, webui: WebUIStatus, sessions: Sequence[SessionAudit], seconds: float) -> Audit:
     """All sessions of a store, in the order of their ids, and the findings that are about none of them."""
-    whole = tuple(sorted(sessions, key=lambda session: session.session_id))
-    return Audit(inventory.store, webui, whole, store_findings(inventory, whole), seconds)
+    found = tuple(sorted(sessions, key=lambda session: session.session_id))
+    return Audit(inventory.store, webui, found, _store_findings(inventory, found), seconds)
 
 
 def audit_one(inventory: Inventory, webui: WebUIStatus, session_id: str) -> SessionAudit | None:
@@ -266,7 +266,7 @@ def _index_findings(
         )
 
 
-def store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> tuple[Finding, ...]:
+def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> tuple[Finding, ...]:
     """The findings that are about no single session: ids, names, the index, the databases, other folders."""
     found = [
         finding("unsafe_id", None, f"The database has a session with the id {key!r:.80}.")

@@ -109,9 +109,13 @@ def _in_processes(
         folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="hermes-rescue-"))
         waiting = deque(session_ids)
         alone: deque[str] = deque()
-        crew = [_Worker(task, inventory.store, webui, folder) for _ in range(_processors())]
-        for worker in crew:
+
+        def hire() -> _Worker:
+            worker = _Worker(task, inventory.store, webui, folder)
             cleanup.callback(worker.end)
+            return worker
+
+        crew = [hire() for _ in range(_processors())]
         while waiting or alone or any(worker.busy_with for worker in crew):
             for worker in crew:
                 if not worker.busy_with and alone:
@@ -128,11 +132,10 @@ def _in_processes(
                     except (EOFError, OSError):
                         lost = worker.busy_with
                         worker.end()
-                        crew[k] = worker = _Worker(task, inventory.store, webui, folder)
-                        cleanup.callback(worker.end)
-                        # one of them killed it: each is tried once more alone, so that it is known which
-                        alone.extend(lost if len(lost) > 1 else ())
-                        results = [_killed(session_id) for session_id in lost[:1]] if len(lost) == 1 else []
+                        crew[k] = hire()
+                        results = [_killed(lost[0])] if len(lost) == 1 else []
+                        if len(lost) > 1:
+                            alone.extend(lost)  # one of them killed it: each once more alone tells which
                     yield results
 
 

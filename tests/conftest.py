@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import stat
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
+
+STRANGER = 65534
+"""The id of a user who owns nothing here."""
 
 Entry = tuple[str, int, int, int, str]
 Snapshot = dict[str, Entry]
@@ -105,3 +110,22 @@ def describe(path: Path) -> Entry:
     else:
         kind, content = "folder" if stat.S_ISDIR(status.st_mode) else "special", b""
     return kind, stat.S_IMODE(status.st_mode), status.st_size, status.st_mtime_ns, hashlib.sha256(content).hexdigest()
+
+
+def as_stranger(work: Callable[[], Any]) -> Any:
+    """What ``work`` gives (as JSON can say it) to a user who owns nothing here, in a process of its own."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(STRANGER)
+            os.setuid(STRANGER)
+            os.write(writer, json.dumps(work()).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as answer:
+        told = answer.read()
+    os.waitpid(child, 0)
+    return json.loads(told)

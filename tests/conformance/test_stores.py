@@ -22,6 +22,8 @@ from core.message import message
 from core.sidecar import read
 from core.store import find_store
 
+from ..conftest import as_stranger
+
 SCORER = Path(__file__).parents[3] / "shared" / "tools" / "score_corpus.py"
 CORPORA = ("a", "b", "c")
 STORES = ("demo", *CORPORA)
@@ -178,25 +180,6 @@ def open_to_all(place: Path) -> None:
         for each in names:
             if not os.path.islink(os.path.join(folder, each)):
                 os.chmod(os.path.join(folder, each), 0o444)
-
-
-def as_stranger(work: Callable[[], Any]) -> Any:
-    """What ``work`` gives to a user who owns nothing here, in a process of its own."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setgroups([])
-            os.setgid(65534)
-            os.setuid(65534)
-            os.write(writer, json.dumps(work()).encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as answer:
-        told = answer.read()
-    os.waitpid(child, 0)
-    return json.loads(told)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user")

@@ -39,7 +39,6 @@ DELETED = "dddddddddddd"
 Make = Callable[[Path, bytes, Path], None]
 Rescue = Callable[..., tuple[int, str, str]]
 
-STRANGER = 65534
 """A user who owns nothing."""
 
 as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can do this")
@@ -59,25 +58,6 @@ def bounded(seconds: float = BOUND) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
-
-
-def as_stranger(work: Callable[[], Any]) -> Any:
-    """What ``work`` gives (as JSON can say it) to a user who owns nothing, in a process of its own."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setgroups([])
-            os.setgid(STRANGER)
-            os.setuid(STRANGER)
-            os.write(writer, json.dumps(work()).encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as answer:
-        told = answer.read()
-    os.waitpid(child, 0)
-    return json.loads(told)
 
 
 # --- the home ---------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from core import repair, sidecar
 from core.message import message
 from core.store import find_store
 
+from ..conftest import STRANGER, as_stranger
 from ..core.conftest import SID, START, Hermes
 from .hostile import (
     DELETED,
@@ -32,11 +33,9 @@ from .hostile import (
     POSITIONS,
     RAW,
     SPECIAL,
-    STRANGER,
     Case,
     Rescue,
     as_root,
-    as_stranger,
     bounded,
     clone,
     everything,

@@ -97,14 +97,20 @@ def refuse_everywhere(
     print(f"\nrefused at {len(tried)} of {len(points)} points")
 
 
+def damaged_and_repaired(stages: Stages, folder: Path) -> tuple[Path, Path]:
+    """Two homes: the small store as it was made, and the same after a repair."""
+    old, new = folder / "old", folder / "new"
+    small_store(old)
+    shutil.copytree(old, new)
+    stages.each(lambda stage, home: stage.run(*REPAIR, home, below=home), [new])
+    return old, new
+
+
 @pytest.mark.parametrize("reads", [False, True], ids=["changing", "reading too"])
 def test_a_repair_that_is_refused_anything_says_so_and_loses_nothing(
     stages: Stages, tmp_path: Path, reads: bool
 ) -> None:
-    old, new = tmp_path / "old", tmp_path / "new"
-    small_store(old)
-    shutil.copytree(old, new)
-    stages.each(lambda stage, home: stage.run(*REPAIR, home, below=home), [new])
+    old, new = damaged_and_repaired(stages, tmp_path)
     refuse_everywhere(stages, old, REPAIR, contents(new), tmp_path, reads=reads)
 
 
@@ -112,8 +118,5 @@ def test_a_repair_that_is_refused_anything_says_so_and_loses_nothing(
 def test_an_undo_that_is_refused_anything_says_so_and_loses_nothing(
     stages: Stages, tmp_path: Path, reads: bool
 ) -> None:
-    old, new = tmp_path / "old", tmp_path / "new"
-    small_store(old)
-    shutil.copytree(old, new)
-    stages.each(lambda stage, home: stage.run(*REPAIR, home, below=home), [new])
+    old, new = damaged_and_repaired(stages, tmp_path)
     refuse_everywhere(stages, new, UNDO, contents(old), tmp_path, reads=reads)
