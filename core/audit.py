@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from core.agreement import whole
-from core.copies import Inventory, SessionCopies
+from core.copies import CopyReader, Inventory, SessionCopies
 from core.diagnosis import diagnose
 from core.findings import Category, Finding, finding
 from core.jsontext import NOTHING, Damage, number
@@ -108,40 +108,40 @@ def whole_audit(inventory: Inventory, webui: WebUIStatus, sessions: Sequence[Ses
     return Audit(inventory.store, webui, found, _store_findings(inventory, found), seconds)
 
 
-def audit_one(inventory: Inventory, webui: WebUIStatus, session_id: str) -> SessionAudit | None:
+def audit_one(reader: CopyReader, webui: WebUIStatus, session_id: str) -> SessionAudit | None:
     """One session; None for a name that is no session after all."""
-    return examine_unless_whole(inventory, webui, session_id)[0]
+    return examine_unless_whole(reader, webui, session_id)[0]
 
 
 def examine_unless_whole(
-    inventory: Inventory, webui: WebUIStatus, session_id: str
+    reader: CopyReader, webui: WebUIStatus, session_id: str
 ) -> tuple[SessionAudit | None, tuple[SessionCopies, Proposal] | None]:
     """The same as :func:`examine`, but without a merge where no copy has anything to add to the live file."""
-    files = _settled(inventory.files(session_id), webui)
-    spoken = inventory.spoken(session_id)
+    files = _settled(reader.files(session_id), webui)
+    spoken = reader.spoken(session_id)
     found = whole(files, spoken) if spoken is not None else None
     if spoken is None or found is None:
-        merged = _merged(inventory.with_databases(files), webui)
-        return audit_session(*merged, inventory, webui), merged
+        merged = _merged(reader.with_databases(files), webui)
+        return audit_session(*merged, reader, webui), merged
     index_row = files.index_row or {}
     value = lambda name: index_row.get(name) if found.get(name) in NOTHING else found.get(name)  # noqa: E731
     numbers = (found.messages, -1, max(map(len, spoken), default=-1), found.messages)
-    return _row(files, inventory, (), numbers, value, is_loaded=True), None
+    return _row(files, reader, (), numbers, value, is_loaded=True), None
 
 
 def examine(
-    inventory: Inventory, webui: WebUIStatus, session_id: str, choices: Choices | None = None
+    reader: CopyReader, webui: WebUIStatus, session_id: str, choices: Choices | None = None
 ) -> tuple[SessionAudit | None, SessionCopies, Proposal]:
     """One session with its copies and the proposal (SessionAudit is None for a name that is no session after all)."""
-    copies, proposal = merge_session(inventory, session_id, webui, choices)
-    return audit_session(copies, proposal, inventory, webui), copies, proposal
+    copies, proposal = merge_session(reader, session_id, webui, choices)
+    return audit_session(copies, proposal, reader, webui), copies, proposal
 
 
 def merge_session(
-    inventory: Inventory, session_id: str, webui: WebUIStatus, choices: Choices | None = None
+    reader: CopyReader, session_id: str, webui: WebUIStatus, choices: Choices | None = None
 ) -> tuple[SessionCopies, Proposal]:
     """Read the copies of one session that have come to rest, and merge them."""
-    return _merged(_settled(inventory.copies(session_id), webui), webui, choices)
+    return _merged(_settled(reader.copies(session_id), webui), webui, choices)
 
 
 def _merged(
@@ -166,7 +166,7 @@ def _settled(copies: SessionCopies, webui: WebUIStatus) -> SessionCopies:
 
 
 def audit_session(
-    copies: SessionCopies, proposal: Proposal, inventory: Inventory, webui: WebUIStatus
+    copies: SessionCopies, proposal: Proposal, reader: CopyReader, webui: WebUIStatus
 ) -> SessionAudit | None:
     """The findings of one session; None for a file that turns out to be no session and that no other copy knows."""
     live, backup = session_of(copies.live), session_of(copies.backup)
@@ -179,12 +179,12 @@ def audit_session(
     after = len(proposed.messages) if proposed is not None else counts[0]
     is_loaded = live is not None and live.damage is None
     numbers = (*counts, max(rows, default=-1), after)
-    return _row(copies, inventory, found, numbers, partial(_value, copies, proposal), is_loaded=is_loaded)
+    return _row(copies, reader, found, numbers, partial(_value, copies, proposal), is_loaded=is_loaded)
 
 
 def _row(
     copies: SessionCopies,
-    inventory: Inventory,
+    reader: CopyReader,
     found: tuple[Finding, ...],
     numbers: tuple[int, int, int, int],
     value: Callable[[str], Any],
@@ -207,7 +207,7 @@ def _row(
         evidence = f"The worktree folder is gone. {branch}"
         found += (finding("worktree_gone", copies.session_id, evidence, counts=counts, path=path),)
     has_loss = any(f.category is not Category.INFO for f in found)
-    found += tuple(_index_findings(copies, inventory, is_loaded=is_loaded, has_loss=has_loss, counts=counts))
+    found += tuple(_index_findings(copies, reader, is_loaded=is_loaded, has_loss=has_loss, counts=counts))
     return SessionAudit(
         copies.session_id,
         text("title") or "Untitled",
@@ -224,7 +224,7 @@ def _row(
 
 def _not_examined(failure: Failure, inventory: Inventory) -> SessionAudit:
     """A session that could not be looked at, as a row that says why."""
-    row = inventory.index.rows.get(failure.session_id, {})
+    row = inventory.listing.index.row(failure.session_id) or {}
     title = row.get("title")
     return SessionAudit(
         failure.session_id,
@@ -249,9 +249,10 @@ def _count(session: Sidecar | None) -> int:
 
 
 def _index_findings(
-    copies: SessionCopies, inventory: Inventory, *, is_loaded: bool, has_loss: bool, counts: tuple[int, int]
+    copies: SessionCopies, reader: CopyReader, *, is_loaded: bool, has_loss: bool, counts: tuple[int, int]
 ) -> Iterator[Finding]:
-    if inventory.index.data is None or inventory.index.problem is not None:
+    index = reader.listing.index
+    if index.data is None or index.problem is not None:
         return
     if is_loaded and copies.index_row is None:
         yield finding(
@@ -276,7 +277,7 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
         finding("not_a_file", None, f"{name!r:.80} in the sessions folder: {reason}.")
         for name, reason in inventory.strangers
     ]
-    index = inventory.index
+    index = inventory.listing.index
     if index.problem is not None and index.data is None:
         found.append(finding("not_a_file", None, index.problem))
     elif index.problem is not None:
@@ -297,7 +298,7 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
             )
     known = {s.session_id for s in sessions}
     for folder in inventory.store.other_session_dirs:
-        missing = sorted(set(_session_names(folder)) - known - inventory.deleted)
+        missing = sorted(set(_session_names(folder)) - known - inventory.listing.deleted)
         if missing:
             found.append(
                 finding(

@@ -5,24 +5,22 @@ Each copy is read on its own; one that cannot be read is a fact to report, never
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from core import journals, sidecar
-from core.errors import UnreadableError
-from core.journals import Index, RunRecord, SubmittedTurn
+from core.journals import RunRecord, SubmittedTurn
+from core.listing import Listing, listed, session_files
 from core.message import SPEAKERS, Message, message
 from core.sidecar import SidecarFile
-from core.statedb import DatabaseFact, StateDB, open_statedb
+from core.statedb import DatabaseFact, StateDB, Trouble, open_statedb
 from core.statedb_rows import SessionRow, SpokenRow
-from core.store import Store, is_safe_session_id
+from core.store import Store, is_session_name
 
 LIVE, BACKUP, TEMP, DATABASE, RUN, INDEX, TURNS = (
     "live",
@@ -34,8 +32,6 @@ LIVE, BACKUP, TEMP, DATABASE, RUN, INDEX, TURNS = (
     "turn journal",
 )
 """Names of the copies; a second temp or database has its number or profile behind the name."""
-
-_TEMP_NAME = re.compile(r"([0-9A-Za-z_-]+)\.tmp\..+", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,44 +82,30 @@ def temp_name(number: int) -> str:
     return TEMP if number == 0 else f"{TEMP} {number + 1}"
 
 
-class Inventory:
-    """The copies that lie in a store, listed without reading their contents. A context manager: it holds the databases
-    open.
-
-    ``strangers`` are names in the sessions folder that look like a session's but are none, each with the reason;
-    ``problems`` says what of the small files beside them cannot be read, a sentence each.
+class Database(NamedTuple):
+    """A database as a copy: the name of the copy, and whether it was found to be whole already
+    (:func:`core.statedb.open_statedb`).
     """
 
-    def __init__(self, store: Store, *, with_databases: bool = True) -> None:
+    name: str
+    path: Path
+    is_known: bool = False
+
+
+class CopyReader:
+    """Reads every copy of the sessions in a listing. A context manager: it holds the databases open."""
+
+    def __init__(self, store: Store, listing: Listing, databases: Iterable[Database]) -> None:
         self.store = store
+        self.listing = listing
         self._stack = ExitStack()
-        self._database_paths = store.databases if with_databases else ()
-        self.sidecars: dict[str, Path] = {}
-        self.backups: dict[str, Path] = {}
-        self.temps: dict[str, list[Path]] = {}
-        self.strangers: list[tuple[str, str]] = []
-        self._list_folder()
-        sessions_dir = store.sessions_dir
-        self.index: Index = journals.read_index(sessions_dir)
-        tombstones = journals.read_id_list(sessions_dir / journals.TOMBSTONES_NAME)
-        self.deleted, self.deletions_unknown = tombstones.ids, tombstones.problem is not None
-        turns, runs = journals.turn_journals(sessions_dir), journals.run_journals(sessions_dir)
-        self.turn_journals, self.run_journals = turns.of, runs.of
-        alone = (tombstones.problem, journals.projects_problem(store.state_dir))
-        self.problems = (*filter(None, alone), *turns.problems, *runs.problems)
-        self._databases: list[tuple[str, StateDB, dict[str, list[SessionRow]]]] = []
+        self._listed = tuple(databases)
+        self._databases: dict[str, StateDB] = {}
 
     def __enter__(self) -> Self:
         try:
-            for path in self._database_paths:
-                database = self._stack.enter_context(open_statedb(path))
-                profile = _profile(path)
-                usual = DATABASE if profile is None else f"{DATABASE} of {profile}"
-                name = _free(usual, [taken for taken, _, _ in self._databases])
-                rows: dict[str, list[SessionRow]] = {}
-                for row in database.sessions().values():
-                    rows.setdefault(row.sidecar_id or row.id, []).append(row)
-                self._databases.append((name, database, rows))
+            for name, path, is_known in self._listed:
+                self._databases[name] = self._stack.enter_context(open_statedb(path, is_known=is_known))
         except BaseException:
             self._stack.close()
             raise
@@ -135,33 +117,23 @@ class Inventory:
         self._stack.close()
 
     @property
+    def databases(self) -> tuple[Database, ...]:
+        """The databases that are open; another reader can have them for less."""
+        return tuple(Database(name, found.fact.path, found.is_indexed) for name, found in self._databases.items())
+
+    @property
     def database_facts(self) -> tuple[DatabaseFact, ...]:
         """How each database could be read."""
-        return tuple(database.fact for _, database, _ in self._databases)
+        return tuple(database.fact for database in self._databases.values())
 
-    @cached_property
-    def webui_rows(self) -> frozenset[str]:
-        """Ids of the sessions in the databases whose sidecars are meant to exist."""
-        return frozenset(
-            key for _, _, rows in self._databases for key, found in rows.items() if any(row.is_webui for row in found)
-        )
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What went wrong with each database while it was read."""
+        return tuple(database.trouble for database in self._databases.values())
 
-    def session_ids(self) -> tuple[str, ...]:
-        """Every session that any copy knows and that is meant to have a sidecar, sorted."""
-        known = {
-            *self.sidecars,
-            *self.backups,
-            *self.temps,
-            *self.webui_rows,
-            *self.turn_journals,
-            *self.run_journals,
-            *self.index.rows,
-        }
-        return tuple(sorted(key for key in known if is_safe_session_id(key) and not key.startswith("_")))
-
-    def unsafe_ids(self) -> tuple[str, ...]:
-        """Ids in the databases that must never become a path."""
-        return tuple(sorted(key for key in self.webui_rows if not is_safe_session_id(key) or key.startswith("_")))
+    def share(self, troubles: Iterable[Trouble]) -> None:
+        """Take over what another reader of the same databases came upon."""
+        for database, trouble in zip(self._databases.values(), troubles, strict=True):
+            database.share(trouble)
 
     def copies(self, session_id: str) -> SessionCopies:
         """Read every copy of one session."""
@@ -169,29 +141,30 @@ class Inventory:
 
     def files(self, session_id: str) -> SessionCopies:
         """Read the copies of one session that are files."""
-        runs = journals.Events(self.run_journals.get(session_id, ()))
-        turns = journals.Events(self.turn_journals.get(session_id, ()))
+        listing = self.listing
+        runs = journals.Events(listing.run_journals.get(session_id, ()))
+        turns = journals.Events(listing.turn_journals.get(session_id, ()))
+        states = [fact.state for fact in self.database_facts]
         return SessionCopies(
             session_id,
-            _read(self.sidecars.get(session_id)),
-            tuple(found for path in self.temps.get(session_id, ()) if (found := _read(path)) is not None),
-            _read(self.backups.get(session_id)),
+            _read(listing.sidecars.get(session_id)),
+            tuple(found for path in listing.temps.get(session_id, ()) if (found := _read(path)) is not None),
+            _read(listing.backups.get(session_id)),
             (),
             journals.last_done(session_id, runs),
             journals.submitted_turns(session_id, turns),
-            self.index.rows.get(session_id),
-            session_id in self.deleted,
-            self.deletions_unknown,
-            all(database.fact.state == "absent" for _, database, _ in self._databases)
-            or any(database.fact.state not in ("ok", "absent") for _, database, _ in self._databases),
+            listing.index.row(session_id),
+            session_id in listing.deleted,
+            listing.deletions_unknown,
+            "ok" not in states or not {*states} <= {"ok", "absent"},
             (*runs.problems, *turns.problems),
         )
 
     def with_databases(self, files: SessionCopies) -> SessionCopies:
         """The same with what the databases hold of the session."""
         databases = []
-        for name, database, rows in self._databases:
-            for row in rows.get(files.session_id, ()):
+        for name, database in self._databases.items():
+            for row in self.listing.rows[name].get(files.session_id, ()):
                 as_named = name if row.id == files.session_id else f"{name}, row {row.id}"
                 databases.append(_database_copy(as_named, database, row))
         return replace(files, databases=tuple(databases))
@@ -199,8 +172,8 @@ class Inventory:
     def spoken(self, session_id: str) -> list[list[SpokenRow]] | None:
         """The message rows of a session in each database, as they lie there; None where one takes a closer look."""
         found = []
-        for _, database, rows in self._databases:
-            for row in rows.get(session_id, ()):
+        for name, database in self._databases.items():
+            for row in self.listing.rows[name].get(session_id, ()):
                 if row.is_webui:
                     spoken = database.spoken(row.id)
                     if spoken is None:
@@ -208,28 +181,58 @@ class Inventory:
                     found.append(spoken)
         return found
 
-    def _list_folder(self) -> None:
-        folder = self.store.sessions_dir
-        try:
-            names = sorted(os.listdir(folder))
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise UnreadableError(
-                f"{folder} cannot be read: {error.strerror}. Run this as the user of Hermes."
-            ) from None
-        for name in names:
-            path = folder / name
-            temp = _TEMP_NAME.fullmatch(name)
-            for suffix, found in ((".json", self.sidecars), (".json.bak", self.backups)):
-                if name.endswith(suffix) and not name.startswith("_"):
-                    session_id = name.removesuffix(suffix)
-                    if is_safe_session_id(session_id):
-                        found[session_id] = path
-                    else:
-                        self.strangers.append((name, "its name is no session id"))
-            if temp and is_safe_session_id(temp[1]) and not name.startswith("_"):
-                self.temps.setdefault(temp[1], []).append(path)
+
+class Inventory(CopyReader):
+    """The whole of a store. ``strangers`` are names in the sessions folder that look like a session's but are none,
+    each with the reason; ``problems`` says what of the small files beside them cannot be read, a sentence each.
+    """
+
+    def __init__(self, store: Store) -> None:
+        files = session_files(store.sessions_dir)
+        self.strangers = files.strangers
+        listing, self.problems = listed(store, files)
+        super().__init__(store, listing, _named(store.databases))
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        rows = {name: _by_sidecar(database.sessions().values()) for name, database in self._databases.items()}
+        self.listing = replace(self.listing, rows=rows)
+        return self
+
+    @cached_property
+    def webui_rows(self) -> frozenset[str]:
+        """Ids of the sessions in the databases whose sidecars are meant to exist."""
+        return frozenset(
+            key for rows in self.listing.rows.values() for key, found in rows.items() if any(r.is_webui for r in found)
+        )
+
+    def session_ids(self) -> tuple[str, ...]:
+        """Every session that any copy knows and that is meant to have a sidecar, sorted."""
+        listing = self.listing
+        files = (listing.sidecars, listing.backups, listing.temps, listing.turn_journals, listing.run_journals)
+        known = {*self.webui_rows, *listing.index.rows}.union(*files)
+        return tuple(sorted(filter(is_session_name, known)))
+
+    def unsafe_ids(self) -> tuple[str, ...]:
+        """Ids in the databases that must never become a path."""
+        return tuple(sorted(key for key in self.webui_rows if not is_session_name(key)))
+
+
+def _named(paths: Iterable[Path]) -> list[Database]:
+    found: list[Database] = []
+    for path in paths:
+        profile = _profile(path)
+        usual = DATABASE if profile is None else f"{DATABASE} of {profile}"
+        found.append(Database(_free(usual, [each.name for each in found]), path))
+    return found
+
+
+def _by_sidecar(rows: Iterable[SessionRow]) -> dict[str, tuple[SessionRow, ...]]:
+    found: dict[str, tuple[SessionRow, ...]] = {}
+    for row in rows:
+        key = row.sidecar_id or row.id
+        found[key] = (*found.get(key, ()), row)
+    return found
 
 
 def _read(path: Path | None) -> SidecarFile | None:

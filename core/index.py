@@ -47,7 +47,7 @@ def rebuilt(index: Index, sidecars: Mapping[str, Path], changed: Iterable[str] =
     stale = frozenset(changed)
     rows = []
     for session_id, path in sidecars.items():
-        old = index.rows.get(session_id)
+        old = index.row(session_id)
         if old is not None and session_id not in stale:
             rows.append(old)
             continue

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from core import files, jsontext
 from core.errors import UnreadableError
 from core.files import shown
@@ -57,14 +59,22 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """``_index.json``: a row per session. ``problem`` says why it is unusable; ``data`` is None where nothing is there
-    that can be read, and so nothing that could be replaced.
+    """``_index.json``: a row per session, parsed when it is asked for. ``problem`` says why it is unusable; ``data`` is
+    None where nothing is there that can be read, and so nothing that could be replaced.
     """
 
-    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
-    order: tuple[str, ...] = ()
+    rows: dict[str, Piece] = field(default_factory=dict)
     problem: str | None = None
     data: bytes | None = None
+
+    def row(self, session_id: str) -> dict[str, Any] | None:
+        """The row of a session, None where there is none."""
+        piece = self.rows.get(session_id)
+        return None if piece is None else piece.value
+
+
+class _Row(msgspec.Struct):
+    session_id: Any = None
 
 
 def read_index(sessions_dir: Path) -> Index:
@@ -77,6 +87,20 @@ def read_index(sessions_dir: Path) -> Index:
         return Index(problem=str(error))
     problem = None
     try:
+        data.decode()
+        ids = [row.session_id for row in msgspec.json.decode(data, type=list[_Row])]
+        pieces = [Piece(bytes(row)) for row in msgspec.json.decode(data, type=list[msgspec.Raw])]
+    except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
+        pieces, problem = _unusual_rows(data)
+        ids = [piece.value.get("session_id") for piece in pieces]
+    rows = {session_id: piece for session_id, piece in zip(ids, pieces, strict=True) if is_safe_session_id(session_id)}
+    return Index(rows, problem, data)
+
+
+def _unusual_rows(data: bytes) -> tuple[list[Piece], str | None]:
+    """The objects in an index that the fast parser refuses, and what is wrong with it."""
+    problem = None
+    try:
         listed = jsontext.loads(data.decode())
         if not isinstance(listed, list):
             listed, problem = [], f"{INDEX_NAME} is not a list"
@@ -84,10 +108,7 @@ def read_index(sessions_dir: Path) -> Index:
         # the walker reads lists only as the messages of an object: dress the list up as one
         document = jsontext.parse_object(b'{"messages": ' + data.lstrip(b"\xef\xbb\xbf").strip(b"\0") + b"}")
         listed, problem = [piece.value for piece in document.elements or ()], f"{INDEX_NAME} is damaged"
-    rows = {
-        row["session_id"]: row for row in listed if isinstance(row, dict) and is_safe_session_id(row.get("session_id"))
-    }
-    return Index(rows, tuple(rows), problem, data)
+    return [Piece(None, row, 1) for row in listed if isinstance(row, dict)], problem
 
 
 @dataclass(frozen=True, slots=True)

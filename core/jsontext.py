@@ -26,7 +26,7 @@ NOTHING: tuple[Any, ...] = (None, "", [], {})
 NESTING = 200
 """Levels of a value that are looked at. Parsers go deeper than comparing, printing and writing can follow."""
 
-_NOT_PARSED: Any = object()
+_NOT_PARSED: Any = ...  # no JSON value, and the same one in every process
 
 
 class Damage(StrEnum):

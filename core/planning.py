@@ -13,7 +13,7 @@ from functools import partial
 
 from core import sidecar, vault
 from core.audit import SessionAudit, examine, examine_unless_whole, stream_is_live
-from core.copies import Inventory, SessionCopies
+from core.copies import CopyReader, Inventory, SessionCopies
 from core.errors import RescueError
 from core.findings import KINDS, Category
 from core.manifest import Run
@@ -128,7 +128,7 @@ def plan(
     with Inventory(store) as inventory:
         if session_ids is not None and (unknown := sorted(set(session_ids) - set(inventory.session_ids()))):
             raise RescueError(f"No copy of a session {', '.join(unknown)} is known in {store.sessions_dir}.")
-        rebuild = inventory.index.problem is not None and inventory.index.data is not None
+        rebuild = inventory.listing.index.problem is not None and inventory.listing.index.data is not None
         wanted = inventory.session_ids() if session_ids is None else tuple(session_ids)
         look = partial(_look, choices=chosen, force=force)
         for batch in over_sessions(look, inventory, webui, wanted, progress=progress, should_cancel=should_cancel):
@@ -167,14 +167,14 @@ class _Look:
 
 
 def _look(
-    inventory: Inventory, webui: WebUIStatus, session_id: str, *, choices: Mapping[str, Choices], force: bool
+    reader: CopyReader, webui: WebUIStatus, session_id: str, *, choices: Mapping[str, Choices], force: bool
 ) -> _Look | None:
     choice = choices.get(session_id)
     merged: tuple[SessionCopies, Proposal] | None
     if choice is None:
-        audited, merged = examine_unless_whole(inventory, webui, session_id)
+        audited, merged = examine_unless_whole(reader, webui, session_id)
     else:
-        audited, copies, _ = examine(inventory, webui, session_id)
+        audited, copies, _ = examine(reader, webui, session_id)
         merged = copies, propose(copies, choice, stream_is_live=stream_is_live(copies, webui))
     if audited is None:
         return None

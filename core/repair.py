@@ -17,6 +17,7 @@ from core import files, index, journals, jsontext, sidecar, vault
 from core.audit import merge_session
 from core.copies import Inventory
 from core.errors import ChangedMeanwhileError, RescueError, VaultError
+from core.listing import session_files
 from core.manifest import Operation, Run
 from core.planning import UNNOTICED, PlannedSession, interrupted_runs, refusal_of, to_write
 from core.planning import Plan as Plan
@@ -245,8 +246,7 @@ def _write_index(store: Store, run: vault.ActiveRun, changed: Iterable[str]) -> 
     old = journals.read_index(store.sessions_dir)
     if old.data is None:
         return False
-    with Inventory(store, with_databases=False) as inventory:
-        data = index.rebuilt(old, inventory.sidecars, changed)
+    data = index.rebuilt(old, session_files(store.sessions_dir).sidecars, changed)
     if data == old.data:
         return False
     written = run.replace(None, journals.INDEX_NAME, data, hashlib.sha256(old.data).hexdigest())

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from core import sqlite_readonly
 from core.message import REASONING
@@ -49,20 +49,29 @@ class DatabaseFact:
     lost_rows: int | None = 0
 
 
-def open_statedb(path: Path, *, deadline: float = 2.0) -> StateDB:
+class Trouble(NamedTuple):
+    """What went wrong with an open database: how it could be read, and the row ids of what could not."""
+
+    fact: DatabaseFact
+    unreadable: frozenset[int]
+
+
+def open_statedb(path: Path, *, deadline: float = 2.0, is_known: bool = False) -> StateDB:
     """Open a database, read its sessions and count their messages. Never raises for what is on disk: see ``fact``.
 
     ``deadline`` is how many seconds a lock or a query that runs away may take; a large database gets more.
+    ``is_known``: it was ``is_indexed`` a moment ago, so only the messages of single sessions are to be read.
     """
-    return StateDB(path, deadline)
+    return StateDB(path, deadline, is_known=is_known)
 
 
 class StateDB:
     """An open state.db, a context manager. ``fact`` says how far it could be read, and is final once it is open; only a
     message whose page is damaged can still change it. Without data (locked, foreign) it is empty."""
 
-    def __init__(self, path: Path, deadline: float) -> None:
+    def __init__(self, path: Path, deadline: float, *, is_known: bool) -> None:
         self.fact = DatabaseFact(path, "ok")
+        self._is_known = is_known
         self._deadline = deadline
         self._database: ReadOnlyDatabase | None = None
         self._forget()
@@ -94,6 +103,23 @@ class StateDB:
         """The number of message rows of each session that has any."""
         return self._counts
 
+    @property
+    def is_indexed(self) -> bool:
+        """Whether it is whole, and an index names the messages of each session."""
+        return self.fact.state == "ok" and self._rowids is None
+
+    @property
+    def trouble(self) -> Trouble:
+        """What went wrong until now, for another process that has the same database open."""
+        return Trouble(self.fact, frozenset(self._unreadable))
+
+    def share(self, trouble: Trouble) -> None:
+        """Take over what another process came upon."""
+        for rowid in trouble.unreadable:
+            self._lose(rowid)
+        if trouble.fact.state not in ("ok", self.fact.state):
+            self.fact = trouble.fact
+
     def messages(self, session_id: str) -> tuple[MessageRow, ...]:
         """Every row of a session that can be read, whatever its status, by id (by row id where there is no id)."""
         rows = self._message_rows(session_id)
@@ -104,7 +130,7 @@ class StateDB:
 
     def spoken(self, session_id: str) -> list[SpokenRow] | None:
         """Every row of a session by id, far faster than :meth:`messages`; None where that takes a closer look."""
-        if self._database is None or self._rowids is not None or self.fact.state != "ok":
+        if self._database is None or not self.is_indexed:
             return None
         self._database.limit(self._seconds)
         query = f"SELECT {self._spoken_columns} FROM messages WHERE session_id = ? ORDER BY _rowid_"
@@ -191,6 +217,9 @@ class StateDB:
             else:
                 self._set("no_tables", "It has neither sessions nor messages.")
             return
+        if self._is_known:
+            self._set("ok", "")
+            return
         scans = []
         if "id" in sessions:
             scans.append(rows := TableScan(database, "sessions", sessions, ["id"]))
@@ -244,10 +273,10 @@ class StateDB:
         return scan
 
     def _rowids_of(self, session_id: str) -> Sequence[int]:
-        if self._database is None or session_id not in self._counts:
+        if self._database is None or "session_id" not in self._message_columns:
             return ()
         if self._rowids is not None:
-            return self._rowids[session_id]
+            return self._rowids.get(session_id, ())
         query = "SELECT _rowid_ FROM messages WHERE session_id = ? ORDER BY _rowid_"
         return [rowid for (rowid,) in self._database.query(query, (session_id,))]
 

@@ -109,7 +109,9 @@ class SessionRow:
 
     @property
     def _is_delegated(self) -> bool:
-        text = self.model_config or ""
+        text = self.model_config
+        if not text:
+            return False
         try:
             config = loads_exactly(text)
         except NotJSONError:

@@ -15,7 +15,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import chain
 from multiprocessing.connection import Connection, wait
@@ -23,7 +23,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from core.copies import Inventory
+from core.copies import CopyReader, Database, Inventory
+from core.listing import Listing
 from core.store import Store, WebUIStatus
 
 MANY = 1_000
@@ -37,7 +38,7 @@ TURN = 0.05
 """Seconds that a worker is given work for at a time: results and a wish to stop come through that often."""
 
 _T = TypeVar("_T")
-Task: TypeAlias = Callable[[Inventory, WebUIStatus, str], _T]
+Task: TypeAlias = Callable[[CopyReader, WebUIStatus, str], _T]
 """Looks at one session. It goes to other processes by its name, so it is a function of a module; so are its results."""
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -84,7 +85,11 @@ def over_sessions(
 def _is_much(inventory: Inventory, session_ids: Sequence[str]) -> bool:
     if len(session_ids) >= MANY:
         return True
-    files = (found for paths in (inventory.sidecars, inventory.backups) for found in map(paths.get, session_ids))
+    files = (
+        found
+        for paths in (inventory.listing.sidecars, inventory.listing.backups)
+        for found in map(paths.get, session_ids)
+    )
     return sum(_size(path) for path in files if path is not None) >= LARGE
 
 
@@ -111,7 +116,7 @@ def _in_processes(
         alone: deque[str] = deque()
 
         def hire() -> _Worker:
-            worker = _Worker(task, inventory.store, webui, folder)
+            worker = _Worker(task, inventory, webui, folder)
             cleanup.callback(worker.end)
             return worker
 
@@ -142,26 +147,30 @@ def _in_processes(
 class _Worker:
     """A process that does one task for session after session."""
 
-    def __init__(self, task: Task[_T], store: Store, webui: WebUIStatus, folder: str) -> None:
+    def __init__(self, task: Task[_T], inventory: Inventory, webui: WebUIStatus, folder: str) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, other = context.Pipe()
         self.busy_with: list[str] = []
         self.pace = 1
+        self._inventory = inventory
         self._started = 0.0
-        arguments = (other, task, store, webui, folder)
+        arguments = (other, task, inventory.store, inventory.databases, webui, folder)
         self._process: BaseProcess = context.Process(target=_work, args=arguments, daemon=True)
         self._process.start()
         other.close()
 
     def give(self, session_ids: list[str]) -> None:
-        """Hand over some sessions."""
+        """Hand over some sessions. Whether the process has died by then is told by :meth:`take`."""
         self.busy_with = session_ids
         self._started = time.monotonic()
-        self.pipe.send(session_ids)
+        with suppress(OSError):
+            self.pipe.send((session_ids, self._inventory.listing.of(session_ids)))
 
     def take(self) -> list[_T | Failure]:
         """The results of the sessions that were handed over. Raises EOFError or OSError where the process has died."""
-        results: list[_T | Failure] = self.pipe.recv()
+        results: list[_T | Failure]
+        results, troubles = self.pipe.recv()
+        self._inventory.share(troubles)
         took = max(time.monotonic() - self._started, 1e-6)
         # as many as fit into a turn, but no leap: the next ones may be larger
         self.pace = max(1, min(4 * self.pace, int(len(self.busy_with) * TURN / took)))
@@ -175,25 +184,28 @@ class _Worker:
         self._process.join()
 
 
-def _work(pipe: Connection, task: Task[_T], store: Store, webui: WebUIStatus, folder: str) -> None:
+def _work(
+    pipe: Connection, task: Task[_T], store: Store, databases: Sequence[Database], webui: WebUIStatus, folder: str
+) -> None:
     """What runs in a worker, until the other end of the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C goes to every process of the terminal; the first one decides
     if hasattr(os, "nice"):
         os.nice(5)  # the window, and whatever else this machine does, comes first
     gc.disable()  # as in core.__main__
     tempfile.tempdir = folder
-    with Inventory(store) as inventory:
+    with CopyReader(store, Listing(), databases) as reader:
         while True:
             try:
-                session_ids = pipe.recv()
-                pipe.send([_attempt(task, inventory, webui, session_id) for session_id in session_ids])
+                session_ids, reader.listing = pipe.recv()
+                results = [_attempt(task, reader, webui, session_id) for session_id in session_ids]
+                pipe.send((results, reader.troubles()))
             except (EOFError, OSError):
                 return
 
 
-def _attempt(task: Task[_T], inventory: Inventory, webui: WebUIStatus, session_id: str) -> _T | Failure:
+def _attempt(task: Task[_T], reader: CopyReader, webui: WebUIStatus, session_id: str) -> _T | Failure:
     try:
-        return task(inventory, webui, session_id)
+        return task(reader, webui, session_id)
     except Exception as error:  # one bad session never stops the rest
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"

@@ -5,15 +5,17 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core import audit, workers
-from core.copies import Inventory
+from core.copies import CopyReader, Inventory
 from core.demo import make_demo_store
 from core.findings import Category
 from core.repair import plan
@@ -46,23 +48,23 @@ def results(store: Store, task: Callable[..., Any], ids: list[str], **options: A
         return [each for batch in over_sessions(task, inventory, webui_status(store), ids, **options) for each in batch]
 
 
-def echo(inventory: Inventory, webui: WebUIStatus, session_id: str) -> str:
+def echo(reader: CopyReader, webui: WebUIStatus, session_id: str) -> str:
     return session_id
 
 
-def dies(inventory: Inventory, webui: WebUIStatus, session_id: str) -> str:
+def dies(reader: CopyReader, webui: WebUIStatus, session_id: str) -> str:
     if session_id == DEADLY:
         os.kill(os.getpid(), signal.SIGKILL)
     return session_id
 
 
-def fails(inventory: Inventory, webui: WebUIStatus, session_id: str) -> str:
+def fails(reader: CopyReader, webui: WebUIStatus, session_id: str) -> str:
     if session_id == DEADLY:
         raise ValueError(SECRET)
     return session_id
 
 
-def never_ends(inventory: Inventory, webui: WebUIStatus, session_id: str) -> str:
+def never_ends(reader: CopyReader, webui: WebUIStatus, session_id: str) -> str:
     if session_id == DEADLY:
         signal.pause()
     return session_id
@@ -83,6 +85,46 @@ def test_a_process_that_dies_takes_one_session_with_it(store: Store) -> None:
     found = results(store, dies, [*others[:20], DEADLY, *others[20:]])
     assert sorted(each for each in found if isinstance(each, str)) == sorted(others)
     assert [each.session_id for each in found if isinstance(each, Failure)] == [DEADLY]
+
+
+@pytest.mark.usefixtures("spread")
+def test_a_process_that_dies_before_its_first_session_takes_none_with_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hired, start = [], workers._Worker.__init__
+
+    def dead_on_arrival(worker: workers._Worker, *arguments: Any) -> None:
+        start(worker, *arguments)
+        hired.append(worker)
+        if len(hired) == 1:
+            worker._process.kill()
+            worker._process.join()
+
+    monkeypatch.setattr(workers._Worker, "__init__", dead_on_arrival)
+    ids = [f"s{k}" for k in range(40)]
+    assert len(ids) == len(found := results(store, echo, ids))
+    assert {each.session_id if isinstance(each, Failure) else each for each in found} == {*ids}
+    assert sum(isinstance(each, Failure) for each in found) <= 1
+
+
+@pytest.mark.usefixtures("spread")
+def test_damage_that_only_another_process_came_upon_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = store.databases[0]
+    with closing(sqlite3.connect(path)) as database:
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+        database.execute("UPDATE messages SET content = ? WHERE id = (SELECT max(id) FROM messages)", ("MARK" * 5000,))
+        database.commit()
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    data = bytearray(path.read_bytes())
+    overflow = [at for at in range(0, len(data), size) if data[at + 4 : at + 804] == b"MARK" * 200]
+    for at in overflow:  # pages that only whoever reads this one message comes to
+        data[at : at + size] = bytes(size)
+    path.write_bytes(data)
+    assert overflow
+    told = audit.audit(store).store_findings
+    assert [(each.kind.name, each.details["lost_rows"]) for each in told] == [("state_db_unreadable", 1)]
+    monkeypatch.setattr(workers, "MANY", 10**9)
+    assert told == audit.audit(store).store_findings
 
 
 @pytest.mark.parametrize("many", [1, 10**9], ids=["processes", "one process"])
