@@ -7,7 +7,7 @@ copy has anything that the live file lacks, or has it in another form, or where 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,10 +59,13 @@ _CALLS = msgspec.json.Decoder(list[_Call])
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A session that no copy has anything to add to: what a list shows of it, and the number of its messages."""
+    """A session that no copy has anything to add to: what a list shows of it, and the number of its messages and of its
+    rows in a database (-1 where no database has it).
+    """
 
     head: dict[str, Piece]
     messages: int
+    rows: int
 
     def get(self, field: str) -> Any:
         """The value of a metadata field, None where it is absent."""
@@ -70,8 +73,11 @@ class Whole:
         return None if piece is None else piece.value
 
 
-def whole(files: SessionCopies, rows: Iterable[Sequence[SpokenRow]]) -> Whole | None:
-    """The session, if a merge of its files with these rows of each database would change nothing; else None."""
+def whole(files: SessionCopies, spoken: Callable[[], Sequence[Sequence[SpokenRow]] | None]) -> Whole | None:
+    """The session, if a merge of its files with its rows in each database would change nothing; else None.
+
+    ``spoken`` reads the rows; it is only asked where the files leave it open, and may not know (None).
+    """
     data = files.live.data if files.live is not None else None
     others = files.backup or files.temps or files.run or files.problems or not all(turn.ended for turn in files.turns)
     if data is None or others:
@@ -81,21 +87,25 @@ def whole(files: SessionCopies, rows: Iterable[Sequence[SpokenRow]]) -> Whole | 
             data.decode()  # msgspec does not look at the strings that it passes over
         session = _SESSION.decode(data)
         said: list[_Said] = session.messages
-        agreed = not any(map(_is_dressed, said)) and all(_says(said, spoken) for spoken in rows)
+        head = {name: Piece(raw) for name in _HEAD if (raw := getattr(session, name)) is not UNSET}
+        if any(map(_is_dressed, said)) or not _is_at_rest(head, files.session_id, len(said)):
+            return None
+        rows = spoken()
+        if rows is None or not all(_says(said, each) for each in rows):
+            return None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    head = {name: Piece(raw) for name in _HEAD if (raw := getattr(session, name)) is not UNSET}
-    found = Whole(head, len(said))
-    return found if agreed and _is_at_rest(found, files.session_id) else None
+    return Whole(head, len(said), max(map(len, rows), default=-1))
 
 
-def _is_at_rest(found: Whole, session_id: str) -> bool:
+def _is_at_rest(head: Mapping[str, Piece], session_id: str, messages: int) -> bool:
     """Whether the head says what it should: the session's own id, a workspace, the right count, and no stream."""
+    said = {name: piece.value for name, piece in head.items()}
     return (
-        found.get("session_id") == session_id
-        and ("workspace" not in found.head or found.get("workspace") is not None)
-        and found.get("message_count") in (None, found.messages)
-        and all(found.get(name) in NOTHING for name in IDLE_STREAM)
+        said.get("session_id") == session_id
+        and said.get("workspace", "") is not None
+        and said.get("message_count") in (None, messages)
+        and all(said.get(name) in NOTHING for name in IDLE_STREAM)
     )
 
 
@@ -113,23 +123,24 @@ def _says(said: Sequence[_Said], rows: Iterable[SpokenRow]) -> bool:
 
 def _is_same(said: _Said, row: SpokenRow) -> bool:
     """Whether a row is this message and has nothing more."""
-    if said.role != row.role or said.role not in SPEAKERS or not row.plain:
+    role, content, tool_call_id, tool_calls, timestamp, has_reasoning, plain = row
+    if role != said.role or role not in SPEAKERS or not plain:
         return False
-    if said.timestamp is None or not isinstance(row.timestamp, float) or abs(said.timestamp - row.timestamp) > NEAR:
+    if said.timestamp is None or not isinstance(timestamp, float) or abs(said.timestamp - timestamp) > NEAR:
         return False
-    if (said.tool_call_id or None) != (row.tool_call_id or None):
+    text = content or ""
+    if role == "user" and text.startswith(_TAG):
+        text, _ = strip_workspace_tag(text)
+    if text != (said.content or "") or (tool_call_id or None) != (said.tool_call_id or None):
         return False
-    ids = _ids(said.tool_calls)
-    if ids != _ids(_CALLS.decode(row.tool_calls) if row.tool_calls else None):
-        return False
-    if row.has_reasoning and _EMPTY.issuperset(
+    if has_reasoning and _EMPTY.issuperset(
         map(bytes, (said.reasoning, said.reasoning_content, said.reasoning_details))
     ):
         return False
-    text = row.content or ""
-    if row.role == "user" and text.startswith(_TAG):
-        text, _ = strip_workspace_tag(text)
-    return text == (said.content or "") and bool(text or ids or row.tool_call_id)
+    if not tool_calls and not said.tool_calls:
+        return bool(text or tool_call_id)
+    ids = _ids(said.tool_calls)
+    return ids == _ids(_CALLS.decode(tool_calls) if tool_calls else None) and bool(text or ids or tool_call_id)
 
 
 def _ids(calls: list[_Call] | None) -> list[str]:

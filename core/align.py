@@ -1,16 +1,17 @@
 """Which message of one copy is which of another: aligning two transcripts as sequences.
 
-Texts that occur once in both copies are the anchors (patience); the gaps between them are aligned by dynamic
-programming on :func:`core.message.likeness`, the nearer time deciding between equal candidates. Copies are never
-compared as sets.
+Texts that occur once in both copies are the anchors (patience), to the letter first and then, between those, with white
+space folded; the gaps that are left are aligned by dynamic programming on :func:`core.message.likeness`, the nearer
+time deciding between equal candidates. Copies are never compared as sets.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TypeAlias
 
 from core.message import Key, Message, distance, likeness
@@ -21,6 +22,8 @@ GAP_CELLS = 250_000
 SURE = 3
 
 Pair: TypeAlias = tuple[int, int]
+Gap: TypeAlias = tuple[int, int, int, int]
+"""From where to where in the first, and in the second sequence (the end is not in it)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +55,45 @@ def _common(a: Sequence[Message], b: Sequence[Message]) -> int:
 
 def _align(a: Sequence[Message], b: Sequence[Message]) -> Alignment:
     pairs: list[Pair] = []
-    start_a = start_b = 0
-    for i, j in [*_anchors(a, b), (len(a), len(b))]:
-        pairs += _gap(a, b, start_a, i, start_b, j)
-        if i < len(a):
-            pairs.append((i, j))
-        start_a, start_b = i + 1, j + 1
+    for gap in _gaps(pairs, a, b, (0, len(a), 0, len(b)), attrgetter("exact")):
+        for rest in _gaps(pairs, a, b, gap, attrgetter("key")):
+            pairs += _in_gap(a, b, *rest)
+    pairs.sort()
     return Alignment(tuple(pairs), tuple(_moved(a, b, pairs)))
 
 
-def _anchors(a: Sequence[Message], b: Sequence[Message]) -> list[Pair]:
-    count_a, count_b = Counter(m.key for m in a), Counter(m.key for m in b)
-    place = {m.key: j for j, m in enumerate(b) if count_b[m.key] == 1}
-    candidates = [
-        (i, place[m.key])
-        for i, m in enumerate(a)
-        if count_a[m.key] == 1 and m.key in place and likeness(m, b[place[m.key]]) >= SURE
-    ]
-    return _rising(candidates)
+def _gaps(
+    pairs: list[Pair], a: Sequence[Message], b: Sequence[Message], within: Gap, key: Callable[[Message], Key]
+) -> Iterator[Gap]:
+    """The gaps between the anchors within a gap, which are added to the pairs."""
+    i0, i1, j0, j1 = within
+    if i0 == i1 or j0 == j1:
+        return
+    for i, j in [*_anchors(a, b, within, key), (i1, j1)]:
+        if i < i1:
+            pairs.append((i, j))
+        yield i0, i, j0, j
+        i0, j0 = i + 1, j + 1
+
+
+def _anchors(a: Sequence[Message], b: Sequence[Message], within: Gap, key: Callable[[Message], Key]) -> list[Pair]:
+    """Messages that occur once on both sides."""
+    i0, i1, j0, j1 = within
+    once_a, once_b = _once(map(key, a[i0:i1]), i0), _once(map(key, b[j0:j1]), j0)
+    candidates = [(i, once_b[found]) for found, i in once_a.items() if found in once_b]
+    return _rising([(i, j) for i, j in candidates if likeness(a[i], b[j]) >= SURE])
+
+
+def _once(keys: Iterable[Key], start: int) -> dict[Key, int]:
+    """The place of each key that occurs once, counted from ``start``."""
+    places: dict[Key, int] = {}
+    again: set[Key] = set()
+    for k, key in enumerate(keys, start):
+        if places.setdefault(key, k) != k:
+            again.add(key)
+    for key in again:
+        del places[key]
+    return places
 
 
 def _rising(pairs: Sequence[Pair]) -> list[Pair]:
@@ -93,7 +117,7 @@ def _rising(pairs: Sequence[Pair]) -> list[Pair]:
     return chain[::-1]
 
 
-def _gap(a: Sequence[Message], b: Sequence[Message], i0: int, i1: int, j0: int, j1: int) -> list[Pair]:
+def _in_gap(a: Sequence[Message], b: Sequence[Message], i0: int, i1: int, j0: int, j1: int) -> list[Pair]:
     rows, columns = i1 - i0, j1 - j0
     if not rows or not columns:
         return []

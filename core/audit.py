@@ -118,14 +118,13 @@ def examine_unless_whole(
 ) -> tuple[SessionAudit | None, tuple[SessionCopies, Proposal] | None]:
     """The same as :func:`examine`, but without a merge where no copy has anything to add to the live file."""
     files = _settled(reader.files(session_id), webui)
-    spoken = reader.spoken(session_id)
-    found = whole(files, spoken) if spoken is not None else None
-    if spoken is None or found is None:
+    found = whole(files, partial(reader.spoken, session_id))
+    if found is None:
         merged = _merged(reader.with_databases(files), webui)
         return audit_session(*merged, reader, webui), merged
     index_row = files.index_row or {}
     value = lambda name: index_row.get(name) if found.get(name) in NOTHING else found.get(name)  # noqa: E731
-    numbers = (found.messages, -1, max(map(len, spoken), default=-1), found.messages)
+    numbers = (found.messages, -1, found.rows, found.messages)
     return _row(files, reader, (), numbers, value, is_loaded=True), None
 
 

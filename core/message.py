@@ -7,9 +7,8 @@ because people say "continue" ten times.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from core.jsontext import NotJSONError, Piece, loads, number
 from core.workspace_tag import strip_workspace_tag
@@ -33,16 +32,23 @@ _IMAGE_PARTS = ("image_url", "image", "input_image")  # no set: what is looked u
 _MASK = re.compile(r"\S{3,8}\.\.\.\S{2,6}|\*{3,}|\[REDACTED[^\]]*\]|\N{REPLACEMENT CHARACTER}+")
 
 Key: TypeAlias = tuple[str, str, str, tuple[str, ...]]
-"""Role, folded text, id of the call that a tool result answers, ids of the calls that an assistant makes."""
+"""Role, text, id of the call that a tool result answers, ids of the calls that an assistant makes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message as one copy tells it. ``piece`` holds its bytes and its value, ``time`` its stamp in seconds."""
+class Message(NamedTuple):
+    """One message as one copy tells it.
+
+    ``piece`` holds its bytes and its value, ``role`` who speaks (user, assistant, tool, system), ``said`` the visible
+    text as it stands, ``answers`` the id of the call that a tool result answers, ``calls`` the ids of those that an
+    assistant makes, ``time`` its stamp in seconds.
+    """
 
     piece: Piece
-    key: Key
-    time: float | None
+    role: str
+    said: str
+    answers: str = ""
+    calls: tuple[str, ...] = ()
+    time: float | None = None
 
     @property
     def value(self) -> dict[str, Any]:
@@ -51,19 +57,26 @@ class Message:
         return value if isinstance(value, dict) else {}
 
     @property
-    def role(self) -> str:
-        """Who speaks: user, assistant, tool, system."""
-        return self.key[0]
-
-    @property
     def text(self) -> str:
         """The visible text, white space folded."""
-        return self.key[1]
+        return _folded(self.said)
+
+    @property
+    def exact(self) -> Key:
+        """What makes it the message that it is, to the letter."""
+        return self[1:5]
+
+    @property
+    def key(self) -> Key:
+        """The same with white space folded, which a copy may have changed."""
+        return (self.role, self.text, self.answers, self.calls)
 
     @property
     def says_nothing(self) -> bool:
         """Neither text nor a call nor an answer to one, no reasoning and no attachment."""
-        return self.key[1:] == ("", "", ()) and not any(self.value.get(part) for part in ("attachments", *REASONING))
+        if self.answers or self.calls or (self.said and not self.said.isspace()):
+            return False
+        return not any(self.value.get(part) for part in ("attachments", *REASONING))
 
     @property
     def is_summary(self) -> bool:
@@ -75,7 +88,7 @@ def message(piece: Piece) -> Message:
     """Read one element of a message list."""
     value = piece.value
     if not isinstance(value, dict):
-        return Message(piece, ("", piece.raw.decode("utf-8", "replace"), "", ()), None)
+        return Message(piece, "", piece.raw.decode("utf-8", "replace"))
     role = str(value.get("role") or "")
     text = visible_text(value.get("content"), role)
     answers = value.get("tool_call_id")
@@ -85,7 +98,7 @@ def message(piece: Piece) -> Message:
         if isinstance(calls, list)
         else ()
     )
-    return Message(piece, (role, _folded(text), str(answers) if answers else "", ids), number(value.get("timestamp")))
+    return Message(piece, role, text, str(answers) if answers else "", ids, number(value.get("timestamp")))
 
 
 @lru_cache(maxsize=512)
@@ -143,18 +156,18 @@ def likeness(a: Message, b: Message) -> int:
     Equal texts at different times are two messages. What one copy lost (tool calls, unmasked text, the end of an answer
     that was still being written) does not make it another message.
     """
-    (role, text, answers, calls), (other_role, other, other_answers, other_calls) = a.key, b.key
-    if role != other_role:
+    if a.role != b.role or (gap := distance(a, b)) > NEAR:
         return 0
-    same_call = bool(answers and answers == other_answers) or bool(calls and calls == other_calls)
-    gap = distance(a, b)
-    if gap > NEAR:
-        return 0
-    if a.key == b.key:
+    same_calls = a.answers == b.answers and a.calls == b.calls
+    if same_calls and a.said == b.said:
         return 4
-    if ((answers and other_answers) or (calls and other_calls)) and not same_call:
+    same_call = (a.answers and a.answers == b.answers) or (a.calls and a.calls == b.calls)
+    if ((a.answers and b.answers) or (a.calls and b.calls)) and not same_call:
         return 0
-    if same_call or text == other:
+    text, other = a.text, b.text
+    if text == other:
+        return 4 if same_calls else 3
+    if same_call:
         return 3
     if masked_form(text, other) or masked_form(other, text):
         return 2
@@ -163,7 +176,7 @@ def likeness(a: Message, b: Message) -> int:
         if not shorter.text:
             return 1 if shorter.says_nothing else 0
         # the beginning of an answer, or a prompt to which the program has added something of its own
-        parts = longer.text.startswith(shorter.text) or (role == "user" and longer.text.endswith(shorter.text))
+        parts = longer.text.startswith(shorter.text) or (a.role == "user" and longer.text.endswith(shorter.text))
         return 2 if parts else 0
     return 0
 

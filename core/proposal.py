@@ -253,7 +253,8 @@ def _prompt(content: Any, attachments: Any, time: float | None) -> Message:
 def _holds(entries: Sequence[Entry], prompt: Message) -> bool:
     """Whether a prompt has arrived in the transcript: the same text, not long before it was sent."""
     return any(
-        e.merged.key == prompt.key
+        e.merged.role == prompt.role
+        and e.merged.key == prompt.key
         and (prompt.time is None or e.merged.time is None or e.merged.time >= prompt.time - NEAR)
         for e in entries
     )

@@ -124,10 +124,9 @@ def missing_parts(there: Message, other: Message) -> tuple[str, ...]:
 
 
 def _fuller_content(there: Message, other: Message) -> bool:
-    mine, theirs = there.text, other.text
-    if mine == theirs:
+    if there.said == other.said or (mine := there.text) == (theirs := other.text):
         return (
-            IMAGE in mine
+            IMAGE in there.said
             and isinstance(other.value.get("content"), list)
             and not isinstance(there.value.get("content"), list)
         )

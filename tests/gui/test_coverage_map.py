@@ -226,8 +226,7 @@ def test_a_message_says_where_it_is_who_spoke_and_who_holds_it(qtbot: QtBot, pro
 
 def test_a_hostile_message_cannot_speak_html(qtbot: QtBot, proposals: Proposals) -> None:
     item = proposals["wiped"].items[0]
-    key = ("<img src='x'>\x1b", *item.message.key[1:])
-    evil = dataclasses.replace(item.message, key=key, time=1e300)
+    evil = item.message._replace(role="<img src='x'>\x1b", time=1e300)
     items: tuple[Item, ...] = (dataclasses.replace(item, message=evil, copies=("database of <b>\u202e",)),)
     made = show(qtbot, dataclasses.replace(proposals["wiped"], items=items))
     assert [lane.label for lane in lanes(dataclasses.replace(proposals["wiped"], items=items))][1] == (
