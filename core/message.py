@@ -81,7 +81,7 @@ class Message(NamedTuple):
     @property
     def is_summary(self) -> bool:
         """Written by a compression of the context, not by anyone in the conversation."""
-        return self.text.startswith(SUMMARY_PREFIX)
+        return self.said.lstrip().startswith(SUMMARY_PREFIX)
 
 
 def message(piece: Piece) -> Message:

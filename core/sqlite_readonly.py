@@ -428,7 +428,10 @@ class TableScan:
         """Some rows, without those that are gone. Raises as :meth:`row` does."""
         places = ", ".join("?" * len(rowids))
         query = f"{self._select} WHERE _rowid_ IN ({places}) ORDER BY _rowid_"
-        found: list[Row] = self._database.query(query, tuple(rowids)).fetchall()
+        try:
+            found = self._database.exact_rows(query, rowids)
+        except sqlite3.OperationalError:  # a text that is no UTF-8, or what the slow way runs into as well
+            found = self._database.query(query, rowids).fetchall()
         missing = {*rowids} - {row[0] for row in found}
         return found + [row for rowid in sorted(missing) if (row := self._cut_off(rowid)) is not None]
 
