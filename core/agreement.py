@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Raw
 
 from core.copies import SessionCopies
-from core.jsontext import LIST_FIELD, NOTHING, Piece
+from core.jsontext import LIST_FIELD, NOTHING
 from core.message import JSON_PREFIX, NEAR, SPEAKERS
 from core.sidecar import IDLE_STREAM
 from core.statedb_rows import SpokenRow
@@ -50,7 +50,7 @@ _HEAD = (
 _SESSION: Any = msgspec.json.Decoder(
     msgspec.defstruct(
         "_Session",
-        [(LIST_FIELD, list[_Said]), *((name, Raw | UnsetType, UNSET) for name in _HEAD)],
+        [(LIST_FIELD, list[_Said]), *((name, Any, UNSET) for name in _HEAD)],
         gc=False,
     )
 )
@@ -63,14 +63,9 @@ class Whole:
     rows in a database (-1 where no database has it).
     """
 
-    head: dict[str, Piece]
+    head: dict[str, Any]
     messages: int
     rows: int
-
-    def get(self, field: str) -> Any:
-        """The value of a metadata field, None where it is absent."""
-        piece = self.head.get(field)
-        return None if piece is None else piece.value
 
 
 def whole(files: SessionCopies, spoken: Callable[[], Sequence[Sequence[SpokenRow]] | None]) -> Whole | None:
@@ -87,7 +82,7 @@ def whole(files: SessionCopies, spoken: Callable[[], Sequence[Sequence[SpokenRow
             data.decode()  # msgspec does not look at the strings that it passes over
         session = _SESSION.decode(data)
         said: list[_Said] = session.messages
-        head = {name: Piece(raw) for name in _HEAD if (raw := getattr(session, name)) is not UNSET}
+        head = {name: value for name in _HEAD if (value := getattr(session, name)) is not UNSET}
         if any(map(_is_dressed, said)) or not _is_at_rest(head, files.session_id, len(said)):
             return None
         rows = spoken()
@@ -98,14 +93,13 @@ def whole(files: SessionCopies, spoken: Callable[[], Sequence[Sequence[SpokenRow
     return Whole(head, len(said), max(map(len, rows), default=-1))
 
 
-def _is_at_rest(head: Mapping[str, Piece], session_id: str, messages: int) -> bool:
+def _is_at_rest(head: Mapping[str, Any], session_id: str, messages: int) -> bool:
     """Whether the head says what it should: the session's own id, a workspace, the right count, and no stream."""
-    said = {name: piece.value for name, piece in head.items()}
     return (
-        said.get("session_id") == session_id
-        and said.get("workspace", "") is not None
-        and said.get("message_count") in (None, messages)
-        and all(said.get(name) in NOTHING for name in IDLE_STREAM)
+        head.get("session_id") == session_id
+        and head.get("workspace", "") is not None
+        and head.get("message_count") in (None, messages)
+        and all(head.get(name) in NOTHING for name in IDLE_STREAM)
     )
 
 

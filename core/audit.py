@@ -123,7 +123,7 @@ def examine_unless_whole(
         merged = _merged(reader.with_databases(files), webui)
         return audit_session(*merged, reader, webui), merged
     index_row = files.index_row or {}
-    value = lambda name: index_row.get(name) if found.get(name) in NOTHING else found.get(name)  # noqa: E731
+    value = lambda name: index_row.get(name) if found.head.get(name) in NOTHING else found.head[name]  # noqa: E731
     numbers = (found.messages, -1, found.rows, found.messages)
     return _row(files, reader, (), numbers, value, is_loaded=True), None
 

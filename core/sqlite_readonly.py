@@ -95,7 +95,7 @@ class ReadOnlyDatabase:
         path: Path,
         connection: sqlite3.Connection,
         cleanup: ExitStack,
-        seen: tuple[Path, _Marks] | None,
+        seen: _Marks | None,
         damaged: bool,
         torn: bool,
     ):
@@ -136,7 +136,7 @@ class ReadOnlyDatabase:
 
         What was read until now may then mix two states: open the database anew.
         """
-        return self._seen is not None and _marks(self._seen[0]) != self._seen[1]
+        return self._seen is not None and _marks(self._path) != self._seen
 
     def find_cut_off(self, table: str, key: Sequence[str], missing: Sequence[int]) -> None:
         """Look for rows that no query finds, in a private copy, and note them in ``cut_off``. Without an index over the
@@ -229,7 +229,7 @@ def _require_regular_beside(path: Path) -> None:
 
 def _open(path: Path, way: str, timeout: float, *, damaged: bool = False) -> ReadOnlyDatabase:
     with ExitStack() as cleanup:
-        seen = (path, _marks(path)) if way in (_FROZEN, _LOCKING) else None
+        seen = _marks(path) if way in (_FROZEN, _LOCKING) else None
         file = _private_copy(path, cleanup) if way == _OWN else path
         # as_uri quotes what would end the path in a URI: "#", "?", "%".
         uri = f"{file.absolute().as_uri()}?{way}"
@@ -294,9 +294,10 @@ def _forget_super_journal(journal: Path) -> None:
 def _marks(path: Path) -> _Marks:
     """What changes when a database, its log or its journal is written: inode, size, modification time (ns)."""
     found: list[tuple[int, int, int] | None] = []
+    name = str(path)
     for suffix in ("", "-wal", "-journal"):
         try:
-            status = path.with_name(path.name + suffix).stat()
+            status = os.stat(name + suffix)
         except OSError:
             found.append(None)
         else:
