@@ -59,13 +59,13 @@ _CALLS = msgspec.json.Decoder(list[_Call])
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A session that no copy has anything to add to: what a list shows of it, and the number of its messages and of its
-    rows in a database (-1 where no database has it).
+    """A session that no copy has anything to add to: what a list shows of it, the number of its messages, and its rows
+    in each database.
     """
 
     head: dict[str, Any]
     messages: int
-    rows: int
+    rows: Sequence[Sequence[SpokenRow]]
 
 
 def whole(files: SessionCopies, spoken: Callable[[], Sequence[Sequence[SpokenRow]] | None]) -> Whole | None:
@@ -90,7 +90,7 @@ def whole(files: SessionCopies, spoken: Callable[[], Sequence[Sequence[SpokenRow
             return None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    return Whole(head, len(said), max(map(len, rows), default=-1))
+    return Whole(head, len(said), rows)
 
 
 def _is_at_rest(head: Mapping[str, Any], session_id: str, messages: int) -> bool:

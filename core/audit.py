@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from core.agreement import whole
+from core.agreement import Whole, whole
+from core.cache import AuditCache, Kept, digest_of, keys_of
 from core.copies import CopyReader, Inventory, SessionCopies
 from core.diagnosis import diagnose
-from core.findings import Category, Finding, finding
+from core.findings import Category, Finding, SessionAudit, finding
 from core.jsontext import NOTHING, Damage, number
 from core.proposal import Choices, Proposal, propose, session_of
 from core.sidecar import Sidecar
@@ -27,33 +28,6 @@ from core.worktree import Worktree, state_of
 
 FRESH_TEMP = 60.0
 """Seconds for which a temp of a running WebUI may still be on its way."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionAudit:
-    """One session as a list shows it. Counts are -1 where a copy is absent or unreadable; times in seconds; ``after``
-    is the number of messages that a repair leaves (the live count where there is nothing to repair).
-    """
-
-    session_id: str
-    title: str
-    findings: tuple[Finding, ...]
-    live: int = -1
-    backup: int = -1
-    database: int = -1
-    after: int = -1
-    backup_time: float | None = None
-    updated: float | None = None
-    size: int = 0
-    profile: str | None = None
-    worktree_path: str | None = None
-    worktree: Worktree = Worktree.NONE
-
-    @property
-    def category(self) -> Category | None:
-        """The most urgent category of the findings; None for a healthy session."""
-        found = {f.category for f in self.findings}
-        return next((category for category in Category if category in found), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +50,23 @@ class Audit:
         return tuple(s for s in self.sessions if s.category is category)
 
 
-def audit(store: Store, *, progress: Progress | None = None, should_cancel: Callable[[], bool] | None = None) -> Audit:
-    """Audit a whole store. Raises :class:`core.workers.Cancelled` when ``should_cancel`` says so."""
+def audit(
+    store: Store,
+    *,
+    cache: AuditCache | None = None,
+    progress: Progress | None = None,
+    should_cancel: Callable[[], bool] | None = None,
+) -> Audit:
+    """Audit a whole store; with a cache, what cannot have changed since the last time is not read again.
+
+    Raises :class:`core.workers.Cancelled` when ``should_cancel`` says so.
+    """
     start = time.monotonic()
     webui = webui_status(store)
-    with Inventory(store) as inventory:
+    cache = cache or AuditCache(store)
+    with Inventory(store, cache.whole_databases) as inventory:
         sessions: list[SessionAudit] = []
-        for batch in audit_sessions(inventory, webui, progress=progress, should_cancel=should_cancel):
+        for batch in audit_sessions(inventory, webui, cache, progress=progress, should_cancel=should_cancel):
             sessions += batch
         return whole_audit(inventory, webui, sessions, time.monotonic() - start)
 
@@ -90,16 +74,53 @@ def audit(store: Store, *, progress: Progress | None = None, should_cancel: Call
 def audit_sessions(
     inventory: Inventory,
     webui: WebUIStatus,
+    cache: AuditCache,
     *,
     progress: Progress | None = None,
     should_cancel: Callable[[], bool] | None = None,
 ) -> Iterator[list[SessionAudit]]:
-    """Audit every session of a store, in batches as :func:`core.workers.over_sessions` gives them."""
-    for batch in over_sessions(
-        audit_one, inventory, webui, inventory.session_ids(), progress=progress, should_cancel=should_cancel
-    ):
-        found = (_not_examined(each, inventory) if isinstance(each, Failure) else each for each in batch)
+    """Audit every session of a store: in the first batch what the cache knows, then the others in batches as
+    :func:`core.workers.over_sessions` gives them.
+    """
+    ids = inventory.session_ids()
+    keys = keys_of(inventory, webui, ids)
+    known = {each: kept for each, kept in cache.known(keys).items() if _stands(kept.answer)}
+    kept = dict(known) if cache.rows_are_same else {}
+    yield [each.answer for each in kept.values() if each.answer is not None]
+    left = [each for each in ids if each not in kept]
+    look = partial(_look, known={each: known[each] for each in left if each in known})
+
+    def report(done: int, _: int) -> None:
+        if progress is not None:
+            progress(len(ids) - len(left) + done, len(ids))
+
+    for batch in over_sessions(look, inventory, webui, left, progress=report, should_cancel=should_cancel):
+        found = [_not_examined(each, inventory) if isinstance(each, Failure) else each.answer for each in batch]
         yield [session for session in found if session is not None]
+        kept |= {each.session_id: each for each in batch if isinstance(each, Kept)}
+    for session_id, each in kept.items():
+        each.key = keys.get(session_id, b"")
+    cache.replace(each for each in kept.values() if each.key)
+
+
+def _look(reader: CopyReader, webui: WebUIStatus, session_id: str, *, known: Mapping[str, Kept]) -> Kept:
+    """One session: what is known of it if its rows are the same, else what it is now."""
+    old = known.get(session_id)
+    if old is not None and old.rows:
+        now = reader.spoken(session_id) if old.is_short else reader.rows(session_id)
+        if digest_of(now) == old.rows:
+            return old
+    audited, found = examine_unless_whole(reader, webui, session_id)
+    if isinstance(found, Whole):
+        return Kept(session_id, audited, is_short=True, rows=digest_of(found.rows))
+    return Kept(session_id, audited, is_short=False, rows=digest_of(reader.rows(session_id)))
+
+
+def _stands(answer: SessionAudit | None) -> bool:
+    """Whether the part of an answer that is about the worktree, and so about no copy of the session, is still true."""
+    if answer is None:
+        return True
+    return answer.worktree is state_of(answer.worktree_path, answer.worktree_branch, answer.worktree_repo_root)
 
 
 def whole_audit(inventory: Inventory, webui: WebUIStatus, sessions: Sequence[SessionAudit], seconds: float) -> Audit:
@@ -108,14 +129,9 @@ def whole_audit(inventory: Inventory, webui: WebUIStatus, sessions: Sequence[Ses
     return Audit(inventory.store, webui, found, _store_findings(inventory, found), seconds)
 
 
-def audit_one(reader: CopyReader, webui: WebUIStatus, session_id: str) -> SessionAudit | None:
-    """One session; None for a name that is no session after all."""
-    return examine_unless_whole(reader, webui, session_id)[0]
-
-
 def examine_unless_whole(
     reader: CopyReader, webui: WebUIStatus, session_id: str
-) -> tuple[SessionAudit | None, tuple[SessionCopies, Proposal] | None]:
+) -> tuple[SessionAudit | None, Whole | tuple[SessionCopies, Proposal]]:
     """The same as :func:`examine`, but without a merge where no copy has anything to add to the live file."""
     files = _settled(reader.files(session_id), webui)
     found = whole(files, partial(reader.spoken, session_id))
@@ -124,8 +140,8 @@ def examine_unless_whole(
         return audit_session(*merged, reader, webui), merged
     index_row = files.index_row or {}
     value = lambda name: index_row.get(name) if found.head.get(name) in NOTHING else found.head[name]  # noqa: E731
-    numbers = (found.messages, -1, found.rows, found.messages)
-    return _row(files, reader, (), numbers, value, is_loaded=True), None
+    numbers = (found.messages, -1, max(map(len, found.rows), default=-1), found.messages)
+    return _row(files, reader, (), numbers, value, is_loaded=True), found
 
 
 def examine(
@@ -199,8 +215,8 @@ def _row(
         return said if isinstance(said, str) and said else None
 
     counts = numbers[:2]
-    path = text("worktree_path")
-    state = state_of(path, text("worktree_branch"), text("worktree_repo_root"))
+    place = path, *_ = text("worktree_path"), text("worktree_branch"), text("worktree_repo_root")
+    state = state_of(*place)
     if state in (Worktree.GONE, Worktree.BRANCH_LEFT):
         branch = "Its branch is still there." if state is Worktree.BRANCH_LEFT else "Its branch was not found either."
         evidence = f"The worktree folder is gone. {branch}"
@@ -216,7 +232,7 @@ def _row(
         number(value("updated_at")),
         copies.live.size if copies.live is not None else 0,
         text("profile"),
-        path,
+        *place,
         state,
     )
 

@@ -23,9 +23,9 @@ from core.errors import RescueError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from core.audit import SessionAudit
     from core.cli_view import View
     from core.copies import SessionCopies
+    from core.findings import SessionAudit
     from core.proposal import Choices, Proposal
     from core.store import Store
 
@@ -104,16 +104,24 @@ def _unexpected(error: Exception) -> None:
 
 
 @app.command()
-def audit(home: Home = None, session_dir: SessionDir = None, state_db: StateDbs = None, as_json: AsJson = False) -> int:
+def audit(
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+    as_json: AsJson = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Read again also what cannot have changed.")] = False,
+) -> int:
     """List what is wrong with the sessions of a store. Changes nothing."""
     from core.audit import audit as run_audit
+    from core.cache import AuditCache, usual_folder
     from core.findings import Category
     from core.planning import interrupted_runs
     from core.report import audit_json
 
     store, view = _store(home, session_dir, state_db), _view()
+    cache = AuditCache(store, None if no_cache else usual_folder())
     with view.progress("Checking sessions") as progress:
-        found = run_audit(store, progress=progress)
+        found = run_audit(store, cache=cache, progress=progress)
     if as_json:
         _print_json(audit_json(found))
     else:
@@ -353,6 +361,7 @@ def report(
     """Report what was found, or what a run did; without any message text unless --texts asks for them."""
     from core import files, quotes, vault
     from core.audit import audit as run_audit
+    from core.cache import AuditCache, usual_folder
     from core.report import FORMATS, audit_report, render, run_report
 
     if form == "pdf":
@@ -366,7 +375,7 @@ def report(
             made = run_report(done, quotes.of_run(store, done, progress=progress) if texts else None)
     else:
         with view.progress("Checking sessions") as progress:
-            found = run_audit(store, progress=progress)
+            found = run_audit(store, cache=AuditCache(store, usual_folder()), progress=progress)
         with view.progress("Reading messages") as progress:
             made = audit_report(found, quotes.of_audit(found, progress=progress) if texts else None)
     text = render(made, form)

@@ -14,11 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from core import repair
-from core.audit import Audit, SessionAudit
+from core.audit import Audit
 from core.copies import LIVE, SessionCopies
 from core.diff import Change, Difference, FieldRow, MessageRow, compare_words, fold, review_fields, text_of
 from core.files import shown
-from core.findings import Category, Finding
+from core.findings import Category, Finding, SessionAudit
 from core.manifest import Run
 from core.message import Message, called
 from core.proposal import Proposal

@@ -5,13 +5,13 @@ Each copy is read on its own; one that cannot be read is a fact to report, never
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from core import journals, sidecar
 from core.journals import RunRecord, SubmittedTurn
@@ -32,6 +32,9 @@ LIVE, BACKUP, TEMP, DATABASE, RUN, INDEX, TURNS = (
     "turn journal",
 )
 """Names of the copies; a second temp or database has its number or profile behind the name."""
+
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,27 +174,35 @@ class CopyReader:
 
     def spoken(self, session_id: str) -> list[list[SpokenRow]] | None:
         """The message rows of a session in each database, as they lie there; None where one takes a closer look."""
+        return self._of_each(session_id, StateDB.spoken)
+
+    def rows(self, session_id: str) -> list[list[tuple[Any, ...]]] | None:
+        """The same with every column."""
+        return self._of_each(session_id, StateDB.rows)
+
+    def _of_each(self, session_id: str, read: Callable[[StateDB, str], list[_T] | None]) -> list[list[_T]] | None:
         found = []
         for name, database in self._databases.items():
             for row in self.listing.rows[name].get(session_id, ()):
                 if row.is_webui:
-                    spoken = database.spoken(row.id)
-                    if spoken is None:
+                    rows = read(database, row.id)
+                    if rows is None:
                         return None
-                    found.append(spoken)
+                    found.append(rows)
         return found
 
 
 class Inventory(CopyReader):
     """The whole of a store. ``strangers`` are names in the sessions folder that look like a session's but are none,
     each with the reason; ``problems`` says what of the small files beside them cannot be read, a sentence each.
+    ``known`` are the databases that are known to be whole (:func:`core.statedb.open_statedb`).
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, known: Container[Path] = ()) -> None:
         files = session_files(store.sessions_dir)
         self.strangers = files.strangers
         listing, self.problems = listed(store, files)
-        super().__init__(store, listing, _named(store.databases))
+        super().__init__(store, listing, _named(store.databases, known))
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -218,12 +229,12 @@ class Inventory(CopyReader):
         return tuple(sorted(key for key in self.webui_rows if not is_session_name(key)))
 
 
-def _named(paths: Iterable[Path]) -> list[Database]:
+def _named(paths: Iterable[Path], known: Container[Path]) -> list[Database]:
     found: list[Database] = []
     for path in paths:
         profile = _profile(path)
         usual = DATABASE if profile is None else f"{DATABASE} of {profile}"
-        found.append(Database(_free(usual, [each.name for each in found]), path))
+        found.append(Database(_free(usual, [each.name for each in found]), path, path in known))
     return found
 
 

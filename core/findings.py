@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from core.worktree import Worktree
+
 
 class Category(StrEnum):
     """What a repair does about a finding."""
@@ -41,7 +43,7 @@ class Finding:
     where the file is absent or unreadable. ``category`` can be stricter than the kind's own.
     """
 
-    kind: Kind
+    name: str
     category: Category
     session_id: str | None
     evidence: str
@@ -50,11 +52,45 @@ class Finding:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def kind(self) -> Kind:
+        """What holds for every finding of its name."""
+        return KINDS[self.name]
+
+    @property
     def advice(self) -> str:
         """What to do about it, also where it is stricter than its kind."""
         if self.category is self.kind.category:
             return self.kind.advice
         return _DECIDE if self.category is Category.REVIEW else _LATER
+
+
+@dataclass(frozen=True, slots=True)
+class SessionAudit:
+    """One session as a list shows it. Counts are -1 where a copy is absent or unreadable; times in seconds; ``after``
+    is the number of messages that a repair leaves (the live count where there is nothing to repair).
+    """
+
+    session_id: str
+    title: str
+    findings: tuple[Finding, ...]
+    live: int = -1
+    backup: int = -1
+    database: int = -1
+    after: int = -1
+    backup_time: float | None = None
+    updated: float | None = None
+    size: int = 0
+    profile: str | None = None
+    worktree_path: str | None = None
+    worktree_branch: str | None = None
+    worktree_repo_root: str | None = None
+    worktree: Worktree = Worktree.NONE
+
+    @property
+    def category(self) -> Category | None:
+        """The most urgent category of the findings; None for a healthy session."""
+        found = {f.category for f in self.findings}
+        return next((category for category in Category if category in found), None)
 
 
 NO_ADVICE = "Nothing."
@@ -156,5 +192,4 @@ def finding(
     **details: Any,
 ) -> Finding:
     """A finding of a kind, with its evidence. ``counts``: messages in the live file and in the backup."""
-    known = KINDS[kind]
-    return Finding(known, category or known.category, session_id, evidence, *counts, details)
+    return Finding(kind, category or KINDS[kind].category, session_id, evidence, *counts, details)

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from core import sidecar, vault
-from core.audit import SessionAudit, examine, examine_unless_whole, stream_is_live
+from core.agreement import Whole
+from core.audit import examine, examine_unless_whole, stream_is_live
 from core.copies import CopyReader, Inventory, SessionCopies
 from core.errors import RescueError
-from core.findings import KINDS, Category
+from core.findings import KINDS, Category, SessionAudit
 from core.manifest import Run
 from core.proposal import Choices, Proposal, propose
 from core.sidecar import Sidecar
@@ -170,17 +171,17 @@ def _look(
     reader: CopyReader, webui: WebUIStatus, session_id: str, *, choices: Mapping[str, Choices], force: bool
 ) -> _Look | None:
     choice = choices.get(session_id)
-    merged: tuple[SessionCopies, Proposal] | None
+    found: Whole | tuple[SessionCopies, Proposal]
     if choice is None:
-        audited, merged = examine_unless_whole(reader, webui, session_id)
+        audited, found = examine_unless_whole(reader, webui, session_id)
     else:
         audited, copies, _ = examine(reader, webui, session_id)
-        merged = copies, propose(copies, choice, stream_is_live=stream_is_live(copies, webui))
+        found = copies, propose(copies, choice, stream_is_live=stream_is_live(copies, webui))
     if audited is None:
         return None
     planned, refusal, answered, unread = None, None, False, tuple[str, ...]()
-    if merged is not None:
-        copies, proposal = merged
+    if not isinstance(found, Whole):
+        copies, proposal = found
         unread = tuple(file.problem for file in (*copies.temps, copies.backup) if file is not None and file.problem)
         decided = choice or Choices()
         refusal = _unfulfilled(decided, proposal)

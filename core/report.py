@@ -11,10 +11,10 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from core import files
-from core.audit import Audit, SessionAudit
+from core.audit import Audit
 from core.copies import SessionCopies
 from core.diff import Change, Difference, MessageRow, review_fields
-from core.findings import KINDS, Category, Finding
+from core.findings import KINDS, Category, Finding, SessionAudit
 from core.manifest import Operation, Run
 from core.proposal import Proposal
 from core.quotes import SessionQuotes

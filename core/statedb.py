@@ -60,7 +60,7 @@ def open_statedb(path: Path, *, deadline: float = 2.0, is_known: bool = False) -
     """Open a database, read its sessions and count their messages. Never raises for what is on disk: see ``fact``.
 
     ``deadline`` is how many seconds a lock or a query that runs away may take; a large database gets more.
-    ``is_known``: it was ``is_indexed`` a moment ago, so only the messages of single sessions are to be read.
+    ``is_known``: it is known to be ``is_indexed``; sessions are read when they are asked for, nothing is counted.
     """
     return StateDB(path, deadline, is_known=is_known)
 
@@ -97,6 +97,11 @@ class StateDB:
         Ids are as untrusted as anything in a database. One that is no text comes as an SQL literal, "" for NULL: an
         integer apart, that is never a safe id.
         """
+        if self._is_known and self._database is not None and not self._sessions:
+            try:
+                self._read_sessions(self._database)
+            except sqlite3.Error as error:
+                self._fail(error)
         return self._sessions
 
     def counts(self) -> Mapping[str, int]:
@@ -130,15 +135,23 @@ class StateDB:
 
     def spoken(self, session_id: str) -> list[SpokenRow] | None:
         """Every row of a session by id, far faster than :meth:`messages`; None where that takes a closer look."""
+        rows = self._at_once(self._spoken_columns, session_id)
+        return None if rows is None else list(map(SpokenRow._make, rows))
+
+    def rows(self, session_id: str) -> list[tuple[Any, ...]] | None:
+        """The same with every column that a message is made of."""
+        return self._at_once(", ".join(map(quoted, self._message_columns)), session_id)
+
+    def _at_once(self, columns: str, session_id: str) -> list[tuple[Any, ...]] | None:
         if self._database is None or not self.is_indexed:
             return None
         self._database.limit(self._seconds)
-        query = f"SELECT {self._spoken_columns} FROM messages WHERE session_id = ? ORDER BY _rowid_"
+        query = f"SELECT {columns} FROM messages WHERE session_id = ? ORDER BY _rowid_"
         try:
             rows = self._database.exact_rows(query, (session_id,))
         except (sqlite3.Error, MemoryError):
             return None
-        return None if self._database.changed() else list(map(SpokenRow._make, rows))
+        return None if self._database.changed() else rows
 
     @property
     def _spoken_columns(self) -> str:
@@ -166,6 +179,7 @@ class StateDB:
         self._rowids: dict[str, list[int]] | None = None  # None: the index of the messages knows them
         self._unreadable: set[int] = set()
         self._cut_off = 0
+        self._session_columns: tuple[str, ...] = ()
         self._message_columns: tuple[str, ...] = ()
 
     def _open(self) -> None:
@@ -209,7 +223,7 @@ class StateDB:
         return status.st_size
 
     def _load(self, database: ReadOnlyDatabase) -> None:
-        sessions = _columns(database, "sessions", SESSION_COLUMNS)
+        self._session_columns = sessions = _columns(database, "sessions", SESSION_COLUMNS)
         self._message_columns = messages = _columns(database, "messages", MESSAGE_COLUMNS)
         if not sessions and not messages:
             if database.damaged:
@@ -220,13 +234,7 @@ class StateDB:
         if self._is_known:
             self._set("ok", "")
             return
-        scans = []
-        if "id" in sessions:
-            scans.append(rows := TableScan(database, "sessions", sessions, ["id"]))
-            for _, *values in rows:
-                columns = dict(zip(sessions, values, strict=True))
-                session_id = _session_id(columns["id"])
-                self._sessions[session_id] = SessionRow(session_id, columns)
+        scans = self._read_sessions(database)
         if "session_id" in messages:
             counts = self._indexed_counts(database)
             if counts is None or not counts.keys() <= self._sessions.keys():
@@ -239,6 +247,17 @@ class StateDB:
             losses = [scan.lost for scan in scans]
             self._cut_off = sum(scan.cut_off for scan in scans)
             self._damaged(None if table_lost or None in losses else sum(lost or 0 for lost in losses))
+
+    def _read_sessions(self, database: ReadOnlyDatabase) -> list[TableScan]:
+        """Take note of every row of ``sessions`` that can be read; how that went, where there is such a table."""
+        if "id" not in self._session_columns:
+            return []
+        scan = TableScan(database, "sessions", self._session_columns, ["id"])
+        for _, *values in scan:
+            columns = dict(zip(self._session_columns, values, strict=True))
+            session_id = _session_id(columns["id"])
+            self._sessions[session_id] = SessionRow(session_id, columns)
+        return [scan]
 
     def _indexed_counts(self, database: ReadOnlyDatabase) -> dict[str, int] | None:
         """The number of rows of each session from an index, if there is one and it has as many rows as the table.

@@ -21,9 +21,9 @@ from PySide6.QtWidgets import (
 )
 
 from core import repair as repairs
-from core.audit import Audit, SessionAudit
+from core.audit import Audit
 from core.errors import RescueError, StoreNotFoundError
-from core.findings import Category
+from core.findings import Category, SessionAudit
 from core.manifest import Run
 from core.proposal import Choices
 from core.store import Store, WebUIStatus

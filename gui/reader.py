@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
 
 from core import diff
-from core.audit import SessionAudit, audit_sessions, examine, whole_audit
+from core.audit import audit_sessions, examine, whole_audit
+from core.cache import AuditCache, usual_folder
 from core.copies import LIVE, Inventory
 from core.errors import RescueError
+from core.findings import SessionAudit
 from core.proposal import Choices, Proposal
 from core.store import Store, WebUIStatus, webui_status
 from core.workers import Cancelled
@@ -106,8 +108,9 @@ class StoreReader(QThread):
             store = self._find()
             webui = webui_status(store)
             self.found.emit(store, webui)
-            with Inventory(store) as inventory:
-                self._scan(inventory, webui)
+            cache = AuditCache(store, usual_folder())
+            with Inventory(store, cache.whole_databases) as inventory:
+                self._scan(inventory, webui, cache)
                 while not self.isInterruptionRequested():
                     self._answer(inventory, webui, self._questions.get())
         except Cancelled:
@@ -115,11 +118,11 @@ class StoreReader(QThread):
         except Exception as error:
             self.failed.emit(error)
 
-    def _scan(self, inventory: Inventory, webui: WebUIStatus) -> None:
+    def _scan(self, inventory: Inventory, webui: WebUIStatus, cache: AuditCache) -> None:
         start = time.monotonic()
         sessions: list[SessionAudit] = []
         for batch in audit_sessions(
-            inventory, webui, progress=self._report, should_cancel=self.isInterruptionRequested
+            inventory, webui, cache, progress=self._report, should_cancel=self.isInterruptionRequested
         ):
             sessions += batch
             self._batch += batch

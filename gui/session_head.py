@@ -17,9 +17,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.audit import SessionAudit
 from core.files import shown
-from core.findings import Category, Finding
+from core.findings import Category, Finding, SessionAudit
 from core.proposal import Proposal
 from core.worktree import Worktree
 from gui.diff_text import copy_name

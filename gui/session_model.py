@@ -28,9 +28,8 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QColor, QIcon
 
-from core.audit import SessionAudit
 from core.files import shown
-from core.findings import Category
+from core.findings import Category, SessionAudit
 from core.worktree import Worktree
 from gui.session_status import Status, status_of
 from gui.theme import Theme

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QCoreApplication
 
-from core.audit import SessionAudit
-from core.findings import Category, Finding
+from core.findings import Category, Finding, SessionAudit
 
 
 @dataclass(frozen=True, slots=True)

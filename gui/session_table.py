@@ -33,7 +33,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.audit import SessionAudit
+from core.findings import SessionAudit
 from gui.faces import Face
 from gui.session_model import COUNTS, Column, Index, Role, SessionModel
 from gui.theme import Theme

@@ -11,10 +11,10 @@ from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication, QLabel, QSplitter, QWidget
 from pytestqt.qtbot import QtBot
 
-from core.audit import SessionAudit, examine
+from core.audit import examine
 from core.copies import Inventory
 from core.demo import make_demo_store
-from core.findings import finding
+from core.findings import SessionAudit, finding
 from core.proposal import Proposal
 from core.store import find_store, webui_status
 from gui.session_head import AnswerBoxes, ElidedLabel, SessionHead

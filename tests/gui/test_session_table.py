@@ -22,9 +22,9 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from core.audit import SessionAudit, audit
+from core.audit import audit
 from core.demo import make_demo_store
-from core.findings import KINDS, Category, Finding, finding
+from core.findings import KINDS, Category, Finding, SessionAudit, finding
 from core.store import find_store
 from core.worktree import Worktree
 from gui import theme

@@ -1,0 +1,184 @@
+"""What the last audit of a store found, kept outside it, so that the next one reads only what may have changed.
+
+An answer holds as long as everything that it came from is the same: each file by its device, inode, size and times,
+the rows in a database by those of the database, or where somebody wrote to it, by a digest of the session's own rows.
+A file that was changed so recently that another change could leave the same time stamp is never kept. Deleting the
+folder costs nothing but time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, TypeAlias
+
+import msgspec
+import platformdirs
+
+from core.copies import Inventory
+from core.findings import SessionAudit
+from core.store import Store, WebUIStatus
+
+FRESH = 2.0
+"""Seconds for which a file counts as just changed: the coarsest time stamps of file systems in use."""
+
+_CHECK = hashlib.sha256().digest_size
+
+Stamp: TypeAlias = tuple[int, ...]
+"""Device, inode, size, and the times of the last change of contents and of inode (ns)."""
+
+
+class Kept(msgspec.Struct, array_like=True, gc=False):
+    """The answer for one session, None where it is no session.
+
+    ``rows`` is a digest of its message rows (empty where there can be none), as they are in
+    :meth:`core.copies.CopyReader.spoken` where ``is_short``, else with every column; ``key`` a digest of all the rest
+    that the answer came from.
+    """
+
+    session_id: str
+    answer: SessionAudit | None
+    is_short: bool
+    rows: bytes
+    key: bytes = b""
+
+
+class _Contents(msgspec.Struct, array_like=True):
+    databases: dict[str, tuple[Stamp | None, ...]] = {}
+    sessions: tuple[Kept, ...] = ()
+
+
+class AuditCache:
+    """The answers of the last audit of one store, in a folder; without a folder there are none, and none are kept.
+
+    What cannot be read is as if nothing had been kept, and what cannot be written is not kept.
+    """
+
+    def __init__(self, store: Store, folder: Path | None = None) -> None:
+        place = repr((store.sessions_dir.absolute(), *store.databases)).encode()
+        self._path = None if folder is None else folder / f"{hashlib.sha256(place).hexdigest()[:32]}.audit"
+        self._now = {str(path): _database_stamps(path) for path in store.databases}
+        self._contents = _Contents() if self._path is None else _read(self._path)
+        self._sessions = {each.session_id: each for each in self._contents.sessions}
+
+    @property
+    def whole_databases(self) -> frozenset[Path]:
+        """The databases that nobody has written to since they were found whole."""
+        return frozenset(Path(name) for name, stamps in self._now.items() if self._is_same(name, stamps))
+
+    def _is_same(self, name: str, stamps: tuple[Stamp | None, ...] | None) -> bool:
+        return stamps is not None and self._contents.databases.get(name) == stamps
+
+    @property
+    def rows_are_same(self) -> bool:
+        """Whether nobody has written to any database since."""
+        return all(self._is_same(name, stamps) for name, stamps in self._now.items())
+
+    def known(self, keys: Mapping[str, bytes]) -> dict[str, Kept]:
+        """The answers that hold if the rows of their sessions are the same, by session."""
+        kept = self._sessions
+        return {each: kept[each] for each, key in keys.items() if key and each in kept and kept[each].key == key}
+
+    def replace(self, sessions: Iterable[Kept]) -> None:
+        """Keep these answers instead."""
+        databases = {name: stamps for name, stamps in self._now.items() if stamps is not None}
+        contents = _Contents(databases, tuple(sessions))
+        if self._path is None or contents == self._contents:
+            return
+        data = msgspec.msgpack.encode(contents)
+        with suppress(OSError):
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with NamedTemporaryFile(dir=self._path.parent, delete=False) as file:
+                try:
+                    file.write(_digest(data) + data)
+                    file.flush()
+                    os.replace(file.name, self._path)
+                except BaseException:
+                    os.unlink(file.name)
+                    raise
+
+
+def usual_folder() -> Path:
+    """Where the platform keeps what can be deleted at any time."""
+    return Path(platformdirs.user_cache_dir("hermes-rescue", appauthor=False))
+
+
+def keys_of(inventory: Inventory, webui: WebUIStatus, session_ids: Iterable[str]) -> dict[str, bytes]:
+    """A digest of all that the answer for each session comes from but its message rows; empty where it is not to be
+    kept.
+    """
+    listing = inventory.listing
+    states = [fact.state for fact in inventory.database_facts]
+    if not {*states} <= {"ok", "absent"}:
+        return {}
+    around = (
+        *(states, listing.deletions_unknown, listing.index.data is None, listing.index.problem),
+        webui.running and webui.active_streams != 0,
+    )
+    newest = time.time_ns() - int(FRESH * 1e9)
+    keys = {}
+    for session_id in session_ids:
+        of = [found.get(session_id) for found in (listing.sidecars, listing.backups)]
+        paths = [path for path in of if path is not None]
+        journals = (*listing.turn_journals.get(session_id, ()), *listing.run_journals.get(session_id, ()))
+        stamps = [_stamp(path) for path in (*paths, *journals)]
+        row = listing.index.rows.get(session_id)
+        rows = [[(each.id, each.columns) for each in found.get(session_id, ())] for found in listing.rows.values()]
+        if session_id in listing.temps or any(each is None or max(each[3:]) > newest for each in stamps):
+            keys[session_id] = b""  # a temp is on its way to something else
+            continue
+        names = [str(path) for path in (*paths, *journals)]
+        parts = (around, names, stamps, row and row.raw, session_id in listing.deleted, rows)
+        keys[session_id] = hashlib.sha256(msgspec.msgpack.encode(parts)).digest()
+    return keys
+
+
+def digest_of(rows: Sequence[Sequence[Sequence[Any]]] | None) -> bytes:
+    """A digest of the message rows of a session in each database, empty where they could not be read at once."""
+    return b"" if rows is None else hashlib.sha256(msgspec.msgpack.encode(rows)).digest()
+
+
+def _stamp(path: Path | str) -> Stamp | None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _database_stamps(path: Path) -> tuple[Stamp | None, ...] | None:
+    """Those of a database, its log and its journal; None while it was just written to."""
+    real = os.path.realpath(path)
+    # SQLite gives the log to the owner of the database each time that root opens it, which moves the last of its times
+    stamps = (_stamp(real), *(found and found[:-1] for found in (_stamp(real + "-wal"), _stamp(real + "-journal"))))
+    newest = time.time_ns() - int(FRESH * 1e9)
+    return None if any(each is not None and max(each[3:]) > newest for each in stamps) else stamps
+
+
+def _read(path: Path) -> _Contents:
+    try:
+        whole = path.read_bytes()
+        digest, data = whole[:_CHECK], whole[_CHECK:]
+        if digest == _digest(data):
+            return msgspec.msgpack.decode(data, type=_Contents)
+    except (OSError, msgspec.MsgspecError):
+        pass
+    return _Contents()
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(_engine() + data).digest()
+
+
+@cache
+def _engine() -> bytes:
+    """What tells one version of this program from another, also while it is being worked on."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return repr((sys.version, [(path.name, _stamp(path)) for path in files])).encode()
