@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -111,7 +112,7 @@ class View:
                     *(_count(n) for n in (s.live, s.backup, s.database, s.after)),
                     Text("; ".join(f.kind.label for f in s.findings)),
                 )  # fmt: skip
-            self._out.print(table)
+            self._print(table)
         for f in found.store_findings:
             self._out.print(Text.assemble((f"{_WORD[f.category]}: ", _STYLE[f.category]), shown(f.evidence)))
         counts = [(category, len(found.of(category))) for category in (*Category, None)]
@@ -149,7 +150,7 @@ class View:
             _count(audited.after if proposal.sidecar is None else len(proposal.included)),
             Text(""),
         )
-        self._out.print(table)
+        self._print(table)
         if audited.worktree is not Worktree.NONE:
             self._line(f"Worktree: {audited.worktree_path} ({audited.worktree})")
         for f in audited.findings:
@@ -261,7 +262,7 @@ class View:
                     Text(f"{s.size_after:,}"),
                     Text(shown(s.why)), Text("; ".join(s.operations)),
                 )  # fmt: skip
-            self._out.print(table)
+            self._print(table)
             self._line(f"The old files are kept in {plan.store.vault_root} and can be put back: hermes-rescue undo")
         for text in plan.unread:
             self._line(f"Without this copy: {text}")
@@ -330,12 +331,25 @@ class View:
                 _count(len(run.session_ids)), _count(len(undone)), Text(shown(run.problem)),
             )  # fmt: skip
         if table.row_count:
-            self._out.print(table)
+            self._print(table)
         else:
             self._line("No repair was made yet.")
 
     def _line(self, text: str) -> None:
         self._out.print(Text(plain_lines(text)))
+
+    def _print(self, table: Table) -> None:
+        """A table; where nothing has to be fitted into a terminal, in a fraction of the time that rich takes for it."""
+        if self._out.is_terminal:
+            self._out.print(table)
+            return
+        columns = [[str(column.header), *map(str, column.cells)] for column in table.columns]
+        widths = [max(map(cell_len, cells)) for cells in columns]
+        right = [column.justify == "right" for column in table.columns]
+        for row in zip(*columns, strict=True):
+            blanks = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+            cells = (blank + cell if r else cell + blank for cell, blank, r in zip(row, blanks, right, strict=True))
+            self._out.file.write("  ".join(cells).rstrip() + "\n")
 
 
 def _table(*columns: str) -> Table:
