@@ -89,6 +89,8 @@ class SessionAudit:
     @property
     def category(self) -> Category | None:
         """The most urgent category of the findings; None for a healthy session."""
+        if not self.findings:
+            return None
         found = {f.category for f in self.findings}
         return next((category for category in Category if category in found), None)
 
