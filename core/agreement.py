@@ -7,7 +7,7 @@ copy has anything that the live file lacks, or has it in another form, or where 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,10 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from core.copies import SessionCopies
-from core.jsontext import LIST_FIELD, NOTHING
+from core.jsontext import LIST_FIELD, NOTHING, require_utf8
 from core.message import JSON_PREFIX, NEAR, SPEAKERS
 from core.sidecar import IDLE_STREAM
+from core.statedb import CloserLookError
 from core.statedb_rows import SpokenRow
 from core.workspace_tag import strip_workspace_tag
 
@@ -57,40 +58,41 @@ _SESSION: Any = msgspec.json.Decoder(
 _CALLS = msgspec.json.Decoder(list[_Call])
 
 
+class _Differs(Exception):
+    """A row is none of the messages."""
+
+
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A session that no copy has anything to add to: what a list shows of it, the number of its messages, and its rows
-    in each database.
+    """A session that no copy has anything to add to: what a list shows of it, the number of its messages, and of its
+    rows in a database (-1 where no database has it).
     """
 
     head: dict[str, Any]
     messages: int
-    rows: Sequence[Sequence[SpokenRow]]
+    rows: int
 
 
-def whole(files: SessionCopies, spoken: Callable[[], Sequence[Sequence[SpokenRow]] | None]) -> Whole | None:
+def whole(files: SessionCopies, spoken: Iterable[Iterable[SpokenRow]]) -> Whole | None:
     """The session, if a merge of its files with its rows in each database would change nothing; else None.
 
-    ``spoken`` reads the rows; it is only asked where the files leave it open, and may not know (None).
+    The rows are only read, and then all of them, where the files leave it open.
     """
     data = files.live.data if files.live is not None else None
     others = files.backup or files.temps or files.run or files.problems or not all(turn.ended for turn in files.turns)
     if data is None or others:
         return None
     try:
-        if not data.isascii():
-            data.decode()  # msgspec does not look at the strings that it passes over
+        require_utf8(data)
         session = _SESSION.decode(data)
         said: list[_Said] = session.messages
         head = {name: value for name in _HEAD if (value := getattr(session, name)) is not UNSET}
         if any(map(_is_dressed, said)) or not _is_at_rest(head, files.session_id, len(said)):
             return None
-        rows = spoken()
-        if rows is None or not all(_says(said, each) for each in rows):
-            return None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        counts = [_matched(said, rows) for rows in spoken]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, CloserLookError, _Differs):
         return None
-    return Whole(head, len(said), rows)
+    return Whole(head, len(said), max(counts, default=-1))
 
 
 def _is_at_rest(head: Mapping[str, Any], session_id: str, messages: int) -> bool:
@@ -109,15 +111,20 @@ def _is_dressed(said: _Said) -> bool:
     return text.startswith(JSON_PREFIX) or (said.role == "user" and text.startswith(_TAG))
 
 
-def _says(said: Sequence[_Said], rows: Iterable[SpokenRow]) -> bool:
-    """Whether every row is one of the messages, in that order."""
+def _matched(said: Sequence[_Said], rows: Iterable[SpokenRow]) -> int:
+    """The number of rows. Raises :class:`_Differs` unless every row is one of the messages, in that order."""
     left = iter(said)
-    return all(any(_is_same(one, row) for one in left) for row in rows)
+    count = 0
+    for row in rows:
+        if not any(_is_same(one, row) for one in left):
+            raise _Differs
+        count += 1
+    return count
 
 
 def _is_same(said: _Said, row: SpokenRow) -> bool:
     """Whether a row is this message and has nothing more."""
-    role, content, tool_call_id, tool_calls, timestamp, has_reasoning, plain = row
+    _, role, content, tool_call_id, tool_calls, timestamp, has_reasoning, plain = row
     if role != said.role or role not in SPEAKERS or not plain:
         return False
     if said.timestamp is None or not isinstance(timestamp, float) or abs(said.timestamp - timestamp) > NEAR:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from core.agreement import Whole, whole
-from core.cache import AuditCache, Kept, digest_of, keys_of
+from core.cache import AuditCache, Kept, RowsDigest, digest_of, keys_of
 from core.copies import CopyReader, Inventory, SessionCopies
 from core.diagnosis import diagnose
 from core.findings import Category, Finding, SessionAudit, finding
@@ -107,12 +107,14 @@ def _look(reader: CopyReader, webui: WebUIStatus, session_id: str, *, known: Map
     """One session: what is known of it if its rows are the same, else what it is now."""
     old = known.get(session_id)
     if old is not None and old.rows:
-        now = reader.spoken(session_id) if old.is_short else reader.rows(session_id)
-        if digest_of(now) == old.rows:
+        read = reader.spoken if old.is_short else reader.rows
+        if digest_of(read(session_id)) == old.rows:
             return old
-    audited, found = examine_unless_whole(reader, webui, session_id)
+    seen = RowsDigest()
+    audited, found = examine_unless_whole(reader, webui, session_id, seen)
     if isinstance(found, Whole):
-        return Kept(session_id, audited, is_short=True, rows=digest_of(found.rows))
+        return Kept(session_id, audited, is_short=True, rows=seen.value)
+    del found  # a session can be large
     return Kept(session_id, audited, is_short=False, rows=digest_of(reader.rows(session_id)))
 
 
@@ -130,17 +132,21 @@ def whole_audit(inventory: Inventory, webui: WebUIStatus, sessions: Sequence[Ses
 
 
 def examine_unless_whole(
-    reader: CopyReader, webui: WebUIStatus, session_id: str
+    reader: CopyReader, webui: WebUIStatus, session_id: str, seen: RowsDigest | None = None
 ) -> tuple[SessionAudit | None, Whole | tuple[SessionCopies, Proposal]]:
-    """The same as :func:`examine`, but without a merge where no copy has anything to add to the live file."""
+    """The same as :func:`examine`, but without a merge where no copy has anything to add to the live file.
+
+    ``seen`` gets the rows on which that was seen.
+    """
     files = _settled(reader.files(session_id), webui)
-    found = whole(files, partial(reader.spoken, session_id))
+    rows = reader.spoken(session_id)
+    found = whole(files, rows if seen is None else seen.over(rows))
     if found is None:
         merged = _merged(reader.with_databases(files), webui)
         return audit_session(*merged, reader, webui), merged
     index_row = files.index_row or {}
     value = lambda name: index_row.get(name) if found.head.get(name) in NOTHING else found.head[name]  # noqa: E731
-    numbers = (found.messages, -1, max(map(len, found.rows), default=-1), found.messages)
+    numbers = (found.messages, -1, found.rows, found.messages)
     return _row(files, reader, (), numbers, value, is_loaded=True), found
 
 

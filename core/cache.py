@@ -12,18 +12,19 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 import platformdirs
 
 from core.copies import Inventory
 from core.findings import SessionAudit
+from core.statedb import CloserLookError
 from core.store import Store, WebUIStatus
 
 FRESH = 2.0
@@ -31,6 +32,7 @@ FRESH = 2.0
 
 _CHECK = hashlib.sha256().digest_size
 
+_Row = TypeVar("_Row", bound=tuple[Any, ...])
 Stamp: TypeAlias = tuple[int, ...]
 """Device, inode, size, and the times of the last change of contents and of inode (ns)."""
 
@@ -140,9 +142,39 @@ def keys_of(inventory: Inventory, webui: WebUIStatus, session_ids: Iterable[str]
     return keys
 
 
-def digest_of(rows: Sequence[Sequence[Sequence[Any]]] | None) -> bytes:
-    """A digest of the message rows of a session in each database, empty where they could not be read at once."""
-    return b"" if rows is None else hashlib.sha256(msgspec.msgpack.encode(rows)).digest()
+class RowsDigest:
+    """A digest of the message rows of a session in each database, taken while somebody reads them."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def over(self, databases: Iterable[Iterable[_Row]]) -> Iterator[Iterator[_Row]]:
+        """The same rows."""
+        for rows in databases:
+            self._hash.update(b"database")
+            yield self._each(rows)
+
+    def _each(self, rows: Iterable[_Row]) -> Iterator[_Row]:
+        for row in rows:
+            self._hash.update(msgspec.msgpack.encode(row))
+            yield row
+
+    @property
+    def value(self) -> bytes:
+        """The digest of the rows that were read until now."""
+        return self._hash.digest()
+
+
+def digest_of(databases: Iterable[Iterable[tuple[Any, ...]]]) -> bytes:
+    """The digest of all rows, empty where they cannot be read at once."""
+    digest = RowsDigest()
+    try:
+        for rows in digest.over(databases):
+            for _ in rows:
+                pass
+    except CloserLookError:
+        return b""
+    return digest.value
 
 
 def _stamp(path: Path | str) -> Stamp | None:

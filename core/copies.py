@@ -5,7 +5,7 @@ Each copy is read on its own; one that cannot be read is a fact to report, never
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -172,24 +172,19 @@ class CopyReader:
                 databases.append(_database_copy(as_named, database, row))
         return replace(files, databases=tuple(databases))
 
-    def spoken(self, session_id: str) -> list[list[SpokenRow]] | None:
-        """The message rows of a session in each database, as they lie there; None where one takes a closer look."""
+    def spoken(self, session_id: str) -> Iterator[Iterator[SpokenRow]]:
+        """The message rows of a session in each database, as they lie there. Raises CloserLookError."""
         return self._of_each(session_id, StateDB.spoken)
 
-    def rows(self, session_id: str) -> list[list[tuple[Any, ...]]] | None:
-        """The same with every column."""
+    def rows(self, session_id: str) -> Iterator[Iterator[tuple[Any, ...]]]:
+        """The same with every column. Raises CloserLookError."""
         return self._of_each(session_id, StateDB.rows)
 
-    def _of_each(self, session_id: str, read: Callable[[StateDB, str], list[_T] | None]) -> list[list[_T]] | None:
-        found = []
+    def _of_each(self, session_id: str, read: Callable[[StateDB, str], Iterator[_T]]) -> Iterator[Iterator[_T]]:
         for name, database in self._databases.items():
             for row in self.listing.rows[name].get(session_id, ()):
                 if row.is_webui:
-                    rows = read(database, row.id)
-                    if rows is None:
-                        return None
-                    found.append(rows)
-        return found
+                    yield read(database, row.id)
 
 
 class Inventory(CopyReader):

@@ -87,7 +87,7 @@ def read_index(sessions_dir: Path) -> Index:
         return Index(problem=str(error))
     problem = None
     try:
-        data.decode()
+        jsontext.require_utf8(data)
         ids = [row.session_id for row in msgspec.json.decode(data, type=list[_Row])]
         pieces = [Piece(bytes(row)) for row in msgspec.json.decode(data, type=list[msgspec.Raw])]
     except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):

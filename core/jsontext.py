@@ -7,6 +7,7 @@ keeps its bytes. The fast parsers come first; Python's own ``json``, which wrote
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import re
@@ -25,6 +26,9 @@ NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 NESTING = 200
 """Levels of a value that are looked at. Parsers go deeper than comparing, printing and writing can follow."""
+
+_LOOKED_AT = 8 * 1024
+"""Bytes of a text that are looked at in one go."""
 
 _NOT_PARSED: Any = ...  # no JSON value, and the same one in every process
 
@@ -151,10 +155,21 @@ def dumps(value: Any, level: int = 0) -> bytes:
 def parse_object(data: bytes) -> Document:
     """Split a document into its pieces; never raises, whatever the bytes are."""
     try:
-        data.decode()
+        require_utf8(data)
         return _split(data)
     except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError, NotJSONError):
         return _salvage(data)
+
+
+def require_utf8(data: bytes) -> None:
+    """Look at what msgspec passes over. Raises ``UnicodeDecodeError``.
+
+    In pieces: the text of a large document takes up to four times its bytes.
+    """
+    at = len(data) if data.isascii() else 0
+    while at < len(data):
+        end = at + _LOOKED_AT
+        at += codecs.utf_8_decode(memoryview(data)[at:end], "strict", end >= len(data))[1]
 
 
 def number(value: Any) -> float | None:

@@ -181,7 +181,7 @@ def likeness(a: Message, b: Message) -> int:
     return 0
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def masked_form(masked: str, plain: str) -> bool:
     """``masked`` is ``plain`` with secrets (or undecodable bytes) blotted out."""
     pieces = _MASK.split(masked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -147,12 +148,26 @@ def _merged(copies: SessionCopies) -> list[Entry]:
     """All messages of all copies in one sequence. The copy that shares most with what is merged so far comes next, the
     most trusted of equals: one that shares nothing waits for another that knows both.
     """
-    known: dict[bytes, Message] = {}  # most messages are the same bytes in every file, and read once
+    sidecars = _sidecar_copies(copies)
+    texts = {m.said: m.said for copy in copies.databases for m in copy.messages}
+    known: dict[bytes, Message] = {}
 
-    def said(piece: Piece) -> Message:
-        return known.get(piece.raw) or known.setdefault(piece.raw, message(piece))
+    def read(piece: Piece) -> Message:
+        """A message of a file, with a text that a database has as well only once in memory."""
+        found = message(piece)
+        text = texts.get(found.said)
+        if text is None or found.value.get("content") is not found.said:
+            return found
+        found.value["content"] = text
+        return found._replace(said=text)
 
-    sequences = {name: tuple(map(said, copy.messages)) for name, copy in _sidecar_copies(copies).items()}
+    def read_once(piece: Piece) -> Message:
+        """Most messages are the same bytes in every file."""
+        digest = hashlib.sha256(piece.raw).digest()
+        return known.get(digest) or known.setdefault(digest, read(piece))
+
+    reader = read if len(sidecars) == 1 else read_once
+    sequences = {name: tuple(map(reader, copy.messages)) for name, copy in sidecars.items()}
     run = sequences.pop(RUN, None)
     sequences |= {copy.name: copy.messages for copy in copies.databases}
     if run is not None:
@@ -277,7 +292,9 @@ def _amended(
     taken: dict[str, Found] = {}
     if not stream_is_live and any(live.get(name) not in NOTHING for name in IDLE_STREAM):
         fields |= {name: value for name, value in IDLE_STREAM.items() if name in live.head}
-    changed_messages = [piece.raw for piece in pieces] != [piece.raw for piece in live.messages]
+    changed_messages = len(pieces) != len(live.messages) or any(
+        piece is not old and piece.raw != old.raw for piece, old in zip(pieces, live.messages, strict=True)
+    )
     if changed_messages:
         fields |= _shifted_positions(live, items)
         fields |= _context(copies, live, items)

@@ -7,7 +7,7 @@ that shrinks the transcript leaves the old file as its backup first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -219,21 +219,35 @@ def serialise(sidecar: Sidecar) -> bytes:
 
     Raises :class:`HeadOnlySaveError` for a head that was loaded without its messages.
     """
+    return b"".join(parts(sidecar))
+
+
+def parts(sidecar: Sidecar) -> Iterator[bytes]:
+    """The same bytes one after the other, for whoever does not need all of them at once."""
     if sidecar.head_only:
         raise HeadOnlySaveError(
             f"Session {sidecar.get('session_id')} was loaded without its messages; "
             "reload it with sidecar.read() before saving."
         )
-    body = b",\n    ".join(piece.raw for piece in sidecar.messages)
-    listed = b"[\n    " + body + b"\n  ]" if sidecar.messages else b"[]"
     head = sidecar.head if LIST_FIELD in sidecar.head else {**sidecar.head, LIST_FIELD: MESSAGES_HERE}
-    return (
-        b"{\n  "
-        + b",\n  ".join(
-            jsontext.dumps(key) + b": " + (listed if key == LIST_FIELD else piece.raw) for key, piece in head.items()
-        )
-        + b"\n}"
-    )
+    before = b"{\n  "
+    for key, piece in head.items():
+        yield before + jsontext.dumps(key) + b": "
+        before = b",\n  "
+        if key == LIST_FIELD:
+            yield from _list_parts(sidecar.messages)
+        else:
+            yield piece.raw
+    yield b"\n}"
+
+
+def _list_parts(messages: Sequence[Piece]) -> Iterator[bytes]:
+    before = b"[\n    "
+    for piece in messages:
+        yield before
+        yield piece.raw
+        before = b",\n    "
+    yield b"\n  ]" if messages else b"[]"
 
 
 class Door(Protocol):

@@ -38,6 +38,9 @@ _LEGACY_FORMAT = 1
 """Byte 18 of the header of a database with a rollback journal; 2 is WAL (SQLite file format, section 1.3.3)."""
 
 _TRIES = 3
+_AT_ONCE = 100
+"""Rows that are read in one go."""
+
 _OPERATIONS = 20_000
 """Steps of SQLite's virtual machine between two looks at the clock: some milliseconds."""
 
@@ -122,14 +125,19 @@ class ReadOnlyDatabase:
         """Run one SELECT or PRAGMA. Raises ``sqlite3.Error``, as reading from the cursor does."""
         return self._connection.execute(sql, values)
 
-    def exact_rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        """All rows of one SELECT, faster; raises ``sqlite3.OperationalError`` also for a text that is no UTF-8."""
+    def exact_rows(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Row]:
+        """The rows of one SELECT, faster; raises ``sqlite3.OperationalError`` also for a text that is no UTF-8."""
         lenient = self._connection.text_factory
-        self._connection.text_factory = str
-        try:
-            return self._connection.execute(sql, values).fetchall()
-        finally:
-            self._connection.text_factory = lenient
+        cursor = self._connection.execute(sql, values)
+        while True:
+            self._connection.text_factory = str  # and back, since somebody else may query between two rows
+            try:
+                rows = cursor.fetchmany(_AT_ONCE)
+            finally:
+                self._connection.text_factory = lenient
+            yield from rows
+            if len(rows) < _AT_ONCE:
+                return
 
     def changed(self) -> bool:
         """Whether somebody wrote to the database since it was opened, in a way that SQLite's own locks do not cover.
@@ -430,7 +438,7 @@ class TableScan:
         places = ", ".join("?" * len(rowids))
         query = f"{self._select} WHERE _rowid_ IN ({places}) ORDER BY _rowid_"
         try:
-            found = self._database.exact_rows(query, rowids)
+            found = list(self._database.exact_rows(query, rowids))
         except sqlite3.OperationalError:  # a text that is no UTF-8, or what the slow way runs into as well
             found = self._database.query(query, rowids).fetchall()
         missing = {*rowids} - {row[0] for row in found}

@@ -29,6 +29,7 @@ from core.statedb_rows import (
 _BYTES_A_SECOND = 50_000_000
 """Reading slower than this is a query that runs away, not a slow disk."""
 
+_FIRST_ROWID = -(2**63)
 _TRIES = 3
 _AT_ONCE = 500  # rows; SQLite takes at least 999 parameters
 State = Literal["ok", "locked", "malformed", "unreadable", "absent", "no_tables"]
@@ -54,6 +55,10 @@ class Trouble(NamedTuple):
 
     fact: DatabaseFact
     unreadable: frozenset[int]
+
+
+class CloserLookError(Exception):
+    """Rows cannot be read the fast way: damage, no index, no UTF-8, not in order, or changed meanwhile."""
 
 
 def open_statedb(path: Path, *, deadline: float = 2.0, is_known: bool = False) -> StateDB:
@@ -133,25 +138,31 @@ class StateDB:
             rows = self._message_rows(session_id)
         return tuple(sorted(rows, key=lambda row: row.id))
 
-    def spoken(self, session_id: str) -> list[SpokenRow] | None:
-        """Every row of a session by id, far faster than :meth:`messages`; None where that takes a closer look."""
-        rows = self._at_once(self._spoken_columns, session_id)
-        return None if rows is None else list(map(SpokenRow._make, rows))
+    def spoken(self, session_id: str) -> Iterator[SpokenRow]:
+        """Every row of a session by id, far faster than :meth:`messages`. Raises :class:`CloserLookError`."""
+        return map(SpokenRow._make, self._exact_rows(self._spoken_columns, session_id))
 
-    def rows(self, session_id: str) -> list[tuple[Any, ...]] | None:
-        """The same with every column that a message is made of."""
-        return self._at_once(", ".join(map(quoted, self._message_columns)), session_id)
+    def rows(self, session_id: str) -> Iterator[tuple[Any, ...]]:
+        """The same with every column that a message is made of. Raises :class:`CloserLookError`."""
+        return self._exact_rows(", ".join(map(quoted, self._message_columns)), session_id)
 
-    def _at_once(self, columns: str, session_id: str) -> list[tuple[Any, ...]] | None:
+    def _exact_rows(self, columns: str, session_id: str) -> Iterator[tuple[Any, ...]]:
         if self._database is None or not self.is_indexed:
-            return None
+            raise CloserLookError
         self._database.limit(self._seconds)
-        query = f"SELECT {columns} FROM messages WHERE session_id = ? ORDER BY _rowid_"
+        # in the order of the index, which is mostly that of the ids: to sort them, SQLite holds all texts in memory
+        query = f"SELECT _rowid_, {columns} FROM messages WHERE session_id = ?"
+        last = _FIRST_ROWID
         try:
-            rows = self._database.exact_rows(query, (session_id,))
+            for row in self._database.exact_rows(query, (session_id,)):
+                if row[0] < last:
+                    raise CloserLookError
+                last = row[0]
+                yield row
         except (sqlite3.Error, MemoryError):
-            return None
-        return None if self._database.changed() else rows
+            raise CloserLookError from None
+        if self._database.changed():
+            raise CloserLookError
 
     @property
     def _spoken_columns(self) -> str:

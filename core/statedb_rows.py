@@ -140,6 +140,7 @@ class SpokenRow(NamedTuple):
     be True without need.
     """
 
+    rowid: int
     role: Any
     content: Any
     tool_call_id: Any

@@ -6,7 +6,6 @@ import copy
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,7 @@ def took_the_short_way(inventory: Inventory, session_id: str) -> bool:
     webui = webui_status(inventory.store)
     merged, _, proposal = audit.examine(inventory, webui, session_id)
     assert audit.examine_unless_whole(inventory, webui, session_id)[0] == merged
-    is_short = audit.whole(inventory.files(session_id), partial(inventory.spoken, session_id)) is not None
+    is_short = audit.whole(inventory.files(session_id), inventory.spoken(session_id)) is not None
     assert not (is_short and proposal.sidecar is not None)
     return is_short
 

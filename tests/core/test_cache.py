@@ -36,9 +36,9 @@ def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     examine = engine.examine_unless_whole
 
-    def noted(reader: Any, webui: Any, session_id: str) -> Any:
+    def noted(reader: Any, webui: Any, session_id: str, *rest: Any) -> Any:
         found.append(session_id)
-        return examine(reader, webui, session_id)
+        return examine(reader, webui, session_id, *rest)
 
     monkeypatch.setattr(engine, "examine_unless_whole", noted)
     return found
