@@ -128,11 +128,12 @@ def decoded(content: Any) -> Any:
 
 def visible_text(content: Any, role: str = "") -> str:
     """The text a person sees: parts joined, a placeholder for an image, the workspace tag of user rows stripped."""
-    content = decoded(content)
-    if isinstance(content, list):
-        content = "\n".join(map(_part_text, content))
-    elif not isinstance(content, str):
-        content = "" if content is None else str(content)
+    if not isinstance(content, str) or content.startswith(JSON_PREFIX):
+        content = decoded(content)
+        if isinstance(content, list):
+            content = "\n".join(map(_part_text, content))
+        elif not isinstance(content, str):
+            content = "" if content is None else str(content)
     return strip_workspace_tag(content)[0] if role == "user" else content
 
 

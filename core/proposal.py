@@ -22,6 +22,9 @@ FIRST_MESSAGE = "first message"
 LAST_MESSAGE = "last message"
 DEFAULT = "default"
 
+SHORT = 256
+"""Bytes of a message that are kept to tell it from others; of a longer one it is their digest."""
+
 TITLE_LENGTH = 64
 """Characters of the first prompt that make a title where none is left."""
 
@@ -155,7 +158,7 @@ def _merged(copies: SessionCopies) -> list[Entry]:
     def read(piece: Piece) -> Message:
         """A message of a file, with a text that a database has as well only once in memory."""
         found = message(piece)
-        text = texts.get(found.said)
+        text = texts.get(found.said) if texts else None
         if text is None or found.value.get("content") is not found.said:
             return found
         found.value["content"] = text
@@ -163,8 +166,10 @@ def _merged(copies: SessionCopies) -> list[Entry]:
 
     def read_once(piece: Piece) -> Message:
         """Most messages are the same bytes in every file."""
-        digest = hashlib.sha256(piece.raw).digest()
-        return known.get(digest) or known.setdefault(digest, read(piece))
+        key = piece.raw
+        if len(key) > SHORT:
+            key = hashlib.sha256(key).digest()
+        return known.get(key) or known.setdefault(key, read(piece))
 
     reader = read if len(sidecars) == 1 else read_once
     sequences = {name: tuple(map(reader, copy.messages)) for name, copy in sidecars.items()}
@@ -280,7 +285,7 @@ def _item(position: int, e: Entry, reason: Reason | None, choices: Choices) -> I
     included = (included or position in choices.include) and position not in choices.exclude
     if not included and reason is None:
         reason = Reason.CHOSEN
-    return Item(e.merged, tuple(e.versions), dict(e.enriched), included, reason)
+    return Item(e.merged, tuple(e.versions), e.enriched, included, reason)
 
 
 def _amended(

@@ -7,14 +7,16 @@ leaves its call.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from core import sidecar
 from core.align import Alignment, align
 from core.jsontext import NOTHING, loads_exactly
 from core.message import IMAGE, JSON_PREFIX, REASONING, Message, decoded, masked_form, message
 from core.workspace_tag import untag
+
+_NONE: Mapping[str, str] = {}
 
 PARTS = ("tool_calls", "tool_call_id", "attachments")
 
@@ -28,7 +30,7 @@ class Entry:
 
     versions: dict[str, Message]
     merged: Message
-    enriched: dict[str, str] = field(default_factory=dict)
+    enriched: Mapping[str, str]
 
     def add(self, copy: str, version: Message) -> None:
         """Another copy's version of this message: what it has more is taken over."""
@@ -36,10 +38,12 @@ class Entry:
         gains = missing_parts(self.merged, version)
         if gains:
             self.merged = fuller(self.merged, version, gains)
-            self.enriched.update(dict.fromkeys(gains, copy))
+            self.enriched = {**self.enriched, **dict.fromkeys(gains, copy)}
 
     def settle(self, trust: Sequence[str]) -> None:
         """Merge the versions again with the most trusted copy's as the base, whichever came first."""
+        if len(self.versions) == 1:
+            return
         named = [name for name in trust if name in self.versions]
         if named != list(self.versions):
             again = entry(named[0], self.versions[named[0]])
@@ -51,7 +55,7 @@ class Entry:
 def entry(copy: str, version: Message) -> Entry:
     """A message that one copy has; a tag or an encoding that only the database's own form carries is taken out."""
     cleaned = clean(version)
-    return Entry({copy: version}, cleaned, {} if cleaned is version else {"content": copy})
+    return Entry({copy: version}, cleaned, _NONE if cleaned is version else {"content": copy})
 
 
 def merge(
