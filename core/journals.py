@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,11 @@ PROJECTS_NAME = "projects.json"
 TURN_JOURNAL = "_turn_journal"
 RUN_JOURNAL = "_run_journal"
 
+_BETWEEN_ROWS = b"\n  },\n  {"
+_AT_ONCE = 2**20
+"""Bytes of the index that are parsed in one go."""
+
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _QUOTED_ID = re.compile(rb'"([0-9A-Za-z_-]+)"')
 
 ENDED = ("completed", "interrupted", "cancelled", "failed", "error")  # no set: what is looked up in it can be anything
@@ -77,6 +83,9 @@ class _Row(msgspec.Struct):
     session_id: Any = None
 
 
+_ROW = msgspec.json.Decoder(_Row)
+
+
 def read_index(sessions_dir: Path) -> Index:
     """Read the index; a damaged one gives the rows that are still whole, with the problem."""
     try:
@@ -85,20 +94,32 @@ def read_index(sessions_dir: Path) -> Index:
         return Index()
     except UnreadableError as error:
         return Index(problem=str(error))
-    problem = None
     try:
         jsontext.require_utf8(data)
-        ids = [row.session_id for row in msgspec.json.decode(data, type=list[_Row])]
-        pieces = [Piece(bytes(row)) for row in msgspec.json.decode(data, type=list[msgspec.Raw])]
+        rows = {
+            session_id: Piece(row)
+            for row in chain.from_iterable(map(_LIST.decode, _parts(data)))
+            if is_safe_session_id(session_id := _ROW.decode(row).session_id)
+        }
     except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
-        pieces, problem = _unusual_rows(data)
-        ids = [piece.value.get("session_id") for piece in pieces]
-    rows = {session_id: piece for session_id, piece in zip(ids, pieces, strict=True) if is_safe_session_id(session_id)}
-    return Index(rows, problem, data)
+        return _unusual_index(data)
+    return Index(rows, None, data)
 
 
-def _unusual_rows(data: bytes) -> tuple[list[Piece], str | None]:
-    """The objects in an index that the fast parser refuses, and what is wrong with it."""
+def _parts(data: bytes) -> Iterator[bytes]:
+    """A list in shorter ones, for a long one would hold up every other thread while it is parsed. It is cut where the
+    WebUI's layout shows that a row ends, and left whole where that is not seen.
+    """
+    start, before = 0, b""
+    while (cut := data.find(_BETWEEN_ROWS, start + _AT_ONCE)) >= 0:
+        end = cut + _BETWEEN_ROWS.index(b",")
+        yield before + data[start:end] + b"]"
+        start, before = end + 1, b"["
+    yield before + data[start:]
+
+
+def _unusual_index(data: bytes) -> Index:
+    """An index that the fast parser refuses: the rows that are whole, and what is wrong with it."""
     problem = None
     try:
         listed = jsontext.loads(data.decode())
@@ -108,7 +129,12 @@ def _unusual_rows(data: bytes) -> tuple[list[Piece], str | None]:
         # the walker reads lists only as the messages of an object: dress the list up as one
         document = jsontext.parse_object(b'{"messages": ' + data.lstrip(b"\xef\xbb\xbf").strip(b"\0") + b"}")
         listed, problem = [piece.value for piece in document.elements or ()], f"{INDEX_NAME} is damaged"
-    return [Piece(None, row, 1) for row in listed if isinstance(row, dict)], problem
+    rows = {
+        row["session_id"]: Piece(None, row, 1)
+        for row in listed
+        if isinstance(row, dict) and is_safe_session_id(row.get("session_id"))
+    }
+    return Index(rows, problem, data)
 
 
 @dataclass(frozen=True, slots=True)
