@@ -55,7 +55,10 @@ class Place:
             looked = time.perf_counter()
             most = max(most, sum(map(_proportional, _family(process.pid))))
             time.sleep(max(PAUSE, 10 * (time.perf_counter() - looked)))  # a look at a large process is work for it too
-        return time.perf_counter() - start, most // 1024
+        seconds = time.perf_counter() - start
+        if process.returncode not in (0, 1):
+            raise RuntimeError(f"{words} ended with {process.returncode}")
+        return seconds, most // 1024
 
     def seconds_to_stop(self, after: float, *words: object) -> float:
         """Run a command of Hermes Rescue, and press Ctrl+C after some seconds; returns how long it went on."""
