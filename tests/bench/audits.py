@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import orjson
-from commands import Place, fresh_place
+from commands import RESCUE, Place, fresh_place
 from figures import Bench, Figure, best
 from stores import say_more
 
@@ -41,13 +41,13 @@ def parse(home: Path) -> float:
 def first_audit(home: Path) -> float:
     """An audit that nothing is known for from before; returns seconds."""
     with fresh_place() as place:
-        return place.rescue("audit", "--home", home)
+        return place.run(*RESCUE, "audit", "--home", home)
 
 
 def audit_memory(home: Path) -> int:
     """Megabytes of an audit that nothing is known for from before."""
     with fresh_place() as place:
-        return place.watched("audit", "--home", home)[1]
+        return place.watched(*RESCUE, "audit", "--home", home)[1]
 
 
 def audit_of_a_gigabyte(bench: Bench) -> list[Figure]:
@@ -75,15 +75,15 @@ def audit_again(bench: Bench) -> list[Figure]:
     home = gigabyte(bench)
 
     def turn(place: Place) -> tuple[float, float, float]:
-        first, again = (place.rescue("audit", "--home", home) for _ in range(2))
+        first, again = (place.run(*RESCUE, "audit", "--home", home) for _ in range(2))
         say_more(home, 0)
-        return first, again, place.rescue("audit", "--home", home)
+        return first, again, place.run(*RESCUE, "audit", "--home", home)
 
     turns = []
     for _ in range(3):
         with fresh_place() as place:
             turns.append(turn(place))
-            memory = place.watched("audit", "--home", home)[1]
+            memory = place.watched(*RESCUE, "audit", "--home", home)[1]
     first, again, after = map(min, zip(*turns, strict=True))
     shown = {"floor": "the first audit", "floor_seconds": first}
     return [

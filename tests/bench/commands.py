@@ -11,12 +11,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+
+RESCUE = (sys.executable, "-m", "core")
+"""The command of Hermes Rescue; more words go behind it."""
 
 PAUSE = 0.01
 """Seconds between two looks at the memory, at least."""
@@ -40,16 +43,12 @@ class Place:
             raise RuntimeError(f"{words} ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
         return seconds
 
-    def rescue(self, *words: object) -> float:
-        """Run a command of Hermes Rescue to its end; returns seconds."""
-        return self.run(*rescue(*words))
-
     def watched(self, *words: object) -> tuple[float, int]:
-        """Run a command of Hermes Rescue; returns seconds, and the megabytes that it and all processes which it started
+        """Run a command; returns seconds, and the megabytes that it and all processes which it started
         needed together at most.
         """
         start = time.perf_counter()
-        process = self._started(*rescue(*words))
+        process = self._started(words)
         most = 0
         while process.poll() is None:
             looked = time.perf_counter()
@@ -61,8 +60,8 @@ class Place:
         return seconds, most // 1024
 
     def seconds_to_stop(self, after: float, *words: object) -> float:
-        """Run a command of Hermes Rescue, and press Ctrl+C after some seconds; returns how long it went on."""
-        process = self._started(*rescue(*words))
+        """Run a command, and press Ctrl+C after some seconds; returns how long it went on."""
+        process = self._started(words)
         time.sleep(after)
         start = time.perf_counter()
         os.killpg(process.pid, signal.SIGINT)
@@ -70,12 +69,12 @@ class Place:
         return time.perf_counter() - start
 
     def longest_standstill(self, *words: object) -> float:
-        """Run a command of Hermes Rescue on a terminal; returns the longest time in seconds for which its output there
+        """Run a command on a terminal; returns the longest time in seconds for which its output there
         said nothing new.
         """
         terminal, theirs = pty.openpty()
         process = subprocess.Popen(
-            rescue(*words),
+            list(map(str, words)),
             env={**self.environment, "TERM": "xterm"},
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
@@ -95,16 +94,11 @@ class Place:
         process.wait()
         return max(longest, time.perf_counter() - last)
 
-    def _started(self, *words: str) -> subprocess.Popen[bytes]:
+    def _started(self, words: Sequence[object]) -> subprocess.Popen[bytes]:
         quiet = subprocess.DEVNULL
         return subprocess.Popen(
-            words, env=self.environment, cwd=ROOT, stdout=quiet, stderr=quiet, start_new_session=True
+            list(map(str, words)), env=self.environment, cwd=ROOT, stdout=quiet, stderr=quiet, start_new_session=True
         )
-
-
-def rescue(*words: object) -> list[str]:
-    """The words of a command of Hermes Rescue."""
-    return [sys.executable, "-m", "core", *map(str, words)]
 
 
 @contextmanager

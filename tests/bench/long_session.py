@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from commands import fresh_place
+from commands import RESCUE, fresh_place
 from figures import Bench, Figure
 from repairs import as_before
 from stores import session_id
@@ -28,7 +28,7 @@ def long_session(bench: Bench) -> list[Figure]:
     with as_before(home, [0]):
         for what, words in commands.items():
             with fresh_place() as place:
-                seconds, megabytes = place.watched(*words, "--home", home)
+                seconds, megabytes = place.watched(*RESCUE, *words, "--home", home)
             found.append(
                 Figure(
                     name=f"long_session_{what.replace(' ', '_')}",
@@ -43,10 +43,10 @@ def long_session(bench: Bench) -> list[Figure]:
     for figure, words in zip(found, commands.values(), strict=True):
         for part in (0.2, 0.5, 0.8):
             with as_before(home, [0]), fresh_place() as place:
-                stopped = place.seconds_to_stop(part * figure.seconds, *words, "--home", home)
+                stopped = place.seconds_to_stop(part * figure.seconds, *RESCUE, *words, "--home", home)
                 slowest = max(slowest, (stopped, f"{figure.what}, after {part:.0%} of its time"))
     with fresh_place() as place:
-        standstill = place.longest_standstill("audit", "--home", home)
+        standstill = place.longest_standstill(*RESCUE, "audit", "--home", home)
     return [
         *found,
         Figure(

@@ -25,7 +25,7 @@ from figures import HEADING, Bench, Figure, save, table
 MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
     measure.__name__: measure
     for measure in (
-        starts.start_of_help,
+        starts.start_of_a_command,
         starts.start_of_the_window,
         alignments.alignment,
         audits.audit_of_a_gigabyte,

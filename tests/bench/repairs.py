@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from audits import gigabyte, small
-from commands import fresh_place
+from commands import RESCUE, fresh_place
 from figures import Bench, Figure, best
 from stores import KINDS, mishap, session_id
 
@@ -60,14 +60,14 @@ def copy_twice(texts: Sequence[bytes], folder: Path) -> float:
 def repair_of_a_gigabyte(bench: Bench) -> list[Figure]:
     """``repair --all`` of 300 damaged sessions."""
     home, sessions = gigabyte(bench), damaged(bench, 2000)
-    words = ("repair", "--all", "--yes", "--home", home)
+    words = (*RESCUE, "repair", "--all", "--yes", "--home", home)
     with as_before(home, sessions) as folder, fresh_place() as place:
         _, megabytes = place.watched(*words)
         texts = [(folder / f"{session_id(session)}.json").read_bytes() for session in sessions]
 
     def repair() -> float:
         with as_before(home, sessions), fresh_place() as place:
-            return place.rescue(*words)
+            return place.run(*words)
 
     seconds, floor = best(repair, lambda: copy_twice(texts, bench.folder))
     return [
@@ -94,7 +94,7 @@ def repair_of_ten(bench: Bench) -> list[Figure]:
     def repair(home: Path) -> tuple[float, int]:
         with as_before(home, ten) as folder, fresh_place() as place:
             (folder / "_index.json").unlink()
-            return place.watched("repair", *ids, "--yes", "--home", home)
+            return place.watched(*RESCUE, "repair", *ids, "--yes", "--home", home)
 
     seconds, floor = best(lambda: repair(large)[0], lambda: repair(alone)[0], turns=5)
     return [

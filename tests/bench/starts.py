@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
-from commands import fresh_place, rescue
+from commands import RESCUE, ROOT, fresh_place
 from figures import Bench, Figure, best
 
 NEEDLESS = ("PySide6", "jinja2", "rapidfuzz")
@@ -38,43 +37,47 @@ application.exec()
 """
 
 
-def start_of_help(_: Bench) -> list[Figure]:
-    """``--help``, and what is imported on the way to it."""
-    with fresh_place() as place:
-        _, megabytes = place.watched("--help")
-        seconds, floor = best(
-            lambda: place.rescue("--help"), lambda: place.run(sys.executable, "-c", "import typer"), turns=10
-        )
+def start_of_a_command(bench: Bench) -> list[Figure]:
+    """``--help``, and the audit of a single session."""
+    home = bench.store("single", [0], messages=8, length=300)
     return [
-        Figure(
-            name="start_of_help",
-            what="hermes-rescue --help",
-            value=seconds / floor,
-            seconds=seconds,
-            floor="import typer",
-            floor_seconds=floor,
-            megabytes=megabytes,
-            note=_imports(),
-        )
+        _start("start_of_help", "hermes-rescue --help", *RESCUE, "--help"),
+        _start("start_of_audit", "hermes-rescue audit, one session", *RESCUE, "audit", "--home", home),
     ]
 
 
-def _imports() -> str:
-    """What ``--help`` imports, in a sentence: how much, what it need not, and what of it takes longest."""
-    words = [sys.executable, "-X", "importtime", *rescue("--help")[1:]]
-    done = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
-    modules = [line.split("|") for line in done.stderr.splitlines() if line.startswith("import time:")][1:]
-    own = {name.strip(): int(spent.removeprefix("import time:")) for spent, _, name in modules}
-    packages: dict[str, int] = {}
-    for name, spent in own.items():
-        package = name.partition(".")[0]
-        if package not in sys.stdlib_module_names:
-            packages[package] = packages.get(package, 0) + spent
-    longest = ", ".join(
-        f"{package} {spent / 1000:.0f} ms" for package, spent in sorted(packages.items(), key=lambda item: -item[1])[:5]
+def _start(name: str, what: str, *words: object) -> Figure:
+    with fresh_place() as place:
+        _, megabytes = place.watched(*words)
+        seconds, floor = best(
+            lambda: place.run(*words), lambda: place.run(sys.executable, "-c", "import typer"), turns=10
+        )
+    return Figure(
+        name=name,
+        what=what,
+        value=seconds / floor,
+        seconds=seconds,
+        floor="importing typer",
+        floor_seconds=floor,
+        megabytes=megabytes,
+        note=_imports(*words),
     )
-    needless = ", ".join(package for package in NEEDLESS if package in packages) or "none of " + ", ".join(NEEDLESS)
-    return f"imports {len(own)} modules ({longest}); of what it does not need: {needless}"
+
+
+def _imports(*words: object) -> str:
+    """What a command imports, in a sentence: how much, which of it takes longest, and what it does not need."""
+    profiled = [words[0], "-X", "importtime", *map(str, words[1:])]
+    with fresh_place() as place:
+        done = subprocess.run(profiled, cwd=ROOT, env=place.environment, capture_output=True, text=True, check=False)
+    rows = [line.split("|") for line in done.stderr.splitlines() if line.startswith("import time:")][1:]
+    packages: dict[str, int] = {}
+    for spent, _, module in rows:
+        package = module.strip().partition(".")[0]
+        packages[package] = packages.get(package, 0) + int(spent.removeprefix("import time:"))
+    foreign = sorted((package for package in packages if package not in sys.stdlib_module_names), key=packages.get)
+    longest = ", ".join(f"{package} {packages[package] / 1000:.0f} ms" for package in foreign[:-6:-1])
+    needless = ", ".join(package for package in NEEDLESS if package in packages)
+    return f"imports {len(rows)} modules: {longest}; {needless or 'none'} of {', '.join(NEEDLESS)}"
 
 
 def start_of_the_window(_: Bench) -> list[Figure]:
@@ -83,6 +86,7 @@ def start_of_the_window(_: Bench) -> list[Figure]:
         seconds, floor = best(
             lambda: place.run(sys.executable, "-c", OURS), lambda: place.run(sys.executable, "-c", BARE), turns=7
         )
+        _, megabytes = place.watched(sys.executable, "-c", OURS)
     return [
         Figure(
             name="start_of_the_window",
@@ -91,5 +95,6 @@ def start_of_the_window(_: Bench) -> list[Figure]:
             seconds=seconds,
             floor="an empty QMainWindow",
             floor_seconds=floor,
+            megabytes=megabytes,
         )
     ]
