@@ -44,9 +44,7 @@ class Place:
         return seconds
 
     def watched(self, *words: object) -> tuple[float, int]:
-        """Run a command; returns seconds, and the megabytes that it and all processes which it started
-        needed together at most.
-        """
+        """Run a command; returns seconds, and the megabytes that it and all its processes needed together at most."""
         start = time.perf_counter()
         process = self._started(words)
         most = 0
@@ -61,6 +59,7 @@ class Place:
 
     def seconds_to_stop(self, after: float, *words: object) -> float:
         """Run a command, and press Ctrl+C after some seconds; returns how long it went on."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
         process = self._started(words)
         time.sleep(after)
         start = time.perf_counter()
@@ -69,9 +68,7 @@ class Place:
         return time.perf_counter() - start
 
     def longest_standstill(self, *words: object) -> float:
-        """Run a command on a terminal; returns the longest time in seconds for which its output there
-        said nothing new.
-        """
+        """Run a command on a terminal; returns the longest time in seconds for which it showed nothing new there."""
         terminal, theirs = pty.openpty()
         process = subprocess.Popen(
             list(map(str, words)),

@@ -83,8 +83,8 @@ def table(figures: Iterable[Figure]) -> str:
         columns = (
             f"{each.value:.2f} {each.unit}",
             "" if each.target is None else f"{each.target:g}",
-            "" if each.seconds is None else f"{each.seconds:.2f}",
-            "" if each.floor_seconds is None else f"{each.floor_seconds:.2f}",
+            "" if each.seconds is None else f"{each.seconds:.3g}",
+            "" if each.floor_seconds is None else f"{each.floor_seconds:.3g}",
             "" if each.megabytes is None else f"{each.megabytes}",
         )
         lines.append(f"{_line(each.what, columns)}  {'' if each.is_reached else 'over'}".rstrip())
