@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,9 +67,10 @@ class Place:
         process.wait()
         return time.perf_counter() - start
 
-    def longest_standstill(self, *words: object) -> float:
-        """Run a command on a terminal; returns the longest time in seconds for which it showed nothing new there."""
+    def longest_standstill(self, *words: object) -> tuple[float, float]:
+        """Run a command on a terminal; returns seconds, and the longest in which it showed nothing new."""
         terminal, theirs = pty.openpty()
+        start = last = time.perf_counter()
         process = subprocess.Popen(
             list(map(str, words)),
             env={**self.environment, "TERM": "xterm"},
@@ -78,18 +79,14 @@ class Place:
             stderr=theirs,
         )
         os.close(theirs)
-        longest, last, seen = 0.0, time.perf_counter(), set()
-        try:
-            while drawn := os.read(terminal, 65536):
-                news = set(_PAINT.sub(b"\n", drawn).split()) - seen
-                if news:
-                    longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
-                    seen |= news
-        except OSError:  # the end of a terminal
-            pass
+        longest, seen = 0.0, set()
+        for drawn in _read(terminal):
+            if news := set(_PAINT.sub(b"\n", drawn).split()) - seen:
+                seen |= news
+                longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
         os.close(terminal)
         process.wait()
-        return max(longest, time.perf_counter() - last)
+        return time.perf_counter() - start, max(longest, time.perf_counter() - last)
 
     def _started(self, words: Sequence[object]) -> subprocess.Popen[bytes]:
         quiet = subprocess.DEVNULL
@@ -104,6 +101,13 @@ def fresh_place() -> Iterator[Place]:
     with tempfile.TemporaryDirectory(prefix="hermes-bench-") as folder:
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
         yield Place({**kept, "HOME": folder, "XDG_CACHE_HOME": f"{folder}/cache", "QT_QPA_PLATFORM": "offscreen"})
+
+
+def _read(terminal: int) -> Iterator[bytes]:
+    """What is drawn on a terminal, until nobody holds it any more."""
+    with suppress(OSError):
+        while drawn := os.read(terminal, 65536):
+            yield drawn
 
 
 def _family(pid: int) -> Iterator[int]:

@@ -42,7 +42,7 @@ LIMITS = {
     " each, an emoji four. More would take comparing the bytes of the copies piece by piece.",
     "long_session_show": "The same.",
     "long_session_repair": "The same, twice: for the plan, and to read back what was written.",
-    "long_session_audit_of_the_whole_one": "The file, and the texts of the messages and of the rows.",
+    "long_session_second_audit": "The file, and the texts of the messages and of the rows.",
     "long_session_stop": "Only a call into C that handles the whole file cannot be stopped.",
     "long_session_progress": "It counts sessions.",
 }
