@@ -99,8 +99,6 @@ def load(path: Path) -> list[Figure]:
 
 def save(path: Path, figures: Sequence[Figure]) -> None:
     """Write figures to a file, in place of those of the same names that are there."""
-    names = {each.name for each in figures}
-    kept = [each for each in load(path) if each.name not in names]
+    known = {each.name: each for each in (*load(path), *figures)}
     machine = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
-    written = {"machine": machine, "figures": [asdict(each) for each in (*kept, *figures)]}
-    path.write_text(json.dumps(written, indent=2) + "\n")
+    path.write_text(json.dumps({"machine": machine, "figures": list(map(asdict, known.values()))}, indent=2) + "\n")

@@ -41,13 +41,15 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*MEASURES, []], help=", ".join(MEASURES))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MEASURES))
     parser.add_argument("--json", type=Path, metavar="FILE", help="put the figures into this file as well")
     parser.add_argument(
         "--keep", type=Path, metavar="FOLDER", help="make the stores in this folder, and leave them there"
     )
     parser.add_argument("--scale", type=float, default=1.0, metavar="NUMBER", help="0.05: a twentieth of every size")
     asked = parser.parse_args()
+    if unknown := set(asked.names) - set(MEASURES):
+        parser.error(f"there is no {', '.join(unknown)}")
     with tempfile.TemporaryDirectory(prefix="hermes-bench-") as temporary:
         bench = Bench(asked.keep or Path(temporary), asked.scale)
         bench.folder.mkdir(parents=True, exist_ok=True)

@@ -20,10 +20,10 @@ from stores import KINDS, mishap, session_id
 def as_before(home: Path, sessions: Iterable[int]) -> Iterator[Path]:
     """The sessions folder of a store in which these sessions may be repaired; afterwards everything is as it was."""
     folder = home / "webui" / "sessions"
-    prefixes = {session_id(session) for session in sessions} | {"_index.json"}
+    names = {session_id(session) for session in sessions} | {"_index"}
 
     def touched() -> list[Path]:
-        return [path for path in folder.iterdir() if path.name.partition(".")[0] in prefixes or path.name in prefixes]
+        return [path for path in folder.iterdir() if path.name.partition(".")[0] in names]
 
     with tempfile.TemporaryDirectory(prefix="aside-", dir=home.parent) as aside:
         for path in touched():
