@@ -51,23 +51,28 @@ def audit_memory(home: Path) -> int:
 
 
 def audit_of_a_gigabyte(bench: Bench) -> list[Figure]:
-    """The first audit."""
-    home = gigabyte(bench)
+    """The first audit; and one where all texts are ASCII, which is parsed much faster, but also read much faster."""
+    ascii_only = bench.store("ascii", range(bench.scaled(1000)), messages=90, length=5100, ascii_only=True)
+    return [
+        _audit("audit_of_a_gigabyte", "audit, 2,000 sessions, 1 GB", gigabyte(bench)),
+        _audit("audit_of_ascii", "audit, 1,000 sessions, 0.5 GB of ASCII", ascii_only),
+    ]
+
+
+def _audit(name: str, what: str, home: Path) -> Figure:
     megabytes = audit_memory(home)
     seconds, floor = best(lambda: first_audit(home), lambda: parse(home))
-    return [
-        Figure(
-            name="audit_of_a_gigabyte",
-            what="audit, 2,000 sessions, 1 GB",
-            value=seconds / floor,
-            target=0.9,
-            seconds=seconds,
-            floor=PARSING,
-            floor_seconds=floor,
-            megabytes=megabytes,
-            memory_target=400,
-        )
-    ]
+    return Figure(
+        name=name,
+        what=what,
+        value=seconds / floor,
+        target=0.9,
+        seconds=seconds,
+        floor=PARSING,
+        floor_seconds=floor,
+        megabytes=megabytes,
+        memory_target=400,
+    )
 
 
 def audit_again(bench: Bench) -> list[Figure]:

@@ -26,6 +26,8 @@ LIMITS = {
     " More would take the keys of messages as hashes, and anchors found in C.",
     "audit_of_a_gigabyte": "The texts of the sessions that have to be merged: read as rows, folded, compared. Whole"
     " sessions cost little more than decoding them. More would take C, or more processors: it grows with them.",
+    "audit_of_ascii": "The same. No real store is like this; the floor is lower here, as Python keeps such texts as"
+    " they lie in the file.",
     "audit_again": "Listing and stating every file, and the start of the command.",
     "audit_after_a_change": "The same, and the rows of one session.",
     "repair_of_a_gigabyte": "Every session is audited before, each damaged one merged twice (for the plan and for the"

@@ -56,10 +56,10 @@ SPECIAL = ("tab\tnew\nline", '"said"', "C:\\path")
 
 
 @cache
-def _soup() -> str:
-    """A long text of such words, from which every other text is a part."""
+def _soup(ascii_only: bool) -> str:
+    """A long text of such words, of which every other text is a part."""
     plain, foreign = PLAIN.split(" "), FOREIGN.split(" ")
-    weights = [*[89 / len(plain)] * len(plain), *[9 / len(foreign)] * len(foreign), 1.1, 0.5, 0.1]
+    weights = [*[89 / len(plain)] * len(plain), *[0 if ascii_only else 9 / len(foreign)] * len(foreign), 1.1, 0.5, 0.1]
     return " ".join(random.Random(1).choices([*plain, *foreign, *SPECIAL], weights, k=300_000))
 
 
@@ -79,9 +79,12 @@ def session_id(session: int) -> str:
 class Talk:
     """Makes up what is said in one session: the same whatever sessions there are besides."""
 
-    def __init__(self, session: int, messages: int, length: float, spread: float) -> None:
+    def __init__(
+        self, session: int, messages: int, length: float, *, spread: float = 0.5, ascii_only: bool = False
+    ) -> None:
         self._session = session
         self._length = length
+        self._ascii_only = ascii_only
         self._chance = random.Random(session)
         self._turns = max(2, round(messages / 4 * self._chance.lognormvariate(-(spread**2) / 2, spread)))
         self._texts = 0
@@ -125,10 +128,10 @@ class Talk:
     def _text(self, share: float) -> str:
         """A text that no other is like, around a share of the usual length of a message."""
         self._texts += 1
-        soup, length = _soup(), int(self._length * share * self._chance.uniform(0.1, 1.9))
+        soup, length = _soup(self._ascii_only), int(self._length * share * self._chance.uniform(0.1, 1.9))
         start = self._chance.randrange(len(soup) - length)
-        emoji = "🚀" if self._chance.random() < 0.55 else "✔"
-        return f"{self._session}.{self._texts} {emoji} {soup[start : start + length]}"
+        sign = "*" if self._ascii_only else "🚀" if self._chance.random() < 0.55 else "✔"
+        return f"{self._session}.{self._texts} {sign} {soup[start : start + length]}"
 
 
 class Writer:
@@ -177,7 +180,7 @@ class Writer:
         for number in range(sessions):
             sid = f"telegram-{number}"
             self._add_session(sid, "telegram", 1.7e9 + number, rows, None, None)
-            said = ({"role": ("user", "assistant")[k % 2], "content": _soup()[k : k + 80]} for k in range(rows))
+            said = ({"role": ("user", "assistant")[k % 2], "content": _soup(True)[k : k + 80]} for k in range(rows))
             stamped = ({**message, "timestamp": 1.7e9 + k} for k, message in enumerate(said))
             self._database.executemany(INSERT, (row_of(sid, "/srv", message) for message in stamped))
 
@@ -253,18 +256,21 @@ def make_store(
     messages: int,
     length: float,
     spread: float = 0.5,
+    ascii_only: bool = False,
     became: Callable[[int], str] = mishap,
     foreign_rows: int = 0,
 ) -> Path:
     """A store in a new folder, which is returned.
 
     ``sessions`` are numbers, each of which stands for the same session in every store; ``messages`` how many one has on
-    average, and ``spread`` how far from that (0: all have as many); ``length`` the characters of a message on average.
+    average, and ``spread`` how far from that (0: all have as many); ``length`` the characters of a message on average,
+    which real ones have not only of ASCII.
     ``became`` says what became of each; ``foreign_rows`` are rows of sessions that another front made.
     """
     writer = Writer(home)
     for session in sessions:
-        writer.add(session, Talk(session, messages, length, spread).transcript(), became(session))
+        talk = Talk(session, messages, length, spread=spread, ascii_only=ascii_only)
+        writer.add(session, talk.transcript(), became(session))
     writer.add_foreign(foreign_rows // 100, 100)
     writer.close()
     return home
