@@ -129,7 +129,7 @@ class Talk:
         """A text that no other is like, around a share of the usual length of a message."""
         self._texts += 1
         soup, length = _soup(self._ascii_only), int(self._length * share * self._chance.uniform(0.1, 1.9))
-        start = self._chance.randrange(len(soup) - length)
+        start = self._chance.randrange(max(1, len(soup) - length))
         sign = "*" if self._ascii_only else "🚀" if self._chance.random() < 0.55 else "✔"
         return f"{self._session}.{self._texts} {sign} {soup[start : start + length]}"
 
