@@ -60,7 +60,7 @@ def _soup(ascii_only: bool) -> str:
     """A long text of such words, of which every other text is a part."""
     plain, foreign = PLAIN.split(" "), FOREIGN.split(" ")
     weights = [*[89 / len(plain)] * len(plain), *[0 if ascii_only else 9 / len(foreign)] * len(foreign), 1.1, 0.5, 0.1]
-    return " ".join(random.Random(1).choices([*plain, *foreign, *SPECIAL], weights, k=300_000))
+    return " ".join(random.Random(1).choices([*plain, *foreign, *SPECIAL], weights, k=350_000))
 
 
 def mishap(session: int) -> str:
