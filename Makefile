@@ -22,9 +22,9 @@ format:
 	$(bin)/ruff check --fix-only .
 	$(bin)/ruff format .
 
-bench:
+bench:          # measure; docs/performance.md says what, and how its table is written anew
 	@.ci/prepare dev
-	@$(bin)/python tests/bench/measure.py
+	@$(bin)/python tests/bench/measure.py --json docs/performance.json
 
 clean:
 	rm -rf .venv .demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist

@@ -1,174 +1,300 @@
-"""Makes large stores to measure on: sidecars in the WebUI's layout, a state.db with the agent's schema, backups, and
-damage of each kind. The same numbers give the same store.
+"""Makes large stores to measure on: sidecars in the WebUI's layout, a state.db with the agent's tables and indexes (its
+full-text tables apart, which no audit reads), backups, and damage of each kind. The same numbers give the same store.
 
-    python tests/bench/stores.py FOLDER --sessions 2000 --messages 90 --bytes-per-message 5200
+    python tests/bench/stores.py FOLDER --sessions 2000 --messages 90 --length 4800
+
+Shares and shapes are those of stores that the real programs wrote: of the bytes of a file 9 % are not ASCII and almost
+no text is without, half of the texts have an emoji; a line break, a tab and a quote for each 600 bytes; one message in
+four is a tool's; in one session of five somebody sent a picture; lengths spread as theirs do.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import random
 import sqlite3
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from core.demo import SCHEMA
+from core.index import ROW_FIELDS
 from core.sidecar import FIELD_DEFAULTS
 
 Value = dict[str, Any]
 
-DAMAGED = 0.15
-"""Share of the sessions that something is wrong with."""
+KINDS = ("wiped", "shrunken", "behind", "torn", "missing", "empty", "unsaved")
+"""What is wrong with a damaged session. All of it can be repaired without asking."""
 
-WORDS = (
+INDEXES = """
+CREATE INDEX idx_sessions_source ON sessions(source);
+CREATE INDEX idx_sessions_started ON sessions(started_at DESC);
+CREATE INDEX idx_messages_session_active ON messages(session_id, active, timestamp);
+CREATE INDEX idx_messages_active_null ON messages(active) WHERE active IS NULL;
+CREATE INDEX idx_messages_platform_msg_id ON messages(session_id, platform_message_id)
+    WHERE platform_message_id IS NOT NULL;
+"""
+
+INSERT = (
+    "INSERT INTO messages (session_id, role, content, tool_call_id, tool_calls, tool_name, timestamp, reasoning,"
+    " active) VALUES (?,?,?,?,?,?,?,?,?)"
+)
+
+PLAIN = (
     "the session keeps its messages and their tool calls in order so that nothing is lost when two copies drift apart "
     "parse merge align repair backup journal database rows column index path branch stored line by line and in full "
-    'def return import class yield raise except lambda assert "quoted" C:\\path tab\tnew\nline {json: [1, 2, 3]}'
+    "def return import class yield raise except lambda assert"
 )
-FOREIGN = "größer naïve Füße 例えば 重要 → ≈ “so” …"
-"""Every eighth text has some of this."""
+FOREIGN = "größer naïve Füße 例えば 重要 → ≈ “so” сессия ошибка データ"
+SPECIAL = ("tab\tnew\nline", '"said"', "C:\\path")
+
+
+@cache
+def _soup(ascii_only: bool) -> str:
+    """A long text of such words, of which every other text is a part."""
+    plain, foreign = PLAIN.split(" "), FOREIGN.split(" ")
+    weights = [*[89 / len(plain)] * len(plain), *[0 if ascii_only else 9 / len(foreign)] * len(foreign), 1.1, 0.5, 0.1]
+    return " ".join(random.Random(1).choices([*plain, *foreign, *SPECIAL], weights, k=350_000))
+
+
+def mishap(session: int) -> str:
+    """What became of a session: one of ``KINDS`` for 15 % of them; of the others some have lived through an undo."""
+    damaged = session * 15 // 100
+    if (session + 1) * 15 // 100 > damaged:
+        return KINDS[damaged % len(KINDS)]
+    return "undone" if session % 20 == 3 else ""
+
+
+def session_id(session: int) -> str:
+    """The id of a session, random as the WebUI's are."""
+    return hashlib.sha256(b"%d" % session).hexdigest()[:12]
+
+
+class Talk:
+    """Makes up what is said in one session: the same whatever sessions there are besides."""
+
+    def __init__(
+        self, session: int, messages: int, length: float, *, spread: float = 0.5, ascii_only: bool = False
+    ) -> None:
+        self._session = session
+        self._length = length
+        self._ascii_only = ascii_only
+        self._chance = random.Random(session)
+        self._turns = max(2, round(messages / 4 * self._chance.lognormvariate(-(spread**2) / 2, spread)))
+        self._texts = 0
+
+    def transcript(self) -> list[Value]:
+        """Turns of a prompt, a tool call, its result and an answer."""
+        found: list[Value] = []
+        for turn in range(self._turns):
+            time = 1.75e9 + self._session * 1000 + turn * 61.3 + self._chance.random()
+            with_picture = self._session % 5 == 1 and turn == self._turns // 2
+            found += self._turn(f"call_{self._session}_{turn}", time, with_picture=with_picture)
+        return found
+
+    def _turn(self, call: str, time: float, *, with_picture: bool) -> list[Value]:
+        arguments = json.dumps({"command": self._text(0.1)}, ensure_ascii=False)
+        function = {"name": "terminal", "arguments": arguments}
+        prompt: str | list[Value] = self._text(0.05)
+        if with_picture:
+            picture = {"url": "data:image/png;base64," + "iVBORw0KGgo" * int(self._length / 10)}
+            prompt = [{"type": "text", "text": prompt}, {"type": "image_url", "image_url": picture}]
+        return [
+            {"role": "user", "content": prompt, "timestamp": round(time, 6)},
+            {
+                "role": "assistant",
+                "content": "",
+                "timestamp": round(time + 4.241, 6),
+                "reasoning": self._text(0.25),
+                "tool_calls": [{"id": call, "type": "function", "function": function}],
+            },
+            {
+                "role": "tool",
+                "content": self._text(2.7),
+                "timestamp": round(time + 5.507, 6),
+                "tool_call_id": call,
+                "name": "terminal",
+                "tool_name": "terminal",
+            },
+            {"role": "assistant", "content": self._text(0.9), "timestamp": round(time + 9.733, 6)},
+        ]
+
+    def _text(self, share: float) -> str:
+        """A text that no other is like, around a share of the usual length of a message."""
+        self._texts += 1
+        soup, length = _soup(self._ascii_only), int(self._length * share * self._chance.uniform(0.1, 1.9))
+        start = self._chance.randrange(max(1, len(soup) - length))
+        sign = "*" if self._ascii_only else "🚀" if self._chance.random() < 0.55 else "✔"
+        return f"{self._session}.{self._texts} {sign} {soup[start : start + length]}"
 
 
 class Writer:
-    """Makes one store."""
+    """Writes one store."""
 
-    def __init__(self, home: Path, *, messages: int, bytes_per_message: int, seed: int = 1) -> None:
+    def __init__(self, home: Path) -> None:
         self.sessions_dir = home / "webui" / "sessions"
         self.sessions_dir.mkdir(parents=True)
-        self._messages = messages
-        self._size = bytes_per_message
-        self._chance = random.Random(seed)
-        self._long = " ".join(self._chance.choices(WORDS.split(" "), k=300_000))
-        self._number = 0
-        self._index: list[Value] = []
+        self._index: list[bytes] = []
         self._database = sqlite3.connect(home / "state.db")
-        self._database.executescript("PRAGMA journal_mode = WAL;" + SCHEMA)
+        self._database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;" + SCHEMA + INDEXES)
 
-    def text(self, size: float) -> str:
-        """About ``size`` characters that no other text is like."""
-        self._number += 1
-        start = self._chance.randrange(len(self._long) // 2)
-        foreign = FOREIGN if self._number % 8 == 0 else ""
-        return f"{self._number}: {foreign}{self._long[start : start + int(size)]}"
+    def add(self, session: int, transcript: list[Value], kind: str = "") -> None:
+        """One session, and what became of it."""
+        sid = session_id(session)
+        workspace = f"/home/hermes/projects/{sid[:4]}"
+        last_turn = max(k for k, message in enumerate(transcript) if message["role"] == "user")
+        kept = {"wiped": 0, "shrunken": last_turn // 2, "behind": -2, "unsaved": -2, "undone": last_turn}.get(kind)
+        fields = {
+            "session_id": sid,
+            "title": f"Session {session}",
+            "workspace": workspace,
+            "created_workspace": workspace,
+            "model": "anthropic/claude-sonnet-5",
+            "created_at": transcript[0]["timestamp"],
+            "updated_at": transcript[-1]["timestamp"],
+        }
+        path = self.sessions_dir / f"{sid}.json"
+        whole = _sidecar(fields, transcript)
+        if kind in ("wiped", "shrunken", "undone"):
+            path.with_suffix(".json.bak").write_bytes(whole)
+        elif kind == "unsaved":
+            path.with_suffix(".tmp.8997.140303735766451").write_bytes(whole)
+        if kind == "undone":
+            end = transcript[last_turn - 1]["timestamp"]
+            fields |= {"truncation_watermark": end, "truncation_boundary": end}
+            fields["intentional_shrink_generation"] = hashlib.md5(sid.encode()).hexdigest()
+        if kind != "missing":
+            text = whole if kept is None else _sidecar(fields, transcript[:kept])
+            path.write_bytes({"torn": text[: len(text) * 2 // 3], "empty": b""}.get(kind, text))
+        self._add_row(fields, transcript[:kept] if kind == "undone" else transcript)
+        self._add_rows(fields, transcript, taken_back=last_turn if kind == "undone" else len(transcript))
 
-    def transcript(self, session: int) -> list[Value]:
-        """Turns of a prompt, a tool call, its result and an answer."""
-        found: list[Value] = []
-        time = 1.75e9 + session * 10_000
-        while len(found) < self._messages:
-            call = f"call_{session}_{len(found)}"
-            arguments = json.dumps({"command": self.text(self._size / 10)})
-            found += [
-                {"role": "user", "content": self.text(self._size / 20), "timestamp": time},
-                {
-                    "role": "assistant",
-                    "content": "",
-                    "timestamp": time + 4.25,
-                    "reasoning": self.text(self._size / 4),
-                    "tool_calls": [
-                        {"id": call, "type": "function", "function": {"name": "terminal", "arguments": arguments}}
-                    ],
-                    "finish_reason": "tool_calls",
-                },
-                {
-                    "role": "tool",
-                    "content": self.text(self._size * 2.6),
-                    "timestamp": time + 5.5,
-                    "tool_call_id": call,
-                    "name": "terminal",
-                    "tool_name": "terminal",
-                },
-                {
-                    "role": "assistant",
-                    "content": self.text(self._size * 0.8),
-                    "timestamp": time + 9.75,
-                    "reasoning": self.text(self._size / 4),
-                    "finish_reason": "stop",
-                },
-            ]
-            time += 60
-        return found[: self._messages]
-
-    def add(self, session: int, damage: str = "") -> None:
-        """One session, whole or damaged."""
-        session_id = f"{session:012x}"
-        transcript = self.transcript(session)
-        self._rows(session_id, session, transcript)
-        fields = {**FIELD_DEFAULTS, "session_id": session_id, "title": f"Session {session}", "workspace": "/srv/work"}
-        fields |= {"created_at": transcript[0]["timestamp"], "updated_at": transcript[-1]["timestamp"], "model": "m"}
-        live = self.sessions_dir / f"{session_id}.json"
-        whole = _dumps({**fields, "message_count": len(transcript), "messages": transcript})
-        kept = {"wiped": 0, "shrunken": len(transcript) // 2, "behind": len(transcript) - 4}.get(damage)
-        if damage in ("wiped", "shrunken"):
-            live.with_suffix(".json.bak").write_bytes(whole)
-        if kept is not None:
-            part = transcript[:kept]
-            live.write_bytes(_dumps({**fields, "message_count": len(part), "messages": part}))
-        elif damage == "torn":
-            live.write_bytes(whole[: len(whole) * 2 // 3])
-        elif damage != "missing":
-            live.write_bytes(whole)
-        row = {name: value for name, value in fields.items() if name not in ("messages", "tool_calls")}
-        self._index.append({**row, "message_count": len(transcript)})
-
-    def _rows(self, session_id: str, session: int, transcript: list[Value]) -> None:
-        self._database.execute(
-            "INSERT INTO sessions (id, source, model, started_at, message_count, title, cwd) VALUES (?,?,?,?,?,?,?)",
-            (session_id, "webui", "m", transcript[0]["timestamp"], len(transcript), f"Session {session}", "/srv/work"),
-        )
-        self._database.executemany(
-            "INSERT INTO messages (session_id, role, content, tool_call_id, tool_calls, tool_name, timestamp,"
-            " finish_reason, reasoning) VALUES (?,?,?,?,?,?,?,?,?)",
-            (
-                (
-                    session_id,
-                    m["role"],
-                    f"[Workspace::v1: /srv/work]\n{m['content']}" if m["role"] == "user" else m["content"],
-                    m.get("tool_call_id"),
-                    json.dumps(m["tool_calls"]) if "tool_calls" in m else None,
-                    m.get("tool_name"),
-                    m["timestamp"] + 0.5,
-                    m.get("finish_reason"),
-                    m.get("reasoning"),
-                )
-                for m in transcript
-            ),
-        )
+    def add_foreign(self, sessions: int, rows: int) -> None:
+        """Sessions of another front, with so many rows each."""
+        for number in range(sessions):
+            sid = f"telegram-{number}"
+            self._add_session(sid, "telegram", 1.7e9 + number, rows, None, None)
+            said = ({"role": ("user", "assistant")[k % 2], "content": _soup(True)[k : k + 80]} for k in range(rows))
+            stamped = ({**message, "timestamp": 1.7e9 + k} for k, message in enumerate(said))
+            self._database.executemany(INSERT, (row_of(sid, "/srv", message) for message in stamped))
 
     def close(self) -> None:
-        """Write the index, and bring the database to rest."""
-        (self.sessions_dir / "_index.json").write_bytes(_dumps(self._index[::-1]))
+        """Write the index, newest first, and bring the database to rest."""
+        (self.sessions_dir / "_index.json").write_bytes(b"[\n" + b",\n".join(self._index[::-1]) + b"\n]")
         self._database.commit()
         self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._database.close()
 
+    def _add_row(self, fields: Value, messages: list[Value]) -> None:
+        """The row of the session list."""
+        last = messages[-1]["timestamp"]
+        known = {**FIELD_DEFAULTS, **fields, "message_count": len(messages), "last_message_at": last}
+        known |= {"user_message_count": sum(message["role"] == "user" for message in messages)}
+        known |= {"cache_hit_percent": None, "has_pending_user_message": False, "is_streaming": False}
+        row = {name: known[name] for name in ROW_FIELDS if not name.startswith("worktree_")}
+        self._index.append(b"  " + _dumps(row).replace(b"\n", b"\n  "))
 
-KINDS = ("wiped", "shrunken", "behind", "torn", "missing")
+    def _add_session(self, *values: object) -> None:
+        self._database.execute(
+            "INSERT INTO sessions (id, source, started_at, message_count, title, cwd) VALUES (?,?,?,?,?,?)", values
+        )
+
+    def _add_rows(self, fields: Value, transcript: list[Value], *, taken_back: int) -> None:
+        sid, workspace = fields["session_id"], fields["workspace"]
+        self._add_session(sid, "webui", fields["created_at"], taken_back, fields["title"], workspace)
+        rows = (row_of(sid, workspace, message, active=k < taken_back) for k, message in enumerate(transcript))
+        self._database.executemany(INSERT, rows)
 
 
-def make_store(home: Path, *, sessions: int, messages: int, bytes_per_message: int, damaged: float = DAMAGED) -> Path:
-    """A store of so many sessions, a share of them damaged, in a new folder. Returns the folder."""
-    writer = Writer(home, messages=messages, bytes_per_message=bytes_per_message)
-    every = round(1 / damaged) if damaged else 0
-    for session in range(sessions):
-        is_damaged = every and session % every == 0
-        writer.add(session, KINDS[session // every % len(KINDS)] if is_damaged else "")
+def row_of(sid: str, workspace: str, message: Value, *, active: bool = True) -> tuple[object, ...]:
+    """A message as the agent writes it to its database, a little later for one session in three."""
+    content = message["content"]
+    if message["role"] == "user":
+        tag = f"[Workspace::v1: {workspace}]\n"
+        if isinstance(content, str):
+            content = tag + content
+        else:
+            first, *others = content
+            content = "\0json:" + json.dumps([{**first, "text": tag + first["text"]}, *others])
+    calls = json.dumps(message["tool_calls"]) if "tool_calls" in message else None
+    time = message["timestamp"] + (1.7 if sid[-1] in "01234" else 0.0)
+    named = (message.get("tool_call_id"), calls, message.get("tool_name"))
+    return (sid, message["role"], content, *named, time, message.get("reasoning"), int(active))
+
+
+def say_more(home: Path, session: int) -> None:
+    """Go on with a session as the programs do: two more messages in its file, in the list and in the database."""
+    sid = session_id(session)
+    path = home / "webui" / "sessions" / f"{sid}.json"
+    sidecar = orjson.loads(path.read_bytes())
+    time = sidecar["messages"][-1]["timestamp"]
+    said = [
+        {"role": "user", "content": f"And after {time}?", "timestamp": time + 30},
+        {"role": "assistant", "content": f"Then comes {time + 31}.", "timestamp": time + 31},
+    ]
+    sidecar["messages"] += said
+    sidecar |= {"message_count": len(sidecar["messages"]), "updated_at": time + 31}
+    _replace(path, sidecar)
+    rows = orjson.loads(path.with_name("_index.json").read_bytes())
+    row = next(row for row in rows if row["session_id"] == sid)
+    row |= {name: sidecar[name] for name in ("message_count", "updated_at")} | {"last_message_at": time + 31}
+    _replace(path.with_name("_index.json"), [row, *(other for other in rows if other is not row)])
+    with closing(sqlite3.connect(home / "state.db")) as database, database:
+        database.executemany(INSERT, (row_of(sid, sidecar["workspace"], message) for message in said))
+
+
+def make_store(
+    home: Path,
+    *,
+    sessions: Iterable[int],
+    messages: int,
+    length: float,
+    spread: float = 0.5,
+    ascii_only: bool = False,
+    became: Callable[[int], str] = mishap,
+    foreign_rows: int = 0,
+) -> Path:
+    """A store in a new folder, which is returned.
+
+    ``sessions`` are numbers, each of which stands for the same session in every store; ``messages`` how many one has on
+    average, and ``spread`` how far from that (0: all have as many); ``length`` the characters of a message on average,
+    which real ones have not only of ASCII.
+    ``became`` says what became of each; ``foreign_rows`` are rows of sessions that another front made.
+    """
+    writer = Writer(home)
+    for session in sessions:
+        talk = Talk(session, messages, length, spread=spread, ascii_only=ascii_only)
+        writer.add(session, talk.transcript(), became(session))
+    writer.add_foreign(foreign_rows // 100, 100)
     writer.close()
     return home
 
 
+def _sidecar(fields: Value, messages: list[Value]) -> bytes:
+    return _dumps({**FIELD_DEFAULTS, **fields, "message_count": len(messages), "messages": messages})
+
+
 def _dumps(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, indent=2).encode()
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2)  # the same bytes as the standard json with indent=2
+
+
+def _replace(path: Path, value: object) -> None:
+    temp = path.with_suffix(".tmp.8997.1")
+    temp.write_bytes(_dumps(value))
+    temp.replace(path)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sessions", type=int, default=2000)
-    parser.add_argument("--messages", type=int, default=90)
-    parser.add_argument("--bytes-per-message", type=int, default=5200)
+    parser.add_argument("--messages", type=int, default=90, help="of a session, on average")
+    parser.add_argument("--length", type=int, default=4800, help="characters of a message, on average")
     asked = parser.parse_args()
-    make_store(
-        asked.folder, sessions=asked.sessions, messages=asked.messages, bytes_per_message=asked.bytes_per_message
-    )
+    make_store(asked.folder, sessions=range(asked.sessions), messages=asked.messages, length=asked.length)

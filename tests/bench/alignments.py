@@ -1,0 +1,85 @@
+"""Aligning and merging three copies of one long session, beside hashing their messages."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import random
+import resource
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+from figures import Bench, Figure, best
+from stores import Talk
+
+from core.jsontext import dumps
+from core.message import Message, message
+from core.sidecar import message_piece
+from core.transcript import entry, merge
+
+COPIES = ("live", "backup", "database")
+
+
+def copies_of(number: int) -> list[list[Message]]:
+    """Three copies of a transcript. Of each 5 % is different: half of that is missing, half was cut short."""
+    transcript = Talk(0, number, 250, spread=0.0).transcript()
+    chance = random.Random(2)
+    found = []
+    for _ in COPIES:
+        copy = []
+        for value in transcript:
+            dice = chance.random()
+            if dice < 0.025:
+                continue
+            if dice < 0.05:
+                value = {**value, "content": value["content"][: len(value["content"]) // 2]}
+            copy.append(message(message_piece(dict(value))))
+        found.append(copy)
+    return found
+
+
+def work(copies: list[list[Message]]) -> float:
+    """Merge the copies one by one; returns seconds."""
+    start = time.perf_counter()
+    entries = [entry(COPIES[0], each) for each in copies[0]]
+    for name, copy in zip(COPIES[1:], copies[1:], strict=True):
+        entries = merge(entries, name, copy)
+    return time.perf_counter() - start
+
+
+def hashing(texts: list[bytes]) -> float:
+    """Hash every message; returns seconds."""
+    start = time.perf_counter()
+    for text in texts:
+        hashlib.sha256(text).digest()
+    return time.perf_counter() - start
+
+
+def _measured(number: int) -> tuple[float, float, int]:
+    """Seconds of aligning and of hashing; megabytes that the first needed beside the copies."""
+    copies = copies_of(number)
+    texts = [dumps(each.value) for copy in copies for each in copy]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    work(copies)
+    megabytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
+    # new copies each time: Python remembers the hash of a text that it has seen
+    return (*best(lambda: work(copies_of(number)), lambda: hashing(texts)), megabytes)
+
+
+def alignment(bench: Bench) -> list[Figure]:
+    """Three copies of 100,000 messages."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as child:
+        seconds, floor, megabytes = child.submit(_measured, bench.scaled(100_000)).result()
+    return [
+        Figure(
+            name="alignment",
+            what="aligning 3 copies of 100,000 messages",
+            value=seconds / floor,
+            target=3.0,
+            seconds=seconds,
+            floor="hashing these messages with SHA-256",
+            floor_seconds=floor,
+            megabytes=megabytes,
+            note="memory beside that of the copies themselves",
+        )
+    ]

@@ -1,0 +1,173 @@
+"""Audits of large stores, each beside parsing the same files once in one thread."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import time
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+
+import orjson
+from commands import RESCUE, Place, fresh_place
+from figures import Bench, Figure, best
+from stores import say_more
+
+PARSING = "parsing the session files once with orjson"
+
+
+def gigabyte(bench: Bench) -> Path:
+    """2,000 sessions, 1 GB, a state.db of 180,000 rows; 300 of them are damaged."""
+    return bench.store("gigabyte", range(bench.scaled(2000)), messages=90, length=4800)
+
+
+def small(bench: Bench, sessions: int) -> Path:
+    """So many sessions of a dozen short messages."""
+    return bench.store(f"small-{sessions}", range(bench.scaled(sessions)), messages=12, length=300)
+
+
+def parse(home: Path) -> float:
+    """Parse every session file once, in one thread; returns seconds."""
+    start = time.perf_counter()
+    for path in (home / "webui" / "sessions").iterdir():
+        try:
+            orjson.loads(path.read_bytes())
+        except orjson.JSONDecodeError:
+            continue
+    return time.perf_counter() - start
+
+
+def first_audit(home: Path) -> float:
+    """An audit that nothing is known for from before; returns seconds."""
+    with fresh_place() as place:
+        return place.run(*RESCUE, "audit", "--home", home)
+
+
+def audit_memory(home: Path) -> int:
+    """Megabytes of an audit that nothing is known for from before."""
+    with fresh_place() as place:
+        return place.watched(*RESCUE, "audit", "--home", home)[1]
+
+
+def audit_of_a_gigabyte(bench: Bench) -> list[Figure]:
+    """The first audit; and one where all texts are ASCII, which is parsed much faster, but also read much faster."""
+    ascii_only = bench.store("ascii", range(bench.scaled(1000)), messages=90, length=5100, ascii_only=True)
+    return [
+        _audit("audit_of_a_gigabyte", "audit, 2,000 sessions, 1 GB", gigabyte(bench)),
+        _audit("audit_of_ascii", "audit, 1,000 sessions, 0.5 GB of ASCII", ascii_only),
+    ]
+
+
+def _audit(name: str, what: str, home: Path) -> Figure:
+    megabytes = audit_memory(home)
+    seconds, floor = best(lambda: first_audit(home), lambda: parse(home))
+    return Figure(
+        name=name,
+        what=what,
+        value=seconds / floor,
+        target=0.9,
+        seconds=seconds,
+        floor=PARSING,
+        floor_seconds=floor,
+        megabytes=megabytes,
+        memory_target=400,
+    )
+
+
+def audit_again(bench: Bench) -> list[Figure]:
+    """The audits that come after a first one: nothing has changed, and one session has."""
+    home = gigabyte(bench)
+
+    def turn(place: Place) -> tuple[float, float, float]:
+        first, again = (place.run(*RESCUE, "audit", "--home", home) for _ in range(2))
+        say_more(home, 0)
+        return first, again, place.run(*RESCUE, "audit", "--home", home)
+
+    turns = []
+    for _ in range(3):
+        with fresh_place() as place:
+            turns.append(turn(place))
+            memory = place.watched(*RESCUE, "audit", "--home", home)[1]
+    first, again, after = map(min, zip(*turns, strict=True))
+    shown = {"floor": "the first audit", "floor_seconds": first}
+    return [
+        Figure(
+            name="audit_again",
+            what="audit again, nothing has changed",
+            value=again / first,
+            target=0.1,
+            seconds=again,
+            megabytes=memory,
+            **shown,
+        ),
+        Figure(
+            name="audit_after_a_change",
+            what="audit again, one session has changed",
+            value=after / first,
+            target=0.15,
+            seconds=after,
+            **shown,
+        ),
+    ]
+
+
+def growth(bench: Bench) -> list[Figure]:
+    """Audits of ever more small sessions, and how steep the time grows at its steepest."""
+    found = []
+    for sessions, turns in ((1_000, 5), (10_000, 3), (100_000, 1)):
+        home = small(bench, sessions)
+        megabytes = audit_memory(home)
+        seconds, floor = best(lambda home=home: first_audit(home), lambda home=home: parse(home), turns=turns)
+        found.append(
+            Figure(
+                name=f"audit_of_{sessions}",
+                what=f"audit, {sessions:,} small sessions",
+                value=seconds / floor,
+                seconds=seconds,
+                floor=PARSING,
+                floor_seconds=floor,
+                megabytes=megabytes,
+                sessions=bench.scaled(sessions),
+            )
+        )
+    steps = [
+        math.log(more.seconds / less.seconds) / math.log(more.sessions / less.sessions)
+        for less, more in pairwise(found)
+    ]
+    memory = ", ".join(f"{each.megabytes} MB" for each in found)
+    slope = Figure(
+        name="growth",
+        what="growth from 1,000 to 100,000 small sessions",
+        value=max(steps),
+        unit="slope",
+        target=1.1,
+        note=f"slopes {', '.join(f'{step:.2f}' for step in steps)}; memory {memory}",
+    )
+    return [*found, slope]
+
+
+def audit_of_many_rows(bench: Bench) -> list[Figure]:
+    """A database of 2 million rows, nearly all of which other fronts wrote, beside a few small sessions."""
+    rows = bench.scaled(2_000_000)
+    home = bench.store("rows", range(bench.scaled(2000)), messages=12, length=300, foreign_rows=rows)
+
+    def least() -> float:
+        start = time.perf_counter()
+        with closing(sqlite3.connect(f"file:{home / 'state.db'}?mode=ro&immutable=1", uri=True)) as database:
+            database.execute("SELECT session_id, count(*) FROM messages GROUP BY session_id").fetchall()
+        return time.perf_counter() - start + parse(home)
+
+    megabytes = audit_memory(home)
+    seconds, floor = best(lambda: first_audit(home), least)
+    return [
+        Figure(
+            name="audit_of_many_rows",
+            what="audit, state.db of 2 million rows",
+            value=seconds / floor,
+            seconds=seconds,
+            floor=f"counting the rows of each session by the index, and {PARSING}",
+            floor_seconds=floor,
+            megabytes=megabytes,
+        )
+    ]

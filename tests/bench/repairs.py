@@ -1,0 +1,112 @@
+"""Repairs of large stores. What a repair changes is put back from copies, so that every turn meets the same."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from audits import gigabyte, small
+from commands import RESCUE, fresh_place
+from figures import Bench, Figure, best
+from stores import KINDS, mishap, session_id
+
+
+@contextmanager
+def as_before(home: Path, sessions: Iterable[int]) -> Iterator[Path]:
+    """The sessions folder of a store in which these sessions may be repaired; afterwards everything is as it was."""
+    folder = home / "webui" / "sessions"
+    names = {session_id(session) for session in sessions} | {"_index"}
+
+    def touched() -> list[Path]:
+        return [path for path in folder.iterdir() if path.name.partition(".")[0] in names]
+
+    with tempfile.TemporaryDirectory(prefix="aside-", dir=home.parent) as aside:
+        for path in touched():
+            shutil.copy2(path, aside)
+        os.sync()
+        try:
+            yield folder
+        finally:
+            for path in touched():
+                path.unlink()
+            shutil.copytree(aside, folder, dirs_exist_ok=True)
+            shutil.rmtree(home / "webui" / "rescue", ignore_errors=True)
+            os.sync()
+
+
+def damaged(bench: Bench, sessions: int) -> list[int]:
+    """The sessions that something is wrong with, of so many."""
+    return [session for session in range(bench.scaled(sessions)) if mishap(session) in KINDS]
+
+
+def copy_twice(texts: Sequence[bytes], folder: Path) -> float:
+    """Write each text to two files and bring both to the disk; returns seconds."""
+    with tempfile.TemporaryDirectory(prefix="copies-", dir=folder) as copies:
+        start = time.perf_counter()
+        for number, text in enumerate(texts):
+            for copy in range(2):
+                with Path(copies, f"{number}.{copy}").open("wb") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())
+        return time.perf_counter() - start
+
+
+def repair_of_a_gigabyte(bench: Bench) -> list[Figure]:
+    """``repair --all`` of 300 damaged sessions."""
+    home, sessions = gigabyte(bench), damaged(bench, 2000)
+    words = (*RESCUE, "repair", "--all", "--yes", "--home", home)
+    with as_before(home, sessions) as folder, fresh_place() as place:
+        _, megabytes = place.watched(*words)
+        texts = [(folder / f"{session_id(session)}.json").read_bytes() for session in sessions]
+
+    def repair() -> float:
+        with as_before(home, sessions), fresh_place() as place:
+            return place.run(*words)
+
+    seconds, floor = best(repair, lambda: copy_twice(texts, bench.folder))
+    return [
+        Figure(
+            name="repair_of_a_gigabyte",
+            what=f"repair --all, {len(sessions)} of 2,000 sessions, 1 GB",
+            value=seconds / floor,
+            target=2.5,
+            seconds=seconds,
+            floor=f"writing the {sum(map(len, texts)) / 1e6:.0f} MB of these files twice, with fsync",
+            floor_seconds=floor,
+            megabytes=megabytes,
+        )
+    ]
+
+
+def repair_of_ten(bench: Bench) -> list[Figure]:
+    """Ten damaged sessions in a large store, and the same ten alone; neither store has a session list to write anew."""
+    ten = damaged(bench, 10_000)[:10]
+    large = small(bench, 10_000)
+    alone = bench.store("ten", ten, messages=12, length=300)
+    ids = list(map(session_id, ten))
+
+    def repair(home: Path) -> tuple[float, int]:
+        with as_before(home, ten) as folder, fresh_place() as place:
+            (folder / "_index.json").unlink()
+            return place.watched(*RESCUE, "repair", *ids, "--yes", "--home", home)
+
+    seconds, floor = best(lambda: repair(large)[0], lambda: repair(alone)[0], turns=5)
+    return [
+        Figure(
+            name="repair_of_ten",
+            what="repair of 10 sessions among 10,000",
+            value=seconds / floor,
+            target=1.5,
+            seconds=seconds,
+            floor="repair of the same 10 alone",
+            floor_seconds=floor,
+            megabytes=repair(large)[1],
+            note="without a session list, which is read and written as a whole",
+        )
+    ]
