@@ -28,7 +28,8 @@ from core.findings import KINDS, Category, Finding, finding
 from core.store import find_store
 from core.worktree import Worktree
 from gui import theme
-from gui.session_model import ALL, Column, Role, SessionModel
+from gui.session_model import Role, SessionModel
+from gui.session_rows import ALL, Column
 from gui.session_status import status_of
 from gui.session_table import SessionTable
 
@@ -81,7 +82,7 @@ def table(qtbot: QtBot) -> SessionTable:
 
 
 def ids(model: SessionModel) -> list[str]:
-    return [model.session_at(row).session_id for row in range(model.rowCount())]
+    return [model.id_at(row) for row in range(model.rowCount())]
 
 
 def text(model: SessionModel, row: int, column: Column) -> str:
@@ -129,7 +130,7 @@ def test_an_absent_copy_is_a_dash_and_a_change_is_bold(model: SessionModel) -> N
     row = [text(model, 0, c) for c in (Column.LIVE, Column.BACKUP, Column.DATABASE, Column.WORKTREE)]
     assert row == ["2", "100", "–", "–"]
     assert model.look(model.index(0, Column.AFTER)).is_bold
-    model.replace(session("a", live=2, after=2))
+    model.add([session("a", live=2, after=2)])
     assert not model.look(model.index(0, Column.AFTER)).is_bold
 
 
@@ -207,9 +208,10 @@ def test_a_column_sorts_by_its_values_and_not_by_their_words(
     sessions = [replace(one, **{field: value}) for one, value in zip(plain, values, strict=True)]
     model.add(sessions[1::2] + sessions[::2])
     model.sort(by, ASCENDING)
-    assert [getattr(model.session_at(row), field) for row in range(len(values))] == values
+    value_of = {one.session_id: getattr(one, field) for one in sessions}
+    assert [value_of[session_id] for session_id in ids(model)] == values
     model.sort(by, DESCENDING)
-    assert [getattr(model.session_at(row), field) for row in range(len(values))] == values[::-1]
+    assert [value_of[session_id] for session_id in ids(model)] == values[::-1]
 
 
 @pytest.mark.parametrize(
@@ -257,7 +259,7 @@ def test_a_category_shows_its_sessions_and_the_counts_stay(model: SessionModel) 
         assert model.visible_count == count
         assert model.counts() == counts
     model.set_category(ALL)
-    model.replace(session("a"))
+    model.add([session("a")])
     assert model.visible_count == 5
     assert model.counts() == {Category.REPAIRABLE: 1, Category.REVIEW: 1, Category.INFO: 1, None: 2}
 
@@ -320,10 +322,10 @@ def test_rows_that_come_in_leave_the_chosen_one_where_it_is(table: SessionTable)
 def test_rows_that_come_in_leave_the_view_where_it_is(table: SessionTable) -> None:
     table.sessions.add(many(100))
     table.verticalScrollBar().setValue(table.rowHeight(0) * 30 + 5)
-    first = table.sessions.session_at(table.rowAt(0)).session_id
+    first = table.sessions.id_at(table.rowAt(0))
     top = table.rowViewportPosition(table.rowAt(0))
     table.sessions.add(many(50, 100))
-    assert table.sessions.session_at(table.rowAt(0)).session_id == first
+    assert table.sessions.id_at(table.rowAt(0)) == first
     assert table.rowViewportPosition(table.rowAt(0)) == top
 
 
@@ -331,7 +333,7 @@ def test_at_the_top_the_most_urgent_stay_in_sight(table: SessionTable) -> None:
     table.sessions.add(many(100))
     table.sessions.add(many(1, 500))
     assert table.rowAt(0) == 0
-    assert table.sessions.session_at(0).session_id == "s0500"
+    assert table.sessions.id_at(0) == "s0500"
 
 
 def test_a_selection_of_many_outlives_batches_sorting_and_a_repair(table: SessionTable) -> None:
@@ -341,7 +343,7 @@ def test_a_selection_of_many_outlives_batches_sorting_and_a_repair(table: Sessio
     assert len(chosen) == 30
     table.sessions.add(many(10, 100))
     table.sortByColumn(Column.TITLE, DESCENDING)
-    table.sessions.replace(session("s0003", title="Session 0003"))
+    table.sessions.add([session("s0003", title="Session 0003")])
     assert set(table.selected_ids()) == chosen
     assert table.selected_ids() == sorted(chosen, reverse=True)
 
@@ -366,7 +368,7 @@ def test_a_repaired_session_moves_and_stays_the_current_one(table: SessionTable)
     table.sessions.add(many(5))
     table.select("s0004")
     assert table.currentIndex().row() == 0
-    table.sessions.replace(session("s0004", title="Session 0004"))
+    table.sessions.add([session("s0004", title="Session 0004")])
     assert table.current_id == "s0004"
     assert table.currentIndex().row() == 4
 

@@ -333,7 +333,7 @@ def test_looking_leaves_no_trace(
     before = snapshot(demo.home)
     window = open_window(Place(demo.home))
     for row in range(window.table.sessions.visible_count):
-        window.table.select(window.table.sessions.session_at(row).session_id)
+        window.table.select(window.table.sessions.id_at(row))
         wait_scanned(window)
         window.actions_["next"].trigger()
     window.actions_["split"].trigger()
