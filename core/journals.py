@@ -6,10 +6,12 @@ Shapes as in formats.md, "In the state dir". What is damaged is passed over and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from core import files, jsontext
 from core.errors import UnreadableError
@@ -24,9 +26,21 @@ PROJECTS_NAME = "projects.json"
 TURN_JOURNAL = "_turn_journal"
 RUN_JOURNAL = "_run_journal"
 
+_BETWEEN_ROWS = b"\n  },\n  {"
+_PIECE = 1 << 20  # bytes
+
 _QUOTED_ID = re.compile(rb'"([0-9A-Za-z_-]+)"')
 
 ENDED = ("completed", "interrupted", "cancelled", "failed", "error")  # no set: what is looked up in it can be anything
+
+
+class _Row(msgspec.Struct):
+    """What is asked of every row of the index."""
+
+    session_id: Any = None
+
+
+_ROW = msgspec.json.Decoder(_Row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +70,32 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexRows(Mapping[str, dict[str, Any]]):
+    """The rows of a whole index by their session ids. Each is parsed when it is asked for: there are many, and one at a
+    time is looked at.
+    """
+
+    data: bytes
+    spans: dict[str, slice]
+
+    def __getitem__(self, session_id: str) -> dict[str, Any]:
+        row: dict[str, Any] = jsontext.loads(self.data[self.spans[session_id]])
+        return row
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.spans)
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+
+@dataclass(frozen=True, slots=True)
 class Index:
     """``_index.json``: a row per session. ``problem`` says why it is unusable; ``data`` is None where nothing is there
     that can be read, and so nothing that could be replaced.
     """
 
-    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
-    order: tuple[str, ...] = ()
+    rows: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     problem: str | None = None
     data: bytes | None = None
 
@@ -75,6 +108,49 @@ def read_index(sessions_dir: Path) -> Index:
         return Index()
     except UnreadableError as error:
         return Index(problem=str(error))
+    try:
+        return Index(IndexRows(data, _spans(data)), None, data)
+    except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
+        return _unusual_index(data)
+
+
+def _spans(data: bytes) -> dict[str, slice]:
+    """Where the row of each session lies in a list. Raises when anything is unusual."""
+    spans = {}
+    for at, piece in _pieces(data):
+        piece.decode()
+        end = 0
+        for raw in msgspec.json.decode(piece, type=list[msgspec.Raw]):
+            row = bytes(raw)
+            start = piece.index(row, end)
+            end = start + len(row)
+            try:
+                session_id = _ROW.decode(row).session_id
+            except msgspec.ValidationError:  # no object
+                continue
+            if is_safe_session_id(session_id):
+                spans[session_id] = slice(at + start, at + end)
+    return spans
+
+
+def _pieces(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """A list in shorter ones, each with the place where it would begin: parsing a long one would stop every other
+    thread. It is cut where the WebUI's layout shows that a row ends, and left in one piece where that is not seen.
+    """
+    start = 0
+    while (cut := data.find(_BETWEEN_ROWS, start + _PIECE)) >= 0:
+        comma = cut + _BETWEEN_ROWS.index(b",")
+        yield start, _as_list(data, start, comma) + b"]"
+        start = comma
+    yield start, _as_list(data, start, len(data))
+
+
+def _as_list(data: bytes, start: int, end: int) -> bytes:
+    """A part of a list that begins with the list, or with the comma before a row: that becomes a bracket."""
+    return data[start:end] if start == 0 else b"[" + data[start + 1 : end]
+
+
+def _unusual_index(data: bytes) -> Index:
     problem = None
     try:
         listed = jsontext.loads(data.decode())
@@ -87,7 +163,7 @@ def read_index(sessions_dir: Path) -> Index:
     rows = {
         row["session_id"]: row for row in listed if isinstance(row, dict) and is_safe_session_id(row.get("session_id"))
     }
-    return Index(rows, tuple(rows), problem, data)
+    return Index(rows, problem, data)
 
 
 @dataclass(frozen=True, slots=True)
