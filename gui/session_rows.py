@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from operator import attrgetter
 from typing import Any, Final, Literal, TypeAlias
@@ -143,6 +143,11 @@ class Arrangement:
     category: Wanted = ALL
     words: tuple[str, ...] = ()
 
+    @property
+    def is_filtered(self) -> bool:
+        """Whether rows may be left out."""
+        return self.category != ALL or bool(self.words)
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -151,9 +156,9 @@ class Order:
     """
 
     arrangement: Arrangement
-    keys: list[Any] = field(default_factory=list)
-    every: list[int] = field(default_factory=list)
-    shown: list[int] = field(default_factory=list)
+    keys: list[Any]
+    every: list[int]
+    shown: list[int]
 
     def lists(self) -> Iterable[list[int]]:
         """The lists of places."""
@@ -177,7 +182,8 @@ class SessionRows:
     def __init__(self, arrangement: Arrangement) -> None:
         self._rows: list[Row] = []
         self._places: dict[str, int] = {}  # session id -> place
-        self._order = Order(arrangement)
+        every: list[int] = []
+        self._order = Order(arrangement, [], every, [] if arrangement.is_filtered else every)
         self.counts: Counter[Wanted] = Counter()
 
     @property
@@ -232,9 +238,12 @@ class SessionRows:
             order.keys.append(key)
         else:
             self.counts[self._rows[place].category] -= 1
+            self.counts[row.category] += 1
+            if key == order.keys[place] and not order.arrangement.is_filtered:
+                self._rows[place] = row  # most sessions turn out to be healthy, and stay where they are
+                return
             self._take_out(place)
             self._rows[place], order.keys[place] = row, key
-        self.counts[row.category] += 1
         for places in order.lists():
             if places is order.every or _matching(self._rows, (place,), order.arrangement):
                 insort(places, place, key=order.key)
@@ -256,7 +265,7 @@ class SessionRows:
                 yield
             every = yield from _sorted_in_steps(tuple(self._places.values()), keys)
         shown = every
-        if wanted.words or wanted.category != ALL:
+        if wanted.is_filtered:
             shown = []
             for some in _pieces(every):
                 shown += _matching(self._rows, some, wanted)
