@@ -25,6 +25,7 @@ from core.glance import glance
 from core.proposal import Choices, Proposal
 from core.store import Store, WebUIStatus, webui_status
 from core.workers import Cancelled
+from gui.coverage_map import Lane, lanes
 
 BATCH = 0.1
 """Seconds between two batches of audited sessions."""
@@ -44,13 +45,15 @@ RAW_LIMIT = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One session in full: its audit, what a repair would write, the names of its versions, and two of them compared.
+    """One session in full: its audit, what a repair would write, which copy holds what, the names of its versions, and
+    two of them compared.
 
     ``is_review``: the rows are those of the proposal, which a person can choose from. ``raw``: both as JSON lines.
     """
 
     audited: SessionAudit
     proposal: Proposal
+    lanes: tuple[Lane, ...]
     versions: tuple[str, ...]
     pair: tuple[str, str]
     rows: tuple[diff.MessageRow, ...]
@@ -168,7 +171,17 @@ def _detail(
     found = diff.compare(left, right, proposal)
     is_review = pair == USUAL_PAIR
     rows = diff.review(versions.get(LIVE), proposal) if is_review else found.messages
-    return Detail(audited, proposal, names, pair, rows, found.fields, (raw_lines(left), raw_lines(right)), is_review)
+    return Detail(
+        audited,
+        proposal,
+        lanes(proposal),
+        names,
+        pair,
+        rows,
+        found.fields,
+        (raw_lines(left), raw_lines(right)),
+        is_review,
+    )
 
 
 def raw_lines(version: diff.Version) -> str:

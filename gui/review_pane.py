@@ -142,14 +142,14 @@ class ReviewPane(QWidget):
         self._detail = None
         self._reading.stop()
         self.head.clear()
-        self.coverage.set_proposal(None)
+        self.coverage.set_proposal(None, ())
         self.difference.clear(text)
 
     def _show_summary(self) -> None:
         self._reading.stop()
         assert self._detail is not None
         self.head.show_session(self._detail.audited, self._detail.proposal)
-        self.coverage.set_proposal(self._detail.proposal)
+        self.coverage.set_proposal(self._detail.proposal, self._detail.lanes)
 
     @Slot(object)
     def _on_choice(self, choices: Choices) -> None:

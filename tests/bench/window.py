@@ -44,11 +44,11 @@ def use(home: Path, scratch: Path) -> Value:
     from PySide6.QtCore import QEventLoop, QSettings, Qt, QTimer
     from PySide6.QtWidgets import QApplication
 
-    from gui.app import SWITCH_INTERVAL
+    from gui.app import let_the_window_go_first
     from gui.main_window import MainWindow
     from gui.place import Place
 
-    sys.setswitchinterval(SWITCH_INTERVAL)
+    let_the_window_go_first()
     app = QApplication([])
     gaps: dict[str, tuple[float, float]] = {}
     phase = "opening"
