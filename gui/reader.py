@@ -26,6 +26,7 @@ from core.proposal import Choices, Proposal
 from core.store import Store, WebUIStatus, webui_status
 from core.workers import Cancelled
 from gui.coverage_map import Lane, lanes
+from gui.diff_outline import Outline, outlined
 
 BATCH = 0.1
 """Seconds between two batches of audited sessions."""
@@ -48,7 +49,7 @@ class Detail:
     """One session in full: its audit, what a repair would write, which copy holds what, the names of its versions, and
     two of them compared.
 
-    ``is_review``: the rows are those of the proposal, which a person can choose from. ``raw``: both as JSON lines.
+    ``is_review``: the outline is that of the proposal, which a person can choose from. ``raw``: both as JSON lines.
     """
 
     audited: SessionAudit
@@ -56,7 +57,7 @@ class Detail:
     lanes: tuple[Lane, ...]
     versions: tuple[str, ...]
     pair: tuple[str, str]
-    rows: tuple[diff.MessageRow, ...]
+    outline: Outline
     fields: tuple[diff.FieldRow, ...]
     raw: tuple[str, str]
     is_review: bool
@@ -177,7 +178,7 @@ def _detail(
         lanes(proposal),
         names,
         pair,
-        rows,
+        outlined(rows),
         found.fields,
         (raw_lines(left), raw_lines(right)),
         is_review,

@@ -125,7 +125,7 @@ class ReviewPane(QWidget):
         self._detail = detail
         self._show_summary()
         self.difference.set_versions(detail.versions, *detail.pair)
-        self.difference.show_rows(detail.rows, detail.fields, detail.raw, choosing=detail.is_review)
+        self.difference.show_rows(detail.outline, detail.fields, detail.raw, choosing=detail.is_review)
         if self._entered_at_end == self.session_id:
             self.difference.last_change()
         self._entered_at_end = ""

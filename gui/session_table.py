@@ -35,7 +35,7 @@ from PySide6.QtWidgets import (
 
 from core.audit import SessionAudit
 from core.glance import Glance
-from gui.faces import Face
+from gui.faces import ActiveFace
 from gui.session_model import COUNTS, Index, Role, SessionModel
 from gui.session_rows import Column
 from gui.theme import Theme
@@ -77,7 +77,7 @@ class SessionTable(QTableView):
         self.sessions.rearranged.connect(self._after_rearranging)
         self._delegate = _Delegate(theme, self)
         self.setItemDelegate(self._delegate)
-        self._face = Face(self.tr("Clear filter"), self)
+        self._face = ActiveFace(self.tr("Clear filter"), self)
         self._face.button.clicked.connect(self.clear_filter_requested)
         self._set_up_view()
         self._set_up_header()

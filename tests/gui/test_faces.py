@@ -271,29 +271,6 @@ def test_a_session_that_takes_long_to_read_does_not_look_like_the_one_before(
     assert "Reading" in window.review.difference._face.text
 
 
-def test_a_session_of_too_many_messages_asks_before_it_is_laid_out(
-    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, monkeypatch: Any
-) -> None:
-    monkeypatch.setattr("gui.diff_view.ROWS_AT_ONCE", 50)
-    window = open_window(Place(demo.home))
-    go_to(window, wait_scanned, chosen(demo, "wiped"))
-    view = window.review.difference
-    assert view.pages.currentIndex() == NOTHING
-    assert "102" in view._face.text
-    assert view.rows.rowCount() == 0
-    qtbot.mouseClick(view._tabs[FIELDS], LEFT)
-    assert view.pages.currentIndex() == FIELDS
-    qtbot.mouseClick(view._tabs[MESSAGES], LEFT)
-    assert view.pages.currentIndex() == NOTHING
-    qtbot.mouseClick(view._face.button, LEFT)
-    assert view.pages.currentIndex() == MESSAGES
-    assert len(view.rows.rows) == 102
-    assert view.position == (1, 1)
-    window.rescan()
-    wait_scanned(window)
-    qtbot.waitUntil(lambda: len(view.rows.rows) == 102, timeout=20_000)  # it does not ask twice
-
-
 def test_the_way_back_leads_to_the_last_change_of_the_session_before(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
