@@ -88,7 +88,9 @@ class Entries(Sequence[Entry]):
         if k < 0:
             return -1
         first, length, is_text = self._stretches[k]
-        further = entry.part if is_text and entry.row == first.row else entry.row - first.row
+        further = entry.row - first.row
+        if is_text:
+            further = entry.part if further == 0 else length
         return self._ends[k] - length + min(further, length - 1)
 
 
