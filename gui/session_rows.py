@@ -233,12 +233,12 @@ class SessionRows:
         order = self._order
         place = self._places.setdefault(row.session.session_id, len(self._rows))
         key = KEYS[order.arrangement.column](row)
+        self.counts[row.category] += 1
         if place == len(self._rows):
             self._rows.append(row)
             order.keys.append(key)
         else:
             self.counts[self._rows[place].category] -= 1
-            self.counts[row.category] += 1
             if key == order.keys[place] and not order.arrangement.is_filtered:
                 self._rows[place] = row  # most sessions turn out to be healthy, and stay where they are
                 return

@@ -38,6 +38,7 @@ from core.glance import Glance
 from gui.faces import ActiveFace
 from gui.session_model import COUNTS, Index, Role, SessionModel
 from gui.session_rows import Column
+from gui.session_status import unexamined
 from gui.theme import Theme
 from gui.wording import number
 
@@ -284,7 +285,7 @@ class SessionTable(QTableView):
         text = self.fontMetrics().horizontalAdvance
         room = 2 * _PADDING + 2
         self._widths = {column: text(self._heading(column)) + room for column in Column} | {
-            Column.STATUS: text(self.tr("Deleted by you")) + room + _ICON + 6,
+            Column.STATUS: max(text(self.tr("Deleted by you")), text(unexamined().text)) + room + _ICON + 6,
             Column.WORKTREE: text("hermes-0d") + room + _ICON + 6,
             Column.PROFILE: max(text(self._heading(Column.PROFILE)), text(self.tr("default"))) + room,
             Column.UPDATED: text("00.00.0000 00:00") + room,

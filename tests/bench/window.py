@@ -119,9 +119,9 @@ def use(home: Path, scratch: Path) -> Value:
             table.select(session_id)
             live_until(lambda wanted=session_id: window.review.session_id == wanted)
             yield 0.5
-            if difference._face.button.isVisible():
-                difference._face.button.click()
-                yield 0.5
+            if len(difference.rows.entries):
+                difference.rows.expand(0, True)
+                yield 0.3
             bar = difference.list.verticalScrollBar()
             for step in range(41):
                 bar.setValue(bar.maximum() * step // 40)

@@ -25,11 +25,12 @@ from pytestqt.qtbot import QtBot
 from core.audit import SessionAudit, audit
 from core.demo import make_demo_store
 from core.findings import KINDS, Category, Finding, finding
+from core.glance import Glance
 from core.store import find_store
 from core.worktree import Worktree
 from gui import theme
 from gui.session_model import Role, SessionModel
-from gui.session_rows import ALL, Column
+from gui.session_rows import ALL, STEP, Column
 from gui.session_status import status_of
 from gui.session_table import SessionTable
 
@@ -514,6 +515,132 @@ def test_a_state_that_is_none_changes_nothing(table: SessionTable, state: bytes)
 
 def test_the_title_cannot_be_hidden(table: SessionTable) -> None:
     assert not table.columns_menu.actions()[Column.TITLE].isEnabled()
+
+
+# Sessions that were only glanced at
+
+
+def glanced(name: str, **other: object) -> Glance:
+    plain = Glance(name, f"Title of {name}", 4, None, None, None)
+    return replace(plain, **other)  # type: ignore[arg-type]
+
+
+def test_a_head_tells_what_is_in_it_and_nothing_is_said_of_the_rest(model: SessionModel, table: SessionTable) -> None:
+    path = "/home/ida/parser/.worktrees/hermes-3fa2b1cd"
+    model.add([glanced("a", title="Deploy notes", live=12, updated=1.7e9, profile="work", worktree_path=path)])
+    said = {c: text(model, 0, c) for c in Column}
+    assert said[Column.STATUS] == "Not checked yet"
+    assert [said[c] for c in (Column.TITLE, Column.LIVE, Column.PROFILE, Column.WORKTREE, Column.ID)] == [
+        "Deploy notes",
+        "12",
+        "work",
+        "hermes-3fa2b1cd",
+        "a",
+    ]
+    assert said[Column.UPDATED].startswith("2023") or "2023" in said[Column.UPDATED]
+    assert {said[c] for c in (Column.BACKUP, Column.DATABASE, Column.AFTER, Column.SIZE)} == {""}
+    cell = model.index(0, Column.STATUS)
+    assert "Not checked yet: Deploy notes. 12 live, not known yet in the backup" in cell.data(Role.AccessibleTextRole)
+    assert "not been compared" in cell.data(Role.ToolTipRole)
+    assert model.index(0, Column.WORKTREE).data(Role.ToolTipRole) == path
+    assert model.look(cell).color == theme.load("light").color("muted")
+
+
+def test_a_session_that_nobody_examined_is_neither_healthy_nor_anything_else(model: SessionModel) -> None:
+    model.add([glanced("a"), glanced("b")])
+    assert set(model.counts().values()) == {0}
+    for category in (*Category, None):
+        model.set_category(category)
+        assert model.visible_count == 0
+    model.add([session("a")])
+    assert ids(model) == ["a"]
+    model.set_category(ALL)
+    model.set_filter("checked")
+    assert ids(model) == ["b"]
+
+
+def test_a_glance_says_nothing_new_of_an_examined_session(model: SessionModel) -> None:
+    model.add([session("a", lost(98))])
+    model.begin_scan()
+    model.add([glanced("a", live=0), glanced("b")])
+    assert column(model, Column.STATUS) == ["98 lost", "Not checked yet"]
+    model.add([glanced("b", title="Newer")])
+    assert text(model, 1, Column.TITLE) == "Newer"
+
+
+def test_after_a_whole_scan_nothing_unexamined_is_left_and_after_a_stopped_one_it_says_so(model: SessionModel) -> None:
+    for complete, left in ((False, ["a", "b", "no session"]), (True, ["a", "b"])):
+        model.begin_scan()
+        model.add([glanced(name) for name in ("a", "b", "no session")])
+        model.add([session("a"), session("b")] if complete else [session("a")])
+        model.end_scan(complete=complete)
+        assert sorted(ids(model)) == left
+        assert column(model, Column.STATUS).count("Not checked yet") == len(left) - (2 if complete else 1)
+
+
+def test_what_turns_out_healthy_stays_in_its_place_with_view_and_selection(table: SessionTable) -> None:
+    table.sessions.begin_scan()
+    names = [f"s{k:03}" for k in range(200)]
+    table.sessions.add([glanced(name, updated=1.7e9 - 600 * k) for k, name in enumerate(names)])
+    table.verticalScrollBar().setValue(table.rowHeight(0) * 90 + 7)
+    table.select("s100")
+    top = table.rowViewportPosition(100)
+    told: list[object] = []
+    table.current_changed.connect(told.append)
+    table.selection_changed.connect(told.append)
+    for name in names[::-1]:
+        table.sessions.add([session(name, updated=1.7e9 - 600 * int(name[1:]))])
+        assert ids(table.sessions) == names
+    table.sessions.add([session("s150", lost(3)), session("s007", lost(2))])
+    assert ids(table.sessions)[:2] == ["s150", "s007"]
+    assert table.selected_ids() == [table.current_id] == ["s100"]
+    assert table.rowViewportPosition(table.currentIndex().row()) == top
+    assert told == []
+
+
+def test_the_widths_of_the_columns_do_not_jump_when_a_status_comes(table: SessionTable) -> None:
+    table.add([glanced("a")])
+    before = [table.columnWidth(c) for c in Column]
+    words = table.fontMetrics().horizontalAdvance("Not checked yet")
+    assert words + 16 < table.columnWidth(Column.STATUS)
+    table.add([session("a")])
+    assert [table.columnWidth(c) for c in Column] == before
+
+
+# A great many sessions
+
+
+def test_a_new_order_of_a_great_many_is_made_in_steps_and_what_comes_meanwhile_waits(
+    table: SessionTable, qtbot: QtBot
+) -> None:
+    count = 2 * STEP + 500
+    chance = random.Random(3)
+    table.sessions.add([session(f"s{k:05}", live=chance.randrange(50)) for k in range(count)])
+    table.select("s00077")
+    table.sortByColumn(Column.LIVE, DESCENDING)
+    table.sessions.set_filter("title")
+    assert table.sessions.is_arranging
+    table.sessions.add([session("newer", live=99), session("s00001", live=98)])
+    qtbot.waitUntil(lambda: not table.sessions.is_arranging)
+    live = [int(text(table.sessions, row, Column.LIVE)) for row in range(table.sessions.visible_count)]
+    assert live == sorted(live, reverse=True)
+    assert ids(table.sessions)[:2] == ["newer", "s00001"]
+    assert table.sessions.visible_count == table.sessions.total_count == count + 1
+    assert table.selected_ids() == ["s00077"]
+    table.sessions.sort(Column.ID)
+    table.sessions.clear()
+    assert not table.sessions.is_arranging
+    assert table.sessions.visible_count == 0
+
+
+def test_what_is_equal_stays_in_the_order_in_which_it_was_found(model: SessionModel) -> None:
+    model.add([session(f"s{k}", live=k % 2) for k in range(6)])
+    model.sort(Column.LIVE)
+    assert ids(model) == ["s0", "s2", "s4", "s1", "s3", "s5"]
+    model.sort(Column.LIVE, DESCENDING)
+    assert ids(model) == ["s5", "s3", "s1", "s4", "s2", "s0"]
+    model.add([session("s2", live=0, title="changed"), session("s4", live=1)])
+    assert ids(model) == ["s5", "s4", "s3", "s1", "s2", "s0"]
 
 
 # What is painted and told
