@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,37 @@ def use(home: Path, scratch: Path) -> Value:
     return {"first rows s": first_rows, "scan s": scan, "gaps ms": milliseconds, "memory MB": memory}
 
 
+def glances(home: Path, count: int | None) -> Value:
+    """What the first rows of a store cost (None: all of them), beside listing the folder and reading as many heads."""
+    from core.glance import glance
+    from core.sidecar import HEAD_LIMIT
+    from core.store import find_store
+
+    store = find_store(home=home)
+
+    def floor() -> None:
+        with os.scandir(store.sessions_dir) as entries:
+            paths = [entry.path for entry in entries if entry.name.endswith(".json")]
+        for path in paths[:count]:
+            with open(path, "rb") as file:
+                file.read(HEAD_LIMIT)
+
+    def rows() -> None:
+        for _ in islice(glance(store), count):
+            pass
+
+    pairs = [(worked(rows), worked(floor)) for _ in range(5)]
+    mine, least = (min(column) for column in zip(*pairs, strict=True))
+    return {"ms": round(mine * 1000, 1), "floor ms": round(least * 1000, 1), "ratio": round(mine / least, 2)}
+
+
+def worked(work: Callable[[], None]) -> float:
+    """Seconds that this process works at something: others on the same machine do not count."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
 def resident() -> int:
     """Megabytes that this process has in memory now."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") // 2**20
@@ -178,13 +210,17 @@ def measured(home: Path, turns: int) -> Value:
             words = [sys.executable, __file__, "--use", str(home), scratch]
             environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "HOME": scratch}
             found.append(json.loads(subprocess.check_output(words, env=environment, text=True)))
-    return best(found)
+    return {"first 100 rows": glances(home, 100), "all rows": glances(home, None), **best(found)}
 
 
 def show(name: str, found: Value) -> None:
     """Print what was measured on one store."""
     memory = ", ".join(f"{mb} MB {when}" for when, mb in found["memory MB"].items())
-    print(f"{name}: first rows after {found['first rows s']:.2f} s, scan {found['scan s']:.1f} s; {memory}")
+    print(
+        f"{name}: first rows in the window after {found['first rows s']:.2f} s, scan {found['scan s']:.1f} s; {memory}"
+    )
+    for rows in ("first 100 rows", "all rows"):
+        print("    {}: {ms} ms, floor {floor ms} ms, ratio {ratio}".format(rows, **found[rows]))
     for phase, (wall, work) in found["gaps ms"].items():
         print(f"    {phase:14}{wall:>6} ms by the clock{work:>6} ms of work")
 
