@@ -86,7 +86,7 @@ class ChangesDialog(QDialog):
     @Slot(object)
     def _on_compared(self, found: Comparison) -> None:
         self._job = None
-        self.difference.show_rows(found.rows, found.fields, found.raw, choosing=False)
+        self.difference.show_rows(found.outline, found.fields, found.raw, choosing=False)
 
     @Slot(object)
     def _on_failed(self, error: Exception) -> None:

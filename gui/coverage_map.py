@@ -123,20 +123,22 @@ class CoverageMap(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setAccessibleName(self.tr("Which copy holds what"))
-        self.set_proposal(None)
+        self.set_proposal(None, ())
 
     def set_theme(self, theme: Theme) -> None:
         """Paint in other colours."""
         self._theme = theme
         self.update()
 
-    def set_proposal(self, proposal: Proposal | None) -> None:
-        """Show the copies of a session; None shows nothing. The mark stays where the session is the same."""
+    def set_proposal(self, proposal: Proposal | None, made: tuple[Lane, ...]) -> None:
+        """Show the copies of a session, and the lanes that were made of them; None shows nothing. The mark stays where
+        the session is the same.
+        """
         session_id = proposal.session_id if proposal is not None else ""
         current = self._current if session_id == self._session_id else None
         self._session_id = session_id
         self._items = proposal.items if proposal is not None else ()
-        self._lanes = lanes(proposal) if proposal is not None else ()
+        self._lanes = made
         self._legend = tuple(self._legend_lines())
         self._spans = (-1, [])
         self.set_current(current)

@@ -7,7 +7,7 @@ laid out, so that no message is too long to be shown.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -17,12 +17,14 @@ from PySide6.QtGui import QFont, QFontDatabase, QFontMetricsF, QTextCharFormat, 
 from core.diff import Change, MessageRow
 from core.message import Message
 from gui import diff_text
-from gui.diff_rows import CALL, CHECK, FOLD, PART, REASONING, RUN, TEXT, DiffRows, Entry, Side, Span, cut
+from gui.diff_outline import FOLD, Entry
+from gui.diff_rows import CALL, CHECK, REASONING, RUN, TEXT, DiffRows, Side, Span, cut
 from gui.diff_text import message_of, plain, translate
 from gui.theme import Theme
 from gui.wording import number
 
 CLIPPED_LINES, ENOUGH_LINES = 6, 8
+_SAMPLE = 500
 """Lines of a clipped text; one that ends within the second number of lines is not clipped."""
 
 LINE_LENGTH = 110
@@ -124,18 +126,14 @@ class BlockMaker:
         self._pad = round(self._em * 0.5)
         self._margin = round(self._em * 0.95)
 
-    def estimates(self, entries: Iterable[Entry], width: float) -> Iterator[int]:
-        """About the heights of entries, without laying them out."""
+    def usual_height(self, width: float) -> int:
+        """About the height of a message, from some of those that there are, without laying them out."""
+        rows = self._rows.rows[:: len(self._rows.rows) // _SAMPLE + 1]
         half = width / 2 if self.mode is Mode.SPLIT else width
         columns = self._text_width(half) / self._metrics.averageCharWidth()
-        lowest, fold_height = 2 * self._pad + self.line, round(self._fold_height())
-        for at, part in entries:
-            if part == FOLD:
-                yield fold_height
-            else:
-                key = message_of(self._rows.rows[at]).key
-                lines = min(ENOUGH_LINES, math.ceil(len(key[1]) / columns)) if part == 0 else int(PART / columns)
-                yield lowest + (lines + len(key[3])) * self.line
+        keys = [message_of(row).key for row in rows]
+        lines = sum(min(ENOUGH_LINES, math.ceil(len(key[1]) / columns)) + len(key[3]) for key in keys)
+        return 2 * self._pad + self.line + round(lines * self.line / max(len(rows), 1))
 
     def block(self, at: int, width: float) -> Block:
         """Lay out an entry at a width."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
 
 from PySide6.QtCore import QLineF, QModelIndex, QPersistentModelIndex, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
 from gui.diff_blocks import Block, BlockMaker, Mode
-from gui.diff_rows import DiffRows, Entry
+from gui.diff_outline import Entry
+from gui.diff_rows import DiffRows
 from gui.theme import Theme
 
 _CACHED_BLOCKS = 400
@@ -57,19 +57,18 @@ class DiffDelegate(QStyledItemDelegate):
         """Lay everything out anew when it is painted next."""
         self._blocks.clear()
 
-    def drop(self, entries: Iterable[Entry]) -> None:
-        """Lay these entries out anew."""
-        for entry in entries:
-            self._blocks.pop(entry, None)
+    def drop(self, first: Entry, last: Entry) -> None:
+        """Lay the entries from one to another out anew."""
+        self._blocks = {entry: block for entry, block in self._blocks.items() if not first <= entry <= last}
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         """Called by the view: the size of an entry at the width of ``option.rect``."""
         width = option.rect.width()
         return QSize(width, math.ceil(self._block(index.row(), width).height))
 
-    def estimates(self, entries: Iterable[Entry], width: int) -> Iterator[int]:
-        """About the heights of entries, without laying them out."""
-        return self._maker.estimates(entries, width)
+    def usual_height(self, width: int) -> int:
+        """About the height of a message, without laying any out."""
+        return self._maker.usual_height(width)
 
     def target_at(self, at: int, width: int, point: QPointF) -> str | None:
         """What a click does at a point, seen from the entry's corner; None where it does nothing."""

@@ -3,14 +3,11 @@
 Of QListView only the surface is used: model, current entry, keyboard and screen readers. Where an entry lies is worked
 out here. QListView asks for the height of every row before it shows one (even with batches, the last row cannot be
 reached before the last batch), and forgets the scroll position when a height turns out to be another one. Here a row
-that was never in view has an estimated height; it is laid out when it comes into view, and what is in view already
+that was never in view has the usual height; it is laid out when it comes into view, and what is in view already
 stays in its place. A window that changes its width lays out what is in view, no matter how many rows there are.
 """
 
 from __future__ import annotations
-
-from bisect import bisect_right
-from itertools import accumulate
 
 from PySide6.QtCore import (
     QEvent,
@@ -36,7 +33,9 @@ from PySide6.QtWidgets import QAbstractItemView, QListView, QStyleOptionViewItem
 
 from gui.diff_blocks import Mode
 from gui.diff_delegate import DiffDelegate
-from gui.diff_rows import CHECK, DiffRows, Entry
+from gui.diff_heights import Heights
+from gui.diff_outline import Entry
+from gui.diff_rows import CHECK, DiffRows
 from gui.theme import Theme
 
 Index = QModelIndex | QPersistentModelIndex
@@ -61,8 +60,7 @@ class DiffList(QListView):
         self._rows, self._theme = rows, theme
         self._delegate = DiffDelegate(rows, theme, self.font())
         self._known: dict[Entry, int] = {}
-        self._heights: list[int] = []
-        self._tops: list[int] = [0]
+        self._heights = Heights(0, 1, {})
         self._width = 0
         self._does = {
             Qt.Key.Key_Space: self._check,
@@ -129,19 +127,19 @@ class DiffList(QListView):
         self._measure(at)
         rect = self.visualRect(self._rows.index(at))
         if rect.top() < 0 or rect.bottom() >= self.viewport().height():
-            self._settle(self._tops[at] - _CONTEXT_LINES * self._delegate.line, hold=at)
+            self._settle(self._heights.top(at) - _CONTEXT_LINES * self._delegate.line, hold=at)
 
     def visualRect(self, index: Index) -> QRect:
         """Called by Qt: where an entry is in the viewport."""
         at = index.row()
         if not 0 <= at < len(self._heights):
             return QRect()
-        return QRect(0, self._tops[at] - self.verticalOffset(), self.viewport().width(), self._heights[at])
+        return QRect(0, self._heights.top(at) - self.verticalOffset(), self.viewport().width(), self._heights[at])
 
     def indexAt(self, point: QPoint) -> QModelIndex:
         """Called by Qt: the entry at a point of the viewport."""
         y = point.y() + self.verticalOffset()
-        return self._rows.index(self._entry_at(y)) if 0 <= y < self._tops[-1] else QModelIndex()
+        return self._rows.index(self._entry_at(y)) if 0 <= y < self._heights.total else QModelIndex()
 
     def scrollTo(self, index: Index, hint: QAbstractItemView.ScrollHint = QListView.ScrollHint.EnsureVisible) -> None:
         """Called by Qt: scroll as little as brings an entry into view; one that is too high shows its beginning."""
@@ -149,7 +147,7 @@ class DiffList(QListView):
         if not 0 <= at < len(self._heights):
             return
         self._measure(at)
-        top, height = self._tops[at], self.viewport().height()
+        top, height = self._heights.top(at), self.viewport().height()
         offset = self.verticalOffset()
         if top < offset or hint == QListView.ScrollHint.PositionAtTop:
             self._settle(top, hold=at)
@@ -169,7 +167,7 @@ class DiffList(QListView):
         return False
 
     def _entry_at(self, y: int) -> int:
-        return min(bisect_right(self._tops, max(0, y)) - 1, len(self._heights) - 1)
+        return self._heights.entry_at(y)
 
     def _in_view(self, offset: int) -> tuple[int, int]:
         if not self._heights:
@@ -179,29 +177,29 @@ class DiffList(QListView):
     # Heights
 
     def _rebuild(self) -> None:
-        """Entries came or went: known heights are kept, the others estimated."""
-        entries, known = self._rows.entries, self._known
-        estimates = self._delegate.estimates(entries, self.viewport().width())
-        self._heights = [known.get(entry, about) for entry, about in zip(entries, estimates, strict=True)]
-        self._tops = list(accumulate(self._heights, initial=0))
+        """Entries came or went: known heights are kept."""
+        entries = self._rows.entries
+        places = ((entries.last_until(entry), entry) for entry in self._known)
+        known = {at: self._known[entry] for at, entry in places if at >= 0 and entries[at] == entry}
+        self._heights = Heights(len(entries), self._delegate.usual_height(self.viewport().width()), known)
         self._delegate.forget()
 
     def _measure(self, *entries: int) -> None:
-        """Lay out entries that have only an estimated height."""
+        """Lay out entries that have only the usual height."""
         option = QStyleOptionViewItem()
         option.rect = QRect(0, 0, self.viewport().width(), 1)
-        for at in entries:
-            height = self._delegate.sizeHint(option, self._rows.index(at)).height()
-            self._known[self._rows.entries[at]] = self._heights[at] = height
-        self._tops = list(accumulate(self._heights, initial=0))
+        found = {at: self._delegate.sizeHint(option, self._rows.index(at)).height() for at in entries}
+        self._known |= {self._rows.entries[at]: height for at, height in found.items()}
+        self._heights.learn(found)
 
     def _measure_anew(self) -> None:
-        """Width, font or mode are others: what was known is an estimate now."""
-        hold = self._entry_at(self.verticalOffset()) if self._heights else None
+        """Width, font or mode are others: nothing is known any more. What is at the top of the view stays there."""
+        at = self._entry_at(self.verticalOffset())
+        y = self._heights.top(at) - self.verticalOffset() if at >= 0 else 0
         self._width = self.viewport().width()
         self._known.clear()
-        self._delegate.forget()
-        self._settle(self.verticalOffset(), hold=hold)
+        self._rebuild()
+        self._settle(self._heights.top(at) - y if at >= 0 else 0, hold=at)
 
     def _settle(self, offset: int, *, hold: int | None = None) -> None:
         """Scroll to an offset and lay out what is in view there, so that the entry ``hold`` (else one that is in view
@@ -209,19 +207,19 @@ class DiffList(QListView):
         """
         height = self.viewport().height()
         while True:
-            offset = max(0, min(offset, self._tops[-1] - height))
+            offset = max(0, min(offset, self._heights.total - height))
             first, last = self._in_view(offset)
             seen = range(first, last + 1)
             fresh = [at for at in seen if self._rows.entries[at] not in self._known]
             if not fresh:
                 break
             still = hold if hold is not None and hold in seen else next((at for at in seen if at not in fresh), first)
-            y = self._tops[still] - offset
+            y = self._heights.top(still) - offset
             self._measure(*fresh)
-            offset = self._tops[still] - y
+            offset = self._heights.top(still) - y
         bar = self.verticalScrollBar()
         with QSignalBlocker(bar):
-            bar.setRange(0, max(0, self._tops[-1] - height))
+            bar.setRange(0, max(0, self._heights.total - height))
             bar.setPageStep(height)
             bar.setSingleStep(self._delegate.line)
             bar.setValue(offset)
@@ -231,9 +229,9 @@ class DiffList(QListView):
     def _restructure(self, _parent: Index, start: int) -> None:
         """Entries came or went behind the one before ``start``, which stays where it is."""
         above = start - 1
-        y = self._tops[above] - self.verticalOffset()
+        y = self._heights.top(above) - self.verticalOffset()
         self._rebuild()
-        self._settle(self._tops[above] - y, hold=above)
+        self._settle(self._heights.top(above) - y, hold=above)
 
     # What Qt tells
 
@@ -253,10 +251,9 @@ class DiffList(QListView):
     def dataChanged(self, first: Index, last: Index, roles: list[int] | None = None) -> None:  # type: ignore[override]
         """Called by Qt when entries say something else; they may be higher or lower now."""
         super().dataChanged(first, last, roles or [])
-        changed = self._rows.entries[first.row() : last.row() + 1]
-        for entry in changed:
-            self._known.pop(entry, None)
-        self._delegate.drop(changed)
+        lowest, highest = self._rows.entries[first.row()], self._rows.entries[last.row()]
+        self._known = {entry: height for entry, height in self._known.items() if not lowest <= entry <= highest}
+        self._delegate.drop(lowest, highest)
         self._settle(self.verticalOffset(), hold=first.row())
 
     def currentChanged(self, current: Index, previous: Index) -> None:
@@ -378,7 +375,7 @@ class DiffList(QListView):
             to = last
         elif action in (actions.MovePageUp, actions.MovePageDown):
             down = action == actions.MovePageDown
-            to = self._entry_at(self._tops[at] + (page if down else -page))
+            to = self._entry_at(self._heights.top(at) + (page if down else -page))
             to = max(to, at + 1) if down else min(to, at - 1)
         else:
             to = at + {actions.MoveUp: -1, actions.MovePrevious: -1, actions.MoveDown: 1, actions.MoveNext: 1}.get(

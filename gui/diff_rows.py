@@ -5,29 +5,21 @@ One model for the unified and the split view. It knows nothing of widths and col
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
 
 from core.copies import LIVE
-from core.diff import Change, MessageRow, Words, compare_words, fold, text_of
+from core.diff import Change, MessageRow, Words, compare_words, text_of
 from core.intent import Reason
 from core.message import Message
 from core.proposal import Choices
 from gui import diff_text
+from gui.diff_outline import FOLD, Entries, Entry, Outline, Stretch
 from gui.diff_text import message_of, plain
-
-FOLD = -1
-"""The part of an entry that stands for a run."""
-
-LONG_RUN = 6
-"""Rows of one change that are shown before a longer run of them is folded; the last ``KEPT`` stay in view then."""
-
-KEPT = 3
 
 PART = 8_000
 """Characters of a text that one entry shows when all of it is asked for; the rest follows in entries of its own, so
@@ -51,15 +43,6 @@ class Side(StrEnum):
     RIGHT = "right"
 
 
-class Entry(NamedTuple):
-    """One line of the list. ``row``: the message row, or the first of a run; ``part``: FOLD for the line of a run, 0
-    for a message, 1 and more for the rest of a long text.
-    """
-
-    row: int
-    part: int
-
-
 class DiffRows(QAbstractListModel):
     """The list model. ``choices_changed`` is emitted after a person checks or unchecks a box."""
 
@@ -68,7 +51,7 @@ class DiffRows(QAbstractListModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.rows: Sequence[MessageRow] = ()
-        self.entries: list[Entry] = []
+        self.entries = Entries()
         self.changes: tuple[range, ...] = ()
         """Each change: neighbouring rows of one kind."""
         self.choosing = False
@@ -79,17 +62,17 @@ class DiffRows(QAbstractListModel):
         self._checked: list[bool] = []
         self._spans: dict[tuple[int, Side], tuple[Span, ...]] = {}
 
-    def show(self, rows: Sequence[MessageRow], *, choosing: bool) -> bool:
+    def show(self, outline: Outline, *, choosing: bool) -> bool:
         """Take over the rows of a comparison. What is unfolded and open stays so where the messages are the same
         ones as before (a proposal after a choice); the answer is whether they are.
         """
+        rows = outline.rows
         again = choosing == self.choosing and _same_messages(rows, self.rows)
         self.beginResetModel()
-        self.rows, self.choosing = rows, choosing
+        self.rows, self.changes, self.choosing = rows, outline.changes, choosing
         self._checked = [row.item is None or row.item.included for row in rows]
         self._spans.clear()
-        self.changes = tuple(run for change, _, run in _groups(rows) if change is not Change.SAME)
-        self._runs = {run.start: run for run in sorted(_foldable(rows), key=lambda run: run.start)}
+        self._runs = {run.start: run for run in outline.runs}
         if not again:
             self._opened.clear()
             self._cuts.clear()
@@ -202,13 +185,17 @@ class DiffRows(QAbstractListModel):
 
     def entry_of(self, row: int) -> int:
         """The entry that shows a row: its own, or that of the folded run that it is in."""
-        return bisect_right(self.entries, (row, 0)) - 1
+        return self.entries.last_until(Entry(row, 0))
 
     def run_of(self, at: int) -> int | None:
         """The entry of the open run that a message is in."""
         row, part = self.entries[at]
         run = next((run for run in self._runs.values() if row in run), None)
-        return bisect_left(self.entries, (run.start, FOLD)) if run is not None and part != FOLD else None
+        return self._line_of(run) if run is not None and part != FOLD else None
+
+    def _line_of(self, run: range) -> int:
+        """The entry that stands for a run."""
+        return self.entries.last_until(Entry(run.start, FOLD))
 
     def reveal(self, row: int) -> int:
         """Unfold the run that a row is in; the entry of the row."""
@@ -279,8 +266,8 @@ class DiffRows(QAbstractListModel):
         for row in rows:
             self._checked[row] = checked
         last = rows[-1]
-        first = next((start for start, run in self._runs.items() if rows[0] in run), rows[0])
-        self._changed(bisect_left(self.entries, (first, FOLD)), self.entry_of(last))
+        run = next((run for run in self._runs.values() if rows[0] in run), None)
+        self._changed(self.entry_of(rows[0]) if run is None else self._line_of(run), self.entry_of(last))
         self.choices_changed.emit()
 
     def _changed(self, first: int, last: int) -> None:
@@ -288,7 +275,7 @@ class DiffRows(QAbstractListModel):
 
     def _set_unfolded(self, run: range, is_open: bool) -> None:
         (self._unfolded.update if is_open else self._unfolded.difference_update)(run)
-        at = bisect_left(self.entries, (run.start, FOLD))
+        at = self._line_of(run)
         self._replace(at)
         self._changed(at, at)
 
@@ -316,22 +303,25 @@ class DiffRows(QAbstractListModel):
             self.entries = fresh
             self.endRemoveRows()
 
-    def _build(self) -> list[Entry]:
-        entries: list[Entry] = []
+    def _build(self) -> Entries:
+        return Entries(self._stretches())
+
+    def _stretches(self) -> Iterator[Stretch]:
         at = 0
         for run in self._runs.values():
-            entries += self._messages(range(at, run.start))
-            entries.append(Entry(run.start, FOLD))
+            yield from self._messages(at, run.start)
+            yield Stretch(Entry(run.start, FOLD), 1)
             if self.is_open(run):
-                entries += self._messages(run)
+                yield from self._messages(run.start, run.stop)
             at = run.stop
-        entries += self._messages(range(at, len(self.rows)))
-        return entries
+        yield from self._messages(at, len(self.rows))
 
-    def _messages(self, rows: range) -> Iterator[Entry]:
-        if not self._cuts:
-            return (Entry(row, 0) for row in rows)
-        return (Entry(row, part) for row in rows for part in range(self._parts(row)))
+    def _messages(self, start: int, stop: int) -> Iterator[Stretch]:
+        for row in sorted(row for row in self._cuts if start <= row < stop):
+            yield Stretch(Entry(start, 0), row - start)
+            yield Stretch(Entry(row, 0), self._parts(row), is_text=True)
+            start = row + 1
+        yield Stretch(Entry(start, 0), stop - start)
 
     def _parts(self, row: int) -> int:
         """The entries that a message takes, whichever view shows it."""
@@ -385,29 +375,3 @@ def _same_messages(rows: Sequence[MessageRow], others: Sequence[MessageRow]) -> 
     return len(rows) == len(others) and all(
         message_of(a).key == message_of(b).key for a, b in zip(rows, others, strict=True)
     )
-
-
-def _groups(rows: Sequence[MessageRow]) -> Iterator[tuple[Change, Reason | None, range]]:
-    """Neighbouring rows with one change and, where they are left out, one reason."""
-
-    def kind(at: int) -> tuple[Change, Reason | None]:
-        row = rows[at]
-        left_out = row.item is not None and not row.item.included
-        return row.change, row.item.reason if row.item is not None and left_out else None
-
-    for (change, reason), group in groupby(range(len(rows)), kind):
-        run = tuple(group)
-        yield change, reason, range(run[0], run[-1] + 1)
-
-
-def _foldable(rows: Sequence[MessageRow]) -> Iterator[range]:
-    """Runs to fold: unchanged rows but for those beside a change, long runs of one change but for their last rows."""
-    at = 0
-    for piece in fold(rows):
-        length = piece if isinstance(piece, int) else 1
-        if isinstance(piece, int) and length > 1:
-            yield range(at, at + length)
-        at += length
-    for change, _, run in _groups(rows):
-        if change in (Change.ADDED, Change.REMOVED, Change.LEFT_OUT) and len(run) > LONG_RUN:
-            yield run[:-KEPT]

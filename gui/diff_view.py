@@ -21,10 +21,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.diff import Change, FieldRow, MessageRow
+from core.diff import Change, FieldRow
 from gui.diff_blocks import Mode
 from gui.diff_fields import FieldsTable, RawPage
 from gui.diff_list import DiffList
+from gui.diff_outline import Outline, outlined
 from gui.diff_rows import DiffRows
 from gui.diff_text import title_of
 from gui.faces import Face
@@ -34,9 +35,6 @@ from gui.wording import number
 
 MESSAGES, FIELDS, RAW, NOTHING = range(4)
 """The pages; the last one says in words why there is nothing on the others."""
-
-ROWS_AT_ONCE = 30_000
-"""Messages that are laid out without asking: each costs some microseconds in which the window stands still."""
 
 _MARKS = {
     Change.ADDED: "add",
@@ -68,10 +66,7 @@ class DiffView(QWidget):
         self.strip = OverviewStrip(theme)
         self.fields = FieldsTable(theme)
         self.raw = RawPage()
-        self._face = Face(self.tr("Show anyway"))
-        self._face.button.clicked.connect(self._show_anyway)
-        self._limit = ROWS_AT_ONCE
-        self._waiting: tuple[Sequence[MessageRow], bool] | None = None  # rows that are too many, and whether to choose
+        self._face = Face()
         self._position = (0, 0)
         self._is_narrow = False
         self._build_tools()
@@ -115,31 +110,21 @@ class DiffView(QWidget):
                 picker.addItem(title_of(name), name)
             picker.setCurrentIndex(picker.findData(chosen))
 
-    def show_rows(
-        self, rows: Sequence[MessageRow], fields: Sequence[FieldRow], raw: tuple[str, str], *, choosing: bool
-    ) -> None:
+    def show_rows(self, outline: Outline, fields: Sequence[FieldRow], raw: tuple[str, str], *, choosing: bool) -> None:
         """Show a comparison. ``choosing``: the rows are a review of a proposal (core.diff.review), with check boxes.
 
         Rows with the same messages as those shown (after a choice) leave the view where it is; else it goes to the
-        first change. More than ROWS_AT_ONCE are laid out only when a person asks for them.
+        first change.
         """
         self.show_fields(fields, raw, choosing=choosing)
         self._set_enabled(True)
-        if len(rows) > self._limit:
-            self._show_messages((), choosing=False)
-            self._waiting = (rows, choosing)
-            text = self.tr("This session has {} messages: too many to show at once. Laying them out takes a moment.")
-            self._face.say(text.format(number(len(rows))), can_act=True)
-            self._show_page()
-            self._tell_position()
-        else:
-            self._face.say("" if rows else self.tr("Neither version has a message."))
-            self._show_messages(rows, choosing=choosing)
+        self._face.say("" if outline.rows else self.tr("Neither version has a message."))
+        self._show_messages(outline, choosing=choosing)
 
-    def _show_messages(self, rows: Sequence[MessageRow], *, choosing: bool) -> None:
+    def _show_messages(self, outline: Outline, *, choosing: bool) -> None:
+        rows = outline.rows
         at, offset = self._current_row(), self.list.verticalOffset()
-        self._waiting = None
-        is_same_session = self.rows.show(rows, choosing=choosing)
+        is_same_session = self.rows.show(outline, choosing=choosing)
         marks = [Mark(run.start, run.stop, _MARKS[rows[run.start].change]) for run in self.rows.changes]
         self.strip.set_marks(marks, len(rows))
         self._show_page()
@@ -164,7 +149,7 @@ class DiffView(QWidget):
 
     def clear(self, text: str) -> None:
         """Show a sentence instead of a comparison: nothing is selected, it is being read, it cannot be read."""
-        self._show_messages((), choosing=False)
+        self._show_messages(outlined(()), choosing=False)
         self.show_fields((), ("", ""), choosing=False)
         self._face.say(text)
         self._set_enabled(False)
@@ -326,14 +311,6 @@ class DiffView(QWidget):
         if page == RAW:
             self.raw.fill()
 
-    def _show_anyway(self) -> None:
-        """Lay out as many messages from now on: who has waited for them once knows what to expect."""
-        if self._waiting is not None:
-            rows, choosing = self._waiting
-            self._limit = len(rows)
-            self._show_messages(rows, choosing=choosing)
-            self.list.setFocus()
-
     # The way through
 
     def _current_row(self) -> int | None:
@@ -358,11 +335,7 @@ class DiffView(QWidget):
         current = 0 if at is None else sum(run.start <= at for run in self.rows.changes)
         total = len(self.rows.changes)
         self._place.setText(
-            self.tr("{} of {}").format(number(current), number(total))
-            if total
-            else "–"
-            if self._waiting
-            else self.tr("no changes")
+            self.tr("{} of {}").format(number(current), number(total)) if total else self.tr("no changes")
         )
         if (current, total) != self._position:
             self._position = (current, total)

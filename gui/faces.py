@@ -29,29 +29,40 @@ from gui.wording import breakable
 
 
 class Face(QWidget):
-    """A sentence in the place of what cannot be shown, with a button for what can be done about it at times."""
+    """A sentence in the place of what cannot be shown."""
 
-    def __init__(self, action: str, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._label = QLabel(textFormat=Qt.TextFormat.PlainText, alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
         self._label.setProperty("muted", True)
         self._label.setMargin(12)
-        self.button = QPushButton(action)
-        layout = QVBoxLayout(self)
-        layout.setSpacing(12)
-        layout.addStretch(2)
-        layout.addWidget(self._label)
-        layout.addWidget(self.button, alignment=Qt.AlignmentFlag.AlignHCenter)
-        layout.addStretch(3)
+        self._column = QVBoxLayout(self)
+        self._column.setSpacing(12)
+        self._column.addStretch(2)
+        self._column.addWidget(self._label)
+        self._column.addStretch(3)
 
     @property
     def text(self) -> str:
         """What it says."""
         return self._label.text()
 
+    def say(self, text: str) -> None:
+        """Show a sentence."""
+        self._label.setText(text)
+
+
+class ActiveFace(Face):
+    """The same with a button below, for what can be done about it at times."""
+
+    def __init__(self, action: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.button = QPushButton(action)
+        self._column.insertWidget(2, self.button, alignment=Qt.AlignmentFlag.AlignHCenter)
+
     def say(self, text: str, *, can_act: bool = False) -> None:
         """Show a sentence, with the button or without."""
-        self._label.setText(text)
+        super().say(text)
         self.button.setVisible(can_act)
 
 

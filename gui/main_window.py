@@ -144,6 +144,7 @@ class MainWindow(QMainWindow):
         self.table.selection_changed.connect(lambda _: self._enable())
         self.table.context_menu_requested.connect(self._context_menu)
         self.table.clear_filter_requested.connect(self._clear_filter)
+        self.reading.listed.connect(self.table.add)
         self.reading.found.connect(self._on_found)
         self.reading.audited.connect(self._on_audited)
         self.reading.progressed.connect(self._on_scan_progress)
@@ -244,7 +245,7 @@ class MainWindow(QMainWindow):
         self.chips.show_counts(counts)
         self.notices.tell_audit(audit, counts, time.time())
         if not self.table.selected_ids() and self.table.sessions.visible_count:
-            self.table.select(self.table.sessions.session_at(0).session_id)
+            self.table.select(self.table.sessions.id_at(0))
         self._enable()
 
     @Slot()
@@ -262,7 +263,7 @@ class MainWindow(QMainWindow):
             is_of_store = isinstance(error, (RescueError, OSError))
             if not is_of_store:
                 self.tell_error(error)
-            if is_of_store or not self.table.sessions.total_count:
+            if is_of_store or not any(self.table.sessions.counts().values()):
                 self.no_store.tell_unreadable(message_of(error)[0])
                 self.middle.setCurrentWidget(self.no_store)
         self._enable()
@@ -308,7 +309,7 @@ class MainWindow(QMainWindow):
     def _next_session(self, direction: int) -> None:
         row = self.table.sessions.row_of(self.review.session_id) + direction
         if 0 <= row < self.table.sessions.visible_count:
-            session_id = self.table.sessions.session_at(row).session_id
+            session_id = self.table.sessions.id_at(row)
             if direction < 0:
                 self.review.enter_at_end(session_id)
             self.table.select(session_id)

@@ -1,4 +1,5 @@
-"""Reads a store outside the GUI thread: the sessions as they are audited, and any one of them in detail meanwhile.
+"""Reads a store outside the GUI thread: the heads of its sessions, then each session as it is audited, and any one of
+them in detail meanwhile.
 
 One thread owns the open databases. Between two sessions of a scan it serves whoever asks for the detail of one, so that
 a click is answered while the scan still runs. The newest question replaces the older ones.
@@ -9,8 +10,10 @@ from __future__ import annotations
 import json
 import queue
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
 
@@ -20,9 +23,12 @@ from core.cache import AuditCache, usual_folder
 from core.copies import LIVE, Inventory
 from core.errors import RescueError
 from core.findings import SessionAudit
+from core.glance import glance
 from core.proposal import Choices, Proposal
 from core.store import Store, WebUIStatus, webui_status
 from core.workers import Cancelled
+from gui.coverage_map import Lane, lanes
+from gui.diff_outline import Outline, outlined
 
 BATCH = 0.1
 """Seconds between two batches of audited sessions."""
@@ -42,16 +48,18 @@ RAW_LIMIT = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One session in full: its audit, what a repair would write, the names of its versions, and two of them compared.
+    """One session in full: its audit, what a repair would write, which copy holds what, the names of its versions, and
+    two of them compared.
 
-    ``is_review``: the rows are those of the proposal, which a person can choose from. ``raw``: both as JSON lines.
+    ``is_review``: the outline is that of the proposal, which a person can choose from. ``raw``: both as JSON lines.
     """
 
     audited: SessionAudit
     proposal: Proposal
+    lanes: tuple[Lane, ...]
     versions: tuple[str, ...]
     pair: tuple[str, str]
-    rows: tuple[diff.MessageRow, ...]
+    outline: Outline
     fields: tuple[diff.FieldRow, ...]
     raw: tuple[str, str]
     is_review: bool
@@ -68,17 +76,12 @@ class _Question:
 class StoreReader(QThread):
     """Scans a store once and then answers questions about its sessions, until it is stopped.
 
-    ``found`` comes first, with the store and its WebUI; then ``audited`` with tuples of sessions and ``progressed``;
-    ``scanned`` with the whole audit. ``detailed`` carries the number of the question and a Detail (None: the session is
-    no longer there). ``failed`` carries the exception that ended the scan.
+    ``told`` carries the name of a signal of :class:`Reading` and what comes with it. ``detailed`` carries the number of
+    the question and a Detail (None: the session is no longer there).
     """
 
-    found = Signal(object, object)
-    audited = Signal(object)
-    progressed = Signal(int, int)
-    scanned = Signal(object)
+    told = Signal(str, tuple)
     detailed = Signal(int, object)
-    failed = Signal(object)
 
     def __init__(self, find: Callable[[], Store]) -> None:
         super().__init__()
@@ -106,8 +109,12 @@ class StoreReader(QThread):
         """Called by Qt in the new thread."""
         try:
             store = self._find()
+            glances = glance(store)
+            self._tell("listed", tuple(islice(glances, AT_ONCE)))
             webui = webui_status(store)
-            self.found.emit(store, webui)
+            self._tell("found", store, webui)
+            while (some := tuple(islice(glances, AT_ONCE))) and not self.isInterruptionRequested():
+                self._tell("listed", some)
             cache = AuditCache(store, usual_folder())
             with Inventory(store, cache.whole_databases) as inventory:
                 self._scan(inventory, webui, cache)
@@ -116,7 +123,10 @@ class StoreReader(QThread):
         except Cancelled:
             pass
         except Exception as error:
-            self.failed.emit(error)
+            self._tell("failed", error)
+
+    def _tell(self, name: str, *what: object) -> None:
+        self.told.emit(name, what)
 
     def _scan(self, inventory: Inventory, webui: WebUIStatus, cache: AuditCache) -> None:
         start = time.monotonic()
@@ -129,18 +139,18 @@ class StoreReader(QThread):
             while not self._questions.empty():
                 self._answer(inventory, webui, self._questions.get())
         self._flush()
-        self.scanned.emit(whole_audit(inventory, webui, sessions, time.monotonic() - start))
+        self._tell("scanned", whole_audit(inventory, webui, sessions, time.monotonic() - start))
 
     def _report(self, done: int, total: int) -> None:
         now = time.monotonic()
         if now - self._told >= BATCH or done == total:
             self._told = now
             self._flush()
-            self.progressed.emit(done, total)
+            self._tell("progressed", done, total)
 
     def _flush(self) -> None:
         for at in range(0, len(self._batch), AT_ONCE):
-            self.audited.emit(tuple(self._batch[at : at + AT_ONCE]))
+            self._tell("audited", tuple(self._batch[at : at + AT_ONCE]))
         self._batch = []
 
     def _answer(self, inventory: Inventory, webui: WebUIStatus, question: _Question | None) -> None:
@@ -165,7 +175,17 @@ def _detail(
     found = diff.compare(left, right, proposal)
     is_review = pair == USUAL_PAIR
     rows = diff.review(versions.get(LIVE), proposal) if is_review else found.messages
-    return Detail(audited, proposal, names, pair, rows, found.fields, (raw_lines(left), raw_lines(right)), is_review)
+    return Detail(
+        audited,
+        proposal,
+        lanes(proposal),
+        names,
+        pair,
+        outlined(rows),
+        found.fields,
+        (raw_lines(left), raw_lines(right)),
+        is_review,
+    )
 
 
 def raw_lines(version: diff.Version) -> str:
@@ -183,19 +203,26 @@ def raw_lines(version: diff.Version) -> str:
 class Reading(QObject):
     """The reader of the moment: what a reader says that was replaced meanwhile is never heard.
 
-    The signals are those of :class:`StoreReader`; ``detailed`` comes only for the newest question.
+    ``listed`` comes first, with tuples of glances, and ``found``, with the store and its WebUI; then ``audited`` with
+    tuples of sessions and ``progressed``; ``scanned`` with the whole audit. ``failed`` carries the exception that ended
+    the scan. They come one at a time, so that the window paints and answers in between. ``detailed`` overtakes them,
+    and comes only for the newest question.
     """
 
+    listed = Signal(object)
     found = Signal(object, object)
     audited = Signal(object)
     progressed = Signal(int, int)
     scanned = Signal(object)
-    detailed = Signal(object)
     failed = Signal(object)
+    detailed = Signal(object)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._reader: StoreReader | None = None
+        self._news: deque[tuple[str, tuple[object, ...]]] = deque()
+        self._telling = QTimer(self, interval=0)
+        self._telling.timeout.connect(self._tell_next)
         self._wanted: tuple[str, Choices | None, tuple[str, str]] | None = None
         self._question = 0
         self._pause = QTimer(self, singleShot=True, interval=PAUSE)
@@ -210,19 +237,16 @@ class Reading(QObject):
         """Read a store, in place of the one before."""
         self.stop()
         reader = StoreReader(find)
-        queued = Qt.ConnectionType.QueuedConnection
-        reader.found.connect(self._on_found, queued)
-        reader.audited.connect(self._on_audited, queued)
-        reader.progressed.connect(self._on_progress, queued)
-        reader.scanned.connect(self._on_scanned, queued)
-        reader.detailed.connect(self._on_detail, queued)
-        reader.failed.connect(self._on_failed, queued)
+        reader.told.connect(self._on_told, Qt.ConnectionType.QueuedConnection)
+        reader.detailed.connect(self._on_detail, Qt.ConnectionType.QueuedConnection)
         self._reader = reader
         reader.start()
 
     def stop(self) -> None:
         """Let go of the store, and wait until that is done."""
         self._pause.stop()
+        self._telling.stop()
+        self._news.clear()
         if self._reader is not None:
             self._reader.disconnect(self)
             self._reader.stop()
@@ -239,36 +263,20 @@ class Reading(QObject):
         if self._reader is not None and self._wanted is not None:
             self._question = self._reader.ask(*self._wanted)
 
-    @property
-    def _is_stale(self) -> bool:
-        return self.sender() is not self._reader
+    @Slot(str, tuple)
+    def _on_told(self, name: str, what: tuple[object, ...]) -> None:
+        if self.sender() is self._reader:
+            self._news.append((name, what))
+            self._telling.start()
 
-    @Slot(object, object)
-    def _on_found(self, store: object, webui: object) -> None:
-        if not self._is_stale:
-            self.found.emit(store, webui)
-
-    @Slot(object)
-    def _on_audited(self, sessions: object) -> None:
-        if not self._is_stale:
-            self.audited.emit(sessions)
-
-    @Slot(int, int)
-    def _on_progress(self, done: int, total: int) -> None:
-        if not self._is_stale:
-            self.progressed.emit(done, total)
-
-    @Slot(object)
-    def _on_scanned(self, audit: object) -> None:
-        if not self._is_stale:
-            self.scanned.emit(audit)
+    @Slot()
+    def _tell_next(self) -> None:
+        name, what = self._news.popleft()
+        if not self._news:
+            self._telling.stop()
+        getattr(self, name).emit(*what)
 
     @Slot(int, object)
     def _on_detail(self, number: int, detail: object) -> None:
-        if not self._is_stale and number == self._question:
+        if self.sender() is self._reader and number == self._question:
             self.detailed.emit(detail)
-
-    @Slot(object)
-    def _on_failed(self, error: object) -> None:
-        if not self._is_stale:
-            self.failed.emit(error)

@@ -125,7 +125,7 @@ class ReviewPane(QWidget):
         self._detail = detail
         self._show_summary()
         self.difference.set_versions(detail.versions, *detail.pair)
-        self.difference.show_rows(detail.rows, detail.fields, detail.raw, choosing=detail.is_review)
+        self.difference.show_rows(detail.outline, detail.fields, detail.raw, choosing=detail.is_review)
         if self._entered_at_end == self.session_id:
             self.difference.last_change()
         self._entered_at_end = ""
@@ -142,14 +142,14 @@ class ReviewPane(QWidget):
         self._detail = None
         self._reading.stop()
         self.head.clear()
-        self.coverage.set_proposal(None)
+        self.coverage.set_proposal(None, ())
         self.difference.clear(text)
 
     def _show_summary(self) -> None:
         self._reading.stop()
         assert self._detail is not None
         self.head.show_session(self._detail.audited, self._detail.proposal)
-        self.coverage.set_proposal(self._detail.proposal)
+        self.coverage.set_proposal(self._detail.proposal, self._detail.lanes)
 
     @Slot(object)
     def _on_choice(self, choices: Choices) -> None:

@@ -30,6 +30,11 @@ def status_of(session: SessionAudit) -> Status:
     return Status(QCoreApplication.translate("SessionStatus", "Healthy"), "healthy", "ok", 6, 0)
 
 
+def unexamined() -> Status:
+    """The status of a session of which only the head was read. It ranks where a healthy one does."""
+    return Status(QCoreApplication.translate("SessionStatus", "Not checked yet"), "search", "muted", 6, 0)
+
+
 def _status(finding: Finding, session: SessionAudit) -> Status:
     kind, n = finding.kind.name, finding.details.get("messages", 0)
     say = QCoreApplication.translate

@@ -34,8 +34,11 @@ from PySide6.QtWidgets import (
 )
 
 from core.findings import SessionAudit
-from gui.faces import Face
-from gui.session_model import COUNTS, Column, Index, Role, SessionModel
+from core.glance import Glance
+from gui.faces import ActiveFace
+from gui.session_model import COUNTS, Index, Role, SessionModel
+from gui.session_rows import Column
+from gui.session_status import unexamined
 from gui.theme import Theme
 from gui.wording import number
 
@@ -75,7 +78,7 @@ class SessionTable(QTableView):
         self.sessions.rearranged.connect(self._after_rearranging)
         self._delegate = _Delegate(theme, self)
         self.setItemDelegate(self._delegate)
-        self._face = Face(self.tr("Clear filter"), self)
+        self._face = ActiveFace(self.tr("Clear filter"), self)
         self._face.button.clicked.connect(self.clear_filter_requested)
         self._set_up_view()
         self._set_up_header()
@@ -125,11 +128,11 @@ class SessionTable(QTableView):
             action.triggered.connect(lambda shown, column=column: self._choose_column(column, shown))
         return menu
 
-    def add(self, sessions: Sequence[SessionAudit]) -> None:
-        """Take in sessions, new ones or newer states of known ones; columns become as wide as their numbers."""
+    def add(self, sessions: Sequence[SessionAudit | Glance]) -> None:
+        """Take in sessions as their model does; columns become as wide as their numbers."""
         bold = self.font()
         bold.setBold(True)
-        most = max((count for s in sessions for count in (s.live, s.backup, s.database, s.after)), default=0)
+        most = max(map(_largest_count, sessions), default=0)
         needed = QFontMetrics(bold).horizontalAdvance(number(most)) + 2 * _PADDING + 2
         for column in COUNTS:
             if needed > self._widths[column]:
@@ -144,12 +147,12 @@ class SessionTable(QTableView):
     def current_id(self) -> str:
         """The id of the session with the keyboard, or nothing."""
         index = self.currentIndex()
-        return self.sessions.session_at(index.row()).session_id if index.isValid() else ""
+        return self.sessions.id_at(index.row()) if index.isValid() else ""
 
     def selected_ids(self) -> list[str]:
         """The ids of the selected sessions, from the top."""
         ranges = sorted((r.top(), r.bottom()) for r in self.selectionModel().selection().toList())
-        return [session_id for first, last in ranges for session_id in self.sessions.ids_between(first, last)]
+        return [session_id for first, last in ranges for session_id in map(self.sessions.id_at, range(first, last + 1))]
 
     def select(self, session_id: str) -> bool:
         """Go to a session and select it alone; False where it does not show."""
@@ -207,7 +210,7 @@ class SessionTable(QTableView):
         height = self.viewport().height()
         if row < 0 or not -self.rowHeight(row) < self.rowViewportPosition(row) < height:
             row = self.rowAt(0) if self.verticalScrollBar().value() > 0 else -1
-        return (self.sessions.session_at(row).session_id, self.rowViewportPosition(row)) if row >= 0 else None
+        return (self.sessions.id_at(row), self.rowViewportPosition(row)) if row >= 0 else None
 
     def _show_face(self) -> None:
         self._face.setVisible(not self.sessions.visible_count)
@@ -282,7 +285,7 @@ class SessionTable(QTableView):
         text = self.fontMetrics().horizontalAdvance
         room = 2 * _PADDING + 2
         self._widths = {column: text(self._heading(column)) + room for column in Column} | {
-            Column.STATUS: text(self.tr("Deleted by you")) + room + _ICON + 6,
+            Column.STATUS: max(text(self.tr("Deleted by you")), text(unexamined().text)) + room + _ICON + 6,
             Column.WORKTREE: text("hermes-0d") + room + _ICON + 6,
             Column.PROFILE: max(text(self._heading(Column.PROFILE)), text(self.tr("default"))) + room,
             Column.UPDATED: text("00.00.0000 00:00") + room,
@@ -319,11 +322,10 @@ class SessionTable(QTableView):
             self._go_to(row)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
-        """Called by Qt; the keyboard comes to a selected row, not to a bare one."""
-        was_anywhere = self.currentIndex().isValid()
-        super().focusInEvent(event)
-        if not was_anywhere and self.sessions.visible_count:
-            self._go_to(max(self.currentIndex().row(), 0))
+        """Called by Qt; the keyboard comes to a selected row. While a scan runs it waits for what will be on top."""
+        super(QAbstractItemView, self).focusInEvent(event)  # a view's own would go to a row that is not selected
+        if not self.currentIndex().isValid() and self.sessions.visible_count and not self.sessions.is_scanning:
+            self._go_to(0)
         self.viewport().update()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
@@ -351,6 +353,12 @@ class SessionTable(QTableView):
         super().changeEvent(event)
         if event.type() == QEvent.Type.FontChange and self.fontMetrics() != self._fitted_to:
             self._fit_to_font()
+
+
+def _largest_count(session: SessionAudit | Glance) -> int:
+    if isinstance(session, Glance):
+        return session.live
+    return max(session.live, session.backup, session.database, session.after)
 
 
 def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:

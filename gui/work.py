@@ -12,6 +12,7 @@ from core.audit import Audit
 from core.proposal import Choices
 from core.store import Store
 from core.workers import Cancelled
+from gui.diff_outline import Outline, outlined
 from gui.jobs import Context
 from gui.reader import raw_lines
 from gui.report_pdf import pdf_of
@@ -35,7 +36,7 @@ class Wanted:
 class Comparison:
     """Two versions of a session compared, as a comparison is shown; ``raw``: both as JSON lines."""
 
-    rows: tuple[diff.MessageRow, ...]
+    outline: Outline
     fields: tuple[diff.FieldRow, ...]
     raw: tuple[str, str]
 
@@ -80,7 +81,7 @@ def compare_versions(left: diff.Version, right: diff.Version) -> Callable[[Conte
 
     def work(_: Context) -> Comparison:
         found = diff.compare(left, right)
-        return Comparison(found.messages, found.fields, (raw_lines(left), raw_lines(right)))
+        return Comparison(outlined(found.messages), found.fields, (raw_lines(left), raw_lines(right)))
 
     return work
 

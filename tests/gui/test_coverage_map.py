@@ -46,7 +46,7 @@ def shown(qtbot: QtBot, proposals: Proposals) -> CoverageMap:
 def show(qtbot: QtBot, proposal: Proposal, width: int = 640) -> CoverageMap:
     made = CoverageMap(LIGHT)
     qtbot.addWidget(made)
-    made.set_proposal(proposal)
+    made.set_proposal(proposal, lanes(proposal))
     made.resize(width, 100)
     made.resize(width, made.sizeHint().height())
     with qtbot.waitExposed(made):
@@ -206,9 +206,9 @@ def test_every_message_of_a_short_session_can_be_clicked(qtbot: QtBot, proposals
 
 def test_the_mark_stays_with_its_session(qtbot: QtBot, shown: CoverageMap, proposals: Proposals) -> None:
     shown.set_current(7)
-    shown.set_proposal(proposals["wiped"])
+    shown.set_proposal(proposals["wiped"], lanes(proposals["wiped"]))
     assert shown.current == 7
-    shown.set_proposal(proposals["healthy"])
+    shown.set_proposal(proposals["healthy"], lanes(proposals["healthy"]))
     assert shown.current is None
     for nowhere in (-1, 10_000, None):
         shown.set_current(nowhere)
@@ -239,10 +239,10 @@ def test_a_hostile_message_cannot_speak_html(qtbot: QtBot, proposals: Proposals)
 
 def test_without_messages_there_is_no_map(qtbot: QtBot, shown: CoverageMap, proposals: Proposals) -> None:
     for nothing in (None, dataclasses.replace(proposals["wiped"], items=())):
-        shown.set_proposal(nothing)
+        shown.set_proposal(nothing, lanes(nothing) if nothing is not None else ())
         assert shown.isHidden()
         assert shown.position_at(200) is None
-    shown.set_proposal(proposals["wiped"])
+    shown.set_proposal(proposals["wiped"], lanes(proposals["wiped"]))
     assert not shown.isHidden()
 
 

@@ -22,8 +22,9 @@ from core.sidecar import message_piece
 from core.store import find_store, webui_status
 from gui import diff_blocks, diff_text
 from gui.diff_fields import FieldsTable
-from gui.diff_rows import CHECK, FOLD, PART, RUN, TEXT, Side
-from gui.diff_view import FIELDS, NOTHING, RAW, DiffView
+from gui.diff_outline import FOLD, outlined
+from gui.diff_rows import CHECK, PART, RUN, TEXT, Side
+from gui.diff_view import FIELDS, MESSAGES, NOTHING, RAW, DiffView
 from gui.theme import load
 
 
@@ -83,7 +84,7 @@ def changed(left: Any, right: Any, role: str = "assistant") -> MessageRow:
 
 
 def show(view: DiffView, rows: Any, *, choosing: bool = False) -> None:
-    view.show_rows(tuple(rows), (), ("", ""), choosing=choosing)
+    view.show_rows(outlined(tuple(rows)), (), ("", ""), choosing=choosing)
 
 
 def lines(view: DiffView) -> list[str]:
@@ -469,10 +470,13 @@ def laid_out(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
-def test_of_ten_thousand_rows_only_those_in_view_are_laid_out(
-    qtbot: QtBot, view: DiffView, laid_out: list[int]
+@pytest.mark.parametrize("count", [10_000, 100_000])
+def test_of_many_rows_only_those_in_view_are_laid_out(
+    qtbot: QtBot, view: DiffView, laid_out: list[int], count: int
 ) -> None:
-    show(view, [added(k, words=k % 60) for k in range(10_000)])
+    rows = [added(k, words=k % 60) for k in range(1_000)]
+    show(view, rows * (count // 1_000))
+    assert view.pages.currentIndex() == MESSAGES
     view.rows.act(0, RUN)
     for act in (
         lambda: view.list.jump_to(5_000),
@@ -485,7 +489,7 @@ def test_of_ten_thousand_rows_only_those_in_view_are_laid_out(
         act()
         assert 0 < len(laid_out) < 100
         view.grab()
-    assert view.rows.entry_of(9_999) == 10_000
+    assert view.rows.entry_of(count - 1) == count
 
 
 def test_what_is_in_view_stays_in_its_place_while_rows_above_become_known(view: DiffView) -> None:
@@ -549,7 +553,7 @@ def test_fields_tell_both_values_and_where_they_are_from(view: DiffView) -> None
         FieldRow("worktree_path", Change.ADDED, None, "/w/<b>tree</b>", "index"),
         FieldRow("title", Change.CHANGED, "Old\x1b", "N" * 500, None),
     ]
-    view.show_rows((added(0),), fields, ("", ""), choosing=False)
+    view.show_rows(outlined((added(0),)), fields, ("", ""), choosing=False)
     model = view.fields.fields
     assert [model.headerData(k, Qt.Orientation.Horizontal) for k in range(4)] == [
         "Field",
@@ -573,7 +577,7 @@ OFFERS = {"live": "Now", "backup": "Was & <b>is</b>\x1b", "database": None}
 
 def fields_page(qtbot: QtBot, view: DiffView, *rows: FieldRow, choosing: bool = True) -> FieldsTable:
     view.set_versions(["live", "recovered"], "live", "recovered")
-    view.show_rows((), rows, ("", ""), choosing=choosing)
+    view.show_rows(outlined(()), rows, ("", ""), choosing=choosing)
     qtbot.mouseClick(view._tabs[FIELDS], Qt.MouseButton.LeftButton)
     view.fields.selectRow(len(rows) - 1)
     return view.fields
@@ -636,7 +640,7 @@ def test_a_click_on_where_a_field_is_from_opens_the_copies(qtbot: QtBot, view: D
 def test_boxes_and_fields_are_chosen_together(qtbot: QtBot, view: DiffView, cases: dict[str, Case]) -> None:
     case = next(c for c in cases.values() if any(item.included for item in c.proposal.items))
     taken = FieldRow("title", Change.CHANGED, "Now", "Was", "backup", OFFERS, chosen=True)
-    view.show_rows(case.review(), (taken,), ("", ""), choosing=True)
+    view.show_rows(outlined(case.review()), (taken,), ("", ""), choosing=True)
     box = next(at for at in range(view.rows.rowCount()) if view.rows.has_box(at))
     with qtbot.waitSignal(view.choice_changed) as chosen:
         view.rows.act(box, CHECK)
@@ -654,14 +658,14 @@ def test_nothing_can_be_chosen_where_two_copies_are_compared(qtbot: QtBot, view:
 
 def test_raw_shows_the_json_clipped(qtbot: QtBot, view: DiffView) -> None:
     view.set_versions(["live", "recovered"], "live", "recovered")
-    view.show_rows((added(0),), (), ('{"a": 1}', '{"b": 2}\n' * 100_000 + "\x1b"), choosing=False)
+    view.show_rows(outlined((added(0),)), (), ('{"a": 1}', '{"b": 2}\n' * 100_000 + "\x1b"), choosing=False)
     qtbot.mouseClick(view._tabs[RAW], Qt.MouseButton.LeftButton)
     left, right = (page.toPlainText() for page in view.raw._pages)
     assert left == '{"a": 1}'
     assert right.startswith('{"b": 2}\n')
     assert right.endswith("characters are shown.")
     assert len(right) < 210_000
-    view.show_rows((added(0),), (), ("", "{}"), choosing=False)
+    view.show_rows(outlined((added(0),)), (), ("", "{}"), choosing=False)
     assert [page.isVisible() for page in view.raw._pages] == [False, True]
 
 
@@ -698,7 +702,7 @@ def test_a_sentence_stands_where_there_is_nothing_to_compare(view: DiffView) -> 
 @pytest.mark.parametrize("width", [560, 660, 1000])
 def test_no_tool_is_clipped_whatever_the_width(qtbot: QtBot, view: DiffView, width: int) -> None:
     view.resize(width, 500)
-    view.show_rows((added(0),), [FieldRow("title", Change.CHANGED, "a", "b")], ("", ""), choosing=False)
+    view.show_rows(outlined((added(0),)), [FieldRow("title", Change.CHANGED, "a", "b")], ("", ""), choosing=False)
     tools = (view.left_picker, view.right_picker, view._swap, *view._tabs, *view._modes.values(), view._next)
     qtbot.waitUntil(lambda: all(tool.width() >= tool.sizeHint().width() for tool in tools))
     assert all(tool.mapTo(view, QPoint(tool.width(), 0)).x() <= view.width() for tool in tools)

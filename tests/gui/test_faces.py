@@ -28,7 +28,7 @@ from gui.faces import HelpDialog
 from gui.main_window import MainWindow
 from gui.place import Place
 from gui.report_dialog import ReportDialog
-from gui.session_model import Column
+from gui.session_rows import Column
 
 Open = Callable[..., MainWindow]
 Scanned = Callable[[MainWindow], None]
@@ -221,7 +221,7 @@ def test_with_a_large_font_the_window_stays_as_large_as_it_is_and_no_button_is_c
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
     window = open_window(Place(demo.home))
-    ids = window.table.sessions.ids_between(0, window.table.sessions.visible_count - 1)
+    ids = [window.table.sessions.id_at(row) for row in range(window.table.sessions.visible_count)]
     (demo.home / "state.db").write_bytes(b"no database at all" * 300)
     window.rescan()
     wait_scanned(window)
@@ -271,34 +271,11 @@ def test_a_session_that_takes_long_to_read_does_not_look_like_the_one_before(
     assert "Reading" in window.review.difference._face.text
 
 
-def test_a_session_of_too_many_messages_asks_before_it_is_laid_out(
-    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, monkeypatch: Any
-) -> None:
-    monkeypatch.setattr("gui.diff_view.ROWS_AT_ONCE", 50)
-    window = open_window(Place(demo.home))
-    go_to(window, wait_scanned, chosen(demo, "wiped"))
-    view = window.review.difference
-    assert view.pages.currentIndex() == NOTHING
-    assert "102" in view._face.text
-    assert view.rows.rowCount() == 0
-    qtbot.mouseClick(view._tabs[FIELDS], LEFT)
-    assert view.pages.currentIndex() == FIELDS
-    qtbot.mouseClick(view._tabs[MESSAGES], LEFT)
-    assert view.pages.currentIndex() == NOTHING
-    qtbot.mouseClick(view._face.button, LEFT)
-    assert view.pages.currentIndex() == MESSAGES
-    assert len(view.rows.rows) == 102
-    assert view.position == (1, 1)
-    window.rescan()
-    wait_scanned(window)
-    qtbot.waitUntil(lambda: len(view.rows.rows) == 102, timeout=20_000)  # it does not ask twice
-
-
 def test_the_way_back_leads_to_the_last_change_of_the_session_before(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
     window = open_window(Place(demo.home))
-    ids = window.table.sessions.ids_between(0, window.table.sessions.visible_count - 1)
+    ids = [window.table.sessions.id_at(row) for row in range(window.table.sessions.visible_count)]
     place = window.review.difference._place
     total = 0
     for before, behind in pairwise(ids):  # noqa: B007  (what comes behind the loop needs it)

@@ -25,10 +25,12 @@ from pytestqt.qtbot import QtBot
 from core.audit import audit
 from core.demo import make_demo_store
 from core.findings import KINDS, Category, Finding, SessionAudit, finding
+from core.glance import Glance
 from core.store import find_store
 from core.worktree import Worktree
 from gui import theme
-from gui.session_model import ALL, Column, Role, SessionModel
+from gui.session_model import Role, SessionModel
+from gui.session_rows import ALL, STEP, Column
 from gui.session_status import status_of
 from gui.session_table import SessionTable
 
@@ -81,7 +83,7 @@ def table(qtbot: QtBot) -> SessionTable:
 
 
 def ids(model: SessionModel) -> list[str]:
-    return [model.session_at(row).session_id for row in range(model.rowCount())]
+    return [model.id_at(row) for row in range(model.rowCount())]
 
 
 def text(model: SessionModel, row: int, column: Column) -> str:
@@ -129,7 +131,7 @@ def test_an_absent_copy_is_a_dash_and_a_change_is_bold(model: SessionModel) -> N
     row = [text(model, 0, c) for c in (Column.LIVE, Column.BACKUP, Column.DATABASE, Column.WORKTREE)]
     assert row == ["2", "100", "–", "–"]
     assert model.look(model.index(0, Column.AFTER)).is_bold
-    model.replace(session("a", live=2, after=2))
+    model.add([session("a", live=2, after=2)])
     assert not model.look(model.index(0, Column.AFTER)).is_bold
 
 
@@ -207,9 +209,10 @@ def test_a_column_sorts_by_its_values_and_not_by_their_words(
     sessions = [replace(one, **{field: value}) for one, value in zip(plain, values, strict=True)]
     model.add(sessions[1::2] + sessions[::2])
     model.sort(by, ASCENDING)
-    assert [getattr(model.session_at(row), field) for row in range(len(values))] == values
+    value_of = {one.session_id: getattr(one, field) for one in sessions}
+    assert [value_of[session_id] for session_id in ids(model)] == values
     model.sort(by, DESCENDING)
-    assert [getattr(model.session_at(row), field) for row in range(len(values))] == values[::-1]
+    assert [value_of[session_id] for session_id in ids(model)] == values[::-1]
 
 
 @pytest.mark.parametrize(
@@ -257,7 +260,7 @@ def test_a_category_shows_its_sessions_and_the_counts_stay(model: SessionModel) 
         assert model.visible_count == count
         assert model.counts() == counts
     model.set_category(ALL)
-    model.replace(session("a"))
+    model.add([session("a")])
     assert model.visible_count == 5
     assert model.counts() == {Category.REPAIRABLE: 1, Category.REVIEW: 1, Category.INFO: 1, None: 2}
 
@@ -320,10 +323,10 @@ def test_rows_that_come_in_leave_the_chosen_one_where_it_is(table: SessionTable)
 def test_rows_that_come_in_leave_the_view_where_it_is(table: SessionTable) -> None:
     table.sessions.add(many(100))
     table.verticalScrollBar().setValue(table.rowHeight(0) * 30 + 5)
-    first = table.sessions.session_at(table.rowAt(0)).session_id
+    first = table.sessions.id_at(table.rowAt(0))
     top = table.rowViewportPosition(table.rowAt(0))
     table.sessions.add(many(50, 100))
-    assert table.sessions.session_at(table.rowAt(0)).session_id == first
+    assert table.sessions.id_at(table.rowAt(0)) == first
     assert table.rowViewportPosition(table.rowAt(0)) == top
 
 
@@ -331,7 +334,7 @@ def test_at_the_top_the_most_urgent_stay_in_sight(table: SessionTable) -> None:
     table.sessions.add(many(100))
     table.sessions.add(many(1, 500))
     assert table.rowAt(0) == 0
-    assert table.sessions.session_at(0).session_id == "s0500"
+    assert table.sessions.id_at(0) == "s0500"
 
 
 def test_a_selection_of_many_outlives_batches_sorting_and_a_repair(table: SessionTable) -> None:
@@ -341,7 +344,7 @@ def test_a_selection_of_many_outlives_batches_sorting_and_a_repair(table: Sessio
     assert len(chosen) == 30
     table.sessions.add(many(10, 100))
     table.sortByColumn(Column.TITLE, DESCENDING)
-    table.sessions.replace(session("s0003", title="Session 0003"))
+    table.sessions.add([session("s0003", title="Session 0003")])
     assert set(table.selected_ids()) == chosen
     assert table.selected_ids() == sorted(chosen, reverse=True)
 
@@ -366,7 +369,7 @@ def test_a_repaired_session_moves_and_stays_the_current_one(table: SessionTable)
     table.sessions.add(many(5))
     table.select("s0004")
     assert table.currentIndex().row() == 0
-    table.sessions.replace(session("s0004", title="Session 0004"))
+    table.sessions.add([session("s0004", title="Session 0004")])
     assert table.current_id == "s0004"
     assert table.currentIndex().row() == 4
 
@@ -512,6 +515,132 @@ def test_a_state_that_is_none_changes_nothing(table: SessionTable, state: bytes)
 
 def test_the_title_cannot_be_hidden(table: SessionTable) -> None:
     assert not table.columns_menu.actions()[Column.TITLE].isEnabled()
+
+
+# Sessions that were only glanced at
+
+
+def glanced(name: str, **other: object) -> Glance:
+    plain = Glance(name, f"Title of {name}", 4, None, None, None)
+    return replace(plain, **other)  # type: ignore[arg-type]
+
+
+def test_a_head_tells_what_is_in_it_and_nothing_is_said_of_the_rest(model: SessionModel, table: SessionTable) -> None:
+    path = "/home/ida/parser/.worktrees/hermes-3fa2b1cd"
+    model.add([glanced("a", title="Deploy notes", live=12, updated=1.7e9, profile="work", worktree_path=path)])
+    said = {c: text(model, 0, c) for c in Column}
+    assert said[Column.STATUS] == "Not checked yet"
+    assert [said[c] for c in (Column.TITLE, Column.LIVE, Column.PROFILE, Column.WORKTREE, Column.ID)] == [
+        "Deploy notes",
+        "12",
+        "work",
+        "hermes-3fa2b1cd",
+        "a",
+    ]
+    assert said[Column.UPDATED].startswith("2023") or "2023" in said[Column.UPDATED]
+    assert {said[c] for c in (Column.BACKUP, Column.DATABASE, Column.AFTER, Column.SIZE)} == {""}
+    cell = model.index(0, Column.STATUS)
+    assert "Not checked yet: Deploy notes. 12 live, not known yet in the backup" in cell.data(Role.AccessibleTextRole)
+    assert "not been compared" in cell.data(Role.ToolTipRole)
+    assert model.index(0, Column.WORKTREE).data(Role.ToolTipRole) == path
+    assert model.look(cell).color == theme.load("light").color("muted")
+
+
+def test_a_session_that_nobody_examined_is_neither_healthy_nor_anything_else(model: SessionModel) -> None:
+    model.add([glanced("a"), glanced("b")])
+    assert set(model.counts().values()) == {0}
+    for category in (*Category, None):
+        model.set_category(category)
+        assert model.visible_count == 0
+    model.add([session("a")])
+    assert ids(model) == ["a"]
+    model.set_category(ALL)
+    model.set_filter("checked")
+    assert ids(model) == ["b"]
+
+
+def test_a_glance_says_nothing_new_of_an_examined_session(model: SessionModel) -> None:
+    model.add([session("a", lost(98))])
+    model.begin_scan()
+    model.add([glanced("a", live=0), glanced("b")])
+    assert column(model, Column.STATUS) == ["98 lost", "Not checked yet"]
+    model.add([glanced("b", title="Newer")])
+    assert text(model, 1, Column.TITLE) == "Newer"
+
+
+def test_after_a_whole_scan_nothing_unexamined_is_left_and_after_a_stopped_one_it_says_so(model: SessionModel) -> None:
+    for complete, left in ((False, ["a", "b", "no session"]), (True, ["a", "b"])):
+        model.begin_scan()
+        model.add([glanced(name) for name in ("a", "b", "no session")])
+        model.add([session("a"), session("b")] if complete else [session("a")])
+        model.end_scan(complete=complete)
+        assert sorted(ids(model)) == left
+        assert column(model, Column.STATUS).count("Not checked yet") == len(left) - (2 if complete else 1)
+
+
+def test_what_turns_out_healthy_stays_in_its_place_with_view_and_selection(table: SessionTable) -> None:
+    table.sessions.begin_scan()
+    names = [f"s{k:03}" for k in range(200)]
+    table.sessions.add([glanced(name, updated=1.7e9 - 600 * k) for k, name in enumerate(names)])
+    table.verticalScrollBar().setValue(table.rowHeight(0) * 90 + 7)
+    table.select("s100")
+    top = table.rowViewportPosition(100)
+    told: list[object] = []
+    table.current_changed.connect(told.append)
+    table.selection_changed.connect(told.append)
+    for name in names[::-1]:
+        table.sessions.add([session(name, updated=1.7e9 - 600 * int(name[1:]))])
+        assert ids(table.sessions) == names
+    table.sessions.add([session("s150", lost(3)), session("s007", lost(2))])
+    assert ids(table.sessions)[:2] == ["s150", "s007"]
+    assert table.selected_ids() == [table.current_id] == ["s100"]
+    assert table.rowViewportPosition(table.currentIndex().row()) == top
+    assert told == []
+
+
+def test_the_widths_of_the_columns_do_not_jump_when_a_status_comes(table: SessionTable) -> None:
+    table.add([glanced("a")])
+    before = [table.columnWidth(c) for c in Column]
+    words = table.fontMetrics().horizontalAdvance("Not checked yet")
+    assert words + 16 < table.columnWidth(Column.STATUS)
+    table.add([session("a")])
+    assert [table.columnWidth(c) for c in Column] == before
+
+
+# A great many sessions
+
+
+def test_a_new_order_of_a_great_many_is_made_in_steps_and_what_comes_meanwhile_waits(
+    table: SessionTable, qtbot: QtBot
+) -> None:
+    count = 2 * STEP + 500
+    chance = random.Random(3)
+    table.sessions.add([session(f"s{k:05}", live=chance.randrange(50)) for k in range(count)])
+    table.select("s00077")
+    table.sortByColumn(Column.LIVE, DESCENDING)
+    table.sessions.set_filter("title")
+    assert table.sessions.is_arranging
+    table.sessions.add([session("newer", live=99), session("s00001", live=98)])
+    qtbot.waitUntil(lambda: not table.sessions.is_arranging)
+    live = [int(text(table.sessions, row, Column.LIVE)) for row in range(table.sessions.visible_count)]
+    assert live == sorted(live, reverse=True)
+    assert ids(table.sessions)[:2] == ["newer", "s00001"]
+    assert table.sessions.visible_count == table.sessions.total_count == count + 1
+    assert table.selected_ids() == ["s00077"]
+    table.sessions.sort(Column.ID)
+    table.sessions.clear()
+    assert not table.sessions.is_arranging
+    assert table.sessions.visible_count == 0
+
+
+def test_what_is_equal_stays_in_the_order_in_which_it_was_found(model: SessionModel) -> None:
+    model.add([session(f"s{k}", live=k % 2) for k in range(6)])
+    model.sort(Column.LIVE)
+    assert ids(model) == ["s0", "s2", "s4", "s1", "s3", "s5"]
+    model.sort(Column.LIVE, DESCENDING)
+    assert ids(model) == ["s5", "s3", "s1", "s4", "s2", "s0"]
+    model.add([session("s2", live=0, title="changed"), session("s4", live=1)])
+    assert ids(model) == ["s5", "s4", "s3", "s1", "s2", "s0"]
 
 
 # What is painted and told

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ from core.store import find_store
 from gui.app import show_what_goes_wrong_in
 from gui.main_window import MainWindow
 from gui.place import Place
+from gui.reader import StoreReader
 from gui.repair_dialog import RepairDialog
 from gui.report_dialog import ReportDialog
+from gui.session_rows import Column
 
 Open = Callable[..., MainWindow]
 Scanned = Callable[[MainWindow], None]
@@ -62,6 +65,74 @@ def texts(path: Path) -> list[str]:
     parsed = read(path).sidecar
     assert parsed is not None and parsed.damage is None
     return [message(piece).text.removesuffix(" [screenshot]") for piece in parsed.messages]
+
+
+# --- before the check -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Holds up the check of a store, before its first session, until it is set."""
+    opened = threading.Event()
+    scan = StoreReader._scan
+
+    def held(self: StoreReader, *of: Any) -> None:
+        opened.wait(60)
+        scan(self, *of)
+
+    monkeypatch.setattr(StoreReader, "_scan", held)
+    yield opened
+    opened.set()
+
+
+def statuses(window: MainWindow) -> set[str]:
+    model = window.table.sessions
+    return {str(model.index(row, Column.STATUS).data()) for row in range(model.rowCount())}
+
+
+def test_the_sessions_show_before_they_are_checked_and_nothing_is_said_of_them(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, gate: threading.Event
+) -> None:
+    window = open_window(Place(demo.home), wait=False)
+    names = [p.stem for p in (demo.home / "webui" / "sessions").glob("*.json") if not p.name.startswith("_")]
+    qtbot.waitUntil(lambda: window.table.sessions.total_count == len(names), timeout=20_000)
+    assert statuses(window) == {"Not checked yet"}
+    assert set(window.table.sessions.counts().values()) == {0}
+    assert not window.actions_["repair_all"].isEnabled()
+    assert not window.actions_["export"].isEnabled()
+    assert window.notices.healthy.isHidden()
+    assert window.table.selected_ids() == []
+    gate.set()
+    wait_scanned(window)
+    assert "Not checked yet" not in statuses(window)
+    assert window.table.currentIndex().row() == 0
+    assert window.actions_["repair_all"].isEnabled()
+
+
+def test_a_session_that_was_chosen_before_the_check_stays_chosen_and_is_shown(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, gate: threading.Event
+) -> None:
+    window = open_window(Place(demo.home), wait=False)
+    wanted = next(story.session_id for story in demo.stories if story.name == "healthy")
+    qtbot.waitUntil(lambda: window.table.select(wanted), timeout=20_000)
+    gate.set()
+    wait_scanned(window)
+    assert window.table.selected_ids() == [wanted]
+    assert window.review.session_id == wanted
+
+
+def test_a_check_that_was_stopped_leaves_the_rest_unchecked(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, gate: threading.Event
+) -> None:
+    window = open_window(Place(demo.home), wait=False)
+    qtbot.waitUntil(lambda: window.table.sessions.total_count > 0, timeout=20_000)
+    threading.Timer(0.05, gate.set).start()
+    window._cancel()
+    assert statuses(window) == {"Not checked yet"}
+    assert "stopped" in window.foot.text
+    window.rescan()
+    wait_scanned(window)
+    assert "Not checked yet" not in statuses(window)
 
 
 # --- repairing --------------------------------------------------------------------------------------------------------
@@ -333,7 +404,7 @@ def test_looking_leaves_no_trace(
     before = snapshot(demo.home)
     window = open_window(Place(demo.home))
     for row in range(window.table.sessions.visible_count):
-        window.table.select(window.table.sessions.session_at(row).session_id)
+        window.table.select(window.table.sessions.id_at(row))
         wait_scanned(window)
         window.actions_["next"].trigger()
     window.actions_["split"].trigger()

@@ -1,0 +1,120 @@
+"""The shape of a comparison: where its changes are, which runs fold, and the entries that a list of it has.
+
+Nothing here depends on how many messages there are, but for what :func:`outlined` finds out beforehand.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, groupby
+from typing import NamedTuple, overload
+
+from core.diff import Change, MessageRow, fold
+from core.intent import Reason
+
+FOLD = -1
+"""The part of an entry that stands for a run."""
+
+LONG_RUN = 6
+"""Rows of one change that are shown before a longer run of them is folded; the last ``KEPT`` stay in view then."""
+
+KEPT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """The rows of a comparison. ``changes``: neighbouring rows of one kind that differ; ``runs``: what folds. Both in
+    rising order.
+    """
+
+    rows: Sequence[MessageRow]
+    changes: tuple[range, ...]
+    runs: tuple[range, ...]
+
+
+def outlined(rows: Sequence[MessageRow]) -> Outline:
+    """Find the shape of a comparison; takes a moment where it is long."""
+    changes = tuple(run for change, _, run in _groups(rows) if change is not Change.SAME)
+    return Outline(rows, changes, tuple(sorted(_foldable(rows), key=lambda run: run.start)))
+
+
+class Entry(NamedTuple):
+    """One line of the list. ``row``: the message row, or the first of a run; ``part``: FOLD for the line of a run, 0
+    for a message, 1 and more for the rest of a long text.
+    """
+
+    row: int
+    part: int
+
+
+class Stretch(NamedTuple):
+    """Entries that follow each other: that many messages from a row on, the line of a run, or the parts of one text."""
+
+    first: Entry
+    length: int
+    is_text: bool = False
+
+
+class Entries(Sequence[Entry]):
+    """The entries of a list, rising, as stretches of them."""
+
+    def __init__(self, stretches: Iterable[Stretch] = ()) -> None:
+        self._stretches = [stretch for stretch in stretches if stretch.length]
+        self._firsts = [stretch.first for stretch in self._stretches]
+        self._ends = list(accumulate(stretch.length for stretch in self._stretches))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @overload
+    def __getitem__(self, at: int) -> Entry: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Entry]: ...
+    def __getitem__(self, at: int | slice) -> Entry | list[Entry]:
+        if isinstance(at, slice):
+            return [self[k] for k in range(*at.indices(len(self)))]
+        if not 0 <= at < len(self):
+            raise IndexError(at)
+        k = bisect_right(self._ends, at)
+        (row, part), length, is_text = self._stretches[k]
+        further = at - self._ends[k] + length
+        return Entry(row, further) if is_text else Entry(row + further, part)
+
+    def last_until(self, entry: Entry) -> int:
+        """Where the last entry stands that is not behind this one; -1 where there is none."""
+        k = bisect_right(self._firsts, entry) - 1
+        if k < 0:
+            return -1
+        first, length, is_text = self._stretches[k]
+        further = entry.row - first.row
+        if is_text:
+            further = entry.part if further == 0 else length
+        return self._ends[k] - length + min(further, length - 1)
+
+
+def _groups(rows: Sequence[MessageRow]) -> Iterator[tuple[Change, Reason | None, range]]:
+    """Neighbouring rows with one change and, where they are left out, one reason."""
+
+    def kind(at: int) -> tuple[Change, Reason | None]:
+        row = rows[at]
+        left_out = row.item is not None and not row.item.included
+        return row.change, row.item.reason if row.item is not None and left_out else None
+
+    for (change, reason), group in groupby(range(len(rows)), kind):
+        run = tuple(group)
+        yield change, reason, range(run[0], run[-1] + 1)
+
+
+def _foldable(rows: Sequence[MessageRow]) -> Iterator[range]:
+    """Runs to fold: unchanged rows but for those beside a change, long runs of one change but for their last rows."""
+    at = 0
+    for piece in fold(rows):
+        length = piece if isinstance(piece, int) else 1
+        if isinstance(piece, int) and length > 1:
+            yield range(at, at + length)
+        at += length
+    for change, _, run in _groups(rows):
+        if change in (Change.ADDED, Change.REMOVED, Change.LEFT_OUT) and len(run) > LONG_RUN:
+            yield run[:-KEPT]
