@@ -11,13 +11,16 @@ from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TypeAlias
 
 from core.message import Key, Message, distance, likeness
 
 GAP_CELLS = 250_000
 """Cells of a gap up to which it is aligned exactly; beyond, equal texts are paired by time alone."""
+
+SMALL_GAP = 64
+"""Cells of a gap up to which anchors in it would gain nothing."""
 
 SURE = 3
 
@@ -56,7 +59,8 @@ def _common(a: Sequence[Message], b: Sequence[Message]) -> int:
 def _align(a: Sequence[Message], b: Sequence[Message]) -> Alignment:
     pairs: list[Pair] = []
     for gap in _gaps(pairs, a, b, (0, len(a), 0, len(b)), attrgetter("exact")):
-        for rest in _gaps(pairs, a, b, gap, attrgetter("key")):
+        is_small = (gap[1] - gap[0]) * (gap[3] - gap[2]) <= SMALL_GAP
+        for rest in (gap,) if is_small else _gaps(pairs, a, b, gap, attrgetter("key")):
             pairs += _in_gap(a, b, *rest)
     pairs.sort()
     return Alignment(tuple(pairs), tuple(_moved(a, b, pairs)))
@@ -67,12 +71,11 @@ def _gaps(
 ) -> Iterator[Gap]:
     """The gaps between the anchors within a gap, which are added to the pairs."""
     i0, i1, j0, j1 = within
-    if i0 == i1 or j0 == j1:
-        return
-    for i, j in [*_anchors(a, b, within, key), (i1, j1)]:
-        if i < i1:
-            pairs.append((i, j))
-        yield i0, i, j0, j
+    anchors = _anchors(a, b, within, key)
+    pairs += anchors
+    for i, j in (*anchors, (i1, j1)):
+        if i0 < i and j0 < j:
+            yield i0, i, j0, j
         i0, j0 = i + 1, j + 1
 
 
@@ -96,8 +99,10 @@ def _once(keys: Iterable[Key], start: int) -> dict[Key, int]:
     return places
 
 
-def _rising(pairs: Sequence[Pair]) -> list[Pair]:
+def _rising(pairs: list[Pair]) -> list[Pair]:
     """The longest run of pairs that rises on both sides (the pairs come sorted by their first position)."""
+    if pairs == sorted(pairs, key=itemgetter(1)):  # as nearly always
+        return pairs
     tails: list[int] = []
     at: list[int] = []
     before: list[int] = []
@@ -119,8 +124,6 @@ def _rising(pairs: Sequence[Pair]) -> list[Pair]:
 
 def _in_gap(a: Sequence[Message], b: Sequence[Message], i0: int, i1: int, j0: int, j1: int) -> list[Pair]:
     rows, columns = i1 - i0, j1 - j0
-    if not rows or not columns:
-        return []
     if rows * columns > GAP_CELLS:
         return _rising(_nearest(a, b, range(i0, i1), range(j0, j1)))
     best = [[0.0] * (columns + 1) for _ in range(rows + 1)]

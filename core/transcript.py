@@ -19,6 +19,7 @@ from core.workspace_tag import untag
 _NONE: Mapping[str, str] = {}
 
 PARTS = ("tool_calls", "tool_call_id", "attachments")
+_RICH = frozenset({*PARTS, *REASONING})
 
 
 @dataclass(slots=True)
@@ -119,9 +120,11 @@ def missing_parts(there: Message, other: Message) -> tuple[str, ...]:
     if there is other:
         return ()
     mine, theirs = there.value, other.value
-    gains = [part for part in PARTS if theirs.get(part) and not mine.get(part)]
-    if not any(mine.get(part) for part in REASONING):
-        gains += [part for part in REASONING if theirs.get(part)]
+    gains = []
+    if not _RICH.isdisjoint(theirs):  # most messages are a plain text
+        gains = [part for part in PARTS if theirs.get(part) and not mine.get(part)]
+        if not any(mine.get(part) for part in REASONING):
+            gains += [part for part in REASONING if theirs.get(part)]
     if _fuller_content(there, other):
         gains.append("content")
     return tuple(gains)
