@@ -6,7 +6,7 @@ Shapes as in formats.md, "In the state dir". What is damaged is passed over and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,12 +57,12 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """``_index.json``: a row per session. ``problem`` says why it is unusable; ``data`` is None where nothing is there
-    that can be read, and so nothing that could be replaced.
+    """``_index.json``: a row per session, and its text in ``pieces``. ``problem`` says why it is unusable; ``data`` is
+    None where nothing is there that can be read, and so nothing that could be replaced.
     """
 
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
-    order: tuple[str, ...] = ()
+    pieces: dict[str, Piece] = field(default_factory=dict)
     problem: str | None = None
     data: bytes | None = None
 
@@ -75,19 +75,25 @@ def read_index(sessions_dir: Path) -> Index:
         return Index()
     except UnreadableError as error:
         return Index(problem=str(error))
-    problem = None
     try:
-        listed = jsontext.loads(data.decode())
-        if not isinstance(listed, list):
-            listed, problem = [], f"{INDEX_NAME} is not a list"
-    except (UnicodeDecodeError, NotJSONError):
+        listed = jsontext.elements(data)
+        problem = f"{INDEX_NAME} is not a list" if listed is None else None
+        pieces = _rows(listed or ())
+    except NotJSONError:
         # the walker reads lists only as the messages of an object: dress the list up as one
         document = jsontext.parse_object(b'{"messages": ' + data.lstrip(b"\xef\xbb\xbf").strip(b"\0") + b"}")
-        listed, problem = [piece.value for piece in document.elements or ()], f"{INDEX_NAME} is damaged"
-    rows = {
-        row["session_id"]: row for row in listed if isinstance(row, dict) and is_safe_session_id(row.get("session_id"))
+        problem = f"{INDEX_NAME} is damaged"
+        pieces = _rows(document.elements or ())
+    return Index({session_id: piece.value for session_id, piece in pieces.items()}, pieces, problem, data)
+
+
+def _rows(listed: Iterable[Piece]) -> dict[str, Piece]:
+    """The elements of the index that are rows, by the ids of their sessions."""
+    return {
+        piece.value["session_id"]: piece
+        for piece in listed
+        if isinstance(piece.value, dict) and is_safe_session_id(piece.value.get("session_id"))
     }
-    return Index(rows, tuple(rows), problem, data)
 
 
 @dataclass(frozen=True, slots=True)

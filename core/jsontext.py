@@ -157,6 +157,18 @@ def parse_object(data: bytes) -> Document:
         return _salvage(data)
 
 
+def elements(data: bytes) -> list[Piece] | None:
+    """Split a list into its pieces; None for another value. Raises :class:`NotJSONError`."""
+    try:
+        text = data.decode()
+        return list(map(Piece, msgspec.json.decode(data, type=list[msgspec.Raw])))
+    except UnicodeDecodeError as error:
+        raise NotJSONError(str(error)) from None
+    except (msgspec.MsgspecError, RecursionError):
+        value = loads_exactly(text)
+        return [Piece(None, element, 1) for element in value] if isinstance(value, list) else None
+
+
 def number(value: Any) -> float | None:
     """A finite number, or None: timestamps in hostile files are anything."""
     if isinstance(value, bool) or not isinstance(value, int | float):
