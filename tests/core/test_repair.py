@@ -17,6 +17,7 @@ import pytest
 from core import files, repair, sidecar, vault
 from core.audit import audit
 from core.errors import BusyError, RescueError, UnreadableError
+from core.proposal import Choices
 from core.repair import State
 from core.store import Store, find_store
 from core.workers import Cancelled
@@ -125,6 +126,28 @@ def test_what_cannot_be_read_back_is_rolled_back(hermes: Any, store: Store, monk
     monkeypatch.setattr(files, "look", look)
     assert only(repair.apply(plan)).state is State.ROLLED_BACK
     assert hermes.live.read_bytes() == before
+
+
+def test_a_backup_that_was_left_for_nothing_goes_again(
+    hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A save that shrinks leaves a backup first; then somebody else saves."""
+    hermes.write_live(hermes.turns("a", "b"))
+    backup = hermes.live.with_name(f"{hermes.live.name}.bak")
+    backup.unlink()
+    newer = json.dumps(hermes.session(hermes.turns("a", "b", "c"))).encode()
+    real = files.create_exclusive
+
+    def create(path: Path, *arguments: Any, **options: Any) -> None:
+        real(path, *arguments, **options)
+        if path == backup:
+            hermes.live.write_bytes(newer)
+
+    monkeypatch.setattr(files, "create_exclusive", create)
+    choices = {hermes.live.stem: Choices(exclude=frozenset({3}))}
+    assert only(repair.apply(repair.plan(store, [hermes.live.stem], choices=choices))).state is State.SKIPPED
+    assert hermes.live.read_bytes() == newer
+    assert not backup.exists()
 
 
 def test_one_session_that_fails_does_not_stop_the_next(
