@@ -113,11 +113,6 @@ def next_number() -> int:
     return next(_numbers)
 
 
-def is_own_temp(name: str) -> bool:
-    """Whether a file name is one that this module gives to its temps."""
-    return own_temp(name) is not None
-
-
 def read_regular(path: Path, limit: int | None = None) -> bytes:
     """The bytes of a regular file, at most the first ``limit``.
 
@@ -159,8 +154,8 @@ def replace_if_unchanged(
     mode: int | None = None,
     mtime_ns: int | None = None,
     keep: Keep | None = None,
-) -> FileState:
-    """Put ``data`` in the place of a file whose SHA-256 is ``expected`` (hex), and return its state.
+) -> None:
+    """Put ``data`` in the place of a file whose SHA-256 is ``expected`` (hex).
 
     The mode stays what it was unless ``mode`` says otherwise, under root the owner too; ``mtime_ns`` None means now.
     Raises :class:`ChangedMeanwhileError` where the file is another or gone by now: it then holds the newest save of
@@ -170,24 +165,22 @@ def replace_if_unchanged(
     if old is None or old.digest != expected:
         raise _changed(path)
     try:
-        with _written_temp(path, data, old.mode if mode is None else mode, mtime_ns, owner_of=path) as (temp, state):
+        with _written_temp(path, data, old.mode if mode is None else mode, mtime_ns, owner_of=path) as temp:
             _swap_in(temp, path, expected, keep)
     except FileNotFoundError as error:
         raise _changed(path) from error
-    return state
 
 
-def create_exclusive(path: Path, data: bytes, *, mode: int = 0o600, mtime_ns: int | None = None) -> FileState:
-    """Create a file that is not there, and return its state. Under root it belongs to the owner of its folder.
+def create_exclusive(path: Path, data: bytes, *, mode: int = 0o600, mtime_ns: int | None = None) -> None:
+    """Create a file that is not there. Under root it belongs to the owner of its folder.
 
     Raises ``FileExistsError`` where anything has that name by now. Where neither links exist nor a rename that spares
     what is there, the file is written in place, and a process that is killed meanwhile leaves a beginning of it, beside
     a temp that holds all of it.
     """
-    with _written_temp(path, data, mode, mtime_ns, owner_of=path.parent) as (temp, state):
+    with _written_temp(path, data, mode, mtime_ns, owner_of=path.parent) as temp:
         _give_name(temp, path)
     sync_folder(path.parent)
-    return state
 
 
 def remove_if_unchanged(path: Path, expected: str, *, keep: Keep | None = None) -> None:
@@ -308,23 +301,21 @@ def _temp_beside(path: Path) -> Path:
 
 
 @contextmanager
-def _written_temp(
-    path: Path, data: bytes, mode: int, mtime_ns: int | None, *, owner_of: Path
-) -> Iterator[tuple[Path, FileState]]:
+def _written_temp(path: Path, data: bytes, mode: int, mtime_ns: int | None, *, owner_of: Path) -> Iterator[Path]:
     """A whole and synced temp beside ``path``. It is removed afterwards, unless its name came to hold another file."""
     temp = _temp_beside(path)
     # While it grows it has yet another name: whoever finds a temp after a crash knows whether it is whole.
     part = temp.with_name(f"{temp.name}.part")
-    state, identity = _write_new(part, data, mode, mtime_ns, owner_of)
+    identity = _write_new(part, data, mode, mtime_ns, owner_of)
     try:
         os.rename(part, temp)
-        yield temp, state
+        yield temp
     finally:
         for name in (part, temp):
             _unlink_if(name, identity)
 
 
-def _write_new(path: Path, data: bytes, mode: int, mtime_ns: int | None, owner_of: Path) -> tuple[FileState, _Identity]:
+def _write_new(path: Path, data: bytes, mode: int, mtime_ns: int | None, owner_of: Path) -> _Identity:
     """Create ``path`` (``FileExistsError`` where something is there), write and sync it; all of it or nothing."""
     descriptor = os.open(path, _WRITE_NEW, 0o600)
     identity = _identity(os.fstat(descriptor))
@@ -338,11 +329,10 @@ def _write_new(path: Path, data: bytes, mode: int, mtime_ns: int | None, owner_o
             if mtime_ns is not None:
                 os.utime(target, ns=(mtime_ns, mtime_ns))
             os.fsync(descriptor)
-            status = os.fstat(descriptor)
     except BaseException:
         _unlink_if(path, identity)
         raise
-    return _state(status, digest_of(data), len(data)), identity
+    return identity
 
 
 def _identity(status: os.stat_result) -> _Identity:

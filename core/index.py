@@ -1,21 +1,21 @@
 """``_index.json`` built again from the sidecars: a row per session, newest first, as the WebUI writes it.
 
-A row that is there and still fits is kept as it is; a file that cannot be read keeps its old row, since that row is the
+A row that is there and still fits keeps its bytes; a file that cannot be read keeps its old row, since that row is the
 last place of its metadata.
 """
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from core import sidecar
 from core.journals import Index
-from core.jsontext import number
-from core.message import message
+from core.jsontext import Piece, number
 from core.sidecar import Sidecar
+from core.store import is_session_name
 
 # fmt: off
 ROW_FIELDS = (
@@ -38,42 +38,45 @@ ROW_FIELDS = (
 _WORKTREE = tuple(name for name in ROW_FIELDS if name.startswith("worktree_"))
 
 
-def rebuilt(index: Index, sidecars: Mapping[str, Path], changed: Iterable[str] = ()) -> bytes:
+def rebuilt(index: Index, sessions_dir: Path, changed: Iterable[str] = ()) -> bytes:
     """The bytes of the index for the session files that are there.
 
-    ``sidecars`` maps session ids to their files; ``changed`` names the sessions whose old row no longer fits. One bad
-    file never stops the others.
+    ``changed`` names the sessions whose old row no longer fits. One bad file never stops the others.
     """
     stale = frozenset(changed)
-    rows = []
-    for session_id, path in sidecars.items():
-        old = index.row(session_id)
+    rows: list[Piece] = []
+    for name in sorted(os.listdir(sessions_dir)):
+        session_id = name.removesuffix(".json")
+        if session_id == name or not is_session_name(session_id):
+            continue
+        old = index.rows.get(session_id)
         if old is not None and session_id not in stale:
             rows.append(old)
             continue
         try:
-            session = sidecar.read(path).sidecar
+            session = sidecar.read(sessions_dir / name).sidecar
         except FileNotFoundError:
             continue
         if session is not None and session.is_session and session.damage is None:
-            rows.append(row(session_id, session, old))
+            rows.append(Piece(None, row(session_id, session, index.row(session_id) or {}), 1))
         elif old is not None:
             rows.append(old)
-    rows.sort(key=lambda r: number(r.get("updated_at")) or 0.0, reverse=True)
-    return json.dumps(rows, ensure_ascii=False, indent=2).encode("utf-8", "replace")
+    rows.sort(key=lambda piece: number(piece.value.get("updated_at")) or 0.0, reverse=True)
+    return b"[\n  " + b",\n  ".join(piece.raw for piece in rows) + b"\n]" if rows else b"[]"
 
 
-def row(session_id: str, session: Sidecar, old: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def row(session_id: str, session: Sidecar, old: Mapping[str, Any]) -> dict[str, Any]:
     """The index row of one session; what only the WebUI can compute is taken from the old row."""
-    messages = [message(piece) for piece in session.messages]
+    messages = [piece.value if isinstance(piece.value, dict) else {} for piece in session.messages]
+    times = (number(message.get("timestamp")) for message in reversed(messages))
     computed = {
         "session_id": session_id,
         "message_count": len(messages),
-        "last_message_at": next((m.time for m in reversed(messages) if m.time is not None), session.get("updated_at")),
-        "user_message_count": sum(m.role == "user" for m in messages),
+        "last_message_at": next((time for time in times if time is not None), session.get("updated_at")),
+        "user_message_count": sum(message.get("role") == "user" for message in messages),
         "has_pending_user_message": bool(session.get("pending_user_message")),
         "is_streaming": False,
-        "cache_hit_percent": (old or {}).get("cache_hit_percent"),
+        "cache_hit_percent": old.get("cache_hit_percent"),
     }
     fields = (name for name in ROW_FIELDS if name not in _WORKTREE or session.get("worktree_path"))
     return {name: computed[name] if name in computed else session.get(name) for name in fields}

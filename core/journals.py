@@ -6,7 +6,7 @@ Shapes as in formats.md, "In the state dir". What is damaged is passed over and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -120,19 +120,22 @@ def _parts(data: bytes) -> Iterator[bytes]:
 
 def _unusual_index(data: bytes) -> Index:
     """An index that the fast parser refuses: the rows that are whole, and what is wrong with it."""
+    pieces: Iterable[Piece] = ()
     problem = None
     try:
-        listed = jsontext.loads(data.decode())
-        if not isinstance(listed, list):
-            listed, problem = [], f"{INDEX_NAME} is not a list"
+        listed = jsontext.loads_exactly(data.decode())
+        if isinstance(listed, list):
+            pieces = [Piece(None, row, 1) for row in listed]
+        else:
+            problem = f"{INDEX_NAME} is not a list"
     except (UnicodeDecodeError, NotJSONError):
         # the walker reads lists only as the messages of an object: dress the list up as one
         document = jsontext.parse_object(b'{"messages": ' + data.lstrip(b"\xef\xbb\xbf").strip(b"\0") + b"}")
-        listed, problem = [piece.value for piece in document.elements or ()], f"{INDEX_NAME} is damaged"
+        pieces, problem = document.elements or (), f"{INDEX_NAME} is damaged"
     rows = {
-        row["session_id"]: Piece(None, row, 1)
-        for row in listed
-        if isinstance(row, dict) and is_safe_session_id(row.get("session_id"))
+        piece.value["session_id"]: piece
+        for piece in pieces
+        if isinstance(piece.value, dict) and is_safe_session_id(piece.value.get("session_id"))
     }
     return Index(rows, problem, data)
 

@@ -8,17 +8,21 @@ the file's name and is completed; and the return of somebody's newer save, which
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from core import files, manifest
 from core.errors import RescueError
 from core.files import FileState, OwnTemp
 from core.manifest import Operation, Run
 
+Runs: TypeAlias = Callable[[], Iterable[Run]]
+"""Reads all runs of a vault; asked only where there are temps at all."""
 
-def clear(folder: Path, sessions_dir: Path, run: Run, all_runs: Iterable[Run]) -> None:
+
+def clear(folder: Path, sessions_dir: Path, run: Run, all_runs: Runs) -> None:
     """Put the temps of one run in order; ``folder`` is the run's own, ``all_runs`` are those of its vault.
 
     The caller holds the vault, so whoever made a temp has ended. What fails leaves its temp until the next time: no
@@ -33,18 +37,17 @@ def clear(folder: Path, sessions_dir: Path, run: Run, all_runs: Iterable[Run]) -
                 (sessions_dir / name).unlink()
 
 
-def makers(sessions_dir: Path, all_runs: Iterable[Run]) -> set[str]:
+def makers(sessions_dir: Path, all_runs: Runs) -> set[str]:
     """The ids of the runs that have left temps."""
     return {maker for _, _, maker in _temps(sessions_dir, all_runs) if maker is not None}
 
 
-def _temps(sessions_dir: Path, all_runs: Iterable[Run]) -> Iterator[tuple[OwnTemp, str, str | None]]:
+def _temps(sessions_dir: Path, all_runs: Runs) -> Iterator[tuple[OwnTemp, str, str | None]]:
     """Each temp in a folder, its name, and the id of the run that it is from, where that is known."""
-    turns = [(turn.pid, turn.number, each.run_id) for each in all_runs for turn in each.turns]
-    for name in sorted(os.listdir(sessions_dir)):
-        temp = files.own_temp(name)
-        if temp is not None:
-            yield temp, name, _made_by(temp, turns)
+    temps = [(temp, name) for name in sorted(os.listdir(sessions_dir)) if (temp := files.own_temp(name)) is not None]
+    turns = [(turn.pid, turn.number, each.run_id) for each in all_runs() for turn in each.turns] if temps else []
+    for temp, name in temps:
+        yield temp, name, _made_by(temp, turns)
 
 
 def _made_by(temp: OwnTemp, turns: Iterable[tuple[int, int, str]]) -> str | None:

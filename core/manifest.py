@@ -124,6 +124,13 @@ class _Line:
     turn: Turn | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """All of a manifest that tells whether its run has ended."""
+
+    status: Status
+
+
 class _Unacceptable(ValueError):
     """A manifest or journal that this program has not written so."""
 
@@ -152,6 +159,15 @@ def read(folder: Path, *, locked: bool) -> Run:
         )
         return Run(folder.name, 0.0, None, (), "unreadable", (), (), problem)
     return replace(run, status="interrupted") if run.status == "running" and not locked else run
+
+
+def says_running(folder: Path) -> bool:
+    """Whether the manifest in a folder is that of a run which has not ended, far faster than :func:`read` (which says
+    whether the run can be read at all)."""
+    try:
+        return msgspec.json.decode(_read(folder / MANIFEST), type=_Ending).status == "running"
+    except (UnreadableError, _Unacceptable, msgspec.MsgspecError, RecursionError):
+        return False
 
 
 def write(folder: Path, run: Run) -> None:
@@ -195,10 +211,10 @@ def this_turn() -> Turn:
     return Turn(os.getpid(), files.next_number())
 
 
-def keep(folder: Path, name: str, data: bytes) -> None:
-    """Keep bytes in a run's folder and read them back. Raises :class:`VaultError` unless they lie there whole."""
+def keep(folder: Path, name: str, data: bytes, digest: str) -> None:
+    """Keep bytes in a run's folder and read them back: their SHA-256 is ``digest`` (hex). Raises :class:`VaultError`
+    unless they lie there whole."""
     path = folder / KEPT / name
-    digest = files.digest_of(data)
     try:
         there = files.look(path)
         if there is None:
@@ -214,7 +230,8 @@ def keep(folder: Path, name: str, data: bytes) -> None:
 
 def keep_aside(folder: Path, operation: Operation, data: bytes) -> None:
     """Keep what else turned up at an operation's file. It goes by what it is, so keeping it again changes nothing."""
-    keep(folder, f"{operation.number:04d}.{files.digest_of(data)[:16]}", data)
+    digest = files.digest_of(data)
+    keep(folder, f"{operation.number:04d}.{digest[:16]}", data, digest)
 
 
 def kept_bytes(folder: Path, operation: Operation) -> bytes:

@@ -5,13 +5,12 @@ A plan is small: it holds what the files were and what they are to be as digests
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from core import sidecar, vault
+from core import files, jsontext, sidecar, vault
 from core.agreement import Whole
 from core.audit import examine, examine_unless_whole, stream_is_live
 from core.copies import CopyReader, Inventory, SessionCopies
@@ -156,7 +155,9 @@ def plan(
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What a plan has to know of one session. ``planned`` is None where there is nothing to write, or it is refused."""
+    """What a plan has to know of a session about which there is something to know. ``planned`` is None where nothing is
+    to be written, or it is refused.
+    """
 
     session_id: str
     title: str
@@ -175,8 +176,10 @@ def _look(
     if choice is None:
         audited, found = examine_unless_whole(reader, webui, session_id)
     else:
-        audited, copies, _ = examine(reader, webui, session_id)
-        found = copies, propose(copies, choice, stream_is_live=stream_is_live(copies, webui))
+        audited, copies, proposal = examine(reader, webui, session_id)
+        if _decides_something(choice, copies, proposal):
+            proposal = propose(copies, choice, stream_is_live=stream_is_live(copies, webui))
+        found = copies, proposal
     if audited is None:
         return None
     planned, refusal, answered, unread = None, None, False, tuple[str, ...]()
@@ -187,8 +190,12 @@ def _look(
         refusal = _unfulfilled(decided, proposal)
         answered = decided.are_about_messages and proposal.sidecar is not None
         if refusal is None and _is_wanted(audited, proposal, named=choice is not None):
-            planned = _planned(audited, copies, proposal)
-            refusal = None if force else refusal_of(copies, planned, webui)
+            proposed = to_write(copies, proposal)
+            data = sidecar.serialise(proposed)
+            planned = _planned(audited, copies, proposal, data)
+            refusal = _problem(data, proposed) or (None if force else refusal_of(copies, planned, webui))
+    if not (audited.findings or unread or planned or refusal):
+        return None
     return _Look(
         session_id,
         audited.title,
@@ -198,6 +205,14 @@ def _look(
         any(f.kind.name in INDEX_KINDS for f in audited.findings),
         unread,
     )
+
+
+def _decides_something(choice: Choices, copies: SessionCopies, proposal: Proposal) -> bool:
+    """Whether a choice can make another proposal of this one, which was made without any."""
+    if choice.include or choice.exclude or choice.fields:
+        return True
+    asked = any(item.reason is not None and item.reason.is_question for item in proposal.items)
+    return choice.answer_questions and (asked or copies.deleted)
 
 
 def _is_wanted(audited: SessionAudit, proposal: Proposal, *, named: bool) -> bool:
@@ -220,10 +235,9 @@ def _unfulfilled(decided: Choices, proposal: Proposal) -> str | None:
     return None
 
 
-def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> PlannedSession:
-    proposed = to_write(copies, proposal)
-    data = sidecar.serialise(proposed)
-    larger_backup = audited.backup > len(proposed.messages) and not proposal.lost
+def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal, data: bytes) -> PlannedSession:
+    messages = len(proposal.included)
+    larger_backup = audited.backup > messages and not proposal.lost
     return PlannedSession(
         audited.session_id,
         audited.title,
@@ -231,9 +245,9 @@ def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -
             f.kind.name for f in audited.findings if f.category is not Category.INFO and f.kind.name not in INDEX_KINDS
         ),
         copies.live.digest if copies.live is not None else None,
-        hashlib.sha256(data).hexdigest(),
+        files.digest_of(data),
         audited.live,
-        len(proposed.messages),
+        messages,
         len(proposal.lost),
         copies.live.size if copies.live is not None else 0,
         len(data),
@@ -241,6 +255,28 @@ def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -
         copies.backup.size if copies.backup is not None and larger_backup else 0,
         proposal.chosen,
     )
+
+
+def _problem(data: bytes, promised: Sidecar) -> str | None:
+    """What is wrong with the bytes of a file that is to be written: Hermes must be able to load them, and find every
+    promised message and the right count. The digest says after the writing whether the file is these bytes.
+    """
+    found = sidecar.parse(data)
+    pieces = zip(found.messages, promised.messages, strict=False)
+    if (
+        found.damage is not None
+        or len(found.messages) != len(promised.messages)
+        or any(written.raw != meant.raw for written, meant in pieces)
+    ):
+        return "What would be written does not hold the messages that are meant; please report this."
+    if found.get("message_count", len(found.messages)) != len(found.messages):
+        return "What would be written does not hold the right message count."
+    try:
+        for piece in (*found.head.values(), *found.messages):  # not all at once: a session can be large
+            jsontext.loads_exactly(b'{"": [' + piece.raw + b"]}")
+    except jsontext.NotJSONError:
+        return "What would be written cannot be loaded by Hermes WebUI."
+    return None
 
 
 def to_write(copies: SessionCopies, proposal: Proposal) -> Sidecar:
@@ -267,7 +303,7 @@ def refusal_of(copies: SessionCopies, planned: PlannedSession, webui: WebUIStatu
 
 def interrupted_runs(store: Store) -> tuple[Run, ...]:
     """Runs that died: a repair finishes them, an undo rolls them back."""
-    return tuple(run for run in vault.list_runs(store.vault_root) if run.status in ("interrupted", "running"))
+    return vault.open_runs(store.vault_root)
 
 
 def labels(kinds: Iterable[str]) -> str:

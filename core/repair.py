@@ -1,29 +1,26 @@
 """Apply, verify, undo: the only part of the engine that changes a store (through :mod:`core.vault`).
 
 Applying a plan (:mod:`core.planning`) merges each session again and writes only if what the file was and what it is to
-be are still so; each result is read back from disk, and what does not hold what was promised is rolled back.
+be are still so; each result is read back from disk, and what cannot be read is rolled back.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from core import files, index, journals, jsontext, sidecar, vault
+from core import files, index, journals, sidecar, vault
 from core.audit import merge_session
 from core.copies import Inventory
-from core.errors import ChangedMeanwhileError, RescueError, VaultError
-from core.listing import session_files
+from core.errors import ChangedMeanwhileError, RescueError, UnreadableError
 from core.manifest import Operation, Run
 from core.planning import UNNOTICED, PlannedSession, interrupted_runs, refusal_of, to_write
 from core.planning import Plan as Plan
 from core.planning import plan as plan
 from core.proposal import session_of
-from core.sidecar import Sidecar, SidecarFile
 from core.store import Store, WebUIStatus, webui_status
 from core.workers import Progress
 
@@ -129,31 +126,36 @@ def _require(operation: Operation) -> None:
         raise RescueError(f"The repair was not finished. {operation.note} Mend that, then repair again.")
 
 
-class _Stopped(Exception):
-    """An operation that did not come to pass."""
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """One file that a repair of a session writes: it is created where ``expected`` is None, else it takes the place of
+    the file with this SHA-256.
+    """
 
-    def __init__(self, operation: Operation) -> None:
-        super().__init__(operation.note)
-        self.operation = operation
+    name: str
+    data: bytes
+    expected: str | None
+
+
+class _Writes:
+    """A door for :func:`core.sidecar.save` that takes note of what is to be written, in its order."""
+
+    def __init__(self) -> None:
+        self.noted: list[_Write] = []
+
+    def create(self, path: Path, data: bytes) -> None:
+        self.noted.append(_Write(path.name, data, None))
+
+    def replace(self, path: Path, data: bytes, expected: str) -> None:
+        self.noted.append(_Write(path.name, data, expected))
 
 
 @dataclass(frozen=True, slots=True)
-class _RunDoor:
-    """Writes of one session through a run."""
+class _Prepared:
+    """A session that still is what the plan saw: what is written, and the SHA-256 of the backup that moves then."""
 
-    run: vault.ActiveRun
-    session_id: str
-    info: Mapping[str, str | int]
-
-    def create(self, path: Path, data: bytes) -> None:
-        self._check(self.run.create(self.session_id, path.name, data, info=self.info))
-
-    def replace(self, path: Path, data: bytes, expected: str) -> None:
-        self._check(self.run.replace(self.session_id, path.name, data, expected, info=self.info))
-
-    def _check(self, operation: Operation) -> None:
-        if operation.state != "done":
-            raise _Stopped(operation)
+    writes: tuple[_Write, ...]
+    backup: str | None
 
 
 def _repair_one(
@@ -165,6 +167,14 @@ def _repair_one(
     made: Mapping[str, str | None],
 ) -> Outcome:
     """``made``: the digests that runs which died gave to live files, maybe after the plan was made."""
+    prepared = _prepared(plan, planned, inventory, webui, made)
+    return prepared if isinstance(prepared, Outcome) else _written(prepared, planned, plan.store, run)
+
+
+def _prepared(
+    plan: Plan, planned: PlannedSession, inventory: Inventory, webui: WebUIStatus, made: Mapping[str, str | None]
+) -> _Prepared | Outcome:
+    """Merge a session once more; what is to be written, or what came of it instead. Writes nothing."""
     sid = planned.session_id
     path = plan.store.sessions_dir / f"{sid}.json"
     try:
@@ -179,66 +189,55 @@ def _repair_one(
             return Outcome(sid, State.SKIPPED, vault.APPEARED)
         if proposal.sidecar is None or now != planned.before:
             return Outcome(sid, State.SKIPPED, "The session has changed since the plan was made. Look at it again.")
-        proposed = to_write(copies, proposal)
-        if hashlib.sha256(sidecar.serialise(proposed)).hexdigest() != planned.after:
-            return Outcome(
-                sid, State.SKIPPED, "A copy of the session has changed since the plan was made. Look at it again."
-            )
-        info: dict[str, str | int] = {
-            "title": planned.title,
-            "kinds": " ".join(planned.kinds),
-            "messages_before": planned.messages_before,
-            "messages_after": planned.messages_after,
-        }
-        sidecar.save(path, proposed, copies.live, _RunDoor(run, sid, info))
-        written = sidecar.read(path)
-        if written.digest not in (None, planned.after):
-            return Outcome(sid, State.SKIPPED, "Somebody saved the session right after its repair. Look at it again.")
-        problem = _problem(written, proposed)
-        if problem is None and planned.backup_moves and copies.backup is not None and copies.backup.digest is not None:
-            moved = run.remove(sid, f"{sid}.json.bak", copies.backup.digest, info=info)
-            problem = moved.note if moved.state == "failed" else None
-        if problem is not None:
-            return _put_back(plan.store, run, sid, State.ROLLED_BACK, problem)
-        return Outcome(sid, State.REPAIRED)
-    except _Stopped as stopped:
-        if stopped.operation.state == "skipped":
-            return Outcome(sid, State.SKIPPED, stopped.operation.note)
-        if stopped.operation.may_stand:
-            return _put_back(plan.store, run, sid, State.FAILED, stopped.operation.note)
-        return Outcome(sid, State.FAILED, stopped.operation.note)
+        writes = _Writes()
+        sidecar.save(path, to_write(copies, proposal), copies.live, writes)
     except (ChangedMeanwhileError, FileNotFoundError) as error:
         return Outcome(sid, State.SKIPPED, files.sentence(error, path))
-    except VaultError:
-        raise
     except (RescueError, OSError) as error:
         return Outcome(sid, State.FAILED, files.sentence(error, path))
+    if files.digest_of(writes.noted[-1].data) != planned.after:
+        return Outcome(
+            sid, State.SKIPPED, "A copy of the session has changed since the plan was made. Look at it again."
+        )
+    backup = copies.backup.digest if planned.backup_moves and copies.backup is not None else None
+    return _Prepared(tuple(writes.noted), backup)
 
 
-def _put_back(store: Store, run: vault.ActiveRun, sid: str, state: State, problem: str) -> Outcome:
-    """Undo what the run has done to a session. ``state`` is what that comes to."""
-    refused = vault.undo(store.vault_root, store.sessions_dir, run.run_id, sid).refused
-    if sid in refused:
-        return Outcome(sid, State.FAILED, f"{problem} It could not be put back either: {refused[sid]}")
-    return Outcome(sid, state, problem)
-
-
-def _problem(written: SidecarFile, promised: Sidecar) -> str | None:
-    """What is wrong with a file that was just written: it must load, and hold every promised message and the right
-    count.
-    """
-    name, found = written.path.name, written.sidecar
-    if found is None or found.damage is not None:
-        return f"{name} could not be read back after it was written."
-    if [piece.raw for piece in found.messages] != [piece.raw for piece in promised.messages]:
-        return f"{name} does not hold the messages that were written to it."
-    if found.get("message_count", len(found.messages)) != len(found.messages):
-        return f"{name} does not hold the right message count."
+def _written(prepared: _Prepared, planned: PlannedSession, store: Store, run: vault.ActiveRun) -> Outcome:
+    """Write what was prepared, and read it back."""
+    sid = planned.session_id
+    info: dict[str, str | int] = {
+        "title": planned.title,
+        "kinds": " ".join(planned.kinds),
+        "messages_before": planned.messages_before,
+        "messages_after": planned.messages_after,
+    }
+    for write in prepared.writes:
+        if write.expected is None:
+            operation = run.create(sid, write.name, write.data, info=info)
+        else:
+            operation = run.replace(sid, write.name, write.data, write.expected, info=info)
+        if operation.state != "done":
+            return _put_back(run, sid, State.SKIPPED if operation.state == "skipped" else State.FAILED, operation.note)
     try:
-        jsontext.loads_exactly(sidecar.serialise(found))
-    except jsontext.NotJSONError:
-        return f"{name} cannot be loaded by Hermes WebUI."
-    return None
+        written = files.look(store.sessions_dir / f"{sid}.json")
+    except UnreadableError as error:
+        return _put_back(run, sid, State.ROLLED_BACK, str(error))
+    if written is None or written.digest != planned.after:
+        return Outcome(sid, State.SKIPPED, "Somebody saved the session right after its repair. Look at it again.")
+    if prepared.backup is not None:
+        moved = run.remove(sid, f"{sid}.json.bak", prepared.backup, info=info)
+        if moved.state == "failed":
+            return _put_back(run, sid, State.ROLLED_BACK, moved.note)
+    return Outcome(sid, State.REPAIRED)
+
+
+def _put_back(run: vault.ActiveRun, sid: str, state: State, problem: str) -> Outcome:
+    """Undo what the run has done to a session. ``state`` is what that comes to."""
+    refused = run.take_back(sid)
+    if refused is not None:
+        return Outcome(sid, State.FAILED, f"{problem} It could not be put back either: {refused}")
+    return Outcome(sid, state, problem)
 
 
 def _write_index(store: Store, run: vault.ActiveRun, changed: Iterable[str]) -> bool:
@@ -246,10 +245,10 @@ def _write_index(store: Store, run: vault.ActiveRun, changed: Iterable[str]) -> 
     old = journals.read_index(store.sessions_dir)
     if old.data is None:
         return False
-    data = index.rebuilt(old, session_files(store.sessions_dir).sidecars, changed)
+    data = index.rebuilt(old, store.sessions_dir, changed)
     if data == old.data:
         return False
-    written = run.replace(None, journals.INDEX_NAME, data, hashlib.sha256(old.data).hexdigest())
+    written = run.replace(None, journals.INDEX_NAME, data, files.digest_of(old.data))
     _require(written)
     return written.state == "done"
 

@@ -109,8 +109,8 @@ class SessionRow:
 
     @property
     def _is_delegated(self) -> bool:
-        text = self.model_config
-        if not text:
+        text = self.model_config or ""
+        if "_delegate_from" not in text and "\\" not in text:  # nor in another spelling; parsing takes its time
             return False
         try:
             config = loads_exactly(text)

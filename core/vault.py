@@ -82,12 +82,17 @@ def lock(root: Path) -> Iterator[None]:
 def list_runs(root: Path) -> tuple[Run, ...]:
     """All runs, newest first. One that cannot be read has a ``problem`` and stops nothing. Creates nothing."""
     with _vault_errors(root):
-        try:
-            names = sorted(filter(manifest.is_run_id, os.listdir(root / _RUNS)), reverse=True)
-        except FileNotFoundError:
-            return ()
         locked = _is_locked(root)
-        return tuple(_read(root, name, locked=locked) for name in names)
+        return tuple(_read(root, name, locked=locked) for name in _run_ids(root))
+
+
+def open_runs(root: Path) -> tuple[Run, ...]:
+    """Those of all runs that have not ended: they died, or are going on. What the others did is not read."""
+    with _vault_errors(root):
+        locked = _is_locked(root)
+        names = [name for name in _run_ids(root) if manifest.says_running(root / _RUNS / name)]
+        runs = (_read(root, name, locked=locked) for name in names)
+        return tuple(run for run in runs if run.status in ("interrupted", "running"))
 
 
 def read_run(root: Path, run_id: str) -> Run:
@@ -107,7 +112,7 @@ def begin_run(root: Path, sessions_dir: Path, stores: Sequence[Path], bytes_need
         with _vault_errors(root):
             for place in (root, sessions_dir):
                 _require_room(place, bytes_needed + RESERVE)
-            for run_id in leftovers.makers(sessions_dir, list_runs(root)):
+            for run_id in leftovers.makers(sessions_dir, partial(list_runs, root)):
                 _taken_up(root, sessions_dir, run_id)
             folder = _new_run_folder(root, stores)
         yield ActiveRun(folder, sessions_dir)
@@ -126,6 +131,7 @@ class ActiveRun:
         self._folder = folder
         self._sessions_dir = sessions_dir
         self._count = 0
+        self._of: dict[str | None, list[Operation]] = {}  # the operations of a session so far
 
     def replace(
         self,
@@ -167,6 +173,10 @@ class ActiveRun:
             draft, expected, lambda path: files.remove_if_unchanged(path, expected, keep=self._aside(draft))
         )
 
+    def take_back(self, session_id: str) -> str | None:
+        """Undo what was done to a session, newest first. Returns the reason where that is refused, as :func:`undo`."""
+        return _undo_together(self._folder, self._sessions_dir, self._of.get(session_id, [])[::-1])
+
     def _aside(self, draft: Operation) -> files.Keep:
         return partial(manifest.keep_aside, self._folder, draft)
 
@@ -184,6 +194,11 @@ class ActiveRun:
         return Operation(self._count, session_id, action, name, None, after, None, "planned", "", dict(info or {}))
 
     def _carry_out(self, draft: Operation, expected: str | None, change: Callable[[Path], object]) -> Operation:
+        operation = self._carried_out(draft, expected, change)
+        self._of.setdefault(draft.session_id, []).append(operation)
+        return operation
+
+    def _carried_out(self, draft: Operation, expected: str | None, change: Callable[[Path], object]) -> Operation:
         path = self._sessions_dir / draft.path
         with _vault_errors(self._folder):
             try:
@@ -205,7 +220,7 @@ class ActiveRun:
         if before.digest != expected:
             raise ChangedMeanwhileError(f"{files.shown(path)} is no longer what was looked at; it was left as it is.")
         kept = f"{draft.number:04d}"
-        manifest.keep(self._folder, kept, data)
+        manifest.keep(self._folder, kept, data, before.digest)
         return replace(draft, before=before, kept=kept)
 
 
@@ -358,9 +373,16 @@ def _taken_up(root: Path, sessions_dir: Path, run_id: str) -> tuple[Path, Run]:
     run = _readable(root, run_id, locked=True)
     folder = root / _RUNS / run_id
     manifest.take_up(folder)
-    if any(map(files.is_own_temp, os.listdir(sessions_dir))):
-        leftovers.clear(folder, sessions_dir, run, list_runs(root))
+    leftovers.clear(folder, sessions_dir, run, partial(list_runs, root))
     return folder, _readable(root, run_id, locked=True)
+
+
+def _run_ids(root: Path) -> list[str]:
+    """The names of all runs, newest first."""
+    try:
+        return sorted(filter(manifest.is_run_id, os.listdir(root / _RUNS)), reverse=True)
+    except FileNotFoundError:
+        return []
 
 
 def _new_run_folder(root: Path, stores: Sequence[Path]) -> Path:

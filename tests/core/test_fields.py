@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
+from core.journals import read_index
+
 
 def test_a_rename_after_the_backup_survives_the_loss_of_the_file(hermes: Any) -> None:
     turns = hermes.turns("a")
@@ -206,3 +210,31 @@ def test_an_id_that_belongs_to_another_session_is_a_question(hermes: Any) -> Non
     assert hermes.repair().run_id is None
     assert hermes.repair(hermes.live.stem).run_id is None
     assert hermes.live.read_bytes() == before
+
+
+@pytest.mark.parametrize("other", [b'{"session_id":"ffffffffffff", "cost": 18446744073709551616}', None])
+def test_rows_of_other_sessions_keep_their_bytes(hermes: Any, other: bytes | None) -> None:
+    """Also numbers that a fast parser bends, or that only Python reads."""
+    hermes.write_live([])
+    hermes.write_backup(hermes.turns("a"))
+    healthy = hermes.session(hermes.turns("b"), session_id="ffffffffffff")
+    (hermes.sessions / "ffffffffffff.json").write_text(json.dumps(healthy))
+    index = hermes.sessions / "_index.json"
+    row = other or json.dumps({"session_id": "ffffffffffff", "cost": float("nan")}, indent=2).encode()
+    index.write_bytes(b"[%s]" % row)
+    assert hermes.repair().index_rebuilt
+    kept = row if other else row.replace(b"\n", b"\n  ")
+    assert kept in index.read_bytes()
+    assert {each["session_id"] for each in json.loads(index.read_bytes())} == {"ffffffffffff", hermes.live.stem}
+
+
+@pytest.mark.parametrize("depth", [150, 400, 990, 1_100, 100_000])
+def test_an_index_nested_too_deep_is_a_fact(hermes: Any, depth: int) -> None:
+    hermes.write_live(hermes.turns("a"))
+    row = b'{"session_id": "ffffffffffff", "title": "Deep", "deep": ' + b"[" * depth + b"]" * depth + b"}"
+    (hermes.sessions / "_index.json").write_bytes(b'[{"session_id": "eeeeeeeeeeee", "title": "Flat"}, %s]' % row)
+    index = read_index(hermes.sessions)
+    assert index.problem is None or "damaged" in index.problem
+    assert index.rows["eeeeeeeeeeee"]["title"] == "Flat"
+    assert index.problem or index.rows["ffffffffffff"]["title"] == "Deep"
+    hermes.repair()

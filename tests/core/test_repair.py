@@ -16,7 +16,8 @@ import pytest
 
 from core import files, repair, sidecar, vault
 from core.audit import audit
-from core.errors import BusyError, RescueError
+from core.errors import BusyError, RescueError, UnreadableError
+from core.proposal import Choices
 from core.repair import State
 from core.store import Store, find_store
 from core.workers import Cancelled
@@ -80,35 +81,73 @@ def test_a_save_in_the_very_moment_of_the_replacement_wins(
     assert hermes.live.read_bytes() == newer
 
 
-@pytest.mark.parametrize("wrong", [b"{", b'{"session_id": "3f2a9c51b7d0", "messages": [], "message_count": 0}'])
-def test_what_does_not_hold_what_was_promised_is_rolled_back(
-    hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch, wrong: bytes
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b"{",
+        b'{"session_id": "3f2a9c51b7d0", "workspace": "", "messages": [], "message_count": 0}',
+        b'{"session_id": "3f2a9c51b7d0", "workspace": "", "messages": [%s], "message_count": 9}',
+        b'{"session_id": "3f2a9c51b7d0", "workspace": nul, "messages": [%s]}',
+    ],
+)
+def test_what_does_not_hold_what_was_promised_is_never_written(
+    hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch, snapshot: Callable[[Path], Any], wrong: bytes
 ) -> None:
-    """A disk that lies: the file reads back as something else."""
-    before = hermes.live.read_bytes()
-    real = sidecar.read
-    lying = False
+    """A defect of this program: what it would write is not what it shows."""
+    before = snapshot(hermes.home)
+    real = sidecar.serialise
 
-    def read(path: Path) -> sidecar.SidecarFile:
-        found = real(path)
-        if lying and path == hermes.live:
-            lie = sidecar.SidecarFile(path, wrong)
-            lie.__dict__["digest"] = found.digest
-            return lie
-        return found
+    def serialise(proposed: sidecar.Sidecar) -> bytes:
+        listed = b", ".join(piece.raw for piece in proposed.messages)
+        return wrong.replace(b"%s", listed)
 
-    real_save = sidecar.save
-
-    def save(*arguments: Any) -> None:
-        nonlocal lying
-        real_save(*arguments)
-        lying = True
-
+    monkeypatch.setattr(sidecar, "serialise", serialise)
     plan = repair.plan(store)
-    monkeypatch.setattr(sidecar, "read", read)
-    monkeypatch.setattr(sidecar, "save", save)
+    assert (plan.sessions, list(plan.refused)) == ((), [hermes.live.stem])
+    assert repair.apply(plan).outcomes == ()
+    assert snapshot(hermes.home) == before
+    monkeypatch.setattr(sidecar, "serialise", real)
+    assert len(repair.plan(store).sessions) == 1
+
+
+def test_what_cannot_be_read_back_is_rolled_back(hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = hermes.live.read_bytes()
+    plan = repair.plan(store)
+    real = files.look
+    failed: list[Path] = []
+
+    def look(path: Path) -> files.FileState | None:
+        state = real(path)
+        if not failed and path == hermes.live and state and state.digest == plan.sessions[0].after:
+            failed.append(path)
+            raise UnreadableError(f"{path} cannot be read (Input/output error).")
+        return state
+
+    monkeypatch.setattr(files, "look", look)
     assert only(repair.apply(plan)).state is State.ROLLED_BACK
     assert hermes.live.read_bytes() == before
+
+
+def test_a_backup_that_was_left_for_nothing_goes_again(
+    hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A save that shrinks leaves a backup first; then somebody else saves."""
+    hermes.write_live(hermes.turns("a", "b"))
+    backup = hermes.live.with_name(f"{hermes.live.name}.bak")
+    backup.unlink()
+    newer = json.dumps(hermes.session(hermes.turns("a", "b", "c"))).encode()
+    real = files.create_exclusive
+
+    def create(path: Path, *arguments: Any, **options: Any) -> None:
+        real(path, *arguments, **options)
+        if path == backup:
+            hermes.live.write_bytes(newer)
+
+    monkeypatch.setattr(files, "create_exclusive", create)
+    choices = {hermes.live.stem: Choices(exclude=frozenset({3}))}
+    assert only(repair.apply(repair.plan(store, [hermes.live.stem], choices=choices))).state is State.SKIPPED
+    assert hermes.live.read_bytes() == newer
+    assert not backup.exists()
 
 
 def test_one_session_that_fails_does_not_stop_the_next(
@@ -119,10 +158,10 @@ def test_one_session_that_fails_does_not_stop_the_next(
     other.with_suffix(".json.bak").write_text(json.dumps(hermes.session(hermes.turns("z"), session_id="ffffffffffff")))
     real = files.replace_if_unchanged
 
-    def replace(path: Path, *arguments: Any, **options: Any) -> files.FileState:
+    def replace(path: Path, *arguments: Any, **options: Any) -> None:
         if path == hermes.live:
             raise OSError(28, "No space left on device", str(path))
-        return real(path, *arguments, **options)
+        real(path, *arguments, **options)
 
     monkeypatch.setattr(files, "replace_if_unchanged", replace)
     result = repair.apply(repair.plan(store))
@@ -221,10 +260,10 @@ def test_an_index_that_cannot_be_written_leaves_the_repair_to_be_finished(
     hermes.write_index({"session_id": hermes.live.stem, "title": "Notes", "message_count": 0, "updated_at": 1.0})
     real = files.replace_if_unchanged
 
-    def full(path: Path, *arguments: Any, **options: Any) -> files.FileState:
+    def full(path: Path, *arguments: Any, **options: Any) -> None:
         if path.name == "_index.json":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(path, *arguments, **options)
+        real(path, *arguments, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(files, "replace_if_unchanged", full)

@@ -572,7 +572,7 @@ def test_a_run_that_died_anywhere_can_be_closed_and_still_undone(store: Store, t
             closed = vault.read_run(broken.root, run.run_id)
             assert closed.status == "finished"
             assert {each.state for each in closed.operations} <= {"done", "skipped"}, step
-            assert not [name for name in broken.contents() if files.is_own_temp(name)]
+            assert not [name for name in broken.contents() if files.own_temp(name)]
             assert broken.undo(run.run_id).refused == {}
         assert broken.contents() == before, step
         if through:
@@ -641,7 +641,7 @@ def test_a_save_that_came_while_a_run_died_is_not_lost(store: Store, tmp_path: P
                 run.replace("aaa", A, REPAIRED, digest_of(LIVE))
 
         through = end_at(step, repair_one, on_exchange=save_once)
-        in_temp = any(files.is_own_temp(name) and data == NEWER for name, (data, _, _) in broken.contents().items())
+        in_temp = any(files.own_temp(name) and data == NEWER for name, (data, _, _) in broken.contents().items())
         for run in vault.list_runs(broken.root):
             if again == "undo":
                 # Where the save is back but that is not on record, it may as well have come after the change.
@@ -674,7 +674,7 @@ def test_a_save_that_came_while_an_undo_died_is_not_lost(store: Store, tmp_path:
         result = broken.undo(run_id, "aaa")
         assert (broken.sessions / A).read_bytes() == (NEWER if saved.exists() else LIVE), step
         assert list(result.refused) == (["aaa"] if saved.exists() else [])
-        assert not [name for name in broken.contents() if files.is_own_temp(name)]
+        assert not [name for name in broken.contents() if files.own_temp(name)]
         if through:
             return
     pytest.fail("never came to its end")

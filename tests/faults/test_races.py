@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from core import files, repair, sidecar, vault
+from core import files, repair, vault
 from core.demo import SCHEMA
+from core.manifest import Operation
 from core.repair import State
 from core.sidecar import FIELD_DEFAULTS
 from core.store import find_store
@@ -146,14 +147,15 @@ def test_a_backup_is_kept_although_a_newer_one_came_while_it_was_away(
 def test_a_save_right_after_the_repair_is_not_called_a_rollback(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     webui = WebUI(home)
     webui.get(SID)
-    real = sidecar.save
+    real = vault.ActiveRun.replace
     said: list[str] = []
 
-    def save(*arguments: Any) -> None:
-        real(*arguments)
+    def replace(*arguments: Any, **options: Any) -> Operation:
+        done = real(*arguments, **options)
         said.append(webui.say(SID))
+        return done
 
-    monkeypatch.setattr(sidecar, "save", save)
+    monkeypatch.setattr(vault.ActiveRun, "replace", replace)
     outcome = repair.apply(repair.plan(find_store(home=home), [SID])).outcomes[0]
     assert outcome.state is State.SKIPPED
     assert "saved" in outcome.reason
