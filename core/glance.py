@@ -19,6 +19,7 @@ from core.store import Store, is_session_name
 
 _SUFFIX = ".json"
 _LIST_BEGINS = b',\n  "messages": ['
+_MOST = 10**9  # messages; a head that tells more is not to be believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def glance(store: Store) -> Iterator[Glance]:
             yield Glance(
                 session_id,
                 _text(head.title) or "Untitled",
-                count if type(count) is int and count >= 0 else -1,
+                count if type(count) is int and 0 <= count <= _MOST else -1,
                 jsontext.number(head.updated_at),
                 _text(head.profile),
                 _text(head.worktree_path),

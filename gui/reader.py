@@ -29,6 +29,7 @@ from core.store import Store, WebUIStatus, webui_status
 from core.workers import Cancelled
 from gui.coverage_map import Lane, lanes
 from gui.diff_outline import Outline, outlined
+from gui.release import release
 
 BATCH = 0.1
 """Seconds between two batches of audited sessions."""
@@ -63,6 +64,11 @@ class Detail:
     fields: tuple[diff.FieldRow, ...]
     raw: tuple[str, str]
     is_review: bool
+
+    def parts(self) -> list[object]:
+        """What there may be very many of in it: see gui.release."""
+        proposed = self.proposal.sidecar.messages if self.proposal.sidecar is not None else ()
+        return [*self.outline.rows, *self.proposal.items, *proposed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +171,9 @@ class StoreReader(QThread):
             return
         versions = diff.versions(copies, proposal)
         self.detailed.emit(question.number, _detail(audited, proposal, versions, question.pair))
+        parts: list[object] = [message for version in versions.values() for message in version.messages]
+        del copies, proposal, versions
+        release(parts)
 
 
 def _detail(

@@ -12,6 +12,7 @@ from core.proposal import Choices
 from gui.coverage_map import CoverageMap
 from gui.diff_view import DiffView
 from gui.reader import USUAL_PAIR, Detail
+from gui.release import Release
 from gui.session_head import SessionHead
 from gui.theme import Theme
 
@@ -63,6 +64,7 @@ class ReviewPane(QWidget):
         self.coverage = CoverageMap(theme)
         self.difference = DiffView(theme)
         self._detail: Detail | None = None
+        self._release = Release(self)
         self._is_outdated = False
         self._is_line_moved = False
         self._entered_at_end = ""
@@ -122,7 +124,7 @@ class ReviewPane(QWidget):
 
     def show_detail(self, detail: Detail) -> None:
         """Show a session that was read."""
-        self._detail = detail
+        before = self._take(detail)
         self._show_summary()
         self.difference.set_versions(detail.versions, *detail.pair)
         self.difference.show_rows(detail.outline, detail.fields, detail.raw, choosing=detail.is_review)
@@ -130,20 +132,29 @@ class ReviewPane(QWidget):
             self.difference.last_change()
         self._entered_at_end = ""
         self._is_outdated = False
+        self._release.take(before)
 
     def update_summary(self, detail: Detail) -> None:
         """The same session after a choice: what is counted and the fields change, the messages stay where they are."""
-        self._detail = detail
+        before = self._take(detail)
         self._show_summary()
         self.difference.show_fields(detail.fields, detail.raw, choosing=detail.is_review)
+        self._release.take(before)
 
     def clear(self, text: str) -> None:
         """Nothing is selected, or it is being read, or cannot be."""
-        self._detail = None
+        before = self._take(None)
         self._reading.stop()
         self.head.clear()
         self.coverage.set_proposal(None, ())
         self.difference.clear(text)
+        self._release.take(before)
+
+    def _take(self, detail: Detail | None) -> list[object]:
+        """Show another detail from now on; the parts of the one before, for when nothing shows them any more."""
+        before = self._detail.parts() if self._detail is not None else []
+        self._detail = detail
+        return before
 
     def _show_summary(self) -> None:
         self._reading.stop()

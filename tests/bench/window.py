@@ -51,8 +51,8 @@ def use(home: Path, scratch: Path) -> Value:
 
     let_the_window_go_first()
     app = QApplication([])
-    gaps: dict[str, tuple[float, float]] = {}
     phase = "opening"
+    gaps = {phase: (0.0, 0.0)}
     last = (time.perf_counter(), time.thread_time())
 
     def beat() -> None:

@@ -94,6 +94,7 @@ def test_what_is_no_session_says_nothing(hermes: Any, content: bytes) -> None:
         {"title": "", "message_count": -1, "updated_at": True, "profile": "", "worktree_path": None},
         {"title": None, "message_count": 1.5, "updated_at": float("nan"), "profile": 0, "worktree_path": False},
         {"title": ["x"], "message_count": True, "updated_at": float("inf"), "profile": {}, "worktree_path": [1]},
+        {"title": {}, "message_count": 10**30, "updated_at": None, "profile": None, "worktree_path": ""},
         {"title": {}, "message_count": None, "updated_at": 10**400, "profile": 1, "worktree_path": 1e9},
     ],
 )

@@ -236,7 +236,7 @@ def test_a_choice_made_message_by_message_is_what_is_written(
     window.table.select(story.session_id)
     wait_scanned(window)
     rows = window.review.difference.rows
-    left_out = [row.position for row in window.review._detail.rows if row.item and not row.item.included]  # type: ignore[union-attr]
+    left_out = [row.position for row in window.review._detail.outline.rows if row.item and not row.item.included]  # type: ignore[union-attr]
     assert left_out
     path = demo.home / "webui" / "sessions" / f"{story.session_id}.json"
     before = len(texts(path))
