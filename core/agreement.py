@@ -16,14 +16,13 @@ from msgspec import UNSET, Raw
 
 from core.copies import SessionCopies
 from core.jsontext import LIST_FIELD, NOTHING, require_utf8
-from core.message import JSON_PREFIX, NEAR, SPEAKERS
+from core.message import JSON_PREFIX, NEAR, SPEAKERS, decoded, visible_text
 from core.sidecar import IDLE_STREAM
 from core.statedb import CloserLookError
 from core.statedb_rows import SpokenRow
-from core.workspace_tag import strip_workspace_tag
+from core.workspace_tag import untag
 
 _EMPTY = frozenset((b"", b"null", b'""', b"[]", b"{}"))
-_TAG = "[Workspace"
 
 
 class _Call(msgspec.Struct, gc=False):
@@ -35,7 +34,7 @@ class _Said(msgspec.Struct, gc=False):
     """A message of a sidecar; one of another form does not decode."""
 
     role: str
-    content: str | None = None
+    content: str | list[Any] | None = None
     timestamp: float | None = None
     tool_call_id: str | None = None
     tool_calls: list[_Call] | None = None
@@ -107,8 +106,10 @@ def _is_at_rest(head: Mapping[str, Any], session_id: str, messages: int) -> bool
 
 def _is_dressed(said: _Said) -> bool:
     """Whether the live file may itself have a text in the form of the database, which a merge would clean."""
-    text = said.content or ""
-    return text.startswith(JSON_PREFIX) or (said.role == "user" and text.startswith(_TAG))
+    content = said.content or ""
+    if isinstance(content, str) and content.startswith(JSON_PREFIX):
+        return True
+    return said.role == "user" and untag(content)[1] is not None
 
 
 def _matched(said: Sequence[_Said], rows: Iterable[SpokenRow]) -> int:
@@ -130,18 +131,24 @@ def _is_same(said: _Said, row: SpokenRow) -> bool:
     if said.timestamp is None or not isinstance(timestamp, float) or abs(said.timestamp - timestamp) > NEAR:
         return False
     text = content or ""
-    if role == "user" and text.startswith(_TAG):
-        text, _ = strip_workspace_tag(text)
+    if not isinstance(text, str):
+        return False
+    if text.startswith(JSON_PREFIX):
+        text = decoded(text)
+    if role == "user":
+        text, _ = untag(text)
     if text != (said.content or "") or (tool_call_id or None) != (said.tool_call_id or None):
         return False
     if has_reasoning and _EMPTY.issuperset(
         map(bytes, (said.reasoning, said.reasoning_content, said.reasoning_details))
     ):
         return False
-    if not tool_calls and not said.tool_calls:
-        return bool(text or tool_call_id)
-    ids = _ids(said.tool_calls)
-    return ids == _ids(_CALLS.decode(tool_calls) if tool_calls else None) and bool(text or ids or tool_call_id)
+    ids: list[str] = []
+    if tool_calls or said.tool_calls:
+        ids = _ids(said.tool_calls)
+        if ids != _ids(_CALLS.decode(tool_calls) if tool_calls else None):
+            return False
+    return bool(ids or tool_call_id or (text if isinstance(text, str) else visible_text(text)))
 
 
 def _ids(calls: list[_Call] | None) -> list[str]:

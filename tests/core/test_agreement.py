@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from .conftest import SID, Hermes
 from .test_lives import lives, played, thorough
 
 CALL = {"id": "call_7", "type": "function", "function": {"name": "terminal", "arguments": "{}"}}
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 
 
 def transcript() -> list[dict[str, Any]]:
@@ -67,6 +69,23 @@ def test_a_whole_session_takes_the_short_way() -> None:
         assert short_ways(store) == {SID: True}
 
 
+def test_a_whole_session_with_a_picture_takes_the_short_way() -> None:
+    said = transcript()
+    said[0]["content"] = [{"type": "text", "text": "look"}, PICTURE]
+    rows = copy.deepcopy(said)
+    rows[0]["content"][0]["text"] = "[Workspace::v1: /srv/notes]\nlook"
+    with stored(said, rows) as store:
+        assert short_ways(store) == {SID: True}
+
+
+def test_a_row_whose_text_is_a_blob_has_the_findings_of_the_merge() -> None:
+    with stored(transcript(), transcript()) as store:
+        with closing(sqlite3.connect(store.databases[0])) as database:
+            database.execute("UPDATE messages SET content = CAST(content AS BLOB)")
+            database.commit()
+        assert short_ways(store) == {SID: False}
+
+
 def test_a_session_of_which_the_database_has_a_part_takes_the_short_way() -> None:
     with stored(transcript(), transcript()[2:5]) as store:
         assert short_ways(store) == {SID: True}
@@ -75,7 +94,9 @@ def test_a_session_of_which_the_database_has_a_part_takes_the_short_way() -> Non
 OTHER: dict[str, list[Any]] = {
     "role": ["assistant", "user", "system", None],
     "content": ["continue", "continued", "look at it", "", None, ["parts"], [{"type": "text", "text": "continue"}],
-                "[Workspace::v1: /srv/notes]\ncontinue", "\0json:[1]", "continu", "***", "\ud83d"],
+                "[Workspace::v1: /srv/notes]\ncontinue", "\0json:[1]", "continu", "***", "\ud83d", [],
+                [{"type": "text", "text": "[Workspace::v1: /srv/notes]\nlook"}, PICTURE], [PICTURE], [{"type": "text"}],
+                [PICTURE, {"type": "text", "text": "look"}], [{"type": "text", "text": "look"}, PICTURE, 2**70]],
     "timestamp": [1.75e9 + 14, 1.75e9 + 16, 1.75e9 + 80, 5, None, "late"],
     "tool_calls": [[], [CALL], [{**CALL, "id": "call_8"}], [{**CALL, "id": None, "call_id": "call_7"}], None, "none"],
     "tool_call_id": ["call_7", "call_8", "", None],
