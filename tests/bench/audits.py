@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
 import time
 from contextlib import closing
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import orjson
 from commands import RESCUE, Place, fresh_place
 from figures import Bench, Figure, best
 from stores import say_more
+
+from core.glance import glance
+from core.store import find_store
 
 PARSING = "parsing the session files once with orjson"
 
@@ -48,6 +52,39 @@ def audit_memory(home: Path) -> int:
     """Megabytes of an audit that nothing is known for from before."""
     with fresh_place() as place:
         return place.watched(*RESCUE, "audit", "--home", home)[1]
+
+
+def first_rows(bench: Bench) -> list[Figure]:
+    """What the heads of the first session files say, before any content is compared."""
+    store = find_store(home=gigabyte(bench))
+
+    def heads() -> float:
+        start = time.perf_counter()
+        list(islice(glance(store), 100))
+        return time.perf_counter() - start
+
+    def reading() -> float:
+        start = time.perf_counter()
+        with os.scandir(store.sessions_dir) as entries:
+            paths = [entry.path for entry in entries if entry.name.endswith(".json")]
+        for path in paths[:100]:
+            file = os.open(path, os.O_RDONLY)
+            os.read(file, 64 * 1024)
+            os.close(file)
+        return time.perf_counter() - start
+
+    seconds, floor = best(heads, reading, turns=50)
+    return [
+        Figure(
+            name="first_rows",
+            what="the first 100 of 2,000 rows, from their heads",
+            value=seconds / floor,
+            target=3.0,
+            seconds=seconds,
+            floor="scandir, and reading the first 64 KB of 100 files",
+            floor_seconds=floor,
+        )
+    ]
 
 
 def audit_of_a_gigabyte(bench: Bench) -> list[Figure]:

@@ -24,6 +24,7 @@ LIMITS = {
     "start_of_the_window": "Imports of the engine and of the panes, then the style sheet.",
     "alignment": "Python looks at each message of each copy some ten times; the floor is one call into C for each."
     " More would take the keys of messages as hashes, and anchors found in C.",
+    "first_rows": "Listing the folder and opening the files; decoding the heads is the smaller part.",
     "audit_of_a_gigabyte": "The texts of the sessions that have to be merged: read as rows, folded, compared. Whole"
     " sessions cost little more than decoding them. More would take C, or more processors: it grows with them.",
     "audit_of_ascii": "The same. No real store is like this; the floor is lower here, as Python keeps such texts as"

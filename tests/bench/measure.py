@@ -28,6 +28,7 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
         starts.start_of_a_command,
         starts.start_of_the_window,
         alignments.alignment,
+        audits.first_rows,
         audits.audit_of_a_gigabyte,
         audits.audit_again,
         repairs.repair_of_a_gigabyte,
