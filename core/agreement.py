@@ -15,13 +15,16 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from core.copies import SessionCopies
-from core.jsontext import LIST_FIELD, NOTHING, require_utf8
+from core.jsontext import LIST_FIELD, NOTHING, NotJSONError, loads, require_utf8
 from core.message import JSON_PREFIX, NEAR, SPEAKERS, decoded, visible_text
 from core.sidecar import IDLE_STREAM
 from core.statedb import CloserLookError
 from core.statedb_rows import SpokenRow
-from core.workspace_tag import untag
+from core.workspace_tag import strip_workspace_tag, untag
 
+_ROLES = {role.encode(): role for role in SPEAKERS}
+_PARTS = JSON_PREFIX.encode()
+_ESCAPES = ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\t", b"\\t"), (b"\r", b"\\r"))
 _EMPTY = frozenset((b"", b"null", b'""', b"[]", b"{}"))
 
 
@@ -34,7 +37,7 @@ class _Said(msgspec.Struct, gc=False):
     """A message of a sidecar; one of another form does not decode."""
 
     role: str
-    content: str | list[Any] | None = None
+    content: Raw = Raw(b"null")
     timestamp: float | None = None
     tool_call_id: str | None = None
     tool_calls: list[_Call] | None = None
@@ -89,7 +92,7 @@ def whole(files: SessionCopies, spoken: Iterable[Iterable[SpokenRow]]) -> Whole 
         if any(map(_is_dressed, said)) or not _is_at_rest(head, files.session_id, len(said)):
             return None
         counts = [_matched(said, rows) for rows in spoken]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, CloserLookError, _Differs):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, NotJSONError, CloserLookError, _Differs):
         return None
     return Whole(head, len(said), max(counts, default=-1))
 
@@ -106,10 +109,10 @@ def _is_at_rest(head: Mapping[str, Any], session_id: str, messages: int) -> bool
 
 def _is_dressed(said: _Said) -> bool:
     """Whether the live file may itself have a text in the form of the database, which a merge would clean."""
-    content = said.content or ""
-    if isinstance(content, str) and content.startswith(JSON_PREFIX):
+    begin = memoryview(said.content)[:3].tobytes()
+    if begin == b'"\\u':  # a prefix in whatever spelling
         return True
-    return said.role == "user" and untag(content)[1] is not None
+    return said.role == "user" and begin.startswith((b'"[', b"[")) and untag(_value(said))[1] is not None
 
 
 def _matched(said: Sequence[_Said], rows: Iterable[SpokenRow]) -> int:
@@ -125,19 +128,12 @@ def _matched(said: Sequence[_Said], rows: Iterable[SpokenRow]) -> int:
 
 def _is_same(said: _Said, row: SpokenRow) -> bool:
     """Whether a row is this message and has nothing more."""
-    _, role, content, tool_call_id, tool_calls, timestamp, has_reasoning, plain = row
-    if role != said.role or role not in SPEAKERS or not plain:
+    _, role, text, tool_call_id, tool_calls, timestamp, has_reasoning, plain = row
+    if _ROLES.get(role) != said.role or not plain:
         return False
     if said.timestamp is None or not isinstance(timestamp, float) or abs(said.timestamp - timestamp) > NEAR:
         return False
-    text = content or ""
-    if not isinstance(text, str):
-        return False
-    if text.startswith(JSON_PREFIX):
-        text = decoded(text)
-    if role == "user":
-        text, _ = untag(text)
-    if text != (said.content or "") or (tool_call_id or None) != (said.tool_call_id or None):
+    if (tool_call_id or b"") != (said.tool_call_id or "").encode() or not _is_content(said, text or b""):
         return False
     if has_reasoning and _EMPTY.issuperset(
         map(bytes, (said.reasoning, said.reasoning_content, said.reasoning_details))
@@ -148,7 +144,38 @@ def _is_same(said: _Said, row: SpokenRow) -> bool:
         ids = _ids(said.tool_calls)
         if ids != _ids(_CALLS.decode(tool_calls) if tool_calls else None):
             return False
-    return bool(ids or tool_call_id or (text if isinstance(text, str) else visible_text(text)))
+    return bool(text or ids or tool_call_id)
+
+
+def _is_content(said: _Said, text: Any) -> bool:
+    """Whether the content of a row, as it is stored, is that of the message."""
+    if not isinstance(text, bytes):
+        return False
+    if text.startswith(_PARTS):
+        parts, mine = decoded(text.decode()), _value(said)
+        if said.role == "user":
+            parts, _ = untag(parts)
+        return isinstance(mine, list) and parts == mine and visible_text(mine) != ""
+    if said.role == "user" and text.startswith(b"["):
+        text = strip_workspace_tag(text.decode())[0].encode()
+        if not text:
+            return False
+    written = bytes(said.content)
+    if written[:1] != b'"':
+        return written == b"null" and not text
+    return written[1:-1] == (_escaped(text) if b"\\" in written else text) or _value(said) == text.decode()
+
+
+def _escaped(text: bytes) -> bytes:
+    """A text as Python's ``json`` writes it, but for rare control characters."""
+    for plain, escaped in _ESCAPES:
+        if plain in text:
+            text = text.replace(plain, escaped)
+    return text
+
+
+def _value(said: _Said) -> Any:
+    return loads(bytes(said.content))
 
 
 def _ids(calls: list[_Call] | None) -> list[str]:

@@ -58,13 +58,13 @@ class Trouble(NamedTuple):
 
 
 class CloserLookError(Exception):
-    """Rows cannot be read the fast way: damage, no index, no UTF-8, not in order, or changed meanwhile."""
+    """Rows cannot be read the fast way: damage, no index, not in order, or changed meanwhile."""
 
 
 def open_statedb(path: Path, *, deadline: float = 2.0, is_known: bool = False) -> StateDB:
     """Open a database, read its sessions and count their messages. Never raises for what is on disk: see ``fact``.
 
-    ``deadline`` is how many seconds a lock or a query that runs away may take; a large database gets more.
+    ``deadline`` is how many seconds a lock may take, or a query of the processor's; a large database gets more.
     ``is_known``: it is known to be ``is_indexed``; sessions are read when they are asked for, nothing is counted.
     """
     return StateDB(path, deadline, is_known=is_known)
@@ -154,7 +154,7 @@ class StateDB:
         query = f"SELECT _rowid_, {columns} FROM messages WHERE session_id = ?"
         last = _FIRST_ROWID
         try:
-            for row in self._database.exact_rows(query, (session_id,)):
+            for row in self._database.exact_rows(query, (session_id,), bytes):
                 if row[0] < last:
                     raise CloserLookError
                 last = row[0]

@@ -134,7 +134,8 @@ class MessageRow:
 
 
 class SpokenRow(NamedTuple):
-    """What a row of ``messages`` says, as it lies in the database: enough to see that a sidecar says the same.
+    """What a row of ``messages`` says, as it lies in the database (texts as bytes): enough to see that a sidecar says
+    the same.
 
     ``plain`` is False for a row that is not simply shown (taken back, summarised away, hidden); ``has_reasoning`` may
     be True without need.

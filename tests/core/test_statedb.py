@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -394,3 +396,22 @@ def test_the_real_agents_databases(name: str, count: int, corpus: Callable[[str]
         assert all(row.workspace for row in rows if row.message["role"] == "user")
         assert not any("Workspace::v1" in str(row.message["content"]) for row in rows)
     assert snapshot(store) == before
+
+
+def many_rows(path: Path) -> Path:
+    with writing(path) as raw:
+        raw.executescript(SCHEMA)
+        insert(raw, "sessions", id=SID, source="webui", started_at=1.0)
+        raw.executemany(
+            "INSERT INTO messages (session_id, role, content, timestamp) VALUES (?, 'user', 'x', ?)",
+            ((SID, float(k)) for k in range(20_000)),
+        )
+    return path
+
+
+def test_a_busy_computer_makes_no_database_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = itertools.count(step=3600)
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(hours)))
+    with open_statedb(many_rows(tmp_path / "state.db")) as database:
+        assert len(database.messages(SID)) == 20_000
+        assert database.fact.state == "ok"
