@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -75,6 +75,7 @@ class View:
     def progress(self, what: str) -> Iterator[Report]:
         """A bar for work that takes longer than ``PATIENCE``; nothing where stderr is no terminal."""
         bar = Progress(
+            SpinnerColumn("line"),  # one session can be so large that nothing else moves for a while
             TextColumn(what),
             BarColumn(),
             MofNCompleteColumn(),

@@ -22,21 +22,37 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from figures import Figure, save
 
 BEAT = 5  # milliseconds
 PATIENCE = 600.0  # seconds
 
 Value = dict[str, Any]
 
+FEW = ("wiped", "", "shrunken", "")
+"""What became of the sessions where there are so few."""
+
 STORES: dict[str, dict[str, Any]] = {
-    "10,000 sessions": {"sessions": 10_000, "messages": 4, "bytes_per_message": 200},
-    "100,000 sessions": {"sessions": 100_000, "messages": 4, "bytes_per_message": 200},
-    "100,000 messages": {"sessions": 4, "messages": 100_000, "bytes_per_message": 200, "damaged": 0.5},
-    "a message of 2 MB": {"sessions": 4, "messages": 8, "bytes_per_message": 800_000, "damaged": 0.5},
+    "10,000 sessions": {"sessions": range(10_000), "messages": 4, "length": 200},
+    "100,000 sessions": {"sessions": range(100_000), "messages": 4, "length": 200},
+    "100,000 messages": {
+        "sessions": range(4),
+        "messages": 100_000,
+        "length": 200,
+        "spread": 0.0,
+        "became": FEW.__getitem__,
+    },
+    "a message of 2 MB": {
+        "sessions": range(4),
+        "messages": 8,
+        "length": 800_000,
+        "spread": 0.0,
+        "became": FEW.__getitem__,
+    },
 }
-OPENED = ("000000000000", "000000000001", "000000000002")
-"""What is opened of each store: with so few sessions in it, one that was wiped, a healthy one, one that was halved."""
 
 
 def use(home: Path, scratch: Path) -> Value:
@@ -44,6 +60,7 @@ def use(home: Path, scratch: Path) -> Value:
     # Worker processes load this file once more: they shall not load Qt.
     from PySide6.QtCore import QEventLoop, QSettings, Qt, QTimer
     from PySide6.QtWidgets import QApplication
+    from stores import session_id
 
     from gui.app import let_the_window_go_first
     from gui.main_window import MainWindow
@@ -116,9 +133,9 @@ def use(home: Path, scratch: Path) -> Value:
         yield 0.5
 
     def open_sessions() -> Iterator[float]:
-        for session_id in OPENED:
-            table.select(session_id)
-            live_until(lambda wanted=session_id: window.review.session_id == wanted)
+        for opened in map(session_id, range(3)):
+            table.select(opened)
+            live_until(lambda wanted=opened: window.review.session_id == wanted)
             yield 0.5
             if len(difference.rows.entries):
                 difference.rows.expand(0, True)
@@ -213,6 +230,29 @@ def measured(home: Path, turns: int) -> Value:
     return {"first 100 rows": glances(home, 100), "all rows": glances(home, None), **best(found)}
 
 
+def figures_of(name: str, found: Value) -> list[Figure]:
+    """The same for the table of all figures."""
+    gaps = {phase: wall for phase, (wall, _) in found["gaps ms"].items()}
+    return [
+        Figure(
+            name=f"first rows, {name}",
+            what=f"window, {name}: first rows",
+            value=found["first rows s"],
+            unit="s",
+            target=0.5,
+        ),
+        Figure(
+            name=f"standstill, {name}",
+            what=f"window, {name}: longest standstill",
+            value=float(max(gaps.values())),
+            unit="ms",
+            target=50.0,
+            megabytes=found["memory MB"]["used"],
+            note=", ".join(f"{phase} {wall} ms" for phase, wall in gaps.items()),
+        ),
+    ]
+
+
 def show(name: str, found: Value) -> None:
     """Print what was measured on one store."""
     memory = ", ".join(f"{mb} MB {when}" for when, mb in found["memory MB"].items())
@@ -228,7 +268,7 @@ def show(name: str, found: Value) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(STORES))
-    parser.add_argument("--json", type=Path, help="write the figures to this file as well")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="put the figures into this file as well")
     parser.add_argument("--keep", type=Path, help="make the stores in this folder, and leave them there")
     parser.add_argument("--turns", type=int, default=3, help="how often each store is opened")
     parser.add_argument("--use", type=Path, nargs=2, help=argparse.SUPPRESS)
@@ -238,16 +278,15 @@ def main() -> None:
         return
     from stores import make_store
 
-    figures = {}
     with tempfile.TemporaryDirectory(prefix="hermes-bench-") as temporary:
         for name in asked.names or STORES:
             home = (asked.keep or Path(temporary)) / name.replace(" ", "-").replace(",", "")
             if not home.exists():
                 make_store(home, **STORES[name])
-            figures[name] = measured(home, asked.turns)
-            show(name, figures[name])
-    if asked.json is not None:
-        asked.json.write_text(json.dumps(figures, indent=2))
+            found = measured(home, asked.turns)
+            show(name, found)
+            if asked.json is not None:
+                save(asked.json, figures_of(name, found))
 
 
 if __name__ == "__main__":
