@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import TypeAlias
 
-from core.message import Key, Message, distance, likeness
+from core.message import NEAR, Key, Message, distance, likeness
 
 GAP_CELLS = 250_000
 """Cells of a gap up to which it is aligned exactly; beyond, equal texts are paired by time alone."""
@@ -83,20 +83,19 @@ def _anchors(a: Sequence[Message], b: Sequence[Message], within: Gap, key: Calla
     """Messages that occur once on both sides."""
     i0, i1, j0, j1 = within
     once_a, once_b = _once(map(key, a[i0:i1]), i0), _once(map(key, b[j0:j1]), j0)
-    candidates = [(i, once_b[found]) for found, i in once_a.items() if found in once_b]
-    return _rising([(i, j) for i, j in candidates if likeness(a[i], b[j]) >= SURE])
+    candidates = ((i, once_b[found]) for found, i in once_a.items() if found in once_b)
+    return _rising([(i, j) for i, j in candidates if distance(a[i], b[j]) <= NEAR])
 
 
 def _once(keys: Iterable[Key], start: int) -> dict[Key, int]:
-    """The place of each key that occurs once, counted from ``start``."""
-    places: dict[Key, int] = {}
-    again: set[Key] = set()
-    for k, key in enumerate(keys, start):
-        if places.setdefault(key, k) != k:
-            again.add(key)
-    for key in again:
-        del places[key]
-    return places
+    """The place of each key that occurs once, counted from ``start``, in the order of the places."""
+    listed = list(keys)
+    end = start + len(listed)
+    last = dict(zip(listed, range(start, end), strict=True))
+    if len(last) == len(listed):
+        return last
+    first = dict(zip(reversed(listed), range(end - 1, start - 1, -1), strict=True))
+    return {key: place for key, place in last.items() if first[key] == place}
 
 
 def _rising(pairs: list[Pair]) -> list[Pair]:

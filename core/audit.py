@@ -20,14 +20,12 @@ from core.copies import CopyReader, Inventory, SessionCopies
 from core.diagnosis import diagnose
 from core.findings import Category, Finding, SessionAudit, finding
 from core.jsontext import NOTHING, Damage, number
+from core.listing import FRESH_TEMP
 from core.proposal import Choices, Proposal, propose, session_of
 from core.sidecar import Sidecar
 from core.store import Store, WebUIStatus, webui_status
 from core.workers import Failure, Progress, over_sessions
 from core.worktree import Worktree, state_of
-
-FRESH_TEMP = 60.0
-"""Seconds for which a temp of a running WebUI may still be on its way."""
 
 
 @dataclass(frozen=True, slots=True)

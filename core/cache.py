@@ -24,6 +24,7 @@ import platformdirs
 
 from core.copies import Inventory
 from core.findings import SessionAudit
+from core.listing import FRESH_TEMP
 from core.statedb import CloserLookError
 from core.store import Store, WebUIStatus
 
@@ -124,20 +125,21 @@ def keys_of(inventory: Inventory, webui: WebUIStatus, session_ids: Iterable[str]
         *(states, listing.deletions_unknown, listing.index.data is None, listing.index.problem),
         webui.running and webui.active_streams != 0,
     )
-    newest = time.time_ns() - int(FRESH * 1e9)
+    now = time.time_ns()
     keys = {}
     for session_id in session_ids:
-        of = [found.get(session_id) for found in (listing.sidecars, listing.backups)]
-        paths = [path for path in of if path is not None]
-        journals = (*listing.turn_journals.get(session_id, ()), *listing.run_journals.get(session_id, ()))
-        stamps = [_stamp(path) for path in (*paths, *journals)]
+        temps = listing.temps.get(session_id, ())
+        paths = [found[session_id] for found in (listing.sidecars, listing.backups) if session_id in found]
+        paths += (*temps, *listing.turn_journals.get(session_id, ()), *listing.run_journals.get(session_id, ()))
+        stamps = [_stamp(path) for path in paths]
+        # whether a fresh temp counts is a question of time
+        rest = int((FRESH_TEMP + FRESH if temps else FRESH) * 1e9)
+        if any(each is None or max(each[3:]) > now - rest for each in stamps):
+            keys[session_id] = b""
+            continue
         row = listing.index.rows.get(session_id)
         rows = [[(each.id, each.columns) for each in found.get(session_id, ())] for found in listing.rows.values()]
-        if session_id in listing.temps or any(each is None or max(each[3:]) > newest for each in stamps):
-            keys[session_id] = b""  # a temp is on its way to something else
-            continue
-        names = [str(path) for path in (*paths, *journals)]
-        parts = (around, names, stamps, row and row.raw, session_id in listing.deleted, rows)
+        parts = (around, list(map(str, paths)), stamps, row and row.raw, session_id in listing.deleted, rows)
         keys[session_id] = hashlib.sha256(msgspec.msgpack.encode(parts)).digest()
     return keys
 

@@ -17,6 +17,9 @@ from core.store import Store, is_safe_session_id
 
 _TEMP_NAME = re.compile(r"([0-9A-Za-z_-]+)\.tmp\..+", re.DOTALL)
 
+FRESH_TEMP = 60.0
+"""Seconds for which a temp of a running WebUI may still be on its way."""
+
 _T = TypeVar("_T")
 Rows = Mapping[str, tuple[SessionRow, ...]]
 """Session rows by the id of the sidecar that they are about."""

@@ -48,6 +48,7 @@ def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files count as at rest as soon as they are written; two changes here are never within one tick of the clock."""
     monkeypatch.setattr(cache, "FRESH", 0.0)
+    monkeypatch.setattr(cache, "FRESH_TEMP", 0.0)
 
 
 def remembered(home: Path) -> Audit:
@@ -64,8 +65,7 @@ def test_where_nothing_changed_nothing_is_read_again(home: Path, examined: list[
     assert first.of(None) and first.findings and examined
     examined.clear()
     again = remembered(home)
-    temps = find_store(home=home).sessions_dir.glob("*.tmp.*")
-    assert {*examined} == {path.name.split(".tmp.")[0] for path in temps}  # those are on their way to something else
+    assert examined == []
     assert shown(again) == shown(first) == shown(audit(find_store(home=home)))
 
 
@@ -84,6 +84,17 @@ def test_new_rows_of_one_session_do_not_touch_the_others(home: Path, examined: l
     assert victim.session_id in examined and other.session_id not in examined
     assert [f.kind.name for f in found[victim.session_id].findings] == ["state_db_ahead"]
     assert found[other.session_id] == other
+
+
+def test_a_temp_that_may_be_on_its_way_is_looked_at_again(
+    home: Path, examined: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "FRESH", 0.0)
+    remembered(home)
+    examined.clear()
+    remembered(home)
+    temps = find_store(home=home).sessions_dir.glob("*.tmp.*")
+    assert {*examined} == {path.name.split(".tmp.")[0] for path in temps} != set()
 
 
 def test_a_file_that_was_just_written_is_not_kept(home: Path, examined: list[str]) -> None:
