@@ -131,8 +131,8 @@ class BlockMaker:
         rows = self._rows.rows[:: len(self._rows.rows) // _SAMPLE + 1]
         half = width / 2 if self.mode is Mode.SPLIT else width
         columns = self._text_width(half) / self._metrics.averageCharWidth()
-        keys = [message_of(row).key for row in rows]
-        lines = sum(min(ENOUGH_LINES, math.ceil(len(key[1]) / columns)) + len(key[3]) for key in keys)
+        some = map(message_of, rows)
+        lines = sum(min(ENOUGH_LINES, math.ceil(len(m.said) / columns)) + len(m.calls) for m in some)
         return 2 * self._pad + self.line + round(lines * self.line / max(len(rows), 1))
 
     def block(self, at: int, width: float) -> Block:

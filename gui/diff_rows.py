@@ -373,5 +373,5 @@ def _words(left: Message, right: Message) -> Words:
 
 def _same_messages(rows: Sequence[MessageRow], others: Sequence[MessageRow]) -> bool:
     return len(rows) == len(others) and all(
-        message_of(a).key == message_of(b).key for a, b in zip(rows, others, strict=True)
+        message_of(a).exact == message_of(b).exact for a, b in zip(rows, others, strict=True)
     )
