@@ -178,14 +178,17 @@ def _merged(copies: SessionCopies) -> list[Entry]:
     if run is not None:
         sequences[RUN] = run
     trust = list(sequences)
+    order = [LIVE] if LIVE in sequences else []
     entries = [transcript.entry(LIVE, m) for m in sequences.pop(LIVE, ())]
     while sequences:
         there = [e.merged for e in entries]
         found = {name: align(there, sequence) for name, sequence in sequences.items()}
         closest = max(found.items(), key=lambda item: len(item[1].pairs))[0]
         entries = transcript.merge(entries, closest, sequences.pop(closest), found[closest], older=closest == BACKUP)
-    for e in entries:
-        e.settle(trust)
+        order.append(closest)
+    if order != trust:
+        for e in entries:
+            e.settle(trust)
     return entries
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from core import sidecar
 from core.align import Alignment, align
 from core.jsontext import NOTHING, loads_exactly
-from core.message import IMAGE, JSON_PREFIX, REASONING, Message, decoded, masked_form, message
+from core.message import IMAGE, REASONING, Message, decoded, masked_form, message
 from core.workspace_tag import untag
 
 _NONE: Mapping[str, str] = {}
@@ -78,8 +78,9 @@ def merge(
     result: list[Entry] = []
     i0 = j0 = 0
     for i, j in (*found.pairs, (len(entries), len(messages))):
-        fresh = [entry(copy, messages[k]) for k in range(j0, j) if k not in moved]
-        result += _interleave(entries[i0:i], fresh, older=older)
+        if i0 < i or j0 < j:
+            fresh = [entry(copy, messages[k]) for k in range(j0, j) if k not in moved]
+            result += _interleave(entries[i0:i], fresh, older=older)
         result += entries[i : i + 1]
         i0, j0 = i + 1, j + 1
     return result
@@ -155,7 +156,7 @@ def fuller(there: Message, other: Message, gains: Sequence[str]) -> Message:
 def clean(version: Message) -> Message:
     """The message without the database's own encoding and without the tag that a user never typed."""
     content = version.value.get("content")
-    if isinstance(content, str) and not content.startswith((JSON_PREFIX, "[")):
+    if content is version.said:  # a plain text without a tag
         return version
     fresh = decoded(content)
     if version.role == "user":
