@@ -172,7 +172,7 @@ def test_journals(data: bytes) -> None:
 def test_the_index_and_the_lists_of_ids(data: bytes) -> None:
     def read(folder: Path, path: Path) -> None:
         path.rename(folder / journals.INDEX_NAME)
-        assert all(row["session_id"] == sid for sid, row in journals.read_index(folder).rows.items())
+        assert all(row.value["session_id"] == sid for sid, row in journals.read_index(folder).rows.items())
         (folder / "ids").write_bytes(data)
         assert all(isinstance(each, str) for each in journals.read_id_list(folder / "ids").ids)
         (folder / journals.PROJECTS_NAME).write_bytes(data)

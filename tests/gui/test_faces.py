@@ -70,7 +70,7 @@ def test_a_store_that_cannot_be_read_says_which_folder_and_why_and_can_be_tried_
         return real(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr("core.copies.os.listdir", listed)
+        patch.setattr("core.listing.os.listdir", listed)
         window = open_window(Place(demo.home), wait=False)
         qtbot.waitUntil(window.no_store.isVisible, timeout=20_000)
         text = window.no_store.text.replace("\u200b", "")
