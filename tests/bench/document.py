@@ -24,6 +24,7 @@ LIMITS = {
     "start_of_the_window": "Imports of the engine and of the panes, then the style sheet.",
     "alignment": "Python looks at each message of each copy some ten times; the floor is one call into C for each."
     " More would take the keys of messages as hashes, and anchors found in C.",
+    "merging": "Each message of each copy is compared part by part, in Python.",
     "first_rows": "Listing the folder and opening the files; decoding the heads is the smaller part.",
     "audit_of_a_gigabyte": "Every row is read and compared with its message, byte by byte: SQLite takes a fifth of the"
     " time, reading the files and looking at their UTF-8 another, the damaged sessions, which are merged, a quarter."
@@ -51,6 +52,11 @@ LIMITS = {
     "long_session_repair": "The same, and the new file, which is read back as a check before it is written.",
     "long_session_second_audit": "The file, and the pieces of it that are compared with the rows.",
     "long_session_stop": "Only a call into C that handles the whole file cannot be stopped.",
+    "standstill, 10,000 sessions": "While scanning the window takes in what the processes found; not profiled further.",
+    "standstill, 100,000 sessions": "The same.",
+    "standstill, 100,000 messages": "Half of it is the window's own work on the new list; the rest is probably the"
+    " thread that reads the session and holds the interpreter. Less would take reading it in a process that sends what"
+    " is shown, page by page.",
     "long_session_progress": "The bar counts sessions; beside it a sign turns while one takes long.",
 }
 """What limits each figure, and what more would take."""
