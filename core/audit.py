@@ -98,7 +98,7 @@ def audit_sessions(
         kept |= {each.session_id: each for each in batch if isinstance(each, Kept)}
     for session_id, each in kept.items():
         each.key = keys.get(session_id, b"")
-    cache.replace(each for each in kept.values() if each.key)
+    cache.replace((each for each in kept.values() if each.key), inventory)
 
 
 def _look(reader: CopyReader, webui: WebUIStatus, session_id: str, *, known: Mapping[str, Kept]) -> Kept:

@@ -89,9 +89,13 @@ class AuditCache:
         kept = self._sessions
         return {each: kept[each] for each, key in keys.items() if key and each in kept and kept[each].key == key}
 
-    def replace(self, sessions: Iterable[Kept]) -> None:
-        """Keep these answers instead."""
-        databases = {name: stamps for name, stamps in self._now.items() if stamps is not None}
+    def replace(self, sessions: Iterable[Kept], inventory: Inventory) -> None:
+        """Keep these answers instead; none where a database was found to be damaged, or could not be read."""
+        whole = {str(database.path) for database in inventory.databases if database.is_known}
+        absent = {str(fact.path) for fact in inventory.database_facts if fact.state == "absent"}
+        databases = {name: at for name, at in self._now.items() if at is not None and name in whole | absent}
+        if not _are_readable(inventory):
+            sessions = ()
         contents = _Contents(databases, tuple(sessions))
         if self._path is None or contents == self._contents:
             return
@@ -118,9 +122,9 @@ def keys_of(inventory: Inventory, webui: WebUIStatus, session_ids: Iterable[str]
     kept.
     """
     listing = inventory.listing
-    states = [fact.state for fact in inventory.database_facts]
-    if not {*states} <= {"ok", "absent"}:
+    if not _are_readable(inventory):
         return {}
+    states = [fact.state for fact in inventory.database_facts]
     around = (
         *(states, listing.deletions_unknown, listing.index.data is None, listing.index.problem),
         webui.running and webui.active_streams != 0,
@@ -142,6 +146,10 @@ def keys_of(inventory: Inventory, webui: WebUIStatus, session_ids: Iterable[str]
         parts = (around, list(map(str, paths)), stamps, row and row.raw, session_id in listing.deleted, rows)
         keys[session_id] = hashlib.sha256(msgspec.msgpack.encode(parts)).digest()
     return keys
+
+
+def _are_readable(inventory: Inventory) -> bool:
+    return {fact.state for fact in inventory.database_facts} <= {"ok", "absent"}
 
 
 class RowsDigest:

@@ -212,6 +212,30 @@ def test_no_answer_is_ever_stale(home: Path, seed: int) -> None:
 
 
 @pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("harm", ["table", "row", "index"])
+def test_damage_of_a_database_is_told_each_time(home: Path, harm: str) -> None:
+    path = find_store(home=home).databases[0]
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE messages SET content = ? WHERE id = (SELECT max(id) FROM messages)", ("MARK" * 9000,))
+        database.commit()
+        if harm == "index":
+            database.execute("DROP INDEX idx_messages_session")
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+        root = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'messages'").fetchone()[0]
+    data = bytearray(path.read_bytes())
+    pages = {"table": [(root - 1) * size], "index": []}.get(
+        harm, [at for at in range(0, len(data), size) if data[at + 4 : at + 804] == b"MARK" * 200]
+    )
+    for at in pages:
+        data[at : at + size] = bytes(size)
+    path.write_bytes(data)
+    told = [shown(remembered(home)) for _ in range(3)]
+    assert told == [shown(audit(find_store(home=home)))] * 3
+    assert bool(told[0][1]) == (harm != "index")
+
+
+@pytest.mark.usefixtures("settled")
 def test_what_is_kept_lies_outside_the_home_for_this_user_alone(home: Path, snapshot: Callable[[Path], Any]) -> None:
     before = snapshot(home)
     remembered(home)
