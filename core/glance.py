@@ -5,8 +5,8 @@ Nothing here is a finding. A head tells what was true when its file was saved; w
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,10 @@ import msgspec
 
 from core import files, jsontext
 from core.errors import UnreadableError
+from core.listing import session_ids
 from core.sidecar import HEAD_LIMIT
-from core.store import Store, is_session_name
+from core.store import Store
 
-_SUFFIX = ".json"
 _LIST_BEGINS = b',\n  "messages": ['
 _MOST = 10**9  # messages; a head that tells more is not to be believed
 
@@ -55,15 +55,10 @@ def glance(store: Store) -> Iterator[Glance]:
 
     A file that cannot be read, or is no session's, comes with nothing but its id. Nothing is raised.
     """
-    try:
-        names = sorted(os.listdir(store.sessions_dir))
-    except OSError:
-        return
-    for name in names:
-        session_id = name.removesuffix(_SUFFIX)
-        if name.endswith(_SUFFIX) and is_session_name(session_id):
+    with suppress(OSError):  # of the folder
+        for session_id in session_ids(store.sessions_dir):
             try:
-                head = _head(files.read_regular(store.sessions_dir / name, HEAD_LIMIT))
+                head = _head(files.read_regular(store.sessions_dir / f"{session_id}.json", HEAD_LIMIT))
             except (OSError, UnreadableError):
                 head = _NOTHING_KNOWN
             count = head.message_count

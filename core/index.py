@@ -6,7 +6,6 @@ last place of its metadata.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ from typing import Any
 from core import sidecar
 from core.journals import Index
 from core.jsontext import Piece, number
+from core.listing import session_ids
 from core.sidecar import Sidecar
-from core.store import is_session_name
 
 # fmt: off
 ROW_FIELDS = (
@@ -45,16 +44,13 @@ def rebuilt(index: Index, sessions_dir: Path, changed: Iterable[str] = ()) -> by
     """
     stale = frozenset(changed)
     rows: list[Piece] = []
-    for name in sorted(os.listdir(sessions_dir)):
-        session_id = name.removesuffix(".json")
-        if session_id == name or not is_session_name(session_id):
-            continue
+    for session_id in session_ids(sessions_dir):
         old = index.rows.get(session_id)
         if old is not None and session_id not in stale:
             rows.append(old)
             continue
         try:
-            session = sidecar.read(sessions_dir / name).sidecar
+            session = sidecar.read(sessions_dir / f"{session_id}.json").sidecar
         except FileNotFoundError:
             continue
         if session is not None and session.is_session and session.damage is None:

@@ -166,7 +166,9 @@ def require_utf8(data: bytes) -> None:
 
     In pieces: the text of a large document takes up to four times its bytes.
     """
-    at = len(data) if data.isascii() else 0
+    if data.isascii():
+        return
+    at = 0
     while at < len(data):
         end = at + _LOOKED_AT
         at += codecs.utf_8_decode(memoryview(data)[at:end], "strict", end >= len(data))[1]

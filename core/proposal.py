@@ -158,7 +158,7 @@ def _merged(copies: SessionCopies) -> list[Entry]:
     def read(piece: Piece) -> Message:
         """A message of a file, with a text that a database has as well only once in memory."""
         found = message(piece)
-        text = texts.get(found.said) if texts else None
+        text = texts.get(found.said)
         if text is None or found.value.get("content") is not found.said:
             return found
         found.value["content"] = text

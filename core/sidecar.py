@@ -219,16 +219,15 @@ def serialise(sidecar: Sidecar) -> bytes:
 
     Raises :class:`HeadOnlySaveError` for a head that was loaded without its messages.
     """
-    return b"".join(parts(sidecar))
-
-
-def parts(sidecar: Sidecar) -> Iterator[bytes]:
-    """The same bytes one after the other, for whoever does not need all of them at once."""
     if sidecar.head_only:
         raise HeadOnlySaveError(
             f"Session {sidecar.get('session_id')} was loaded without its messages; "
             "reload it with sidecar.read() before saving."
         )
+    return b"".join(_parts(sidecar))
+
+
+def _parts(sidecar: Sidecar) -> Iterator[bytes]:
     head = sidecar.head if LIST_FIELD in sidecar.head else {**sidecar.head, LIST_FIELD: MESSAGES_HERE}
     before = b"{\n  "
     for key, piece in head.items():

@@ -17,7 +17,7 @@ def strip_workspace_tag(text: str) -> tuple[str, str | None]:
     (POSIX, drive letter or UNC): anything else was typed by a person. The older form may hold backslashes that nobody
     escaped. Returns the text as it is and None where there is no tag (formats.md, section state.db).
     """
-    tag = _TAG.match(text) if text.startswith("[") else None
+    tag = _TAG.match(text)
     if tag is None:
         return text, None
     for path in (_ESCAPED.sub(r"\1", tag[1]), tag[1]):

@@ -24,8 +24,10 @@ from gui.theme import Theme
 from gui.wording import number
 
 CLIPPED_LINES, ENOUGH_LINES = 6, 8
-_SAMPLE = 500
 """Lines of a clipped text; one that ends within the second number of lines is not clipped."""
+
+_SAMPLE = 500
+"""Messages from which the usual height is taken, at most."""
 
 LINE_LENGTH = 110
 """Average characters of a line beyond which a wide window makes no longer lines."""
