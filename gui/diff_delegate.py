@@ -123,7 +123,7 @@ class DiffDelegate(QStyledItemDelegate):
 
     def _faint(self) -> QColor:
         """The ground of a call: a breath of the text's colour."""
-        faint = self._theme.color("text")
+        faint = QColor(self._theme.color("text"))
         faint.setAlphaF(0.06)
         return faint
 
@@ -131,7 +131,7 @@ class DiffDelegate(QStyledItemDelegate):
         painter.save()
         painter.setClipRect(rect, Qt.ClipOperation.IntersectClip)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        ink = self._theme.color("handle")
+        ink = QColor(self._theme.color("handle"))
         ink.setAlphaF(0.35)  # texts stand on it
         painter.setPen(QPen(ink, 1))
         step, height = self.line * 0.55, rect.height()

@@ -44,15 +44,18 @@ _ALIGNMENTS: Final = {
     | (Qt.AlignmentFlag.AlignRight if column in _RIGHT else Qt.AlignmentFlag.AlignLeft)
     for column in _COLUMNS
 }
+_FLAGS: Final = {column: (found | Qt.TextFlag.TextSingleLine).value for column, found in _ALIGNMENTS.items()}
 
 
 class Look(NamedTuple):
-    """How one cell looks, all at once: painting asks for it several hundred times a frame."""
+    """How one cell looks, all at once: painting asks for it several hundred times a frame. ``flags`` are those with
+    which its text is drawn.
+    """
 
     text: str
     color: QColor
     icon: QIcon | None
-    alignment: Qt.AlignmentFlag
+    flags: int
     is_bold: bool
 
 
@@ -244,7 +247,7 @@ class SessionModel(QAbstractTableModel):
         row, column = self._rows[index.row()], _COLUMNS[index.column()]
         color = self._theme.color(self._token(row, column))
         is_bold = column is Column.AFTER and row.session.after != row.session.live
-        return Look(self._text(row, column), color, self._icon(row, column), _ALIGNMENTS[column], is_bold)
+        return Look(self._text(row, column), color, self._icon(row, column), _FLAGS[column], is_bold)
 
     def data(self, index: Index, role: int = Role.DisplayRole) -> Any:
         """Called by Qt."""

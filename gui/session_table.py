@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
+from functools import lru_cache
 from itertools import groupby
 from typing import Final
 
@@ -19,7 +20,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QContextMenuEvent, QFocusEvent, QFontMetrics, QHelpEvent, QPainter, QResizeEvent
+from PySide6.QtGui import QContextMenuEvent, QFocusEvent, QFont, QFontMetrics, QHelpEvent, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
@@ -380,7 +381,7 @@ class _Delegate(QStyledItemDelegate):
         """Called by Qt."""
         look = self._table.sessions.look(index)
         rect: QRect = option.rect
-        is_selected = bool(option.state & QStyle.StateFlag.State_Selected)
+        is_selected = QStyle.StateFlag.State_Selected in option.state
         painter.save()
         painter.fillRect(rect, self.theme.color("select" if is_selected else "surface"))
         painter.fillRect(rect.left(), rect.bottom(), rect.width(), 1, self.theme.color("line"))
@@ -393,11 +394,8 @@ class _Delegate(QStyledItemDelegate):
         font.setBold(look.is_bold or (is_selected and index.column() == Column.TITLE))
         painter.setFont(font)
         space = _text_rect(rect, has_icon=look.icon is not None)
-        # Worktrees begin alike and differ at the end.
-        mode = Qt.TextElideMode.ElideLeft if index.column() == Column.WORKTREE else Qt.TextElideMode.ElideRight
         painter.setPen(look.color)
-        text = painter.fontMetrics().elidedText(look.text, mode, space.width())
-        painter.drawText(space, look.alignment | Qt.TextFlag.TextSingleLine, text)
+        painter.drawText(space, look.flags, _elided(font, look.text, index.column(), space.width()))
         painter.restore()
 
     def _paint_marks(self, painter: QPainter, rect: QRect, index: Index, *, is_selected: bool) -> None:
@@ -426,6 +424,13 @@ class _Delegate(QStyledItemDelegate):
             tip = look.text
         QToolTip.showText(event.globalPos(), f"<p>{escape(tip)}</p>".replace("\n", "<br>") if tip else "", view)
         return True
+
+
+@lru_cache(maxsize=2048)
+def _elided(font: QFont, text: str, column: int, width: int) -> str:
+    # Worktrees begin alike and differ at the end.
+    mode = Qt.TextElideMode.ElideLeft if column == Column.WORKTREE else Qt.TextElideMode.ElideRight
+    return QFontMetrics(font).elidedText(text, mode, width)
 
 
 def _icon_rect(cell: QRect) -> QRect:

@@ -67,9 +67,9 @@ class Theme:
 
     def color(self, token: str) -> QColor:
         """The colour of a token of ``tokens.json``, or of hover, pressed, accent-hover, disabled, handle, which are
-        mixed from them. Raises KeyError for any other.
+        mixed from them; it belongs to the theme, so whoever changes it takes a copy. Raises KeyError for any other.
         """
-        return QColor(self._colors[token])
+        return self._colors[token]
 
     @property
     def is_dark(self) -> bool:
