@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, TypeAlias, TypeVar
@@ -31,6 +32,7 @@ from core.store import Store, WebUIStatus
 FRESH = 2.0
 """Seconds for which a file counts as just changed: the coarsest time stamps of file systems in use."""
 
+_AT_ONCE = 500  # sessions
 _CHECK = hashlib.sha256().digest_size
 
 _Row = TypeVar("_Row", bound=tuple[Any, ...])
@@ -53,9 +55,14 @@ class Kept(msgspec.Struct, array_like=True, gc=False):
     key: bytes = b""
 
 
-class _Contents(msgspec.Struct, array_like=True):
+class _File(msgspec.Struct, array_like=True):
+    """What is written. The sessions are packed some at a time, so that nobody has to wait for all of them at once."""
+
     databases: dict[str, tuple[Stamp | None, ...]] = {}
-    sessions: tuple[Kept, ...] = ()
+    sessions: list[bytes] = []
+
+
+_SOME = msgspec.msgpack.Decoder(tuple[Kept, ...])
 
 
 class AuditCache:
@@ -68,8 +75,9 @@ class AuditCache:
         place = repr((store.sessions_dir.absolute(), *store.databases)).encode()
         self._path = None if folder is None else folder / f"{hashlib.sha256(place).hexdigest()[:32]}.audit"
         self._now = {str(path): _database_stamps(path) for path in store.databases}
-        self._contents = _Contents() if self._path is None else _read(self._path)
-        self._sessions = {each.session_id: each for each in self._contents.sessions}
+        self._check, file = (b"", _File()) if self._path is None else _read(self._path)
+        self._databases = file.databases
+        self._sessions = {each.session_id: each for some in file.sessions for each in _SOME.decode(some)}
 
     @property
     def whole_databases(self) -> frozenset[Path]:
@@ -77,7 +85,7 @@ class AuditCache:
         return frozenset(Path(name) for name, stamps in self._now.items() if self._is_same(name, stamps))
 
     def _is_same(self, name: str, stamps: tuple[Stamp | None, ...] | None) -> bool:
-        return stamps is not None and self._contents.databases.get(name) == stamps
+        return stamps is not None and self._databases.get(name) == stamps
 
     @property
     def rows_are_same(self) -> bool:
@@ -94,17 +102,17 @@ class AuditCache:
         whole = {str(database.path) for database in inventory.databases if database.is_known}
         absent = {str(fact.path) for fact in inventory.database_facts if fact.state == "absent"}
         databases = {name: at for name, at in self._now.items() if at is not None and name in whole | absent}
-        if not _are_readable(inventory):
-            sessions = ()
-        contents = _Contents(databases, tuple(sessions))
-        if self._path is None or contents == self._contents:
+        left = iter(sessions if _are_readable(inventory) else ())
+        packed = iter(lambda: tuple(islice(left, _AT_ONCE)), ())
+        data = msgspec.msgpack.encode(_File(databases, list(map(msgspec.msgpack.encode, packed))))
+        check = _digest(data)
+        if self._path is None or check == self._check:
             return
-        data = msgspec.msgpack.encode(contents)
         with suppress(OSError):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with NamedTemporaryFile(dir=self._path.parent, delete=False) as file:
                 try:
-                    file.write(_digest(data) + data)
+                    file.write(check + data)
                     file.flush()
                     os.replace(file.name, self._path)
                 except BaseException:
@@ -204,15 +212,16 @@ def _database_stamps(path: Path) -> tuple[Stamp | None, ...] | None:
     return None if any(each is not None and max(each[3:]) > newest for each in stamps) else stamps
 
 
-def _read(path: Path) -> _Contents:
+def _read(path: Path) -> tuple[bytes, _File]:
+    """What is kept, with the digest of it."""
     try:
         whole = path.read_bytes()
-        digest, data = whole[:_CHECK], whole[_CHECK:]
-        if digest == _digest(data):
-            return msgspec.msgpack.decode(data, type=_Contents)
+        check, data = whole[:_CHECK], whole[_CHECK:]
+        if check == _digest(data):
+            return check, msgspec.msgpack.decode(data, type=_File)
     except (OSError, msgspec.MsgspecError):
         pass
-    return _Contents()
+    return b"", _File()
 
 
 def _digest(data: bytes) -> bytes:

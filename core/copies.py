@@ -216,7 +216,8 @@ class Inventory(CopyReader):
         """Every session that any copy knows and that is meant to have a sidecar, sorted."""
         listing = self.listing
         files = (listing.sidecars, listing.backups, listing.temps, listing.turn_journals, listing.run_journals)
-        known = {*self.webui_rows, *listing.index.rows}.union(*files)
+        # in the order of the files, which is nearly that of the ids: putting those in order holds nobody up
+        known = {each: None for found in (*files, self.webui_rows, listing.index.rows) for each in found}
         return tuple(sorted(filter(is_session_name, known)))
 
     def unsafe_ids(self) -> tuple[str, ...]:
