@@ -248,7 +248,7 @@ class StateDB:
         scans = self._read_sessions(database)
         if "session_id" in messages:
             counts = self._indexed_counts(database)
-            if counts is None or not counts.keys() <= self._sessions.keys():
+            if counts is None or not all(each in self._sessions for each in counts):
                 scans.append(self._scan_messages(database))
             else:
                 self._counts = counts

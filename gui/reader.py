@@ -38,7 +38,7 @@ PAUSE = 25
 """Milliseconds between a click and the work for it: the window paints first, and keys that run through the list do not
 leave a trail of work."""
 
-AT_ONCE = 250
+AT_ONCE = 150
 """Sessions that the window takes in between two other events."""
 
 USUAL_PAIR = (LIVE, diff.RECOVERED)
