@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from PySide6.QtCore import QCoreApplication, QEvent, QRect, QRectF, QSize, Qt, Signal
@@ -25,6 +25,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from core.copies import BACKUP, DATABASE, LIVE, RUN, TEMP, TURNS
 from core.files import shown
+from core.intent import Reason
 from core.proposal import PENDING, Item, Proposal
 from gui.notices import announce
 from gui.theme import Theme
@@ -61,19 +62,29 @@ class Lane:
 
     def at(self, start: int, end: int) -> Hold:
         """What it has from one position up to another."""
-        whole, part, left_out = (self.holds.count(hold, start, end) for hold in (Hold.WHOLE, Hold.PART, Hold.LEFT_OUT))
-        if part:
+        held = set(self.holds[start:end])
+        if Hold.PART in held:
             return Hold.PART
-        if whole:
-            return Hold.WHOLE if whole == end - start else Hold.SOME
-        return Hold.LEFT_OUT if left_out else Hold.NOTHING
+        if Hold.WHOLE in held:
+            return Hold.WHOLE if len(held) == 1 else Hold.SOME
+        return Hold.LEFT_OUT if Hold.LEFT_OUT in held else Hold.NOTHING
 
 
-def lanes(proposal: Proposal) -> tuple[Lane, ...]:
-    """The lanes of a proposal: the live file first, whatever it holds, the result last."""
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The lanes of a proposal: the live file first, whatever it holds, the result last; and how many messages are left
+    out for which reason.
+    """
+
+    lanes: tuple[Lane, ...] = ()
+    left_out: Mapping[Reason | None, int] = field(default_factory=dict)
+
+
+def coverage(proposal: Proposal) -> Coverage:
+    """Look at every message of a proposal; takes a moment where they are many."""
     items = proposal.items
     if not items:
-        return ()
+        return Coverage()
     names = sorted({LIVE}.union(*(item.copies for item in items)), key=_rank)
     holds = {name: bytearray(len(items)) for name in names}
     result = bytearray(len(items))
@@ -87,7 +98,8 @@ def lanes(proposal: Proposal) -> tuple[Lane, ...]:
                 if name != item.copies[0]:
                     holds[name][position] = Hold.PART
     made = [Lane(copy_label(name), holds[name], len(items) - holds[name].count(Hold.NOTHING)) for name in names]
-    return (*made, Lane(translate("CoverageMap", "Recovered"), result, result.count(Hold.WHOLE), is_result=True))
+    made.append(Lane(translate("CoverageMap", "Recovered"), result, result.count(Hold.WHOLE), is_result=True))
+    return Coverage(tuple(made), Counter(item.reason for item in items if not item.included))
 
 
 def copy_label(name: str) -> str:
@@ -123,23 +135,23 @@ class CoverageMap(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setAccessibleName(self.tr("Which copy holds what"))
-        self.set_proposal(None, ())
+        self.set_proposal(None, Coverage())
 
     def set_theme(self, theme: Theme) -> None:
         """Paint in other colours."""
         self._theme = theme
         self.update()
 
-    def set_proposal(self, proposal: Proposal | None, made: tuple[Lane, ...]) -> None:
-        """Show the copies of a session, and the lanes that were made of them; None shows nothing. The mark stays where
-        the session is the same.
+    def set_proposal(self, proposal: Proposal | None, made: Coverage) -> None:
+        """Show the copies of a session, with what :func:`coverage` made of them; None shows nothing. The mark stays
+        where the session is the same.
         """
         session_id = proposal.session_id if proposal is not None else ""
         current = self._current if session_id == self._session_id else None
         self._session_id = session_id
         self._items = proposal.items if proposal is not None else ()
-        self._lanes = made
-        self._legend = tuple(self._legend_lines())
+        self._lanes = made.lanes
+        self._legend = tuple(self._legend_lines(made.left_out))
         self._spans = (-1, [])
         self.set_current(current)
         self.setAccessibleDescription(self._sentence())
@@ -166,9 +178,9 @@ class CoverageMap(QWidget):
         lines = [" · ".join(part for part in (place, shown(item.message.role), when) if part)]
         lines.append(self.tr("In: {copies}").format(copies=", ".join(map(copy_label, item.copies))))
         gains: dict[str, list[str]] = {}
-        for field, name in item.enriched.items():
+        for part, name in item.enriched.items():
             if name != item.copies[0]:
-                gains.setdefault(copy_label(name), []).append(shown(field))
+                gains.setdefault(copy_label(name), []).append(shown(part))
         for name, fields in gains.items():
             lines.append(self.tr("Taken from {copy}: {parts}").format(copy=name, parts=", ".join(fields)))
         if not item.included:
@@ -259,11 +271,10 @@ class CoverageMap(QWidget):
         self.set_current(position)
         self.jumped.emit(position)
 
-    def _legend_lines(self) -> Iterator[tuple[Hold, str]]:
+    def _legend_lines(self, left_out: Mapping[Reason | None, int]) -> Iterator[tuple[Hold, str]]:
         if any(lane.holds.count(Hold.PART) for lane in self._lanes):
             yield Hold.PART, self.tr("messages that get missing parts back from here")
-        reasons = Counter(item.reason for item in self._items if not item.included)
-        for reason, n in reasons.items():
+        for reason, n in left_out.items():
             words = self.tr("{n} left out: {reason}")
             yield Hold.LEFT_OUT, words.format(n=number(n), reason=reason.sentence if reason else "")
 

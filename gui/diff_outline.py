@@ -6,7 +6,7 @@ Nothing here depends on how many messages there are, but for what :func:`outline
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
 from typing import NamedTuple, overload
@@ -25,19 +25,25 @@ KEPT = 3
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """The rows of a comparison. ``changes``: neighbouring rows of one kind that differ; ``runs``: what folds. Both in
-    rising order.
+    """The rows of a comparison. ``changes``: neighbouring rows of one kind that differ; ``runs``: what folds, each with
+    the copies that its messages come from. Both in rising order.
     """
 
     rows: Sequence[MessageRow]
     changes: tuple[range, ...]
-    runs: tuple[range, ...]
+    runs: Mapping[range, tuple[str, ...]]
 
 
 def outlined(rows: Sequence[MessageRow]) -> Outline:
     """Find the shape of a comparison; takes a moment where it is long."""
     changes = tuple(run for change, _, run in _groups(rows) if change is not Change.SAME)
-    return Outline(rows, changes, tuple(sorted(_foldable(rows), key=lambda run: run.start)))
+    runs = sorted(_foldable(rows), key=lambda run: run.start)
+    return Outline(rows, changes, {run: _sources(rows[run.start : run.stop]) for run in runs})
+
+
+def _sources(rows: Sequence[MessageRow]) -> tuple[str, ...]:
+    """The first copy that each message comes from, the first of them first."""
+    return tuple(dict.fromkeys(row.item.copies[0] for row in rows if row.item is not None))
 
 
 class Entry(NamedTuple):

@@ -5,7 +5,7 @@ One model for the unified and the split view. It knows nothing of widths and col
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import groupby
 from typing import Any
@@ -55,11 +55,12 @@ class DiffRows(QAbstractListModel):
         self.changes: tuple[range, ...] = ()
         """Each change: neighbouring rows of one kind."""
         self.choosing = False
-        self._runs: dict[int, range] = {}
+        self._runs: dict[int, range] = {}  # by where they begin
+        self._sources: Mapping[range, tuple[str, ...]] = {}
         self._unfolded: set[int] = set()
         self._opened: dict[int, set[str]] = {}
         self._cuts: dict[int, dict[Side, list[int]]] = {}
-        self._checked: list[bool] = []
+        self._turned: set[int] = set()  # rows whose box is not as it was shown
         self._spans: dict[tuple[int, Side], tuple[Span, ...]] = {}
 
     def show(self, outline: Outline, *, choosing: bool) -> bool:
@@ -70,9 +71,9 @@ class DiffRows(QAbstractListModel):
         again = choosing == self.choosing and _same_messages(rows, self.rows)
         self.beginResetModel()
         self.rows, self.changes, self.choosing = rows, outline.changes, choosing
-        self._checked = [row.item is None or row.item.included for row in rows]
+        self._turned.clear()
         self._spans.clear()
-        self._runs = {run.start: run for run in outline.runs}
+        self._runs, self._sources = {run.start: run for run in outline.runs}, outline.runs
         if not again:
             self._opened.clear()
             self._cuts.clear()
@@ -125,18 +126,23 @@ class DiffRows(QAbstractListModel):
     def check_state(self, at: int) -> Qt.CheckState:
         """The state of the box; a run of which only some are checked is partly so."""
         row, _ = self.entries[at]
-        states = {self._checked[k] for k in self.run_at(at) or (row,)}
-        if len(states) > 1:
+        run = self.run_at(at) or range(row, row + 1)
+        turned = sum(each in run for each in self._turned)
+        if 0 < turned < len(run):  # as shown, all of a run were the same
             return Qt.CheckState.PartiallyChecked
-        return Qt.CheckState.Checked if True in states else Qt.CheckState.Unchecked
+        return Qt.CheckState.Checked if self._is_checked(row) else Qt.CheckState.Unchecked
+
+    def _is_checked(self, row: int) -> bool:
+        item = self.rows[row].item
+        return (item is None or item.included) is not (row in self._turned)
 
     def change_of(self, row: int) -> Change:
         """What happens to a message, with the boxes as they are now."""
         told = self.rows[row]
-        if told.item is None or self._checked[row] == told.item.included:
+        if told.item is None or row not in self._turned:
             return told.change
         in_live = LIVE in told.item.copies
-        if self._checked[row]:
+        if not told.item.included:
             return Change.ADDED if not in_live else Change.CHANGED if told.item.enriched else Change.SAME
         return Change.REMOVED if in_live else Change.LEFT_OUT
 
@@ -144,9 +150,10 @@ class DiffRows(QAbstractListModel):
         """The boxes that differ from what the proposal would do by itself."""
         include: set[int] = set()
         exclude: set[int] = set()
-        for row, checked in zip(self.rows, self._checked, strict=True):
+        for at, row in enumerate(self.rows):
             if row.item is not None and row.position is not None:
                 by_itself = row.item.reason in (None, Reason.CHOSEN)
+                checked = self._is_checked(at)
                 if checked != by_itself:
                     (include if checked else exclude).add(row.position)
         return Choices(frozenset(include), frozenset(exclude))
@@ -245,8 +252,7 @@ class DiffRows(QAbstractListModel):
 
     def run_words(self, run: range) -> str:
         """The line of a run."""
-        rows = self.rows[run.start : run.stop]
-        return diff_text.run_words(rows, rows[0].change, len(rows))
+        return diff_text.run_words(self.rows[run.start].change, len(run), self._sources[run])
 
     def _sentence(self, entry: Entry) -> str:
         if entry.part == FOLD:
@@ -263,8 +269,7 @@ class DiffRows(QAbstractListModel):
             return
         rows = self.run_at(at) or (self.entries[at].row,)
         checked = self.check_state(at) is not Qt.CheckState.Checked
-        for row in rows:
-            self._checked[row] = checked
+        self._turned.symmetric_difference_update(row for row in rows if self._is_checked(row) is not checked)
         last = rows[-1]
         run = next((run for run in self._runs.values() if rows[0] in run), None)
         self._changed(self.entry_of(rows[0]) if run is None else self._line_of(run), self.entry_of(last))

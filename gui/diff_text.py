@@ -168,20 +168,19 @@ def part_name(part: str) -> str:
     }.get(part, plain(part))
 
 
-def run_words(rows: Iterable[MessageRow], change: Change, count: int) -> str:
-    """The line of a folded run of ``count`` (at least 2) rows with one change."""
+def run_words(change: Change, count: int, sources: Iterable[str]) -> str:
+    """The line of a folded run of ``count`` (at least 2) rows with one change. ``sources``: the copies that they come
+    from, none where nothing is proposed.
+    """
     if change is Change.SAME:
         return translate("Difference", "%n unchanged messages", None, count)
-    first = next(iter(rows))
     if change is Change.REMOVED:
         return translate("Difference", "%n messages are removed", None, count)
     if change is Change.LEFT_OUT:
         return translate("Difference", "%n messages are left out", None, count)
-    if first.item is None:
+    if not (names := [copy_name(source) for source in sources]):
         return translate("Difference", "%n messages are added", None, count)
-    sources = dict.fromkeys(row.item.copies[0] for row in rows if row.item is not None)
-    words = translate("Difference", "%n messages come back from the {}", None, count)
-    return words.format(listed(map(copy_name, sources)))
+    return translate("Difference", "%n messages come back from the {}", None, count).format(listed(names))
 
 
 def reason_sentence(row: MessageRow) -> str:

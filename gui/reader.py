@@ -27,9 +27,10 @@ from core.glance import glance
 from core.proposal import Choices, Proposal
 from core.store import Store, WebUIStatus, webui_status
 from core.workers import Cancelled
-from gui.coverage_map import Lane, lanes
+from gui.coverage_map import Coverage, coverage
 from gui.diff_outline import Outline, outlined
 from gui.release import release
+from gui.session_head import outcome_words
 
 BATCH = 0.1
 """Seconds between two batches of audited sessions."""
@@ -49,15 +50,16 @@ RAW_LIMIT = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One session in full: its audit, what a repair would write, which copy holds what, the names of its versions, and
-    two of them compared.
+    """One session in full: its audit, what a repair would write and in words bring back, which copy holds what, the
+    names of its versions, and two of them compared.
 
     ``is_review``: the outline is that of the proposal, which a person can choose from. ``raw``: both as JSON lines.
     """
 
     audited: SessionAudit
     proposal: Proposal
-    lanes: tuple[Lane, ...]
+    outcome: str
+    coverage: Coverage
     versions: tuple[str, ...]
     pair: tuple[str, str]
     outline: Outline
@@ -187,7 +189,8 @@ def _detail(
     return Detail(
         audited,
         proposal,
-        lanes(proposal),
+        outcome_words(audited, proposal),
+        coverage(proposal),
         names,
         pair,
         outlined(rows),

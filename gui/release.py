@@ -5,13 +5,16 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, QTimer
 
 AT_ONCE = 2_000
-"""Objects that are let go at a time, which takes some milliseconds."""
+"""Objects that are let go at a time between other events, which takes some milliseconds."""
+
+BESIDE = 50
+"""The same while other threads are at work: painting gives the interpreter away with every stroke, and waits for it."""
 
 
 def release(parts: list[object]) -> None:
     """Empty a list of which nothing else holds the objects, and let other threads in between."""
     while parts:
-        del parts[-AT_ONCE:]
+        del parts[-BESIDE:]
 
 
 class Release(QObject):

@@ -9,7 +9,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from core.proposal import Choices
-from gui.coverage_map import CoverageMap
+from gui.coverage_map import Coverage, CoverageMap
 from gui.diff_view import DiffView
 from gui.reader import USUAL_PAIR, Detail
 from gui.release import Release
@@ -146,7 +146,7 @@ class ReviewPane(QWidget):
         before = self._take(None)
         self._reading.stop()
         self.head.clear()
-        self.coverage.set_proposal(None, ())
+        self.coverage.set_proposal(None, Coverage())
         self.difference.clear(text)
         self._release.take(before)
 
@@ -158,9 +158,10 @@ class ReviewPane(QWidget):
 
     def _show_summary(self) -> None:
         self._reading.stop()
-        assert self._detail is not None
-        self.head.show_session(self._detail.audited, self._detail.proposal)
-        self.coverage.set_proposal(self._detail.proposal, self._detail.lanes)
+        detail = self._detail
+        assert detail is not None
+        self.head.show_session(detail.audited, detail.proposal, detail.outcome)
+        self.coverage.set_proposal(detail.proposal, detail.coverage)
 
     @Slot(object)
     def _on_choice(self, choices: Choices) -> None:

@@ -32,8 +32,8 @@ _GAP = 10  # points between the boxes
 _SIDE = 16  # points left free beside everything
 
 
-def chip_words(audited: SessionAudit, proposal: Proposal) -> str:
-    """What the chip says: what a repair would bring back, else the status that the list shows."""
+def outcome_words(audited: SessionAudit, proposal: Proposal) -> str:
+    """What a repair would bring back, else the status that the list shows; takes a moment for a long session."""
     if audited.category is Category.REPAIRABLE:
         if n := len(proposal.gained):
             one = translate("SessionHead", "1 message can come back")
@@ -268,8 +268,8 @@ class SessionHead(QWidget):
         self._content.hide()
         self.setMinimumHeight(0)
 
-    def show_session(self, audited: SessionAudit, proposal: Proposal) -> None:
-        """Show what was found of a session, and what the proposal makes of it."""
+    def show_session(self, audited: SessionAudit, proposal: Proposal, outcome: str) -> None:
+        """Show what was found of a session, and what the proposal makes of it; ``outcome`` in words on the chip."""
         main = main_finding(audited)
         self._findings = tuple(
             sorted(audited.findings, key=lambda f: (f is not main, list(Category).index(f.category)))
@@ -277,7 +277,7 @@ class SessionHead(QWidget):
         self.title.show_text(audited.title)
         self.title.setAccessibleName(self.title.text())
         status = status_of(audited)
-        self.chip.show_words(chip_words(audited, proposal), status.icon, status.token)
+        self.chip.show_words(outcome, status.icon, status.token)
         healthy = self.tr("Every message that any copy holds is in the session file. There is nothing to repair.")
         chosen = _chosen_words(proposal)
         wish = self.tr("You chose: {}. A repair of this session writes it.").format(chosen) if chosen else ""

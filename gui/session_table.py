@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
 from functools import lru_cache
+from html import escape
 from itertools import groupby
 from typing import Final
 

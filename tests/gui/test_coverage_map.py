@@ -17,7 +17,7 @@ from core.demo import make_demo_store
 from core.intent import Reason
 from core.proposal import Item, Proposal
 from core.store import find_store, webui_status
-from gui.coverage_map import CoverageMap, lanes
+from gui.coverage_map import Coverage, CoverageMap, coverage
 from gui.theme import load
 from gui.wording import plain_tip
 
@@ -46,7 +46,7 @@ def shown(qtbot: QtBot, proposals: Proposals) -> CoverageMap:
 def show(qtbot: QtBot, proposal: Proposal, width: int = 640) -> CoverageMap:
     made = CoverageMap(LIGHT)
     qtbot.addWidget(made)
-    made.set_proposal(proposal, lanes(proposal))
+    made.set_proposal(proposal, coverage(proposal))
     made.resize(width, 100)
     made.resize(width, made.sizeHint().height())
     with qtbot.waitExposed(made):
@@ -81,7 +81,7 @@ def lane_pitch(image: QImage, of: int) -> int:
 
 
 def test_each_copy_has_a_lane_and_the_result_is_last(proposals: Proposals) -> None:
-    found = [(lane.label, lane.count, lane.is_result) for lane in lanes(proposals["wiped"])]
+    found = [(lane.label, lane.count, lane.is_result) for lane in coverage(proposals["wiped"]).lanes]
     assert found == [("Live", 0, False), ("Backup", 102, False), ("Database", 102, False), ("Recovered", 102, True)]
 
 
@@ -96,7 +96,7 @@ def test_lanes_stand_in_the_order_of_trust(proposals: Proposals) -> None:
         "temp",
         "pending prompt",
     )
-    order = [lane.label for lane in lanes(many(proposals["wiped"], [copies]))]
+    order = [lane.label for lane in coverage(many(proposals["wiped"], [copies])).lanes]
     assert order == [
         *("Live", "Temp", "Temp 2", "Backup", "Database", "Database of work", "Run journal", "Turn journal"),
         *("Pending prompt", "Recovered"),
@@ -206,9 +206,9 @@ def test_every_message_of_a_short_session_can_be_clicked(qtbot: QtBot, proposals
 
 def test_the_mark_stays_with_its_session(qtbot: QtBot, shown: CoverageMap, proposals: Proposals) -> None:
     shown.set_current(7)
-    shown.set_proposal(proposals["wiped"], lanes(proposals["wiped"]))
+    shown.set_proposal(proposals["wiped"], coverage(proposals["wiped"]))
     assert shown.current == 7
-    shown.set_proposal(proposals["healthy"], lanes(proposals["healthy"]))
+    shown.set_proposal(proposals["healthy"], coverage(proposals["healthy"]))
     assert shown.current is None
     for nowhere in (-1, 10_000, None):
         shown.set_current(nowhere)
@@ -229,9 +229,7 @@ def test_a_hostile_message_cannot_speak_html(qtbot: QtBot, proposals: Proposals)
     evil = item.message._replace(role="<img src='x'>\x1b", time=1e300)
     items: tuple[Item, ...] = (dataclasses.replace(item, message=evil, copies=("database of <b>\u202e",)),)
     made = show(qtbot, dataclasses.replace(proposals["wiped"], items=items))
-    assert [lane.label for lane in lanes(dataclasses.replace(proposals["wiped"], items=items))][1] == (
-        "Database of <b>\\x202e"
-    )
+    assert coverage(dataclasses.replace(proposals["wiped"], items=items)).lanes[1].label == "Database of <b>\\x202e"
     tip = plain_tip(made.message_words(0))
     assert "<img" not in tip
     assert "&lt;img src=&#x27;x&#x27;&gt;\\x1b" in tip
@@ -239,10 +237,10 @@ def test_a_hostile_message_cannot_speak_html(qtbot: QtBot, proposals: Proposals)
 
 def test_without_messages_there_is_no_map(qtbot: QtBot, shown: CoverageMap, proposals: Proposals) -> None:
     for nothing in (None, dataclasses.replace(proposals["wiped"], items=())):
-        shown.set_proposal(nothing, lanes(nothing) if nothing is not None else ())
+        shown.set_proposal(nothing, coverage(nothing) if nothing is not None else Coverage())
         assert shown.isHidden()
         assert shown.position_at(200) is None
-    shown.set_proposal(proposals["wiped"], lanes(proposals["wiped"]))
+    shown.set_proposal(proposals["wiped"], coverage(proposals["wiped"]))
     assert not shown.isHidden()
 
 

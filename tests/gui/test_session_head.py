@@ -17,7 +17,7 @@ from core.demo import make_demo_store
 from core.findings import SessionAudit, finding
 from core.proposal import Proposal
 from core.store import find_store, webui_status
-from gui.session_head import AnswerBoxes, ElidedLabel, SessionHead
+from gui.session_head import AnswerBoxes, ElidedLabel, SessionHead, outcome_words
 from gui.theme import apply, load
 
 LIGHT = load("light")
@@ -67,10 +67,14 @@ def clipped(root: QWidget) -> list[str]:
     return found
 
 
+def show(head: SessionHead, audited: SessionAudit, proposal: Proposal) -> None:
+    head.show_session(audited, proposal, outcome_words(audited, proposal))
+
+
 def head_of(qtbot: QtBot, audited: SessionAudit, proposal: Proposal) -> SessionHead:
     head = SessionHead(LIGHT)
     qtbot.addWidget(head)
-    head.show_session(audited, proposal)
+    show(head, audited, proposal)
     head.resize(640, 300)
     with qtbot.waitExposed(head):
         head.show()
@@ -121,7 +125,7 @@ def test_the_worktree_is_named_with_its_state(qtbot: QtBot, sessions: Sessions) 
     assert head.worktree.isVisible()
     assert head.worktree.text() == f"Worktree {audited.worktree_path}"
     assert head.worktree_state.text() == "is there"
-    head.show_session(*sessions["healthy"])
+    show(head, *sessions["healthy"])
     assert not head.worktree.isVisible()
 
 
@@ -129,7 +133,7 @@ def test_clear_leaves_nothing(qtbot: QtBot, sessions: Sessions) -> None:
     head = head_of(qtbot, *sessions["wiped"])
     head.clear()
     assert not [w for w in head.findChildren(QWidget) if w.isVisible()]
-    head.show_session(*sessions["wiped"])
+    show(head, *sessions["wiped"])
     assert head.title.isVisible()
 
 
@@ -161,7 +165,7 @@ def test_nothing_is_clipped_in_a_narrow_pane_or_with_large_letters(
     splitter = QSplitter(Qt.Orientation.Vertical)
     qtbot.addWidget(splitter)
     head = SessionHead(LIGHT)
-    head.show_session(dataclasses.replace(audited, findings=(*audited.findings, long)), proposal)
+    show(head, dataclasses.replace(audited, findings=(*audited.findings, long)), proposal)
     head.more.setChecked(True)
     splitter.addWidget(head)
     splitter.addWidget(QWidget())
