@@ -29,6 +29,7 @@ IMAGE = "[screenshot]"
 JSON_PREFIX = "\0json:"
 SUMMARY_PREFIX = "[CONTEXT COMPACTION"
 _IMAGE_PARTS = ("image_url", "image", "input_image")  # no set: what is looked up in it can be anything
+_MASK_SIGNS = ("...", "***", "[REDACTED", "\N{REPLACEMENT CHARACTER}")  # one of them is in every mask
 _MASK = re.compile(r"\S{3,8}\.\.\.\S{2,6}|\*{3,}|\[REDACTED[^\]]*\]|\N{REPLACEMENT CHARACTER}+")
 
 Key: TypeAlias = tuple[str, str, str, tuple[str, ...]]
@@ -185,6 +186,8 @@ def likeness(a: Message, b: Message) -> int:
 @lru_cache(maxsize=512)
 def masked_form(masked: str, plain: str) -> bool:
     """``masked`` is ``plain`` with secrets (or undecodable bytes) blotted out."""
+    if not any(sign in masked for sign in _MASK_SIGNS):
+        return False
     pieces = _MASK.split(masked)
     if len(pieces) == 1 or sum(map(len, pieces)) < 8:
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import multiprocessing
 import random
@@ -67,6 +68,7 @@ def hashing(texts: list[bytes]) -> float:
 
 def _measured(number: int) -> tuple[Sequence[float], int]:
     """Seconds of aligning, of merging and of hashing; megabytes that merging needed beside the copies."""
+    gc.disable()  # as in core.__main__
     copies = copies_of(number)
     texts = [dumps(each.value) for copy in copies for each in copy]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
