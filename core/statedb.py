@@ -140,10 +140,17 @@ class StateDB:
 
     def spoken(self, session_id: str) -> Iterator[SpokenRow]:
         """Every row of a session by id, far faster than :meth:`messages`. Raises :class:`CloserLookError`."""
-        return map(SpokenRow._make, self._exact_rows(self._spoken_columns, session_id))
+        last = _FIRST_ROWID
+        for row in self._exact_rows(self._spoken_columns, session_id):
+            if row[0] < last:
+                raise CloserLookError
+            last = row[0]
+            yield SpokenRow._make(row)
 
     def rows(self, session_id: str) -> Iterator[tuple[Any, ...]]:
-        """The same with every column that a message is made of. Raises :class:`CloserLookError`."""
+        """The same with every column that a message is made of, in the order of an index: the same one for the same
+        rows. Raises :class:`CloserLookError`.
+        """
         return self._exact_rows(", ".join(map(quoted, self._message_columns)), session_id)
 
     def _exact_rows(self, columns: str, session_id: str) -> Iterator[tuple[Any, ...]]:
@@ -152,13 +159,8 @@ class StateDB:
         self._database.limit(self._seconds)
         # in the order of the index, which is mostly that of the ids: to sort them, SQLite holds all texts in memory
         query = f"SELECT _rowid_, {columns} FROM messages WHERE session_id = ?"
-        last = _FIRST_ROWID
         try:
-            for row in self._database.exact_rows(query, (session_id,), bytes):
-                if row[0] < last:
-                    raise CloserLookError
-                last = row[0]
-                yield row
+            yield from self._database.exact_rows(query, (session_id,), bytes)
         except (sqlite3.Error, MemoryError):
             raise CloserLookError from None
         if self._database.changed():
