@@ -420,7 +420,7 @@ def _examined(store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCop
     from core.copies import Inventory
     from core.store import webui_status
 
-    with Inventory(store) as inventory:
+    with Inventory(store, only=(sid,)) as inventory:
         found = examine(inventory, webui_status(store), sid) if sid in inventory.session_ids() else None
         if found is None or found[0] is None:
             raise RescueError(f"No copy of a session {sid} is known in {store.sessions_dir}. See: hermes-rescue audit")

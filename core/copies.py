@@ -188,22 +188,32 @@ class CopyReader:
 
 
 class Inventory(CopyReader):
-    """The whole of a store. ``strangers`` are names in the sessions folder that look like a session's but are none,
-    each with the reason; ``problems`` says what of the small files beside them cannot be read, a sentence each.
-    ``known`` are the databases that are known to be whole (:func:`core.statedb.open_statedb`).
+    """The whole of a store, or what of it is about ``only`` some sessions. ``strangers`` are names in the sessions
+    folder that look like a session's but are none, each with the reason; ``problems`` says what of the small files
+    beside them cannot be read, a sentence each. ``known`` are the databases that are known to be whole
+    (:func:`core.statedb.open_statedb`).
     """
 
-    def __init__(self, store: Store, known: Container[Path] = ()) -> None:
-        files = session_files(store.sessions_dir)
+    def __init__(self, store: Store, known: Container[Path] = (), only: Container[str] | None = None) -> None:
+        self._only = only
+        files = session_files(store.sessions_dir, only)
         self.strangers = files.strangers
         listing, self.problems = listed(store, files)
         super().__init__(store, listing, _named(store.databases, known))
 
     def __enter__(self) -> Self:
         super().__enter__()
-        rows = {name: _by_sidecar(database.sessions().values()) for name, database in self._databases.items()}
+        rows = {name: self._by_sidecar(database.sessions().values()) for name, database in self._databases.items()}
         self.listing = replace(self.listing, rows=rows)
         return self
+
+    def _by_sidecar(self, rows: Iterable[SessionRow]) -> dict[str, tuple[SessionRow, ...]]:
+        found: dict[str, tuple[SessionRow, ...]] = {}
+        for row in rows:
+            key = row.sidecar_id or row.id
+            if self._only is None or key in self._only:
+                found[key] = (*found.get(key, ()), row)
+        return found
 
     @cached_property
     def webui_rows(self) -> frozenset[str]:
@@ -231,14 +241,6 @@ def _named(paths: Iterable[Path], known: Container[Path]) -> list[Database]:
         profile = _profile(path)
         usual = DATABASE if profile is None else f"{DATABASE} of {profile}"
         found.append(Database(_free(usual, [each.name for each in found]), path, path in known))
-    return found
-
-
-def _by_sidecar(rows: Iterable[SessionRow]) -> dict[str, tuple[SessionRow, ...]]:
-    found: dict[str, tuple[SessionRow, ...]] = {}
-    for row in rows:
-        key = row.sidecar_id or row.id
-        found[key] = (*found.get(key, ()), row)
     return found
 
 

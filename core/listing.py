@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
@@ -80,8 +80,10 @@ def session_ids(folder: Path) -> Iterator[str]:
             yield session_id
 
 
-def session_files(folder: Path) -> SessionFiles:
-    """List a sessions folder (nothing where there is none). Raises UnreadableError."""
+def session_files(folder: Path, only: Container[str] | None = None) -> SessionFiles:
+    """List a sessions folder (nothing where there is none), or what of ``only`` some sessions is there. Raises
+    UnreadableError.
+    """
     try:
         names = sorted(os.listdir(folder))
     except FileNotFoundError:
@@ -94,6 +96,8 @@ def session_files(folder: Path) -> SessionFiles:
     strangers = []
     for name in names:
         if name.startswith("_"):
+            continue
+        if only is not None and name.partition(".")[0] not in only:
             continue
         temp = _TEMP_NAME.fullmatch(name)
         if temp and is_safe_session_id(temp[1]):

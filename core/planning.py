@@ -125,7 +125,7 @@ def plan(
         chosen = {sid: c if c.are_about_messages else replace(c, answer_questions=True) for sid, c in named.items()}
     looks: list[_Look] = []
     refused: dict[str, str] = {}
-    with Inventory(store) as inventory:
+    with Inventory(store, only=None if session_ids is None else frozenset(session_ids)) as inventory:
         if session_ids is not None and (unknown := sorted(set(session_ids) - set(inventory.session_ids()))):
             raise RescueError(f"No copy of a session {', '.join(unknown)} is known in {store.sessions_dir}.")
         rebuild = inventory.listing.index.problem is not None and inventory.listing.index.data is not None

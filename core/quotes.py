@@ -69,7 +69,7 @@ def of_audit(
     ids = [session.session_id for session in audit.sessions if session.findings]
 
     def found() -> Iterator[tuple[str, str, Iterable[MessageRow], str]]:
-        with Inventory(audit.store) as inventory:
+        with Inventory(audit.store, only=frozenset(ids)) as inventory:
             for session_id in _one_by_one(ids, progress, should_cancel):
                 session, copies, proposal = examine(inventory, audit.webui, session_id)
                 if session is None:

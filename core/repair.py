@@ -77,7 +77,7 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
         ]
         made = {sid: file.after for run in reversed(died) for sid, file in _live_files(run).items()}
         with (
-            Inventory(store) as inventory,
+            Inventory(store, only={each.session_id for each in plan.sessions} | made.keys()) as inventory,
             vault.begin_run(store.vault_root, store.sessions_dir, _places(store), plan.bytes_needed) as run_,
         ):
             for done, planned in enumerate(plan.sessions):
