@@ -271,7 +271,7 @@ def _index_findings(
     copies: SessionCopies, reader: CopyReader, *, is_loaded: bool, has_loss: bool, counts: tuple[int, int]
 ) -> Iterator[Finding]:
     index = reader.listing.index
-    if index.data is None or index.problem is not None:
+    if index.digest is None or index.problem is not None:
         return
     if is_loaded and copies.index_row is None:
         yield finding(
@@ -297,7 +297,7 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
         for name, reason in inventory.strangers
     ]
     index = inventory.listing.index
-    if index.problem is not None and index.data is None:
+    if index.problem is not None and index.digest is None:
         found.append(finding("not_a_file", None, index.problem))
     elif index.problem is not None:
         found.append(finding("malformed_index", None, f"The session list is unusable: {index.problem}."))

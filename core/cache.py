@@ -134,7 +134,7 @@ def keys_of(inventory: Inventory, webui: WebUIStatus, session_ids: Iterable[str]
         return {}
     states = [fact.state for fact in inventory.database_facts]
     around = (
-        *(states, listing.deletions_unknown, listing.index.data is None, listing.index.problem),
+        *(states, listing.deletions_unknown, listing.index.digest is None, listing.index.problem),
         webui.running and webui.active_streams != 0,
     )
     now = time.time_ns()

@@ -65,13 +65,13 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """``_index.json``: a row per session, parsed when it is asked for. ``problem`` says why it is unusable; ``data`` is
-    None where nothing is there that can be read, and so nothing that could be replaced.
+    """``_index.json``: a row per session, parsed when it is asked for. ``problem`` says why it is unusable; ``digest``
+    is the SHA-256 of the file, None where nothing is there that can be read, and so nothing that could be replaced.
     """
 
     rows: dict[str, Piece] = field(default_factory=dict)
     problem: str | None = None
-    data: bytes | None = None
+    digest: str | None = None
 
     def row(self, session_id: str) -> dict[str, Any] | None:
         """The row of a session, None where there is none."""
@@ -103,7 +103,7 @@ def read_index(sessions_dir: Path) -> Index:
         }
     except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
         return _unusual_index(data)
-    return Index(rows, None, data)
+    return Index(rows, None, files.digest_of(data))
 
 
 def _parts(data: bytes) -> Iterator[bytes]:
@@ -137,7 +137,7 @@ def _unusual_index(data: bytes) -> Index:
         for piece in pieces
         if isinstance(piece.value, dict) and is_safe_session_id(piece.value.get("session_id"))
     }
-    return Index(rows, problem, data)
+    return Index(rows, problem, files.digest_of(data))
 
 
 @dataclass(frozen=True, slots=True)

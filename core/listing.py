@@ -51,7 +51,7 @@ class Listing:
             temps=_only(ids, self.temps),
             turn_journals=_only(ids, self.turn_journals),
             run_journals=_only(ids, self.run_journals),
-            index=replace(self.index, rows=_only(ids, self.index.rows), data=None if self.index.data is None else b""),
+            index=replace(self.index, rows=_only(ids, self.index.rows)),
             deleted=ids & self.deleted,
             rows={name: _only(ids, rows) for name, rows in self.rows.items()},
         )

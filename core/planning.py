@@ -128,7 +128,7 @@ def plan(
     with Inventory(store, only=None if session_ids is None else frozenset(session_ids)) as inventory:
         if session_ids is not None and (unknown := sorted(set(session_ids) - set(inventory.session_ids()))):
             raise RescueError(f"No copy of a session {', '.join(unknown)} is known in {store.sessions_dir}.")
-        rebuild = inventory.listing.index.problem is not None and inventory.listing.index.data is not None
+        rebuild = inventory.listing.index.problem is not None and inventory.listing.index.digest is not None
         wanted = inventory.session_ids() if session_ids is None else tuple(session_ids)
         look = partial(_look, choices=chosen, force=force)
         for batch in over_sessions(look, inventory, webui, wanted, progress=progress, should_cancel=should_cancel):

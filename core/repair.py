@@ -243,12 +243,12 @@ def _put_back(run: vault.ActiveRun, sid: str, state: State, problem: str) -> Out
 def _write_index(store: Store, run: vault.ActiveRun, changed: Iterable[str]) -> bool:
     """Build the index again, last of all. Where there is none, the WebUI makes it itself."""
     old = journals.read_index(store.sessions_dir)
-    if old.data is None:
+    if old.digest is None:
         return False
     data = index.rebuilt(old, store.sessions_dir, changed)
-    if data == old.data:
+    if files.digest_of(data) == old.digest:
         return False
-    written = run.replace(None, journals.INDEX_NAME, data, files.digest_of(old.data))
+    written = run.replace(None, journals.INDEX_NAME, data, old.digest)
     _require(written)
     return written.state == "done"
 
