@@ -305,7 +305,7 @@ class BlockMaker:
             column.y += self.line
         reasoning = diff_text.reasoning_of(m)
         if reasoning:
-            count = len(reasoning.split())
+            count = reasoning.count(" ") + reasoning.count("\n") + 1  # about; to split a huge text takes too long
             words = (
                 translate("Difference", "reasoning, %n words", None, count)
                 if count > 1
