@@ -13,6 +13,7 @@ from typing import NamedTuple, overload
 
 from core.diff import Change, MessageRow, fold
 from core.intent import Reason
+from core.proposal import Item
 
 FOLD = -1
 """The part of an entry that stands for a run."""
@@ -26,19 +27,28 @@ KEPT = 3
 @dataclass(frozen=True, slots=True)
 class Outline:
     """The rows of a comparison. ``changes``: neighbouring rows of one kind that differ; ``runs``: what folds, each with
-    the copies that its messages come from. Both in rising order.
+    the copies that its messages come from. Both in rising order. ``overruled``: rows with which a person had it
+    otherwise than the proposal would by itself.
     """
 
     rows: Sequence[MessageRow]
     changes: tuple[range, ...]
     runs: Mapping[range, tuple[str, ...]]
+    overruled: frozenset[int]
 
 
 def outlined(rows: Sequence[MessageRow]) -> Outline:
     """Find the shape of a comparison; takes a moment where it is long."""
     changes = tuple(run for change, _, run in _groups(rows) if change is not Change.SAME)
     runs = sorted(_foldable(rows), key=lambda run: run.start)
-    return Outline(rows, changes, {run: _sources(rows[run.start : run.stop]) for run in runs})
+    overruled = (k for k, row in enumerate(rows) if row.item is not None and row.item.included != by_itself(row.item))
+    sources = {run: _sources(rows[run.start : run.stop]) for run in runs}
+    return Outline(rows, changes, sources, frozenset(overruled))
+
+
+def by_itself(item: Item) -> bool:
+    """Whether a message is in the proposal as long as nobody says otherwise."""
+    return item.reason in (None, Reason.CHOSEN)
 
 
 def _sources(rows: Sequence[MessageRow]) -> tuple[str, ...]:

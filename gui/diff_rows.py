@@ -14,11 +14,10 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistent
 
 from core.copies import LIVE
 from core.diff import Change, MessageRow, Words, compare_words, text_of
-from core.intent import Reason
 from core.message import Message
 from core.proposal import Choices
 from gui import diff_text
-from gui.diff_outline import FOLD, Entries, Entry, Outline, Stretch
+from gui.diff_outline import FOLD, Entries, Entry, Outline, Stretch, by_itself
 from gui.diff_text import message_of, plain
 
 PART = 8_000
@@ -60,6 +59,7 @@ class DiffRows(QAbstractListModel):
         self._unfolded: set[int] = set()
         self._opened: dict[int, set[str]] = {}
         self._cuts: dict[int, dict[Side, list[int]]] = {}
+        self._overruled: frozenset[int] = frozenset()
         self._turned: set[int] = set()  # rows whose box is not as it was shown
         self._spans: dict[tuple[int, Side], tuple[Span, ...]] = {}
 
@@ -71,6 +71,7 @@ class DiffRows(QAbstractListModel):
         again = choosing == self.choosing and _same_messages(rows, self.rows)
         self.beginResetModel()
         self.rows, self.changes, self.choosing = rows, outline.changes, choosing
+        self._overruled = outline.overruled
         self._turned.clear()
         self._spans.clear()
         self._runs, self._sources = {run.start: run for run in outline.runs}, outline.runs
@@ -150,12 +151,10 @@ class DiffRows(QAbstractListModel):
         """The boxes that differ from what the proposal would do by itself."""
         include: set[int] = set()
         exclude: set[int] = set()
-        for at, row in enumerate(self.rows):
-            if row.item is not None and row.position is not None:
-                by_itself = row.item.reason in (None, Reason.CHOSEN)
-                checked = self._is_checked(at)
-                if checked != by_itself:
-                    (include if checked else exclude).add(row.position)
+        for at in self._overruled | self._turned:
+            row, checked = self.rows[at], self._is_checked(at)
+            if row.item is not None and row.position is not None and checked != by_itself(row.item):
+                (include if checked else exclude).add(row.position)
         return Choices(frozenset(include), frozenset(exclude))
 
     def shows_date(self, at: int) -> bool:
