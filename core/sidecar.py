@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol
 
 from core import files, jsontext
 from core.errors import HeadOnlySaveError, UnreadableError
-from core.jsontext import LIST_FIELD, MESSAGES_HERE, Damage, Piece
+from core.jsontext import LIST_FIELD, MESSAGES_HERE, Damage, Packed, Piece
 
 HEAD_LIMIT = 64 * 1024
 """Bytes of a file that hold its metadata (they stand before the messages)."""
@@ -209,9 +210,12 @@ def new(session_id: str, fields: Mapping[str, Any], messages: Iterable[Piece]) -
     return Sidecar(_in_order(head, {}), ()).with_messages(messages)
 
 
-def message_piece(value: Mapping[str, Any]) -> Piece:
-    """A message that no sidecar holds yet, in the layout of the message list."""
-    return Piece(None, value, 2)
+def message_piece(value: Mapping[str, Any], like: Piece | None = None) -> Piece:
+    """A message that no sidecar holds yet, in the layout of the message list; ``like``: one that says much the same."""
+    try:
+        return Packed(value, 2, like)
+    except (UnicodeEncodeError, OverflowError):  # a lone surrogate, a huge integer
+        return Piece(None, value, 2)
 
 
 def serialise(sidecar: Sidecar) -> bytes:
@@ -224,7 +228,9 @@ def serialise(sidecar: Sidecar) -> bytes:
             f"Session {sidecar.get('session_id')} was loaded without its messages; "
             "reload it with sidecar.read() before saving."
         )
-    return b"".join(_parts(sidecar))
+    data = BytesIO()
+    data.writelines(_parts(sidecar))  # to join them would have all parts in memory beside the whole
+    return data.getvalue()
 
 
 def _parts(sidecar: Sidecar) -> Iterator[bytes]:

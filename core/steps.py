@@ -1,0 +1,59 @@
+"""How far the work on one session is: one can be so large that somebody waits for it, and wants to stop it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+INTERVAL = 0.1
+"""Seconds between two reports, and between two questions whether to stop."""
+
+_T = TypeVar("_T")
+
+
+class Cancelled(Exception):
+    """The caller asked to stop; nothing was left half done."""
+
+
+class Steps:
+    """The way through one session. Each step takes a share of what is left, so that nobody has to know which steps will
+    follow, and what is told never goes back.
+
+    ``tell`` gets how much is done, from 0 to 1, at most ten times a second; ``should_cancel`` is asked as often.
+    """
+
+    def __init__(
+        self, tell: Callable[[float], object] | None = None, should_cancel: Callable[[], bool] | None = None
+    ) -> None:
+        self._done = 0.0
+        self._tell = tell
+        self._should_cancel = should_cancel
+        self._next = time.monotonic() + INTERVAL
+
+    def over(self, items: Iterable[_T], count: int, share: float) -> Iterator[_T]:
+        """The same items, of which there are about ``count``: they are this share of what is left to do.
+
+        Raises :class:`Cancelled`.
+        """
+        start, width = self._done, (1 - self._done) * share
+        for k, item in enumerate(items):
+            self._done = start + width * min(k / max(count, 1), 1)
+            if self._report() and self._should_cancel is not None and self._should_cancel():
+                raise Cancelled
+            yield item
+
+    def step(self, share: float) -> None:
+        """This share of what was left is done."""
+        self._done += (1 - self._done) * share
+        self._report()
+
+    def _report(self) -> bool:
+        """Tell it, unless that was done just now."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + INTERVAL
+        if self._tell is not None:
+            self._tell(self._done)
+        return True
