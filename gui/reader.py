@@ -147,7 +147,7 @@ class StoreReader(QThread):
         self._flush()
         self._tell("scanned", whole_audit(inventory, webui, sessions, time.monotonic() - start))
 
-    def _report(self, done: int, total: int) -> None:
+    def _report(self, done: float, total: int) -> None:
         now = time.monotonic()
         if now - self._told >= BATCH or done == total:
             self._told = now
@@ -221,7 +221,7 @@ class Reading(QObject):
     listed = Signal(object)
     found = Signal(object, object)
     audited = Signal(object)
-    progressed = Signal(int, int)
+    progressed = Signal(float, int)
     scanned = Signal(object)
     failed = Signal(object)
     detailed = Signal(object)
