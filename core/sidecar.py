@@ -8,6 +8,7 @@ that shrinks the transcript leaves the old file as its backup first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -210,12 +211,12 @@ def new(session_id: str, fields: Mapping[str, Any], messages: Iterable[Piece]) -
     return Sidecar(_in_order(head, {}), ()).with_messages(messages)
 
 
-def message_piece(value: Mapping[str, Any], like: Piece | None = None) -> Piece:
+def message_piece(value: Any, like: Piece | None = None) -> Piece:
     """A message that no sidecar holds yet, in the layout of the message list; ``like``: one that says much the same."""
-    try:
-        return Packed(value, 2, like)
-    except (UnicodeEncodeError, OverflowError):  # a lone surrogate, a huge integer
-        return Piece(None, value, 2)
+    if isinstance(value, Mapping):
+        with suppress(UnicodeEncodeError, OverflowError):  # a lone surrogate, a huge integer
+            return Packed(value, 2, like)
+    return Piece(None, value, 2)
 
 
 def serialise(sidecar: Sidecar) -> bytes:

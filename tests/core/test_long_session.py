@@ -107,6 +107,13 @@ def test_a_message_that_is_kept_small_still_says_everything(kind: str, beside: s
     assert repr(loads_exactly(piece.raw)) == repr(value)
 
 
+@pytest.mark.parametrize("value", ["text", 5, None, [{"role": "user"}]], ids=str)
+def test_what_is_no_object_is_kept_as_it_is(value: Any) -> None:
+    piece = message_piece(value)
+    assert (piece.value, loads_exactly(piece.raw)) == (value, value)
+    assert message(piece).said == piece.raw.decode()
+
+
 def test_what_is_only_nearly_the_same_is_kept_apart() -> None:
     one = {"role": "user", "content": PROSE, "n": 1, "list": [1, {"a": 1, "b": 2}], "time": 2.0}
     other = {"role": "user", "content": PROSE, "n": True, "list": [True, {"b": 2, "a": 1}], "time": 2}
