@@ -75,6 +75,10 @@ class Message(NamedTuple):
         value = self.piece.value
         return value if isinstance(value, dict) else {}
 
+    def part(self, name: str) -> Any:
+        """What it has of one of PARTS and REASONING, None where it has nothing of it."""
+        return self.value[name] if name in self.parts else None
+
     @property
     def said(self) -> str:
         """The visible text as it stands."""
@@ -151,7 +155,7 @@ def _sign(text: str) -> Sign:
 
 def called(m: Message) -> tuple[str, ...]:
     """The names of the functions that a message calls, "?" for one without a name."""
-    calls = m.value.get("tool_calls")
+    calls = m.part("tool_calls")
     functions = (
         [call.get("function") if isinstance(call, dict) else None for call in calls] if isinstance(calls, list) else []
     )
