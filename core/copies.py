@@ -294,11 +294,9 @@ def _database_copy(
     def read(found: Iterator[MessageRow]) -> Iterator[_Row]:
         for r in steps.over(found, row.message_count, _ROWS):
             m = message(Piece(None, r.message))
-            like = known.get(m.exact)
-            piece = sidecar.message_piece(r.message, like and like.piece)
-            yield _Row(
-                r.id, m._replace(piece=piece, sign=like.sign if like else m.sign), r.status, r.hidden, r.workspace
-            )
+            like = known.get(m.exact, m)
+            piece = sidecar.message_piece(r.message, like.piece if like is not m else None)
+            yield _Row(r.id, m._replace(piece=piece, sign=like.sign), r.status, r.hidden, r.workspace)
 
     rows = database.messages(row.id, read) if row.is_webui else ()
     repeated = _copied_by_compression([r.message for r in rows], [r.status == "compacted" for r in rows])

@@ -12,7 +12,7 @@ from core.align import align
 from core.copies import BACKUP, LIVE, RUN, TURNS, SessionCopies, temp_name
 from core.intent import MARK_FIELDS, Marks, Reason, marks, taken_back, tells_marks
 from core.jsontext import LIST_FIELD, NOTHING, Piece, number
-from core.message import NEAR, SHORT, Message, message
+from core.message import NEAR, Message, message
 from core.metadata import Found
 from core.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
 from core.transcript import Entry
@@ -173,17 +173,13 @@ def _file_messages(copies: SessionCopies) -> dict[str, Sequence[Message]]:
     sidecars = _sidecar_copies(copies)
     if copies.told and len(sidecars) == 1:
         return dict.fromkeys(sidecars, copies.told)
-    known = {_short(m.piece.raw): m for m in copies.told}
+    known = {hashlib.sha256(m.piece.raw).digest(): m for m in copies.told}
 
     def read(piece: Piece) -> Message:
-        key = _short(piece.raw)
+        key = hashlib.sha256(piece.raw).digest()
         return known.get(key) or known.setdefault(key, message(piece))
 
     return {name: tuple(map(read, copy.messages)) for name, copy in sidecars.items()}
-
-
-def _short(raw: bytes) -> bytes:
-    return raw if len(raw) <= SHORT else hashlib.sha256(raw).digest()
 
 
 def _marked(sidecars: Mapping[str, Sidecar]) -> str | None:

@@ -99,6 +99,7 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
                 inventory.steps = Steps(tell, should_cancel)
                 outcomes.append(_repair_one(plan, planned, inventory, webui, run_, made))
                 cancelled = outcomes[-1].state is State.CANCELLED
+            inventory.steps = Steps()  # what follows belongs to what is done, and is not stopped
             changed = [o.session_id for o in outcomes if o.state in (State.REPAIRED, State.FAILED)]
             changed += made
             _move_backups(died, inventory, run_)

@@ -145,6 +145,35 @@ def test_the_bar_moves_while_one_session_is_checked(
     assert len(shown) > 2 * len({*said})  # whole sessions are said, parts of them are shown
 
 
+def test_a_session_that_nobody_waits_for_any_more_is_not_read_to_its_end(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "INTERVAL", 0)
+    window = open_window(Place(demo.home))
+    begun: list[str] = []
+    ended: list[str] = []
+    go_on = threading.Event()
+    examine = reader.examine
+
+    def held(inventory: Any, webui: Any, session_id: str, choices: Any) -> Any:
+        begun.append(session_id)
+        go_on.wait(60)
+        found = examine(inventory, webui, session_id, choices)
+        ended.append(session_id)
+        return found
+
+    monkeypatch.setattr(reader, "examine", held)
+    first, second = (story.session_id for story in demo.stories if story.name in ("healthy", "behind_the_database"))
+    assert window.table.select(first)
+    qtbot.waitUntil(lambda: begun == [first], timeout=20_000)
+    asked = window.reading._question
+    assert window.table.select(second)
+    qtbot.waitUntil(lambda: window.reading._question > asked, timeout=20_000)
+    go_on.set()
+    qtbot.waitUntil(lambda: window.review.session_id == second and bool(ended), timeout=20_000)
+    assert (begun, ended) == ([first, second], [second])
+
+
 def test_a_check_that_was_stopped_leaves_the_rest_unchecked(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, gate: threading.Event
 ) -> None:
