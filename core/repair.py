@@ -224,6 +224,7 @@ def _prepared(
 
 def _written(prepared: _Prepared, planned: PlannedSession, store: Store, run: vault.ActiveRun, steps: Steps) -> Outcome:
     """Write what was prepared, and read it back."""
+    steps.commit()
     sid = planned.session_id
     info: dict[str, str | int] = {
         "title": planned.title,

@@ -38,22 +38,23 @@ class Steps:
         """
         start, width = self._done, (1 - self._done) * share
         for k, item in enumerate(items):
-            self._done = start + width * min(k / max(count, 1), 1)
-            if self._report() and self._should_cancel is not None and self._should_cancel():
-                raise Cancelled
+            self._report(start + width * min(k / max(count, 1), 1))
             yield item
 
     def step(self, share: float) -> None:
-        """This share of what was left is done."""
-        self._done += (1 - self._done) * share
-        self._report()
+        """This share of what was left is done. Raises :class:`Cancelled`."""
+        self._report(self._done + (1 - self._done) * share)
 
-    def _report(self) -> bool:
-        """Tell it, unless that was done just now."""
+    def commit(self) -> None:
+        """From here on it goes to its end: nobody is asked any more."""
+        self._should_cancel = None
+
+    def _report(self, done: float) -> None:
+        self._done = done
         now = time.monotonic()
-        if now < self._next:
-            return False
-        self._next = now + INTERVAL
-        if self._tell is not None:
-            self._tell(self._done)
-        return True
+        if now >= self._next:
+            self._next = now + INTERVAL
+            if self._tell is not None:
+                self._tell(done)
+            if self._should_cancel is not None and self._should_cancel():
+                raise Cancelled
