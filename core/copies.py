@@ -18,7 +18,7 @@ from core.journals import RunRecord, SubmittedTurn
 from core.jsontext import Piece
 from core.listing import Listing, listed, session_files
 from core.message import SPEAKERS, Key, Message, message
-from core.sidecar import Sidecar, SidecarFile
+from core.sidecar import SidecarFile
 from core.statedb import DatabaseFact, StateDB, Trouble, open_statedb
 from core.statedb_rows import MessageRow, SessionRow, SpokenRow, Status
 from core.steps import Steps
@@ -38,6 +38,9 @@ LIVE, BACKUP, TEMP, DATABASE, RUN, INDEX, TURNS = (
 
 _FILE, _ROWS = 0.2, 0.4
 """The share of what is left to do for a session that reading its file takes, and reading its rows, about."""
+
+_LARGE = 4 * 2**20
+"""Bytes of a file from which on it is worth the time not to hold once more what the rows of its session say as well."""
 
 _T = TypeVar("_T")
 
@@ -81,10 +84,10 @@ class SessionCopies:
     told: tuple[Message, ...] = ()
 
     @property
-    def leading(self) -> Sidecar | None:
+    def leading(self) -> SidecarFile | None:
         """The most trusted file that holds messages."""
-        files = (file.sidecar for file in (self.live, *self.temps, self.backup) if file is not None)
-        return next((session for session in files if session is not None and session.messages), None)
+        files = (file for file in (self.live, *self.temps, self.backup) if file is not None)
+        return next((file for file in files if file.sidecar is not None and file.sidecar.messages), None)
 
     @property
     def rows(self) -> tuple[SessionRow, ...]:
@@ -181,9 +184,11 @@ class CopyReader:
 
     def with_databases(self, files: SessionCopies) -> SessionCopies:
         """The same with what the databases hold of the session."""
-        pieces = files.leading.messages if files.leading is not None else ()
+        leading = files.leading
+        pieces = leading.sidecar.messages if leading is not None and leading.sidecar is not None else ()
         told = tuple(map(message, self.steps.over(pieces, len(pieces), _FILE)))
-        known = {m.exact: m for m in told if m.role}
+        is_large = leading is not None and leading.size >= _LARGE
+        known = {m.exact: m for m in told if m.role} if is_large else {}
         databases = []
         for name, database in self._databases.items():
             for row in self.listing.rows[name].get(files.session_id, ()):
