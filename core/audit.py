@@ -27,6 +27,9 @@ from core.store import Store, WebUIStatus, webui_status
 from core.workers import Failure, Progress, over_sessions
 from core.worktree import Worktree, state_of
 
+_MERGE = 0.4
+"""The share of what is left to do for a session that the merge of its copies takes, about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Audit:
@@ -88,7 +91,7 @@ def audit_sessions(
     left = [each for each in ids if each not in kept]
     look = partial(_look, known={each: known[each] for each in left if each in known})
 
-    def report(done: int, _: int) -> None:
+    def report(done: float, _: int) -> None:
         if progress is not None:
             progress(len(ids) - len(left) + done, len(ids))
 
@@ -141,6 +144,7 @@ def examine_unless_whole(
     found = whole(files, rows if seen is None else seen.over(rows))
     if found is None:
         merged = _merged(reader.with_databases(files), webui)
+        reader.steps.step(_MERGE)
         return audit_session(*merged, reader, webui), merged
     index_row = files.index_row or {}
     value = lambda name: index_row.get(name) if found.head.get(name) in NOTHING else found.head[name]  # noqa: E731
@@ -160,7 +164,7 @@ def merge_session(
     reader: CopyReader, session_id: str, webui: WebUIStatus, choices: Choices | None = None
 ) -> tuple[SessionCopies, Proposal]:
     """Read the copies of one session that have come to rest, and merge them."""
-    return _merged(_settled(reader.copies(session_id), webui), webui, choices)
+    return _merged(reader.with_databases(_settled(reader.files(session_id), webui)), webui, choices)
 
 
 def _merged(

@@ -418,10 +418,13 @@ def _view() -> View:
 def _examined(store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCopies, Proposal]]:
     from core.audit import examine
     from core.copies import Inventory
+    from core.steps import Steps
     from core.store import webui_status
 
     with Inventory(store, only=(sid,)) as inventory:
-        found = examine(inventory, webui_status(store), sid) if sid in inventory.session_ids() else None
+        with _view().progress("Reading the session") as progress:
+            inventory.steps = Steps(lambda done: progress(done, 1))
+            found = examine(inventory, webui_status(store), sid) if sid in inventory.session_ids() else None
         if found is None or found[0] is None:
             raise RescueError(f"No copy of a session {sid} is known in {store.sessions_dir}. See: hermes-rescue audit")
         yield found[0], found[1], found[2]

@@ -87,7 +87,7 @@ class View:
         start = time.monotonic()
         started = False
 
-        def report(done: int, total: int) -> None:
+        def report(done: float, total: int) -> None:
             nonlocal started
             if not started and self._err.is_terminal and time.monotonic() - start > PATIENCE:
                 bar.start()

@@ -15,11 +15,13 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from core import journals, sidecar
 from core.journals import RunRecord, SubmittedTurn
+from core.jsontext import Piece
 from core.listing import Listing, listed, session_files
-from core.message import SPEAKERS, Message, message
+from core.message import SPEAKERS, Key, Message, message
 from core.sidecar import SidecarFile
 from core.statedb import DatabaseFact, StateDB, Trouble, open_statedb
-from core.statedb_rows import SessionRow, SpokenRow
+from core.statedb_rows import MessageRow, SessionRow, SpokenRow, Status
+from core.steps import Steps
 from core.store import Store, is_session_name
 
 LIVE, BACKUP, TEMP, DATABASE, RUN, INDEX, TURNS = (
@@ -33,6 +35,12 @@ LIVE, BACKUP, TEMP, DATABASE, RUN, INDEX, TURNS = (
 )
 """Names of the copies; a second temp or database has its number or profile behind the name."""
 
+
+_FILE, _ROWS = 0.2, 0.4
+"""The share of what is left to do for a session that reading its file takes, and reading its rows, about."""
+
+_LARGE = 4 * 2**20
+"""Bytes of a file from which on it is worth the time not to hold once more what the rows of its session say as well."""
 
 _T = TypeVar("_T")
 
@@ -58,7 +66,7 @@ class DatabaseCopy:
 class SessionCopies:
     """All that is known of one session. ``databases_unknown``: there is no database, or one could not be read, so a
     missing row proves nothing; ``deletions_unknown``: nor does it prove anything that no tombstone could be read.
-    ``problems``: what could not be read in the journals, a sentence each.
+    ``problems``: what could not be read in the journals, a sentence each. ``told``: the messages of the leading file.
     """
 
     session_id: str
@@ -73,6 +81,13 @@ class SessionCopies:
     deletions_unknown: bool
     databases_unknown: bool
     problems: tuple[str, ...]
+    told: tuple[Message, ...] = ()
+
+    @property
+    def leading(self) -> SidecarFile | None:
+        """The most trusted file that holds messages."""
+        files = (file for file in (self.live, *self.temps, self.backup) if file is not None)
+        return next((file for file in files if file.sidecar is not None and file.sidecar.messages), None)
 
     @property
     def rows(self) -> tuple[SessionRow, ...]:
@@ -101,6 +116,8 @@ class CopyReader:
     def __init__(self, store: Store, listing: Listing, databases: Iterable[Database]) -> None:
         self.store = store
         self.listing = listing
+        self.steps = Steps()
+        """How far the work on the session of the moment is; whoever starts it can put others here."""
         self._stack = ExitStack()
         self._listed = tuple(databases)
         self._databases: dict[str, StateDB] = {}
@@ -148,9 +165,11 @@ class CopyReader:
         runs = journals.Events(listing.run_journals.get(session_id, ()))
         turns = journals.Events(listing.turn_journals.get(session_id, ()))
         states = [fact.state for fact in self.database_facts]
+        live = _read(listing.sidecars.get(session_id))
+        self.steps.step(_FILE)
         return SessionCopies(
             session_id,
-            _read(listing.sidecars.get(session_id)),
+            live,
             tuple(found for path in listing.temps.get(session_id, ()) if (found := _read(path)) is not None),
             _read(listing.backups.get(session_id)),
             (),
@@ -165,12 +184,17 @@ class CopyReader:
 
     def with_databases(self, files: SessionCopies) -> SessionCopies:
         """The same with what the databases hold of the session."""
+        leading = files.leading
+        pieces = leading.sidecar.messages if leading is not None and leading.sidecar is not None else ()
+        told = tuple(map(message, self.steps.over(pieces, len(pieces), _FILE)))
+        is_large = leading is not None and leading.size >= _LARGE
+        known = {m.exact: m for m in told if m.role} if is_large else {}
         databases = []
         for name, database in self._databases.items():
             for row in self.listing.rows[name].get(files.session_id, ()):
                 as_named = name if row.id == files.session_id else f"{name}, row {row.id}"
-                databases.append(_database_copy(as_named, database, row))
-        return replace(files, databases=tuple(databases))
+                databases.append(_database_copy(as_named, database, row, known, self.steps))
+        return replace(files, databases=tuple(databases), told=told)
 
     def spoken(self, session_id: str) -> Iterator[Iterator[SpokenRow]]:
         """The message rows of a session in each database, as they lie there. Raises CloserLookError."""
@@ -184,7 +208,7 @@ class CopyReader:
         for name, database in self._databases.items():
             for row in self.listing.rows[name].get(session_id, ()):
                 if row.is_webui:
-                    yield read(database, row.id)
+                    yield self.steps.over(read(database, row.id), row.message_count, _ROWS)
 
 
 class Inventory(CopyReader):
@@ -262,22 +286,45 @@ def _free(name: str, taken: Sequence[str]) -> str:
     return next(n for n in (name, *(f"{name} {k}" for k in range(2, len(taken) + 3))) if n not in taken)
 
 
-def _database_copy(name: str, database: StateDB, row: SessionRow) -> DatabaseCopy:
-    rows = database.messages(row.id) if row.is_webui else ()
-    messages = [message(sidecar.message_piece(r.message)) for r in rows]
-    repeated = _copied_by_compression(messages, [r.status == "compacted" for r in rows])
-    once = [(r, m) for k, (r, m) in enumerate(zip(rows, messages, strict=True)) if k not in repeated]
+class _Row(NamedTuple):
+    id: int
+    message: Message
+    status: Status
+    is_hidden: bool
+    workspace: str | None
+
+
+def _database_copy(
+    name: str, database: StateDB, row: SessionRow, known: Mapping[Key, Message], steps: Steps
+) -> DatabaseCopy:
+    """``known``: messages of a file; what a row says as well is not held once more."""
+
+    def read(found: Iterator[MessageRow]) -> Iterator[_Row]:
+        for r in steps.over(found, row.message_count, _ROWS):
+            m = message(Piece(None, r.message))
+            like = known.get(m.exact, m)
+            piece = sidecar.message_piece(r.message, like.piece if like is not m else None)
+            yield _Row(r.id, m._replace(piece=piece, sign=like.sign), r.status, r.hidden, r.workspace)
+
+    rows = database.messages(row.id, read) if row.is_webui else ()
+    repeated = _copied_by_compression([r.message for r in rows], [r.status == "compacted" for r in rows])
+    once = [r for k, r in enumerate(rows) if k not in repeated]
     path = database.fact.path
     return DatabaseCopy(
         name,
         path,
         _profile(path),
         row,
-        tuple(m for _, m in once),
-        frozenset(k for k, (r, _) in enumerate(once) if r.status == "rewound"),
-        frozenset(k for k, (r, m) in enumerate(once) if r.hidden or m.role not in SPEAKERS or m.says_nothing),
+        tuple(r.message for r in once),
+        frozenset(k for k, r in enumerate(once) if r.status == "rewound"),
+        frozenset(k for k, r in enumerate(once) if r.is_hidden or not _is_said(r.message)),
         tuple(r.workspace for r in rows if r.workspace),
     )
+
+
+def _is_said(m: Message) -> bool:
+    """Whether a message is one that a person sees, and has something to see."""
+    return m.role in SPEAKERS and not m.says_nothing
 
 
 def _copied_by_compression(messages: Sequence[Message], compacted: Sequence[bool]) -> set[int]:

@@ -12,10 +12,9 @@ from typing import Any
 from core.align import align
 from core.copies import BACKUP, INDEX, LIVE, RUN, SessionCopies, temp_name
 from core.jsontext import LIST_FIELD, NOTHING
-from core.message import REASONING, Message, message, visible_text
+from core.message import PARTS, REASONING, Message, message, visible_text
 from core.proposal import Item, Proposal, session_of
 from core.sidecar import Sidecar
-from core.transcript import PARTS
 
 RECOVERED = "recovered"
 
@@ -226,16 +225,19 @@ def differing_parts(left: Message, right: Message) -> tuple[str, ...]:
     """The parts in which two versions of one message differ for a reader. Time stamps differ between programs; they do
     not count.
     """
-    parts = ["content"] if left.text != right.text else []
-    parts += [part for part in PARTS if _said(left, part) != _said(right, part)]
-    mine, theirs = ([_said(m, part) for part in REASONING if _said(m, part)] for m in (left, right))
+    parts = ["content"] if left.sign != right.sign and left.text != right.text else []
+    if not left.parts and not right.parts:  # most messages are a plain text
+        return tuple(parts)
+    one, other = left.value, right.value
+    parts += [part for part in PARTS if _said(one, part) != _said(other, part)]
+    mine, theirs = ([_said(value, part) for part in REASONING if _said(value, part)] for value in (one, other))
     if bool(mine) != bool(theirs) or (mine and mine[0] not in theirs and theirs[0] not in mine):
         parts.append("reasoning")
     return tuple(parts)
 
 
-def _said(m: Message, part: str) -> Any:
-    value = m.value.get(part)
+def _said(message: Mapping[str, Any], part: str) -> Any:
+    value = message.get(part)
     return None if value in NOTHING else value
 
 

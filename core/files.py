@@ -119,8 +119,8 @@ def read_regular(path: Path, limit: int | None = None) -> bytes:
     Raises :class:`UnreadableError` for anything that is not a regular file (symlinks are not followed, pipes not waited
     for), for a missing right and for a read error; ``FileNotFoundError`` where nothing is there.
     """
-    with _opened(path) as (handle, _):
-        return handle.read(-1 if limit is None else limit)
+    with _opened(path) as (handle, status):
+        return handle.read(-1 if limit is None else min(limit, status.st_size))  # so much memory is taken at once
 
 
 def read_dated(path: Path) -> tuple[bytes, float]:

@@ -14,6 +14,7 @@ from core import sidecar
 from core.journals import Index
 from core.jsontext import Piece, number
 from core.listing import session_ids
+from core.message import message
 from core.sidecar import Sidecar
 
 # fmt: off
@@ -63,13 +64,13 @@ def rebuilt(index: Index, sessions_dir: Path, changed: Iterable[str] = ()) -> by
 
 def row(session_id: str, session: Sidecar, old: Mapping[str, Any]) -> dict[str, Any]:
     """The index row of one session; what only the WebUI can compute is taken from the old row."""
-    messages = [piece.value if isinstance(piece.value, dict) else {} for piece in session.messages]
-    times = (number(message.get("timestamp")) for message in reversed(messages))
+    messages = tuple(map(message, session.messages))
+    times = (m.time for m in reversed(messages))
     computed = {
         "session_id": session_id,
         "message_count": len(messages),
         "last_message_at": next((time for time in times if time is not None), session.get("updated_at")),
-        "user_message_count": sum(message.get("role") == "user" for message in messages),
+        "user_message_count": sum(m.role == "user" for m in messages),
         "has_pending_user_message": bool(session.get("pending_user_message")),
         "is_streaming": False,
         "cache_hit_percent": old.get("cache_hit_percent"),

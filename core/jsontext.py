@@ -11,6 +11,7 @@ import codecs
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from json.decoder import scanstring  # type: ignore[attr-defined]  # the C scanner behind json.loads
@@ -75,6 +76,55 @@ class Piece:
         if self._value is _NOT_PARSED:
             self._value = loads(self.raw)
         return self._value
+
+
+class Element(Piece):
+    """A piece of which there are many: its value is made anew each time it is asked for. The values of all messages
+    together take several times the memory of their file.
+    """
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> Any:
+        """The value. Raises as that of :class:`Piece`."""
+        return loads(self.raw)
+
+
+class Packed(Piece):
+    """An object that comes from no file, kept small: without what ``like``, another object, has as well. Value and JSON
+    text are made anew each time. Raises UnicodeEncodeError, OverflowError for what has no such form.
+    """
+
+    __slots__ = ("_like", "_shared")
+
+    def __init__(self, value: Mapping[str, Any], level: int, like: Piece | None = None) -> None:
+        said = {} if like is None else like.value
+        self._shared = tuple(key for key in value if key in said and _is_same(value[key], said[key]))
+        self._like = like
+        super().__init__(msgspec.msgpack.encode({**value, **dict.fromkeys(self._shared)}), level=level)
+
+    @property
+    def raw(self) -> bytes:
+        """The JSON text."""
+        return dumps(self.value, self._level)
+
+    @property
+    def value(self) -> Any:
+        """The value."""
+        assert self._raw is not None
+        value: dict[str, Any] = msgspec.msgpack.decode(self._raw)
+        if self._like is not None:
+            said = self._like.value
+            value |= {key: said[key] for key in self._shared}
+        return value
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two values are the same to the letter: 1 is not True, and fields have an order."""
+    if one != other or isinstance(one, str):
+        return bool(one == other)
+    return msgspec.msgpack.encode(one) == msgspec.msgpack.encode(other)
 
 
 MESSAGES_HERE = Piece(b"", None)
@@ -201,7 +251,7 @@ def _split(data: bytes) -> Document:
     listed = raw.get(LIST_FIELD)
     if listed is None or bytes(memoryview(listed)[:1]) != b"[":
         return Document({key: Piece(value) for key, value in raw.items()}, None, Damage.WRONG_SHAPE)
-    elements = tuple(map(Piece, msgspec.json.decode(listed, type=list[msgspec.Raw])))
+    elements = tuple(map(Element, msgspec.json.decode(listed, type=list[msgspec.Raw])))
     return Document({key: MESSAGES_HERE if key == LIST_FIELD else Piece(value) for key, value in raw.items()}, elements)
 
 

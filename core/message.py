@@ -6,7 +6,9 @@ because people say "continue" ten times.
 
 from __future__ import annotations
 
+import hashlib
 import re
+import sys
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
@@ -22,8 +24,12 @@ CLOSE = 5.0
 SPEAKERS = frozenset({"user", "assistant", "tool"})
 """Roles of the messages that a person sees."""
 
+PARTS = ("tool_calls", "tool_call_id", "attachments")
 REASONING = ("reasoning", "reasoning_content", "reasoning_details")
 """Fields that each hold an assistant's reasoning in one form."""
+
+SHORT = 64
+"""Characters of a text that are kept to tell it from others; of a longer one it is their digest."""
 
 IMAGE = "[screenshot]"
 JSON_PREFIX = "\0json:"
@@ -32,24 +38,37 @@ _IMAGE_PARTS = ("image_url", "image", "input_image")  # no set: what is looked u
 _MASK_SIGNS = ("...", "***", "[REDACTED", "\N{REPLACEMENT CHARACTER}")  # one of them is in every mask
 _MASK = re.compile(r"\S{3,8}\.\.\.\S{2,6}|\*{3,}|\[REDACTED[^\]]*\]|\N{REPLACEMENT CHARACTER}+")
 
-Key: TypeAlias = tuple[str, str, str, tuple[str, ...]]
+_RICH = frozenset({*PARTS, *REASONING})
+
+Sign: TypeAlias = str | bytes
+"""What tells a text from others: the text itself, or the SHA-256 of a long one that is not all white space."""
+
+Key: TypeAlias = tuple[str, Sign, str, tuple[str, ...]]
 """Role, text, id of the call that a tool result answers, ids of the calls that an assistant makes."""
 
 
-class Message(NamedTuple):
-    """One message as one copy tells it.
+_FOLDED = 512
+_folded: dict[Sign, str] = {}
+"""Texts with their white space folded, not more than ``_FOLDED``: the copies of a session have mostly the same ones."""
 
-    ``piece`` holds its bytes and its value, ``role`` who speaks (user, assistant, tool, system), ``said`` the visible
-    text as it stands, ``answers`` the id of the call that a tool result answers, ``calls`` the ids of those that an
-    assistant makes, ``time`` its stamp in seconds.
+
+class Message(NamedTuple):
+    """One message as one copy tells it, without what can be long: that is read from its bytes when it is asked for.
+
+    ``piece`` holds its bytes, ``role`` who speaks (user, assistant, tool, system), ``sign`` stands for the visible
+    text, ``answers`` is the id of the call that a tool result answers, ``calls`` are the ids of those that an assistant
+    makes, ``time`` its stamp in seconds. ``parts`` are those of PARTS and REASONING that it has; ``is_plain`` says that
+    its content is the visible text and nothing else.
     """
 
     piece: Piece
     role: str
-    said: str
+    sign: Sign
     answers: str = ""
     calls: tuple[str, ...] = ()
     time: float | None = None
+    parts: tuple[str, ...] = ()
+    is_plain: bool = False
 
     @property
     def value(self) -> dict[str, Any]:
@@ -57,10 +76,24 @@ class Message(NamedTuple):
         value = self.piece.value
         return value if isinstance(value, dict) else {}
 
+    def part(self, name: str) -> Any:
+        """What it has of one of PARTS and REASONING, None where it has nothing of it."""
+        return self.value[name] if name in self.parts else None
+
+    @property
+    def said(self) -> str:
+        """The visible text as it stands."""
+        return self.sign if isinstance(self.sign, str) else _said(self.piece, self.piece.value, self.role)
+
     @property
     def text(self) -> str:
         """The visible text, white space folded."""
-        return _folded(self.said)
+        found = _folded.get(self.sign)
+        if found is None:
+            if len(_folded) >= _FOLDED:
+                _folded.clear()
+            found = _folded[self.sign] = " ".join(self.said.split())
+        return found
 
     @property
     def exact(self) -> Key:
@@ -75,9 +108,9 @@ class Message(NamedTuple):
     @property
     def says_nothing(self) -> bool:
         """Neither text nor a call nor an answer to one, no reasoning and no attachment."""
-        if self.answers or self.calls or (self.said and not self.said.isspace()):
+        if self.answers or self.calls or isinstance(self.sign, bytes) or (self.sign and not self.sign.isspace()):
             return False
-        return not any(self.value.get(part) for part in ("attachments", *REASONING))
+        return not any(part in self.parts for part in ("attachments", *REASONING))
 
     @property
     def is_summary(self) -> bool:
@@ -89,9 +122,9 @@ def message(piece: Piece) -> Message:
     """Read one element of a message list."""
     value = piece.value
     if not isinstance(value, dict):
-        return Message(piece, "", piece.raw.decode("utf-8", "replace"))
-    role = str(value.get("role") or "")
-    text = visible_text(value.get("content"), role)
+        return Message(piece, "", _sign(_said(piece, value, "")))
+    role = sys.intern(str(value.get("role") or ""))
+    text = _said(piece, value, role)
     answers = value.get("tool_call_id")
     calls = value.get("tool_calls")
     ids = (
@@ -99,18 +132,31 @@ def message(piece: Piece) -> Message:
         if isinstance(calls, list)
         else ()
     )
-    return Message(piece, role, text, str(answers) if answers else "", ids, number(value.get("timestamp")))
+    return Message(
+        piece,
+        role,
+        _sign(text),
+        str(answers) if answers else "",
+        ids,
+        number(value.get("timestamp")),
+        () if _RICH.isdisjoint(value) else tuple(part for part in (*PARTS, *REASONING) if value.get(part)),
+        value.get("content") is text,
+    )
 
 
-@lru_cache(maxsize=512)
-def _folded(text: str) -> str:
-    """A text with its white space folded; the copies of a session have mostly the same ones."""
-    return " ".join(text.split())
+def _said(piece: Piece, value: Any, role: str) -> str:
+    """The visible text of an element of a message list with this value."""
+    return visible_text(value.get("content"), role) if isinstance(value, dict) else piece.raw.decode("utf-8", "replace")
+
+
+def _sign(text: str) -> Sign:
+    is_kept = len(text) <= SHORT or text.isspace()
+    return text if is_kept else hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def called(m: Message) -> tuple[str, ...]:
     """The names of the functions that a message calls, "?" for one without a name."""
-    calls = m.value.get("tool_calls")
+    calls = m.part("tool_calls")
     functions = (
         [call.get("function") if isinstance(call, dict) else None for call in calls] if isinstance(calls, list) else []
     )
@@ -161,7 +207,7 @@ def likeness(a: Message, b: Message) -> int:
     if a.role != b.role or (gap := distance(a, b)) > NEAR:
         return 0
     same_calls = a.answers == b.answers and a.calls == b.calls
-    if same_calls and a.said == b.said:
+    if same_calls and a.sign == b.sign:
         return 4
     same_call = (a.answers and a.answers == b.answers) or (a.calls and a.calls == b.calls)
     if ((a.answers and b.answers) or (a.calls and b.calls)) and not same_call:

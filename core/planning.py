@@ -19,6 +19,7 @@ from core.findings import KINDS, Category, SessionAudit
 from core.manifest import Run
 from core.proposal import Choices, Proposal, propose
 from core.sidecar import Sidecar
+from core.steps import Steps
 from core.store import Store, WebUIStatus, webui_status
 from core.workers import Failure, Progress, over_sessions
 
@@ -191,9 +192,13 @@ def _look(
         answered = decided.are_about_messages and proposal.sidecar is not None
         if refusal is None and _is_wanted(audited, proposal, named=choice is not None):
             proposed = to_write(copies, proposal)
-            data = sidecar.serialise(proposed)
-            planned = _planned(audited, copies, proposal, data)
-            refusal = _problem(data, proposed) or (None if force else refusal_of(copies, planned, webui))
+            planned = _planned(audited, copies, proposal)
+            refusal = None if force else refusal_of(copies, planned, webui)
+            del found, copies, proposal  # a session can be large
+            if refusal is None:
+                data = sidecar.serialise(proposed)
+                planned = replace(planned, after=files.digest_of(data), size_after=len(data))
+                refusal = _problem(data, proposed, reader.steps)
     if not (audited.findings or unread or planned or refusal):
         return None
     return _Look(
@@ -235,7 +240,8 @@ def _unfulfilled(decided: Choices, proposal: Proposal) -> str | None:
     return None
 
 
-def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal, data: bytes) -> PlannedSession:
+def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> PlannedSession:
+    """What is planned for a session, but for what is to be written."""
     messages = len(proposal.included)
     larger_backup = audited.backup > messages and not proposal.lost
     return PlannedSession(
@@ -245,34 +251,35 @@ def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal, d
             f.kind.name for f in audited.findings if f.category is not Category.INFO and f.kind.name not in INDEX_KINDS
         ),
         copies.live.digest if copies.live is not None else None,
-        files.digest_of(data),
+        "",
         audited.live,
         messages,
         len(proposal.lost),
         copies.live.size if copies.live is not None else 0,
-        len(data),
+        0,
         larger_backup,
         copies.backup.size if copies.backup is not None and larger_backup else 0,
         proposal.chosen,
     )
 
 
-def _problem(data: bytes, promised: Sidecar) -> str | None:
+def _problem(data: bytes, promised: Sidecar, steps: Steps) -> str | None:
     """What is wrong with the bytes of a file that is to be written: Hermes must be able to load them, and find every
     promised message and the right count. The digest says after the writing whether the file is these bytes.
     """
     found = sidecar.parse(data)
-    pieces = zip(found.messages, promised.messages, strict=False)
+    both = zip(found.messages, promised.messages, strict=False)
     if (
         found.damage is not None
         or len(found.messages) != len(promised.messages)
-        or any(written.raw != meant.raw for written, meant in pieces)
+        or any(written.raw != meant.raw for written, meant in both)
     ):
         return "What would be written does not hold the messages that are meant; please report this."
     if found.get("message_count", len(found.messages)) != len(found.messages):
         return "What would be written does not hold the right message count."
     try:
-        for piece in (*found.head.values(), *found.messages):  # not all at once: a session can be large
+        pieces = (*found.head.values(), *found.messages)
+        for piece in steps.over(pieces, len(pieces), 1.0):  # not all at once: a session can be large
             jsontext.loads_exactly(b'{"": [' + piece.raw + b"]}")
     except jsontext.NotJSONError:
         return "What would be written cannot be loaded by Hermes WebUI."

@@ -22,9 +22,6 @@ FIRST_MESSAGE = "first message"
 LAST_MESSAGE = "last message"
 DEFAULT = "default"
 
-SHORT = 256
-"""Bytes of a message that are kept to tell it from others; of a longer one it is their digest."""
-
 TITLE_LENGTH = 64
 """Characters of the first prompt that make a title where none is left."""
 
@@ -151,28 +148,7 @@ def _merged(copies: SessionCopies) -> list[Entry]:
     """All messages of all copies in one sequence. The copy that shares most with what is merged so far comes next, the
     most trusted of equals: one that shares nothing waits for another that knows both.
     """
-    sidecars = _sidecar_copies(copies)
-    texts = {m.said: m.said for copy in copies.databases for m in copy.messages}
-    known: dict[bytes, Message] = {}
-
-    def read(piece: Piece) -> Message:
-        """A message of a file, with a text that a database has as well only once in memory."""
-        found = message(piece)
-        text = texts.get(found.said)
-        if text is None or found.value.get("content") is not found.said:
-            return found
-        found.value["content"] = text
-        return found._replace(said=text)
-
-    def read_once(piece: Piece) -> Message:
-        """Most messages are the same bytes in every file."""
-        key = piece.raw
-        if len(key) > SHORT:
-            key = hashlib.sha256(key).digest()
-        return known.get(key) or known.setdefault(key, read(piece))
-
-    reader = read if len(sidecars) == 1 else read_once
-    sequences = {name: tuple(map(reader, copy.messages)) for name, copy in sidecars.items()}
+    sequences = _file_messages(copies)
     run = sequences.pop(RUN, None)
     sequences |= {copy.name: copy.messages for copy in copies.databases}
     if run is not None:
@@ -190,6 +166,20 @@ def _merged(copies: SessionCopies) -> list[Entry]:
         for e in entries:
             e.settle(trust)
     return entries
+
+
+def _file_messages(copies: SessionCopies) -> dict[str, Sequence[Message]]:
+    """The messages of each file, one object where they are the same bytes, as most are in every file."""
+    sidecars = _sidecar_copies(copies)
+    if copies.told and len(sidecars) == 1:
+        return dict.fromkeys(sidecars, copies.told)
+    known = {hashlib.sha256(m.piece.raw).digest(): m for m in copies.told}
+
+    def read(piece: Piece) -> Message:
+        key = hashlib.sha256(piece.raw).digest()
+        return known.get(key) or known.setdefault(key, message(piece))
+
+    return {name: tuple(map(read, copy.messages)) for name, copy in sidecars.items()}
 
 
 def _marked(sidecars: Mapping[str, Sidecar]) -> str | None:

@@ -21,8 +21,12 @@ from core.planning import UNNOTICED, PlannedSession, interrupted_runs, refusal_o
 from core.planning import Plan as Plan
 from core.planning import plan as plan
 from core.proposal import session_of
+from core.steps import Cancelled, Steps
 from core.store import Store, WebUIStatus, webui_status
 from core.workers import Progress
+
+_STEP = 0.3
+"""The share of what is left to do for a session that merging it takes, and each write, about."""
 
 
 class State(StrEnum):
@@ -59,7 +63,8 @@ class Result:
 
 
 def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callable[[], bool] | None = None) -> Result:
-    """Carry out a plan. Cancelling takes effect between sessions; what is done stays and can be undone.
+    """Carry out a plan. Cancelling takes effect before anything of a session is written; what is done stays and can be
+    undone.
 
     Raises BusyError where another Hermes Rescue works on the store, VaultError where nothing can be kept.
     """
@@ -69,6 +74,11 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
     webui = webui_status(store)  # it may have been started since the plan was made
     outcomes: list[Outcome] = []
     cancelled = False
+
+    def tell(under_way: float) -> None:
+        if progress is not None:
+            progress(len(outcomes) + under_way, len(plan.sessions))
+
     store.sessions_dir.mkdir(parents=True, exist_ok=True)  # where all sessions are lost, their folder may be too
     with vault.lock(store.vault_root), ExitStack() as finished:
         died = [
@@ -80,14 +90,16 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
             Inventory(store, only={each.session_id for each in plan.sessions} | made.keys()) as inventory,
             vault.begin_run(store.vault_root, store.sessions_dir, _places(store), plan.bytes_needed) as run_,
         ):
-            for done, planned in enumerate(plan.sessions):
+            for planned in plan.sessions:
                 cancelled = cancelled or (should_cancel is not None and should_cancel())
                 if cancelled:
                     outcomes.append(Outcome(planned.session_id, State.CANCELLED))
                     continue
-                if progress is not None:
-                    progress(done, len(plan.sessions))
+                tell(0.0)
+                inventory.steps = Steps(tell, should_cancel)
                 outcomes.append(_repair_one(plan, planned, inventory, webui, run_, made))
+                cancelled = outcomes[-1].state is State.CANCELLED
+            inventory.steps = Steps()  # what follows belongs to what is done, and is not stopped
             changed = [o.session_id for o in outcomes if o.state in (State.REPAIRED, State.FAILED)]
             changed += made
             _move_backups(died, inventory, run_)
@@ -168,7 +180,9 @@ def _repair_one(
 ) -> Outcome:
     """``made``: the digests that runs which died gave to live files, maybe after the plan was made."""
     prepared = _prepared(plan, planned, inventory, webui, made)
-    return prepared if isinstance(prepared, Outcome) else _written(prepared, planned, plan.store, run)
+    if isinstance(prepared, Outcome):
+        return prepared
+    return _written(prepared, planned, plan.store, run, inventory.steps)
 
 
 def _prepared(
@@ -179,6 +193,7 @@ def _prepared(
     path = plan.store.sessions_dir / f"{sid}.json"
     try:
         copies, proposal = merge_session(inventory, sid, webui, plan.choices.get(sid))
+        inventory.steps.step(_STEP)
         refusal = None if plan.force else refusal_of(copies, planned, webui)
         if refusal is not None:
             return Outcome(sid, State.SKIPPED, refusal)
@@ -189,8 +204,13 @@ def _prepared(
             return Outcome(sid, State.SKIPPED, vault.APPEARED)
         if proposal.sidecar is None or now != planned.before:
             return Outcome(sid, State.SKIPPED, "The session has changed since the plan was made. Look at it again.")
+        live, proposed = copies.live, to_write(copies, proposal)
+        backup = copies.backup.digest if planned.backup_moves and copies.backup is not None else None
+        del copies, proposal  # a session can be large
         writes = _Writes()
-        sidecar.save(path, to_write(copies, proposal), copies.live, writes)
+        sidecar.save(path, proposed, live, writes)
+    except Cancelled:
+        return Outcome(sid, State.CANCELLED)
     except (ChangedMeanwhileError, FileNotFoundError) as error:
         return Outcome(sid, State.SKIPPED, files.sentence(error, path))
     except (RescueError, OSError) as error:
@@ -199,12 +219,12 @@ def _prepared(
         return Outcome(
             sid, State.SKIPPED, "A copy of the session has changed since the plan was made. Look at it again."
         )
-    backup = copies.backup.digest if planned.backup_moves and copies.backup is not None else None
     return _Prepared(tuple(writes.noted), backup)
 
 
-def _written(prepared: _Prepared, planned: PlannedSession, store: Store, run: vault.ActiveRun) -> Outcome:
+def _written(prepared: _Prepared, planned: PlannedSession, store: Store, run: vault.ActiveRun, steps: Steps) -> Outcome:
     """Write what was prepared, and read it back."""
+    steps.commit()
     sid = planned.session_id
     info: dict[str, str | int] = {
         "title": planned.title,
@@ -213,12 +233,14 @@ def _written(prepared: _Prepared, planned: PlannedSession, store: Store, run: va
         "messages_after": planned.messages_after,
     }
     for write in prepared.writes:
+        steps.step(_STEP)
         if write.expected is None:
             operation = run.create(sid, write.name, write.data, info=info)
         else:
             operation = run.replace(sid, write.name, write.data, write.expected, info=info)
         if operation.state != "done":
             return _put_back(run, sid, State.SKIPPED if operation.state == "skipped" else State.FAILED, operation.note)
+    steps.step(_STEP)
     try:
         written = files.look(store.sessions_dir / f"{sid}.json")
     except UnreadableError as error:

@@ -8,14 +8,16 @@ that shrinks the transcript leaves the old file as its backup first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol
 
 from core import files, jsontext
 from core.errors import HeadOnlySaveError, UnreadableError
-from core.jsontext import LIST_FIELD, MESSAGES_HERE, Damage, Piece
+from core.jsontext import LIST_FIELD, MESSAGES_HERE, Damage, Packed, Piece
 
 HEAD_LIMIT = 64 * 1024
 """Bytes of a file that hold its metadata (they stand before the messages)."""
@@ -209,8 +211,11 @@ def new(session_id: str, fields: Mapping[str, Any], messages: Iterable[Piece]) -
     return Sidecar(_in_order(head, {}), ()).with_messages(messages)
 
 
-def message_piece(value: Mapping[str, Any]) -> Piece:
-    """A message that no sidecar holds yet, in the layout of the message list."""
+def message_piece(value: Any, like: Piece | None = None) -> Piece:
+    """A message that no sidecar holds yet, in the layout of the message list; ``like``: one that says much the same."""
+    if isinstance(value, Mapping):
+        with suppress(UnicodeEncodeError, OverflowError):  # a lone surrogate, a huge integer
+            return Packed(value, 2, like)
     return Piece(None, value, 2)
 
 
@@ -224,7 +229,9 @@ def serialise(sidecar: Sidecar) -> bytes:
             f"Session {sidecar.get('session_id')} was loaded without its messages; "
             "reload it with sidecar.read() before saving."
         )
-    return b"".join(_parts(sidecar))
+    data = BytesIO()
+    data.writelines(_parts(sidecar))  # to join them would have all parts in memory beside the whole
+    return data.getvalue()
 
 
 def _parts(sidecar: Sidecar) -> Iterator[bytes]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar
 
 from core import sqlite_readonly
 from core.message import REASONING
@@ -31,7 +32,7 @@ _BYTES_A_SECOND = 50_000_000
 
 _FIRST_ROWID = -(2**63)
 _TRIES = 3
-_AT_ONCE = 500  # rows; SQLite takes at least 999 parameters
+_AT_ONCE = 50  # rows; each can have megabytes
 State = Literal["ok", "locked", "malformed", "unreadable", "absent", "no_tables"]
 
 
@@ -48,6 +49,17 @@ class DatabaseFact:
     reason: str = ""
     salvaged: bool = False
     lost_rows: int | None = 0
+
+
+class Numbered(Protocol):
+    """Something that is made of a row."""
+
+    @property
+    def id(self) -> int:
+        """The id of the row."""
+
+
+_Row = TypeVar("_Row", bound=Numbered)
 
 
 class Trouble(NamedTuple):
@@ -130,13 +142,15 @@ class StateDB:
         if trouble.fact.state not in ("ok", self.fact.state):
             self.fact = trouble.fact
 
-    def messages(self, session_id: str) -> tuple[MessageRow, ...]:
-        """Every row of a session that can be read, whatever its status, by id (by row id where there is no id)."""
-        rows = self._message_rows(session_id)
+    def messages(self, session_id: str, read: Callable[[Iterator[MessageRow]], Iterable[_Row]]) -> tuple[_Row, ...]:
+        """What ``read`` makes of the rows of a session that can be read, whatever their status, by id (by row id where
+        there is no id). It gets them one after another, so that they are not in memory all at once.
+        """
+        found = [*read(self._message_rows(session_id))]
         if self._database is not None and self._database.changed():
             self._open()
-            rows = self._message_rows(session_id)
-        return tuple(sorted(rows, key=lambda row: row.id))
+            found = [*read(self._message_rows(session_id))]
+        return tuple(sorted(found, key=attrgetter("id")))
 
     def spoken(self, session_id: str) -> Iterator[SpokenRow]:
         """Every row of a session by id, far faster than :meth:`messages`. Raises :class:`CloserLookError`."""
@@ -312,12 +326,11 @@ class StateDB:
         query = "SELECT _rowid_ FROM messages WHERE session_id = ? ORDER BY _rowid_"
         return [rowid for (rowid,) in self._database.query(query, (session_id,))]
 
-    def _message_rows(self, session_id: str) -> list[MessageRow]:
+    def _message_rows(self, session_id: str) -> Iterator[MessageRow]:
         if self._database is None:
-            return []
+            return
         self._database.limit(self._seconds)
         reader = TableScan(self._database, "messages", self._message_columns)
-        found: list[MessageRow] = []
         try:
             rowids = self._rowids_of(session_id)
             for at in range(0, len(rowids), _AT_ONCE):
@@ -328,10 +341,10 @@ class StateDB:
                     if not sqlite_readonly.is_damage(error):
                         raise
                     rows = list(self._one_by_one(reader, some))
-                found += (message_row(row[0], dict(zip(self._message_columns, row[1:], strict=True))) for row in rows)
+                for row in rows:
+                    yield message_row(row[0], dict(zip(self._message_columns, row[1:], strict=True)))
         except sqlite3.Error as error:
             self._fail(error)
-        return found
 
     def _one_by_one(self, reader: TableScan, rowids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
         """The rows among which some are damaged, without those."""

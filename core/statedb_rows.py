@@ -89,6 +89,12 @@ class SessionRow:
         return number(self.columns.get("started_at"))
 
     @property
+    def message_count(self) -> int:
+        """How many messages the agent has counted, 0 where it does not say."""
+        count = self.columns.get("message_count")
+        return count if isinstance(count, int) else 0
+
+    @property
     def is_webui(self) -> bool:
         """Whether the session is one whose sidecar was meant to stay (formats.md, section state.db)."""
         return self.sidecar_id is not None

@@ -13,13 +13,10 @@ from dataclasses import dataclass
 from core import sidecar
 from core.align import Alignment, align
 from core.jsontext import NOTHING, loads_exactly
-from core.message import IMAGE, REASONING, Message, decoded, masked_form, message
+from core.message import IMAGE, PARTS, REASONING, Message, decoded, masked_form, message
 from core.workspace_tag import untag
 
 _NONE: Mapping[str, str] = {}
-
-PARTS = ("tool_calls", "tool_call_id", "attachments")
-_RICH = frozenset({*PARTS, *REASONING})
 
 
 @dataclass(slots=True)
@@ -120,21 +117,18 @@ def missing_parts(there: Message, other: Message) -> tuple[str, ...]:
     """The fields in which ``other`` is the fuller version of the same message, if any of them matters to a reader."""
     if there is other:
         return ()
-    mine, theirs = there.value, other.value
-    gains = []
-    if not _RICH.isdisjoint(theirs):  # most messages are a plain text
-        gains = [part for part in PARTS if theirs.get(part) and not mine.get(part)]
-        if not any(mine.get(part) for part in REASONING):
-            gains += [part for part in REASONING if theirs.get(part)]
+    mine, theirs = there.parts, other.parts
+    gains = [part for part in theirs if part not in mine and (part in PARTS or not any(p in mine for p in REASONING))]
     if _fuller_content(there, other):
         gains.append("content")
     return tuple(gains)
 
 
 def _fuller_content(there: Message, other: Message) -> bool:
-    if there.said == other.said or (mine := there.text) == (theirs := other.text):
+    if there.sign == other.sign or (mine := there.text) == (theirs := other.text):
         return (
-            IMAGE in there.said
+            not other.is_plain
+            and IMAGE in there.said
             and isinstance(other.value.get("content"), list)
             and not isinstance(there.value.get("content"), list)
         )
@@ -155,12 +149,13 @@ def fuller(there: Message, other: Message, gains: Sequence[str]) -> Message:
 
 def clean(version: Message) -> Message:
     """The message without the database's own encoding and without the tag that a user never typed."""
-    content = version.value.get("content")
-    if content is version.said:  # a plain text without a tag
+    if version.is_plain:
         return version
+    value = version.value
+    content = value.get("content")
     fresh = decoded(content)
     if version.role == "user":
         fresh, _ = untag(fresh)
     if fresh == content:
         return version
-    return message(sidecar.message_piece({**version.value, "content": fresh}))
+    return message(sidecar.message_piece({**value, "content": fresh}))

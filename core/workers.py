@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -25,6 +26,9 @@ from typing import TypeAlias, TypeVar
 
 from core.copies import CopyReader, Database, Inventory
 from core.listing import Listing
+from core.statedb import Trouble
+from core.steps import Cancelled as Cancelled
+from core.steps import Steps
 from core.store import Store, WebUIStatus
 
 MANY = 1_000
@@ -41,12 +45,8 @@ _T = TypeVar("_T")
 Task: TypeAlias = Callable[[CopyReader, WebUIStatus, str], _T]
 """Looks at one session. It goes to other processes by its name, so it is a function of a module; so are its results."""
 
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with the sessions done and the sessions in all."""
-
-
-class Cancelled(Exception):
-    """The caller asked to stop; nothing was left half done."""
+Progress: TypeAlias = Callable[[float, int], None]
+"""Called with the sessions done, and the sessions in all; one that is half done counts a half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +71,22 @@ def over_sessions(
     A batch comes several times a second, and is empty where there is nothing new, so that the caller can look after
     something else in between. Raises :class:`Cancelled` when ``should_cancel`` says so.
     """
-    batches = _in_processes if _is_much(inventory, session_ids) else _in_this_process
-    done = 0
-    for batch in chain(([],), batches(task, inventory, webui, session_ids)):
+    done, told = 0, 0.0
+
+    def tell(under_way: float) -> None:
+        nonlocal told
+        told = max(told, done + under_way)  # what a worker had done that died is done again
+        if progress is not None:
+            progress(told, len(session_ids))
+
+    if _is_much(inventory, session_ids):
+        batches = _in_processes(task, inventory, webui, session_ids, tell)
+    else:
+        batches = _in_this_process(task, inventory, webui, session_ids, tell, should_cancel)
+    for batch in chain(([],), batches):
         yield batch
         done += len(batch)
-        if progress is not None:
-            progress(done, len(session_ids))
+        tell(0.0)
         if done < len(session_ids) and should_cancel is not None and should_cancel():
             raise Cancelled
 
@@ -101,14 +110,25 @@ def _size(path: Path) -> int:
 
 
 def _in_this_process(
-    task: Task[_T], inventory: Inventory, webui: WebUIStatus, session_ids: Sequence[str]
+    task: Task[_T],
+    inventory: Inventory,
+    webui: WebUIStatus,
+    session_ids: Sequence[str],
+    tell: Callable[[float], None],
+    should_cancel: Callable[[], bool] | None,
 ) -> Iterator[list[_T | Failure]]:
-    return ([_attempt(task, inventory, webui, session_id)] for session_id in session_ids)
+    for session_id in session_ids:
+        yield [_attempt(task, inventory, webui, session_id, Steps(tell, should_cancel))]
 
 
 def _in_processes(
-    task: Task[_T], inventory: Inventory, webui: WebUIStatus, session_ids: Sequence[str]
+    task: Task[_T],
+    inventory: Inventory,
+    webui: WebUIStatus,
+    session_ids: Sequence[str],
+    tell: Callable[[float], None],
 ) -> Iterator[list[_T | Failure]]:
+    """``tell`` gets how much is done of the sessions that are under way, all together."""
     with ExitStack() as cleanup:
         # private copies of databases lie in there; a worker that is ended does not clear away its own
         folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="hermes-rescue-"))
@@ -120,7 +140,7 @@ def _in_processes(
             cleanup.callback(worker.end)
             return worker
 
-        crew = [hire() for _ in range(_processors())]
+        crew = [hire() for _ in range(min(_processors(), len(session_ids)))]
         while waiting or alone or any(worker.busy_with for worker in crew):
             for worker in crew:
                 if not worker.busy_with and alone:
@@ -142,6 +162,7 @@ def _in_processes(
                         if len(lost) > 1:
                             alone.extend(lost)  # one of them killed it: each once more alone tells which
                     yield results
+                    tell(sum(each.part for each in crew))
 
 
 class _Worker:
@@ -151,6 +172,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, other = context.Pipe()
         self.busy_with: list[str] = []
+        self.part = 0.0
         self.pace = 1
         self._inventory = inventory
         self._started = 0.0
@@ -167,9 +189,15 @@ class _Worker:
             self.pipe.send((session_ids, self._inventory.listing.of(session_ids)))
 
     def take(self) -> list[_T | Failure]:
-        """The results of the sessions that were handed over. Raises EOFError or OSError where the process has died."""
-        results: list[_T | Failure]
-        results, troubles = self.pipe.recv()
+        """The results of the sessions that were handed over; none yet where it only told how far they are (``part``).
+        Raises EOFError or OSError where the process has died.
+        """
+        received: float | tuple[list[_T | Failure], tuple[Trouble, ...]] = self.pipe.recv()
+        if isinstance(received, float):
+            self.part = received
+            return []
+        results, troubles = received
+        self.part = 0.0
         self._inventory.share(troubles)
         took = max(time.monotonic() - self._started, 1e-6)
         # as many as fit into a turn, but no leap: the next ones may be larger
@@ -197,19 +225,31 @@ def _work(
         while True:
             try:
                 session_ids, reader.listing = pipe.recv()
-                results = [_attempt(task, reader, webui, session_id) for session_id in session_ids]
+                results: list[_T | Failure] = []
+                for session_id in session_ids:
+                    steps = Steps(partial(_tell, pipe, len(results)))
+                    results.append(_attempt(task, reader, webui, session_id, steps))
                 pipe.send((results, reader.troubles()))
             except (EOFError, OSError):
                 return
 
 
-def _attempt(task: Task[_T], reader: CopyReader, webui: WebUIStatus, session_id: str) -> _T | Failure:
+def _tell(pipe: Connection, before: int, done: float) -> None:
+    pipe.send(before + done)
+
+
+def _attempt(task: Task[_T], reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps) -> _T | Failure:
+    reader.steps = steps
     try:
         return task(reader, webui, session_id)
+    except Cancelled:
+        raise
     except Exception as error:  # one bad session never stops the rest
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
         return Failure(session_id, f"This program failed at it ({where}); its files are untouched.")
+    finally:
+        reader.steps = Steps()  # whatever else is read is no part of it
 
 
 def _killed(session_id: str) -> Failure:

@@ -34,6 +34,10 @@ _CHIPS: tuple[tuple[Category | None, str, str], ...] = (
 """Category, token and icon of each chip."""
 
 
+_PARTS = 1000
+"""Steps of the progress bar for each session: one of them can take long."""
+
+
 def _row(parent: QWidget, *, margins: tuple[int, int, int, int] = (14, 8, 14, 8)) -> QHBoxLayout:
     row = QHBoxLayout(parent)
     row.setContentsMargins(*margins)
@@ -234,11 +238,11 @@ class FootRow(QWidget):
         """What it says."""
         return self._text.text()
 
-    def progress(self, text: str, done: int, total: int, *, can_cancel: bool = True) -> None:
-        """Show how far something is."""
+    def progress(self, text: str, done: float, total: int, *, can_cancel: bool = True) -> None:
+        """Show how far something is, with no total that it is going on."""
         self._text.setText(text)
-        self._bar.setRange(0, total)
-        self._bar.setValue(done)
+        self._bar.setRange(0, total * _PARTS)
+        self._bar.setValue(int(done * _PARTS))
         self._bar.setVisible(True)
         self._cancel.setVisible(can_cancel)
 

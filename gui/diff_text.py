@@ -191,7 +191,7 @@ def reason_sentence(row: MessageRow) -> str:
 
 def calls_of(m: Message) -> tuple[Call, ...]:
     """The tool calls of an assistant's message."""
-    calls = m.value.get("tool_calls")
+    calls = m.part("tool_calls")
     return tuple(map(_call, calls)) if isinstance(calls, list) else ()
 
 
@@ -221,7 +221,7 @@ def _short_arguments(arguments: Any) -> Iterator[str]:
 
 def reasoning_of(m: Message) -> str:
     """What an assistant thought, in the first form that it is kept in; empty where it is not."""
-    value = next((m.value[part] for part in REASONING if m.value.get(part)), "")
+    value = next((m.part(name) for name in REASONING if name in m.parts), "")
     if isinstance(value, list):
         texts = (part.get("text") or part.get("summary") if isinstance(part, dict) else part for part in value)
         return "\n".join(str(text) for text in texts if text)
@@ -230,7 +230,7 @@ def reasoning_of(m: Message) -> str:
 
 def attachments_of(m: Message) -> tuple[str, ...]:
     """The names of what was attached to a message."""
-    found = m.value.get("attachments")
+    found = m.part("attachments")
     if not isinstance(found, list):
         return ()
     names = (a.get("name") or a.get("filename") or a.get("path") or "?" if isinstance(a, dict) else a for a in found)

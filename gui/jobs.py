@@ -31,7 +31,7 @@ class Context:
         """Whether the job was cancelled."""
         return self._thread.isInterruptionRequested()
 
-    def progress(self, done: int, total: int) -> None:
+    def progress(self, done: float, total: int) -> None:
         """Report progress; the last step always gets through."""
         now = time.monotonic()
         if now >= self._next or done == total:
@@ -46,7 +46,7 @@ class Context:
 class _Thread(QThread):
     """One job in a thread of its own. ``ended`` carries the result or the exception."""
 
-    progressed = Signal(int, int)
+    progressed = Signal(float, int)
     told = Signal(object)
     ended = Signal(object, object)
 
@@ -67,7 +67,7 @@ class _Thread(QThread):
 class Job(QObject):
     """A job that was started. Its signals come in the GUI thread, and only while it is the newest under its key."""
 
-    progressed = Signal(int, int)
+    progressed = Signal(float, int)
     told = Signal(object)
     done = Signal(object)
     failed = Signal(object)
@@ -100,8 +100,8 @@ class Job(QObject):
         """Block until the thread has ended (at the end of the program only)."""
         self._thread.wait()
 
-    @Slot(int, int)
-    def _on_progress(self, done: int, total: int) -> None:
+    @Slot(float, int)
+    def _on_progress(self, done: float, total: int) -> None:
         if self.is_current:
             self.progressed.emit(done, total)
 

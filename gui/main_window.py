@@ -228,9 +228,9 @@ class MainWindow(QMainWindow):
         if self.table.current_id in (session.session_id for session in sessions):
             self._ask(self.table.current_id)  # what is shown of it is from the check before
 
-    @Slot(int, int)
-    def _on_scan_progress(self, done: int, total: int) -> None:
-        self.foot.progress(self.tr("Checking… {} of {} sessions").format(done, total), done, total)
+    @Slot(float, int)
+    def _on_scan_progress(self, done: float, total: int) -> None:
+        self.foot.progress(self.tr("Checking… {} of {} sessions").format(int(done), total), done, total)
 
     @Slot(object)
     def _on_scanned(self, audit: Audit) -> None:

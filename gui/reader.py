@@ -25,6 +25,7 @@ from core.errors import RescueError
 from core.findings import SessionAudit
 from core.glance import glance
 from core.proposal import Choices, Proposal
+from core.steps import Steps
 from core.store import Store, WebUIStatus, webui_status
 from core.workers import Cancelled
 from gui.coverage_map import Coverage, coverage
@@ -149,7 +150,7 @@ class StoreReader(QThread):
         self._flush()
         self._tell("scanned", whole_audit(inventory, webui, sessions, time.monotonic() - start))
 
-    def _report(self, done: int, total: int) -> None:
+    def _report(self, done: float, total: int) -> None:
         now = time.monotonic()
         if now - self._told >= BATCH or done == total:
             self._told = now
@@ -164,10 +165,15 @@ class StoreReader(QThread):
     def _answer(self, inventory: Inventory, webui: WebUIStatus, question: _Question | None) -> None:
         if question is None or question.number != self._asked:
             return
+        inventory.steps = Steps(should_cancel=lambda: self.isInterruptionRequested() or question.number != self._asked)
         try:
             audited, copies, proposal = examine(inventory, webui, question.session_id, question.choices)
+        except Cancelled:  # nobody waits for it any more
+            return
         except (RescueError, OSError):
             audited = None
+        finally:
+            inventory.steps = Steps()
         if audited is None:
             self.detailed.emit(question.number, None)
             return
@@ -224,7 +230,7 @@ class Reading(QObject):
     listed = Signal(object)
     found = Signal(object, object)
     audited = Signal(object)
-    progressed = Signal(int, int)
+    progressed = Signal(float, int)
     scanned = Signal(object)
     failed = Signal(object)
     detailed = Signal(object)

@@ -35,7 +35,7 @@ class Writer(QObject):
     """
 
     started = Signal(str)
-    progressed = Signal(str, int, int)
+    progressed = Signal(str, float, int)
     ended = Signal()
     about_to_write = Signal()
     told = Signal(str, bool, str)

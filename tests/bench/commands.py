@@ -25,6 +25,9 @@ PAUSE = 0.01
 """Seconds between two looks at the memory, at least."""
 
 _PSS = re.compile(rb"^Pss: +(\d+) kB", re.MULTILINE)
+_TURNING = frozenset((b"|", b"/", b"-", b"\\"))
+"""What turns beside a progress bar whether that moves or not."""
+
 _PAINT = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -79,10 +82,10 @@ class Place:
             stderr=theirs,
         )
         os.close(theirs)
-        longest, seen = 0.0, set()
+        longest, shown = 0.0, set[bytes]()
         for drawn in _read(terminal):
-            if news := set(_PAINT.sub(b"\n", drawn).split()) - seen:
-                seen |= news
+            before, shown = shown, set(_PAINT.sub(b"\n", drawn).split()) - _TURNING
+            if shown - before:
                 longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
         os.close(terminal)
         process.wait()

@@ -46,10 +46,11 @@ LIMITS = {
     "repair_of_ten": "Listing the folder and reading the table of sessions, for the plan and once more for the repair.",
     "audit_of_many_rows": "The grouped count by the index, and one walk over the table that shows damage; no message of"
     " other fronts is read.",
-    "long_session_audit": "The file, the texts of its messages, and the row of each in the database; a text that both"
-    " have is held once. More would take comparing and merging piece by piece.",
-    "long_session_show": "The same, and what is shown.",
-    "long_session_repair": "The same, and the new file, which is read back as a check before it is written.",
+    "long_session_audit": "The file, and what Python needs to tell each message and each row, without their texts; two"
+    " processes.",
+    "long_session_show": "The same in one process, and what is shown.",
+    "long_session_repair": "The old file and the new one, which is read back as a check before it is written. Less"
+    " would take checking it piece by piece.",
     "long_session_second_audit": "The file, and the pieces of it that are compared with the rows.",
     "long_session_stop": "Only a call into C that handles the whole file cannot be stopped.",
     "standstill, 10,000 sessions": "While scanning the window takes in what the processes found; not profiled further.",
@@ -57,7 +58,8 @@ LIMITS = {
     "standstill, 100,000 messages": "Half of it is the window's own work on the new list; the rest is probably the"
     " thread that reads the session and holds the interpreter. Less would take reading it in a process that sends what"
     " is shown, page by page.",
-    "long_session_progress": "The bar counts sessions; beside it a sign turns while one takes long.",
+    "long_session_progress": "Only the rows and the messages that are read are counted; other steps are told when they"
+    " are done. Less would take counting in each of them.",
 }
 """What limits each figure, and what more would take."""
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from core import files, repair, sidecar, vault
+from core import files, repair, sidecar, steps, vault
 from core.audit import audit
 from core.errors import BusyError, RescueError, UnreadableError
 from core.proposal import Choices
@@ -252,6 +252,28 @@ def test_what_a_run_that_died_left_open_is_done_though_every_session_is_well(
     assert not hermes.live.with_name(f"{hermes.live.name}.bak").exists()
     (row,) = json.loads((hermes.sessions / "_index.json").read_text())
     assert row["message_count"] == 4
+
+
+def test_what_a_run_that_died_left_open_is_done_though_the_repair_is_stopped(
+    hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "INTERVAL", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(vault.ActiveRun, "remove", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        kept = hermes.turns("a", "b")
+        hermes.write_live(kept, message_count=9, **hermes.undo_marks(kept))
+        hermes.write_backup(hermes.turns("a", "b", "c"))
+        with pytest.raises(KeyboardInterrupt):
+            repair.apply(repair.plan(store))
+    other = json.dumps(hermes.session(hermes.turns("z"), session_id="000000000001"))
+    (hermes.sessions / "000000000001.json.bak").write_text(other)
+    told: list[float] = []
+    result = repair.apply(
+        repair.plan(store), progress=lambda done, _: told.append(done), should_cancel=lambda: bool(told)
+    )
+    assert [o.state for o in result.outcomes] == [State.CANCELLED]
+    assert repair.interrupted_runs(store) == ()
+    assert not hermes.live.with_name(f"{hermes.live.name}.bak").exists()
 
 
 def test_an_index_that_cannot_be_written_leaves_the_repair_to_be_finished(

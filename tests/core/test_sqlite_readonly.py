@@ -84,7 +84,7 @@ for statement in {statements!r}:
 
 
 def texts(database: StateDB, session_id: str = SID) -> list[Any]:
-    return [row.message["content"] for row in database.messages(session_id)]
+    return [row.message["content"] for row in database.messages(session_id, list)]
 
 
 def numbers(count: int) -> list[str]:
@@ -318,7 +318,7 @@ def test_an_exclusive_lock(mode: str, statements: list[str], home: Path, snapsho
         with open_statedb(path, deadline=0.2) as database:
             assert database.fact.state == "locked"
             assert not database.sessions()
-            assert not database.messages(SID)
+            assert not database.messages(SID, list)
         assert snapshot(home) == before
     with open_statedb(path) as database:
         assert database.fact.state == "ok"
@@ -365,7 +365,7 @@ def test_no_database(damage: Callable[[Path], object], state: str, mode: str, ho
     with open_statedb(path) as database:
         assert database.fact.state == state
         assert database.fact.reason
-        assert (database.sessions(), database.counts(), database.messages(SID)) == ({}, {}, ())
+        assert (database.sessions(), database.counts(), database.messages(SID, list)) == ({}, {}, ())
     assert snapshot(home) == before
 
 
@@ -456,7 +456,7 @@ def test_no_damage_raises_or_invents_sessions(seed: int, home: Path, snapshot: S
     before = snapshot(home)
     with open_statedb(path) as database:
         for session_id in database.sessions():
-            database.messages(session_id)
+            database.messages(session_id, list)
         assert {key for key, row in database.sessions().items() if row.is_webui} <= {SID}
         if database.fact.state == "ok":
             assert SID in database.sessions()

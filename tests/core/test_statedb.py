@@ -82,7 +82,7 @@ def change(path: Path, *statements: str) -> None:
 
 
 def texts(database: StateDB, session_id: str = SID) -> list[Any]:
-    return [row.message["content"] for row in database.messages(session_id)]
+    return [row.message["content"] for row in database.messages(session_id, list)]
 
 
 def numbers(count: int) -> list[str]:
@@ -91,7 +91,7 @@ def numbers(count: int) -> list[str]:
 
 def only(path: Path) -> MessageRow:
     with open_statedb(path) as database:
-        (row,) = database.messages(SID)
+        (row,) = database.messages(SID, list)
     return row
 
 
@@ -104,7 +104,7 @@ def test_a_table_of_ids_alone(tmp_path: Path) -> None:
         row = database.sessions()[SID]
         assert row.is_webui
         assert (row.title, row.cwd, row.started_at) == (None, None, None)
-        assert (database.fact.state, database.messages(SID)) == ("ok", ())
+        assert (database.fact.state, database.messages(SID, list)) == ("ok", ())
 
 
 def test_without_marks_every_row_is_live(tmp_path: Path) -> None:
@@ -112,7 +112,9 @@ def test_without_marks_every_row_is_live(tmp_path: Path) -> None:
     change(path, f"INSERT INTO messages VALUES (7, '{SID}', 'user', 'hello')")
     with open_statedb(path) as database:
         assert database.counts() == {SID: 1}
-        assert database.messages(SID) == (MessageRow(7, "active", False, {"role": "user", "content": "hello"}, None),)
+        assert database.messages(SID, list) == (
+            MessageRow(7, "active", False, {"role": "user", "content": "hello"}, None),
+        )
 
 
 def test_columns_of_other_versions_are_used_where_they_are(tmp_path: Path) -> None:
@@ -128,7 +130,7 @@ def test_columns_of_other_versions_are_used_where_they_are(tmp_path: Path) -> No
         row = database.sessions()[SID]
         assert row.columns["worktree_path"] == "/repo/.worktrees/hermes-01234567"
         assert (row.git_branch, row.started_at) == ("main", 5.0)
-        assert [message.hidden for message in database.messages(SID)] == [False, True, False]
+        assert [message.hidden for message in database.messages(SID, list)] == [False, True, False]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def test_statuses_and_the_order_of_ids(tmp_path: Path) -> None:
                 active=active, compacted=compacted,
             )  # fmt: skip
     with open_statedb(path) as database:
-        rows = database.messages(SID)
+        rows = database.messages(SID, list)
         assert [row.id for row in rows] == [5, 6, 7, 8, 9, 10]
         assert [row.status for row in rows] == ["active", "rewound", "rewound", "compacted", "active", "active"]
         assert database.counts() == {SID: 6}
@@ -253,7 +255,7 @@ def test_rows_become_messages_in_the_sidecars_form(tmp_path: Path) -> None:
             tool_name="terminal",
         )  # fmt: skip
     with open_statedb(path) as database:
-        user, assistant, tool = database.messages(SID)
+        user, assistant, tool = database.messages(SID, list)
     assert list(user.message.items()) == [("role", "user"), ("content", "list the files"), ("timestamp", 1.5)]
     assert user.workspace == "/srv/proj-[wip]"
     assert list(assistant.message.items()) == [
@@ -327,7 +329,7 @@ def test_one_bad_row_hides_no_other(columns: dict[str, object], expected: dict[s
         insert(raw, "messages", **{"id": 2, "session_id": SID, **columns})
         insert(raw, "messages", id=3, session_id=SID, role="user", content="behind")
     with open_statedb(path) as database:
-        assert [row.message for row in database.messages(SID)] == [
+        assert [row.message for row in database.messages(SID, list)] == [
             {"role": "user", "content": "before"},
             expected,
             {"role": "user", "content": "behind"},
@@ -390,7 +392,7 @@ def test_the_real_agents_databases(name: str, count: int, corpus: Callable[[str]
     store = corpus(name) / "store"
     before = snapshot(store)
     with open_statedb(store / "state.db") as database:
-        rows = [row for session_id in database.sessions() for row in database.messages(session_id)]
+        rows = [row for session_id in database.sessions() for row in database.messages(session_id, list)]
         assert database.fact.state == "ok"
         assert len(rows) == sum(database.counts().values()) == count
         assert all(row.workspace for row in rows if row.message["role"] == "user")
@@ -413,5 +415,5 @@ def test_a_busy_computer_makes_no_database_unreadable(tmp_path: Path, monkeypatc
     hours = itertools.count(step=3600)
     monkeypatch.setattr(time, "monotonic", lambda: float(next(hours)))
     with open_statedb(many_rows(tmp_path / "state.db")) as database:
-        assert len(database.messages(SID)) == 20_000
+        assert len(database.messages(SID, list)) == 20_000
         assert database.fact.state == "ok"

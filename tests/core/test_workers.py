@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from core import audit, workers
+from core import audit, steps, workers
 from core.copies import CopyReader, Inventory
 from core.demo import make_demo_store
 from core.findings import Category
@@ -67,6 +67,13 @@ def fails(reader: CopyReader, webui: WebUIStatus, session_id: str) -> str:
 def never_ends(reader: CopyReader, webui: WebUIStatus, session_id: str) -> str:
     if session_id == DEADLY:
         signal.pause()
+    return session_id
+
+
+def tells(reader: CopyReader, webui: WebUIStatus, session_id: str) -> str:
+    steps.INTERVAL = 0
+    reader.steps._next = 0.0
+    assert len([*reader.steps.over(range(10), 10, 1.0)]) == 10
     return session_id
 
 
@@ -142,6 +149,16 @@ def test_a_session_that_the_program_fails_at_is_told_without_its_text(
 def test_a_wish_to_stop_is_heard_while_a_worker_hangs(store: Store) -> None:
     with pytest.raises(Cancelled):
         results(store, never_ends, [DEADLY, "a", "b"], should_cancel=lambda: True)
+
+
+@pytest.mark.usefixtures("spread")
+def test_processes_tell_how_far_they_are_within_a_session(store: Store) -> None:
+    told: list[float] = []
+    ids = [f"s{k}" for k in range(5)]
+    assert sorted(results(store, tells, ids, progress=lambda done, total: told.append(done))) == ids
+    assert told == sorted(told)
+    assert (told[0], told[-1]) == (0, 5)
+    assert len({*told}) > 20
 
 
 @pytest.mark.usefixtures("spread")

@@ -120,7 +120,7 @@ def leaf(path: Path, words: str) -> int:
 
 
 def texts(database: StateDB, sid: str) -> list[Any]:
-    return [row.message["content"] for row in database.messages(sid)]
+    return [row.message["content"] for row in database.messages(sid, list)]
 
 
 @pytest.mark.parametrize("fill", FILLS)
@@ -132,7 +132,7 @@ def test_rows_below_a_branch_that_is_gone_come_back(path: Path, fill: bytes, sna
         assert {sid: texts(database, sid) for sid in SIDS} == TRUTH
         assert DELETED not in database.sessions()
         for sid in SIDS:
-            rewound = [row.message["content"] for row in database.messages(sid) if row.status == "rewound"]
+            rewound = [row.message["content"] for row in database.messages(sid, list) if row.status == "rewound"]
             assert rewound == [TRUTH[sid][-2]]
             assert database.counts()[sid] == COUNT
         assert (database.fact.state, database.fact.salvaged, database.fact.lost_rows) == ("malformed", True, 0)
@@ -250,7 +250,7 @@ def test_a_column_that_is_younger_than_the_row(tmp_path: Path) -> None:
         database.execute("ALTER TABLE messages ADD COLUMN display_kind TEXT DEFAULT 'hidden'")
     damage(path, root(path, "messages"), b"\0")
     with open_statedb(path) as opened:
-        assert all(row.hidden for row in opened.messages(SIDS[0]))
+        assert all(row.hidden for row in opened.messages(SIDS[0], list))
         assert texts(opened, SIDS[0]) == TRUTH[SIDS[0]]
 
 

@@ -13,16 +13,17 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, QSettings, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
-from PySide6.QtWidgets import QApplication, QDialog, QMenu, QMessageBox, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QMenu, QMessageBox, QProgressBar, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from core import repair, vault
+from core import repair, steps, vault
 from core.audit import audit
 from core.demo import DemoStore
 from core.findings import Category
 from core.message import message
 from core.sidecar import read
 from core.store import find_store
+from gui import reader
 from gui.app import show_what_goes_wrong_in
 from gui.main_window import MainWindow
 from gui.place import Place
@@ -119,6 +120,58 @@ def test_a_session_that_was_chosen_before_the_check_stays_chosen_and_is_shown(
     wait_scanned(window)
     assert window.table.selected_ids() == [wanted]
     assert window.review.session_id == wanted
+
+
+def test_the_bar_moves_while_one_session_is_checked(
+    open_window: Open, wait_scanned: Scanned, demo: DemoStore, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "INTERVAL", 0)
+    monkeypatch.setattr(reader, "BATCH", 0)
+    window = open_window(Place(demo.home), wait=False)
+    bar = window.foot.findChild(QProgressBar)
+    shown: list[float] = []
+    said: list[str] = []
+
+    def note(value: int) -> None:
+        if "sessions" in window.foot.text:
+            shown.append(value / bar.maximum())
+            said.append(window.foot.text)
+
+    bar.valueChanged.connect(note)
+    gate.set()
+    wait_scanned(window)
+    assert shown == sorted(shown)
+    assert shown[-1] == 1
+    assert len(shown) > 2 * len({*said})  # whole sessions are said, parts of them are shown
+
+
+def test_a_session_that_nobody_waits_for_any_more_is_not_read_to_its_end(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "INTERVAL", 0)
+    window = open_window(Place(demo.home))
+    begun: list[str] = []
+    ended: list[str] = []
+    go_on = threading.Event()
+    examine = reader.examine
+
+    def held(inventory: Any, webui: Any, session_id: str, choices: Any) -> Any:
+        begun.append(session_id)
+        go_on.wait(60)
+        found = examine(inventory, webui, session_id, choices)
+        ended.append(session_id)
+        return found
+
+    monkeypatch.setattr(reader, "examine", held)
+    first, second = (story.session_id for story in demo.stories if story.name in ("healthy", "behind_the_database"))
+    assert window.table.select(first)
+    qtbot.waitUntil(lambda: begun == [first], timeout=20_000)
+    asked = window.reading._question
+    assert window.table.select(second)
+    qtbot.waitUntil(lambda: window.reading._question > asked, timeout=20_000)
+    go_on.set()
+    qtbot.waitUntil(lambda: window.review.session_id == second and bool(ended), timeout=20_000)
+    assert (begun, ended) == ([first, second], [second])
 
 
 def test_a_check_that_was_stopped_leaves_the_rest_unchecked(
