@@ -79,21 +79,33 @@ class Piece:
 
 
 class Element(Piece):
-    """A piece of which there are many: its value is made anew each time it is asked for. The values of all messages
-    together take several times the memory of their file.
+    """A piece of which there are many: its value is made anew, unless it was the last one that was asked for. The
+    values of all messages together take several times the memory of their file.
     """
 
     __slots__ = ()
 
     @property
     def value(self) -> Any:
-        """The value. Raises as that of :class:`Piece`."""
+        """The value, which nobody may change. Raises as that of :class:`Piece`."""
+        global _latest
+        piece, value = _latest
+        if piece is not self:
+            value = self._made()
+            _latest = (self, value)
+        return value
+
+    def _made(self) -> Any:
         return loads(self.raw)
 
 
-class Packed(Piece):
-    """An object that comes from no file, kept small: without what ``like``, another object, has as well. Value and JSON
-    text are made anew each time. Raises UnicodeEncodeError, OverflowError for what has no such form.
+_latest: tuple[Element | None, Any] = (None, None)
+"""Whoever looks at a message mostly asks for its value several times in a row."""
+
+
+class Packed(Element):
+    """An object that comes from no file, kept small: without what ``like``, another object, has as well. Its JSON text
+    is made anew each time too. Raises UnicodeEncodeError, OverflowError for what has no such form.
     """
 
     __slots__ = ("_like", "_shared")
@@ -109,9 +121,7 @@ class Packed(Piece):
         """The JSON text."""
         return dumps(self.value, self._level)
 
-    @property
-    def value(self) -> Any:
-        """The value."""
+    def _made(self) -> Any:
         assert self._raw is not None
         value: dict[str, Any] = msgspec.msgpack.decode(self._raw)
         if self._like is not None:

@@ -26,9 +26,6 @@ from gui.wording import number
 CLIPPED_LINES, ENOUGH_LINES = 6, 8
 """Lines of a clipped text; one that ends within the second number of lines is not clipped."""
 
-_SAMPLE = 500
-"""Messages from which the usual height is taken, at most."""
-
 LINE_LENGTH = 110
 """Average characters of a line beyond which a wide window makes no longer lines."""
 
@@ -130,12 +127,11 @@ class BlockMaker:
 
     def usual_height(self, width: float) -> int:
         """About the height of a message, from some of those that there are, without laying them out."""
-        rows = self._rows.rows[:: len(self._rows.rows) // _SAMPLE + 1]
         half = width / 2 if self.mode is Mode.SPLIT else width
         columns = self._text_width(half) / self._metrics.averageCharWidth()
-        some = map(message_of, rows)
-        lines = sum(min(ENOUGH_LINES, math.ceil(len(m.said) / columns)) + len(m.calls) for m in some)
-        return 2 * self._pad + self.line + round(lines * self.line / max(len(rows), 1))
+        some = self._rows.sample
+        lines = sum(min(ENOUGH_LINES, math.ceil(length / columns)) + calls for length, calls in some)
+        return 2 * self._pad + self.line + round(lines * self.line / max(len(some), 1))
 
     def block(self, at: int, width: float) -> Block:
         """Lay out an entry at a width."""

@@ -14,6 +14,7 @@ from typing import NamedTuple, overload
 from core.diff import Change, MessageRow, fold
 from core.intent import Reason
 from core.proposal import Item
+from gui.diff_text import message_of
 
 FOLD = -1
 """The part of an entry that stands for a run."""
@@ -23,18 +24,22 @@ LONG_RUN = 6
 
 KEPT = 3
 
+_SAMPLE = 500
+"""Messages from which the usual height of one is taken, at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outline:
     """The rows of a comparison. ``changes``: neighbouring rows of one kind that differ; ``runs``: what folds, each with
     the copies that its messages come from. Both in rising order. ``overruled``: rows with which a person had it
-    otherwise than the proposal would by itself.
+    otherwise than the proposal would by itself. ``sample``: how many characters and calls some of the messages have.
     """
 
     rows: Sequence[MessageRow]
     changes: tuple[range, ...]
     runs: Mapping[range, tuple[str, ...]]
     overruled: frozenset[int]
+    sample: tuple[tuple[int, int], ...]
 
 
 def outlined(rows: Sequence[MessageRow]) -> Outline:
@@ -43,7 +48,8 @@ def outlined(rows: Sequence[MessageRow]) -> Outline:
     runs = sorted(_foldable(rows), key=lambda run: run.start)
     overruled = (k for k, row in enumerate(rows) if row.item is not None and row.item.included != by_itself(row.item))
     sources = {run: _sources(rows[run.start : run.stop]) for run in runs}
-    return Outline(rows, changes, sources, frozenset(overruled))
+    some = map(message_of, rows[:: len(rows) // _SAMPLE + 1])
+    return Outline(rows, changes, sources, frozenset(overruled), tuple((len(m.said), len(m.calls)) for m in some))
 
 
 def by_itself(item: Item) -> bool:

@@ -54,6 +54,8 @@ class DiffRows(QAbstractListModel):
         self.changes: tuple[range, ...] = ()
         """Each change: neighbouring rows of one kind."""
         self.choosing = False
+        self.sample: tuple[tuple[int, int], ...] = ()
+        """How many characters and calls some of the messages have."""
         self._runs: dict[int, range] = {}  # by where they begin
         self._sources: Mapping[range, tuple[str, ...]] = {}
         self._unfolded: set[int] = set()
@@ -71,7 +73,7 @@ class DiffRows(QAbstractListModel):
         again = choosing == self.choosing and _same_messages(rows, self.rows)
         self.beginResetModel()
         self.rows, self.changes, self.choosing = rows, outline.changes, choosing
-        self._overruled = outline.overruled
+        self._overruled, self.sample = outline.overruled, outline.sample
         self._turned.clear()
         self._spans.clear()
         self._runs, self._sources = {run.start: run for run in outline.runs}, outline.runs
