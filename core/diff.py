@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -117,15 +117,27 @@ class Difference:
         return all(change is Change.SAME for change in changes)
 
 
-def versions(copies: SessionCopies, proposal: Proposal) -> dict[str, Version]:
+def versions(copies: SessionCopies, proposal: Proposal, wanted: Container[str] | None = None) -> dict[str, Version]:
     """Every version of a session that can be compared, by name: the copies, and ``recovered`` as the repair would leave
-    it.
+    it. Those that are not ``wanted`` come without their messages (None: all are).
     """
+
+    leading = copies.leading
+
+    def version(name: str, session: Sidecar) -> Version:
+        if wanted is not None and name not in wanted:
+            return Version(name, (), _fields(session))
+        if session is proposal.sidecar:  # these were read already
+            return Version(name, tuple(item.message for item in proposal.included), _fields(session))
+        if leading is not None and session is leading.sidecar:
+            return Version(name, copies.told, _fields(session))
+        return version_of(name, session)
+
     found: dict[str, Sidecar | None] = {LIVE: session_of(copies.live), BACKUP: session_of(copies.backup)}
     found |= {temp_name(k): session_of(temp) for k, temp in enumerate(copies.temps)}
     if copies.run is not None:
         found[RUN] = Sidecar(copies.run.fields, copies.run.messages)
-    result = {name: version_of(name, session) for name, session in found.items() if session is not None}
+    result = {name: version(name, session) for name, session in found.items() if session is not None}
     for copy in copies.databases:
         left_out = copy.rewound | copy.hidden
         result[copy.name] = Version(copy.name, tuple(m for k, m in enumerate(copy.messages) if k not in left_out), {})
@@ -133,7 +145,7 @@ def versions(copies: SessionCopies, proposal: Proposal) -> dict[str, Version]:
         result[INDEX] = Version(INDEX, (), dict(copies.index_row))
     recovered = proposal.sidecar or found[LIVE]
     if recovered is not None:
-        result[RECOVERED] = version_of(RECOVERED, recovered)
+        result[RECOVERED] = version(RECOVERED, recovered)
     return result
 
 
@@ -148,16 +160,20 @@ def _fields(session: Sidecar | None) -> dict[str, Any]:
 
 
 def compare(left: Version, right: Version, proposal: Proposal | None = None) -> Difference:
-    """The difference from one version to another; ``proposal`` tells where the recovered fields are from, and from the
-    live file to the recovered one what they can be taken from instead.
+    """The difference from one version to another; ``proposal`` as for :func:`compare_fields`."""
+    messages = compare_messages(left.messages, right.messages)
+    return Difference(left.name, right.name, messages, compare_fields(left, right, proposal))
+
+
+def compare_fields(left: Version, right: Version, proposal: Proposal | None = None) -> tuple[FieldRow, ...]:
+    """What becomes of each field from one version to another; ``proposal`` tells where the recovered fields are from,
+    and from the live file to the recovered one what they can be taken from instead.
     """
     if proposal is None or right.name != RECOVERED:
-        fields = _field_rows(left, right, {})
-    elif left.name == LIVE:
-        fields = _reviewed_fields(left, right, proposal)
-    else:
-        fields = _field_rows(left, right, proposal.origins)
-    return Difference(left.name, right.name, tuple(_message_rows(left.messages, right.messages)), tuple(fields))
+        return tuple(_field_rows(left, right, {}))
+    if left.name == LIVE:
+        return tuple(_reviewed_fields(left, right, proposal))
+    return tuple(_field_rows(left, right, proposal.origins))
 
 
 def review(live: Version | None, proposal: Proposal) -> tuple[MessageRow, ...]:
@@ -199,6 +215,11 @@ def _reviewed_fields(live: Version, recovered: Version, proposal: Proposal) -> I
         row = FieldRow(name, change, *values, origin, offers, is_chosen)
         if (change is not Change.SAME or is_chosen or row.is_disputed) and (live.fields or name in proposal.origins):
             yield row
+
+
+def compare_messages(left: Sequence[Message], right: Sequence[Message]) -> tuple[MessageRow, ...]:
+    """The messages of two versions, aligned."""
+    return tuple(_message_rows(left, right))
 
 
 def _message_rows(left: Sequence[Message], right: Sequence[Message]) -> Iterator[MessageRow]:

@@ -407,6 +407,10 @@ def _spans(lane: Lane, width: int, gap: int) -> Iterator[tuple[int, int, Hold]]:
             if hold:
                 yield position * width // n, (position + 1) * width // n - gap, Hold(hold)
         return
+    if len(kinds := set(lane.holds)) == 1:  # as in most lanes
+        if hold := Hold(kinds.pop()):
+            yield 0, width, hold
+        return
     start, held = 0, Hold.NOTHING
     for pixel, hold in enumerate(_pixels(lane, width)):
         if hold is not held:

@@ -58,7 +58,7 @@ class DiffRows(QAbstractListModel):
         """How many characters and calls some of the messages have."""
         self._runs: dict[int, range] = {}  # by where they begin
         self._sources: Mapping[range, tuple[str, ...]] = {}
-        self._unfolded: set[int] = set()
+        self._unfolded: list[range] = []  # of rows
         self._opened: dict[int, set[str]] = {}
         self._cuts: dict[int, dict[Side, list[int]]] = {}
         self._overruled: frozenset[int] = frozenset()
@@ -81,7 +81,7 @@ class DiffRows(QAbstractListModel):
             self._opened.clear()
             self._cuts.clear()
             # where nothing differs, there is nothing to make room for
-            self._unfolded = set() if self.changes else set(range(len(rows)))
+            self._unfolded = [] if self.changes else [range(len(rows))]
         self.entries = self._build()
         self.endResetModel()
         return again
@@ -113,7 +113,7 @@ class DiffRows(QAbstractListModel):
 
     def is_open(self, run: range) -> bool:
         """Whether the rows of a run are shown."""
-        return not self._unfolded.isdisjoint(run)
+        return any(max(run.start, each.start) < min(run.stop, each.stop) for each in self._unfolded)
 
     def is_opened(self, row: int, detail: str) -> bool:
         """Whether a detail of a message (TEXT, REASONING, a CALL) is shown in full."""
@@ -280,7 +280,15 @@ class DiffRows(QAbstractListModel):
         self.dataChanged.emit(self.index(first), self.index(last))
 
     def _set_unfolded(self, run: range, is_open: bool) -> None:
-        (self._unfolded.update if is_open else self._unfolded.difference_update)(run)
+        if is_open:
+            self._unfolded.append(run)
+        else:
+            before_and_behind = (
+                part
+                for each in self._unfolded
+                for part in (range(each.start, min(each.stop, run.start)), range(max(each.start, run.stop), each.stop))
+            )
+            self._unfolded = list(filter(None, before_and_behind))
         at = self._line_of(run)
         self._replace(at)
         self._changed(at, at)

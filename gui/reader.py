@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
 
@@ -39,6 +39,9 @@ BATCH = 0.1
 PAUSE = 25
 """Milliseconds between a click and the work for it: the window paints first, and keys that run through the list do not
 leave a trail of work."""
+
+PAINTING = 0.2
+"""Seconds in which the window has shown a session, mostly."""
 
 AT_ONCE = 150
 """Sessions that the window takes in between two other events."""
@@ -177,11 +180,18 @@ class StoreReader(QThread):
         if audited is None:
             self.detailed.emit(question.number, None)
             return
-        versions = diff.versions(copies, proposal)
+        versions = diff.versions(copies, proposal, question.pair)
         self.detailed.emit(question.number, _detail(audited, proposal, versions, question.pair))
-        parts: list[object] = [message for version in versions.values() for message in version.messages]
+        parts: list[object] = [*copies.told, *(m for version in versions.values() for m in version.messages)]
         del copies, proposal, versions
+        self._let_the_window_paint()
         release(parts)
+
+    def _let_the_window_paint(self) -> None:
+        """Wait for what was told to be shown, which takes twice as long beside other work, or for another question."""
+        end = time.monotonic() + PAINTING
+        while self._questions.empty() and time.monotonic() < end:
+            self.msleep(5)
 
 
 def _detail(
@@ -189,9 +199,10 @@ def _detail(
 ) -> Detail:
     names = tuple(dict.fromkeys((LIVE, *versions, diff.RECOVERED)))
     left, right = (versions.get(name, diff.Version(name, (), {})) for name in pair)
-    found = diff.compare(left, right, proposal)
     is_review = pair == USUAL_PAIR
-    rows = diff.review(versions.get(LIVE), proposal) if is_review else found.messages
+    rows = (
+        diff.review(versions.get(LIVE), proposal) if is_review else diff.compare_messages(left.messages, right.messages)
+    )
     return Detail(
         audited,
         proposal,
@@ -200,7 +211,7 @@ def _detail(
         names,
         pair,
         outlined(rows),
-        found.fields,
+        diff.compare_fields(left, right, proposal),
         (raw_lines(left), raw_lines(right)),
         is_review,
     )
@@ -210,7 +221,7 @@ def raw_lines(version: diff.Version) -> str:
     """The JSON lines of a version, as far as they are shown."""
     parts: list[str] = []
     length = 0
-    for value in (version.fields, *(m.piece.value for m in version.messages)):
+    for value in chain((version.fields,), (m.piece.value for m in version.messages)):
         parts.append(json.dumps(value, ensure_ascii=False, indent=2))
         length += len(parts[-1])
         if length > RAW_LIMIT:
