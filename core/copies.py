@@ -187,14 +187,15 @@ class CopyReader:
         leading = files.leading
         pieces = leading.sidecar.messages if leading is not None and leading.sidecar is not None else ()
         told = tuple(map(message, self.steps.over(pieces, len(pieces), _FILE)))
+        found = [
+            (name if row.id == files.session_id else f"{name}, row {row.id}", database, row)
+            for name, database in self._databases.items()
+            for row in self.listing.rows[name].get(files.session_id, ())
+        ]
         is_large = leading is not None and leading.size >= _LARGE
-        known = {m.exact: m for m in told if m.role} if is_large else {}
-        databases = []
-        for name, database in self._databases.items():
-            for row in self.listing.rows[name].get(files.session_id, ()):
-                as_named = name if row.id == files.session_id else f"{name}, row {row.id}"
-                databases.append(_database_copy(as_named, database, row, known, self.steps))
-        return replace(files, databases=tuple(databases), told=told)
+        known = {m.exact: m for m in told if m.role} if found and is_large else {}
+        databases = tuple(_database_copy(*each, known, self.steps) for each in found)
+        return replace(files, databases=databases, told=told)
 
     def spoken(self, session_id: str) -> Iterator[Iterator[SpokenRow]]:
         """The message rows of a session in each database, as they lie there. Raises CloserLookError."""

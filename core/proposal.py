@@ -22,6 +22,8 @@ FIRST_MESSAGE = "first message"
 LAST_MESSAGE = "last message"
 DEFAULT = "default"
 
+_SHORT = 256
+
 TITLE_LENGTH = 64
 """Characters of the first prompt that make a title where none is left."""
 
@@ -173,13 +175,19 @@ def _file_messages(copies: SessionCopies) -> dict[str, Sequence[Message]]:
     sidecars = _sidecar_copies(copies)
     if copies.told and len(sidecars) == 1:
         return dict.fromkeys(sidecars, copies.told)
-    known = {hashlib.sha256(m.piece.raw).digest(): m for m in copies.told}
+    known = {_bytes_of(m.piece): m for m in copies.told}
 
     def read(piece: Piece) -> Message:
-        key = hashlib.sha256(piece.raw).digest()
+        key = _bytes_of(piece)
         return known.get(key) or known.setdefault(key, message(piece))
 
     return {name: tuple(map(read, copy.messages)) for name, copy in sidecars.items()}
+
+
+def _bytes_of(piece: Piece) -> bytes:
+    """What tells the bytes of a message from others: themselves, or of a long one their digest."""
+    raw = piece.raw
+    return raw if len(raw) <= _SHORT else hashlib.sha256(raw).digest()
 
 
 def _marked(sidecars: Mapping[str, Sidecar]) -> str | None:
