@@ -57,8 +57,8 @@ LIMITS = {
     " would take checking it piece by piece.",
     "long_session_second_audit": "The file, and the pieces of it that are compared with the rows.",
     "long_session_stop": "Only a call into C that handles the whole file cannot be stopped.",
-    "standstill, 10,000 sessions": "24 to 31 ms are work of the window's own thread, painting the rows that came anew; the"
-    " clock also counts what else the machine does: 29 ms in a quiet run.",
+    "standstill, 10,000 sessions": "24 to 31 ms are work of the window's own thread, painting the rows that came anew;"
+    " the clock also counts what else the machine does: 29 ms in a quiet run.",
     "standstill, a message of 2 MB": "Laying out the messages that show, and parsing each once: 38 to 51 ms of work.",
     "standstill, 100,000 sessions": "Painting the rows anew after some were taken in, beside the thread that reads;"
     " once putting all names in order, in one call into C.",
