@@ -58,11 +58,13 @@ class Kept(msgspec.Struct, array_like=True, gc=False):
 class _File(msgspec.Struct, array_like=True):
     """What is written. The sessions are packed some at a time, so that nobody has to wait for all of them at once."""
 
-    databases: dict[str, tuple[Stamp | None, ...]] = {}
-    sessions: list[bytes] = []
+    databases: dict[str, tuple[Stamp | None, ...]]
+    sessions: list[bytes]
 
 
 _SOME = msgspec.msgpack.Decoder(tuple[Kept, ...])
+_Contents: TypeAlias = tuple[bytes, dict[str, tuple[Stamp | None, ...]], list[Kept]]
+_NOTHING: _Contents = (b"", {}, [])
 
 
 class AuditCache:
@@ -75,9 +77,8 @@ class AuditCache:
         place = repr((store.sessions_dir.absolute(), *store.databases)).encode()
         self._path = None if folder is None else folder / f"{hashlib.sha256(place).hexdigest()[:32]}.audit"
         self._now = {str(path): _database_stamps(path) for path in store.databases}
-        self._check, file = (b"", _File()) if self._path is None else _read(self._path)
-        self._databases = file.databases
-        self._sessions = {each.session_id: each for some in file.sessions for each in _SOME.decode(some)}
+        self._check, self._databases, kept = _NOTHING if self._path is None else _read(self._path)
+        self._sessions = {each.session_id: each for each in kept}
 
     @property
     def whole_databases(self) -> frozenset[Path]:
@@ -99,6 +100,8 @@ class AuditCache:
 
     def replace(self, sessions: Iterable[Kept], inventory: Inventory) -> None:
         """Keep these answers instead; none where a database was found to be damaged, or could not be read."""
+        if self._path is None:
+            return
         whole = {str(database.path) for database in inventory.databases if database.is_known}
         absent = {str(fact.path) for fact in inventory.database_facts if fact.state == "absent"}
         databases = {name: at for name, at in self._now.items() if at is not None and name in whole | absent}
@@ -106,7 +109,7 @@ class AuditCache:
         packed = iter(lambda: tuple(islice(left, _AT_ONCE)), ())
         data = msgspec.msgpack.encode(_File(databases, list(map(msgspec.msgpack.encode, packed))))
         check = _digest(data)
-        if self._path is None or check == self._check:
+        if check == self._check:
             return
         with suppress(OSError):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -212,16 +215,17 @@ def _database_stamps(path: Path) -> tuple[Stamp | None, ...] | None:
     return None if any(each is not None and max(each[3:]) > newest for each in stamps) else stamps
 
 
-def _read(path: Path) -> tuple[bytes, _File]:
-    """What is kept, with the digest of it."""
+def _read(path: Path) -> _Contents:
+    """What is kept: a digest of it all, the databases, and the answers."""
     try:
         whole = path.read_bytes()
         check, data = whole[:_CHECK], whole[_CHECK:]
         if check == _digest(data):
-            return check, msgspec.msgpack.decode(data, type=_File)
+            file = msgspec.msgpack.decode(data, type=_File)
+            return check, file.databases, [each for some in file.sessions for each in _SOME.decode(some)]
     except (OSError, msgspec.MsgspecError):
         pass
-    return b"", _File()
+    return _NOTHING
 
 
 def _digest(data: bytes) -> bytes:

@@ -121,7 +121,6 @@ def versions(copies: SessionCopies, proposal: Proposal, wanted: Container[str] |
     """Every version of a session that can be compared, by name: the copies, and ``recovered`` as the repair would leave
     it. Those that are not ``wanted`` come without their messages (None: all are).
     """
-
     leading = copies.leading
 
     def version(name: str, session: Sidecar) -> Version:
