@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from core import journals, sidecar
 from core.journals import RunRecord, SubmittedTurn
-from core.jsontext import Piece
+from core.jsontext import LARGE, Element, Packed, Piece
 from core.listing import Listing, listed, session_files
 from core.message import SPEAKERS, Key, Message, message
 from core.sidecar import SidecarFile
@@ -39,8 +39,7 @@ LIVE, BACKUP, TEMP, DATABASE, RUN, INDEX, TURNS = (
 _FILE, _ROWS = 0.2, 0.4
 """The share of what is left to do for a session that reading its file takes, and reading its rows, about."""
 
-_LARGE = 4 * 2**20
-"""Bytes of a file from which on it is worth the time not to hold once more what the rows of its session say as well."""
+_EMPTY = Packed({}, 2)
 
 _T = TypeVar("_T")
 
@@ -192,8 +191,7 @@ class CopyReader:
             for name, database in self._databases.items()
             for row in self.listing.rows[name].get(files.session_id, ())
         ]
-        is_large = leading is not None and leading.size >= _LARGE
-        known = {m.exact: m for m in told if m.role} if found and is_large else {}
+        known = {m.exact: m for m in told if m.role} if found and told and isinstance(told[0].piece, Element) else {}
         databases = tuple(_database_copy(*each, known, self.steps) for each in found)
         return replace(files, databases=databases, told=told)
 
@@ -298,14 +296,18 @@ class _Row(NamedTuple):
 def _database_copy(
     name: str, database: StateDB, row: SessionRow, known: Mapping[Key, Message], steps: Steps
 ) -> DatabaseCopy:
-    """``known``: messages of a file; what a row says as well is not held once more."""
+    """``known``: messages of a large file; what a row says as well is not held once more."""
 
     def read(found: Iterator[MessageRow]) -> Iterator[_Row]:
+        held = LARGE if known else 0
         for r in steps.over(found, row.message_count, _ROWS):
-            m = message(Piece(None, r.message))
-            like = known.get(m.exact, m)
-            piece = sidecar.message_piece(r.message, like.piece if like is not m else None)
-            yield _Row(r.id, m._replace(piece=piece, sign=like.sign), r.status, r.hidden, r.workspace)
+            held += r.size
+            m = message(Piece(None, r.message, 2), is_brief=held >= LARGE)
+            if held >= LARGE:
+                like = known.get(m.exact, m)
+                piece = sidecar.message_piece(r.message, _EMPTY if like is m else like.piece)
+                m = m._replace(piece=piece, sign=like.sign)
+            yield _Row(r.id, m, r.status, r.hidden, r.workspace)
 
     rows = database.messages(row.id, read) if row.is_webui else ()
     repeated = _copied_by_compression([r.message for r in rows], [r.status == "compacted" for r in rows])

@@ -28,6 +28,9 @@ NOTHING: tuple[Any, ...] = (None, "", [], {})
 NESTING = 200
 """Levels of a value that are looked at. Parsers go deeper than comparing, printing and writing can follow."""
 
+LARGE = 2**20
+"""Bytes of a document from which on it is worth the time to hold less of it in memory."""
+
 _LOOKED_AT = 8 * 1024
 """Bytes of a text that are looked at in one go."""
 
@@ -79,8 +82,8 @@ class Piece:
 
 
 class Element(Piece):
-    """A piece of which there are many: its value is made anew, unless it was the last one that was asked for. The
-    values of all messages together take several times the memory of their file.
+    """A piece of a large document: its value is made anew, unless it was the last one that was asked for. The values of
+    all messages together take several times the memory of their file.
     """
 
     __slots__ = ()
@@ -261,7 +264,8 @@ def _split(data: bytes) -> Document:
     listed = raw.get(LIST_FIELD)
     if listed is None or bytes(memoryview(listed)[:1]) != b"[":
         return Document({key: Piece(value) for key, value in raw.items()}, None, Damage.WRONG_SHAPE)
-    elements = tuple(map(Element, msgspec.json.decode(listed, type=list[msgspec.Raw])))
+    kind = Element if len(data) >= LARGE else Piece
+    elements = tuple(map(kind, msgspec.json.decode(listed, type=list[msgspec.Raw])))
     return Document({key: MESSAGES_HERE if key == LIST_FIELD else Piece(value) for key, value in raw.items()}, elements)
 
 

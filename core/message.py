@@ -6,13 +6,12 @@ because people say "continue" ten times.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sys
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from core.jsontext import NotJSONError, Piece, loads, number
+from core.jsontext import Element, NotJSONError, Piece, loads, number
 from core.workspace_tag import strip_workspace_tag
 
 NEAR = 15.0
@@ -28,8 +27,8 @@ PARTS = ("tool_calls", "tool_call_id", "attachments")
 REASONING = ("reasoning", "reasoning_content", "reasoning_details")
 """Fields that each hold an assistant's reasoning in one form."""
 
-SHORT = 64
-"""Characters of a text that are kept to tell it from others; of a longer one it is their digest."""
+_SHORT = 64
+"""Characters of a text that are kept to tell it from others; of a longer one it is their number and their hash."""
 
 IMAGE = "[screenshot]"
 JSON_PREFIX = "\0json:"
@@ -40,8 +39,10 @@ _MASK = re.compile(r"\S{3,8}\.\.\.\S{2,6}|\*{3,}|\[REDACTED[^\]]*\]|\N{REPLACEME
 
 _RICH = frozenset({*PARTS, *REASONING})
 
-Sign: TypeAlias = str | bytes
-"""What tells a text from others: the text itself, or the SHA-256 of a long one that is not all white space."""
+Sign: TypeAlias = str | int
+"""What tells a text from others: the text itself, or a number for a long one that is not all white space. It holds the
+length and Python's 64-bit hash, keyed anew in each process: signs of two processes cannot be compared.
+"""
 
 Key: TypeAlias = tuple[str, Sign, str, tuple[str, ...]]
 """Role, text, id of the call that a tool result answers, ids of the calls that an assistant makes."""
@@ -108,7 +109,7 @@ class Message(NamedTuple):
     @property
     def says_nothing(self) -> bool:
         """Neither text nor a call nor an answer to one, no reasoning and no attachment."""
-        if self.answers or self.calls or isinstance(self.sign, bytes) or (self.sign and not self.sign.isspace()):
+        if self.answers or self.calls or isinstance(self.sign, int) or (self.sign and not self.sign.isspace()):
             return False
         return not any(part in self.parts for part in ("attachments", *REASONING))
 
@@ -118,11 +119,12 @@ class Message(NamedTuple):
         return self.said.lstrip().startswith(SUMMARY_PREFIX)
 
 
-def message(piece: Piece) -> Message:
-    """Read one element of a message list."""
+def message(piece: Piece, *, is_brief: bool = False) -> Message:
+    """Read one element of a message list. ``is_brief``: do not hold its text, as for the elements of a large one."""
     value = piece.value
+    sign = _brief if is_brief or isinstance(piece, Element) else str
     if not isinstance(value, dict):
-        return Message(piece, "", _sign(_said(piece, value, "")))
+        return Message(piece, "", sign(_said(piece, value, "")))
     role = sys.intern(str(value.get("role") or ""))
     text = _said(piece, value, role)
     answers = value.get("tool_call_id")
@@ -135,7 +137,7 @@ def message(piece: Piece) -> Message:
     return Message(
         piece,
         role,
-        _sign(text),
+        sign(text),
         str(answers) if answers else "",
         ids,
         number(value.get("timestamp")),
@@ -149,9 +151,8 @@ def _said(piece: Piece, value: Any, role: str) -> str:
     return visible_text(value.get("content"), role) if isinstance(value, dict) else piece.raw.decode("utf-8", "replace")
 
 
-def _sign(text: str) -> Sign:
-    is_kept = len(text) <= SHORT or text.isspace()
-    return text if is_kept else hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+def _brief(text: str) -> Sign:
+    return text if len(text) <= _SHORT or text.isspace() else len(text) << 64 ^ hash(text)
 
 
 def called(m: Message) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from core import files, jsontext
 from core.errors import HeadOnlySaveError, UnreadableError
-from core.jsontext import LIST_FIELD, MESSAGES_HERE, Damage, Packed, Piece
+from core.jsontext import LIST_FIELD, MESSAGES_HERE, Damage, Element, Packed, Piece
 
 HEAD_LIMIT = 64 * 1024
 """Bytes of a file that hold its metadata (they stand before the messages)."""
@@ -212,8 +212,10 @@ def new(session_id: str, fields: Mapping[str, Any], messages: Iterable[Piece]) -
 
 
 def message_piece(value: Any, like: Piece | None = None) -> Piece:
-    """A message that no sidecar holds yet, in the layout of the message list; ``like``: one that says much the same."""
-    if isinstance(value, Mapping):
+    """A message that no sidecar holds yet, in the layout of the message list. ``like``: one that says much the same;
+    where that is one of a large list, so is the new one.
+    """
+    if isinstance(like, Element) and isinstance(value, Mapping):
         with suppress(UnicodeEncodeError, OverflowError):  # a lone surrogate, a huge integer
             return Packed(value, 2, like)
     return Piece(None, value, 2)

@@ -130,6 +130,7 @@ class MessageRow:
     """A row of ``messages``. ``message`` has the form and the key order of a sidecar's message, without empty fields.
 
     ``hidden``: the WebUI does not show it. ``workspace`` is what the row's workspace tag named, None without a tag.
+    ``size``: characters of its texts.
     """
 
     id: int
@@ -137,6 +138,7 @@ class MessageRow:
     hidden: bool
     message: dict[str, Any]
     workspace: str | None
+    size: int
 
 
 class SpokenRow(NamedTuple):
@@ -191,6 +193,7 @@ def message_row(rowid: int, row: Mapping[str, object]) -> MessageRow:
         row.get("display_kind") == "hidden",
         {"role": role, "content": content, **{name: value for name, value in fields.items() if value not in NOTHING}},
         workspace,
+        sum(len(value) for value in row.values() if isinstance(value, str | bytes)),
     )
 
 

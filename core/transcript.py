@@ -144,7 +144,7 @@ def fuller(there: Message, other: Message, gains: Sequence[str]) -> Message:
     for key in theirs:
         if key in gains or value.get(key) in NOTHING:
             value[key] = theirs[key]
-    return clean(message(sidecar.message_piece(value)))
+    return clean(message(sidecar.message_piece(value, there.piece)))
 
 
 def clean(version: Message) -> Message:
@@ -158,4 +158,4 @@ def clean(version: Message) -> Message:
         fresh, _ = untag(fresh)
     if fresh == content:
         return version
-    return message(sidecar.message_piece({**value, "content": fresh}))
+    return message(sidecar.message_piece({**value, "content": fresh}, version.piece))

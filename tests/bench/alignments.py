@@ -15,12 +15,14 @@ from figures import Bench, Figure, best
 from stores import Talk
 
 from core.align import align
-from core.jsontext import dumps
+from core.jsontext import Packed, dumps
 from core.message import Message, message
 from core.sidecar import message_piece
 from core.transcript import entry, merge
 
 COPIES = ("live", "backup", "database")
+
+_LARGE = Packed({}, 2)  # what is like it is held as the messages of a large file are
 
 
 def copies_of(number: int) -> list[list[Message]]:
@@ -36,7 +38,7 @@ def copies_of(number: int) -> list[list[Message]]:
                 continue
             if dice < 0.05:
                 value = {**value, "content": value["content"][: len(value["content"]) // 2]}
-            copy.append(message(message_piece(dict(value))))
+            copy.append(message(message_piece(dict(value), _LARGE)))
         found.append(copy)
     return found
 

@@ -14,13 +14,13 @@ import pytest
 from core import repair
 from core.audit import examine
 from core.copies import Inventory
-from core.jsontext import loads_exactly
+from core.jsontext import Packed, Piece, loads_exactly
 from core.message import message
 from core.sidecar import message_piece
 from core.store import find_store, webui_status
 
 SID = "3f2a9c51b7d0"
-PROSE = "Reading the ≈ 例えば größere files again 🚀 and keeping what they say. " * 70
+PROSE = "Reading the ≈ 例えば größere files again 🚀 and keeping what they say. " * 210
 """In memory a text with an emoji has four bytes for each character."""
 
 
@@ -83,6 +83,19 @@ def test_rebuilding_a_long_session_takes_little_more_than_its_rows_and_the_new_f
     assert hermes.texts() == hermes.said(long_session)
 
 
+def test_a_small_file_meets_many_long_rows(hermes: Any, long_session: list[dict[str, Any]]) -> None:
+    """The texts of the file are held, those of most rows are not: they still are the same messages."""
+    there = [*long_session[:4], *long_session[-4:]]
+    hermes.write_live(there)
+    repair.apply(repair.plan(find_store(home=hermes.home)))
+    assert hermes.texts() == hermes.said(long_session)
+
+
+def packed(value: Any) -> Piece:
+    """A message of a large list."""
+    return message_piece(value, Packed({}, 2))
+
+
 VALUES: dict[str, Callable[[], Any]] = {
     "a plain text": lambda: {"role": "assistant", "content": PROSE},
     "parts": lambda: {"role": "user", "content": [{"type": "text", "text": PROSE}], "attachments": ["a.png"]},
@@ -100,7 +113,7 @@ VALUES: dict[str, Callable[[], Any]] = {
 def test_a_message_that_is_kept_small_still_says_everything(kind: str, beside: str | None) -> None:
     """Also where much of it is kept once with that of another copy."""
     value = VALUES[kind]()
-    piece = message_piece(value, None if beside is None else message_piece(VALUES[beside]()))
+    piece = message_piece(value, packed({} if beside is None else VALUES[beside]()))
     for _ in range(2):
         assert repr(piece.value) == repr(value)  # the order of the fields, and what is not equal to itself
         assert piece.raw == message_piece(value).raw
@@ -109,7 +122,7 @@ def test_a_message_that_is_kept_small_still_says_everything(kind: str, beside: s
 
 @pytest.mark.parametrize("value", ["text", 5, None, [{"role": "user"}]], ids=str)
 def test_what_is_no_object_is_kept_as_it_is(value: Any) -> None:
-    piece = message_piece(value)
+    piece = packed(value)
     assert (piece.value, loads_exactly(piece.raw)) == (value, value)
     assert message(piece).said == piece.raw.decode()
 
@@ -117,8 +130,8 @@ def test_what_is_no_object_is_kept_as_it_is(value: Any) -> None:
 def test_what_is_only_nearly_the_same_is_kept_apart() -> None:
     one = {"role": "user", "content": PROSE, "n": 1, "list": [1, {"a": 1, "b": 2}], "time": 2.0}
     other = {"role": "user", "content": PROSE, "n": True, "list": [True, {"b": 2, "a": 1}], "time": 2}
-    assert repr(message_piece(other, message_piece(one)).value) == repr(other)
-    assert repr(message_piece(one, message_piece(other)).value) == repr(one)
+    assert repr(message_piece(other, packed(one)).value) == repr(other)
+    assert repr(message_piece(one, packed(other)).value) == repr(one)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +139,7 @@ def test_what_is_only_nearly_the_same_is_kept_apart() -> None:
 )
 def test_a_message_tells_its_whole_text_whatever_its_length(text: str) -> None:
     plain = text.removeprefix("[Workspace::v1: /srv]\n")
-    m = message(message_piece({"role": "user", "content": text}))
+    m = message(packed({"role": "user", "content": text}))
     assert (m.said, m.text) == (plain, " ".join(plain.split()))
-    assert message(message_piece({"role": "user", "content": text})).exact == m.exact
-    assert message(message_piece({"role": "user", "content": text + "!"})).exact != m.exact
+    assert message(packed({"role": "user", "content": text})).exact == m.exact
+    assert message(packed({"role": "user", "content": text + "!"})).exact != m.exact
