@@ -239,7 +239,7 @@ def require_utf8(data: bytes) -> None:
 
 def number(value: Any) -> float | None:
     """A finite number, or None: timestamps in hostile files are anything."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
         result = float(value)

@@ -126,7 +126,8 @@ def message(piece: Piece, *, is_brief: bool = False) -> Message:
     if not isinstance(value, dict):
         return Message(piece, "", sign(_said(piece, value, "")))
     role = sys.intern(str(value.get("role") or ""))
-    text = _said(piece, value, role)
+    content = value.get("content")
+    text = visible_text(content, role)
     answers = value.get("tool_call_id")
     calls = value.get("tool_calls")
     ids = (
@@ -142,7 +143,7 @@ def message(piece: Piece, *, is_brief: bool = False) -> Message:
         ids,
         number(value.get("timestamp")),
         () if _RICH.isdisjoint(value) else tuple(part for part in (*PARTS, *REASONING) if value.get(part)),
-        value.get("content") is text,
+        content is text,
     )
 
 
