@@ -5,7 +5,7 @@ Each copy is read on its own; one that cannot be read is a fact to report, never
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -217,7 +217,7 @@ class Inventory(CopyReader):
     (:func:`core.statedb.open_statedb`).
     """
 
-    def __init__(self, store: Store, known: Container[Path] = (), only: Container[str] | None = None) -> None:
+    def __init__(self, store: Store, known: Container[Path] = (), only: Collection[str] | None = None) -> None:
         self._only = only
         files = session_files(store.sessions_dir, only)
         self.strangers = files.strangers
@@ -226,13 +226,17 @@ class Inventory(CopyReader):
 
     def __enter__(self) -> Self:
         super().__enter__()
-        rows = {name: self._by_sidecar(database.sessions().values()) for name, database in self._databases.items()}
+        rows = {
+            name: self._by_sidecar(database.sessions(self._only).values()) for name, database in self._databases.items()
+        }
         self.listing = replace(self.listing, rows=rows)
         return self
 
     def _by_sidecar(self, rows: Iterable[SessionRow]) -> dict[str, tuple[SessionRow, ...]]:
         found: dict[str, tuple[SessionRow, ...]] = {}
         for row in rows:
+            if self._only is not None and row.id not in self._only and row.session_key is None:
+                continue  # it names no other session than its own; most rows need no closer look
             key = row.sidecar_id or row.id
             if self._only is None or key in self._only:
                 found[key] = (*found.get(key, ()), row)

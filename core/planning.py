@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 from core import files, jsontext, sidecar, vault
 from core.agreement import Whole
@@ -72,7 +73,7 @@ class Plan:
     list needs it, whatever else is done; ``questions`` are the sessions that wait for a decision; ``force``: a
     running WebUI forbids nothing; ``unfinished``: runs that died and are finished on the way;
     ``unread``: databases, backups and temps that could not be read, each with the reason; ``titles`` of what is refused
-    or waits.
+    or waits; ``databases``: those that were found whole (:func:`core.statedb.open_statedb`).
     """
 
     store: Store
@@ -86,6 +87,7 @@ class Plan:
     unfinished: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     titles: Mapping[str, str] = field(default_factory=dict)
+    databases: frozenset[Path] = frozenset()
 
     @property
     def remaining(self) -> tuple[str, ...]:
@@ -135,6 +137,7 @@ def plan(
         for batch in over_sessions(look, inventory, webui, wanted, progress=progress, should_cancel=should_cancel):
             looks += (each for each in batch if isinstance(each, _Look))
             refused |= {each.session_id: each.reason for each in batch if isinstance(each, Failure)}
+        whole = frozenset(database.path for database in inventory.databases if database.is_known)
         facts = [fact for fact in inventory.database_facts if fact.state not in ("ok", "absent")]
     looks.sort(key=lambda each: each.session_id)
     unread = [*(f"{fact.path}: {fact.reason}" for fact in facts), *(text for each in looks for text in each.unread)]
@@ -151,6 +154,7 @@ def plan(
         tuple(run.run_id for run in interrupted_runs(store)),
         tuple(unread),
         {each.session_id: each.title for each in looks if each.refusal is not None or each.is_open_question},
+        whole,
     )
 
 

@@ -86,8 +86,10 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
             for run in interrupted_runs(store)
         ]
         made = {sid: file.after for run in reversed(died) for sid, file in _live_files(run).items()}
+        wanted = {each.session_id for each in plan.sessions} | made.keys()
         with (
-            Inventory(store, only={each.session_id for each in plan.sessions} | made.keys()) as inventory,
+            # a database that has been damaged since is no danger: only what the plan has seen is written
+            Inventory(store, plan.databases, wanted) as inventory,
             vault.begin_run(store.vault_root, store.sessions_dir, _places(store), plan.bytes_needed) as run_,
         ):
             for planned in plan.sessions:

@@ -6,9 +6,10 @@ A database that cannot be read, or not in full, is a fact to report: "unknown" i
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -108,15 +109,16 @@ class StateDB:
             self._database.close()
             self._database = None
 
-    def sessions(self) -> dict[str, SessionRow]:
-        """Every session by its id, also those of which only messages are left (they have no columns).
+    def sessions(self, only: Collection[str] | None = None) -> dict[str, SessionRow]:
+        """Every session by its id, also those of which only messages are left (they have no columns). Those that belong
+        to none of ``only`` may be left out.
 
         Ids are as untrusted as anything in a database. One that is no text comes as an SQL literal, "" for NULL: an
         integer apart, that is never a safe id.
         """
         if self._is_known and self._database is not None and not self._sessions:
             try:
-                self._read_sessions(self._database)
+                self._read_sessions(self._database, only)
             except sqlite3.Error as error:
                 self._fail(error)
         return self._sessions
@@ -275,16 +277,24 @@ class StateDB:
             self._cut_off = sum(scan.cut_off for scan in scans)
             self._damaged(None if table_lost or None in losses else sum(lost or 0 for lost in losses))
 
-    def _read_sessions(self, database: ReadOnlyDatabase) -> list[TableScan]:
+    def _read_sessions(self, database: ReadOnlyDatabase, only: Collection[str] | None = None) -> list[TableScan]:
         """Take note of every row of ``sessions`` that can be read; how that went, where there is such a table."""
         if "id" not in self._session_columns:
             return []
         scan = TableScan(database, "sessions", self._session_columns, ["id"])
-        for _, *values in scan:
+        for _, *values in scan if only is None else self._rows_about(only, database):
             columns = dict(zip(self._session_columns, values, strict=True))
             session_id = _session_id(columns["id"])
             self._sessions[session_id] = SessionRow(session_id, columns)
         return [scan]
+
+    def _rows_about(self, only: Collection[str], database: ReadOnlyDatabase) -> Iterable[tuple[Any, ...]]:
+        """The rows of ``sessions`` that may belong to some: also those that a key names, and odd ids."""
+        columns = ", ".join(["_rowid_", *map(quoted, self._session_columns)])
+        tests = ["id IN (SELECT value FROM json_each(?))", "typeof(id) <> 'text'"]
+        if "session_key" in self._session_columns:
+            tests.append("session_key IS NOT NULL")
+        return database.query(f"SELECT {columns} FROM sessions WHERE {' OR '.join(tests)}", (json.dumps([*only]),))
 
     def _indexed_counts(self, database: ReadOnlyDatabase) -> dict[str, int] | None:
         """The number of rows of each session from an index, if there is one and it has as many rows as the table.

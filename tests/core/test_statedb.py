@@ -236,6 +236,18 @@ def test_ids_that_are_no_safe_text_are_kept(tmp_path: Path) -> None:
         assert all(texts(database, key) == ["hi"] for key in database.sessions())
 
 
+def test_some_sessions_of_a_known_database_are_those_of_the_whole(tmp_path: Path) -> None:
+    path = make(tmp_path, schema="CREATE TABLE sessions (id, source, session_key); CREATE TABLE messages (session_id)")
+    rows = [("a", "webui", None), (12, "webui", None), ("api", "api_server", "webui:a"), ("b", "webui", None)]
+    with writing(path) as raw:
+        raw.executemany("INSERT INTO sessions VALUES (?, ?, ?)", rows)
+    with open_statedb(path) as whole, open_statedb(path, is_known=True) as known:
+        expected = {key: row for key, row in whole.sessions().items() if row.sidecar_id in ("a", "12")}
+        some = known.sessions(["a", "12"])
+    assert {key: row for key, row in some.items() if row.sidecar_id in ("a", "12")} == expected
+    assert set(some) == {"a", "12", "api"}
+
+
 # --- messages in the form of the sidecar ---------------------------------------------------------------------------
 
 
