@@ -89,9 +89,9 @@ def _anchors(a: Sequence[Message], b: Sequence[Message], within: Gap, key: Calla
     i0, i1, j0, j1 = within
     last_a, again_a = _last(map(key, a[i0:i1]), range(i0, i1))
     last_b, again_b = _last(map(key, b[j0:j1]), range(j0, j1))
-    candidates = ((i, last_b.get(found)) for found, i in last_a.items() if i not in again_a)
-    once = ((i, j) for i, j in candidates if j is not None and j not in again_b)
-    return _rising([(i, j) for i, j in once if distance(a[i], b[j]) <= NEAR])
+    both = zip(last_a.values(), map(last_b.get, last_a), strict=True)
+    once = [(i, j) for i, j in both if j is not None and i not in again_a and j not in again_b]
+    return _rising([pair for pair in once if distance(a[pair[0]], b[pair[1]]) <= NEAR])
 
 
 def _last(keys: Iterable[Key], places: range) -> tuple[dict[Key, int], set[int]]:
