@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import sqlite3
@@ -14,8 +15,11 @@ from typing import Any
 
 import pytest
 
+from core import repair
 from core.demo import SCHEMA
+from core.repair import State
 from core.statedb import StateDB, open_statedb
+from core.store import find_store
 
 PAGE = 4096
 SIDS = ["aaa000000001", "bbb000000002", "ccc000000003"]
@@ -265,6 +269,23 @@ def test_whatever_pages_are_gone_nothing_deleted_comes_back(path: Path, seed: in
             assert not row.is_webui or sid in SIDS
             short = [each for each in texts(database, sid) if len(each) < PAGE // 2]  # the rest is on pages of its own
             assert set(short) <= set(TRUTH.get(sid, []))
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_only_what_was_planned_is_written_where_pages_break_after_the_plan(path: Path, fill: bytes) -> None:
+    store = find_store(home=path.parent)
+    plan = repair.plan(store)
+    assert [each.session_id for each in plan.sessions] == SIDS
+    meant = {f"{each.session_id}.json": each.after for each in plan.sessions}
+    whole = path.read_bytes()
+    for page in (1, 2, *range(3, len(whole) // PAGE + 1, 4)):
+        path.write_bytes(whole)
+        damage(path, page, fill)
+        result = repair.apply(plan)
+        for file in store.sessions_dir.glob("*.json"):
+            assert hashlib.sha256(file.read_bytes()).hexdigest() == meant[file.name]
+            file.unlink()
+        assert {each.state for each in result.outcomes} <= {State.REPAIRED, State.SKIPPED}
 
 
 def test_a_lost_session_is_rebuilt_from_a_database_that_no_query_can_read(path: Path, rescue: Rescue) -> None:
