@@ -173,15 +173,15 @@ def _merged(copies: SessionCopies) -> list[Entry]:
 def _file_messages(copies: SessionCopies) -> dict[str, Sequence[Message]]:
     """The messages of each file, one object where they are the same bytes, as most are in every file."""
     sidecars = _sidecar_copies(copies)
-    if copies.told and len(sidecars) == 1:
-        return dict.fromkeys(sidecars, copies.told)
-    known = {_bytes_of(m.piece): m for m in copies.told}
+    leading = session_of(copies.leading) if copies.told else None
+    others = {name: copy for name, copy in sidecars.items() if copy is not leading}
+    known = {_bytes_of(m.piece): m for m in copies.told} if others else {}
 
     def read(piece: Piece) -> Message:
         key = _bytes_of(piece)
         return known.get(key) or known.setdefault(key, message(piece))
 
-    return {name: tuple(map(read, copy.messages)) for name, copy in sidecars.items()}
+    return {name: tuple(map(read, copy.messages)) if name in others else copies.told for name, copy in sidecars.items()}
 
 
 def _bytes_of(piece: Piece) -> bytes:
