@@ -40,6 +40,7 @@ _FILE, _ROWS = 0.2, 0.4
 """The share of what is left to do for a session that reading its file takes, and reading its rows, about."""
 
 _EMPTY = Packed({}, 2)
+"""What a row of a large session is kept like that no message of its file is like."""
 
 _T = TypeVar("_T")
 
