@@ -125,8 +125,9 @@ class DiffList(QListView):
     def show_entry(self, at: int) -> None:
         """Scroll so that an entry begins near the top, unless all of it is in view already."""
         self._measure(at)
-        rect = self.visualRect(self._rows.index(at))
-        if rect.top() < 0 or rect.bottom() >= self.viewport().height():
+        if self._is_in_view(at):  # as far as the heights of the others are known
+            self._settle(self.verticalOffset())
+        if not self._is_in_view(at):
             self._settle(self._heights.top(at) - _CONTEXT_LINES * self._delegate.line, hold=at)
 
     def visualRect(self, index: Index) -> QRect:
@@ -153,6 +154,8 @@ class DiffList(QListView):
             self._settle(top, hold=at)
         elif top + self._heights[at] > offset + height:
             self._settle(min(top, top + self._heights[at] - height), hold=at)
+        else:
+            self._settle(offset)
 
     def verticalOffset(self) -> int:
         """Called by Qt: how far the viewport is scrolled, in pixels."""
@@ -173,6 +176,10 @@ class DiffList(QListView):
         if not self._heights:
             return 0, -1
         return self._entry_at(offset), self._entry_at(offset + max(0, self.viewport().height() - 1))
+
+    def _is_in_view(self, at: int) -> bool:
+        rect = self.visualRect(self._rows.index(at))
+        return rect.top() >= 0 and rect.bottom() < self.viewport().height()
 
     # Heights
 
@@ -217,7 +224,10 @@ class DiffList(QListView):
             y = self._heights.top(still) - offset
             self._measure(*fresh)
             offset = self._heights.top(still) - y
-        bar = self.verticalScrollBar()
+        self._scroll(offset)
+
+    def _scroll(self, offset: int) -> None:
+        bar, height = self.verticalScrollBar(), self.viewport().height()
         with QSignalBlocker(bar):
             bar.setRange(0, max(0, self._heights.total - height))
             bar.setPageStep(height)
@@ -236,11 +246,11 @@ class DiffList(QListView):
     # What Qt tells
 
     def reset(self) -> None:
-        """Called by Qt when the model has other rows."""
+        """Called by Qt when the model has other rows. Nothing is laid out before somebody says which are to be seen."""
         super().reset()
         self._known.clear()
         self._rebuild()
-        self._settle(self.verticalOffset())
+        self._scroll(self.verticalOffset())
 
     def rowsAboutToBeRemoved(self, parent: Index, start: int, end: int) -> None:
         """Called by Qt when a run folds: what was current in it is now in the line above."""
