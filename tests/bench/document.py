@@ -60,8 +60,8 @@ LIMITS = {
     "long_session_stop": "Only a call into C that handles the whole file cannot be stopped.",
     "standstill, 10,000 sessions": "24 to 31 ms are work of the window's own thread, painting the rows that came anew;"
     " the clock also counts what else the machine does: 29 ms in a quiet run, up to 59 in a busy one.",
-    "standstill, a message of 2 MB": "Laying out the messages that show, and parsing each once: 36 to 58 ms of work,"
-    " most where the first session that is shown loads fonts.",
+    "standstill, a message of 2 MB": "Laying out the messages that show, and parsing each once; most for the first"
+    " session that is shown, which loads fonts.",
     "standstill, 100,000 sessions": "Painting the rows anew after some were taken in, beside the thread that reads;"
     " once putting all names in order, in one call into C.",
     "standstill, 100,000 messages": "The thread that reads the session splits its file in one call into C, which holds"
