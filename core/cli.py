@@ -185,12 +185,12 @@ def diff(
         from core.vault import read_run
 
         past = Looker(store, read_run(store.vault_root, run)).past(sid)
-        known, usual, notes, proposal = past.versions, past.pair, past.notes, None
+        known, notes, proposal = past.versions, past.notes, None
+        names = (left or past.pair[0], right or past.pair[1])
     else:
+        names = (left or "live", right or "recovered")
         with _examined(store, sid) as (_, copies, proposal):
-            known = {"live": differences.Version("live", (), {}), **differences.versions(copies, proposal)}
-            usual = ("live", "recovered")
-    names = (left or usual[0], right or usual[1])
+            known = {"live": differences.Version("live", (), {}), **differences.versions(copies, proposal, names)}
     for name in names:
         if name not in known:
             raise RescueError(f"This session has no copy '{name}'. It has: {', '.join(known)}.")
