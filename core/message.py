@@ -28,7 +28,7 @@ REASONING = ("reasoning", "reasoning_content", "reasoning_details")
 """Fields that each hold an assistant's reasoning in one form."""
 
 _SHORT = 64
-"""Characters of a text that are kept to tell it from others; of a longer one it is their number and their hash."""
+"""Characters of a text that are kept even in a large session."""
 
 IMAGE = "[screenshot]"
 JSON_PREFIX = "\0json:"
@@ -40,8 +40,9 @@ _MASK = re.compile(r"\S{3,8}\.\.\.\S{2,6}|\*{3,}|\[REDACTED[^\]]*\]|\N{REPLACEME
 _RICH = frozenset({*PARTS, *REASONING})
 
 Sign: TypeAlias = str | int
-"""What tells a text from others: the text itself, or a number for a long one that is not all white space. It holds the
-length and Python's 64-bit hash, keyed anew in each process: signs of two processes cannot be compared.
+"""What tells a text from others: the text itself, or in a large session a number for a long one that is not all white
+space. It holds the length and Python's 64-bit hash, which is another one in each process: signs of two processes cannot
+be compared.
 """
 
 Key: TypeAlias = tuple[str, Sign, str, tuple[str, ...]]
@@ -54,7 +55,8 @@ _folded: dict[Sign, str] = {}
 
 
 class Message(NamedTuple):
-    """One message as one copy tells it, without what can be long: that is read from its bytes when it is asked for.
+    """One message as one copy tells it; of a large session without what can be long, which is read from its bytes when
+    it is asked for.
 
     ``piece`` holds its bytes, ``role`` who speaks (user, assistant, tool, system), ``sign`` stands for the visible
     text, ``answers`` is the id of the call that a tool result answers, ``calls`` are the ids of those that an assistant
