@@ -16,7 +16,7 @@ from msgspec import UNSET, Raw
 
 from core.copies import SessionCopies
 from core.jsontext import LIST_FIELD, NOTHING, NotJSONError, loads, require_utf8
-from core.message import JSON_PREFIX, NEAR, SPEAKERS, decoded, visible_text
+from core.message import JSON_PREFIX, SPEAKERS, decoded, visible_text
 from core.sidecar import IDLE_STREAM
 from core.statedb import CloserLookError
 from core.statedb_rows import SpokenRow
@@ -130,8 +130,6 @@ def _is_same(said: _Said, row: SpokenRow) -> bool:
     """Whether a row is this message and has nothing more."""
     _, role, text, tool_call_id, tool_calls, timestamp, has_reasoning, plain = row
     if _ROLES.get(role) != said.role or not plain:
-        return False
-    if said.timestamp is None or not isinstance(timestamp, float) or abs(said.timestamp - timestamp) > NEAR:
         return False
     if (tool_call_id or b"") != (said.tool_call_id or "").encode() or not _is_content(said, text or b""):
         return False

@@ -1,31 +1,29 @@
-"""Which message of one copy is which of another: aligning two transcripts as sequences.
+"""Which message of one copy is which of another: two transcripts aligned as sequences of turns (recovery.md, section 2).
 
-Texts that occur once in both copies are the anchors (patience), to the letter first and then, between those, with white
-space folded; the gaps that are left are aligned by dynamic programming on :func:`core.message.likeness`, the nearer
-time deciding between equal candidates. Copies are never compared as sets.
+A turn is a prompt and what follows until the next one. Turns are aligned first: those that are equal and stand once on both
+sides are anchors (patience), then those that share a tool call, and what is left between them by dynamic programming. The messages of two
+aligned turns are aligned within these. Time decides between candidates that are equal in everything else, and never
+denies that two messages are the same: the server stamps a turn when it ends, the agent as it works.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter, itemgetter
-from typing import TypeAlias
+from operator import itemgetter
+from typing import NamedTuple, TypeAlias
 
-from core.message import NEAR, Key, Message, distance, likeness
+from core.message import Key, Message, likeness
 
 GAP_CELLS = 250_000
-"""Cells of a gap up to which it is aligned exactly; beyond, equal texts are paired by time alone."""
+"""Pairs of turns between two anchors up to which they are aligned exactly; beyond, equal ones are paired in order."""
 
-SMALL_GAP = 64
-"""Cells of a gap up to which anchors in it would gain nothing."""
-
-SURE = 3
+_UNIT = 1_000_000
+"""What one degree of likeness is worth beside nearness in time, which only decides between equals."""
 
 _AT_ONCE = 10_000
-_EXACT = itemgetter(slice(1, 5))  # Message.exact of many, in a third of the time
 
 Pair: TypeAlias = tuple[int, int]
 Gap: TypeAlias = tuple[int, int, int, int]
@@ -42,10 +40,36 @@ class Alignment:
     moved: tuple[Pair, ...]
 
 
+class Turn(NamedTuple):
+    """A prompt and what follows, from ``start`` up to ``end``; without a prompt at the beginning of some transcripts."""
+
+    start: int
+    end: int
+    has_prompt: bool
+
+    @property
+    def content(self) -> range:
+        """The positions of its messages but the prompt."""
+        return range(self.start + self.has_prompt, self.end)
+
+
+def turns(messages: Sequence[Message]) -> list[Turn]:
+    """The turns of a transcript, in order; every message is in one."""
+    starts = [k for k, m in enumerate(messages) if m.role == "user"]
+    if messages and (not starts or starts[0] != 0):
+        starts.insert(0, 0)
+    ends = [*starts[1:], len(messages)]
+    return [Turn(start, end, messages[start].role == "user") for start, end in zip(starts, ends, strict=False)]
+
+
 def align(a: Sequence[Message], b: Sequence[Message]) -> Alignment:
-    """Align two transcripts. Near-linear where most texts occur once; what is one object at both ends costs nothing."""
+    """Align two transcripts. Near-linear where most turns occur once; what is one object at both ends costs nothing."""
     head = _common(a, b)
+    while head and head < len(a) and head < len(b) and not (a[head].role == b[head].role == "user"):
+        head -= 1  # a turn is aligned whole
     tail = _common(a[head:][::-1], b[head:][::-1])
+    while tail and a[len(a) - tail].role != "user":
+        tail -= 1
     inner = _align(a[head : len(a) - tail], b[head : len(b) - tail])
     if not head and not tail:
         return inner
@@ -62,62 +86,78 @@ def _common(a: Sequence[Message], b: Sequence[Message]) -> int:
 
 
 def _align(a: Sequence[Message], b: Sequence[Message]) -> Alignment:
+    if not a or not b:
+        return Alignment((), ())
     pairs: list[Pair] = []
-    for gap in _gaps(pairs, a, b, (0, len(a), 0, len(b)), _EXACT):
-        is_small = (gap[1] - gap[0]) * (gap[3] - gap[2]) <= SMALL_GAP
-        for rest in (gap,) if is_small else _gaps(pairs, a, b, gap, attrgetter("key")):
-            pairs += _in_gap(a, b, *rest)
-    pairs.sort()
+    in_a, in_b = turns(a), turns(b)
+    for i, j in _paired_turns(a, b, in_a, in_b):
+        pairs += _within(a, b, in_a[i], in_b[j])
     return Alignment(tuple(pairs), tuple(_moved(a, b, pairs)))
 
 
-def _gaps(
-    pairs: list[Pair], a: Sequence[Message], b: Sequence[Message], within: Gap, key: Callable[[Message], Key]
-) -> Iterator[Gap]:
-    """The gaps between the anchors within a gap, which are added to the pairs."""
-    i0, i1, j0, j1 = within
-    anchors = _anchors(a, b, within, key)
-    pairs += anchors
+def _paired_turns(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn]) -> list[Pair]:
+    """Which turn is which, rising on both sides."""
+    pairs: list[Pair] = []
+    keys: tuple[Callable[[Sequence[Message], Turn], Iterable[Hashable]], ...] = (_whole, _calls)
+    gaps: list[Gap] = [(0, len(in_a), 0, len(in_b))]
+    for key in keys:
+        left: list[Gap] = []
+        for gap in gaps:
+            anchors = _anchors([key(a, t) for t in in_a[gap[0] : gap[1]]], [key(b, t) for t in in_b[gap[2] : gap[3]]])
+            anchors = [(i + gap[0], j + gap[2]) for i, j in anchors]
+            pairs += anchors
+            left += _between(gap, anchors)
+        gaps = left
+    for gap in gaps:
+        pairs += _in_gap(a, b, in_a, in_b, gap)
+    return sorted(pairs)
+
+
+def _whole(messages: Sequence[Message], turn: Turn) -> tuple[Hashable, ...]:
+    """The turn to the letter."""
+    return (tuple(messages[k].exact for k in range(turn.start, turn.end)),) if turn.end - turn.start > 1 else ()
+
+
+def _calls(messages: Sequence[Message], turn: Turn) -> tuple[Hashable, ...]:
+    """The calls of a turn with its prompt: ids are unique within a turn only."""
+    prompt = messages[turn.start].key if turn.has_prompt else None
+    return tuple((prompt, call) for k in turn.content for call in messages[k].calls if call)
+
+
+def _between(gap: Gap, anchors: Iterable[Pair]) -> Iterator[Gap]:
+    i0, i1, j0, j1 = gap
     for i, j in (*anchors, (i1, j1)):
         if i0 < i and j0 < j:
             yield i0, i, j0, j
         i0, j0 = i + 1, j + 1
 
 
-def _anchors(a: Sequence[Message], b: Sequence[Message], within: Gap, key: Callable[[Message], Key]) -> list[Pair]:
-    """Messages that occur once on both sides."""
-    i0, i1, j0, j1 = within
-    last_a, again_a = _last(map(key, a[i0:i1]), range(i0, i1))
-    last_b, again_b = _last(map(key, b[j0:j1]), range(j0, j1))
-    both = zip(last_a.values(), map(last_b.get, last_a), strict=True)
-    once = [(i, j) for i, j in both if j is not None and i not in again_a and j not in again_b]
-    return _rising([pair for pair in once if distance(a[pair[0]], b[pair[1]]) <= NEAR])
+def _anchors(a: Sequence[Iterable[Hashable]], b: Sequence[Iterable[Hashable]]) -> list[Pair]:
+    """Places that have a key which occurs at one place only on both sides, rising on both."""
+    once_a, once_b = _once(a), _once(b)
+    found = sorted({(i, once_b[key]) for key, i in once_a.items() if key in once_b})
+    return _rising(found)
 
 
-def _last(keys: Iterable[Key], places: range) -> tuple[dict[Key, int], set[int]]:
-    """The last place of each key, and which of these are not the first one too. Keys that occur once are in the order
-    of their places.
-    """
-    listed = list(keys)
-    last = _place_of(listed, places)
-    if len(last) == len(listed):
-        return last, set()
-    first = _place_of(listed[::-1], places[::-1])
-    return last, set(last.values()).difference(first.values())
-
-
-def _place_of(keys: Sequence[Key], places: range) -> dict[Key, int]:
-    """The last place of each key; taken in by parts, so that nobody has to wait for all of them at once."""
-    found: dict[Key, int] = {}
-    for at in range(0, len(keys), _AT_ONCE):
-        found.update(zip(keys[at : at + _AT_ONCE], places[at : at + _AT_ONCE], strict=True))
-    return found
+def _once(keys: Sequence[Iterable[Hashable]]) -> dict[Hashable, int]:
+    """The place of each key that stands at one place only."""
+    place: dict[Hashable, int] = {}
+    again: set[Hashable] = set()
+    for k, found in enumerate(keys):
+        for key in found:
+            if place.setdefault(key, k) != k:
+                again.add(key)
+    for key in again:
+        del place[key]
+    return place
 
 
 def _rising(pairs: list[Pair]) -> list[Pair]:
-    """The longest run of pairs that rises on both sides (the pairs come sorted by their first position)."""
-    if pairs == sorted(pairs, key=itemgetter(1)):  # as nearly always
-        return pairs
+    """The longest run of pairs that rises strictly on both sides (the pairs come sorted)."""
+    if all(one[0] < other[0] and one[1] < other[1] for one, other in zip(pairs, pairs[1:], strict=False)):
+        return pairs  # as nearly always
+    # of the pairs of one place the later comes first, so that a run can hold only one of them
+    pairs = sorted(pairs, key=lambda pair: (pair[0], -pair[1]))
     tails: list[int] = []
     at: list[int] = []
     before: list[int] = []
@@ -137,26 +177,115 @@ def _rising(pairs: list[Pair]) -> list[Pair]:
     return chain[::-1]
 
 
-def _in_gap(a: Sequence[Message], b: Sequence[Message], i0: int, i1: int, j0: int, j1: int) -> list[Pair]:
-    rows, columns = i1 - i0, j1 - j0
-    if rows * columns > GAP_CELLS:
-        return _rising(_nearest(a, b, range(i0, i1), range(j0, j1)))
-    best = [[0.0] * (columns + 1) for _ in range(rows + 1)]
-    score: dict[Pair, float] = {}
+def _in_gap(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn], gap: Gap) -> list[Pair]:
+    """The turns between two anchors, so that their likeness is greatest together."""
+    i0, i1, j0, j1 = gap
+    if (i1 - i0) * (j1 - j0) > GAP_CELLS:
+        return _in_order(a, b, in_a, in_b, gap)
+    one = [_Looked(a, turn) for turn in in_a[i0:i1]]
+    other = [_Looked(b, turn) for turn in in_b[j0:j1]]
+    chosen = _best([[_turn_likeness(x, y) for y in other] for x in one])
+    return [(i + i0, j + j0) for i, j in chosen]
+
+
+def _in_order(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn], gap: Gap) -> list[Pair]:
+    """Equal turns of a gap that is too large for anything else: each with the next one that is equal, the nearer in
+    time of those that a person's repetition made.
+    """
+    i0, i1, j0, j1 = gap
+    places: dict[tuple[Key, ...], list[int]] = {}
+    for j in range(j0, j1):
+        places.setdefault(_keys(b, in_b[j]), []).append(j)
+    at: dict[tuple[Key, ...], int] = {}
+    left = Counter(_keys(a, in_a[i]) for i in range(i0, i1))
+    pairs = []
+    for i in range(i0, i1):
+        key = _keys(a, in_a[i])
+        there, k = places.get(key, []), at.get(key, 0)
+        # as long as there are more on the other side than are needed here, one that is nearer in time is waited for
+        while len(there) - k > left[key] and _nearer(a[in_a[i].start], b[in_b[there[k + 1]].start], b[in_b[there[k]].start]):
+            k += 1
+        left[key] -= 1
+        if k < len(there):
+            pairs.append((i, there[k]))
+            k += 1
+        at[key] = k
+    return _rising(pairs)
+
+
+def _nearer(m: Message, one: Message, other: Message) -> bool:
+    return m.time is not None and one.time is not None and other.time is not None and abs(one.time - m.time) < abs(other.time - m.time)
+
+
+def _keys(messages: Sequence[Message], turn: Turn) -> tuple[Key, ...]:
+    return tuple(messages[k].key for k in range(turn.start, turn.end))
+
+
+class _Looked:
+    """A turn with what is asked of it for each turn of the other side."""
+
+    __slots__ = ("calls", "content", "messages", "prompt", "texts", "time")
+
+    def __init__(self, messages: Sequence[Message], turn: Turn) -> None:
+        self.prompt = messages[turn.start] if turn.has_prompt else None
+        self.messages = [messages[k] for k in turn.content if not messages[k].says_nothing]
+        self.calls = {call for m in self.messages for call in m.calls if call}
+        self.texts = Counter(m.key for m in self.messages)
+        first = self.prompt or (self.messages[0] if self.messages else None)
+        self.time = first.time if first is not None else None
+
+
+def _turn_likeness(one: _Looked, other: _Looked) -> int:
+    """How surely two turns are the same one (0: they are not), in units, and less than one for nearness in time.
+
+    Two turns with the same prompt and answers that have nothing in common are two: people say "continue" ten times.
+    """
+    if one.prompt is not None and other.prompt is not None:
+        prompts = likeness(one.prompt, other.prompt)
+    else:
+        prompts = 1 if one.prompt is None and other.prompt is None else 0
+    shared = (one.texts & other.texts).total() + len(one.calls & other.calls)
+    if not shared and one.messages and other.messages:
+        shared = any(likeness(x, y) for x in one.messages[-3:] for y in other.messages[-3:])
+    near = _nearness(one.time, other.time)
+    if shared:
+        same = 10 + min(shared, 50) + prompts if prompts or one.prompt is None or other.prompt is None else shared
+    elif prompts > 1 and (not one.messages or not other.messages):
+        same = prompts
+    elif prompts > 1 and near >= _AT_ONCE_TIME:
+        same = 1
+    else:
+        return 0
+    return same * _UNIT + near
+
+
+_AT_ONCE_TIME = 900
+"""Nearness of two stamps that are one for a prompt: within about a second (a cancelled prompt has whole seconds)."""
+
+
+def _nearness(one: float | None, other: float | None) -> int:
+    """1000 for equal times, less the farther they are; never 0 for times that are known."""
+    if one is None or other is None:
+        return 0
+    return int(1000 / (1 + abs(one - other) / 10)) + 1
+
+
+def _best(score: list[list[int]]) -> list[Pair]:
+    """The pairs that rise on both sides and score most together."""
+    rows, columns = len(score), len(score[0])
+    best = [[0] * (columns + 1) for _ in range(rows + 1)]
     for i in range(rows - 1, -1, -1):
-        here, below = best[i], best[i + 1]
+        here, below, row = best[i], best[i + 1], score[i]
         for j in range(columns - 1, -1, -1):
             value = max(below[j], here[j + 1])
-            sure = likeness(a[i0 + i], b[j0 + j])
-            if sure:
-                score[i, j] = 1000.0 * sure - min(distance(a[i0 + i], b[j0 + j]), 900.0)
-                value = max(value, score[i, j] + below[j + 1])
+            if row[j]:
+                value = max(value, row[j] + below[j + 1])
             here[j] = value
     pairs: list[Pair] = []
     i = j = 0
     while i < rows and j < columns:
-        if (i, j) in score and best[i][j] == score[i, j] + best[i + 1][j + 1]:
-            pairs.append((i0 + i, j0 + j))
+        if score[i][j] and best[i][j] == score[i][j] + best[i + 1][j + 1]:
+            pairs.append((i, j))
             i, j = i + 1, j + 1
         elif best[i][j] == best[i + 1][j]:
             i += 1
@@ -165,75 +294,50 @@ def _in_gap(a: Sequence[Message], b: Sequence[Message], i0: int, i1: int, j0: in
     return pairs
 
 
-def _nearest(
-    a: Sequence[Message], b: Sequence[Message], in_a: range | list[int], in_b: range | list[int]
-) -> list[Pair]:
-    """Pairs of equal messages, each with the nearest in time that is still free, sorted by the first position."""
-    keys = [a[i].key for i in in_a]
-    places: dict[Key, list[int]] = {key: [] for key in keys}
-    for j in in_b:
-        if (equal := places.get(b[j].key)) is not None:
-            equal.append(j)
-    free = {key: _Free(b, equal) for key, equal in places.items() if equal}
-    pairs = []
-    for i, key in zip(in_a, keys, strict=True):
-        candidates = free.get(key)
-        found = candidates.nearest(a[i].time) if candidates is not None else None
-        if candidates is not None and found is not None and likeness(a[i], b[found]) > SURE:
-            candidates.take(found)
-            pairs.append((i, found))
-    return pairs
-
-
-class _Free:
-    """Equal messages by their places, of which the nearest in time is found without looking at each: a program can
-    repeat itself a hundred thousand times."""
-
-    def __init__(self, b: Sequence[Message], places: Sequence[int]) -> None:
-        self._untimed = deque(j for j in places if b[j].time is None)
-        timed = sorted((time, j) for j in places if (time := b[j].time) is not None)
-        self._times = [time for time, _ in timed]
-        self._places = [j for _, j in timed]
-        self._rank = {j: k for k, j in enumerate(self._places)}
-        # where the search for a free one goes on from a rank, upwards and downwards; the ends stay free
-        self._up = list(range(len(timed) + 1))
-        self._down = list(range(len(timed) + 1))
-
-    def nearest(self, time: float | None) -> int | None:
-        """The place of the free message that is nearest to a time; one without a time is near to all. None: no more."""
-        if time is None or not self._times:
-            return self._untimed[0] if self._untimed else self._place(_end(self._up, 0))
-        at = bisect_left(self._times, time)
-        above, below = _end(self._up, at), _end(self._down, at) - 1
-        timed = [k for k in (below, above) if 0 <= k < len(self._times)]
-        near = min(timed, key=lambda k: abs(self._times[k] - time), default=len(self._times))
-        if self._untimed and not (timed and self._times[near] == time):
-            return self._untimed[0]
-        return self._place(near)
-
-    def take(self, j: int) -> None:
-        """The message at a place that :meth:`nearest` gave is free no more."""
-        if j in self._rank:
-            k = self._rank[j]
-            self._up[k], self._down[k + 1] = k + 1, k
+def _within(a: Sequence[Message], b: Sequence[Message], one: Turn, other: Turn) -> list[Pair]:
+    """The messages of two turns that are the same one."""
+    pairs: list[Pair] = []
+    if one.has_prompt and other.has_prompt and (likeness(a[one.start], b[other.start])):
+        pairs.append((one.start, other.start))
+    mine, theirs = one.content, other.content
+    head = 0
+    while head < len(mine) and head < len(theirs) and a[mine[head]].exact == b[theirs[head]].exact:
+        pairs.append((mine[head], theirs[head]))
+        head += 1
+    mine, theirs = mine[head:], theirs[head:]
+    if not mine or not theirs:
+        return pairs
+    anchors = _anchors([(a[k].exact,) for k in mine], [(b[k].exact,) for k in theirs])
+    pairs += [(mine[i], theirs[j]) for i, j in anchors]
+    for i0, i1, j0, j1 in _between((0, len(mine), 0, len(theirs)), anchors):
+        if (i1 - i0) * (j1 - j0) > GAP_CELLS:
+            found = _rising(sorted(_anchors([(a[k].key,) for k in mine[i0:i1]], [(b[k].key,) for k in theirs[j0:j1]])))
         else:
-            self._untimed.popleft()
+            found = _best([[_likeness_in_turn(a[mine[i]], b[theirs[j]]) for j in range(j0, j1)] for i in range(i0, i1)])
+        pairs += [(mine[i + i0], theirs[j + j0]) for i, j in found]
+    return sorted(pairs)
 
-    def _place(self, rank: int) -> int | None:
-        return self._places[rank] if rank < len(self._places) else None
 
-
-def _end(links: list[int], k: int) -> int:
-    """The end of a chain of links, which gets shorter for the next who follows it."""
-    while links[k] != k:
-        links[k] = links[links[k]]
-        k = links[k]
-    return k
+def _likeness_in_turn(one: Message, other: Message) -> int:
+    sure = likeness(one, other)
+    return sure * _UNIT + _nearness(one.time, other.time) if sure else 0
 
 
 def _moved(a: Sequence[Message], b: Sequence[Message], pairs: Sequence[Pair]) -> list[Pair]:
-    """What stayed unpaired on both sides although it is the same: the copies disagree about its place."""
+    """What stayed unpaired on both sides although it is the same: the copies disagree about its place.
+
+    Only what nobody says twice: a message with the id of a call, or with the same text and the same stamp.
+    """
     left_a, left_b = (
         sorted(set(range(len(each))).difference(map(itemgetter(side), pairs))) for side, each in enumerate((a, b))
     )
-    return _nearest(a, b, left_a, left_b) if left_a and left_b else []
+    if not left_a or not left_b:
+        return []
+    once_a, once_b = (_once([_identity(each[k]) for k in left]) for each, left in ((a, left_a), (b, left_b)))
+    return sorted((left_a[i], left_b[once_b[key]]) for key, i in once_a.items() if key in once_b)
+
+
+def _identity(m: Message) -> tuple[Hashable, ...]:
+    if m.answers or any(m.calls):
+        return ((m.role, m.answers, m.calls, m.text),)
+    return ((m.role, m.text, m.time),) if m.time is not None and m.text else ()

@@ -63,6 +63,8 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: tuple[int, int])
     after = len(proposal.sidecar.messages) if proposal.sidecar is not None else 0
     backup = session_of(copies.backup)
     category, doubt = None, ""
+    if proposal.doubt is not None:
+        category, doubt = Category.REVIEW, f" {proposal.doubt}"
     if copies.deletions_unknown:
         category, doubt = Category.REVIEW, " You may have deleted it: the list of deleted sessions is damaged."
     if copies.deleted:
@@ -219,6 +221,7 @@ def _loss_kind(names: Sequence[str], live: Sidecar, *, behind: bool) -> str | No
 _QUESTIONS = {
     Reason.OLD_UNDO: ("shrunken_live_unmarked", "{n} messages behind the end of the file are in other copies. {why}"),
     Reason.EARLIER_UNDO: ("state_db_gap", "{n} messages are in other copies only. {why}"),
+    Reason.UNDECIDED: ("state_db_gap", "{n} messages are in other copies only. {why}"),
     Reason.UNANSWERED: ("turn_journal_pending_turn", "A prompt that you sent is in no copy of the session."),
 }
 """What asks about messages that are left out for a reason: the kind of finding, and its evidence."""

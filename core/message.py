@@ -14,12 +14,6 @@ from typing import Any, NamedTuple, TypeAlias
 from core.jsontext import Element, NotJSONError, Piece, loads, number
 from core.workspace_tag import strip_workspace_tag
 
-NEAR = 15.0
-"""Seconds by which the time stamps of one message may differ between a sidecar and a database row ("a few seconds")."""
-
-CLOSE = 5.0
-"""Seconds within which two different texts of one role may be two states of one message."""
-
 SPEAKERS = frozenset({"user", "assistant", "tool"})
 """Roles of the messages that a person sees."""
 
@@ -197,18 +191,13 @@ def _part_text(part: Any) -> str:
     return text if isinstance(text, str) else ""
 
 
-def distance(a: Message, b: Message) -> float:
-    """Seconds between two messages; 0 where one of them has no time, since nothing speaks against it."""
-    return 0.0 if a.time is None or b.time is None else abs(a.time - b.time)
-
-
 def likeness(a: Message, b: Message) -> int:
-    """How surely two messages are the same one: 0 they are not, up to 4 beyond doubt.
+    """How surely two messages in the same place are the same one: 0 they are not, up to 4 beyond doubt.
 
-    Equal texts at different times are two messages. What one copy lost (tool calls, unmasked text, the end of an answer
+    Time says nothing here (recovery.md, section 2). What one copy lost (tool calls, unmasked text, the end of an answer
     that was still being written) does not make it another message.
     """
-    if a.role != b.role or (gap := distance(a, b)) > NEAR:
+    if a.role != b.role:
         return 0
     same_calls = a.answers == b.answers and a.calls == b.calls
     if same_calls and a.sign == b.sign:
@@ -223,14 +212,12 @@ def likeness(a: Message, b: Message) -> int:
         return 3
     if masked_form(text, other) or masked_form(other, text):
         return 2
-    if gap <= CLOSE and a.time is not None and b.time is not None:
-        longer, shorter = (a, b) if len(text) > len(other) else (b, a)
-        if not shorter.text:
-            return 1 if shorter.says_nothing else 0
-        # the beginning of an answer, or a prompt to which the program has added something of its own
-        parts = longer.text.startswith(shorter.text) or (a.role == "user" and longer.text.endswith(shorter.text))
-        return 2 if parts else 0
-    return 0
+    longer, shorter = (a, b) if len(text) > len(other) else (b, a)
+    if not shorter.text:
+        return 1 if shorter.says_nothing else 0
+    # the beginning of an answer, or a prompt to which the program has added something of its own
+    parts = longer.text.startswith(shorter.text) or (a.role == "user" and longer.text.endswith(shorter.text))
+    return 2 if parts else 0
 
 
 @lru_cache(maxsize=512)

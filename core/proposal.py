@@ -10,12 +10,13 @@ from typing import Any
 from core import metadata, sidecar, transcript
 from core.align import align
 from core.copies import BACKUP, LIVE, RUN, TURNS, SessionCopies, temp_name
-from core.intent import MARK_FIELDS, Marks, Reason, marks, taken_back, tells_marks
+from core.intent import MARK_FIELDS, Marks, Reason, marks, tells_marks
 from core.jsontext import LIST_FIELD, NOTHING, Piece, number
-from core.message import NEAR, Message, message
+from core.message import Message, message
 from core.metadata import Found
 from core.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
 from core.transcript import Entry
+from core.witnesses import Evidence, FileState, Witness, judge
 
 PENDING = "pending prompt"
 FIRST_MESSAGE = "first message"
@@ -85,6 +86,7 @@ class Proposal:
     origins: Mapping[str, str] = field(default_factory=dict)
     offers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     chosen: Mapping[str, str] = field(default_factory=dict)
+    doubt: str | None = None
 
     @property
     def included(self) -> tuple[Item, ...]:
@@ -116,7 +118,7 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     choices = choices or Choices()
     live = session_of(copies.live)
     entries = _merged(copies)
-    reasons = _reasons(copies, live, entries)
+    reasons, doubt = _reasons(copies, live, entries)
     _add_prompts(copies, live, entries, reasons, stream_is_live=stream_is_live)
     items = tuple(_item(i, e, reasons.get(id(e)), choices) for i, e in enumerate(entries))
     offers = metadata.offers(copies, live)
@@ -129,7 +131,7 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
         proposal = _amended(copies, live, items, chosen, stream_is_live=stream_is_live)
     else:
         proposal = _rebuilt(copies, live, items, chosen)
-    return replace(proposal, offers=offers, chosen={name: found.origin for name, found in chosen.items()})
+    return replace(proposal, doubt=doubt, offers=offers, chosen={name: found.origin for name, found in chosen.items()})
 
 
 def session_of(file: sidecar.SidecarFile | None) -> Sidecar | None:
@@ -156,8 +158,9 @@ def _merged(copies: SessionCopies) -> list[Entry]:
     if run is not None:
         sequences[RUN] = run
     trust = list(sequences)
-    order = [LIVE] if LIVE in sequences else []
-    entries = [transcript.entry(LIVE, m) for m in sequences.pop(LIVE, ())]
+    first = _newest(copies, sequences)
+    order = [first]
+    entries = [transcript.entry(first, m) for m in sequences.pop(first, ())]
     while sequences:
         there = [e.merged for e in entries]
         found = {name: align(there, sequence) for name, sequence in sequences.items()}
@@ -168,6 +171,14 @@ def _merged(copies: SessionCopies) -> list[Entry]:
         for e in entries:
             e.settle(trust)
     return entries
+
+
+def _newest(copies: SessionCopies, sequences: Mapping[str, Sequence[Message]]) -> str:
+    """The copy whose order stands: the live file's, where it is lost that of the file or run that was saved last."""
+    if sequences.get(LIVE) or not sequences:
+        return LIVE
+    saved = {name: number(copy.get("updated_at")) or 0.0 for name, copy in _sidecar_copies(copies).items() if copy.messages}
+    return max(saved, key=lambda name: (saved[name], name != RUN), default=next(iter(sequences)))
 
 
 def _file_messages(copies: SessionCopies) -> dict[str, Sequence[Message]]:
@@ -195,24 +206,52 @@ def _marked(sidecars: Mapping[str, Sidecar]) -> str | None:
     return next((name for name, copy in sidecars.items() if tells_marks(copy)), None)
 
 
-def _reasons(copies: SessionCopies, live: Sidecar | None, entries: Sequence[Entry]) -> dict[int, Reason]:
-    """Why an entry (by identity) is left out."""
+def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
+    """What is known of the session beside its messages."""
     sidecars = _sidecar_copies(copies)
+    run = sidecars.pop(RUN, None)
     newest = _marked(sidecars)
-    current = marks(sidecars[newest]) if newest is not None else Marks()
-    old = {name for name, copy in sidecars.items() if name != newest and current.supersede(marks(copy))}
-    # without a generation nobody can tell whether a backup is from before an undo
-    valid = {newest} if current.old_undo is not None else sidecars.keys() - old
-    positions = taken_back(
-        entries,
-        lambda e: not valid.isdisjoint(e.versions),
-        lambda e: not old.isdisjoint(e.versions),
-        current,
-        whole=live is not None and live.complete,
+    index = copies.index_row or {}
+    head = live if live is not None and tells_marks(live) else None
+    saved = number((head.get("updated_at") if head is not None else None) or index.get("updated_at"))
+    count = live.get("message_count") if live is not None and not live.complete else None
+    if not isinstance(count, int):
+        count = index.get("message_count")
+    files = {name: Witness(name, number(copy.get("updated_at")), marks(copy), copy.complete) for name, copy in sidecars.items()}
+    return Evidence(
+        _state(live),
+        marks(sidecars[newest]) if newest is not None else Marks(),
+        saved,
+        number(live.get("pending_started_at")) if live is not None else None,
+        count if isinstance(count, int) and not isinstance(count, bool) else None,
+        number(index.get("last_message_at")),
+        files.get(BACKUP),
+        Witness(RUN, number(run.get("updated_at"))) if run is not None else None,
+        tuple(w for name, w in files.items() if name not in (LIVE, BACKUP)),
+        _is_untitled(copies, live),
+        frozenset(copy.name for copy in copies.databases),
     )
-    reasons = {id(entries[i]): reason for i, reason in positions.items()}
+
+
+def _state(live: Sidecar | None) -> FileState:
+    if live is None:
+        return FileState.LOST
+    if live.damage is not None and not live.complete and len(live.messages) != live.get("message_count"):
+        return FileState.TORN if tells_marks(live) else FileState.LOST
+    return FileState.WHOLE if live.messages else FileState.EMPTY
+
+
+def _is_untitled(copies: SessionCopies, live: Sidecar | None) -> bool:
+    """Whether the file has the title of a new session although another copy knows a better one, as a clear leaves it."""
+    return live is not None and live.get("title") == FIELD_DEFAULTS["title"]
+
+
+def _reasons(copies: SessionCopies, live: Sidecar | None, entries: Sequence[Entry]) -> tuple[dict[int, Reason], str | None]:
+    """Why an entry (by identity) is left out, and what is in doubt of the whole."""
+    sidecars = _sidecar_copies(copies)
     spoken = _database_reasons(copies)
-    for e in entries:
+    own: dict[int, Reason] = {}
+    for k, e in enumerate(entries):
         if LIVE not in e.versions:
             rows = [version for version in e.versions.values() if id(version) in spoken]
             # a row that has lost its text says nothing about the message that another copy still has
@@ -222,10 +261,13 @@ def _reasons(copies: SessionCopies, live: Sidecar | None, entries: Sequence[Entr
                 if not v.says_nothing or e.merged.says_nothing or spoken[id(v)] == Reason.REWOUND
             ]
             if said and None not in said:
-                reasons[id(e)] = next(reason for reason in said if reason is not None)
+                own[k] = next(reason for reason in said if reason is not None)
             elif e.merged.is_summary and sidecars.keys().isdisjoint(e.versions):
-                reasons[id(e)] = Reason.SUMMARY
-    return reasons
+                own[k] = Reason.SUMMARY
+    left = [e for k, e in enumerate(entries) if k not in own]
+    verdict = judge(left, _evidence(copies, live))
+    reasons = {id(left[k]): reason for k, reason in verdict.reasons.items() if LIVE not in left[k].versions}
+    return reasons | {id(entries[k]): reason for k, reason in own.items()}, verdict.doubt
 
 
 def _database_reasons(copies: SessionCopies) -> dict[int, Reason | None]:
@@ -276,7 +318,7 @@ def _holds(entries: Sequence[Entry], prompt: Message) -> bool:
     return any(
         e.merged.role == prompt.role
         and e.merged.key == prompt.key
-        and (prompt.time is None or e.merged.time is None or e.merged.time >= prompt.time - NEAR)
+        and (prompt.time is None or e.merged.time is None or e.merged.time >= prompt.time - 1.0)
         for e in entries
     )
 

@@ -1,0 +1,372 @@
+"""Who knows what the user took back (recovery.md, section 4): for every message that the live file lacks, whether it was lost.
+
+Each copy is a witness of the transcript as it stood when that copy was saved. The newest act is known from the marks of the
+file; what it took back, from whoever saw the transcript before it (the act's own backup, a run that ended before) or after it
+(the live file, a run that ended later, the count in a head or in the session list). Where nobody knows, it is a question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from core.copies import LIVE
+from core.intent import Marks, Reason
+from core.transcript import Entry
+
+_STAMP = 1e-3
+"""Seconds within which two files mean the same stamp: they hold it to the microsecond."""
+
+
+class FileState(StrEnum):
+    """What is left of the live file. ``WHOLE``: it can be loaded and holds messages."""
+
+    WHOLE = "whole"
+    EMPTY = "empty"
+    TORN = "torn"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A copy that holds a transcript as it once stood: saved when (seconds), with which marks (None: it has none to say).
+    ``is_whole``: nothing of it is missing.
+    """
+
+    name: str
+    saved: float | None
+    marks: Marks | None = None
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a session beside its messages. Times in seconds, None where nobody says.
+
+    ``marks`` are those of the file, or of the newest copy that tells any; ``saved``: when the file was last saved;
+    ``pending``: when the prompt was sent that was still unanswered then. ``count`` and ``last``: how many messages it had
+    then, and the stamp of the last one. ``backup`` is the act's own backup or another file from before or after, ``run`` the
+    newest finished run, ``others`` further files, the newest first. ``renamed``: the title is the one of a new session although another copy knows a
+    better one, as an old clear leaves it.
+    """
+
+    state: FileState
+    marks: Marks
+    saved: float | None = None
+    pending: float | None = None
+    count: int | None = None
+    last: float | None = None
+    backup: Witness | None = None
+    run: Witness | None = None
+    others: tuple[Witness, ...] = ()
+    is_untitled: bool = False
+    databases: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why messages are left out, by their position. ``doubt`` names both readings where the whole is in question."""
+
+    reasons: Mapping[int, Reason] = field(default_factory=dict)
+    doubt: str | None = None
+
+
+def judge(entries: Sequence[Entry], evidence: Evidence) -> Verdict:
+    """What of a merged transcript stays out."""
+    return _Judge(entries, evidence).verdict()
+
+
+class _Judge:
+    """One session: its merged transcript, and what each witness saw of it.
+
+    ``base`` is the copy that holds the transcript as it was last saved, as far as one does; what it holds stays, what was
+    said after it was saved comes after it, and only what was there before and is missing in it is in question.
+    """
+
+    def __init__(self, entries: Sequence[Entry], evidence: Evidence) -> None:
+        self.entries = entries
+        self.known = evidence
+        self.marks = evidence.marks
+        self.times = [_time(e) for e in entries]
+        files = [w for w in (*evidence.others, evidence.backup) if w is not None]
+        self.before_act = [w for w in files if w.marks is not None and self.marks.supersede(w.marks)]
+        self.after_act = [w for w in files if w not in self.before_act]
+        run = evidence.run
+        if run is not None:
+            (self.after_act if self._is_after_act(run) else self.before_act).append(run)
+        self.base = self._base()
+        self.kept = [self._is_kept(e) for e in entries]
+
+    # -- what happened when
+
+    def _is_after_act(self, run: Witness) -> bool:
+        """Whether a run ended after the newest act: it has none of its marks."""
+        act = self.marks.act
+        if act is None:
+            return True
+        if act == 0.0:
+            first = next((k for k, e in enumerate(self.entries) if run.name in e.versions), None)
+            return first is not None and first > 0
+        return run.saved is not None and act < self.marks.watermark <= run.saved + _STAMP
+
+    def _base(self) -> Witness | None:
+        if self.known.state is FileState.WHOLE:
+            return Witness(LIVE, self.known.saved, self.marks)
+        # a file before a run of the same moment, which can show answers that were taken back
+        rank = lambda w: (w.is_whole, w.saved or 0.0, w.marks is not None)  # noqa: E731
+        return max(self.after_act, key=rank, default=None)
+
+    def _is_kept(self, e: Entry) -> bool:
+        return (self.base is not None and self.base.name in e.versions) or (
+            self.known.state is FileState.TORN and LIVE in e.versions
+        )
+
+    def _was_saved_after(self, k: int) -> bool:
+        """Whether a message was said, or first saved, after the base."""
+        base = self.base
+        saved = base.saved if base is not None else self.known.saved
+        if saved is None:
+            return base is None
+        names = self.entries[k].versions
+        if any(w.name in names and w.saved is not None and w.saved > saved + _STAMP for w in self.after_act):
+            return True
+        time = self.times[k]
+        if time is None:
+            return False
+        pending = self.known.pending
+        return time > saved or (pending is not None and time >= pending - _STAMP)
+
+    def _holds(self, witnesses: Sequence[Witness], k: int) -> bool:
+        return any(w.name in self.entries[k].versions for w in witnesses)
+
+    # -- the verdict
+
+    def verdict(self) -> Verdict:
+        act = self.marks.act
+        reasons = self._after(act) if act is not None else self._without_mark()
+        if self.known.state is not FileState.LOST:
+            return Verdict(reasons)
+        if self.known.last is None and self.base is not None and self.base is self.known.backup and self.known.run is not None:
+            return Verdict(reasons, _SHORTENED)
+        return self._by_list(reasons)
+
+    def _missing(self) -> list[int]:
+        return [k for k, kept in enumerate(self.kept) if not kept]
+
+    def _without_mark(self) -> dict[int, Reason]:
+        """No act is known: with a version that marks them, what is missing was lost."""
+        known, result = self.known, dict[int, Reason]()
+        if known.state is FileState.EMPTY and known.is_untitled and not self.marks.records_acts:
+            return dict.fromkeys(range(len(self.entries)), Reason.CLEARED)
+        kept = [k for k, is_kept in enumerate(self.kept) if is_kept]
+        ahead = self._run_is_ahead(kept)
+        for k in self._missing():
+            if not kept or self._was_saved_after(k):
+                continue
+            reason: Reason | None
+            if self.base is not None and self.base.marks is None and known.state is FileState.LOST:
+                reason = Reason.UNDONE if k > kept[0] else Reason.UNDECIDED
+            elif self._holds(self.after_act, k):
+                reason = self._lost_since(k, kept)
+            elif ahead and self._run_ended_after(k):  # the transcript as the user saw it at the end of that run lacks it
+                certain = known.state in (FileState.LOST, FileState.WHOLE)
+                reason = Reason.UNDONE if certain else Reason.EARLIER_UNDO
+            elif self._is_contained(k, kept):
+                reason = Reason.CONTAINED
+            elif known.state is FileState.WHOLE and not self.marks.records_acts and k > kept[0]:
+                reason = Reason.OLD_UNDO
+            else:
+                reason = None
+            if reason is not None:
+                result[k] = reason
+        return result
+
+    def _run_is_ahead(self, kept: Sequence[int]) -> bool:
+        """Whether the newest run shows what was said after the last message of the base, or is the base."""
+        run = self.known.run
+        if run is None or not kept:
+            return False
+        held = [k for k, e in enumerate(self.entries) if run.name in e.versions]
+        return self.base is run or (bool(held) and held[-1] > kept[-1])
+
+    def _run_ended_after(self, k: int) -> bool:
+        run = self.known.run
+        time = self.times[k]
+        return run is not None and run.saved is not None and time is not None and run.saved > time
+
+    def _is_contained(self, k: int, kept: Sequence[int]) -> bool:
+        """A row whose text the file has already: the server itself drops, merges and moves what is said twice."""
+        e = self.entries[k]
+        if not e.versions.keys() <= self.known.databases or k < kept[0]:
+            return False
+        if not hasattr(self, "_texts"):
+            self._texts = {self.entries[j].merged.key for j in kept}
+        return e.merged.key in self._texts
+
+    def _is_leftover(self, k: int) -> bool:
+        """An answer that only a finished run still shows, without its prompt (formats.md: after a retry or an edit)."""
+        e, run = self.entries[k], self.known.run
+        if run is None or e.merged.role == "user" or not e.versions.keys() - self.known.databases <= {run.name}:
+            return False
+        prompt = next((j for j in range(k - 1, -1, -1) if self.entries[j].merged.role == "user"), None)
+        return prompt is not None and not self.kept[prompt] and not self._holds(self.after_act, prompt)
+
+    def _after(self, act: float) -> dict[int, Reason]:
+        cut = self._last_kept(act)
+        kept = [k for k, is_kept in enumerate(self.kept) if is_kept]
+        first = next((k for k in kept if k > cut), None)
+        result: dict[int, Reason] = {}
+        undecided: list[int] = []
+        taken = Reason.CLEARED if act == 0.0 and self.marks.clear_generation is not None else Reason.UNDONE
+        for k in self._missing():
+            if self._was_saved_after(k):
+                continue
+            reason: Reason | None
+            held_by_file = self._holds([w for w in self.after_act if w.marks is not None], k)
+            if self.base is not None and self.base.marks is None:
+                reason = taken if k > cut else Reason.UNDONE
+            elif k > cut and not held_by_file and self._holds(self.before_act, k):
+                reason = taken
+            elif self._holds(self.after_act, k):
+                reason = self._lost_since(k, kept)
+            elif k <= cut:
+                reason = self._before_boundary(k, kept)
+            elif first is not None and k > first:
+                reason = self._lost_since(k, kept)
+            elif first is not None or self.known.state is FileState.WHOLE:
+                reason = self._between(k, taken)
+            else:
+                reason = self._behind_boundary(k, act, taken)
+                if reason is Reason.UNDECIDED:
+                    undecided.append(k)
+            if reason is not None and reason is not Reason.UNDECIDED:
+                result[k] = reason
+        return result | self._counted(undecided, result) if undecided else result
+
+    def _lost_since(self, k: int, kept: Sequence[int]) -> Reason | None:
+        """Of a message from after the newest act: no later one took it back."""
+        if kept and self._is_contained(k, kept):
+            return Reason.CONTAINED
+        run, base = self.known.run, self.base
+        names = self.entries[k].versions.keys() - self.known.databases
+        if run is not None and base is not None and names == {run.name}:
+            if run.saved is not None and base.saved is not None and _is(run.saved, base.saved):
+                return Reason.UNDONE  # the file was saved at the end of that run, without it
+            if self._is_leftover(k):
+                return Reason.UNDONE
+        return None
+
+    def _last_kept(self, act: float) -> int:
+        """The position of the last message that the act kept, -1 where it kept none."""
+        if act == 0.0:
+            return -1
+        exact = [
+            k
+            for k, e in enumerate(self.entries)
+            if any(_is(v.time, act) for name, v in e.versions.items() if name not in self.known.databases)
+        ]
+        if exact:
+            return exact[-1]
+        behind = (k for k, e in enumerate(self.entries) if e.merged.role == "user" and _is_after(self.times[k], act))
+        return next(behind, len(self.entries)) - 1
+
+    def _before_boundary(self, k: int, kept: Sequence[int]) -> Reason | None:
+        """Of a message that stood before the boundary and is missing all the same."""
+        if self._holds(self.before_act, k):
+            return self._lost_since(k, kept)
+        if self.marks.clear_generation is not None and kept and k < kept[0]:
+            return Reason.CLEARED
+        if kept and self._is_contained(k, kept):
+            return Reason.CONTAINED
+        if self._backup_is_from_before_any():
+            return None
+        run, time = self.known.run, self.times[k]
+        if run is not None and run.saved is not None and time is not None and run.saved > time:
+            return Reason.UNDONE  # the newest run that ended showed a transcript without it
+        return Reason.EARLIER_UNDO
+
+    def _backup_is_from_before_any(self) -> bool:
+        """Whether the act's own backup says that no act came before this one."""
+        own = next((w.marks for w in self.before_act if w.marks is not None), None)
+        return own is not None and own.records_acts and not own.is_marked
+
+    def _between(self, k: int, taken: Reason) -> Reason | None:
+        """Of a row behind the boundary and before the first message from after the act."""
+        return None if self._backup_is_from_before_any() and not self.marks.is_fresh else taken
+
+    def _behind_boundary(self, k: int, act: float, taken: Reason) -> Reason | None:
+        """Of a row behind the boundary where the file holds nothing from after the act."""
+        if (act == 0.0 and self.known.is_untitled) or (act > 0.0 and self.marks.is_fresh):
+            return taken
+        if self._backup_is_from_before_any():
+            return None
+        run, time = self.known.run, self.times[k]
+        if run is not None and run.saved is not None and time is not None:  # it ended before the act and does not show it
+            return None if time > run.saved else Reason.UNDONE
+        return Reason.UNDECIDED
+
+    def _counted(self, undecided: Sequence[int], out: Mapping[int, Reason]) -> dict[int, Reason]:
+        """Which of the last messages belong, by how many there were: the newest of them, whole turns."""
+        count = self.known.count
+        settled = len(self.entries) - len(out) - len(undecided)
+        if count is not None and 0 <= (want := count - settled) <= len(undecided):
+            at = len(undecided) - want
+            if not want or self.entries[undecided[at]].merged.role == "user":
+                return dict.fromkeys(undecided[:at], Reason.UNDONE)
+        return dict.fromkeys(undecided, Reason.UNDECIDED)
+
+    def _by_list(self, reasons: dict[int, Reason]) -> Verdict:
+        """How far a lost file went by its row in the session list: the stamp of its last message is right, its count can
+        be behind.
+        """
+        last, count = self.known.last, self.known.count
+        held = [k for k in range(len(self.entries)) if k not in reasons]
+        if last is None or not held:
+            return Verdict(reasons)
+        databases = self.known.databases
+        files = [
+            k
+            for k in held
+            if any(name not in databases and _is(v.time, last) for name, v in self.entries[k].versions.items())
+        ]
+        if files:
+            cut = files[-1]
+        else:  # rows are stamped before the message that they are
+            behind = (k for k in held if self.entries[k].merged.role == "user" and _is_after(self.times[k], last))
+            cut = next(behind, held[-1] + 1) - 1
+        after = [k for k in held if k > cut]
+        if not after:
+            if files or count is None or count == len(held):
+                return Verdict(reasons)
+            return Verdict(reasons, self._miscounted(len(held)))
+        saved = self.known.saved
+        if saved is not None and all(_is_after(self.times[k], saved) for k in after):
+            return Verdict(reasons)
+        if files and count in (None, len(held) - len(after)):
+            return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDONE)})
+        return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDECIDED)}, self._miscounted(len(held)))
+
+    def _miscounted(self, held: int) -> str:
+        return (
+            f"The session list knows {self.known.count} messages, the copies that are left hold {held}: "
+            "you took messages back, or the list is behind."
+        )
+
+
+_SHORTENED = (
+    "The file was shortened after the last answer, on purpose or by damage; no copy that is left says which."
+)
+
+
+def _is_after(time: float | None, other: float) -> bool:
+    return time is not None and time > other + _STAMP
+
+
+def _time(e: Entry) -> float | None:
+    """When a message was said, as early as any copy has it."""
+    return min((v.time for v in e.versions.values() if v.time is not None), default=None)
+
+
+def _is(time: float | None, other: float) -> bool:
+    return time is not None and abs(time - other) <= _STAMP
