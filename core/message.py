@@ -27,6 +27,7 @@ _SHORT = 64
 IMAGE = "[screenshot]"
 JSON_PREFIX = "\0json:"
 SUMMARY_PREFIX = "[CONTEXT COMPACTION"
+_SHORTENED = ("[PRIOR CONTEXT", "[Duplicate tool output")
 _IMAGE_PARTS = ("image_url", "image", "input_image")  # no set: what is looked up in it can be anything
 _MASK_SIGNS = ("...", "***", "[REDACTED", "\N{REPLACEMENT CHARACTER}")  # one of them is in every mask
 _MASK = re.compile(r"\S{3,8}\.\.\.\S{2,6}|\*{3,}|\[REDACTED[^\]]*\]|\N{REPLACEMENT CHARACTER}+")
@@ -113,6 +114,11 @@ class Message(NamedTuple):
     def is_summary(self) -> bool:
         """Written by a compression of the context, not by anyone in the conversation."""
         return self.said.lstrip().startswith(SUMMARY_PREFIX)
+
+    @property
+    def is_shortened(self) -> bool:
+        """Shortened by the server itself, which is no damage."""
+        return self.said.startswith(_SHORTENED)
 
 
 def message(piece: Piece, *, is_brief: bool = False) -> Message:

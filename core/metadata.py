@@ -33,6 +33,9 @@ _WITH_MESSAGES = frozenset(
 )
 """Fields that go with the messages of their copy: they point into them, or say what was done to them."""
 
+POINTERS = frozenset({"tool_calls", "anchor_activity_scenes", "anchor_scene_index", "context_messages"})
+"""Fields that point into the message list: see core.pointers."""
+
 _NOT_OFFERED = _OWN | _WITH_MESSAGES
 
 _NEEDED = frozenset({"title", "workspace", "created_at", "updated_at"})
@@ -88,7 +91,7 @@ def recover(copies: SessionCopies, live: Sidecar | None) -> dict[str, Found]:
         for field, value in fields.items():
             # that a field says nothing is worth knowing from the live file only, and from it only where it may
             says = value not in NOTHING or (origin == LIVE and not lossy and field not in _NEEDED)
-            if field not in _OWN and field not in result and says:
+            if field not in _OWN and field not in POINTERS and field not in result and says:
                 result[field] = Found(value, origin)
     if live is None:
         _prefer_newer_names(copies, result)

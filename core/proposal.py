@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from core import metadata, sidecar, transcript
+from core import metadata, pointers, sidecar, transcript
 from core.align import align
 from core.copies import BACKUP, LIVE, RUN, TURNS, SessionCopies, temp_name
 from core.intent import MARK_FIELDS, Marks, Reason, marks, tells_marks
@@ -16,7 +16,7 @@ from core.message import Message, message
 from core.metadata import Found
 from core.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
 from core.transcript import Entry
-from core.witnesses import Evidence, FileState, Witness, judge
+from core.witnesses import Evidence, FileState, Verdict, Witness, judge
 
 PENDING = "pending prompt"
 FIRST_MESSAGE = "first message"
@@ -118,7 +118,7 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     choices = choices or Choices()
     live = session_of(copies.live)
     entries = _merged(copies)
-    reasons, doubt = _reasons(copies, live, entries)
+    reasons, verdict = _reasons(copies, live, entries)
     _add_prompts(copies, live, entries, reasons, stream_is_live=stream_is_live)
     items = tuple(_item(i, e, reasons.get(id(e)), choices) for i, e in enumerate(entries))
     offers = metadata.offers(copies, live)
@@ -128,10 +128,12 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     if live is None and copies.deleted and not (choices.include or choices.answer_questions):
         proposal = Proposal(copies.session_id, items, None)
     elif live is not None and live.damage is None:
-        proposal = _amended(copies, live, items, chosen, stream_is_live=stream_is_live)
+        kept = [e for e, item in zip(entries, items, strict=True) if item.included]
+        proposal = _amended(copies, live, items, kept, verdict, chosen, stream_is_live=stream_is_live)
     else:
-        proposal = _rebuilt(copies, live, items, chosen)
-    return replace(proposal, doubt=doubt, offers=offers, chosen={name: found.origin for name, found in chosen.items()})
+        kept = [e for e, item in zip(entries, items, strict=True) if item.included]
+        proposal = _rebuilt(copies, live, items, kept, verdict, chosen)
+    return replace(proposal, doubt=verdict.doubt, offers=offers, chosen={name: found.origin for name, found in chosen.items()})
 
 
 def session_of(file: sidecar.SidecarFile | None) -> Sidecar | None:
@@ -157,10 +159,10 @@ def _merged(copies: SessionCopies) -> list[Entry]:
     sequences |= {copy.name: copy.messages for copy in copies.databases}
     if run is not None:
         sequences[RUN] = run
-    trust = list(sequences)
     first = _newest(copies, sequences)
+    trust = [first, *(name for name in sequences if name != first)]
     order = [first]
-    entries = [transcript.entry(first, m) for m in sequences.pop(first, ())]
+    entries = [transcript.entry(first, m, k) for k, m in enumerate(sequences.pop(first, ()))]
     while sequences:
         there = [e.merged for e in entries]
         found = {name: align(there, sequence) for name, sequence in sequences.items()}
@@ -174,11 +176,16 @@ def _merged(copies: SessionCopies) -> list[Entry]:
 
 
 def _newest(copies: SessionCopies, sequences: Mapping[str, Sequence[Message]]) -> str:
-    """The copy whose order stands: the live file's, where it is lost that of the file or run that was saved last."""
-    if sequences.get(LIVE) or not sequences:
+    """The copy whose order stands: the live file's, where it is damaged or lost that of the whole file or run that was
+    saved last.
+    """
+    sidecars = {name: copy for name, copy in _sidecar_copies(copies).items() if copy.messages}
+    if not sidecars:
+        return next(iter(sequences), LIVE)
+    if LIVE in sidecars and sidecars[LIVE].complete:
         return LIVE
-    saved = {name: number(copy.get("updated_at")) or 0.0 for name, copy in _sidecar_copies(copies).items() if copy.messages}
-    return max(saved, key=lambda name: (saved[name], name != RUN), default=next(iter(sequences)))
+    rank = lambda name: (sidecars[name].complete, number(sidecars[name].get("updated_at")) or 0.0, name != RUN)  # noqa: E731
+    return max(sidecars, key=rank)
 
 
 def _file_messages(copies: SessionCopies) -> dict[str, Sequence[Message]]:
@@ -202,8 +209,15 @@ def _bytes_of(piece: Piece) -> bytes:
 
 
 def _marked(sidecars: Mapping[str, Sidecar]) -> str | None:
-    """The copy whose marks count: the live file, or the next best where it is torn before them."""
-    return next((name for name, copy in sidecars.items() if tells_marks(copy)), None)
+    """The copy whose marks count: the live file, or the next best where it is torn before them.
+
+    Marks never go away, so a file without any is older than one that has some, although it was saved later.
+    """
+    told = {name: marks(copy) for name, copy in sidecars.items() if tells_marks(copy)}
+    first = next(iter(told), None)
+    if first is None or not told[first].records_acts or told[first].is_marked:
+        return first
+    return next((name for name, found in told.items() if found.is_marked), first)
 
 
 def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
@@ -211,16 +225,20 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
     sidecars = _sidecar_copies(copies)
     run = sidecars.pop(RUN, None)
     newest = _marked(sidecars)
+    state = _state(live)
+    if state is FileState.WHOLE and newest != LIVE:
+        state = FileState.TORN  # an older object of the server, which was saved too late: a part of what is newer
     index = copies.index_row or {}
     head = live if live is not None and tells_marks(live) else None
     saved = number((head.get("updated_at") if head is not None else None) or index.get("updated_at"))
-    count = live.get("message_count") if live is not None and not live.complete else None
+    count = live.get("message_count") if live is not None and state is FileState.TORN and not live.complete else None
     if not isinstance(count, int):
         count = index.get("message_count")
     files = {name: Witness(name, number(copy.get("updated_at")), marks(copy), copy.complete) for name, copy in sidecars.items()}
     return Evidence(
-        _state(live),
+        state,
         marks(sidecars[newest]) if newest is not None else Marks(),
+        files[newest].saved if newest is not None else None,
         saved,
         number(live.get("pending_started_at")) if live is not None else None,
         count if isinstance(count, int) and not isinstance(count, bool) else None,
@@ -228,7 +246,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         files.get(BACKUP),
         Witness(RUN, number(run.get("updated_at"))) if run is not None else None,
         tuple(w for name, w in files.items() if name not in (LIVE, BACKUP)),
-        _is_untitled(copies, live),
+        _is_untitled(live),
         frozenset(copy.name for copy in copies.databases),
     )
 
@@ -241,13 +259,13 @@ def _state(live: Sidecar | None) -> FileState:
     return FileState.WHOLE if live.messages else FileState.EMPTY
 
 
-def _is_untitled(copies: SessionCopies, live: Sidecar | None) -> bool:
-    """Whether the file has the title of a new session although another copy knows a better one, as a clear leaves it."""
+def _is_untitled(live: Sidecar | None) -> bool:
+    """Whether the file has the title of a new session, as a clear leaves it."""
     return live is not None and live.get("title") == FIELD_DEFAULTS["title"]
 
 
-def _reasons(copies: SessionCopies, live: Sidecar | None, entries: Sequence[Entry]) -> tuple[dict[int, Reason], str | None]:
-    """Why an entry (by identity) is left out, and what is in doubt of the whole."""
+def _reasons(copies: SessionCopies, live: Sidecar | None, entries: Sequence[Entry]) -> tuple[dict[int, Reason], Verdict]:
+    """Why an entry (by identity) is left out, with the verdict of the witnesses."""
     sidecars = _sidecar_copies(copies)
     spoken = _database_reasons(copies)
     own: dict[int, Reason] = {}
@@ -267,7 +285,7 @@ def _reasons(copies: SessionCopies, live: Sidecar | None, entries: Sequence[Entr
     left = [e for k, e in enumerate(entries) if k not in own]
     verdict = judge(left, _evidence(copies, live))
     reasons = {id(left[k]): reason for k, reason in verdict.reasons.items() if LIVE not in left[k].versions}
-    return reasons | {id(entries[k]): reason for k, reason in own.items()}, verdict.doubt
+    return reasons | {id(entries[k]): reason for k, reason in own.items()}, verdict
 
 
 def _database_reasons(copies: SessionCopies) -> dict[int, Reason | None]:
@@ -294,7 +312,7 @@ def _add_prompts(
     if live is not None and isinstance(pending, str) and pending.strip():
         prompt = _prompt(pending, live.get("pending_attachments"), number(live.get("pending_started_at")))
         if not _holds(entries, prompt):
-            entries.append(transcript.entry(PENDING, prompt))
+            entries.append(transcript.entry(PENDING, prompt, 0))
     for turn in copies.turns:
         prompt = _prompt(turn.content, list(turn.attachments), turn.created_at)
         if turn.ended or not prompt.text or _holds(entries, prompt):
@@ -332,7 +350,14 @@ def _item(position: int, e: Entry, reason: Reason | None, choices: Choices) -> I
 
 
 def _amended(
-    copies: SessionCopies, live: Sidecar, items: Sequence[Item], chosen: Mapping[str, Found], *, stream_is_live: bool
+    copies: SessionCopies,
+    live: Sidecar,
+    items: Sequence[Item],
+    kept: Sequence[Entry],
+    verdict: Verdict,
+    chosen: Mapping[str, Found],
+    *,
+    stream_is_live: bool,
 ) -> Proposal:
     """A live file that the WebUI can load: its metadata changes only where something is wrong, or was chosen."""
     pieces = tuple(item.message.piece for item in items if item.included)
@@ -344,8 +369,7 @@ def _amended(
         piece is not old and piece.raw != old.raw for piece, old in zip(pieces, live.messages, strict=True)
     )
     if changed_messages:
-        fields |= _shifted_positions(live, items)
-        fields |= _context(copies, live, items)
+        fields |= _pointers(copies, live, verdict, kept)
         if live.get("_recovered_from_state_db"):
             found = metadata.recover(copies, live)
             taken = {name: f for name, f in found.items() if f.origin != LIVE and live.get(name) in NOTHING}
@@ -364,7 +388,12 @@ def _amended(
 
 
 def _rebuilt(
-    copies: SessionCopies, live: Sidecar | None, items: Sequence[Item], chosen: Mapping[str, Found]
+    copies: SessionCopies,
+    live: Sidecar | None,
+    items: Sequence[Item],
+    kept: Sequence[Entry],
+    verdict: Verdict,
+    chosen: Mapping[str, Found],
 ) -> Proposal:
     """A live file that is lost or cannot be loaded: what is left of its head, then every other copy, but for what was
     chosen.
@@ -383,6 +412,7 @@ def _rebuilt(
         found["updated_at"] = Found(last, LAST_MESSAGE)
     found |= chosen
     values = {name: f.value for name, f in found.items() if f.origin != LIVE}
+    values |= _pointers(copies, live, verdict, kept)
     if "workspace" not in values and (live is None or live.get("workspace") is None):
         values["workspace"] = ""  # null makes the WebUI's load fail
     marked = _marked(sidecars)
@@ -414,50 +444,19 @@ def _differs(before: Piece | None, after: Piece) -> bool:
     return before is not after and (before.value if before is not None else None) != after.value
 
 
-def _shifted_positions(live: Sidecar, items: Sequence[Item]) -> dict[str, Any]:
-    """The fields that point into the message list by position, moved along with their messages."""
-    to: dict[int, int] = {}
-    included = -1
-    live_at = -1
-    for item in items:
-        included += item.included
-        if LIVE in item.copies:
-            live_at += 1
-            to[live_at] = included
-
-    def moved(value: Any, key: str) -> Any:
-        position = value.get(key) if isinstance(value, dict) else None
-        return {**value, key: to[position]} if isinstance(position, int) and position in to else value
-
-    cards, scenes = live.get("tool_calls"), live.get("anchor_activity_scenes")
-    fields: dict[str, Any] = {}
-    if isinstance(cards, list):
-        fields["tool_calls"] = [moved(card, "assistant_msg_idx") for card in cards]
-    if isinstance(scenes, dict):
-        fields["anchor_activity_scenes"] = {name: moved(scene, "message_index") for name, scene in scenes.items()}
-    return fields
-
-
-def _context(copies: SessionCopies, live: Sidecar, items: Sequence[Item]) -> dict[str, Any]:
-    """What the model sees, where the live file keeps it apart: the fullest copy of it, and the messages that come back
-    behind it. An empty context means that the model sees the messages themselves.
-    """
-    mine = live.get("context_messages")
-    if live.messages and mine in NOTHING:
-        return {}
-    contexts: dict[str, list[Message]] = {}
-    for name, copy in _sidecar_copies(copies).items():
-        listed = copy.get("context_messages")
-        if isinstance(listed, list) and listed and (name == LIVE or not marks(live).supersede(marks(copy))):
-            contexts[name] = [message(sidecar.message_piece(m)) for m in listed]
-        if any(m.is_summary for m in contexts.get(LIVE, ())):
-            break  # compressed since: an older context would undo that
-    if not contexts:
-        return {}
-    entries: list[Entry] = []
-    for name, messages in contexts.items():
-        entries = transcript.merge(entries, name, messages, older=name == BACKUP)
-    last_live = max((k for k, item in enumerate(items) if LIVE in item.copies), default=-1)
-    behind = [item.message for k, item in enumerate(items) if item.included and k > last_live] if live.messages else []
-    entries = transcript.merge(entries, PENDING, behind)
-    return {"context_messages": [e.merged.value for e in entries]}
+def _pointers(copies: SessionCopies, live: Sidecar | None, verdict: Verdict, kept: Sequence[Entry]) -> dict[str, Any]:
+    """The fields that point into the message list, for these messages; what is as it was is not among them."""
+    sidecars = _sidecar_copies(copies)
+    is_loaded = live is not None and live.damage is None and bool(live.messages)
+    sources = [LIVE] if is_loaded else [verdict.origin or LIVE, RUN]
+    name = next((n for n in sources if n in sidecars and "tool_calls" in sidecars[n].head), LIVE)
+    copy = sidecars.get(name)
+    fields: dict[str, Any] = {"tool_calls": pointers.cards(copy, name, kept)}
+    if copy is not None and "anchor_activity_scenes" in copy.head:
+        fields["anchor_activity_scenes"] = pointers.scenes(copy, name, kept)
+    if not is_loaded:
+        base = verdict.base if verdict.base != RUN else None
+        fields["context_messages"] = pointers.context(sidecars.get(base or ""), base or "", kept)
+    elif live is not None and live.get("context_messages") not in NOTHING:
+        fields["context_messages"] = pointers.context(live, LIVE, kept)
+    return {field: value for field, value in fields.items() if live is None or live.get(field, FIELD_DEFAULTS[field]) != value}

@@ -14,7 +14,9 @@ from core import sidecar
 from core.align import Alignment, align
 from core.jsontext import NOTHING, loads_exactly
 from core.message import IMAGE, PARTS, REASONING, Message, decoded, masked_form, message
-from core.workspace_tag import untag
+
+LIVE = "live"
+"""The name of the live file among the copies."""
 
 _NONE: Mapping[str, str] = {}
 
@@ -23,16 +25,18 @@ _NONE: Mapping[str, str] = {}
 class Entry:
     """One message of the merged transcript. ``versions`` maps a copy's name to the message as that copy has it, the
     most trusted first; ``merged`` is the fullest form; ``enriched`` maps each field that was taken over to the copy
-    it is from.
+    it is from; ``places`` are its positions in the copies.
     """
 
     versions: dict[str, Message]
     merged: Message
     enriched: Mapping[str, str]
+    places: dict[str, int]
 
-    def add(self, copy: str, version: Message) -> None:
+    def add(self, copy: str, version: Message, place: int) -> None:
         """Another copy's version of this message: what it has more is taken over."""
         self.versions[copy] = version
+        self.places[copy] = place
         gains = missing_parts(self.merged, version)
         if gains:
             self.merged = fuller(self.merged, version, gains)
@@ -44,16 +48,16 @@ class Entry:
             return
         named = [name for name in trust if name in self.versions]
         if named != list(self.versions):
-            again = entry(named[0], self.versions[named[0]])
+            again = entry(named[0], self.versions[named[0]], self.places[named[0]])
             for name in named[1:]:
-                again.add(name, self.versions[name])
+                again.add(name, self.versions[name], self.places[name])
             self.versions, self.merged, self.enriched = again.versions, again.merged, again.enriched
 
 
-def entry(copy: str, version: Message) -> Entry:
-    """A message that one copy has; a tag or an encoding that only the database's own form carries is taken out."""
+def entry(copy: str, version: Message, place: int) -> Entry:
+    """A message that one copy has, at a place; an encoding that only the database's own form carries is taken out."""
     cleaned = clean(version)
-    return Entry({copy: version}, cleaned, _NONE if cleaned is version else {"content": copy})
+    return Entry({copy: version}, cleaned, _NONE if cleaned is version else {"content": copy}, {copy: place})
 
 
 def merge(
@@ -70,13 +74,13 @@ def merge(
     """
     found = found or align([e.merged for e in entries], messages)
     for i, j in (*found.pairs, *found.moved):
-        entries[i].add(copy, messages[j])
+        entries[i].add(copy, messages[j], j)
     moved = {j for _, j in found.moved}
     result: list[Entry] = []
     i0 = j0 = 0
     for i, j in (*found.pairs, (len(entries), len(messages))):
         if i0 < i or j0 < j:
-            fresh = [entry(copy, messages[k]) for k in range(j0, j) if k not in moved]
+            fresh = [entry(copy, messages[k], k) for k in range(j0, j) if k not in moved]
             result += _interleave(entries[i0:i], fresh, older=older)
         result += entries[i : i + 1]
         i0, j0 = i + 1, j + 1
@@ -104,7 +108,11 @@ def _turns(entries: Iterable[Entry]) -> list[list[Entry]]:
 
 
 def _first(turn: list[Entry], other: list[Entry], *, older: bool) -> bool:
-    """Whether ``turn`` stands before ``other``: the earlier one, else the rest of a turn that began before both."""
+    """Whether ``turn`` stands before ``other``: the earlier one, else the rest of a turn that began before both. What only
+    an older file has is older than what the live one has, whatever their clocks said.
+    """
+    if older and any(LIVE in e.versions for e in other):
+        return True
     time = next((e.merged.time for e in turn if e.merged.time is not None), None)
     other_time = next((e.merged.time for e in other if e.merged.time is not None), None)
     if time is not None and other_time is not None and time != other_time:
@@ -125,6 +133,8 @@ def missing_parts(there: Message, other: Message) -> tuple[str, ...]:
 
 
 def _fuller_content(there: Message, other: Message) -> bool:
+    if there.is_shortened or other.is_shortened:
+        return False
     if there.sign == other.sign or (mine := there.text) == (theirs := other.text):
         return (
             not other.is_plain
@@ -148,14 +158,7 @@ def fuller(there: Message, other: Message, gains: Sequence[str]) -> Message:
 
 
 def clean(version: Message) -> Message:
-    """The message without the database's own encoding and without the tag that a user never typed."""
-    if version.is_plain:
-        return version
-    value = version.value
-    content = value.get("content")
-    fresh = decoded(content)
-    if version.role == "user":
-        fresh, _ = untag(fresh)
-    if fresh == content:
-        return version
-    return message(sidecar.message_piece({**value, "content": fresh}, version.piece))
+    """The message without the database's own encoding. A tag in a sidecar's own text stays: the server writes it there."""
+    content = version.value.get("content")
+    fresh = content if version.is_plain else decoded(content)
+    return version if fresh is content else message(sidecar.message_piece({**version.value, "content": fresh}, version.piece))

@@ -8,11 +8,12 @@ file; what it took back, from whoever saw the transcript before it (the act's ow
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from core.copies import LIVE
 from core.intent import Marks, Reason
+from core.message import Key
 from core.transcript import Entry
 
 _STAMP = 1e-3
@@ -44,7 +45,7 @@ class Witness:
 class Evidence:
     """What is known of a session beside its messages. Times in seconds, None where nobody says.
 
-    ``marks`` are those of the file, or of the newest copy that tells any; ``saved``: when the file was last saved;
+    ``marks`` are those of the file, or of the newest copy that tells any, which was saved at ``marked``; ``saved``: when the file was last saved;
     ``pending``: when the prompt was sent that was still unanswered then. ``count`` and ``last``: how many messages it had
     then, and the stamp of the last one. ``backup`` is the act's own backup or another file from before or after, ``run`` the
     newest finished run, ``others`` further files, the newest first. ``renamed``: the title is the one of a new session although another copy knows a
@@ -53,6 +54,7 @@ class Evidence:
 
     state: FileState
     marks: Marks
+    marked: float | None = None
     saved: float | None = None
     pending: float | None = None
     count: int | None = None
@@ -66,15 +68,22 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why messages are left out, by their position. ``doubt`` names both readings where the whole is in question."""
+    """Why messages are left out, by their position. ``doubt`` names both readings where the whole is in question;
+    ``base`` is the copy that holds the transcript as it was last saved; ``origin`` too, or one from right before the
+    newest act.
+    """
 
     reasons: Mapping[int, Reason] = field(default_factory=dict)
     doubt: str | None = None
+    base: str | None = None
+    origin: str | None = None
 
 
 def judge(entries: Sequence[Entry], evidence: Evidence) -> Verdict:
     """What of a merged transcript stays out."""
-    return _Judge(entries, evidence).verdict()
+    judgement = _Judge(entries, evidence)
+    base = judgement.base
+    return replace(judgement.verdict(), base=base.name if base is not None else None, origin=judgement.origin)
 
 
 class _Judge:
@@ -95,6 +104,7 @@ class _Judge:
         run = evidence.run
         if run is not None:
             (self.after_act if self._is_after_act(run) else self.before_act).append(run)
+        self._texts: dict[Key, bool] | None = None
         self.base = self._base()
         self.kept = [self._is_kept(e) for e in entries]
 
@@ -102,8 +112,8 @@ class _Judge:
 
     def _is_after_act(self, run: Witness) -> bool:
         """Whether a run ended after the newest act: it has none of its marks."""
-        act = self.marks.act
-        if act is None:
+        act, marked = self.marks.act, self.known.marked
+        if act is None or (marked is not None and run.saved is not None and run.saved > marked + _STAMP):
             return True
         if act == 0.0:
             first = next((k for k, e in enumerate(self.entries) if run.name in e.versions), None)
@@ -114,13 +124,21 @@ class _Judge:
         if self.known.state is FileState.WHOLE:
             return Witness(LIVE, self.known.saved, self.marks)
         # a file before a run of the same moment, which can show answers that were taken back
-        rank = lambda w: (w.is_whole, w.saved or 0.0, w.marks is not None)  # noqa: E731
-        return max(self.after_act, key=rank, default=None)
+        rank = lambda w: (w.saved or 0.0, w.marks is not None)  # noqa: E731
+        return max((w for w in self.after_act if w.is_whole), key=rank, default=None)
+
+    @property
+    def origin(self) -> str | None:
+        """The copy that what points into the messages is taken from."""
+        rank = lambda w: (w.is_whole, w.saved or 0.0, w.marks is None)  # noqa: E731
+        newest = self.base or max(self.before_act, key=rank, default=None)
+        return newest.name if newest is not None else None
 
     def _is_kept(self, e: Entry) -> bool:
-        return (self.base is not None and self.base.name in e.versions) or (
-            self.known.state is FileState.TORN and LIVE in e.versions
-        )
+        if self.known.state is FileState.TORN and LIVE in e.versions:
+            return True
+        parts = [w for w in self.after_act if not w.is_whole]
+        return any(w.name in e.versions for w in ([self.base] if self.base is not None else parts))
 
     def _was_saved_after(self, k: int) -> bool:
         """Whether a message was said, or first saved, after the base."""
@@ -143,13 +161,27 @@ class _Judge:
     # -- the verdict
 
     def verdict(self) -> Verdict:
-        act = self.marks.act
+        act, known = self.marks.act, self.known
         reasons = self._after(act) if act is not None else self._without_mark()
-        if self.known.state is not FileState.LOST:
+        if known.state is FileState.TORN and self.base is known.run and known.count is not None:
+            return self._without_leftovers(reasons, known.count)
+        if act is not None and known.state is not FileState.WHOLE and any(r.is_question for r in reasons.values()):
+            return Verdict(reasons, _UNDECIDED)
+        if known.state is not FileState.LOST:
             return Verdict(reasons)
-        if self.known.last is None and self.base is not None and self.base is self.known.backup and self.known.run is not None:
+        if known.last is None and self.base is not None and self.base is known.backup and known.run is not None:
             return Verdict(reasons, _SHORTENED)
         return self._by_list(reasons)
+
+    def _without_leftovers(self, reasons: dict[int, Reason], count: int) -> Verdict:
+        """The transcript of the newest run, if it has as many messages as the head of the file tells."""
+        held = [k for k in range(len(self.entries)) if k not in reasons]
+        if len(held) <= count:
+            return Verdict(reasons)
+        orphans = [k for k in held if self._is_leftover(k)]
+        if len(held) - len(orphans) == count:
+            return Verdict(reasons | dict.fromkeys(orphans, Reason.UNDONE))
+        return Verdict(reasons, self._miscounted(len(held)))
 
     def _missing(self) -> list[int]:
         return [k for k, kept in enumerate(self.kept) if not kept]
@@ -198,11 +230,15 @@ class _Judge:
     def _is_contained(self, k: int, kept: Sequence[int]) -> bool:
         """A row whose text the file has already: the server itself drops, merges and moves what is said twice."""
         e = self.entries[k]
-        if not e.versions.keys() <= self.known.databases or k < kept[0]:
+        if not e.versions.keys() <= self.known.databases:
             return False
-        if not hasattr(self, "_texts"):
-            self._texts = {self.entries[j].merged.key for j in kept}
-        return e.merged.key in self._texts
+        if self._texts is None:
+            self._texts = {}
+            for j in kept:
+                has_row = not self.known.databases.isdisjoint(self.entries[j].versions)
+                self._texts[self.entries[j].merged.key] = self._texts.get(self.entries[j].merged.key, True) and has_row
+        has_row_of_its_own = self._texts.get(e.merged.key)
+        return has_row_of_its_own is not None and (k > kept[0] or not has_row_of_its_own)
 
     def _is_leftover(self, k: int) -> bool:
         """An answer that only a finished run still shows, without its prompt (formats.md: after a retry or an edit)."""
@@ -210,24 +246,23 @@ class _Judge:
         if run is None or e.merged.role == "user" or not e.versions.keys() - self.known.databases <= {run.name}:
             return False
         prompt = next((j for j in range(k - 1, -1, -1) if self.entries[j].merged.role == "user"), None)
-        return prompt is not None and not self.kept[prompt] and not self._holds(self.after_act, prompt)
+        return prompt is not None and not self.kept[prompt] and run.name not in self.entries[prompt].versions
 
     def _after(self, act: float) -> dict[int, Reason]:
         cut = self._last_kept(act)
         kept = [k for k, is_kept in enumerate(self.kept) if is_kept]
         first = next((k for k in kept if k > cut), None)
         result: dict[int, Reason] = {}
-        undecided: list[int] = []
         taken = Reason.CLEARED if act == 0.0 and self.marks.clear_generation is not None else Reason.UNDONE
+        files = [w for w in self.after_act if w.marks is not None]
         for k in self._missing():
             if self._was_saved_after(k):
                 continue
             reason: Reason | None
-            held_by_file = self._holds([w for w in self.after_act if w.marks is not None], k)
             if self.base is not None and self.base.marks is None:
                 reason = taken if k > cut else Reason.UNDONE
-            elif k > cut and not held_by_file and self._holds(self.before_act, k):
-                reason = taken
+            elif k > cut and not self._holds(files, k) and self._holds(self.before_act, k):
+                reason = Reason.EARLIER_UNDO if self._may_be_stale(cut) else taken
             elif self._holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
             elif k <= cut:
@@ -238,11 +273,19 @@ class _Judge:
                 reason = self._between(k, taken)
             else:
                 reason = self._behind_boundary(k, act, taken)
-                if reason is Reason.UNDECIDED:
-                    undecided.append(k)
-            if reason is not None and reason is not Reason.UNDECIDED:
+            if reason is not None:
                 result[k] = reason
-        return result | self._counted(undecided, result) if undecided else result
+        return result if self.known.state is FileState.WHOLE else self._counted(result, cut)
+
+    def _may_be_stale(self, cut: int) -> bool:
+        """Whether the file can also be an older one that was saved too late: its act cut where the one before it had cut,
+        and more turns had been said since than an undo takes back.
+        """
+        own = next((w for w in self.before_act if w.marks is not None), None)
+        if own is None or own.marks is None or not self.marks.is_fresh or own.marks.act != self.marks.act:
+            return False
+        turns = [e for e in self.entries[cut + 1 :] if own.name in e.versions and e.merged.role == "user"]
+        return len(turns) > 1
 
     def _lost_since(self, k: int, kept: Sequence[int]) -> Reason | None:
         """Of a message from after the newest act: no later one took it back."""
@@ -261,20 +304,26 @@ class _Judge:
         """The position of the last message that the act kept, -1 where it kept none."""
         if act == 0.0:
             return -1
-        exact = [
-            k
-            for k, e in enumerate(self.entries)
-            if any(_is(v.time, act) for name, v in e.versions.items() if name not in self.known.databases)
-        ]
-        if exact:
-            return exact[-1]
+        exact = [k for k in range(len(self.entries)) if self._has_stamp(k, act)]
+        if exact:  # a stamp can stand at several messages, as the server moves them: before the newest prompt, and kept
+            newest = self.marks.watermark if self.marks.watermark != act else None
+            turns = (k for k, is_kept in enumerate(self.kept) if is_kept and self._has_stamp(k, newest))
+            prompt = next(turns, len(self.entries))
+            before = [k for k in exact if k < prompt] or exact
+            kept = [k for k in before if self.kept[k]] if self.known.state is FileState.WHOLE else []
+            return (kept or before)[-1]
         behind = (k for k, e in enumerate(self.entries) if e.merged.role == "user" and _is_after(self.times[k], act))
         return next(behind, len(self.entries)) - 1
+
+    def _has_stamp(self, k: int, time: float | None) -> bool:
+        """Whether a file has a message with exactly this stamp (rows are stamped earlier)."""
+        versions = self.entries[k].versions.items()
+        return any(_is(v.time, time) for name, v in versions if name not in self.known.databases)
 
     def _before_boundary(self, k: int, kept: Sequence[int]) -> Reason | None:
         """Of a message that stood before the boundary and is missing all the same."""
         if self._holds(self.before_act, k):
-            return self._lost_since(k, kept)
+            return self._lost_since(k, kept) if self.known.state is FileState.WHOLE else None
         if self.marks.clear_generation is not None and kept and k < kept[0]:
             return Reason.CLEARED
         if kept and self._is_contained(k, kept):
@@ -306,15 +355,19 @@ class _Judge:
             return None if time > run.saved else Reason.UNDONE
         return Reason.UNDECIDED
 
-    def _counted(self, undecided: Sequence[int], out: Mapping[int, Reason]) -> dict[int, Reason]:
-        """Which of the last messages belong, by how many there were: the newest of them, whole turns."""
+    def _counted(self, reasons: dict[int, Reason], cut: int) -> dict[int, Reason]:
+        """The same, settled by how many messages there were: the newest of those in question belong, whole turns."""
+        asked = [k for k, reason in reasons.items() if reason.is_question]
         count = self.known.count
-        settled = len(self.entries) - len(out) - len(undecided)
-        if count is not None and 0 <= (want := count - settled) <= len(undecided):
-            at = len(undecided) - want
-            if not want or self.entries[undecided[at]].merged.role == "user":
-                return dict.fromkeys(undecided[:at], Reason.UNDONE)
-        return dict.fromkeys(undecided, Reason.UNDECIDED)
+        if not asked or count is None:
+            return reasons
+        behind = [k for k in asked if k > cut]
+        settled = {k: reason for k, reason in reasons.items() if not reason.is_question}
+        want = count - (len(self.entries) - len(settled) - len(behind))
+        at = len(behind) - want
+        if 0 <= want <= len(behind) and (at == len(behind) or self.entries[behind[at]].merged.role == "user"):
+            return settled | dict.fromkeys(behind[:at], Reason.UNDONE)
+        return reasons
 
     def _by_list(self, reasons: dict[int, Reason]) -> Verdict:
         """How far a lost file went by its row in the session list: the stamp of its last message is right, its count can
@@ -324,12 +377,7 @@ class _Judge:
         held = [k for k in range(len(self.entries)) if k not in reasons]
         if last is None or not held:
             return Verdict(reasons)
-        databases = self.known.databases
-        files = [
-            k
-            for k in held
-            if any(name not in databases and _is(v.time, last) for name, v in self.entries[k].versions.items())
-        ]
+        files = [k for k in held if self._has_stamp(k, last)]
         if files:
             cut = files[-1]
         else:  # rows are stamped before the message that they are
@@ -349,11 +397,12 @@ class _Judge:
 
     def _miscounted(self, held: int) -> str:
         return (
-            f"The session list knows {self.known.count} messages, the copies that are left hold {held}: "
-            "you took messages back, or the list is behind."
+            f"The session had {self.known.count} messages when it was last counted, the copies that are left hold {held}: "
+            "you took messages back, or the count is behind."
         )
 
 
+_UNDECIDED = "You took messages back and went on; which of those that are left came after that, no copy says."
 _SHORTENED = (
     "The file was shortened after the last answer, on purpose or by damage; no copy that is left says which."
 )
@@ -368,5 +417,5 @@ def _time(e: Entry) -> float | None:
     return min((v.time for v in e.versions.values() if v.time is not None), default=None)
 
 
-def _is(time: float | None, other: float) -> bool:
-    return time is not None and abs(time - other) <= _STAMP
+def _is(time: float | None, other: float | None) -> bool:
+    return time is not None and other is not None and abs(time - other) <= _STAMP
