@@ -156,7 +156,9 @@ def _malformed(file: SidecarFile, proposal: Proposal, sid: str, counts: tuple[in
             category=Category.REVIEW,
         )
     after = len(proposal.sidecar.messages)
-    return finding("malformed_live", sid, f"{what}; all copies together hold {after} messages.", counts=counts)
+    category, doubt = (Category.REVIEW, f" {proposal.doubt}") if proposal.doubt is not None else (None, "")
+    evidence = f"{what}; all copies together hold {after} messages.{doubt}"
+    return finding("malformed_live", sid, evidence, counts=counts, category=category)
 
 
 def _losses(
@@ -165,7 +167,7 @@ def _losses(
     """Findings of a file that the WebUI can load: what the merge gives back, each loss once, by the best copy that has
     it.
     """
-    category = Category.INFO if streaming else None
+    category = Category.INFO if streaming else Category.REVIEW if proposal.doubt is not None else None
     last = max((k for k, item in enumerate(proposal.items) if LIVE in item.copies), default=-1)
     gained: dict[str, int] = {}
     for k, item in enumerate(proposal.items):

@@ -223,7 +223,16 @@ def likeness(a: Message, b: Message) -> int:
         return 1 if shorter.says_nothing else 0
     # the beginning of an answer, or a prompt to which the program has added something of its own
     parts = longer.text.startswith(shorter.text) or (a.role == "user" and longer.text.endswith(shorter.text))
-    return 2 if parts else 0
+    return 2 if parts or _is_mostly_same(longer.text, shorter.text) else 0
+
+
+def _is_mostly_same(longer: str, shorter: str) -> bool:
+    """A text of which a stretch in the middle was damaged."""
+    if len(shorter) < 16 or len(longer) > 2 * len(shorter):
+        return False
+    head = next((k for k, (one, other) in enumerate(zip(longer, shorter, strict=False)) if one != other), len(shorter))
+    tail = next((k for k, (one, other) in enumerate(zip(reversed(longer), reversed(shorter), strict=False)) if one != other), 0)
+    return head + tail >= 0.75 * len(longer)
 
 
 @lru_cache(maxsize=512)

@@ -229,8 +229,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
     if state is FileState.WHOLE and newest != LIVE:
         state = FileState.TORN  # an older object of the server, which was saved too late: a part of what is newer
     index = copies.index_row or {}
-    head = live if live is not None and tells_marks(live) else None
-    saved = number((head.get("updated_at") if head is not None else None) or index.get("updated_at"))
+    saved = number((live.get("updated_at") if live is not None else None) or index.get("updated_at"))
     count = live.get("message_count") if live is not None and state is FileState.TORN and not live.complete else None
     if not isinstance(count, int):
         count = index.get("message_count")
@@ -247,6 +246,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         Witness(RUN, number(run.get("updated_at"))) if run is not None else None,
         tuple(w for name, w in files.items() if name not in (LIVE, BACKUP)),
         _is_untitled(live),
+        copies.live is None,
         frozenset(copy.name for copy in copies.databases),
     )
 

@@ -7,7 +7,7 @@ file; what it took back, from whoever saw the transcript before it (the act's ow
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -48,8 +48,8 @@ class Evidence:
     ``marks`` are those of the file, or of the newest copy that tells any, which was saved at ``marked``; ``saved``: when the file was last saved;
     ``pending``: when the prompt was sent that was still unanswered then. ``count`` and ``last``: how many messages it had
     then, and the stamp of the last one. ``backup`` is the act's own backup or another file from before or after, ``run`` the
-    newest finished run, ``others`` further files, the newest first. ``renamed``: the title is the one of a new session although another copy knows a
-    better one, as an old clear leaves it.
+    newest finished run, ``others`` further files, the newest first. ``is_untitled``: the file has the title of a new session, as a clear leaves it; ``is_missing``: there is no
+    file at all.
     """
 
     state: FileState
@@ -63,6 +63,7 @@ class Evidence:
     run: Witness | None = None
     others: tuple[Witness, ...] = ()
     is_untitled: bool = False
+    is_missing: bool = False
     databases: frozenset[str] = frozenset()
 
 
@@ -98,6 +99,7 @@ class _Judge:
         self.known = evidence
         self.marks = evidence.marks
         self.times = [_time(e) for e in entries]
+        self.began = list(self._turn_times())
         files = [w for w in (*evidence.others, evidence.backup) if w is not None]
         self.before_act = [w for w in files if w.marks is not None and self.marks.supersede(w.marks)]
         self.after_act = [w for w in files if w not in self.before_act]
@@ -115,6 +117,9 @@ class _Judge:
         act, marked = self.marks.act, self.known.marked
         if act is None or (marked is not None and run.saved is not None and run.saved > marked + _STAMP):
             return True
+        own = next((w for w in self.before_act if w.saved is not None), None)
+        if own is not None and own.saved is not None and run.saved is not None:
+            return run.saved > own.saved + _STAMP  # the act's own backup is the file as it was saved last before it
         if act == 0.0:
             first = next((k for k, e in enumerate(self.entries) if run.name in e.versions), None)
             return first is not None and first > 0
@@ -140,8 +145,16 @@ class _Judge:
         parts = [w for w in self.after_act if not w.is_whole]
         return any(w.name in e.versions for w in ([self.base] if self.base is not None else parts))
 
+    def _turn_times(self) -> Iterator[float | None]:
+        """When the turn of each message began: the agent stamps its answer at any time until the turn ends."""
+        prompts: dict[str, float | None] = {}
+        for e, time in zip(self.entries, self.times, strict=True):
+            if e.merged.role == "user":
+                prompts |= dict.fromkeys(e.versions, time)
+            yield next((prompts[name] for name in e.versions if name in prompts), time)
+
     def _was_saved_after(self, k: int) -> bool:
-        """Whether a message was said, or first saved, after the base."""
+        """Whether a message is from a turn that began, or was first saved, after the base."""
         base = self.base
         saved = base.saved if base is not None else self.known.saved
         if saved is None:
@@ -149,11 +162,11 @@ class _Judge:
         names = self.entries[k].versions
         if any(w.name in names and w.saved is not None and w.saved > saved + _STAMP for w in self.after_act):
             return True
-        time = self.times[k]
-        if time is None:
+        began = self.began[k]
+        if began is None:
             return False
         pending = self.known.pending
-        return time > saved or (pending is not None and time >= pending - _STAMP)
+        return began > saved or (pending is not None and began >= pending - _STAMP)
 
     def _holds(self, witnesses: Sequence[Witness], k: int) -> bool:
         return any(w.name in self.entries[k].versions for w in witnesses)
@@ -163,20 +176,21 @@ class _Judge:
     def verdict(self) -> Verdict:
         act, known = self.marks.act, self.known
         reasons = self._after(act) if act is not None else self._without_mark()
-        if known.state is FileState.TORN and self.base is known.run and known.count is not None:
+        if known.state is FileState.TORN and self.base is not None and self.base is known.run and known.count is not None:
             return self._without_leftovers(reasons, known.count)
         if act is not None and known.state is not FileState.WHOLE and any(r.is_question for r in reasons.values()):
             return Verdict(reasons, _UNDECIDED)
         if known.state is not FileState.LOST:
             return Verdict(reasons)
-        if known.last is None and self.base is not None and self.base is known.backup and known.run is not None:
+        base = self.base
+        if known.last is None and base is not None and base is known.backup and known.run is not None and not _is(base.saved, known.saved):
             return Verdict(reasons, _SHORTENED)
         return self._by_list(reasons)
 
     def _without_leftovers(self, reasons: dict[int, Reason], count: int) -> Verdict:
         """The transcript of the newest run, if it has as many messages as the head of the file tells."""
-        held = [k for k in range(len(self.entries)) if k not in reasons]
-        if len(held) <= count:
+        held = self._held(reasons)
+        if len(held) <= count or self.marks.act is None:
             return Verdict(reasons)
         orphans = [k for k in held if self._is_leftover(k)]
         if len(held) - len(orphans) == count:
@@ -243,7 +257,8 @@ class _Judge:
     def _is_leftover(self, k: int) -> bool:
         """An answer that only a finished run still shows, without its prompt (formats.md: after a retry or an edit)."""
         e, run = self.entries[k], self.known.run
-        if run is None or e.merged.role == "user" or not e.versions.keys() - self.known.databases <= {run.name}:
+        others = e.versions.keys() - self.known.databases - {w.name for w in self.before_act}
+        if run is None or e.merged.role == "user" or not others <= {run.name}:
             return False
         prompt = next((j for j in range(k - 1, -1, -1) if self.entries[j].merged.role == "user"), None)
         return prompt is not None and not self.kept[prompt] and run.name not in self.entries[prompt].versions
@@ -257,6 +272,8 @@ class _Judge:
         files = [w for w in self.after_act if w.marks is not None]
         for k in self._missing():
             if self._was_saved_after(k):
+                if act == 0.0 and self.known.state is FileState.EMPTY and self.known.pending is None:
+                    result[k] = Reason.UNDECIDED  # a cleared file stays empty unless somebody says otherwise
                 continue
             reason: Reason | None
             if self.base is not None and self.base.marks is None:
@@ -333,7 +350,7 @@ class _Judge:
         run, time = self.known.run, self.times[k]
         if run is not None and run.saved is not None and time is not None and run.saved > time:
             return Reason.UNDONE  # the newest run that ended showed a transcript without it
-        return Reason.EARLIER_UNDO
+        return Reason.EARLIER_UNDO if self.known.state is FileState.WHOLE or self.known.count else None
 
     def _backup_is_from_before_any(self) -> bool:
         """Whether the act's own backup says that no act came before this one."""
@@ -356,26 +373,42 @@ class _Judge:
         return Reason.UNDECIDED
 
     def _counted(self, reasons: dict[int, Reason], cut: int) -> dict[int, Reason]:
-        """The same, settled by how many messages there were: the newest of those in question belong, whole turns."""
+        """The same, settled as far as it can be: an act takes back one turn at least, the newest prompt came after it, and
+        of the others as many of the newest belong as there were messages, whole turns.
+        """
         asked = [k for k, reason in reasons.items() if reason.is_question]
+        settled = {k: reason for k, reason in reasons.items() if not reason.is_question}
+        behind = [k for k in asked if k > cut]
+        if behind and behind[0] == cut + 1 and self.marks.act:
+            prompts = [k for k in behind if self.entries[k].merged.role == "user"]
+            first_turn = behind[: behind.index(prompts[1])] if len(prompts) > 1 else behind
+            newest = next((k for k in prompts[1:] if self._is_newest_prompt(k)), None)
+            settled |= dict.fromkeys(first_turn, Reason.UNDONE)
+            behind = [k for k in behind if k not in settled and (newest is None or k < newest)]
+            if not behind and len(asked) == len(settled.keys() & set(asked)) + sum(newest is not None and k >= newest for k in asked):
+                return settled
         count = self.known.count
         if not asked or count is None:
             return reasons
-        behind = [k for k in asked if k > cut]
-        settled = {k: reason for k, reason in reasons.items() if not reason.is_question}
         want = count - (len(self.entries) - len(settled) - len(behind))
         at = len(behind) - want
         if 0 <= want <= len(behind) and (at == len(behind) or self.entries[behind[at]].merged.role == "user"):
             return settled | dict.fromkeys(behind[:at], Reason.UNDONE)
         return reasons
 
+    def _is_newest_prompt(self, k: int) -> bool:
+        """Whether a prompt is the newest one that the file was saved with: its watermark is its time."""
+        later = next((t for t in self.began[k + 1 :] if t is not None and t != self.began[k]), None)
+        time, mark = self.times[k], self.marks.watermark
+        return time is not None and mark is not None and time <= mark + 1.0 and abs(time - mark) < 1.0 and (later is None or later > mark)
+
     def _by_list(self, reasons: dict[int, Reason]) -> Verdict:
         """How far a lost file went by its row in the session list: the stamp of its last message is right, its count can
         be behind.
         """
         last, count = self.known.last, self.known.count
-        held = [k for k in range(len(self.entries)) if k not in reasons]
-        if last is None or not held:
+        held = self._held(reasons)
+        if last is None or not held or self._is_never_shortened():
             return Verdict(reasons)
         files = [k for k in held if self._has_stamp(k, last)]
         if files:
@@ -385,15 +418,27 @@ class _Judge:
             cut = next(behind, held[-1] + 1) - 1
         after = [k for k in held if k > cut]
         if not after:
-            if files or count is None or count == len(held):
+            if count is None or count == len(held) or not self.known.is_missing or (files and self.kept[cut]):
                 return Verdict(reasons)
             return Verdict(reasons, self._miscounted(len(held)))
-        saved = self.known.saved
-        if saved is not None and all(_is_after(self.times[k], saved) for k in after):
-            return Verdict(reasons)
-        if files and count in (None, len(held) - len(after)):
+        if files and self.known.run is not None and count in (None, len(held) - len(after)):
             return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDONE)})
         return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDECIDED)}, self._miscounted(len(held)))
+
+    def _held(self, reasons: Mapping[int, Reason]) -> list[int]:
+        """What stays of the messages that were there when the session was last counted."""
+        saved = self.known.saved
+        return [
+            k
+            for k, began in enumerate(self.began)
+            if k not in reasons and (saved is None or began is None or began <= saved or self.kept[k])
+        ]
+
+    def _is_never_shortened(self) -> bool:
+        """Whether a copy from the last save tells that there never was an act."""
+        marked, saved = self.known.marked, self.known.saved
+        told = self.marks.records_acts and not self.marks.is_marked
+        return told and marked is not None and saved is not None and marked >= saved - _STAMP
 
     def _miscounted(self, held: int) -> str:
         return (
