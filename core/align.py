@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
-from core.message import Key, Message, likeness
+from core.message import Key, Message, is_mostly_same, likeness
 
 GAP_CELLS = 250_000
 """Pairs of turns between two anchors up to which they are aligned exactly; beyond, equal ones are paired in order."""
@@ -246,7 +246,8 @@ def _turn_likeness(one: _Looked, other: _Looked) -> int:
         prompts = 1 if one.prompt is None and other.prompt is None else 0
     shared = (one.texts & other.texts).total() + len(one.calls & other.calls)
     if not shared and one.messages and other.messages:
-        shared = any(likeness(x, y) for x in one.messages[-3:] for y in other.messages[-3:])
+        ends = ((x, y) for x in one.messages[-3:] for y in other.messages[-3:])
+        shared = any(likeness(x, y) or is_mostly_same(x, y) for x, y in ends)
     near = _nearness(one.time, other.time)
     if shared:
         same = 10 + min(shared, 50) + prompts if prompts or one.prompt is None or other.prompt is None else shared
@@ -319,25 +320,23 @@ def _within(a: Sequence[Message], b: Sequence[Message], one: Turn, other: Turn) 
 
 
 def _likeness_in_turn(one: Message, other: Message) -> int:
-    sure = likeness(one, other)
+    sure = likeness(one, other) or is_mostly_same(one, other)
     return sure * _UNIT + _nearness(one.time, other.time) if sure else 0
 
 
 def _moved(a: Sequence[Message], b: Sequence[Message], pairs: Sequence[Pair]) -> list[Pair]:
     """What stayed unpaired on both sides although it is the same: the copies disagree about its place.
 
-    Only what nobody says twice: a message with the id of a call, or with the same text and the same stamp.
+    Only what nobody says twice: the same text and ids with the same stamp.
     """
     left_a, left_b = (
         sorted(set(range(len(each))).difference(map(itemgetter(side), pairs))) for side, each in enumerate((a, b))
     )
     if not left_a or not left_b:
         return []
-    once_a, once_b = (_once([_identity(each[k]) for k in left]) for each, left in ((a, left_a), (b, left_b)))
+    once_a, once_b = (_once([_stamped(each[k]) for k in left]) for each, left in ((a, left_a), (b, left_b)))
     return sorted((left_a[i], left_b[once_b[key]]) for key, i in once_a.items() if key in once_b)
 
 
-def _identity(m: Message) -> tuple[Hashable, ...]:
-    if m.answers or any(m.calls):
-        return ((m.role, m.answers, m.calls, m.text),)
-    return ((m.role, m.text, m.time),) if m.time is not None and m.text else ()
+def _stamped(m: Message) -> tuple[Hashable, ...]:
+    return () if m.time is None or m.says_nothing else ((m.key, m.time),)

@@ -22,7 +22,7 @@ REASONING = ("reasoning", "reasoning_content", "reasoning_details")
 """Fields that each hold an assistant's reasoning in one form."""
 
 _SHORT = 64
-"""Characters of a text that are kept even in a large session."""
+"""Characters of a text that are kept even in a large session, and that tell enough to be known again when damaged."""
 
 IMAGE = "[screenshot]"
 JSON_PREFIX = "\0json:"
@@ -223,16 +223,23 @@ def likeness(a: Message, b: Message) -> int:
         return 1 if shorter.says_nothing else 0
     # the beginning of an answer, or a prompt to which the program has added something of its own
     parts = longer.text.startswith(shorter.text) or (a.role == "user" and longer.text.endswith(shorter.text))
-    return 2 if parts or _is_mostly_same(longer.text, shorter.text) else 0
+    return 2 if parts else 0
 
 
-def _is_mostly_same(longer: str, shorter: str) -> bool:
-    """A text of which a stretch in the middle was damaged."""
-    if len(shorter) < 16 or len(longer) > 2 * len(shorter):
+def is_mostly_same(a: Message, b: Message) -> bool:
+    """Whether two answers in the same place are one text of which a stretch in the middle was damaged."""
+    longer, shorter = (a.text, b.text) if len(a.text) > len(b.text) else (b.text, a.text)
+    if a.role != b.role or a.role == "user" or a.answers != b.answers or a.calls != b.calls:
         return False
-    head = next((k for k, (one, other) in enumerate(zip(longer, shorter, strict=False)) if one != other), len(shorter))
-    tail = next((k for k, (one, other) in enumerate(zip(reversed(longer), reversed(shorter), strict=False)) if one != other), 0)
-    return head + tail >= 0.75 * len(longer)
+    if len(shorter) < _SHORT or len(longer) > 2 * len(shorter):
+        return False
+    head = _equal(longer, shorter)
+    return head + _equal(longer[::-1], shorter[::-1]) >= 0.75 * len(longer)
+
+
+def _equal(one: str, other: str) -> int:
+    """How many characters two texts begin with that are the same."""
+    return next((k for k, (x, y) in enumerate(zip(one, other, strict=False)) if x != y), min(len(one), len(other)))
 
 
 @lru_cache(maxsize=512)

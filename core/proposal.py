@@ -233,7 +233,10 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
     count = live.get("message_count") if live is not None and state is FileState.TORN and not live.complete else None
     if not isinstance(count, int):
         count = index.get("message_count")
-    files = {name: Witness(name, number(copy.get("updated_at")), marks(copy), copy.complete) for name, copy in sidecars.items()}
+    files = {
+        name: Witness(name, number(copy.get("updated_at")), marks(copy), copy.complete, tells_marks(copy))
+        for name, copy in sidecars.items()
+    }
     return Evidence(
         state,
         marks(sidecars[newest]) if newest is not None else Marks(),
@@ -260,8 +263,11 @@ def _state(live: Sidecar | None) -> FileState:
 
 
 def _is_untitled(live: Sidecar | None) -> bool:
-    """Whether the file has the title of a new session, as a clear leaves it."""
-    return live is not None and live.get("title") == FIELD_DEFAULTS["title"]
+    """Whether the file has the title of a new session, as a clear leaves it, or that of a prompt which is unanswered."""
+    title = live.get("title") if live is not None else None
+    pending = live.get("pending_user_message") if live is not None else None
+    begun = isinstance(pending, str) and isinstance(title, str) and bool(title) and pending.startswith(title)
+    return begun or title == FIELD_DEFAULTS["title"]
 
 
 def _reasons(copies: SessionCopies, live: Sidecar | None, entries: Sequence[Entry]) -> tuple[dict[int, Reason], Verdict]:

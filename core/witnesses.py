@@ -32,13 +32,14 @@ class FileState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Witness:
     """A copy that holds a transcript as it once stood: saved when (seconds), with which marks (None: it has none to say).
-    ``is_whole``: nothing of it is missing.
+    ``is_whole``: nothing of it is missing; ``tells_marks``: it is not torn before its marks.
     """
 
     name: str
     saved: float | None
     marks: Marks | None = None
     is_whole: bool = True
+    tells_marks: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class _Judge:
         self.times = [_time(e) for e in entries]
         self.began = list(self._turn_times())
         files = [w for w in (*evidence.others, evidence.backup) if w is not None]
-        self.before_act = [w for w in files if w.marks is not None and self.marks.supersede(w.marks)]
+        self.before_act = [w for w in files if self._is_before_act(w)]
         self.after_act = [w for w in files if w not in self.before_act]
         run = evidence.run
         if run is not None:
@@ -111,6 +112,11 @@ class _Judge:
         self.kept = [self._is_kept(e) for e in entries]
 
     # -- what happened when
+
+    def _is_before_act(self, file: Witness) -> bool:
+        if file.tells_marks:
+            return file.marks is not None and self.marks.supersede(file.marks)
+        return self.marks.act is not None and not _is(file.saved, self.known.marked)
 
     def _is_after_act(self, run: Witness) -> bool:
         """Whether a run ended after the newest act: it has none of its marks."""
@@ -182,8 +188,10 @@ class _Judge:
             return Verdict(reasons, _UNDECIDED)
         if known.state is not FileState.LOST:
             return Verdict(reasons)
+        if Reason.UNDECIDED in reasons.values():
+            return Verdict(reasons, _BEGINNING)
         base = self.base
-        if known.last is None and base is not None and base is known.backup and known.run is not None and not _is(base.saved, known.saved):
+        if known.last is None and base is not None and base is known.backup and known.run is not None and _is(base.saved, known.run.saved):
             return Verdict(reasons, _SHORTENED)
         return self._by_list(reasons)
 
@@ -212,7 +220,7 @@ class _Judge:
                 continue
             reason: Reason | None
             if self.base is not None and self.base.marks is None and known.state is FileState.LOST:
-                reason = Reason.UNDONE if k > kept[0] else Reason.UNDECIDED
+                reason = Reason.UNDONE if k > kept[0] or self._is_whole_by_list(kept) else Reason.UNDECIDED
             elif self._holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
             elif ahead and self._run_ended_after(k):  # the transcript as the user saw it at the end of that run lacks it
@@ -227,6 +235,10 @@ class _Judge:
             if reason is not None:
                 result[k] = reason
         return result
+
+    def _is_whole_by_list(self, kept: Sequence[int]) -> bool:
+        """Whether the session list knows just the messages of the newest run."""
+        return self.known.count == len(kept) and self.known.last is not None and self._has_stamp(kept[-1], self.known.last)
 
     def _run_is_ahead(self, kept: Sequence[int]) -> bool:
         """Whether the newest run shows what was said after the last message of the base, or is the base."""
@@ -276,7 +288,7 @@ class _Judge:
                     result[k] = Reason.UNDECIDED  # a cleared file stays empty unless somebody says otherwise
                 continue
             reason: Reason | None
-            if self.base is not None and self.base.marks is None:
+            if self.base is not None and self.base.marks is None and (self.known.state is FileState.LOST or not self._holds(files, k)):
                 reason = taken if k > cut else Reason.UNDONE
             elif k > cut and not self._holds(files, k) and self._holds(self.before_act, k):
                 reason = Reason.EARLIER_UNDO if self._may_be_stale(cut) else taken
@@ -448,6 +460,7 @@ class _Judge:
 
 
 _UNDECIDED = "You took messages back and went on; which of those that are left came after that, no copy says."
+_BEGINNING = "The newest answer was given without what was said before it: you took that back, or it was lost before."
 _SHORTENED = (
     "The file was shortened after the last answer, on purpose or by damage; no copy that is left says which."
 )
