@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
@@ -98,9 +98,8 @@ def _align(a: Sequence[Message], b: Sequence[Message]) -> Alignment:
 def _paired_turns(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn]) -> list[Pair]:
     """Which turn is which, rising on both sides."""
     pairs: list[Pair] = []
-    keys: tuple[Callable[[Sequence[Message], Turn], Iterable[Hashable]], ...] = (_whole, _calls)
     gaps: list[Gap] = [(0, len(in_a), 0, len(in_b))]
-    for key in keys:
+    for key in (_whole, _calls):
         left: list[Gap] = []
         for gap in gaps:
             anchors = _anchors([key(a, t) for t in in_a[gap[0] : gap[1]]], [key(b, t) for t in in_b[gap[2] : gap[3]]])
@@ -108,20 +107,36 @@ def _paired_turns(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], 
             pairs += anchors
             left += _between(gap, anchors)
         gaps = left
+    one_clock = not pairs or any(_is_at_once(a[in_a[i].start].time, b[in_b[j].start].time) for i, j in pairs)
     for gap in gaps:
-        pairs += _in_gap(a, b, in_a, in_b, gap)
+        pairs += _in_gap(a, b, in_a, in_b, gap, one_clock=one_clock)
     return sorted(pairs)
 
 
 def _whole(messages: Sequence[Message], turn: Turn) -> tuple[Hashable, ...]:
-    """The turn to the letter."""
-    return (tuple(messages[k].exact for k in range(turn.start, turn.end)),) if turn.end - turn.start > 1 else ()
+    """The turn to the letter, if it tells enough to be known again."""
+    if not any(map(_is_telling, messages[turn.start + turn.has_prompt : turn.end])):
+        return ()
+    return (tuple(messages[k].exact for k in range(turn.start, turn.end)),)
 
 
 def _calls(messages: Sequence[Message], turn: Turn) -> tuple[Hashable, ...]:
     """The calls of a turn with its prompt: ids are unique within a turn only."""
     prompt = messages[turn.start].key if turn.has_prompt else None
-    return tuple((prompt, call) for k in turn.content for call in messages[k].calls if call)
+    return tuple((prompt, call) for k in turn.content for call in messages[k].calls if len(call) >= _LONG_ID)
+
+
+_LONG_ID, _LONG_TEXT = 12, 24
+"""Characters of an id and of a text that are hardly ever the same by chance: some providers count calls from 0."""
+
+
+def _is_telling(m: Message) -> bool:
+    return len(m.answers) >= _LONG_ID or any(len(call) >= _LONG_ID for call in m.calls) or len(m.text) >= _LONG_TEXT
+
+
+def _is_at_once(one: float | None, other: float | None) -> bool:
+    """Whether two stamps of a prompt are one: it carries its start in every copy (a cancelled one whole seconds)."""
+    return one is not None and other is not None and abs(one - other) <= 2.0
 
 
 def _between(gap: Gap, anchors: Iterable[Pair]) -> Iterator[Gap]:
@@ -177,14 +192,18 @@ def _rising(pairs: list[Pair]) -> list[Pair]:
     return chain[::-1]
 
 
-def _in_gap(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn], gap: Gap) -> list[Pair]:
-    """The turns between two anchors, so that their likeness is greatest together."""
+def _in_gap(
+    a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn], gap: Gap, *, one_clock: bool
+) -> list[Pair]:
+    """The turns between two anchors, so that their likeness is greatest together. ``one_clock``: nothing speaks against it
+    that both copies were stamped by one clock.
+    """
     i0, i1, j0, j1 = gap
     if (i1 - i0) * (j1 - j0) > GAP_CELLS:
         return _in_order(a, b, in_a, in_b, gap)
     one = [_Looked(a, turn) for turn in in_a[i0:i1]]
     other = [_Looked(b, turn) for turn in in_b[j0:j1]]
-    chosen = _best([[_turn_likeness(x, y) for y in other] for x in one])
+    chosen = _best([[_turn_likeness(x, y, one_clock=one_clock) for y in other] for x in one])
     return [(i + i0, j + j0) for i, j in chosen]
 
 
@@ -224,44 +243,46 @@ def _keys(messages: Sequence[Message], turn: Turn) -> tuple[Key, ...]:
 class _Looked:
     """A turn with what is asked of it for each turn of the other side."""
 
-    __slots__ = ("calls", "content", "messages", "prompt", "texts", "time")
+    __slots__ = ("calls", "long_calls", "messages", "prompt", "telling", "texts", "time")
 
     def __init__(self, messages: Sequence[Message], turn: Turn) -> None:
         self.prompt = messages[turn.start] if turn.has_prompt else None
         self.messages = [messages[k] for k in turn.content if not messages[k].says_nothing]
         self.calls = {call for m in self.messages for call in m.calls if call}
+        self.long_calls = {call for call in self.calls if len(call) >= _LONG_ID}
         self.texts = Counter(m.key for m in self.messages)
+        self.telling = {m.key for m in self.messages if _is_telling(m)}
         first = self.prompt or (self.messages[0] if self.messages else None)
         self.time = first.time if first is not None else None
 
 
-def _turn_likeness(one: _Looked, other: _Looked) -> int:
+def _turn_likeness(one: _Looked, other: _Looked, *, one_clock: bool) -> int:
     """How surely two turns are the same one (0: they are not), in units, and less than one for nearness in time.
 
-    Two turns with the same prompt and answers that have nothing in common are two: people say "continue" ten times.
+    Two turns with the same prompt and answers that have nothing in common are two: people say "continue" ten times. Where
+    what they have in common can be chance, two times of one clock tell them apart.
     """
     if one.prompt is not None and other.prompt is not None:
         prompts = likeness(one.prompt, other.prompt)
     else:
         prompts = 1 if one.prompt is None and other.prompt is None else 0
     shared = (one.texts & other.texts).total() + len(one.calls & other.calls)
+    telling = any(key in other.texts for key in one.telling) or not (one.calls & other.calls).isdisjoint(one.long_calls)
     if not shared and one.messages and other.messages:
         ends = ((x, y) for x in one.messages[-3:] for y in other.messages[-3:])
-        shared = any(likeness(x, y) or is_mostly_same(x, y) for x, y in ends)
-    near = _nearness(one.time, other.time)
+        shared = telling = any(likeness(x, y) or is_mostly_same(x, y) for x, y in ends)
+    is_at_once = _is_at_once(one.time, other.time)
+    if shared and not telling and one_clock and not is_at_once and None not in (one.time, other.time):
+        return 0
     if shared:
         same = 10 + min(shared, 50) + prompts if prompts or one.prompt is None or other.prompt is None else shared
     elif prompts > 1 and (not one.messages or not other.messages):
         same = prompts
-    elif prompts > 1 and near >= _AT_ONCE_TIME:
+    elif prompts > 1 and is_at_once:
         same = 1
     else:
         return 0
-    return same * _UNIT + near
-
-
-_AT_ONCE_TIME = 900
-"""Nearness of two stamps that are one for a prompt: within about a second (a cancelled prompt has whole seconds)."""
+    return same * _UNIT + _nearness(one.time, other.time)
 
 
 def _nearness(one: float | None, other: float | None) -> int:

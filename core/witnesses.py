@@ -190,14 +190,16 @@ class _Judge:
             return Verdict(reasons)
         if Reason.UNDECIDED in reasons.values():
             return Verdict(reasons, _BEGINNING)
-        base = self.base
-        if known.last is None and base is not None and base is known.backup and known.run is not None and _is(base.saved, known.run.saved):
-            return Verdict(reasons, _SHORTENED)
+        base, run = self.base, known.run
+        if known.last is None and base is not None and base is known.backup and run is not None:
+            held = [e for e in self.entries if base.name in e.versions]
+            if all(run.name in e.versions for e in held):
+                return Verdict(reasons, _SHORTENED)
         return self._by_list(reasons)
 
     def _without_leftovers(self, reasons: dict[int, Reason], count: int) -> Verdict:
         """The transcript of the newest run, if it has as many messages as the head of the file tells."""
-        held = self._held(reasons)
+        held = [k for k in self._held(reasons) if self.kept[k]]
         if len(held) <= count or self.marks.act is None:
             return Verdict(reasons)
         orphans = [k for k in held if self._is_leftover(k)]
@@ -220,7 +222,9 @@ class _Judge:
                 continue
             reason: Reason | None
             if self.base is not None and self.base.marks is None and known.state is FileState.LOST:
-                reason = Reason.UNDONE if k > kept[0] or self._is_whole_by_list(kept) else Reason.UNDECIDED
+                # a clear removes the backup, and after a wipe the server takes the rows back into the file
+                certain = k > kept[0] or known.backup is None or self._is_whole_by_list(kept)
+                reason = Reason.UNDONE if certain else Reason.UNDECIDED
             elif self._holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
             elif ahead and self._run_ended_after(k):  # the transcript as the user saw it at the end of that run lacks it
