@@ -243,7 +243,7 @@ def _keys(messages: Sequence[Message], turn: Turn) -> tuple[Key, ...]:
 class _Looked:
     """A turn with what is asked of it for each turn of the other side."""
 
-    __slots__ = ("calls", "long_calls", "messages", "prompt", "telling", "texts", "time")
+    __slots__ = ("calls", "end", "long_calls", "messages", "prompt", "telling", "texts", "time")
 
     def __init__(self, messages: Sequence[Message], turn: Turn) -> None:
         self.prompt = messages[turn.start] if turn.has_prompt else None
@@ -254,6 +254,14 @@ class _Looked:
         self.telling = {m.key for m in self.messages if _is_telling(m)}
         first = self.prompt or (self.messages[0] if self.messages else None)
         self.time = first.time if first is not None else None
+        after = messages[turn.end].time if turn.end < len(messages) else None
+        self.end = after or max((m.time for m in self.messages if m.time is not None), default=None)
+
+    def began_during(self, other: _Looked) -> bool:
+        """Whether this turn began before the other one had ended, or nobody knows."""
+        if self.time is None or other.time is None or other.end is None:
+            return True
+        return other.time <= self.time <= other.end
 
 
 def _turn_likeness(one: _Looked, other: _Looked, *, one_clock: bool) -> int:
@@ -272,7 +280,7 @@ def _turn_likeness(one: _Looked, other: _Looked, *, one_clock: bool) -> int:
         ends = ((x, y) for x in one.messages[-3:] for y in other.messages[-3:])
         shared = telling = any(likeness(x, y) or is_mostly_same(x, y) for x, y in ends)
     is_at_once = _is_at_once(one.time, other.time)
-    if shared and not telling and one_clock and not is_at_once and None not in (one.time, other.time):
+    if shared and not telling and one_clock and not (is_at_once or one.began_during(other) or other.began_during(one)):
         return 0
     if shared:
         same = 10 + min(shared, 50) + prompts if prompts or one.prompt is None or other.prompt is None else shared
