@@ -6,8 +6,8 @@ and what it cannot do, one item a session and kind. Both are told here from fact
 reasons: ``audit --json`` has an item wherever theirs has one, and a start that would throw messages away is known
 before it happens.
 
-Facts of WebUI exp-v0.52.262 (``recover_all_sessions_on_startup``, ``audit_session_recovery``), and of every release
-before it where a version is named; the marks are those of formats.md, "Marks of intent".
+Facts of WebUI exp-v0.52.262 (``recover_all_sessions_on_startup``, ``audit_session_recovery``), seen by running it and
+the releases on both sides of each version that is named here; the marks are those of formats.md, "Marks of intent".
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ BELIEVED_SINCE: Mapping[Act, Version] = {
 ``SHRINK``). Before it the backup came back over what the user had done, and with it whatever was taken back."""
 
 RESTORES_SINCE: Version = (0, 50, 284)
-"""The first WebUI that restores larger backups when it starts."""
+"""The first WebUI that restores larger backups when it starts (this one stops where it meets the session list)."""
 
 RESTORES_ORPHANS_SINCE: Version = (0, 51, 41)
 """The first WebUI that also makes a lost session file again from its backup when it starts."""
