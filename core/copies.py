@@ -13,16 +13,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
-from core import journals, sidecar
-from core.journals import RunRecord, SubmittedTurn
+from core import sidecar
 from core.jsontext import LARGE, Element, Packed, Piece
 from core.listing import Listing, listed, session_files
 from core.message import SPEAKERS, Key, Message, message
+from core.run_journal import Done, RunJournal
 from core.sidecar import SidecarFile
 from core.statedb import DatabaseFact, StateDB, Trouble, open_statedb
 from core.statedb_rows import MessageRow, SessionRow, SpokenRow, Status
 from core.steps import Steps
 from core.store import Store, is_session_name
+from core.turn_journal import SubmittedTurn, read_turn_journal
 
 LIVE, BACKUP, TEMP, DATABASE, RUN, INDEX, TURNS = (
     "live",
@@ -74,7 +75,7 @@ class SessionCopies:
     temps: tuple[SidecarFile, ...]
     backup: SidecarFile | None
     databases: tuple[DatabaseCopy, ...]
-    run: RunRecord | None
+    run: Done | None
     turns: tuple[SubmittedTurn, ...]
     index_row: Mapping[str, Any] | None
     deleted: bool
@@ -162,8 +163,8 @@ class CopyReader:
     def files(self, session_id: str) -> SessionCopies:
         """Read the copies of one session that are files."""
         listing = self.listing
-        runs = journals.Events(listing.run_journals.get(session_id, ()))
-        turns = journals.Events(listing.turn_journals.get(session_id, ()))
+        runs = RunJournal(session_id, listing.run_journals.get(session_id, ()))
+        journal = read_turn_journal(session_id, listing.turn_journals.get(session_id, ()))
         states = [fact.state for fact in self.database_facts]
         live = _read(listing.sidecars.get(session_id))
         self.steps.step(_FILE)
@@ -173,13 +174,13 @@ class CopyReader:
             tuple(found for path in listing.temps.get(session_id, ()) if (found := _read(path)) is not None),
             _read(listing.backups.get(session_id)),
             (),
-            journals.last_done(session_id, runs),
-            journals.submitted_turns(session_id, turns),
+            runs.newest,
+            journal.turns,
             listing.index.row(session_id),
             session_id in listing.deleted,
             listing.deletions_unknown,
             "ok" not in states or not {*states} <= {"ok", "absent"},
-            (*runs.problems, *turns.problems),
+            (*runs.problems, *journal.problems),
         )
 
     def with_databases(self, files: SessionCopies) -> SessionCopies:

@@ -253,6 +253,15 @@ def _opened(path: Path) -> Iterator[tuple[BufferedReader, os.stat_result]]:
         raise UnreadableError(f"{shown(path)} {reason}.") from error
 
 
+@contextmanager
+def open_regular(path: Path) -> Iterator[tuple[BufferedReader, int]]:
+    """A regular file, open for reading, and its size in bytes when it was opened. Raises as :func:`read_regular`, also
+    for what goes wrong while it is read.
+    """
+    with _opened(path) as (handle, status):
+        yield handle, status.st_size
+
+
 def require_folder(path: Path) -> None:
     """Raises :class:`UnreadableError` for anything but a folder (a link to one is none), ``FileNotFoundError`` where
     nothing is there, ``OSError``."""

@@ -1,4 +1,4 @@
-"""The small files beside the sidecars: turn journal, run journal, tombstones, index, projects.
+"""The small files beside the sidecars: tombstones, index, projects, and which journals there are.
 
 Shapes as in formats.md, "In the state dir". What is damaged is passed over and told as a problem, in a sentence.
 """
@@ -6,7 +6,7 @@ Shapes as in formats.md, "In the state dir". What is damaged is passed over and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -17,8 +17,7 @@ import msgspec
 from core import files, jsontext
 from core.errors import UnreadableError
 from core.files import shown
-from core.jsontext import NotJSONError, Piece, number
-from core.message import visible_text
+from core.jsontext import NotJSONError, Piece
 from core.store import is_safe_session_id
 
 INDEX_NAME = "_index.json"
@@ -33,34 +32,6 @@ _AT_ONCE = 2**20
 
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _QUOTED_ID = re.compile(rb'"([0-9A-Za-z_-]+)"')
-
-ENDED = ("completed", "interrupted", "cancelled", "failed", "error")  # no set: what is looked up in it can be anything
-
-
-@dataclass(frozen=True, slots=True)
-class SubmittedTurn:
-    """A prompt that the user sent. ``ended``: its turn is known to have come to an end."""
-
-    turn_id: str
-    content: Any
-    attachments: tuple[Any, ...]
-    workspace: str | None
-    created_at: float | None
-    ended: bool
-
-    @property
-    def text(self) -> str:
-        """The prompt as a person sees it."""
-        return visible_text(self.content, "user")
-
-
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """The newest whole session that a run journal holds: metadata and messages as pieces."""
-
-    path: Path
-    fields: dict[str, Piece]
-    messages: tuple[Piece, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,85 +183,6 @@ def run_journals(sessions_dir: Path) -> JournalFiles:
             if paths:
                 found[folder.name] = paths
     return JournalFiles(found, problems)
-
-
-class Events:
-    """The events of some journal files, one after the other, each with its file. ``problems`` says, once they have been
-    gone through, what could not be read."""
-
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.problems: list[str] = []
-        self._paths = paths
-
-    def __iter__(self) -> Iterator[tuple[Path, dict[str, Any]]]:
-        for path in self._paths:
-            damaged = 0
-            for line in self._lines(path):
-                text = line.decode("utf-8", "replace")
-                try:
-                    value = jsontext.loads(text)
-                except NotJSONError:
-                    value = None
-                damaged += not isinstance(value, dict) or text.encode() != line
-                if isinstance(value, dict):
-                    yield path, value
-            if damaged:
-                self.problems.append(f"{shown(path)} has {damaged} damaged line{'s' if damaged > 1 else ''}.")
-
-    def _lines(self, path: Path) -> list[bytes]:
-        try:
-            return [line for line in files.read_regular(path).split(b"\n") if line.strip()]
-        except FileNotFoundError:
-            pass
-        except UnreadableError as error:
-            self.problems.append(str(error))
-        return []
-
-
-def submitted_turns(session_id: str, events: Events) -> tuple[SubmittedTurn, ...]:
-    """The prompts of a session in the order in which they were sent."""
-    turns: dict[str, dict[str, Any]] = {}
-    ended: set[str] = set()
-    for _, event in events:
-        turn_id = event.get("turn_id")
-        if not isinstance(turn_id, str) or event.get("session_id", session_id) != session_id:
-            continue
-        if event.get("event") == "submitted" and event.get("role", "user") == "user":
-            turns.setdefault(turn_id, event)
-        if event.get("terminal") is True or event.get("event") in ENDED:
-            ended.add(turn_id)
-    result = []
-    for turn_id, event in turns.items():
-        attachments, workspace = event.get("attachments"), event.get("workspace")
-        result.append(
-            SubmittedTurn(
-                turn_id,
-                event.get("content"),
-                tuple(attachments) if isinstance(attachments, list) else (),
-                workspace if isinstance(workspace, str) and workspace else None,
-                number(event.get("created_at")),
-                turn_id in ended,
-            )
-        )
-    return tuple(sorted(result, key=lambda turn: turn.created_at or 0.0))
-
-
-def last_done(session_id: str, events: Events) -> RunRecord | None:
-    """The newest ``done`` event that carries the whole session."""
-    newest: tuple[float, RunRecord] | None = None
-    for path, event in events:
-        payload = event.get("payload")
-        session = payload.get("session") if event.get("event") == "done" and isinstance(payload, dict) else None
-        if not isinstance(session, dict) or session.get("session_id", session_id) != session_id:
-            continue
-        messages = session.get("messages")
-        if not isinstance(messages, list):
-            continue
-        when = number(event.get("created_at")) or 0.0
-        if newest is None or when >= newest[0]:
-            fields = {key: Piece(None, value, 1) for key, value in session.items() if key != jsontext.LIST_FIELD}
-            newest = when, RunRecord(path, fields, tuple(Piece(None, m, 2) for m in messages))
-    return newest[1] if newest else None
 
 
 def _listed(folder: Path) -> tuple[list[Path], tuple[str, ...]]:

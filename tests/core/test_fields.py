@@ -167,7 +167,8 @@ def test_nothing_but_the_run_journal(hermes: Any) -> None:
     run.mkdir(parents=True)
     older = {"event": "done", "created_at": 1.0, "payload": {"session": hermes.session(turns[:1])}}
     newer = {"event": "done", "created_at": 2.0, "payload": {"session": hermes.session(turns)}}
-    (run / "s.jsonl").write_text("\n".join(json.dumps(e) for e in (newer, older)))
+    (run / "a.jsonl").write_text(json.dumps(newer))
+    (run / "b.jsonl").write_text(json.dumps(older))
     assert hermes.kinds() == ["run_journal_only"]
     assert hermes.repair().run_id is None
     hermes.repair(hermes.live.stem)

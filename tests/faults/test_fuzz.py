@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from core import journals, jsontext, manifest, sidecar
 from core.jsontext import MESSAGES_HERE, NotJSONError
 from core.message import likeness, message
+from core.run_journal import RunJournal
 from core.statedb_rows import message_row
+from core.turn_journal import read_turn_journal
 from core.workspace_tag import strip_workspace_tag
 
 from .hostile import LONG
@@ -153,11 +155,14 @@ journal_bytes = (
 @given(journal_bytes)
 def test_journals(data: bytes) -> None:
     def read(_: Path, path: Path) -> None:
-        for turn in journals.submitted_turns("sid", journals.Events([path])):
+        for turn in read_turn_journal("sid", [path]).turns:
             assert isinstance(turn.text, str)
-        done = journals.last_done("sid", journals.Events([path]))
-        for piece in done.messages if done else ():
-            message(piece)
+        runs = RunJournal("sid", [path])
+        for done in runs.dones:
+            for piece in done.messages:
+                message(piece)
+        for run in runs.unended:
+            assert isinstance(runs.events(run), tuple)
 
     on_disk(data, read)
 

@@ -1,0 +1,266 @@
+"""The journals of a session: what of them is read, in what order, and what becomes of damage."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core import files, jsontext
+from core.json_lines import LineFile
+from core.jsontext import LARGE
+from core.run_journal import ENDS, RunJournal
+from core.turn_journal import read_turn_journal
+
+SID = "3f2a9c51b7d0"
+Value = dict[str, Any]
+
+
+def event(name: str, at: float, payload: Value | None = None, **fields: Any) -> Value:
+    """An event as the WebUI writes it."""
+    usual = {"version": 1, "session_id": SID, "event": name, "type": name, "created_at": at, "terminal": name in ENDS}
+    return {**usual, **fields, "payload": payload or {}}
+
+
+def whole(name: str, at: float, *texts: str, **fields: Any) -> Value:
+    """An event that holds a session with these messages."""
+    messages = [{"role": "user", "content": text, "timestamp": at} for text in texts]
+    return event(name, at, {"session": {"session_id": SID, "title": "Notes", **fields, "messages": messages}})
+
+
+def write(path: Path, *events: Value, end: str = "\n") -> Path:
+    lines = [json.dumps(each, ensure_ascii=False, separators=(",", ":")) for each in events]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(("\n".join(lines) + end).encode("utf-8", "surrogatepass"))
+    return path
+
+
+def said(journal: RunJournal) -> list[list[Any]]:
+    return [[piece.value["content"] for piece in done.messages] for done in journal.dones]
+
+
+@pytest.fixture
+def amount(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """The bytes that are read of each file, by name."""
+    read: dict[str, int] = {}
+    opened = files.open_regular
+
+    class Counted(io.BufferedReader):
+        def read(self, size: int | None = -1, /) -> bytes:
+            data = super().read(size)
+            read[str(self.name)] = read.get(str(self.name), 0) + len(data)
+            return data
+
+    @contextmanager
+    def counting(path: Path) -> Iterator[tuple[io.BufferedReader, int]]:
+        with opened(path) as (_, size), Counted(io.FileIO(path)) as handle:
+            yield handle, size
+
+    monkeypatch.setattr(files, "open_regular", counting)
+    return read
+
+
+class Chunks:
+    """Any lines, as long as the blocks in which a file is read or a little off."""
+
+    sizes = st.sampled_from((0, 1, 2, 30, 4093, 4094, 4095, 4096, 4097, 8191, 8192, 12288, 30_000)) | st.integers(0, 99)
+
+
+@given(st.lists(Chunks.sizes, max_size=12), st.booleans())
+def test_a_file_says_the_same_from_both_ends(sizes: Sequence[int], ends: bool) -> None:
+    values = [{"k": k, "text": "x" * size} for k, size in enumerate(sizes)]
+    data = b"\n".join(json.dumps(value).encode() for value in values) + b"\n" * ends
+
+    def read(lines: Iterator[Any]) -> list[Any]:
+        return [{key: piece.value for key, piece in found.items()} for found in lines]
+
+    assert read(LineFile(io.BytesIO(data), len(data)).forwards()) == values
+    assert read(LineFile(io.BytesIO(data), len(data)).backwards()) == values[::-1]
+
+
+@pytest.mark.parametrize("ages", [(1, 2, 3), (3, 2, 1), (5, 5, 5)])
+def test_the_newest_comes_first_whatever_the_file_system_says(tmp_path: Path, ages: tuple[int, ...]) -> None:
+    names = ("b", "c", "a")
+    for name, at, age in zip(names, (10.0, 20.0, 30.0), ages, strict=True):
+        path = write(tmp_path / f"{name}.jsonl", event("token", at), whole("done", at + 5, f"of {name}"))
+        os.utime(path, (age, age))
+    journal = RunJournal(SID, sorted(tmp_path.iterdir()))
+    assert said(journal) == [["of a"], ["of c"], ["of b"]]
+    assert [run.started_at for run in journal.runs] == [30.0, 20.0, 10.0]
+    assert [journal.end(run).at for run in journal.runs] == [35.0, 25.0, 15.0]
+    assert journal.newest is not None
+    assert (journal.newest.stream_id, journal.newest.created_at, journal.newest.event) == ("a", 35.0, "done")
+
+
+@pytest.mark.parametrize("runs", [["token", "done", "stream_end"], ["token", "done"], ["done"]])
+def test_of_the_others_only_the_beginning_is_read(tmp_path: Path, amount: dict[str, int], runs: list[str]) -> None:
+    for k in range(9):
+        events = [whole(name, 10.0 * k, "x" * LARGE) if name == "done" else event(name, 10.0 * k) for name in runs]
+        write(tmp_path / f"{k}.jsonl", *events)
+    journal = RunJournal(SID, sorted(tmp_path.iterdir()))
+    assert journal.newest is not None
+    assert journal.newest.stream_id == "8"
+    assert journal.problems == ()
+    newest = amount.pop(str(tmp_path / "8.jsonl"))
+    assert newest < 3 * LARGE
+    assert len(amount) == 8
+    assert max(amount.values()) < LARGE / 50
+
+
+def test_an_end_is_seen_without_the_session_before_it(tmp_path: Path, amount: dict[str, int]) -> None:
+    write(tmp_path / "a.jsonl", event("token", 1.0), whole("done", 2.0, "x" * LARGE), event("stream_end", 3.0))
+    assert RunJournal(SID, [tmp_path / "a.jsonl"]).has_ended("a") is True
+    assert sum(amount.values()) < LARGE / 50
+
+
+def test_a_large_session_has_the_layout_of_a_sidecar(tmp_path: Path) -> None:
+    texts = ["a\n\u2028b \u00fc \N{ROCKET}", *("x" * 9999 for _ in range(200))]
+    path = write(tmp_path / "a.jsonl", whole("done", 1.0, *texts, tool_calls=[{"tid": "t"}]))
+    done = RunJournal(SID, [path]).newest
+    assert path.stat().st_size > LARGE
+    assert done is not None
+    assert [piece.value["content"] for piece in done.messages] == texts
+    assert all(piece.raw == jsontext.dumps(piece.value, 2) for piece in done.messages)
+    assert done.fields["tool_calls"].raw == jsontext.dumps([{"tid": "t"}], 1)
+
+
+def test_only_what_a_sidecar_has_is_a_field(tmp_path: Path) -> None:
+    passing = {"is_streaming": False, "has_pending_user_message": False, "last_message_at": 1.0, "cache_hit_percent": 3}
+    path = write(tmp_path / "a.jsonl", whole("done", 1.0, "one", pinned=True, **passing))
+    done = RunJournal(SID, [path]).newest
+    assert done is not None
+    assert {name: piece.value for name, piece in done.fields.items()} == {
+        "session_id": SID,
+        "title": "Notes",
+        "pinned": True,
+    }
+
+
+@pytest.mark.parametrize("name", ["apperror", "cancel"])
+def test_a_run_that_failed_can_hold_the_session_too(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "a.jsonl", event("token", 1.0), whole("done", 2.0, "one"), event("stream_end", 2.0))
+    write(tmp_path / "b.jsonl", event("token", 3.0), whole(name, 4.0, "one", "two"))
+    write(tmp_path / "c.jsonl", event("token", 5.0), event(name, 6.0, {"message": "no session"}))
+    journal = RunJournal(SID, sorted(tmp_path.iterdir()))
+    assert [(done.stream_id, done.event) for done in journal.dones] == [("b", name), ("a", "done")]
+
+
+def test_a_session_that_got_its_id_in_a_run_is_in_the_folder_of_the_old_id(tmp_path: Path) -> None:
+    ended_as_another = whole("done", 2.0, "one", session_id="20260101_120000_abcdef")
+    path = write(tmp_path / "a.jsonl", whole("done", 1.0, "before"), ended_as_another)
+    assert said(RunJournal(SID, [path])) == [["before"]]
+    assert said(RunJournal("20260101_120000_abcdef", [path])) == [["one"]]
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_a_run_that_ended(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "a.jsonl", event("token", 1.0), event(name, 2.0), event("title", 3.0))
+    journal = RunJournal(SID, [path])
+    assert journal.unended == ()
+    assert journal.end(journal.runs[0]) == (True, 3.0)
+
+
+def test_a_run_that_was_killed(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", event("token", 1.0, {"text": "one"}), whole("done", 2.0, "one"))
+    path = write(tmp_path / "b.jsonl", event("token", 3.0, {"text": "tw"}), event("token", 4.0, {"text": "o"}))
+    write(tmp_path / "c.jsonl", end="")
+    journal = RunJournal(SID, sorted(tmp_path.iterdir()))
+    (killed,) = journal.unended
+    assert (killed.stream_id, killed.path, killed.started_at) == ("b", path, 3.0)
+    assert journal.end(killed) == (False, 4.0)
+    assert [each["payload"]["text"] for each in journal.events(killed)] == ["tw", "o"]
+    assert (journal.has_ended("a"), journal.has_ended("b"), journal.has_ended("no such")) == (True, False, None)
+    assert journal.problems == ()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b'{"event": "token", "crea', b"\0" * 600, b"\xff\xfe\x80", b"[]", b'{"a": NaN,', b'{"event": "token"}\xc3\x28'],
+)
+def test_a_damaged_last_line(tmp_path: Path, damage: bytes) -> None:
+    path = write(tmp_path / "a.jsonl", event("token", 1.0), whole("done", 2.0, "one"))
+    path.write_bytes(path.read_bytes() + damage)
+    journal = RunJournal(SID, [path])
+    assert said(journal) == [["one"]]
+    assert journal.problems == (f"{path} has 1 damaged line.",)
+
+
+def test_damage_in_a_killed_run_takes_only_its_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", event("token", 1.0, {"text": "one"}), event("token", 2.0, {"text": "two"}))
+    path.write_bytes(b"{torn\n" + path.read_bytes().replace(b"\n", b'\n{"event": {\n', 1) + b'{"event":"token","payl')
+    journal = RunJournal(SID, [path])
+    (run,) = journal.unended
+    assert [each["payload"]["text"] for each in journal.events(run)] == ["one", "two"]
+    assert journal.problems == (f"{path} has 3 damaged lines.",)
+
+
+def test_text_that_is_no_utf_8_is_read_and_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", whole("done", 1.0, "caf\u00e9"))
+    path.write_bytes(path.read_bytes().replace("\u00e9".encode(), b"\xe9"))
+    journal = RunJournal(SID, [path])
+    assert said(journal) == [["caf\N{REPLACEMENT CHARACTER}"]]
+    assert journal.problems == (f"{path} has 1 damaged line.",)
+
+
+def test_what_only_python_reads_is_read(tmp_path: Path) -> None:
+    value = whole("done", 1.0, "\ud83d half a letter", last_prompt_tokens=float("nan"))
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(value) + "\n")
+    journal = RunJournal(SID, [path])
+    assert said(journal) == [["\ud83d half a letter"]]
+    assert journal.problems == ()
+
+
+def test_what_is_no_file_is_a_fact(tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    good = write(folder / "good.jsonl", event("token", 1.0), whole("done", 2.0, "one"))
+    os.mkfifo(folder / "pipe.jsonl")
+    (folder / "link.jsonl").symlink_to(good)
+    (folder / "folder.jsonl").mkdir()
+    paths = [*sorted(folder.iterdir()), folder / "gone.jsonl"]
+    journal = RunJournal(SID, paths)
+    assert said(journal) == [["one"]]
+    assert journal.unended == ()
+    problems = journal.problems
+    assert len(problems) == 3
+    assert all(any(f"{name}.jsonl" in text for text in problems) for name in ("pipe", "link", "folder"))
+    assert all(journal.events(run) == () for run in journal.runs if run.stream_id != "good")
+
+
+@pytest.mark.parametrize(
+    "payload", [None, [], "session", {"session": []}, {"session": {"messages": {}}}, {"session": {}}]
+)
+def test_an_end_without_a_session_is_none(tmp_path: Path, payload: Any) -> None:
+    path = write(tmp_path / "a.jsonl", whole("done", 1.0, "one"), {**event("done", 2.0), "payload": payload})
+    assert said(RunJournal(SID, [path])) == [["one"]]
+
+
+def test_a_prompt_names_the_stream_of_its_answer(tmp_path: Path) -> None:
+    def submitted(turn: str, stream: Any, at: float) -> Value:
+        return {
+            "event": "submitted",
+            "role": "user",
+            "turn_id": turn,
+            "stream_id": stream,
+            "content": turn,
+            "created_at": at,
+        }
+
+    write(tmp_path / f"{SID}~8.jsonl", submitted("second", "s2", 2.0), {"event": "worker_started", "turn_id": "second"})
+    write(tmp_path / f"{SID}~7.jsonl", submitted("first", "s1", 1.0), {"event": "completed", "turn_id": "first"})
+    write(tmp_path / f"{SID}.jsonl", submitted("old", None, 0.5), end='\n{"event": "comp')
+    journal = read_turn_journal(SID, sorted(tmp_path.iterdir()))
+    assert [(turn.text, turn.stream_id, turn.ended) for turn in journal.turns] == [
+        ("old", None, False),
+        ("first", "s1", True),
+        ("second", "s2", False),
+    ]
+    assert journal.problems == (f"{tmp_path / SID}.jsonl has 1 damaged line.",)
