@@ -222,7 +222,9 @@ def _in_order(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b
         key = _keys(a, in_a[i])
         there, k = places.get(key, []), at.get(key, 0)
         # as long as there are more on the other side than are needed here, one that is nearer in time is waited for
-        while len(there) - k > left[key] and _nearer(a[in_a[i].start], b[in_b[there[k + 1]].start], b[in_b[there[k]].start]):
+        while len(there) - k > left[key] and _nearer(
+            a[in_a[i].start], b[in_b[there[k + 1]].start], b[in_b[there[k]].start]
+        ):
             k += 1
         left[key] -= 1
         if k < len(there):
@@ -233,7 +235,12 @@ def _in_order(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b
 
 
 def _nearer(m: Message, one: Message, other: Message) -> bool:
-    return m.time is not None and one.time is not None and other.time is not None and abs(one.time - m.time) < abs(other.time - m.time)
+    return (
+        m.time is not None
+        and one.time is not None
+        and other.time is not None
+        and abs(one.time - m.time) < abs(other.time - m.time)
+    )
 
 
 def _keys(messages: Sequence[Message], turn: Turn) -> tuple[Key, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from core import sidecar
 from core.jsontext import LARGE, Element, Packed, Piece
+from core.killed_runs import DeadRun, dead_runs
 from core.listing import Listing, listed, session_files
 from core.message import SPEAKERS, Key, Message, message
 from core.run_journal import Done, RunJournal
@@ -68,6 +69,7 @@ class SessionCopies:
     """All that is known of one session. ``databases_unknown``: there is no database, or one could not be read, so a
     missing row proves nothing; ``deletions_unknown``: nor does it prove anything that no tombstone could be read.
     ``problems``: what could not be read in the journals, a sentence each. ``told``: the messages of the leading file.
+    ``dead_runs`` did not come to an end; ``killed`` has the events of each that a run journal knows, by its stream.
     """
 
     session_id: str
@@ -83,6 +85,8 @@ class SessionCopies:
     databases_unknown: bool
     problems: tuple[str, ...]
     told: tuple[Message, ...] = ()
+    dead_runs: tuple[DeadRun, ...] = ()
+    killed: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
     @property
     def leading(self) -> SidecarFile | None:
@@ -168,6 +172,9 @@ class CopyReader:
         states = [fact.state for fact in self.database_facts]
         live = _read(listing.sidecars.get(session_id))
         self.steps.step(_FILE)
+        head = live.sidecar.head if live is not None and live.sidecar is not None else {}
+        dead = dead_runs({name: piece.value for name, piece in head.items()}, journal.turns, runs)
+        events = {run.stream_id: runs.events(run) for run in runs.unended}
         return SessionCopies(
             session_id,
             live,
@@ -181,6 +188,8 @@ class CopyReader:
             listing.deletions_unknown,
             "ok" not in states or not {*states} <= {"ok", "absent"},
             (*runs.problems, *journal.problems),
+            dead_runs=dead,
+            killed=events,
         )
 
     def with_databases(self, files: SessionCopies) -> SessionCopies:

@@ -77,7 +77,11 @@ def _snippet(m: Message) -> str:
         value = loads(m.said)
     except NotJSONError:
         value = None
-    shown = next((value[key] for key in ("output", "result", "error") if value.get(key)), None) if isinstance(value, dict) else None
+    shown = (
+        next((value[key] for key in ("output", "result", "error") if value.get(key)), None)
+        if isinstance(value, dict)
+        else None
+    )
     return str(m.said if shown is None else shown)[:_SNIPPET]
 
 

@@ -9,11 +9,13 @@ from typing import Any
 
 from core import metadata, pointers, sidecar, transcript
 from core.align import align
-from core.copies import BACKUP, LIVE, RUN, TURNS, SessionCopies, temp_name
+from core.copies import BACKUP, LIVE, RUN, SessionCopies, temp_name
 from core.intent import MARK_FIELDS, Marks, Reason, marks, tells_marks
 from core.jsontext import LIST_FIELD, NOTHING, Piece, number
+from core.killed_runs import DeadRun, prompt_message
 from core.message import Message, message
 from core.metadata import Found
+from core.restored_turns import KilledRun, RestoredCard, restore
 from core.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
 from core.transcript import Entry
 from core.witnesses import Evidence, FileState, Verdict, Witness, judge
@@ -119,7 +121,8 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     live = session_of(copies.live)
     entries = _merged(copies)
     reasons, verdict = _reasons(copies, live, entries)
-    _add_prompts(copies, live, entries, reasons, stream_is_live=stream_is_live)
+    killed = _killed(copies, live, stream_is_live=stream_is_live)
+    new_cards = restore(entries, reasons, killed, _listed(live, "tool_calls"), (PENDING, RUN))
     items = tuple(_item(i, e, reasons.get(id(e)), choices) for i, e in enumerate(entries))
     offers = metadata.offers(copies, live)
     chosen = {
@@ -129,11 +132,13 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
         proposal = Proposal(copies.session_id, items, None)
     elif live is not None and live.damage is None:
         kept = [e for e, item in zip(entries, items, strict=True) if item.included]
-        proposal = _amended(copies, live, items, kept, verdict, chosen, stream_is_live=stream_is_live)
+        proposal = _amended(copies, live, items, kept, verdict, new_cards, chosen, stream_is_live=stream_is_live)
     else:
         kept = [e for e, item in zip(entries, items, strict=True) if item.included]
-        proposal = _rebuilt(copies, live, items, kept, verdict, chosen)
-    return replace(proposal, doubt=verdict.doubt, offers=offers, chosen={name: found.origin for name, found in chosen.items()})
+        proposal = _rebuilt(copies, live, items, kept, verdict, new_cards, chosen)
+    return replace(
+        proposal, doubt=verdict.doubt, offers=offers, chosen={name: found.origin for name, found in chosen.items()}
+    )
 
 
 def session_of(file: sidecar.SidecarFile | None) -> Sidecar | None:
@@ -270,7 +275,9 @@ def _is_untitled(live: Sidecar | None) -> bool:
     return begun or title == FIELD_DEFAULTS["title"]
 
 
-def _reasons(copies: SessionCopies, live: Sidecar | None, entries: Sequence[Entry]) -> tuple[dict[int, Reason], Verdict]:
+def _reasons(
+    copies: SessionCopies, live: Sidecar | None, entries: Sequence[Entry]
+) -> tuple[dict[int, Reason], Verdict]:
     """Why an entry (by identity) is left out, with the verdict of the witnesses."""
     sidecars = _sidecar_copies(copies)
     spoken = _database_reasons(copies)
@@ -303,48 +310,24 @@ def _database_reasons(copies: SessionCopies) -> dict[int, Reason | None]:
     }
 
 
-def _add_prompts(
-    copies: SessionCopies,
-    live: Sidecar | None,
-    entries: list[Entry],
-    reasons: dict[int, Reason],
-    *,
-    stream_is_live: bool,
-) -> None:
-    """Prompts that no copy of the transcript holds: the pending one of a dead stream, and submitted ones without an
-    answer.
-    """
-    pending = live.get("pending_user_message") if live is not None and not stream_is_live else None
-    if live is not None and isinstance(pending, str) and pending.strip():
-        prompt = _prompt(pending, live.get("pending_attachments"), number(live.get("pending_started_at")))
-        if not _holds(entries, prompt):
-            entries.append(transcript.entry(PENDING, prompt, 0))
-    for turn in copies.turns:
-        prompt = _prompt(turn.content, list(turn.attachments), turn.created_at)
-        if turn.ended or not prompt.text or _holds(entries, prompt):
-            continue
-        before = {id(e) for e in entries}
-        entries[:] = transcript.merge(entries, TURNS, [prompt])
-        reasons.update({id(e): Reason.UNANSWERED for e in entries if id(e) not in before})
+def _killed(copies: SessionCopies, live: Sidecar | None, *, stream_is_live: bool) -> list[KilledRun]:
+    """The runs that were killed, the oldest first."""
+    head = {} if live is None else {name: piece.value for name, piece in live.head.items()}
+    active = head.get("active_stream_id")
+    found = [
+        KilledRun(run, tuple(copies.killed.get(run.stream_id, ())), run.stream_id == active) for run in copies.dead_runs
+    ]
+    pending = head.get("pending_user_message")
+    if not active and isinstance(pending, str) and pending.strip():
+        attachments, sent = head.get("pending_attachments"), number(head.get("pending_started_at"))
+        listed = attachments if isinstance(attachments, list) else ()
+        found.append(KilledRun(DeadRun("", prompt_message(pending, listed, sent), sent), (), is_active=True))
+    return [each for each in found if not (stream_is_live and each.is_active)]
 
 
-def _prompt(content: Any, attachments: Any, time: float | None) -> Message:
-    value: dict[str, Any] = {"role": "user", "content": content}
-    if time is not None:
-        value["timestamp"] = time
-    if isinstance(attachments, list) and attachments:
-        value["attachments"] = attachments
-    return message(sidecar.message_piece(value))
-
-
-def _holds(entries: Sequence[Entry], prompt: Message) -> bool:
-    """Whether a prompt has arrived in the transcript: the same text, not long before it was sent."""
-    return any(
-        e.merged.role == prompt.role
-        and e.merged.key == prompt.key
-        and (prompt.time is None or e.merged.time is None or e.merged.time >= prompt.time - 1.0)
-        for e in entries
-    )
+def _listed(live: Sidecar | None, field: str) -> list[Any]:
+    value = live.get(field) if live is not None else None
+    return value if isinstance(value, list) else []
 
 
 def _item(position: int, e: Entry, reason: Reason | None, choices: Choices) -> Item:
@@ -361,6 +344,7 @@ def _amended(
     items: Sequence[Item],
     kept: Sequence[Entry],
     verdict: Verdict,
+    new_cards: Sequence[RestoredCard],
     chosen: Mapping[str, Found],
     *,
     stream_is_live: bool,
@@ -375,7 +359,7 @@ def _amended(
         piece is not old and piece.raw != old.raw for piece, old in zip(pieces, live.messages, strict=True)
     )
     if changed_messages:
-        fields |= _pointers(copies, live, verdict, kept)
+        fields |= _pointers(copies, live, verdict, kept, new_cards)
         if live.get("_recovered_from_state_db"):
             found = metadata.recover(copies, live)
             taken = {name: f for name, f in found.items() if f.origin != LIVE and live.get(name) in NOTHING}
@@ -399,6 +383,7 @@ def _rebuilt(
     items: Sequence[Item],
     kept: Sequence[Entry],
     verdict: Verdict,
+    new_cards: Sequence[RestoredCard],
     chosen: Mapping[str, Found],
 ) -> Proposal:
     """A live file that is lost or cannot be loaded: what is left of its head, then every other copy, but for what was
@@ -418,7 +403,7 @@ def _rebuilt(
         found["updated_at"] = Found(last, LAST_MESSAGE)
     found |= chosen
     values = {name: f.value for name, f in found.items() if f.origin != LIVE}
-    values |= _pointers(copies, live, verdict, kept)
+    values |= _pointers(copies, live, verdict, kept, new_cards)
     if "workspace" not in values and (live is None or live.get("workspace") is None):
         values["workspace"] = ""  # null makes the WebUI's load fail
     marked = _marked(sidecars)
@@ -450,14 +435,26 @@ def _differs(before: Piece | None, after: Piece) -> bool:
     return before is not after and (before.value if before is not None else None) != after.value
 
 
-def _pointers(copies: SessionCopies, live: Sidecar | None, verdict: Verdict, kept: Sequence[Entry]) -> dict[str, Any]:
+def _pointers(
+    copies: SessionCopies,
+    live: Sidecar | None,
+    verdict: Verdict,
+    kept: Sequence[Entry],
+    new_cards: Sequence[RestoredCard],
+) -> dict[str, Any]:
     """The fields that point into the message list, for these messages; what is as it was is not among them."""
     sidecars = _sidecar_copies(copies)
     is_loaded = live is not None and live.damage is None and bool(live.messages)
     sources = [LIVE] if is_loaded else [verdict.origin or LIVE, RUN]
     name = next((n for n in sources if n in sidecars and "tool_calls" in sidecars[n].head), LIVE)
     copy = sidecars.get(name)
-    fields: dict[str, Any] = {"tool_calls": pointers.cards(copy, name, kept)}
+    place = {id(e): k for k, e in enumerate(kept)}
+    restored = [{**card, "assistant_msg_idx": place[id(e)]} for card, e in new_cards if id(e) in place]
+    listed = pointers.cards(copy, name, kept)
+    known = {card.get("tid") for card in restored}
+    fields: dict[str, Any] = {
+        "tool_calls": [c for c in listed if not isinstance(c, dict) or c.get("tid") not in known] + restored
+    }
     if copy is not None and "anchor_activity_scenes" in copy.head:
         fields["anchor_activity_scenes"] = pointers.scenes(copy, name, kept)
     if not is_loaded:
@@ -465,4 +462,8 @@ def _pointers(copies: SessionCopies, live: Sidecar | None, verdict: Verdict, kep
         fields["context_messages"] = pointers.context(sidecars.get(base or ""), base or "", kept)
     elif live is not None and live.get("context_messages") not in NOTHING:
         fields["context_messages"] = pointers.context(live, LIVE, kept)
-    return {field: value for field, value in fields.items() if live is None or live.get(field, FIELD_DEFAULTS[field]) != value}
+    return {
+        field: value
+        for field, value in fields.items()
+        if live is None or live.get(field, FIELD_DEFAULTS[field]) != value
+    }

@@ -161,4 +161,8 @@ def clean(version: Message) -> Message:
     """The message without the database's own encoding. A tag in a sidecar's own text stays: the server writes it there."""
     content = version.value.get("content")
     fresh = content if version.is_plain else decoded(content)
-    return version if fresh is content else message(sidecar.message_piece({**version.value, "content": fresh}, version.piece))
+    return (
+        version
+        if fresh is content
+        else message(sidecar.message_piece({**version.value, "content": fresh}, version.piece))
+    )

@@ -182,7 +182,12 @@ class _Judge:
     def verdict(self) -> Verdict:
         act, known = self.marks.act, self.known
         reasons = self._after(act) if act is not None else self._without_mark()
-        if known.state is FileState.TORN and self.base is not None and self.base is known.run and known.count is not None:
+        if (
+            known.state is FileState.TORN
+            and self.base is not None
+            and self.base is known.run
+            and known.count is not None
+        ):
             return self._without_leftovers(reasons, known.count)
         if act is not None and known.state is not FileState.WHOLE and any(r.is_question for r in reasons.values()):
             return Verdict(reasons, _UNDECIDED)
@@ -227,7 +232,9 @@ class _Judge:
                 reason = Reason.UNDONE if certain else Reason.UNDECIDED
             elif self._holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
-            elif ahead and self._run_ended_after(k):  # the transcript as the user saw it at the end of that run lacks it
+            elif ahead and self._run_ended_after(
+                k
+            ):  # the transcript as the user saw it at the end of that run lacks it
                 certain = known.state in (FileState.LOST, FileState.WHOLE)
                 reason = Reason.UNDONE if certain else Reason.EARLIER_UNDO
             elif self._is_contained(k, kept):
@@ -242,7 +249,9 @@ class _Judge:
 
     def _is_whole_by_list(self, kept: Sequence[int]) -> bool:
         """Whether the session list knows just the messages of the newest run."""
-        return self.known.count == len(kept) and self.known.last is not None and self._has_stamp(kept[-1], self.known.last)
+        return (
+            self.known.count == len(kept) and self.known.last is not None and self._has_stamp(kept[-1], self.known.last)
+        )
 
     def _run_is_ahead(self, kept: Sequence[int]) -> bool:
         """Whether the newest run shows what was said after the last message of the base, or is the base."""
@@ -292,7 +301,11 @@ class _Judge:
                     result[k] = Reason.UNDECIDED  # a cleared file stays empty unless somebody says otherwise
                 continue
             reason: Reason | None
-            if self.base is not None and self.base.marks is None and (self.known.state is FileState.LOST or not self._holds(files, k)):
+            if (
+                self.base is not None
+                and self.base.marks is None
+                and (self.known.state is FileState.LOST or not self._holds(files, k))
+            ):
                 reason = taken if k > cut else Reason.UNDONE
             elif k > cut and not self._holds(files, k) and self._holds(self.before_act, k):
                 reason = Reason.EARLIER_UNDO if self._may_be_stale(cut) else taken
@@ -384,7 +397,9 @@ class _Judge:
         if self._backup_is_from_before_any():
             return None
         run, time = self.known.run, self.times[k]
-        if run is not None and run.saved is not None and time is not None:  # it ended before the act and does not show it
+        if (
+            run is not None and run.saved is not None and time is not None
+        ):  # it ended before the act and does not show it
             return None if time > run.saved else Reason.UNDONE
         return Reason.UNDECIDED
 
@@ -401,7 +416,9 @@ class _Judge:
             newest = next((k for k in prompts[1:] if self._is_newest_prompt(k)), None)
             settled |= dict.fromkeys(first_turn, Reason.UNDONE)
             behind = [k for k in behind if k not in settled and (newest is None or k < newest)]
-            if not behind and len(asked) == len(settled.keys() & set(asked)) + sum(newest is not None and k >= newest for k in asked):
+            if not behind and len(asked) == len(settled.keys() & set(asked)) + sum(
+                newest is not None and k >= newest for k in asked
+            ):
                 return settled
         count = self.known.count
         if not asked or count is None:
@@ -416,7 +433,13 @@ class _Judge:
         """Whether a prompt is the newest one that the file was saved with: its watermark is its time."""
         later = next((t for t in self.began[k + 1 :] if t is not None and t != self.began[k]), None)
         time, mark = self.times[k], self.marks.watermark
-        return time is not None and mark is not None and time <= mark + 1.0 and abs(time - mark) < 1.0 and (later is None or later > mark)
+        return (
+            time is not None
+            and mark is not None
+            and time <= mark + 1.0
+            and abs(time - mark) < 1.0
+            and (later is None or later > mark)
+        )
 
     def _by_list(self, reasons: dict[int, Reason]) -> Verdict:
         """How far a lost file went by its row in the session list: the stamp of its last message is right, its count can
@@ -465,9 +488,7 @@ class _Judge:
 
 _UNDECIDED = "You took messages back and went on; which of those that are left came after that, no copy says."
 _BEGINNING = "The newest answer was given without what was said before it: you took that back, or it was lost before."
-_SHORTENED = (
-    "The file was shortened after the last answer, on purpose or by damage; no copy that is left says which."
-)
+_SHORTENED = "The file was shortened after the last answer, on purpose or by damage; no copy that is left says which."
 
 
 def _is_after(time: float | None, other: float) -> bool:
