@@ -23,8 +23,6 @@ GAP_CELLS = 250_000
 _UNIT = 1_000_000
 """What one degree of likeness is worth beside nearness in time, which only decides between equals."""
 
-_AT_ONCE = 10_000
-
 Pair: TypeAlias = tuple[int, int]
 Gap: TypeAlias = tuple[int, int, int, int]
 """From where to where in the first, and in the second sequence (the end is not in it)."""
@@ -130,13 +128,17 @@ _LONG_ID, _LONG_TEXT = 12, 24
 """Characters of an id and of a text that are hardly ever the same by chance: some providers count calls from 0."""
 
 
+_SLACK = 4.0
+"""Seconds between two stamps of one moment: written by two programs, one after the other, or cut to whole seconds."""
+
+
 def _is_telling(m: Message) -> bool:
     return len(m.answers) >= _LONG_ID or any(len(call) >= _LONG_ID for call in m.calls) or len(m.text) >= _LONG_TEXT
 
 
 def _is_at_once(one: float | None, other: float | None) -> bool:
     """Whether two stamps of a prompt are one: it carries its start in every copy (a cancelled one whole seconds)."""
-    return one is not None and other is not None and abs(one - other) <= 2.0
+    return one is not None and other is not None and abs(one - other) <= _SLACK
 
 
 def _between(gap: Gap, anchors: Iterable[Pair]) -> Iterator[Gap]:
@@ -268,7 +270,7 @@ class _Looked:
         """Whether this turn began before the other one had ended, or nobody knows."""
         if self.time is None or other.time is None or other.end is None:
             return True
-        return other.time <= self.time <= other.end
+        return other.time <= self.time <= other.end + _SLACK
 
 
 def _turn_likeness(one: _Looked, other: _Looked, *, one_clock: bool) -> int:
@@ -287,7 +289,8 @@ def _turn_likeness(one: _Looked, other: _Looked, *, one_clock: bool) -> int:
         ends = ((x, y) for x in one.messages[-3:] for y in other.messages[-3:])
         shared = telling = any(likeness(x, y) or is_mostly_same(x, y) for x, y in ends)
     is_at_once = _is_at_once(one.time, other.time)
-    if shared and not telling and one_clock and not (is_at_once or one.began_during(other) or other.began_during(one)):
+    apart = one_clock and not (is_at_once or one.began_during(other) or other.began_during(one))
+    if apart and not telling:
         return 0
     if shared:
         same = 10 + min(shared, 50) + prompts if prompts or one.prompt is None or other.prompt is None else shared

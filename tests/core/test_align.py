@@ -48,7 +48,7 @@ drifts = st.sampled_from((0.0, 0.2, 1.0, 3.0))
 
 
 def entries(messages: Sequence[Message], copy: str = "live") -> list[Entry]:
-    return [entry(copy, m) for m in messages]
+    return [entry(copy, m, k) for k, m in enumerate(messages)]
 
 
 def times(merged: Sequence[Entry]) -> list[float | None]:
