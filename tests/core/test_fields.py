@@ -116,7 +116,8 @@ def test_an_empty_worktree_session_comes_back_from_the_index(hermes: Any) -> Non
     hermes.write_index(
         {"session_id": hermes.live.stem, "title": "Untitled", "workspace": TREE, "message_count": 0, **tree}
     )
-    hermes.repair(hermes.live.stem)
+    assert hermes.kinds() == ["index_only_worktree", "worktree_gone"]
+    hermes.repair()
     assert {name: hermes.load()[name] for name in (*tree, "messages")} == {**tree, "messages": []}
 
 
@@ -129,6 +130,13 @@ def test_the_database_that_was_written_to_last_names_the_profile(hermes: Any, ne
     profile.write_rows(new if newest else old)
     hermes.repair()
     assert hermes.load()["profile"] == newest
+
+
+def test_a_session_of_a_profile_that_is_gone_is_told(hermes: Any) -> None:
+    before = hermes.write_live(hermes.turns("a"), profile="work")
+    assert hermes.kinds() == ["profile_gone"]
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -414,6 +414,32 @@ class TestInAStore:
             copies = found.copies(SID)
         assert (copies.is_side_run, copies.doubt) == (expected, None)
 
+    def test_a_side_run_is_never_offered(self, hermes: Any) -> None:
+        hermes.write_rows(hermes.turns("a"), title=None)
+        hermes.write_index({"session_id": SID, "title": "bg: tidy up"})
+        assert hermes.kinds() == []
+        hermes.repair(SID)
+        assert not hermes.live.exists()
+
+    @pytest.mark.parametrize("columns", [{"title": None}, {"model_config": '{"_delegate_from": "__orphaned__"}'}])
+    def test_what_may_be_no_lost_chat_is_asked(self, hermes: Any, columns: dict[str, Any]) -> None:
+        turns = hermes.turns("a")
+        hermes.write_rows(turns, **columns)
+        hermes.repair()
+        assert not hermes.live.exists()
+        assert hermes.kinds() == ["state_db_missing_sidecar"]
+        hermes.repair(SID)
+        assert hermes.texts() == hermes.said(turns)
+
+    def test_a_hidden_part_stays_as_it_is(self, hermes: Any) -> None:
+        old, new = hermes.turns("a", "b"), hermes.turns("c", start=100)
+        before = hermes.write_live(old[:2], pre_compression_snapshot=True)
+        hermes.write(hermes.sessions / f"{NEW}.json", hermes.session([*old, *new], session_id=NEW))
+        rotated(hermes, old[:-1], [old[-1], *new])
+        assert hermes.kinds() == []
+        hermes.repair()
+        assert hermes.live.read_bytes() == before
+
     def test_a_file_is_a_session_whatever_its_row_lacks(self, hermes: Any) -> None:
         hermes.write_live(hermes.turns("a"))
         hermes.write_rows(hermes.turns("a"), title=None)
