@@ -21,6 +21,7 @@ from core.diagnosis import diagnose
 from core.findings import Category, Finding, SessionAudit, finding
 from core.jsontext import NOTHING, Damage, number
 from core.listing import FRESH_TEMP
+from core.metadata import is_profile_gone
 from core.proposal import Choices, Proposal, propose, session_of
 from core.sidecar import Sidecar
 from core.store import Store, WebUIStatus, webui_status
@@ -229,6 +230,10 @@ def _row(
         branch = "Its branch is still there." if state is Worktree.BRANCH_LEFT else "Its branch was not found either."
         evidence = f"The worktree folder is gone. {branch}"
         found += (finding("worktree_gone", copies.session_id, evidence, counts=counts, path=path),)
+    profile = text("profile")
+    if copies.live is not None and is_profile_gone(reader.store, profile):
+        evidence = f"The profile {profile!r:.80} does not exist, so the WebUI does not list its sessions."
+        found += (finding("profile_gone", copies.session_id, evidence, counts=counts),)
     has_loss = any(f.category is not Category.INFO for f in found)
     found += tuple(_index_findings(copies, reader, is_loaded=is_loaded, has_loss=has_loss, counts=counts))
     return SessionAudit(
@@ -239,7 +244,7 @@ def _row(
         copies.backup.mtime if copies.backup is not None else None,
         number(value("updated_at")),
         copies.live.size if copies.live is not None else 0,
-        text("profile"),
+        profile,
         *place,
         state,
     )
@@ -258,7 +263,9 @@ def _not_examined(failure: Failure, inventory: Inventory) -> SessionAudit:
 
 
 def _is_stranger(copies: SessionCopies) -> bool:
-    """A JSON document without anything of a session, or a name that only an empty place is left of."""
+    """A JSON document without anything of a session, a name that only an empty place is left of, or a side run."""
+    if copies.is_side_run:
+        return True  # its file was removed when it ended
     if copies.temps or copies.backup or copies.rows or copies.run or copies.turns or copies.index_row:
         return False
     if copies.live is None:

@@ -153,8 +153,12 @@ def keys_of(inventory: Inventory, webui: WebUIStatus, session_ids: Iterable[str]
             keys[session_id] = b""
             continue
         row = listing.index.rows.get(session_id)
-        rows = [[(each.id, each.columns) for each in found.get(session_id, ())] for found in listing.rows.values()]
-        parts = (around, list(map(str, paths)), stamps, row and row.raw, session_id in listing.deleted, rows)
+        rows = [
+            [(each.id, each.columns, each.is_known) for each in found.get(session_id, ())]
+            for found in listing.rows.values()
+        ]
+        about = session_id in listing.deleted, listing.lineage.about(session_id)
+        parts = (around, list(map(str, paths)), stamps, row and row.raw, about, rows)
         keys[session_id] = hashlib.sha256(msgspec.msgpack.encode(parts)).digest()
     return keys
 

@@ -9,14 +9,19 @@ from collections.abc import Callable, Collection, Container, Iterable, Iterator,
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
-from core import sidecar
+from core import lineage, sidecar
+from core.continuation import HEAD, Segment, begins_with_summary, goes_on_in_turn, joined
+from core.errors import UnreadableError
+from core.json_lines import objects
 from core.jsontext import LARGE, Element, Packed, Piece
 from core.killed_runs import DeadRun, dead_runs
-from core.listing import Listing, listed, session_files
+from core.lineage import SNAPSHOT_FIELD, Doubt, Known
+from core.listing import Listing, Rows, listed, session_files
 from core.message import SPEAKERS, Key, Message, message
 from core.run_journal import Done, RunJournal
 from core.sidecar import SidecarFile
@@ -49,9 +54,9 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class DatabaseCopy:
-    """The rows of a session in one database: ``messages`` in id order (none where the row is not the WebUI's),
-    ``rewound`` the positions that the user took back, ``hidden`` those that the program wrote for itself,
-    ``workspaces`` the tags of the user rows, oldest first.
+    """The rows of a session in one database: ``messages`` in id order (none where it is not the WebUI's), ``rewound``
+    the positions that the user took back, ``hidden`` those that the program wrote for itself, ``workspaces`` the tags
+    of the user rows, oldest first. A conversation that lies under several ids is one copy; ``row`` tells of all of it.
     """
 
     name: str
@@ -63,6 +68,12 @@ class DatabaseCopy:
     hidden: frozenset[int]
     workspaces: tuple[str, ...]
 
+    @property
+    def is_one_run(self) -> bool:
+        """Whether just one prompt was sent in it."""
+        said = (m for k, m in enumerate(self.messages) if k not in self.hidden)
+        return lineage.is_one_run(self.row.started_at, (m.time for m in said if m.role == "user"))
+
 
 @dataclass(frozen=True, slots=True)
 class SessionCopies:
@@ -70,6 +81,10 @@ class SessionCopies:
     missing row proves nothing; ``deletions_unknown``: nor does it prove anything that no tombstone could be read.
     ``problems``: what could not be read in the journals, a sentence each. ``told``: the messages of the leading file.
     ``dead_runs`` did not come to an end; ``killed`` has the events of each that a run journal knows, by its stream.
+    ``goes_on``: the session that holds this conversation and goes on with it, ``goes_on_in_turn``: it does so within a
+    turn, or nothing says that this one was meant to stay beside it. ``is_side_run``: a ``/btw`` or
+    ``/background`` run, of which no file was meant to stay (None: nothing says). ``is_sibling``: another session
+    continues the same conversation.
     """
 
     session_id: str
@@ -87,6 +102,26 @@ class SessionCopies:
     told: tuple[Message, ...] = ()
     dead_runs: tuple[DeadRun, ...] = ()
     killed: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    goes_on: str | None = None
+    goes_on_in_turn: bool = False
+    is_side_run: bool | None = False
+    is_sibling: bool = False
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """Why bringing it back would be a question although its copies agree; None where nothing speaks against it.
+        A session with a file is in doubt only as the hidden part of another one.
+        """
+        if self.goes_on_in_turn:
+            return Doubt.GOES_ON
+        if self.live is not None or not self.rows:
+            return None
+        if not any(row.is_certain for row in self.rows):
+            return Doubt.NO_SOURCE
+        if self.is_sibling:
+            return Doubt.SIBLING
+        is_one_run = all(copy.is_one_run for copy in self.databases)
+        return Doubt.SIDE_RUN if self.is_side_run is None and is_one_run else None
 
     @property
     def leading(self) -> SidecarFile | None:
@@ -171,6 +206,8 @@ class CopyReader:
         journal = read_turn_journal(session_id, listing.turn_journals.get(session_id, ()))
         states = [fact.state for fact in self.database_facts]
         live = _read(listing.sidecars.get(session_id))
+        backup = _read(listing.backups.get(session_id))
+        temps = tuple(found for path in listing.temps.get(session_id, ()) if (found := _read(path)) is not None)
         self.steps.step(_FILE)
         head = live.sidecar.head if live is not None and live.sidecar is not None else {}
         dead = dead_runs({name: piece.value for name, piece in head.items()}, journal.turns, runs)
@@ -178,8 +215,8 @@ class CopyReader:
         return SessionCopies(
             session_id,
             live,
-            tuple(found for path in listing.temps.get(session_id, ()) if (found := _read(path)) is not None),
-            _read(listing.backups.get(session_id)),
+            temps,
+            backup,
             (),
             runs.newest,
             journal.turns,
@@ -190,21 +227,49 @@ class CopyReader:
             (*runs.problems, *journal.problems),
             dead_runs=dead,
             killed=events,
+            goes_on=listing.lineage.goes_on.get(session_id, (None,))[-1],
+            is_side_run=False
+            if live or backup or temps
+            else self._is_side_run(session_id, runs, is_whole=not journal.problems),
+            is_sibling=session_id in listing.lineage.doubtful,
         )
+
+    def _is_side_run(self, session_id: str, runs: RunJournal, *, is_whole: bool) -> bool | None:
+        rows = chain.from_iterable(found.get(session_id, ()) for found in self.listing.rows.values())
+        titles = ((self.listing.index.row(session_id) or {}).get("title"), *(row.title for row in rows))
+        turns = chain.from_iterable(map(_events, self.listing.turn_journals.get(session_id, ())))
+        events = chain.from_iterable(map(runs.events, runs.runs))
+        return lineage.side_run(titles, turns, events, is_whole=is_whole)
 
     def with_databases(self, files: SessionCopies) -> SessionCopies:
         """The same with what the databases hold of the session."""
         leading = files.leading
         pieces = leading.sidecar.messages if leading is not None and leading.sidecar is not None else ()
         told = tuple(map(message, self.steps.over(pieces, len(pieces), _FILE)))
+        parts = self.listing.lineage.parts.get(files.session_id, ())
         found = [
-            (name if row.id == files.session_id else f"{name}, row {row.id}", database, row)
+            (name if files.session_id in {row.id for row in rows} else f"{name}, row {rows[-1].id}", database, rows)
             for name, database in self._databases.items()
-            for row in self.listing.rows[name].get(files.session_id, ())
+            for rows in _conversations(self.listing.rows[name].get(files.session_id, ()), parts)
         ]
         known = {m.exact: m for m in told if m.role} if found and told and isinstance(told[0].piece, Element) else {}
-        databases = tuple(_database_copy(*each, known, self.steps) for each in found)
-        return replace(files, databases=databases, told=told)
+        databases = tuple(_database_copy(*each, files.session_id, known, self.steps) for each in found)
+        return replace(files, databases=databases, told=told, goes_on_in_turn=self._goes_on_in_turn(files, databases))
+
+    def _goes_on_in_turn(self, files: SessionCopies, databases: Iterable[DatabaseCopy]) -> bool:
+        rows = self.listing.lineage.goes_on.get(files.session_id)
+        if rows is None:
+            return False
+        if files.live is None and (files.index_row or {}).get(SNAPSHOT_FIELD) is not True:
+            return True  # its file may have been renamed to the other id
+        before = {copy.path: copy.messages for copy in databases}
+        return any(
+            goes_on_in_turn(
+                before.get(database.fact.path, ()),
+                [[message(Piece(None, r.message, 2)) for r in database.messages(row, iter)] for row in rows],
+            )
+            for database in self._databases.values()
+        )
 
     def spoken(self, session_id: str) -> Iterator[Iterator[SpokenRow]]:
         """The message rows of a session in each database, as they lie there. Raises CloserLookError."""
@@ -237,27 +302,48 @@ class Inventory(CopyReader):
 
     def __enter__(self) -> Self:
         super().__enter__()
-        rows = {
-            name: self._by_sidecar(database.sessions(self._only).values()) for name, database in self._databases.items()
-        }
-        self.listing = replace(self.listing, rows=rows)
+        sessions = {name: database.sessions(self._only) for name, database in self._databases.items()}
+        known = self.listing.known(self.store.sessions_dir)
+        found = lineage.trace([*sessions.values()], known, self._begins_with_summary)
+        rows = {name: self._by_sidecar(each.values(), known, found.parts) for name, each in sessions.items()}
+        # a run that ends under another id than it began with is in the journal of the first one
+        runs = self.listing.run_journals
+        of_parts = {sid: tuple(path for part in of for path in runs.get(part, ())) for sid, of in found.parts.items()}
+        runs = {**runs, **{sid: paths for sid, paths in of_parts.items() if paths}}
+        self.listing = replace(self.listing, rows=rows, lineage=found, run_journals=runs)
         return self
 
-    def _by_sidecar(self, rows: Iterable[SessionRow]) -> dict[str, tuple[SessionRow, ...]]:
+    def _begins_with_summary(self, session_id: str) -> bool:
+        first = (db.messages(session_id, lambda rows: islice(rows, HEAD)) for db in self._databases.values())
+        return any(begins_with_summary(message(Piece(None, row.message, 2)) for row in rows) for rows in first)
+
+    def _by_sidecar(self, rows: Iterable[SessionRow], known: Known, parts: Mapping[str, Sequence[str]]) -> Rows:
+        wanted = (
+            self._only if self._only is None else {part for sid in self._only for part in (sid, *parts.get(sid, ()))}
+        )
         found: dict[str, tuple[SessionRow, ...]] = {}
-        for row in rows:
-            if self._only is not None and row.id not in self._only and row.session_key is None:
+        for each in rows:
+            if wanted is not None and each.id not in wanted and each.session_key is None:
                 continue  # it names no other session than its own; most rows need no closer look
-            key = row.sidecar_id or row.id
-            if self._only is None or key in self._only:
+            row, key = lineage.recognised(each, known)
+            if wanted is None or key in wanted:
                 found[key] = (*found.get(key, ()), row)
-        return found
+        whole = {
+            sid: tuple(replace(row, is_known=True) for part in of for row in found.get(part, ()))
+            for sid, of in parts.items()
+        }
+        found |= {sid: of for sid, of in whole.items() if of}
+        return found if self._only is None else {sid: of for sid, of in found.items() if sid in self._only}
 
     @cached_property
     def webui_rows(self) -> frozenset[str]:
         """Ids of the sessions in the databases whose sidecars are meant to exist."""
+        is_own = self.listing.lineage.is_own
         return frozenset(
-            key for rows in self.listing.rows.values() for key, found in rows.items() if any(r.is_webui for r in found)
+            key
+            for rows in self.listing.rows.values()
+            for key, found in rows.items()
+            if any(r.is_webui for r in found) and is_own(key)
         )
 
     def session_ids(self) -> tuple[str, ...]:
@@ -266,7 +352,8 @@ class Inventory(CopyReader):
         files = (listing.sidecars, listing.backups, listing.temps, listing.turn_journals, listing.run_journals)
         # in the order of the files, which is nearly that of the ids: putting those in order holds nobody up
         known = {each: None for found in (*files, self.webui_rows, listing.index.rows) for each in found}
-        return tuple(sorted(filter(is_session_name, known)))
+        is_own = listing.lineage.is_own
+        return tuple(sorted(each for each in known if is_session_name(each) and is_own(each)))
 
     def unsafe_ids(self) -> tuple[str, ...]:
         """Ids in the databases that must never become a path."""
@@ -280,6 +367,13 @@ def _named(paths: Iterable[Path], known: Container[Path]) -> list[Database]:
         usual = DATABASE if profile is None else f"{DATABASE} of {profile}"
         found.append(Database(_free(usual, [each.name for each in found]), path, path in known))
     return found
+
+
+def _events(path: Path) -> Sequence[Mapping[str, Any]]:
+    try:
+        return objects(path)[0]
+    except (FileNotFoundError, UnreadableError):  # told where the journal is read
+        return ()
 
 
 def _read(path: Path | None) -> SidecarFile | None:
@@ -300,6 +394,14 @@ def _free(name: str, taken: Sequence[str]) -> str:
     return next(n for n in (name, *(f"{name} {k}" for k in range(2, len(taken) + 3))) if n not in taken)
 
 
+def _conversations(rows: Sequence[SessionRow], parts: Container[str]) -> Iterator[tuple[SessionRow, ...]]:
+    """The rows of a session whose messages are one sequence: all those that its lineage names, and each other one."""
+    of_one = tuple(row for row in rows if (row.sidecar_id or row.id) in parts)
+    if of_one:
+        yield of_one
+    yield from ((row,) for row in rows if row not in of_one)
+
+
 class _Row(NamedTuple):
     id: int
     message: Message
@@ -309,13 +411,21 @@ class _Row(NamedTuple):
 
 
 def _database_copy(
-    name: str, database: StateDB, row: SessionRow, known: Mapping[Key, Message], steps: Steps
+    name: str,
+    database: StateDB,
+    sessions: Sequence[SessionRow],
+    session_id: str,
+    known: Mapping[Key, Message],
+    steps: Steps,
 ) -> DatabaseCopy:
-    """``known``: messages of a large file; what a row says as well is not held once more."""
+    """``sessions``: the rows whose messages are one sequence, parents first. ``known``: messages of a large file; what
+    a row says as well is not held once more.
+    """
+    count = sum(each.message_count for each in sessions)
 
     def read(found: Iterator[MessageRow]) -> Iterator[_Row]:
         held = LARGE if known else 0
-        for r in steps.over(found, row.message_count, _ROWS):
+        for r in steps.over(found, count, _ROWS):
             held += r.size
             m = message(Piece(None, r.message, 2), is_brief=held >= LARGE)
             if held >= LARGE:
@@ -324,20 +434,26 @@ def _database_copy(
                 m = m._replace(piece=piece, sign=like.sign)
             yield _Row(r.id, m, r.status, r.hidden, r.workspace)
 
-    rows = database.messages(row.id, read) if row.is_webui else ()
-    repeated = _copied_by_compression([r.message for r in rows], [r.status == "compacted" for r in rows])
-    once = [r for k, r in enumerate(rows) if k not in repeated]
+    segments = [_once(database.messages(each.id, read)) for each in sessions if each.is_webui]
+    places = joined([Segment([r.id for r in rows], [r.message for r in rows]) for rows in segments])
+    once = [segments[k][at] for k, at in places]
     path = database.fact.path
     return DatabaseCopy(
         name,
         path,
         _profile(path),
-        row,
+        lineage.as_one(sessions, session_id),
         tuple(r.message for r in once),
         frozenset(k for k, r in enumerate(once) if r.status == "rewound"),
         frozenset(k for k, r in enumerate(once) if r.is_hidden or not _is_said(r.message)),
-        tuple(r.workspace for r in rows if r.workspace),
+        tuple(r.workspace for r in once if r.workspace),
     )
+
+
+def _once(rows: Sequence[_Row]) -> list[_Row]:
+    """Rows under one id without those that a compression in place copied."""
+    repeated = _copied_by_compression([r.message for r in rows], [r.status == "compacted" for r in rows])
+    return [r for k, r in enumerate(rows) if k not in repeated]
 
 
 def _is_said(m: Message) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from core.copies import BACKUP, DATABASE, LIVE, RUN, TEMP, SessionCopies
 from core.findings import Category, Finding, finding
 from core.intent import Reason
-from core.jsontext import NOTHING, Damage
+from core.jsontext import NOTHING, Damage, number
+from core.lineage import SNAPSHOT_FIELD
 from core.proposal import Proposal, session_of
 from core.sidecar import IDLE_STREAM, Sidecar, SidecarFile
 
@@ -19,6 +21,14 @@ def diagnose(
     and in the backup, -1 where there is nothing readable; ``streaming``: a running WebUI may be writing it right now.
     """
     found = [*_of_live(copies, proposal, counts, streaming=streaming), *_questions(proposal, copies.session_id, counts)]
+    if copies.doubt is not None:
+        why = copies.doubt.sentence(copies.goes_on)
+        found = [
+            f
+            if f.category is not Category.REPAIRABLE
+            else replace(f, category=Category.REVIEW, evidence=f"{f.evidence} {why}")
+            for f in found
+        ]
     problems = _problems_beside(copies, found)
     if problems:
         found.append(finding("damaged_file", copies.session_id, " ".join(problems), counts=counts))
@@ -41,7 +51,8 @@ def _of_live(
         yield from _missing(copies, proposal, counts)
     elif live is None or live.damage is not None:
         yield _malformed(copies.live, proposal, sid, counts)
-    else:
+    elif not (copies.goes_on_in_turn and live.messages and live.get(SNAPSHOT_FIELD) is True):
+        # a hidden part from before a compaction stays as it is: the session that goes on has the rest
         yield from _losses(proposal, live, counts, sid, streaming=streaming)
 
 
@@ -128,6 +139,15 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: tuple[int, int])
             sid,
             f"Only the run journal knows this session; it holds {after} messages.",
             counts=counts,
+        )
+    elif proposal.sidecar is not None:
+        count = number((copies.index_row or {}).get("message_count"))
+        yield finding(
+            "index_only_worktree",
+            sid,
+            "The file is missing; the session list still has the session and its worktree.",
+            counts=counts,
+            category=Category.REVIEW if count else category,
         )
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
-from core import journals
+from core import journals, sidecar
 from core.errors import UnreadableError
 from core.journals import Index
+from core.lineage import Known, Lineage
 from core.statedb_rows import SessionRow
 from core.store import Store, is_safe_session_id, is_session_name
 
@@ -28,7 +30,8 @@ Rows = Mapping[str, tuple[SessionRow, ...]]
 @dataclass(frozen=True, slots=True)
 class Listing:
     """From the id of a session to each of its copies that is there. ``rows`` has the session rows of each database by
-    its name; ``deletions_unknown``: the list of deleted sessions could not be read, or not in full.
+    its name, ``lineage`` what their parents say; ``deletions_unknown``: the list of deleted sessions could not be read,
+    or not in full.
     """
 
     sidecars: dict[str, Path] = field(default_factory=dict)
@@ -40,6 +43,7 @@ class Listing:
     deleted: frozenset[str] = frozenset()
     deletions_unknown: bool = False
     rows: Mapping[str, Rows] = field(default_factory=dict)
+    lineage: Lineage = field(default_factory=Lineage)
 
     def of(self, session_ids: Iterable[str]) -> Self:
         """The part that is about some sessions: small enough to go to another process."""
@@ -54,7 +58,34 @@ class Listing:
             index=replace(self.index, rows=_only(ids, self.index.rows)),
             deleted=ids & self.deleted,
             rows={name: _only(ids, rows) for name, rows in self.rows.items()},
+            lineage=self.lineage.of(ids),
         )
+
+    def known(self, sessions_dir: Path) -> Known:
+        """What of the WebUI knows an id, also one that is none of those listed."""
+        sidecars = _Files(sessions_dir, ".json")
+        kept = _Files(sessions_dir, ".json.bak"), self.temps, self.index.rows
+        others = self.turn_journals, self.run_journals, self.deleted
+
+        def head(session_id: str) -> Mapping[str, Any]:
+            found = dict(self.index.row(session_id) or {})
+            if session_id in sidecars:
+                with suppress(OSError, UnreadableError):
+                    fields = sidecar.read_head(sessions_dir / f"{session_id}.json").head
+                    found |= {name: piece.value for name, piece in fields.items()}
+            return found
+
+        return Known(sidecars, kept, others, head)
+
+
+class _Files(Container[str]):
+    """The sessions of which a folder has a file, looked up one by one."""
+
+    def __init__(self, folder: Path, suffix: str) -> None:
+        self._folder, self._suffix = folder, suffix
+
+    def __contains__(self, session_id: object) -> bool:
+        return is_safe_session_id(session_id) and os.path.lexists(self._folder / f"{session_id}{self._suffix}")
 
 
 def _only(ids: Iterable[str], of: Mapping[str, _T]) -> dict[str, _T]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from core import worktree
-from core.copies import BACKUP, INDEX, LIVE, RUN, TURNS, SessionCopies, temp_name
+from core.copies import BACKUP, INDEX, LIVE, RUN, TURNS, DatabaseCopy, SessionCopies, temp_name
 from core.intent import MARK_FIELDS
 from core.jsontext import LIST_FIELD, NOTHING, number
 from core.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
 from core.statedb_rows import SessionRow
+from core.store import Store, is_safe_session_id
 
 WORKTREE_FIELDS = ("worktree_path", "worktree_branch", "worktree_repo_root", "worktree_created_at")
 WORKSPACE_TAG = "workspace tag"
-GIT = "git worktree"
 
 _OWN = frozenset({LIST_FIELD, "session_id", "message_count", *IDLE_STREAM, *MARK_FIELDS})
 """Fields that a copy never gives to another one by one: they are about the copy itself."""
@@ -40,18 +41,6 @@ _NOT_OFFERED = _OWN | _WITH_MESSAGES
 
 _NEEDED = frozenset({"title", "workspace", "created_at", "updated_at"})
 """Fields without which a session is not whole."""
-
-_INDEX_ONLY = frozenset(
-    {
-        "last_message_at",
-        "user_message_count",
-        "has_pending_user_message",
-        "is_streaming",
-        "cache_hit_percent",
-        "message_count",
-    }
-)
-"""Fields of an index row that a sidecar does not have."""
 
 _RENAMED_BY_HAND = ("title", "pinned", "archived", "project_id")
 """Fields that change without a new message: the index row knows them better than an older backup."""
@@ -103,6 +92,16 @@ def recover(copies: SessionCopies, live: Sidecar | None) -> dict[str, Found]:
     return result
 
 
+def is_profile_gone(store: Store, profile: object) -> bool:
+    """Whether a session's profile has no folder any more, which hides the session in the WebUI. The root profile (None,
+    "", ``default``) is always there; where only a sessions folder is known, nothing says.
+    """
+    if store.home is None or not isinstance(profile, str) or profile in ("", "default"):
+        return False
+    base = store.home.parent.parent if store.home.parent.name == "profiles" else store.home
+    return not (is_safe_session_id(profile) and os.path.isdir(base / "profiles" / profile))
+
+
 def offers(copies: SessionCopies, live: Sidecar | None) -> dict[str, dict[str, Any]]:
     """What each copy says of each field that a person may take from any of them: field to copy to value, the most
     trusted copy first. ``live`` as in :func:`recover`.
@@ -128,19 +127,29 @@ def _sources(copies: SessionCopies, live: Sidecar | None) -> Iterator[tuple[str,
             yield temp_name(number_), {key: piece.value for key, piece in temp.sidecar.head.items()}
     if copies.backup is not None and copies.backup.sidecar is not None and copies.backup.sidecar.is_session:
         yield BACKUP, {key: piece.value for key, piece in copies.backup.sidecar.head.items()}
+    # what only the index or a journal has is none of a sidecar's fields
     if copies.index_row is not None:
-        yield INDEX, {key: value for key, value in copies.index_row.items() if key not in _INDEX_ONLY}
+        yield INDEX, {key: value for key, value in copies.index_row.items() if key in FIELD_DEFAULTS}
     if copies.run is not None:
-        yield RUN, {key: piece.value for key, piece in copies.run.fields.items()}
-    for copy in copies.databases:
-        if copy.row.is_webui:
-            if copy.workspaces:
-                yield WORKSPACE_TAG, {"workspace": copy.workspaces[-1]}
-            yield copy.name, _row_fields(copy.row, copy.profile)
+        yield RUN, {key: piece.value for key, piece in copies.run.fields.items() if key in FIELD_DEFAULTS}
+    databases = sorted((copy for copy in copies.databases if copy.row.is_webui), key=_newest, reverse=True)
+    for copy in databases:
+        if copy.workspaces:
+            yield WORKSPACE_TAG, {"workspace": copy.workspaces[-1]}
+        # the root profile has no name: that of an older database would take its place
+        yield copy.name, _row_fields(copy.row, copy.profile if copy is databases[0] else None)
     for turn in reversed(copies.turns):
         if turn.workspace:
             yield TURNS, {"workspace": turn.workspace}
             break
+
+
+def _newest(copy: DatabaseCopy) -> tuple[float, int]:
+    """Of two databases the one that was written to last knows more of a session, of equals the one with more of it: a
+    cleared session may have changed its profile, and rows can lie in the wrong one.
+    """
+    times = (m.time for m in copy.messages if m.time is not None)
+    return max(times, default=copy.row.started_at or 0.0), len(copy.messages)
 
 
 def _row_fields(row: SessionRow, profile: str | None) -> dict[str, Any]:
@@ -172,27 +181,25 @@ def _prefer_newer_names(copies: SessionCopies, result: dict[str, Found]) -> None
 
 
 def _add_worktree(copies: SessionCopies, result: dict[str, Found]) -> None:
-    """The worktree of a session whose sidecar is lost: from the row's git columns, else from git's own files."""
+    """The worktree of a session of which only rows are left: one that carries the session's own id in its name.
+
+    Any other that a row was in says nothing: new chats inherit the last workspace, and the server lets a session that
+    owns a worktree delete it (formats.md, "Worktrees").
+    """
     if "worktree_path" in result:
         return
-    workspace = result["workspace"].value if "workspace" in result else None
-    rows: list[tuple[str, SessionRow | None]] = [
-        (copy.name, copy.row) for copy in copies.databases if copy.row.is_webui
-    ]
-    for origin, row in (*rows, (GIT, None)):
-        path = (row.cwd if row is not None else None) or workspace
-        shape = worktree.shape_of(path)
-        branch = (row.git_branch if row is not None else None) or (worktree.branch_of(shape) if shape else None)
-        if shape is None or (row is None and branch is None):
-            continue
-        found = {
-            "worktree_path": shape.path,
-            "worktree_branch": branch or shape.usual_branch,
-            "worktree_repo_root": (row.git_repo_root if row is not None else None) or shape.root,
-            "worktree_created_at": row.started_at if row is not None else None,
-        }
-        for field, value in found.items():
-            if value is not None:
-                result.setdefault(field, Found(value, origin))
-        result.setdefault("workspace", result["worktree_path"])
-        return
+    for copy in copies.databases:
+        row = copy.row
+        shape = worktree.shape_of(row.cwd) if row.is_webui else None
+        if shape is not None and shape.is_of(copies.session_id):
+            found = {
+                "worktree_path": shape.path,
+                "worktree_branch": row.git_branch or shape.usual_branch,
+                "worktree_repo_root": row.git_repo_root or shape.root,
+                "worktree_created_at": row.started_at,
+                "workspace": shape.path,
+            }
+            for field, value in found.items():
+                if value is not None:
+                    result.setdefault(field, Found(value, copy.name))
+            return

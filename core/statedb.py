@@ -289,11 +289,13 @@ class StateDB:
         return [scan]
 
     def _rows_about(self, only: Collection[str], database: ReadOnlyDatabase) -> Iterable[tuple[Any, ...]]:
-        """The rows of ``sessions`` that may belong to some: also those that a key names, and odd ids."""
+        """The rows of ``sessions`` that may belong to some: also those that a key or a parent names, and odd ids."""
         columns = ", ".join(["_rowid_", *map(quoted, self._session_columns)])
         tests = ["id IN (SELECT value FROM json_each(?))", "typeof(id) <> 'text'"]
         if "session_key" in self._session_columns:
             tests.append("session_key IS NOT NULL")
+        if "parent_session_id" in self._session_columns:
+            tests += ["parent_session_id IS NOT NULL", "id IN (SELECT parent_session_id FROM sessions)"]
         return database.query(f"SELECT {columns} FROM sessions WHERE {' OR '.join(tests)}", (json.dumps([*only]),))
 
     def _indexed_counts(self, database: ReadOnlyDatabase) -> dict[str, int] | None:

@@ -14,7 +14,6 @@ from core import files
 from core.errors import UnreadableError
 
 _PATH = re.compile(r"(?P<root>.+)/\.worktrees/(?P<name>hermes-[0-9a-f]{8})(?:/.*)?", re.DOTALL)
-_ON_BRANCH = "ref: refs/heads/"
 _LIMIT = 1 << 24  # bytes; a larger file is none of git's
 
 
@@ -44,17 +43,15 @@ class Shape:
         """The branch that Hermes makes for it."""
         return f"hermes/{self.name}"
 
+    def is_of(self, session_id: str) -> bool:
+        """Whether it is named after a session."""
+        return self.name.removeprefix("hermes-") == session_id[:8]
+
 
 def shape_of(path: object) -> Shape | None:
     """Read a path that lies in a worktree; None for any other."""
     found = _PATH.fullmatch(path) if isinstance(path, str) else None
     return Shape(found["root"], found["name"]) if found else None
-
-
-def branch_of(shape: Shape) -> str | None:
-    """The branch that git knows for a worktree; its own note of it stays when the folder is gone."""
-    head = _read(Path(shape.root, ".git", "worktrees", shape.name, "HEAD")).strip()
-    return head.removeprefix(_ON_BRANCH) if head.startswith(_ON_BRANCH) else None
 
 
 def state_of(path: str | None, branch: str | None, repo_root: str | None) -> Worktree:

@@ -134,6 +134,15 @@ def no_worktree(h: Any) -> None:
     h.write_live(h.turns("a"), worktree_path="/nowhere/.worktrees/hermes-00000000")
 
 
+def no_profile(h: Any) -> None:
+    h.write_live(h.turns("a"), profile="gone")
+
+
+def empty_worktree(h: Any) -> None:
+    tree = str(h.home)  # any folder that is there
+    h.write_index({"session_id": h.live.stem, "workspace": tree, "worktree_path": tree, "message_count": 0})
+
+
 def elsewhere(h: Any) -> None:
     h.write_live(h.turns("a"))
     other = h.home / "webui-mvp" / "sessions"
@@ -181,6 +190,8 @@ CASES: dict[str, tuple[Callable[[Any], None], Category]] = {
     "wrong_count": (miscounted, Category.REPAIRABLE),
     "unsafe_id": (unsafe, Category.INFO),
     "worktree_gone": (no_worktree, Category.INFO),
+    "profile_gone": (no_profile, Category.INFO),
+    "index_only_worktree": (empty_worktree, Category.REPAIRABLE),
     "other_state_dir": (elsewhere, Category.REVIEW),
     "state_db_unreadable": (no_database, Category.INFO),
     "damaged_file": (bad_backup, Category.INFO),

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from core import metadata
 from core.journals import read_index
+from core.metadata import WORKTREE_FIELDS
+from core.sidecar import FIELD_DEFAULTS
+from core.store import find_store
 
 
 def test_a_rename_after_the_backup_survives_the_loss_of_the_file(hermes: Any) -> None:
@@ -38,15 +45,107 @@ def test_a_lost_worktree_is_found_in_the_index(hermes: Any) -> None:
     assert {name: hermes.load()[name] for name in worktree} == worktree
 
 
-def test_git_knows_the_branch_of_a_worktree(hermes: Any, tmp_path: Any) -> None:
-    admin = tmp_path / "repo" / ".git" / "worktrees" / "hermes-0a0b0c0d"
-    admin.mkdir(parents=True)
-    (admin / "HEAD").write_text("ref: refs/heads/hermes/renamed\n")
-    tree = str(tmp_path / "repo" / ".worktrees" / "hermes-0a0b0c0d")
-    hermes.write_backup(hermes.turns("a"), workspace=tree)
+TREE = "/srv/r/.worktrees/hermes-00000001"
+
+
+@pytest.mark.parametrize("left", ["backup", "rows"])
+def test_a_chat_in_the_worktree_of_another_session_does_not_become_its_owner(hermes: Any, left: str) -> None:
+    """The server lets a session that owns a worktree delete it."""
+    if left == "backup":
+        hermes.write_backup(hermes.turns("a"), workspace=TREE)
+    git = {"git_branch": "hermes/hermes-00000001", "git_repo_root": "/srv/r"}
+    hermes.write_rows(hermes.turns("a"), cwd=TREE, **git)
     hermes.repair()
     got = hermes.load()
-    assert (got["worktree_path"], got["worktree_branch"]) == (tree, "hermes/renamed")
+    assert {name: got[name] for name in got if name.startswith("worktree_")} == dict.fromkeys(WORKTREE_FIELDS)
+
+
+def test_a_worktree_that_is_named_after_the_session_is_its_own(hermes: Any) -> None:
+    tree = f"/srv/r/.worktrees/hermes-{hermes.live.stem[:8]}"
+    hermes.write_rows(hermes.turns("a"), cwd=f"{tree}/src", git_branch="topic")
+    hermes.repair()
+    got = hermes.load()
+    assert (got["worktree_path"], got["worktree_branch"], got["worktree_repo_root"]) == (tree, "topic", "/srv/r")
+
+
+def test_the_worktree_columns_of_a_row_count_where_there_are_any(hermes: Any) -> None:
+    hermes.write_rows(hermes.turns("a"))
+    with closing(sqlite3.connect(hermes.home / "state.db")) as database:
+        for name in WORKTREE_FIELDS:
+            if name not in {column[1] for column in database.execute("PRAGMA table_info(sessions)")}:
+                database.execute(f"ALTER TABLE sessions ADD COLUMN {name}")
+        database.execute("UPDATE sessions SET worktree_path = ?, worktree_branch = 'hermes/x'", (TREE,))
+        database.commit()
+    hermes.repair()
+    got = hermes.load()
+    assert (got["worktree_path"], got["worktree_branch"], got["worktree_repo_root"]) == (TREE, "hermes/x", None)
+
+
+def test_the_workspace_stands_in_what_the_model_was_sent(hermes: Any) -> None:
+    """Since agent 0.19 the tag is in ``api_content`` and not in the text."""
+    hermes.write_rows([])
+    with closing(sqlite3.connect(hermes.home / "state.db")) as database:
+        if "api_content" not in {column[1] for column in database.execute("PRAGMA table_info(messages)")}:
+            database.execute("ALTER TABLE messages ADD COLUMN api_content")
+        rows = [("first", "[Workspace::v1: /srv/old]\nfirst"), ("second", "[Workspace::v1: /srv/new]\nsecond")]
+        for k, (text, sent) in enumerate(rows):
+            values = (hermes.live.stem, "user", text, sent, 1_777_000_000.0 + 100 * k)
+            names = "session_id, role, content, api_content, timestamp"
+            database.execute(f"INSERT INTO messages ({names}) VALUES (?, ?, ?, ?, ?)", values)
+        database.commit()
+    hermes.repair()
+    got = hermes.load()
+    assert (got["workspace"], hermes.texts()) == ("/srv/new", ["first", "second"])
+
+
+def test_what_only_a_journal_has_never_reaches_a_file(hermes: Any) -> None:
+    turns = hermes.turns("a")
+    journal = hermes.sessions / "_run_journal" / hermes.live.stem
+    journal.mkdir(parents=True)
+    session = {**hermes.session(turns), "is_streaming": False, "regeneration_revision": 4, "pinned": True}
+    event = {"event": "done", "created_at": 1.0, "payload": {"session": session}}
+    (journal / "r.jsonl").write_text(json.dumps(event) + "\n")
+    hermes.repair(hermes.live.stem)
+    got = hermes.load()
+    assert got["pinned"] is True
+    assert got.keys() <= FIELD_DEFAULTS.keys()
+
+
+def test_an_empty_worktree_session_comes_back_from_the_index(hermes: Any) -> None:
+    tree = dict(zip(WORKTREE_FIELDS, (TREE, "hermes/hermes-00000001", "/srv/r", 5.0), strict=True))
+    hermes.write_index(
+        {"session_id": hermes.live.stem, "title": "Untitled", "workspace": TREE, "message_count": 0, **tree}
+    )
+    assert hermes.kinds() == ["index_only_worktree", "worktree_gone"]
+    hermes.repair()
+    assert {name: hermes.load()[name] for name in (*tree, "messages")} == {**tree, "messages": []}
+
+
+@pytest.mark.parametrize("newest", ["work", None])
+def test_the_database_that_was_written_to_last_names_the_profile(hermes: Any, newest: str | None) -> None:
+    profile = replace(hermes, home=hermes.home / "profiles" / "work")
+    profile.home.mkdir(parents=True)
+    old, new = hermes.turns("a", "b", "c"), hermes.turns("d", start=500)
+    hermes.write_rows(old if newest else new)
+    profile.write_rows(new if newest else old)
+    hermes.repair()
+    assert hermes.load()["profile"] == newest
+
+
+def test_a_session_of_a_profile_that_is_gone_is_told(hermes: Any) -> None:
+    before = hermes.write_live(hermes.turns("a"), profile="work")
+    assert hermes.kinds() == ["profile_gone"]
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("profile", "expected"),
+    [(None, False), ("", False), ("default", False), ("work", False), ("gone", True), ("../work", True), (7, False)],
+)
+def test_a_profile_without_a_folder_is_gone(hermes: Any, profile: object, expected: bool) -> None:
+    (hermes.home / "profiles" / "work").mkdir(parents=True)
+    assert metadata.is_profile_gone(find_store(home=hermes.home), profile) is expected
 
 
 def test_unknown_fields_and_their_order_survive(hermes: Any) -> None:

@@ -210,13 +210,13 @@ def test_a_sidecar_that_appears_between_check_and_link_wins(
 
 
 def test_a_worktree_session_rebuilt_from_rows_keeps_its_worktree(home: Path, sessions: Path) -> None:
-    tree = "/srv/repo/.worktrees/hermes-1a2b3c4d"
+    tree = f"/srv/repo/.worktrees/hermes-{SID[:8]}"
     make_database(
         home,
         messages(4),
         ", git_branch TEXT, git_repo_root TEXT",
         cwd=tree,
-        git_branch="hermes/hermes-1a2b3c4d",
+        git_branch=f"hermes/hermes-{SID[:8]}",
         git_repo_root="/srv/repo",
     )
     repair_all(home)
@@ -224,7 +224,7 @@ def test_a_worktree_session_rebuilt_from_rows_keeps_its_worktree(home: Path, ses
     assert [got[name] for name in ("workspace", "worktree_path", "worktree_branch", "worktree_repo_root")] == [
         tree,
         tree,
-        "hermes/hermes-1a2b3c4d",
+        f"hermes/hermes-{SID[:8]}",
         "/srv/repo",
     ]
     assert got["worktree_created_at"] == 1.0
@@ -234,8 +234,8 @@ def test_a_worktree_session_rebuilt_from_rows_keeps_its_worktree(home: Path, ses
 
 def test_an_empty_worktree_session_does_not_vanish_from_the_sidebar(home: Path, sessions: Path) -> None:
     """Untitled, nothing said yet: only its worktree path keeps the sidebar from hiding it."""
-    tree = "/srv/repo/.worktrees/hermes-1a2b3c4d"
-    make_database(home, [], ", git_branch TEXT", cwd=tree, git_branch="hermes/hermes-1a2b3c4d", title=None)
+    tree = f"/srv/repo/.worktrees/hermes-{SID[:8]}"
+    make_database(home, [], ", git_branch TEXT", cwd=tree, git_branch=f"hermes/hermes-{SID[:8]}", title=None)
     repair_all(home)
     got = load(sessions / f"{SID}.json")
     assert got["messages"] == []
@@ -260,7 +260,8 @@ def test_a_database_without_the_new_columns_is_enough(home: Path, sessions: Path
             [(SID, "user", "[Workspace::v1: /srv/a\\]b]\nhello"), (SID, "assistant", "hi")],
         )
         database.commit()
-    repair_all(home)
+    assert repair.plan(find_store(home=home)).is_empty  # without a source nobody knows whose it is
+    repair.apply(repair.plan(find_store(home=home), [SID]))
     got = load(sessions / f"{SID}.json")
     assert [(m["role"], m["content"]) for m in got["messages"]] == [("user", "hello"), ("assistant", "hi")]
     assert got["workspace"] == "/srv/a]b"
