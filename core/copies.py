@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
-from core import lineage, sidecar
+from core import gateway, lineage, sidecar
 from core.continuation import HEAD, Segment, begins_with_summary, goes_on_in_turn, joined
 from core.errors import UnreadableError
 from core.json_lines import objects
@@ -437,6 +437,8 @@ def _database_copy(
     segments = [_once(database.messages(each.id, read)) for each in sessions if each.is_webui]
     places = joined([Segment([r.id for r in rows], [r.message for r in rows]) for rows in segments])
     once = [segments[k][at] for k, at in places]
+    if any(each.is_gateway for each in sessions):
+        once = [once[k]._replace(message=m) for k, m in gateway.as_said([r.message for r in once])]
     path = database.fact.path
     return DatabaseCopy(
         name,
