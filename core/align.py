@@ -264,13 +264,14 @@ class _Looked:
         first = self.prompt or (self.messages[0] if self.messages else None)
         self.time = first.time if first is not None else None
         after = messages[turn.end].time if turn.end < len(messages) else None
-        self.end = after or max((m.time for m in self.messages if m.time is not None), default=None)
+        last = max((m.time for m in self.messages if m.time is not None), default=self.time)
+        self.end = after or (None if last is None else last + _SLACK)
 
     def began_during(self, other: _Looked) -> bool:
         """Whether this turn began before the other one had ended, or nobody knows."""
         if self.time is None or other.time is None or other.end is None:
             return True
-        return other.time <= self.time <= other.end + _SLACK
+        return other.time <= self.time < other.end
 
 
 def _turn_likeness(one: _Looked, other: _Looked, *, one_clock: bool) -> int:

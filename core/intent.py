@@ -62,8 +62,8 @@ _SENTENCES = {
 class Marks:
     """The marks of one sidecar, as far as they are well formed. Times in seconds.
 
-    ``by_hand``: the user compressed it, which sets a watermark too. ``records_acts``: its version leaves a generation
-    with every act, so that one without is a session that was never shortened (formats.md, the table of versions).
+    ``by_hand``: the user compressed it, which sets a watermark too. ``knows_generations``: its version leaves one with every
+    act (formats.md, the table of versions).
     """
 
     watermark: float | None = None
@@ -72,7 +72,14 @@ class Marks:
     shrink_generation: str | None = None
     shrink_malformed: bool = False
     by_hand: bool = False
-    records_acts: bool = False
+    knows_generations: bool = False
+
+    @property
+    def records_acts(self) -> bool:
+        """Whether a session without a generation was never shortened. The watermark of an older version stays when a newer
+        one goes on with the file.
+        """
+        return self.knows_generations and (self.shrink_generation is not None or self.old_act is None)
 
     @property
     def act(self) -> float | None:
@@ -85,7 +92,7 @@ class Marks:
 
     @property
     def _is_clear(self) -> bool:
-        return self.clear_generation is not None or not self.records_acts
+        return self.clear_generation is not None or not self.knows_generations
 
     @property
     def is_cleared(self) -> bool:

@@ -167,12 +167,15 @@ def _merged(copies: SessionCopies) -> list[Entry]:
     first = _newest(copies, sequences)
     trust = [first, *(name for name in sequences if name != first)]
     order = [first]
-    entries = [transcript.entry(first, m, k) for k, m in enumerate(sequences.pop(first, ()))]
+    raw = {name for name, copy in _sidecar_copies(copies).items() if copy.get("_recovered_from_state_db")}
+    entries = [transcript.entry(first, m, k, is_raw=first in raw) for k, m in enumerate(sequences.pop(first, ()))]
     while sequences:
         there = [e.merged for e in entries]
         found = {name: align(there, sequence) for name, sequence in sequences.items()}
         closest = max(found.items(), key=lambda item: len(item[1].pairs))[0]
-        entries = transcript.merge(entries, closest, sequences.pop(closest), found[closest], older=closest == BACKUP)
+        entries = transcript.merge(
+            entries, closest, sequences.pop(closest), found[closest], older=closest == BACKUP, is_raw=closest in raw
+        )
         order.append(closest)
     if order != trust:
         for e in entries:
@@ -254,6 +257,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         Witness(RUN, number(run.get("updated_at"))) if run is not None else None,
         tuple(w for name, w in files.items() if name not in (LIVE, BACKUP)),
         _is_untitled(live),
+        _is_renamed(live, sidecars.get(BACKUP)),
         copies.live is None,
         frozenset(copy.name for copy in copies.databases),
     )
@@ -273,6 +277,10 @@ def _is_untitled(live: Sidecar | None) -> bool:
     pending = live.get("pending_user_message") if live is not None else None
     begun = isinstance(pending, str) and isinstance(title, str) and bool(title) and pending.startswith(title)
     return begun or title == FIELD_DEFAULTS["title"]
+
+
+def _is_renamed(live: Sidecar | None, backup: Sidecar | None) -> bool:
+    return live is not None and backup is not None and live.get("title") != backup.get("title")
 
 
 def _reasons(
@@ -317,6 +325,13 @@ def _killed(copies: SessionCopies, live: Sidecar | None, *, stream_is_live: bool
     found = [
         KilledRun(run, tuple(copies.killed.get(run.stream_id, ())), run.stream_id == active) for run in copies.dead_runs
     ]
+    found += (
+        KilledRun(
+            DeadRun("", prompt_message(turn.content, turn.attachments, turn.created_at), turn.created_at), (), False
+        )
+        for turn in copies.turns
+        if not turn.ended and not turn.stream_id and turn.text
+    )
     pending = head.get("pending_user_message")
     if not active and isinstance(pending, str) and pending.strip():
         attachments, sent = head.get("pending_attachments"), number(head.get("pending_started_at"))

@@ -14,6 +14,7 @@ from core import sidecar
 from core.align import Alignment, align
 from core.jsontext import NOTHING, loads_exactly
 from core.message import IMAGE, PARTS, REASONING, Message, decoded, masked_form, message
+from core.workspace_tag import untag
 
 LIVE = "live"
 """The name of the live file among the copies."""
@@ -54,9 +55,11 @@ class Entry:
             self.versions, self.merged, self.enriched = again.versions, again.merged, again.enriched
 
 
-def entry(copy: str, version: Message, place: int) -> Entry:
-    """A message that one copy has, at a place; an encoding that only the database's own form carries is taken out."""
-    cleaned = clean(version)
+def entry(copy: str, version: Message, place: int, *, is_raw: bool = False) -> Entry:
+    """A message that one copy has, at a place; an encoding that only the database's own form carries is taken out.
+    ``is_raw``: the copy was made of rows as they were, so that a prompt's tag was not typed.
+    """
+    cleaned = clean(version, is_raw=is_raw)
     return Entry({copy: version}, cleaned, _NONE if cleaned is version else {"content": copy}, {copy: place})
 
 
@@ -67,8 +70,10 @@ def merge(
     found: Alignment | None = None,
     *,
     older: bool = False,
+    is_raw: bool = False,
 ) -> list[Entry]:
-    """The merged transcript with one more copy in it; ``found`` is their alignment where it is known already.
+    """The merged transcript with one more copy in it; ``found`` is their alignment where it is known already, ``is_raw`` as
+    for :func:`entry`.
 
     ``older``: this copy was written before the others (a backup), which decides where times do not.
     """
@@ -80,7 +85,7 @@ def merge(
     i0 = j0 = 0
     for i, j in (*found.pairs, (len(entries), len(messages))):
         if i0 < i or j0 < j:
-            fresh = [entry(copy, messages[k], k) for k in range(j0, j) if k not in moved]
+            fresh = [entry(copy, messages[k], k, is_raw=is_raw) for k in range(j0, j) if k not in moved]
             result += _interleave(entries[i0:i], fresh, older=older)
         result += entries[i : i + 1]
         i0, j0 = i + 1, j + 1
@@ -157,12 +162,14 @@ def fuller(there: Message, other: Message, gains: Sequence[str]) -> Message:
     return clean(message(sidecar.message_piece(value, there.piece)))
 
 
-def clean(version: Message) -> Message:
-    """The message without the database's own encoding. A tag in a sidecar's own text stays: the server writes it there."""
+def clean(version: Message, *, is_raw: bool = False) -> Message:
+    """The message without the database's own encoding. A tag in a sidecar's own text stays, since the server writes it
+    there, unless ``is_raw`` (as for :func:`entry`).
+    """
     content = version.value.get("content")
     fresh = content if version.is_plain else decoded(content)
-    return (
-        version
-        if fresh is content
-        else message(sidecar.message_piece({**version.value, "content": fresh}, version.piece))
-    )
+    if is_raw and version.role == "user":
+        fresh, _ = untag(fresh)
+    if fresh == content:
+        return version
+    return message(sidecar.message_piece({**version.value, "content": fresh}, version.piece))

@@ -49,7 +49,8 @@ class Evidence:
     ``marks`` are those of the file, or of the newest copy that tells any, which was saved at ``marked``; ``saved``: when the file was last saved;
     ``pending``: when the prompt was sent that was still unanswered then. ``count`` and ``last``: how many messages it had
     then, and the stamp of the last one. ``backup`` is the act's own backup or another file from before or after, ``run`` the
-    newest finished run, ``others`` further files, the newest first. ``is_untitled``: the file has the title of a new session, as a clear leaves it; ``is_missing``: there is no
+    newest finished run, ``others`` further files, the newest first. ``is_untitled``: the file has the title of a new session, as a clear leaves it, ``is_renamed``:
+    its title is not that of its backup, as after a clear (a wipe keeps the title); ``is_missing``: there is no
     file at all.
     """
 
@@ -64,6 +65,7 @@ class Evidence:
     run: Witness | None = None
     others: tuple[Witness, ...] = ()
     is_untitled: bool = False
+    is_renamed: bool = False
     is_missing: bool = False
     databases: frozenset[str] = frozenset()
 
@@ -166,7 +168,9 @@ class _Judge:
         if saved is None:
             return base is None
         names = self.entries[k].versions
-        if any(w.name in names and w.saved is not None and w.saved > saved + _STAMP for w in self.after_act):
+        # a backup is older than the file, whatever the clock said when they were saved
+        later = (w for w in self.after_act if w is not self.known.backup or self.known.state is not FileState.WHOLE)
+        if any(w.name in names and w.saved is not None and w.saved > saved + _STAMP for w in later):
             return True
         began = self.began[k]
         if began is None:
@@ -226,10 +230,14 @@ class _Judge:
             if not kept or self._was_saved_after(k):
                 continue
             reason: Reason | None
-            if self.base is not None and self.base.marks is None and known.state is FileState.LOST:
+            if not self._holds(self.after_act, k) and self._holds(self.before_act, k):
+                reason = Reason.UNDONE  # left out by a person, which leaves a generation and no boundary
+            elif self.base is not None and self.base.marks is None and known.state is FileState.LOST:
                 # a clear removes the backup, and after a wipe the server takes the rows back into the file
                 certain = k > kept[0] or known.backup is None or self._is_whole_by_list(kept)
                 reason = Reason.UNDONE if certain else Reason.UNDECIDED
+            elif known.state is FileState.WHOLE and not self.marks.records_acts and (k > kept[0] or known.is_renamed):
+                reason = Reason.CONTAINED if self._is_contained(k, kept) else Reason.OLD_UNDO
             elif self._holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
             elif ahead and self._run_ended_after(
@@ -239,8 +247,6 @@ class _Judge:
                 reason = Reason.UNDONE if certain else Reason.EARLIER_UNDO
             elif self._is_contained(k, kept):
                 reason = Reason.CONTAINED
-            elif known.state is FileState.WHOLE and not self.marks.records_acts and k > kept[0]:
-                reason = Reason.OLD_UNDO
             else:
                 reason = None
             if reason is not None:
@@ -374,12 +380,30 @@ class _Judge:
             return Reason.CLEARED
         if kept and self._is_contained(k, kept):
             return Reason.CONTAINED
-        if self._backup_is_from_before_any():
+        if self._backup_is_from_before_any() or self._is_half_a_turn(k):
             return None
         run, time = self.known.run, self.times[k]
+        if self._was_taken_back_before(k):
+            return Reason.UNDONE
         if run is not None and run.saved is not None and time is not None and run.saved > time:
             return Reason.UNDONE  # the newest run that ended showed a transcript without it
         return Reason.EARLIER_UNDO if self.known.state is FileState.WHOLE or self.known.count else None
+
+    def _is_half_a_turn(self, k: int) -> bool:
+        """Whether the prompt of an answer is there: an undo cuts before a prompt."""
+        if self.entries[k].merged.role == "user":
+            return False
+        prompt = next((j for j in range(k - 1, -1, -1) if self.entries[j].merged.role == "user"), None)
+        return prompt is not None and self.kept[prompt]
+
+    def _was_taken_back_before(self, k: int) -> bool:
+        """Whether the marks of the act's own backup say that an act before it took a message back."""
+        own = next((w for w in self.before_act if w.marks is not None and w.marks.act is not None), None)
+        if own is None or own.marks is None or own.marks.act is None:
+            return False
+        cut = self._last_kept(own.marks.act)
+        held = (j for j in range(cut + 1, len(self.entries)) if own.name in self.entries[j].versions)
+        return cut < k < next(held, len(self.entries))
 
     def _backup_is_from_before_any(self) -> bool:
         """Whether the act's own backup says that no act came before this one."""

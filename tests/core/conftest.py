@@ -20,6 +20,8 @@ from core.store import find_store
 
 SID = "3f2a9c51b7d0"
 START = 1_777_000_000.0
+ACT = 5_000.0
+"""Seconds after the start of the session at which a file with the marks of an act was saved."""
 
 Value = dict[str, Any]
 
@@ -35,13 +37,13 @@ class Hermes:
     @property
     def cleared(self) -> Value:
         """The marks of a clear."""
-        both = {"truncation_boundary": 0.0, "truncation_watermark": 0.0}
+        both = {"truncation_boundary": 0.0, "truncation_watermark": 0.0, "updated_at": START + ACT}
         return {**both, "clear_generation": self.clear, "intentional_shrink_generation": self.shrink}
 
     def undo_marks(self, kept: Sequence[Value], newest_prompt: float | None = None) -> Value:
         """The marks of an undo that kept these messages, after new prompts if there were any."""
         at = kept[-1]["timestamp"]
-        marks = {"truncation_boundary": at, "truncation_watermark": newest_prompt or at}
+        marks = {"truncation_boundary": at, "truncation_watermark": newest_prompt or at, "updated_at": START + ACT}
         return {**marks, "intentional_shrink_generation": self.shrink}
 
     @staticmethod
@@ -72,7 +74,7 @@ class Hermes:
             "title": "Notes",
             "workspace": "/srv/notes",
             "created_at": START,
-            "updated_at": START,
+            "updated_at": max(_times(messages), default=START),
         }
         return {**FIELD_DEFAULTS, **usual, "message_count": len(messages), **fields, "messages": list(messages)}
 
@@ -137,6 +139,11 @@ class Hermes:
         data = json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8", "surrogatepass")
         path.write_bytes(data)
         return data
+
+
+def _times(messages: Sequence[Any]) -> list[float]:
+    times = (m.get("timestamp") for m in messages if isinstance(m, dict))
+    return [t for t in times if isinstance(t, int | float)]
 
 
 def _insert(database: sqlite3.Connection, table: str, values: Value) -> None:

@@ -22,7 +22,7 @@ def shrunken(h: Any) -> None:
 
 def unmarked(h: Any) -> None:
     kept = h.turns("a")
-    h.write_live(kept, truncation_watermark=kept[-1]["timestamp"])
+    h.write_live(kept, truncation_watermark=kept[-1]["timestamp"], updated_at=1_777_009_000.0)
     h.write_backup([*kept, *h.turns("b", start=50)])
 
 

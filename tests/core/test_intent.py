@@ -13,22 +13,43 @@ from core.repair import State, apply, plan
 from core.store import find_store
 
 SHRINK = "f3ece896034044d595d19fdba191bbac"
+OTHER_SHRINK = "a27d1c0b8d5e4f6f9c3e2b1a0d9c8e7f"
 CLEAR = "419b3d535343911761a19ef3e1e41582"
 
 
 def test_several_undos_do_not_make_a_healthy_session_a_damaged_one(hermes: Any) -> None:
-    """The marks of the first undo are overwritten by the second; its rows are in the database for ever."""
+    """The marks of the first undo are overwritten by the second; the second one's backup still has them."""
     k, gone, n, gone_too = (hermes.turns(word, start=100 * i) for i, word in enumerate("abcd"))
-    hermes.write_live([*k, *n], **hermes.undo_marks(n))
-    hermes.write_backup([*k, *n, *gone_too])
+    before = hermes.write_live([*k, *n], **hermes.undo_marks(n))
+    first = hermes.undo_marks(k, gone_too[0]["timestamp"]) | {"intentional_shrink_generation": OTHER_SHRINK}
+    hermes.write_backup([*k, *n, *gone_too], **first)
     hermes.write_rows([*k, *gone, *n, *gone_too])
-    before = hermes.live.read_bytes()
+    assert hermes.kinds() == []
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+
+
+def test_what_two_undos_or_a_loss_may_have_taken_is_a_question(hermes: Any) -> None:
+    """Nothing is left that saw the session before its last undo."""
+    k, gone, n, gone_too = (hermes.turns(word, start=100 * i) for i, word in enumerate("abcd"))
+    before = hermes.write_live([*k, *n], **hermes.undo_marks(n))
+    hermes.write_rows([*k, *gone, *n, *gone_too])
     found = hermes.audit().sessions[0]
     assert [(f.kind.name, f.category) for f in found.findings] == [("state_db_gap", Category.REVIEW)]
     hermes.repair()
     assert hermes.live.read_bytes() == before
     hermes.repair(hermes.live.stem)  # naming it is the yes
     assert hermes.texts() == hermes.said([*k, *gone, *n])
+
+
+def test_what_the_backup_of_a_first_undo_lacks_was_lost_before(hermes: Any) -> None:
+    """It has no marks, so no act came before: the turn that it lacks was never taken back."""
+    k, lost, n, gone = (hermes.turns(word, start=100 * i) for i, word in enumerate("abcd"))
+    hermes.write_live([*k, *n], **hermes.undo_marks(n))
+    hermes.write_backup([*k, *n, *gone])
+    hermes.write_rows([*k, *lost, *n, *gone])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*k, *lost, *n])
 
 
 def test_a_turn_missing_in_the_middle_of_a_session_that_was_never_shortened_comes_back(hermes: Any) -> None:
@@ -131,20 +152,21 @@ def test_rows_that_the_agent_took_back_stay_out(hermes: Any) -> None:
     assert hermes.texts() == hermes.said(kept)
 
 
-def test_a_manual_compression_keeps_the_older_backup_out(hermes: Any) -> None:
-    old, kept = hermes.turns("a", "b", "c"), hermes.turns("d", start=200)
+def test_a_compression_hides_no_loss(hermes: Any) -> None:
+    """It shortens what the model sees, never the messages, and leaves a watermark that is no undo's."""
+    old, kept = hermes.turns("a", "b"), hermes.turns("c", "d", start=200)
     summary = {"role": "user", "content": "[CONTEXT COMPACTION — REFERENCE ONLY] earlier", "timestamp": 1_777_000_150.0}
-    before = hermes.write_live([summary, *kept], compression_anchor_mode="manual", context_messages=[summary])
-    hermes.write_backup([*old, *kept], context_messages=[*old, *kept])
+    marks = {"truncation_watermark": kept[2]["timestamp"], "truncation_boundary": kept[1]["timestamp"]}
+    hermes.write_live(kept, compression_anchor_mode="manual", context_messages=[summary, *kept[2:]], **marks)
     hermes.write_rows([*old, *kept])
-    assert hermes.kinds() == []
-    assert hermes.repair().run_id is None
-    assert hermes.live.read_bytes() == before
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*old, *kept])
+    assert hermes.load()["context_messages"] == [summary, *kept[2:]]
 
 
 def test_an_undo_from_before_marks_existed_is_a_question(hermes: Any) -> None:
     kept, gone = hermes.turns("a", "b"), hermes.turns("c", start=100)
-    before = hermes.write_live(kept, truncation_watermark=kept[-1]["timestamp"])
+    before = hermes.write_live(kept, truncation_watermark=kept[-1]["timestamp"], updated_at=gone[-1]["timestamp"] + 60)
     hermes.write_backup([*kept, *gone])
     hermes.write_rows([*kept, *gone])
     assert hermes.kinds() == ["shrunken_live_unmarked"]
@@ -188,20 +210,3 @@ def test_a_file_torn_before_its_marks_leaves_them_to_the_next_copy(hermes: Any) 
     hermes.write_rows(gone)
     hermes.repair()
     assert hermes.texts() == hermes.said(fresh)
-
-
-def test_what_may_have_been_compressed_away_is_a_question(hermes: Any) -> None:
-    """The marks do not say that it was by hand, and the rows say what is missing."""
-    old, kept = hermes.turns("a", "b"), hermes.turns("c", "d", start=200)
-    anchor = {
-        "compression_anchor_summary": "earlier",
-        "compression_anchor_message_key": "k",
-        "context_messages": kept[:1],
-    }
-    before = hermes.write_live(kept, **anchor)
-    hermes.write_rows([*old, *kept])
-    assert [(f.kind.name, f.category) for f in hermes.audit().sessions[0].findings] == [
-        ("state_db_gap", Category.REVIEW)
-    ]
-    assert hermes.repair().run_id is None
-    assert hermes.live.read_bytes() == before

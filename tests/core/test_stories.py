@@ -300,6 +300,7 @@ def test_a_larger_backup_cannot_undo_the_repair(home: Path, sessions: Path) -> N
         "truncation_watermark": kept[-1]["timestamp"],
         "truncation_boundary": kept[-1]["timestamp"],
         "intentional_shrink_generation": "f3ece896034044d595d19fdba191bbac",
+        "updated_at": gone[-1]["timestamp"] + 60,
     }
     path = sessions / f"{SID}.json"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(session(kept, **marks)).encode())
