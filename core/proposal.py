@@ -180,6 +180,10 @@ def _merged(copies: SessionCopies) -> list[Entry]:
     if order != trust:
         for e in entries:
             e.settle(trust)
+    if any(LIVE in e.versions and e.merged.is_summary for e in entries):
+        for e in entries:  # an old compression rewrote the file: what it left out of a message is no loss
+            if LIVE in e.versions:
+                e.merged, e.enriched = e.versions[LIVE], {}
     return entries
 
 
@@ -257,7 +261,6 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         Witness(RUN, number(run.get("updated_at"))) if run is not None else None,
         tuple(w for name, w in files.items() if name not in (LIVE, BACKUP)),
         _is_untitled(live),
-        _is_renamed(live, sidecars.get(BACKUP)),
         copies.live is None,
         frozenset(copy.name for copy in copies.databases),
     )
@@ -277,10 +280,6 @@ def _is_untitled(live: Sidecar | None) -> bool:
     pending = live.get("pending_user_message") if live is not None else None
     begun = isinstance(pending, str) and isinstance(title, str) and bool(title) and pending.startswith(title)
     return begun or title == FIELD_DEFAULTS["title"]
-
-
-def _is_renamed(live: Sidecar | None, backup: Sidecar | None) -> bool:
-    return live is not None and backup is not None and live.get("title") != backup.get("title")
 
 
 def _reasons(

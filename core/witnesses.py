@@ -49,8 +49,7 @@ class Evidence:
     ``marks`` are those of the file, or of the newest copy that tells any, which was saved at ``marked``; ``saved``: when the file was last saved;
     ``pending``: when the prompt was sent that was still unanswered then. ``count`` and ``last``: how many messages it had
     then, and the stamp of the last one. ``backup`` is the act's own backup or another file from before or after, ``run`` the
-    newest finished run, ``others`` further files, the newest first. ``is_untitled``: the file has the title of a new session, as a clear leaves it, ``is_renamed``:
-    its title is not that of its backup, as after a clear (a wipe keeps the title); ``is_missing``: there is no
+    newest finished run, ``others`` further files, the newest first. ``is_untitled``: the file has the title of a new session, as a clear leaves it; ``is_missing``: there is no
     file at all.
     """
 
@@ -65,7 +64,6 @@ class Evidence:
     run: Witness | None = None
     others: tuple[Witness, ...] = ()
     is_untitled: bool = False
-    is_renamed: bool = False
     is_missing: bool = False
     databases: frozenset[str] = frozenset()
 
@@ -236,7 +234,7 @@ class _Judge:
                 # a clear removes the backup, and after a wipe the server takes the rows back into the file
                 certain = k > kept[0] or known.backup is None or self._is_whole_by_list(kept)
                 reason = Reason.UNDONE if certain else Reason.UNDECIDED
-            elif known.state is FileState.WHOLE and not self.marks.records_acts and (k > kept[0] or known.is_renamed):
+            elif known.state is FileState.WHOLE and not self.marks.records_acts:
                 reason = Reason.CONTAINED if self._is_contained(k, kept) else Reason.OLD_UNDO
             elif self._holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
