@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 from core import gateway, lineage, sidecar
 from core.continuation import HEAD, Segment, begins_with_summary, goes_on_in_turn, joined
 from core.errors import UnreadableError
+from core.fold import fold
 from core.json_lines import objects
 from core.jsontext import LARGE, Element, Packed, Piece
 from core.killed_runs import DeadRun, dead_runs
@@ -453,34 +454,11 @@ def _database_copy(
 
 
 def _once(rows: Sequence[_Row]) -> list[_Row]:
-    """Rows under one id without those that a compression in place copied."""
-    repeated = _copied_by_compression([r.message for r in rows], [r.status == "compacted" for r in rows])
-    return [r for k, r in enumerate(rows) if k not in repeated]
+    """Rows under one id, each message once."""
+    found = fold([r.message for r in rows], [r.status for r in rows])
+    return [rows[each.first]._replace(message=each.message, status=each.status) for each in found]
 
 
 def _is_said(m: Message) -> bool:
     """Whether a message is one that a person sees, and has something to see."""
     return m.role in SPEAKERS and not m.says_nothing
-
-
-def _copied_by_compression(messages: Sequence[Message], compacted: Sequence[bool]) -> set[int]:
-    """Rows that repeat earlier ones: a compression archives every row and inserts the head, a summary and the tail
-    anew.
-
-    The copies stand right behind the archived rows, in the same order, around the summary.
-    """
-    if not any(compacted):
-        return set()
-    start = max(k for k, archived in enumerate(compacted) if archived) + 1
-    archived = [m.key for m in messages[:start]]
-    repeated: set[int] = set()
-    at = 0
-    for k in range(start, len(messages)):
-        if messages[k].is_summary:
-            continue
-        try:
-            at = archived.index(messages[k].key, at) + 1
-        except ValueError:
-            break
-        repeated.add(k)
-    return repeated
