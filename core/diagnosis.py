@@ -161,6 +161,7 @@ _DAMAGE = {
     Damage.TRAILING: "The file goes on behind its end",
     Damage.TOO_DEEP: "The file is nested too deeply to be read",
     Damage.CONTROL: "The file has control characters inside a text",
+    Damage.SYNTAX: "The file is not valid JSON: a comma or another sign is missing or too many",
     Damage.WRONG_SHAPE: "The file is not in the form of a session",
 }
 

@@ -2,7 +2,8 @@
 
 A piece is the UTF-8 JSON text of one value exactly as it stands in the file, so that what a repair does not change
 keeps its bytes. The fast parsers come first; Python's own ``json``, which wrote the files, decides whatever they refuse
-(NaN, lone surrogates, huge integers), and a walker over it finds what is still whole in a torn document.
+(NaN, lone surrogates, huge integers). What it refuses as well is damaged: ``charset`` finds its text, and ``salvage``
+what is whole in it.
 """
 
 from __future__ import annotations
@@ -10,22 +11,23 @@ from __future__ import annotations
 import codecs
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from json.decoder import scanstring  # type: ignore[attr-defined]  # the C scanner behind json.loads
+from itertools import chain
 from typing import Any
 
 import msgspec
 import orjson
 
-LIST_FIELD = "messages"
+from core import charset, salvage
+
+LIST_FIELD = salvage.LIST_FIELD
 
 NOTHING: tuple[Any, ...] = (None, "", [], {})
 """Values with which a field says nothing."""
 
-NESTING = 200
+NESTING = salvage.NESTING
 """Levels of a value that are looked at. Parsers go deeper than comparing, printing and writing can follow."""
 
 LARGE = 2**20
@@ -49,6 +51,7 @@ class Damage(StrEnum):
     TRAILING = "trailing"
     TOO_DEEP = "too_deep"
     CONTROL = "control"
+    SYNTAX = "syntax"
     WRONG_SHAPE = "wrong_shape"
 
 
@@ -149,13 +152,21 @@ class Document:
     """A top-level object: ``fields`` maps each whole field to its piece, in file order (``MESSAGES_HERE`` for the
     message list), ``elements`` are the whole elements of that list (None: there is no such list).
 
-    ``complete`` says that nothing is missing: a document can be damaged for the WebUI (a byte order mark) and complete.
+    ``complete`` says that nothing of the object is missing: a document can be damaged for the WebUI (a byte order mark)
+    and complete. ``after_end`` are whole elements behind it: of a longer file that was written over from its beginning.
+    ``lost_bytes`` counts the bytes of the file that belong to no whole field or element, wherever they stand, and those
+    within one that could not be read. Separators and brackets are no loss. Zero bytes are one, for they stand where
+    something was, but not around a complete object, where they only fill the file up. ``encoding`` names the codec that
+    read the file.
     """
 
     fields: dict[str, Piece]
     elements: tuple[Piece, ...] | None
     damage: Damage | None = None
     complete: bool = True
+    after_end: tuple[Piece, ...] = ()
+    lost_bytes: int = 0
+    encoding: str = "utf-8"
 
 
 class NotJSONError(ValueError):
@@ -174,7 +185,7 @@ def loads(text: bytes | str) -> Any:
 def loads_exactly(text: bytes | str) -> Any:
     """The same without bending a number (orjson turns integers from 2**64 on into floats)."""
     try:
-        value = json.loads(text, parse_int=_integer)
+        value = json.loads(text, parse_int=salvage.integer)
     except (ValueError, RecursionError) as error:
         raise NotJSONError(str(error)) from None
     return _pruned(value) if _may_be_deep(text) else value
@@ -216,12 +227,16 @@ def dumps(value: Any, level: int = 0) -> bytes:
 
 
 def parse_object(data: bytes) -> Document:
-    """Split a document into its pieces; never raises, whatever the bytes are."""
+    """Split a document into its pieces; never raises, whatever the bytes are.
+
+    One without damage is what ``json.loads`` accepts once it is decoded as UTF-8 (so the WebUI reads its files), and an
+    object with a message list.
+    """
     try:
         require_utf8(data)
         return _split(data)
     except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError, NotJSONError):
-        return _salvage(data)
+        return _unusual(data)
 
 
 def require_utf8(data: bytes) -> None:
@@ -248,19 +263,15 @@ def number(value: Any) -> float | None:
     return result if math.isfinite(result) else None
 
 
-def _integer(digits: str) -> int | float:
-    try:
-        return int(digits)
-    except ValueError:  # longer than Python's limit for conversions
-        return float(digits)
-
-
 def _split(data: bytes) -> Document:
     """The fast way for a healthy document. Raises when anything is unusual.
 
-    What msgspec passes over it checks as strictly as Python's ``json`` does, so that the pieces need not be parsed.
+    What msgspec passes over it checks as strictly as Python's ``json`` does, but for the length of integers. So the
+    pieces need not be parsed.
     """
     raw = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    if _may_have_huge_integer(data):
+        raise NotJSONError("Python may refuse it")
     listed = raw.get(LIST_FIELD)
     if listed is None or bytes(memoryview(listed)[:1]) != b"[":
         return Document({key: Piece(value) for key, value in raw.items()}, None, Damage.WRONG_SHAPE)
@@ -269,193 +280,77 @@ def _split(data: bytes) -> Document:
     return Document({key: MESSAGES_HERE if key == LIST_FIELD else Piece(value) for key, value in raw.items()}, elements)
 
 
-def _salvage(data: bytes) -> Document:
-    text, damage = _decode(data)
-    if not text.strip():
-        return Document({}, None, damage or Damage.EMPTY, complete=False)
-    walker = _Walker(text, strict=True)
-    if not walker.walk():
-        walker = _Walker(text, strict=False)
-        if walker.walk():
-            walker.damage = Damage.CONTROL
-    damage = damage or walker.damage
-    complete = (
-        walker.damage in (None, Damage.TRAILING, Damage.CONTROL, Damage.WRONG_SHAPE) and damage is not Damage.BAD_UTF8
-    )
-    return Document(walker.fields, None if walker.elements is None else tuple(walker.elements), damage, complete)
+_LONGEST_INTEGER = 4300
+"""Digits of the longest integer that Python converts from a text (sys.int_info.default_max_str_digits)."""
 
 
-def _decode(data: bytes) -> tuple[str, Damage | None]:
-    """Text of a document in whatever encoding it was left in, and what is wrong with that encoding."""
-    if data.startswith(b"\xef\xbb\xbf"):
-        return data[3:].decode("utf-8", "replace"), Damage.BOM
-    stripped = data.strip(b"\0")
-    if not stripped:
-        return "", Damage.NUL if data else Damage.EMPTY
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or (data[0:1] == b"\0") != (data[1:2] == b"\0"):
-        codec = (
-            "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
-        )
-        return data.decode(codec, "replace"), Damage.UTF16
-    damage = Damage.NUL if stripped != data else None
+def _may_have_huge_integer(data: bytes) -> bool:
+    """Whether there may be more digits in a row than Python reads. Such a row has one at a multiple of that number, and
+    fills one of the halves beside it.
+    """
+    half = _LONGEST_INTEGER // 2
+    for i, digit in enumerate(data[::_LONGEST_INTEGER]):
+        at = i * _LONGEST_INTEGER
+        if 48 <= digit <= 57 and (data[at : at + half].isdigit() or data[max(0, at - half) : at].isdigit()):
+            return True
+    return False
+
+
+def _unusual(data: bytes) -> Document:
+    """A document that the fast parsers refuse: one that only Python reads, or a damaged one."""
+    large = len(data) >= LARGE
     try:
-        return stripped.decode(), damage
-    except UnicodeDecodeError as error:
-        at_the_end = error.end >= len(stripped) - 1 and error.reason == "unexpected end of data"
-        return stripped.decode("utf-8", "replace"), damage or (None if at_the_end else Damage.BAD_UTF8)
+        walk = salvage.Walk(data.decode(), strict=True)
+        walk.read()
+        return _document(walk, charset.Decoded(walk.text), large=large)
+    except (UnicodeDecodeError, salvage.DamagedError, RecursionError):
+        pass
+    decoded = charset.decode(data, _is_json)
+    if not decoded.text.strip():
+        return Document({}, None, Damage.NUL if data else Damage.EMPTY, complete=False, lost_bytes=len(data))
+    if not decoded.text.lstrip().startswith("{") and _is_json(decoded.text):
+        return Document({}, None, Damage.WRONG_SHAPE, encoding=decoded.encoding)
+    walk = salvage.Walk(decoded.text, strict=False)
+    walk.read()
+    return _document(walk, decoded, large=large)
 
 
-_SPACE = re.compile(r"[ \t\n\r]*")
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
-_LIST_BEGINS = re.compile(r'(?<=\n  )"messages"\s*:\s*(?=\[)')  # in the WebUI's layout: not one inside another value
-_VALUE_BEGINS = tuple('{["-0123456789tfnNI')
-_NEXT_MESSAGE = re.compile(r'\{\s*"(?:role|id|content|timestamp)"\s*:')
+def _document(walk: salvage.Walk, decoded: charset.Decoded, *, large: bool) -> Document:
+    def piece(value: salvage.Value, level: int) -> Piece:
+        is_json = value.is_json
+        raw = walk.text[value.start : value.end].encode() if is_json else dumps(_pruned(value.value), level)
+        return Element(raw) if large and level == 2 else Piece(raw)
+
+    gaps = salvage.merged(chain(walk.gaps, walk.rest))
+    complete = walk.is_closed and not walk.gaps
+    return Document(
+        {key: MESSAGES_HERE if value is None else piece(value, 1) for key, value in walk.fields.items()},
+        None if walk.elements is None else tuple(piece(value, 2) for value in walk.elements),
+        _damage(walk, decoded),
+        complete,
+        tuple(piece(value, 2) for value in walk.after_end),
+        sum(decoded.size(*gap) for gap in gaps) + (0 if complete else decoded.around),
+        decoded.encoding,
+    )
 
 
-class _Walker:
-    """Walks one top-level object value by value and keeps what is whole, in ``fields`` and ``elements``."""
+def _damage(walk: salvage.Walk, decoded: charset.Decoded) -> Damage | None:
+    if not walk.fields and not walk.text.lstrip().startswith("{"):
+        return Damage.WRONG_SHAPE  # it can be anything
+    if decoded.encoding.startswith("utf-16"):
+        return Damage.UTF16
+    if decoded.has_bom:
+        return Damage.BOM
+    if decoded.encoding != "utf-8" or (decoded.escaped and walk.flaw is not salvage.Flaw.TORN):
+        return Damage.BAD_UTF8
+    if decoded.around:
+        return Damage.NUL
+    return Damage(walk.flaw) if walk.flaw else None
 
-    def __init__(self, text: str, *, strict: bool) -> None:
-        self.text = text
-        self.fields: dict[str, Piece] = {}
-        self.elements: list[Piece] | None = None
-        self.damage: Damage | None = None
-        self._strict = strict
-        self._before = ""  # what stands before each message: the WebUI indents them
-        self._patience = 4 * len(text)  # characters to look at again in search of where a damaged text goes on
-        self._scan = json.JSONDecoder(strict=strict, parse_int=_integer).scan_once  # type: ignore[attr-defined]
 
-    def walk(self) -> bool:
-        """True when the text is one healthy object with a message list."""
-        try:
-            at = self._object(self._skip(0))
-        except (StopIteration, ValueError, IndexError):
-            self.damage = self.damage or Damage.TORN
-            return False
-        if self.damage is None and at < len(self.text):
-            self.damage = Damage.TRAILING
-        if self.elements is None:
-            self.damage = Damage.WRONG_SHAPE
-        return self.damage is None
-
-    def _skip(self, at: int) -> int:
-        return _SPACE.match(self.text, at).end()  # type: ignore[union-attr]  # it matches nothing at least
-
-    def _expect(self, at: int, sign: str) -> int:
-        if self.text[at] != sign:
-            raise ValueError(at)
-        return self._skip(at + 1)
-
-    def _object(self, at: int) -> int:
-        if self.text[at] != "{":
-            self.damage = Damage.WRONG_SHAPE
-            raise ValueError(at)
-        at = self._skip(at + 1)
-        while self.text[at] != "}":
-            try:
-                at = self._skip(self._pair(at))
-                if self.text[at] == ",":
-                    at = self._skip(at + 1)
-                elif self.text[at] != "}":
-                    raise ValueError(at)
-            except (StopIteration, ValueError):
-                found = None if self._strict or self.elements is not None else _LIST_BEGINS.search(self.text, at)
-                if found is None:
-                    raise
-                self.damage = Damage.TORN
-                at = found.start()
-        return self._skip(at + 1)
-
-    def _pair(self, at: int) -> int:
-        """A key and its value; where they end."""
-        if self.text[at] != '"':
-            raise ValueError(at)
-        key, at = scanstring(self.text, at + 1, self._strict)
-        at = self._expect(self._skip(at), ":")
-        if key != LIST_FIELD or self.text[at] != "[":
-            return self._field(key, at)
-        self.fields[key] = MESSAGES_HERE
-        return self._list(at)
-
-    def _list(self, at: int) -> int:
-        self.elements = []
-        begin, at = at + 1, self._skip(at + 1)
-        if self.text.startswith(_VALUE_BEGINS, at):
-            self._before = self.text[begin:at]
-        while self.text[at] != "]":
-            try:
-                value, end = self._scan(self.text, at)
-                self.elements.append(self._piece(at, end, value, level=2))
-            except RecursionError:
-                self.damage = Damage.TOO_DEEP
-                end = self._end_of_nested(at)
-            except (StopIteration, ValueError):
-                if self._strict:
-                    raise
-                self.damage = Damage.TORN
-                at = self._resume(at + 1)
-                continue
-            at = self._skip(end)
-            if self.text[at] == ",":
-                at = self._skip(at + 1)
-            elif self.text[at] != "]":
-                if self._strict:
-                    raise ValueError(at)
-                self.damage = Damage.TORN
-                at = self._resume(at)
-        return at + 1
-
-    def _field(self, key: str, at: int) -> int:
-        try:
-            value, end = self._scan(self.text, at)
-        except RecursionError:
-            self.damage = Damage.TOO_DEEP
-            return self._end_of_nested(at)
-        self.fields[key] = self._piece(at, end, value, level=1)
-        return int(end)
-
-    def _piece(self, at: int, end: int, value: Any, *, level: int) -> Piece:
-        raw = self.text[at:end].encode("utf-8", "surrogatepass")
-        value = _pruned(value)
-        if not self._strict:
-            try:
-                loads(raw)
-            except NotJSONError:  # control characters that stand in a text without an escape
-                raw = dumps(value, level)
-        return Piece(raw, value)
-
-    def _end_of_nested(self, at: int) -> int:
-        depth = 0
-        for token in _TOKEN.finditer(self.text, at):
-            depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token[0], 0)
-            if depth == 0:
-                return token.end()
-        raise ValueError(at)
-
-    def _is_inside(self, at: int) -> bool:
-        """Whether an object seems to be a part of a message, as far as a damaged layout tells."""
-        lead = self.text[max(0, at - 1000) : at]
-        margin = lead.rstrip(" ")
-        if margin.endswith("\n"):
-            return not lead.endswith(self._before)
-        return margin.endswith((":", "[", ",") if "\n" in self._before else ":")
-
-    def _resume(self, at: int) -> int:
-        """Where the next message begins, from a damaged place on (a hole in the middle of a file)."""
-        for found in _NEXT_MESSAGE.finditer(self.text, at):
-            if self._is_inside(found.start()):
-                continue
-            try:
-                value, end = self._scan(self.text, found.start())
-            except json.JSONDecodeError as error:
-                value, end = None, error.pos
-            except StopIteration as error:
-                value, end = None, error.value
-            except RecursionError:
-                break
-            if isinstance(value, dict) and isinstance(value.get("role"), str):
-                return found.start()
-            self._patience -= end - found.start()
-            if self._patience < 0:
-                break
-        raise ValueError(at)
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

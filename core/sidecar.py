@@ -7,9 +7,11 @@ that shrinks the transcript leaves the old file as its backup first.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -113,7 +115,9 @@ class Sidecar:
 
     ``head`` holds every field but the messages, in file order; ``messages`` each message as a piece (its bytes and its
     value). ``damage`` says why the WebUI could not load the file, ``complete`` that no part of it is missing all the
-    same. ``head_only`` marks metadata that was loaded without the messages.
+    same. ``head_only`` marks metadata that was loaded without the messages. ``after_end``, ``lost_bytes`` and
+    ``encoding`` are those of a :class:`jsontext.Document`: messages that a longer file left after the end of this one,
+    bytes of a damaged file that could not be understood, and the codec that read it.
     """
 
     head: dict[str, Piece]
@@ -121,6 +125,9 @@ class Sidecar:
     damage: Damage | None = None
     complete: bool = True
     head_only: bool = False
+    after_end: tuple[Piece, ...] = ()
+    lost_bytes: int = 0
+    encoding: str = "utf-8"
 
     def get(self, field: str, default: Any = None) -> Any:
         """The value of a metadata field; ``default`` where it is absent."""
@@ -138,11 +145,11 @@ class Sidecar:
         for field, value in changes.items():
             if field not in head or head[field].value != value:
                 head[field] = Piece(None, value, 1)
-        return Sidecar(_in_order(head, self.head), self.messages, self.damage, self.complete, self.head_only)
+        return replace(self, head=_in_order(head, self.head))
 
     def with_messages(self, messages: Iterable[Piece]) -> Sidecar:
         """The same with another transcript and its count (an older file without a count stays without)."""
-        changed = Sidecar(self.head, tuple(messages), self.damage, self.complete, self.head_only)
+        changed = replace(self, messages=tuple(messages))
         return (
             changed.with_fields({"message_count": len(changed.messages)}) if "message_count" in self.head else changed
         )
@@ -174,12 +181,53 @@ class SidecarFile:
 
 
 def parse(data: bytes) -> Sidecar:
-    """A session from the bytes of its file, salvaged where they are damaged; never raises."""
+    """A session from the bytes of its file, salvaged where they are damaged; never raises.
+
+    Fields with which the WebUI could not load or list the session say nothing and are left out.
+    """
     document = jsontext.parse_object(data)
-    damage = document.damage
-    if damage is None and document.fields.get("workspace", MESSAGES_HERE).raw == b"null":
-        damage = Damage.WRONG_SHAPE  # formats.md: a workspace of null makes the WebUI's load fail
-    return Sidecar(document.fields, document.elements or (), damage, document.complete)
+    unloadable = tuple(_unloadable(document.fields))
+    return Sidecar(
+        {key: piece for key, piece in document.fields.items() if key not in unloadable},
+        document.elements or (),
+        document.damage or (Damage.WRONG_SHAPE if unloadable else None),
+        document.complete,
+        after_end=document.after_end,
+        lost_bytes=document.lost_bytes,
+        encoding=document.encoding,
+    )
+
+
+_PATH_FIELDS = ("workspace", "created_workspace", "worktree_path", "worktree_repo_root")
+_ID_FIELDS = ("session_id", "parent_session_id", "active_stream_id")
+_COUNT_FIELDS = ("message_count", "post_compression_context_tokens_estimate", "input_tokens", "cache_read_tokens")
+_NO_PATH = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")
+"""Characters that no path can have: Python keeps bytes that are no UTF-8 as U+DC80 to U+DCFF in it."""
+
+
+def _unloadable(fields: Mapping[str, Piece]) -> Iterator[str]:
+    """Fields whose value makes the WebUI's ``Session.load`` or its session list fail (tried with exp-v0.52.262).
+
+    It makes paths of some, numbers of others, and uses ids as keys. A field named ``self`` is an argument too many.
+    """
+    for name in _PATH_FIELDS:
+        if name in fields and not _is_plain_text(fields[name].raw):
+            value = fields[name].value
+            is_text = isinstance(value, str) and not _NO_PATH.search(value)
+            if not is_text and (value or name == "workspace"):
+                yield name
+    for name in _ID_FIELDS:
+        if name in fields and fields[name].raw.startswith((b"[", b"{")) and fields[name].value:
+            yield name
+    for name in _COUNT_FIELDS:
+        if name in fields and fields[name].value in (math.inf, -math.inf):
+            yield name
+    if "self" in fields:
+        yield "self"
+
+
+def _is_plain_text(raw: bytes) -> bool:
+    return raw.startswith(b'"') and b"\\u" not in raw
 
 
 def read(path: Path) -> SidecarFile:

@@ -1,0 +1,311 @@
+"""The text in the bytes of a JSON document, whatever encoding an editor left it in.
+
+UTF-8 is the rule (formats.md, "The sidecar"). UTF-16 and UTF-32 show in their byte order mark, or in the zero bytes of
+the first characters. Where other bytes are no UTF-8, either a few of them stand in a text that is, or the whole text is
+in another encoding; then it is read in the one in which it looks most like what people write: the letters of every word
+belong to one language, and Chinese, Japanese and Korean characters are common ones. Where no reading is convincing, the
+bytes stay unread. A text that is UTF-8 is never doubted, even one encoded twice: people write about such things.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from itertools import islice
+from typing import NamedTuple
+
+UNREAD = "\x1a"
+"""Stands for a byte that could not be read: ASCII's own substitute character, which no JSON has without an escape."""
+
+_CONVINCING = 0.15
+"""Share of the characters beyond ASCII that may look odd in a reading that is believed."""
+
+_SAMPLE = 64 * 1024
+"""Bytes of a text by which its encoding is chosen."""
+
+_WORDS = 4_000
+"""Words of a sample that are looked at."""
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins with the one of UTF-16
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_ZEROS = {"x000": "utf-32-le", "000x": "utf-32-be", "x0x0": "utf-16-le", "0x0x": "utf-16-be"}
+"""Where zero bytes stand among the first four, for a text that begins with two ASCII characters."""
+
+_ERASED = re.compile(b"\xff{24,}")  # what a flash memory gives that nothing was written to
+_STRAY = re.compile("[\udc80-\udcff]+")
+_BROKEN = re.compile(b"[\xe0-\xf4][\x80-\xbf]+")  # the beginning of a character in UTF-8
+_SINGLE_SIGNS = frozenset("€‘’“”–—…«»°·©®™§£¿¡\xa0")
+_BEYOND_ASCII = bytes(range(128, 256))
+_ESCAPE = re.compile(r"\\[bfnrt]")
+_HIGH = re.compile(rb"[\x80-\xff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A text, the codec that read it, and whether a byte order mark stood before it.
+
+    ``around`` counts bytes that are no part of it: zero bytes before and after it, and a character at its end that is
+    cut off. ``escaped`` is the same text, character for character, with bytes that are no UTF-8 escaped as Python's
+    "surrogateescape" does ("" where there are none); the text has a character for each of those, or UNREAD.
+    """
+
+    text: str
+    encoding: str = "utf-8"
+    has_bom: bool = False
+    around: int = 0
+    escaped: str = ""
+
+    def size(self, start: int, end: int) -> int:
+        """Bytes that a stretch of the text takes in the document."""
+        text = (self.escaped or self.text)[start:end]
+        return len(text.encode(self.encoding, "surrogateescape" if self.encoding == "utf-8" else "replace"))
+
+
+def decode(data: bytes, is_sound: Callable[[str], bool]) -> Decoded:
+    """The text of a document. ``is_sound`` prefers one of two readings that are both convincing."""
+    bom, encoding = next(((bom, name) for bom, name in _BOMS if data.startswith(bom)), (b"", ""))
+    encoding = encoding or _ZEROS.get("".join("x" if byte else "0" for byte in data[:4]), "utf-8")
+    data = data[len(bom) :]
+    if encoding != "utf-8":
+        return _decoded_wide(data, encoding, has_bom=bool(bom))
+    size = len(data)
+    data = data.strip(b"\0")
+    around = size - len(data)
+    try:
+        return Decoded(data.decode(), has_bom=bool(bom), around=around)
+    except UnicodeDecodeError:
+        data = _ERASED.sub(lambda found: bytes(len(found[0])), data)
+    escaped = data.decode("utf-8", "surrogateescape")
+    strays = len(data) - len(data.decode("utf-8", "ignore").encode())
+    read = len(data) - len(data.translate(None, _BEYOND_ASCII)) - strays
+    other = _other_encoding(data, is_sound) if 4 * strays >= read and not bom else None
+    if other is not None:
+        return replace(other, around=other.around + around)
+
+    def read_strays(found: re.Match[str]) -> str:
+        start, end = found.span()
+        return _read_strays(escaped[max(start - 1, 0) : start], found[0], escaped[end : end + 1])
+
+    text = _STRAY.sub(read_strays, escaped)
+    return Decoded(text, "utf-8", bool(bom), around, escaped)
+
+
+def _decoded_wide(data: bytes, encoding: str, *, has_bom: bool) -> Decoded:
+    width = 4 if "32" in encoding else 2
+    text = data[: len(data) // width * width].decode(encoding, "replace").strip("\0")
+    return Decoded(text, encoding, has_bom, len(data) - len(text.encode(encoding)))
+
+
+@lru_cache
+def _read_strays(before: str, escaped: str, after: str) -> str:
+    """A few bytes in a text that otherwise is UTF-8: as Windows-1252 where that gives letters or one usual sign.
+
+    What a broken UTF-8 sequence leaves looks different: the beginning of one, or a byte between letters that are not
+    Latin. ``before`` and ``after``: the characters beside it.
+    """
+    data = escaped.encode("utf-8", "surrogateescape")
+    text = data.decode("cp1252", "replace")
+    is_broken = _BROKEN.fullmatch(data) or (text in ("Â", "Ã") and not after.isupper())
+    is_latin = all(sign < "\u0250" or "\u2010" <= sign < "\u2070" for sign in before + after)
+    if is_latin and not is_broken and (text in _SINGLE_SIGNS or (len(text) <= 3 and text.isalpha())):
+        return text
+    return UNREAD * len(text)
+
+
+def _other_encoding(data: bytes, is_sound: Callable[[str], bool]) -> Decoded | None:
+    sample = _sample(data)
+    doubts: list[tuple[float, float, int, str]] = []
+    for encoding, doubt in _READINGS.items():
+        try:
+            share, unusual = doubt(_ESCAPE.sub(" ", _decoded(sample, encoding).text))
+        except UnicodeDecodeError:
+            continue
+        if share <= _CONVINCING:
+            doubts.append((share, unusual, len(doubts), encoding))
+    best: Decoded | None = None
+    for *_, encoding in sorted(doubts):
+        try:
+            found = _decoded(data, encoding)
+        except UnicodeDecodeError:
+            continue
+        if is_sound(found.text):
+            return found
+        best = best or found
+    return best
+
+
+def _decoded(data: bytes, encoding: str) -> Decoded:
+    """The text, but for a character whose end is cut off. Raises UnicodeDecodeError."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    text = decoder.decode(data)
+    return Decoded(text, encoding, around=len(decoder.getstate()[0]))
+
+
+def _sample(data: bytes) -> bytes:
+    """Lines that are not all ASCII: a line end is no part of a character in any of the encodings."""
+    lines = []
+    size = at = 0
+    while size < _SAMPLE and (found := _HIGH.search(data, at)):
+        start = data.rfind(b"\n", at, found.start()) + 1 or at
+        end = data.find(b"\n", found.start())
+        at = len(data) if end < 0 else end
+        lines.append(data[start : min(at, start + _SAMPLE)])
+        size += len(lines[-1]) + 1
+    return b"\n".join(lines)
+
+
+class Doubt(NamedTuple):
+    """How odd a reading looks: the share of its characters beyond ASCII that do not fit where they stand, and between
+    two readings in which that is the same, how unusual they are (0 to 1).
+    """
+
+    share: float
+    unusual: float
+
+
+_RUN = re.compile("[A-Za-z\x80-\U0010ffff]+")
+_LETTER = re.compile(r"[^\W\d_¹²³¼½¾]")
+_MARKS = "\u0591-\u05c7\u064b-\u0652\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
+_WORD = re.compile(rf"[^\W\d_¹²³¼½¾](?:[^\W\d_¹²³¼½¾]|[{_MARKS}])*")
+_STRANDED = re.compile(rf"(?:^|[^\w{_MARKS}])[{_MARKS}]")
+_ANYWHERE = frozenset("‘’–—…·\xa0\xad\u200c\u200d\u200e\u200f")  # stand between letters as well
+_APART = frozenset("“”„‚«»‹›•°©®™§€£¥¿¡½¼¾×÷²³№")
+_FINAL_LETTERS = frozenset("ךםןףץ")
+
+_CENTRAL = ("ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "ăâîşţ", "čćđšž", "äöüß")
+_ALPHABETS = {
+    "cp1252": (
+        "àâæçéèêëîïôœùûüÿ", "äöüß", "áéíóúüñ", "áâãàçéêíóôõúü", "àèéìíîòóùú", "åäöæøéèü", "áéíóúýðþæö", "áéíóúàèëïöü",
+        "àçéèíïóòúü",
+    ),
+    "cp1250": _CENTRAL,
+    "iso8859_2": _CENTRAL,
+    "cp1254": ("çğıöşüâîû", "äöüß"),
+    "cp1257": ("ąčęėįšųūž", "āčēģīķļņšūž", "äõöüšž"),
+}  # fmt: skip
+"""Letters beyond ASCII of the languages that are written in an encoding of Latin letters."""
+
+_SCRIPTS = {
+    "cp1255": ("[\u0591-\u05ea]", "", 0),
+    "cp1251": ("[\u0400-\u04ff]", "аеёиоуыэюяіїєў", 2),
+    "koi8_r": ("[\u0400-\u04ff]", "аеёиоуыэюя", 2),
+    "cp1253": ("[\u0370-\u03ff]", "άέήίόύώΐΰ", 4),
+    "cp1256": ("[\u0600-\u06ff]", "", 0),
+    "cp874": ("[\u0e00-\u0e7f]", "", 0),
+}
+"""Letters of the encodings of other scripts, and of which of them every longer word has one, and how long that is.
+Hebrew is the first, for read as Cyrillic it looks well, too.
+"""
+
+_LEVELS = {
+    "gb18030": ("gb2312", b"\xa1\xa2\xa3\xa9", range(0xB0, 0xD8)),
+    "cp949": ("euc_kr", b"\xa1\xa2\xa3", range(0xB0, 0xC9)),
+    "big5hkscs": ("big5", b"\xa1\xa2\xa3", range(0xA4, 0xC7)),
+    "cp932": ("shift_jis", b"\x81\x82\x83", range(0x88, 0x99)),
+    "euc_jp": ("euc_jp", b"\xa1\xa3\xa4\xa5", range(0xB0, 0xD0)),
+}
+"""For an encoding with two bytes a character: the standard it comes from, the first bytes of signs in it, and those of
+its common characters.
+"""
+
+_JAPANESE = ("cp932", "euc_jp")
+_KANA = re.compile("[\u3041-\u30ff]")
+_FREQUENT = {
+    "gb18030": "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过"
+    "发后作里用道行所然请好吗谢继续没什么怎样看想知让帮检查错误文件代码问题数据库开始结束新改加删现明天今",
+    "big5hkscs": "的一是不了在人有我他這個們中來上大為和國地到以說時要就出會可也你對生能而子那得於著下自之年過"
+    "發後作裡用道行所然請好嗎謝繼續沒什麼怎樣看想知讓幫檢查錯誤檔案程式碼問題資料庫開始結束新改加刪現明天今",
+    "cp949": "이다는을가에의로고하은를한도지서사기어나자리시그아인대라해스정수일만부전보제상구게과주니안요습세"
+    "러었으면있할것들네계속감사합오류파찾없확버",
+}  # fmt: skip
+"""Characters that are among the most frequent of a language."""
+
+
+def _doubt_latin(alphabets: tuple[str, ...], text: str) -> Doubt:
+    total = odd = alone = 0
+    misfits = Counter[str]()
+    for run in _runs(text):
+        total += sum(sign >= "\x80" for sign in run)
+        odd += _odd_signs(run)
+        for word in _WORD.findall(run):
+            beyond = [sign for sign in word.lower() if sign >= "\x80"]
+            if not beyond:
+                continue
+            counts = {alphabet: sum(sign not in alphabet for sign in beyond) for alphabet in alphabets}
+            misfits.update(counts)
+            worst = min(counts.values()) or not _is_cased(word)
+            odd += len(beyond) if worst and len(beyond) > 0.6 * len(word) else worst
+            alone += len(beyond) if 1 < len(word) == len(beyond) else 0
+    total = max(total, 1)
+    return Doubt(odd / total, 0.8 + 0.1 * (1.5 * alone + min(misfits.values(), default=0)) / total)
+
+
+def _doubt_script(letter: str, vowels: str, length: int, text: str) -> Doubt:
+    total = odd = capitals = 0
+    letters, vowels_in = re.compile(letter), frozenset(vowels)
+    for run in _runs(text):
+        total += sum(sign >= "\x80" for sign in run)
+        odd += _odd_signs(run)
+        for word in _WORD.findall(run):
+            is_odd = len(letters.findall(word)) != len(word) or not _is_cased(word)
+            if is_odd or (vowels and len(word) > length and not word.isupper() and vowels_in.isdisjoint(word.lower())):
+                odd += sum(sign >= "\x80" for sign in word)
+            odd += sum(sign in _FINAL_LETTERS for sign in word[:-1])
+            capitals += sum(sign.isupper() for sign in word[1:])
+    total = max(total, 1)
+    return Doubt(odd / total, 0.9 + 0.05 * capitals / total)
+
+
+def _doubt_level(encoding: str, text: str) -> Doubt:
+    standard, signs, common = _LEVELS[encoding]
+    total = odd = kana = frequent = 0
+    for sign, count in Counter(text).items():
+        if sign < "\x80":
+            continue
+        total += count
+        code = sign.encode(standard, "ignore")
+        is_kana = _KANA.match(sign) is not None
+        fits = len(code) == 2 and (code[0] in common or code[0] in signs) and is_kana <= (encoding in _JAPANESE)
+        odd += count * (not fits)
+        kana += count * is_kana
+        frequent += count * (is_kana or sign in _FREQUENT.get(encoding, ""))
+    total = max(total, 1)
+    if encoding in _JAPANESE and not kana:
+        return Doubt(1.0, 1.0)  # Japanese is not written without kana
+    return Doubt(odd / total, 0.85 * (1 - frequent / total))
+
+
+def _runs(text: str) -> Iterator[str]:
+    """Words that are not all ASCII, with the signs that touch them."""
+    return islice((found[0] for found in _RUN.finditer(text) if not found[0].isascii()), _WORDS)
+
+
+def _is_cased(word: str) -> bool:
+    """Whether capitals stand where they do in words: first, or everywhere."""
+    return word[1:] == word[1:].lower() or word == word.upper()
+
+
+def _odd_signs(run: str) -> int:
+    """How many signs that are no letters stand where none is written."""
+    odd = len(_STRANDED.findall(run))
+    for i, sign in enumerate(run):
+        if sign >= "\x80" and sign not in _ANYWHERE and not _WORD.fullmatch("a" + sign):
+            is_between = bool(i) and _LETTER.match(run, i - 1) and _LETTER.match(run, i + 1)
+            odd += sign not in _APART or bool(is_between)
+    return odd
+
+
+_READINGS: dict[str, Callable[[str], Doubt]] = {
+    **{name: partial(_doubt_level, name) for name in _LEVELS},
+    **{name: partial(_doubt_latin, alphabets) for name, alphabets in _ALPHABETS.items()},
+    **{name: partial(_doubt_script, *script) for name, script in _SCRIPTS.items()},
+}
