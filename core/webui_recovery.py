@@ -13,7 +13,7 @@ the releases on both sides of each version that is named here; the marks are tho
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -136,6 +136,34 @@ def startup_would_create(facts: RecoveryFacts, version: Version | None = None) -
     heeds = version is None or version >= HEEDS_TOMBSTONES_SINCE
     is_gone = not facts.live_exists and facts.has_row is not False and not (facts.deleted and heeds)
     return is_gone and message_count(facts.backup) >= 0
+
+
+def marks_that_keep_out(
+    transcript: Sequence[tuple[str, float | None]], rows: Sequence[int | None]
+) -> tuple[float, float] | None:
+    """Watermark and boundary with which the WebUI leaves out what was taken back, where no copy has them any more.
+
+    Whenever the WebUI shows a session or goes on with it, it merges the active rows of the database into the file, and
+    only these two times tell it which of them were taken back: without them an undone turn returns with the next one.
+    ``transcript``: role and stamp of each message of the file; ``rows``: of each active row, by id, the place of its
+    message, None for one that is left out. None: no row is left out, or no message has a stamp; the file needs none.
+
+    They are those that the WebUI has after the act: where nothing was kept, 0.0 both; where nothing of the database
+    came after what was taken back, the newest stamp both (a stamp below another one would let newer rows in); else the
+    newest prompt, and the last message that was kept before.
+    """
+    if None not in rows:
+        return None
+    if not transcript:
+        return 0.0, 0.0
+    times = [time for _, time in transcript if time is not None]
+    if not times:
+        return None
+    prompts = [time for role, time in transcript if role == "user" and time is not None]
+    if rows[-1] is None or not prompts:
+        return max(times), max(times)
+    kept = [transcript[at][1] for at in rows[: rows.index(None)] if at is not None]
+    return prompts[-1], next((time for time in reversed(kept) if time is not None), 0.0)
 
 
 def recovery_items(facts: RecoveryFacts) -> tuple[RecoveryItem, ...]:

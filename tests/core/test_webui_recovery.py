@@ -16,6 +16,7 @@ from core.webui_recovery import (
     Act,
     RecoveryFacts,
     Version,
+    marks_that_keep_out,
     message_count,
     open_prompts,
     recovery_items,
@@ -132,3 +133,31 @@ def test_two_open_prompts_are_two_items_and_one_that_was_said_is_none(hermes: An
     prompts = ("ask a", "ask b", "ask c")
     items = recovery_items(RecoveryFacts(live=live, live_exists=True, in_index=True, open_prompts=prompts))
     assert [(item.kind, item.live_messages) for item in items] == [("turn_journal_pending_turn", 2)] * 2
+
+
+TALK = [("user", 10.0), ("assistant", 14.0), ("user", 20.0), ("assistant", 26.0)]
+
+
+def test_a_file_with_every_row_in_it_needs_no_marks() -> None:
+    assert marks_that_keep_out(TALK, [0, 1, 2, 3]) is None
+    assert marks_that_keep_out(TALK, []) is None
+
+
+def test_what_was_taken_back_last_is_newer_than_the_newest_stamp() -> None:
+    stepped_back = [("user", 10.0), ("assistant", 99.0), ("user", 20.0), ("assistant", 26.0)]
+    assert marks_that_keep_out(TALK, [0, 1, 2, 3, None, None]) == (26.0, 26.0)
+    assert marks_that_keep_out(stepped_back, [0, 1, 2, 3, None, None]) == (99.0, 99.0)
+    assert marks_that_keep_out(TALK, [None, None]) == (26.0, 26.0)
+
+
+def test_what_was_taken_back_before_newer_turns_lies_between_the_cut_and_the_newest_prompt() -> None:
+    assert marks_that_keep_out(TALK, [0, 1, None, None, 2, 3]) == (20.0, 14.0)
+    assert marks_that_keep_out(TALK, [None, None, 0, 1, 2, 3]) == (20.0, 0.0)
+
+
+def test_a_session_of_which_nothing_was_kept_lets_no_row_in() -> None:
+    assert marks_that_keep_out([], [None, None]) == (0.0, 0.0)
+
+
+def test_without_any_stamp_no_marks_are_made_up() -> None:
+    assert marks_that_keep_out([("user", None), ("assistant", None)], [0, 1, None]) is None
