@@ -7,6 +7,7 @@ keep it here as an ``@example``. HERMES_RESCUE_LONG=1 plays 10,000.
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from core.store import Store, find_store
 from .lives import STORIES, Left, Life, Truth, World, judge, life, play, truth, write
 from .lives.life import Wipe
 from .lives.restamp import COPIES, redrawn, restamp, rising
+from .lives.said import Identity
 from .lives.trial import contents, offered, outcome, tree
 
 LONG = os.environ.get("HERMES_RESCUE_LONG") == "1"
@@ -189,6 +191,31 @@ def test_a_row_may_be_written_at_any_time_of_its_turn(seed: int) -> None:
 def test_what_the_witnesses_determine_is_what_was_shown(seed: int) -> None:
     """Else what is called right here would not be."""
     assert truth(play(life(seed))).want in ("untouched", "exact", "ask", "absent")
+
+
+@settings(thorough, max_examples=300)
+@given(seeds)
+def test_the_judge_takes_what_is_right_and_nothing_else(seed: int) -> None:
+    wanted = truth(play(life(seed)))
+    assume(wanted.want == "exact" and wanted.wanted and wanted.tail is None)
+    messages = [as_message(each) for each in wanted.wanted]
+    assert judged(wanted, messages) == ""
+    at = Random(seed).randrange(len(messages))
+    assert judged(wanted, [*messages[:at], *messages[at + 1 :]]) != ""
+    assert judged(wanted, [*messages, messages[at]]) != ""
+    assert judged(wanted, messages, message_count=len(messages) + 1) != ""
+    for each in wanted.taken - set(wanted.wanted):
+        assert "taken back 1" in judged(wanted, [*messages, as_message(each)])
+
+
+def as_message(of: Identity) -> dict[str, object]:
+    role, text, calls, answers = of
+    return {"role": role, "content": text, "tool_calls": [{"id": i} for i in calls], "tool_call_id": answers}
+
+
+def judged(wanted: Truth, messages: Sequence[object], **head: object) -> str:
+    document = {"message_count": len(messages), **head, "messages": messages}
+    return judge(wanted, None, json.dumps(document).encode())
 
 
 @settings(thorough, max_examples=300)

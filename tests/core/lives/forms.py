@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .said import WORKSPACE, Said, Value
@@ -150,10 +150,10 @@ def run_lines(world: World, run: Run) -> str:
     return "\n".join(lines) + "\n"
 
 
-def turn_lines(world: World) -> str:
+def turn_lines(world: World, turns: Sequence[Value]) -> str:
     """A session's turn journal."""
     more = {"version": 1, "session_id": world.session_id}
-    turn = ((f"t-{event['stream_id'][:12]}", event) for event in world.turns)
+    turn = ((f"t-{event['stream_id'][:12]}", event) for event in turns)
     lines = (
         json.dumps({**event, **more, "turn_id": i}, ensure_ascii=False, separators=(",", ":")) for i, event in turn
     )

@@ -6,16 +6,17 @@ import json
 from dataclasses import dataclass, replace
 
 from . import forms
-from .life import Damage, Wipe
+from .life import Damage, Turn, Wipe
 from .said import Value
-from .state import IndexRow, Marks, Row, Run, State
+from .state import IndexRow, Marks, Pending, Row, Run, State
 from .world import World
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
     """A sidecar or its backup as it lies on disk: ``numbers`` of the messages that are whole in it, ``marks`` and
-    ``count`` (its ``message_count``) where they can be read, ``list_whole``: its message list has its end."""
+    ``count`` (its ``message_count``) where they can be read, ``list_whole``: its message list has its end;
+    ``damaged``: it is not as the WebUI wrote it."""
 
     data: bytes
     state: State
@@ -23,12 +24,13 @@ class Copy:
     marks: Marks | None
     count: int | None
     list_whole: bool
-    torn: bool = False
+    damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What is left of a life. ``is_stale``: the live file is an older one that was put back."""
+    """What is left of a life. ``is_stale``: the live file is an older one that was put back; ``temp``: a save that was
+    not finished."""
 
     world: World
     live: Copy | None
@@ -38,6 +40,7 @@ class Left:
     turns: tuple[Value, ...]
     index: IndexRow | None
     is_stale: bool = False
+    temp: Copy | None = None
 
     @property
     def newest_done(self) -> State | None:
@@ -53,7 +56,7 @@ class Left:
     def held(self) -> set[int]:
         """The numbers of all messages that a copy still holds whole."""
         found = {row.number for row in self.rows}
-        for copy in (self.live, self.backup):
+        for copy in (self.live, self.backup, self.temp):
             found |= set(copy.numbers) if copy is not None else set()
         for run in self.runs:
             found |= set(run.done.numbers) if run.done is not None else set()
@@ -84,7 +87,7 @@ def torn(world: World, state: State, at: float) -> Copy:
             numbers.append(number)
     marks = state.marks if end > data.index(b'"gateway_routing"') else None
     count = len(state.numbers) if end > data.index(b'"anchor_scene_index"') else None
-    return Copy(data[:end], state, tuple(numbers), marks, count, list_whole=end > behind + 3, torn=True)
+    return Copy(data[:end], state, tuple(numbers), marks, count, list_whole=end > behind + 3, damaged=True)
 
 
 def damage(world: World) -> Left:
@@ -126,11 +129,55 @@ def _on_live(left: Left, done: Damage) -> Left:
         case "zeroed":
             assert left.live is not None
             data = bytes(len(left.live.data)) if done.back > 1 else b""
-            return replace(left, live=Copy(data, State(), (), None, None, list_whole=False, torn=True))
+            return replace(left, live=Copy(data, State(), (), None, None, list_whole=False, damaged=True))
+        case "bom" | "utf16":
+            text = json.dumps(forms.document(world, world.live), indent=2, ensure_ascii=False)
+            data = text.encode("utf-8-sig" if done.live == "bom" else "utf-16")
+            return replace(left, live=replace(whole(world, world.live), data=data, damaged=True))
+        case "miscounted":
+            return replace(left, live=_miscounted(world))
+        case "lossy" if set(world.live.numbers) <= {row.number for row in left.rows} and done.also != "rows lost":
+            return replace(left, live=_lossy(world))
+        case "unsaved" if isinstance(world.life.events[-1], Turn) and len(world.history) > 1:
+            return _unsaved(left)
         case "stale" if len(world.history) > done.back and world.killed is None:
             state = world.history[-1 - done.back]
             return replace(left, live=whole(world, state), backup=None, index=_index_of(left, state), is_stale=True)
     return left
+
+
+def _miscounted(world: World) -> Copy:
+    document = forms.document(world, world.live)
+    document["message_count"] += 3
+    data = json.dumps(document, indent=2, ensure_ascii=False).encode()
+    return replace(whole(world, world.live), data=data, count=None, damaged=True)
+
+
+def _lossy(world: World) -> Copy:
+    """The list as the WebUI's own recovery once made it from the rows: without calls and reasoning."""
+    document = forms.document(world, world.live)
+    for value in document["messages"]:
+        for key in ("tool_calls", "reasoning", "reasoning_content"):
+            value.pop(key, None)
+    document["_recovered_from_state_db"] = True
+    data = json.dumps(document, indent=2, ensure_ascii=False).encode()
+    return replace(whole(world, world.live), data=data, damaged=True)
+
+
+def _unsaved(left: Left) -> Left:
+    """The server died when it had written the last turn to its temporary file: the file before it stands, its stream
+    still set; the run has no end yet, and the session list does not know of it."""
+    world = left.world
+    prompt = next(world.said[n] for n in world.live.numbers if world.said[n].turn == world.said[-1].turn)
+    stream = world.stream(prompt)
+    before = replace(world.history[-2], pending=Pending(prompt, stream))
+    runs = tuple(replace(run, done=None) if run.stream == stream else run for run in left.runs)
+    ended = ("assistant_started", "completed")
+    turns = tuple(e for e in left.turns if e["stream_id"] != stream or e["event"] not in ended)
+    backup = None if world.backup_before is None else whole(world, world.backup_before)
+    index = world.index_before
+    copies = replace(left, live=whole(world, before), temp=whole(world, world.live), backup=backup)
+    return replace(copies, runs=runs, turns=turns, index=index)
 
 
 def _index_of(left: Left, state: State) -> IndexRow | None:

@@ -95,10 +95,12 @@ class Compress:
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """The agent summarises its rows in place, and copies the last ``carried`` messages behind the summary row."""
+    """The agent summarises its rows in place, and copies the last ``carried`` messages behind the summary row;
+    ``failed``: it did not get to archive what is summarised."""
 
     carried: int
     same_times: bool
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +185,10 @@ class Habits:
 @dataclass(frozen=True, slots=True)
 class Damage:
     """What happens to the files at the end. ``live``: "none", "wiped", "lost", "torn" (at the fraction ``at`` of its
-    bytes), "zeroed", "stale" (the state ``back`` saves ago is put back); ``also``: "backup torn", "backup lost",
-    "rows lost", "journals gone", "index gone" or nothing."""
+    bytes), "zeroed", "stale" (the state ``back`` saves ago is put back), "bom", "utf16", "miscounted", "lossy" (rebuilt
+    without calls and reasoning), "unsaved" (its last save is a leftover temporary file); ``also``: "backup torn",
+    "backup lost", "rows lost", "journals gone", "index gone" or nothing. What cannot reach a life leaves it whole.
+    """
 
     live: str = "none"
     also: str = ""
@@ -279,7 +283,7 @@ def _kill(rng: Random) -> Kill:
 
 
 def _compaction(rng: Random) -> Compaction:
-    return Compaction(rng.randint(1, 4), rng.random() < 0.5)
+    return Compaction(rng.randint(1, 4), rng.random() < 0.5, rng.random() < 0.2)
 
 
 STORIES: dict[str, Story] = {
@@ -321,7 +325,21 @@ STORIES: dict[str, Story] = {
 _NEEDS_MARKS = frozenset({"compress", "compress, turns", "compress, undo", "undo of all"})
 """Stories that an old version tells in a way of its own, which is not played here."""
 
-DAMAGES = ("none", "wiped", "wiped on", "lost", "torn", "zeroed", "stale")
+DAMAGES = (
+    "none",
+    "wiped",
+    "wiped on",
+    "lost",
+    "torn",
+    "zeroed",
+    "stale",
+    "bom",
+    "utf16",
+    "miscounted",
+    "lossy",
+    "unsaved",
+)
+_USUAL = ("none", "wiped", "wiped on", "lost", "torn", "zeroed", "stale")
 ALSO = ("backup torn", "backup lost", "rows lost", "journals gone", "index gone")
 
 
@@ -340,7 +358,7 @@ def life(seed: int, act: str = "", damage: str = "") -> Life:
     habits = Habits(rng.random() < 0.4, rows, untimed=not acted and rng.random() < 0.1)
     if rng.random() < 0.15 and act not in ("killed", "deleted"):
         events.insert(rng.randint(1, len(events)), ClockStep(rng.choice((0.3, 20.0, 3600.0))))
-    name = damage or rng.choice(DAMAGES)
+    name = damage or (rng.choice(_USUAL) if rng.random() < 0.85 else rng.choice(DAMAGES[7:]))
     last = events[-1]
     if name == "wiped on":
         if isinstance(last, Kill | Delete):

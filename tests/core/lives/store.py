@@ -45,9 +45,13 @@ def _write_files(sessions: Path, left: Left) -> None:
         (sessions / f"{sid}.json").write_bytes(left.live.data)
     if left.backup is not None:
         (sessions / f"{sid}.json.bak").write_bytes(left.backup.data)
+    if left.temp is not None:
+        path = sessions / f"{sid}.tmp.4242.140001"
+        path.write_bytes(left.temp.data)
+        os.utime(path, (left.temp.state.updated,) * 2)
     if left.turns:
         (sessions / "_turn_journal").mkdir(exist_ok=True)
-        (sessions / "_turn_journal" / f"{sid}~4242.jsonl").write_text(forms.turn_lines(left.world), "utf-8")
+        (sessions / "_turn_journal" / f"{sid}~4242.jsonl").write_text(forms.turn_lines(left.world, left.turns), "utf-8")
     for run in left.runs:
         folder = sessions / "_run_journal" / sid
         folder.mkdir(parents=True, exist_ok=True)

@@ -76,14 +76,14 @@ def truth(left: Left) -> Truth:
 def _is_whole(left: Left) -> bool:
     """The damage has not reached what the live file holds."""
     live, world = left.live, left.world
-    if live is None or live.torn or (left.is_stale and live.state != world.history[-1]):
+    if live is None or live.damaged or (left.is_stale and live.state != world.history[-1]):
         return False
     return live.numbers == world.shown
 
 
 def determined(left: Left) -> Known:
     """The transcript that the copies left determine, None where they leave it open; the first rule that speaks."""
-    for rule in (_own_list, _backup_of_the_wipe, _newest_done, _counted_rows):
+    for rule in (_own_list, _unfinished_save, _backup_of_the_wipe, _newest_done, _counted_rows):
         found = rule(left)
         if found is not None:
             return found, rule.__name__.strip("_").replace("_", " ")
@@ -100,7 +100,7 @@ def weak_readings(left: Left) -> Iterator[tuple[Numbers, bool]]:
         backup = left.backup
         if done is not None and backup is None and not _cancelled_since(left):
             yield done.numbers, True
-        elif done is None and backup is not None and not backup.torn and rows:
+        elif done is None and backup is not None and not backup.damaged and rows:
             yield _and_behind(backup.numbers, rows), False
         elif done is None and backup is None:
             yield rows, False
@@ -110,16 +110,24 @@ def weak_readings(left: Left) -> Iterator[tuple[Numbers, bool]]:
 
 
 def _own_list(left: Left) -> Numbers | None:
-    """A file that is torn behind its message list has lost no message."""
+    """A file that is torn behind its message list, or is whole in another form, has lost no message."""
     live = left.live
-    return live.numbers if live is not None and live.torn and live.list_whole else None
+    return live.numbers if live is not None and live.damaged and live.list_whole else None
+
+
+def _unfinished_save(left: Left) -> Numbers | None:
+    """A temporary file that is whole and has what the live file has, and more."""
+    live, temp = left.live, left.temp
+    if live is None or temp is None or not set(live.numbers) < set(temp.numbers):
+        return None
+    return temp.numbers
 
 
 def _backup_of_the_wipe(left: Left) -> Numbers | None:
     """A backup that carries the marks of the live file, and has messages that this one lacks, is the file before a save
     that lost them; what the live file has besides came later. Where marks do not stay, only an empty file tells."""
     live, backup = left.live, left.backup
-    if live is None or backup is None or live.torn or backup.torn or left.is_stale:
+    if live is None or backup is None or live.damaged or backup.damaged or left.is_stale:
         return None
     if not left.world.era.boundary and (live.numbers or live.state.title == "Untitled"):
         return None  # an old clear sets the title, too
@@ -131,7 +139,7 @@ def _backup_of_the_wipe(left: Left) -> Numbers | None:
 def _newest_done(left: Left) -> Numbers | None:
     """The newest ``done`` is what was shown at the end of that run; marks or session list say what came after it."""
     done, live = left.newest_done, left.live
-    went_on = live is not None and not live.torn and bool(live.numbers)
+    went_on = live is not None and not live.damaged and bool(live.numbers)
     if done is None or went_on or left.is_stale or _cancelled_since(left):
         return None
     marks = None if live is None else live.marks
@@ -155,13 +163,13 @@ def _counted_rows(left: Left) -> Numbers | None:
     if others or (live is not None and not _is_part(live.numbers, rows)):
         return None  # the WebUI's own notices and merged prompts are in no row
     counts = [left.index.count] if left.index is not None else []
-    if live is not None and live.torn and live.count is not None:
+    if live is not None and live.damaged and live.count is not None:
         counts = [live.count]  # that of a head is never stale
     if counts == [len(rows)]:
         return rows
     marks = None if live is None else live.marks
     proven = marks is not None and world.era.boundary and (marks.none or _only_compressed(left, marks))
-    contradicted = live is not None and live.torn and bool(counts)
+    contradicted = live is not None and live.damaged and bool(counts)
     return rows if proven and not contradicted else None
 
 
@@ -173,7 +181,7 @@ def _by_marks(left: Left, marks: Marks, numbers: Numbers) -> Numbers | None:
     if marks.none or _only_compressed(left, marks):
         return numbers
     if marks.boundary == 0.0:  # a clear or an edit of the first prompt: how much was said since?
-        counted = live is not None and live.torn and live.count == len(numbers) and live.count > 0
+        counted = live is not None and live.damaged and live.count == len(numbers) and live.count > 0
         return numbers if counted else None
     if marks.boundary == marks.watermark:  # nothing was said since
         kept = [k for k, n in enumerate(numbers) if said[n].time == marks.boundary]
@@ -223,7 +231,7 @@ def _same_act(mine: Marks, other: Marks) -> bool:
 
 def _is_older(backup: Copy | None, done: State) -> bool:
     """The save that made the backup was before a ``done``: this one lacks some of it, and has gone on."""
-    if backup is None or backup.torn:
+    if backup is None or backup.damaged:
         return False
     mine, other = set(backup.numbers), set(done.numbers)
     return not mine <= other and not other <= mine

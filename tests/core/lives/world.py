@@ -53,6 +53,8 @@ class World:
     runs: list[Run] = field(default_factory=list)
     turns: list[Value] = field(default_factory=list)
     index: IndexRow | None = None
+    backup_before: State | None = None
+    index_before: IndexRow | None = None
     taken: set[int] = field(default_factory=set)
     killed: Killed | None = None
     deleted: bool = False
@@ -209,6 +211,7 @@ class World:
         """Writes the sidecar and the session list; a save that shrinks keeps the file before as backup. ``count``: what
         the list says of it, where that is not its own."""
         state = replace(state, updated=round(self.clock, 6), acts=self.acts)
+        self.backup_before, self.index_before = self.backup, self.index
         if self.era.backups and len(state.numbers) < len(self.live.numbers):
             self.backup = self.live
         self.live = state
@@ -335,7 +338,9 @@ class World:
         while tail and self.said[tail[0].number].role == "tool":
             tail = unique[-len(tail) - 1 :]  # never without the call
         self.clock += 1.0
-        archived = [replace(row, active=False, compacted=True) if row.active else row for row in self.rows]
+        archived = self.rows
+        if not event.failed:
+            archived = [replace(row, active=False, compacted=True) if row.active else row for row in self.rows]
         time = round(self.clock, 6)
         copies = [
             row if event.same_times else replace(row, time=round(time + k * 1e-3, 6)) for k, row in enumerate(tail)

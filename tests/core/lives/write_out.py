@@ -15,7 +15,7 @@ def describe(left: Left, truth: Truth) -> str:
         *map(str, life.events),
         str(life.damage),
     ]
-    for name, copy in (("live", left.live), ("backup", left.backup)):
+    for name, copy in (("live", left.live), ("backup", left.backup), ("temp", left.temp)):
         lines.append(f"{name:7s}" + ("-" if copy is None else _copy(left, copy)))
     rows = (
         f"{_name(left, row.number)}@{row.time - world.clock:.1f}{_flags(row.active, row.compacted)}"
@@ -35,7 +35,7 @@ def describe(left: Left, truth: Truth) -> str:
 
 
 def _copy(left: Left, copy: Copy) -> str:
-    if not copy.torn:
+    if not copy.damaged:
         return _state(left, copy.state)
     whole = " ".join(_name(left, n) for n in copy.numbers)
     return f"torn ({len(copy.data)} bytes, count {copy.count}, marks {_marks(left, copy.marks)}) {whole}"
