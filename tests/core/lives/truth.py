@@ -1,0 +1,277 @@
+"""What is right for what is left of a life, from the witnesses that are left (recovery.md, section 4).
+
+Nothing here looks at what the engine does, nor at what really happened: the rules see only what lies on disk, with the
+one advantage that they know which messages are the same. Whatever they determine must be what really was shown, and
+:func:`truth` says so with an assertion; where they leave it open, it is a question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .left import Copy, Left
+from .life import ClockStep
+from .said import Identity
+from .state import Killed, Marks, State
+
+Numbers = tuple[int, ...]
+Known = tuple[Numbers, str] | None
+"""A transcript, and which rule determined it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """A run that was killed: its prompt, what its rows and its journal have of it. ``texts`` may stand in an answer,
+    ``streamed`` has to where an answer stands at all (empty: no journal is left)."""
+
+    prompt: Identity
+    texts: tuple[str, ...]
+    streamed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is right for one session. ``want``: "untouched", "exact", "ask" (``wanted``, one of ``alts`` or left as it
+    is), or "absent"; ``why``: the rule; ``taken``: what was taken back; ``quiet``: the audit has only info to say.
+    """
+
+    session_id: str
+    want: str
+    why: str
+    wanted: tuple[Identity, ...]
+    alts: tuple[tuple[Identity, ...], ...] = ()
+    taken: frozenset[Identity] = frozenset()
+    tail: Tail | None = None
+    quiet: bool = False
+
+
+def truth(left: Left) -> Truth:
+    """What is right for a session of which this is left."""
+    world, sid, live = left.world, left.world.session_id, left.live
+    if world.deleted:
+        return Truth(sid, "absent", "the user deleted it", ())
+    held = left.held()
+    wanted = tuple(n for n in world.shown if n in held)
+    told = _identities(left, wanted)
+    taken = frozenset(world.said[n].identity() for n in world.taken)
+    tail = None if world.killed is None else _tail(left, world.killed)
+    if _is_whole(left):
+        if tail is not None:
+            return Truth(sid, "exact", "the file is whole, but for a run that was killed", told, taken=taken, tail=tail)
+        quiet = (world.era.boundary or not world.acts) and world.life.damage.also == ""
+        return Truth(sid, "untouched", "the file is whole", told, taken=taken, quiet=quiet)
+    known = determined(left)
+    may_be_deleted = live is None and not left.rows
+    if known is not None and not may_be_deleted:
+        assert known[0] == wanted, f"{known[1]}: {known[0]}, but {wanted} was shown ({world.life})"
+        return Truth(sid, "exact", known[1], told, taken=taken, tail=tail)
+    weak = [reading for reading in weak_readings(left) if reading[0]]
+    if weak and weak[0] == (wanted, True) and not may_be_deleted:
+        return Truth(sid, "exact", "nothing says otherwise", told, taken=taken, tail=tail)
+    alts = tuple(_identities(left, numbers) for numbers in (world.shown, *(numbers for numbers, _ in weak)))
+    return Truth(sid, "ask", "the copies leave it open", told, alts, taken, tail)
+
+
+def _is_whole(left: Left) -> bool:
+    """The damage has not reached what the live file holds."""
+    live, world = left.live, left.world
+    if live is None or live.damaged or (left.is_stale and live.state != world.history[-1]):
+        return False
+    return live.numbers == world.shown
+
+
+def determined(left: Left) -> Known:
+    """The transcript that the copies left determine, None where they leave it open; the first rule that speaks."""
+    for rule in (_own_list, _unfinished_save, _backup_of_the_wipe, _newest_done, _counted_rows):
+        found = rule(left)
+        if found is not None:
+            return found, rule.__name__.strip("_").replace("_", " ")
+    return None
+
+
+def weak_readings(left: Left) -> Iterator[tuple[Numbers, bool]]:
+    """What another life would have been, that would have left the same bytes: nothing contradicts it, nothing says it.
+    With each, whether it is what an engine has to give back where it is right (else a question is right, too)."""
+    live, done, rows = left.live, left.newest_done, left.folded_rows
+    if left.is_stale and live is not None:
+        yield from _ahead_of(left, live.state)
+    elif (live is None or live.marks is None) and left.index is None:
+        backup = left.backup
+        if done is not None and backup is None and not _cancelled_since(left):
+            yield done.numbers, True
+        elif done is None and backup is not None and not backup.damaged and rows:
+            yield _and_behind(backup.numbers, rows), False
+        elif done is None and backup is None:
+            yield rows, False
+
+
+# --- the rules ------------------------------------------------------------------------------------------------------
+
+
+def _own_list(left: Left) -> Numbers | None:
+    """A file that is torn behind its message list, or is whole in another form, has lost no message."""
+    live = left.live
+    return live.numbers if live is not None and live.damaged and live.list_whole else None
+
+
+def _unfinished_save(left: Left) -> Numbers | None:
+    """A temporary file that is whole and has what the live file has, and more."""
+    live, temp = left.live, left.temp
+    if live is None or temp is None or not set(live.numbers) < set(temp.numbers):
+        return None
+    return temp.numbers
+
+
+def _backup_of_the_wipe(left: Left) -> Numbers | None:
+    """A backup that carries the marks of the live file, and has messages that this one lacks, is the file before a save
+    that lost them; what the live file has besides came later. Where marks do not stay, only an empty file tells."""
+    live, backup = left.live, left.backup
+    if live is None or backup is None or live.damaged or backup.damaged or left.is_stale:
+        return None
+    if not left.world.era.boundary and (live.numbers or live.state.title == "Untitled"):
+        return None  # an old clear sets the title, too
+    if not _same_act(live.state.marks, backup.state.marks) or set(backup.numbers) <= set(live.numbers):
+        return None
+    return backup.numbers + tuple(n for n in live.numbers if n not in backup.numbers)
+
+
+def _newest_done(left: Left) -> Numbers | None:
+    """The newest ``done`` is what was shown at the end of that run; marks or session list say what came after it."""
+    done, live = left.newest_done, left.live
+    went_on = live is not None and not live.damaged and bool(live.numbers)
+    if done is None or went_on or left.is_stale or _cancelled_since(left):
+        return None
+    marks = None if live is None else live.marks
+    if marks is not None and left.world.era.boundary:
+        found = _by_marks(left, marks, done.numbers)
+        if found is not None:
+            return found
+    if left.index is not None:
+        return _by_index(left, done.numbers)
+    return done.numbers if marks is None and _is_older(left.backup, done) else None
+
+
+def _counted_rows(left: Left) -> Numbers | None:
+    """Nobody takes rows away: where something counts them, or no act was ever made, they are all there was."""
+    world, live = left.world, left.live
+    killed = world.killed
+    rows = tuple(n for n in left.folded_rows if killed is None or n < killed.prompt.number)
+    if not rows or left.is_stale or _ambiguous_copies(left):
+        return None
+    others = left.held() - {row.number for row in left.rows}
+    if others or (live is not None and not _is_part(live.numbers, rows)):
+        return None  # the WebUI's own notices and merged prompts are in no row
+    counts = [left.index.count] if left.index is not None else []
+    if live is not None and live.damaged and live.count is not None:
+        counts = [live.count]  # that of a head is never stale
+    if counts == [len(rows)]:
+        return rows
+    marks = None if live is None else live.marks
+    proven = marks is not None and world.era.boundary and (marks.none or _only_compressed(left, marks))
+    contradicted = live is not None and live.damaged and bool(counts)
+    return rows if proven and not contradicted else None
+
+
+# --- their parts ----------------------------------------------------------------------------------------------------
+
+
+def _by_marks(left: Left, marks: Marks, numbers: Numbers) -> Numbers | None:
+    said, live = left.world.said, left.live
+    if marks.none or _only_compressed(left, marks):
+        return numbers
+    if marks.boundary == 0.0:  # a clear or an edit of the first prompt: how much was said since?
+        counted = live is not None and live.damaged and live.count == len(numbers) and live.count > 0
+        return numbers if counted else None
+    if marks.boundary == marks.watermark:  # nothing was said since
+        kept = [k for k, n in enumerate(numbers) if said[n].time == marks.boundary]
+        return numbers[: kept[0] + 1] if len(kept) == 1 else None
+    prompts = [said[n].time for n in numbers if said[n].is_user]
+    return numbers if prompts and prompts[-1] == marks.watermark else None
+
+
+def _by_index(left: Left, numbers: Numbers) -> Numbers | None:
+    row, said = left.index, left.world.said
+    assert row is not None
+    if row.pending is not None:
+        return numbers if row.count == len(numbers) else None
+    if said[numbers[-1]].time == row.last:
+        return numbers
+    cut = 0 < row.count <= len(numbers) and said[numbers[row.count - 1]].time == row.last
+    return numbers[: row.count] if cut else None
+
+
+def _ahead_of(left: Left, state: State) -> Iterator[tuple[Numbers, bool]]:
+    """Readings of an older file: what the newest run, or the rows from after its save, have behind it."""
+    world, done, marks = left.world, left.newest_done, state.marks
+    firm = state.acts == world.history[-1].acts  # what was taken back since, nothing but the newest file says
+    if done is not None and done.updated > state.updated and not _cancelled_since(left):
+        yield done.numbers, firm
+    later = {row.number for row in left.rows if row.time > state.updated}
+    rows = tuple(n for n in left.folded_rows if n in later)
+    at_the_act = marks.boundary is not None and marks.boundary == marks.watermark
+    if rows:
+        yield _and_behind(state.numbers, rows), firm and not at_the_act and not _has_clock_step(left)
+
+
+def _has_clock_step(left: Left) -> bool:
+    return any(isinstance(event, ClockStep) for event in left.world.life.events)
+
+
+def _and_behind(numbers: Numbers, rows: Numbers) -> Numbers:
+    """A copy and the rows that stand behind the last one of its own."""
+    mine = [k for k, n in enumerate(rows) if n in numbers]
+    behind = rows[mine[-1] + 1 :] if mine else rows
+    return numbers + tuple(n for n in behind if n not in numbers)
+
+
+def _same_act(mine: Marks, other: Marks) -> bool:
+    return (mine.clear, mine.shrink, mine.boundary) == (other.clear, other.shrink, other.boundary)
+
+
+def _is_older(backup: Copy | None, done: State) -> bool:
+    """The save that made the backup was before a ``done``: this one lacks some of it, and has gone on."""
+    if backup is None or backup.damaged:
+        return False
+    mine, other = set(backup.numbers), set(done.numbers)
+    return not mine <= other and not other <= mine
+
+
+def _only_compressed(left: Left, marks: Marks) -> bool:
+    """A manual compress, and nothing was ever taken back; only where an undo would have left a mark that stays."""
+    return left.world.era.shrink and marks.anchor is not None and marks.shrink is None and marks.clear is None
+
+
+def _cancelled_since(left: Left) -> bool:
+    """A run was stopped after the newest ``done``: what the file had of it is in no other copy."""
+    events = [event["event"] for event in left.turns]
+    return "interrupted" in events and "completed" not in events[events.index("interrupted") :]
+
+
+def _ambiguous_copies(left: Left) -> bool:
+    """Rows that a compaction copied with new times look like repeats where texts do repeat."""
+    if not left.world.compacted_anew:
+        return False
+    told = [left.world.said[n].identity() for n in left.folded_rows]
+    return len(set(told)) < len(told)
+
+
+def _is_part(numbers: Numbers, of: Numbers) -> bool:
+    rest = iter(of)
+    return all(n in rest for n in numbers)
+
+
+# --- as a person sees it --------------------------------------------------------------------------------------------
+
+
+def _identities(left: Left, numbers: Numbers) -> tuple[Identity, ...]:
+    """What a person sees of messages, with secrets where a copy still has them."""
+    clear = left.unmasked()
+    return tuple(left.world.said[n].identity(mask=n not in clear) for n in numbers)
+
+
+def _tail(left: Left, killed: Killed) -> Tail:
+    said = left.world.said
+    texts = tuple(m.text for m in said[killed.prompt.number :])
+    has_journal = any(run.done is None for run in left.runs)
+    return Tail(killed.prompt.identity(), texts, killed.text if has_journal else "")
