@@ -58,8 +58,8 @@ def _new_cards(name: str, entries: Sequence[Entry]) -> list[dict[str, Any]]:
             calls |= {call: (k, each) for call, each in zip(m.calls, m.part("tool_calls"), strict=False)}
         elif m.answers in calls:
             at, call = calls[m.answers]
-            function = call.get("function") if isinstance(call.get("function"), dict) else {}
-            if function.get("name"):
+            function = call.get("function") if isinstance(call, dict) else None
+            if isinstance(function, dict) and function.get("name"):
                 result.append(
                     {
                         "name": function["name"],

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from core import metadata, pointers, sidecar, transcript
+from core import metadata, pointers, server_merge, sidecar, transcript
 from core.align import align
 from core.copies import BACKUP, LIVE, RUN, SessionCopies, temp_name
 from core.intent import MARK_FIELDS, Marks, Reason, marks, tells_marks
@@ -180,6 +180,9 @@ def _merged(copies: SessionCopies) -> list[Entry]:
     if order != trust:
         for e in entries:
             e.settle(trust)
+    if first == RUN:
+        for e in entries:
+            server_merge.take_calls(e, [copy.name for copy in copies.databases])
     if any(LIVE in e.versions and e.merged.is_summary for e in entries):
         for e in entries:  # an old compression rewrote the file: what it left out of a message is no loss
             if LIVE in e.versions:
@@ -374,6 +377,8 @@ def _amended(
     )
     if changed_messages:
         fields |= _pointers(copies, live, verdict, kept, new_cards)
+        if not marks(live).is_marked:
+            fields |= server_merge.marks(kept, copies.databases, copies.session_id)
         if live.get("_recovered_from_state_db"):
             found = metadata.recover(copies, live)
             taken = {name: f for name, f in found.items() if f.origin != LIVE and live.get(name) in NOTHING}
@@ -421,8 +426,11 @@ def _rebuilt(
     if "workspace" not in values and (live is None or live.get("workspace") is None):
         values["workspace"] = ""  # null makes the WebUI's load fail
     marked = _marked(sidecars)
-    if marked not in (None, LIVE):
-        values |= {name: sidecars[str(marked)].get(name) for name in MARK_FIELDS}
+    if marked != LIVE:
+        if marked is not None:
+            values |= {name: sidecars[marked].get(name) for name in MARK_FIELDS}
+        values |= server_merge.marks(kept, copies.databases, copies.session_id)
+    pieces = server_merge.with_tokens(pieces, copies.turns)
     if live is None:
         proposed = sidecar.new(copies.session_id, values, pieces)
     else:

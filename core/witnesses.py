@@ -129,7 +129,8 @@ class _Judge:
         if act == 0.0:
             first = next((k for k, e in enumerate(self.entries) if run.name in e.versions), None)
             return first is not None and first > 0
-        return run.saved is not None and act < self.marks.watermark <= run.saved + _STAMP
+        mark = self.marks.watermark
+        return run.saved is not None and mark is not None and act < mark <= run.saved + _STAMP
 
     def _base(self) -> Witness | None:
         if self.known.state is FileState.WHOLE:
