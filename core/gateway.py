@@ -7,6 +7,7 @@ rows have every step. So the rows are read as that: eight messages against sixte
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from core import sidecar
 from core.message import Message, message
@@ -31,7 +32,7 @@ def as_said(messages: Sequence[Message]) -> list[tuple[int, Message]]:
 
 def _joined(steps: Iterable[Message]) -> Message:
     listed = [*steps]
-    value = {"role": "assistant", "content": "\n\n".join(m.said for m in listed)}
+    value: dict[str, Any] = {"role": "assistant", "content": "\n\n".join(m.said for m in listed)}
     if listed[-1].time is not None:
         value |= {"timestamp": listed[-1].time}
     return message(sidecar.message_piece(value, listed[-1].piece))

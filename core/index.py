@@ -38,14 +38,17 @@ ROW_FIELDS = (
 _WORKTREE = tuple(name for name in ROW_FIELDS if name.startswith("worktree_"))
 
 
-def rebuilt(index: Index, sessions_dir: Path, changed: Iterable[str] = ()) -> bytes:
+def rebuilt(index: Index, sessions_dir: Path, changed: Iterable[str] = (), waiting: Iterable[str] = ()) -> bytes:
     """The bytes of the index for the session files that are there.
 
-    ``changed`` names the sessions whose old row no longer fits. One bad file never stops the others.
+    ``changed`` names the sessions whose old row no longer fits, ``waiting`` those that wait for a decision: the row of one
+    without a file stays, since it says how far the session went. One bad file never stops the others.
     """
     stale = frozenset(changed)
-    rows: list[Piece] = []
-    for session_id in session_ids(sessions_dir):
+    there = [*session_ids(sessions_dir)]
+    lost = frozenset(waiting).difference(there)
+    rows = [piece for session_id, piece in index.rows.items() if session_id in lost]
+    for session_id in there:
         old = index.rows.get(session_id)
         if old is not None and session_id not in stale:
             rows.append(old)

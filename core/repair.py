@@ -105,7 +105,7 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
             changed = [o.session_id for o in outcomes if o.state in (State.REPAIRED, State.FAILED)]
             changed += made
             _move_backups(died, inventory, run_)
-            rebuilt = (bool(changed) or plan.rebuild_index) and _write_index(store, run_, changed)
+            rebuilt = (bool(changed) or plan.rebuild_index) and _write_index(store, run_, changed, plan.remaining)
         if progress is not None:
             progress(len(plan.sessions), len(plan.sessions))
         return Result(run_.run_id, tuple(outcomes), rebuilt, cancelled)
@@ -264,12 +264,14 @@ def _put_back(run: vault.ActiveRun, sid: str, state: State, problem: str) -> Out
     return Outcome(sid, state, problem)
 
 
-def _write_index(store: Store, run: vault.ActiveRun, changed: Iterable[str]) -> bool:
-    """Build the index again, last of all. Where there is none, the WebUI makes it itself."""
+def _write_index(store: Store, run: vault.ActiveRun, changed: Iterable[str], waiting: Iterable[str]) -> bool:
+    """Build the index again, last of all; ``waiting`` are the sessions that still have a finding. Where there is none, the
+    WebUI makes it itself.
+    """
     old = journals.read_index(store.sessions_dir)
     if old.digest is None:
         return False
-    data = index.rebuilt(old, store.sessions_dir, changed)
+    data = index.rebuilt(old, store.sessions_dir, changed, waiting)
     if files.digest_of(data) == old.digest:
         return False
     written = run.replace(None, journals.INDEX_NAME, data, old.digest)

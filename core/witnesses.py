@@ -233,7 +233,8 @@ class _Judge:
                 reason = Reason.UNDONE  # left out by a person, which leaves a generation and no boundary
             elif self.base is not None and self.base.marks is None and known.state is FileState.LOST:
                 # a clear removes the backup, and after a wipe the server takes the rows back into the file
-                certain = k > kept[0] or known.backup is None or self._is_whole_by_list(kept)
+                has_row = not known.databases.isdisjoint(self.entries[k].versions)
+                certain = k > kept[0] or has_row or known.backup is None or self._is_whole_by_list(kept)
                 reason = Reason.UNDONE if certain else Reason.UNDECIDED
             elif known.state is FileState.WHOLE and not self.marks.records_acts:
                 reason = Reason.CONTAINED if self._is_contained(k, kept) else Reason.OLD_UNDO
@@ -411,7 +412,10 @@ class _Judge:
 
     def _between(self, k: int, taken: Reason) -> Reason | None:
         """Of a row behind the boundary and before the first message from after the act."""
-        return None if self._backup_is_from_before_any() and not self.marks.is_fresh else taken
+        if self.marks.is_fresh or not self._backup_is_from_before_any():
+            return taken
+        said_before = {e.merged.key for j, e in enumerate(self.entries) if self._holds(self.before_act, j)}
+        return taken if self.entries[k].merged.key in said_before else None
 
     def _behind_boundary(self, k: int, act: float, taken: Reason) -> Reason | None:
         """Of a row behind the boundary where the file holds nothing from after the act."""
@@ -480,7 +484,12 @@ class _Judge:
             cut = next(behind, held[-1] + 1) - 1
         after = [k for k in held if k > cut]
         if not after:
-            if count is None or count == len(held) or not self.known.is_missing or (files and self.kept[cut]):
+            if (
+                count is None
+                or count == len(held)
+                or (count > len(held) and not self.known.is_missing)
+                or (files and self.kept[cut])
+            ):
                 return Verdict(reasons)
             return Verdict(reasons, self._miscounted(len(held)))
         if files and self.known.run is not None and count in (None, len(held) - len(after)):
