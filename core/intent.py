@@ -86,9 +86,10 @@ class Marks:
         """The time of the last message that the newest act kept, 0.0 where it kept none; None without a mark of one."""
         if self.boundary is None or self.watermark is None or not 0.0 <= self.boundary <= self.watermark:
             return None
-        if self.shrink_generation is not None or (self.boundary == self.watermark == 0.0 and self._is_clear):
-            return self.boundary
-        return None
+        if self.boundary == self.watermark == 0.0:
+            return self.boundary if self.shrink_generation is not None or self._is_clear else None
+        is_marked = self.shrink_generation is not None or not (self.knows_generations or self.by_hand)
+        return self.boundary if is_marked else None
 
     @property
     def _is_clear(self) -> bool:
@@ -127,8 +128,8 @@ class Marks:
             return True
         if self.shrink_generation is not None and self.shrink_generation != older.shrink_generation:
             return not older.shrink_malformed
-        if self.is_cleared and self.clear_generation is None and self.shrink_generation is None:
-            return not older.is_cleared
+        if self.act is not None and self.clear_generation is None and self.shrink_generation is None:
+            return older.act != self.act
         return False
 
 

@@ -30,7 +30,7 @@ SUMMARY_PREFIX = "[CONTEXT COMPACTION"
 _SHORTENED = ("[PRIOR CONTEXT", "[Duplicate tool output")
 _IMAGE_PARTS = ("image_url", "image", "input_image")  # no set: what is looked up in it can be anything
 _MASK_SIGNS = ("...", "***", "[REDACTED", "\N{REPLACEMENT CHARACTER}")  # one of them is in every mask
-_MASK = re.compile(r"\S{3,8}\.\.\.\S{2,6}|\*{3,}|\[REDACTED[^\]]*\]|\N{REPLACEMENT CHARACTER}+")
+_MASK = re.compile(r"(?<=\S{3})\.\.\.(?=\S{2})|\*{3,}|\[REDACTED[^\]]*\]|\N{REPLACEMENT CHARACTER}+")
 
 _RICH = frozenset({*PARTS, *REASONING})
 

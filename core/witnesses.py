@@ -236,7 +236,7 @@ class _Judge:
                 has_row = not known.databases.isdisjoint(self.entries[k].versions)
                 certain = k > kept[0] or has_row or known.backup is None or self._is_whole_by_list(kept)
                 reason = Reason.UNDONE if certain else Reason.UNDECIDED
-            elif known.state is FileState.WHOLE and not self.marks.records_acts:
+            elif self._is_of_file() and not self.marks.records_acts:
                 reason = Reason.CONTAINED if self._is_contained(k, kept) else Reason.OLD_UNDO
             elif self._holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
@@ -252,6 +252,13 @@ class _Judge:
             if reason is not None:
                 result[k] = reason
         return result
+
+    def _is_of_file(self) -> bool:
+        """Whether the transcript as it was last saved is known from a file, of which nothing is missing."""
+        known, base = self.known, self.base
+        if known.state is FileState.WHOLE:
+            return True
+        return base is not None and base.marks is not None and _is(base.saved, known.saved)
 
     def _is_whole_by_list(self, kept: Sequence[int]) -> bool:
         """Whether the session list knows just the messages of the newest run."""
@@ -407,7 +414,7 @@ class _Judge:
 
     def _backup_is_from_before_any(self) -> bool:
         """Whether the act's own backup says that no act came before this one."""
-        own = next((w.marks for w in self.before_act if w.marks is not None), None)
+        own = next((w.marks for w in self.before_act if w.marks is not None and w.is_whole), None)
         return own is not None and own.records_acts and not own.is_marked
 
     def _between(self, k: int, taken: Reason) -> Reason | None:

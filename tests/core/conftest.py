@@ -15,6 +15,7 @@ import pytest
 from core import repair
 from core.audit import Audit, audit
 from core.demo import SCHEMA
+from core.intent import MARK_FIELDS
 from core.sidecar import FIELD_DEFAULTS
 from core.store import find_store
 
@@ -91,7 +92,8 @@ class Hermes:
         self.write(self.sessions / "_index.json", list(rows))
 
     def write_rows(self, messages: Iterable[Value], sid: str = SID, **columns: Any) -> None:
-        """Rows as the agent writes them: the tag of the workspace before each prompt, a second later than the sidecar.
+        """Rows as the agent writes them: the tag of the workspace before each prompt, which is written at once, and the
+        answer as the agent works, before the server stamps it (formats.md, "Stamps").
 
         A message may carry columns of its own (``active``, ``compacted``, ...).
         """
@@ -103,8 +105,11 @@ class Hermes:
                 database.executescript(SCHEMA)
             columns = {"source": "webui", "title": "Notes", "started_at": START, "cwd": "/srv/notes", **columns}
             _insert(database, "sessions", {"id": sid, **columns})
+            sent = START
             for message in messages:
-                row = {**message, "timestamp": message.get("timestamp", START) + 1}
+                at = message.get("timestamp", START)
+                sent = at if message["role"] == "user" else sent
+                row = {**message, "timestamp": sent + 0.8 * (at - sent)}
                 if row["role"] == "user" and isinstance(row["content"], str):
                     row["content"] = f"[Workspace::v1: /srv/notes]\n{row['content']}"
                 elif isinstance(row["content"], list):
@@ -113,6 +118,31 @@ class Hermes:
                     row["tool_calls"] = json.dumps(row["tool_calls"])
                 _insert(database, "messages", {"session_id": sid, **row})
             database.commit()
+
+    def write_run(self, messages: Sequence[Any], stream: str = "9f86d081884c7d65", **fields: Any) -> None:
+        """The journal of a run that ended: its ``done`` holds the whole session as it was then, without any marks."""
+        session = self.session(messages, **fields)
+        for name in MARK_FIELDS:
+            session.pop(name, None)
+        ended = session["updated_at"]
+        self.write_events([("done", ended, {"session": session}), ("stream_end", ended, {})], stream)
+
+    def write_events(self, events: Iterable[tuple[str, float, Value]], stream: str) -> None:
+        """The journal of a run: for each event its name, its time and its payload."""
+        folder = self.sessions / "_run_journal" / SID
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [
+            {"version": 1, "event_id": f"{stream}:{seq}", "seq": seq, "run_id": stream, "session_id": SID}
+            | {"event": name, "type": name, "created_at": at, "terminal": name == "stream_end", "payload": payload}
+            for seq, (name, at, payload) in enumerate(events, 1)
+        ]
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        (folder / f"{stream}.jsonl").write_text(text, "utf-8")
+
+    def tear_live(self, before: str) -> None:
+        """Cut the live file off right before these words."""
+        data = self.live.read_bytes()
+        self.live.write_bytes(data[: data.index(before.encode())])
 
     def audit(self) -> Audit:
         return audit(find_store(home=self.home))

@@ -79,7 +79,8 @@ def _tail(tail: Tail, document: dict[str, Any], told: Sequence[Identity]) -> str
         return "foreign in the killed run"
     if sorted(calls) != sorted(results):
         return "a call without a result in the killed run"
-    if tail.streamed and not any(tail.streamed in text for text in said):
+    streamed = " ".join(tail.streamed.split())
+    if streamed and not any(streamed in text for text in said):
         return "the partial answer of the killed run is missing"
     return ""
 

@@ -1,0 +1,185 @@
+"""Which message is which: contents and places say it, times only between equals (recovery.md, section 2)."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from core import repair
+from core.audit import audit
+from core.store import find_store
+
+from .conftest import ACT, SID, START, Hermes
+
+relaxed = settings(
+    max_examples=40, deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate)
+)
+
+Value = dict[str, Any]
+Rising = Callable[[float], float]
+Made = tuple[tuple[tuple[str, str], ...], tuple[str, ...], tuple[tuple[str, ...], int] | None, tuple[Any, ...]]
+
+LOSSES = ("none", "wiped", "lost", "cut", "lags")
+COPIES = ("live", "backup", "rows", "done")
+
+
+def made_of(home: Path) -> Made:
+    """What the engine makes of a session: its findings, what is left out and why, its plan, and what a repair leaves."""
+    store = find_store(home=home)
+    found = next((s for s in audit(store).sessions if s.session_id == SID), None)
+    findings = () if found is None else tuple((f.kind.name, str(f.category)) for f in found.findings)
+    plan = repair.plan(store)
+    planned = next(((p.kinds, p.messages_after) for p in plan.sessions if p.session_id == SID), None)
+    repair.apply(plan)
+    path = store.sessions_dir / f"{SID}.json"
+    left = json.loads(path.read_bytes())["messages"] if path.exists() else ()
+    return findings, plan.questions, planned, tuple((m["role"], m["content"]) for m in left)
+
+
+def stretched(by: float, shift: float, leap: float) -> Rising:
+    """A clock that runs at another speed, is wrong by some seconds, and was set forward in the middle."""
+    return lambda t: START + shift + (t - START) * by + (leap if t > START + 25 else 0.0)
+
+
+def moved(messages: Sequence[Value], by: Rising) -> list[Value]:
+    return [{**m, "timestamp": by(m["timestamp"])} for m in messages]
+
+
+def lay_out(home: Path, loss: str, messages: Sequence[Value], restamped: str | None, by: Rising) -> None:
+    """A session of which something was lost; the messages of one of its copies have other times."""
+    (home / "webui" / "sessions").mkdir(parents=True)
+    hermes = Hermes(home)
+    as_in = {copy: moved(messages, by) if copy == restamped else list(messages) for copy in COPIES}
+    end = START + 10 * len(messages)
+    kept = {"none": len(messages), "wiped": 0, "cut": 4, "lags": len(messages) - 2, "lost": 0}[loss]
+    if loss != "lost":
+        saved = messages[kept - 1]["timestamp"] if loss == "lags" else end + 60
+        hermes.write_live(as_in["live"][:kept], updated_at=saved)
+    if loss in ("cut", "wiped", "lost"):
+        hermes.write_backup(as_in["backup"], updated_at=end)
+    hermes.write_rows(as_in["rows"])
+    if loss in ("none", "wiped", "cut"):
+        hermes.write_run(as_in["done"], updated_at=end)
+
+
+rising = st.builds(
+    stretched, st.sampled_from((0.01, 0.7, 1.0, 60.0, 600.0)), st.floats(-1e6, 1e6), st.sampled_from((0.0, 3.0, 86_400.0))
+)
+
+
+@relaxed
+@given(st.sampled_from(LOSSES), st.sampled_from(COPIES), rising)
+def test_the_times_of_one_copy_change_nothing_where_contents_decide(loss: str, copy: str, by: Rising) -> None:
+    words = [f"{word}, at the length of a sentence" for word in ("alpha", "beta", "gamma", "delta")]
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        messages = Hermes(home).turns(*words)
+        lay_out(home / "as it was", loss, messages, None, by)
+        lay_out(home / "restamped", loss, messages, copy, by)
+        assert made_of(home / "restamped") == made_of(home / "as it was")
+
+
+def with_tools(hermes: Hermes, ids: Sequence[str], start: float = 0.0, length: float = 600.0) -> list[Value]:
+    """A turn of ten minutes with one call for each id; the server stamps all of its answer as it ends."""
+    at, end = START + start, START + start + length
+    found: list[Value] = [{"role": "user", "content": f"ask {start}", "timestamp": at}]
+    for k, call in enumerate(ids):
+        function = {"name": "terminal", "arguments": json.dumps({"command": f"step {k} of {start}"})}
+        calls = [{"id": call, "type": "function", "function": function}]
+        found.append({"role": "assistant", "content": "", "timestamp": end, "tool_calls": calls})
+        result = {"role": "tool", "content": f"result {k} of {start}", "tool_call_id": call, "tool_name": "terminal"}
+        found.append({**result, "timestamp": end})
+    return [*found, {"role": "assistant", "content": f"answer {start}", "timestamp": end}]
+
+
+@relaxed
+@given(st.lists(st.floats(0.0, 1.0), min_size=5, max_size=5).map(sorted))
+def test_a_row_is_written_at_any_time_of_its_turn(parts: Sequence[float]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "webui" / "sessions").mkdir(parents=True)
+        hermes = Hermes(Path(folder))
+        live = with_tools(hermes, ("call_0123456789ab", "call_ba9876543210"))
+        hermes.write_live(live)
+        hermes.write_rows(live)
+        with closing(sqlite3.connect(hermes.home / "state.db")) as database, database:
+            times = [(START + 600 * part, k + 2) for k, part in enumerate(parts)]
+            database.executemany("UPDATE messages SET timestamp = ? WHERE id = ?", times)
+        assert hermes.kinds() == []
+        assert repair.plan(find_store(home=hermes.home)).is_empty
+
+
+@pytest.mark.parametrize("kept", [0, 2, 6, 20])
+def test_continue_said_ten_times_is_ten_messages(hermes: Hermes, kept: int) -> None:
+    """Whatever the file still has of them, and although the answers are all the same, too."""
+    said = hermes.turns(*map(str, range(10)))
+    for k, m in enumerate(said):
+        m["content"] = "continue" if k % 2 == 0 else "Done."
+    hermes.write_live(said[:kept], updated_at=START + ACT)
+    hermes.write_backup(said)
+    hermes.write_rows(said)
+    hermes.repair()
+    assert hermes.load()["messages"] == said
+    assert hermes.kinds() == []
+
+
+def test_ids_of_calls_that_are_counted_from_0_prove_nothing_beyond_their_turn(hermes: Hermes) -> None:
+    turns = [with_tools(hermes, ("call_0", "call_1"), start=1000.0 * k) for k in range(3)]
+    hermes.write_live([*turns[0], *turns[2]])
+    hermes.write_rows([m for turn in turns for m in turn])
+    hermes.repair()
+    assert hermes.said(hermes.load()["messages"]) == hermes.said([m for turn in turns for m in turn])
+    assert hermes.kinds() == []
+
+
+def test_within_its_turn_such_an_id_tells_that_two_results_are_one(hermes: Hermes) -> None:
+    """The server has shortened the result; the row has the whole, under the same id."""
+    turns = [with_tools(hermes, ("call_0", "call_1"), start=1000.0 * k) for k in range(2)]
+    live = [dict(m) for turn in turns for m in turn]
+    live[2]["content"] = "[Duplicate tool output - same content as a more recent call]"
+    before = hermes.write_live(live)
+    hermes.write_rows([m for turn in turns for m in turn])
+    assert hermes.kinds() == []
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+
+
+@pytest.mark.parametrize("step", [-3600.0, -30.0, -2.0, 3600.0])
+def test_a_clock_that_was_set_makes_no_new_message(hermes: Hermes, step: float) -> None:
+    """The clock was set between two turns: what the agent wrote after it, and the server later, is all of that time."""
+    before, after = hermes.turns("a", "b", "continue"), hermes.turns("continue", "d", start=100 + step)
+    data = hermes.write_live([*before, *after], updated_at=after[-1]["timestamp"] + 1)
+    hermes.write_rows([*before, *after])
+    assert hermes.kinds() == []
+    hermes.repair()
+    assert hermes.live.read_bytes() == data
+
+
+@pytest.mark.parametrize("step", [-3600.0, -30.0])
+def test_what_was_said_after_the_clock_was_set_back_stays_at_the_end(hermes: Hermes, step: float) -> None:
+    before, after = hermes.turns("a", "b", "c"), hermes.turns("d", "e", start=100 + step)
+    hermes.write_live([*before, *after[:2]], updated_at=after[1]["timestamp"])
+    hermes.write_rows([*before, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*before, *after])
+
+
+def test_an_undone_prompt_does_not_swallow_a_pending_one_that_says_the_same(hermes: Hermes) -> None:
+    """The user took a turn back and sent the same words again; the server died before the answer."""
+    kept, gone = hermes.turns("a"), hermes.turns("b", start=20)
+    sent = START + ACT + 5
+    waiting = {"active_stream_id": "70943de8d779", "pending_user_message": "ask b", "pending_started_at": sent}
+    hermes.write_live(kept, **hermes.undo_marks(kept) | {"updated_at": sent}, **waiting)
+    hermes.write_backup([*kept, *gone])
+    hermes.write_rows([*kept, *gone])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, gone[0]])
+    assert hermes.load()["messages"][-1]["timestamp"] == sent

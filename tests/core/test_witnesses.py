@@ -1,0 +1,193 @@
+"""Who knows what the user took back: the marks, and whoever saw the session before or after the act (recovery.md, section 4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.findings import Category
+
+from .conftest import ACT, START, Hermes
+
+CLEAR = "0d3f1c2b4a5968778695a4b3c2d1e0f9"
+SHRINK = "5b1d8e0f2a3c4d6e9f8a7b6c5d4e3f2a"
+
+Value = dict[str, Any]
+
+
+def categories(hermes: Hermes) -> set[Category]:
+    return {f.category for s in hermes.audit().sessions for f in s.findings}
+
+
+def is_left_alone(hermes: Hermes) -> bool:
+    """Whether a repair of everything leaves the live file as it is."""
+    before = hermes.live.read_bytes()
+    hermes.repair()
+    return hermes.live.read_bytes() == before
+
+
+def test_a_clear_before_an_undo_is_not_forgotten(hermes: Hermes) -> None:
+    """The undo's marks stand beside those of the clear; its backup is from after the clear. Only the rows still have
+    what was cleared."""
+    gone, kept, undone = (hermes.turns(word, word * 2, start=100 * i) for i, word in enumerate("abc"))
+    marks = {**hermes.undo_marks(kept), "clear_generation": CLEAR}
+    hermes.write_live(kept, **marks)
+    clear = {**hermes.cleared, "clear_generation": CLEAR, "intentional_shrink_generation": SHRINK}
+    hermes.write_backup([*kept, *undone], **clear | {"updated_at": START + 300})
+    hermes.write_rows([*gone, *kept, *undone])
+    assert categories(hermes) <= {Category.INFO}
+    assert is_left_alone(hermes)
+
+
+def test_what_was_cleared_stays_out_when_the_file_is_wiped_after_a_later_undo(hermes: Hermes) -> None:
+    gone, kept, undone = (hermes.turns(word, word * 2, start=100 * i) for i, word in enumerate("abc"))
+    marks = {**hermes.undo_marks(kept), "clear_generation": CLEAR}
+    hermes.write_live([], **marks | {"updated_at": START + 2 * ACT})
+    hermes.write_backup(kept, **marks)
+    hermes.write_rows([*gone, *kept, *undone])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)
+
+
+@pytest.mark.parametrize("later", [1, 2, 5])
+def test_a_later_turn_is_not_taken_back_because_the_watermark_moved_on(hermes: Hermes, later: int) -> None:
+    """It moves to the newest prompt with every turn; the undo's own backup says what it took back."""
+    kept, undone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    after = hermes.turns(*[f"later {k}" for k in range(later)], start=6000)
+    marks = hermes.undo_marks(kept, after[-2]["timestamp"]) | {"updated_at": START + 7000}
+    hermes.write_live([], **marks)
+    hermes.write_backup([*kept, *undone])
+    hermes.write_rows([*kept, *undone, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *after])
+
+
+def test_a_lost_turn_in_the_middle_is_not_taken_back_because_the_watermark_moved_on(hermes: Hermes) -> None:
+    kept, undone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    after = hermes.turns("d", "e", "f", start=6000)
+    marks = hermes.undo_marks(kept, after[-2]["timestamp"]) | {"updated_at": START + 7000}
+    hermes.write_live([*kept, *after[:2], *after[4:]], **marks)
+    hermes.write_backup([*kept, *undone])
+    hermes.write_rows([*kept, *undone, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *after])
+
+
+@pytest.mark.parametrize("undoes", [True, False])
+def test_a_done_vetoes_nothing_for_want_of_a_mark(hermes: Hermes, undoes: bool) -> None:
+    """The newest run ended before the undo, or there was none: that it has no marks does not say that what it lacks is
+    gone, nor that what it holds is there."""
+    kept, other, newer = hermes.turns("a", "b"), hermes.turns("c", start=100), hermes.turns("d", start=200)
+    if undoes:
+        before = hermes.write_live(kept, **hermes.undo_marks(kept))
+        hermes.write_run([*kept, *other])
+        hermes.write_backup([*kept, *other])
+        hermes.write_rows([*kept, *other])
+        hermes.repair()
+        assert hermes.live.read_bytes() == before
+    else:
+        hermes.write_live([*kept, *other])
+        hermes.write_run([*kept, *other])
+        hermes.write_rows([*kept, *other, *newer])
+        hermes.repair()
+        assert hermes.texts() == hermes.said([*kept, *other, *newer])
+
+
+def test_a_run_from_before_the_wipe_does_not_keep_out_what_the_backup_still_has(hermes: Hermes) -> None:
+    said, newer = hermes.turns("a", "b", "c"), hermes.turns("d", start=100)
+    hermes.write_live([], updated_at=START + ACT)
+    hermes.write_run(said)
+    hermes.write_backup([*said, *newer])
+    hermes.repair()
+    assert hermes.load()["messages"] == [*said, *newer]
+
+
+def without_marks(session: Value) -> Value:
+    """The session as a version from before marks existed writes it."""
+    marks = ("truncation_watermark", "truncation_boundary", "clear_generation", "intentional_shrink_generation")
+    return {name: value for name, value in session.items() if name not in marks}
+
+
+@pytest.mark.parametrize("backup", [True, False])
+def test_what_an_unmarked_version_lacks_is_asked_and_never_done_by_all(hermes: Hermes, backup: bool) -> None:
+    """The file was saved after all that it lacks: an undo that left no mark looks the same."""
+    kept, gone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    hermes.write(hermes.live, without_marks(hermes.session(kept, updated_at=START + ACT)))
+    if backup:
+        bak = hermes.sessions / f"{hermes.live.stem}.json.bak"
+        hermes.write(bak, without_marks(hermes.session([*kept, *gone])))
+    hermes.write_rows([*kept, *gone])
+    assert categories(hermes) == {Category.REVIEW}
+    assert is_left_alone(hermes)
+    hermes.repair(hermes.live.stem)  # naming it is the yes
+    assert hermes.texts() == hermes.said([*kept, *gone])
+
+
+def test_an_unmarked_file_that_only_lags_is_brought_up_to_date(hermes: Hermes) -> None:
+    """It was saved before what it lacks was said, so nobody took that back."""
+    kept, newer = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    hermes.write(hermes.live, without_marks(hermes.session(kept)))
+    hermes.write_rows([*kept, *newer])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *newer])
+
+
+def test_an_unmarked_clear_sets_the_title_and_is_no_wipe(hermes: Hermes) -> None:
+    gone = hermes.turns("a", "b")
+    hermes.write(hermes.live, without_marks(hermes.session([], title="Untitled", updated_at=START + ACT)))
+    hermes.write_rows(gone)
+    assert is_left_alone(hermes)
+
+
+def test_an_unmarked_wipe_keeps_the_title(hermes: Hermes) -> None:
+    lost = hermes.turns("a", "b")
+    hermes.write(hermes.live, without_marks(hermes.session([], updated_at=START + ACT)))
+    hermes.write_rows(lost)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(lost)
+
+
+@pytest.mark.parametrize("turns_after", [1, 2, 3])
+def test_the_count_in_a_torn_head_settles_which_rows_belong(hermes: Hermes, turns_after: int) -> None:
+    """Behind the boundary the rows have what was taken back and what was said after; the head says how many there were."""
+    kept, undone = hermes.turns("a", "b"), hermes.turns("c", "d", start=100)
+    after = hermes.turns(*[f"later {k}" for k in range(turns_after)], start=6000)
+    marks = hermes.undo_marks(kept, after[-2]["timestamp"]) | {"updated_at": START + 7000}
+    hermes.write_live([*kept, *after], **marks)
+    hermes.tear_live("answer b")
+    hermes.write_rows([*kept, *undone, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *after])
+
+
+def test_a_torn_head_whose_count_fits_nothing_is_a_question(hermes: Hermes) -> None:
+    kept, undone, after = hermes.turns("a", "b"), hermes.turns("c", "d", start=100), hermes.turns("e", "f", start=6000)
+    marks = hermes.undo_marks(kept, after[-2]["timestamp"]) | {"updated_at": START + 7000}
+    hermes.write_live([*kept, *after], message_count=7, **marks)
+    hermes.tear_live("answer b")
+    hermes.write_rows([*kept, *undone, *after])
+    assert Category.REVIEW in categories(hermes)
+    assert is_left_alone(hermes)
+
+
+def test_the_last_stamp_in_the_session_list_cuts_a_lost_file(hermes: Hermes) -> None:
+    """The user took the newest turn back, then the file was lost: the newest run and the rows still hold that turn."""
+    kept, gone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    row = {name: value for name, value in hermes.session(kept, updated_at=START + ACT).items() if name != "messages"}
+    hermes.write_index({**row, "last_message_at": kept[-1]["timestamp"]})
+    hermes.write_run([*kept, *gone])
+    hermes.write_rows([*kept, *gone])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)
+
+
+def test_a_session_list_that_knows_the_last_message_cuts_nothing(hermes: Hermes) -> None:
+    """Its count is behind, as after every restart; its stamps are right."""
+    said = hermes.turns("a", "b", "c")
+    row = {name: value for name, value in hermes.session(said).items() if name != "messages"}
+    hermes.write_index({**row, "message_count": 2, "last_message_at": said[-1]["timestamp"]})
+    hermes.write_run(said)
+    hermes.write_rows(said)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
