@@ -26,6 +26,7 @@ LAST_MESSAGE = "last message"
 DEFAULT = "default"
 
 _SHORT = 256
+_ACTS = frozenset((Reason.UNDONE, Reason.CLEARED, Reason.CHOSEN))
 
 TITLE_LENGTH = 64
 """Characters of the first prompt that make a title where none is left."""
@@ -377,7 +378,7 @@ def _amended(
     )
     if changed_messages:
         fields |= _pointers(copies, live, verdict, kept, new_cards)
-        if not marks(live).is_marked:
+        if not marks(live).is_marked and _has_act(items):
             fields |= server_merge.marks(kept, copies.databases, copies.session_id)
         if live.get("_recovered_from_state_db"):
             found = metadata.recover(copies, live)
@@ -394,6 +395,12 @@ def _amended(
     if not changes and not changed_messages:
         return Proposal(copies.session_id, tuple(items), None)
     return Proposal(copies.session_id, tuple(items), proposed, changes, origins)
+
+
+def _has_act(items: Sequence[Item]) -> bool:
+    """Whether the user took back what is left out, for certain: only then may the file tell the server so."""
+    reasons = {item.reason for item in items if item.reason is not None and not item.included}
+    return not reasons.isdisjoint(_ACTS) and not any(reason.is_question for reason in reasons)
 
 
 def _rebuilt(
@@ -429,7 +436,8 @@ def _rebuilt(
     if marked != LIVE:
         if marked is not None:
             values |= {name: sidecars[marked].get(name) for name in MARK_FIELDS}
-        values |= server_merge.marks(kept, copies.databases, copies.session_id)
+        if _has_act(items):
+            values |= server_merge.marks(kept, copies.databases, copies.session_id)
     pieces = server_merge.with_tokens(pieces, copies.turns)
     if live is None:
         proposed = sidecar.new(copies.session_id, values, pieces)
