@@ -40,8 +40,8 @@ class Case:
     @property
     def file(self) -> Path:
         """The session's file (each home has one session)."""
-        names = {path.name.split(".")[0] for path in self.store.sessions_dir.glob("*.json*") if path.name[0] != "_"}
-        return self.store.sessions_dir / f"{names.pop()}.json"
+        rows = json.loads((self.store.sessions_dir / "_index.json").read_text("utf-8"))
+        return self.store.sessions_dir / f"{rows[0]['session_id']}.json"
 
 
 def case(folder: Path) -> Case:

@@ -110,6 +110,8 @@ class Hermes:
                 at = message.get("timestamp", START)
                 sent = at if message["role"] == "user" else sent
                 row = {**message, "timestamp": sent + 0.8 * (at - sent)}
+                if "name" in row:
+                    row["tool_name"] = row.pop("name")
                 if row["role"] == "user" and isinstance(row["content"], str):
                     row["content"] = f"[Workspace::v1: /srv/notes]\n{row['content']}"
                 elif isinstance(row["content"], list):

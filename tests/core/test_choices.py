@@ -112,7 +112,7 @@ def test_a_choice_goes_before_what_would_be_taken_by_itself(hermes: Any) -> None
     assert (by_choice.right, by_choice.origin, by_choice.chosen) == ("Old name", "backup", True)
     repair.apply(planned(hermes, Choices(fields={"title": "backup", "updated_at": "backup"})))
     got = hermes.load()
-    assert (got["title"], got["updated_at"], got["messages"]) == ("Old name", 1_777_000_000.0, turns)
+    assert (got["title"], got["updated_at"], got["messages"]) == ("Old name", turns[-1]["timestamp"], turns)
 
 
 @pytest.mark.parametrize("damage", ["none", "lost", "torn"])
@@ -157,14 +157,23 @@ def test_a_lost_session_shows_what_comes_back_and_from_where(hermes: Any) -> Non
     hermes.write_backup(hermes.turns("a"), title="Kept")
     seen = rows(hermes)
     assert (seen["title"].change, seen["title"].right, seen["title"].origin) == (Change.ADDED, "Kept", "backup")
-    assert {row.origin for row in seen.values()} == {"backup", "last message"}  # no defaults of a new file
+    assert {row.origin for row in seen.values()} == {"backup"}  # no defaults of a new file
+
+
+def test_a_lost_session_that_went_on_after_its_backup_was_last_changed_then(hermes: Any) -> None:
+    turns = hermes.turns("a", "b")
+    hermes.write_backup(turns[:2])
+    hermes.write_rows(turns)
+    seen = rows(hermes)["updated_at"]
+    assert seen.origin == "last message"
+    assert turns[2]["timestamp"] <= seen.right <= turns[3]["timestamp"]
 
 
 def test_a_value_that_is_not_equal_to_itself_is_no_change(hermes: Any) -> None:
     """Python writes NaN, and NaN differs from NaN."""
-    before = hermes.write_live(hermes.turns("a"), estimated_cost=float("nan"), input_tokens=float("inf"))
+    before = hermes.write_live(hermes.turns("a"), estimated_cost=float("nan"), output_tokens=float("inf"))
     assert rows(hermes) == {}
-    assert planned(hermes, Choices(fields={"input_tokens": "live", "estimated_cost": "live"})).sessions == ()
+    assert planned(hermes, Choices(fields={"output_tokens": "live", "estimated_cost": "live"})).sessions == ()
     hermes.repair(hermes.live.stem)
     assert hermes.live.read_bytes() == before
 

@@ -33,7 +33,8 @@ def test_messages_that_come_back_are_added(hermes: Any) -> None:
     found = difference(hermes)
     assert changes(found) == [Change.ADDED] * 2 + [Change.SAME] * 2
     assert [(row.left_at, row.right_at) for row in found.messages] == [(None, 0), (None, 1), (0, 2), (1, 3)]
-    assert [(row.field, row.left, row.right) for row in found.fields] == [("message_count", 2, 4)]
+    changed = [(row.field, row.left, row.right) for row in found.fields if row.change is not Change.SAME]
+    assert changed == [("message_count", 2, 4)]
     backwards = difference(hermes, "recovered", "live")
     assert changes(backwards) == [Change.REMOVED] * 2 + [Change.SAME] * 2
 
@@ -57,12 +58,12 @@ def test_times_that_differ_between_programs_are_no_difference(hermes: Any) -> No
     assert found.is_empty
 
 
-def test_a_message_that_stands_elsewhere_has_moved(hermes: Any) -> None:
-    turns = hermes.turns("a", "b")
+def test_a_turn_that_stands_elsewhere_has_moved(hermes: Any) -> None:
+    turns = hermes.turns("a", "b", "c")
     hermes.write_live(turns)
-    hermes.write_backup([turns[2], turns[0], turns[1], turns[3]])
+    hermes.write_backup([*turns[2:4], *turns[:2], *turns[4:]])
     found = difference(hermes, "live", "backup")
-    assert sorted(changes(found)) == sorted([Change.MOVED, *[Change.SAME] * 3])
+    assert sorted(changes(found)) == sorted([*[Change.MOVED] * 2, *[Change.SAME] * 4])
 
 
 def test_recovered_fields_know_where_they_are_from(hermes: Any) -> None:
@@ -113,6 +114,7 @@ def test_a_review_shows_every_message_once_with_what_becomes_of_it(hermes: Any) 
     lost, kept, gone = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
     poor = [kept[0], {**kept[1], "content": ""}]
     hermes.write_live(poor, **hermes.undo_marks(kept))
+    hermes.write_backup([*kept, *gone])  # without marks: what it lacks was lost before it
     hermes.write_rows([*lost, *kept, *gone])
     store = find_store(home=hermes.home)
     with Inventory(store) as inventory:

@@ -155,6 +155,7 @@ def test_unknown_fields_and_their_order_survive(hermes: Any) -> None:
         "session_id": hermes.live.stem,
         "title": "T",
         "workspace": "/w",
+        "updated_at": turns[1]["timestamp"],
         "messages": turns[:2],
         "last": None,
     }
@@ -213,7 +214,13 @@ def test_a_stuck_session_keeps_its_messages_and_gets_its_prompt(hermes: Any) -> 
     got = hermes.load()
     assert got["messages"] == [
         *turns,
-        {"role": "user", "content": "are you there?", "timestamp": 1_777_000_100.0, "attachments": ["x.png"]},
+        {
+            "role": "user",
+            "content": "are you there?",
+            "timestamp": 1_777_000_100.0,
+            "_recovered": True,  # as the WebUI marks it
+            "attachments": ["x.png"],
+        },
     ]
     assert (got["active_stream_id"], got["pending_user_message"], got["pending_attachments"]) == (None, None, [])
     assert hermes.kinds() == []

@@ -51,9 +51,10 @@ def test_messages_are_not_read(hermes: Any) -> None:
 
 @pytest.mark.parametrize("indent", [None, 1, 4])
 def test_another_layout_says_the_same(hermes: Any, indent: int | None) -> None:
-    hermes.live.write_text(json.dumps(hermes.session(hermes.turns(*"abcdefgh" * 200)), indent=indent))
+    session = hermes.session(hermes.turns(*"abcdefgh" * 200))
+    hermes.live.write_text(json.dumps(session, indent=indent))
     assert hermes.live.stat().st_size > 2 * HEAD_LIMIT
-    assert glances(hermes) == [Glance(SID, "Notes", 3200, 1_777_000_000.0, None, None)]
+    assert glances(hermes) == [Glance(SID, "Notes", 3200, session["updated_at"], None, None)]
 
 
 def test_messages_may_stand_first(hermes: Any) -> None:

@@ -172,10 +172,12 @@ def test_what_was_said_after_the_clock_was_set_back_stays_at_the_end(hermes: Her
     assert hermes.texts() == hermes.said([*before, *after])
 
 
-def test_an_undone_prompt_does_not_swallow_a_pending_one_that_says_the_same(hermes: Hermes) -> None:
-    """The user took a turn back and sent the same words again; the server died before the answer."""
+@pytest.mark.parametrize("later", [6.0, 60.0, 6000.0])
+def test_an_undone_prompt_does_not_swallow_a_pending_one_that_says_the_same(hermes: Hermes, later: float) -> None:
+    """The user took a turn back and sent the same words again; the server died before the answer. Nor does the answer
+    that was taken back come back with the next repair."""
     kept, gone = hermes.turns("a"), hermes.turns("b", start=20)
-    sent = START + ACT + 5
+    sent = gone[0]["timestamp"] + later
     waiting = {"active_stream_id": "70943de8d779", "pending_user_message": "ask b", "pending_started_at": sent}
     hermes.write_live(kept, **hermes.undo_marks(kept) | {"updated_at": sent}, **waiting)
     hermes.write_backup([*kept, *gone])
@@ -183,3 +185,4 @@ def test_an_undone_prompt_does_not_swallow_a_pending_one_that_says_the_same(herm
     hermes.repair()
     assert hermes.texts() == hermes.said([*kept, gone[0]])
     assert hermes.load()["messages"][-1]["timestamp"] == sent
+    assert repair.plan(find_store(home=hermes.home)).is_empty
