@@ -32,7 +32,7 @@ class Relation(StrEnum):
     SHORTENED = "shortened"  # a part left out, and a note that says so
     MASKED = "masked"  # secrets blotted out
     GARBLED = "garbled"  # characters that could not be written or read
-    BEGINNING = "beginning"  # it ends early, and nothing says so
+    BEGINNING = "beginning"  # it ends early, and nothing says so; of two prompts that can be chance ("continue")
     ADORNED = "adorned"  # the program added something of its own to a prompt
 
 

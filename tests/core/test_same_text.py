@@ -206,7 +206,7 @@ def test_long_and_hostile_texts_are_compared_as_short_ones_are() -> None:
     masked = plain.replace(SECRET, f"{SECRET[:6]}...{SECRET[-4:]}")
     assert compare(masked, plain) == Comparison(Relation.MASKED, 1)
     hostile = ("[" * 50 + "..." + "*** \ufffd truncated (" + "-" * 50) * 5_000
-    assert compare(hostile, hostile.replace("...", "xyz") + "q") is None
+    assert compare(hostile, hostile.replace("...", "x z") + "q") is None
     assert compare(hostile + "x", hostile + "y") is None
     assert compare("é" * 500_000 + "?", "é" * 500_000 + "日") == Comparison(Relation.GARBLED, 1)
     merged = "\n\n".join(["a", "b", "c"] * 5_000)
