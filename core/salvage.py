@@ -347,7 +347,7 @@ class Walk:
         """Where a damaged list goes on, and whether that is inside it."""
         self._note(Flaw.TORN)
         stop = self._next_field(at + 1)
-        close = min(self._seek(self._margin, _CLOSE, at), stop)
+        close = min(self._seek(self._margin, _CLOSE, at), stop) if self._is_laid_out() else stop
         message = self._next_message(at + 1, close)
         if message is not None:
             return self._leave_out(at, message), True
@@ -355,9 +355,12 @@ class Walk:
 
     def _next_field(self, at: int) -> int:
         """Where the layout shows the next field of the object, or the text ends."""
-        if "\n" in self._margin and not self._margin.endswith("\n"):
+        if self._is_laid_out():
             return self._seek(self._margin, _NAME, at)
         return self._seek("", _LIST, at) if self.elements is None else len(self.text)
+
+    def _is_laid_out(self) -> bool:
+        return "\n" in self._margin and not self._margin.endswith("\n")
 
     def _seek(self, margin: str, pattern: str, at: int) -> int:
         """Where a pattern follows its margin next, or the text ends. Nothing is searched twice for the same."""

@@ -353,6 +353,15 @@ def test_a_damaged_field_costs_no_other(hermes: Any) -> None:
     assert "title" not in quoted.head and quoted.lost_bytes == len('"title": "Notes "of" a day"')
 
 
+@pytest.mark.parametrize("compact", [False, True])
+def test_rows_after_a_hole_in_a_list_of_objects_are_found(compact: bool) -> None:
+    rows = [{"session_id": f"s{i}", "tags": [1], "row": {"messages": []}} for i in range(9)]
+    data = json.dumps(rows, indent=None if compact else 2).encode()
+    begin, end = data.index(b'"s3"'), data.index(b'"s5"')
+    found = parse_object(b'{"messages": ' + data[:begin] + b"\0" * (end - begin) + data[end:] + b"}")
+    assert [piece.value for piece in found.elements or ()] == rows[:3] + rows[6:]
+
+
 def test_a_list_without_an_end_does_not_hold_the_reader_up() -> None:
     found = parse_object(b'{\n  "a": x,\n  "messages"\x0b: [],\n  "b": 1\n}')
     assert found.damage is Damage.TORN and found.fields["b"].value == 1
