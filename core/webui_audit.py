@@ -45,7 +45,8 @@ def webui_items(inventory: Inventory, sessions: Iterable[SessionAudit]) -> tuple
     known = {each.session_id: each.files for each in sessions}
     database = inventory.active_database
     rows: Mapping[str, SessionRow] = database.sessions() if database is not None else {}
-    is_read = database is not None and database.fact.state == "ok"
+    # the WebUI asks a damaged database for one row, and mostly gets its answer
+    is_read = database is not None and (database.fact.state == "ok" or database.fact.salvaged)
     listed = None if listing.index.digest is None and listing.index.problem is None else names.listed
 
     def facts(name: str) -> RecoveryFacts:

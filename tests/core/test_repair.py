@@ -499,7 +499,7 @@ def test_a_backup_that_was_moved_away_can_be_put_back(cleared: Any, snapshot: Ca
 
 
 def test_a_running_webui_does_not_keep_such_a_backup_from_moving(cleared: Any) -> None:
-    with running_webui(cleared):
+    with running_webui(cleared.home, 0):
         assert only(cleared.repair(cleared.live.stem)).state is State.REPAIRED
     assert not returns(cleared)
 
