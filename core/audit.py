@@ -25,6 +25,8 @@ from core.metadata import is_profile_gone
 from core.proposal import Choices, Proposal, propose, session_of
 from core.sidecar import Sidecar
 from core.store import Store, WebUIStatus, webui_status
+from core.webui_audit import Reported, facts_of, webui_items
+from core.webui_recovery import FileFacts
 from core.workers import Failure, Progress, over_sessions
 from core.worktree import Worktree, state_of
 
@@ -34,13 +36,17 @@ _MERGE = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What was found in a store."""
+    """What was found in a store. ``session_files`` counts the names that the WebUI takes for session files;
+    ``webui_items`` are what its own audit has to say, where that was asked for.
+    """
 
     store: Store
     webui: WebUIStatus
     sessions: tuple[SessionAudit, ...]
     store_findings: tuple[Finding, ...]
     seconds: float
+    session_files: int = 0
+    webui_items: tuple[Reported, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -59,7 +65,8 @@ def audit(
     progress: Progress | None = None,
     should_cancel: Callable[[], bool] | None = None,
 ) -> Audit:
-    """Audit a whole store; with a cache, what cannot have changed since the last time is not read again.
+    """Audit a whole store, with the items of the WebUI's own audit; with a cache, what cannot have changed since the
+    last time is not read again.
 
     Raises :class:`core.workers.Cancelled` when ``should_cancel`` says so.
     """
@@ -70,7 +77,9 @@ def audit(
         sessions: list[SessionAudit] = []
         for batch in audit_sessions(inventory, webui, cache, progress=progress, should_cancel=should_cancel):
             sessions += batch
-        return whole_audit(inventory, webui, sessions, time.monotonic() - start)
+        items = webui_items(inventory, sessions)
+        found = whole_audit(inventory, webui, sessions, time.monotonic() - start)
+        return dataclasses.replace(found, webui_items=items)
 
 
 def audit_sessions(
@@ -130,7 +139,8 @@ def _stands(answer: SessionAudit | None) -> bool:
 def whole_audit(inventory: Inventory, webui: WebUIStatus, sessions: Sequence[SessionAudit], seconds: float) -> Audit:
     """All sessions of a store, in the order of their ids, and the findings that are about none of them."""
     found = tuple(sorted(sessions, key=lambda session: session.session_id))
-    return Audit(inventory.store, webui, found, _store_findings(inventory, found), seconds)
+    files = len(inventory.listing.sidecars) + sum(name.endswith(".json") for name, _ in inventory.strangers)
+    return Audit(inventory.store, webui, found, _store_findings(inventory, found), seconds, files)
 
 
 def examine_unless_whole(
@@ -150,7 +160,7 @@ def examine_unless_whole(
     index_row = files.index_row or {}
     value = lambda name: index_row.get(name) if found.head.get(name) in NOTHING else found.head[name]  # noqa: E731
     numbers = (found.messages, -1, found.rows, found.messages)
-    return _row(files, reader, (), numbers, value, is_loaded=True), found
+    return _row(files, reader, (), numbers, value, FileFacts(found.messages), is_loaded=True), found
 
 
 def examine(
@@ -203,7 +213,8 @@ def audit_session(
     after = len(proposed.messages) if proposed is not None else counts[0]
     is_loaded = live is not None and live.damage is None
     numbers = (*counts, max(rows, default=-1), after)
-    return _row(copies, reader, found, numbers, partial(_value, copies, proposal), is_loaded=is_loaded)
+    seen = facts_of(copies, reader.listing.turn_journals.get(copies.session_id, ()))
+    return _row(copies, reader, found, numbers, partial(_value, copies, proposal), seen, is_loaded=is_loaded)
 
 
 def _row(
@@ -212,11 +223,13 @@ def _row(
     found: tuple[Finding, ...],
     numbers: tuple[int, int, int, int],
     value: Callable[[str], Any],
+    seen: FileFacts,
     *,
     is_loaded: bool,
 ) -> SessionAudit:
     """A session with these findings and those about its worktree and its index row. ``numbers`` of messages: live,
-    backup, database, after a repair; ``is_loaded``: the WebUI can load the live file.
+    backup, database, after a repair; ``seen``: what the WebUI's recovery sees in its files; ``is_loaded``: the WebUI
+    can load the live file.
     """
 
     def text(name: str) -> str | None:
@@ -247,6 +260,7 @@ def _row(
         profile,
         *place,
         state,
+        seen,
     )
 
 

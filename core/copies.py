@@ -5,6 +5,7 @@ Each copy is read on its own; one that cannot be read is a fact to report, never
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -346,6 +347,17 @@ class Inventory(CopyReader):
             for key, found in rows.items()
             if any(r.is_webui for r in found) and is_own(key)
         )
+
+    @property
+    def active_database(self) -> StateDB | None:
+        """The database of the profile that the WebUI of this store runs under, which is the only one that its own
+        recovery reads; None where there is none.
+        """
+        store = self.store
+        named = os.path.realpath((store.home or store.state_dir.parent) / "state.db")
+        found = [database for database in self._databases.values() if _profile(database.fact.path) is None]
+        own = (each for each in self._databases.values() if os.path.realpath(each.fact.path) == named)
+        return next(own, found[0] if found else None)
 
     def session_ids(self) -> tuple[str, ...]:
         """Every session that any copy knows and that is meant to have a sidecar, sorted."""

@@ -12,6 +12,7 @@ from core.jsontext import NOTHING, Damage, number
 from core.lineage import SNAPSHOT_FIELD
 from core.proposal import Proposal, session_of
 from core.sidecar import IDLE_STREAM, Sidecar, SidecarFile
+from core.webui_recovery import startup_would_restore
 
 
 def diagnose(
@@ -29,6 +30,7 @@ def diagnose(
             else replace(f, category=Category.REVIEW, evidence=f"{f.evidence} {why}")
             for f in found
         ]
+    found = [*_with_next_start(copies, proposal, found, counts)]
     problems = _problems_beside(copies, found)
     if problems:
         found.append(finding("damaged_file", copies.session_id, " ".join(problems), counts=counts))
@@ -54,6 +56,28 @@ def _of_live(
     elif not (copies.goes_on_in_turn and live.messages and live.get(SNAPSHOT_FIELD) is True):
         # a hidden part from before a compaction stays as it is: the session that goes on has the rest
         yield from _losses(proposal, live, counts, sid, streaming=streaming)
+
+
+def _with_next_start(
+    copies: SessionCopies, proposal: Proposal, found: Sequence[Finding], counts: tuple[int, int]
+) -> Iterator[Finding]:
+    """The findings, and that the next start of the WebUI replaces the file with its backup, where it does: a sentence
+    more where a repair of the file or a decision is asked for anyway, else a finding of its own.
+    """
+    live = copies.live.sidecar if copies.live is not None else None
+    backup = copies.backup.sidecar if copies.backup is not None else None
+    if live is None or backup is None or not startup_would_restore(live, backup):
+        yield from found
+        return
+    gone = sum(LIVE in item.copies and BACKUP not in item.copies for item in proposal.items)
+    will = "The next start of Hermes WebUI replaces the file with its backup."
+    will += f" {gone} of its messages are not in the backup." if gone else ""
+    main = next((f for f in found if f.category is not Category.INFO), None)
+    yield from (replace(f, evidence=f"{f.evidence} {will}") if f is main else f for f in found)
+    if main is None:
+        back = sum(BACKUP in item.copies and LIVE not in item.copies for item in proposal.items)
+        will += f" {back} messages that the file leaves out would be back." if back else ""
+        yield finding("backup_would_return", copies.session_id, will, counts=counts)
 
 
 def _problems_beside(copies: SessionCopies, found: Sequence[Finding]) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from core.webui_recovery import NO_FILES, FileFacts
 from core.worktree import Worktree
 
 
@@ -67,7 +68,8 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class SessionAudit:
     """One session as a list shows it. Counts are -1 where a copy is absent or unreadable; times in seconds; ``after``
-    is the number of messages that a repair leaves (the live count where there is nothing to repair).
+    is the number of messages that a repair leaves (the live count where there is nothing to repair). ``files``: what
+    the WebUI's own recovery sees in its files.
     """
 
     session_id: str
@@ -85,6 +87,7 @@ class SessionAudit:
     worktree_branch: str | None = None
     worktree_repo_root: str | None = None
     worktree: Worktree = Worktree.NONE
+    files: FileFacts = NO_FILES
 
     @property
     def category(self) -> Category | None:
@@ -147,6 +150,9 @@ KINDS: dict[str, Kind] = {
              _REPAIR, _MERGE, _WAIT),
         Kind("run_journal_ahead", _R, "behind the run journal", "restore_from_run_journal",
              "The last messages of the session are in the run journal only.", _REPAIR, _MERGE, _YES_CARE),
+        Kind("backup_would_return", _I, "old backup", "move_backup", "The next start of Hermes WebUI will replace this session with its backup.",
+             "Repair it before you restart Hermes WebUI.", "The backup moves to the vault; the session file is not changed.",
+             "Yes, until Hermes WebUI is restarted."),
         Kind("stale_stream", _R, "stuck", "clear_stale_stream", "The session waits for an answer that nothing is writing any more.",
              _REPAIR, "The stuck state is cleared. A prompt that is in no copy becomes a message. Every message stays.",
              "It may refuse new messages until it is repaired."),

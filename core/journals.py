@@ -38,11 +38,13 @@ _QUOTED_ID = re.compile(rb'"([0-9A-Za-z_-]+)"')
 class Index:
     """``_index.json``: a row per session, parsed when it is asked for. ``problem`` says why it is unusable; ``digest``
     is the SHA-256 of the file, None where nothing is there that can be read, and so nothing that could be replaced.
+    ``unsafe`` are the ids in it that can be no file name (:func:`core.store.is_safe_session_id`); they have no rows.
     """
 
     rows: dict[str, Piece] = field(default_factory=dict)
     problem: str | None = None
     digest: str | None = None
+    unsafe: frozenset[str] = frozenset()
 
     def row(self, session_id: str) -> dict[str, Any] | None:
         """The row of a session, None where there is none."""
@@ -67,14 +69,10 @@ def read_index(sessions_dir: Path) -> Index:
         return Index(problem=str(error))
     try:
         jsontext.require_utf8(data)
-        rows = {
-            session_id: Piece(row)
-            for row in chain.from_iterable(map(_LIST.decode, _parts(data)))
-            if is_safe_session_id(session_id := _ROW.decode(row).session_id)
-        }
-    except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
+        rows = {_ROW.decode(row).session_id: Piece(row) for row in chain.from_iterable(map(_LIST.decode, _parts(data)))}
+    except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError, TypeError):
         return _unusual_index(data)
-    return Index(rows, None, files.digest_of(data))
+    return _by_safe_ids(rows, None, data)
 
 
 def _parts(data: bytes) -> Iterator[bytes]:
@@ -104,11 +102,17 @@ def _unusual_index(data: bytes) -> Index:
         document = jsontext.parse_object(b'{"messages": ' + data.lstrip(b"\xef\xbb\xbf").strip(b"\0") + b"}")
         pieces, problem = document.elements or (), f"{INDEX_NAME} is damaged"
     rows = {
-        piece.value["session_id"]: piece
+        session_id: piece
         for piece in pieces
-        if isinstance(piece.value, dict) and is_safe_session_id(piece.value.get("session_id"))
+        if isinstance(piece.value, dict) and isinstance(session_id := piece.value.get("session_id"), str)
     }
-    return Index(rows, problem, files.digest_of(data))
+    return _by_safe_ids(rows, problem, data)
+
+
+def _by_safe_ids(rows: dict[Any, Piece], problem: str | None, data: bytes) -> Index:
+    safe = {session_id: row for session_id, row in rows.items() if is_safe_session_id(session_id)}
+    others = (session_id for session_id in rows if session_id not in safe) if len(safe) < len(rows) else ()
+    return Index(safe, problem, files.digest_of(data), frozenset(each for each in others if isinstance(each, str)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +165,12 @@ class JournalFiles:
 
 
 def turn_journals(sessions_dir: Path) -> JournalFiles:
-    """The turn journals: ``<sid>~<pid>.jsonl`` and the older ``<sid>.jsonl``."""
+    """The turn journals: ``<sid>~<pid>.jsonl`` and the older ``<sid>.jsonl``, also of an id that is not safe."""
     found: dict[str, list[Path]] = {}
     paths, problems = _listed(sessions_dir / TURN_JOURNAL)
     for path in paths:
-        session_id = path.name.removesuffix(".jsonl").split("~")[0]
-        if path.name.endswith(".jsonl") and is_safe_session_id(session_id):
-            found.setdefault(session_id, []).append(path)
+        if path.name.endswith(".jsonl"):
+            found.setdefault(path.name.removesuffix(".jsonl").split("~")[0], []).append(path)
     return JournalFiles({session_id: tuple(paths) for session_id, paths in found.items()}, problems)
 
 

@@ -22,6 +22,7 @@ from core.proposal import Choices, Proposal, propose
 from core.sidecar import Sidecar
 from core.steps import Steps
 from core.store import Store, WebUIStatus, webui_status
+from core.webui_recovery import startup_would_restore
 from core.workers import Failure, Progress, over_sessions
 
 BLOCKING = frozenset({"not_a_file", "id_mismatch"})
@@ -35,8 +36,8 @@ UNNOTICED = "Hermes WebUI is running and would not notice the change, but write 
 @dataclass(frozen=True, slots=True)
 class PlannedSession:
     """What a repair does to one session. ``before`` is the sha256 (hex) of the live file, None where it is created;
-    ``after`` of what is written. Message counts are -1 where there is nothing readable; sizes in bytes.
-    ``fields_from``: the copies that a person chose for metadata fields.
+    ``after`` of what is written, the same where only the backup moves. Message counts are -1 where there is nothing
+    readable; sizes in bytes. ``fields_from``: the copies that a person chose for metadata fields.
     """
 
     session_id: str
@@ -60,11 +61,17 @@ class PlannedSession:
         return ", ".join(filter(None, (labels(self.kinds), *chosen))) or "your choice"
 
     @property
+    def is_written(self) -> bool:
+        """Whether the live file changes."""
+        return self.before != self.after
+
+    @property
     def operations(self) -> tuple[str, ...]:
         """The file operations in words, in their order."""
         name = f"{self.session_id}.json"
         first = f"create {name}" if self.before is None else f"replace {name} (the old file is kept in the vault)"
-        return (first, f"move {name}.bak to the vault") if self.backup_moves else (first,)
+        written = (first,) if self.is_written else ()
+        return (*written, f"move {name}.bak to the vault") if self.backup_moves else written
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,13 +203,15 @@ def _look(
         answered = decided.are_about_messages and proposal.sidecar is not None
         if refusal is None and _is_wanted(audited, proposal, named=choice is not None):
             proposed = to_write(copies, proposal)
-            planned = _planned(audited, copies, proposal)
+            planned = _planned(audited, copies, proposal, proposed)
             refusal = None if force else refusal_of(copies, planned, webui)
             del found, copies, proposal  # a session can be large
             if refusal is None:
                 data = sidecar.serialise(proposed)
                 planned = replace(planned, after=files.digest_of(data), size_after=len(data))
                 refusal = _problem(data, proposed, reader.steps)
+        elif refusal is None and choice is not None and proposal.sidecar is None and _is_replaced(audited, copies):
+            planned = _only_backup_moves(audited, copies, proposal)
     if not (audited.findings or unread or planned or refusal):
         return None
     return _Look(
@@ -244,10 +253,14 @@ def _unfulfilled(decided: Choices, proposal: Proposal) -> str | None:
     return None
 
 
-def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> PlannedSession:
-    """What is planned for a session, but for what is to be written."""
+def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal, proposed: Sidecar) -> PlannedSession:
+    """What is planned for a session, but for what is to be written. A backup moves to the vault that a WebUI of any
+    version would put in the place of what is written.
+    """
     messages = len(proposal.included)
-    larger_backup = audited.backup > messages and not proposal.lost
+    backup = copies.backup.sidecar if copies.backup is not None else None
+    comes_back = audited.backup > messages or startup_would_restore(proposed, backup)
+    larger_backup = comes_back and not proposal.lost  # what a person leaves out is marked as that
     return PlannedSession(
         audited.session_id,
         audited.title,
@@ -264,6 +277,25 @@ def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -
         larger_backup,
         copies.backup.size if copies.backup is not None and larger_backup else 0,
         proposal.chosen,
+    )
+
+
+def _is_replaced(audited: SessionAudit, copies: SessionCopies) -> bool:
+    """Whether the next start of the WebUI puts the backup in the place of a file that stays as it is."""
+    is_there = copies.live is not None and copies.live.digest is not None
+    return is_there and audited.files.is_replaced and BLOCKING.isdisjoint(f.kind.name for f in audited.findings)
+
+
+def _only_backup_moves(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> PlannedSession:
+    """What is planned for a session whose file is right, but would be replaced by its backup."""
+    assert copies.live is not None and copies.live.sidecar is not None and copies.live.digest is not None
+    planned = _planned(audited, copies, proposal, copies.live.sidecar)
+    return replace(
+        planned,
+        kinds=("backup_would_return",),
+        after=copies.live.digest,
+        messages_after=planned.messages_before,
+        size_after=planned.size_before,
     )
 
 
@@ -303,7 +335,7 @@ def to_write(copies: SessionCopies, proposal: Proposal) -> Sidecar:
 
 def refusal_of(copies: SessionCopies, planned: PlannedSession, webui: WebUIStatus) -> str | None:
     """Why a running WebUI forbids it: it reloads a file only when its message count grows, else it writes over it."""
-    if not webui.running or copies.live is None:
+    if not webui.running or copies.live is None or not planned.is_written:
         return None
     if stream_is_live(copies, webui):
         return "Hermes WebUI may be writing an answer into this session. Wait until it is done."

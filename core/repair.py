@@ -102,7 +102,9 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
                 outcomes.append(_repair_one(plan, planned, inventory, webui, run_, made))
                 cancelled = outcomes[-1].state is State.CANCELLED
             inventory.steps = Steps()  # what follows belongs to what is done, and is not stopped
-            changed = [o.session_id for o in outcomes if o.state in (State.REPAIRED, State.FAILED)]
+            written = {each.session_id for each in plan.sessions if each.is_written}
+            done = [o.session_id for o in outcomes if o.state in (State.REPAIRED, State.FAILED)]
+            changed = [sid for sid in done if sid in written]
             changed += made
             _move_backups(died, inventory, run_)
             rebuilt = (bool(changed) or plan.rebuild_index) and _write_index(store, run_, changed, plan.remaining)
@@ -204,10 +206,12 @@ def _prepared(
             return Outcome(sid, State.REPAIRED)
         if planned.before is None and copies.live is not None:
             return Outcome(sid, State.SKIPPED, vault.APPEARED)
-        if proposal.sidecar is None or now != planned.before:
+        if (proposal.sidecar is None) is planned.is_written or now != planned.before:
             return Outcome(sid, State.SKIPPED, "The session has changed since the plan was made. Look at it again.")
-        live, proposed = copies.live, to_write(copies, proposal)
         backup = copies.backup.digest if planned.backup_moves and copies.backup is not None else None
+        if not planned.is_written:
+            return _Prepared((), backup)
+        live, proposed = copies.live, to_write(copies, proposal)
         del copies, proposal  # a session can be large
         writes = _Writes()
         sidecar.save(path, proposed, live, writes)
@@ -253,6 +257,8 @@ def _written(prepared: _Prepared, planned: PlannedSession, store: Store, run: va
         moved = run.remove(sid, f"{sid}.json.bak", prepared.backup, info=info)
         if moved.state == "failed":
             return _put_back(run, sid, State.ROLLED_BACK, moved.note)
+        if moved.state != "done" and not prepared.writes:
+            return Outcome(sid, State.SKIPPED, moved.note)
     return Outcome(sid, State.REPAIRED)
 
 

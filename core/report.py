@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,12 @@ from core import files
 from core.audit import Audit
 from core.copies import SessionCopies
 from core.diff import Change, Difference, MessageRow, review_fields
-from core.findings import KINDS, Category, Finding, SessionAudit
+from core.findings import KINDS, NO_ADVICE, Category, Finding, SessionAudit
 from core.manifest import Operation, Run
 from core.proposal import Proposal
 from core.quotes import SessionQuotes
 from core.repair import Plan, Result, State
+from core.webui_audit import Reported
 
 if TYPE_CHECKING:
     import jinja2
@@ -50,14 +52,17 @@ def audit_json(audit: Audit) -> dict[str, Any]:
     """The audit in the shape of Hermes WebUI's own ``/api/session/recovery/audit``, with more keys and kinds.
 
     ``summary.ok`` is the number of session files, as there; ``summary.healthy`` the number of sessions without a
-    finding.
+    finding. Every item of the WebUI's audit is there: what is no finding of ours is an ``info`` marked ``"webui":
+    true``, since the WebUI compares counts, and says so of healthy sessions too.
     """
     found = audit.findings
+    own = {(f.session_id, f.kind.name) for f in found}
+    items = [_item(f) for f in found]
+    items += [_webui_item(each) for each in audit.webui_items if (each.session_id, each.item.kind) not in own]
+    categories = Counter(item["category"] for item in items)
     summary = {
-        "ok": sum(1 for s in audit.sessions if s.size or s.live >= 0),
-        "repairable": sum(f.category is Category.REPAIRABLE for f in found),
-        "unsafe_to_repair": sum(f.category is Category.REVIEW for f in found),
-        "info": sum(f.category is Category.INFO for f in found),
+        "ok": audit.session_files,
+        **{category.webui: categories[category.webui] for category in Category},
         "healthy": len(audit.of(None)),
         "sessions": len(audit.sessions),
     }
@@ -65,7 +70,7 @@ def audit_json(audit: Audit) -> dict[str, Any]:
     return {
         "status": status,
         "summary": summary,
-        "items": [_item(f) for f in found],
+        "items": items,
         "sessions": [_session(s) for s in audit.sessions],
         "store": {
             "sessions_dir": str(audit.store.sessions_dir),
@@ -94,9 +99,29 @@ def _item(f: Finding) -> dict[str, Any]:
     }
 
 
+def _webui_item(reported: Reported) -> dict[str, Any]:
+    """An item of the WebUI's own audit that is no finding of ours."""
+    kind, *counts = reported.item
+    live, backup = (f"{n} messages" if n >= 0 else "none that it can read" for n in counts)
+    return {
+        "session_id": reported.session_id,
+        "kind": kind,
+        "category": Category.INFO.webui,
+        "recommendation": KINDS[kind].recommendation,
+        "live_messages": reported.item.live_messages,
+        "bak_messages": reported.item.bak_messages,
+        "evidence": f"Hermes WebUI's own audit reports this. In the session file: {live}; in the backup: {backup}.",
+        "how_serious": "The other items of this session say whether anything is missing.",
+        "what_to_do": NO_ADVICE,
+        "what_happens": "Nothing is changed.",
+        "meanwhile": "Yes.",
+        "webui": True,
+    }
+
+
 def _session(s: SessionAudit) -> dict[str, Any]:
     values = asdict(s)
-    del values["findings"]
+    del values["findings"], values["files"]
     return {**values, "worktree": str(s.worktree), "category": str(s.category) if s.category else "healthy"}
 
 
@@ -169,7 +194,8 @@ def result_json(plan: Plan, result: Result) -> dict[str, Any]:
 
 def audit_report(audit: Audit, texts: Sequence[SessionQuotes] | None = None) -> Report:
     """The report of an audit; ``texts`` are the messages of its sessions, where they are asked for."""
-    facts = {"kind": "audit", "made_at": stamp(time.time()), **audit_json(audit), "texts": _texts(texts)}
+    own = replace(audit, webui_items=())  # for a person, who does not ask what another program says
+    facts = {"kind": "audit", "made_at": stamp(time.time()), **audit_json(own), "texts": _texts(texts)}
     return Report("What Hermes Rescue found", facts)
 
 

@@ -13,7 +13,7 @@ the releases on both sides of each version that is named here; the marks are tho
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -68,28 +68,41 @@ HEEDS_TOMBSTONES_SINCE: Version = (0, 51, 850)
 """The first WebUI that does not do so for a session which the user deleted."""
 
 
+class FileFacts(NamedTuple):
+    """What the files of one name say to the WebUI's recovery: the messages that it counts in the session file and in
+    the backup (:func:`message_count`), whether its next start replaces the one with the other, and how many open
+    prompts of the turn journal the session file lacks.
+    """
+
+    live_messages: int = -1
+    bak_messages: int = -1
+    is_replaced: bool = False
+    unsaid: int = 0
+
+
+NO_FILES = FileFacts()
+"""Those of a name with nothing behind it that could be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecoveryFacts:
     """What the WebUI's recovery looks at, of one name ``<name>.json``.
 
-    ``live`` and ``backup`` are what was read there (None: nothing there, or nothing that could be read; what is not a
-    session file counts all the same). ``live_exists`` and ``backup_exists`` say whether anything has the name, a folder
-    and an unreadable file too. ``has_row``: the database of the active profile has a row of that id, of whatever source
-    (None: there is no such database, or it cannot be read). ``row_messages``: the number of message rows, whatever
-    their flags, of a row whose source is exactly ``webui`` (None: no such row). ``deleted``: the id is among the
-    tombstones. ``in_index``: the session list has the id (None: there is no list; a list that cannot be read has none).
-    ``open_prompts``: what :func:`open_prompts` found in its turn journal.
+    ``files`` is what could be read there. ``live_exists`` and ``backup_exists`` say whether anything has the name, a
+    folder and an unreadable file too. ``has_row``: the database of the active profile has a row of that id, of whatever
+    source (None: there is no such database, or it cannot be read). ``row_messages``: whether there are message rows,
+    whatever their flags, of a row whose source is exactly ``webui`` (None: no such row). ``deleted``: the id is among
+    the tombstones. ``in_index``: the session list has the id (None: there is no list; one that cannot be read has
+    none).
     """
 
-    live: Sidecar | None = None
-    backup: Sidecar | None = None
+    files: FileFacts = NO_FILES
     live_exists: bool = False
     backup_exists: bool = False
     has_row: bool | None = None
-    row_messages: int | None = None
+    row_messages: bool | None = None
     deleted: bool = False
     in_index: bool | None = None
-    open_prompts: tuple[str, ...] = ()
 
 
 class RecoveryItem(NamedTuple):
@@ -107,6 +120,19 @@ def message_count(session: Sidecar | None) -> int:
     if session is None or session.head.get(LIST_FIELD) is not MESSAGES_HERE:
         return -1
     return len(session.messages) if session.damage in (None, Damage.WRONG_SHAPE) else -1
+
+
+def file_facts(live: Sidecar | None, backup: Sidecar | None, prompts: Collection[str] = ()) -> FileFacts:
+    """The facts of a session file and its backup (None: nothing there, or nothing that could be read; what is no
+    session file counts all the same). ``prompts``: what :func:`open_prompts` found in the turn journal.
+    """
+    counts = message_count(live), message_count(backup)
+    unsaid = 0
+    if prompts:
+        messages = [piece.value for piece in live.messages] if live is not None and counts[0] >= 0 else []
+        said = {_text_of(m.get("content")) for m in messages if isinstance(m, dict) and m.get("role") == "user"}
+        unsaid = sum(prompt not in said for prompt in prompts)
+    return FileFacts(*counts, startup_would_restore(live, backup), unsaid)
 
 
 def startup_would_restore(live: Sidecar | None, backup: Sidecar | None, version: Version | None = None) -> bool:
@@ -135,7 +161,7 @@ def startup_would_create(facts: RecoveryFacts, version: Version | None = None) -
         return False
     heeds = version is None or version >= HEEDS_TOMBSTONES_SINCE
     is_gone = not facts.live_exists and facts.has_row is not False and not (facts.deleted and heeds)
-    return is_gone and message_count(facts.backup) >= 0
+    return is_gone and facts.files.bak_messages >= 0
 
 
 def marks_that_keep_out(
@@ -194,9 +220,9 @@ def open_prompts(events: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def _of_files(facts: RecoveryFacts) -> Iterator[RecoveryItem]:
-    live, backup = message_count(facts.live), message_count(facts.backup)
+    live, backup, is_replaced, _ = facts.files
     if facts.live_exists:
-        if startup_would_restore(facts.live, facts.backup):
+        if is_replaced:
             yield RecoveryItem("shrunken_live", live, backup)
     elif facts.backup_exists:
         if backup < 0:
@@ -210,7 +236,7 @@ def _of_files(facts: RecoveryFacts) -> Iterator[RecoveryItem]:
 
 def _of_index(facts: RecoveryFacts) -> Iterator[RecoveryItem]:
     if facts.in_index is False and facts.live_exists:
-        yield RecoveryItem("index_missing_entry", message_count(facts.live))
+        yield RecoveryItem("index_missing_entry", facts.files.live_messages)
     elif facts.in_index and not facts.live_exists and not facts.deleted:
         yield RecoveryItem("index_missing_file")
 
@@ -220,19 +246,12 @@ def _of_rows(facts: RecoveryFacts) -> Iterator[RecoveryItem]:
         return
     if not facts.deleted:
         yield RecoveryItem("state_db_missing_sidecar" if facts.row_messages else "state_db_orphan_webui_row")
-    elif message_count(facts.backup) < 0:  # else the backup has been reported as that of a deleted session
+    elif facts.files.bak_messages < 0:  # else the backup has been reported as that of a deleted session
         yield RecoveryItem("state_db_deleted_webui_tombstone")
 
 
 def _of_prompts(facts: RecoveryFacts) -> Iterator[RecoveryItem]:
-    if not facts.open_prompts:
-        return
-    count = message_count(facts.live)
-    messages = [piece.value for piece in facts.live.messages] if facts.live is not None and count >= 0 else []
-    said = {_text_of(m.get("content")) for m in messages if isinstance(m, dict) and m.get("role") == "user"}
-    for prompt in facts.open_prompts:
-        if prompt not in said:
-            yield RecoveryItem("turn_journal_pending_turn", count)
+    yield from [RecoveryItem("turn_journal_pending_turn", facts.files.live_messages)] * facts.files.unsaid
 
 
 def _text_of(content: Any) -> str:

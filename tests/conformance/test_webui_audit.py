@@ -22,7 +22,7 @@ import pytest
 
 from core import sidecar
 from core.demo import SCHEMA, make_demo_store
-from core.webui_recovery import RecoveryFacts, RecoveryItem, open_prompts, recovery_items, startup_would_restore
+from core.webui_recovery import RecoveryFacts, RecoveryItem, file_facts, open_prompts, recovery_items
 
 TREE = os.environ.get("HERMES_WEBUI_TREE")
 PYTHON = os.environ.get("HERMES_WEBUI_PYTHON", sys.executable)
@@ -46,6 +46,7 @@ STARTED = [*NEVER_ENDED, {"event": "worker_started", "turn_id": "t1", "created_a
 ENDED = [*NEVER_ENDED, {"event": "interrupted", "content": "and now?", "turn_id": "t1", "created_at": 6.0}]
 
 Value = dict[str, Any]
+Rescue = Callable[..., tuple[int, str, str]]
 
 
 def said(count: int) -> list[Value]:
@@ -235,15 +236,17 @@ def facts_of(home: Path) -> dict[str, RecoveryFacts]:
     for name in sorted({name for name in names if not name.startswith("_")} | {*(index or ()), *messages, *events}):
         path, backup = folder / f"{name}.json", folder / f"{name}.json.bak"
         found[name] = RecoveryFacts(
-            sidecar.read(path).sidecar if path.exists() else None,
-            sidecar.read(backup).sidecar if backup.exists() else None,
+            file_facts(
+                sidecar.read(path).sidecar if path.exists() else None,
+                sidecar.read(backup).sidecar if backup.exists() else None,
+                open_prompts(events.get(name, ())),
+            ),
             path.exists(),
             backup.exists(),
             None if rows is None else name in rows,
             messages.get(name),
             name in tombstones,
             None if index is None else name in index,
-            open_prompts(events.get(name, ())),
         )
     return found
 
@@ -274,8 +277,8 @@ def parsed(text: str) -> Any:
         return None
 
 
-def rows_of(path: Path) -> tuple[set[str] | None, dict[str, int]]:
-    """The ids of all session rows, and of the WebUI's with the number of their message rows."""
+def rows_of(path: Path) -> tuple[set[str] | None, dict[str, bool]]:
+    """The ids of all session rows, and of the WebUI's whether they have message rows."""
     if not path.exists():
         return None, {}
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
@@ -285,7 +288,7 @@ def rows_of(path: Path) -> tuple[set[str] | None, dict[str, int]]:
                 "SELECT id, (SELECT count(*) FROM messages WHERE session_id = sessions.id) "
                 "FROM sessions WHERE source = 'webui'"
             )
-            return ids, dict(counted.fetchall())
+            return ids, {name: count > 0 for name, count in counted}
         except sqlite3.DatabaseError:
             return None, {}
 
@@ -340,7 +343,84 @@ def test_the_real_webui_reports_the_same_of_whole_stores(
     facts = facts_of(home)
     report, restored = real_audit(home)
     assert items_of(report) == {(sid, item) for sid, each in facts.items() for item in recovery_items(each)}
-    replaced = {
-        sid for sid, each in facts.items() if each.live_exists and startup_would_restore(each.live, each.backup)
-    }
+    replaced = {sid for sid, each in facts.items() if each.live_exists and each.files.is_replaced}
     assert {sid for sid in restored if facts[sid].live_exists} == replaced
+
+
+@pytest.mark.parametrize("name", ["cases", "demo", "a", "b", "c"])
+def test_audit_json_has_an_item_wherever_the_webui_has_one(
+    request: pytest.FixtureRequest, rescue: Rescue, tmp_path: Path, name: str
+) -> None:
+    if name == "cases":
+        home = request.getfixturevalue("home")
+    elif name == "demo":
+        home = make_demo_store(tmp_path / "demo").home
+    else:
+        home = request.getfixturevalue("corpus")(name) / "store"
+    _, out, _ = rescue("audit", "--json", "--home", home)
+    report = json.loads(out)
+    ours = {(item["session_id"], item["kind"]) for item in report["items"]}
+    theirs = {(sid, item.kind) for sid, each in facts_of(home).items() for item in recovery_items(each)}
+    assert theirs - ours == set()
+    files = [path for path in (home / "webui" / "sessions").glob("*.json") if not path.name.startswith("_")]
+    assert report["summary"]["ok"] == len(files)
+
+
+def test_what_only_the_webui_reports_is_a_note_and_changes_no_session(home: Path, rescue: Rescue) -> None:
+    report = json.loads(rescue("audit", "--json", "--home", home)[1])
+    added = [item for item in report["items"] if item.get("webui")]
+    assert {item["category"] for item in added} == {"info"}
+    assert all(item["evidence"] and item["recommendation"] for item in added)
+    own = {(item["session_id"], item["kind"]) for item in report["items"] if not item.get("webui")}
+    assert own.isdisjoint((item["session_id"], item["kind"]) for item in added)
+    told = {session["session_id"] for session in report["sessions"] if session["category"] == "healthy"}
+    assert told.isdisjoint(session_id for session_id, _ in own)
+
+
+def test_names_that_are_no_session_ids_have_their_items_too(tmp_path: Path, rescue: Rescue) -> None:
+    folder = tmp_path / "webui" / "sessions"
+    (folder / "_turn_journal").mkdir(parents=True)
+    (folder / "a copy (2).json").write_bytes(session(2))
+    (folder / "a copy (2).json.bak").write_bytes(session(4))
+    (folder / "lost one.json.bak").write_bytes(session(4))
+    (folder / ".hidden.json").write_bytes(b"")
+    (folder / "folder.json").mkdir()
+    (folder / "notes.json").write_bytes(b"[1, 2]")
+    (folder / "link.json").symlink_to("notes.json")
+    event = {**NEVER_ENDED[0], "session_id": "a.dot"}
+    (folder / "_turn_journal" / "a.dot~77.jsonl").write_text(json.dumps(event), "utf-8")
+    (folder / "_index.json").write_text(json.dumps([{"session_id": "gone away"}, {"session_id": None}, 7]), "utf-8")
+    with closing(sqlite3.connect(tmp_path / "state.db")) as database:
+        database.executescript(SCHEMA)
+        database.execute("INSERT INTO sessions (id, source, started_at) VALUES ('../evil', 'webui', 1.0)")
+        database.commit()
+    report = json.loads(rescue("audit", "--json", "--home", tmp_path)[1])
+    items = {(item["session_id"], item["kind"]) for item in report["items"]}
+    unlisted = ("a copy (2)", ".hidden", "folder", "notes", "link")
+    assert items >= {
+        ("a copy (2)", "shrunken_live"),
+        ("lost one", "orphan_backup_without_state_row"),
+        ("gone away", "index_missing_file"),
+        ("../evil", "state_db_orphan_webui_row"),
+        ("a.dot", "turn_journal_pending_turn"),
+        *((name, "index_missing_entry") for name in unlisted),
+    }
+    assert report["summary"]["ok"] == len(unlisted)
+
+
+def test_only_the_database_of_the_active_profile_counts(tmp_path: Path, rescue: Rescue) -> None:
+    folder = tmp_path / "webui" / "sessions"
+    folder.mkdir(parents=True)
+    (folder / "s.json.bak").write_bytes(session(4))
+    for place, row in ((tmp_path, "other"), (tmp_path / "profiles" / "work", "s")):
+        place.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(place / "state.db")) as database:
+            database.executescript(SCHEMA)
+            database.execute("INSERT INTO sessions (id, source, started_at) VALUES (?, 'webui', 1.0)", (row,))
+            database.commit()
+    report = json.loads(rescue("audit", "--json", "--home", tmp_path)[1])
+    items = {(item["session_id"], item["kind"]) for item in report["items"]}
+    assert ("s", "orphan_backup_without_state_row") in items
+    assert ("s", "state_db_missing_sidecar") not in {
+        (i["session_id"], i["kind"]) for i in report["items"] if "webui" in i
+    }

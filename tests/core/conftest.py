@@ -88,6 +88,11 @@ class Hermes:
     def write_temp(self, messages: Sequence[Any], **fields: Any) -> bytes:
         return self.write(self.sessions / f"{SID}.tmp.77.1403", self.session(messages, **fields))
 
+    def write_old(self, path: Path, messages: Sequence[Any], **fields: Any) -> bytes:
+        """A file of a version that knew no generations of acts."""
+        session = self.session(messages, **fields)
+        return self.write(path, {name: value for name, value in session.items() if "generation" not in name})
+
     def write_index(self, *rows: Value) -> None:
         self.write(self.sessions / "_index.json", list(rows))
 

@@ -50,6 +50,13 @@ def malformed(h: Any) -> None:
     h.live.write_bytes(h.write_live(h.turns("a"))[:-200])
 
 
+def cleared_long_ago(h: Any) -> None:
+    """Cleared and gone on with in a version before v0.51.875, whose marks no start of the WebUI believes."""
+    marks = {"truncation_watermark": 0.0, "truncation_boundary": 0.0}
+    h.write_old(h.live, h.turns("c", start=500), **marks)
+    h.write_old(h.live.with_suffix(".json.bak"), h.turns("a", "b"))
+
+
 def missing(h: Any) -> None:
     h.write_rows(h.turns("a"))
 
@@ -172,6 +179,7 @@ CASES: dict[str, tuple[Callable[[Any], None], Category]] = {
     "orphan_backup_without_state_row": (orphan_without_row, Category.REVIEW),
     "malformed_orphan_backup": (malformed_orphan, Category.REVIEW),
     "malformed_live": (malformed, Category.REPAIRABLE),
+    "backup_would_return": (cleared_long_ago, Category.INFO),
     "state_db_missing_sidecar": (missing, Category.REPAIRABLE),
     "state_db_orphan_webui_row": (empty_row, Category.REVIEW),
     "state_db_ahead": (ahead, Category.REPAIRABLE),

@@ -20,6 +20,7 @@ from core.errors import BusyError, RescueError, UnreadableError
 from core.proposal import Choices
 from core.repair import State
 from core.store import Store, find_store
+from core.webui_recovery import startup_would_restore
 from core.workers import Cancelled
 
 
@@ -450,3 +451,79 @@ def test_a_copy_that_cannot_be_read_is_told(hermes: Any, store: Store, rescue: A
     backup.mkdir()
     assert [str(backup) in text for text in repair.plan(store).unread] == [True]
     assert str(backup) in rescue("repair", "--all", "--dry-run", "--home", hermes.home)[1].replace("\n", "")
+
+
+@pytest.fixture
+def cleared(hermes: Any) -> Any:
+    """A session that an old version cleared, which then went on: the file is right, but the next start of the WebUI
+    would replace it with the larger backup."""
+    hermes.write_old(hermes.live, hermes.turns("c", start=500), truncation_watermark=0.0, truncation_boundary=0.0)
+    hermes.write_old(hermes.live.with_suffix(".json.bak"), hermes.turns("a", "b"))
+    return hermes
+
+
+def returns(hermes: Any) -> bool:
+    backup = hermes.live.with_suffix(".json.bak")
+    return backup.exists() and startup_would_restore(sidecar.read(hermes.live).sidecar, sidecar.read(backup).sidecar)
+
+
+def test_a_backup_that_would_replace_the_file_moves_only_where_the_session_is_named(
+    cleared: Any, snapshot: Callable[[Path], Any]
+) -> None:
+    assert returns(cleared)
+    before = snapshot(cleared.home)
+    assert cleared.repair().run_id is None
+    assert snapshot(cleared.home) == before
+    assert only(cleared.repair(cleared.live.stem)).state is State.REPAIRED
+    assert not returns(cleared)
+    assert (
+        snapshot(cleared.home)[f"webui/sessions/{cleared.live.name}"] == before[f"webui/sessions/{cleared.live.name}"]
+    )
+    assert cleared.audit().findings == ()
+
+
+def test_the_plan_of_such_a_session_names_the_one_operation(cleared: Any) -> None:
+    (planned,) = repair.plan(find_store(home=cleared.home), [cleared.live.stem]).sessions
+    assert planned.operations == (f"move {cleared.live.name}.bak to the vault",)
+    assert planned.messages_before == planned.messages_after == 2
+    assert planned.why == "old backup"
+
+
+def test_a_backup_that_was_moved_away_can_be_put_back(cleared: Any, snapshot: Callable[[Path], Any]) -> None:
+    before = snapshot(cleared.sessions)
+    run = cleared.repair(cleared.live.stem).run_id
+    assert run is not None
+    repair.undo(find_store(home=cleared.home), run)
+    names = (cleared.live.name, f"{cleared.live.name}.bak")
+    assert [snapshot(cleared.sessions)[name] for name in names] == [before[name] for name in names]
+
+
+def test_a_running_webui_does_not_keep_such_a_backup_from_moving(cleared: Any) -> None:
+    with running_webui(cleared.home, 0):
+        assert only(cleared.repair(cleared.live.stem)).state is State.REPAIRED
+    assert not returns(cleared)
+
+
+def test_a_session_that_was_saved_since_keeps_its_backup(cleared: Any) -> None:
+    plan = repair.plan(find_store(home=cleared.home), [cleared.live.stem])
+    cleared.write_old(cleared.live, cleared.turns("c", "d", start=500), truncation_watermark=0.0)
+    assert only(repair.apply(plan)).state is State.SKIPPED
+    assert cleared.live.with_suffix(".json.bak").exists()
+
+
+def test_no_start_of_the_webui_undoes_a_repair(hermes: Any) -> None:
+    """The backup has more messages than the file although it lacks some that are in the rows only."""
+    hermes.write_live(hermes.turns("d", start=300))
+    hermes.write_backup(hermes.turns("a", "b"))
+    hermes.write_rows([*hermes.turns("a", "b"), *hermes.turns("c", start=100), *hermes.turns("d", start=300)])
+    assert returns(hermes)
+    hermes.repair()
+    assert not returns(hermes)
+
+
+def test_a_damaged_file_says_that_a_start_replaces_it(hermes: Any) -> None:
+    hermes.live.write_bytes(hermes.write_live(hermes.turns("a", "b", "c"))[:-20])
+    hermes.write_backup(hermes.turns("a"))
+    (found,) = hermes.audit().findings
+    assert found.kind.name == "malformed_live"
+    assert "The next start of Hermes WebUI replaces the file with its backup. 4 of its messages" in found.evidence

@@ -16,6 +16,7 @@ from core.webui_recovery import (
     Act,
     RecoveryFacts,
     Version,
+    file_facts,
     marks_that_keep_out,
     message_count,
     open_prompts,
@@ -86,24 +87,24 @@ def test_a_webui_from_before_backups_restores_nothing(hermes: Any) -> None:
 
 def test_a_lost_file_is_made_again_unless_the_database_does_not_know_it(hermes: Any) -> None:
     backup = copy_of(hermes, hermes.turns("a"))
-    assert startup_would_create(RecoveryFacts(backup=backup, backup_exists=True, has_row=True))
-    assert startup_would_create(RecoveryFacts(backup=backup, backup_exists=True, has_row=None))
-    assert not startup_would_create(RecoveryFacts(backup=backup, backup_exists=True, has_row=False))
-    assert not startup_would_create(RecoveryFacts(live=backup, backup=backup, live_exists=True, has_row=True))
-    lost = RecoveryFacts(backup=backup, backup_exists=True, has_row=True)
+    assert startup_would_create(RecoveryFacts(file_facts(None, backup), backup_exists=True, has_row=True))
+    assert startup_would_create(RecoveryFacts(file_facts(None, backup), backup_exists=True, has_row=None))
+    assert not startup_would_create(RecoveryFacts(file_facts(None, backup), backup_exists=True, has_row=False))
+    assert not startup_would_create(RecoveryFacts(file_facts(backup, backup), live_exists=True, has_row=True))
+    lost = RecoveryFacts(file_facts(None, backup), backup_exists=True, has_row=True)
     assert not startup_would_create(lost, before(RESTORES_ORPHANS_SINCE))
 
 
 def test_a_deleted_session_came_back_with_an_older_webui(hermes: Any) -> None:
     backup = copy_of(hermes, hermes.turns("a"))
-    deleted = RecoveryFacts(backup=backup, backup_exists=True, has_row=True, deleted=True)
+    deleted = RecoveryFacts(file_facts(None, backup), backup_exists=True, has_row=True, deleted=True)
     assert not startup_would_create(deleted)
     assert startup_would_create(deleted, before(HEEDS_TOMBSTONES_SINCE))
 
 
 def test_a_torn_backup_makes_nothing(hermes: Any) -> None:
     torn = parse(json.dumps(hermes.session(hermes.turns("a", "b"))).encode()[:-9])
-    assert not startup_would_create(RecoveryFacts(backup=torn, backup_exists=True, has_row=True))
+    assert not startup_would_create(RecoveryFacts(file_facts(None, torn), backup_exists=True, has_row=True))
 
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 9, b"[]", b'{"messages": null}', b"\xff\xfe{\0}\0", b'{"messages": [}'])
@@ -131,7 +132,7 @@ def test_the_last_event_of_a_turn_decides_whether_its_prompt_is_open() -> None:
 def test_two_open_prompts_are_two_items_and_one_that_was_said_is_none(hermes: Any) -> None:
     live = copy_of(hermes, hermes.turns("a"))
     prompts = ("ask a", "ask b", "ask c")
-    items = recovery_items(RecoveryFacts(live=live, live_exists=True, in_index=True, open_prompts=prompts))
+    items = recovery_items(RecoveryFacts(file_facts(live, None, prompts), live_exists=True, in_index=True))
     assert [(item.kind, item.live_messages) for item in items] == [("turn_journal_pending_turn", 2)] * 2
 
 
