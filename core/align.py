@@ -1,9 +1,11 @@
-"""Which message of one copy is which of another: two transcripts aligned as sequences of turns (recovery.md, section 2).
+"""Which message of one copy is which of another: two transcripts aligned as sequences of turns (recovery.md, section
+2).
 
-A turn is a prompt and what follows until the next one. Turns are aligned first: those that are equal and stand once on both
-sides are anchors (patience), then those that share a tool call, and what is left between them by dynamic programming. The messages of two
-aligned turns are aligned within these. Time decides between candidates that are equal in everything else, and never
-denies that two messages are the same: the server stamps a turn when it ends, the agent as it works.
+A turn is a prompt and what follows until the next one. Turns are aligned first: those that are equal and stand once on
+both sides are anchors (patience), then those that share a tool call, and what is left between them by dynamic
+programming. The messages of two aligned turns are aligned within these. Time decides between candidates that are equal
+in everything else, and never denies that two messages are the same: the server stamps a turn when it ends, the agent as
+it works.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
@@ -171,7 +174,7 @@ def _once(keys: Sequence[Iterable[Hashable]]) -> dict[Hashable, int]:
 
 def _rising(pairs: list[Pair]) -> list[Pair]:
     """The longest run of pairs that rises strictly on both sides (the pairs come sorted)."""
-    if all(one[0] < other[0] and one[1] < other[1] for one, other in zip(pairs, pairs[1:], strict=False)):
+    if all(one[0] < other[0] and one[1] < other[1] for one, other in pairwise(pairs)):
         return pairs  # as nearly always
     # of the pairs of one place the later comes first, so that a run can hold only one of them
     pairs = sorted(pairs, key=lambda pair: (pair[0], -pair[1]))
@@ -197,8 +200,8 @@ def _rising(pairs: list[Pair]) -> list[Pair]:
 def _in_gap(
     a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn], gap: Gap, *, one_clock: bool
 ) -> list[Pair]:
-    """The turns between two anchors, so that their likeness is greatest together. ``one_clock``: nothing speaks against it
-    that both copies were stamped by one clock.
+    """The turns between two anchors, so that their likeness is greatest together. ``one_clock``: nothing speaks against
+    it that both copies were stamped by one clock.
     """
     i0, i1, j0, j1 = gap
     if (i1 - i0) * (j1 - j0) > GAP_CELLS:
@@ -277,8 +280,8 @@ class _Looked:
 def _turn_likeness(one: _Looked, other: _Looked, *, one_clock: bool) -> int:
     """How surely two turns are the same one (0: they are not), in units, and less than one for nearness in time.
 
-    Two turns with the same prompt and answers that have nothing in common are two: people say "continue" ten times. Where
-    what they have in common can be chance, two times of one clock tell them apart.
+    Two turns with the same prompt and answers that have nothing in common are two: people say "continue" ten times.
+    Where what they have in common can be chance, two times of one clock tell them apart.
     """
     if one.prompt is not None and other.prompt is not None:
         prompts = likeness(one.prompt, other.prompt)

@@ -1,7 +1,7 @@
 """The rows of the WebUI's gateway backend in the form that its sidecars have (formats.md, section state.db).
 
-Such a sidecar has no tool messages and no cards, and one message for all texts that the assistant said within a turn; the
-rows have every step. So the rows are read as that: eight messages against sixteen rows are one conversation.
+Such a sidecar has no tool messages and no cards, and one message for all texts that the assistant said within a turn;
+the rows have every step. So the rows are read as that: eight messages against sixteen rows are one conversation.
 """
 
 from __future__ import annotations

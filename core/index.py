@@ -41,8 +41,8 @@ _WORKTREE = tuple(name for name in ROW_FIELDS if name.startswith("worktree_"))
 def rebuilt(index: Index, sessions_dir: Path, changed: Iterable[str] = (), waiting: Iterable[str] = ()) -> bytes:
     """The bytes of the index for the session files that are there.
 
-    ``changed`` names the sessions whose old row no longer fits, ``waiting`` those that wait for a decision: the row of one
-    without a file stays, since it says how far the session went. One bad file never stops the others.
+    ``changed`` names the sessions whose old row no longer fits, ``waiting`` those that wait for a decision: the row of
+    one without a file stays, since it says how far the session went. One bad file never stops the others.
     """
     stale = frozenset(changed)
     there = [*session_ids(sessions_dir)]

@@ -50,8 +50,10 @@ _SENTENCES = {
     Reason.HIDDEN: "The program wrote this message for itself and does not show it.",
     Reason.SUMMARY: "A compression wrote this summary; it is not part of the conversation.",
     Reason.CONTAINED: "The file has this message as a part of another one.",
-    Reason.OLD_UNDO: "You took these messages back with an older version, which left no mark, or they were lost; only you know.",
-    Reason.EARLIER_UNDO: "You shortened this session more than once: you took this turn back, or it was lost; only you know.",
+    Reason.OLD_UNDO: "You took these messages back with an older version, which left no mark, or they were lost; "
+    "only you know.",
+    Reason.EARLIER_UNDO: "You shortened this session more than once: you took this turn back, or it was lost; "
+    "only you know.",
     Reason.UNDECIDED: "You took this message back, or it was lost; no copy that is left says which.",
     Reason.UNANSWERED: "You sent this prompt, but no copy of the session holds it and no answer is known.",
     Reason.CHOSEN: "You chose to leave this message out.",
@@ -62,8 +64,8 @@ _SENTENCES = {
 class Marks:
     """The marks of one sidecar, as far as they are well formed. Times in seconds.
 
-    ``by_hand``: the user compressed it, which sets a watermark too. ``knows_generations``: its version leaves one with every
-    act (formats.md, the table of versions).
+    ``by_hand``: the user compressed it, which sets a watermark too. ``knows_generations``: its version leaves one with
+    every act (formats.md, the table of versions).
     """
 
     watermark: float | None = None
@@ -76,8 +78,8 @@ class Marks:
 
     @property
     def records_acts(self) -> bool:
-        """Whether a session without a generation was never shortened. The watermark of an older version stays when a newer
-        one goes on with the file.
+        """Whether a session without a generation was never shortened. The watermark of an older version stays when a
+        newer one goes on with the file.
         """
         return self.knows_generations and (self.shrink_generation is not None or self.old_act is None)
 

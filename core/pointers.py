@@ -1,7 +1,7 @@
 """What points into the message list: tool cards, activity scenes, and the context that the model sees.
 
-They follow their messages (recovery.md, section 2). The context never comes from a copy that an act superseded, and where no
-copy determines it, it stays empty: the WebUI sends it to the model and merges it into the transcript.
+They follow their messages (recovery.md, section 2). The context never comes from a copy that an act superseded, and
+where no copy determines it, it stays empty: the WebUI sends it to the model and merges it into the transcript.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from core.sidecar import Sidecar
 from core.transcript import Entry
 
 _SNIPPET, _ARGUMENT, _ARGUMENTS = 4000, 120, 6
-"""Characters of a tool's result and of an argument that a card shows, and how many arguments: as the WebUI writes them."""
+"""Characters of a tool's result and of an argument that a card shows, and how many arguments: as the WebUI writes them.
+"""
 
 _LONG_ARGUMENTS = frozenset(
     ("command", "cmd", "script", "code", "patch", "diff", "old_string", "new_string", "content", "path", "file_path")

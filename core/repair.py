@@ -271,8 +271,8 @@ def _put_back(run: vault.ActiveRun, sid: str, state: State, problem: str) -> Out
 
 
 def _write_index(store: Store, run: vault.ActiveRun, changed: Iterable[str], waiting: Iterable[str]) -> bool:
-    """Build the index again, last of all; ``waiting`` are the sessions that still have a finding. Where there is none, the
-    WebUI makes it itself.
+    """Build the index again, last of all; ``waiting`` are the sessions that still have a finding. Where there is none,
+    the WebUI makes it itself.
     """
     old = journals.read_index(store.sessions_dir)
     if old.digest is None:
@@ -309,5 +309,5 @@ def undo(store: Store, run_id: str, session_id: str | None = None, *, force: boo
         result = vault.undo(store.vault_root, store.sessions_dir, run_id, session_id)
         if result.index_stale:
             with vault.begin_run(store.vault_root, store.sessions_dir, _places(store), 0) as run:
-                _write_index(store, run, result.undone)
+                _write_index(store, run, result.undone, frozenset())
         return result

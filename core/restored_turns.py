@@ -1,7 +1,8 @@
 """Puts the turns of killed runs into a merged transcript (recovery.md, section 4).
 
-What is left of such a turn lies in three places: the file has its prompt, or it is still pending there; the database has rows
-of it; the run journal every word that the user saw. :mod:`core.killed_runs` makes one turn of them; here it finds its place.
+What is left of such a turn lies in three places: the file has its prompt, or it is still pending there; the database
+has rows of it; the run journal every word that the user saw. :mod:`core.killed_runs` makes one turn of them; here it
+finds its place.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ def restore(
     cards: Sequence[Any],
     names: tuple[str, str],
 ) -> list[RestoredCard]:
-    """Put what is left of killed runs into a transcript. ``reasons``: why entries, by identity, are left out; a prompt that
-    nothing answered is added to them as a question, unless the file waits for it. ``cards`` are the session's tool cards,
-    ``names`` what a prompt and an answer that no other copy has are called as copies.
+    """Put what is left of killed runs into a transcript. ``reasons``: why entries, by identity, are left out; a prompt
+    that nothing answered is added to them as a question, unless the file waits for it. ``cards`` are the session's tool
+    cards, ``names`` what a prompt and an answer that no other copy has are called as copies.
     """
     found: list[RestoredCard] = []
     for killed in runs:

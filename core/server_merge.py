@@ -1,8 +1,9 @@
 """What a repaired file must hold so that the WebUI goes on with it rightly.
 
-Whenever the WebUI shows a session or sends its next prompt, it merges the active rows of the database into the file. What keeps
-a row out that the user took back are the marks of the act, and what keeps a message from standing there twice is that both say
-the same: the calls to the letter, and for a prompt that was said more than once, the token of its turn.
+Whenever the WebUI shows a session or sends its next prompt, it merges the active rows of the database into the file.
+What keeps a row out that the user took back are the marks of the act, and what keeps a message from standing there
+twice is that both say the same: the calls to the letter, and for a prompt that was said more than once, the token of
+its turn.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ _STAMP = 1e-3
 
 
 def marks(entries: Sequence[Entry], databases: Sequence[DatabaseCopy], session_id: str) -> dict[str, Any]:
-    """The marks that keep out the rows which the recovered transcript (``entries``) leaves out; none where there are none."""
+    """The marks that keep out the rows which the recovered transcript (``entries``) leaves out; none where there are
+    none.
+    """
     transcript = [(e.merged.role, e.merged.time) for e in entries]
     for copy in databases:
         at = {e.places[copy.name]: k for k, e in enumerate(entries) if copy.name in e.places}

@@ -72,8 +72,8 @@ def merge(
     older: bool = False,
     is_raw: bool = False,
 ) -> list[Entry]:
-    """The merged transcript with one more copy in it; ``found`` is their alignment where it is known already, ``is_raw`` as
-    for :func:`entry`.
+    """The merged transcript with one more copy in it; ``found`` is their alignment where it is known already,
+    ``is_raw`` as for :func:`entry`.
 
     ``older``: this copy was written before the others (a backup), which decides where times do not.
     """
@@ -113,8 +113,8 @@ def _turns(entries: Iterable[Entry]) -> list[list[Entry]]:
 
 
 def _first(turn: list[Entry], other: list[Entry], *, older: bool) -> bool:
-    """Whether ``turn`` stands before ``other``: the earlier one, else the rest of a turn that began before both. What only
-    an older file has is older than what the live one has, whatever their clocks said.
+    """Whether ``turn`` stands before ``other``: the earlier one, else the rest of a turn that began before both. What
+    only an older file has is older than what the live one has, whatever their clocks said.
     """
     if older and any(LIVE in e.versions for e in other):
         return True

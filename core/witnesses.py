@@ -1,8 +1,10 @@
-"""Who knows what the user took back (recovery.md, section 4): for every message that the live file lacks, whether it was lost.
+"""Who knows what the user took back (recovery.md, section 4): for every message that the live file lacks, whether it
+was lost.
 
-Each copy is a witness of the transcript as it stood when that copy was saved. The newest act is known from the marks of the
-file; what it took back, from whoever saw the transcript before it (the act's own backup, a run that ended before) or after it
-(the live file, a run that ended later, the count in a head or in the session list). Where nobody knows, it is a question.
+Each copy is a witness of the transcript as it stood when that copy was saved. The newest act is known from the marks of
+the file; what it took back, from whoever saw the transcript before it (the act's own backup, a run that ended before)
+or after it (the live file, a run that ended later, the count in a head or in the session list). Where nobody knows, it
+is a question.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ class FileState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """A copy that holds a transcript as it once stood: saved when (seconds), with which marks (None: it has none to say).
-    ``is_whole``: nothing of it is missing; ``tells_marks``: it is not torn before its marks.
+    """A copy that holds a transcript as it once stood: saved when (seconds), with which marks (None: it has none to
+    say). ``is_whole``: nothing of it is missing; ``tells_marks``: it is not torn before its marks.
     """
 
     name: str
@@ -46,11 +48,12 @@ class Witness:
 class Evidence:
     """What is known of a session beside its messages. Times in seconds, None where nobody says.
 
-    ``marks`` are those of the file, or of the newest copy that tells any, which was saved at ``marked``; ``saved``: when the file was last saved;
-    ``pending``: when the prompt was sent that was still unanswered then. ``count`` and ``last``: how many messages it had
-    then, and the stamp of the last one. ``backup`` is the act's own backup or another file from before or after, ``run`` the
-    newest finished run, ``others`` further files, the newest first. ``is_untitled``: the file has the title of a new session, as a clear leaves it; ``is_missing``: there is no
-    file at all.
+    ``marks`` are those of the file, or of the newest copy that tells any, which was saved at ``marked``; ``saved``:
+    when the file was last saved; ``pending``: when the prompt was sent that was still unanswered then. ``count`` and
+    ``last``: how many messages it had then, and the stamp of the last one. ``backup`` is the act's own backup or
+    another file from before or after, ``run`` the newest finished run, ``others`` further files, the newest first.
+    ``is_untitled``: the file has the title of a new session, as a clear leaves it; ``is_missing``: there is no file at
+    all.
     """
 
     state: FileState
@@ -91,8 +94,8 @@ def judge(entries: Sequence[Entry], evidence: Evidence) -> Verdict:
 class _Judge:
     """One session: its merged transcript, and what each witness saw of it.
 
-    ``base`` is the copy that holds the transcript as it was last saved, as far as one does; what it holds stays, what was
-    said after it was saved comes after it, and only what was there before and is missing in it is in question.
+    ``base`` is the copy that holds the transcript as it was last saved, as far as one does; what it holds stays, what
+    was said after it was saved comes after it, and only what was there before and is missing in it is in question.
     """
 
     def __init__(self, entries: Sequence[Entry], evidence: Evidence) -> None:
@@ -337,8 +340,8 @@ class _Judge:
         return result if self.known.state is FileState.WHOLE else self._counted(result, cut)
 
     def _may_be_stale(self, cut: int) -> bool:
-        """Whether the file can also be an older one that was saved too late: its act cut where the one before it had cut,
-        and more turns had been said since than an undo takes back.
+        """Whether the file can also be an older one that was saved too late: its act cut where the one before it had
+        cut, and more turns had been said since than an undo takes back.
         """
         own = next((w for w in self.before_act if w.marks is not None), None)
         if own is None or own.marks is None or not self.marks.is_fresh or own.marks.act != self.marks.act:
@@ -438,8 +441,8 @@ class _Judge:
         return Reason.UNDECIDED
 
     def _counted(self, reasons: dict[int, Reason], cut: int) -> dict[int, Reason]:
-        """The same, settled as far as it can be: an act takes back one turn at least, the newest prompt came after it, and
-        of the others as many of the newest belong as there were messages, whole turns.
+        """The same, settled as far as it can be: an act takes back one turn at least, the newest prompt came after it,
+        and of the others as many of the newest belong as there were messages, whole turns.
         """
         asked = [k for k, reason in reasons.items() if reason.is_question]
         settled = {k: reason for k, reason in reasons.items() if not reason.is_question}
@@ -476,8 +479,8 @@ class _Judge:
         )
 
     def _by_list(self, reasons: dict[int, Reason]) -> Verdict:
-        """How far a lost file went by its row in the session list: the stamp of its last message is right, its count can
-        be behind.
+        """How far a lost file went by its row in the session list: the stamp of its last message is right, its count
+        can be behind.
         """
         last, count = self.known.last, self.known.count
         held = self._held(reasons)
@@ -520,8 +523,8 @@ class _Judge:
 
     def _miscounted(self, held: int) -> str:
         return (
-            f"The session had {self.known.count} messages when it was last counted, the copies that are left hold {held}: "
-            "you took messages back, or the count is behind."
+            f"The session had {self.known.count} messages when it was last counted, "
+            f"the copies that are left hold {held}: you took messages back, or the count is behind."
         )
 
 
