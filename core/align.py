@@ -42,7 +42,7 @@ class Alignment:
 
 
 class Turn(NamedTuple):
-    """A prompt and what follows, from ``start`` up to ``end``; without a prompt at the beginning of some transcripts."""
+    """A prompt and what follows, from ``start`` up to ``end``; the beginning of some transcripts has no prompt."""
 
     start: int
     end: int

@@ -279,7 +279,7 @@ def _state(live: Sidecar | None) -> FileState:
 
 
 def _is_untitled(live: Sidecar | None) -> bool:
-    """Whether the file has the title of a new session, as a clear leaves it, or that of a prompt which is unanswered."""
+    """Whether the file has the title of a new session, as a clear leaves it, or that of an unanswered prompt."""
     title = live.get("title") if live is not None else None
     pending = live.get("pending_user_message") if live is not None else None
     begun = isinstance(pending, str) and isinstance(title, str) and bool(title) and pending.startswith(title)

@@ -133,7 +133,7 @@ def test_a_session_of_the_gateway_is_rebuilt_in_the_form_of_its_sidecar(hermes: 
 
 @pytest.mark.parametrize("has_row", [True, False])
 def test_the_partial_answer_of_a_killed_run_comes_back_once(hermes: Hermes, has_row: bool) -> None:
-    """The prompt is pending in the file, mostly there as a row; what the user saw of the answer is only in the journal."""
+    """The prompt is pending in the file, mostly there as a row; what the user saw of the answer is in the journal."""
     said, stream = hermes.turns("a"), "70943de8d779"
     prompt = {"role": "user", "content": "ask b", "timestamp": START + 100}
     waiting = {"pending_user_message": "ask b", "pending_started_at": START + 100, "active_stream_id": stream}
