@@ -10,6 +10,7 @@ from typing import Any
 from core import metadata, pointers, server_merge, sidecar, transcript
 from core.align import align
 from core.copies import BACKUP, LIVE, RUN, SessionCopies, temp_name
+from core.evidence import Evidence, FileState, Verdict, Witness
 from core.intent import MARK_FIELDS, Marks, Reason, marks, tells_marks
 from core.jsontext import LIST_FIELD, NOTHING, Piece, number
 from core.killed_runs import DeadRun, prompt_message
@@ -18,7 +19,7 @@ from core.metadata import Found
 from core.restored_turns import KilledRun, RestoredCard, restore
 from core.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
 from core.transcript import Entry
-from core.witnesses import Evidence, FileState, Verdict, Witness, judge
+from core.witnesses import judge
 
 PENDING = "pending prompt"
 FIRST_MESSAGE = "first message"

@@ -10,78 +10,16 @@ is a question.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from core.copies import LIVE
-from core.intent import Marks, Reason
+from core.evidence import Evidence, FileState, Verdict, Witness
+from core.intent import Reason
 from core.message import Key
 from core.transcript import Entry
 
 _STAMP = 1e-3
 """Seconds within which two files mean the same stamp: they hold it to the microsecond."""
-
-
-class FileState(StrEnum):
-    """What is left of the live file. ``WHOLE``: it can be loaded and holds messages."""
-
-    WHOLE = "whole"
-    EMPTY = "empty"
-    TORN = "torn"
-    LOST = "lost"
-
-
-@dataclass(frozen=True, slots=True)
-class Witness:
-    """A copy that holds a transcript as it once stood: saved when (seconds), with which marks (None: it has none to
-    say). ``is_whole``: nothing of it is missing; ``tells_marks``: it is not torn before its marks.
-    """
-
-    name: str
-    saved: float | None
-    marks: Marks | None = None
-    is_whole: bool = True
-    tells_marks: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What is known of a session beside its messages. Times in seconds, None where nobody says.
-
-    ``marks`` are those of the file, or of the newest copy that tells any, which was saved at ``marked``; ``saved``:
-    when the file was last saved; ``pending``: when the prompt was sent that was still unanswered then. ``count`` and
-    ``last``: how many messages it had then, and the stamp of the last one. ``backup`` is the act's own backup or
-    another file from before or after, ``run`` the newest finished run, ``others`` further files, the newest first.
-    ``is_untitled``: the file has the title of a new session, as a clear leaves it; ``is_missing``: there is no file at
-    all.
-    """
-
-    state: FileState
-    marks: Marks
-    marked: float | None = None
-    saved: float | None = None
-    pending: float | None = None
-    count: int | None = None
-    last: float | None = None
-    backup: Witness | None = None
-    run: Witness | None = None
-    others: tuple[Witness, ...] = ()
-    is_untitled: bool = False
-    is_missing: bool = False
-    databases: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Why messages are left out, by their position. ``doubt`` names both readings where the whole is in question;
-    ``base`` is the copy that holds the transcript as it was last saved; ``origin`` too, or one from right before the
-    newest act.
-    """
-
-    reasons: Mapping[int, Reason] = field(default_factory=dict)
-    doubt: str | None = None
-    base: str | None = None
-    origin: str | None = None
 
 
 def judge(entries: Sequence[Entry], evidence: Evidence) -> Verdict:
