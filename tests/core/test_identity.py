@@ -33,7 +33,7 @@ COPIES = ("live", "backup", "rows", "done")
 
 
 def made_of(home: Path) -> Made:
-    """What the engine makes of a session: its findings, what is left out and why, its plan, and what a repair leaves."""
+    """What the engine makes of a session: its findings, the questions, its plan, and what a repair leaves."""
     store = find_store(home=home)
     found = next((s for s in audit(store).sessions if s.session_id == SID), None)
     findings = () if found is None else tuple((f.kind.name, str(f.category)) for f in found.findings)
@@ -72,7 +72,10 @@ def lay_out(home: Path, loss: str, messages: Sequence[Value], restamped: str | N
 
 
 rising = st.builds(
-    stretched, st.sampled_from((0.01, 0.7, 1.0, 60.0, 600.0)), st.floats(-1e6, 1e6), st.sampled_from((0.0, 3.0, 86_400.0))
+    stretched,
+    st.sampled_from((0.01, 0.7, 1.0, 60.0, 600.0)),
+    st.floats(-1e6, 1e6),
+    st.sampled_from((0.0, 3.0, 86_400.0)),
 )
 
 
