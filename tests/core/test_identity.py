@@ -33,7 +33,7 @@ COPIES = ("live", "backup", "rows", "done")
 
 
 def made_of(home: Path) -> Made:
-    """What the engine makes of a session: its findings, what is left out and why, its plan, what a repair leaves."""
+    """What the engine makes of a session: its findings, the questions, its plan, and what a repair leaves."""
     store = find_store(home=home)
     found = next((s for s in audit(store).sessions if s.session_id == SID), None)
     findings = () if found is None else tuple((f.kind.name, str(f.category)) for f in found.findings)

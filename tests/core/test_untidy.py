@@ -1,4 +1,4 @@
-"""A healthy file need not be tidy: what the server merged, moved or shortened is no reason to write (formats.md)."""
+"""A healthy file need not be tidy: what the server merged, moved or shortened itself is no reason to write."""
 
 from __future__ import annotations
 
@@ -80,8 +80,11 @@ def test_stamps_that_step_back_and_a_result_that_is_there_twice(hermes: Hermes) 
 def test_prior_context_that_the_file_shows(hermes: Hermes) -> None:
     """After a compaction the file can hold what the model was told of the part before it; no row has that."""
     said = hermes.turns("a", "b", "c")
-    content = "[PRIOR CONTEXT — for reference only; not a new message]"
-    prior = {"role": "assistant", "content": content, "timestamp": START}
+    prior = {
+        "role": "assistant",
+        "content": "[PRIOR CONTEXT — for reference only; not a new message]",
+        "timestamp": START,
+    }
     hermes.write_live([*said[:4], prior, *said[4:]])
     hermes.write_rows(said)
     assert is_left_alone(hermes)
@@ -133,7 +136,7 @@ def test_a_session_of_the_gateway_is_rebuilt_in_the_form_of_its_sidecar(hermes: 
 
 @pytest.mark.parametrize("has_row", [True, False])
 def test_the_partial_answer_of_a_killed_run_comes_back_once(hermes: Hermes, has_row: bool) -> None:
-    """The prompt is pending in the file, mostly there as a row; what the user saw of the answer is in the journal."""
+    """The prompt is pending in the file, mostly there as a row; what was seen of the answer is in the journal only."""
     said, stream = hermes.turns("a"), "70943de8d779"
     prompt = {"role": "user", "content": "ask b", "timestamp": START + 100}
     waiting = {"pending_user_message": "ask b", "pending_started_at": START + 100, "active_stream_id": stream}

@@ -1,6 +1,4 @@
-"""Who knows what the user took back: the marks, and whoever saw the session before or after the act (recovery.md,
-section 4).
-"""
+"""Who knows what the user took back: the marks, and whoever saw the session before or after that."""
 
 from __future__ import annotations
 
@@ -152,7 +150,7 @@ def test_an_unmarked_wipe_keeps_the_title(hermes: Hermes) -> None:
 
 @pytest.mark.parametrize("turns_after", [1, 2, 3])
 def test_the_count_in_a_torn_head_settles_which_rows_belong(hermes: Hermes, turns_after: int) -> None:
-    """Behind the boundary the rows have what was taken back and what was said after; the head says how many."""
+    """After the boundary the rows have what was taken back and what was said since; the head has the count."""
     kept, undone = hermes.turns("a", "b"), hermes.turns("c", "d", start=100)
     after = hermes.turns(*[f"later {k}" for k in range(turns_after)], start=6000)
     marks = hermes.undo_marks(kept, after[-2]["timestamp"]) | {"updated_at": START + 7000}
