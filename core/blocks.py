@@ -98,21 +98,30 @@ class Rows:
         """The positions that can tell of a block, the last one first: the summaries and the borders."""
         return sorted({*self.summaries - self.at_time.keys(), *self.borders}, reverse=True)
 
-    def start(self, begin: int, mark: int, marks: Sequence[int]) -> int | None:
-        """Where the block of a mark begins, if the context begins at ``begin``; ``marks`` are those behind it, the next
-        one last. None for a summary that was itself carried over with the head of the next one's block.
+    def earliest(self, begin: int, mark: int, marks: Sequence[int]) -> int:
+        """Where the block of a mark can begin at the earliest, or that of the following mark where it can hold both, if
+        the context begins at ``begin``; ``marks`` are those behind it, the next one last.
         """
         if mark in self.borders:
             return mark
-        if mark not in self._new and any(
-            self._length_of_head(begin, self._written_before(begin, p)) >= p - mark for p in marks[-1:]
-        ):
+        following = [] if mark in self._new else marks[-1:]
+        return min(self._written_before(begin, p).start for p in (mark, *following))
+
+    def start(self, context: Sequence[int], done: int, mark: int, marks: Sequence[int]) -> int | None:
+        """Where the block of a mark begins. ``context`` is what the model was sent before ``done``, which is not later
+        than :meth:`earliest`. None for a summary that was itself carried over with the head of the next one's block.
+        """
+        if mark in self.borders:
+            return mark
+        if mark not in self._new and any(self._length_of_head(context, done, p) >= p - mark for p in marks[-1:]):
             return None
-        written = self._written_before(begin, mark)
-        if length := self._length_of_head(begin, written):
+        if length := self._length_of_head(context, done, mark):
             return mark - length
-        copies = (p for p, _ in self._in_order(written, self._live(begin, written.start)))
-        return next((p for p in copies if p in self._texts or self.messages[p].role == "user"), mark)
+        written = self._written_before(done, mark)
+        before = [*context, *self._live(done, written.start)]
+        copies = (p for p, _ in self._in_order(written, before))
+        start = next((p for p in copies if p in self.summaries or self.messages[p].role == "user"), mark)
+        return start if self._can_begin(start, mark, written, before) else mark
 
     def copies(self, context: Sequence[int], start: int, mark: int, marks: list[int]) -> list[Pair]:
         """The copies in the block of a mark, in order; ``context`` is what the model was sent before it. What stands
@@ -169,10 +178,17 @@ class Rows:
             last = p
         return len(rows)
 
-    def _length_of_head(self, begin: int, written: range) -> int:
+    def _length_of_head(self, context: Sequence[int], done: int, summary: int) -> int:
         """How many rows before a summary are the beginning of the context once more."""
-        before = self._live(begin, written.start)
-        return next(_overlaps(self._said(before[: len(written)]), self._said(written)), 0)
+        written = self._written_before(done, summary)
+        before = [*context, *self._live(done, written.start)]
+        lengths = _overlaps(self._said(before[: len(written)]), self._said(written))
+        return next((k for k in lengths if self._can_begin(summary - k, summary, written, before)), 0)
+
+    def _can_begin(self, start: int, summary: int, written: range, before: Sequence[int]) -> bool:
+        """Whether a head can begin here: it is a part of the context, and not of what a flush has written again."""
+        is_inside = start != written.start and self.at_time.get(start - 1, start) < self.at_time.get(start, -1)
+        return summary - start < len(before) and not is_inside
 
     def _live(self, begin: int, end: int) -> list[int]:
         return [p for p in range(begin, end) if self.statuses[p] != "rewound"]
@@ -194,20 +210,19 @@ class Rows:
         end = next((p for p in reversed(marks) if p in self._new or p not in self.summaries), len(self.messages))
         tail = range(mark + is_alone, end)[: len(context)]
         lengths = list(_overlaps(self._said(tail), self._said(context)))
-        last, newest = mark if is_alone else None, self.messages[mark].time
-        if context and not is_alone:
-            newest = _later(newest, self.messages[context[-1]].time)
-        written = self._written_after(tail, last, newest, INSTANT)
-        length = next((k for k in lengths if k <= written), 0)
+        newest, before = self.messages[mark].time, self.messages[context[-1]].time if context else None
+        is_new = is_alone or (newest is not None and before is not None and newest > before)
+        written, longer = (
+            self._written_after(tail, mark if is_new else None, _later(newest, before), reach)
+            for reach in (INSTANT, SECOND)
+        )
+        length = next((k for limit in (written, longer, len(tail)) for k in lengths if k <= limit), 0)
         if length < written:
             end = next((p for p in reversed(marks) if p in self._new or p not in self.alone), end)
             rows = range(tail.start, end)[:written]
             scattered = self._in_order(rows[: -1 if self._is_new_prompt(rows[-1], context) else None], context)
             if len(scattered) > length:
                 return scattered
-        if not length:
-            written = self._written_after(tail, last, newest, SECOND)
-            length = next((k for k in lengths if k <= written), next(iter(lengths), 0))
         return _pairs(tail[:length], context[len(context) - length :])
 
     def _is_new_prompt(self, p: int, context: Sequence[int]) -> bool:

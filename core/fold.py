@@ -51,18 +51,20 @@ def fold(messages: Sequence[Message], statuses: Sequence[Status], links: Collect
     message that was carried over only the last copy, while the rows before it stay summarised away.
     """
     rows = _Folding(messages, statuses, links)
-    places: dict[int, list[int]] = {}
-    for p in range(len(messages)):
-        places.setdefault(rows.first.get(p, p), []).append(p)
+    again: dict[int, list[int]] = {}
+    for p, q in rows.first.items():
+        again.setdefault(q, [q]).append(p)
     moved: dict[int, list[int]] = {}
     for p, q in rows.behind.items():
-        if p in places:
+        if p not in rows.first:
             moved.setdefault(rows.first.get(q, q), []).append(p)
     found: list[Folded] = []
-    left = [p for p in reversed(places) if p not in rows.behind]
+    left = [p for p in range(len(messages) - 1, -1, -1) if p not in rows.first and p not in rows.behind]
     while left:
         p = left.pop()
-        found.append(Folded(p, _fullest([messages[q] for q in places[p]]), _status([statuses[q] for q in places[p]])))
+        found.append(
+            _one(p, messages, statuses, sorted(again[p])) if p in again else Folded(p, messages[p], statuses[p])
+        )
         left += reversed(moved.get(p, ()))
     return tuple(found)
 
@@ -127,8 +129,11 @@ def _is_again(messages: Sequence[Message], q: int, p: int) -> bool:
     return p + length <= len(messages) and all(messages[k][1:6] == messages[k + length][1:6] for k in range(q, p))
 
 
-def _status(statuses: Sequence[Status]) -> Status:
-    return "active" if "active" in statuses and statuses[-1] != "rewound" else statuses[-1]
+def _one(first: int, messages: Sequence[Message], statuses: Sequence[Status], places: Sequence[int]) -> Folded:
+    status = statuses[places[-1]]
+    if status == "compacted" and any(statuses[p] == "active" for p in places):
+        status = "active"
+    return Folded(first, _fullest([messages[p] for p in places]), status)
 
 
 def _fullest(found: Sequence[Message]) -> Message:
@@ -155,6 +160,8 @@ class _Folding:
         self._rows = Rows(messages, statuses, links)
         self.first: dict[int, int] = {}
         self.behind: dict[int, int] = {}
+        self._turn: dict[Hashable, int] = {}  # where each call of the turn of the moment stands first
+        self._sent: set[int] = set()  # what the context of the moment holds, by the first positions
         self._fold()
         for p in sorted(self.first):
             self.first[p] = self.first.get(self.first[p], self.first[p])
@@ -166,55 +173,58 @@ class _Folding:
         marks = rows.marks()
         while marks:
             mark = marks.pop()
-            start = rows.start(begin, mark, marks)
+            context += self._fold_segment(done, earliest := max(done, rows.earliest(begin, mark, marks)))
+            done = earliest
+            start = rows.start(context, done, mark, marks)
             if start is None:
                 continue
-            context += self._fold_segment(begin, done, start)
+            context += self._fold_segment(done, start)
             done = start
             self._note(rows.copies(context, start, mark, marks))
             context, begin = [], start
-        self._fold_segment(begin, done, len(self._messages))
+            self._sent.clear()
+        self._fold_segment(done, len(self._messages))
 
     def _note(self, copies: Sequence[Pair]) -> None:
-        self.first.update(copies)
+        self.first.update((p, self.first.get(q, q)) for p, q in copies)
         for (p, q), (following, _) in pairwise(copies):
             if self._rows.summaries.isdisjoint(range(p + 1, following + 1)):
                 self.behind.update(dict.fromkeys(range(p + 1, following), q))
 
-    def _fold_segment(self, begin: int, done: int, end: int) -> list[int]:
+    def _fold_segment(self, done: int, end: int) -> list[int]:
         """Fold what a segment holds from ``done`` on, and give what the model was sent of it."""
         kept: list[int] = []
-        turn: dict[Hashable, int] = {}
         for p in range(done, end):
             if p in self.first:  # carried over by a compaction
                 kept.append(p)
             elif (same := self._rows.at_time.get(p)) is not None:
-                self.first[p] = same
-                if same < begin:  # carried over, too
+                self.first[p] = self.first.get(same, same)
+                if self.first[p] not in self._sent:  # carried over with its time
                     kept.append(p)
-            elif (same := self._same_in_turn(turn, kept[-1] if kept else p, p)) is not None:
+            elif (same := self._same_in_turn(kept[-1] if kept else p, p)) is not None:
                 self.first[p] = same
             else:
                 kept.append(p)
+            self._sent.add(self.first.get(p, p))
         return [p for p in self._without_retries(kept) if self._statuses[p] != "rewound"]
 
-    def _same_in_turn(self, turn: dict[Hashable, int], before: int, p: int) -> int | None:
+    def _same_in_turn(self, before: int, p: int) -> int | None:
         """The row that says the same in the same turn: the one before within a second, or one of the same call."""
         m = self._messages[p]
         is_back = self._statuses[p] == "rewound"
         if before != p and self._is_repeat(before, p):
             return before
         if m.answers:
-            first = turn.setdefault((m.answers, is_back), p)
+            first = self._turn.setdefault((m.answers, is_back), p)
             return first if first != p else None
         if m.role == "user" and p not in self._rows.alone:
-            turn.clear()
+            self._turn.clear()
         if m.calls:
-            first = turn.setdefault((self._rows.exact[p], is_back), p)
+            first = self._turn.setdefault((self._rows.exact[p], is_back), p)
             if first != p and self._messages[first].part("tool_calls") == m.part("tool_calls"):
                 return first
             for call in m.calls:  # what answers another call of the same id is another result
-                turn.pop((call, is_back), None)
+                self._turn.pop((call, is_back), None)
         return None
 
     def _without_retries(self, rows: Sequence[int]) -> list[int]:
