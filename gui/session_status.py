@@ -79,5 +79,9 @@ def _note(kind: str) -> tuple[str, str]:
             return QCoreApplication.translate("SessionStatus", "Not a file"), "info"
         case "damaged_file":
             return QCoreApplication.translate("SessionStatus", "Copy damaged"), "info"
+        case "profile_gone":
+            return QCoreApplication.translate("SessionStatus", "Profile gone"), "info"
+        case "backup_would_return":
+            return QCoreApplication.translate("SessionStatus", "Old backup"), "info"
     # Every other note is about a session that the WebUI is writing into right now.
     return QCoreApplication.translate("SessionStatus", "Being written"), "info"
