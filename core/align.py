@@ -162,7 +162,7 @@ _BLOTS = ("...", "***", "[REDACTED", "\N{REPLACEMENT CHARACTER}")
 """One of them is in every blot (:func:`core.message.masked_form`)."""
 
 
-_SLACK = 4.0
+SLACK = 4.0
 """Seconds between two stamps of one moment: written by two programs, one after the other, or cut to whole seconds."""
 
 
@@ -179,7 +179,7 @@ def _is_telling(m: Message) -> bool:
 
 def _is_at_once(one: float | None, other: float | None) -> bool:
     """Whether two stamps of a prompt are one: it carries its start in every copy (a cancelled one whole seconds)."""
-    return one is not None and other is not None and abs(one - other) <= _SLACK
+    return one is not None and other is not None and abs(one - other) <= SLACK
 
 
 def _between(gap: Gap, anchors: Iterable[Pair]) -> Iterator[Gap]:
@@ -331,7 +331,7 @@ class _Looked:
         self.time = first.time if first is not None else None
         after = messages[turn.end].time if turn.end < len(messages) else None
         last = max((m.time for m in self.messages if m.time is not None), default=self.time)
-        self.end = after or (None if last is None else last + _SLACK)
+        self.end = after or (None if last is None else last + SLACK)
 
     def shared(self, other: _Looked) -> tuple[int, bool]:
         """How many messages both have, white space folded, and whether one of them tells enough to be known again."""
