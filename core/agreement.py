@@ -14,17 +14,21 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw
 
+from core.align import SLACK
 from core.copies import SessionCopies
-from core.jsontext import LIST_FIELD, NOTHING, NotJSONError, loads, require_utf8
-from core.message import JSON_PREFIX, SPEAKERS, decoded, visible_text
+from core.jsontext import LIST_FIELD, NOTHING, NotJSONError, Piece, loads, require_utf8
+from core.message import JSON_PREFIX, REASONING, SPEAKERS, decoded, visible_text
 from core.sidecar import IDLE_STREAM
 from core.statedb import CloserLookError
 from core.statedb_rows import SpokenRow
 from core.workspace_tag import strip_workspace_tag, untag
 
 _ROLES = {role.encode(): role for role in SPEAKERS}
+_USER = b"user"
 _PARTS = JSON_PREFIX.encode()
 _ESCAPES = ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\t", b"\\t"), (b"\r", b"\\r"))
+_SUMMARIES = (b"[CONTEXT COMPACTION", b"[CONTEXT SUMMARY]", b"[PRIOR CONTEXT")
+_LATEST = 1e12  # seconds; what is beyond is no time
 _EMPTY = frozenset((b"", b"null", b'""', b"[]", b"{}"))
 
 
@@ -44,6 +48,7 @@ class _Said(msgspec.Struct, gc=False):
     reasoning: Raw = Raw()
     reasoning_content: Raw = Raw()
     reasoning_details: Raw = Raw()
+    attachments: Raw = Raw()
 
 
 _HEAD = (
@@ -81,8 +86,8 @@ def whole(files: SessionCopies, spoken: Iterable[Iterable[SpokenRow]]) -> Whole 
     The rows are only read, and then all of them, where the files leave it open.
     """
     data = files.live.data if files.live is not None else None
-    others = files.backup or files.temps or files.run or files.problems or not all(turn.ended for turn in files.turns)
-    if data is None or others:
+    others = files.backup or files.temps or files.problems or files.dead_runs or files.killed
+    if data is None or others or not all(turn.ended or turn.stream_id for turn in files.turns):
         return None
     try:
         require_utf8(data)
@@ -90,6 +95,8 @@ def whole(files: SessionCopies, spoken: Iterable[Iterable[SpokenRow]]) -> Whole 
         said: list[_Said] = session.messages
         head = {name: value for name in _HEAD if (value := getattr(session, name)) is not UNSET}
         if any(map(_is_dressed, said)) or not _is_at_rest(head, files.session_id, len(said)):
+            return None
+        if files.run is not None and not _is_beginning(said, files.run.messages):
             return None
         counts = [_matched(said, rows) for rows in spoken]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, NotJSONError, CloserLookError, _Differs):
@@ -115,20 +122,102 @@ def _is_dressed(said: _Said) -> bool:
     return said.role == "user" and begin.startswith((b'"[', b"[")) and untag(_value(said))[1] is not None
 
 
+def _is_beginning(said: Sequence[_Said], shown: Sequence[Piece]) -> bool:
+    """Whether what a run showed at its end is what the messages begin with, and nothing more of any."""
+    return len(shown) <= len(said) and all(map(_is_shown, said, shown))
+
+
+def _is_shown(said: _Said, shown: Piece) -> bool:
+    """Whether a message of a run is this one to the letter and has no part that it lacks."""
+    value = shown.value
+    if not isinstance(value, dict) or value.get("role") != said.role or value.get("timestamp") != said.timestamp:
+        return False
+    if (value.get("tool_call_id") or "") != (said.tool_call_id or "") or value.get("content") != _value(said):
+        return False
+    calls = value.get("tool_calls") or []
+    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
+        return False
+    if [call.get("id") or call.get("call_id") or "" for call in calls] != _ids(said.tool_calls):
+        return False
+    return not any(value.get(name) and bytes(getattr(said, name)) in _EMPTY for name in ("attachments", *REASONING))
+
+
 def _matched(said: Sequence[_Said], rows: Iterable[SpokenRow]) -> int:
-    """The number of rows. Raises :class:`_Differs` unless every row is one of the messages, in that order."""
+    """The number of rows. Raises :class:`_Differs` unless every row is one of the messages, in that order and turn by
+    turn, each turn beginning at the same time.
+    """
     left = iter(said)
     count = 0
+    before = _Before()
     for row in rows:
-        if not any(_is_same(one, row) for one in left):
+        if before.may_have(row):
+            raise _Differs
+        begins = count == 0 or row[1] == _USER
+        for one in left:
+            if _is_same(one, row) and (not begins or _is_at_once(one.timestamp, row[5])):
+                break
+            if not begins and one.role == "user":
+                raise _Differs
+        else:
             raise _Differs
         count += 1
     return count
 
 
+class _Before:
+    """The rows so far: whether one more may say what an earlier one says, so that a merge folds the two (core.fold)."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Any, Any] = (None, None)
+        self._seconds: set[int] = set()  # in which a prompt was sent
+        self._moments: set[Any] = set()
+        self._turn: set[Any] = set()  # calls and answers to calls
+
+    def may_have(self, row: SpokenRow) -> bool:
+        """Whether the row may be a repeat, or the summary that repeats stand around; rather once too often."""
+        _, role, text, answers, calls, time, *_ = row
+        is_same = (role, text) == self._last
+        self._last = role, text
+        if is_same and not answers and not calls and role != _USER:
+            return True
+        if isinstance(text, bytes) and text.lstrip()[:1] == b"[" and any(sign in text for sign in _SUMMARIES):
+            return True
+        if role == _USER:
+            if not answers:
+                self._turn.clear()
+            seconds = _seconds(time)
+            if not self._seconds.isdisjoint(seconds):
+                return True
+            self._seconds.update(seconds[:1])
+        length = len(text) if isinstance(text, bytes) else None
+        moments = [] if time is None else [(time, role, length, answers, calls)]
+        linked = [(k, each) for k, each in enumerate((answers, calls)) if each]
+        return self._is_again(self._moments, moments) or self._is_again(self._turn, linked)
+
+    @staticmethod
+    def _is_again(there: set[Any], found: Sequence[Any]) -> bool:
+        if not there.isdisjoint(found):
+            return True
+        there.update(found)
+        return False
+
+
+def _seconds(time: Any) -> Sequence[int]:
+    """The second of a stamp, and those beside it."""
+    if not isinstance(time, (int, float)) or not abs(time) < _LATEST:
+        return ()
+    second = int(time)
+    return second, second - 1, second + 1
+
+
+def _is_at_once(one: float | None, other: Any) -> bool:
+    """Whether nothing says that two stamps are of two moments."""
+    return one is None or other is None or (isinstance(other, (int, float)) and abs(one - other) <= SLACK)
+
+
 def _is_same(said: _Said, row: SpokenRow) -> bool:
     """Whether a row is this message and has nothing more."""
-    _, role, text, tool_call_id, tool_calls, timestamp, has_reasoning, plain = row
+    _, role, text, tool_call_id, tool_calls, _, has_reasoning, plain = row
     if _ROLES.get(role) != said.role or not plain:
         return False
     if (tool_call_id or b"") != (said.tool_call_id or "").encode() or not _is_content(said, text or b""):

@@ -91,57 +91,98 @@ def _align(a: Sequence[Message], b: Sequence[Message]) -> Alignment:
         return Alignment((), ())
     pairs: list[Pair] = []
     in_a, in_b = turns(a), turns(b)
-    for i, j in _paired_turns(a, b, in_a, in_b):
-        pairs += _within(a, b, in_a[i], in_b[j])
+    equal = _equal_turns(a, b, in_a, in_b)
+    same = set(equal)
+    for i, j in _paired_turns(a, b, in_a, in_b, equal):
+        one, other = in_a[i], in_b[j]
+        if (i, j) in same:
+            pairs += zip(range(one.start, one.end), range(other.start, other.end), strict=True)
+        else:
+            pairs += _within(a, b, one, other)
     return Alignment(tuple(pairs), tuple(_moved(a, b, pairs)))
 
 
-def _paired_turns(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn]) -> list[Pair]:
-    """Which turn is which, rising on both sides."""
-    pairs: list[Pair] = []
-    gaps: list[Gap] = [(0, len(in_a), 0, len(in_b))]
-    for key in (_whole, _calls):
-        left: list[Gap] = []
-        for gap in gaps:
-            anchors = _anchors([key(a, t) for t in in_a[gap[0] : gap[1]]], [key(b, t) for t in in_b[gap[2] : gap[3]]])
-            anchors = [(i + gap[0], j + gap[2]) for i, j in anchors]
-            pairs += anchors
-            left += _between(gap, anchors)
-        gaps = left
+def _paired_turns(
+    a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn], equal: Sequence[Pair]
+) -> list[Pair]:
+    """Which turn is which, rising on both sides, of which these are known."""
+    pairs = list(equal)
+    gaps: list[Gap] = []
+    for gap in _between((0, len(in_a), 0, len(in_b)), equal):
+        i0, i1, j0, j1 = gap
+        anchors = _anchors([_calls(a, t) for t in in_a[i0:i1]], [_calls(b, t) for t in in_b[j0:j1]])
+        anchors = [(i + i0, j + j0) for i, j in anchors]
+        pairs += anchors
+        gaps += _between(gap, anchors)
     one_clock = not pairs or any(_is_at_once(a[in_a[i].start].time, b[in_b[j].start].time) for i, j in pairs)
     for gap in gaps:
-        pairs += _in_gap(a, b, in_a, in_b, gap, one_clock=one_clock)
+        i0, i1, j0, j1 = gap
+        if (i1 - i0, j1 - j0) == (1, 1) and _is_one_prompt(a, b, in_a[i0], in_b[j0]):
+            pairs.append((i0, j0))
+        else:
+            pairs += _in_gap(a, b, in_a, in_b, gap, one_clock=one_clock)
     return sorted(pairs)
 
 
+def _is_one_prompt(a: Sequence[Message], b: Sequence[Message], one: Turn, other: Turn) -> bool:
+    """Whether two turns with no other turn to choose have the same prompt at the same time: then they are one."""
+    mine, theirs = a[one.start], b[other.start]
+    both = one.has_prompt and other.has_prompt and _is_at_once(mine.time, theirs.time)
+    return both and likeness(mine, theirs) > 1
+
+
+def _equal_turns(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn]) -> list[Pair]:
+    """Turns that are equal to the letter, stand once on both sides and tell enough to be known again."""
+    once_a, once_b = _once([_whole(a, t) for t in in_a]), _once([_whole(b, t) for t in in_b])
+    found = sorted((i, once_b[key]) for key, i in once_a.items() if key in once_b)
+    return _rising([(i, j) for i, j in found if any(map(_is_telling, a[in_a[i].content.start : in_a[i].end]))])
+
+
 def _whole(messages: Sequence[Message], turn: Turn) -> tuple[Hashable, ...]:
-    """The turn to the letter, if it tells enough to be known again."""
-    if not any(map(_is_telling, messages[turn.start + turn.has_prompt : turn.end])):
-        return ()
-    return (tuple(messages[k].exact for k in range(turn.start, turn.end)),)
+    """The turn to the letter."""
+    return (tuple([m[1:5] for m in messages[turn.start : turn.end]]),)
 
 
 def _calls(messages: Sequence[Message], turn: Turn) -> tuple[Hashable, ...]:
     """The calls of a turn with its prompt: ids are unique within a turn only."""
-    prompt = messages[turn.start].key if turn.has_prompt else None
-    return tuple((prompt, call) for k in turn.content for call in messages[k].calls if len(call) >= _LONG_ID)
+    calls = [call for k in turn.content for call in messages[k].calls if len(call) >= _LONG_ID]
+    prompt = messages[turn.start].key if calls and turn.has_prompt else None
+    return tuple((prompt, call) for call in calls)
 
 
 _LONG_ID, _LONG_TEXT = 12, 24
 """Characters of an id and of a text that are hardly ever the same by chance: some providers count calls from 0."""
 
 
-_SLACK = 4.0
+_BEGINNING = 64
+"""Characters of a text that mostly tell whether it is a long one."""
+
+
+_GLIMPSE = 8
+"""Characters at an end of a text that two versions of it share, but for what is blotted out there."""
+
+_BLOTS = ("...", "***", "[REDACTED", "\N{REPLACEMENT CHARACTER}")
+"""One of them is in every blot (:func:`core.message.masked_form`)."""
+
+
+SLACK = 4.0
 """Seconds between two stamps of one moment: written by two programs, one after the other, or cut to whole seconds."""
 
 
 def _is_telling(m: Message) -> bool:
-    return len(m.answers) >= _LONG_ID or any(len(call) >= _LONG_ID for call in m.calls) or len(m.text) >= _LONG_TEXT
+    if len(m.answers) >= _LONG_ID or any(len(call) >= _LONG_ID for call in m.calls):
+        return True
+    if isinstance(m.sign, int):  # a long text of a large session
+        return True
+    if len(m.sign) < _LONG_TEXT:
+        return False
+    # the beginning mostly tells, without folding all of a text
+    return len(" ".join(m.sign[:_BEGINNING].split())) >= _LONG_TEXT or len(m.text) >= _LONG_TEXT
 
 
 def _is_at_once(one: float | None, other: float | None) -> bool:
     """Whether two stamps of a prompt are one: it carries its start in every copy (a cancelled one whole seconds)."""
-    return one is not None and other is not None and abs(one - other) <= _SLACK
+    return one is not None and other is not None and abs(one - other) <= SLACK
 
 
 def _between(gap: Gap, anchors: Iterable[Pair]) -> Iterator[Gap]:
@@ -252,23 +293,70 @@ def _keys(messages: Sequence[Message], turn: Turn) -> tuple[Key, ...]:
     return tuple(messages[k].key for k in range(turn.start, turn.end))
 
 
+class _Glimpse:
+    """A message with what shows at once, for nearly all, that it is not like another one."""
+
+    __slots__ = ("head", "is_open", "m", "tail")
+
+    def __init__(self, m: Message) -> None:
+        text = m.text
+        self.m = m
+        self.head, self.tail = text[:_GLIMPSE], text[-_GLIMPSE:]
+        # too short, or something may be blotted out at its beginning
+        self.is_open = len(text) < _GLIMPSE or any(sign in text[: 4 * _GLIMPSE] for sign in _BLOTS)
+
+    def is_like(self, other: _Glimpse) -> bool:
+        """Whether they are the same message, or were: of a text that was cut short or damaged an end is the same."""
+        m, o = self.m, other.m
+        if m.role != o.role:
+            return False
+        can_be = self.is_open or other.is_open or self.head == other.head or self.tail == other.tail
+        if not can_be and not (m.answers and m.answers == o.answers) and not (m.calls and m.calls == o.calls):
+            return False
+        return bool(likeness(m, o) or is_mostly_same(m, o))
+
+
 class _Looked:
     """A turn with what is asked of it for each turn of the other side."""
 
-    __slots__ = ("calls", "end", "long_calls", "messages", "prompt", "telling", "texts", "time")
+    __slots__ = ("_folded", "calls", "end", "ends", "letters", "long_calls", "messages", "prompt", "telling", "time")
 
     def __init__(self, messages: Sequence[Message], turn: Turn) -> None:
+        self._folded: Counter[Key] | None = None
+        self.ends: list[_Glimpse] | None = None
         self.prompt = messages[turn.start] if turn.has_prompt else None
         self.messages = [messages[k] for k in turn.content if not messages[k].says_nothing]
         self.calls = {call for m in self.messages for call in m.calls if call}
         self.long_calls = {call for call in self.calls if len(call) >= _LONG_ID}
-        self.texts = Counter(m.key for m in self.messages)
-        self.telling = {m.key for m in self.messages if _is_telling(m)}
+        self.letters = Counter(m.exact for m in self.messages)
+        self.telling = {m.exact: m for m in self.messages if _is_telling(m)}
         first = self.prompt or (self.messages[0] if self.messages else None)
         self.time = first.time if first is not None else None
         after = messages[turn.end].time if turn.end < len(messages) else None
         last = max((m.time for m in self.messages if m.time is not None), default=self.time)
-        self.end = after or (None if last is None else last + _SLACK)
+        self.end = after or (None if last is None else last + SLACK)
+
+    def shared(self, other: _Looked) -> tuple[int, bool]:
+        """How many messages both have, white space folded, and whether one of them tells enough to be known again."""
+        common = self.letters & other.letters if not self.letters.keys().isdisjoint(other.letters) else Counter()
+        found, is_telling = common.total(), any(key in common for key in self.telling)
+        if found == len(self.messages) or found == len(other.messages):
+            return found, is_telling  # white space makes no more of them the same
+        texts, others = self.folded(), other.folded()
+        found = 0 if texts.keys().isdisjoint(others) else (texts & others).total()
+        return found, is_telling or bool(found) and any(m.key in others for m in self.telling.values())
+
+    def folded(self) -> Counter[Key]:
+        """What is said in it, white space folded."""
+        if self._folded is None:
+            self._folded = Counter(m.key for m in self.messages)
+        return self._folded
+
+    def last(self) -> list[_Glimpse]:
+        """What tells of its last messages whether they can be like others."""
+        if self.ends is None:
+            self.ends = [_Glimpse(m) for m in self.messages[-3:]]
+        return self.ends
 
     def began_during(self, other: _Looked) -> bool:
         """Whether this turn began before the other one had ended, or nobody knows."""
@@ -287,11 +375,11 @@ def _turn_likeness(one: _Looked, other: _Looked, *, one_clock: bool) -> int:
         prompts = likeness(one.prompt, other.prompt)
     else:
         prompts = 1 if one.prompt is None and other.prompt is None else 0
-    shared = (one.texts & other.texts).total() + len(one.calls & other.calls)
-    telling = any(key in other.texts for key in one.telling) or not (one.calls & other.calls).isdisjoint(one.long_calls)
+    shared, telling = one.shared(other)
+    calls = one.calls & other.calls
+    shared, telling = shared + len(calls), telling or not calls.isdisjoint(one.long_calls)
     if not shared and one.messages and other.messages:
-        ends = ((x, y) for x in one.messages[-3:] for y in other.messages[-3:])
-        shared = telling = any(likeness(x, y) or is_mostly_same(x, y) for x, y in ends)
+        shared = telling = any(x.is_like(y) for x in one.last() for y in other.last())
     is_at_once = _is_at_once(one.time, other.time)
     apart = one_clock and not (is_at_once or one.began_during(other) or other.began_during(one))
     if apart and not telling:
@@ -377,6 +465,8 @@ def _moved(a: Sequence[Message], b: Sequence[Message], pairs: Sequence[Pair]) ->
     )
     if not left_a or not left_b:
         return []
+    times = {a[k].time for k in left_a} & {b[k].time for k in left_b} - {None}
+    left_a, left_b = ([k for k in left if each[k].time in times] for each, left in ((a, left_a), (b, left_b)))
     once_a, once_b = (_once([_stamped(each[k]) for k in left]) for each, left in ((a, left_a), (b, left_b)))
     return sorted((left_a[i], left_b[once_b[key]]) for key, i in once_a.items() if key in once_b)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
@@ -185,3 +186,83 @@ def test_every_story_of_the_demo_store_has_the_findings_of_the_merge(tmp_path: P
 @pytest.mark.parametrize("name", ["a", "b", "c"])
 def test_every_real_session_has_the_findings_of_the_merge(corpus: Callable[[str], Path], name: str) -> None:
     assert any(short_ways(find_store(home=corpus(name) / "store")).values())
+
+
+def journalled(hermes: Hermes, sid: str, events: list[dict[str, Any]]) -> None:
+    """A run journal of one run, event after event, a second apart from the end of the session on."""
+    folder = hermes.sessions / "_run_journal" / sid
+    folder.mkdir(parents=True)
+    lines = [
+        {"version": 1, "seq": k, "session_id": sid, "created_at": 1.75e9 + 200 + k, **e} for k, e in enumerate(events)
+    ]
+    (folder / "stream.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def prompted(hermes: Hermes, sid: str, events: list[dict[str, Any]]) -> None:
+    """A turn journal with the events of one turn."""
+    folder = hermes.sessions / "_turn_journal"
+    folder.mkdir(exist_ok=True)
+    shared = {"version": 1, "session_id": sid, "turn_id": "t1", "stream_id": "stream", "created_at": 1.75e9 + 200}
+    (folder / f"{sid}.jsonl").write_text("".join(json.dumps({**shared, **e}) + "\n" for e in events))
+
+
+SENT = {"event": "submitted", "role": "user", "content": "and what else?"}
+WORDS = {"event": "token", "payload": {"text": "Half of an answer"}}
+
+
+def done(sid: str, messages: list[dict[str, Any]], **fields: Any) -> dict[str, Any]:
+    session = {"session_id": sid, "title": "Notes", "messages": messages, "is_streaming": False, **fields}
+    return {"event": "done", "terminal": True, "payload": {"session": session}}
+
+
+def test_a_session_whose_newest_run_shows_what_the_file_says_takes_the_short_way(hermes: Hermes) -> None:
+    hermes.write_live(transcript(), updated_at=1.75e9 + 300)
+    hermes.write_rows(transcript())
+    journalled(hermes, SID, [WORDS, done(SID, transcript(), updated_at=1.75e9 + 300)])
+    prompted(hermes, SID, [SENT, {"event": "completed", "terminal": True}])
+    assert short_ways(find_store(home=hermes.home)) == {SID: True}
+
+
+def test_a_session_that_went_on_after_its_newest_run_takes_the_short_way(hermes: Hermes) -> None:
+    hermes.write_live(transcript(), updated_at=1.75e9 + 300)
+    hermes.write_rows(transcript())
+    journalled(hermes, SID, [done(SID, transcript()[:4], updated_at=1.75e9 + 70)])
+    assert short_ways(find_store(home=hermes.home)) == {SID: True}
+
+
+def test_whatever_a_run_shows_the_result_is_that_of_the_merge(hermes: Hermes) -> None:
+    shown = [edited(transcript(), edit) for edit in EDITS]
+    shown += [[*transcript(), {"role": "user", "content": "more", "timestamp": 1.75e9 + 190}]]
+    lives = [transcript(), edited(transcript(), (1, ("content", "my key is sk-12345678"))), transcript()[:4]]
+    cases = [(live, each) for live in lives for each in (*shown, transcript(), transcript()[:2])]
+    cases += [(lives[1], edited(transcript(), (1, ("content", "my key is ***"))))]
+    for number, (live, each) in enumerate(cases):
+        sid = f"{number:012x}"
+        hermes.write(hermes.sessions / f"{sid}.json", hermes.session(live, session_id=sid))
+        journalled(hermes, sid, [done(sid, each, updated_at=1.75e9 + 150)])
+    found = short_ways(find_store(home=hermes.home))
+    assert len(found) == len(cases) and any(found.values())
+
+
+@pytest.mark.parametrize(
+    ("events", "turn", "fields"),
+    [
+        ([WORDS], [], {}),
+        ([WORDS], [SENT], {}),
+        ([], [SENT], {}),
+        ([WORDS], [SENT], {"active_stream_id": "stream", "pending_user_message": "and what else?"}),
+        ([], [], {"pending_user_message": "and what else?", "pending_started_at": 1.75e9 + 200}),
+        ([done(SID, transcript())], [SENT], {}),
+    ],
+)
+def test_a_turn_that_did_not_end_has_the_findings_of_the_merge(
+    hermes: Hermes, events: list[dict[str, Any]], turn: list[dict[str, Any]], fields: dict[str, Any]
+) -> None:
+    hermes.write_live(transcript(), **fields)
+    hermes.write_rows(transcript())
+    if events:
+        journalled(hermes, SID, events)
+    if turn:
+        prompted(hermes, SID, turn)
+    is_at_rest = bool(events) and events[-1].get("terminal") is True
+    assert short_ways(find_store(home=hermes.home)) == {SID: is_at_rest}
