@@ -344,7 +344,7 @@ class _Looked:
             return found, is_telling  # white space makes no more of them the same
         texts, others = self.folded(), other.folded()
         found = 0 if texts.keys().isdisjoint(others) else (texts & others).total()
-        return found, is_telling or bool(found) and any(m.key in others for m in self.telling.values())
+        return found, is_telling or (bool(found) and any(m.key in others for m in self.telling.values()))
 
     def folded(self) -> Counter[Key]:
         """What is said in it, white space folded."""
