@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 
 STRANGER = 65534
 """The id of a user who owns nothing here."""
+
+# How long an example takes says more about the machine than about us.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 Entry = tuple[str, int, int, int, str]
 Snapshot = dict[str, Entry]

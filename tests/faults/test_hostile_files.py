@@ -184,8 +184,7 @@ def test_a_great_many_tiny_messages(tmp_path: Path, tiny: str) -> None:
     many = 1_000_000 if LONG else 10_000
     hermes = sound_home(tmp_path)
     for path, count in ((hermes.live, many), (POSITIONS["backup"](hermes), many + 1)):
-        listed = ", ".join([tiny] * count)
-        path.write_text(f'{{"session_id": "{SID}", "workspace": "/srv", "messages": [{listed}]}}')
+        path.write_text(json.dumps(hermes.session([json.loads(tiny)] * count)))
     with bounded(300):
         assert hermes.repair().count(repair.State.REPAIRED) == 1
     session = sidecar.read(hermes.live).sidecar
