@@ -145,12 +145,12 @@ def _whole(messages: Sequence[Message], turn: Turn) -> tuple[Hashable, ...]:
 
 def _calls(messages: Sequence[Message], turn: Turn) -> tuple[Hashable, ...]:
     """The calls of a turn with its prompt: ids are unique within a turn only."""
-    calls = [call for k in turn.content for call in messages[k].calls if len(call) >= _LONG_ID]
+    calls = [call for k in turn.content for call in messages[k].calls if len(call) >= LONG_ID]
     prompt = messages[turn.start].key if calls and turn.has_prompt else None
     return tuple((prompt, call) for call in calls)
 
 
-_LONG_ID, _LONG_TEXT = 12, 24
+LONG_ID, _LONG_TEXT = 12, 24
 """Characters of an id and of a text that are hardly ever the same by chance: some providers count calls from 0."""
 
 
@@ -168,9 +168,12 @@ _BLOTS = ("...", "***", "[REDACTED", "\N{REPLACEMENT CHARACTER}")
 SLACK = 4.0
 """Seconds between two stamps of one moment: written by two programs, one after the other, or cut to whole seconds."""
 
+_MOMENT = 1.0
+"""Seconds by which a row can be older or newer than the message that it is, where both came at the end of a turn."""
+
 
 def _is_telling(m: Message) -> bool:
-    if len(m.answers) >= _LONG_ID or any(len(call) >= _LONG_ID for call in m.calls):
+    if len(m.answers) >= LONG_ID or any(len(call) >= LONG_ID for call in m.calls):
         return True
     if isinstance(m.sign, int):  # a long text of a large session
         return True
@@ -319,7 +322,19 @@ class _Glimpse:
 class _Looked:
     """A turn with what is asked of it for each turn of the other side."""
 
-    __slots__ = ("_folded", "calls", "end", "ends", "letters", "long_calls", "messages", "prompt", "telling", "time")
+    __slots__ = (
+        "_folded",
+        "answered",
+        "calls",
+        "end",
+        "ends",
+        "letters",
+        "long_calls",
+        "messages",
+        "prompt",
+        "telling",
+        "time",
+    )
 
     def __init__(self, messages: Sequence[Message], turn: Turn) -> None:
         self._folded: Counter[Key] | None = None
@@ -327,14 +342,16 @@ class _Looked:
         self.prompt = messages[turn.start] if turn.has_prompt else None
         self.messages = [messages[k] for k in turn.content if not messages[k].says_nothing]
         self.calls = {call for m in self.messages for call in m.calls if call}
-        self.long_calls = {call for call in self.calls if len(call) >= _LONG_ID}
+        self.long_calls = {call for call in self.calls if len(call) >= LONG_ID}
         self.letters = Counter(m.exact for m in self.messages)
         self.telling = {m.exact: m for m in self.messages if _is_telling(m)}
         first = self.prompt or (self.messages[0] if self.messages else None)
         self.time = first.time if first is not None else None
         after = messages[turn.end].time if turn.end < len(messages) else None
-        last = max((m.time for m in self.messages if m.time is not None), default=self.time)
-        self.end = after or (None if last is None else last + SLACK)
+        last = max((m.time for m in self.messages if m.time is not None), default=None)
+        self.answered = None if last is None else last + _MOMENT
+        soon = last or self.time
+        self.end = after or (None if soon is None else soon + SLACK)
 
     def shared(self, other: _Looked) -> tuple[int, bool]:
         """How many messages both have, white space folded, and whether one of them tells enough to be known again."""
@@ -360,9 +377,12 @@ class _Looked:
 
     def began_during(self, other: _Looked) -> bool:
         """Whether this turn began before the other one had ended, or nobody knows."""
-        if self.time is None or other.time is None or other.end is None:
+        if self.time is None or other.time is None:
             return True
-        return other.time <= self.time < other.end
+        end = other.end
+        if self.prompt is not None and other.prompt is not None:  # no prompt is sent after its answer
+            end = other.answered or other.time + SLACK
+        return end is None or other.time <= self.time < end
 
 
 def _turn_likeness(one: _Looked, other: _Looked, *, one_clock: bool) -> int:
