@@ -87,7 +87,7 @@ def whole(files: SessionCopies, spoken: Iterable[Iterable[SpokenRow]]) -> Whole 
     """
     data = files.live.data if files.live is not None else None
     others = files.backup or files.temps or files.problems or files.dead_runs or files.killed
-    if data is None or others or not all(turn.ended or turn.stream_id for turn in files.turns):
+    if data is None or others or not all(turn.ended for turn in files.turns):
         return None
     try:
         require_utf8(data)

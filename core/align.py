@@ -341,6 +341,8 @@ class _Looked:
         self.ends: list[_Glimpse] | None = None
         self.prompt = messages[turn.start] if turn.has_prompt else None
         self.messages = [messages[k] for k in turn.content if not messages[k].says_nothing]
+        if not self.messages and self.prompt is None:
+            self.messages = [messages[k] for k in turn.content]
         self.calls = {call for m in self.messages for call in m.calls if call}
         self.long_calls = {call for call in self.calls if len(call) >= LONG_ID}
         self.letters = Counter(m.exact for m in self.messages)

@@ -22,7 +22,6 @@ from core.proposal import Choices, Proposal, propose
 from core.sidecar import Sidecar
 from core.steps import Steps
 from core.store import Store, WebUIStatus, webui_status
-from core.webui_recovery import startup_would_restore
 from core.workers import Failure, Progress, over_sessions
 
 BLOCKING = frozenset({"not_a_file", "id_mismatch"})
@@ -203,7 +202,7 @@ def _look(
         answered = decided.are_about_messages and proposal.sidecar is not None
         if refusal is None and _is_wanted(audited, proposal, named=choice is not None):
             proposed = to_write(copies, proposal)
-            planned = _planned(audited, copies, proposal, proposed)
+            planned = _planned(audited, copies, proposal)
             refusal = None if force else refusal_of(copies, planned, webui)
             del found, copies, proposal  # a session can be large
             if refusal is None:
@@ -253,14 +252,12 @@ def _unfulfilled(decided: Choices, proposal: Proposal) -> str | None:
     return None
 
 
-def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal, proposed: Sidecar) -> PlannedSession:
+def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> PlannedSession:
     """What is planned for a session, but for what is to be written. A backup moves to the vault that a WebUI of any
     version would put in the place of what is written.
     """
     messages = len(proposal.included)
-    backup = copies.backup.sidecar if copies.backup is not None else None
-    comes_back = audited.backup > messages or startup_would_restore(proposed, backup)
-    larger_backup = comes_back and not proposal.lost  # what a person leaves out is marked as that
+    larger_backup = audited.backup > messages and not proposal.lost  # what a person leaves out is marked as that
     return PlannedSession(
         audited.session_id,
         audited.title,
@@ -289,7 +286,7 @@ def _is_replaced(audited: SessionAudit, copies: SessionCopies) -> bool:
 def _only_backup_moves(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> PlannedSession:
     """What is planned for a session whose file is right, but would be replaced by its backup."""
     assert copies.live is not None and copies.live.sidecar is not None and copies.live.digest is not None
-    planned = _planned(audited, copies, proposal, copies.live.sidecar)
+    planned = _planned(audited, copies, proposal)
     return replace(
         planned,
         kinds=("backup_would_return",),
