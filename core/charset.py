@@ -27,6 +27,9 @@ _CONVINCING = 0.15
 _SAMPLE = 64 * 1024
 """Bytes of a text by which its encoding is chosen."""
 
+_LEAD = 200
+"""Characters of a sample before the first one of a line that is not ASCII."""
+
 _WORDS = 4_000
 """Words of a sample that are looked at."""
 
@@ -85,10 +88,7 @@ def decode(data: bytes, is_sound: Callable[[str], bool]) -> Decoded:
     except UnicodeDecodeError:
         data = _ERASED.sub(lambda found: bytes(len(found[0])), data)
     escaped = data.decode("utf-8", "surrogateescape")
-    strays = len(data) - len(data.decode("utf-8", "ignore").encode())
-    read = len(data) - len(data.translate(None, _BEYOND_ASCII)) - strays
-    other = _other_encoding(data, is_sound) if 4 * strays >= read and not bom else None
-    if other is not None:
+    if not bom and _may_be_another(data) and (other := _other_encoding(data, is_sound)):
         return replace(other, around=other.around + around)
 
     def read_strays(found: re.Match[str]) -> str:
@@ -97,6 +97,17 @@ def decode(data: bytes, is_sound: Callable[[str], bool]) -> Decoded:
 
     text = _STRAY.sub(read_strays, escaped)
     return Decoded(text, "utf-8", bool(bom), around, escaped)
+
+
+def _may_be_another(data: bytes) -> bool:
+    """Whether too little of a text is UTF-8 to be called that. One that only ends within a character is."""
+    try:
+        codecs.utf_8_decode(data, "strict", False)
+        return False
+    except UnicodeDecodeError:
+        strays = len(data) - len(data.decode("utf-8", "ignore").encode())
+        beyond_ascii = len(data) - len(data.translate(None, _BEYOND_ASCII))
+        return 5 * strays >= beyond_ascii
 
 
 def _decoded_wide(data: bytes, encoding: str, *, has_bom: bool) -> Decoded:
@@ -155,7 +166,7 @@ def _sample(data: bytes) -> bytes:
     lines = []
     size = at = 0
     while size < _SAMPLE and (found := _HIGH.search(data, at)):
-        start = data.rfind(b"\n", at, found.start()) + 1 or at
+        start = max(data.rfind(b"\n", at, found.start()) + 1, at, found.start() - _LEAD)
         end = data.find(b"\n", found.start())
         at = len(data) if end < 0 else end
         lines.append(data[start : min(at, start + _SAMPLE)])

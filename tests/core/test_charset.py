@@ -89,6 +89,21 @@ def test_a_file_of_another_encoding_that_is_torn_keeps_its_whole_messages(encodi
         assert torn.encoding != "utf-8"
 
 
+def test_a_file_that_ends_within_its_only_character_is_torn_and_nothing_else() -> None:
+    data = session("all ASCII", "ça va").encode()
+    for end in (data.index(b"\xc3") + 1, data.index(b"\xc3")):
+        found = parse_object(data[:end])
+        assert found.damage is Damage.TORN and found.encoding == "utf-8"
+        assert found.lost_bytes == end - data.index(b"{", data.index(b"all ASCII"))
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "gbk"])
+def test_characters_far_behind_the_beginning_tell_the_encoding_too(encoding: str) -> None:
+    texts = ["all of it is ASCII " * 10_000, *SAYINGS[encoding]]
+    for indent in (2, None):
+        assert said(session(*texts, indent=indent).encode(encoding)) == texts
+
+
 @pytest.mark.parametrize(
     ("text", "stray"),
     [("café", b"caf\xe9"), ("naïve", b"na\xefve"), ("it’s", b"it\x92s"), ("5 €", b"5 \x80"), ("déjà", b"d\xe9j\xe0")],
