@@ -12,11 +12,10 @@ from __future__ import annotations
 import codecs
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from itertools import islice
-from typing import NamedTuple
+from functools import lru_cache
+from itertools import chain, islice
 
 UNREAD = "\x1a"
 """Stands for a byte that could not be read: ASCII's own substitute character, which no JSON has without an escape."""
@@ -26,6 +25,9 @@ _CONVINCING = 0.15
 
 _SAMPLE = 64 * 1024
 """Bytes of a text by which its encoding is chosen."""
+
+_LEAD = 200
+"""Characters of a sample before the first one of a line that is not ASCII."""
 
 _WORDS = 4_000
 """Words of a sample that are looked at."""
@@ -85,10 +87,7 @@ def decode(data: bytes, is_sound: Callable[[str], bool]) -> Decoded:
     except UnicodeDecodeError:
         data = _ERASED.sub(lambda found: bytes(len(found[0])), data)
     escaped = data.decode("utf-8", "surrogateescape")
-    strays = len(data) - len(data.decode("utf-8", "ignore").encode())
-    read = len(data) - len(data.translate(None, _BEYOND_ASCII)) - strays
-    other = _other_encoding(data, is_sound) if 4 * strays >= read and not bom else None
-    if other is not None:
+    if not bom and _may_be_another(data) and (other := _other_encoding(data, is_sound)):
         return replace(other, around=other.around + around)
 
     def read_strays(found: re.Match[str]) -> str:
@@ -97,6 +96,17 @@ def decode(data: bytes, is_sound: Callable[[str], bool]) -> Decoded:
 
     text = _STRAY.sub(read_strays, escaped)
     return Decoded(text, "utf-8", bool(bom), around, escaped)
+
+
+def _may_be_another(data: bytes) -> bool:
+    """Whether too little of a text is UTF-8 to be called that. One that only ends within a character is."""
+    try:
+        codecs.utf_8_decode(data, "strict", False)
+        return False
+    except UnicodeDecodeError:
+        strays = len(data) - len(data.decode("utf-8", "ignore").encode())
+        beyond_ascii = len(data) - len(data.translate(None, _BEYOND_ASCII))
+        return 5 * strays >= beyond_ascii
 
 
 def _decoded_wide(data: bytes, encoding: str, *, has_bom: bool) -> Decoded:
@@ -124,9 +134,9 @@ def _read_strays(before: str, escaped: str, after: str) -> str:
 def _other_encoding(data: bytes, is_sound: Callable[[str], bool]) -> Decoded | None:
     sample = _sample(data)
     doubts: list[tuple[float, float, int, str]] = []
-    for encoding, doubt in _READINGS.items():
+    for encoding in (*_LEVELS, *_ALPHABETS, *_SCRIPTS):
         try:
-            share, unusual = doubt(_ESCAPE.sub(" ", _decoded(sample, encoding).text))
+            share, unusual = _Reading(encoding).doubt(_ESCAPE.sub(" ", _decoded(sample, encoding).text))
         except UnicodeDecodeError:
             continue
         if share <= _CONVINCING:
@@ -155,7 +165,7 @@ def _sample(data: bytes) -> bytes:
     lines = []
     size = at = 0
     while size < _SAMPLE and (found := _HIGH.search(data, at)):
-        start = data.rfind(b"\n", at, found.start()) + 1 or at
+        start = max(data.rfind(b"\n", at, found.start()) + 1, at, found.start() - _LEAD)
         end = data.find(b"\n", found.start())
         at = len(data) if end < 0 else end
         lines.append(data[start : min(at, start + _SAMPLE)])
@@ -163,21 +173,19 @@ def _sample(data: bytes) -> bytes:
     return b"\n".join(lines)
 
 
-class Doubt(NamedTuple):
-    """How odd a reading looks: the share of its characters beyond ASCII that do not fit where they stand, and between
-    two readings in which that is the same, how unusual they are (0 to 1).
-    """
+# ---- how odd a reading looks ----
 
-    share: float
-    unusual: float
+_SEGMENT = re.compile(
+    "(?P<latin>[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff]+)"
+    "|(?P<cyrillic>[\u0400-\u04ff]+)|(?P<greek>[\u0386-\u03ff]+)"
+    "|(?P<hebrew>[\u05d0-\u05ea][\u0591-\u05ea]*)|(?P<arabic>[\u0620-\u064a][\u0620-\u0652\u0670-\u06d3]*)"
+    "|(?P<thai>[\u0e01-\u0e30\u0e32\u0e33\u0e40-\u0e46][\u0e01-\u0e4e]*)"
+    "|(?P<kana>[\u3041-\u30ff]+)|(?P<hangul>[\uac00-\ud7a3]+)|(?P<han>[\u3400-\u9fff]+)|(?P<sign>[^\0-\x7f])"
+)
+"""Words and parts of words of one script each, and single characters that are no letters."""
 
-
-_RUN = re.compile("[A-Za-z\x80-\U0010ffff]+")
-_LETTER = re.compile(r"[^\W\d_¹²³¼½¾]")
-_MARKS = "\u0591-\u05c7\u064b-\u0652\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
-_WORD = re.compile(rf"[^\W\d_¹²³¼½¾](?:[^\W\d_¹²³¼½¾]|[{_MARKS}])*")
-_STRANDED = re.compile(rf"(?:^|[^\w{_MARKS}])[{_MARKS}]")
-_ANYWHERE = frozenset("‘’–—…·\xa0\xad\u200c\u200d\u200e\u200f")  # stand between letters as well
+_ALPHABETIC = frozenset(("latin", "cyrillic", "greek", "hebrew", "arabic"))
+_ANYWHERE = frozenset("‘’–—…·\xa0\xad\u200c\u200d\u200e\u200f")  # signs that stand between letters as well
 _APART = frozenset("“”„‚«»‹›•°©®™§€£¥¿¡½¼¾×÷²³№")
 _FINAL_LETTERS = frozenset("ךםןףץ")
 
@@ -195,34 +203,37 @@ _ALPHABETS = {
 """Letters beyond ASCII of the languages that are written in an encoding of Latin letters."""
 
 _SCRIPTS = {
-    "cp1255": ("[\u0591-\u05ea]", "", 0),
-    "cp1251": ("[\u0400-\u04ff]", "аеёиоуыэюяіїєў", 2),
-    "koi8_r": ("[\u0400-\u04ff]", "аеёиоуыэюя", 2),
-    "cp1253": ("[\u0370-\u03ff]", "άέήίόύώΐΰ", 4),
-    "cp1256": ("[\u0600-\u06ff]", "", 0),
-    "cp874": ("[\u0e00-\u0e7f]", "", 0),
+    "cp1255": "hebrew",  # before Cyrillic, for read as that it looks well, too
+    "cp1251": "cyrillic",
+    "koi8_r": "cyrillic",
+    "cp1253": "greek",
+    "cp1256": "arabic",
+    "cp874": "thai",
 }
-"""Letters of the encodings of other scripts, and of which of them every longer word has one, and how long that is.
-Hebrew is the first, for read as Cyrillic it looks well, too.
-"""
+"""The script of an encoding that is made for one."""
+
+_NEEDED = {"cyrillic": (frozenset("аеёиоуыэюяіїєў"), 2), "greek": (frozenset("άέήίόύώΐΰ"), 4)}
+"""Letters of which a word in lower case has one, if it is longer than that."""
 
 _LEVELS = {
     "gb18030": ("gb2312", b"\xa1\xa2\xa3\xa9", range(0xB0, 0xD8)),
-    "cp949": ("euc_kr", b"\xa1\xa2\xa3", range(0xB0, 0xC9)),
-    "big5hkscs": ("big5", b"\xa1\xa2\xa3", range(0xA4, 0xC7)),
-    "cp932": ("shift_jis", b"\x81\x82\x83", range(0x88, 0x99)),
-    "euc_jp": ("euc_jp", b"\xa1\xa3\xa4\xa5", range(0xB0, 0xD0)),
+    "cp949": ("euc_kr", b"\xa1\xa2\xa3\xa8", range(0xB0, 0xFE)),
+    **dict.fromkeys(("cp950", "big5hkscs", "big5"), ("big5", b"\xa1\xa2\xa3", range(0xA4, 0xC7))),
+    "cp932": ("shift_jis", b"\x81\x82", range(0x88, 0x99)),
+    "euc_jp": ("euc_jp", b"\xa1\xa2\xa3", range(0xB0, 0xD0)),
 }
 """For an encoding with two bytes a character: the standard it comes from, the first bytes of signs in it, and those of
 its common characters.
 """
 
 _JAPANESE = ("cp932", "euc_jp")
-_KANA = re.compile("[\u3041-\u30ff]")
+_NATIVE = {"euc_jp": "kana", "cp949": "hangul"}
+"""What no text in one of these encodings is without."""
+
 _FREQUENT = {
     "gb18030": "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过"
     "发后作里用道行所然请好吗谢继续没什么怎样看想知让帮检查错误文件代码问题数据库开始结束新改加删现明天今",
-    "big5hkscs": "的一是不了在人有我他這個們中來上大為和國地到以說時要就出會可也你對生能而子那得於著下自之年過"
+    "cp950": "的一是不了在人有我他這個們中來上大為和國地到以說時要就出會可也你對生能而子那得於著下自之年過"
     "發後作裡用道行所然請好嗎謝繼續沒什麼怎樣看想知讓幫檢查錯誤檔案程式碼問題資料庫開始結束新改加刪現明天今",
     "cp949": "이다는을가에의로고하은를한도지서사기어나자리시그아인대라해스정수일만부전보제상구게과주니안요습세"
     "러었으면있할것들네계속감사합오류파찾없확버",
@@ -230,63 +241,85 @@ _FREQUENT = {
 """Characters that are among the most frequent of a language."""
 
 
-def _doubt_latin(alphabets: tuple[str, ...], text: str) -> Doubt:
-    total = odd = alone = 0
-    misfits = Counter[str]()
-    for run in _runs(text):
-        total += sum(sign >= "\x80" for sign in run)
-        odd += _odd_signs(run)
-        for word in _WORD.findall(run):
-            beyond = [sign for sign in word.lower() if sign >= "\x80"]
-            if not beyond:
-                continue
-            counts = {alphabet: sum(sign not in alphabet for sign in beyond) for alphabet in alphabets}
-            misfits.update(counts)
-            worst = min(counts.values()) or not _is_cased(word)
-            odd += len(beyond) if worst and len(beyond) > 0.6 * len(word) else worst
-            alone += len(beyond) if 1 < len(word) == len(beyond) else 0
-    total = max(total, 1)
-    return Doubt(odd / total, 0.8 + 0.1 * (1.5 * alone + min(misfits.values(), default=0)) / total)
+class _Reading:
+    """Counts in one reading of a text the characters beyond ASCII, and those that do not fit where they stand."""
 
+    def __init__(self, encoding: str) -> None:
+        self.encoding = encoding
+        self.total = self.odd = 0
+        self._usual = self._native = self._alone = self._capitals = 0
+        self._alphabets = _ALPHABETS.get(encoding) or tuple(chain.from_iterable(_ALPHABETS.values()))
+        self._misfits = Counter[str]()
 
-def _doubt_script(letter: str, vowels: str, length: int, text: str) -> Doubt:
-    total = odd = capitals = 0
-    letters, vowels_in = re.compile(letter), frozenset(vowels)
-    for run in _runs(text):
-        total += sum(sign >= "\x80" for sign in run)
-        odd += _odd_signs(run)
-        for word in _WORD.findall(run):
-            is_odd = len(letters.findall(word)) != len(word) or not _is_cased(word)
-            if is_odd or (vowels and len(word) > length and not word.isupper() and vowels_in.isdisjoint(word.lower())):
-                odd += sum(sign >= "\x80" for sign in word)
-            odd += sum(sign in _FINAL_LETTERS for sign in word[:-1])
-            capitals += sum(sign.isupper() for sign in word[1:])
-    total = max(total, 1)
-    return Doubt(odd / total, 0.9 + 0.05 * capitals / total)
+    def doubt(self, text: str) -> tuple[float, float]:
+        """The share of odd characters, and how unusual the others are (0 to 1)."""
+        segments = islice(_SEGMENT.finditer(text), _WORDS)
+        before: re.Match[str] | None = None
+        found = next(segments, None)
+        while found is not None:
+            after = next(segments, None)
+            if not found[0].isascii():
+                beside = [s for s in (before, after) if s and (s.end() == found.start() or s.start() == found.end())]
+                self._count(found, {str(s.lastgroup) for s in beside}, len(beside))
+            before, found = found, after
+        total = max(self.total, 1)
+        if self.encoding in _NATIVE and not self._native:
+            return 1.0, 1.0  # what else is in it are Chinese characters as well
+        if self.encoding in _LEVELS:
+            return self.odd / total, 0.85 * (1 - self._usual / total)
+        if self.encoding in _SCRIPTS:
+            return self.odd / total, 0.9 + 0.05 * self._capitals / total
+        misfits = min(self._misfits.values(), default=0)
+        return self.odd / total, 0.8 + 0.1 * (1.5 * self._alone + misfits) / total
 
+    def _count(self, found: re.Match[str], beside: set[str], neighbours: int) -> None:
+        script, word = str(found.lastgroup), found[0]
+        beyond = sum(sign >= "\x80" for sign in word)
+        self.total += beyond
+        if script == "sign":
+            self.odd += self._is_odd_sign(word, neighbours, beside)
+        elif script in _ALPHABETIC and (
+            beside & _ALPHABETIC or (len(word) == 1 and beside & {"han", "kana", "hangul"})
+        ):
+            self.odd += beyond
+        elif script == "latin":
+            self.odd += self._odd_latin(word, beyond)
+        elif script in ("han", "hangul", "kana"):
+            self.odd += self._odd_wide(script, word, beside)
+        elif not _is_cased(word) or not _has_needed(script, word) or self._is_foreign(script):
+            self.odd += beyond
+        else:
+            self.odd += sum(sign in _FINAL_LETTERS for sign in word[:-1])
+            self._capitals += sum(sign.isupper() for sign in word[1:])
 
-def _doubt_level(encoding: str, text: str) -> Doubt:
-    standard, signs, common = _LEVELS[encoding]
-    total = odd = kana = frequent = 0
-    for sign, count in Counter(text).items():
-        if sign < "\x80":
-            continue
-        total += count
-        code = sign.encode(standard, "ignore")
-        is_kana = _KANA.match(sign) is not None
-        fits = len(code) == 2 and (code[0] in common or code[0] in signs) and is_kana <= (encoding in _JAPANESE)
-        odd += count * (not fits)
-        kana += count * is_kana
-        frequent += count * (is_kana or sign in _FREQUENT.get(encoding, ""))
-    total = max(total, 1)
-    if encoding in _JAPANESE and not kana:
-        return Doubt(1.0, 1.0)  # Japanese is not written without kana
-    return Doubt(odd / total, 0.85 * (1 - frequent / total))
+    def _is_foreign(self, script: str) -> bool:
+        return _SCRIPTS.get(self.encoding, script) != script
 
+    def _is_odd_sign(self, sign: str, neighbours: int, beside: set[str]) -> bool:
+        if self.encoding in _LEVELS:
+            code = sign.encode(self.encoding, "ignore")
+            return len(code) != 2 or code[0] not in _LEVELS[self.encoding][1]
+        is_between = neighbours == 2 and "sign" not in beside
+        return sign not in _ANYWHERE and (sign not in _APART or (is_between and sign not in "²³"))
 
-def _runs(text: str) -> Iterator[str]:
-    """Words that are not all ASCII, with the signs that touch them."""
-    return islice((found[0] for found in _RUN.finditer(text) if not found[0].isascii()), _WORDS)
+    def _odd_latin(self, word: str, beyond: int) -> int:
+        letters = [sign for sign in word.lower() if sign >= "\x80"]
+        counts = {alphabet: sum(sign not in alphabet for sign in letters) for alphabet in self._alphabets}
+        self._misfits.update(counts)
+        self._alone += beyond if 1 < len(word) == beyond else 0
+        worst = min(counts.values()) or not _is_cased(word)
+        return beyond if worst and beyond > 0.6 * len(word) else worst
+
+    def _odd_wide(self, script: str, word: str, beside: set[str]) -> int:
+        standard, _, common = _LEVELS.get(self.encoding, ("ascii", b"", range(0)))
+        self._native += script == _NATIVE.get(self.encoding)
+        if script == "kana":
+            self._usual += len(word) if self.encoding in _JAPANESE else 0
+            return len(word) if len(word) == 1 and self.encoding not in _JAPANESE else 0
+        if "hangul" in beside and script == "han":
+            return len(word)
+        self._usual += sum(sign in _FREQUENT.get(self.encoding, "") for sign in word)
+        return sum((sign.encode(standard, "ignore") or b"\0")[0] not in common for sign in word)
 
 
 def _is_cased(word: str) -> bool:
@@ -294,18 +327,6 @@ def _is_cased(word: str) -> bool:
     return word[1:] == word[1:].lower() or word == word.upper()
 
 
-def _odd_signs(run: str) -> int:
-    """How many signs that are no letters stand where none is written."""
-    odd = len(_STRANDED.findall(run))
-    for i, sign in enumerate(run):
-        if sign >= "\x80" and sign not in _ANYWHERE and not _WORD.fullmatch("a" + sign):
-            is_between = bool(i) and _LETTER.match(run, i - 1) and _LETTER.match(run, i + 1)
-            odd += sign not in _APART or bool(is_between)
-    return odd
-
-
-_READINGS: dict[str, Callable[[str], Doubt]] = {
-    **{name: partial(_doubt_level, name) for name in _LEVELS},
-    **{name: partial(_doubt_latin, alphabets) for name, alphabets in _ALPHABETS.items()},
-    **{name: partial(_doubt_script, *script) for name, script in _SCRIPTS.items()},
-}
+def _has_needed(script: str, word: str) -> bool:
+    letters, length = _NEEDED.get(script, (frozenset[str](), len(word)))
+    return len(word) <= length or word.isupper() or not letters.isdisjoint(word.lower())

@@ -334,6 +334,10 @@ def _document(walk: salvage.Walk, decoded: charset.Decoded, *, large: bool) -> D
     )
 
 
+_NAMED = (salvage.Flaw.TORN, salvage.Flaw.TRAILING)
+"""Damage that leaves pieces of characters behind."""
+
+
 def _damage(walk: salvage.Walk, decoded: charset.Decoded) -> Damage | None:
     if not walk.fields and not walk.text.lstrip().startswith("{"):
         return Damage.WRONG_SHAPE  # it can be anything
@@ -341,7 +345,7 @@ def _damage(walk: salvage.Walk, decoded: charset.Decoded) -> Damage | None:
         return Damage.UTF16
     if decoded.has_bom:
         return Damage.BOM
-    if decoded.encoding != "utf-8" or (decoded.escaped and walk.flaw is not salvage.Flaw.TORN):
+    if decoded.encoding != "utf-8" or (decoded.escaped and walk.flaw not in _NAMED):
         return Damage.BAD_UTF8
     if decoded.around:
         return Damage.NUL

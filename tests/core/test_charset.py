@@ -37,7 +37,12 @@ SAYINGS = {
     ],
     "gb18030": ["请检查“配置”文件，谢谢！"],
     "big5": ["請把解析器部署到生產環境並檢查快取", "錯誤：找不到檔案", "你好，世界"],
-    "cp932": ["こんにちは、サーバーを確認してください", "エラー: ファイルが見つかりません", "日本語のテストを続けて"],
+    "cp932": [
+        "こんにちは、サーバーを確認してください",
+        "エラー: ファイルが見つかりません",
+        "日本語のテストを続けて",
+        "索引 ошибка エラー",
+    ],
     "euc_jp": ["こんにちは、サーバーを確認してください"],
     "cp949": ["안녕하세요, 서버를 확인해 주세요", "오류: 파일을 찾을 수 없습니다", "감사합니다"],
 }
@@ -87,6 +92,21 @@ def test_a_file_of_another_encoding_that_is_torn_keeps_its_whole_messages(encodi
         found = [piece.value["content"] for piece in torn.elements or ()]
         assert found == [first, *texts][: len(found)] and first in found
         assert torn.encoding != "utf-8"
+
+
+def test_a_file_that_ends_within_its_only_character_is_torn_and_nothing_else() -> None:
+    data = session("all ASCII", "ça va").encode()
+    for end in (data.index(b"\xc3") + 1, data.index(b"\xc3")):
+        found = parse_object(data[:end])
+        assert found.damage is Damage.TORN and found.encoding == "utf-8"
+        assert found.lost_bytes == end - data.index(b"{", data.index(b"all ASCII"))
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "gbk"])
+def test_characters_far_behind_the_beginning_tell_the_encoding_too(encoding: str) -> None:
+    texts = ["all of it is ASCII " * 10_000, *SAYINGS[encoding]]
+    for indent in (2, None):
+        assert said(session(*texts, indent=indent).encode(encoding)) == texts
 
 
 @pytest.mark.parametrize(

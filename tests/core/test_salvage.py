@@ -320,6 +320,8 @@ def test_what_a_longer_file_left_behind_the_end_is_told_apart(hermes: Any) -> No
     kept = [turn for turn, (begin, _) in zip(hermes.turns("a", "b", "c"), spans, strict=True) if begin >= len(new)]
     assert kept and [piece.value for piece in parsed.after_end] == kept
     assert parsed.lost_bytes == next(end for _, end in spans if end > len(new)) - len(new)
+    within_a_character = hermes.write_live(hermes.turns("日本語")) + "é".encode()[1:] + old[len(new) :]
+    assert parse(within_a_character).damage is Damage.TRAILING
     assert parse(new + b"\n garbage \n").lost_bytes == len(b"garbage")
     behind_all_messages = new + old[old.index(b'"context_messages"') + 30 :]
     assert parse(behind_all_messages).after_end == ()
