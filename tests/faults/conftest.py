@@ -78,7 +78,7 @@ def _talk(turns: int) -> list[dict[str, Any]]:
 
 def _session(session_id: str, messages: Sequence[Any], **fields: Any) -> dict[str, Any]:
     head = {"session_id": session_id, "title": "Notes", "workspace": "/srv/notes"}
-    times = {"created_at": _START, "updated_at": _START, "message_count": len(messages)}
+    times = {"created_at": _START, "updated_at": _START + 3600, "message_count": len(messages)}
     return {**FIELD_DEFAULTS, **head, **times, **fields, "messages": list(messages)}
 
 
