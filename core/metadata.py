@@ -11,7 +11,7 @@ from core import worktree
 from core.copies import BACKUP, INDEX, LIVE, RUN, TURNS, DatabaseCopy, SessionCopies, temp_name
 from core.intent import MARK_FIELDS
 from core.jsontext import LIST_FIELD, NOTHING, number
-from core.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
+from core.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar, is_loadable
 from core.statedb_rows import SessionRow
 from core.store import Store, is_safe_session_id
 
@@ -129,9 +129,9 @@ def _sources(copies: SessionCopies, live: Sidecar | None) -> Iterator[tuple[str,
         yield BACKUP, {key: piece.value for key, piece in copies.backup.sidecar.head.items()}
     # what only the index or a journal has is none of a sidecar's fields
     if copies.index_row is not None:
-        yield INDEX, {key: value for key, value in copies.index_row.items() if key in FIELD_DEFAULTS}
+        yield INDEX, {key: value for key, value in copies.index_row.items() if _is_kept(key, value)}
     if copies.run is not None:
-        yield RUN, {key: piece.value for key, piece in copies.run.fields.items() if key in FIELD_DEFAULTS}
+        yield RUN, {key: piece.value for key, piece in copies.run.fields.items() if _is_kept(key, piece.value)}
     databases = sorted((copy for copy in copies.databases if copy.row.is_webui), key=_newest, reverse=True)
     for copy in databases:
         if copy.workspaces:
@@ -163,6 +163,10 @@ def _row_fields(row: SessionRow, profile: str | None) -> dict[str, Any]:
         if isinstance(columns.get(name), str):
             fields.setdefault("workspace", columns[name])
     return fields
+
+
+def _is_kept(name: str, value: Any) -> bool:
+    return name in FIELD_DEFAULTS and is_loadable(name, value)
 
 
 def _prefer_newer_names(copies: SessionCopies, result: dict[str, Found]) -> None:

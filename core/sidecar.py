@@ -206,24 +206,27 @@ _NO_PATH = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")
 
 
 def _unloadable(fields: Mapping[str, Piece]) -> Iterator[str]:
-    """Fields whose value makes the WebUI's ``Session.load`` or its session list fail (tried with exp-v0.52.262).
+    """The fields that the WebUI cannot load."""
+    for name in (*_PATH_FIELDS, *_ID_FIELDS, *_COUNT_FIELDS, "self"):
+        if name in fields and not _is_plain_text(fields[name].raw) and not is_loadable(name, fields[name].value):
+            yield name
+    if "self" in fields and _is_plain_text(fields["self"].raw):
+        yield "self"
+
+
+def is_loadable(name: str, value: Any) -> bool:
+    """Whether the WebUI's ``Session.load`` and its session list take this value of a field (tried with exp-v0.52.262).
 
     It makes paths of some, numbers of others, and uses ids as keys. A field named ``self`` is an argument too many.
     """
-    for name in _PATH_FIELDS:
-        if name in fields and not _is_plain_text(fields[name].raw):
-            value = fields[name].value
-            is_text = isinstance(value, str) and not _NO_PATH.search(value)
-            if not is_text and (value or name == "workspace"):
-                yield name
-    for name in _ID_FIELDS:
-        if name in fields and fields[name].raw.startswith((b"[", b"{")) and fields[name].value:
-            yield name
-    for name in _COUNT_FIELDS:
-        if name in fields and fields[name].value in (math.inf, -math.inf):
-            yield name
-    if "self" in fields:
-        yield "self"
+    if name in _PATH_FIELDS:
+        is_text = isinstance(value, str) and not _NO_PATH.search(value)
+        return is_text or not (value or name == "workspace")
+    if name in _ID_FIELDS:
+        return not (isinstance(value, (list, dict)) and value)
+    if name in _COUNT_FIELDS:
+        return value not in (math.inf, -math.inf)
+    return name != "self"
 
 
 def _is_plain_text(raw: bytes) -> bool:
