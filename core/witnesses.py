@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from core.align import LONG_ID
 from core.copies import LIVE
 from core.evidence import Evidence, FileState, Verdict, Witness
 from core.intent import Reason
@@ -224,9 +223,8 @@ class _Judge:
     def _is_contained(self, k: int, kept: Sequence[int]) -> bool:
         """A row whose text the file has already: the server itself drops, merges and moves what is said twice."""
         e = self.entries[k]
-        ids = (*e.merged.calls, e.merged.answers)
-        if not e.versions.keys() <= self.known.databases or any(id_ and len(id_) < LONG_ID for id_ in ids):
-            return False  # a short id is that of another call in every turn
+        if not e.versions.keys() <= self.known.databases:
+            return False
         if self._texts is None:
             self._texts = {}
             for j in kept:
