@@ -20,6 +20,7 @@ from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -168,7 +169,7 @@ class Writer:
         if kind == "undone":
             end = transcript[last_turn - 1]["timestamp"]
             fields |= {"truncation_watermark": end, "truncation_boundary": end}
-            fields["intentional_shrink_generation"] = hashlib.md5(sid.encode()).hexdigest()
+            fields["intentional_shrink_generation"] = UUID(bytes=hashlib.md5(sid.encode()).digest(), version=4).hex
         if kind != "missing":
             text = whole if kept is None else _sidecar(fields, transcript[:kept])
             path.write_bytes({"torn": text[: len(text) * 2 // 3], "empty": b""}.get(kind, text))

@@ -21,6 +21,7 @@ from core.demo import make_demo_store
 from core.store import Store, find_store, webui_status
 
 from .conftest import SID, Hermes
+from .lives import life
 from .test_lives import lives, played, thorough
 
 CALL = {"id": "call_7", "type": "function", "function": {"name": "terminal", "arguments": "{}"}}
@@ -172,10 +173,9 @@ def test_a_head_with_something_wrong_in_it_is_found(fields: dict[str, Any]) -> N
         short_ways(store)
 
 
-@thorough
-@given(st.lists(lives, min_size=1, max_size=2))
-def test_random_lives_have_the_findings_of_the_merge(drawn: Any) -> None:
-    with played(drawn) as (store, _):
+@lives()
+def test_random_lives_have_the_findings_of_the_merge(seed: int) -> None:
+    with played([life(seed)]) as (store, _):
         short_ways(store)
 
 
