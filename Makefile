@@ -8,7 +8,7 @@ run:            # prepare this machine, then open the window, or audit where the
 
 test:           # all tests; needs no screen
 	@.ci/prepare dev
-	@$(bin)/python -m pytest
+	@$(bin)/python -m pytest -n auto --dist worksteal
 
 lint:
 	@.ci/prepare dev
