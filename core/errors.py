@@ -15,10 +15,6 @@ class UnreadableError(RescueError):
     """A file or database could not be read; the text names it and the reason."""
 
 
-class HeadOnlySaveError(RescueError):
-    """A sidecar that was loaded without its messages was about to be saved: that would empty the session."""
-
-
 class ChangedMeanwhileError(RescueError):
     """A file is no longer what was looked at before; nothing was written over it."""
 

@@ -67,15 +67,15 @@ class Listing:
         kept = _Files(sessions_dir, ".json.bak"), self.temps, self.index.rows
         others = self.turn_journals, self.run_journals, self.deleted
 
-        def head(session_id: str) -> Mapping[str, Any]:
+        def fields(session_id: str) -> Mapping[str, Any]:
             found = dict(self.index.row(session_id) or {})
             if session_id in sidecars:
                 with suppress(OSError, UnreadableError):
-                    fields = sidecar.read_head(sessions_dir / f"{session_id}.json").head
-                    found |= {name: piece.value for name, piece in fields.items()}
+                    head = sidecar.read_head(sessions_dir / f"{session_id}.json")
+                    found |= {name: piece.value for name, piece in head.items()}
             return found
 
-        return Known(sidecars, kept, others, head)
+        return Known(sidecars, kept, others, fields)
 
 
 class _Files(Container[str]):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from core import files, index, journals, sidecar, vault
+from core import files, index, journals, vault
 from core.audit import merge_session
 from core.copies import Inventory
 from core.errors import ChangedMeanwhileError, RescueError, UnreadableError
@@ -21,6 +21,7 @@ from core.planning import UNNOTICED, PlannedSession, interrupted_runs, refusal_o
 from core.planning import Plan as Plan
 from core.planning import plan as plan
 from core.proposal import session_of
+from core.sidecar import Write, plan_writes
 from core.steps import Cancelled, Steps
 from core.store import Store, WebUIStatus, webui_status
 from core.workers import Progress
@@ -143,34 +144,10 @@ def _require(operation: Operation) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Write:
-    """One file that a repair of a session writes: it is created where ``expected`` is None, else it takes the place of
-    the file with this SHA-256.
-    """
-
-    name: str
-    data: bytes
-    expected: str | None
-
-
-class _Writes:
-    """A door for :func:`core.sidecar.save` that takes note of what is to be written, in its order."""
-
-    def __init__(self) -> None:
-        self.noted: list[_Write] = []
-
-    def create(self, path: Path, data: bytes) -> None:
-        self.noted.append(_Write(path.name, data, None))
-
-    def replace(self, path: Path, data: bytes, expected: str) -> None:
-        self.noted.append(_Write(path.name, data, expected))
-
-
-@dataclass(frozen=True, slots=True)
 class _Prepared:
     """A session that still is what the plan saw: what is written, and the SHA-256 of the backup that moves then."""
 
-    writes: tuple[_Write, ...]
+    writes: tuple[Write, ...]
     backup: str | None
 
 
@@ -213,19 +190,18 @@ def _prepared(
             return _Prepared((), backup)
         live, proposed = copies.live, to_write(copies, proposal)
         del copies, proposal  # a session can be large
-        writes = _Writes()
-        sidecar.save(path, proposed, live, writes)
+        writes = plan_writes(path, proposed, live)
     except Cancelled:
         return Outcome(sid, State.CANCELLED)
     except (ChangedMeanwhileError, FileNotFoundError) as error:
         return Outcome(sid, State.SKIPPED, files.sentence(error, path))
     except (RescueError, OSError) as error:
         return Outcome(sid, State.FAILED, files.sentence(error, path))
-    if files.digest_of(writes.noted[-1].data) != planned.after:
+    if files.digest_of(writes[-1].data) != planned.after:
         return Outcome(
             sid, State.SKIPPED, "A copy of the session has changed since the plan was made. Look at it again."
         )
-    return _Prepared(tuple(writes.noted), backup)
+    return _Prepared(writes, backup)
 
 
 def _written(prepared: _Prepared, planned: PlannedSession, store: Store, run: vault.ActiveRun, steps: Steps) -> Outcome:

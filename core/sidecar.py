@@ -12,13 +12,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from core import files, jsontext
-from core.errors import HeadOnlySaveError, UnreadableError
+from core.errors import ChangedMeanwhileError, UnreadableError
 from core.jsontext import LIST_FIELD, MESSAGES_HERE, Damage, Element, Packed, Piece
 
 HEAD_LIMIT = 64 * 1024
@@ -115,16 +115,15 @@ class Sidecar:
 
     ``head`` holds every field but the messages, in file order; ``messages`` each message as a piece (its bytes and its
     value). ``damage`` says why the WebUI could not load the file, ``complete`` that no part of it is missing all the
-    same. ``head_only`` marks metadata that was loaded without the messages. ``after_end``, ``lost_bytes`` and
-    ``encoding`` are those of a :class:`jsontext.Document`: messages that a longer file left after the end of this one,
-    bytes of a damaged file that could not be understood, and the codec that read it.
+    same. ``after_end``, ``lost_bytes`` and ``encoding`` are those of a :class:`jsontext.Document`: messages that a longer
+    file left after the end of this one, bytes of a damaged file that could not be understood, and the codec that read
+    it.
     """
 
     head: dict[str, Piece]
     messages: tuple[Piece, ...]
     damage: Damage | None = None
     complete: bool = True
-    head_only: bool = False
     after_end: tuple[Piece, ...] = ()
     lost_bytes: int = 0
     encoding: str = "utf-8"
@@ -245,13 +244,13 @@ def read(path: Path) -> SidecarFile:
     return SidecarFile(path, data, mtime)
 
 
-def read_head(path: Path) -> Sidecar:
-    """The metadata of a session without its messages, from the first ``HEAD_LIMIT`` bytes. It cannot be saved.
+def read_head(path: Path) -> Mapping[str, Piece]:
+    """The metadata of a session, from the first ``HEAD_LIMIT`` bytes of its file. It is no :class:`Sidecar`, so that
+    nobody can save it: that would empty the session.
 
     Raises FileNotFoundError, UnreadableError.
     """
-    document = jsontext.parse_object(files.read_regular(path, HEAD_LIMIT))
-    return Sidecar(document.fields, (), document.damage, complete=False, head_only=True)
+    return jsontext.parse_object(files.read_regular(path, HEAD_LIMIT)).fields
 
 
 def new(session_id: str, fields: Mapping[str, Any], messages: Iterable[Piece]) -> Sidecar:
@@ -273,15 +272,7 @@ def message_piece(value: Any, like: Piece | None = None) -> Piece:
 
 
 def serialise(sidecar: Sidecar) -> bytes:
-    """The bytes of the session's file in the WebUI's layout; pieces that were not changed are spliced as they were.
-
-    Raises :class:`HeadOnlySaveError` for a head that was loaded without its messages.
-    """
-    if sidecar.head_only:
-        raise HeadOnlySaveError(
-            f"Session {sidecar.get('session_id')} was loaded without its messages; "
-            "reload it with sidecar.read() before saving."
-        )
+    """The bytes of the session's file in the WebUI's layout; pieces that were not changed are spliced as they were."""
     data = BytesIO()
     data.writelines(_parts(sidecar))  # to join them would have all parts in memory beside the whole
     return data.getvalue()
@@ -309,59 +300,43 @@ def _list_parts(messages: Sequence[Piece]) -> Iterator[bytes]:
     yield b"\n  ]" if messages else b"[]"
 
 
-class Door(Protocol):
-    """How bytes get to a place: straight to the disk, or through a run that keeps what it replaces."""
-
-    def create(self, path: Path, data: bytes) -> None:
-        """Raises FileExistsError where something is there by now, OSError, RescueError."""
-
-    def replace(self, path: Path, data: bytes, expected: str) -> None:
-        """Raises ChangedMeanwhileError where the file's sha256 is not ``expected``, OSError, RescueError."""
-
-
-class StraightDoor:
-    """Writes durably, keeps nothing."""
-
-    def create(self, path: Path, data: bytes) -> None:
-        """Create or fail."""
-        files.create_exclusive(path, data)
-
-    def replace(self, path: Path, data: bytes, expected: str) -> None:
-        """Replace what was looked at."""
-        files.replace_if_unchanged(path, data, expected)
-
-
-def save(path: Path, sidecar: Sidecar, expected: SidecarFile | None, door: Door | None = None) -> None:
-    """Write a session file: create it (``expected`` None) or replace exactly what ``expected`` was read from.
-
-    A replacement that holds fewer messages first leaves the old bytes as ``<sid>.json.bak``, written atomically; a
-    growing one makes no backup. Raises HeadOnlySaveError, and what the door raises.
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One file of the sessions folder that is to be written: created where ``expected`` is None, else in the place of
+    the file with this SHA-256 (hex).
     """
-    door = door or StraightDoor()
-    data = serialise(sidecar)
-    if expected is None:
-        door.create(path, data)
-        return
-    if expected.digest is None or (expected.sidecar is not None and expected.sidecar.head_only):
-        raise HeadOnlySaveError(f"{path.name} was not read whole; read it with sidecar.read() before replacing it.")
-    if expected.sidecar is not None and len(sidecar.messages) < len(expected.sidecar.messages):
-        state, old = files.snapshot(path)
-        if state.digest == expected.digest:
-            _leave_backup(backup_path(path), old, door)
-    door.replace(path, data, expected.digest)
+
+    name: str
+    data: bytes
+    expected: str | None
+
+
+def plan_writes(path: Path, sidecar: Sidecar, replaced: SidecarFile | None) -> tuple[Write, ...]:
+    """What has to be written, in this order, so that ``path`` holds ``sidecar``: a new file (``replaced`` None), or one
+    in the place of exactly what ``replaced`` was read from. Writes nothing.
+
+    As the WebUI does it, a replacement that holds fewer messages first leaves the old bytes as ``<sid>.json.bak``; a
+    growing one makes no backup. Raises :class:`ChangedMeanwhileError` where the file is another by now,
+    :class:`UnreadableError` where it could not be read, FileNotFoundError.
+    """
+    write = partial(Write, path.name, serialise(sidecar))
+    if replaced is None:
+        return (write(None),)
+    if replaced.digest is None:
+        raise UnreadableError(replaced.problem)
+    if replaced.sidecar is None or len(sidecar.messages) >= len(replaced.sidecar.messages):
+        return (write(replaced.digest),)
+    now, old = files.snapshot(path)
+    if now.digest != replaced.digest:
+        raise ChangedMeanwhileError(f"{files.shown(path)} has changed since it was looked at; it was left as it is.")
+    backup = backup_path(path)
+    older = files.look(backup)
+    return Write(backup.name, old, older.digest if older else None), write(replaced.digest)
 
 
 def backup_path(path: Path) -> Path:
     """Where the WebUI keeps the one backup of a session file."""
     return path.with_name(path.name + ".bak")
-
-
-def _leave_backup(path: Path, data: bytes, door: Door) -> None:
-    older = files.look(path)
-    if older is None:
-        door.create(path, data)
-    else:
-        door.replace(path, data, older.digest)
 
 
 def _in_order(head: dict[str, Piece], original: Mapping[str, Piece]) -> dict[str, Piece]:

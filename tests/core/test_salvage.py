@@ -9,7 +9,6 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from core.errors import HeadOnlySaveError
 from core.jsontext import Damage, parse_object
 from core.sidecar import Sidecar, parse, read_head, serialise
 
@@ -122,13 +121,9 @@ def test_deep_nesting_costs_only_the_message_it_is_in(hermes: Any) -> None:
 def test_a_head_is_read_without_its_messages(hermes: Any) -> None:
     hermes.write_live([{"role": "user", "content": "x" * 200_000}])
     head = read_head(hermes.live)
-    assert head.get("title") == "Notes"
-    assert head.get("message_count") == 1
-    assert head.messages == ()
-    with pytest.raises(HeadOnlySaveError):
-        serialise(head)
-    with pytest.raises(HeadOnlySaveError):
-        serialise(head.with_fields({"title": "New"}).with_messages([]))
+    assert head["title"].value == "Notes"
+    assert head["message_count"].value == 1
+    assert not isinstance(head, Sidecar), "what has no messages could be saved over a session that has some"
 
 
 def test_a_part_of_a_torn_message_is_not_taken_for_a_message(hermes: Any) -> None:

@@ -16,8 +16,9 @@ import pytest
 
 from core import files, repair, sidecar
 from core.audit import audit
-from core.errors import HeadOnlySaveError
+from core.errors import ChangedMeanwhileError
 from core.findings import Category
+from core.sidecar import Sidecar
 from core.store import Store, find_store
 
 SID = "3f2a9c51b7d0"
@@ -89,21 +90,26 @@ def kinds(store: Store) -> dict[str, list[str]]:
     return {s.session_id: [f.kind.name for f in s.findings] for s in audit(store).sessions}
 
 
+def save(path: Path, session: Sidecar) -> None:
+    """Write a session file as a repair does, without a vault."""
+    for write in sidecar.plan_writes(path, session, sidecar.read(path)):
+        target = path.with_name(write.name)
+        if write.expected is None:
+            files.create_exclusive(target, write.data)
+        else:
+            files.replace_if_unchanged(target, write.data, write.expected)
+
+
 def test_a_thousand_messages_wiped_by_a_head_only_save_come_back(home: Path, sessions: Path) -> None:
-    """The save that started it all: metadata loaded without the messages, then saved. It cannot happen to us, the file
-    as it is before such a save becomes the backup, and the repair brings all of it back.
+    """The save that started it all: metadata loaded without the messages, then saved. A file as it is before such a
+    save becomes the backup, and the repair brings all of it back.
     """
     path = sessions / f"{SID}.json"
     write(path, session(messages(1000)))
-    head = sidecar.read_head(path)
-    with pytest.raises(HeadOnlySaveError, match="reload"):
-        sidecar.save(path, head, sidecar.read(path))
-    assert len(load(path)["messages"]) == 1000
-
     before = path.read_bytes()
     read = sidecar.read(path)
     assert read.sidecar is not None
-    sidecar.save(path, read.sidecar.with_messages(()), read)  # what the WebUI's bug did, through the guarded door
+    save(path, read.sidecar.with_messages(()))
     assert load(path)["messages"] == []
     assert (sessions / f"{SID}.json.bak").read_bytes() == before
 
@@ -119,9 +125,19 @@ def test_a_growing_save_leaves_the_backup_alone(sessions: Path) -> None:
     read = sidecar.read(path)
     assert read.sidecar is not None
     more = [*read.sidecar.messages, sidecar.message_piece({"role": "user", "content": "more"})]
-    sidecar.save(path, read.sidecar.with_messages(more), read)
+    save(path, read.sidecar.with_messages(more))
     assert [m["content"] for m in load(path)["messages"]] == ["message 0", "message 1", "more"]
     assert [p.name for p in sessions.iterdir()] == [path.name]
+
+
+def test_a_shrinking_save_of_a_file_that_somebody_saved_meanwhile_is_refused(sessions: Path) -> None:
+    path = sessions / f"{SID}.json"
+    write(path, session(messages(3)))
+    read = sidecar.read(path)
+    assert read.sidecar is not None
+    write(path, session(messages(4)))
+    with pytest.raises(ChangedMeanwhileError):
+        sidecar.plan_writes(path, read.sidecar.with_messages(()), read)
 
 
 @pytest.mark.parametrize(
