@@ -115,9 +115,8 @@ class Sidecar:
 
     ``head`` holds every field but the messages, in file order; ``messages`` each message as a piece (its bytes and its
     value). ``damage`` says why the WebUI could not load the file, ``complete`` that no part of it is missing all the
-    same. ``after_end``, ``lost_bytes`` and ``encoding`` are those of a :class:`jsontext.Document`: messages that a longer
-    file left after the end of this one, bytes of a damaged file that could not be understood, and the codec that read
-    it.
+    same. ``after_end``, ``lost_bytes`` and ``encoding`` are those of a :class:`jsontext.Document`: messages that a
+    longer file left after the end of this one, bytes of a damaged file that could not be understood, and the codec.
     """
 
     head: dict[str, Piece]

@@ -141,6 +141,18 @@ def test_nothing_undeclared_is_imported() -> None:
     } == set()
 
 
+def test_every_section_that_a_docstring_names_is_in_the_page() -> None:
+    headings = {
+        page: {line.lstrip("# ") for line in (ROOT / "docs" / page).read_text("utf-8").splitlines() if line[:1] == "#"}
+        for page in ("formats.md", "measured.md", "recovery.md")
+    }
+    named = re.compile(r'(formats|measured|recovery)\.md,\s+"([^"]+)"')
+    texts = [" ".join(path.read_text("utf-8").split()) for path in SOURCES]
+    found = [(f"{page}.md", name) for text in texts for page, name in named.findall(text)]
+    assert found
+    assert [(page, name) for page, name in found if name not in headings[page]] == []
+
+
 def test_the_version_is_written_once() -> None:
     assert importlib.metadata.version("hermes-rescue") == PROJECT["version"]
     literal = re.compile(rf"""["']{re.escape(PROJECT["version"])}["']""")
