@@ -182,9 +182,9 @@ def diff(
     notes: tuple[str, ...] = ()
     if run is not None:
         from core.past import Looker
-        from core.vault import read_run
+        from core.vault import Vault
 
-        past = Looker(store, read_run(store.vault_root, run)).past(sid)
+        past = Looker(store, Vault.of(store).read_run(run)).past(sid)
         known, notes, proposal = past.versions, past.notes, None
         names = (left or past.pair[0], right or past.pair[1])
     else:
@@ -297,11 +297,11 @@ def undo(
 ) -> int:
     """Put back what a repair changed. Refused, with the reason, where a file has changed since."""
     from core import repair as repairs
-    from core import vault
+    from core.vault import Vault
 
     store, view = _store(home, session_dir, state_db), _view()
     if run is None:
-        runs = vault.list_runs(store.vault_root)
+        runs = Vault.of(store).list_runs()
         last = next((each for each in runs if each.problem or repairs.undoable([each])), None)
         if last is None:
             if as_json:
@@ -310,7 +310,7 @@ def undo(
                 print("There is nothing to undo.")
             return NOTHING_LEFT
         run = last.run_id
-    chosen = vault.read_run(store.vault_root, run)
+    chosen = Vault.of(store).read_run(run)
     if not yes:
         _confirm(view.undo_question(chosen, session))
     result = repairs.undo(store, chosen.run_id, session, force=force)
@@ -326,10 +326,10 @@ def history(
     home: Home = None, session_dir: SessionDir = None, state_db: StateDbs = None, as_json: AsJson = False
 ) -> int:
     """List the repairs that were made. Changes nothing."""
-    from core import vault
     from core.report import run_report
+    from core.vault import Vault
 
-    runs = vault.list_runs(_store(home, session_dir, state_db).vault_root)
+    runs = Vault.of(_store(home, session_dir, state_db)).list_runs()
     if as_json:
         _print_json([dict(run_report(run).facts) for run in runs])
     else:
@@ -359,10 +359,11 @@ def report(
     state_db: StateDbs = None,
 ) -> int:
     """Report what was found, or what a run did; without any message text unless --texts asks for them."""
-    from core import files, quotes, vault
+    from core import files, quotes
     from core.audit import audit as run_audit
     from core.cache import AuditCache, usual_folder
     from core.report import FORMATS, audit_report, render, run_report
+    from core.vault import Vault
 
     if form == "pdf":
         _fail("The window makes the PDF: hermes-rescue-gui, then Export report. Here: --format html, to print.", USAGE)
@@ -370,7 +371,7 @@ def report(
         _fail(f"--format is one of: {', '.join(FORMATS)}.", USAGE)
     store, view = _store(home, session_dir, state_db), _view()
     if run is not None:
-        done = vault.read_run(store.vault_root, run)
+        done = Vault.of(store).read_run(run)
         with view.progress("Reading messages") as progress:
             made = run_report(done, quotes.of_run(store, done, progress=progress) if texts else None)
     else:

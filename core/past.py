@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from core import sidecar, vault
+from core import sidecar
 from core.diff import Version, version_of
 from core.errors import VaultError
 from core.files import shown
 from core.manifest import Operation, Run
 from core.sidecar import Sidecar, SidecarFile, backup_path
 from core.store import Store
+from core.vault import Vault
 
 BEFORE, AFTER, NOW = "before", "after", "now"
 """Versions of a session's file; those of its backup have ``OF_BACKUP`` in front."""
@@ -62,7 +63,7 @@ class Looker:
             if not changes:
                 continue
             first, after = changes[0], changes[-1].after
-            old = vault.kept(self._store.vault_root, self._run, first) if first.before is not None else None
+            old = Vault.of(self._store).kept(self._run, first) if first.before is not None else None
             versions[mark + BEFORE] = _version(mark + BEFORE, None if old is None else sidecar.parse(old))
             left = self._holding(after, tuple(now.values())) if after is not None else None
             if after is None or left is not None:
@@ -86,14 +87,14 @@ class Looker:
         if run is None or operation is None:
             return None
         try:
-            return sidecar.parse(vault.kept(self._store.vault_root, run, operation))
+            return sidecar.parse(Vault.of(self._store).kept(run, operation))
         except VaultError:
             return None
 
     @cached_property
     def _kept(self) -> dict[str, tuple[Run, Operation]]:
         """Whatever the vault holds, by its SHA-256."""
-        runs = vault.list_runs(self._store.vault_root)
+        runs = Vault.of(self._store).list_runs()
         return {each.before.digest: (run, each) for run in runs for each in run.operations if each.kept and each.before}
 
 

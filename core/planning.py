@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from core import files, jsontext, sidecar, vault
+from core import files, jsontext, sidecar
 from core.agreement import Whole
 from core.audit import examine, examine_unless_whole, stream_is_live
 from core.copies import CopyReader, Inventory, SessionCopies
@@ -22,6 +22,7 @@ from core.proposal import Choices, Proposal, propose
 from core.sidecar import Sidecar
 from core.steps import Steps
 from core.store import Store, WebUIStatus, webui_status
+from core.vault import Vault
 from core.workers import Failure, Progress, over_sessions
 
 BLOCKING = frozenset({"not_a_file", "id_mismatch"})
@@ -343,7 +344,7 @@ def refusal_of(copies: SessionCopies, planned: PlannedSession, webui: WebUIStatu
 
 def interrupted_runs(store: Store) -> tuple[Run, ...]:
     """Runs that died: a repair finishes them, an undo rolls them back."""
-    return vault.open_runs(store.vault_root)
+    return Vault.of(store).open_runs()
 
 
 def labels(kinds: Iterable[str]) -> str:

@@ -24,6 +24,7 @@ from core.proposal import session_of
 from core.sidecar import Write, plan_writes
 from core.steps import Cancelled, Steps
 from core.store import Store, WebUIStatus, webui_status
+from core.vault import Vault
 from core.workers import Progress
 
 _STEP = 0.3
@@ -81,17 +82,15 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
             progress(len(outcomes) + under_way, len(plan.sessions))
 
     store.sessions_dir.mkdir(parents=True, exist_ok=True)  # where all sessions are lost, their folder may be too
-    with vault.lock(store.vault_root), ExitStack() as finished:
-        died = [
-            finished.enter_context(vault.finish_run(store.vault_root, store.sessions_dir, run.run_id))
-            for run in interrupted_runs(store)
-        ]
+    kept = Vault.of(store)
+    with kept.lock(), ExitStack() as finished:
+        died = [finished.enter_context(kept.finish_run(run.run_id)) for run in interrupted_runs(store)]
         made = {sid: file.after for run in reversed(died) for sid, file in _live_files(run).items()}
         wanted = {each.session_id for each in plan.sessions} | made.keys()
         with (
             # a database that has been damaged since is no danger: only what the plan has seen is written
             Inventory(store, plan.databases, wanted) as inventory,
-            vault.begin_run(store.vault_root, store.sessions_dir, _places(store), plan.bytes_needed) as run_,
+            kept.begin_run(_places(store), plan.bytes_needed) as run_,
         ):
             for planned in plan.sessions:
                 cancelled = cancelled or (should_cancel is not None and should_cancel())
@@ -281,9 +280,10 @@ def undo(store: Store, run_id: str, session_id: str | None = None, *, force: boo
     """
     if not force and webui_status(store).running:
         raise RescueError(UNNOTICED)  # what comes back is shorter, or no file at all
-    with vault.lock(store.vault_root):
-        result = vault.undo(store.vault_root, store.sessions_dir, run_id, session_id)
+    kept = Vault.of(store)
+    with kept.lock():
+        result = kept.undo(run_id, session_id)
         if result.index_stale:
-            with vault.begin_run(store.vault_root, store.sessions_dir, _places(store), 0) as run:
+            with kept.begin_run(_places(store), 0) as run:
                 _write_index(store, run, result.undone, frozenset())
         return result

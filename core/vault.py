@@ -1,11 +1,11 @@
 """The vault: what a run replaced, kept; and the undo of runs.
 
-A run is begun with :func:`begin_run`, and its :class:`ActiveRun` is the one door through which files change: it keeps a
-verified copy of the old bytes and puts the intent on record before it touches a file, and the outcome after. So a run
-that died anywhere can be undone (:func:`undo`) or closed as it is (:func:`finish_run`), by another process, at any
-time, and again if that died too. The layout of a run's folder is that of :mod:`core.manifest`.
+A run is begun with :meth:`Vault.begin_run`, and its :class:`ActiveRun` is the one door through which files change: it
+keeps a verified copy of the old bytes and puts the intent on record before it touches a file, and the outcome after. So
+a run that died anywhere can be undone (:meth:`Vault.undo`) or closed as it is (:meth:`Vault.finish_run`), by another
+process, at any time, and again if that died too. The layout of a run's folder is that of :mod:`core.manifest`.
 
-``root`` is the vault's own folder, ``<state dir>/rescue``. Folders in it are 0700 and files 0600, whatever the umask.
+Folders in the vault are 0700 and files 0600, whatever the umask.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 from core import files, leftovers, manifest
 from core.errors import BusyError, ChangedMeanwhileError, RescueError, UnreadableError, VaultError
 from core.manifest import Action, Operation, Run, State, Status
+from core.store import Store
 
 APPEARED = "sidecar_appeared_during_reconcile"
 """The note of a creation that was skipped because the file was there by then."""
@@ -53,71 +54,237 @@ class UndoResult:
     index_stale: bool
 
 
-@contextmanager
-def lock(root: Path) -> Iterator[None]:
-    """Hold the vault for this thread, which may take it again inside; creates the vault where there is none.
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """The vault of one sessions folder. ``root`` is its own folder, ``<state dir>/rescue``."""
 
-    Raises :class:`BusyError` while anybody else holds it, :class:`VaultError` where it cannot be locked.
-    """
-    path = root / _LOCK
-    held = FileLock(path, mode=0o600, is_singleton=True)
-    with _vault_errors(root):
-        _private_folder(root)
-        files.look(path)  # a lock that is a link or a pipe is not opened
+    root: Path
+    sessions_dir: Path
+
+    @classmethod
+    def of(cls, store: Store) -> Vault:
+        """That of a store."""
+        return cls(store.vault_root, store.sessions_dir)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the vault for this thread, which may take it again inside; creates the vault where there is none.
+
+        Raises :class:`BusyError` while anybody else holds it, :class:`VaultError` where it cannot be locked.
+        """
+        path = self.root / _LOCK
+        held = FileLock(path, mode=0o600, is_singleton=True)
+        with _vault_errors(self.root):
+            _private_folder(self.root)
+            files.look(path)  # a lock that is a link or a pipe is not opened
+            try:
+                held.acquire(timeout=_LOCK_WAIT, poll_interval=_LOCK_WAIT / 10)
+            except Timeout:
+                raise BusyError("Another Hermes Rescue is working on this store. Wait until it is done.") from None
+            except NotImplementedError:
+                raise VaultError(
+                    f"The disk of {files.shown(self.root)} has no file locks; no safe work is possible."
+                ) from None
         try:
-            held.acquire(timeout=_LOCK_WAIT, poll_interval=_LOCK_WAIT / 10)
-        except Timeout:
-            raise BusyError("Another Hermes Rescue is working on this store. Wait until it is done.") from None
-        except NotImplementedError:
-            raise VaultError(f"The disk of {files.shown(root)} has no file locks; no safe work is possible.") from None
-    try:
-        with _vault_errors(root):
-            files.give_to_owner_of(root, path)
-        yield
-    finally:
-        with suppress(OSError):  # the end of the process gives it back at the latest
-            held.release()
+            with _vault_errors(self.root):
+                files.give_to_owner_of(self.root, path)
+            yield
+        finally:
+            with suppress(OSError):  # the end of the process gives it back at the latest
+                held.release()
 
+    def list_runs(self) -> tuple[Run, ...]:
+        """All runs, newest first. One that cannot be read has a ``problem`` and stops nothing. Creates nothing."""
+        with _vault_errors(self.root):
+            locked = self._is_locked()
+            return tuple(self._read(name, locked=locked) for name in self._run_ids())
 
-def list_runs(root: Path) -> tuple[Run, ...]:
-    """All runs, newest first. One that cannot be read has a ``problem`` and stops nothing. Creates nothing."""
-    with _vault_errors(root):
-        locked = _is_locked(root)
-        return tuple(_read(root, name, locked=locked) for name in _run_ids(root))
+    def open_runs(self) -> tuple[Run, ...]:
+        """Those of all runs that have not ended: they died, or are going on. What the others did is not read."""
+        with _vault_errors(self.root):
+            locked = self._is_locked()
+            names = [name for name in self._run_ids() if manifest.says_running(self.root / _RUNS / name)]
+            runs = (self._read(name, locked=locked) for name in names)
+            return tuple(run for run in runs if run.status in ("interrupted", "running"))
 
+    def read_run(self, run_id: str) -> Run:
+        """One run. Raises :class:`VaultError` where there is none, or none that can be read. Creates nothing."""
+        return self._readable(run_id, locked=self._is_locked())
 
-def open_runs(root: Path) -> tuple[Run, ...]:
-    """Those of all runs that have not ended: they died, or are going on. What the others did is not read."""
-    with _vault_errors(root):
-        locked = _is_locked(root)
-        names = [name for name in _run_ids(root) if manifest.says_running(root / _RUNS / name)]
-        runs = (_read(root, name, locked=locked) for name in names)
-        return tuple(run for run in runs if run.status in ("interrupted", "running"))
+    @contextmanager
+    def begin_run(self, stores: Sequence[Path], bytes_needed: int) -> Iterator[ActiveRun]:
+        """A run for the changes made inside ``with``; finished at its end, and left to be undone where an error ends
+        it.
 
+        ``bytes_needed`` is what will be kept and written. ``stores`` are put on record for people to read. Raises
+        :class:`BusyError`, and :class:`VaultError` where the disk has not that much and some reserve, or the vault
+        cannot be written.
+        """
+        with self.lock():
+            with _vault_errors(self.root):
+                for place in (self.root, self.sessions_dir):
+                    _require_room(place, bytes_needed + RESERVE)
+                for run_id in leftovers.makers(self.sessions_dir, self.list_runs):
+                    self._taken_up(run_id)
+                folder = self._new_run_folder(stores)
+            yield ActiveRun(folder, self.sessions_dir)
+            with _vault_errors(self.root):
+                self._finish(folder)
 
-def read_run(root: Path, run_id: str) -> Run:
-    """One run. Raises :class:`VaultError` where there is none, or none that can be read. Creates nothing."""
-    return _readable(root, run_id, locked=_is_locked(root))
+    @contextmanager
+    def finish_run(self, run_id: str) -> Iterator[Run]:
+        """Close a run that died: what it did stays and can be undone later. The run comes with the outcome of each
+        change known; it counts as finished at the end of the ``with``, where what it left open has been done.
 
+        Raises :class:`BusyError`, and :class:`VaultError` where it cannot be read or written.
+        """
+        with self.lock():
+            with _vault_errors(self.root):
+                folder, run = self._taken_up(run_id)
+                for operation in run.operations:
+                    if operation.state == "planned":
+                        now = _digest(self.sessions_dir / operation.path)
+                        if now == operation.after:
+                            manifest.note_outcome(folder, operation, "done")
+                        elif now == operation.digest_before:
+                            manifest.note_outcome(folder, operation, "skipped", "The run ended before this was done.")
+                        else:
+                            manifest.note_outcome(folder, operation, "failed", "The file has changed since the run.")
+                run = self._readable(run_id, locked=True)
+            yield run
+            with _vault_errors(self.root):
+                self._finish(folder)
 
-@contextmanager
-def begin_run(root: Path, sessions_dir: Path, stores: Sequence[Path], bytes_needed: int) -> Iterator[ActiveRun]:
-    """A run for the changes made inside ``with``; finished at its end, and left to be undone where an error ends it.
+    def undo(self, run_id: str, session_id: str | None = None) -> UndoResult:
+        """Put back what a run changed, or what it changed of one session. Can be repeated, also after it died half-way.
 
-    ``bytes_needed`` is what will be kept and written. ``stores`` are put on record for people to read. Raises
-    :class:`BusyError`, and :class:`VaultError` where the disk has not that much and some reserve, or the vault cannot
-    be written.
-    """
-    with lock(root):
-        with _vault_errors(root):
-            for place in (root, sessions_dir):
-                _require_room(place, bytes_needed + RESERVE)
-            for run_id in leftovers.makers(sessions_dir, partial(list_runs, root)):
-                _taken_up(root, sessions_dir, run_id)
-            folder = _new_run_folder(root, stores)
-        yield ActiveRun(folder, sessions_dir)
-        with _vault_errors(root):
-            _finish(root, folder)
+        A session whose files are no longer what the run left is refused as a whole, before any of them is touched. Also
+        clears away what the processes of this run left half-done. Until it is through, a finished run counts as one
+        that is going on, so that an undo that died is found like a repair that died. Raises :class:`BusyError`, and
+        :class:`VaultError` where the run cannot be read, does not know the session, or cannot be put on record.
+        """
+        with self.lock(), _vault_errors(self.root):
+            folder, run = self._taken_up(run_id)
+            of_session = _newest_first(run)
+            of_index = of_session.pop(None, [])
+            if session_id is not None:
+                if session_id not in of_session:
+                    raise VaultError(f"The run {run_id} has not changed this session.")
+                of_session = {session_id: of_session[session_id]}
+            if run.status == "finished":
+                manifest.write(folder, replace(run, status="running"))
+            refused: dict[str, str] = {}
+            for each, operations in of_session.items():
+                reason = _undo_together(folder, self.sessions_dir, operations)
+                if each is not None and reason is not None:
+                    refused[each] = reason
+            whole = session_id is None and not refused
+            index_stale = any(operation.may_stand for operation in of_index) and not (
+                whole and _undo_together(folder, self.sessions_dir, of_index) is None
+            )
+            if whole or run.status == "finished":
+                status: Status = "undone" if whole else "finished"
+                manifest.write(folder, replace(self._readable(run_id, locked=True), status=status))
+            undone = tuple(each for each in of_session if each is not None and each not in refused)
+            return UndoResult(run_id, undone, refused, index_stale)
+
+    def undo_refusals(self, run: Run) -> Iterator[tuple[str, str | None]]:
+        """Each session that a run may have changed, with the reason why :meth:`Vault.undo` would refuse it now, or
+        None. Changes nothing; the files are read as the iteration goes on."""
+        folder = self.root / _RUNS / run.run_id
+        for session_id, operations in _newest_first(run).items():
+            if session_id is None:
+                continue
+            try:
+                _undo_steps(folder, self.sessions_dir, operations)
+            except RescueError as error:
+                yield session_id, str(error)
+            else:
+                yield session_id, None
+
+    def kept(self, run: Run, operation: Operation) -> bytes:
+        """What the file of an operation held before the run changed it, checked; raises :class:`VaultError` where it
+        was not kept, or is not what was kept."""
+        if operation.kept is None:
+            raise VaultError(f"The run {run.run_id} has kept nothing of {files.shown(operation.path)}.")
+        return manifest.kept_bytes(self.root / _RUNS / run.run_id, operation)
+
+    def _taken_up(self, run_id: str) -> tuple[Path, Run]:
+        """A run that this process may go on with, cleared of what died with the ones before. The lock is held."""
+        if not self.sessions_dir.is_dir():
+            raise VaultError(f"There is no sessions folder {files.shown(self.sessions_dir)}.")
+        run = self._readable(run_id, locked=True)
+        folder = self.root / _RUNS / run_id
+        manifest.take_up(folder)
+        leftovers.clear(folder, self.sessions_dir, run, self.list_runs)
+        return folder, self._readable(run_id, locked=True)
+
+    def _run_ids(self) -> list[str]:
+        """The names of all runs, newest first."""
+        try:
+            return sorted(filter(manifest.is_run_id, os.listdir(self.root / _RUNS)), reverse=True)
+        except FileNotFoundError:
+            return []
+
+    def _new_run_folder(self, stores: Sequence[Path]) -> Path:
+        """A folder for a new run, with its manifest. It gets its name when it is complete."""
+        runs = self.root / _RUNS
+        _private_folder(runs)
+        now = time.time()
+        ticks = int(now * _TICKS)
+        while (folder := runs / _run_id(ticks)).exists():
+            ticks += 1
+        draft = runs / ".new"
+        shutil.rmtree(draft, ignore_errors=True)
+        _private_folder(draft)
+        _private_folder(draft / manifest.KEPT)
+        files.create_exclusive(draft / manifest.JOURNAL, b"")
+        paths = tuple(str(store) for store in stores)
+        manifest.write(draft, Run(folder.name, now, None, paths, "running", (manifest.this_turn(),), ()))
+        os.rename(draft, folder)
+        files.sync_folder(runs)
+        return folder
+
+    def _finish(self, folder: Path) -> None:
+        run = self._readable(folder.name, locked=True)
+        if run.status == "running":  # and not undone as a whole meanwhile
+            manifest.write(folder, replace(run, status="finished", finished_at=time.time()))
+
+    def _read(self, run_id: str, *, locked: bool) -> Run:
+        return manifest.read(self.root / _RUNS / run_id, locked=locked)
+
+    def _readable(self, run_id: str, *, locked: bool) -> Run:
+        if not manifest.is_run_id(run_id):
+            raise VaultError(f"{files.shown(run_id)} is not the id of a run.")
+        run = self._read(run_id, locked=locked)
+        if run.problem:
+            raise VaultError(run.problem)
+        return run
+
+    def _is_locked(self) -> bool:
+        """Whether anybody holds the vault. Leaves no trace."""
+        path = self.root / _LOCK
+        if sys.platform == "win32":
+            if not path.exists():
+                return False
+            try:
+                with FileLock(path, mode=0o600, is_singleton=True).acquire(blocking=False):
+                    return False
+            except Timeout:
+                return True
+        import fcntl
+
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | files.NOT_FOLLOWED)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
 
 class ActiveRun:
@@ -174,7 +341,8 @@ class ActiveRun:
         )
 
     def take_back(self, session_id: str) -> str | None:
-        """Undo what was done to a session, newest first. Returns the reason where that is refused, as :func:`undo`."""
+        """Undo what was done to a session, newest first. Returns the reason where that is refused, as
+        :meth:`Vault.undo`."""
         return _undo_together(self._folder, self._sessions_dir, self._of.get(session_id, [])[::-1])
 
     def _aside(self, draft: Operation) -> files.Keep:
@@ -222,88 +390,6 @@ class ActiveRun:
         kept = f"{draft.number:04d}"
         manifest.keep(self._folder, kept, data, before.digest)
         return replace(draft, before=before, kept=kept)
-
-
-@contextmanager
-def finish_run(root: Path, sessions_dir: Path, run_id: str) -> Iterator[Run]:
-    """Close a run that died: what it did stays and can be undone later. The run comes with the outcome of each change
-    known; it counts as finished at the end of the ``with``, where what it left open has been done.
-
-    Raises :class:`BusyError`, and :class:`VaultError` where it cannot be read or written.
-    """
-    with lock(root):
-        with _vault_errors(root):
-            folder, run = _taken_up(root, sessions_dir, run_id)
-            for operation in run.operations:
-                if operation.state == "planned":
-                    now = _digest(sessions_dir / operation.path)
-                    if now == operation.after:
-                        manifest.note_outcome(folder, operation, "done")
-                    elif now == operation.digest_before:
-                        manifest.note_outcome(folder, operation, "skipped", "The run ended before this was done.")
-                    else:
-                        manifest.note_outcome(folder, operation, "failed", "The file has changed since the run.")
-            run = _readable(root, run_id, locked=True)
-        yield run
-        with _vault_errors(root):
-            _finish(root, folder)
-
-
-def undo(root: Path, sessions_dir: Path, run_id: str, session_id: str | None = None) -> UndoResult:
-    """Put back what a run changed, or what it changed of one session. Can be repeated, also after it died half-way.
-
-    A session whose files are no longer what the run left is refused as a whole, before any of them is touched. Also
-    clears away what the processes of this run left half-done. Until it is through, a finished run counts as one that is
-    going on, so that an undo that died is found like a repair that died. Raises :class:`BusyError`, and
-    :class:`VaultError` where the run cannot be read, does not know the session, or cannot be put on record.
-    """
-    with lock(root), _vault_errors(root):
-        folder, run = _taken_up(root, sessions_dir, run_id)
-        of_session = _newest_first(run)
-        of_index = of_session.pop(None, [])
-        if session_id is not None:
-            if session_id not in of_session:
-                raise VaultError(f"The run {run_id} has not changed this session.")
-            of_session = {session_id: of_session[session_id]}
-        if run.status == "finished":
-            manifest.write(folder, replace(run, status="running"))
-        refused: dict[str, str] = {}
-        for each, operations in of_session.items():
-            reason = _undo_together(folder, sessions_dir, operations)
-            if each is not None and reason is not None:
-                refused[each] = reason
-        whole = session_id is None and not refused
-        index_stale = any(operation.may_stand for operation in of_index) and not (
-            whole and _undo_together(folder, sessions_dir, of_index) is None
-        )
-        if whole or run.status == "finished":
-            status: Status = "undone" if whole else "finished"
-            manifest.write(folder, replace(_readable(root, run_id, locked=True), status=status))
-        undone = tuple(each for each in of_session if each is not None and each not in refused)
-        return UndoResult(run_id, undone, refused, index_stale)
-
-
-def undo_refusals(root: Path, sessions_dir: Path, run: Run) -> Iterator[tuple[str, str | None]]:
-    """Each session that a run may have changed, with the reason why :func:`undo` would refuse it now, or None. Changes
-    nothing; the files are read as the iteration goes on."""
-    folder = root / _RUNS / run.run_id
-    for session_id, operations in _newest_first(run).items():
-        if session_id is None:
-            continue
-        try:
-            _undo_steps(folder, sessions_dir, operations)
-        except RescueError as error:
-            yield session_id, str(error)
-        else:
-            yield session_id, None
-
-
-def kept(root: Path, run: Run, operation: Operation) -> bytes:
-    """What the file of an operation held before the run changed it, checked; raises :class:`VaultError` where it was
-    not kept, or is not what was kept."""
-    if operation.kept is None:
-        raise VaultError(f"The run {run.run_id} has kept nothing of {files.shown(operation.path)}.")
-    return manifest.kept_bytes(root / _RUNS / run.run_id, operation)
 
 
 def _newest_first(run: Run) -> dict[str | None, list[Operation]]:
@@ -366,45 +452,6 @@ def _revert(folder: Path, path: Path, operation: Operation) -> None:
         files.replace_if_unchanged(path, data, after, mode=before.mode, mtime_ns=before.mtime_ns, keep=aside)
 
 
-def _taken_up(root: Path, sessions_dir: Path, run_id: str) -> tuple[Path, Run]:
-    """A run that this process may go on with, cleared of what died with the ones before. The lock is held."""
-    if not sessions_dir.is_dir():
-        raise VaultError(f"There is no sessions folder {files.shown(sessions_dir)}.")
-    run = _readable(root, run_id, locked=True)
-    folder = root / _RUNS / run_id
-    manifest.take_up(folder)
-    leftovers.clear(folder, sessions_dir, run, partial(list_runs, root))
-    return folder, _readable(root, run_id, locked=True)
-
-
-def _run_ids(root: Path) -> list[str]:
-    """The names of all runs, newest first."""
-    try:
-        return sorted(filter(manifest.is_run_id, os.listdir(root / _RUNS)), reverse=True)
-    except FileNotFoundError:
-        return []
-
-
-def _new_run_folder(root: Path, stores: Sequence[Path]) -> Path:
-    """A folder for a new run, with its manifest. It gets its name when it is complete."""
-    runs = root / _RUNS
-    _private_folder(runs)
-    now = time.time()
-    ticks = int(now * _TICKS)
-    while (folder := runs / _run_id(ticks)).exists():
-        ticks += 1
-    draft = runs / ".new"
-    shutil.rmtree(draft, ignore_errors=True)
-    _private_folder(draft)
-    _private_folder(draft / manifest.KEPT)
-    files.create_exclusive(draft / manifest.JOURNAL, b"")
-    paths = tuple(str(store) for store in stores)
-    manifest.write(draft, Run(folder.name, now, None, paths, "running", (manifest.this_turn(),), ()))
-    os.rename(draft, folder)
-    files.sync_folder(runs)
-    return folder
-
-
 def _require_room(place: Path, wanted: int) -> None:
     free = shutil.disk_usage(place).free
     if free < wanted:
@@ -412,12 +459,6 @@ def _require_room(place: Path, wanted: int) -> None:
             f"The disk of {files.shown(place)} has {free >> 20} MiB free, but {wanted >> 20} MiB are needed to keep"
             " what is replaced and to write what takes its place. Free some space and try again; nothing was changed."
         )
-
-
-def _finish(root: Path, folder: Path) -> None:
-    run = _readable(root, folder.name, locked=True)
-    if run.status == "running":  # and not undone as a whole meanwhile
-        manifest.write(folder, replace(run, status="finished", finished_at=time.time()))
 
 
 def _run_id(ticks: int) -> str:
@@ -440,45 +481,6 @@ def _private_folder(path: Path) -> None:
 def _digest(path: Path) -> str | None:
     state = files.look(path)
     return state.digest if state else None
-
-
-def _read(root: Path, run_id: str, *, locked: bool) -> Run:
-    return manifest.read(root / _RUNS / run_id, locked=locked)
-
-
-def _readable(root: Path, run_id: str, *, locked: bool) -> Run:
-    if not manifest.is_run_id(run_id):
-        raise VaultError(f"{files.shown(run_id)} is not the id of a run.")
-    run = _read(root, run_id, locked=locked)
-    if run.problem:
-        raise VaultError(run.problem)
-    return run
-
-
-def _is_locked(root: Path) -> bool:
-    """Whether anybody holds the vault. Leaves no trace."""
-    path = root / _LOCK
-    if sys.platform == "win32":
-        if not path.exists():
-            return False
-        try:
-            with FileLock(path, mode=0o600, is_singleton=True).acquire(blocking=False):
-                return False
-        except Timeout:
-            return True
-    import fcntl
-
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | files.NOT_FOLLOWED)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout, QWidget
 
-from core import vault
 from core.past import Looker, Past
 from core.store import Store
+from core.vault import Vault
 from gui.commands import COMMANDS
 from gui.diff_view import DiffView
 from gui.faces import message_of
@@ -41,7 +41,7 @@ class ChangesDialog(QDialog):
         self.difference = DiffView(theme)
         self.difference.versions_chosen.connect(self._compare)
         self._lay_out()
-        self._run(lambda _: Looker(store, vault.read_run(store.vault_root, run_id)).past(session_id), self._on_past)
+        self._run(lambda _: Looker(store, Vault.of(store).read_run(run_id)).past(session_id), self._on_past)
 
     def tell(self, title: str, reason: str) -> None:
         """Say which session it is, and why an undo leaves it as it is ("" where nothing speaks against one)."""

@@ -8,8 +8,8 @@ from functools import partial
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QWidget
 
-from core import vault
 from core.store import Store
+from core.vault import Vault
 from gui.changes_dialog import ChangesDialog
 from gui.history_panel import HistoryPanel
 from gui.jobs import Job, Jobs
@@ -45,7 +45,7 @@ class Lookback(QObject):
         """Read the runs of a store anew."""
         self._store = store
         self.jobs.cancel(CHECK)
-        job = self._reading = self.jobs.prepare(RUNS, lambda _: vault.list_runs(store.vault_root))
+        job = self._reading = self.jobs.prepare(RUNS, lambda _: Vault.of(store).list_runs())
         job.done.connect(self._on_read)
         job.failed.connect(self._on_failed)
         job.start()

@@ -11,6 +11,7 @@ from core import repair as repairs
 from core.audit import Audit
 from core.proposal import Choices
 from core.store import Store
+from core.vault import Vault
 from core.workers import Cancelled
 from gui.diff_outline import Outline, outlined
 from gui.jobs import Context
@@ -65,8 +66,8 @@ def check_undo(store: Store, run_id: str) -> Callable[[Context], dict[str, str]]
 
     def work(context: Context) -> dict[str, str]:
         refusals = {}
-        run = vault.read_run(store.vault_root, run_id)
-        for session_id, reason in vault.undo_refusals(store.vault_root, store.sessions_dir, run):
+        run = Vault.of(store).read_run(run_id)
+        for session_id, reason in Vault.of(store).undo_refusals(run):
             if context.should_cancel():
                 raise Cancelled
             if reason is not None:
@@ -105,7 +106,7 @@ def write_report(store: Store, audit: Audit | None, run_id: str | None, wanted: 
 
 
 def _run_report(store: Store, run_id: str, wanted: Wanted, context: Context) -> report.Report:
-    run = vault.read_run(store.vault_root, run_id)
+    run = Vault.of(store).read_run(run_id)
     if not wanted.texts:
         return report.run_report(run)
     texts = quotes.of_run(store, run, progress=context.progress, should_cancel=context.should_cancel)

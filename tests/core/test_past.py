@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from core import repair, vault
+from core import repair
 from core.errors import VaultError
 from core.files import digest_of
 from core.manifest import Run
 from core.past import AFTER, BEFORE, NOT_THERE, NOW, OF_BACKUP, Looker, Past
 from core.store import Store, find_store
+from core.vault import Vault
 
 Rescue = Callable[..., tuple[int, str, str]]
 SID = "3f2a9c51b7d0"
@@ -32,7 +33,7 @@ def store(hermes: Any) -> Store:
 def repaired(store: Store) -> Run:
     done = repair.apply(repair.plan(store))
     assert done.run_id is not None
-    return vault.read_run(store.vault_root, done.run_id)
+    return Vault.of(store).read_run(done.run_id)
 
 
 def said(past: Past) -> dict[str, list[str]]:
@@ -41,7 +42,7 @@ def said(past: Past) -> dict[str, list[str]]:
 
 
 def refusals(store: Store, run: Run) -> dict[str, str | None]:
-    return dict(vault.undo_refusals(store.vault_root, store.sessions_dir, vault.read_run(store.vault_root, run.run_id)))
+    return dict(Vault.of(store).undo_refusals(Vault.of(store).read_run(run.run_id)))
 
 
 def test_right_after_a_repair_the_file_is_what_it_left(store: Store) -> None:
@@ -99,9 +100,9 @@ def test_where_only_the_backup_has_changed_it_is_the_backup_that_is_compared(her
     hermes.write_live(hermes.turns("a"))
     backup = hermes.write_backup(hermes.turns("b"))
     store = find_store(home=hermes.home)
-    with vault.begin_run(store.vault_root, store.sessions_dir, (), 0) as active:
+    with Vault.of(store).begin_run((), 0) as active:
         active.remove(SID, f"{SID}.json.bak", digest_of(backup))
-    run = vault.read_run(store.vault_root, active.run_id)
+    run = Vault.of(store).read_run(active.run_id)
     assert refusals(store, run) == {SID: None}
     hermes.write_backup(hermes.turns("z"))
     past = Looker(store, run).past(SID)

@@ -20,6 +20,7 @@ from core.errors import BusyError, RescueError, UnreadableError
 from core.proposal import Choices
 from core.repair import State
 from core.store import Store, find_store
+from core.vault import Vault
 from core.webui_recovery import startup_would_restore
 from core.workers import Cancelled
 
@@ -204,7 +205,7 @@ def test_only_one_repair_at_a_time(hermes: Any, store: Store) -> None:
     inside, leave = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with vault.lock(store.vault_root):
+        with Vault.of(store).lock():
             inside.set()
             leave.wait()
 
@@ -231,7 +232,7 @@ def test_a_run_that_died_is_finished_by_the_next_repair(
     hermes.write_temp(hermes.turns("a", "b", "c"))
     assert repair.apply(repair.plan(store)).count(State.REPAIRED) == 1
     assert repair.interrupted_runs(store) == ()
-    assert [run.status for run in vault.list_runs(store.vault_root)] == ["finished", "finished"]
+    assert [run.status for run in Vault.of(store).list_runs()] == ["finished", "finished"]
 
 
 def test_what_a_run_that_died_left_open_is_done_though_every_session_is_well(

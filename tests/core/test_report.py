@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from core import quotes, repair, report, vault
+from core import quotes, repair, report
 from core.audit import audit
 from core.findings import KINDS
 from core.report import FORMATS, Report, render, run_report
 from core.store import Store, find_store
+from core.vault import Vault
 
 EVIL = "<script>alert('x')</script>\"'><img src=http://e.vil onerror=x> & {{ 7*7 }} `|*_ \x1b[31m\u202e\x00"
 EVIL_SHOWN = "<script>alert('x')</script>\"'><img src=http://e.vil onerror=x> & {{ 7*7 }} `|*_ \\x1b[31m\\x202e\\x00"
@@ -109,7 +110,7 @@ def reports(store: Store) -> tuple[Report, Report]:
     found = report.audit_report(audit(store))
     done = repair.apply(repair.plan(store))
     assert done.run_id is not None
-    return found, report.run_report(vault.read_run(store.vault_root, done.run_id))
+    return found, report.run_report(Vault.of(store).read_run(done.run_id))
 
 
 def test_the_three_forms_carry_the_same_facts(damaged: Store) -> None:
@@ -143,7 +144,7 @@ def with_texts(store: Store) -> tuple[Report, Report]:
     made = report.audit_report(found, quotes.of_audit(found))
     done = repair.apply(repair.plan(store))
     assert done.run_id is not None
-    run = vault.read_run(store.vault_root, done.run_id)
+    run = Vault.of(store).read_run(done.run_id)
     return made, report.run_report(run, quotes.of_run(store, run))
 
 
@@ -248,7 +249,7 @@ def test_the_whole_report_is_bounded_too(hermes: Any, monkeypatch: pytest.Monkey
 
 def test_what_a_run_left_and_nobody_holds_any_more_is_not_made_up(hermes: Any, damaged: Store) -> None:
     made = with_texts(damaged)[1]
-    run = vault.read_run(damaged.vault_root, made.facts["run"])
+    run = Vault.of(damaged).read_run(made.facts["run"])
     left = hermes.live.read_bytes()
     backup = hermes.live.with_name(f"{hermes.live.name}.bak")
     backup.unlink()
@@ -268,7 +269,7 @@ def test_the_texts_are_read_without_a_trace(hermes: Any, damaged: Store, snapsho
     assert snapshot(hermes.home) == before
     done = repair.apply(repair.plan(damaged))
     assert done.run_id is not None
-    run = vault.read_run(damaged.vault_root, done.run_id)
+    run = Vault.of(damaged).read_run(done.run_id)
     before = snapshot(hermes.home)
     quotes.of_run(damaged, run)
     assert snapshot(hermes.home) == before
@@ -348,7 +349,7 @@ def test_there_is_no_other_form(damaged: Store) -> None:
 def test_an_edited_manifest_makes_no_report_impossible(hermes: Any) -> None:
     hermes.write_backup(hermes.turns("a"))
     run_id = hermes.repair().run_id
-    run = vault.read_run(find_store(home=hermes.home).vault_root, run_id)
+    run = Vault.of(find_store(home=hermes.home)).read_run(run_id)
     odd = replace(run.operations[0], info={"messages_before": "many", "messages_after": "x", "title": 7, "kinds": 3})
     made = run_report(replace(run, operations=(odd,)))
     assert all(render(made, form) for form in FORMATS)

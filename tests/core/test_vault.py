@@ -24,7 +24,7 @@ import pytest
 from core import files, manifest, vault
 from core.errors import BusyError, VaultError
 from core.files import digest_of
-from core.vault import ActiveRun
+from core.vault import ActiveRun, Vault
 
 Snapshot = Callable[[Path], dict[str, Any]]
 
@@ -41,6 +41,7 @@ class Store:
         self.state_dir = state_dir
         self.sessions = state_dir / "sessions"
         self.root = state_dir / "rescue"
+        self.vault = Vault(self.root, self.sessions)
 
     def fill(self) -> Store:
         self.sessions.mkdir(parents=True)
@@ -56,7 +57,7 @@ class Store:
         return self
 
     def begin(self, bytes_needed: int = 1000) -> Any:
-        return vault.begin_run(self.root, self.sessions, [self.state_dir], bytes_needed)
+        return self.vault.begin_run([self.state_dir], bytes_needed)
 
     def repair(self) -> str:
         """A run with a change of each kind; returns its id."""
@@ -65,10 +66,10 @@ class Store:
         return str(run.run_id)
 
     def undo(self, run_id: str, session_id: str | None = None) -> vault.UndoResult:
-        return vault.undo(self.root, self.sessions, run_id, session_id)
+        return self.vault.undo(run_id, session_id)
 
     def only_run(self) -> manifest.Run:
-        (run,) = vault.list_runs(self.root)
+        (run,) = self.vault.list_runs()
         return run
 
     def contents(self) -> dict[str, tuple[bytes, int, int]]:
@@ -256,7 +257,7 @@ def test_without_space_nothing_begins(store: Store, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1 << 40, 1 << 40, vault.RESERVE + 999))
     with pytest.raises(VaultError, match="MiB free"), store.begin(1000):
         pytest.fail("began")
-    assert vault.list_runs(store.root) == ()
+    assert store.vault.list_runs() == ()
     with store.begin(999):
         pass
 
@@ -295,15 +296,15 @@ def test_run_ids_sort_by_time_also_within_a_moment(store: Store, monkeypatch: py
             ids.append(run.run_id)
     assert ids == sorted(set(ids))
     assert ids[0] == "20260503T030937Z-400000"
-    assert [run.run_id for run in vault.list_runs(store.root)] == ids[::-1]
+    assert [run.run_id for run in store.vault.list_runs()] == ids[::-1]
 
 
 # Locking
 
 
 HOLDER = """
-import sys; from pathlib import Path; from core import vault
-with vault.begin_run(Path(sys.argv[1]), Path(sys.argv[2]), [], 0):
+import sys; from pathlib import Path; from core.vault import Vault
+with Vault(Path(sys.argv[1]), Path(sys.argv[2])).begin_run([], 0):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -333,7 +334,7 @@ def test_only_one_process_at_a_time(store: Store, other_process: subprocess.Pope
     assert store.only_run().status == "interrupted"
     with store.begin():
         pass
-    assert [run.status for run in vault.list_runs(store.root)] == ["finished", "interrupted"]
+    assert [run.status for run in store.vault.list_runs()] == ["finished", "interrupted"]
 
 
 def test_only_one_thread_at_a_time_which_may_lock_again(store: Store) -> None:
@@ -341,12 +342,12 @@ def test_only_one_thread_at_a_time_which_may_lock_again(store: Store) -> None:
 
     def other() -> None:
         try:
-            with vault.lock(store.root):
+            with store.vault.lock():
                 pass
         except BusyError as error:
             caught.append(error)
 
-    with vault.lock(store.root), vault.lock(store.root):
+    with store.vault.lock(), store.vault.lock():
         thread = threading.Thread(target=other)
         thread.start()
         thread.join()
@@ -357,13 +358,13 @@ def test_only_one_thread_at_a_time_which_may_lock_again(store: Store) -> None:
 
 def test_looking_leaves_no_trace(store: Store, snapshot: Snapshot) -> None:
     before = snapshot(store.state_dir)
-    assert vault.list_runs(store.root) == ()
+    assert store.vault.list_runs() == ()
     with pytest.raises(VaultError):
-        vault.read_run(store.root, "20260503T141200Z-3f2a9c")
+        store.vault.read_run("20260503T141200Z-3f2a9c")
     assert snapshot(store.state_dir) == before
     run_id = store.repair()
     before = snapshot(store.state_dir)
-    assert vault.list_runs(store.root) == (vault.read_run(store.root, run_id),)
+    assert store.vault.list_runs() == (store.vault.read_run(run_id),)
     assert snapshot(store.state_dir) == before
 
 
@@ -479,7 +480,7 @@ def test_a_file_changed_twice_in_a_run_goes_all_the_way_back(store: Store) -> No
 def test_an_undo_needs_the_sessions_folder(store: Store) -> None:
     run_id = store.repair()
     with pytest.raises(VaultError, match="no sessions folder"):
-        vault.undo(store.root, store.state_dir / "nowhere", run_id)
+        Vault(store.root, store.state_dir / "nowhere").undo(run_id)
 
 
 # Ends in the middle
@@ -548,12 +549,12 @@ def test_a_run_that_died_anywhere_can_be_rolled_back(store: Store, tmp_path: Pat
     for step in range(1000):
         broken = copied(store, tmp_path / "broken")
         through = end_at(step, broken.repair, links)
-        for run in vault.list_runs(broken.root):
+        for run in broken.vault.list_runs():
             assert run.status == ("finished" if through else run.status)
             assert not run.problem
             result = broken.undo(run.run_id)
             assert (result.refused, result.index_stale) == ({}, False), step
-            assert vault.read_run(broken.root, run.run_id).status == "undone"
+            assert broken.vault.read_run(run.run_id).status == "undone"
         assert broken.contents() == before, step
         if through:
             return
@@ -566,10 +567,10 @@ def test_a_run_that_died_anywhere_can_be_closed_and_still_undone(store: Store, t
     for step in range(1000):
         broken = copied(store, tmp_path / "broken")
         through = end_at(step, broken.repair, links)
-        for run in vault.list_runs(broken.root):
-            with vault.finish_run(broken.root, broken.sessions, run.run_id):
+        for run in broken.vault.list_runs():
+            with broken.vault.finish_run(run.run_id):
                 pass
-            closed = vault.read_run(broken.root, run.run_id)
+            closed = broken.vault.read_run(run.run_id)
             assert closed.status == "finished"
             assert {each.state for each in closed.operations} <= {"done", "skipped"}, step
             assert not [name for name in broken.contents() if files.own_temp(name)]
@@ -642,15 +643,15 @@ def test_a_save_that_came_while_a_run_died_is_not_lost(store: Store, tmp_path: P
 
         through = end_at(step, repair_one, on_exchange=save_once)
         in_temp = any(files.own_temp(name) and data == NEWER for name, (data, _, _) in broken.contents().items())
-        for run in vault.list_runs(broken.root):
+        for run in broken.vault.list_runs():
             if again == "undo":
                 # Where the save is back but that is not on record, it may as well have come after the change.
                 allowed = {"aaa"} if saved.exists() and not in_temp else set()
                 assert set(broken.undo(run.run_id).refused) <= allowed, step
             else:
-                with vault.finish_run(broken.root, broken.sessions, run.run_id):
+                with broken.vault.finish_run(run.run_id):
                     pass
-                assert vault.read_run(broken.root, run.run_id).status == "finished"
+                assert broken.vault.read_run(run.run_id).status == "finished"
                 assert broken.undo(run.run_id).refused == {}
         assert (broken.sessions / A).read_bytes() == (NEWER if saved.exists() else LIVE), step
         assert set(broken.contents()) == {A, A_BACKUP, INDEX}
@@ -716,7 +717,7 @@ def test_a_journal_torn_anywhere_in_its_last_line_is_read_and_gone_on_with(store
         assert broken.only_run().operations[-1].state == "planned"
         assert broken.undo(run.run_id).refused == {}
         assert broken.contents() == before
-        assert vault.read_run(broken.root, run.run_id).status == "undone"
+        assert broken.vault.read_run(run.run_id).status == "undone"
 
 
 def test_a_journal_damaged_in_the_middle_is_reported_and_nothing_is_guessed(store: Store) -> None:
@@ -827,14 +828,14 @@ def test_a_hostile_run_is_reported_stops_nothing_and_is_never_acted_on(
     bad = store.repair()
     harm(store.root / "runs" / bad)
     before = snapshot(store.state_dir)
-    first, second = vault.list_runs(store.root)
+    first, second = store.vault.list_runs()
     assert (first.run_id, first.status) == (bad, "unreadable")
     assert first.problem.startswith(f"The run {bad} cannot be read: ")
     assert first.problem.isprintable()
     assert (second.run_id, second.status, second.problem) == (good, "undone", "")
     with pytest.raises(VaultError):
-        vault.undo(store.root, store.sessions, bad)
-    with pytest.raises(VaultError), vault.finish_run(store.root, store.sessions, bad):
+        store.vault.undo(bad)
+    with pytest.raises(VaultError), store.vault.finish_run(bad):
         pass
     assert snapshot(store.state_dir) == before
 

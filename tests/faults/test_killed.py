@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from core import files, repair, vault
+from core import files, repair
 from core.store import find_store
+from core.vault import Vault
 
 from .conftest import LONG, Stages, small_store
 from .stage import CALLS, Done, Stage
@@ -105,7 +106,7 @@ class Trial:
 
     def check_offer(self, stage: Stage, home: Path, after: dict[str, Any]) -> str | None:
         """What was begun and is not through is offered at the next start; returns the run, if there is one yet."""
-        runs = vault.list_runs(home / "webui" / "rescue")
+        runs = Vault(home / "webui" / "rescue", home / "webui" / "sessions").list_runs()
         said = self.run(stage, ("audit", "--home"), home).out
         for run in runs:
             assert not run.problem
@@ -124,7 +125,7 @@ class Trial:
         store = find_store(home=home)
         assert repair.interrupted_runs(store) == ()
         assert self.run(stage, ("audit", "--home"), home).status == 0
-        while repair.undoable(vault.list_runs(store.vault_root)):
+        while repair.undoable(Vault.of(store).list_runs()):
             assert self.run(stage, UNDO, home).status == 0
         assert {name: entry for name, entry in self.sessions(home).items() if name != "_index.json"} == {
             name: entry for name, entry in self.before.items() if name != "_index.json"

@@ -21,6 +21,7 @@ from core.manifest import Operation
 from core.repair import State
 from core.sidecar import FIELD_DEFAULTS
 from core.store import find_store
+from core.vault import Vault
 
 from .webui import WebUI, webui_process
 
@@ -136,7 +137,7 @@ def test_a_backup_is_kept_although_a_newer_one_came_while_it_was_away(
         if one == backup:
             backup.write_bytes(second)
 
-    with vault.begin_run(store.vault_root, store.sessions_dir, (), 0) as run:
+    with Vault.of(store).begin_run((), 0) as run:
         expected = files.digest_of(backup.read_bytes())
         monkeypatch.setattr(os, "rename", rename)
         assert run.remove(SID, backup.name, expected).state == "skipped"
@@ -192,7 +193,7 @@ def test_two_repairs_at_once_repair_each_session_once(home: Path) -> None:
     assert sorted(repaired) == SIDS
     for sid in SIDS:
         assert messages(home, sid) == [f"<{sid} began {k}>" for k in range(12)]
-    runs = vault.list_runs(find_store(home=home).vault_root)
+    runs = Vault.of(find_store(home=home)).list_runs()
     done = [each.session_id for run in runs for each in run.operations if each.session_id and each.state == "done"]
     assert sorted(done) == SIDS
 
@@ -201,7 +202,7 @@ def test_a_repair_and_an_undo_wait_for_one_that_works(home: Path) -> None:
     store = find_store(home=home)
     assert rescue(home, "repair", SID, "--yes")[0] == 0
     before = left(home, SID)
-    with vault.lock(store.vault_root):
+    with Vault.of(store).lock():
         for command in (("repair", "--all", "--yes"), ("undo", "--yes")):
             status, result, said = rescue(home, *command)
             assert (status, result, said) == (3, None, f"hermes-rescue: {BUSY}\n")

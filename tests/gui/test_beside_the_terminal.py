@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from core import repair, vault
+from core import repair
 from core.demo import DemoStore
 from core.findings import Category
 from core.store import find_store
+from core.vault import Vault
 from gui.main_window import MainWindow
 from gui.place import Place
 from gui.repair_dialog import RepairDialog
@@ -67,5 +68,5 @@ def test_what_the_terminal_repaired_while_the_window_asked_is_not_repaired_again
     assert "16 not repaired" in window.result.text
     assert {path.name: path.read_bytes() for path in store.sessions_dir.glob("*.json")} == repaired
     assert window.table.sessions.counts()[Category.REPAIRABLE] == 0
-    newest = repair.undoable(vault.list_runs(store.vault_root))
+    newest = repair.undoable(Vault.of(store).list_runs())
     assert len(newest) == 1  # the terminal's

@@ -11,6 +11,7 @@ from core import repair, vault
 from core.demo import DemoStore
 from core.manifest import Run
 from core.store import Store, find_store
+from core.vault import Vault
 from gui.history_panel import HistoryPanel
 from gui.theme import load
 
@@ -35,7 +36,7 @@ def panel(qtbot: QtBot) -> HistoryPanel:
 
 
 def runs_of(store: Store) -> tuple[Run, ...]:
-    return vault.list_runs(store.vault_root)
+    return Vault.of(store).list_runs()
 
 
 def repaired(store: Store) -> str:
@@ -125,7 +126,7 @@ def test_a_repair_that_died_can_be_finished_or_rolled_back(qtbot: QtBot, panel: 
 
     with (
         pytest.raises(PowerCut),
-        vault.begin_run(store.vault_root, store.sessions_dir, (store.sessions_dir,), 0) as run,
+        Vault.of(store).begin_run((store.sessions_dir,), 0) as run,
     ):
         run.create("0123456789ab", "0123456789ab.json", b"{}", info={"title": EVIL, "messages_after": "many"})
         raise PowerCut
@@ -155,7 +156,7 @@ def test_a_run_that_cannot_be_read_is_listed_with_its_problem(panel: HistoryPane
 def test_what_was_in_the_way_of_a_session_is_told(panel: HistoryPanel, store: Store) -> None:
     planned = repair.plan(store)
     created = next(session for session in planned.sessions if session.before is None)
-    with vault.begin_run(store.vault_root, store.sessions_dir, (store.sessions_dir,), 0) as run:
+    with Vault.of(store).begin_run((store.sessions_dir,), 0) as run:
         (store.sessions_dir / f"{created.session_id}.json").write_bytes(b"{}")
         run.create(created.session_id, f"{created.session_id}.json", b"[]", info={"title": created.title})
     panel.set_runs(runs_of(store))

@@ -15,13 +15,14 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from core import repair, vault
+from core import repair
 from core.demo import DemoStore
 from core.diff import Change, text_of
 from core.findings import Category
 from core.past import AFTER, BEFORE, NOT_THERE, NOW
 from core.proposal import Choices
 from core.store import Store, find_store
+from core.vault import Vault
 from gui.changes_dialog import ChangesDialog
 from gui.main_window import MainWindow
 from gui.place import Place
@@ -36,8 +37,8 @@ Snapshot = Callable[[Path], Any]
 HOLDER = """
 import sys
 from pathlib import Path
-from core import vault
-with vault.lock(Path(sys.argv[1])):
+from core.vault import Vault
+with Vault(Path(sys.argv[1]), Path(sys.argv[2])).lock():
     print("locked", flush=True)
     sys.stdin.read()
 """
@@ -46,7 +47,7 @@ with vault.lock(Path(sys.argv[1])):
 @contextmanager
 def somebody_at_work(store: Store) -> Iterator[None]:
     """Another process that holds the vault."""
-    arguments = [sys.executable, "-c", HOLDER, str(store.vault_root)]
+    arguments = [sys.executable, "-c", HOLDER, str(store.vault_root), str(store.sessions_dir)]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdin is not None
         assert other.stdout is not None
@@ -188,7 +189,7 @@ def test_before_after_and_now_are_compared_from_the_history(
 
 def test_what_cannot_be_compared_is_said(qtbot: QtBot, open_window: Open, demo: DemoStore, store: Store) -> None:
     run_id = run_all(store)
-    [run] = vault.list_runs(store.vault_root)
+    [run] = Vault.of(store).list_runs()
     operation = next(each for each in run.operations if each.kept and each.session_id)
     (store.vault_root / "runs" / run_id / "files" / str(operation.kept)).write_bytes(b"")
     window = open_window(Place(demo.home))
@@ -202,7 +203,7 @@ def test_closing_while_it_reads_waits_for_nothing(
     qtbot: QtBot, open_window: Open, demo: DemoStore, store: Store
 ) -> None:
     run_id = run_all(store)
-    session_id = vault.list_runs(store.vault_root)[0].session_ids[0]
+    session_id = Vault.of(store).list_runs()[0].session_ids[0]
     window = open_window(Place(demo.home))
     window.lookback.show_changes(run_id, session_id, "")
     dialog = QApplication.activeModalWidget()

@@ -10,13 +10,14 @@ import pytest
 from PySide6.QtCore import QThread
 from pytestqt.qtbot import QtBot
 
-from core import quotes, repair, vault
+from core import quotes, repair
 from core.audit import audit
 from core.demo import DemoStore
 from core.diff import Change
 from core.manifest import Run
 from core.report import Report, audit_report, render, run_report
 from core.store import find_store
+from core.vault import Vault
 from gui.jobs import Jobs
 from gui.report_pdf import document_of, pdf_of
 
@@ -44,7 +45,7 @@ def reports(demo: DemoStore) -> tuple[Report, Report]:
     made = audit_report(found, quotes.of_audit(found))
     done = repair.apply(repair.plan(store))
     assert done.run_id is not None
-    run = vault.read_run(store.vault_root, done.run_id)
+    run = Vault.of(store).read_run(done.run_id)
     return made, run_report(run, quotes.of_run(store, run))
 
 
