@@ -72,7 +72,7 @@ def test_a_store_that_cannot_be_read_says_which_folder_and_why_and_can_be_tried_
     with monkeypatch.context() as patch:
         patch.setattr("core.listing.os.listdir", listed)
         window = open_window(Place(demo.home), wait=False)
-        qtbot.waitUntil(window.no_store.isVisible, timeout=20_000)
+        qtbot.waitUntil(window.no_store.isVisible, timeout=60_000)
         text = window.no_store.text.replace("\u200b", "")
         assert str(sessions) in text
         assert os.strerror(errno.EACCES) in text
@@ -129,7 +129,7 @@ def test_a_mistake_of_the_program_during_the_check_is_not_called_an_empty_store(
 ) -> None:
     monkeypatch.setattr("gui.reader.StoreReader._scan", lambda *_: 1 // 0)
     window = open_window(Place(demo.home), wait=False)
-    qtbot.waitUntil(window.no_store.isVisible, timeout=20_000)
+    qtbot.waitUntil(window.no_store.isVisible, timeout=60_000)
     assert "Something went wrong" in window.no_store.text
     boxes = window.findChildren(QMessageBox)
     assert ["ZeroDivisionError" in box.detailedText() for box in boxes] == [True]
@@ -267,7 +267,7 @@ def test_a_session_that_takes_long_to_read_does_not_look_like_the_one_before(
     window = open_window(Place(demo.home))
     monkeypatch.setattr(window.reading, "ask", lambda *_: None)  # the answer does not come
     window.table.select(chosen(demo, "undone"))
-    qtbot.waitUntil(lambda: window.review.session_id == "", timeout=20_000)
+    qtbot.waitUntil(lambda: window.review.session_id == "", timeout=60_000)
     assert "Reading" in window.review.difference._face.text
 
 

@@ -87,7 +87,7 @@ def changes_shown(qtbot: QtBot) -> ChangesDialog:
         dialog = QApplication.activeModalWidget()
         return isinstance(dialog, ChangesDialog) and not dialog.is_busy
 
-    qtbot.waitUntil(shown, timeout=20_000)
+    qtbot.waitUntil(shown, timeout=60_000)
     dialog = QApplication.activeModalWidget()
     assert isinstance(dialog, ChangesDialog)
     return dialog
@@ -153,7 +153,7 @@ def test_the_history_tells_it_before_anybody_clicks(
     window = open_window(Place(demo.home))
     window.actions_["history"].trigger()
     window.history.select(run_id, session_id)
-    qtbot.waitUntil(lambda: "has changed since" in window.history.problem.text().replace("\u200b", ""), timeout=20_000)
+    qtbot.waitUntil(lambda: "has changed since" in window.history.problem.text().replace("\u200b", ""), timeout=60_000)
     assert not window.history.undo.isEnabled()
     window.history.select(run_id, other)
     assert window.history.undo.isEnabled()
@@ -176,10 +176,10 @@ def test_before_after_and_now_are_compared_from_the_history(
     picker = dialog.difference.right_picker
     assert [picker.itemData(k) for k in range(picker.count())] == [BEFORE, AFTER, NOW]
     dialog.difference.versions_chosen.emit(AFTER, NOW)
-    qtbot.waitUntil(lambda: not dialog.is_busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not dialog.is_busy, timeout=60_000)
     assert texts(dialog, Change.ADDED, Change.REMOVED, Change.CHANGED) == []
     dialog.difference.versions_chosen.emit(BEFORE, AFTER)
-    qtbot.waitUntil(lambda: not dialog.is_busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not dialog.is_busy, timeout=60_000)
     assert texts(dialog, Change.ADDED) == come_back
     qtbot.keyClick(dialog, Qt.Key.Key_F7)
     qtbot.keyClick(dialog, Qt.Key.Key_Escape)
@@ -291,7 +291,7 @@ def test_a_report_that_cannot_be_written_costs_no_choice(
     window._choices.update(chosen)
     when_asked(qtbot, ReportDialog, lambda dialog: dialog.save.click())
     window.actions_["export"].trigger()
-    qtbot.waitUntil(lambda: not window.writer.is_busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not window.writer.is_busy, timeout=60_000)
     [box] = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox) and w.isVisible()]
     assert "folder.html" in box.text()
     box.close()
