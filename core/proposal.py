@@ -369,15 +369,15 @@ def _amended(
     stream_is_live: bool,
 ) -> Proposal:
     """A live file that the WebUI can load: its metadata changes only where something is wrong, or was chosen."""
-    pieces = tuple(item.message.piece for item in items if item.included)
-    fields: dict[str, Any] = {}
-    taken: dict[str, Found] = {}
+    pieces = [item.message.piece for item in items if item.included]
+    fields, taken = dict[str, Any](), dict[str, Found]()
     if not stream_is_live and any(live.get(name) not in NOTHING for name in IDLE_STREAM):
         fields |= {name: value for name, value in IDLE_STREAM.items() if name in live.head}
     changed_messages = len(pieces) != len(live.messages) or any(
         piece is not old and piece.raw != old.raw for piece, old in zip(pieces, live.messages, strict=True)
     )
     if changed_messages:
+        pieces = server_merge.with_tokens(pieces, copies.turns, untouched=live.messages)
         fields |= _pointers(copies, live, verdict, kept, new_cards)
         if not marks(live).is_marked and _has_act(items):
             fields |= server_merge.marks(kept, copies.databases, copies.session_id)

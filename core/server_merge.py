@@ -44,10 +44,15 @@ def marks(entries: Sequence[Entry], databases: Sequence[DatabaseCopy], session_i
     return {}
 
 
-def with_tokens(pieces: Sequence[Piece], turns: Sequence[SubmittedTurn]) -> list[Piece]:
-    """The messages, each prompt with the token of its turn where the turn journal tells it."""
+def with_tokens(
+    pieces: Sequence[Piece], turns: Sequence[SubmittedTurn], *, untouched: Sequence[Piece] = ()
+) -> list[Piece]:
+    """The messages, each prompt with the token of its turn where the turn journal tells it; ``untouched`` stay as they
+    are.
+    """
     sent = {turn.created_at: turn.stream_id for turn in turns if turn.created_at is not None and turn.stream_id}
-    return [_with_token(piece, sent) for piece in pieces] if sent else [*pieces]
+    same = set(map(id, untouched))
+    return [piece if id(piece) in same else _with_token(piece, sent) for piece in pieces] if sent else [*pieces]
 
 
 def _with_token(piece: Piece, sent: Mapping[float, str]) -> Piece:
