@@ -231,7 +231,12 @@ class _Judge:
                 has_row = not self.known.databases.isdisjoint(self.entries[j].versions)
                 self._texts[self.entries[j].merged.key] = self._texts.get(self.entries[j].merged.key, True) and has_row
         has_row_of_its_own = self._texts.get(e.merged.key)
-        return has_row_of_its_own is not None and (k > kept[0] or not has_row_of_its_own)
+        if has_row_of_its_own is None or (k <= kept[0] and has_row_of_its_own):
+            return False
+        if e.merged.role == "user" and k + 1 < len(self.entries):  # a prompt goes with an answer that is new
+            answer = self.entries[k + 1].merged
+            return answer.role == "user" or answer.key in self._texts
+        return True
 
     def _is_leftover(self, k: int) -> bool:
         """An answer that only a finished run still shows, without its prompt (formats.md: after a retry or an edit)."""

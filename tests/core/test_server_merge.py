@@ -25,7 +25,7 @@ def write_turn_journal(hermes: Hermes, messages: list[Value]) -> None:
     (folder / f"{hermes.live.stem}~7.jsonl").write_text(text, "utf-8")
 
 
-@pytest.mark.parametrize("state", ["lost", "emptied"])
+@pytest.mark.parametrize("state", ["lost", "emptied", "shrunken"])
 def test_a_prompt_that_was_said_again_comes_back_with_the_token_of_its_turn(hermes: Hermes, state: str) -> None:
     """Without it, the WebUI sends the model only the first of the prompts that say the same."""
     whole = hermes.turns("a") + [
