@@ -24,9 +24,10 @@ from core.listing import FRESH_TEMP
 from core.metadata import is_profile_gone
 from core.proposal import Choices, Proposal, propose, session_of
 from core.sidecar import Sidecar
-from core.store import Store, WebUIStatus, webui_status
+from core.store import Store
 from core.webui_audit import Reported, facts_of, webui_items
 from core.webui_recovery import FileFacts
+from core.webui_status import WebUIStatus, webui_status
 from core.workers import Failure, Progress, over_sessions
 from core.worktree import Worktree, state_of
 
@@ -187,9 +188,7 @@ def _merged(
 def stream_is_live(copies: SessionCopies, webui: WebUIStatus) -> bool:
     """Whether a running WebUI may be writing an answer into this session right now ("unknown" counts as yes)."""
     live = session_of(copies.live)
-    return (
-        webui.running and webui.active_streams != 0 and live is not None and live.get("active_stream_id") not in NOTHING
-    )
+    return webui.may_be_writing and live is not None and live.get("active_stream_id") not in NOTHING
 
 
 def _settled(copies: SessionCopies, webui: WebUIStatus) -> SessionCopies:

@@ -27,7 +27,8 @@ from core.copies import Inventory
 from core.findings import SessionAudit
 from core.listing import FRESH_TEMP
 from core.statedb import CloserLookError
-from core.store import Store, WebUIStatus
+from core.store import Store
+from core.webui_status import WebUIStatus
 
 FRESH = 2.0
 """Seconds for which a file counts as just changed: the coarsest time stamps of file systems in use."""
@@ -138,7 +139,7 @@ def keys_of(inventory: Inventory, webui: WebUIStatus, session_ids: Iterable[str]
     states = [fact.state for fact in inventory.database_facts]
     around = (
         *(states, listing.deletions_unknown, listing.index.digest is None, listing.index.problem),
-        webui.running and webui.active_streams != 0,
+        webui.may_be_writing,
     )
     now = time.time_ns()
     keys = {}

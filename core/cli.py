@@ -420,7 +420,7 @@ def _examined(store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCop
     from core.audit import examine
     from core.copies import Inventory
     from core.steps import Steps
-    from core.store import webui_status
+    from core.webui_status import webui_status
 
     with Inventory(store, only=(sid,)) as inventory:
         with _view().progress("Reading the session") as progress:

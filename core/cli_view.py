@@ -103,7 +103,7 @@ class View:
     def audit(self, found: Audit, interrupted: Sequence[Run]) -> None:
         """The sessions with findings, the store's own findings, and what to do next."""
         self._line(f"Sessions: {found.store.sessions_dir}")
-        self._line(f"Hermes WebUI is {'running' if found.webui.running else 'not running'}. {found.webui.evidence}")
+        self._line(found.webui.evidence)
         listed = [s for category in Category for s in found.of(category)]
         if listed:
             table = _table("status", "session", "title", "live", "backup", "database", "after", "what was found")

@@ -21,16 +21,15 @@ from core.manifest import Run
 from core.proposal import Choices, Proposal, propose
 from core.sidecar import Sidecar
 from core.steps import Steps
-from core.store import Store, WebUIStatus, webui_status
+from core.store import Store
 from core.vault import Vault
+from core.webui_status import WebUIStatus, webui_status
 from core.workers import Failure, Progress, over_sessions
 
 BLOCKING = frozenset({"not_a_file", "id_mismatch"})
 """Kinds of findings with which nothing of the session is written."""
 
 INDEX_KINDS = frozenset({"index_missing_entry", "index_missing_file", "malformed_index"})
-
-UNNOTICED = "Hermes WebUI is running and would not notice the change, but write over it. Stop it first."
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,9 +336,17 @@ def refusal_of(copies: SessionCopies, planned: PlannedSession, webui: WebUIStatu
         return None
     if stream_is_live(copies, webui):
         return "Hermes WebUI may be writing an answer into this session. Wait until it is done."
-    if planned.messages_after <= planned.messages_before:
-        return UNNOTICED
+    if planned.messages_after <= planned.messages_before or not webui.reloads:
+        return unnoticed(webui)
     return None
+
+
+def unnoticed(webui: WebUIStatus) -> str:
+    """Why a file is not replaced that a running WebUI may have in its memory, and what to do."""
+    return (
+        "Hermes WebUI is running and would not notice the change, but write over it. "
+        f"Stop it first: {webui.how_to_stop}."
+    )
 
 
 def interrupted_runs(store: Store) -> tuple[Run, ...]:

@@ -17,14 +17,15 @@ from core.audit import merge_session
 from core.copies import Inventory
 from core.errors import ChangedMeanwhileError, RescueError, UnreadableError
 from core.manifest import Operation, Run
-from core.planning import UNNOTICED, PlannedSession, interrupted_runs, refusal_of, to_write
 from core.planning import Plan as Plan
+from core.planning import PlannedSession, interrupted_runs, refusal_of, to_write, unnoticed
 from core.planning import plan as plan
 from core.proposal import session_of
 from core.sidecar import Write, plan_writes
 from core.steps import Cancelled, Steps
-from core.store import Store, WebUIStatus, webui_status
+from core.store import Store
 from core.vault import Vault
+from core.webui_status import WebUIStatus, webui_status
 from core.workers import Progress
 
 _STEP = 0.3
@@ -278,8 +279,8 @@ def undo(store: Store, run_id: str, session_id: str | None = None, *, force: boo
 
     ``force`` does so under a running WebUI as well. Raises BusyError, VaultError, RescueError where the WebUI runs.
     """
-    if not force and webui_status(store).running:
-        raise RescueError(UNNOTICED)  # what comes back is shorter, or no file at all
+    if not force and (webui := webui_status(store)).running:
+        raise RescueError(unnoticed(webui))  # what comes back is shorter, or no file at all
     kept = Vault.of(store)
     with kept.lock():
         result = kept.undo(run_id, session_id)

@@ -21,6 +21,7 @@ from core.proposal import Proposal
 from core.quotes import SessionQuotes
 from core.repair import Plan, Result, State
 from core.webui_audit import Reported
+from core.webui_status import WebUIStatus
 
 if TYPE_CHECKING:
     import jinja2
@@ -75,10 +76,22 @@ def audit_json(audit: Audit) -> dict[str, Any]:
         "store": {
             "sessions_dir": str(audit.store.sessions_dir),
             "databases": [str(path) for path in audit.store.databases],
-            "webui_running": audit.webui.running,
-            "webui": audit.webui.evidence,
         },
+        "webui": _webui(audit.webui),
         "seconds": round(audit.seconds, 3),
+    }
+
+
+def _webui(webui: WebUIStatus) -> dict[str, Any]:
+    """What is known of the WebUI of a store. ``running`` is null where it is unknown; of several servers, the first."""
+    server = next(iter(webui.servers), None)
+    return {
+        "running": webui.running,
+        "pid": server.pid if server is not None else None,
+        "version": server.version if server is not None else None,
+        "address": server.address if server is not None else None,
+        "active_streams": webui.active_streams,
+        "evidence": webui.evidence,
     }
 
 

@@ -1,27 +1,22 @@
-"""A Hermes installation: where its data is, and whether its WebUI is running (formats.md, section Where)."""
+"""A Hermes installation: where its data is (formats.md, section Where)."""
 
 from __future__ import annotations
 
 import os
 import re
-import socket
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
+from typing import NamedTuple, TypeGuard
 
 from core.errors import StoreNotFoundError, UnreadableError
 from core.files import read_regular, shown
-from core.jsontext import NotJSONError, loads
-
-DEFAULT_PORT = 8787
 
 _SAFE_ID = re.compile(r"[0-9A-Za-z_-]{1,180}")
 _SESSION_FILE = re.compile(r"([0-9A-Za-z_-]+)\.json(?:\.bak)?")
 _LIMIT = 65_536
-"""Bytes read of anything that another program wrote for us: an answer, a note, the head of a sidecar."""
+"""Bytes read of the head of a sidecar."""
 
 _FILES_TRIED = 50
 _DOCKER_HOME = Path("/opt/data")
@@ -58,17 +53,6 @@ class Store:
     def vault_root(self) -> Path:
         """Where what a repair replaced is kept."""
         return self.state_dir / "rescue"
-
-
-@dataclass(frozen=True, slots=True)
-class WebUIStatus:
-    """Whether the WebUI of a store is running. ``active_streams``: None means unknown; ``evidence``: one sentence."""
-
-    running: bool
-    pid: int | None
-    port: int | None
-    active_streams: int | None
-    evidence: str
 
 
 class _Place(NamedTuple):
@@ -116,6 +100,12 @@ def find_store(
         f"No Hermes data found. Looked for {', '.join(map(shown, looked))}. "
         "Name the Hermes home with --home DIR, or the WebUI's sessions folder with --session-dir DIR."
     )
+
+
+def is_usual(store: Store) -> bool:
+    """Whether a WebUI that is started without a word would use this store."""
+    own = os.path.realpath(store.state_dir)
+    return any(os.path.realpath(place.state_dir) == own for place in _usual_places(os.environ))
 
 
 def _usual_places(environ: Mapping[str, str]) -> list[_Place]:
@@ -203,106 +193,3 @@ def _looks_like_session(path: Path) -> bool:
     except (OSError, UnreadableError):
         return False
     return b'"session_id"' in head and b'"messages"' in head
-
-
-def webui_status(store: Store, *, timeout: float = 1.0) -> WebUIStatus:
-    """Find out whether the WebUI of this store is running, waiting at most ``timeout`` seconds for its answer.
-
-    The notes that it left (``webui.pid``, ``webui.ctl.env``) decide. A STATE_DIR that is another folder came along with
-    a copied store and says nothing about this one. A process that lives is taken for the WebUI even if it does not
-    answer: it may listen elsewhere, and a needless refusal is better than a lost save. Without a living process the
-    port is asked only for the store that a WebUI started by hand would use here, since an answer does not say whose it
-    is: it must not keep anyone from repairing a copy.
-    """
-    home = store.home or store.state_dir.parent
-    notes = _read_notes(home)
-    state_dir = notes.get("STATE_DIR")
-    if state_dir and os.path.realpath(state_dir) != os.path.realpath(store.state_dir):
-        return WebUIStatus(False, None, None, None, f"{shown(home)}: The WebUI noted there serves another folder.")
-    port = _number(notes.get("PORT"), 65_535) or DEFAULT_PORT
-    pids = [pid for name in ("pid file", "PID") if (pid := _number(notes.get(name), 2**31 - 1))]
-    pid = next(filter(_is_alive, pids), None)
-    health = _ask_health(port, timeout) if pid or _is_usual(store) else None
-    if pid is None and health is None:
-        noted = f"The WebUI noted there, process {pids[0]}, runs no more." if pids else "No WebUI is noted there."
-        return WebUIStatus(False, None, None, None, f"{shown(home)}: {noted}")
-    if health is None:
-        return WebUIStatus(True, pid, port, None, f"Process {pid} runs, but does not answer on port {port}.")
-    streams = health.get("active_streams")
-    known = isinstance(streams, int) and not isinstance(streams, bool) and streams >= 0
-    evidence = f"A WebUI answers on port {port}" + (f" (process {pid})." if pid else ".")
-    return WebUIStatus(True, pid, port, streams if known else None, evidence)
-
-
-def _read_notes(home: Path) -> dict[str, str]:
-    """The lines of ``webui.ctl.env`` by their keys, and the content of ``webui.pid`` as "pid file"; all hostile."""
-    texts = []
-    for name in ("webui.ctl.env", "webui.pid"):
-        try:
-            texts.append(read_regular(home / name, _LIMIT).decode("utf-8", "replace"))
-        except (OSError, UnreadableError):
-            texts.append("")
-    lines = (line.removeprefix("export ").partition("=") for line in texts[0].splitlines())
-    notes = {key.strip(): value.strip().strip("\"'") for key, _, value in lines}
-    return {**notes, "pid file": texts[1].strip()}
-
-
-def _number(text: str | None, largest: int) -> int | None:
-    """A number from 1 to ``largest``; None for anything else (process 0 would be our own process group)."""
-    if text is None or not re.fullmatch(r"[0-9]{1,10}", text):
-        return None
-    return int(text) if 1 <= int(text) <= largest else None
-
-
-def _is_usual(store: Store) -> bool:
-    """Whether a WebUI that is started without a word would use this store."""
-    own = os.path.realpath(store.state_dir)
-    return any(os.path.realpath(place.state_dir) == own for place in _usual_places(os.environ))
-
-
-def _is_alive(pid: int) -> bool:
-    if sys.platform == "win32":  # os.kill would end the process there
-        import ctypes
-
-        kernel = ctypes.windll.kernel32
-        handle = kernel.OpenProcess(0x1000, False, pid)  # PROCESS_QUERY_LIMITED_INFORMATION
-        if not handle:
-            return bool(kernel.GetLastError() == 5)  # ERROR_ACCESS_DENIED: it lives, and is somebody else's
-        status = ctypes.c_ulong()
-        kernel.GetExitCodeProcess(handle, ctypes.byref(status))
-        kernel.CloseHandle(handle)
-        return status.value == 259  # STILL_ACTIVE
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _ask_health(port: int, timeout: float) -> dict[str, Any] | None:
-    """What ``GET /health`` answers on this computer, whatever host was noted; None for anything but JSON in time.
-
-    Spoken over a bare socket: no proxy, no redirect, and one deadline for the whole answer however it trickles in.
-    """
-    end = time.monotonic() + timeout
-    answer = b""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout) as connection:
-            connection.sendall(f"GET /health HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode())
-            while len(answer) < _LIMIT and (left := end - time.monotonic()) > 0:
-                connection.settimeout(left)
-                if not (chunk := connection.recv(_LIMIT)):
-                    break
-                answer += chunk
-    except OSError:  # also too late: what has come may be whole
-        pass
-    head, _, body = answer.partition(b"\r\n\r\n")
-    if re.match(rb"HTTP/1\.[01] 200\b", head) is None:
-        return None
-    try:
-        health = loads(body)
-    except NotJSONError:
-        return None
-    return health if isinstance(health, dict) else None

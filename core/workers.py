@@ -29,7 +29,8 @@ from core.listing import Listing
 from core.statedb import Trouble
 from core.steps import Cancelled as Cancelled
 from core.steps import Steps
-from core.store import Store, WebUIStatus
+from core.store import Store
+from core.webui_status import WebUIStatus
 
 MANY = 1_000
 LARGE = 32 * 2**20

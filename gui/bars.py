@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.findings import Category
-from core.store import WebUIStatus
+from core.webui_status import WebUIStatus
 from gui.commands import Actions
 from gui.notices import announce
 from gui.session_head import ElidedLabel
@@ -185,8 +185,8 @@ class ChipRow(QWidget):
 
     def show_webui(self, webui: WebUIStatus) -> None:
         """Say whether the WebUI is running."""
-        not_running = self.tr("Hermes WebUI is not running: all repairs are possible")
-        self._webui.show_text(self.tr("Hermes WebUI is running") if webui.running else not_running)
+        no_sign = self.tr("No sign of a running Hermes WebUI; if yours runs, stop it first")
+        self._webui.show_text(self.tr("Hermes WebUI is running") if webui.running else no_sign)
 
     def clear(self) -> None:
         """Show every session again."""

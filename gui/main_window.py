@@ -26,7 +26,8 @@ from core.errors import RescueError, StoreNotFoundError
 from core.findings import Category, SessionAudit
 from core.manifest import Run
 from core.proposal import Choices
-from core.store import Store, WebUIStatus
+from core.store import Store
+from core.webui_status import WebUIStatus
 from gui import theme as themes
 from gui.bars import ChipRow, FootRow, ToolRow
 from gui.commands import COMMANDS, MENUS, Actions, command_line

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolBut
 
 from core.audit import Audit
 from core.findings import NO_ADVICE, Category, Finding
-from core.store import WebUIStatus
+from core.webui_status import WebUIStatus
 from gui.theme import ICON_SIZE, Theme
 from gui.wording import breakable, moment, number, plain_tip
 
@@ -132,11 +132,13 @@ class StoreNotices(QWidget):
     def tell_webui(self, webui: WebUIStatus) -> None:
         """Say what is and what is not possible while the WebUI runs."""
         if webui.running:
-            text = self.tr(
-                "Hermes WebUI is running: lost files are created, and sessions that only gain messages are repaired. "
-                "Everything else waits until it is stopped."
+            now = (
+                self.tr("Lost files are created, and sessions that only gain messages are repaired.")
+                if webui.reloads
+                else self.tr("Lost files are created.")
             )
-            self.webui.tell(text, "info")
+            text = self.tr("Hermes WebUI is running. {} Everything else waits until it is stopped: {}.")
+            self.webui.tell(text.format(now, breakable(webui.how_to_stop)), "info")
             self.webui.setToolTip(plain_tip(webui.evidence))
         else:
             self.webui.hide()

@@ -26,7 +26,8 @@ from core.findings import SessionAudit
 from core.glance import glance
 from core.proposal import Choices, Proposal
 from core.steps import Steps
-from core.store import Store, WebUIStatus, webui_status
+from core.store import Store
+from core.webui_status import WebUIStatus, webui_status
 from core.workers import Cancelled
 from gui.coverage_map import Coverage, coverage
 from gui.diff_outline import Outline, outlined

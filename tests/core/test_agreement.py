@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from core import audit
 from core.copies import Inventory
 from core.demo import make_demo_store
-from core.store import Store, find_store, webui_status
+from core.store import Store, find_store
+from core.webui_status import webui_status
 
 from .conftest import SID, Hermes
 from .lives import life

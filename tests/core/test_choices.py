@@ -17,7 +17,8 @@ from core.diff import Change, FieldRow, review_fields
 from core.intent import MARK_FIELDS
 from core.proposal import Choices, Proposal, propose
 from core.sidecar import IDLE_STREAM
-from core.store import find_store, webui_status
+from core.store import find_store
+from core.webui_status import webui_status
 
 Rescue = Callable[..., tuple[int, str, str]]
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from core.audit import examine
 from core.copies import Inventory
 from core.diff import Change, Difference, MessageRow, compare, compare_words, fold, review, versions
-from core.store import find_store, webui_status
+from core.store import find_store
+from core.webui_status import webui_status
 
 
 def difference(hermes: Any, left: str = "live", right: str = "recovered") -> Difference:

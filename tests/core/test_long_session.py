@@ -17,7 +17,8 @@ from core.copies import Inventory
 from core.jsontext import Packed, Piece, loads_exactly
 from core.message import message
 from core.sidecar import message_piece
-from core.store import find_store, webui_status
+from core.store import find_store
+from core.webui_status import webui_status
 
 SID = "3f2a9c51b7d0"
 PROSE = "Reading the ≈ 例えば größere files again 🚀 and keeping what they say. " * 210

@@ -68,7 +68,12 @@ def plain(markdown: str) -> str:
 
 def audit_facts(facts: dict[str, Any]) -> Iterator[str]:
     """What a person must be able to read in a report of an audit."""
-    yield from (facts["made_at"], facts["store"]["sessions_dir"], facts["store"]["webui"], *facts["store"]["databases"])
+    yield from (
+        facts["made_at"],
+        facts["store"]["sessions_dir"],
+        facts["webui"]["evidence"],
+        *facts["store"]["databases"],
+    )
     yield from (f"{facts['summary']['healthy']} healthy", f"{facts['summary']['repairable']} can be repaired")
     yield from (f"{facts['summary']['unsafe_to_repair']} need a decision", f"{facts['summary']['info']} notes")
     for item in facts["items"]:

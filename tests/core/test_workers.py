@@ -19,7 +19,8 @@ from core.copies import CopyReader, Inventory
 from core.demo import make_demo_store
 from core.findings import Category
 from core.repair import plan
-from core.store import Store, WebUIStatus, find_store, webui_status
+from core.store import Store, find_store
+from core.webui_status import WebUIStatus, webui_status
 from core.workers import Cancelled, Failure, over_sessions
 
 DEADLY = "deadly"

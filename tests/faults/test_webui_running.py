@@ -15,9 +15,10 @@ from core import repair
 from core.proposal import Choices
 from core.repair import State
 from core.sidecar import FIELD_DEFAULTS
-from core.store import Store, find_store, webui_status
+from core.store import Store, find_store
+from core.webui_status import webui_status
 
-from .webui import OtherProcess, webui_process
+from .webui import OtherProcess, server_process, webui_process
 
 SID = "3f2a9c51b7d0"
 WORDS = [f"message {k}" for k in range(6)]
@@ -112,12 +113,47 @@ def test_what_the_webui_would_not_notice_is_refused_and_force_names_the_risk(sto
     before = write(live(store), WORDS, message_count=9)
     status, said, _ = rescue(store, "repair", "--all", "--yes")
     assert status == 1
-    assert "would not notice the change, but write over it. Stop it first." in " ".join(said.split())
+    assert "would not notice the change, but write over it. Stop it first: " in " ".join(said.split())
     assert live(store).read_bytes() == before
     risk = " ".join(rescue(store, "repair", "--help")[1].replace("│", " ").split())
     assert "although Hermes WebUI is running: what it saves afterwards can undo the repair" in risk
     assert rescue(store, "repair", "--all", "--yes", "--force")[0] == 0
     assert json.loads(live(store).read_bytes())["message_count"] == len(WORDS)
+
+
+@pytest.mark.parametrize("version", ["0.51.326", None])
+def test_beside_a_version_that_never_reloads_nothing_is_replaced(store: Store, version: str | None) -> None:
+    """It would go on with the halved session that it has in its memory, and save that."""
+    assert store.home is not None
+    before = live(store).read_bytes()
+    lost = write(store.sessions_dir / "another.json", WORDS, session_id="another")
+    (store.sessions_dir / "another.json.bak").write_bytes(lost)
+    (store.sessions_dir / "another.json").unlink()
+    with webui_process(store.home) as webui:
+        webui("start", version)
+        webui("get", SID)
+        status, said, _ = rescue(store, "repair", "another", SID, "--yes")
+        assert status == 1
+        told = " ".join(said.split())
+        assert "would not notice the change, but write over it. Stop it first: " in told
+        assert f"kill {webui.pid} (process {webui.pid}, http://127.0.0.1:" in told
+        assert live(store).read_bytes() == before
+        assert (store.sessions_dir / "another.json").read_bytes()
+    assert rescue(store, "repair", "--all", "--yes")[0] == 0
+    assert words(store) == WORDS
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows the processes")
+def test_a_webui_that_was_started_by_hand_is_noticed(store: Store) -> None:
+    """Without a note and on a port of its own; stopped, it leaves nothing behind that forbids a repair."""
+    assert store.home is not None
+    before = live(store).read_bytes()
+    with server_process(store.home, HERMES_HOME=str(store.home)) as webui:
+        webui("listen", "0.50.285")
+        assert rescue(store, "repair", "--all", "--yes")[0] == 1
+        assert live(store).read_bytes() == before
+    assert rescue(store, "repair", "--all", "--yes")[0] == 0
+    assert words(store) == WORDS
 
 
 @pytest.mark.parametrize("begin", ["start", "stream"])
@@ -162,7 +198,7 @@ def test_an_undo_that_the_webui_would_write_over_is_refused(
     repaired = snapshot(store.sessions_dir)
     status, _, said = rescue(store, "undo", "--yes")
     assert status == 3
-    assert "would not notice the change, but write over it. Stop it first." in " ".join(said.split())
+    assert "would not notice the change, but write over it. Stop it first: " in " ".join(said.split())
     assert snapshot(store.sessions_dir) == repaired
     assert rescue(store, "undo", "--yes", "--force")[0] == 0
     assert words(store) == WORDS[:2]

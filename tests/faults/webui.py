@@ -2,7 +2,8 @@
 
 It keeps the sessions that it has opened in memory and writes them back whole: unique temp, fsync, replace; a save that
 shrinks the messages first leaves the old file as the backup; memory gives way to the disk only where the count there is
-strictly larger. It leaves its notes in the Hermes home and answers ``GET /health`` on a port of the loopback.
+strictly larger. It answers ``GET /health`` where the environment tells it to listen, by itself on a free port of the
+loopback, and leaves the notes of ``ctl.sh`` in the Hermes home.
 
 As a program it obeys lines of JSON on stdin, each a list of a method's name and its arguments, and answers each with a
 line of JSON; it ends with its stdin.
@@ -14,13 +15,16 @@ import json
 import os
 import random
 import select
+import socket
+import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 Session = dict[str, Any]
@@ -151,11 +155,23 @@ class WebUI:
 
     # --- being there ------------------------------------------------------------------------------------------------
 
-    def start(self) -> int:
-        """Answer on a free port, and note where. Returns the port."""
+    def start(self, version: str | None = "0.52.262") -> int:
+        """Answer, as this version, and note where. Returns the port."""
+        port = self.listen(version)
+        (self.home / "webui.pid").write_text(f"{os.getpid()}\n")
+        (self.home / "webui.ctl.env").write_text(
+            f"PID={os.getpid()}\nHOST=127.0.0.1\nPORT={port}\nSTATE_DIR={self.home / 'webui'}\n"
+        )
+        return port
+
+    def listen(self, version: str | None = "0.52.262") -> int:
+        """Answer, as this version, and leave no notes, as a server does that was started by hand. Returns the port."""
         webui = self
 
         class Health(BaseHTTPRequestHandler):
+            server_version = f"HermesWebUI/{version}" if version else "HermesWebUI"
+            sys_version = ""
+
             def do_GET(self) -> None:
                 streams = sum(bool(session.get("active_stream_id")) for session in webui.memory.values())
                 answer = {"status": "ok", "active_streams": streams, "active_runs": streams}
@@ -169,12 +185,16 @@ class WebUI:
             def log_message(self, *_: object) -> None:
                 pass
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Health)
+        class Listener(ThreadingHTTPServer):
+            address_family = socket.AF_INET6 if ":" in os.environ.get("HERMES_WEBUI_HOST", "") else socket.AF_INET
+
+        host = os.environ.get("HERMES_WEBUI_HOST", "127.0.0.1")
+        server = Listener((host, int(os.environ.get("HERMES_WEBUI_PORT", "0"))), Health)
+        if certificate := os.environ.get("HERMES_WEBUI_TLS_CERT"):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate, os.environ["HERMES_WEBUI_TLS_KEY"])
+            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        (self.home / "webui.pid").write_text(f"{os.getpid()}\n")
-        (self.home / "webui.ctl.env").write_text(
-            f"PID={os.getpid()}\nHOST=127.0.0.1\nPORT={server.server_port}\nSTATE_DIR={self.home / 'webui'}\n"
-        )
         return server.server_port
 
 
@@ -206,16 +226,46 @@ class OtherProcess:
         assert self._process.stdout is not None
         return json.loads(self._process.stdout.readline())
 
+    def leave(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        assert self._process.wait(timeout=60) == 0
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
 
 @contextmanager
 def webui_process(home: Path) -> Iterator[OtherProcess]:
-    """A WebUI on a home, which has not said yet that it is there (``start``)."""
-    command = [sys.executable, __file__, str(home)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
-        yield OtherProcess(process)
-        assert process.stdin is not None
-        process.stdin.close()
-        assert process.wait(timeout=60) == 0
+    """A WebUI on a home, which has not said yet that it is there (``start``), under a name that nothing knows it by."""
+    with _obeying([sys.executable, __file__, str(home)]) as process:
+        yield process
+
+
+@contextmanager
+def server_process(home: Path, **environ: str) -> Iterator[OtherProcess]:
+    """A WebUI as ``python server.py`` in a tree of the WebUI, which does not listen yet (``listen``, ``start``), with
+    nothing in its environment but this.
+    """
+    with TemporaryDirectory() as name:
+        tree = Path(name).resolve()
+        (tree / "server.py").symlink_to(__file__)
+        for part in ("api", "static"):
+            (tree / part).mkdir()
+        (tree / "ctl.sh").write_text("")
+        with _obeying([sys.executable, "server.py", str(home)], cwd=tree, env=environ) as process:
+            yield process
+
+
+@contextmanager
+def _obeying(command: Sequence[str], **options: Any) -> Iterator[OtherProcess]:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
+    with subprocess.Popen(command, **pipes, **options) as process:
+        other = OtherProcess(process)
+        yield other
+        other.leave()
 
 
 def _dump(value: object) -> bytes:

@@ -16,7 +16,8 @@ from core.copies import BACKUP, LIVE, Inventory
 from core.demo import make_demo_store
 from core.intent import Reason
 from core.proposal import Item, Proposal
-from core.store import find_store, webui_status
+from core.store import find_store
+from core.webui_status import webui_status
 from gui.coverage_map import Coverage, CoverageMap, coverage
 from gui.theme import load
 from gui.wording import plain_tip

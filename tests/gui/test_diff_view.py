@@ -19,7 +19,8 @@ from core.diff import Change, Difference, FieldRow, MessageRow, Version, compare
 from core.message import Message, message
 from core.proposal import Choices, Proposal, propose
 from core.sidecar import message_piece
-from core.store import find_store, webui_status
+from core.store import find_store
+from core.webui_status import webui_status
 from gui import diff_blocks, diff_text
 from gui.diff_fields import FieldsTable
 from gui.diff_outline import FOLD, outlined

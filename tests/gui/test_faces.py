@@ -21,7 +21,8 @@ from core import repair
 from core.demo import DemoStore
 from core.findings import Category
 from core.store import find_store
-from gui import notices
+from core.webui_status import Server, WebUIStatus
+from gui import notices, reader
 from gui.commands import COMMANDS
 from gui.diff_view import FIELDS, MESSAGES, NOTHING
 from gui.faces import HelpDialog
@@ -172,19 +173,31 @@ def test_it_does_not_call_a_store_healthy_that_waits_for_a_decision(
     assert window.notices.healthy.isHidden()
 
 
+@pytest.mark.parametrize("version", ["0.52.1", "0.50.285"])
 def test_with_a_running_webui_it_says_what_is_possible(
-    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+    qtbot: QtBot,
+    open_window: Open,
+    wait_scanned: Scanned,
+    demo: DemoStore,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
 ) -> None:
-    (demo.home / "webui.pid").write_text(str(os.getpid()))
+    """And how to stop it; without a sign of one it denies nothing."""
+    server = Server(4711, "http://127.0.0.1:8787", version, 0, answers=True, stop="kill 4711")
+    monkeypatch.setattr(reader, "webui_status", lambda store: WebUIStatus(True, (server,), "It is running."))
     window = open_window(Place(demo.home))
     told = window.notices.webui
     assert told.isVisible()
-    assert "created" in told.text
-    assert "waits" in told.text
-    (demo.home / "webui.pid").unlink()
-    window.rescan()
-    wait_scanned(window)
-    assert told.isHidden()
+    assert "files are created" in told.text
+    assert ("are repaired" in told.text) is (version == "0.52.1")
+    assert "kill 4711" in told.text
+    for unseen in (False, None):
+        nothing = WebUIStatus(unseen, (), "No sign of one.")
+        monkeypatch.setattr(reader, "webui_status", lambda store, nothing=nothing: nothing)
+        window.rescan()
+        wait_scanned(window)
+        assert told.isHidden()
+        assert "No sign" in window.chips._webui.text()
 
 
 def test_a_filter_without_matches_can_be_cleared_where_the_rows_would_be(

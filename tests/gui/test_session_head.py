@@ -16,7 +16,8 @@ from core.copies import Inventory
 from core.demo import make_demo_store
 from core.findings import SessionAudit, finding
 from core.proposal import Proposal
-from core.store import find_store, webui_status
+from core.store import find_store
+from core.webui_status import webui_status
 from gui.session_head import AnswerBoxes, ElidedLabel, SessionHead, outcome_words
 from gui.theme import apply, load
 
