@@ -76,6 +76,8 @@ def audit_json(audit: Audit) -> dict[str, Any]:
         "store": {
             "sessions_dir": str(audit.store.sessions_dir),
             "databases": [str(path) for path in audit.store.databases],
+            "webui_running": audit.webui.running is True,
+            "webui": audit.webui.evidence,
         },
         "webui": _webui(audit.webui),
         "seconds": round(audit.seconds, 3),
