@@ -31,7 +31,7 @@ _ON_PAPER = (
 """Paper has nothing to open: a fold is a line and what was in it, in small letters."""
 
 _YOURS = (
-    ('<article class="you">', '<table width="100%" cellpadding="8"><tr><td class="you">'),
+    ('<article class="you">', '<table class="yours" width="100%" cellpadding="8"><tr><td class="you">'),
     ("</article>", "</td></tr></table>"),
 )
 
@@ -49,7 +49,7 @@ th { text-align: left; }
 .you { background-color: @select; }
 .you pre { background-color: transparent; }
 .typed p { white-space: pre-wrap; }
-.facts { margin-bottom: 10px; }
+.yours { margin-top: 8px; }
 .who { font-weight: bold; margin-top: 0px; }
 .facts, .note, .language, .time, .fold { color: @muted; }
 .note, .language, .time { font-size: 8pt; font-weight: normal; }
