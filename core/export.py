@@ -80,7 +80,7 @@ def copy_of(copies: SessionCopies, proposal: Proposal, name: str = RECOVERED) ->
     index = known.pop(INDEX, None)  # which has no messages
     if name not in known:
         reason = "Nothing of this session is recovered" if name == RECOVERED else f"This session has no copy '{name}'"
-        raise RescueError(f"{reason}. It has: {', '.join(known) or 'no copy with messages'}.")
+        raise RescueError(f"{reason}. " + (f"It has: {', '.join(known)}." if known else "No copy of it has messages."))
     version = known[name]
     row = next((each for each in copies.databases if each.name == name), None)
     if row is not None:
