@@ -56,6 +56,8 @@ SessionId = Annotated[str, typer.Argument(metavar="SID", help="The id of a sessi
 
 def main() -> None:
     """Run the command line; always ends in SystemExit, never in a traceback."""
+    from core import cli_export as cli_export  # its command joins those of this module
+
     try:
         status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
         _end(status if isinstance(status, int) else NOTHING_LEFT)

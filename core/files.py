@@ -183,6 +183,17 @@ def create_exclusive(path: Path, data: bytes, *, mode: int = 0o600, mtime_ns: in
     sync_folder(path.parent)
 
 
+def write(path: Path, data: bytes, *, overwrite: bool) -> None:
+    """Create a file for its user alone. With ``overwrite`` one that is there is replaced, unless it changes meanwhile
+    (ChangedMeanwhileError); without, the call raises ``FileExistsError``.
+    """
+    there = look(path) if overwrite else None
+    if there is None:
+        create_exclusive(path, data)
+    else:
+        replace_if_unchanged(path, data, there.digest, mode=0o600)
+
+
 def remove_if_unchanged(path: Path, expected: str, *, keep: Keep | None = None) -> None:
     """Remove a file whose SHA-256 is ``expected`` (hex).
 

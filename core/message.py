@@ -188,10 +188,15 @@ def visible_text(content: Any, role: str = "") -> str:
     return strip_workspace_tag(content)[0] if role == "user" else content
 
 
+def is_image_part(part: Any) -> bool:
+    """Whether a part of a content is a picture."""
+    return isinstance(part, dict) and part.get("type") in _IMAGE_PARTS
+
+
 def _part_text(part: Any) -> str:
     if not isinstance(part, dict):
         return str(part)
-    if part.get("type") in _IMAGE_PARTS:
+    if is_image_part(part):
         return IMAGE
     text = part.get("text")
     return text if isinstance(text, str) else ""

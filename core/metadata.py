@@ -137,7 +137,7 @@ def _sources(copies: SessionCopies, live: Sidecar | None) -> Iterator[tuple[str,
         if copy.workspaces:
             yield WORKSPACE_TAG, {"workspace": copy.workspaces[-1]}
         # the root profile has no name: that of an older database would take its place
-        yield copy.name, _row_fields(copy.row, copy.profile if copy is databases[0] else None)
+        yield copy.name, row_fields(copy.row, copy.profile if copy is databases[0] else None)
     for turn in reversed(copies.turns):
         if turn.workspace:
             yield TURNS, {"workspace": turn.workspace}
@@ -152,7 +152,8 @@ def _newest(copy: DatabaseCopy) -> tuple[float, int]:
     return max(times, default=copy.row.started_at or 0.0), len(copy.messages)
 
 
-def _row_fields(row: SessionRow, profile: str | None) -> dict[str, Any]:
+def row_fields(row: SessionRow, profile: str | None) -> dict[str, Any]:
+    """What the row of a session says of a sidecar's fields."""
     columns = row.columns
     fields = {name: columns[name] for name in _SAME_IN_ROWS if isinstance(columns.get(name), str | int | float)}
     told = {"created_at": number(columns.get("started_at")), "profile": profile}

@@ -95,11 +95,7 @@ def write_report(store: Store, audit: Audit | None, run_id: str | None, wanted: 
         data = pdf_of(made) if wanted.form == PDF else report.render(made, wanted.form).encode("utf-8", "replace")
         if context.should_cancel():
             raise Cancelled
-        there = files.look(wanted.path)
-        if there is None:
-            files.create_exclusive(wanted.path, data)
-        else:
-            files.replace_if_unchanged(wanted.path, data, there.digest, mode=0o600)
+        files.write(wanted.path, data, overwrite=True)
         return wanted.path
 
     return work
