@@ -28,7 +28,8 @@ from core.metadata import row_fields
 from core.proposal import Choices, Proposal
 from core.report import moment, plain_markdown
 from core.steps import Steps
-from core.store import Store, webui_status
+from core.store import Store
+from core.webui_status import webui_status
 from core.workers import Cancelled, Failure, Progress
 
 if TYPE_CHECKING:
