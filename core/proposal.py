@@ -421,9 +421,9 @@ def _rebuilt(
     if not pieces and not sidecars and "worktree_path" not in found:
         return Proposal(copies.session_id, tuple(items), None)
     if "title" not in found:
-        first = next((item.message.text for item in items if item.included and item.message.role == "user"), "")
-        if first:
-            found["title"] = Found(first[:TITLE_LENGTH], FIRST_MESSAGE)
+        first = next((item.message.said for item in items if item.included and item.message.role == "user"), "")
+        if title := " ".join(first.split())[:TITLE_LENGTH]:
+            found["title"] = Found(title, FIRST_MESSAGE)
     last = max((item.message.time for item in items if item.included and item.message.time is not None), default=None)
     if last is not None and last > (number(found["updated_at"].value) or 0.0 if "updated_at" in found else 0.0):
         found["updated_at"] = Found(last, LAST_MESSAGE)
