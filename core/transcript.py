@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from core import sidecar
 from core.align import Alignment, align
 from core.jsontext import NOTHING, loads_exactly
-from core.message import IMAGE, PARTS, REASONING, Message, decoded, masked_form, message
+from core.message import IMAGE, PARTS, REASONING, Message, decoded, message
+from core.same_text import Relation, Text, compare
 from core.workspace_tag import untag
 
 LIVE = "live"
@@ -138,18 +139,22 @@ def missing_parts(there: Message, other: Message) -> tuple[str, ...]:
 
 
 def _fuller_content(there: Message, other: Message) -> bool:
-    if there.is_shortened or other.is_shortened:
-        return False
-    if there.sign == other.sign or (mine := there.text) == (theirs := other.text):
+    if there.sign == other.sign or there.text == other.text:
         return (
             not other.is_plain
             and IMAGE in there.said
             and isinstance(other.value.get("content"), list)
             and not isinstance(there.value.get("content"), list)
         )
-    if not mine or masked_form(mine, theirs):
-        return bool(theirs)
-    return there.role == "assistant" and len(theirs) > len(mine) and theirs.startswith(mine)
+    if there.is_shortened or other.is_shortened:
+        return False
+    if not there.text:
+        return True
+    found = compare(Text(there.text), Text(other.text))
+    if found is None or found.better != 1:
+        return False
+    is_cut_off = found.relation is Relation.BEGINNING and there.role == "assistant"
+    return is_cut_off or found.relation in (Relation.MASKED, Relation.GARBLED)
 
 
 def fuller(there: Message, other: Message, gains: Sequence[str]) -> Message:

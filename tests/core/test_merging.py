@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from typing import Any
 
 import pytest
@@ -136,6 +137,27 @@ def test_what_the_program_adds_to_a_prompt_makes_no_second_prompt(hermes: Any) -
     before["content"] = f"[Context: today is Sunday]\n\n{before['content']}"
     behind["content"] += "\n\n[Attached files: /srv/notes/plan.pdf]"
     hermes.write_rows([before, turns[1], behind, turns[3]])
+    assert hermes.kinds() == []
+
+
+@pytest.mark.parametrize(
+    ("there", "row"),
+    [
+        ("Überprüfung é 한국어", unicodedata.normalize("NFD", "Überprüfung é 한국어")),
+        ("zero\u200bwidth\ufeff", "zerowidth"),
+        ("it’s “quoted” – and so on…", 'it\'s "quoted" - and so on...'),
+        ("a long result\n" * 30 + "... [truncated]", "a long result\n" * 90),
+    ],
+)
+def test_a_text_that_is_spelled_otherwise_or_was_shortened_is_no_other_message(
+    hermes: Any, there: str, row: str
+) -> None:
+    turns = hermes.turns("a", "b", "c", "d")
+    turns[0]["content"], turns[3]["content"] = f"ask: {there}", there
+    rows = [dict(each) for each in turns]
+    rows[0]["content"], rows[3]["content"] = f"ask: {row}", row
+    hermes.write_live(turns)
+    hermes.write_rows(rows)
     assert hermes.kinds() == []
 
 
