@@ -37,9 +37,10 @@ class Entry:
 
     def add(self, copy: str, version: Message, place: int) -> None:
         """Another copy's version of this message: what it has more is taken over."""
+        is_live = LIVE in self.versions and "content" not in self.enriched
         self.versions[copy] = version
         self.places[copy] = place
-        gains = missing_parts(self.merged, version)
+        gains = missing_parts(self.merged, version, unmask=not is_live)
         if gains:
             self.merged = fuller(self.merged, version, gains)
             self.enriched = {**self.enriched, **dict.fromkeys(gains, copy)}
@@ -127,18 +128,22 @@ def _first(turn: list[Entry], other: list[Entry], *, older: bool) -> bool:
     return rest if rest != other_rest else older
 
 
-def missing_parts(there: Message, other: Message) -> tuple[str, ...]:
-    """The fields in which ``other`` is the fuller version of the same message, if any of them matters to a reader."""
+def missing_parts(there: Message, other: Message, *, unmask: bool = True) -> tuple[str, ...]:
+    """The fields in which ``other`` is the fuller version of the same message, if any of them matters to a reader.
+
+    ``unmask``: a text with the secret is fuller than one with a mask. Not so where ``there`` is of the live file, in
+    which a person can have put the mask (programs mask journals only).
+    """
     if there is other:
         return ()
     mine, theirs = there.parts, other.parts
     gains = [part for part in theirs if part not in mine and (part in PARTS or not any(p in mine for p in REASONING))]
-    if _fuller_content(there, other):
+    if _fuller_content(there, other, unmask=unmask):
         gains.append("content")
     return tuple(gains)
 
 
-def _fuller_content(there: Message, other: Message) -> bool:
+def _fuller_content(there: Message, other: Message, *, unmask: bool) -> bool:
     if there.sign == other.sign or there.text == other.text:
         return (
             not other.is_plain
@@ -154,7 +159,7 @@ def _fuller_content(there: Message, other: Message) -> bool:
     if found is None or found.better != 1:
         return False
     is_cut_off = found.relation is Relation.BEGINNING and there.role == "assistant"
-    return is_cut_off or found.relation in (Relation.MASKED, Relation.GARBLED)
+    return is_cut_off or found.relation is Relation.GARBLED or (unmask and found.relation is Relation.MASKED)
 
 
 def fuller(there: Message, other: Message, gains: Sequence[str]) -> Message:

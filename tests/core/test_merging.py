@@ -175,6 +175,18 @@ def test_a_masked_text_gives_way_to_the_plain_one(hermes: Any) -> None:
     assert hermes.texts() == hermes.said(turns)
 
 
+def test_a_secret_that_a_person_masked_in_the_file_stays_masked(hermes: Any) -> None:
+    turns = hermes.turns("a", "b")
+    turns[1]["content"] = "the key is sk-proj-aaaabbbbccccddddeeeeffff and nothing else"
+    hermes.write_rows(turns)
+    masked = [turns[0], {**turns[1], "content": "the key is sk-pro...ffff and nothing else"}, *turns[2:]]
+    hermes.write_live(masked)
+    assert hermes.kinds() == []
+    hermes.write_live(masked[:2])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(masked)
+
+
 def test_parts_come_back_and_the_rest_keeps_its_bytes(hermes: Any) -> None:
     call = [{"id": "call_0123456789", "type": "function", "function": {"name": "terminal", "arguments": "{}"}}]
     full = [
