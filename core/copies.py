@@ -448,7 +448,8 @@ def _database_copy(
     places = joined([Segment([r.id for r in rows], [r.message for r in rows]) for rows in segments])
     once = [segments[k][at] for k, at in places]
     if any(each.is_gateway for each in sessions):
-        once = [once[k]._replace(message=m) for k, m in gateway.as_said([r.message for r in once])]
+        said = gateway.as_said([r.message for r in once])
+        once = [once[k]._replace(message=m, is_hidden=once[k].is_hidden or gateway.is_notice(m)) for k, m in said]
     path = database.fact.path
     return DatabaseCopy(
         name,

@@ -116,8 +116,11 @@ def _turns(entries: Iterable[Entry]) -> list[list[Entry]]:
 
 def _first(turn: list[Entry], other: list[Entry], *, older: bool) -> bool:
     """Whether ``turn`` stands before ``other``: the earlier one, else the rest of a turn that began before both. What
-    only an older file has is older than what the live one has, whatever their clocks said.
+    only an older file has is older than what the live one has, whatever their clocks said; a result comes after its
+    call.
     """
+    if _answers(turn[0], other) or _answers(other[0], turn):
+        return _answers(other[0], turn)
     if older and any(LIVE in e.versions for e in other):
         return True
     time = next((e.merged.time for e in turn if e.merged.time is not None), None)
@@ -126,6 +129,13 @@ def _first(turn: list[Entry], other: list[Entry], *, older: bool) -> bool:
         return time < other_time
     rest, other_rest = turn[0].merged.role != "user", other[0].merged.role != "user"
     return rest if rest != other_rest else older
+
+
+def _answers(e: Entry, turn: list[Entry]) -> bool:
+    """Whether a message is the result that a call of a turn lacks."""
+    call = e.merged.answers
+    is_open = bool(call) and all(each.merged.answers != call for each in turn)
+    return is_open and any(call in each.merged.calls for each in turn)
 
 
 def missing_parts(there: Message, other: Message, *, unmask: bool = True) -> tuple[str, ...]:
@@ -151,8 +161,8 @@ def _fuller_content(there: Message, other: Message, *, unmask: bool) -> bool:
             and isinstance(other.value.get("content"), list)
             and not isinstance(there.value.get("content"), list)
         )
-    if there.is_shortened or other.is_shortened:
-        return False
+    if there.is_shortened or other.is_shortened or there.value.get("_partial"):
+        return False  # the server shortened it, or the user stopped it there
     if not there.text:
         return True
     found = compare(Text(there.text), Text(other.text))
