@@ -36,8 +36,9 @@ class Evidence:
     """What is known of a session beside its messages. Times in seconds, None where nobody says.
 
     ``marks`` are those of the file, or of the newest copy that tells any, which was saved at ``marked``; ``saved``:
-    when the file was last saved; ``pending``: when the prompt was sent that was still unanswered then. ``count`` and
-    ``last``: how many messages it had then, and the stamp of the last one. ``backup`` is the act's own backup or
+    when the file was last saved; ``pending``: when the prompt was sent that was still unanswered then; ``sent``: when
+    the newest one was that the journals know. ``count`` and ``last``: how many messages it had when it was saved, and
+    the stamp of the last one. ``backup`` is the act's own backup or
     another file from before or after, ``run`` the newest finished run, ``others`` further files, the newest first.
     ``is_untitled``: the file has the title of a new session, as a clear leaves it; ``is_missing``: there is no file at
     all.
@@ -56,6 +57,7 @@ class Evidence:
     is_untitled: bool = False
     is_missing: bool = False
     databases: frozenset[str] = frozenset()
+    sent: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

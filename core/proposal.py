@@ -130,13 +130,12 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     chosen = {
         name: Found(offers[name][copy], copy) for name, copy in choices.fields.items() if copy in offers.get(name, {})
     }
+    kept = [e for e, item in zip(entries, items, strict=True) if item.included]
     if live is None and copies.deleted and not (choices.include or choices.answer_questions):
         proposal = Proposal(copies.session_id, items, None)
     elif live is not None and live.damage is None:
-        kept = [e for e, item in zip(entries, items, strict=True) if item.included]
         proposal = _amended(copies, live, items, kept, verdict, new_cards, chosen, stream_is_live=stream_is_live)
     else:
-        kept = [e for e, item in zip(entries, items, strict=True) if item.included]
         proposal = _rebuilt(copies, live, items, kept, verdict, new_cards, chosen)
     return replace(
         proposal, doubt=verdict.doubt, offers=offers, chosen={name: found.origin for name, found in chosen.items()}
@@ -268,6 +267,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         _is_untitled(live),
         copies.live is None,
         frozenset(copy.name for copy in copies.databases),
+        max((turn.created_at for turn in copies.turns if turn.created_at is not None), default=None),
     )
 
 

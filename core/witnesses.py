@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from core.copies import LIVE
 from core.evidence import Evidence, FileState, Verdict, Witness
@@ -104,7 +105,7 @@ class _Judge:
     def _was_saved_after(self, k: int) -> bool:
         """Whether a message is from a turn that began, or was first saved, after the base."""
         base = self.base
-        saved = base.saved if base is not None else self.known.saved
+        saved = base.saved if base is not None else self.known.saved or self.known.marked
         if saved is None:
             return base is None
         names = self.entries[k].versions
@@ -139,12 +140,21 @@ class _Judge:
             return Verdict(reasons)
         if Reason.UNDECIDED in reasons.values():
             return Verdict(reasons, _BEGINNING)
-        base, run = self.base, known.run
-        if known.last is None and base is not None and base is known.backup and run is not None:
-            held = [e for e in self.entries if base.name in e.versions]
-            if all(run.name in e.versions for e in held):
-                return Verdict(reasons, _SHORTENED)
+        base = self.base
+        if known.last is None and base is not None and base is known.backup and self._is_all(base, reasons):
+            return Verdict(reasons, _SHORTENED)
         return self._by_list(reasons)
+
+    def _is_all(self, base: Witness, reasons: Mapping[int, Reason]) -> bool:
+        """Whether the base has everything that was said until the file was saved once more: nothing beyond it is left,
+        and the newest prompt that was sent.
+        """
+        sent = self.known.sent
+        held = [k for k in range(len(self.entries)) if k not in reasons]
+        prompts = [t for k in held if self.entries[k].merged.role == "user" and (t := self.times[k]) is not None]
+        is_newest = sent is not None and all(t <= sent + _STAMP for t in prompts)
+        is_once_more = not _is(base.saved, self.known.saved)
+        return is_newest and is_once_more and all(base.name in self.entries[k].versions for k in held)
 
     def _without_leftovers(self, reasons: dict[int, Reason], count: int) -> Verdict:
         """The transcript of the newest run, if it has as many messages as the head of the file tells."""
@@ -173,10 +183,8 @@ class _Judge:
             if not self._holds(self.after_act, k) and self._holds(self.before_act, k):
                 reason = Reason.UNDONE  # left out by a person, which leaves a generation and no boundary
             elif self.base is not None and self.base.marks is None and known.state is FileState.LOST:
-                # a clear removes the backup, and after a wipe the server takes the rows back into the file
-                has_row = not known.databases.isdisjoint(self.entries[k].versions)
-                certain = k > kept[0] or has_row or known.backup is None or self._is_whole_by_list(kept)
-                reason = Reason.UNDONE if certain else Reason.UNDECIDED
+                is_taken = self._takes_rows_back() and not known.databases.isdisjoint(self.entries[k].versions)
+                reason = Reason.UNDECIDED if not is_taken and self._may_be_lost(k, kept) else Reason.UNDONE
             elif self._is_of_file() and not self.marks.records_acts:
                 reason = Reason.CONTAINED if self._is_contained(k, kept) else Reason.OLD_UNDO
             elif self._holds(self.after_act, k):
@@ -184,8 +192,7 @@ class _Judge:
             elif ahead and self._run_ended_after(
                 k
             ):  # the transcript as the user saw it at the end of that run lacks it
-                certain = known.state in (FileState.LOST, FileState.WHOLE)
-                reason = Reason.UNDONE if certain else Reason.EARLIER_UNDO
+                reason = Reason.EARLIER_UNDO if known.state in (FileState.TORN, FileState.EMPTY) else Reason.UNDONE
             elif self._is_contained(k, kept):
                 reason = Reason.CONTAINED
             else:
@@ -200,6 +207,18 @@ class _Judge:
         if known.state is FileState.WHOLE:
             return True
         return base is not None and base.marks is not None and _is(base.saved, known.saved)
+
+    def _may_be_lost(self, k: int, kept: Sequence[int]) -> bool:
+        """Whether a message can have been lost before the newest run went on without it: it stands before all that the
+        run shows, and no list tells that this is all. A clear removes the backup.
+        """
+        return bool(kept) and k < kept[0] and self.known.backup is not None and not self._is_whole_by_list(kept)
+
+    def _takes_rows_back(self) -> bool:
+        """Whether the server fills a file with its rows after a wipe, as most do: the backup lacks none before it."""
+        backup, rows = self.known.backup, self.known.databases
+        before = takewhile(lambda e: backup is not None and backup.name not in e.versions, self.entries)
+        return all(rows.isdisjoint(e.versions) for e in before)
 
     def _is_whole_by_list(self, kept: Sequence[int]) -> bool:
         """Whether the session list knows just the messages of the newest run."""
@@ -225,6 +244,8 @@ class _Judge:
         e = self.entries[k]
         if not e.versions.keys() <= self.known.databases:
             return False
+        if (e.merged.calls or e.merged.answers) and not e.merged.is_telling:
+            return False  # some providers count ids from 0 in every turn
         if self._texts is None:
             self._texts = {}
             for j in kept:
@@ -265,7 +286,7 @@ class _Judge:
                 and self.base.marks is None
                 and (self.known.state is FileState.LOST or not self._holds(files, k))
             ):
-                reason = taken if k > cut else Reason.UNDONE
+                reason = taken if k > cut else Reason.UNDECIDED if self._may_be_lost(k, kept) else Reason.UNDONE
             elif k > cut and not self._holds(files, k) and self._holds(self.before_act, k):
                 reason = Reason.EARLIER_UNDO if self._may_be_stale(cut) else taken
             elif self._holds(self.after_act, k):
