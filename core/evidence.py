@@ -8,6 +8,11 @@ from enum import StrEnum
 
 from core.intent import Marks, Reason
 
+UNDECIDED = "You took messages back and went on; which of those that are left came after that, no copy says."
+BEGINNING = "The newest answer was given without what was said before it: you took that back, or it was lost before."
+SHORTENED = "The file was shortened after the last answer, on purpose or by damage; no copy that is left says which."
+"""What can be in doubt about a whole session."""
+
 
 class FileState(StrEnum):
     """What is left of the live file. ``WHOLE``: it can be loaded and holds messages."""

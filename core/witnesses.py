@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import takewhile
 
 from core.copies import LIVE
-from core.evidence import Evidence, FileState, Verdict, Witness
+from core.evidence import BEGINNING, SHORTENED, UNDECIDED, Evidence, FileState, Verdict, Witness
 from core.intent import Reason
 from core.message import Key
 from core.transcript import Entry
@@ -135,14 +135,14 @@ class _Judge:
         ):
             return self._without_leftovers(reasons, known.count)
         if act is not None and known.state is not FileState.WHOLE and any(r.is_question for r in reasons.values()):
-            return Verdict(reasons, _UNDECIDED)
+            return Verdict(reasons, UNDECIDED)
         if known.state is not FileState.LOST:
             return Verdict(reasons)
         if Reason.UNDECIDED in reasons.values():
-            return Verdict(reasons, _BEGINNING)
+            return Verdict(reasons, BEGINNING)
         base = self.base
         if known.last is None and base is not None and base is known.backup and self._is_all(base, reasons):
-            return Verdict(reasons, _SHORTENED)
+            return Verdict(reasons, SHORTENED)
         return self._by_list(reasons)
 
     def _is_all(self, base: Witness, reasons: Mapping[int, Reason]) -> bool:
@@ -485,11 +485,6 @@ class _Judge:
             f"The session had {self.known.count} messages when it was last counted, "
             f"the copies that are left hold {held}: you took messages back, or the count is behind."
         )
-
-
-_UNDECIDED = "You took messages back and went on; which of those that are left came after that, no copy says."
-_BEGINNING = "The newest answer was given without what was said before it: you took that back, or it was lost before."
-_SHORTENED = "The file was shortened after the last answer, on purpose or by damage; no copy that is left says which."
 
 
 def _is_after(time: float | None, other: float) -> bool:
