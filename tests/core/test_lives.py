@@ -107,7 +107,7 @@ def test_a_healthy_session_is_left_in_peace(seed: int) -> None:
         assert live_file(store, truths[0]) == before
 
 
-@lives(known={29, 34, 57})
+@lives()
 def test_a_healthy_home_stays_as_it_is_to_the_byte(seed: int) -> None:
     rng = Random(seed)
     lefts = [play(life(rng.getrandbits(40), damage="none"), number) for number in range(4)]
