@@ -18,7 +18,7 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
-from core.message import Key, Message, is_mostly_same, likeness
+from core.message import Key, Message, has_fewer_calls, is_mostly_same, likeness
 
 GAP_CELLS = 250_000
 """Pairs of turns between two anchors up to which they are aligned exactly; beyond, equal ones are paired in order."""
@@ -473,7 +473,7 @@ def _within(a: Sequence[Message], b: Sequence[Message], one: Turn, other: Turn) 
 
 
 def _likeness_in_turn(one: Message, other: Message) -> int:
-    sure = likeness(one, other) or is_mostly_same(one, other)
+    sure = likeness(one, other) or is_mostly_same(one, other) or has_fewer_calls(one, other)
     return sure * _UNIT + _nearness(one.time, other.time) if sure else 0
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from core.intent import Marks, Reason
+from core.intent import Marks, Reason, tells_marks
+from core.sidecar import FIELD_DEFAULTS, Sidecar
 
 
 class FileState(StrEnum):
@@ -69,3 +70,20 @@ class Verdict:
     doubt: str | None = None
     base: str | None = None
     origin: str | None = None
+
+
+def state_of(live: Sidecar | None) -> FileState:
+    """What is left of a live file."""
+    if live is None:
+        return FileState.LOST
+    if live.damage is not None and not live.complete and len(live.messages) != live.get("message_count"):
+        return FileState.TORN if tells_marks(live) else FileState.LOST
+    return FileState.WHOLE if live.messages else FileState.EMPTY
+
+
+def is_untitled(live: Sidecar | None) -> bool:
+    """Whether the file has the title of a new session, as a clear leaves it, or that of an unanswered prompt."""
+    title = live.get("title") if live is not None else None
+    pending = live.get("pending_user_message") if live is not None else None
+    begun = isinstance(pending, str) and isinstance(title, str) and bool(title) and pending.startswith(title)
+    return begun or title == FIELD_DEFAULTS["title"]

@@ -217,15 +217,15 @@ def likeness(a: Message, b: Message) -> int:
     if ((a.answers and b.answers) or (a.calls and b.calls)) and not same_call:
         return 0
     text, other = a.text, b.text
-    if text == other:
-        return 4 if same_calls else 3
-    if same_call:
+    if same_calls and text == other:
+        return 4
+    if same_call or (text and text == other):
         return 3
+    if not text or not other:
+        return 1 if any(m.says_nothing for m in (a, b)) else 0
     if masked_form(text, other) or masked_form(other, text):
         return 2
     longer, shorter = (a, b) if len(text) > len(other) else (b, a)
-    if not shorter.text:
-        return 1 if shorter.says_nothing else 0
     # the beginning of an answer, or a prompt to which the program has added something of its own
     parts = longer.text.startswith(shorter.text) or (a.role == "user" and longer.text.endswith(shorter.text))
     return 2 if parts else 0
@@ -240,6 +240,12 @@ def is_mostly_same(a: Message, b: Message) -> bool:
         return False
     head = _equal(longer, shorter)
     return head + _equal(longer[::-1], shorter[::-1]) >= 0.75 * len(longer)
+
+
+def has_fewer_calls(one: Message, other: Message) -> bool:
+    """Whether two messages are one that lacks some of its calls: what nothing answered is taken out."""
+    mine, theirs = set(one.calls), set(other.calls)
+    return one.text == other.text and bool(mine and theirs) and (mine < theirs or theirs < mine)
 
 
 def _equal(one: str, other: str) -> int:
