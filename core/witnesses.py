@@ -37,7 +37,7 @@ class _Judge(Timeline):
 
     def verdict(self) -> Verdict:
         act, known = self.marks.act, self.known
-        reasons = self._after(act) if act is not None else self._without_mark()
+        reasons = self._with_their_prompts(self._after(act) if act is not None else self._without_mark())
         if (
             known.state is FileState.TORN
             and self.base is not None
@@ -47,7 +47,10 @@ class _Judge(Timeline):
             return self._without_leftovers(reasons, known.count)
         if act is not None and known.state is not FileState.WHOLE and any(r.is_question for r in reasons.values()):
             return Verdict(reasons, _UNDECIDED)
-        if known.state is not FileState.LOST:
+        if known.state is FileState.WHOLE and self._is_older_than_run(reasons):
+            return Verdict(reasons, _OLDER)
+        is_wiped = known.state is FileState.EMPTY and act is None and not self.marks.records_acts
+        if known.state is not FileState.LOST and not (is_wiped and known.count):
             return Verdict(reasons)
         if Reason.UNDECIDED in reasons.values():
             return Verdict(reasons, _BEGINNING)
@@ -67,6 +70,28 @@ class _Judge(Timeline):
         if len(held) - len(orphans) == count:
             return Verdict(reasons | dict.fromkeys(orphans, Reason.UNDONE))
         return Verdict(reasons, self._miscounted(len(held)))
+
+    def _with_their_prompts(self, reasons: dict[int, Reason]) -> dict[int, Reason]:
+        """An answer comes back with its prompt, also where the file has the same words elsewhere."""
+
+        def is_back(k: int) -> bool:
+            prompt = self._prompt(k)
+            return prompt is not None and prompt != k and not self.kept[prompt] and prompt not in reasons
+
+        return {k: reason for k, reason in reasons.items() if reason is not Reason.CONTAINED or not is_back(k)}
+
+    def _prompt(self, k: int) -> int | None:
+        """The position of the prompt of a turn that a message is in."""
+        return next((j for j in range(k, -1, -1) if self.entries[j].merged.role == "user"), None)
+
+    def _is_older_than_run(self, reasons: Mapping[int, Reason]) -> bool:
+        """Whether the newest run ended after the file was saved, and shows no more what the file has."""
+        run, saved = self.known.run, self.known.saved
+        if run is None or run.saved is None or saved is None or run.saved <= saved + STAMP:
+            return False
+        gained = [k for k in self._missing() if k not in reasons and self.holds([run], k)]
+        gone = (k for k, is_kept in enumerate(self.kept) if is_kept and not self.holds([run], k))
+        return bool(gained) and any(k < gained[-1] and self.entries[k].merged.role == "user" for k in gone)
 
     def _missing(self) -> list[int]:
         return [k for k, kept in enumerate(self.kept) if not kept]
@@ -161,16 +186,16 @@ class _Judge(Timeline):
         others = e.versions.keys() - self.known.databases - {w.name for w in self.before_act}
         if run is None or e.merged.role == "user" or not others <= {run.name}:
             return False
-        prompt = next((j for j in range(k - 1, -1, -1) if self.entries[j].merged.role == "user"), None)
+        prompt = self._prompt(k)
         return prompt is not None and not self.kept[prompt] and run.name not in self.entries[prompt].versions
 
     def _after(self, act: float) -> dict[int, Reason]:
         cut = self.last_kept(act)
         kept = [k for k, is_kept in enumerate(self.kept) if is_kept]
-        first = next((k for k in kept if k > cut), None)
         result: dict[int, Reason] = {}
         taken = Reason.CLEARED if act == 0.0 and self.marks.clear_generation is not None else Reason.UNDONE
         files = [w for w in self.after_act if w.marks is not None]
+        first = next((k for k in range(cut + 1, len(self.kept)) if self.kept[k] or self.holds(files, k)), None)
         for k in self._missing():
             if self.was_saved_after(k):
                 if act == 0.0 and self.known.state is FileState.EMPTY and self.known.pending is None:
@@ -241,9 +266,7 @@ class _Judge(Timeline):
 
     def _is_half_a_turn(self, k: int) -> bool:
         """Whether the prompt of an answer is there: an undo cuts before a prompt."""
-        if self.entries[k].merged.role == "user":
-            return False
-        prompt = next((j for j in range(k - 1, -1, -1) if self.entries[j].merged.role == "user"), None)
+        prompt = self._prompt(k)
         return prompt is not None and self.kept[prompt]
 
     def _was_taken_back_before(self, k: int) -> bool:
@@ -324,7 +347,7 @@ class _Judge(Timeline):
         """
         last, count = self.known.last, self.known.count
         held = self._held(reasons)
-        if last is None or not held or self._is_never_shortened():
+        if last is None or not held or self._is_never_shortened() or count == len(self.entries) - len(reasons):
             return Verdict(reasons)
         files = [k for k in held if self.has_stamp(k, last)]
         if files:
@@ -334,7 +357,7 @@ class _Judge(Timeline):
             cut = next(behind, held[-1] + 1) - 1
         after = [k for k in held if k > cut]
         if not after:
-            if count is None or count == len(held) or not self.known.is_missing or (files and self.kept[cut]):
+            if count is None or count == len(held) or (files and self.kept[cut]):
                 return Verdict(reasons)
             return Verdict(reasons, self._miscounted(len(held)))
         if files and self.known.run is not None and count in (None, len(held) - len(after)):
@@ -351,9 +374,9 @@ class _Judge(Timeline):
         ]
 
     def _is_never_shortened(self) -> bool:
-        """Whether a copy from the last save tells that there never was an act."""
+        """Whether a copy from the last save, which has the newest message, tells that there never was an act."""
         marked, saved = self.known.marked, self.known.saved
-        told = self.marks.records_acts and not self.marks.is_marked
+        told = self.marks.records_acts and not self.marks.is_marked and self.kept[-1]
         return told and marked is not None and saved is not None and marked >= saved - STAMP
 
     def _miscounted(self, held: int) -> str:
@@ -365,4 +388,8 @@ class _Judge(Timeline):
 
 _UNDECIDED = "You took messages back and went on; which of those that are left came after that, no copy says."
 _BEGINNING = "The newest answer was given without what was said before it: you took that back, or it was lost before."
+_OLDER = (
+    "The newest answer was given without messages that the file has: the file is from before you took them back, or "
+    "they had been lost by then."
+)
 _SHORTENED = "The file was shortened after the last answer, on purpose or by damage; no copy that is left says which."
