@@ -255,12 +255,15 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         name: Witness(name, number(copy.get("updated_at")), marks(copy), copy.complete, tells_marks(copy))
         for name, copy in sidecars.items()
     }
+    pending = number(live.get("pending_started_at")) if live is not None else None
+    if state is FileState.LOST and pending is None and index.get("has_pending_user_message") is True:
+        pending = number(index.get("last_message_at"))
     return Evidence(
         state,
         marks(sidecars[newest]) if newest is not None else Marks(),
         files[newest].saved if newest is not None else None,
         saved,
-        number(live.get("pending_started_at")) if live is not None else None,
+        pending,
         count if isinstance(count, int) and not isinstance(count, bool) else None,
         number(index.get("last_message_at")),
         files.get(BACKUP),

@@ -7,7 +7,7 @@ was set back makes a save look older than what is in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from core.copies import LIVE
 from core.evidence import Evidence, FileState, Witness
@@ -40,9 +40,8 @@ class Timeline:
             (self.after_act if self._is_after_act(run) else self.before_act).append(run)
         self.base = self._base()
         self.kept = [self._is_kept(e) for e in entries]
-        held = [e for e, is_kept in zip(entries, self.kept, strict=True) if is_kept]
-        ends = {name: max((e.places.get(name, -1) for e in held), default=-1) for name in evidence.databases}
-        self._rows_to = ends  # the last row of each database that the base has
+        self._base_rows = self._last_rows(e for e, is_kept in zip(entries, self.kept, strict=True) if is_kept)
+        self._run_rows = self._last_rows(e for e in entries if run is not None and run.name in e.versions)
 
     def _is_before_act(self, file: Witness) -> bool:
         if file.tells_marks:
@@ -81,11 +80,17 @@ class Timeline:
 
     def _goes_further(self, one: Witness, other: Witness) -> bool | None:
         """Whether the last message of one copy was written behind that of another; None where no database has both."""
-        for name in self.known.databases:
-            rows = [[e.places[name] for e in self.entries if {name, w.name} <= e.versions.keys()] for w in (one, other)]
-            if all(rows):
-                return max(rows[0]) > max(rows[1])
-        return None
+        mine, theirs = (self._last_rows(e for e in self.entries if w.name in e.versions) for w in (one, other))
+        return next((mine[name] > theirs[name] for name in mine if name in theirs), None)
+
+    def _last_rows(self, held: Iterable[Entry]) -> dict[str, int]:
+        """Of each database the place of the last row that is one of these messages."""
+        found: dict[str, int] = {}
+        for e in held:
+            found |= {
+                name: max(e.places[name], found.get(name, 0)) for name in self.known.databases & e.versions.keys()
+            }
+        return found
 
     def _base(self) -> Witness | None:
         if self.known.state is FileState.WHOLE:
@@ -116,7 +121,7 @@ class Timeline:
             return base is None
         # a backup is older than the file, whatever the clock said when they were saved
         older = [known.backup] if known.backup is not None and known.state is FileState.WHOLE else []
-        if self.holds((*self.before_act, *older), k) or self._is_before_a_kept_row(k):
+        if self.holds((*self.before_act, *older), k) or self._is_before(self._base_rows, k):
             return False
         if any(w.saved is not None and w.saved > saved + STAMP and self.holds([w], k) for w in self.after_act):
             return True
@@ -125,10 +130,17 @@ class Timeline:
             return False
         return began > saved or (known.pending is not None and began >= known.pending - STAMP)
 
-    def _is_before_a_kept_row(self, k: int) -> bool:
-        """Whether the database has a message of the base behind this one."""
+    def has_run_ended_after(self, k: int) -> bool:
+        """Whether the newest run ended after a message was said."""
+        run, time = self.known.run, self.times[k]
+        if self._is_before(self._run_rows, k):
+            return True
+        return run is not None and run.saved is not None and time is not None and run.saved > time
+
+    def _is_before(self, rows: Mapping[str, int], k: int) -> bool:
+        """Whether one of these rows stands behind a message."""
         places = self.entries[k].places
-        return any(places.get(name, end) < end for name, end in self._rows_to.items())
+        return any(places.get(name, end) < end for name, end in rows.items())
 
     def holds(self, witnesses: Iterable[Witness], k: int) -> bool:
         """Whether one of these copies has a message."""

@@ -118,7 +118,7 @@ class _Judge(Timeline):
                 reason = Reason.CONTAINED if self._is_contained(k, kept) else Reason.OLD_UNDO
             elif self.holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
-            elif ahead and self._run_ended_after(
+            elif ahead and self.has_run_ended_after(
                 k
             ):  # the transcript as the user saw it at the end of that run lacks it
                 certain = known.state in (FileState.LOST, FileState.WHOLE)
@@ -151,11 +151,6 @@ class _Judge(Timeline):
             return False
         held = [k for k, e in enumerate(self.entries) if run.name in e.versions]
         return self.base is run or (bool(held) and held[-1] > kept[-1])
-
-    def _run_ended_after(self, k: int) -> bool:
-        run = self.known.run
-        time = self.times[k]
-        return run is not None and run.saved is not None and time is not None and run.saved > time
 
     def _is_contained(self, k: int, kept: Sequence[int]) -> bool:
         """A row whose text the file has already: the server itself drops, merges and moves what is said twice."""
@@ -257,10 +252,7 @@ class _Judge(Timeline):
             return Reason.CONTAINED
         if self._backup_is_from_before_any() or self._is_half_a_turn(k):
             return None
-        run, time = self.known.run, self.times[k]
-        if self._was_taken_back_before(k):
-            return Reason.UNDONE
-        if run is not None and run.saved is not None and time is not None and run.saved > time:
+        if self._was_taken_back_before(k) or self.has_run_ended_after(k):
             return Reason.UNDONE  # the newest run that ended showed a transcript without it
         return Reason.EARLIER_UNDO if self.known.state is FileState.WHOLE or self.known.count else None
 
@@ -366,11 +358,12 @@ class _Judge(Timeline):
 
     def _held(self, reasons: Mapping[int, Reason]) -> list[int]:
         """What stays of the messages that were there when the session was last counted."""
-        saved = self.known.saved
+        saved, pending = self.known.saved, self.known.pending
         return [
             k
             for k, began in enumerate(self.began)
             if k not in reasons and (saved is None or began is None or began <= saved or self.kept[k])
+            if pending is None or began is None or began < pending - STAMP
         ]
 
     def _is_never_shortened(self) -> bool:
