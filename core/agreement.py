@@ -86,7 +86,7 @@ def whole(files: SessionCopies, spoken: Iterable[Iterable[SpokenRow]]) -> Whole 
     The rows are only read, and then all of them, where the files leave it open.
     """
     data = files.live.data if files.live is not None else None
-    others = files.backup or files.temps or files.problems or files.dead_runs or files.killed
+    others = files.backup or files.temps or files.problems or files.killed
     if data is None or others or not all(turn.ended for turn in files.turns):
         return None
     try:
@@ -168,37 +168,36 @@ class _Before:
     """The rows so far: whether one more may say what an earlier one says, so that a merge folds the two (core.fold)."""
 
     def __init__(self) -> None:
-        self._last: tuple[Any, Any] = (None, None)
+        self._role: Any = None
+        self._text: Any = None
         self._seconds: set[int] = set()  # in which a prompt was sent
-        self._moments: set[Any] = set()
-        self._turn: set[Any] = set()  # calls and answers to calls
+        self._seen: set[Any] = set()  # what the same moment, and within a turn the same call or answer, makes a repeat
+        self._turn = 0
 
     def may_have(self, row: SpokenRow) -> bool:
         """Whether the row may be a repeat, or the summary that repeats stand around; rather once too often."""
-        _, role, text, answers, calls, time, *_ = row
-        is_same = (role, text) == self._last
-        self._last = role, text
-        if is_same and not answers and not calls and role != _USER:
+        _, role, text, answers, calls, time, _, _ = row
+        is_prompt, is_linked = role == _USER, answers or calls
+        if not is_linked and not is_prompt and role == self._role and text == self._text:
             return True
-        if isinstance(text, bytes) and text.lstrip()[:1] == b"[" and any(sign in text for sign in _SUMMARIES):
+        self._role, self._text = role, text
+        is_text = isinstance(text, bytes)
+        if is_text and text.lstrip()[:1] == b"[" and any(sign in text for sign in _SUMMARIES):
             return True
-        if role == _USER:
-            if not answers:
-                self._turn.clear()
+        if is_prompt:
+            self._turn += not answers
             seconds = _seconds(time)
             if not self._seconds.isdisjoint(seconds):
                 return True
             self._seconds.update(seconds[:1])
-        length = len(text) if isinstance(text, bytes) else None
-        moments = [] if time is None else [(time, role, length, answers, calls)]
-        linked = [(k, each) for k, each in enumerate((answers, calls)) if each]
-        return self._is_again(self._moments, moments) or self._is_again(self._turn, linked)
-
-    @staticmethod
-    def _is_again(there: set[Any], found: Sequence[Any]) -> bool:
-        if not there.isdisjoint(found):
+        found: list[Any] = []
+        if time is not None:
+            found.append((time, role, len(text) if is_text else None, answers, calls))
+        if is_linked:
+            found += ((self._turn, k, each) for k, each in enumerate((answers, calls)) if each)
+        if not self._seen.isdisjoint(found):
             return True
-        there.update(found)
+        self._seen.update(found)
         return False
 
 

@@ -14,11 +14,13 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
-from core.message import Key, Message, has_fewer_calls, is_mostly_same, likeness
+from core.likeness import Look, alike, fewer_calls, likeness
+from core.message import Key, Message
 
 GAP_CELLS = 250_000
 """Pairs of turns between two anchors up to which they are aligned exactly; beyond, equal ones are paired in order."""
@@ -128,7 +130,7 @@ def _is_one_prompt(a: Sequence[Message], b: Sequence[Message], one: Turn, other:
     """Whether two turns with no other turn to choose have the same prompt at the same time: then they are one."""
     mine, theirs = a[one.start], b[other.start]
     both = one.has_prompt and other.has_prompt and _is_at_once(mine.time, theirs.time)
-    return both and likeness(mine, theirs) > 1
+    return both and likeness(Look(mine), Look(theirs)) > 1
 
 
 def _equal_turns(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn]) -> list[Pair]:
@@ -156,13 +158,6 @@ LONG_ID, _LONG_TEXT = 12, 24
 
 _BEGINNING = 64
 """Characters of a text that mostly tell whether it is a long one."""
-
-
-_GLIMPSE = 8
-"""Characters at an end of a text that two versions of it share, but for what is blotted out there."""
-
-_BLOTS = ("...", "***", "[REDACTED", "\N{REPLACEMENT CHARACTER}")
-"""One of them is in every blot (:func:`core.message.masked_form`)."""
 
 
 SLACK = 4.0
@@ -252,8 +247,32 @@ def _in_gap(
         return _in_order(a, b, in_a, in_b, gap)
     one = [_Looked(a, turn) for turn in in_a[i0:i1]]
     other = [_Looked(b, turn) for turn in in_b[j0:j1]]
-    chosen = _best([[_turn_likeness(x, y, one_clock=one_clock) for y in other] for x in one])
-    return [(i + i0, j + j0) for i, j in chosen]
+    prompts = _surest([x.prompts for x in one], [y.prompts for y in other])
+    ends = _surest([x.last for x in one], [y.last for y in other])
+    score = [[0] * len(other) for _ in one]
+    for i, j in {*prompts, *ends, *_sharing([x.marks for x in one], [y.marks for y in other])}:
+        alike_prompts, have_like_ends = prompts.get((i, j), 0), (i, j) in ends
+        score[i][j] = _turn_likeness(one[i], other[j], alike_prompts, have_like_ends, one_clock=one_clock)
+    return [(i + i0, j + j0) for i, j in _best(score)]
+
+
+def _surest(one: Sequence[Sequence[Look]], other: Sequence[Sequence[Look]]) -> dict[Pair, int]:
+    """Pairs of turns of which some of these messages are alike, and how surely the surest are."""
+    mine, theirs = ([(k, look) for k, looks in enumerate(each) for look in looks] for each in (one, other))
+    found: dict[Pair, int] = {}
+    for i, j, sure in alike([look for _, look in mine], [look for _, look in theirs]):
+        pair = mine[i][0], theirs[j][0]
+        found[pair] = max(sure, found.get(pair, 0))
+    return found
+
+
+def _sharing(one: Sequence[Iterable[Hashable]], other: Sequence[Iterable[Hashable]]) -> Iterator[Pair]:
+    """Pairs of turns that have one of these in common."""
+    places: dict[Hashable, list[int]] = {}
+    for j, marks in enumerate(other):
+        for mark in marks:
+            places.setdefault(mark, []).append(j)
+    return ((i, j) for i, marks in enumerate(one) for mark in marks for j in places.get(mark, ()))
 
 
 def _in_order(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn], gap: Gap) -> list[Pair]:
@@ -296,49 +315,10 @@ def _keys(messages: Sequence[Message], turn: Turn) -> tuple[Key, ...]:
     return tuple(messages[k].key for k in range(turn.start, turn.end))
 
 
-class _Glimpse:
-    """A message with what shows at once, for nearly all, that it is not like another one."""
-
-    __slots__ = ("head", "is_open", "m", "tail")
-
-    def __init__(self, m: Message) -> None:
-        text = m.text
-        self.m = m
-        self.head, self.tail = text[:_GLIMPSE], text[-_GLIMPSE:]
-        # too short, or something may be blotted out at its beginning
-        self.is_open = len(text) < _GLIMPSE or any(sign in text[: 4 * _GLIMPSE] for sign in _BLOTS)
-
-    def is_like(self, other: _Glimpse) -> bool:
-        """Whether they are the same message, or were: of a text that was cut short or damaged an end is the same."""
-        m, o = self.m, other.m
-        if m.role != o.role:
-            return False
-        can_be = self.is_open or other.is_open or self.head == other.head or self.tail == other.tail
-        if not can_be and not (m.answers and m.answers == o.answers) and not (m.calls and m.calls == o.calls):
-            return False
-        return bool(likeness(m, o) or is_mostly_same(m, o))
-
-
 class _Looked:
     """A turn with what is asked of it for each turn of the other side."""
 
-    __slots__ = (
-        "_folded",
-        "answered",
-        "calls",
-        "end",
-        "ends",
-        "letters",
-        "long_calls",
-        "messages",
-        "prompt",
-        "telling",
-        "time",
-    )
-
     def __init__(self, messages: Sequence[Message], turn: Turn) -> None:
-        self._folded: Counter[Key] | None = None
-        self.ends: list[_Glimpse] | None = None
         self.prompt = messages[turn.start] if turn.has_prompt else None
         self.messages = [messages[k] for k in turn.content if not messages[k].says_nothing]
         if not self.messages and self.prompt is None:
@@ -356,26 +336,33 @@ class _Looked:
         self.end = after or (None if soon is None else soon + SLACK)
 
     def shared(self, other: _Looked) -> tuple[int, bool]:
-        """How many messages both have, white space folded, and whether one of them tells enough to be known again."""
+        """How many messages both have, spelling aside, and whether one of them tells enough to be known again."""
         common = self.letters & other.letters if not self.letters.keys().isdisjoint(other.letters) else Counter()
         found, is_telling = common.total(), any(key in common for key in self.telling)
         if found == len(self.messages) or found == len(other.messages):
-            return found, is_telling  # white space makes no more of them the same
-        texts, others = self.folded(), other.folded()
-        found = 0 if texts.keys().isdisjoint(others) else (texts & others).total()
-        return found, is_telling or (bool(found) and any(m.key in others for m in self.telling.values()))
+            return found, is_telling  # their spelling makes no more of them the same
+        found = 0 if self.folded.keys().isdisjoint(other.folded) else (self.folded & other.folded).total()
+        return found, is_telling or (bool(found) and any(m.key in other.folded for m in self.telling.values()))
 
+    @cached_property
     def folded(self) -> Counter[Key]:
-        """What is said in it, white space folded."""
-        if self._folded is None:
-            self._folded = Counter(m.key for m in self.messages)
-        return self._folded
+        """What is said in it, but for its spelling."""
+        return Counter(m.key for m in self.messages)
 
-    def last(self) -> list[_Glimpse]:
-        """What tells of its last messages whether they can be like others."""
-        if self.ends is None:
-            self.ends = [_Glimpse(m) for m in self.messages[-3:]]
-        return self.ends
+    @property
+    def marks(self) -> set[Hashable]:
+        """Of these it has some in common with each turn that it shares messages or calls with."""
+        return {*self.folded, *self.calls}
+
+    @property
+    def prompts(self) -> list[Look]:
+        """Its prompt, where it has one."""
+        return [] if self.prompt is None else [Look(self.prompt)]
+
+    @property
+    def last(self) -> list[Look]:
+        """The last that was said in it."""
+        return [Look(m) for m in self.messages[-3:]]
 
     def began_during(self, other: _Looked) -> bool:
         """Whether this turn began before the other one had ended, or nobody knows."""
@@ -387,21 +374,20 @@ class _Looked:
         return end is None or other.time <= self.time < end
 
 
-def _turn_likeness(one: _Looked, other: _Looked, *, one_clock: bool) -> int:
+def _turn_likeness(one: _Looked, other: _Looked, prompts: int, have_like_ends: bool, *, one_clock: bool) -> int:
     """How surely two turns are the same one (0: they are not), in units, and less than one for nearness in time.
 
-    Two turns with the same prompt and answers that have nothing in common are two: people say "continue" ten times.
-    Where what they have in common can be chance, two times of one clock tell them apart.
+    ``prompts`` says how surely their prompts are one, ``have_like_ends`` that some of their last messages can be. Two
+    turns with the same prompt and answers that have nothing in common are two: people say "continue" ten times. Where
+    what they have in common can be chance, two times of one clock tell them apart.
     """
-    if one.prompt is not None and other.prompt is not None:
-        prompts = likeness(one.prompt, other.prompt)
-    else:
-        prompts = 1 if one.prompt is None and other.prompt is None else 0
+    if one.prompt is None and other.prompt is None:
+        prompts = 1
     shared, telling = one.shared(other)
     calls = one.calls & other.calls
     shared, telling = shared + len(calls), telling or not calls.isdisjoint(one.long_calls)
     if not shared and one.messages and other.messages:
-        shared = telling = any(x.is_like(y) for x in one.last() for y in other.last())
+        shared = telling = have_like_ends
     is_at_once = _is_at_once(one.time, other.time)
     apart = one_clock and not (is_at_once or one.began_during(other) or other.began_during(one))
     if apart and not telling:
@@ -451,7 +437,7 @@ def _best(score: list[list[int]]) -> list[Pair]:
 def _within(a: Sequence[Message], b: Sequence[Message], one: Turn, other: Turn) -> list[Pair]:
     """The messages of two turns that are the same one."""
     pairs: list[Pair] = []
-    if one.has_prompt and other.has_prompt and (likeness(a[one.start], b[other.start])):
+    if one.has_prompt and other.has_prompt and likeness(Look(a[one.start]), Look(b[other.start])):
         pairs.append((one.start, other.start))
     mine, theirs = one.content, other.content
     head = 0
@@ -467,14 +453,17 @@ def _within(a: Sequence[Message], b: Sequence[Message], one: Turn, other: Turn) 
         if (i1 - i0) * (j1 - j0) > GAP_CELLS:
             found = _rising(sorted(_anchors([(a[k].key,) for k in mine[i0:i1]], [(b[k].key,) for k in theirs[j0:j1]])))
         else:
-            found = _best([[_likeness_in_turn(a[mine[i]], b[theirs[j]]) for j in range(j0, j1)] for i in range(i0, i1)])
+            found = _best_in_turn([a[k] for k in mine[i0:i1]], [b[k] for k in theirs[j0:j1]])
         pairs += [(mine[i + i0], theirs[j + j0]) for i, j in found]
     return sorted(pairs)
 
 
-def _likeness_in_turn(one: Message, other: Message) -> int:
-    sure = likeness(one, other) or is_mostly_same(one, other) or has_fewer_calls(one, other)
-    return sure * _UNIT + _nearness(one.time, other.time) if sure else 0
+def _best_in_turn(one: Sequence[Message], other: Sequence[Message]) -> list[Pair]:
+    """The messages between two anchors of a turn, so that their likeness is greatest together."""
+    score = [[0] * len(other) for _ in one]
+    for i, j, sure in (*fewer_calls(one, other), *alike(list(map(Look, one)), list(map(Look, other)))):
+        score[i][j] = sure * _UNIT + _nearness(one[i].time, other[j].time)
+    return _best(score)
 
 
 def _moved(a: Sequence[Message], b: Sequence[Message], pairs: Sequence[Pair]) -> list[Pair]:

@@ -21,7 +21,6 @@ from core.errors import UnreadableError
 from core.fold import fold
 from core.json_lines import objects
 from core.jsontext import LARGE, Element, Packed, Piece
-from core.killed_runs import DeadRun, dead_runs
 from core.lineage import SNAPSHOT_FIELD, Doubt, Known
 from core.listing import Listing, Rows, listed, session_files
 from core.message import SPEAKERS, Key, Message, message
@@ -82,7 +81,7 @@ class SessionCopies:
     """All that is known of one session. ``databases_unknown``: there is no database, or one could not be read, so a
     missing row proves nothing; ``deletions_unknown``: nor does it prove anything that no tombstone could be read.
     ``problems``: what could not be read in the journals, a sentence each. ``told``: the messages of the leading file.
-    ``dead_runs`` did not come to an end; ``killed`` has the events of each that a run journal knows, by its stream.
+    ``journal`` tells of its runs, ``killed`` has the events of each that did not come to an end, by its stream.
     ``goes_on``: the session that holds this conversation and goes on with it, ``goes_on_in_turn``: it does so within a
     turn, or nothing says that this one was meant to stay beside it. ``is_side_run``: a ``/btw`` or
     ``/background`` run, of which no file was meant to stay (None: nothing says). ``is_sibling``: another session
@@ -94,6 +93,7 @@ class SessionCopies:
     temps: tuple[SidecarFile, ...]
     backup: SidecarFile | None
     databases: tuple[DatabaseCopy, ...]
+    journal: RunJournal
     run: Done | None
     turns: tuple[SubmittedTurn, ...]
     index_row: Mapping[str, Any] | None
@@ -102,7 +102,6 @@ class SessionCopies:
     databases_unknown: bool
     problems: tuple[str, ...]
     told: tuple[Message, ...] = ()
-    dead_runs: tuple[DeadRun, ...] = ()
     killed: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     goes_on: str | None = None
     goes_on_in_turn: bool = False
@@ -211,8 +210,6 @@ class CopyReader:
         backup = _read(listing.backups.get(session_id))
         temps = tuple(found for path in listing.temps.get(session_id, ()) if (found := _read(path)) is not None)
         self.steps.step(_FILE)
-        head = live.sidecar.head if live is not None and live.sidecar is not None else {}
-        dead = dead_runs({name: piece.value for name, piece in head.items()}, journal.turns, runs)
         events = {run.stream_id: runs.events(run) for run in runs.unended}
         return SessionCopies(
             session_id,
@@ -220,6 +217,7 @@ class CopyReader:
             temps,
             backup,
             (),
+            runs,
             runs.newest,
             journal.turns,
             listing.index.row(session_id),
@@ -227,7 +225,6 @@ class CopyReader:
             listing.deletions_unknown,
             "ok" not in states or not {*states} <= {"ok", "absent"},
             (*runs.problems, *journal.problems),
-            dead_runs=dead,
             killed=events,
             goes_on=listing.lineage.goes_on.get(session_id, (None,))[-1],
             is_side_run=False

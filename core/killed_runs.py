@@ -86,7 +86,7 @@ def dead_runs(head: Mapping[str, Any], turns: Sequence[SubmittedTurn], journal: 
         if stream not in runs and journal.has_ended(stream):
             continue
         turn = sent.get(stream)
-        prompt = _pending(head) if stream == active else None
+        prompt = pending_prompt(head) if stream == active else None
         if prompt is None and turn is not None:
             prompt = prompt_message(turn.content, turn.attachments, turn.created_at)
         begun = number(prompt.get("timestamp")) if prompt is not None else None
@@ -122,7 +122,8 @@ def is_prompt(run: DeadRun, message: Mapping[str, Any]) -> bool:
     return asked == said and (sent is None or arrived is None or arrived > sent - _WHOLE_SECOND)
 
 
-def _pending(head: Mapping[str, Any]) -> dict[str, Any] | None:
+def pending_prompt(head: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The message of the prompt that waits in these fields of a live file, None where none does."""
     content, attachments = head.get("pending_user_message"), head.get("pending_attachments")
     if not isinstance(content, str) or not content.strip():
         return None

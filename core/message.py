@@ -1,17 +1,12 @@
-"""What a message says, whatever copy it comes from, and when two messages are the same one.
-
-The rules are those of recovery.md, section 2: role, visible text and tool ids; time decides between equal candidates,
-because people say "continue" ten times.
-"""
+"""What a message says, whatever copy it comes from."""
 
 from __future__ import annotations
 
-import re
 import sys
-from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from core.jsontext import Element, NotJSONError, Piece, loads, number
+from core.same_text import folded
 from core.workspace_tag import strip_workspace_tag
 
 SPEAKERS = frozenset({"user", "assistant", "tool"})
@@ -21,7 +16,7 @@ PARTS = ("tool_calls", "tool_call_id", "attachments")
 REASONING = ("reasoning", "reasoning_content", "reasoning_details")
 """Fields that each hold an assistant's reasoning in one form."""
 
-_SHORT = 64
+SHORT = 64
 """Characters of a text that are kept even in a large session, and that tell enough to be known again when damaged."""
 
 IMAGE = "[screenshot]"
@@ -29,8 +24,6 @@ JSON_PREFIX = "\0json:"
 SUMMARY_PREFIX = "[CONTEXT COMPACTION"
 _SHORTENED = ("[PRIOR CONTEXT", "[Duplicate tool output")
 _IMAGE_PARTS = ("image_url", "image", "input_image")  # no set: what is looked up in it can be anything
-_MASK_SIGNS = ("...", "***", "[REDACTED", "\N{REPLACEMENT CHARACTER}")  # one of them is in every mask
-_MASK = re.compile(r"(?<=\S{3})\.\.\.(?=\S{2})|\*{3,}|\[REDACTED[^\]]*\]|\N{REPLACEMENT CHARACTER}+")
 
 _RICH = frozenset({*PARTS, *REASONING})
 
@@ -46,7 +39,7 @@ Key: TypeAlias = tuple[str, Sign, str, tuple[str, ...]]
 
 _FOLDED = 512
 _folded: dict[Sign, str] = {}
-"""Texts with their white space folded, not more than ``_FOLDED``: the copies of a session have mostly the same ones."""
+"""Folded texts, not more than ``_FOLDED``: the copies of a session have mostly the same ones."""
 
 
 class Message(NamedTuple):
@@ -85,12 +78,12 @@ class Message(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The visible text, white space folded."""
+        """The visible text without what is a matter of spelling (:func:`core.same_text.folded`)."""
         found = _folded.get(self.sign)
         if found is None:
             if len(_folded) >= _FOLDED:
                 _folded.clear()
-            found = _folded[self.sign] = " ".join(self.said.split())
+            found = _folded[self.sign] = folded(self.said)
         return found
 
     @property
@@ -100,7 +93,7 @@ class Message(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """The same with white space folded, which a copy may have changed."""
+        """The same without what is a matter of spelling, which a copy may have changed."""
         return (self.role, self.text, self.answers, self.calls)
 
     @property
@@ -155,7 +148,7 @@ def _said(piece: Piece, value: Any, role: str) -> str:
 
 
 def _brief(text: str) -> Sign:
-    return text if len(text) <= _SHORT or text.isspace() else len(text) << 64 ^ hash(text)
+    return text if len(text) <= SHORT or text.isspace() else len(text) << 64 ^ hash(text)
 
 
 def called(m: Message) -> tuple[str, ...]:
@@ -200,73 +193,3 @@ def _part_text(part: Any) -> str:
         return IMAGE
     text = part.get("text")
     return text if isinstance(text, str) else ""
-
-
-def likeness(a: Message, b: Message) -> int:
-    """How surely two messages in the same place are the same one: 0 they are not, up to 4 beyond doubt.
-
-    Time says nothing here (recovery.md, section 2). What one copy lost (tool calls, unmasked text, the end of an answer
-    that was still being written) does not make it another message.
-    """
-    if a.role != b.role:
-        return 0
-    same_calls = a.answers == b.answers and a.calls == b.calls
-    if same_calls and a.sign == b.sign:
-        return 4
-    same_call = (a.answers and a.answers == b.answers) or (a.calls and a.calls == b.calls)
-    if ((a.answers and b.answers) or (a.calls and b.calls)) and not same_call:
-        return 0
-    text, other = a.text, b.text
-    if same_calls and text == other:
-        return 4
-    if same_call or (text and text == other):
-        return 3
-    if not text or not other:
-        return 1 if any(m.says_nothing for m in (a, b)) else 0
-    if masked_form(text, other) or masked_form(other, text):
-        return 2
-    longer, shorter = (a, b) if len(text) > len(other) else (b, a)
-    # the beginning of an answer, or a prompt to which the program has added something of its own
-    parts = longer.text.startswith(shorter.text) or (a.role == "user" and longer.text.endswith(shorter.text))
-    return 2 if parts else 0
-
-
-def is_mostly_same(a: Message, b: Message) -> bool:
-    """Whether two answers in the same place are one text of which a stretch in the middle was damaged."""
-    longer, shorter = (a.text, b.text) if len(a.text) > len(b.text) else (b.text, a.text)
-    if a.role != b.role or a.role == "user" or a.answers != b.answers or a.calls != b.calls:
-        return False
-    if len(shorter) < _SHORT or len(longer) > 2 * len(shorter):
-        return False
-    head = _equal(longer, shorter)
-    return head + _equal(longer[::-1], shorter[::-1]) >= 0.75 * len(longer)
-
-
-def has_fewer_calls(one: Message, other: Message) -> bool:
-    """Whether two messages are one that lacks some of its calls: what nothing answered is taken out."""
-    mine, theirs = set(one.calls), set(other.calls)
-    return one.text == other.text and bool(mine and theirs) and (mine < theirs or theirs < mine)
-
-
-def _equal(one: str, other: str) -> int:
-    """How many characters two texts begin with that are the same."""
-    return next((k for k, (x, y) in enumerate(zip(one, other, strict=False)) if x != y), min(len(one), len(other)))
-
-
-@lru_cache(maxsize=512)
-def masked_form(masked: str, plain: str) -> bool:
-    """``masked`` is ``plain`` with secrets (or undecodable bytes) blotted out."""
-    if not any(sign in masked for sign in _MASK_SIGNS):
-        return False
-    pieces = _MASK.split(masked)
-    if len(pieces) == 1 or sum(map(len, pieces)) < 8:
-        return False
-    if not plain.startswith(pieces[0]) or not plain.endswith(pieces[-1]):
-        return False
-    at = 0
-    for piece in pieces:
-        at = plain.find(piece, at)
-        if at < 0:
-            return False
-        at += len(piece)
-    return True

@@ -13,7 +13,7 @@ from core.copies import BACKUP, LIVE, RUN, SessionCopies, temp_name
 from core.evidence import Evidence, FileState, Verdict, Witness, is_untitled, state_of
 from core.intent import MARK_FIELDS, Marks, Reason, marks, tells_marks
 from core.jsontext import LIST_FIELD, NOTHING, Piece, number
-from core.killed_runs import DeadRun, prompt_message
+from core.killed_runs import DeadRun, dead_runs, pending_prompt, prompt_message
 from core.message import Message, message
 from core.metadata import Found
 from core.restored_turns import KilledRun, RestoredCard, restore
@@ -312,10 +312,11 @@ def _database_reasons(copies: SessionCopies) -> dict[int, Reason | None]:
 
 def _killed(copies: SessionCopies, live: Sidecar | None, *, stream_is_live: bool) -> list[KilledRun]:
     """The runs that were killed, the oldest first."""
-    head = {} if live is None else {name: piece.value for name, piece in live.head.items()}
+    head = {} if live is None else {name: live.get(name) for name in IDLE_STREAM}
     active = head.get("active_stream_id")
     found = [
-        KilledRun(run, tuple(copies.killed.get(run.stream_id, ())), run.stream_id == active) for run in copies.dead_runs
+        KilledRun(run, tuple(copies.killed.get(run.stream_id, ())), run.stream_id == active)
+        for run in dead_runs(head, copies.turns, copies.journal)
     ]
     found += (
         KilledRun(
@@ -324,11 +325,9 @@ def _killed(copies: SessionCopies, live: Sidecar | None, *, stream_is_live: bool
         for turn in copies.turns
         if not turn.ended and not turn.stream_id and turn.text
     )
-    pending = head.get("pending_user_message")
-    if not active and isinstance(pending, str) and pending.strip():
-        attachments, sent = head.get("pending_attachments"), number(head.get("pending_started_at"))
-        listed = attachments if isinstance(attachments, list) else ()
-        found.append(KilledRun(DeadRun("", prompt_message(pending, listed, sent), sent), (), is_active=True))
+    prompt = None if active else pending_prompt(head)
+    if prompt is not None:
+        found.append(KilledRun(DeadRun("", prompt, prompt.get("timestamp")), (), is_active=True))
     return [each for each in found if not (stream_is_live and each.is_active)]
 
 
@@ -410,9 +409,9 @@ def _rebuilt(
     if not pieces and not sidecars and "worktree_path" not in found:
         return Proposal(copies.session_id, tuple(items), None)
     if "title" not in found:
-        first = next((item.message.text for item in items if item.included and item.message.role == "user"), "")
-        if first:
-            found["title"] = Found(first[:TITLE_LENGTH], FIRST_MESSAGE)
+        first = next((item.message.said for item in items if item.included and item.message.role == "user"), "")
+        if title := " ".join(first.split())[:TITLE_LENGTH]:
+            found["title"] = Found(title, FIRST_MESSAGE)
     last = max((item.message.time for item in items if item.included and item.message.time is not None), default=None)
     if last is not None and last > (number(found["updated_at"].value) or 0.0 if "updated_at" in found else 0.0):
         found["updated_at"] = Found(last, LAST_MESSAGE)

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
 from enum import StrEnum
-from functools import cache, partial
+from functools import cached_property
 from typing import NamedTuple
-
-from core.workspace_tag import strip_workspace_tag
 
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 
@@ -24,16 +21,13 @@ _ENOUGH = 4
 
 
 class Relation(StrEnum):
-    """What the lesser of two texts is to the better one, or why they are equally good (the first two, and the last)."""
+    """What the lesser of two texts is to the better one, or why they are equally good (the first)."""
 
-    SAME = "same"
     SPELLING = "spelling"  # white space, normal form, invisible characters, typographic signs
-    STAND_IN = "stand_in"  # a note in place of what a tool gave: alone it proves nothing
     SHORTENED = "shortened"  # a part left out, and a note that says so
     MASKED = "masked"  # secrets blotted out
     GARBLED = "garbled"  # characters that could not be written or read
     BEGINNING = "beginning"  # it ends early, and nothing says so; of two prompts that can be chance ("continue")
-    ADORNED = "adorned"  # the program added something of its own to a prompt
 
 
 class Comparison(NamedTuple):
@@ -43,62 +37,34 @@ class Comparison(NamedTuple):
     better: int
 
 
-def compare(one: str, other: str) -> Comparison | None:
+class Text:
+    """A text that was :func:`folded`, with what to compare it with many others takes."""
+
+    def __init__(self, text: str) -> None:
+        self.folded = text
+
+    @cached_property
+    def gaps(self) -> tuple[_Gap, ...]:
+        """What stands for something else in it, in order."""
+        return tuple(_gaps(self.folded))
+
+    @property
+    def intact(self) -> int:
+        """How many characters at its beginning are those of the whole text."""
+        return self.gaps[0].start if self.gaps else len(self.folded)
+
+
+def compare(one: Text, other: Text) -> Comparison | None:
     """How two texts in the same place are one, None where they are two. Takes linear time."""
-    if one == other:
-        return Comparison(Relation.SAME, 0)
-    if not _may_be_one(one, other):
-        return None
-    mine, theirs = folded(one), folded(other)
-    if mine == theirs:
+    if one.folded == other.folded:
         return Comparison(Relation.SPELLING, 0)
-    if is_stand_in(mine) or is_stand_in(theirs):
-        return Comparison(Relation.STAND_IN, is_stand_in(mine) - is_stand_in(theirs))
-    for lesser, whole, better in ((mine, theirs, 1), (theirs, mine, -1)):
-        if relation := _with_gaps(lesser, whole):
+    for lesser, whole, better in ((one, other, 1), (other, one, -1)):
+        if relation := _with_gaps(lesser, whole.folded):
             return Comparison(relation, better)
-    if found := _misread(one, other):
-        return found
-    longer, shorter, better = (theirs, mine, 1) if len(theirs) > len(mine) else (mine, theirs, -1)
-    if shorter and _is_adorned(longer, shorter):
-        return Comparison(Relation.ADORNED, 0)
-    if shorter and longer.startswith(shorter):
-        return Comparison(Relation.BEGINNING, better)
+    for lesser, whole, better in ((one, other, 1), (other, one, -1)):
+        if lesser.folded and whole.folded.startswith(lesser.folded):
+            return Comparison(Relation.BEGINNING, better)
     return None
-
-
-_LOOKED_AT = 256
-"""Characters from a difference on by which most pairs of texts are told apart."""
-
-_PLAIN = re.compile("[0-9A-Za-z]")
-_MAY_DIFFER = frozenset(".[(*<- ?")
-"""ASCII characters with which a difference can begin that makes no other text."""
-
-
-def _may_be_one(one: str, other: str) -> bool:
-    """Whether the first difference of two texts leaves open that they are one. Cheap, for most pairs are two."""
-    at = _equal_characters(one, other)
-    if _PLAIN.match(one, at) and _PLAIN.match(other, at):
-        return False
-    at = max(0, at - 16)
-    mine, theirs = folded(one[at : at + _LOOKED_AT]), folded(other[at : at + _LOOKED_AT])
-    signs = next(((x, y) for x, y in zip(mine, theirs, strict=False) if x != y), ("", ""))
-    return signs == ("", "") or any(sign in _MAY_DIFFER or not sign.isascii() for sign in signs)
-
-
-def _equal_characters(one: str, other: str) -> int:
-    """How many characters two texts begin with that are the same."""
-    equal, end, step = 0, min(len(one), len(other)), 64
-    while equal < end and one[equal : equal + step] == other[equal : equal + step]:
-        equal, step = equal + step, 2 * step
-    end = min(end, equal + step)
-    while equal < end:
-        middle = (equal + end + 1) // 2
-        if one[equal:middle] == other[equal:middle]:
-            equal = middle
-        else:
-            end = middle - 1
-    return min(equal, end)
 
 
 # ---- spelling ----
@@ -125,20 +91,6 @@ def folded(text: str) -> str:
 
 
 # ---- masks, notes of what was left out, characters that were lost ----
-
-_STAND_IN = re.compile(
-    r"\[Duplicate tool output\b|\[Old tool output cleared\b|\[WebUI compressed-context budget: omitted \d+ chars"
-    r"|\[screenshot removed\b|<persisted-output>"
-    r"|\[\w+\] .*(?: -> exit \S+, \d+ lines output|\([\d,]+ chars(?: result)?\)|\(\d+ lines\)| -> \S+ matches"
-    r"|\(\d+ lines output\))\Z"
-    r"|\[(?:todo\] updated task list|clarify\] asked user a question|memory\] \S+ on \S+|cronjob\] \S*"
-    r"|process\] \S+ session=\S*)\Z"
-)
-
-
-def is_stand_in(text: str) -> bool:
-    """Whether the agent or the WebUI put this in the place of what a tool gave (when it compressed the context)."""
-    return text.startswith(("[", "<")) and len(text) < 5000 and _STAND_IN.match(text) is not None
 
 
 class _Gap(NamedTuple):
@@ -188,13 +140,13 @@ def _gaps(text: str) -> list[_Gap]:
     return gaps
 
 
-def _with_gaps(lesser: str, whole: str) -> Relation | None:
-    """What ``lesser`` lost if it is ``whole``, or the beginning of it, but for what its gaps stand for.
+def _with_gaps(text: Text, whole: str) -> Relation | None:
+    """What a text lost if it is ``whole``, or the beginning of it, but for what its gaps stand for.
 
-    Both are folded. Every piece between two gaps is looked for from where the last one ended, so that a gap is as short
+    Every piece between two gaps is looked for from where the last one ended, so that a gap is as short
     as can be and none that fits is missed.
     """
-    gaps = _gaps(lesser)
+    lesser, gaps = text.folded, text.gaps
     if not gaps or not whole.startswith(lesser[: gaps[0].start]):
         return None
     relations = set[Relation]()
@@ -223,116 +175,3 @@ def _may_fill(filled: str, text: str, gap: _Gap) -> bool:
         is_quoted = text[gap.start - 1 : gap.start] == '"'
         return bool(filled) and ('"' if is_quoted else " ") not in filled
     return bool(filled)
-
-
-# ---- characters that were written or read in another encoding ----
-
-_ENCODINGS = ("cp1252", "gbk", "cp932", "big5", "cp949", "cp1251", "cp1250", "cp1254", "latin-1")
-_BEYOND_ASCII = re.compile("[^\0-\x7f]")
-_SAMPLE = 32
-"""Characters by which most ways to garble a text are ruled out."""
-
-
-def _misread(one: str, other: str) -> Comparison | None:
-    """Whether one text is what became of the other in an encoding that could not write it, or in a wrong one.
-
-    Of two readings of the same bytes neither is called the better one, unless they are UTF-8: that is no accident.
-    """
-    for lesser, whole, better in ((one, other, 1), (other, one, -1)):
-        beyond = _BEYOND_ASCII.search(whole)
-        if beyond is None or not lesser.startswith(whole[: beyond.start()]):
-            continue
-        rest, garbled_rest = whole[beyond.start() :], lesser[beyond.start() :]
-        for garbled, is_certain in _garblings():
-            if len(rest) > _SAMPLE and not garbled_rest.startswith(garbled(rest[:_SAMPLE])[: _SAMPLE // 2] or "\0"):
-                continue  # the last characters of a sample can come out otherwise
-            if garbled(rest) == garbled_rest:
-                return Comparison(Relation.GARBLED, better if is_certain else 0)
-    return None
-
-
-@cache
-def _garblings() -> tuple[tuple[Callable[[str], str], bool], ...]:
-    """Ways to garble a text, which give "" where it cannot be that, and whether each tells what was garbled."""
-    return (
-        *((partial(_unwritten, encoding), True) for encoding in ("ascii", *_ENCODINGS)),
-        *((partial(_reread, "utf-8", encoding), True) for encoding in (*_ENCODINGS, _BROWSER)),
-        *((partial(_reread, encoding, "utf-8"), True) for encoding in _ENCODINGS),
-        *((partial(_reread, one, other), False) for one in _ENCODINGS for other in _ENCODINGS if one != other),
-    )
-
-
-def _unwritten(encoding: str, text: str) -> str:
-    """The text with a question mark for what an encoding lacks."""
-    return text.encode(encoding, "replace").decode(encoding)
-
-
-_BROWSER = "browser"
-"""Windows-1252 as browsers read it, in which the five bytes that it lacks are control characters."""
-
-
-def _reread(written: str, read: str, text: str) -> str:
-    """The text written in one encoding and read in another."""
-    try:
-        data = text.encode(written)
-    except UnicodeEncodeError:
-        return ""
-    if read == _BROWSER:
-        return "".join(bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in data)
-    found = data.decode(read, "replace")
-    return "" if read == "utf-8" and REPLACED not in found else found
-
-
-# ---- what the program adds to a prompt, and texts that it joins ----
-
-_BEFORE = re.compile(r"(?:\[IMPORTANT: Background process .*\] |(?:\[screenshot\] )+)")
-_AFTER = re.compile(r"(?: \[Attached files: [^\[\]]+\]| \[screenshot\])+")
-
-
-def _is_adorned(longer: str, shorter: str) -> bool:
-    """Whether a text is another one between a note of a process, the names of attachments, or places of images."""
-    if longer.endswith(shorter) and _BEFORE.fullmatch(longer[: -len(shorter)]):
-        return True
-    return longer.startswith(shorter) and _AFTER.fullmatch(longer[len(shorter) :]) is not None
-
-
-def is_join(text: str, parts: Sequence[str]) -> bool:
-    """Whether a text is these parts in order, which only white space separates.
-
-    So a gateway's sidecar holds what the assistant said in a turn (joined by an empty line), and the agent's own repair
-    joins answers that follow each other (by a line end).
-    """
-    return folded(text) == " ".join(filter(None, map(folded, parts)))
-
-
-def parts_of(merged: str, prompts: Sequence[str]) -> tuple[int, ...]:
-    """Which prompts stand in a merged one, by their places in ``prompts``, in the order in which they stand there.
-
-    The agent and the WebUI merge prompts that follow each other, by an empty line and over and over (formats.md, "A
-    healthy file need not be tidy"). A prompt may have empty lines itself, so it counts where a run of the paragraphs of
-    the merged one is all of it. What is in no prompt is passed over; () where no prompt stands in it.
-    """
-    paragraphs = _paragraphs(merged)
-    places: dict[tuple[str, ...], list[int]] = {}
-    begins: dict[str, list[tuple[str, ...]]] = {}
-    for i, prompt in enumerate(prompts):
-        own = _paragraphs(prompt)
-        if own and own not in places:
-            begins.setdefault(own[0], []).append(own)
-        places.setdefault(own, []).append(i)
-    found: list[int] = []
-    at = 0
-    while at < len(paragraphs):
-        fitting = (own for own in begins.get(paragraphs[at], ()) if paragraphs[at : at + len(own)] == own)
-        longest = max(fitting, key=len, default=())
-        if longest:  # a prompt that was said several times stands for the first of them, then for the next
-            own_places = places[longest]
-            found.append(own_places.pop(0) if len(own_places) > 1 else own_places[0])
-        at += max(len(longest), 1)
-    return tuple(found)
-
-
-def _paragraphs(text: str) -> tuple[str, ...]:
-    """The paragraphs of a prompt, folded, without workspace tags: each prompt of a merged one has its own."""
-    parts = (strip_workspace_tag(part.lstrip("\n"))[0] for part in text.replace("\r\n", "\n").split("\n\n"))
-    return tuple(part for part in map(folded, parts) if part)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from core import sidecar
 from core.align import Alignment, align
 from core.jsontext import NOTHING, loads_exactly
-from core.message import IMAGE, PARTS, REASONING, Message, decoded, masked_form, message
+from core.message import IMAGE, PARTS, REASONING, Message, decoded, message
+from core.same_text import Relation, Text, compare
 from core.workspace_tag import untag
 
 LIVE = "live"
@@ -36,9 +37,11 @@ class Entry:
 
     def add(self, copy: str, version: Message, place: int, *, without: Collection[str] = ()) -> None:
         """Another copy's version of this message: what it has more is taken over, but for some fields."""
+        is_live = LIVE in self.versions and "content" not in self.enriched
         self.versions[copy] = version
         self.places[copy] = place
-        gains = [part for part in missing_parts(self.merged, version) if part not in without]
+        found = missing_parts(self.merged, version, unmask=not is_live)
+        gains = [part for part in found if part not in without]
         if gains:
             self.merged = fuller(self.merged, version, gains, without)
             self.enriched = {**self.enriched, **dict.fromkeys(gains, copy)}
@@ -145,30 +148,38 @@ def drop_unanswered(entries: Iterable[Entry]) -> None:
                 e.drop_calls()
 
 
-def missing_parts(there: Message, other: Message) -> tuple[str, ...]:
-    """The fields in which ``other`` is the fuller version of the same message, if any of them matters to a reader."""
+def missing_parts(there: Message, other: Message, *, unmask: bool = True) -> tuple[str, ...]:
+    """The fields in which ``other`` is the fuller version of the same message, if any of them matters to a reader.
+
+    ``unmask``: a text with the secret is fuller than one with a mask. Not so where ``there`` is of the live file, in
+    which a person can have put the mask (programs mask journals only).
+    """
     if there is other:
         return ()
     mine, theirs = there.parts, other.parts
     gains = [part for part in theirs if part not in mine and (part in PARTS or not any(p in mine for p in REASONING))]
-    if _fuller_content(there, other):
+    if _fuller_content(there, other, unmask=unmask):
         gains.append("content")
     return tuple(gains)
 
 
-def _fuller_content(there: Message, other: Message) -> bool:
-    if there.is_shortened or other.is_shortened:
-        return False
-    if there.sign == other.sign or (mine := there.text) == (theirs := other.text):
+def _fuller_content(there: Message, other: Message, *, unmask: bool) -> bool:
+    if there.sign == other.sign or there.text == other.text:
         return (
             not other.is_plain
             and IMAGE in there.said
             and isinstance(other.value.get("content"), list)
             and not isinstance(there.value.get("content"), list)
         )
-    if not mine or masked_form(mine, theirs):
-        return bool(theirs)
-    return there.role == "assistant" and len(theirs) > len(mine) and theirs.startswith(mine)
+    if there.is_shortened or other.is_shortened:
+        return False
+    if not there.text:
+        return True
+    found = compare(Text(there.text), Text(other.text))
+    if found is None or found.better != 1:
+        return False
+    is_cut_off = found.relation is Relation.BEGINNING and there.role == "assistant"
+    return is_cut_off or found.relation is Relation.GARBLED or (unmask and found.relation is Relation.MASKED)
 
 
 def fuller(there: Message, other: Message, gains: Sequence[str], without: Collection[str] = ()) -> Message:

@@ -162,8 +162,13 @@ class _Judge(Timeline):
             return False
         if e.merged.role == "user" and k + 1 < len(self.entries):  # a prompt goes with an answer that is new
             answer = self.entries[k + 1].merged
-            return answer.role == "user" or answer.key in self._texts
+            return answer.role == "user" or answer.key in self._in_files
         return True
+
+    @cached_property
+    def _in_files(self) -> frozenset[Key]:
+        """What the messages say that another copy than the rows has."""
+        return frozenset(e.merged.key for e in self.entries if not e.versions.keys() <= self.known.databases)
 
     @cached_property
     def _texts(self) -> Mapping[Key, bool]:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.align import align
+from core.likeness import Look, alike, likeness
 from core.message import Message, message
 from core.sidecar import message_piece
 from core.transcript import Entry, entry, merge
@@ -130,3 +131,21 @@ def test_a_merge_keeps_every_message_and_both_orders(a: Sequence[Message], b: Se
     moved = {id(b[j]) for j in crossing}
     order = [id(e.versions["database"]) for e in merged if "database" in e.versions]
     assert [key for key in order if key not in moved] == [id(m) for j, m in enumerate(b) if j not in crossing]
+
+
+looks = st.builds(
+    lambda role, text, call: Look(message(message_piece({"role": role, "content": text, **call}))),
+    st.sampled_from(("user", "assistant", "tool")),
+    st.text(alphabet="ab *.é", max_size=9)
+    | st.sampled_from(("x" * 70, "x" * 60 + "y" * 10, "z" + "x" * 69, "sk-abcd...wxyz", "sk-abcdefghwxyz", "")),
+    st.sampled_from(({}, {"tool_call_id": "call_1"}, {"tool_calls": [{"id": "call_1"}]})),
+)
+
+
+@relaxed
+@given(st.lists(looks, min_size=9, max_size=14), st.lists(looks, min_size=9, max_size=14))
+def test_no_message_that_is_like_another_is_passed_over(one: Sequence[Look], other: Sequence[Look]) -> None:
+    every = {
+        (i, j, sure) for i, x in enumerate(one) for j, y in enumerate(other) if (sure := likeness(Look(x.m), Look(y.m)))
+    }
+    assert set(alike(one, other)) == every

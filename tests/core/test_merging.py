@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from typing import Any
 
 import pytest
@@ -139,6 +140,27 @@ def test_what_the_program_adds_to_a_prompt_makes_no_second_prompt(hermes: Any) -
     assert hermes.kinds() == []
 
 
+@pytest.mark.parametrize(
+    ("there", "row"),
+    [
+        ("Überprüfung é 한국어", unicodedata.normalize("NFD", "Überprüfung é 한국어")),
+        ("zero\u200bwidth\ufeff", "zerowidth"),
+        ("it’s “quoted” – and so on…", 'it\'s "quoted" - and so on...'),
+        ("a long result\n" * 30 + "... [truncated]", "a long result\n" * 90),
+    ],
+)
+def test_a_text_that_is_spelled_otherwise_or_was_shortened_is_no_other_message(
+    hermes: Any, there: str, row: str
+) -> None:
+    turns = hermes.turns("a", "b", "c", "d")
+    turns[0]["content"], turns[3]["content"] = f"ask: {there}", there
+    rows = [dict(each) for each in turns]
+    rows[0]["content"], rows[3]["content"] = f"ask: {row}", row
+    hermes.write_live(turns)
+    hermes.write_rows(rows)
+    assert hermes.kinds() == []
+
+
 def test_a_masked_text_gives_way_to_the_plain_one(hermes: Any) -> None:
     turns = hermes.turns("a", "b")
     plain = "the key is sk-proj-aaaabbbbccccddddeeeeffff and nothing else"
@@ -151,6 +173,18 @@ def test_a_masked_text_gives_way_to_the_plain_one(hermes: Any) -> None:
     hermes.write_rows(turns[:2])
     hermes.repair()
     assert hermes.texts() == hermes.said(turns)
+
+
+def test_a_secret_that_a_person_masked_in_the_file_stays_masked(hermes: Any) -> None:
+    turns = hermes.turns("a", "b")
+    turns[1]["content"] = "the key is sk-proj-aaaabbbbccccddddeeeeffff and nothing else"
+    hermes.write_rows(turns)
+    masked = [turns[0], {**turns[1], "content": "the key is sk-pro...ffff and nothing else"}, *turns[2:]]
+    hermes.write_live(masked)
+    assert hermes.kinds() == []
+    hermes.write_live(masked[:2])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(masked)
 
 
 def test_parts_come_back_and_the_rest_keeps_its_bytes(hermes: Any) -> None:

@@ -8,10 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.same_text import Comparison, Relation, compare, folded, is_join, is_stand_in, parts_of
+from core import same_text
+from core.same_text import Comparison, Relation, Text, folded
 
 SECRET = "sk-proj-Zx81kQpLm4Tn7Rv2Wy5Bc9Df3Gh6Jk0"
 LONG = " ".join(f"line {i} of the output\n" for i in range(200))
+
+
+def compare(one: str, other: str) -> Comparison | None:
+    return same_text.compare(Text(folded(one)), Text(folded(other)))
 
 
 @pytest.mark.parametrize(
@@ -70,23 +75,10 @@ LESSER = [
         Relation.SHORTENED,
     ),
     (LONG[:117] + "...", LONG, Relation.SHORTENED),
-    # what stands in the place of a whole result
-    ("[Duplicate tool output — same content as a more recent call]", LONG, Relation.STAND_IN),
-    ("[Old tool output cleared to save context space]", LONG, Relation.STAND_IN),
-    ("[terminal] ran `npm test` -> exit 0, 47 lines output", LONG, Relation.STAND_IN),
-    ("[read_file] read config.py from line 1 (1,200 chars)", LONG, Relation.STAND_IN),
-    ("[search_files] content search for 'x' in . -> 12 matches", LONG, Relation.STAND_IN),
-    ("<persisted-output>\nFull output saved to: /tmp/x\n\nPreview\n</persisted-output>", LONG, Relation.STAND_IN),
     # characters that were lost
     ("caf\ufffd and na\ufffd\ufffdve", "café and naïve", Relation.GARBLED),
     ("half of \ufffd\ufffd", "half of 🚀", Relation.GARBLED),
     ("a lone \ufffd sign", "a lone \ud83d sign", Relation.GARBLED),
-    ("na?ve ??", "naïve 日本", Relation.GARBLED),
-    ("naïve ??", "naïve 日本", Relation.GARBLED),
-    ("Ã¼ber cafÃ©", "über café", Relation.GARBLED),
-    ("itâ€™s", "it’s", Relation.GARBLED),
-    ("ðŸš€", "🚀", Relation.GARBLED),
-    ("浣犲ソ锛屼笘鐣�", "你好，世界", Relation.GARBLED),
     ("V\ufffdrifie le caf\ufffd d\ufffdj\ufffd", "Vérifie le café déjà", Relation.GARBLED),
     # the end of a text that was still being written
     ("Answer: the first half", "Answer: the first half and the second", Relation.BEGINNING),
@@ -130,31 +122,6 @@ def test_other_words_are_another_text(one: str, other: str) -> None:
     assert compare(other, one) is None
 
 
-def test_of_two_readings_of_the_same_bytes_neither_is_called_better() -> None:
-    text = "Merhaba, şu dosyayı çalıştır"
-    assert compare(text, text.encode("cp1254").decode("cp1252")) == Comparison(Relation.GARBLED, 0)
-
-
-@pytest.mark.parametrize(
-    ("prompt", "longer"),
-    [
-        ("look at it", "look at it\n[screenshot]"),
-        ("look at it", "[screenshot]\nlook at it"),
-        ("look at it", "look at it\n\n[Attached files: a b.png, c.pdf]"),
-        ("go on", "[IMPORTANT: Background process p1 completed (exit code 0).\nCommand: x\nOutput:\n[y]]\n\ngo on"),
-    ],
-)
-def test_what_the_program_adds_to_a_prompt_makes_it_no_better(prompt: str, longer: str) -> None:
-    assert compare(prompt, longer) == compare(longer, prompt) == Comparison(Relation.ADORNED, 0)
-
-
-def test_a_note_in_place_of_a_result_is_told_from_a_result() -> None:
-    assert not is_stand_in("[1, 2, 3]")
-    assert not is_stand_in("[info] server ready")
-    assert not is_stand_in("a [Duplicate tool output")
-    assert is_stand_in("[Duplicate tool output — same content as a more recent call]")
-
-
 texts = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(" .*[]?\n\u200bé\ufffd’"), max_size=40)
 
 
@@ -164,7 +131,7 @@ def test_every_pair_has_one_answer_from_both_sides(one: str, other: str) -> None
     assert (found is None) == (back is None)
     if found is not None and back is not None:
         assert found.relation is back.relation and found.better == -back.better
-    assert compare(one, one) == Comparison(Relation.SAME, 0)
+    assert compare(one, one) == Comparison(Relation.SPELLING, 0)
     assert folded(folded(one)) == folded(one)
 
 
@@ -172,32 +139,6 @@ def test_every_pair_has_one_answer_from_both_sides(one: str, other: str) -> None
 def test_a_text_is_at_least_as_good_as_its_beginning(text: str, cut: int) -> None:
     found = compare(text[:cut], text)
     assert not folded(text[:cut]) or (found is not None and found.better >= 0)
-
-
-def test_what_a_gateway_joins_is_known_by_its_parts() -> None:
-    steps = ["Let me look.", "", "I check the  next one.", "It is\n\nred."]
-    assert is_join("Let me look.\n\nI check the next one.\n\nIt is\n\nred.", steps)
-    assert is_join("Let me look.\nI check the next one.\nIt is\n\nred.", steps)
-    assert not is_join("Let me look.\n\nIt is\n\nred.", steps)
-    assert not is_join("Let me look.\n\nI check the next one.\n\nIt is\n\nred. And more", steps)
-
-
-@pytest.mark.parametrize(
-    ("merged", "prompts", "places"),
-    [
-        ("c\n\nb\n\na", ["a", "b", "c"], (2, 1, 0)),
-        ("a", ["a"], (0,)),
-        ("a\r\n\r\n[Workspace::v1: /srv/x]\nb", ["a", "b"], (0, 1)),
-        ("continue\n\ncontinue\n\ncontinue", ["continue", "x", "continue"], (0, 2, 2)),
-        ("first\n\nsecond\n\nthird", ["first\n\nsecond", "third", "first"], (0, 1)),
-        ("summary\n\nb\n\n\n\na", ["a", "b"], (1, 0)),
-        ("abc", ["a", "b"], ()),
-        ("ask\nmore", ["ask"], ()),
-        ("", ["", "a"], ()),
-    ],
-)
-def test_the_prompts_in_a_merged_one_are_found(merged: str, prompts: list[str], places: tuple[int, ...]) -> None:
-    assert parts_of(merged, prompts) == places
 
 
 def test_long_and_hostile_texts_are_compared_as_short_ones_are() -> None:
@@ -208,6 +149,3 @@ def test_long_and_hostile_texts_are_compared_as_short_ones_are() -> None:
     hostile = ("[" * 50 + "..." + "*** \ufffd truncated (" + "-" * 50) * 5_000
     assert compare(hostile, hostile.replace("...", "x z") + "q") is None
     assert compare(hostile + "x", hostile + "y") is None
-    assert compare("é" * 500_000 + "?", "é" * 500_000 + "日") == Comparison(Relation.GARBLED, 1)
-    merged = "\n\n".join(["a", "b", "c"] * 5_000)
-    assert len(parts_of(merged, ["a\n\nb", "c", "a"] * 1_000)) == 2 * 5_000
