@@ -354,7 +354,7 @@ class _Judge(Timeline):
             cut = next(behind, held[-1] + 1) - 1
         after = [k for k in held if k > cut]
         if not after:
-            if count is None or count == len(held) or (files and self.kept[cut]):
+            if count is None or count == len(held) or not self.known.is_missing or (files and self.kept[cut]):
                 return Verdict(reasons)
             return Verdict(reasons, self._miscounted(len(held)))
         if files and self.known.run is not None and count in (None, len(held) - len(after)):
