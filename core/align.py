@@ -19,7 +19,7 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
-from core.likeness import Look, alike, likeness
+from core.likeness import Look, alike, fewer_calls, likeness
 from core.message import LONG_ID, Key, Message
 
 GAP_CELLS = 250_000
@@ -443,7 +443,7 @@ def _within(a: Sequence[Message], b: Sequence[Message], one: Turn, other: Turn) 
 def _best_in_turn(one: Sequence[Message], other: Sequence[Message]) -> list[Pair]:
     """The messages between two anchors of a turn, so that their likeness is greatest together."""
     score = [[0] * len(other) for _ in one]
-    for i, j, sure in alike(list(map(Look, one)), list(map(Look, other))):
+    for i, j, sure in (*fewer_calls(one, other), *alike(list(map(Look, one)), list(map(Look, other)))):
         score[i][j] = sure * _UNIT + _nearness(one[i].time, other[j].time)
     return _best(score)
 

@@ -203,8 +203,8 @@ class CopyReader:
     def files(self, session_id: str) -> SessionCopies:
         """Read the copies of one session that are files."""
         listing = self.listing
-        runs = RunJournal(session_id, listing.run_journals.get(session_id, ()))
         journal = read_turn_journal(session_id, listing.turn_journals.get(session_id, ()))
+        runs = RunJournal(session_id, listing.run_journals.get(session_id, ()), journal.streams)
         states = [fact.state for fact in self.database_facts]
         live = _read(listing.sidecars.get(session_id))
         backup = _read(listing.backups.get(session_id))

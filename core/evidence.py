@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from core.intent import Marks, Reason
+from core.intent import Marks, Reason, tells_marks
+from core.sidecar import FIELD_DEFAULTS, Sidecar
 
 UNDECIDED = "You took messages back and went on; which of those that are left came after that, no copy says."
 BEGINNING = "The newest answer was given without what was said before it: you took that back, or it was lost before."
+OLDER = (
+    "The newest answer was given without messages that the file has: the file is from before you took them back, or "
+    "they had been lost by then."
+)
 SHORTENED = "The file was shortened after the last answer, on purpose or by damage; no copy that is left says which."
 """What can be in doubt about a whole session."""
 
@@ -76,3 +81,20 @@ class Verdict:
     doubt: str | None = None
     base: str | None = None
     origin: str | None = None
+
+
+def state_of(live: Sidecar | None) -> FileState:
+    """What is left of a live file."""
+    if live is None:
+        return FileState.LOST
+    if live.damage is not None and not live.complete and len(live.messages) != live.get("message_count"):
+        return FileState.TORN if tells_marks(live) else FileState.LOST
+    return FileState.WHOLE if live.messages else FileState.EMPTY
+
+
+def is_untitled(live: Sidecar | None) -> bool:
+    """Whether the file has the title of a new session, as a clear leaves it, or that of an unanswered prompt."""
+    title = live.get("title") if live is not None else None
+    pending = live.get("pending_user_message") if live is not None else None
+    begun = isinstance(pending, str) and isinstance(title, str) and bool(title) and pending.startswith(title)
+    return begun or title == FIELD_DEFAULTS["title"]

@@ -7,7 +7,7 @@ leaves its call.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core import sidecar
@@ -35,14 +35,15 @@ class Entry:
     enriched: Mapping[str, str]
     places: dict[str, int]
 
-    def add(self, copy: str, version: Message, place: int) -> None:
-        """Another copy's version of this message: what it has more is taken over."""
+    def add(self, copy: str, version: Message, place: int, *, without: Collection[str] = ()) -> None:
+        """Another copy's version of this message: what it has more is taken over, but for some fields."""
         is_live = LIVE in self.versions and "content" not in self.enriched
         self.versions[copy] = version
         self.places[copy] = place
-        gains = missing_parts(self.merged, version, unmask=not is_live)
+        found = missing_parts(self.merged, version, unmask=not is_live)
+        gains = [part for part in found if part not in without]
         if gains:
-            self.merged = fuller(self.merged, version, gains)
+            self.merged = fuller(self.merged, version, gains, without)
             self.enriched = {**self.enriched, **dict.fromkeys(gains, copy)}
 
     def settle(self, trust: Sequence[str]) -> None:
@@ -51,10 +52,18 @@ class Entry:
             return
         named = [name for name in trust if name in self.versions]
         if named != list(self.versions):
-            again = entry(named[0], self.versions[named[0]], self.places[named[0]])
-            for name in named[1:]:
-                again.add(name, self.versions[name], self.places[name])
-            self.versions, self.merged, self.enriched = again.versions, again.merged, again.enriched
+            self._merge(named)
+
+    def _merge(self, names: Sequence[str], *, without: Collection[str] = ()) -> None:
+        first, *others = names
+        again = entry(first, self.versions[first], self.places[first])
+        for name in others:
+            again.add(name, self.versions[name], self.places[name], without=without)
+        self.versions, self.merged, self.enriched = again.versions, again.merged, again.enriched
+
+    def drop_calls(self) -> None:
+        """Leave the calls to the copies that have them."""
+        self._merge([*self.versions], without=("tool_calls",))
 
 
 def entry(copy: str, version: Message, place: int, *, is_raw: bool = False) -> Entry:
@@ -138,6 +147,17 @@ def _answers(e: Entry, turn: list[Entry]) -> bool:
     return is_open and any(call in each.merged.calls for each in turn)
 
 
+def drop_unanswered(entries: Iterable[Entry]) -> None:
+    """A message does not get back calls that no copy has an answer to: those of a run that was killed were taken out of
+    it, since a model must never see them.
+    """
+    for turn in _turns(entries):
+        answered = {e.merged.answers for e in turn}
+        for e in turn:
+            if "tool_calls" in e.enriched and answered.isdisjoint(e.merged.calls):
+                e.drop_calls()
+
+
 def missing_parts(there: Message, other: Message, *, unmask: bool = True) -> tuple[str, ...]:
     """The fields in which ``other`` is the fuller version of the same message, if any of them matters to a reader.
 
@@ -172,12 +192,12 @@ def _fuller_content(there: Message, other: Message, *, unmask: bool) -> bool:
     return is_cut_off or found.relation is Relation.GARBLED or (unmask and found.relation is Relation.MASKED)
 
 
-def fuller(there: Message, other: Message, gains: Sequence[str]) -> Message:
-    """``there`` with the fields ``gains`` of ``other``, and whatever else only ``other`` says."""
+def fuller(there: Message, other: Message, gains: Sequence[str], without: Collection[str] = ()) -> Message:
+    """``there`` with the fields ``gains`` of ``other``, and whatever else only ``other`` says ``without`` some."""
     value = dict(loads_exactly(there.piece.raw))
     theirs = other.value
     for key in theirs:
-        if key in gains or value.get(key) in NOTHING:
+        if key not in without and (key in gains or value.get(key) in NOTHING):
             value[key] = theirs[key]
     return clean(message(sidecar.message_piece(value, there.piece)))
 

@@ -275,3 +275,13 @@ def test_a_conversation_that_the_newest_run_began_anew_is_a_question(hermes: Her
     assert not hermes.live.exists()
     hermes.repair(hermes.live.stem)
     assert hermes.texts() == hermes.said([*said[:4], *newer])
+
+
+def test_a_clock_that_was_set_back_before_an_undo_makes_no_new_message(hermes: Hermes) -> None:
+    """The file was saved by the undo, with a time from before the turn that it took back."""
+    kept, undone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    hermes.write_live(kept, **hermes.undo_marks(kept) | {"updated_at": START + 90})
+    hermes.write_backup([*kept, *undone], updated_at=START + 120)
+    hermes.write_rows([*kept, *undone])
+    assert categories(hermes) <= {Category.INFO}
+    assert is_left_alone(hermes)
