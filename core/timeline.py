@@ -58,8 +58,10 @@ class Timeline:
         held = [k for k in range(len(self.entries)) if self.holds([run], k)]
         if mark != act and any(self.entries[k].merged.role == "user" and self.has_stamp(k, mark) for k in held):
             return True
-        others = [k for k in range(self.last_kept(act) + 1, len(self.entries)) if self._is_witnessed(k)]
-        if others and all(self.holds([run], k) for k in others):
+        last = self.last_kept(act)
+        others = [k for k in range(last + 1, len(self.entries)) if self._is_witnessed(k)]
+        has_kept = last < 0 or self.holds([run], last)
+        if others and has_kept and all(self.holds([run], k) for k in others):
             return False  # nothing was taken back yet
         own = next((w for w in self.before_act if w.saved is not None), None)
         if own is not None and (is_later := self._goes_further(run, own)) is not None:
