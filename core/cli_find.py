@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,27 +43,33 @@ def find(
     except QueryError as error:
         raise typer.BadParameter(str(error)) from None
     store, view = _store(home, session_dir, state_db), _view()
-    sessions, hits = 0, 0
+    found: Counter[str] = Counter()
     unread: list[Unread] = []
+    is_complete = False
     with view.progress("Searching") as progress:
         if as_json:
             print('{"sessions": [', end="")
-        for batch in search(store, query, progress=progress):
-            found = [each for each in batch if isinstance(each, SessionHits)]
-            unread += (each for each in batch if not isinstance(each, SessionHits))
-            with view.beside_the_bar() if found else nullcontext():
-                for each in found:
-                    if as_json:
-                        print("," if sessions else "", json.dumps(_facts(each)), sep="\n", end="", flush=True)
-                    else:
-                        view.found(each)
-                    sessions += 1
-                    hits += each.count
-    if as_json:
-        print(f'\n], "not_searched": {json.dumps([*map(asdict, unread)])}}}')
-    else:
-        view.searched(sessions, hits, unread)
-    return NOTHING_LEFT if sessions else REMAINS
+        try:
+            for batch in search(store, query, progress=progress):
+                with view.beside_the_bar() if batch else nullcontext():
+                    for each in batch:
+                        if not isinstance(each, SessionHits):
+                            unread.append(each)
+                            continue
+                        if as_json:
+                            print("," if found else "", json.dumps(_facts(each)), sep="\n", end="", flush=True)
+                        else:
+                            view.found(each)
+                        found.update(sessions=1, hits=each.count)
+            is_complete = True
+        finally:
+            if as_json:  # it is JSON also where somebody stops it
+                with view.beside_the_bar():
+                    print(f'\n], "not_searched": {json.dumps([*map(asdict, unread)])}, ', end="")
+                    print(f'"is_complete": {json.dumps(is_complete)}}}')
+    if not as_json:
+        view.searched(found["sessions"], found["hits"], unread)
+    return NOTHING_LEFT if found else REMAINS
 
 
 def _facts(found: SessionHits) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import os
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
-from itertools import chain, islice
+from functools import cached_property
+from itertools import chain, count, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
@@ -281,13 +281,15 @@ class CopyReader:
         the database and the row (:meth:`core.statedb.StateDB.messages_with`).
         """
 
-        def read_over(rows: Iterator[MessageRow], count: int) -> Iterable[_R]:
-            return read(self.steps.over(rows, count, _ROWS))
-
         for name, database in self._databases.items():
             for row in self.listing.rows[name].get(session_id, ()):
-                over = partial(read_over, count=row.message_count)
-                yield name, row, database.messages_with(row.id, is_wanted, over)
+                steps = self.steps.over(count(), row.message_count, _ROWS)
+
+                def is_wanted_now(texts: Sequence[bytes], steps: Iterator[int] = steps) -> bool:
+                    next(steps)
+                    return is_wanted(texts)
+
+                yield name, row, database.messages_with(row.id, is_wanted_now, read)
 
     def spoken(self, session_id: str) -> Iterator[Iterator[SpokenRow]]:
         """The message rows of a session in each database, as they lie there. Raises CloserLookError."""

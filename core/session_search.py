@@ -325,7 +325,8 @@ class _Search:
     def _in_files(self) -> Iterator[_Match]:
         finder, steps = self._finder, self._reader.steps
         for name, file, session in self._sidecars():
-            if session.damage is None and not _may_be_in_file(finder.query, file.data or b""):
+            blocks = steps.over(_blocks(file.data or b""), file.size // _BLOCK, _FILE)
+            if session.damage is None and not any(map(finder.query.may_be_in, blocks)):
                 continue
             yield from finder.messages(steps.over(session.messages, len(session.messages), _FILE), name)
             behind = (found._replace(place=None) for found in finder.messages(session.after_end, name))
@@ -357,15 +358,13 @@ class _Search:
         yield from (each for each in found if each is not None)
 
 
-def _may_be_in_file(query: Query, data: bytes) -> bool:
-    """Whether a message may be found in a file that is not damaged."""
+def _blocks(data: bytes) -> Iterator[tuple[bytes]]:
+    """A file in pieces, cut where no word is: at spaces."""
     start = 0
     while start < len(data):
-        end = data.find(b" ", start + _BLOCK) + 1 or len(data)  # no word has a space in it
-        if query.may_be_in((data[start:end],)):
-            return True
+        end = data.find(b" ", start + _BLOCK) + 1 or len(data)
+        yield (data[start:end],)
         start = end
-    return False
 
 
 def _cards(session: Sidecar) -> Sequence[Any]:
