@@ -19,9 +19,11 @@ _LETTERS = frozenset((0, 6, 7, 8, 9))
 _UNSEEN = frozenset(map(chr, (0x34F, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 """What nobody sees besides the format characters (Cf): joiners and variation selectors."""
 
-_FOLDED_RANGES = ((0x80, 0xD800), (0xE000, 0x2_0000), (0x2_F800, 0x2_FA20), (0xE_0000, 0xE_0200))
-"""Where the characters are that can be folded to something else; beyond are ideographs without any other form."""
-
+_FOLDED_RANGES = (
+    (0x80, 0x3400), (0xA600, 0xD800), (0xF900, 0x1_2000), (0x1_3400, 0x1_3500), (0x1_6A00, 0x1_7000),
+    (0x1_BC00, 0x1_BD00), (0x1_D100, 0x1_F300), (0x1_FB00, 0x1_FC00), (0x2_F800, 0x2_FB00), (0xE_0000, 0xE_0200),
+)  # fmt: skip
+"""Where every character is that is folded to something else: to look at all takes half a second."""
 
 _BEYOND = re.compile("[\U00010000-\U0010ffff]")
 

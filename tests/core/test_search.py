@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from core import repair
+from core import folding, repair
 from core.folding import Needle, fold, place_of
 from core.query import Query, QueryError
 from core.search import Unread, search
@@ -374,6 +374,11 @@ def test_folding_knows_no_case() -> None:
     for code in (*range(0x20, 0xD800), *range(0xE000, 0x20000)):
         character = chr(code)
         assert {fold(case(character)) for case in CASES} == {fold(character)}, hex(code)
+
+
+def test_every_character_that_is_folded_is_looked_for() -> None:
+    characters = map(chr, (*range(0x80, 0xD800), *range(0xE000, 0x110000)))
+    assert {each for each in characters if fold(each) != each} == folding._changed().keys()
 
 
 WRITTEN = ("live", "backup", "temp", "database", "deleted", "other program", "run journal", "title")
