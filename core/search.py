@@ -14,7 +14,8 @@ from core.jsontext import number
 from core.query import Query
 from core.session_search import Looked, SessionHits, look
 from core.statedb_rows import SessionRow
-from core.store import Store, webui_status
+from core.store import Store
+from core.webui_status import webui_status
 from core.workers import Failure, Progress, over_sessions
 
 

@@ -21,7 +21,7 @@ from core.query import Excerpt, Query
 from core.said import Part, parts_of, strings
 from core.sidecar import FIELD_DEFAULTS, Sidecar, SidecarFile
 from core.statedb_rows import MessageRow, SessionRow
-from core.store import WebUIStatus
+from core.webui_status import WebUIStatus
 
 SUBAGENT = "subagent"
 """The program of a session that an agent of the WebUI's started for itself."""
