@@ -263,8 +263,8 @@ class _Search:
     def _add_messages(self, found: Sequence[_Match], tally: _Tally) -> None:
         own = [each for each in found if not each.is_foreign]
         files = self._files
-        if files.dead_runs or files.killed or not (self._is_live() and _are_all_live(own)):
-            known = self._add_merged(own, tally) if own or files.dead_runs or files.killed else set()
+        if files.killed or not (self._is_live() and _are_all_live(own)):
+            known = self._add_merged(own, tally) if own or files.killed else set()
         else:
             copies: dict[_Key, dict[str, None]] = {}
             for each in own:
