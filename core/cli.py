@@ -56,7 +56,8 @@ SessionId = Annotated[str, typer.Argument(metavar="SID", help="The id of a sessi
 
 def main() -> None:
     """Run the command line; always ends in SystemExit, never in a traceback."""
-    from core import cli_export as cli_export  # its command joins those of this module
+    from core import cli_export as cli_export  # their commands join those of this module
+    from core import cli_find as cli_find
 
     try:
         status = app(sys.argv[1:] or ["--help"], standalone_mode=False)

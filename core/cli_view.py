@@ -24,6 +24,9 @@ from core.manifest import Run
 from core.message import Message, called
 from core.proposal import Proposal
 from core.report import moment, plain_lines, stamp
+from core.said import Part
+from core.search import Unread
+from core.session_search import Held, Hit, SessionHits
 from core.vault import UndoResult
 from core.workers import Progress as Report
 from core.worktree import Worktree
@@ -32,6 +35,8 @@ PATIENCE = 0.5
 """Seconds after which a progress bar appears."""
 
 CLIPPED_LINES, CLIPPED_CHARACTERS = 4, 400
+FOUND_SHOWN = 3
+"""Hits of a session that are shown; all are counted."""
 
 _PIPE_WIDTH = 400
 """Columns where the output is no terminal: nothing is cut."""
@@ -66,6 +71,7 @@ class View:
     def __init__(self) -> None:
         self._out = self._console(sys.stdout.isatty())
         self._err = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self._bar: Progress | None = None
 
     @staticmethod
     def _console(is_terminal: bool) -> Console:
@@ -92,13 +98,25 @@ class View:
             if not started and self._err.is_terminal and time.monotonic() - start > PATIENCE:
                 bar.start()
                 started = True
+                self._bar = bar
             bar.update(task, completed=done, total=total)
 
         try:
             yield report
         finally:
+            self._bar = None
             if started:
                 bar.stop()
+
+    @contextmanager
+    def beside_the_bar(self) -> Iterator[None]:
+        """For what is printed while a bar may be shown."""
+        if self._bar is None:
+            yield
+            return
+        self._bar.stop()
+        yield
+        self._bar.start()
 
     def audit(self, found: Audit, interrupted: Sequence[Run]) -> None:
         """The sessions with findings, the store's own findings, and what to do next."""
@@ -336,6 +354,29 @@ class View:
         else:
             self._line("No repair was made yet.")
 
+    def found(self, each: SessionHits) -> None:
+        """What was found in one session, of many hits the first."""
+        whose = f"  a session of {each.program}" if each.program is not None else ""
+        note = f"  {shown(each.session_id)}  {moment(each.updated)}  {each.count} {_plural('hit', each.count)}{whose}"
+        self._out.print(Text.assemble((_short(each.title, 100), "bold"), shown(note)))
+        for hit in each.hits[:FOUND_SHOWN]:
+            part = f" ({hit.part})" if hit.part is not Part.TEXT else ""
+            self._line(f"  {shown(hit.role)}{part}  {moment(hit.time)}  {_whereabouts(hit)}".replace("  " * 2, "  "))
+            text, start, end = hit.excerpt.text, hit.excerpt.start, hit.excerpt.end
+            marked = (shown(text[start:end]), "bold reverse")
+            self._out.print(Text.assemble("    ", shown(text[:start]), marked, shown(text[end:])))
+        if each.count > FOUND_SHOWN:
+            self._line(f"  ... {each.count - FOUND_SHOWN} more")
+
+    def searched(self, sessions: int, hits: int, unread: Iterable[Unread]) -> None:
+        """What a search came to."""
+        for each in unread:
+            self._line(f"Not searched: {f'{each.session_id}: ' if each.session_id else ''}{each.reason}")
+        if sessions:
+            self._line(f"{hits} {_plural('hit', hits)} in {sessions} {_plural('session', sessions)}.")
+        else:
+            self._line("Nothing was found.")
+
     def _line(self, text: str) -> None:
         self._out.print(Text(plain_lines(text)))
 
@@ -401,6 +442,18 @@ def _offers(row: FieldRow) -> str:
     return "; ".join(f"{_short(value, 40)} in {', '.join(copies)}" for value, copies in values)
 
 
+def _whereabouts(hit: Hit) -> str:
+    """Which copies hold what was found, and what has become of it."""
+    copies = " and ".join(hit.copies)
+    return {
+        Held.LIVE: "in the live file",
+        Held.LOST: f"only in the {'damaged file' if LIVE in hit.copies else copies}",
+        Held.LEFT_OUT: f"left out, in the {copies}: {hit.reason}",
+        Held.DELETED: f"in a session that you deleted ({copies})",
+        Held.OTHER: f"in the {copies}",
+    }[hit.held]
+
+
 def _cell(held: int, of: int) -> str:
     return "#" if held == of else "+" if held else "."
 
@@ -431,4 +484,4 @@ def _count(n: int) -> Text:
 
 
 def _plural(word: str, n: int) -> str:
-    return word if n == 1 or word not in ("message", "session", "note") else f"{word}s"
+    return word if n == 1 or word not in ("message", "session", "note", "hit") else f"{word}s"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Container, Iterable, Iterator,
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
@@ -26,7 +26,7 @@ from core.listing import Listing, Rows, listed, session_files
 from core.message import SPEAKERS, Key, Message, message
 from core.run_journal import Done, RunJournal
 from core.sidecar import SidecarFile
-from core.statedb import DatabaseFact, StateDB, Trouble, open_statedb
+from core.statedb import DatabaseFact, Numbered, StateDB, Trouble, open_statedb
 from core.statedb_rows import MessageRow, SessionRow, SpokenRow, Status
 from core.steps import Steps
 from core.store import Store, is_session_name
@@ -51,6 +51,7 @@ _EMPTY = Packed({}, 2)
 """What a row of a large session is kept like that no message of its file is like."""
 
 _T = TypeVar("_T")
+_R = TypeVar("_R", bound=Numbered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +270,26 @@ class CopyReader:
             )
             for database in self._databases.values()
         )
+
+    def messages_with(
+        self,
+        session_id: str,
+        is_wanted: Callable[[Sequence[bytes]], bool],
+        read: Callable[[Iterator[MessageRow]], Iterable[_R]],
+    ) -> Iterator[tuple[str, SessionRow, tuple[_R, ...]]]:
+        """What ``read`` makes of the messages of each row under this id, also those of other programs, with the name of
+        the database and the row (:meth:`core.statedb.StateDB.messages_with`).
+        """
+
+        for name, database in self._databases.items():
+            for row in self.listing.rows[name].get(session_id, ()):
+                steps = self.steps.over(count(), row.message_count, _ROWS)
+
+                def is_wanted_now(texts: Sequence[bytes], steps: Iterator[int] = steps) -> bool:
+                    next(steps)
+                    return is_wanted(texts)
+
+                yield name, row, database.messages_with(row.id, is_wanted_now, read)
 
     def spoken(self, session_id: str) -> Iterator[Iterator[SpokenRow]]:
         """The message rows of a session in each database, as they lie there. Raises CloserLookError."""

@@ -54,7 +54,7 @@ class Choices:
 @dataclass(frozen=True, slots=True)
 class Item:
     """One message of the merged transcript. ``copies``: who holds it, the most trusted first; ``enriched``: fields that
-    were taken over from another copy; ``reason``: why it is left out, or would be without a choice.
+    were taken over from another copy; ``reason``: why it is (or without a choice would be) left out; ``places``: where.
     """
 
     message: Message
@@ -62,6 +62,7 @@ class Item:
     enriched: Mapping[str, str]
     included: bool
     reason: Reason | None = None
+    places: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +342,7 @@ def _item(position: int, e: Entry, reason: Reason | None, choices: Choices) -> I
     included = (included or position in choices.include) and position not in choices.exclude
     if not included and reason is None:
         reason = Reason.CHOSEN
-    return Item(e.merged, tuple(e.versions), e.enriched, included, reason)
+    return Item(e.merged, tuple(e.versions), e.enriched, included, reason, e.places)
 
 
 def _amended(

@@ -169,6 +169,27 @@ class StateDB:
         """
         return self._exact_rows(", ".join(map(quoted, self._message_columns)), session_id)
 
+    def messages_with(
+        self,
+        session_id: str,
+        is_wanted: Callable[[Sequence[bytes]], bool],
+        read: Callable[[Iterator[MessageRow]], Iterable[_Row]],
+    ) -> tuple[_Row, ...]:
+        """As :meth:`messages`, where only some rows are wanted: ``is_wanted`` gets the texts of a row as they are
+        stored. In the order of an index; all rows where they cannot be read the fast way.
+        """
+
+        def found() -> Iterator[MessageRow]:
+            for rowid, *values in self.rows(session_id):
+                if is_wanted([value for value in values if isinstance(value, bytes)]):
+                    texts = (v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in values)
+                    yield message_row(rowid, dict(zip(self._message_columns, texts, strict=True)))
+
+        try:
+            return (*read(found()),)
+        except CloserLookError:
+            return self.messages(session_id, read)
+
     def _exact_rows(self, columns: str, session_id: str) -> Iterator[tuple[Any, ...]]:
         if self._database is None or not self.is_indexed:
             raise CloserLookError

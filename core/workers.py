@@ -66,8 +66,10 @@ def over_sessions(
     *,
     progress: Progress | None = None,
     should_cancel: Callable[[], bool] | None = None,
+    apart: bool = False,
 ) -> Iterator[list[_T | Failure]]:
-    """The results of a task for each session, in batches as they are done, not in order.
+    """The results of a task for each session, in batches as they are done, not in order. ``apart``: in processes also
+    for a few sessions, since nothing else could stop the task.
 
     A batch comes several times a second, and is empty where there is nothing new, so that the caller can look after
     something else in between. Raises :class:`Cancelled` when ``should_cancel`` says so.
@@ -80,7 +82,7 @@ def over_sessions(
         if progress is not None:
             progress(told, len(session_ids))
 
-    if _is_much(inventory, session_ids):
+    if apart or _is_much(inventory, session_ids):
         batches = _in_processes(task, inventory, webui, session_ids, tell)
     else:
         batches = _in_this_process(task, inventory, webui, session_ids, tell, should_cancel)

@@ -96,6 +96,33 @@ def audit_of_a_gigabyte(bench: Bench) -> list[Figure]:
     ]
 
 
+def search_of_a_gigabyte(bench: Bench) -> list[Figure]:
+    """A word that nobody has said, and one that every session has, beside the first audit of the store."""
+    home = gigabyte(bench)
+    return [
+        _search("search", "find a word that is not there, 1 GB", home, "zebra"),
+        _search("search_common", "find a word in half of all messages, 1 GB", home, "journal"),
+    ]
+
+
+def _search(name: str, what: str, home: Path, word: str) -> Figure:
+    command = (*RESCUE, "find", word, "--json", "--home", home)
+    with fresh_place() as place:
+        megabytes = place.watched(*command)[1]
+        seconds, floor = best(lambda: place.run(*command), lambda: first_audit(home))
+    return Figure(
+        name=name,
+        what=what,
+        value=seconds / floor,
+        target=1.0,
+        seconds=seconds,
+        floor="the first audit",
+        floor_seconds=floor,
+        megabytes=megabytes,
+        memory_target=400,
+    )
+
+
 def _audit(name: str, what: str, home: Path) -> Figure:
     megabytes = audit_memory(home)
     seconds, floor = best(lambda: first_audit(home), lambda: parse(home))

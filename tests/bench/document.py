@@ -37,6 +37,9 @@ LIMITS = {
     "audit_after_a_change": "Somebody has written to the database, so the rows of every session are read and digested"
     " again: nothing else proves that they are the same. Profile: half of that is SQLite, a third SHA-256. Less would"
     " take knowing which pages belong to which session.",
+    "search": "Every text is looked at once: as it is, then for characters with other forms; the rest is SQLite.",
+    "search_common": "Each message that is found is parsed, and told from the others, in every copy: half of it are the"
+    " rows. Less would take seeing that a row is a message of the file before it is parsed.",
     "repair_of_a_gigabyte": "Reading the store once with orjson alone is three to four times the floor. Profile: 45 %"
     " is the audit, without which nobody knows what to repair; 30 % merging and laying out the damaged sessions once"
     " more, so that only what the plan has seen is written; 15 % keeping, writing and reading back, half of that fsync;"

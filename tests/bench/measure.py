@@ -31,6 +31,7 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
         audits.first_rows,
         audits.audit_of_a_gigabyte,
         audits.audit_again,
+        audits.search_of_a_gigabyte,
         repairs.repair_of_a_gigabyte,
         audits.growth,
         repairs.repair_of_ten,
