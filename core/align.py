@@ -12,15 +12,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
-from core.likeness import Look, alike, likeness
-from core.message import Key, Message
+from core.likeness import Look, alike, fewer_calls, likeness
+from core.message import LONG_ID, Key, Message
 
 GAP_CELLS = 250_000
 """Pairs of turns between two anchors up to which they are aligned exactly; beyond, equal ones are paired in order."""
@@ -57,8 +57,8 @@ class Turn(NamedTuple):
 
 
 def turns(messages: Sequence[Message]) -> list[Turn]:
-    """The turns of a transcript, in order; every message is in one."""
-    starts = [k for k, m in enumerate(messages) if m.role == "user"]
+    """The turns of a transcript, in order; every message is in one. A summary within a turn does not end it."""
+    starts = [k for k, m in enumerate(messages) if m.role == "user" and not m.is_summary]
     if messages and (not starts or starts[0] != 0):
         starts.insert(0, 0)
     ends = [*starts[1:], len(messages)]
@@ -137,7 +137,7 @@ def _equal_turns(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], i
     """Turns that are equal to the letter, stand once on both sides and tell enough to be known again."""
     once_a, once_b = _once([_whole(a, t) for t in in_a]), _once([_whole(b, t) for t in in_b])
     found = sorted((i, once_b[key]) for key, i in once_a.items() if key in once_b)
-    return _rising([(i, j) for i, j in found if any(map(_is_telling, a[in_a[i].content.start : in_a[i].end]))])
+    return _rising([(i, j) for i, j in found if any(m.is_telling for m in a[in_a[i].content.start : in_a[i].end])])
 
 
 def _whole(messages: Sequence[Message], turn: Turn) -> tuple[Hashable, ...]:
@@ -152,30 +152,11 @@ def _calls(messages: Sequence[Message], turn: Turn) -> tuple[Hashable, ...]:
     return tuple((prompt, call) for call in calls)
 
 
-LONG_ID, _LONG_TEXT = 12, 24
-"""Characters of an id and of a text that are hardly ever the same by chance: some providers count calls from 0."""
-
-
-_BEGINNING = 64
-"""Characters of a text that mostly tell whether it is a long one."""
-
-
 SLACK = 4.0
 """Seconds between two stamps of one moment: written by two programs, one after the other, or cut to whole seconds."""
 
 _MOMENT = 1.0
 """Seconds by which a row can be older or newer than the message that it is, where both came at the end of a turn."""
-
-
-def _is_telling(m: Message) -> bool:
-    if len(m.answers) >= LONG_ID or any(len(call) >= LONG_ID for call in m.calls):
-        return True
-    if isinstance(m.sign, int):  # a long text of a large session
-        return True
-    if len(m.sign) < _LONG_TEXT:
-        return False
-    # the beginning mostly tells, without folding all of a text
-    return len(" ".join(m.sign[:_BEGINNING].split())) >= _LONG_TEXT or len(m.text) >= _LONG_TEXT
 
 
 def _is_at_once(one: float | None, other: float | None) -> bool:
@@ -326,7 +307,7 @@ class _Looked:
         self.calls = {call for m in self.messages for call in m.calls if call}
         self.long_calls = {call for call in self.calls if len(call) >= LONG_ID}
         self.letters = Counter(m.exact for m in self.messages)
-        self.telling = {m.exact: m for m in self.messages if _is_telling(m)}
+        self.telling = {m.exact: m for m in self.messages if m.is_telling}
         first = self.prompt or (self.messages[0] if self.messages else None)
         self.time = first.time if first is not None else None
         after = messages[turn.end].time if turn.end < len(messages) else None
@@ -386,14 +367,15 @@ def _turn_likeness(one: _Looked, other: _Looked, prompts: int, have_like_ends: b
     shared, telling = one.shared(other)
     calls = one.calls & other.calls
     shared, telling = shared + len(calls), telling or not calls.isdisjoint(one.long_calls)
-    if not shared and one.messages and other.messages:
+    is_one = prompts > 0 or one.prompt is None or other.prompt is None
+    if not shared and is_one and one.messages and other.messages:
         shared = telling = have_like_ends
     is_at_once = _is_at_once(one.time, other.time)
     apart = one_clock and not (is_at_once or one.began_during(other) or other.began_during(one))
     if apart and not telling:
         return 0
     if shared:
-        same = 10 + min(shared, 50) + prompts if prompts or one.prompt is None or other.prompt is None else shared
+        same = 10 + min(shared, 50) + prompts if is_one else shared
     elif prompts > 1 and (not one.messages or not other.messages):
         same = prompts
     elif prompts > 1 and is_at_once:
@@ -461,7 +443,7 @@ def _within(a: Sequence[Message], b: Sequence[Message], one: Turn, other: Turn) 
 def _best_in_turn(one: Sequence[Message], other: Sequence[Message]) -> list[Pair]:
     """The messages between two anchors of a turn, so that their likeness is greatest together."""
     score = [[0] * len(other) for _ in one]
-    for i, j, sure in alike(list(map(Look, one)), list(map(Look, other))):
+    for i, j, sure in (*fewer_calls(one, other), *alike(list(map(Look, one)), list(map(Look, other)))):
         score[i][j] = sure * _UNIT + _nearness(one[i].time, other[j].time)
     return _best(score)
 
@@ -469,7 +451,8 @@ def _best_in_turn(one: Sequence[Message], other: Sequence[Message]) -> list[Pair
 def _moved(a: Sequence[Message], b: Sequence[Message], pairs: Sequence[Pair]) -> list[Pair]:
     """What stayed unpaired on both sides although it is the same: the copies disagree about its place.
 
-    Only what nobody says twice: the same text and ids with the same stamp.
+    Only what nobody says twice: the same text and ids with the same stamp, or an answer to the same call, and what
+    follows these on both sides.
     """
     left_a, left_b = (
         sorted(set(range(len(each))).difference(map(itemgetter(side), pairs))) for side, each in enumerate((a, b))
@@ -477,10 +460,18 @@ def _moved(a: Sequence[Message], b: Sequence[Message], pairs: Sequence[Pair]) ->
     if not left_a or not left_b:
         return []
     times = {a[k].time for k in left_a} & {b[k].time for k in left_b} - {None}
-    left_a, left_b = ([k for k in left if each[k].time in times] for each, left in ((a, left_a), (b, left_b)))
-    once_a, once_b = (_once([_stamped(each[k]) for k in left]) for each, left in ((a, left_a), (b, left_b)))
-    return sorted((left_a[i], left_b[once_b[key]]) for key, i in once_a.items() if key in once_b)
+    once_a, once_b = (_once([_known_by(each[k], times) for k in left]) for each, left in ((a, left_a), (b, left_b)))
+    found = {left_a[i]: left_b[once_b[key]] for key, i in once_a.items() if key in once_b}
+    free_a, free_b = {*left_a} - found.keys(), {*left_b} - {*found.values()}
+    for i, j in sorted(found.items()):
+        while (i := i + 1) in free_a and (j := j + 1) in free_b and a[i].exact == b[j].exact:
+            found[i] = j
+    return sorted(found.items())
 
 
-def _stamped(m: Message) -> tuple[Hashable, ...]:
-    return () if m.time is None or m.says_nothing else ((m.key, m.time),)
+def _known_by(m: Message, times: Container[float | None]) -> Iterator[Hashable]:
+    """What makes a message known wherever it stands; ``times``: of those that can be the same to the stamp."""
+    if m.time in times and not m.says_nothing:
+        yield m.key, m.time
+    if len(m.answers) >= LONG_ID:
+        yield m.answers

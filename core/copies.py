@@ -203,8 +203,8 @@ class CopyReader:
     def files(self, session_id: str) -> SessionCopies:
         """Read the copies of one session that are files."""
         listing = self.listing
-        runs = RunJournal(session_id, listing.run_journals.get(session_id, ()))
         journal = read_turn_journal(session_id, listing.turn_journals.get(session_id, ()))
+        runs = RunJournal(session_id, listing.run_journals.get(session_id, ()), journal.streams)
         states = [fact.state for fact in self.database_facts]
         live = _read(listing.sidecars.get(session_id))
         backup = _read(listing.backups.get(session_id))
@@ -448,7 +448,8 @@ def _database_copy(
     places = joined([Segment([r.id for r in rows], [r.message for r in rows]) for rows in segments])
     once = [segments[k][at] for k, at in places]
     if any(each.is_gateway for each in sessions):
-        once = [once[k]._replace(message=m) for k, m in gateway.as_said([r.message for r in once])]
+        said = gateway.as_said([r.message for r in once])
+        once = [once[k]._replace(message=m, is_hidden=once[k].is_hidden or gateway.is_notice(m)) for k, m in said]
     path = database.fact.path
     return DatabaseCopy(
         name,

@@ -256,6 +256,9 @@ class _Folding:
         if k + length > len(rows) or not all(self._is_repeat(rows[x], rows[x + length]) for x in range(q, k)):
             return False
         said = [self._messages[p] for p in rows[q:k]]
+        begun, before = self._messages[rows[k]].time, said[-1].time
+        if begun is not None and before is not None and begun < before:
+            return True  # nobody says it again before it is answered
         return any(m.calls or (m.role == "assistant" and len(m.said) > LONG) for m in said)
 
     def _is_repeat(self, p: int, again: int) -> bool:

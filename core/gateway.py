@@ -12,13 +12,21 @@ from typing import Any
 from core import sidecar
 from core.message import Message, message
 
+_NOTICE = "Operation interrupted"
+"""What the agent writes where a run was broken off: no part of the answer, and nothing that the WebUI shows."""
+
+
+def is_notice(m: Message) -> bool:
+    """Whether the agent wrote a row for itself, when it was stopped."""
+    return m.role == "assistant" and m.text.startswith(_NOTICE)
+
 
 def as_said(messages: Sequence[Message]) -> list[tuple[int, Message]]:
     """The messages of a gateway's rows as the WebUI keeps them, each with the place of the row that it ends with."""
     result: list[tuple[int, Message]] = []
     spoken: list[int] = []
     for k, m in enumerate((*messages, None)):
-        if m is not None and m.role != "user":
+        if m is not None and m.role != "user" and not is_notice(m):
             if m.role == "assistant" and m.text:
                 spoken.append(k)
             continue

@@ -64,8 +64,8 @@ _SENTENCES = {
 class Marks:
     """The marks of one sidecar, as far as they are well formed. Times in seconds.
 
-    ``by_hand``: the user compressed it, which sets a watermark too. ``knows_generations``: its version leaves one with
-    every act (formats.md, the table of versions).
+    ``by_hand``: the user compressed it, which sets a watermark too. ``knows_acts``: its version leaves a mark with
+    every act, ``knows_generations``: a generation with every one (formats.md, the table of versions).
     """
 
     watermark: float | None = None
@@ -74,14 +74,15 @@ class Marks:
     shrink_generation: str | None = None
     shrink_malformed: bool = False
     by_hand: bool = False
+    knows_acts: bool = False
     knows_generations: bool = False
 
     @property
     def records_acts(self) -> bool:
-        """Whether a session without a generation was never shortened. The watermark of an older version stays when a
-        newer one goes on with the file.
+        """Whether a session without a mark was never shortened. The watermark of an older version stays when a newer
+        one goes on with the file.
         """
-        return self.knows_generations and (self.shrink_generation is not None or self.old_act is None)
+        return self.knows_acts and (self.shrink_generation is not None or self.old_act is None)
 
     @property
     def act(self) -> float | None:
@@ -143,6 +144,7 @@ def marks(sidecar: Sidecar) -> Marks:
     """Read the marks of a sidecar, also of a torn one (they stand before the messages)."""
     clear, shrink = sidecar.get("clear_generation"), sidecar.get("intentional_shrink_generation")
     well_formed = isinstance(shrink, str) and _UUID4.fullmatch(shrink) is not None
+    knows_generations = "intentional_shrink_generation" in sidecar.head
     return Marks(
         number(sidecar.get("truncation_watermark")),
         number(sidecar.get("truncation_boundary")),
@@ -150,7 +152,8 @@ def marks(sidecar: Sidecar) -> Marks:
         shrink if well_formed else None,
         shrink is not None and not well_formed,
         sidecar.get("compression_anchor_mode") == _MANUAL,
-        "intentional_shrink_generation" in sidecar.head,
+        knows_generations or {"truncation_boundary", "clear_generation"} <= sidecar.head.keys(),
+        knows_generations,
     )
 
 

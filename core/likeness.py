@@ -71,12 +71,12 @@ def likeness(one: Look, other: Look) -> int:
     if ((a.answers and b.answers) or (a.calls and b.calls)) and not same_call:
         return 0
     text, theirs = one.text.folded, other.text.folded
-    if text == theirs:
-        return 4 if same_calls else 3
-    if same_call:
+    if same_calls and text == theirs:
+        return 4
+    if same_call or (text and text == theirs):
         return 3
     if not text or not theirs:
-        return 1 if (b if text else a).says_nothing else 0
+        return int(a.says_nothing or b.says_nothing)
     if compare(one.text, other.text):
         return 2
     if a.role == "user":  # the program may have added something of its own
@@ -114,6 +114,17 @@ def alike(one: Sequence[Look], other: Sequence[Look]) -> Iterator[tuple[int, int
         for j in range(len(other)) if candidates is None else candidates.of(look):
             if sure := likeness(look, other[j]):
                 yield i, j, sure
+
+
+def fewer_calls(one: Sequence[Message], other: Sequence[Message]) -> Iterator[tuple[int, int, int]]:
+    """Which messages of one turn in two copies are the same one without some of its calls, as :func:`alike`: what
+    nothing answered is taken out. Ids of calls count within a turn only.
+    """
+    theirs = [(j, m, frozenset(m.calls)) for j, m in enumerate(other) if m.calls]
+    for i, mine, calls in ((i, m, frozenset(m.calls)) for i, m in enumerate(one) if m.calls):
+        for j, m, others in theirs:
+            if (calls < others or others < calls) and mine.text == m.text:
+                yield i, j, 1
 
 
 class _Candidates:

@@ -19,6 +19,12 @@ REASONING = ("reasoning", "reasoning_content", "reasoning_details")
 SHORT = 64
 """Characters of a text that are kept even in a large session, and that tell enough to be known again when damaged."""
 
+LONG_ID, _LONG_TEXT = 12, 24
+"""Characters of an id and of a text that are hardly ever the same by chance: some providers count calls from 0."""
+
+_BEGINNING = 64
+"""Characters of a text that mostly tell whether it is a long one."""
+
 IMAGE = "[screenshot]"
 JSON_PREFIX = "\0json:"
 SUMMARY_PREFIX = "[CONTEXT COMPACTION"
@@ -102,6 +108,18 @@ class Message(NamedTuple):
         if self.answers or self.calls or isinstance(self.sign, int) or (self.sign and not self.sign.isspace()):
             return False
         return not any(part in self.parts for part in ("attachments", *REASONING))
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether it says enough to be known again: a long text, or the id of a call."""
+        if len(self.answers) >= LONG_ID or any(len(call) >= LONG_ID for call in self.calls):
+            return True
+        if isinstance(self.sign, int):  # a long text of a large session
+            return True
+        if len(self.sign) < _LONG_TEXT:
+            return False
+        # the beginning mostly tells, without folding all of a text
+        return len(" ".join(self.sign[:_BEGINNING].split())) >= _LONG_TEXT or len(self.text) >= _LONG_TEXT
 
     @property
     def is_summary(self) -> bool:

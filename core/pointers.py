@@ -11,7 +11,7 @@ from typing import Any
 
 from core import sidecar, transcript
 from core.jsontext import NOTHING, NotJSONError, loads
-from core.message import Message, message
+from core.message import LONG_ID, Message, message
 from core.sidecar import Sidecar
 from core.transcript import Entry
 
@@ -29,19 +29,25 @@ _PENDING = "transcript"
 
 def cards(copy: Sidecar | None, name: str, entries: Sequence[Entry]) -> list[Any]:
     """The tool cards of a recovered transcript (its ``entries``, in order): those of ``copy``, which is called ``name``
-    among their versions, each at its message's new place, and new ones for calls that this copy does not know.
+    among their versions, each at its message's new place, and new ones for calls that this copy does not know. The
+    message of a card is the one that makes its call: the places in a run's own list can be others.
 
     A card whose message is gone stays where it points behind the end, as the WebUI leaves it after an undo.
     """
     to = {e.places[name]: k for k, e in enumerate(entries) if name in e.places}
+    callers = {call: k for k in to.values() for call in entries[k].merged.calls if len(call) >= LONG_ID}
     listed = copy.get("tool_calls") if copy is not None else None
     result: list[Any] = []
     for card in listed if isinstance(listed, list) else ():
         position = card.get("assistant_msg_idx") if isinstance(card, dict) else None
         if not isinstance(position, int) or position < 0:
             result.append(card)
-        elif position in to:
-            result.append({**card, "assistant_msg_idx": to[position]})
+            continue
+        tid, place = str(card.get("tid")), to.get(position)
+        if place is None or tid not in entries[place].merged.calls:
+            place = callers.get(tid, place)
+        if place is not None:
+            result.append({**card, "assistant_msg_idx": place})
         elif position >= len(entries):
             result.append(card)
     return result + _new_cards(name, entries)

@@ -11,7 +11,7 @@ from core import metadata, pointers, server_merge, sidecar, transcript
 from core.align import align
 from core.choices import Choices, fingerprint
 from core.copies import BACKUP, LIVE, RUN, SessionCopies, temp_name
-from core.evidence import Evidence, FileState, Verdict, Witness
+from core.evidence import Evidence, FileState, Verdict, Witness, is_untitled, state_of
 from core.intent import MARK_FIELDS, Marks, Reason, marks, tells_marks
 from core.jsontext import LIST_FIELD, NOTHING, Piece, number
 from core.killed_runs import DeadRun, dead_runs, pending_prompt, prompt_message
@@ -130,13 +130,12 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     chosen = {
         name: Found(offers[name][copy], copy) for name, copy in choices.fields.items() if copy in offers.get(name, {})
     }
+    kept = [e for e, item in zip(entries, items, strict=True) if item.included]
     if live is None and copies.deleted and not (choices.include or choices.answer_questions):
         proposal = Proposal(copies.session_id, items, None)
     elif live is not None and live.damage is None:
-        kept = [e for e, item in zip(entries, items, strict=True) if item.included]
         proposal = _amended(copies, live, items, kept, verdict, new_cards, chosen, stream_is_live=stream_is_live)
     else:
-        kept = [e for e, item in zip(entries, items, strict=True) if item.included]
         proposal = _rebuilt(copies, live, items, kept, verdict, new_cards, chosen)
     taken = {name: found.origin for name, found in chosen.items()}
     return replace(proposal, doubt=verdict.doubt, offers=offers, chosen=taken, is_outdated=is_outdated)
@@ -181,6 +180,7 @@ def _merged(copies: SessionCopies) -> list[Entry]:
     if order != trust:
         for e in entries:
             e.settle(trust)
+    transcript.drop_unanswered(entries)
     if first == RUN:
         for e in entries:
             server_merge.take_calls(e, [copy.name for copy in copies.databases])
@@ -241,7 +241,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
     sidecars = _sidecar_copies(copies)
     run = sidecars.pop(RUN, None)
     newest = _marked(sidecars)
-    state = _state(live)
+    state = state_of(live)
     if state is FileState.WHOLE and newest != LIVE:
         state = FileState.TORN  # an older object of the server, which was saved too late: a part of what is newer
     index = copies.index_row or {}
@@ -253,37 +253,25 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         name: Witness(name, number(copy.get("updated_at")), marks(copy), copy.complete, tells_marks(copy))
         for name, copy in sidecars.items()
     }
+    pending = number(live.get("pending_started_at")) if live is not None else None
+    if state is FileState.LOST and pending is None and index.get("has_pending_user_message") is True:
+        pending = number(index.get("last_message_at"))
     return Evidence(
         state,
         marks(sidecars[newest]) if newest is not None else Marks(),
         files[newest].saved if newest is not None else None,
         saved,
-        number(live.get("pending_started_at")) if live is not None else None,
+        pending,
         count if isinstance(count, int) and not isinstance(count, bool) else None,
         number(index.get("last_message_at")),
         files.get(BACKUP),
         Witness(RUN, number(run.get("updated_at"))) if run is not None else None,
         tuple(w for name, w in files.items() if name not in (LIVE, BACKUP)),
-        _is_untitled(live),
+        is_untitled(live),
         copies.live is None,
         frozenset(copy.name for copy in copies.databases),
+        max((turn.created_at for turn in copies.turns if turn.created_at is not None), default=None),
     )
-
-
-def _state(live: Sidecar | None) -> FileState:
-    if live is None:
-        return FileState.LOST
-    if live.damage is not None and not live.complete and len(live.messages) != live.get("message_count"):
-        return FileState.TORN if tells_marks(live) else FileState.LOST
-    return FileState.WHOLE if live.messages else FileState.EMPTY
-
-
-def _is_untitled(live: Sidecar | None) -> bool:
-    """Whether the file has the title of a new session, as a clear leaves it, or that of an unanswered prompt."""
-    title = live.get("title") if live is not None else None
-    pending = live.get("pending_user_message") if live is not None else None
-    begun = isinstance(pending, str) and isinstance(title, str) and bool(title) and pending.startswith(title)
-    return begun or title == FIELD_DEFAULTS["title"]
 
 
 def _reasons(
@@ -378,7 +366,7 @@ def _amended(
         pieces = server_merge.with_tokens(pieces, copies.turns, untouched=live.messages)
         fields |= _pointers(copies, live, verdict, kept, new_cards)
         if not marks(live).is_marked and _has_act(items):
-            fields |= server_merge.marks(kept, copies.databases, copies.session_id)
+            fields |= server_merge.marks(kept, copies)
         if live.get("_recovered_from_state_db"):
             found = metadata.recover(copies, live)
             taken = {name: f for name, f in found.items() if f.origin != LIVE and live.get(name) in NOTHING}
@@ -434,15 +422,17 @@ def _rebuilt(
     marked = _marked(sidecars)
     if marked != LIVE:
         if marked is not None:
-            values |= {name: sidecars[marked].get(name) for name in MARK_FIELDS}
+            values |= {name: sidecars[marked].get(name) for name in MARK_FIELDS if name in sidecars[marked].head}
         if _has_act(items):
-            values |= server_merge.marks(kept, copies.databases, copies.session_id)
+            values |= server_merge.marks(kept, copies)
     pieces = server_merge.with_tokens(pieces, copies.turns)
     if live is None:
         proposed = sidecar.new(copies.session_id, values, pieces)
     else:
         missing = {
-            name: value for name, value in FIELD_DEFAULTS.items() if name not in live.head and name != LIST_FIELD
+            name: value
+            for name, value in FIELD_DEFAULTS.items()
+            if name not in live.head and name not in (LIST_FIELD, *MARK_FIELDS)  # not to be there says who wrote it
         }
         fields = {**missing, **values, **IDLE_STREAM, "session_id": copies.session_id}
         proposed = live.with_fields(fields).with_messages(pieces)

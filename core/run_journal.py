@@ -76,14 +76,16 @@ class End(NamedTuple):
 
 class RunJournal:
     """The runs of one session. ``paths`` are its files; those of a parent can be among them, for a run that gave the
-    session another id ends with the session under the new one, in the folder of the old one.
+    session another id ends with the session under the new one, in the folder of the old one. ``begun``: the runs of
+    which another journal knows in which order they began.
 
     Nothing is read before it is asked for, and nothing that lies on the disk raises.
     """
 
-    def __init__(self, session_id: str, paths: Sequence[Path]) -> None:
+    def __init__(self, session_id: str, paths: Sequence[Path], begun: Sequence[str] = ()) -> None:
         self.session_id = session_id
         self._paths = paths
+        self._begun = begun
         self._damaged: dict[Path, int] = {}
         self._unreadable: dict[Path, str] = {}
         self._ends: dict[Path, End] = {}
@@ -101,15 +103,31 @@ class RunJournal:
     @cached_property
     def runs(self) -> tuple[Run, ...]:
         """Every run, the newest first."""
-        found = [Run(path.name.removesuffix(SUFFIX), path, self._read(path, _started_at, None)) for path in self._paths]
-        return tuple(sorted(found, key=_age))
+        return tuple(sorted(self._found, key=lambda run: (*self._age[run.stream_id], run.stream_id)))
+
+    @cached_property
+    def _found(self) -> tuple[Run, ...]:
+        read = self._read
+        return tuple(Run(path.name.removesuffix(SUFFIX), path, read(path, _started_at, None)) for path in self._paths)
+
+    @cached_property
+    def _age(self) -> Mapping[str, tuple[bool, float, int]]:
+        """What puts the runs in their order: one that began after another did so whatever the clock said."""
+        started = {run.stream_id: run.started_at for run in self._found}
+        ages = {stream: (at is None, -(at or 0.0), 1) for stream, at in started.items()}
+        latest = float("-inf")
+        for k, stream in enumerate(self._begun):
+            if (at := started.get(stream)) is not None:
+                latest = max(latest, at)
+                ages[stream] = (False, -latest, -k)
+        return ages
 
     @property
     def dones(self) -> Iterator[Done]:
         """The session as it was at the end of each run, the newest first; each is read when it is asked for, and anew
         each time. A run begins after the one before it has ended, so their beginnings tell their order.
         """
-        for _, group in groupby(self.runs, key=lambda run: run.started_at):
+        for _, group in groupby(self.runs, key=lambda run: self._age[run.stream_id]):
             runs = tuple(group)
             found = (done for run in runs if (done := self.done(run)) is not None)
             yield from found if len(runs) == 1 else sorted(found, key=lambda done: done.created_at or 0.0, reverse=True)
@@ -262,7 +280,3 @@ def _end(lines: LineFile) -> End:
 
 def _when(event: Mapping[str, Piece]) -> float | None:
     return number(_value(event, "created_at"))
-
-
-def _age(run: Run) -> tuple[bool, float, str]:
-    return (run.started_at is None, -(run.started_at or 0.0), run.stream_id)

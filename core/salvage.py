@@ -104,9 +104,10 @@ class Walk:
     """One object read value by value. After :meth:`read`:
 
     ``fields`` are its whole fields in file order (None stands for the message list), ``elements`` the whole elements of
-    that list (None: there is none), ``after_end`` those of another list after the end of the object: what a longer file
-    left there when this one was written over it. ``gaps`` lie inside the object, ``rest`` after its end. ``is_closed``
-    says that its end was reached. Only of a value that is not JSON as it stands, what it says is kept.
+    that list (None: there is none), ``after_end`` those of another list after the end of the object, or behind a gap:
+    what a longer file left there when this one was written over it. ``gaps`` lie inside the object, ``rest`` after its
+    end. ``is_closed`` says that its end was reached. Only of a value that is not JSON as it stands, what it says is
+    kept.
     """
 
     def __init__(self, text: str, *, strict: bool) -> None:
@@ -146,6 +147,26 @@ class Walk:
             self._read_rest(at)
         if self.elements is None:
             self._note(Flaw.WRONG_SHAPE)
+        elif self.gaps:
+            self._set_aside_older(self.elements)
+
+    def _set_aside_older(self, elements: list[Value]) -> None:
+        """Take out what an older file left behind a gap, where the writing of this one over it broke off: it begins
+        before what stands in front of the gap, and comes to an element that stands there already.
+        """
+        there: dict[int, int] = {}
+        texts = (hash(self.text[each.start : each.end]) for each in elements)
+        same = ((there.setdefault(text, k), k) for k, text in enumerate(texts))
+        first, again = next(((i, k) for i, k in same if i != k), (0, 0))
+        gap = max((gap.start for gap in self.gaps if again and gap.start < elements[again].start), default=-1)
+        seam = next((k for k, each in enumerate(elements) if each.start > gap), 0)
+        if first < seam <= again and self._stamp(elements[seam]) < self._stamp(elements[seam - 1]):
+            self.elements, self.after_end = elements[:seam], [*elements[seam:], *self.after_end]
+
+    def _stamp(self, element: Value) -> float:
+        value = self._value(element.start).value if element.is_json else element.value
+        stamp = value.get("timestamp") if isinstance(value, dict) else None
+        return stamp if isinstance(stamp, (int, float)) else 0.0
 
     def _read_rest(self, at: int) -> None:
         rest = Walk(self.text, strict=False)

@@ -10,38 +10,47 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from core import sidecar
-from core.copies import DatabaseCopy
+from core.copies import BACKUP, SessionCopies
 from core.jsontext import Piece
 from core.message import message
 from core.transcript import Entry
 from core.turn_journal import SubmittedTurn
-from core.webui_recovery import marks_that_keep_out
+from core.webui_recovery import marks_that_keep_out, marks_that_supersede
 
 TOKEN = "_active_turn_token"
 _STAMP = 1e-3
 
 
-def marks(entries: Sequence[Entry], databases: Sequence[DatabaseCopy], session_id: str) -> dict[str, Any]:
-    """The marks that keep out the rows which the recovered transcript (``entries``) leaves out; none where there are
-    none.
+def marks(entries: Sequence[Entry], copies: SessionCopies) -> dict[str, Any]:
+    """The marks that keep out what the recovered transcript (``entries``) leaves out of the databases and of the
+    backup; none where there is nothing.
     """
     transcript = [(e.merged.role, e.merged.time) for e in entries]
-    for copy in databases:
-        at = {e.places[copy.name]: k for k, e in enumerate(entries) if copy.name in e.places}
-        rows = [at.get(k) for k in range(len(copy.messages)) if k not in copy.rewound and k not in copy.hidden]
-        found = marks_that_keep_out(transcript, rows)
-        if found is not None:
-            digest = hashlib.sha256(repr((session_id, found)).encode()).hexdigest()
-            return {
-                "truncation_watermark": found[0],
-                "truncation_boundary": found[1],
-                "intentional_shrink_generation": uuid.UUID(digest[:32], version=4).hex,
-            }
-    return {}
+    found = None
+    for copy in copies.databases:
+        shown = (k for k in range(len(copy.messages)) if k not in copy.rewound and k not in copy.hidden)
+        found = found or marks_that_keep_out(transcript, _held(entries, copy.name, shown))
+    backup = copies.backup.sidecar if copies.backup is not None else None
+    if backup is not None:
+        found = marks_that_supersede(transcript, _held(entries, BACKUP, range(len(backup.messages))), found)
+    if found is None:
+        return {}
+    digest = hashlib.sha256(repr((copies.session_id, found)).encode()).hexdigest()
+    return {
+        "truncation_watermark": found[0],
+        "truncation_boundary": found[1],
+        "intentional_shrink_generation": uuid.UUID(digest[:32], version=4).hex,
+    }
+
+
+def _held(entries: Sequence[Entry], name: str, places: Iterable[int]) -> list[int | None]:
+    """For each place in a copy that of its message in the transcript, None for one that is left out."""
+    at = {e.places[name]: k for k, e in enumerate(entries) if name in e.places}
+    return [at.get(place) for place in places]
 
 
 def with_tokens(

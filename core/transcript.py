@@ -7,7 +7,7 @@ leaves its call.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core import sidecar
@@ -35,14 +35,15 @@ class Entry:
     enriched: Mapping[str, str]
     places: dict[str, int]
 
-    def add(self, copy: str, version: Message, place: int) -> None:
-        """Another copy's version of this message: what it has more is taken over."""
+    def add(self, copy: str, version: Message, place: int, *, without: Collection[str] = ()) -> None:
+        """Another copy's version of this message: what it has more is taken over, but for some fields."""
         is_live = LIVE in self.versions and "content" not in self.enriched
         self.versions[copy] = version
         self.places[copy] = place
-        gains = missing_parts(self.merged, version, unmask=not is_live)
+        found = missing_parts(self.merged, version, unmask=not is_live)
+        gains = [part for part in found if part not in without]
         if gains:
-            self.merged = fuller(self.merged, version, gains)
+            self.merged = fuller(self.merged, version, gains, without)
             self.enriched = {**self.enriched, **dict.fromkeys(gains, copy)}
 
     def settle(self, trust: Sequence[str]) -> None:
@@ -51,10 +52,18 @@ class Entry:
             return
         named = [name for name in trust if name in self.versions]
         if named != list(self.versions):
-            again = entry(named[0], self.versions[named[0]], self.places[named[0]])
-            for name in named[1:]:
-                again.add(name, self.versions[name], self.places[name])
-            self.versions, self.merged, self.enriched = again.versions, again.merged, again.enriched
+            self._merge(named)
+
+    def _merge(self, names: Sequence[str], *, without: Collection[str] = ()) -> None:
+        first, *others = names
+        again = entry(first, self.versions[first], self.places[first])
+        for name in others:
+            again.add(name, self.versions[name], self.places[name], without=without)
+        self.versions, self.merged, self.enriched = again.versions, again.merged, again.enriched
+
+    def drop_calls(self) -> None:
+        """Leave the calls to the copies that have them."""
+        self._merge([*self.versions], without=("tool_calls",))
 
 
 def entry(copy: str, version: Message, place: int, *, is_raw: bool = False) -> Entry:
@@ -116,8 +125,11 @@ def _turns(entries: Iterable[Entry]) -> list[list[Entry]]:
 
 def _first(turn: list[Entry], other: list[Entry], *, older: bool) -> bool:
     """Whether ``turn`` stands before ``other``: the earlier one, else the rest of a turn that began before both. What
-    only an older file has is older than what the live one has, whatever their clocks said.
+    only an older file has is older than what the live one has, whatever their clocks said; a result comes after its
+    call.
     """
+    if _answers(turn[0], other) or _answers(other[0], turn):
+        return _answers(other[0], turn)
     if older and any(LIVE in e.versions for e in other):
         return True
     time = next((e.merged.time for e in turn if e.merged.time is not None), None)
@@ -126,6 +138,24 @@ def _first(turn: list[Entry], other: list[Entry], *, older: bool) -> bool:
         return time < other_time
     rest, other_rest = turn[0].merged.role != "user", other[0].merged.role != "user"
     return rest if rest != other_rest else older
+
+
+def _answers(e: Entry, turn: list[Entry]) -> bool:
+    """Whether a message is the result that a call of a turn lacks."""
+    call = e.merged.answers
+    is_open = bool(call) and all(each.merged.answers != call for each in turn)
+    return is_open and any(call in each.merged.calls for each in turn)
+
+
+def drop_unanswered(entries: Iterable[Entry]) -> None:
+    """A message does not get back calls that no copy has an answer to: those of a run that was killed were taken out of
+    it, since a model must never see them.
+    """
+    for turn in _turns(entries):
+        answered = {e.merged.answers for e in turn}
+        for e in turn:
+            if "tool_calls" in e.enriched and answered.isdisjoint(e.merged.calls):
+                e.drop_calls()
 
 
 def missing_parts(there: Message, other: Message, *, unmask: bool = True) -> tuple[str, ...]:
@@ -151,8 +181,8 @@ def _fuller_content(there: Message, other: Message, *, unmask: bool) -> bool:
             and isinstance(other.value.get("content"), list)
             and not isinstance(there.value.get("content"), list)
         )
-    if there.is_shortened or other.is_shortened:
-        return False
+    if there.is_shortened or other.is_shortened or there.value.get("_partial"):
+        return False  # the server shortened it, or the user stopped it there
     if not there.text:
         return True
     found = compare(Text(there.text), Text(other.text))
@@ -162,12 +192,12 @@ def _fuller_content(there: Message, other: Message, *, unmask: bool) -> bool:
     return is_cut_off or found.relation is Relation.GARBLED or (unmask and found.relation is Relation.MASKED)
 
 
-def fuller(there: Message, other: Message, gains: Sequence[str]) -> Message:
-    """``there`` with the fields ``gains`` of ``other``, and whatever else only ``other`` says."""
+def fuller(there: Message, other: Message, gains: Sequence[str], without: Collection[str] = ()) -> Message:
+    """``there`` with the fields ``gains`` of ``other``, and whatever else only ``other`` says ``without`` some."""
     value = dict(loads_exactly(there.piece.raw))
     theirs = other.value
     for key in theirs:
-        if key in gains or value.get(key) in NOTHING:
+        if key not in without and (key in gains or value.get(key) in NOTHING):
             value[key] = theirs[key]
     return clean(message(sidecar.message_piece(value, there.piece)))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +41,18 @@ class SubmittedTurn:
 
 @dataclass(frozen=True, slots=True)
 class TurnJournal:
-    """The prompts of a session in the order in which they were sent. ``problems``: what could not be read, a sentence
-    each.
+    """The prompts of a session in the order of their times. ``streams``: the ids of their runs in the order in which
+    they began, whatever the clock said; ``problems``: what could not be read, a sentence each.
     """
 
     turns: tuple[SubmittedTurn, ...] = ()
+    streams: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 
 def read_turn_journal(session_id: str, paths: Sequence[Path]) -> TurnJournal:
     """Read the turn journal of a session. What is damaged is passed over and told; nothing raises."""
-    events: list[dict[str, Any]] = []
+    read: list[list[dict[str, Any]]] = []
     problems = []
     for path in paths:
         try:
@@ -60,10 +62,15 @@ def read_turn_journal(session_id: str, paths: Sequence[Path]) -> TurnJournal:
         except UnreadableError as error:
             problems.append(str(error))
             continue
-        events += found
+        read.append(found)
         if damaged:
             problems.append(damage(path, damaged))
-    return TurnJournal(_submitted(session_id, events), tuple(problems))
+    read.sort(
+        key=lambda events: next((at for each in events if (at := number(each.get("created_at"))) is not None), 0.0)
+    )
+    events = [*chain.from_iterable(read)]  # one process after another, each in the order of its lines
+    streams = (stream for each in events if (stream := _text(each.get("stream_id"))) is not None)
+    return TurnJournal(_submitted(session_id, events), tuple(dict.fromkeys(streams)), tuple(problems))
 
 
 def _submitted(session_id: str, events: Sequence[dict[str, Any]]) -> tuple[SubmittedTurn, ...]:

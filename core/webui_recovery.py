@@ -174,9 +174,9 @@ def marks_that_keep_out(
     ``transcript``: role and stamp of each message of the file; ``rows``: of each active row, by id, the place of its
     message, None for one that is left out. None: no row is left out, or no message has a stamp; the file needs none.
 
-    They are those that the WebUI has after the act: where nothing was kept, 0.0 both; where nothing of the database
-    came after what was taken back, the newest stamp both (a stamp below another one would let newer rows in); else the
-    newest prompt, and the last message that was kept before.
+    They are those that the WebUI has after the newest act: where nothing was kept, 0.0 both; where nothing of the
+    database came after what was taken back, the newest stamp both (a stamp below another one would let newer rows in);
+    else the newest prompt, and the last message that was kept before.
     """
     if None not in rows:
         return None
@@ -188,8 +188,28 @@ def marks_that_keep_out(
     prompts = [time for role, time in transcript if role == "user" and time is not None]
     if rows[-1] is None or not prompts:
         return max(times), max(times)
-    kept = [transcript[at][1] for at in rows[: rows.index(None)] if at is not None]
-    return prompts[-1], next((time for time in reversed(kept) if time is not None), 0.0)
+    end = max(k for k, at in enumerate(rows) if at is None)
+    return prompts[-1], min(prompts[-1], _last_stamp(transcript, rows[:end]))
+
+
+def marks_that_supersede(
+    transcript: Sequence[tuple[str, float | None]],
+    backup: Sequence[int | None],
+    found: tuple[float, float] | None,
+) -> tuple[float, float] | None:
+    """The same marks (``found``), or the first ones, so that they also tell of what was taken back of a backup: it
+    begins behind the boundary. ``backup`` has its messages as ``rows`` has those of the database.
+    """
+    stamps = [time for role, time in transcript if role == "user" and time is not None]
+    if None not in backup or (found is not None and found[0] == found[1]) or not stamps:
+        return found
+    boundary = _last_stamp(transcript, backup[: backup.index(None)])
+    return (max(stamps[-1], boundary), boundary) if found is None else (found[0], min(found[1], boundary))
+
+
+def _last_stamp(transcript: Sequence[tuple[str, float | None]], places: Sequence[int | None]) -> float:
+    times = (transcript[at][1] for at in reversed(places) if at is not None)
+    return next((time for time in times if time is not None), 0.0)
 
 
 def recovery_items(facts: RecoveryFacts) -> tuple[RecoveryItem, ...]:

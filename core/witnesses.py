@@ -9,17 +9,16 @@ is a question.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
+from itertools import takewhile
 
-from core.copies import LIVE
-from core.evidence import Evidence, FileState, Verdict, Witness
+from core.evidence import BEGINNING, OLDER, SHORTENED, UNDECIDED, Evidence, FileState, Verdict, Witness
 from core.intent import Reason
 from core.message import Key
+from core.timeline import STAMP, Timeline, is_after, is_same
 from core.transcript import Entry
-
-_STAMP = 1e-3
-"""Seconds within which two files mean the same stamp: they hold it to the microsecond."""
 
 
 def judge(entries: Sequence[Entry], evidence: Evidence) -> Verdict:
@@ -29,57 +28,7 @@ def judge(entries: Sequence[Entry], evidence: Evidence) -> Verdict:
     return replace(judgement.verdict(), base=base.name if base is not None else None, origin=judgement.origin)
 
 
-class _Judge:
-    """One session: its merged transcript, and what each witness saw of it.
-
-    ``base`` is the copy that holds the transcript as it was last saved, as far as one does; what it holds stays, what
-    was said after it was saved comes after it, and only what was there before and is missing in it is in question.
-    """
-
-    def __init__(self, entries: Sequence[Entry], evidence: Evidence) -> None:
-        self.entries = entries
-        self.known = evidence
-        self.marks = evidence.marks
-        self.times = [_time(e) for e in entries]
-        self.began = list(self._turn_times())
-        files = [w for w in (*evidence.others, evidence.backup) if w is not None]
-        self.before_act = [w for w in files if self._is_before_act(w)]
-        self.after_act = [w for w in files if w not in self.before_act]
-        run = evidence.run
-        if run is not None:
-            (self.after_act if self._is_after_act(run) else self.before_act).append(run)
-        self._texts: dict[Key, bool] | None = None
-        self.base = self._base()
-        self.kept = [self._is_kept(e) for e in entries]
-
-    # -- what happened when
-
-    def _is_before_act(self, file: Witness) -> bool:
-        if file.tells_marks:
-            return file.marks is not None and self.marks.supersede(file.marks)
-        return self.marks.act is not None and not _is(file.saved, self.known.marked)
-
-    def _is_after_act(self, run: Witness) -> bool:
-        """Whether a run ended after the newest act: it has none of its marks."""
-        act, marked = self.marks.act, self.known.marked
-        if act is None or (marked is not None and run.saved is not None and run.saved > marked + _STAMP):
-            return True
-        own = next((w for w in self.before_act if w.saved is not None), None)
-        if own is not None and own.saved is not None and run.saved is not None:
-            return run.saved > own.saved + _STAMP  # the act's own backup is the file as it was saved last before it
-        if act == 0.0:
-            first = next((k for k, e in enumerate(self.entries) if run.name in e.versions), None)
-            return first is not None and first > 0
-        mark = self.marks.watermark
-        return run.saved is not None and mark is not None and act < mark <= run.saved + _STAMP
-
-    def _base(self) -> Witness | None:
-        if self.known.state is FileState.WHOLE:
-            return Witness(LIVE, self.known.saved, self.marks)
-        # a file before a run of the same moment, which can show answers that were taken back
-        rank = lambda w: (w.saved or 0.0, w.marks is not None)  # noqa: E731
-        return max((w for w in self.after_act if w.is_whole), key=rank, default=None)
-
+class _Judge(Timeline):
     @property
     def origin(self) -> str | None:
         """The copy that what points into the messages is taken from."""
@@ -87,45 +36,9 @@ class _Judge:
         newest = self.base or max(self.before_act, key=rank, default=None)
         return newest.name if newest is not None else None
 
-    def _is_kept(self, e: Entry) -> bool:
-        if self.known.state is FileState.TORN and LIVE in e.versions:
-            return True
-        parts = [w for w in self.after_act if not w.is_whole]
-        return any(w.name in e.versions for w in ([self.base] if self.base is not None else parts))
-
-    def _turn_times(self) -> Iterator[float | None]:
-        """When the turn of each message began: the agent stamps its answer at any time until the turn ends."""
-        prompts: dict[str, float | None] = {}
-        for e, time in zip(self.entries, self.times, strict=True):
-            if e.merged.role == "user":
-                prompts |= dict.fromkeys(e.versions, time)
-            yield next((prompts[name] for name in e.versions if name in prompts), time)
-
-    def _was_saved_after(self, k: int) -> bool:
-        """Whether a message is from a turn that began, or was first saved, after the base."""
-        base = self.base
-        saved = base.saved if base is not None else self.known.saved
-        if saved is None:
-            return base is None
-        names = self.entries[k].versions
-        # a backup is older than the file, whatever the clock said when they were saved
-        later = (w for w in self.after_act if w is not self.known.backup or self.known.state is not FileState.WHOLE)
-        if any(w.name in names and w.saved is not None and w.saved > saved + _STAMP for w in later):
-            return True
-        began = self.began[k]
-        if began is None:
-            return False
-        pending = self.known.pending
-        return began > saved or (pending is not None and began >= pending - _STAMP)
-
-    def _holds(self, witnesses: Sequence[Witness], k: int) -> bool:
-        return any(w.name in self.entries[k].versions for w in witnesses)
-
-    # -- the verdict
-
     def verdict(self) -> Verdict:
         act, known = self.marks.act, self.known
-        reasons = self._after(act) if act is not None else self._without_mark()
+        reasons = self._with_their_prompts(self._after(act) if act is not None else self._without_mark())
         if (
             known.state is FileState.TORN
             and self.base is not None
@@ -134,17 +47,29 @@ class _Judge:
         ):
             return self._without_leftovers(reasons, known.count)
         if act is not None and known.state is not FileState.WHOLE and any(r.is_question for r in reasons.values()):
-            return Verdict(reasons, _UNDECIDED)
-        if known.state is not FileState.LOST:
+            return Verdict(reasons, UNDECIDED)
+        if known.state is FileState.WHOLE and self._is_older_than_run(reasons):
+            return Verdict(reasons, OLDER)
+        is_wiped = known.state is FileState.EMPTY and act is None and not self.marks.records_acts
+        if known.state is not FileState.LOST and not (is_wiped and known.count):
             return Verdict(reasons)
         if Reason.UNDECIDED in reasons.values():
-            return Verdict(reasons, _BEGINNING)
-        base, run = self.base, known.run
-        if known.last is None and base is not None and base is known.backup and run is not None:
-            held = [e for e in self.entries if base.name in e.versions]
-            if all(run.name in e.versions for e in held):
-                return Verdict(reasons, _SHORTENED)
+            return Verdict(reasons, BEGINNING)
+        base = self.base
+        if known.last is None and base is not None and base is known.backup and self._is_all(base, reasons):
+            return Verdict(reasons, SHORTENED)
         return self._by_list(reasons)
+
+    def _is_all(self, base: Witness, reasons: Mapping[int, Reason]) -> bool:
+        """Whether the base has everything that was said until the file was saved once more: nothing beyond it is left,
+        and the newest prompt that was sent.
+        """
+        sent = self.known.sent
+        held = [k for k in range(len(self.entries)) if k not in reasons]
+        prompts = [t for k in held if self.entries[k].merged.role == "user" and (t := self.times[k]) is not None]
+        is_newest = sent is not None and all(t <= sent + STAMP for t in prompts)
+        is_once_more = not is_same(base.saved, self.known.saved)
+        return is_newest and is_once_more and all(base.name in self.entries[k].versions for k in held)
 
     def _without_leftovers(self, reasons: dict[int, Reason], count: int) -> Verdict:
         """The transcript of the newest run, if it has as many messages as the head of the file tells."""
@@ -155,6 +80,28 @@ class _Judge:
         if len(held) - len(orphans) == count:
             return Verdict(reasons | dict.fromkeys(orphans, Reason.UNDONE))
         return Verdict(reasons, self._miscounted(len(held)))
+
+    def _with_their_prompts(self, reasons: dict[int, Reason]) -> dict[int, Reason]:
+        """An answer comes back with its prompt, also where the file has the same words elsewhere."""
+
+        def is_back(k: int) -> bool:
+            prompt = self._prompt(k)
+            return prompt is not None and prompt != k and not self.kept[prompt] and prompt not in reasons
+
+        return {k: reason for k, reason in reasons.items() if reason is not Reason.CONTAINED or not is_back(k)}
+
+    def _prompt(self, k: int) -> int | None:
+        """The position of the prompt of a turn that a message is in."""
+        return next((j for j in range(k, -1, -1) if self.entries[j].merged.role == "user"), None)
+
+    def _is_older_than_run(self, reasons: Mapping[int, Reason]) -> bool:
+        """Whether the newest run ended after the file was saved, and shows no more what the file has."""
+        run, saved = self.known.run, self.known.saved
+        if run is None or run.saved is None or saved is None or run.saved <= saved + STAMP:
+            return False
+        gained = [k for k in self._missing() if k not in reasons and self.holds([run], k)]
+        gone = (k for k, is_kept in enumerate(self.kept) if is_kept and not self.holds([run], k))
+        return bool(gained) and any(k < gained[-1] and self.entries[k].merged.role == "user" for k in gone)
 
     def _missing(self) -> list[int]:
         return [k for k, kept in enumerate(self.kept) if not kept]
@@ -167,25 +114,22 @@ class _Judge:
         kept = [k for k, is_kept in enumerate(self.kept) if is_kept]
         ahead = self._run_is_ahead(kept)
         for k in self._missing():
-            if not kept or self._was_saved_after(k):
+            if not kept or self.was_saved_after(k):
                 continue
             reason: Reason | None
-            if not self._holds(self.after_act, k) and self._holds(self.before_act, k):
+            if not self.holds(self.after_act, k) and self.holds(self.before_act, k):
                 reason = Reason.UNDONE  # left out by a person, which leaves a generation and no boundary
             elif self.base is not None and self.base.marks is None and known.state is FileState.LOST:
-                # a clear removes the backup, and after a wipe the server takes the rows back into the file
-                has_row = not known.databases.isdisjoint(self.entries[k].versions)
-                certain = k > kept[0] or has_row or known.backup is None or self._is_whole_by_list(kept)
-                reason = Reason.UNDONE if certain else Reason.UNDECIDED
+                is_taken = self._takes_rows_back() and not known.databases.isdisjoint(self.entries[k].versions)
+                reason = Reason.UNDECIDED if not is_taken and self._may_be_lost(k, kept) else Reason.UNDONE
             elif self._is_of_file() and not self.marks.records_acts:
                 reason = Reason.CONTAINED if self._is_contained(k, kept) else Reason.OLD_UNDO
-            elif self._holds(self.after_act, k):
+            elif self.holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
-            elif ahead and self._run_ended_after(
+            elif ahead and self.has_run_ended_after(
                 k
             ):  # the transcript as the user saw it at the end of that run lacks it
-                certain = known.state in (FileState.LOST, FileState.WHOLE)
-                reason = Reason.UNDONE if certain else Reason.EARLIER_UNDO
+                reason = Reason.EARLIER_UNDO if known.state in (FileState.TORN, FileState.EMPTY) else Reason.UNDONE
             elif self._is_contained(k, kept):
                 reason = Reason.CONTAINED
             else:
@@ -199,12 +143,24 @@ class _Judge:
         known, base = self.known, self.base
         if known.state is FileState.WHOLE:
             return True
-        return base is not None and base.marks is not None and _is(base.saved, known.saved)
+        return base is not None and base.marks is not None and is_same(base.saved, known.saved)
+
+    def _may_be_lost(self, k: int, kept: Sequence[int]) -> bool:
+        """Whether a message can have been lost before the newest run went on without it: it stands before all that the
+        run shows, and no list tells that this is all. A clear removes the backup.
+        """
+        return bool(kept) and k < kept[0] and self.known.backup is not None and not self._is_whole_by_list(kept)
+
+    def _takes_rows_back(self) -> bool:
+        """Whether the server fills a file with its rows after a wipe, as most do: the backup lacks none before it."""
+        backup, rows = self.known.backup, self.known.databases
+        before = takewhile(lambda e: backup is not None and backup.name not in e.versions, self.entries)
+        return all(rows.isdisjoint(e.versions) for e in before)
 
     def _is_whole_by_list(self, kept: Sequence[int]) -> bool:
         """Whether the session list knows just the messages of the newest run."""
         return (
-            self.known.count == len(kept) and self.known.last is not None and self._has_stamp(kept[-1], self.known.last)
+            self.known.count == len(kept) and self.known.last is not None and self.has_stamp(kept[-1], self.known.last)
         )
 
     def _run_is_ahead(self, kept: Sequence[int]) -> bool:
@@ -215,28 +171,35 @@ class _Judge:
         held = [k for k, e in enumerate(self.entries) if run.name in e.versions]
         return self.base is run or (bool(held) and held[-1] > kept[-1])
 
-    def _run_ended_after(self, k: int) -> bool:
-        run = self.known.run
-        time = self.times[k]
-        return run is not None and run.saved is not None and time is not None and run.saved > time
-
     def _is_contained(self, k: int, kept: Sequence[int]) -> bool:
         """A row whose text the file has already: the server itself drops, merges and moves what is said twice."""
         e = self.entries[k]
         if not e.versions.keys() <= self.known.databases:
             return False
-        if self._texts is None:
-            self._texts = {}
-            for j in kept:
-                has_row = not self.known.databases.isdisjoint(self.entries[j].versions)
-                self._texts[self.entries[j].merged.key] = self._texts.get(self.entries[j].merged.key, True) and has_row
+        if (e.merged.calls or e.merged.answers) and not e.merged.is_telling:
+            return False  # some providers count ids from 0 in every turn
         has_row_of_its_own = self._texts.get(e.merged.key)
         if has_row_of_its_own is None or (k <= kept[0] and has_row_of_its_own):
             return False
         if e.merged.role == "user" and k + 1 < len(self.entries):  # a prompt goes with an answer that is new
             answer = self.entries[k + 1].merged
-            return answer.role == "user" or answer.key in self._texts
+            return answer.role == "user" or answer.key in self._in_files
         return True
+
+    @cached_property
+    def _in_files(self) -> frozenset[Key]:
+        """What the messages say that another copy than the rows has."""
+        return frozenset(e.merged.key for e in self.entries if not e.versions.keys() <= self.known.databases)
+
+    @cached_property
+    def _texts(self) -> Mapping[Key, bool]:
+        """What the messages that stay say, and whether all that say it have a row of their own."""
+        found: dict[Key, bool] = {}
+        for e, is_kept in zip(self.entries, self.kept, strict=True):
+            if is_kept:
+                key = e.merged.key
+                found[key] = found.get(key, True) and not self.known.databases.isdisjoint(e.versions)
+        return found
 
     def _is_leftover(self, k: int) -> bool:
         """An answer that only a finished run still shows, without its prompt (formats.md: after a retry or an edit)."""
@@ -244,18 +207,18 @@ class _Judge:
         others = e.versions.keys() - self.known.databases - {w.name for w in self.before_act}
         if run is None or e.merged.role == "user" or not others <= {run.name}:
             return False
-        prompt = next((j for j in range(k - 1, -1, -1) if self.entries[j].merged.role == "user"), None)
+        prompt = self._prompt(k)
         return prompt is not None and not self.kept[prompt] and run.name not in self.entries[prompt].versions
 
     def _after(self, act: float) -> dict[int, Reason]:
-        cut = self._last_kept(act)
+        cut = self.last_kept(act)
         kept = [k for k, is_kept in enumerate(self.kept) if is_kept]
-        first = next((k for k in kept if k > cut), None)
         result: dict[int, Reason] = {}
         taken = Reason.CLEARED if act == 0.0 and self.marks.clear_generation is not None else Reason.UNDONE
         files = [w for w in self.after_act if w.marks is not None]
+        first = next((k for k in range(cut + 1, len(self.kept)) if self.kept[k] or self.holds(files, k)), None)
         for k in self._missing():
-            if self._was_saved_after(k):
+            if self.was_saved_after(k):
                 if act == 0.0 and self.known.state is FileState.EMPTY and self.known.pending is None:
                     result[k] = Reason.UNDECIDED  # a cleared file stays empty unless somebody says otherwise
                 continue
@@ -263,12 +226,12 @@ class _Judge:
             if (
                 self.base is not None
                 and self.base.marks is None
-                and (self.known.state is FileState.LOST or not self._holds(files, k))
+                and (self.known.state is FileState.LOST or not self.holds(files, k))
             ):
-                reason = taken if k > cut else Reason.UNDONE
-            elif k > cut and not self._holds(files, k) and self._holds(self.before_act, k):
+                reason = taken if k > cut else Reason.UNDECIDED if self._may_be_lost(k, kept) else Reason.UNDONE
+            elif k > cut and not self.holds(files, k) and self.holds(self.before_act, k):
                 reason = Reason.EARLIER_UNDO if self._may_be_stale(cut) else taken
-            elif self._holds(self.after_act, k):
+            elif self.holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
             elif k <= cut:
                 reason = self._before_boundary(k, kept)
@@ -299,35 +262,15 @@ class _Judge:
         run, base = self.known.run, self.base
         names = self.entries[k].versions.keys() - self.known.databases
         if run is not None and base is not None and names == {run.name}:
-            if run.saved is not None and base.saved is not None and _is(run.saved, base.saved):
+            if run.saved is not None and base.saved is not None and is_same(run.saved, base.saved):
                 return Reason.UNDONE  # the file was saved at the end of that run, without it
             if self._is_leftover(k):
                 return Reason.UNDONE
         return None
 
-    def _last_kept(self, act: float) -> int:
-        """The position of the last message that the act kept, -1 where it kept none."""
-        if act == 0.0:
-            return -1
-        exact = [k for k in range(len(self.entries)) if self._has_stamp(k, act)]
-        if exact:  # a stamp can stand at several messages, as the server moves them: before the newest prompt, and kept
-            newest = self.marks.watermark if self.marks.watermark != act else None
-            turns = (k for k, is_kept in enumerate(self.kept) if is_kept and self._has_stamp(k, newest))
-            prompt = next(turns, len(self.entries))
-            before = [k for k in exact if k < prompt] or exact
-            kept = [k for k in before if self.kept[k]] if self.known.state is FileState.WHOLE else []
-            return (kept or before)[-1]
-        behind = (k for k, e in enumerate(self.entries) if e.merged.role == "user" and _is_after(self.times[k], act))
-        return next(behind, len(self.entries)) - 1
-
-    def _has_stamp(self, k: int, time: float | None) -> bool:
-        """Whether a file has a message with exactly this stamp (rows are stamped earlier)."""
-        versions = self.entries[k].versions.items()
-        return any(_is(v.time, time) for name, v in versions if name not in self.known.databases)
-
     def _before_boundary(self, k: int, kept: Sequence[int]) -> Reason | None:
         """Of a message that stood before the boundary and is missing all the same."""
-        if self._holds(self.before_act, k):
+        if self.holds(self.before_act, k):
             return self._lost_since(k, kept) if self.known.state is FileState.WHOLE else None
         if self.marks.clear_generation is not None and kept and k < kept[0]:
             return Reason.CLEARED
@@ -335,18 +278,13 @@ class _Judge:
             return Reason.CONTAINED
         if self._backup_is_from_before_any() or self._is_half_a_turn(k):
             return None
-        run, time = self.known.run, self.times[k]
-        if self._was_taken_back_before(k):
-            return Reason.UNDONE
-        if run is not None and run.saved is not None and time is not None and run.saved > time:
+        if self._was_taken_back_before(k) or self.has_run_ended_after(k):
             return Reason.UNDONE  # the newest run that ended showed a transcript without it
         return Reason.EARLIER_UNDO if self.known.state is FileState.WHOLE or self.known.count else None
 
     def _is_half_a_turn(self, k: int) -> bool:
         """Whether the prompt of an answer is there: an undo cuts before a prompt."""
-        if self.entries[k].merged.role == "user":
-            return False
-        prompt = next((j for j in range(k - 1, -1, -1) if self.entries[j].merged.role == "user"), None)
+        prompt = self._prompt(k)
         return prompt is not None and self.kept[prompt]
 
     def _was_taken_back_before(self, k: int) -> bool:
@@ -354,7 +292,7 @@ class _Judge:
         own = next((w for w in self.before_act if w.marks is not None and w.marks.act is not None), None)
         if own is None or own.marks is None or own.marks.act is None:
             return False
-        cut = self._last_kept(own.marks.act)
+        cut = self.last_kept(own.marks.act)
         held = (j for j in range(cut + 1, len(self.entries)) if own.name in self.entries[j].versions)
         return cut < k < next(held, len(self.entries))
 
@@ -367,7 +305,7 @@ class _Judge:
         """Of a row behind the boundary and before the first message from after the act."""
         if self.marks.is_fresh or not self._backup_is_from_before_any():
             return taken
-        said_before = {e.merged.key for j, e in enumerate(self.entries) if self._holds(self.before_act, j)}
+        said_before = {e.merged.key for j, e in enumerate(self.entries) if self.holds(self.before_act, j)}
         return taken if self.entries[k].merged.key in said_before else None
 
     def _behind_boundary(self, k: int, act: float, taken: Reason) -> Reason | None:
@@ -427,13 +365,13 @@ class _Judge:
         """
         last, count = self.known.last, self.known.count
         held = self._held(reasons)
-        if last is None or not held or self._is_never_shortened():
+        if last is None or not held or self._is_never_shortened() or count == len(self.entries) - len(reasons):
             return Verdict(reasons)
-        files = [k for k in held if self._has_stamp(k, last)]
+        files = [k for k in held if self.has_stamp(k, last)]
         if files:
             cut = files[-1]
         else:  # rows are stamped before the message that they are
-            behind = (k for k in held if self.entries[k].merged.role == "user" and _is_after(self.times[k], last))
+            behind = (k for k in held if self.entries[k].merged.role == "user" and is_after(self.times[k], last))
             cut = next(behind, held[-1] + 1) - 1
         after = [k for k in held if k > cut]
         if not after:
@@ -446,39 +384,22 @@ class _Judge:
 
     def _held(self, reasons: Mapping[int, Reason]) -> list[int]:
         """What stays of the messages that were there when the session was last counted."""
-        saved = self.known.saved
+        saved, pending = self.known.saved, self.known.pending
         return [
             k
             for k, began in enumerate(self.began)
             if k not in reasons and (saved is None or began is None or began <= saved or self.kept[k])
+            if pending is None or began is None or began < pending - STAMP
         ]
 
     def _is_never_shortened(self) -> bool:
-        """Whether a copy from the last save tells that there never was an act."""
+        """Whether a copy from the last save, which has the newest message, tells that there never was an act."""
         marked, saved = self.known.marked, self.known.saved
-        told = self.marks.records_acts and not self.marks.is_marked
-        return told and marked is not None and saved is not None and marked >= saved - _STAMP
+        told = self.marks.records_acts and not self.marks.is_marked and self.kept[-1]
+        return told and marked is not None and saved is not None and marked >= saved - STAMP
 
     def _miscounted(self, held: int) -> str:
         return (
             f"The session had {self.known.count} messages when it was last counted, "
             f"the copies that are left hold {held}: you took messages back, or the count is behind."
         )
-
-
-_UNDECIDED = "You took messages back and went on; which of those that are left came after that, no copy says."
-_BEGINNING = "The newest answer was given without what was said before it: you took that back, or it was lost before."
-_SHORTENED = "The file was shortened after the last answer, on purpose or by damage; no copy that is left says which."
-
-
-def _is_after(time: float | None, other: float) -> bool:
-    return time is not None and time > other + _STAMP
-
-
-def _time(e: Entry) -> float | None:
-    """When a message was said, as early as any copy has it."""
-    return min((v.time for v in e.versions.values() if v.time is not None), default=None)
-
-
-def _is(time: float | None, other: float | None) -> bool:
-    return time is not None and other is not None and abs(time - other) <= _STAMP

@@ -107,7 +107,7 @@ def test_a_healthy_session_is_left_in_peace(seed: int) -> None:
         assert live_file(store, truths[0]) == before
 
 
-@lives(known={29, 34, 57})
+@lives()
 def test_a_healthy_home_stays_as_it_is_to_the_byte(seed: int) -> None:
     rng = Random(seed)
     lefts = [play(life(rng.getrandbits(40), damage="none"), number) for number in range(4)]
@@ -120,7 +120,7 @@ def test_a_healthy_home_stays_as_it_is_to_the_byte(seed: int) -> None:
         assert tree(store) == before
 
 
-@lives(known={34, 37})
+@lives()
 def test_a_repair_gives_back_what_the_copies_determine_and_nothing_else(seed: int) -> None:
     with played([life(seed)]) as (store, (wanted,)):
         before = live_file(store, wanted)
@@ -128,7 +128,7 @@ def test_a_repair_gives_back_what_the_copies_determine_and_nothing_else(seed: in
         assert judge(wanted, before, live_file(store, wanted)) == ""
 
 
-@lives(known={6, 10, 21, 27, 44, 45, 53, 54, 56, 58})
+@lives(known={6, 10, 45, 56, 58})
 def test_what_was_taken_back_stays_out(seed: int) -> None:
     with played([life(seed, act=acts_of(seed))]) as (store, (wanted,)):
         before = live_file(store, wanted)
@@ -142,7 +142,7 @@ def acts_of(seed: int) -> str:
     return Random(seed).choice(told)
 
 
-@lives(known={80, 114}, step=2)
+@lives(step=2)
 def test_looking_leaves_no_trace_and_a_second_repair_has_nothing_to_do(seed: int) -> None:
     with played([life(seed), life(seed + 1)]) as (store, _):
         before = tree(store)
@@ -168,7 +168,7 @@ def test_undoing_a_repair_gives_back_every_byte_name_and_mode(one: int, other: i
         assert contents(tree(store)) == contents(before)
 
 
-@lives(known={42, 56, 317, 327, 366}, fit=lambda seed: content_decides(play(life(seed)), copy_of(seed)))
+@lives(known={317}, fit=lambda seed: content_decides(play(life(seed)), copy_of(seed)))
 def test_where_content_decides_the_times_of_one_copy_change_nothing(seed: int) -> None:
     """Healthy sessions and losses in which nothing was taken back: a copy whose times are stretched, shifted or torn
     apart is the same copy, as long as its times still rise."""
@@ -181,7 +181,7 @@ def test_where_content_decides_the_times_of_one_copy_change_nothing(seed: int) -
         assert outcome(other.home, sid) == outcome(store.home, sid)
 
 
-@lives(known={46}, fit=lambda seed: has_rows(play(life(seed))))
+@lives(fit=lambda seed: has_rows(play(life(seed))))
 def test_a_row_may_be_written_at_any_time_of_its_turn(seed: int) -> None:
     left = play(life(seed))
     sid = left.world.session_id

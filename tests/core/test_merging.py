@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from .conftest import START
+
 
 def test_people_say_continue_ten_times(hermes: Any) -> None:
     before = hermes.turns("a", *["b"] * 5)
@@ -225,3 +227,31 @@ def test_raw_database_forms_in_a_rebuilt_file_are_cleaned(hermes: Any) -> None:
     hermes.repair()
     assert hermes.texts() == hermes.said(turns)
     assert hermes.kinds() == []
+
+
+def test_a_result_comes_after_its_call_whatever_the_stamps(hermes: Any) -> None:
+    """A torn file ends with a call, and the rows begin with its result: one moment, and two parts of one turn."""
+    call = {"id": "call_2", "type": "function", "function": {"name": "terminal", "arguments": "{}"}}
+    at = START + 100
+    step = {"role": "assistant", "content": "", "tool_calls": [call], "timestamp": at}
+    rest = [
+        {"role": "tool", "content": "result of it", "tool_call_id": "call_2", "timestamp": at},
+        {"role": "assistant", "content": "answer b", "timestamp": at},
+    ]
+    said = [*hermes.turns("a"), {"role": "user", "content": "ask b", "timestamp": at}, step]
+    hermes.write_live([*said, *rest])
+    hermes.tear_live('"content": "result of it"')
+    hermes.write_rows([*rest, *hermes.turns("c", start=200)])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*said, *rest, *hermes.turns("c", start=200)])
+
+
+def test_answers_that_are_much_alike_make_no_two_prompts_one(hermes: Any) -> None:
+    first, second, third = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
+    for turn in (first, second, third):
+        turn[1]["content"] = f"{'the same log, line after line. ' * 20}{turn[0]['content']}"
+    hermes.write_backup([*second, *third])
+    hermes.write_live([], updated_at=START + 200)
+    hermes.write_rows([*first, *third])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*first, *second, *third])

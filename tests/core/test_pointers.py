@@ -148,3 +148,17 @@ def test_the_context_of_a_file_goes_on_with_what_comes_back_at_its_end(hermes: H
     hermes.repair()
     session = hermes.load()
     assert hermes.said(session["context_messages"]) == hermes.said([*context, *newer])
+
+
+def test_a_card_is_shown_where_its_call_is_whatever_the_run_counted(hermes: Hermes) -> None:
+    """After an edit a run can still list answers that were taken back, while its cards count without them."""
+    first, gone, last = worked("a", 0), worked("b", 100), worked("c", 200)
+    hermes.write_live([*first, *last], **hermes.undo_marks(first, last[0]["timestamp"]), tool_calls=[])
+    hermes.tear_live('"tool_calls": []')
+    hermes.write_backup([*first, *gone])
+    hermes.write_run([*first, gone[3], *last], tool_calls=cards([*first, *last]), updated_at=START + ACT)
+    hermes.write_rows([*first, *gone, *last])
+    hermes.repair()
+    session = hermes.load()
+    assert hermes.said(session["messages"]) == hermes.said([*first, *last])
+    assert shown(session) == {"call____________a": "let me see a", "call____________c": "let me see c"}

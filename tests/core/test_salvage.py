@@ -402,3 +402,18 @@ def test_a_document_that_is_no_session_is_not_called_torn() -> None:
         assert parsed.damage is Damage.WRONG_SHAPE and parsed.elements is None
     assert parse_object(b"[1, 2]").lost_bytes == 0
     assert parse_object(b"text").lost_bytes == len(b"text")
+
+
+def test_what_an_older_file_left_behind_a_write_that_broke_off_is_told_apart(hermes: Any) -> None:
+    """A file that is written over in place begins new and ends old, with a seam in the middle of a message."""
+    old, new = hermes.turns("a", "b", "c", "d"), hermes.turns("c", "d", "e", start=20)
+    before, data = hermes.write_live(old), hermes.write_live(new)
+    at = data.index(b'"content": "ask e"')
+    mixed = data[:at] + before[before.index(b'ask b"') :]
+    found = parse(mixed)
+    assert [piece.value for piece in found.messages] == new[:4]
+    assert [piece.value for piece in found.after_end] == old[3:]
+    hermes.live.write_bytes(mixed)
+    hermes.write_rows(new)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(new)

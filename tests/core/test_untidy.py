@@ -152,3 +152,66 @@ def test_the_partial_answer_of_a_killed_run_comes_back_once(hermes: Hermes, has_
     assert repair.plan(find_store(home=hermes.home)).is_empty
     hermes.repair()
     assert json.dumps(hermes.load()) == after
+
+
+@pytest.mark.parametrize("state", ["whole", "lost", "torn"])
+def test_a_result_that_the_server_moved_behind_a_merged_prompt(hermes: Hermes, state: str) -> None:
+    """Between a call and its result a compaction can show a prompt of its own making: the rest of the turn stands in
+    another one then, and the rows have it in its place."""
+    call = "call_0123456789"
+    rows = [*hermes.turns("first"), *steps("a", (call,), 100, "long " * 100), *hermes.turns("b", start=200)]
+    merged = {"role": "user", "content": "ask b\n\nask a", "timestamp": START + 200}
+    live = [*rows[:4], merged, {**rows[4], "content": DUPLICATE}, *rows[5:]]
+    hermes.write_live(live)
+    if state != "whole":
+        hermes.write_backup(live)
+        if state == "lost":
+            hermes.live.unlink()
+        else:
+            hermes.tear_live('"content": "answer a"')
+    hermes.write_rows(rows)
+    if state == "whole":
+        assert is_left_alone(hermes)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(live)
+
+
+def test_an_answer_that_the_user_stopped_is_not_finished(hermes: Hermes) -> None:
+    """The program wrote on for a moment: what the user saw is what the file has."""
+    prompt, answer = hermes.turns("b", start=100)
+    stopped = {**answer, "content": "answer b as far", "_partial": True}
+    notice = {"role": "assistant", "content": "**Task cancelled:** Task cancelled.", "_error": True}
+    after = hermes.turns("c", start=200)
+    hermes.write_live([*hermes.turns("a"), prompt, stopped, notice | {"timestamp": answer["timestamp"]}, *after])
+    row = {**answer, "content": "answer b as far as it went"}
+    hermes.write_rows([*hermes.turns("a"), prompt, row, *after], source="api_server", title=None)
+    assert is_left_alone(hermes)
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_what_the_gateway_writes_when_it_is_stopped_is_no_part_of_an_answer(hermes: Hermes, killed: bool) -> None:
+    said, rows = hermes.turns("a"), steps("b", ("call_0123456789",), 100)
+    rows[-1]["content"] = "Operation interrupted."
+    pending = {"pending_user_message": "ask b", "pending_started_at": START + 100, "active_stream_id": "70943de8d779"}
+    shown = as_gateway(rows[:-1])
+    if killed:
+        hermes.write_live(said, **pending, updated_at=START + 100)
+    else:
+        hermes.write_live([*said, *shown])
+    hermes.write_rows([*said, *rows], source="api_server", title=None)
+    if not killed:
+        assert is_left_alone(hermes)
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*said, *shown])
+
+
+def test_the_summary_of_a_compaction_within_a_turn_does_not_end_it(hermes: Hermes) -> None:
+    """The ids of its calls prove nothing, and a silent call has no words: its place in the turn tells what it is."""
+    said = [*hermes.turns("first"), *steps("a", ("call_0", "call_1"), 100), *hermes.turns("b", start=200)]
+    for message in said:
+        if message.get("tool_calls"):
+            message["content"] = ""
+    summary = {"role": "user", "content": "[CONTEXT COMPACTION - REFERENCE ONLY] earlier", "timestamp": START + 102}
+    hermes.write_live(said)
+    hermes.write_rows([*said[:5], summary, *said[5:]])
+    assert is_left_alone(hermes)

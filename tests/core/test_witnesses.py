@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -191,3 +192,96 @@ def test_a_session_list_that_knows_the_last_message_cuts_nothing(hermes: Hermes)
     hermes.write_rows(said)
     hermes.repair()
     assert hermes.texts() == hermes.said(said)
+
+
+def test_the_marks_of_a_torn_backup_tell_what_was_taken_back_before_it_was_saved(hermes: Hermes) -> None:
+    """The file is gone and nothing says when it was saved; the backup is from after the act."""
+    kept, undone, after = (hermes.turns(word, word * 2, start=100 * i) for i, word in enumerate("abc"))
+    marks = hermes.undo_marks(kept, after[2]["timestamp"])
+    data = hermes.write_backup([*kept, *after], **marks)
+    bak = hermes.sessions / f"{hermes.live.stem}.json.bak"
+    bak.write_bytes(data[: data.index(b'"content": "answer cc"')])
+    hermes.write_rows([*kept, *undone, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *after])
+
+
+def stepped(hermes: Hermes, word: str, start: float) -> list[Value]:
+    """A turn with a call that is counted from 0 in every turn, and says nothing."""
+    prompt, answer = hermes.turns(word, start=start)
+    call = {"id": "call_1", "type": "function", "function": {"name": "terminal", "arguments": "{}"}}
+    step = {"role": "assistant", "content": "", "tool_calls": [call], "timestamp": answer["timestamp"] - 2}
+    result = {"role": "tool", "content": f"result {word}", "tool_call_id": "call_1", "timestamp": step["timestamp"]}
+    return [prompt, step, result, answer]
+
+
+def test_a_call_that_is_counted_from_0_is_not_contained_in_another_turn(hermes: Hermes) -> None:
+    first, lost, last = stepped(hermes, "a", 0), stepped(hermes, "b", 100), hermes.turns("c", start=200)
+    undone = hermes.turns("d", start=300)
+    whole = [*first, *lost, *last]
+    hermes.write_live([*first, *last], **hermes.undo_marks(whole))
+    hermes.write_backup([*first, *last, *undone])
+    hermes.write_rows([*whole, *undone])
+    hermes.repair(hermes.live.stem)
+    assert hermes.texts() == hermes.said(whole)
+
+
+def write_turns(hermes: Hermes, messages: list[Value]) -> None:
+    """The turn journal: every prompt was sent and its turn came to an end."""
+    lines = []
+    for k, m in enumerate(m for m in messages if m["role"] == "user"):
+        turn = {"version": 1, "session_id": hermes.live.stem, "turn_id": f"turn {k}", "created_at": m["timestamp"]}
+        lines += [{**turn, "event": "submitted", "role": "user", "content": m["content"]}]
+        lines += [{**turn, "event": "completed", "terminal": True}]
+    folder = hermes.sessions / "_turn_journal"
+    folder.mkdir()
+    (folder / f"{hermes.live.stem}.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
+
+
+@pytest.mark.parametrize("unsaid", [True, False])
+def test_a_lost_file_that_was_shortened_after_all_that_was_said_is_a_question(hermes: Hermes, unsaid: bool) -> None:
+    """A backup is left by a save that shortened the file. If it has the newest prompt that was sent, nothing was said
+    since; of a prompt that no journal knows nobody can say when it was the newest."""
+    said, later = hermes.turns("a", "b", "c"), hermes.turns("d", start=100)
+    write_turns(hermes, said)
+    hermes.write_backup([*said, *later] if unsaid else said)
+    hermes.write_rows(said)
+    hermes.repair()
+    assert hermes.live.exists() is unsaid
+    hermes.repair(hermes.live.stem)
+    assert hermes.texts() == hermes.said([*said, *later] if unsaid else said)
+
+
+def test_a_torn_file_that_was_saved_when_its_backup_was_is_not_shortened(hermes: Hermes) -> None:
+    said = hermes.turns("a", "b", "c")
+    write_turns(hermes, said)
+    hermes.write_live([], updated_at=said[-1]["timestamp"])
+    hermes.tear_live('"pinned"')
+    hermes.write_backup(said)
+    hermes.write_run(said)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
+
+
+@pytest.mark.parametrize("is_marked", [True, False])
+def test_a_conversation_that_the_newest_run_began_anew_is_a_question(hermes: Hermes, is_marked: bool) -> None:
+    """An edit of the first prompt looks like a wipe and a new prompt, once the file is lost. Many servers fill a wiped
+    file with its rows again, which would tell them apart; the one that saved this backup did not."""
+    said, newer = hermes.turns("a", "b", "c"), hermes.turns("d", start=6000)
+    hermes.write_backup(said[:4], **hermes.undo_marks(said[:4])) if is_marked else hermes.write_backup(said[2:4])
+    hermes.write_run(newer)
+    hermes.write_rows([*said[:4], *newer])
+    hermes.repair()
+    assert not hermes.live.exists()
+    hermes.repair(hermes.live.stem)
+    assert hermes.texts() == hermes.said([*said[:4], *newer])
+
+
+def test_a_clock_that_was_set_back_before_an_undo_makes_no_new_message(hermes: Hermes) -> None:
+    """The file was saved by the undo, with a time from before the turn that it took back."""
+    kept, undone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    hermes.write_live(kept, **hermes.undo_marks(kept) | {"updated_at": START + 90})
+    hermes.write_backup([*kept, *undone], updated_at=START + 120)
+    hermes.write_rows([*kept, *undone])
+    assert categories(hermes) <= {Category.INFO}
+    assert is_left_alone(hermes)

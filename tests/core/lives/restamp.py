@@ -42,7 +42,7 @@ def restamp(home: Path, session_id: str, copy: str, by: Rising) -> None:
     else:
         path = sessions / (f"{session_id}.json" if copy == "live" else f"{session_id}.json.bak")
         try:
-            document = json.loads(path.read_bytes())
+            document = json.loads(path.read_text("utf-8"))  # of bytes it would take what the WebUI cannot load
         except (FileNotFoundError, ValueError):
             return
         _move(document, by)
