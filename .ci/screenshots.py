@@ -34,6 +34,7 @@ def draw(app: QApplication, home: Path, theme: str, session_id: str, size: tuple
             app.processEvents()
         window.grab().save(str(target))
         window.close()
+        window.jobs.wait()
 
 
 def wait(app: QApplication, is_there: object) -> None:

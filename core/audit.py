@@ -16,13 +16,14 @@ from typing import Any
 
 from core.agreement import Whole, whole
 from core.cache import AuditCache, Kept, RowsDigest, digest_of, keys_of
+from core.choices import Choices
 from core.copies import CopyReader, Inventory, SessionCopies
 from core.diagnosis import diagnose
 from core.findings import Category, Finding, SessionAudit, finding
 from core.jsontext import NOTHING, Damage, number
 from core.listing import FRESH_TEMP
 from core.metadata import is_profile_gone
-from core.proposal import Choices, Proposal, propose, session_of
+from core.proposal import Proposal, propose, session_of
 from core.sidecar import Sidecar
 from core.store import Store
 from core.webui_audit import Reported, facts_of, webui_items

@@ -23,10 +23,11 @@ from core.errors import RescueError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from core.choices import Choices
     from core.cli_view import View
     from core.copies import SessionCopies
     from core.findings import SessionAudit
-    from core.proposal import Choices, Proposal
+    from core.proposal import Proposal
     from core.store import Store
 
 NOTHING_LEFT, REMAINS, USAGE, FAILED = 0, 1, 2, 3
@@ -198,8 +199,9 @@ def diff(
         if name not in known:
             raise RescueError(f"This session has no copy '{name}'. It has: {', '.join(known)}.")
     found = differences.compare(known[names[0]], known[names[1]], proposal)
-    if proposal is not None and names == ("live", "recovered"):  # with the numbers of the messages, to choose by
-        reviewed = differences.review(known["live"], proposal)
+    proposed = proposal if names == ("live", "recovered") else None
+    if proposed is not None:  # with the numbers of the messages, to choose by
+        reviewed = differences.review(known["live"], proposed)
         shown = tuple(row for row in reviewed if row.change is not differences.Change.LEFT_OUT)
         found = dataclasses.replace(found, messages=shown)
     if as_json:
@@ -208,6 +210,8 @@ def diff(
         _print_json(difference_json(sid, found))
     else:
         _view().difference(found, full=full, notes=notes)
+        if proposed is not None and found.messages:
+            _view().how_to_choose(sid, proposed, ("--take NUMBERS", "--leave NUMBERS"))
     return NOTHING_LEFT if found.is_empty else REMAINS
 
 
@@ -229,6 +233,14 @@ def repair(
         list[str] | None,
         typer.Option(metavar="NUMBERS", help="Leave out messages that would stay (numbers as in diff)."),
     ] = None,
+    proposal: Annotated[
+        str,
+        typer.Option(
+            metavar="ID",
+            help="The proposal that the numbers are from, as show and diff print it; if the copies have changed since,"
+            " nothing is written.",
+        ),
+    ] = "",
     everything: Annotated[bool, typer.Option("--all", help="Every session that has one right answer.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, change nothing.")] = False,
     yes: Yes = False,
@@ -246,13 +258,15 @@ def repair(
 ) -> int:
     """Repair sessions. Shows the plan and asks; what is replaced is kept and can be undone."""
     from core import repair as repairs
+    from core.choices import Choices
     from core.report import plan_json, result_json
 
     if bool(sids) == everything:
         _fail("Name the sessions to repair, or give --all.", USAGE)
-    choices = _choices(fields or (), take or (), leave or ())
-    if choices is not None and (sids is None or len(set(sids)) != 1):
-        _fail("--field, --take and --leave are for one session. Name it.", USAGE)
+    choices = _choices(fields or (), take or (), leave or (), proposal)
+    has_chosen = choices != Choices()
+    if has_chosen and (sids is None or len(set(sids)) != 1):
+        _fail("--field, --take, --leave and --proposal are for one session. Name it.", USAGE)
     if as_json and not (yes or dry_run):
         _fail("--json does not ask: give --yes or --dry-run with it.", USAGE)
     store, view = _store(home, session_dir, state_db), _view()
@@ -260,7 +274,7 @@ def repair(
         plan = repairs.plan(
             store,
             None if everything else list(dict.fromkeys(sids or ())),
-            choices={sids[0]: choices} if sids and choices is not None else None,
+            choices={sids[0]: choices} if sids and has_chosen else None,
             force=force,
             progress=progress,
         )
@@ -434,16 +448,17 @@ def _examined(store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCop
         yield found[0], found[1], found[2]
 
 
-def _choices(fields: Sequence[str], take: Sequence[str], leave: Sequence[str]) -> Choices | None:
-    """What was chosen, None for nothing."""
-    from core.proposal import Choices
+def _choices(fields: Sequence[str], take: Sequence[str], leave: Sequence[str], proposal: str) -> Choices:
+    """What was chosen."""
+    from core.choices import Choices
 
-    if not (fields or take or leave):
-        return None
     pairs = [text.partition("=") for text in fields]
     if wrong := next((text for text, (name, _, copy) in zip(fields, pairs, strict=True) if not (name and copy)), None):
         _fail(f"--field is NAME=COPY, not {wrong}.", USAGE)
-    return Choices(_positions("--take", take), _positions("--leave", leave), fields={n: copy for n, _, copy in pairs})
+    if (take or leave) and not proposal:
+        _fail("--take and --leave need --proposal: show and diff print it beside the numbers.", USAGE)
+    chosen = {name: copy for name, _, copy in pairs}
+    return Choices(_positions("--take", take), _positions("--leave", leave), fields=chosen, made_on=proposal)
 
 
 def _positions(option: str, texts: Sequence[str]) -> frozenset[int]:

@@ -198,9 +198,14 @@ class View:
             self._line("Fields that the copies tell differently:")
             for row in disputed:
                 self._line(f"  {row.field}: {_offers(row)}")
-        options = (" --take NUMBER" if left_out else "") + (" --field NAME=COPY" if disputed else "")
+        options = [*(["--take NUMBERS"] if left_out else ()), *(["--field NAME=COPY"] if disputed else ())]
         if options:
-            self._line(f"As you choose: hermes-rescue repair {audited.session_id}{options}")
+            self.how_to_choose(audited.session_id, proposal, options)
+
+    def how_to_choose(self, session_id: str, proposal: Proposal, options: Iterable[str]) -> None:
+        """The command that repairs a session as a person chooses, from this very proposal."""
+        options = ("--proposal", proposal.fingerprint, *options)
+        self._line(f"To choose yourself: hermes-rescue repair {session_id} {' '.join(options)}")
 
     def _finding(self, f: Finding) -> None:
         self._out.print(Text.assemble((f"{f.kind.label}: ", _STYLE[f.category]), shown(f.evidence)))

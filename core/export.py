@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from core import files, markdown, sidecar
 from core.audit import merge_session
+from core.choices import OUTDATED, Choices
 from core.conversation import clean, speeches
 from core.copies import INDEX, Inventory, SessionCopies
 from core.diff import RECOVERED, Version, versions
 from core.errors import RescueError
 from core.jsontext import Piece, number
 from core.metadata import row_fields
-from core.proposal import Choices, Proposal
+from core.proposal import Proposal
 from core.report import moment, plain_markdown
 from core.steps import Steps
 from core.store import Store
@@ -120,6 +121,8 @@ def read_copies(
             inventory.steps = Steps(tell, should_cancel)
             try:
                 copies, proposal = merge_session(inventory, session_id, webui, (choices or {}).get(session_id))
+                if proposal.is_outdated:
+                    raise RescueError(OUTDATED)
                 inventory.steps.step(_MERGE)
                 yield copy_of(copies, proposal, name), inventory.steps
             except RescueError as error:

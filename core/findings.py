@@ -97,6 +97,11 @@ class SessionAudit:
         found = {f.category for f in self.findings}
         return next((category for category in Category if category in found), None)
 
+    @property
+    def has_repair(self) -> bool:
+        """Whether something can be done about it when it is named."""
+        return any(f.category is not Category.INFO or f.kind.recommendation == MOVE_BACKUP for f in self.findings)
+
 
 NO_ADVICE = "Nothing."
 """What to do where nothing is to be done."""
@@ -111,6 +116,9 @@ _REPAIR = "Repair it."
 _LATER = "Wait until Hermes has finished its answer, then look again."
 _DECIDE = "Look at the messages and decide."
 _MANUAL = "manual_review"
+
+MOVE_BACKUP = "move_backup"
+"""The recommendation of a note about which something can be done all the same."""
 
 _R, _V, _I = Category.REPAIRABLE, Category.REVIEW, Category.INFO
 
@@ -150,7 +158,7 @@ KINDS: dict[str, Kind] = {
              _REPAIR, _MERGE, _WAIT),
         Kind("run_journal_ahead", _R, "behind the run journal", "restore_from_run_journal",
              "The last messages of the session are in the run journal only.", _REPAIR, _MERGE, _YES_CARE),
-        Kind("backup_would_return", _I, "old backup", "move_backup", "The next start of Hermes WebUI will replace this session with its backup.",
+        Kind("backup_would_return", _I, "old backup", MOVE_BACKUP, "The next start of Hermes WebUI will replace this session with its backup.",
              "Repair it before you restart Hermes WebUI.", "The backup moves to the vault; the session file is not changed.",
              "Yes, until Hermes WebUI is restarted."),
         Kind("stale_stream", _R, "stuck", "clear_stale_stream", "The session waits for an answer that nothing is writing any more.",

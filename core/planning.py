@@ -14,11 +14,12 @@ from pathlib import Path
 from core import files, jsontext, sidecar
 from core.agreement import Whole
 from core.audit import examine, examine_unless_whole, stream_is_live
+from core.choices import OUTDATED, Choices
 from core.copies import CopyReader, Inventory, SessionCopies
 from core.errors import RescueError
 from core.findings import KINDS, Category, SessionAudit
 from core.manifest import Run
-from core.proposal import Choices, Proposal, propose
+from core.proposal import Proposal, propose
 from core.sidecar import Sidecar
 from core.steps import Steps
 from core.store import Store
@@ -124,8 +125,8 @@ def plan(
 
     Without ``session_ids``: every session with one right answer. A session that is named is repaired with its questions
     answered (naming it is the decision), unless ``choices`` says more exactly which messages to take. A session with a
-    choice that no copy can fulfil is refused. ``force`` replaces files under a running WebUI as well. Raises
-    :class:`core.workers.Cancelled`, RescueError for an unknown session.
+    choice that no copy can fulfil, or that was made on another proposal, is refused. ``force`` replaces files under a
+    running WebUI as well. Raises :class:`core.workers.Cancelled`, RescueError for an unknown session.
     """
     webui = webui_status(store)
     chosen: dict[str, Choices] = dict(choices or {})
@@ -199,7 +200,7 @@ def _look(
         unread = tuple(file.problem for file in (*copies.temps, copies.backup) if file is not None and file.problem)
         decided = choice or Choices()
         refusal = _unfulfilled(decided, proposal)
-        answered = decided.are_about_messages and proposal.sidecar is not None
+        answered = refusal is None and decided.are_about_messages and proposal.sidecar is not None
         if refusal is None and _is_wanted(audited, proposal, named=choice is not None):
             proposed = to_write(copies, proposal)
             planned = _planned(audited, copies, proposal)
@@ -226,7 +227,7 @@ def _look(
 
 def _decides_something(choice: Choices, copies: SessionCopies, proposal: Proposal) -> bool:
     """Whether a choice can make another proposal of this one, which was made without any."""
-    if choice.include or choice.exclude or choice.fields:
+    if choice.need_a_proposal or choice.fields:
         return True
     asked = any(item.reason is not None and item.reason.is_question for item in proposal.items)
     return choice.answer_questions and (asked or copies.deleted)
@@ -240,7 +241,11 @@ def _is_wanted(audited: SessionAudit, proposal: Proposal, *, named: bool) -> boo
 
 
 def _unfulfilled(decided: Choices, proposal: Proposal) -> str | None:
-    """Which message was chosen that is not there, or which field from a copy that does not have it."""
+    """That something else was chosen from, which message was chosen that is not there, or which field from a copy that
+    does not have it.
+    """
+    if proposal.is_outdated:
+        return OUTDATED
     for position in sorted(decided.include | decided.exclude):
         if position >= len(proposal.items):
             return f"There is no message {position + 1}; all copies together have {len(proposal.items)}."

@@ -9,6 +9,7 @@ from typing import Any
 
 from core import metadata, pointers, server_merge, sidecar, transcript
 from core.align import align
+from core.choices import Choices, fingerprint
 from core.copies import BACKUP, LIVE, RUN, SessionCopies, temp_name
 from core.evidence import Evidence, FileState, Verdict, Witness, is_untitled, state_of
 from core.intent import MARK_FIELDS, Marks, Reason, marks, tells_marks
@@ -31,24 +32,6 @@ _ACTS = frozenset((Reason.UNDONE, Reason.CLEARED, Reason.CHOSEN))
 
 TITLE_LENGTH = 64
 """Characters of the first prompt that make a title where none is left."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What a person decided for one session. ``include`` and ``exclude`` are positions in ``Proposal.items``;
-    ``answer_questions`` takes in whatever only the user can decide about; ``fields`` names the copy that a metadata
-    field is to be taken from.
-    """
-
-    include: frozenset[int] = frozenset()
-    exclude: frozenset[int] = frozenset()
-    answer_questions: bool = False
-    fields: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def are_about_messages(self) -> bool:
-        """Whether it was decided which messages stay."""
-        return bool(self.include or self.exclude or self.answer_questions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +65,7 @@ class Proposal:
 
     ``origins`` says for each field of a rebuilt sidecar, and for each that a person chose, which copy it is from;
     ``offers`` what each copy says of a field (core.metadata.offers), ``chosen`` the choices among them that hold.
+    ``is_outdated``: the choices were made on another proposal, so nothing of them is in this one.
     """
 
     session_id: str
@@ -92,6 +76,16 @@ class Proposal:
     offers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     chosen: Mapping[str, str] = field(default_factory=dict)
     doubt: str | None = None
+    is_outdated: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells it from every other proposal, whatever a person chose of it: see core.choices. Reads every
+        message.
+        """
+        left_out = (item.reason for item in self.items)
+        reasons = (None if reason is Reason.CHOSEN else reason for reason in left_out)
+        return fingerprint((item.message for item in self.items), reasons, self.offers)
 
     @property
     def included(self) -> tuple[Item, ...]:
@@ -118,7 +112,8 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     """Merge the copies of one session. Reads nothing and writes nothing.
 
     ``stream_is_live``: a running WebUI still writes this session, so its stream fields stay as they are. A field that
-    is chosen from a copy which does not offer it is proposed as if nothing was chosen.
+    is chosen from a copy which does not offer it is proposed as if nothing was chosen, and so is everything where the
+    choices were made on another proposal.
     """
     choices = choices or Choices()
     live = session_of(copies.live)
@@ -126,8 +121,13 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     reasons, verdict = _reasons(copies, live, entries)
     killed = _killed(copies, live, stream_is_live=stream_is_live)
     new_cards = restore(entries, reasons, killed, _listed(live, "tool_calls"), (PENDING, RUN))
-    items = tuple(_item(i, e, reasons.get(id(e)), choices) for i, e in enumerate(entries))
     offers = metadata.offers(copies, live)
+    is_outdated = choices.need_a_proposal and choices.made_on != fingerprint(
+        (e.merged for e in entries), (reasons.get(id(e)) for e in entries), offers
+    )
+    if is_outdated:
+        choices = Choices()
+    items = tuple(_item(i, e, reasons.get(id(e)), choices) for i, e in enumerate(entries))
     chosen = {
         name: Found(offers[name][copy], copy) for name, copy in choices.fields.items() if copy in offers.get(name, {})
     }
@@ -138,9 +138,8 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
         proposal = _amended(copies, live, items, kept, verdict, new_cards, chosen, stream_is_live=stream_is_live)
     else:
         proposal = _rebuilt(copies, live, items, kept, verdict, new_cards, chosen)
-    return replace(
-        proposal, doubt=verdict.doubt, offers=offers, chosen={name: found.origin for name, found in chosen.items()}
-    )
+    taken = {name: found.origin for name, found in chosen.items()}
+    return replace(proposal, doubt=verdict.doubt, offers=offers, chosen=taken, is_outdated=is_outdated)
 
 
 def session_of(file: sidecar.SidecarFile | None) -> Sidecar | None:

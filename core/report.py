@@ -144,6 +144,7 @@ def session_json(s: SessionAudit, copies: SessionCopies, proposal: Proposal) -> 
     """One session: its counts, findings, what comes back and what is left out. Without message texts."""
     return {
         **_session(s),
+        "proposal": proposal.fingerprint,
         "findings": [_item(f) for f in s.findings],
         "copies": list(dict.fromkeys(name for item in proposal.items for name in item.copies)),
         "messages": [

@@ -49,7 +49,9 @@ def main() -> None:
     window = MainWindow(Place(asked.home, asked.session_dir, tuple(asked.state_db)), settings)
     show_what_goes_wrong_in(window)
     window.show()
-    raise SystemExit(application.exec())
+    status = application.exec()
+    window.jobs.wait()
+    raise SystemExit(status)
 
 
 def let_the_window_go_first() -> None:

@@ -13,7 +13,7 @@ from itertools import groupby
 from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, QObject
 from PySide6.QtGui import QAction, QKeySequence
 
-from core.proposal import Choices
+from core.choices import Choices
 from gui.theme import Theme
 
 PROGRAM = "hermes-rescue"
@@ -194,7 +194,7 @@ def command_line(
 
 def _options(choices: Choices) -> list[str]:
     """What was chosen as options of the terminal."""
-    options = []
+    options = ["--proposal", choices.made_on] if choices.made_on else []
     for option, positions in (("--take", choices.include), ("--leave", choices.exclude)):
         if positions:
             options += [option, ",".join(_numbers(sorted(positions)))]

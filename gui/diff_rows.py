@@ -12,10 +12,10 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
 
+from core.choices import Choices
 from core.copies import LIVE
 from core.diff import Change, MessageRow, Words, compare_words, text_of
 from core.message import Message
-from core.proposal import Choices
 from gui import diff_text
 from gui.diff_outline import FOLD, Entries, Entry, Outline, Stretch, by_itself
 from gui.diff_text import message_of, plain

@@ -1,18 +1,20 @@
 """Work outside the GUI thread: one runner, progress at most ten times a second, cancel, and results that cannot be
 stale.
 
-A job is a core function that takes a :class:`Context`. Starting one under a key that is still busy cancels the older
-job; whatever that one still says is dropped. Signals cross from the worker's thread to the GUI thread through Qt's
-queue.
+A job is a function that takes a :class:`Context`. Starting one under a key that is still busy cancels the older job;
+whatever that one still says is dropped, as is all that a job says for whose store there is another one now. Signals
+cross from the worker's thread to the GUI thread through Qt's queue. Nothing here waits for a thread, but
+:meth:`Jobs.wait`, at the end of the program.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QObject, Qt, QThread, Signal, Slot
 
 from core.workers import Cancelled
 
@@ -29,7 +31,7 @@ class Context:
 
     def should_cancel(self) -> bool:
         """Whether the job was cancelled."""
-        return self._thread.isInterruptionRequested()
+        return self._thread.is_cancelled.is_set()
 
     def progress(self, done: float, total: int) -> None:
         """Report progress; the last step always gets through."""
@@ -44,15 +46,21 @@ class Context:
 
 
 class _Thread(QThread):
-    """One job in a thread of its own. ``ended`` carries the result or the exception."""
+    """One job in a thread of its own. ``ended`` carries the result or the exception.
+
+    It belongs to the application and goes when it has ended: it may outlive its window, and its job.
+    """
 
     progressed = Signal(float, int)
     told = Signal(object)
     ended = Signal(object, object)
 
     def __init__(self, work: Callable[[Context], Any]) -> None:
-        super().__init__()
+        super().__init__(QCoreApplication.instance())
         self._work = work
+        self.is_cancelled = threading.Event()
+        self.is_over = threading.Event()
+        self.finished.connect(self.deleteLater)
 
     def run(self) -> None:
         """Called by Qt in the new thread."""
@@ -62,10 +70,13 @@ class _Thread(QThread):
             self.ended.emit(None, error)
         else:
             self.ended.emit(result, None)
+        self.is_over.set()
 
 
 class Job(QObject):
-    """A job that was started. Its signals come in the GUI thread, and only while it is the newest under its key."""
+    """A job that was started. Its signals come in the GUI thread, and only while it is the newest under its key, and
+    its store is the one of now.
+    """
 
     progressed = Signal(float, int)
     told = Signal(object)
@@ -73,15 +84,29 @@ class Job(QObject):
     failed = Signal(object)
     cancelled = Signal()
 
-    def __init__(self, key: str, work: Callable[[Context], Any], parent: QObject) -> None:
-        super().__init__(parent)
+    def __init__(self, key: str, work: Callable[[Context], Any], jobs: Jobs) -> None:
+        super().__init__(jobs)
         self.key = key
-        self.is_current = True
+        self.token = jobs.token
+        self._is_dropped = False
         self._thread = _Thread(work)
         queued = Qt.ConnectionType.QueuedConnection
         self._thread.progressed.connect(self._on_progress, queued)
         self._thread.told.connect(self._on_told, queued)
         self._thread.ended.connect(self._on_ended, queued)
+        self._thread.finished.connect(self._on_finished, queued)
+
+    @property
+    def _jobs(self) -> Jobs:
+        """Those that it is one of: a parent, which no child may keep alive."""
+        jobs = self.parent()
+        assert isinstance(jobs, Jobs)
+        return jobs
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is heard."""
+        return not self._is_dropped and self.token == self._jobs.token
 
     def start(self) -> None:
         """Begin; connect to the signals first."""
@@ -89,16 +114,16 @@ class Job(QObject):
 
     def cancel(self) -> None:
         """Ask the job to stop at its next safe point."""
-        self._thread.requestInterruption()
+        self._thread.is_cancelled.set()
 
     def drop(self) -> None:
         """Cancel, and let nothing of it be heard any more."""
-        self.is_current = False
+        self._is_dropped = True
         self.cancel()
 
     def wait(self) -> None:
-        """Block until the thread has ended (at the end of the program only)."""
-        self._thread.wait()
+        """Block until it has ended: never in the GUI thread."""
+        self._thread.is_over.wait()
 
     @Slot(float, int)
     def _on_progress(self, done: float, total: int) -> None:
@@ -112,7 +137,6 @@ class Job(QObject):
 
     @Slot(object, object)
     def _on_ended(self, result: object, error: object) -> None:
-        self._thread.wait()
         if self.is_current:
             if error is None:
                 self.done.emit(result)
@@ -121,23 +145,41 @@ class Job(QObject):
             else:
                 self.failed.emit(error)
 
+    @Slot()
+    def _on_finished(self) -> None:
+        self._jobs.forget(self)
+
 
 class Jobs(QObject):
-    """Starts jobs and keeps them until they have ended."""
-
-    changed = Signal()
+    """Starts jobs and keeps them until they have ended. ``token`` stands for the store that they are about."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self.token = 0
         self._running: list[Job] = []
 
-    def prepare(self, key: str, work: Callable[[Context], Any]) -> Job:
-        """A job that is ready to start, in place of an older one under the same key."""
+    def turn_to(self, token: int) -> None:
+        """Another store is shown: nothing is heard any more of what is about the one before, and it need not go on."""
+        self.token = token
+        for job in self._running:
+            if not job.is_current:
+                job.cancel()
+
+    def prepare(self, key: str, work: Callable[[Context], Any], *, after: str = "") -> Job:
+        """A job that is ready to start, in place of an older one under the same key. It begins when those under
+        ``after`` have ended, of which nobody wants anything any more.
+        """
+        before = [job for job in self._running if job.key == after]
+
+        def run(context: Context) -> Any:
+            for job in before:
+                job.wait()
+            return work(context)
+
         for job in self._running:
             if job.key == key:
                 job.drop()
-        job = Job(key, work, self)
-        job._thread.finished.connect(self._forget, Qt.ConnectionType.QueuedConnection)
+        job = Job(key, run if before else work, self)
         self._running.append(job)
         return job
 
@@ -148,18 +190,18 @@ class Jobs(QObject):
                 job.cancel()
 
     def stop(self) -> None:
-        """Cancel everything and wait for it (each job stops at its next safe point)."""
+        """Cancel everything, and hear nothing of it any more."""
         for job in self._running:
             job.drop()
-        for job in self._running:
-            job.wait()
-        self._running.clear()
 
-    @Slot()
-    def _forget(self) -> None:
-        ended = [job for job in self._running if job._thread.isFinished()]
-        for job in ended:
-            self._running.remove(job)
-            job.deleteLater()
-        if ended:
-            self.changed.emit()
+    def forget(self, job: Job) -> None:
+        """A job has ended."""
+        self._running.remove(job)
+        job.deleteLater()
+
+    @staticmethod
+    def wait() -> None:
+        """Block until every thread has ended: for the end of the program, when no window is left that could freeze."""
+        app = QCoreApplication.instance()
+        for thread in app.findChildren(_Thread) if app is not None else ():
+            thread.wait()

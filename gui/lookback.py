@@ -30,10 +30,10 @@ class Lookback(QObject):
     shown = Signal()
     failed = Signal(object)
 
-    def __init__(self, panel: HistoryPanel, window: QWidget, theme: Theme) -> None:
+    def __init__(self, panel: HistoryPanel, jobs: Jobs, window: QWidget, theme: Theme) -> None:
         super().__init__(window)
         self.theme = theme
-        self.jobs = Jobs(self)
+        self._jobs = jobs
         self._panel = panel
         self._window = window
         self._store: Store | None = None
@@ -44,11 +44,16 @@ class Lookback(QObject):
     def read(self, store: Store) -> None:
         """Read the runs of a store anew."""
         self._store = store
-        self.jobs.cancel(CHECK)
-        job = self._reading = self.jobs.prepare(RUNS, lambda _: Vault.of(store).list_runs())
+        self._jobs.cancel(CHECK)
+        job = self._reading = self._jobs.prepare(RUNS, lambda _: Vault.of(store).list_runs())
         job.done.connect(self._on_read)
         job.failed.connect(self._on_failed)
         job.start()
+
+    def clear(self) -> None:
+        """Another store is shown: nothing is known of its runs yet."""
+        self._store, self._reading = None, None
+        self._panel.set_runs(())
 
     @property
     def is_reading(self) -> bool:
@@ -68,7 +73,7 @@ class Lookback(QObject):
     @Slot(str)
     def _check(self, run_id: str) -> None:
         if self._store is not None:
-            job = self.jobs.prepare(CHECK, check_undo(self._store, run_id))
+            job = self._jobs.prepare(CHECK, check_undo(self._store, run_id))
             job.done.connect(partial(self._panel.set_refusals, run_id))
             job.failed.connect(self.failed)
             job.start()
@@ -77,7 +82,7 @@ class Lookback(QObject):
     def show_changes(self, run_id: str, session_id: str, reason: str) -> None:
         """Show a session before a run, after it, and now; ``reason`` is what is wrong with it."""
         if self._store is not None:
-            dialog = ChangesDialog(self._store, run_id, session_id, self.jobs, self.theme, self._window)
+            dialog = ChangesDialog(self._store, run_id, session_id, self._jobs, self.theme, self._window)
             dialog.tell(self._panel.title_of(run_id, session_id), reason)
             dialog.open()
 

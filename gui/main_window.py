@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QPoint, QSettings, Qt, Slot
 from PySide6.QtGui import QActionGroup, QCloseEvent, QGuiApplication
@@ -22,10 +23,10 @@ from PySide6.QtWidgets import (
 
 from core import repair as repairs
 from core.audit import Audit
+from core.choices import Choices
 from core.errors import RescueError, StoreNotFoundError
 from core.findings import Category, SessionAudit
 from core.manifest import Run
-from core.proposal import Choices
 from core.store import Store
 from core.webui_status import WebUIStatus
 from gui import theme as themes
@@ -33,6 +34,7 @@ from gui.bars import ChipRow, FootRow, ToolRow
 from gui.commands import COMMANDS, MENUS, Actions, command_line
 from gui.faces import HelpDialog, NoStore, message_of, show_about, show_error
 from gui.history_panel import HistoryPanel
+from gui.jobs import Jobs
 from gui.lookback import Lookback
 from gui.memory import Memory
 from gui.notices import ResultBar, StoreNotices
@@ -40,10 +42,11 @@ from gui.place import Place, short_path
 from gui.reader import USUAL_PAIR, Detail, Reading
 from gui.review_pane import ReviewPane
 from gui.session_table import SessionTable
+from gui.state import Event, Phase, Shown, State, after, possible
 from gui.store_chooser import StoreChooser
 from gui.theme import Theme
 from gui.watcher import Watcher
-from gui.writer import Writer
+from gui.writer import Outcome, Writer
 
 
 class MainWindow(QMainWindow):
@@ -53,17 +56,13 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.setWindowTitle(self.tr("Hermes Rescue"))
         self._memory = Memory(settings)
-        self._place = place
-        self._store: Store | None = None
-        self._audit: Audit | None = None
-        self._runs: tuple[Run, ...] = ()
-        self._choices: dict[str, Choices] = {}
-        self._last_run = ""
-        self._closing = False
-        self.theme: Theme = themes.load(self._theme_name())
-        self.reading = Reading(self)
+        self.state = State()
+        self.shown = Shown(place)
+        self.theme: Theme = themes.load(themes.name_of(self._memory.theme))
+        self.jobs = Jobs(self)
+        self.reading = Reading(self.jobs, self)
         self.watcher = Watcher(self)
-        self.writer = Writer(self, self.theme)
+        self.writer = Writer(self.jobs, self, self.theme)
         self.actions_ = Actions(self, self.theme)
         self._build()
         self._connect()
@@ -87,7 +86,7 @@ class MainWindow(QMainWindow):
         self.table = SessionTable(self.theme)
         self.review = ReviewPane(self.theme)
         self.history = HistoryPanel(self.theme)
-        self.lookback = Lookback(self.history, self, self.theme)
+        self.lookback = Lookback(self.history, self.jobs, self, self.theme)
         self.no_store = NoStore(self.theme)
         self.foot = FootRow(self.actions_, self.theme)
         self.side = QStackedWidget()  # the history comes second: its action, checked or not, is the index
@@ -155,8 +154,9 @@ class MainWindow(QMainWindow):
         self.review.choices_changed.connect(self._on_choices)
         self.review.comparison_wanted.connect(self._compare)
         self.review.next_session_wanted.connect(self._next_session)
-        self.result.undo_requested.connect(lambda: self._undo(self._last_run, ""))
-        self.result.export_requested.connect(lambda: self._export(self._last_run))
+        self.review.repair_wanted.connect(lambda session_id: self._repair([session_id]))
+        self.result.undo_requested.connect(lambda: self._undo(self.shown.last_run, ""))
+        self.result.export_requested.connect(lambda: self._export(self.shown.last_run))
         self.foot.cancel_requested.connect(self._cancel)
         self.lookback.runs_read.connect(self._on_runs)
         self.lookback.failed.connect(self.tell_error)
@@ -166,56 +166,68 @@ class MainWindow(QMainWindow):
         self.history.report_requested.connect(self._export)
         self.history.finish_requested.connect(lambda _: self._repair(None))
         self.history.show_requested.connect(self.table.select)
-        self.watcher.changed.connect(self._on_changed_outside)
-        self.writer.started.connect(self._on_work_started)
+        self.watcher.changed.connect(self.notices.tell_changed)
+        self.writer.started.connect(lambda text: self.foot.progress(text, 0, 0))
         self.writer.progressed.connect(self.foot.progress)
+        self.writer.asked.connect(lambda: self.foot.end(""))
+        self.writer.about_to_write.connect(self._on_about_to_write)
         self.writer.ended.connect(self._on_work_ended)
-        self.writer.about_to_write.connect(self.reading.stop)
-        self.writer.about_to_write.connect(self.watcher.rest)
-        self.writer.told.connect(self._on_told)
-        self.writer.store_changed.connect(self._on_store_changed)
-        self.writer.store_untouched.connect(self._reopen)
-        self.writer.refused.connect(self.lookback.show_refused)
-        self.writer.failed.connect(self.tell_error)
-        self.writer.demo_made.connect(lambda home: self.open(Place(home)))
         self.notices.rescan_requested.connect(self.rescan)
         self.no_store.retry_requested.connect(self.rescan)
         self.no_store.choose_requested.connect(self.chooser.ask)
         self.no_store.demo_requested.connect(self.chooser.ask_for_demo)
         self.chooser.chosen.connect(self.open)
-        self.chooser.demo_wanted.connect(self.writer.make_demo)
-        hints = QGuiApplication.styleHints()
-        hints.colorSchemeChanged.connect(lambda _: self._choose_theme(self._memory.theme))
+        self.chooser.demo_wanted.connect(self._make_demo)
+        QGuiApplication.styleHints().colorSchemeChanged.connect(lambda _: self._choose_theme(self._memory.theme))
 
     # --- the store --------------------------------------------------------------------------------------------------
 
+    def _turn(self, event: Event, place: Place | None = None) -> bool:
+        """Go on to what an event leads to; whether it leads anywhere."""
+        state = after(self.state, event, place)
+        if state is None:
+            return False
+        self.state = state
+        self._enable()
+        return True
+
     def open(self, place: Place) -> None:
-        """Look at another store."""
-        self._place = place
-        self._store = None
-        self._choices.clear()
+        """Look at another store; where one is being written to, as soon as that has ended."""
+        if not self._turn(Event.OPEN, place):
+            return
+        if self.state.phase is Phase.WRITING:
+            words = self.tr("The other store is opened as soon as this is done.")
+            self.result.tell_outcome(words, good=True, can_undo=False)
+            return
+        self.writer.abandon()
+        self.jobs.turn_to(self.state.token)
+        self.shown = Shown(place)
+        self.result.hide()
+        self.lookback.clear()
+        self.foot.show_runs(0)
         self.table.sessions.clear()
         self.review.clear("")
-        self.rescan()
+        self._scan()
 
     @Slot()
     def rescan(self) -> None:
         """Check every session again; what is selected stays selected."""
-        if self.writer.is_busy:
-            return
-        self._audit = None
-        self._runs = ()
+        if self._turn(Event.SCAN):
+            self._scan()
+
+    def _scan(self) -> None:
+        self.shown.outdate()
         self.middle.setCurrentWidget(self.splitter)
         self.notices.begin()
         self.review.outdate()
         self.table.sessions.begin_scan()
         self.foot.progress(self.tr("Looking for sessions…"), 0, 0)
-        self.reading.start(self._place.find)
+        self.reading.start(self.shown.place.find)
         self._enable()
 
     @Slot(object, object)
     def _on_found(self, store: Store, webui: WebUIStatus) -> None:
-        self._store = store
+        self.shown.store = store
         self.tools.show_store(short_path(store), str(store.sessions_dir))
         self.chips.show_webui(webui)
         self.notices.tell_webui(webui)
@@ -235,7 +247,7 @@ class MainWindow(QMainWindow):
 
     @Slot(object)
     def _on_scanned(self, audit: Audit) -> None:
-        self._audit = audit
+        self.shown.audit = audit
         self.watcher.watch(audit.store.sessions_dir)
         self.table.sessions.end_scan()
         text = self.tr("Checked {} sessions in {:.1f} s. Nothing was changed.").format(
@@ -247,27 +259,24 @@ class MainWindow(QMainWindow):
         self.notices.tell_audit(audit, counts, time.time())
         if not self.table.selected_ids() and self.table.sessions.visible_count:
             self.table.select(self.table.sessions.id_at(0))
-        self._enable()
-
-    @Slot()
-    def _on_changed_outside(self) -> None:
-        self.notices.tell_changed()
+        self._turn(Event.SCANNED)
 
     @Slot(object)
     def _on_scan_failed(self, error: Exception) -> None:
         self.foot.end("")
         self.table.sessions.end_scan(complete=False)
+        is_of_store = isinstance(error, (RescueError, OSError))
+        if not is_of_store:
+            self.tell_error(error)
+        if not is_of_store and any(self.table.sessions.counts().values()):
+            self._turn(Event.SCANNED)
+            return
+        self._turn(Event.LOST)
         if isinstance(error, StoreNotFoundError):
             self.no_store.tell_missing(str(error))
-            self.middle.setCurrentWidget(self.no_store)
         else:
-            is_of_store = isinstance(error, (RescueError, OSError))
-            if not is_of_store:
-                self.tell_error(error)
-            if is_of_store or not any(self.table.sessions.counts().values()):
-                self.no_store.tell_unreadable(message_of(error)[0])
-                self.middle.setCurrentWidget(self.no_store)
-        self._enable()
+            self.no_store.tell_unreadable(message_of(error)[0])
+        self.middle.setCurrentWidget(self.no_store)
 
     # --- one session ------------------------------------------------------------------------------------------------
 
@@ -284,27 +293,33 @@ class MainWindow(QMainWindow):
         """Have a session read in full; where it is the one that is shown, with the same two versions compared."""
         self.review.expect(session_id)
         pair = self.review.pair if session_id == self.review.session_id else USUAL_PAIR
-        self.reading.ask(session_id, self._choices.get(session_id), pair)
+        self.reading.ask(session_id, self.shown.choices.get(session_id), pair)
 
     @Slot(object)
     def _on_detail(self, detail: Detail | None) -> None:
         if detail is None:
             self.review.clear(self.tr("The session is no longer there. Rescan to see what is."))
-        elif self.review.shows(detail) and detail.audited.session_id in self._choices:
+            return
+        session_id = detail.audited.session_id
+        if detail.proposal.is_outdated:
+            self.shown.forget(session_id)
+            words = self.tr("The copies of this session have changed since you chose. Your choices no longer count.")
+            self.result.tell_outcome(words, good=False, can_undo=False)
+        if self.review.shows(detail) and session_id in self.shown.choices:
             self.review.update_summary(detail)
         else:
             self.review.show_detail(detail)
 
     @Slot(str, object)
     def _on_choices(self, session_id: str, choices: Choices) -> None:
-        self._choices = {sid: c for sid, c in {**self._choices, session_id: choices}.items() if c != Choices()}
+        self.shown.choose(session_id, choices)
         self.reading.ask(session_id, choices)
         self._enable()
 
     @Slot(str, str)
     def _compare(self, left: str, right: str) -> None:
         session_id = self.review.session_id
-        self.reading.ask(session_id, self._choices.get(session_id), (left, right))
+        self.reading.ask(session_id, self.shown.choices.get(session_id), (left, right))
 
     @Slot(int)
     def _next_session(self, direction: int) -> None:
@@ -318,51 +333,69 @@ class MainWindow(QMainWindow):
     # --- repair, undo, report -----------------------------------------------------------------------------------------
 
     def _repair(self, session_ids: Sequence[str] | None) -> None:
-        if self._store is not None and not self.writer.is_busy and session_ids != []:
-            chosen = {sid: c for sid, c in self._choices.items() if session_ids is None or sid in session_ids}
-            self.writer.repair(self._store, session_ids, chosen)
+        store, choices = self.shown.store, self.shown.choices
+        if store is not None and session_ids != [] and self._turn(Event.PREPARE):
+            chosen = {sid: c for sid, c in choices.items() if session_ids is None or sid in session_ids}
+            self.writer.repair(store, session_ids, chosen)
 
     @Slot(str, str)
     def _undo(self, run_id: str, session_id: str) -> None:
-        undoable = repairs.undoable(self._runs)
+        undoable = repairs.undoable(self.shown.runs)
         run_id = run_id or (undoable[0].run_id if undoable else "")
-        if self._store is not None and run_id and not self.writer.is_busy:
-            self.writer.undo(self._store, run_id, session_id)
+        if self.shown.store is not None and run_id and self.state.work is None:
+            self.writer.undo(self.shown.store, run_id, session_id)
 
     def _export(self, run_id: str) -> None:
-        if self._store is not None and not self.writer.is_busy and (run_id or self._audit is not None):
-            self.writer.export(self._store, self._audit, run_id)
+        store, audit = self.shown.store, self.shown.audit
+        if store is not None and (run_id or audit is not None) and self._turn(Event.PREPARE):
+            self.writer.export(store, audit, run_id)
 
-    @Slot(str, bool, str)
-    def _on_told(self, text: str, good: bool, run_id: str) -> None:
-        self._last_run = run_id
-        self.result.tell_outcome(text, good=good, can_undo=bool(run_id))
+    @Slot(object)
+    def _make_demo(self, folder: Path) -> None:
+        if self.state.work is None:
+            self.writer.make_demo(folder)
 
-    @Slot(str)
-    def _on_work_started(self, text: str) -> None:
-        self.foot.progress(text, 0, 0)
-        self._enable()
+    @Slot(bool)
+    def _on_about_to_write(self, is_store: bool) -> None:
+        self._turn(Event.WRITE)
+        if is_store:
+            self.reading.stop()
+            self.watcher.rest()
 
-    @Slot()
-    def _on_work_ended(self) -> None:
+    @Slot(object)
+    def _on_work_ended(self, outcome: Outcome) -> None:
         self.foot.end("")
-        self._enable()
-        if self._closing:
+        if self.state.phase is Phase.CLOSING:
             self.close()
+            return
+        place = self.state.next
+        self._turn(Event.END)
+        if outcome.error is not None:
+            self.tell_error(outcome.error)
+        if outcome.demo is not None:
+            place = place or Place(outcome.demo)
+        if place is not None:
+            self.open(place)
+        else:
+            self._tell(outcome)
 
-    def _on_store_changed(self) -> None:
-        self._choices.clear()
-        self._reopen()
-
-    def _reopen(self) -> None:
-        if not self._closing:
+    def _tell(self, outcome: Outcome) -> None:
+        """Show what a work came to, and what the store is like now."""
+        self.shown.forget(*outcome.sessions)
+        if outcome.text:
+            self.shown.last_run = outcome.run_id
+            self.result.tell_outcome(outcome.text, good=outcome.good, can_undo=bool(outcome.run_id))
+        if outcome.is_outdated:
             self.rescan()
+        run_id, reasons = outcome.refused
+        if reasons:
+            self.lookback.show_refused(run_id, reasons)
 
     def _cancel(self) -> None:
-        if self.writer.is_busy:
+        if self.state.work is not None:
             self.writer.cancel()
-            self.foot.progress(self.tr("Stopping after the current file…"), 0, 0, can_cancel=False)
-        elif self.reading.is_open:
+            self.foot.progress(self.tr("Stopping after the current session…"), 0, 0, can_cancel=False)
+        elif self._turn(Event.SCANNED):
             self.reading.stop()
             self.table.sessions.end_scan(complete=False)
             self.foot.end(self.tr("The check was stopped. Rescan to look at the rest."))
@@ -370,30 +403,16 @@ class MainWindow(QMainWindow):
     # --- what the window shows ----------------------------------------------------------------------------------------
 
     def _enable(self) -> None:
-        free = self._store is not None and not self.writer.is_busy
         selected = self.table.selected_ids()
         repairable = self.table.sessions.counts()[Category.REPAIRABLE]
-        of_store = self._audit.store_findings if self._audit is not None else ()
         self.tools.show_repairable(repairable)
-        unfinished = any(run.status == "interrupted" for run in self._runs)
-        enabled = {
-            "repair_all": free
-            and (repairable > 0 or unfinished or any(f.category is Category.REPAIRABLE for f in of_store)),
-            "repair": free and bool(selected),
-            "undo": free and bool(repairs.undoable(self._runs)),
-            "export": free and self._audit is not None,
-            "rescan": not self.writer.is_busy,
-            "copy_id": bool(selected),
-            "copy_command": bool(selected),
-            "compare": bool(selected),
-            "history": self._store is not None,
-        }
-        for name, on in enabled.items():
+        for name, on in possible(self.state, self.shown, repairable, has_selected=bool(selected)).items():
             self.actions_[name].setEnabled(on)
+        self.review.head.repair.setEnabled(self.state.work is None)
 
     @Slot(object)
     def _on_runs(self, runs: tuple[Run, ...]) -> None:
-        self._runs = runs
+        self.shown.runs = runs
         self.history.set_runs(runs)
         self.foot.show_runs(len(runs))
         if any(run.status == "interrupted" for run in runs):
@@ -414,7 +433,7 @@ class MainWindow(QMainWindow):
 
     def _copy_command(self, name: str) -> None:
         command = next(c for c in COMMANDS if c.name == name)
-        line = command_line(command, self._place.options, self.table.selected_ids()[:1], self._choices)
+        line = command_line(command, self.shown.place.options, self.table.selected_ids()[:1], self.shown.choices)
         QGuiApplication.clipboard().setText(line)
 
     def tell_error(self, error: BaseException) -> None:
@@ -423,15 +442,9 @@ class MainWindow(QMainWindow):
 
     # --- looks and memory ---------------------------------------------------------------------------------------------
 
-    def _theme_name(self) -> str:
-        app = QGuiApplication.instance()
-        if self._memory.theme in themes.NAMES or not isinstance(app, QGuiApplication):
-            return self._memory.theme if self._memory.theme in themes.NAMES else themes.NAMES[0]
-        return themes.system_theme_name(app)
-
     def _choose_theme(self, choice: str) -> None:
         self._memory.theme = choice
-        self.set_theme(themes.load(self._theme_name()))
+        self.set_theme(themes.load(themes.name_of(self._memory.theme)))
 
     def set_theme(self, theme: Theme) -> None:
         """Draw everything in other colours."""
@@ -439,20 +452,10 @@ class MainWindow(QMainWindow):
         app = QApplication.instance()
         if isinstance(app, QApplication):
             themes.apply(app, theme)
-        parts = (
-            self.actions_,
-            self.tools,
-            self.chips,
-            self.notices,
-            self.result,
-            self.table,
-            self.review,
-            self.history,
-            self.foot,
-        )
-        for part in parts:
-            part.set_theme(theme)
-        self.no_store.set_theme(theme)
+        for bar in (self.actions_, self.tools, self.chips, self.notices, self.result, self.foot):
+            bar.set_theme(theme)
+        for pane in (self.table, self.review, self.history, self.no_store):
+            pane.set_theme(theme)
         self.writer.theme = self.lookback.theme = theme
         self.actions_[f"theme_{self._memory.theme}"].setChecked(True)
 
@@ -476,18 +479,22 @@ class MainWindow(QMainWindow):
         self._memory.mode = self.review.difference.mode
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Ask while something is written, and wait for the safe point; remember how the window was."""
+        """Ask while something is written, and close at the next safe point; what only looks or prepares is told to stop
+        and not waited for. Remember how the window was.
+        """
+        if self.state.phase is Phase.WRITING and not self.writer.ask_to_stop():
+            event.ignore()
+            return
+        if self.state.phase is Phase.PREPARING:
+            self.writer.abandon()
+        self._turn(Event.CLOSE)
         if self.writer.is_busy:
-            if not self._closing and self.writer.ask_to_stop():
-                self._closing = True
-                self._cancel()
-            if self.writer.is_busy:
-                event.ignore()
-                return
+            self._cancel()
+            event.ignore()
+            return
         self.reading.stop()
         self.watcher.rest()
         self.review.clear("")
-        self.writer.jobs.stop()
-        self.lookback.jobs.stop()
+        self.jobs.stop()
         self._save()
         super().closeEvent(event)

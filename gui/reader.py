@@ -15,24 +15,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from core import diff
 from core.audit import audit_sessions, examine, whole_audit
 from core.cache import AuditCache, usual_folder
+from core.choices import Choices
 from core.copies import LIVE, Inventory
 from core.errors import RescueError
 from core.findings import SessionAudit
 from core.glance import glance
-from core.proposal import Choices, Proposal
+from core.proposal import Proposal
 from core.steps import Steps
 from core.store import Store
 from core.webui_status import WebUIStatus, webui_status
 from core.workers import Cancelled
 from gui.coverage_map import Coverage, coverage
 from gui.diff_outline import Outline, outlined
+from gui.jobs import Context, Job, Jobs
 from gui.release import release
 from gui.session_head import outcome_words
+
+KEY = "read"
 
 BATCH = 0.1
 """Seconds between two batches of audited sessions."""
@@ -58,11 +62,13 @@ class Detail:
     """One session in full: its audit, what a repair would write and in words bring back, which copy holds what, the
     names of its versions, and two of them compared.
 
-    ``is_review``: the outline is that of the proposal, which a person can choose from. ``raw``: both as JSON lines.
+    ``fingerprint`` is that of the proposal. ``is_review``: the outline is that of the proposal, which a person can
+    choose from. ``raw``: both as JSON lines.
     """
 
     audited: SessionAudit
     proposal: Proposal
+    fingerprint: str
     outcome: str
     coverage: Coverage
     versions: tuple[str, ...]
@@ -86,23 +92,20 @@ class _Question:
     pair: tuple[str, str]
 
 
-class StoreReader(QThread):
-    """Scans a store once and then answers questions about its sessions, until it is stopped.
+class StoreReader:
+    """Scans a store once and then answers questions about its sessions, until it is stopped: the work of one job.
 
-    ``told`` carries the name of a signal of :class:`Reading` and what comes with it. ``detailed`` carries the number of
-    the question and a Detail (None: the session is no longer there).
+    What it hands over are pairs: the name of a signal of :class:`Reading`, and what comes with it; with ``detailed``
+    the number of the question and a Detail (None: the session is no longer there).
     """
 
-    told = Signal(str, tuple)
-    detailed = Signal(int, object)
-
     def __init__(self, find: Callable[[], Store]) -> None:
-        super().__init__()
         self._find = find
         self._questions: queue.SimpleQueue[_Question | None] = queue.SimpleQueue()
         self._asked = 0
         self._batch: list[SessionAudit] = []
         self._told = 0.0
+        self._context: Context
 
     def ask(self, session_id: str, choices: Choices | None, pair: tuple[str, str]) -> int:
         """Ask for one session in full, with two versions compared; returns the number of the question, larger than
@@ -112,40 +115,34 @@ class StoreReader(QThread):
         self._questions.put(_Question(self._asked, session_id, choices, pair))
         return self._asked
 
-    def stop(self) -> None:
-        """End the thread at its next safe point, and wait for it."""
-        self.requestInterruption()
+    def wake(self) -> None:
+        """Let it see that it was cancelled, if it waits for a question."""
         self._questions.put(None)
-        self.wait()
 
-    def run(self) -> None:
-        """Called by Qt in the new thread."""
-        try:
-            store = self._find()
-            glances = glance(store)
-            self._tell("listed", tuple(islice(glances, AT_ONCE)))
-            webui = webui_status(store)
-            self._tell("found", store, webui)
-            while (some := tuple(islice(glances, AT_ONCE))) and not self.isInterruptionRequested():
-                self._tell("listed", some)
-            cache = AuditCache(store, usual_folder())
-            with Inventory(store, cache.whole_databases) as inventory:
-                self._scan(inventory, webui, cache)
-                while not self.isInterruptionRequested():
-                    self._answer(inventory, webui, self._questions.get())
-        except Cancelled:
-            pass
-        except Exception as error:
-            self._tell("failed", error)
+    def run(self, context: Context) -> None:
+        """Read, in a thread of its own, until that is cancelled."""
+        self._context = context
+        store = self._find()
+        glances = glance(store)
+        self._tell("listed", tuple(islice(glances, AT_ONCE)))
+        webui = webui_status(store)
+        self._tell("found", store, webui)
+        while (some := tuple(islice(glances, AT_ONCE))) and not context.should_cancel():
+            self._tell("listed", some)
+        cache = AuditCache(store, usual_folder())
+        with Inventory(store, cache.whole_databases) as inventory:
+            self._scan(inventory, webui, cache)
+            while not context.should_cancel():
+                self._answer(inventory, webui, self._questions.get())
 
     def _tell(self, name: str, *what: object) -> None:
-        self.told.emit(name, what)
+        self._context.partial((name, what))
 
     def _scan(self, inventory: Inventory, webui: WebUIStatus, cache: AuditCache) -> None:
         start = time.monotonic()
         sessions: list[SessionAudit] = []
         for batch in audit_sessions(
-            inventory, webui, cache, progress=self._report, should_cancel=self.isInterruptionRequested
+            inventory, webui, cache, progress=self._report, should_cancel=self._context.should_cancel
         ):
             sessions += batch
             self._batch += batch
@@ -169,7 +166,7 @@ class StoreReader(QThread):
     def _answer(self, inventory: Inventory, webui: WebUIStatus, question: _Question | None) -> None:
         if question is None or question.number != self._asked:
             return
-        inventory.steps = Steps(should_cancel=lambda: self.isInterruptionRequested() or question.number != self._asked)
+        inventory.steps = Steps(should_cancel=lambda: self._context.should_cancel() or question.number != self._asked)
         try:
             audited, copies, proposal = examine(inventory, webui, question.session_id, question.choices)
         except Cancelled:  # nobody waits for it any more
@@ -179,10 +176,10 @@ class StoreReader(QThread):
         finally:
             inventory.steps = Steps()
         if audited is None:
-            self.detailed.emit(question.number, None)
+            self._tell("detailed", question.number, None)
             return
         versions = diff.versions(copies, proposal, question.pair)
-        self.detailed.emit(question.number, _detail(audited, proposal, versions, question.pair))
+        self._tell("detailed", question.number, _detail(audited, proposal, versions, question.pair))
         parts: list[object] = [*copies.told, *(m for version in versions.values() for m in version.messages)]
         del copies, proposal, versions
         self._let_the_window_paint()
@@ -192,7 +189,7 @@ class StoreReader(QThread):
         """Wait for what was told to be shown, which takes twice as long beside other work, or for another question."""
         end = time.monotonic() + PAINTING
         while self._questions.empty() and time.monotonic() < end:
-            self.msleep(5)
+            time.sleep(0.005)
 
 
 def _detail(
@@ -207,6 +204,7 @@ def _detail(
     return Detail(
         audited,
         proposal,
+        proposal.fingerprint,
         outcome_words(audited, proposal),
         coverage(proposal),
         names,
@@ -247,8 +245,10 @@ class Reading(QObject):
     failed = Signal(object)
     detailed = Signal(object)
 
-    def __init__(self, parent: QObject) -> None:
+    def __init__(self, jobs: Jobs, parent: QObject) -> None:
         super().__init__(parent)
+        self._jobs = jobs
+        self._job: Job | None = None
         self._reader: StoreReader | None = None
         self._news: deque[tuple[str, tuple[object, ...]]] = deque()
         self._telling = QTimer(self, interval=0)
@@ -258,29 +258,24 @@ class Reading(QObject):
         self._pause = QTimer(self, singleShot=True, interval=PAUSE)
         self._pause.timeout.connect(self._send)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether a store is being read, or can be asked."""
-        return self._reader is not None
-
     def start(self, find: Callable[[], Store]) -> None:
         """Read a store, in place of the one before."""
         self.stop()
-        reader = StoreReader(find)
-        reader.told.connect(self._on_told, Qt.ConnectionType.QueuedConnection)
-        reader.detailed.connect(self._on_detail, Qt.ConnectionType.QueuedConnection)
-        self._reader = reader
-        reader.start()
+        self._reader = StoreReader(find)
+        self._job = self._jobs.prepare(KEY, self._reader.run)
+        self._job.told.connect(self._on_told)
+        self._job.failed.connect(self._on_failed)
+        self._job.start()
 
     def stop(self) -> None:
-        """Let go of the store, and wait until that is done."""
+        """Let go of the store as soon as that can be, and hear nothing more of it."""
         self._pause.stop()
         self._telling.stop()
         self._news.clear()
-        if self._reader is not None:
-            self._reader.disconnect(self)
-            self._reader.stop()
-            self._reader = None
+        if self._job is not None and self._reader is not None:
+            self._job.drop()
+            self._reader.wake()
+            self._job = self._reader = None
 
     def ask(self, session_id: str, choices: Choices | None, pair: tuple[str, str] = USUAL_PAIR) -> None:
         """Ask for one session in full, with two of its versions compared. What was asked before is no longer wanted."""
@@ -293,11 +288,18 @@ class Reading(QObject):
         if self._reader is not None and self._wanted is not None:
             self._question = self._reader.ask(*self._wanted)
 
-    @Slot(str, tuple)
-    def _on_told(self, name: str, what: tuple[object, ...]) -> None:
-        if self.sender() is self._reader:
-            self._news.append((name, what))
+    @Slot(object)
+    def _on_told(self, news: tuple[str, tuple[object, ...]]) -> None:
+        name, what = news
+        if name != "detailed":
+            self._news.append(news)
             self._telling.start()
+        elif what[0] == self._question:
+            self.detailed.emit(what[1])
+
+    @Slot(object)
+    def _on_failed(self, error: object) -> None:
+        self._on_told(("failed", (error,)))
 
     @Slot()
     def _tell_next(self) -> None:
@@ -305,8 +307,3 @@ class Reading(QObject):
         if not self._news:
             self._telling.stop()
         getattr(self, name).emit(*what)
-
-    @Slot(int, object)
-    def _on_detail(self, number: int, detail: object) -> None:
-        if self.sender() is self._reader and number == self._question:
-            self.detailed.emit(detail)

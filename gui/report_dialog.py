@@ -58,12 +58,10 @@ class ReportDialog(QDialog):
         """The chosen form: one of :data:`core.report.FORMATS`, or :data:`gui.work.PDF`."""
         return next(form for form, button in self.forms.items() if button.isChecked())
 
-    def ask(self) -> Wanted | None:
-        """Open the dialog and wait: what is wanted, None where it was cancelled."""
-        accepted = self.exec() == QDialog.DialogCode.Accepted
-        if not accepted or self._path is None:
-            return None
-        return Wanted(self.form, self._path, self.texts.isChecked())
+    @property
+    def wanted(self) -> Wanted | None:
+        """What was chosen; None as long as no file was."""
+        return Wanted(self.form, self._path, self.texts.isChecked()) if self._path is not None else None
 
     def ask_path(self, suggested: Path, form: str) -> Path | None:
         """Ask the system's own dialog for a file to write; None where it was cancelled."""

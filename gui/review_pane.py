@@ -4,11 +4,13 @@ message.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QScrollArea, QSplitter, QVBoxLayout, QWidget
 
-from core.proposal import Choices
+from core.choices import Choices
 from gui.coverage_map import Coverage, CoverageMap
 from gui.diff_view import DiffView
 from gui.reader import USUAL_PAIR, Detail
@@ -52,11 +54,12 @@ class _Summary(QScrollArea):
 
 
 class ReviewPane(QWidget):
-    """Shows one session in full. ``choices_changed`` carries its id and what the person chose."""
+    """Shows one session in full. ``choices_changed`` carries its id and what the person chose of the proposal shown."""
 
     choices_changed = Signal(str, object)
     comparison_wanted = Signal(str, str)
     next_session_wanted = Signal(int)
+    repair_wanted = Signal(str)
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -87,6 +90,7 @@ class ReviewPane(QWidget):
         outer.addWidget(self.splitter)
         self._summary.needs_changed.connect(self._share_height)
         self.splitter.splitterMoved.connect(self._on_line_moved)
+        self.head.repair.clicked.connect(lambda: self.repair_wanted.emit(self.session_id))
         self.coverage.jumped.connect(self.difference.go_to_position)
         self.difference.versions_chosen.connect(self.comparison_wanted)
         self.difference.choice_changed.connect(self._on_choice)
@@ -166,7 +170,7 @@ class ReviewPane(QWidget):
     @Slot(object)
     def _on_choice(self, choices: Choices) -> None:
         if self._detail is not None:
-            self.choices_changed.emit(self.session_id, choices)
+            self.choices_changed.emit(self.session_id, replace(choices, made_on=self._detail.fingerprint))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Called by Qt."""

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QPushButton,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -234,6 +235,8 @@ class SessionHead(QWidget):
         self._theme = theme
         self.title = ElidedLabel(Qt.TextElideMode.ElideRight)
         self.chip = StatusChip(theme)
+        self.repair = QPushButton(self.tr("Repair this session…"))
+        self.repair.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.evidence = _wrapped()
         self.others = _wrapped()
         self.more = QToolButton()
@@ -278,6 +281,7 @@ class SessionHead(QWidget):
         self.title.setAccessibleName(self.title.text())
         status = status_of(audited)
         self.chip.show_words(outcome, status.icon, status.token)
+        self.repair.setVisible(audited.has_repair or proposal.sidecar is not None)
         healthy = self.tr("Every message that any copy holds is in the session file. There is nothing to repair.")
         chosen = _chosen_words(proposal)
         wish = self.tr("You chose: {}. A repair of this session writes it.").format(chosen) if chosen else ""
@@ -329,7 +333,11 @@ class SessionHead(QWidget):
         self._top.addWidget(self.title)
         self._top.addWidget(self.chip)
         self._top.addStretch()
-        layout.addLayout(self._top)
+        self._first = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._first.setSpacing(_GAP)
+        self._first.addLayout(self._top, 1)
+        self._first.addWidget(self.repair, alignment=Qt.AlignmentFlag.AlignTop)
+        layout.addLayout(self._first)
         said = QVBoxLayout()
         said.setSpacing(2)
         for widget in (self.evidence, self.others):
@@ -348,13 +356,17 @@ class SessionHead(QWidget):
         layout.addStretch()
 
     def _arrange(self) -> None:
-        """The chip goes below the title where it would leave too little of it, and the wrapped texts get the height
-        that they need, also in a splitter, which would not ask for it.
+        """The button and the chip go below the title where they would leave too little of it, and the wrapped texts get
+        the height that they need, also in a splitter, which would not ask for it.
         """
         width = self.width() - 2 * _SIDE
+        directions = QBoxLayout.Direction
+        button = 0 if self.repair.isHidden() else self.repair.sizeHint().width() + _GAP
+        is_tight = width - button < max(self.chip.sizeHint().width(), width // 2)
+        self._first.setDirection(directions.TopToBottom if is_tight else directions.LeftToRight)
+        width -= 0 if is_tight else button
         room = width - self.chip.sizeHint().width() - _GAP
         is_narrow = room < min(self.title.sizeHint().width(), width // 2)
-        directions = QBoxLayout.Direction
         self._top.setDirection(directions.TopToBottom if is_narrow else directions.LeftToRight)
         if self.isVisible():
             self.setMinimumHeight(max(0, self.heightForWidth(self.width())))

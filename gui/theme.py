@@ -113,6 +113,14 @@ def load(name: str) -> Theme:
     return Theme(name, json.loads(_RESOURCES.joinpath("tokens.json").read_text("utf-8"))[name])
 
 
+def name_of(choice: str) -> str:
+    """The theme that is meant by a choice: one of NAMES, or that of the system."""
+    app = QGuiApplication.instance()
+    if choice in NAMES:
+        return choice
+    return system_theme_name(app) if isinstance(app, QGuiApplication) else NAMES[0]
+
+
 def system_theme_name(app: QGuiApplication) -> str:
     """The theme that the system asks for. Where it names no colour scheme, the palette of the application decides."""
     hints = app.styleHints()

@@ -9,7 +9,7 @@ from pathlib import Path
 from core import diff, files, quotes, report, vault
 from core import repair as repairs
 from core.audit import Audit
-from core.proposal import Choices
+from core.choices import Choices
 from core.store import Store
 from core.vault import Vault
 from core.workers import Cancelled

@@ -1,19 +1,22 @@
-"""Everything that changes a store or writes a file: planned, asked for, carried out in a thread, one at a time."""
+"""Everything that changes a store or writes a file: planned, asked for, carried out by a job, one at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QMessageBox, QWidget
+from PySide6.QtWidgets import QDialog, QMessageBox, QWidget
 
 from core import repair as repairs
 from core import vault
 from core.audit import Audit
+from core.choices import OUTDATED, Choices
 from core.errors import BusyError
-from core.proposal import Choices
 from core.store import Store
+from gui import reader
 from gui.jobs import Context, Job, Jobs
 from gui.place import make_demo
 from gui.repair_dialog import RepairDialog
@@ -24,60 +27,89 @@ from gui.work import plan_repair, run_repair, run_undo, write_report
 KEY = "work"
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a work came to: in words ("" where there is nothing to say), whether that is good, and the run that can be
+    undone ("" for none). ``error``: it failed. ``is_outdated``: what is shown of the store is to be read again;
+    ``sessions``: those that were changed. ``refused``: a run, and the sessions that an undo of it left as they are,
+    each with the reason. ``demo``: the home of a demo store that was made.
+    """
+
+    text: str = ""
+    good: bool = True
+    run_id: str = ""
+    error: Exception | None = None
+    is_outdated: bool = False
+    sessions: tuple[str, ...] = ()
+    refused: tuple[str, Mapping[str, str]] = field(default_factory=lambda: ("", {}))
+    demo: Path | None = None
+
+
 class Writer(QObject):
     """Carries out what a person asks for.
 
-    ``started`` and ``ended`` frame each work, ``progressed`` tells how far it is. ``told`` is the outcome in words,
-    whether it is good, and the run that can be undone ("" for none). ``about_to_write`` comes before the first write,
-    so that whoever reads the store can let go of it; after it always comes ``store_changed``, or ``store_untouched``
-    where nothing was done because somebody else works on the store. ``refused`` carries a run and the sessions that an
-    undo left as they are, each with the reason.
+    ``started`` tells in words what a work is, ``progressed`` how far it is, ``asked`` that it waits for the person, and
+    ``ended`` carries its Outcome.
+    ``about_to_write`` comes before anything is written, and says whether it is the store that changes: from here on a
+    work is not abandoned, but stopped.
     """
 
     started = Signal(str)
     progressed = Signal(str, float, int)
-    ended = Signal()
-    about_to_write = Signal()
-    told = Signal(str, bool, str)
-    store_changed = Signal()
-    store_untouched = Signal()
-    refused = Signal(str, object)
-    failed = Signal(object)
-    demo_made = Signal(object)
+    asked = Signal()
+    about_to_write = Signal(bool)
+    ended = Signal(object)
 
-    def __init__(self, window: QWidget, theme: Theme) -> None:
+    def __init__(self, jobs: Jobs, window: QWidget, theme: Theme) -> None:
         super().__init__(window)
         self.theme = theme
-        self.jobs = Jobs(self)
+        self._jobs = jobs
         self._window = window
         self._job: Job | None = None
+        self._dialog: QDialog | None = None
+        self._question = ""
 
     @property
     def is_busy(self) -> bool:
-        """Whether something is being written, or prepared."""
-        return self._job is not None
+        """Whether something is being written, prepared or asked."""
+        return self._job is not None or self._dialog is not None
 
     def cancel(self) -> None:
         """Stop at the next safe point."""
-        self.jobs.cancel(KEY)
+        self._jobs.cancel(KEY)
+
+    def abandon(self) -> None:
+        """Forget what is being prepared or asked: nothing of it was written, and nobody waits for it any more."""
+        job, self._job = self._job, None
+        dialog, self._dialog = self._dialog, None
+        if job is not None:
+            job.drop()
+        if dialog is not None:
+            dialog.reject()
 
     def ask_to_stop(self) -> bool:
         """Ask whether what is being written may stop at the next safe point."""
-        question = self.tr("Something is being written. Stop after the current file and close?")
         buttons = QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No
         no = QMessageBox.StandardButton.No
         title = self._window.windowTitle()
-        return QMessageBox.question(self._window, title, question, buttons, no) == QMessageBox.StandardButton.Yes
+        return QMessageBox.question(self._window, title, self._question, buttons, no) == QMessageBox.StandardButton.Yes
+
+    # --- repair and undo ----------------------------------------------------------------------------------------------
 
     def repair(self, store: Store, session_ids: Sequence[str] | None, choices: Mapping[str, Choices]) -> None:
         """Plan, ask, and repair."""
         self._run(self.tr("Preparing the repair…"), plan_repair(store, session_ids, choices), self._confirm)
 
     def _confirm(self, plan: repairs.Plan) -> None:
+        def answer() -> None:
+            if dialog.result() == QDialog.DialogCode.Accepted:
+                self._question = self.tr("A repair is running. Stop after the current session and quit?")
+                self._write(self.tr("Repairing…"), run_repair(plan), self._on_repaired)
+            else:
+                self._end(Outcome(is_outdated=OUTDATED in plan.refused.values()))
+
         dialog = RepairDialog(plan, self.theme, self._window)
-        dialog.finished.connect(dialog.deleteLater)
-        if dialog.exec() == RepairDialog.DialogCode.Accepted:
-            self._write(self.tr("Repairing…"), run_repair(plan), self._on_repaired)
+        self._ask(dialog, answer)
 
     def _on_repaired(self, result: repairs.Result) -> None:
         n = result.count(repairs.State.REPAIRED)
@@ -87,11 +119,13 @@ class Writer(QObject):
         if others:
             reason = others[0].reason or str(others[0].state)
             text += " " + self.tr("{} not repaired: {}").format(len(others), reason)
-        self.told.emit(text, not others, (result.run_id or "") if n else "")
-        self.store_changed.emit()
+        changed = tuple(o.session_id for o in result.outcomes if o.state is repairs.State.REPAIRED)
+        run_id = (result.run_id or "") if n else ""
+        self._end(Outcome(text, not others, run_id, is_outdated=True, sessions=changed))
 
     def undo(self, store: Store, run_id: str, session_id: str) -> None:
         """Put back a run, or one session of it."""
+        self._question = self.tr("An undo is running. Quit as soon as it is done?")
         self._write(self.tr("Putting back…"), run_undo(store, run_id, session_id or None), self._on_undone)
 
     def _on_undone(self, result: vault.UndoResult) -> None:
@@ -101,57 +135,89 @@ class Writer(QObject):
             text += " " + next(iter(result.refused.values()))
         if (more := len(result.refused) - 1) > 0:
             text += " " + self.tr("{} more were left as they are; the history says why.").format(more)
-        self.told.emit(text, not result.refused, "")
-        self.store_changed.emit()
-        if result.refused:
-            self.refused.emit(result.run_id, result.refused)
+        refused = (result.run_id, result.refused)
+        good = not result.refused
+        self._end(Outcome(text, good, is_outdated=True, sessions=tuple(result.undone), refused=refused))
+
+    # --- files --------------------------------------------------------------------------------------------------------
 
     def export(self, store: Store, audit: Audit | None, run_id: str) -> None:
         """Ask for a form and a file, and write the report of a run, or of the audit."""
+
+        def answer() -> None:
+            if dialog.result() == QDialog.DialogCode.Accepted and dialog.wanted is not None:
+                self._question = self.tr("A report is being written. Stop and quit without it?")
+                self.about_to_write.emit(False)
+                work = write_report(store, audit, run_id or None, dialog.wanted)
+                self._run(self.tr("Writing the report…"), work, self._on_exported)
+            else:
+                self._end(Outcome())
+
         dialog = ReportDialog(self.theme, self._window, run_id=run_id)
-        dialog.finished.connect(dialog.deleteLater)
-        wanted = dialog.ask()
-        if wanted is not None:
-            self._run(
-                self.tr("Writing the report…"), write_report(store, audit, run_id or None, wanted), self._on_exported
-            )
+        self._ask(dialog, answer)
 
     def _on_exported(self, path: Path) -> None:
-        self.told.emit(self.tr("The report is in {}.").format(path), True, "")
+        self._end(Outcome(self.tr("The report is in {}.").format(path)))
 
     def make_demo(self, folder: Path) -> None:
         """Make a demo store in a folder."""
-        self._run(self.tr("Making the demo store…"), make_demo(folder), self.demo_made.emit)
+        self._question = self.tr("The demo store is being made. Quit as soon as it is done?")
+        self.about_to_write.emit(False)
+        self._run(self.tr("Making the demo store…"), make_demo(folder), lambda home: self._end(Outcome(demo=home)))
 
-    def _write(self, text: str, work: Callable[[Context], object], done: Callable[..., object]) -> None:
-        self.about_to_write.emit()
-        self._run(text, work, done, self._on_write_failed)
+    # --- all of them --------------------------------------------------------------------------------------------------
+
+    def _ask(self, dialog: QDialog, answer: Callable[[], None]) -> None:
+        """Open a dialog; its answer counts unless it was abandoned."""
+
+        def finish() -> None:
+            if self._dialog is dialog:
+                self._dialog = None
+                answer()
+
+        self._dialog = dialog
+        dialog.finished.connect(finish)
+        dialog.finished.connect(dialog.deleteLater)
+        self.asked.emit()
+        dialog.open()
+
+    def _write(self, text: str, work: Callable[[Context], object], done: Callable[[Any], None]) -> None:
+        """Change the store: whoever reads it has let go of it by then, and what is shown of it is no longer so."""
+        self.about_to_write.emit(True)
+        self._run(text, work, done, after=reader.KEY, is_outdated=True)
 
     def _run(
         self,
         text: str,
         work: Callable[[Context], object],
-        done: Callable[..., object],
-        failed: Callable[[Exception], object] | None = None,
+        done: Callable[[Any], None],
+        *,
+        after: str = "",
+        is_outdated: bool = False,
     ) -> None:
-        job = self.jobs.prepare(KEY, work)
-        self._job = job
+        def finish(result: object) -> None:
+            self._job = None
+            done(result)
+
+        def fail(error: Exception) -> None:
+            self._job = None
+            if isinstance(error, BusyError):
+                text = self.tr("{} Nothing was changed; try again then.").format(error)
+                self._end(Outcome(text, good=False, is_outdated=is_outdated))
+            else:
+                self._end(Outcome(error=error, is_outdated=is_outdated))
+
+        def give_up() -> None:
+            self._job = None
+            self._end(Outcome(is_outdated=is_outdated))
+
+        job = self._job = self._jobs.prepare(KEY, work, after=after)
         job.progressed.connect(lambda at, total: self.progressed.emit(text, at, total))
-        job.done.connect(lambda result: self._ended(done, result))
-        job.failed.connect(lambda error: self._ended(failed or self.failed.emit, error))
-        job.cancelled.connect(lambda: self._ended(lambda: None))
+        job.done.connect(finish)
+        job.failed.connect(fail)
+        job.cancelled.connect(give_up)
         self.started.emit(text)
         job.start()
 
-    def _ended(self, then: Callable[..., object], *results: object) -> None:
-        self._job = None
-        self.ended.emit()
-        then(*results)
-
-    def _on_write_failed(self, error: Exception) -> None:
-        if isinstance(error, BusyError):
-            self.told.emit(self.tr("{} Nothing was changed; try again then.").format(error), False, "")
-            self.store_untouched.emit()
-        else:
-            self.failed.emit(error)
-            self.store_changed.emit()
+    def _end(self, outcome: Outcome) -> None:
+        self.ended.emit(outcome)

@@ -169,6 +169,7 @@ def use(home: Path, scratch: Path) -> Value:
     memory |= {"used": resident(), "most": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
     timer.stop()
     window.close()
+    window.jobs.wait()
     milliseconds = {name: [round(seconds * 1000) for seconds in found] for name, found in gaps.items()}
     return {"first rows s": first_rows, "scan s": scan, "gaps ms": milliseconds, "memory MB": memory}
 

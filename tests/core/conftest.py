@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 
 from core import repair
-from core.audit import Audit, audit
+from core.audit import Audit, audit, merge_session
+from core.choices import Choices
+from core.copies import Inventory
 from core.demo import SCHEMA
 from core.intent import MARK_FIELDS
 from core.sidecar import FIELD_DEFAULTS
 from core.store import find_store
+from core.webui_status import webui_status
 
 SID = "3f2a9c51b7d0"
 START = 1_777_000_000.0
@@ -161,6 +164,13 @@ class Hermes:
     def repair(self, *sids: str) -> repair.Result:
         """Repair everything, or the named sessions."""
         return repair.apply(repair.plan(find_store(home=self.home), sids or None))
+
+    def choose(self, include: Iterable[int] = (), exclude: Iterable[int] = ()) -> dict[str, Choices]:
+        """What a person chooses who looks at the session now, as a plan takes it."""
+        store = find_store(home=self.home)
+        with Inventory(store) as inventory:
+            _, proposal = merge_session(inventory, SID, webui_status(store))
+        return {SID: Choices(frozenset(include), frozenset(exclude), made_on=proposal.fingerprint)}
 
     def load(self) -> Value:
         loaded = json.loads(self.live.read_bytes())

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,13 +15,16 @@ from hypothesis import strategies as st
 
 from core import repair
 from core.audit import examine, merge_session
+from core.choices import OUTDATED, Choices
 from core.copies import Inventory, SessionCopies
 from core.diff import Change, FieldRow, review_fields
+from core.export import Copy, read_copies
 from core.intent import MARK_FIELDS
-from core.proposal import Choices, Proposal, propose
+from core.proposal import Proposal, propose
 from core.sidecar import IDLE_STREAM
 from core.store import find_store
 from core.webui_status import webui_status
+from core.workers import Failure
 
 Rescue = Callable[..., tuple[int, str, str]]
 
@@ -259,6 +265,11 @@ def test_a_field_that_no_copy_gives_is_refused(renamed: Any, rescue: Rescue, cho
     assert renamed.live.read_bytes() == before
 
 
+def proposal_id(said: str) -> str:
+    """The proposal that a command printed for its numbers."""
+    return said.split("--proposal ")[1].split()[0]
+
+
 def test_messages_are_taken_and_left_by_their_numbers(hermes: Any, rescue: Rescue) -> None:
     kept, gone = hermes.turns("a", "b"), hermes.turns("c", "d", start=100)
     hermes.write_live(kept, **hermes.undo_marks(kept))
@@ -270,11 +281,119 @@ def test_messages_are_taken_and_left_by_their_numbers(hermes: Any, rescue: Rescu
     compared = rescue("diff", sid, "--full", *home)[1]
     first = next(line for line in compared.splitlines() if "user" in line and "#" in line)
     assert first.split()[-1] == "#1"
-    assert rescue("repair", sid, "--take", "5-6", "--leave", "1,2", "--yes", *home)[0] == 0
+    assert proposal_id(shown) == proposal_id(compared)
+    assert proposal_id(shown) == json.loads(rescue("show", sid, "--json", *home)[1])["proposal"]
+    chosen = ("--proposal", proposal_id(shown), "--take", "5-6", "--leave", "1,2")
+    assert rescue("repair", sid, *chosen, "--yes", *home)[0] == 0
     assert hermes.texts() == hermes.said([*kept[2:], *gone[:2]])
 
 
+def test_numbers_without_their_proposal_mean_nothing(renamed: Any, rescue: Rescue) -> None:
+    before = renamed.live.read_bytes()
+    status, _, said = rescue("repair", renamed.live.stem, "--leave", "1", "--yes", "--home", renamed.home)
+    assert status == 2
+    assert "--proposal" in said
+    plan = planned(renamed, Choices(exclude=frozenset({0})))
+    assert plan.is_empty
+    assert plan.refused[renamed.live.stem] == OUTDATED
+    assert renamed.live.read_bytes() == before
+
+
 def test_a_number_that_no_message_has_is_refused(renamed: Any, rescue: Rescue) -> None:
-    status, out, _ = rescue("repair", renamed.live.stem, "--take", "77", "--yes", "--home", renamed.home)
+    home = ("--home", renamed.home)
+    shown = proposal_id(rescue("show", renamed.live.stem, *home)[1])
+    status, out, _ = rescue("repair", renamed.live.stem, "--proposal", shown, "--take", "77", "--yes", *home)
     assert status == 1
     assert "no message 77" in out
+
+
+# --- the proposal that was chosen from --------------------------------------------------------------------------------
+
+
+def another_title(hermes: Any) -> None:
+    hermes.write_backup(hermes.turns("a"), title="Somebody else's")
+
+
+def another_text(hermes: Any) -> None:
+    turns = hermes.turns("a", "b")
+    turns[1]["content"] = "another answer"
+    hermes.write_live(turns, title="Now", model="opus")
+
+
+def another_message(hermes: Any) -> None:
+    hermes.write_live(hermes.turns("early", start=-100) + hermes.turns("a", "b"), title="Now", model="opus")
+
+
+@pytest.mark.parametrize("change", [another_title, another_text, another_message])
+@pytest.mark.parametrize("choices", [Choices(exclude=frozenset({2})), Choices(fields={"title": "backup"})])
+def test_a_choice_is_carried_out_on_its_own_proposal_or_refused(
+    renamed: Any, rescue: Rescue, choices: Choices, change: Callable[[Any], None]
+) -> None:
+    sid = renamed.live.stem
+    shown = merged(renamed)[1].fingerprint
+    choices = replace(choices, made_on=shown)
+    assert planned(renamed, choices).sessions[0].messages_lost == len(choices.exclude)
+    change(renamed)
+    before = renamed.live.read_bytes()
+    plan = planned(renamed, choices)
+    assert (plan.sessions, plan.refused) == ((), {sid: OUTDATED})
+    option = ("--leave", "3") if choices.exclude else ("--field", "title=backup")
+    status, out, _ = rescue("repair", sid, *option, "--proposal", shown, "--yes", "--home", renamed.home)
+    assert status == 1
+    assert f"{sid}: {OUTDATED}" in " ".join(out.split())
+    assert renamed.live.read_bytes() == before
+
+
+def test_the_third_message_is_left_out_or_none_after_a_locked_database_comes_back(hermes: Any, rescue: Rescue) -> None:
+    """The rows put messages before it."""
+    turns = hermes.turns("a", "b", "c")
+    hermes.write_live(turns[2:])
+    hermes.write_rows(turns)
+    before = hermes.live.read_bytes()
+    sid, home = hermes.live.stem, ("--home", hermes.home)
+    with closing(sqlite3.connect(hermes.home / "state.db", isolation_level=None)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        shown = rescue("diff", sid, "--full", *home)[1]
+    chosen = ("--proposal", proposal_id(shown), "--leave", "3")
+    status, out, _ = rescue("repair", sid, *chosen, "--yes", *home)
+    assert status == 1
+    assert OUTDATED in " ".join(out.split())
+    assert hermes.live.read_bytes() == before
+
+
+def test_a_copy_is_saved_as_it_was_chosen_or_not_at_all(renamed: Any) -> None:
+    sid, store = renamed.live.stem, find_store(home=renamed.home)
+    choices = renamed.choose(exclude=(1,))
+    [(saved, _)] = read_copies(store, [sid], choices=choices)
+    assert isinstance(saved, Copy)
+    assert len(saved.version.messages) == 3
+    another_text(renamed)
+    assert [each for each, _ in read_copies(store, [sid], choices=choices)] == [Failure(sid, OUTDATED)]
+
+
+def test_what_is_chosen_of_a_proposal_makes_no_other_one(renamed: Any) -> None:
+    copies, proposal = merged(renamed)
+    choices = Choices(exclude=frozenset({1, 2}), fields={"title": "backup"}, made_on=proposal.fingerprint)
+    chosen = propose(copies, choices)
+    assert chosen.fingerprint == proposal.fingerprint
+    assert not chosen.is_outdated
+    assert len(chosen.lost) == 2
+
+
+def test_a_question_that_is_answered_with_no_moves_the_backup_that_would_answer_it_with_yes(hermes: Any) -> None:
+    """The next start of the WebUI would put the larger backup in the place of the file."""
+    turns = hermes.turns("a", "b", "c")
+    before = hermes.write_live(turns[:2])
+    old = hermes.write_backup(turns)
+    backup = hermes.sessions / f"{hermes.live.stem}.json.bak"
+    proposal = merged(hermes)[1]
+    asked = [k for k, item in enumerate(proposal.items) if item.reason is not None or item in proposal.gained]
+    assert asked == [2, 3, 4, 5]
+    plan = planned(hermes, Choices(exclude=frozenset(asked), made_on=proposal.fingerprint))
+    assert [(s.is_written, s.backup_moves) for s in plan.sessions] == [(False, True)]
+    result = repair.apply(plan)
+    assert result.count(repair.State.REPAIRED) == 1
+    assert hermes.live.read_bytes() == before
+    assert not backup.exists()
+    repair.undo(plan.store, str(result.run_id))
+    assert backup.read_bytes() == old

@@ -8,7 +8,6 @@ import pytest
 
 from core.audit import audit
 from core.findings import Category
-from core.proposal import Choices
 from core.repair import State, apply, plan
 from core.store import find_store
 
@@ -182,8 +181,7 @@ def test_a_person_can_take_in_what_was_left_out_and_leave_out_what_was_not(herme
     hermes.write_backup([*kept, *gone])
     store = find_store(home=hermes.home)
     sid = hermes.live.stem
-    chosen = Choices(include=frozenset({4, 5}), exclude=frozenset({0, 1}))
-    made = plan(store, [sid], choices={sid: chosen})
+    made = plan(store, [sid], choices=hermes.choose(include=(4, 5), exclude=(0, 1)))
     assert [(s.messages_after, s.messages_lost) for s in made.sessions] == [(4, 2)]
     assert [o.state for o in apply(made).outcomes] == [State.REPAIRED]
     assert hermes.load()["messages"] == [*kept[2:], *gone]
@@ -195,7 +193,7 @@ def test_what_a_person_left_out_does_not_come_back_by_itself(hermes: Any) -> Non
     before = hermes.write_live(turns)
     store = find_store(home=hermes.home)
     sid = hermes.live.stem
-    apply(plan(store, [sid], choices={sid: Choices(exclude=frozenset({2, 3}))}))
+    apply(plan(store, [sid], choices=hermes.choose(exclude=(2, 3))))
     assert hermes.load()["messages"] == turns[:2]
     assert (hermes.sessions / f"{sid}.json.bak").read_bytes() == before
     assert audit(store).of(Category.REPAIRABLE) == ()

@@ -17,7 +17,6 @@ import pytest
 from core import files, repair, sidecar, steps, vault
 from core.audit import audit
 from core.errors import BusyError, RescueError, UnreadableError
-from core.proposal import Choices
 from core.repair import State
 from core.store import Store, find_store
 from core.vault import Vault
@@ -146,8 +145,8 @@ def test_a_backup_that_was_left_for_nothing_goes_again(
             hermes.live.write_bytes(newer)
 
     monkeypatch.setattr(files, "create_exclusive", create)
-    choices = {hermes.live.stem: Choices(exclude=frozenset({3}))}
-    assert only(repair.apply(repair.plan(store, [hermes.live.stem], choices=choices))).state is State.SKIPPED
+    plan = repair.plan(store, [hermes.live.stem], choices=hermes.choose(exclude=(3,)))
+    assert only(repair.apply(plan)).state is State.SKIPPED
     assert hermes.live.read_bytes() == newer
     assert not backup.exists()
 

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from core import repair
-from core.proposal import Choices
+from core.audit import merge_session
+from core.choices import Choices
+from core.copies import Inventory
 from core.repair import State
 from core.sidecar import FIELD_DEFAULTS
 from core.store import Store, find_store
@@ -179,8 +181,9 @@ def test_a_repair_survives_the_start_of_the_webui(store: Store) -> None:
     """At its start the WebUI puts a backup that holds more than its file in the place of it."""
     assert store.home is not None
     write(store.sessions_dir / f"{SID}.json.bak", [*WORDS, "brought back"])
-    left_out = frozenset({len(WORDS)})
-    choices = {SID: Choices(exclude=left_out)}
+    with Inventory(store) as inventory:
+        _, proposal = merge_session(inventory, SID, webui_status(store))
+    choices = {SID: Choices(exclude=frozenset({len(WORDS)}), made_on=proposal.fingerprint)}
     assert repair.apply(repair.plan(store, [SID], choices=choices)).count(State.REPAIRED) == 1
     assert words(store) == WORDS
     with webui_process(store.home) as webui:

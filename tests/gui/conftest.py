@@ -66,7 +66,9 @@ Open = Callable[[Place], MainWindow]
 
 @pytest.fixture
 def open_window(qtbot: QtBot, settings: QSettings) -> Iterator[Open]:
-    """Opens windows; each has checked its store when it is returned. At the end all are closed: nothing may be left."""
+    """Opens windows; each has checked its store when it is returned. At the end all are closed: nothing may be left but
+    the threads that were told to stop, which no window waits for.
+    """
     windows: list[MainWindow] = []
 
     def open_one(place: Place, *, wait: bool = True) -> MainWindow:
@@ -82,6 +84,7 @@ def open_window(qtbot: QtBot, settings: QSettings) -> Iterator[Open]:
     for window in windows:
         window.close()
         assert not window.isVisible()
+        window.jobs.wait()
         window.deleteLater()
 
 

@@ -30,11 +30,11 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], 
     """``answer(step)``: when the window asks, ``step`` is done while the question stands; the answer is yes."""
 
     def prepare(step: Callable[[], object]) -> None:
-        def exec_(_: RepairDialog) -> RepairDialog.DialogCode:
+        def open_(dialog: RepairDialog) -> None:
             step()
-            return RepairDialog.DialogCode.Accepted
+            dialog.accept()
 
-        monkeypatch.setattr(RepairDialog, "exec", exec_)
+        monkeypatch.setattr(RepairDialog, "open", open_)
 
     return prepare
 

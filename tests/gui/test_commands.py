@@ -12,9 +12,9 @@ from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMainWindow
 from pytestqt.qtbot import QtBot
 
+from core.choices import Choices
 from core.cli import app, main
 from core.errors import RescueError
-from core.proposal import Choices
 from gui import theme
 from gui.commands import COMMANDS, MENUS, Actions, command_line
 
@@ -48,7 +48,9 @@ def test_a_command_for_sessions_needs_one() -> None:
 def test_what_was_chosen_in_the_window_can_be_typed_on_the_terminal(
     include: frozenset[int], exclude: frozenset[int], fields: dict[str, str]
 ) -> None:
-    choices = Choices(include, exclude, fields=fields)
+    choices = Choices(
+        include, exclude, fields=fields, made_on="0123456789ab" if include | exclude | set(fields) else ""
+    )
     told: list[Any] = []
 
     def plan(_: Any, session_ids: Any, *, choices: Any, **__: Any) -> Any:

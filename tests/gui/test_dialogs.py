@@ -165,8 +165,9 @@ def test_the_report_dialog_returns_what_is_wanted(
     monkeypatch.setattr(dialog, "ask_path", answer)
     dialog.forms[form].setChecked(True)
     dialog.texts.setChecked(texts)
-    QTimer.singleShot(0, dialog.save.click)
-    assert dialog.ask() == Wanted(form, tmp_path / "report", texts)
+    dialog.save.click()
+    assert dialog.result() == ReportDialog.DialogCode.Accepted
+    assert dialog.wanted == Wanted(form, tmp_path / "report", texts)
     [(suggested, chosen)] = asked
     assert (suggested.suffix, chosen) == (f".{form}", form)
     assert suggested.name.startswith("hermes-rescue-")
@@ -182,8 +183,7 @@ def test_without_a_file_there_is_no_report(qtbot: QtBot, monkeypatch: pytest.Mon
     assert dialog.isVisible()
     qtbot.keyClick(dialog, Qt.Key.Key_Escape)
     assert not dialog.isVisible()
-    QTimer.singleShot(0, dialog.cancel.click)
-    assert dialog.ask() is None
+    assert dialog.wanted is None
 
 
 def test_it_says_what_a_report_holds(qtbot: QtBot) -> None:

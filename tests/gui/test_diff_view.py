@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -13,11 +13,12 @@ from PySide6.QtWidgets import QApplication, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
 from core.audit import examine
+from core.choices import Choices
 from core.copies import Inventory
 from core.demo import make_demo_store
 from core.diff import Change, Difference, FieldRow, MessageRow, Version, compare, review, text_of, versions
 from core.message import Message, message
-from core.proposal import Choices, Proposal, propose
+from core.proposal import Proposal, propose
 from core.sidecar import message_piece
 from core.store import find_store
 from core.webui_status import webui_status
@@ -38,7 +39,8 @@ class Case:
     again: Callable[[Choices], Proposal]
 
     def review(self, choices: Choices | None = None) -> tuple[MessageRow, ...]:
-        return review(self.versions.get("live"), self.again(choices) if choices else self.proposal)
+        made = replace(choices, made_on=self.proposal.fingerprint) if choices else None
+        return review(self.versions.get("live"), self.again(made) if made else self.proposal)
 
     def compare(self, left: str, right: str) -> Difference:
         return compare(self.versions[left], self.versions[right], self.proposal)

@@ -22,7 +22,7 @@ def test_a_job_runs_elsewhere_and_is_heard_here(qtbot: QtBot) -> None:
     assert heard.args == [42]
     assert threads[0] is not threads[1]
     assert threads[1] is threading.main_thread()
-    jobs.stop()
+    jobs.wait()
 
 
 def test_an_error_is_told_and_not_lost(qtbot: QtBot) -> None:
@@ -31,7 +31,7 @@ def test_an_error_is_told_and_not_lost(qtbot: QtBot) -> None:
     with qtbot.waitSignal(job.failed) as heard:
         job.start()
     assert isinstance(heard.args[0], ZeroDivisionError)
-    jobs.stop()
+    jobs.wait()
 
 
 def test_a_newer_job_silences_the_older_one(qtbot: QtBot) -> None:
@@ -55,9 +55,52 @@ def test_a_newer_job_silences_the_older_one(qtbot: QtBot) -> None:
     with qtbot.waitSignal(new.done):
         new.start()
     go.set()
-    jobs.stop()
+    jobs.wait()
     QApplication.processEvents()
     assert said == ["new"]
+
+
+def test_what_is_about_another_store_than_the_one_of_now_is_never_heard(qtbot: QtBot) -> None:
+    jobs = Jobs()
+    go = threading.Event()
+    said: list[object] = []
+
+    def slow(context: Context) -> object:
+        go.wait()
+        return context.should_cancel()
+
+    old = jobs.prepare("a", slow)
+    old.done.connect(said.append)
+    old.start()
+    jobs.turn_to(1)
+    new = jobs.prepare("b", slow)
+    new.done.connect(said.append)
+    with qtbot.waitSignal(new.done):
+        new.start()
+        go.set()
+    jobs.wait()
+    QApplication.processEvents()
+    assert said == [False]
+
+
+def test_a_job_begins_when_those_before_it_have_ended(qtbot: QtBot) -> None:
+    jobs = Jobs()
+    go = threading.Event()
+    order: list[str] = []
+
+    def read(_: Context) -> None:
+        go.wait()
+        order.append("read")
+
+    reading = jobs.prepare("read", read)
+    reading.start()
+    reading.drop()
+    writing = jobs.prepare("write", lambda _: order.append("written"), after="read")
+    with qtbot.waitSignal(writing.done):
+        writing.start()
+        go.set()
+    jobs.wait()
+    assert order == ["read", "written"]
 
 
 def test_cancelling_asks_the_job_to_stop(qtbot: QtBot) -> None:
@@ -75,7 +118,7 @@ def test_cancelling_asks_the_job_to_stop(qtbot: QtBot) -> None:
         job.start()
         started.wait()
         jobs.cancel("k")
-    jobs.stop()
+    jobs.wait()
 
 
 def test_progress_comes_at_most_ten_times_a_second_and_always_at_the_end(qtbot: QtBot) -> None:
@@ -92,7 +135,7 @@ def test_progress_comes_at_most_ten_times_a_second_and_always_at_the_end(qtbot: 
         job.start()
     assert heard[-1] == (200_000, 200_000)
     assert len(heard) < 2_000
-    jobs.stop()
+    jobs.wait()
 
 
 def test_thousands_of_signals_do_no_harm(qtbot: QtBot) -> None:
@@ -113,4 +156,4 @@ def test_thousands_of_signals_do_no_harm(qtbot: QtBot) -> None:
     with qtbot.waitSignal(job.done, timeout=60_000):
         job.start()
     assert heard == 20_000
-    jobs.stop()
+    jobs.wait()

@@ -16,11 +16,11 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from core import repair
+from core.choices import Choices
 from core.demo import DemoStore
 from core.diff import Change, text_of
 from core.findings import Category
 from core.past import AFTER, BEFORE, NOT_THERE, NOW
-from core.proposal import Choices
 from core.store import Store, find_store
 from core.vault import Vault
 from gui.changes_dialog import ChangesDialog
@@ -221,7 +221,7 @@ def test_while_another_works_on_the_store_nothing_is_lost_and_it_can_be_tried_ag
 ) -> None:
     window = open_window(Place(demo.home))
     chosen = {window.table.current_id: Choices(answer_questions=True)}
-    window._choices.update(chosen)
+    window.shown.choices.update(chosen)
     with somebody_at_work(store):
         before = snapshot(store.sessions_dir)
         when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
@@ -230,7 +230,7 @@ def test_while_another_works_on_the_store_nothing_is_lost_and_it_can_be_tried_ag
         assert "Another Hermes Rescue is working on this store" in window.result.text
         assert "try again" in window.result.text
         assert snapshot(store.sessions_dir) == before
-        assert window._choices == chosen
+        assert window.shown.choices == chosen
         assert not [w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox) and w.isVisible()]
         assert window.table.sessions.counts()[Category.REPAIRABLE] > 0
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
@@ -288,12 +288,12 @@ def test_a_report_that_cannot_be_written_costs_no_choice(
     monkeypatch.setattr(ReportDialog, "ask_path", lambda *_: tmp_path / "no" / "such" / "folder.html")
     window = open_window(Place(demo.home))
     chosen = {window.table.current_id: Choices(answer_questions=True)}
-    window._choices.update(chosen)
+    window.shown.choices.update(chosen)
     when_asked(qtbot, ReportDialog, lambda dialog: dialog.save.click())
     window.actions_["export"].trigger()
     qtbot.waitUntil(lambda: not window.writer.is_busy, timeout=60_000)
     [box] = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox) and w.isVisible()]
     assert "folder.html" in box.text()
     box.close()
-    assert window._choices == chosen
+    assert window.shown.choices == chosen
     assert window.actions_["export"].isEnabled()

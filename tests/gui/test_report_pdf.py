@@ -69,7 +69,7 @@ def test_it_has_pages_and_a_title_and_is_made_in_the_thread_of_a_job(
     job = jobs.prepare("pdf", work)
     with qtbot.waitSignal(job.done, timeout=30_000) as done:
         job.start()
-    jobs.stop()
+    jobs.wait()
     assert threads[0] is not QThread.currentThread()
     assert done.args is not None
     [pdf] = done.args

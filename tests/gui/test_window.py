@@ -293,7 +293,7 @@ def test_a_choice_made_message_by_message_is_what_is_written(
     assert left_out
     path = demo.home / "webui" / "sessions" / f"{story.session_id}.json"
     before = len(texts(path))
-    from core.proposal import Choices
+    from core.choices import Choices
 
     window.review.difference.choice_changed.emit(Choices(include=frozenset(left_out)))
     assert rows is window.review.difference.rows
@@ -343,7 +343,9 @@ def test_a_field_is_taken_from_the_backup_and_put_back_with_the_keyboard(
     qtbot.waitUntil(lambda: fields.index(row, 2).data() == "Its old name", timeout=60_000)
     window.actions_["copy_command"].trigger()
     line = QGuiApplication.clipboard().text()
-    assert line == f"hermes-rescue repair {story.session_id} --field title=backup --home {demo.home}"
+    made_on = window.shown.choices[story.session_id].made_on
+    chosen = f"--proposal {made_on} --field title=backup"
+    assert line == f"hermes-rescue repair {story.session_id} {chosen} --home {demo.home}"
 
     with qtbot.waitActive(window):
         window.activateWindow()  # no window manager does it here after a menu

@@ -1,0 +1,343 @@
+"""The real window while something goes on: another store, the close button and F5 come at any time."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QDialog, QMessageBox
+from pytestqt.qtbot import QtBot
+
+from core import repair
+from core.choices import OUTDATED
+from core.demo import DemoStore, make_demo_store
+from core.store import find_store
+from core.vault import Vault
+from gui import reader
+from gui.diff_rows import CHECK
+from gui.jobs import Job
+from gui.main_window import MainWindow
+from gui.place import Place
+from gui.repair_dialog import RepairDialog
+from gui.state import Phase
+from tests.core.conftest import SID, Hermes
+from tests.core.test_audit import cleared_long_ago
+from tests.gui.test_window import finished, texts, when_asked
+
+Open = Callable[..., MainWindow]
+Scanned = Callable[[MainWindow], None]
+Snapshot = Callable[[Path], Any]
+
+
+class Gate:
+    """Holds up whoever comes to it in another thread until it is opened; ``passed`` are those who went on."""
+
+    def __init__(self) -> None:
+        self._opened = threading.Event()
+        self.reached: list[object] = []
+        self.passed: list[object] = []
+
+    def open(self) -> None:
+        self._opened.set()
+
+    def around(self, work: Callable[..., Any]) -> Callable[..., Any]:
+        def held(*arguments: Any, **options: Any) -> Any:
+            self.reached.append(arguments)
+            self._opened.wait(5)
+            self.passed.append(arguments)
+            return work(*arguments, **options)
+
+        return held
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.open()
+
+
+@pytest.fixture
+def hermes(tmp_path: Path) -> Hermes:
+    home = tmp_path / "small"
+    (home / "webui" / "sessions").mkdir(parents=True)
+    return Hermes(home)
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> DemoStore:
+    return make_demo_store(tmp_path / "other")
+
+
+def open_dialogs() -> list[QDialog]:
+    return [w for w in QApplication.topLevelWidgets() if isinstance(w, QDialog) and w.isVisible()]
+
+
+# --- a choice is about the proposal that it was made on ---------------------------------------------------------------
+
+
+def leave_out(window: MainWindow, position: int) -> None:
+    rows = window.review.difference.rows
+    rows.act(rows.reveal(next(k for k, row in enumerate(rows.rows) if row.position == position)), CHECK)
+
+
+def test_a_message_left_out_while_the_database_is_locked_is_never_another_one_afterwards(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, hermes: Hermes
+) -> None:
+    """The rows put messages before it."""
+    turns = hermes.turns("a", "b", "c")
+    hermes.write_live(turns[2:])
+    hermes.write_rows(turns)
+    before = hermes.live.read_bytes()
+    with closing(sqlite3.connect(hermes.home / "state.db", isolation_level=None)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        window = open_window(Place(hermes.home))
+        assert len(window.review.difference.rows.rows) == 4
+        leave_out(window, 2)
+        qtbot.waitUntil(lambda: SID in window.shown.choices)
+    said: list[str] = []
+
+    def look(dialog: RepairDialog) -> None:
+        said.append(dialog.left_open.toPlainText())
+        assert not dialog.accept_button.isEnabled()
+        dialog.reject()
+
+    when_asked(qtbot, RepairDialog, look)
+    window.actions_["repair"].trigger()
+    finished(qtbot, window, wait_scanned)
+    assert OUTDATED in said[0]
+    assert hermes.live.read_bytes() == before
+    qtbot.waitUntil(lambda: window.shown.choices == {}, timeout=20_000)
+    assert "changed since you chose" in window.result.text
+    rows = window.review.difference.rows
+    assert len(rows.rows) == 6
+    assert rows.choices().are_none
+    leave_out(window, 4)
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+    window.actions_["repair"].trigger()
+    finished(qtbot, window, wait_scanned)
+    assert texts(hermes.live) == ["ask a", "answer a", "ask b", "answer b", "answer c"]
+
+
+def test_choices_outlive_the_repair_of_another_session(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    ids = {story.name: story.session_id for story in demo.stories}
+    chosen, repaired = ids["healthy"], ids["wiped"]
+    window = open_window(Place(demo.home))
+    window.table.select(chosen)
+    wait_scanned(window)
+    leave_out(window, 1)
+    kept = dict(window.shown.choices)
+    assert list(kept) == [chosen]
+    window.table.select(repaired)
+    wait_scanned(window)
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+    window.actions_["repair"].trigger()
+    finished(qtbot, window, wait_scanned)
+    assert window.shown.choices == kept
+    window.table.select(chosen)
+    wait_scanned(window)
+    assert window.review._detail is not None
+    assert len(window.review._detail.proposal.lost) == 1
+
+
+# --- another store ----------------------------------------------------------------------------------------------------
+
+
+def test_what_a_repair_came_to_is_not_shown_over_another_store(
+    qtbot: QtBot,
+    open_window: Open,
+    wait_scanned: Scanned,
+    demo: DemoStore,
+    other: DemoStore,
+    gate: Gate,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window = open_window(Place(demo.home))
+    monkeypatch.setattr(repair, "_repair_one", gate.around(repair._repair_one))
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+    window.actions_["repair_all"].trigger()
+    qtbot.waitUntil(lambda: bool(gate.reached), timeout=20_000)
+    window.open(Place(other.home))
+    assert "as soon as this is done" in window.result.text
+    gate.open()
+    qtbot.waitUntil(lambda: window.shown.place == Place(other.home), timeout=20_000)
+    finished(qtbot, window, wait_scanned)
+    assert window.result.text == ""
+    assert window.result.isHidden()
+    assert not window.actions_["undo"].isEnabled()
+    assert window.shown.store == find_store(home=other.home)
+    [run] = Vault.of(find_store(home=demo.home)).list_runs()
+    assert len(run.session_ids) == 16
+    assert Vault.of(find_store(home=other.home)).list_runs() == ()
+
+
+def test_another_store_takes_the_result_and_the_undo_of_the_one_before_away(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, other: DemoStore
+) -> None:
+    window = open_window(Place(demo.home))
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+    window.actions_["repair_all"].trigger()
+    finished(qtbot, window, wait_scanned)
+    assert "repaired" in window.result.text
+    window.open(Place(other.home))
+    assert window.result.isHidden()
+    finished(qtbot, window, wait_scanned)
+    assert not window.actions_["undo"].isEnabled()
+    assert window.history.selected() is None
+
+
+def test_a_repair_that_is_being_prepared_is_forgotten_for_another_store(
+    qtbot: QtBot,
+    open_window: Open,
+    wait_scanned: Scanned,
+    demo: DemoStore,
+    other: DemoStore,
+    gate: Gate,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window = open_window(Place(demo.home))
+    monkeypatch.setattr(repair, "plan", gate.around(repair.plan))
+    window.actions_["repair_all"].trigger()
+    qtbot.waitUntil(lambda: bool(gate.reached), timeout=20_000)
+    window.open(Place(other.home))
+    gate.open()
+    finished(qtbot, window, wait_scanned)
+    qtbot.waitUntil(lambda: len(window.jobs.findChildren(Job)) == 1, timeout=20_000)  # the reader's
+    assert open_dialogs() == []
+    assert window.state.phase is Phase.READY
+
+
+# --- closing ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_asked", [False, True], ids=["while it is planned", "while it is asked about"])
+def test_a_window_that_closes_while_a_repair_is_prepared_repairs_nothing(
+    qtbot: QtBot,
+    open_window: Open,
+    demo: DemoStore,
+    gate: Gate,
+    snapshot: Snapshot,
+    monkeypatch: pytest.MonkeyPatch,
+    is_asked: bool,
+) -> None:
+    """Nothing is written, so nothing is asked."""
+    said: list[object] = []
+    monkeypatch.setattr(QMessageBox, "question", lambda *of: said.append(of) or QMessageBox.StandardButton.No)
+    window = open_window(Place(demo.home))
+    before = snapshot(demo.home)
+    monkeypatch.setattr(repair, "plan", gate.around(repair.plan))
+    if is_asked:
+        gate.open()
+    window.actions_["repair_all"].trigger()
+    qtbot.waitUntil(lambda: bool(open_dialogs() if is_asked else gate.reached), timeout=20_000)
+    window.close()
+    assert not window.isVisible()
+    gate.open()
+    window.jobs.wait()
+    QApplication.processEvents()
+    assert (said, open_dialogs()) == ([], [])
+    assert snapshot(demo.home) == before
+
+
+def test_what_is_asked_before_closing_is_true(
+    qtbot: QtBot,
+    open_window: Open,
+    wait_scanned: Scanned,
+    demo: DemoStore,
+    gate: Gate,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(QMessageBox, "question", lambda *of: said.append(of[2]) or QMessageBox.StandardButton.No)
+    window = open_window(Place(demo.home))
+    monkeypatch.setattr(repair, "_repair_one", gate.around(repair._repair_one))
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+    window.actions_["repair_all"].trigger()
+    qtbot.waitUntil(lambda: bool(gate.reached), timeout=20_000)
+    window.close()
+    assert window.isVisible()
+    assert "A repair is running" in said[0]
+    gate.open()
+    finished(qtbot, window, wait_scanned)
+    assert "16 sessions repaired" in window.result.text
+
+
+# --- nothing is waited for --------------------------------------------------------------------------------------------
+
+
+def test_no_key_waits_for_a_webui_that_does_not_answer(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "webui_status", gate.around(reader.webui_status))
+    window = open_window(Place(demo.home), wait=False)
+    qtbot.waitUntil(lambda: bool(gate.reached), timeout=20_000)
+    window.actions_["rescan"].trigger()
+    window.actions_["rescan"].trigger()
+    window.open(Place(demo.home))
+    window.close()
+    assert not window.isVisible()
+    assert gate.passed == []
+
+
+def test_a_repair_begins_when_the_reader_has_let_go_of_the_store(
+    qtbot: QtBot,
+    open_window: Open,
+    wait_scanned: Scanned,
+    demo: DemoStore,
+    gate: Gate,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window = open_window(Place(demo.home))
+    order: list[str] = []
+    examine, apply = reader.examine, repair.apply
+
+    def looking(*of: Any) -> Any:
+        try:
+            return gate.around(examine)(*of)
+        finally:
+            order.append("read")
+
+    monkeypatch.setattr(reader, "examine", looking)
+    monkeypatch.setattr(repair, "apply", lambda *of, **options: order.append("written") or apply(*of, **options))
+    window.table.select(window.table.sessions.id_at(1))
+    qtbot.waitUntil(lambda: bool(gate.reached), timeout=20_000)
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+    window.actions_["repair_all"].trigger()
+    qtbot.waitUntil(lambda: window.state.phase is Phase.WRITING, timeout=20_000)
+    gate.open()
+    finished(qtbot, window, wait_scanned)
+    assert order[:2] == ["read", "written"]
+
+
+# --- the session's own button -----------------------------------------------------------------------------------------
+
+
+def test_a_backup_that_would_return_can_be_moved_away(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, hermes: Hermes
+) -> None:
+    cleared_long_ago(hermes)
+    before = hermes.live.read_bytes()
+    backup = hermes.live.with_name(f"{SID}.json.bak")
+    window = open_window(Place(hermes.home))
+    assert "replaces the file with its backup" in window.review.head.evidence.text().replace("\u200b", "")
+    assert not window.actions_["repair_all"].isEnabled()
+    assert window.review.head.repair.isVisible()
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+    qtbot.mouseClick(window.review.head.repair, Qt.MouseButton.LeftButton)
+    finished(qtbot, window, wait_scanned)
+    assert "1 session repaired" in window.result.text
+    assert hermes.live.read_bytes() == before
+    assert not backup.exists()
+    qtbot.waitUntil(lambda: not window.review.head.repair.isVisible(), timeout=20_000)
+    window.actions_["undo"].trigger()
+    finished(qtbot, window, wait_scanned)
+    assert len(json.loads(backup.read_bytes())["messages"]) == 4
