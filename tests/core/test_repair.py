@@ -373,6 +373,9 @@ def test_the_index_follows_an_undo_of_one_session(hermes: Any, store: Store) -> 
 @contextmanager
 def running_webui(home: Path, active_streams: int | None) -> Iterator[None]:
     class Health(BaseHTTPRequestHandler):
+        def version_string(self) -> str:
+            return "HermesWebUI/exp-v0.52.262"
+
         def do_GET(self) -> None:
             body = json.dumps({"status": "ok", "active_streams": active_streams}).encode()
             self.send_response(200 if self.path == "/health" else 404)

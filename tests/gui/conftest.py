@@ -17,6 +17,7 @@ from pytestqt.qtbot import QtBot
 
 from core.demo import DemoStore, make_demo_store
 from gui import notices
+from gui.jobs import Jobs
 from gui.main_window import MainWindow
 from gui.place import Place
 
@@ -84,7 +85,8 @@ def open_window(qtbot: QtBot, settings: QSettings) -> Iterator[Open]:
     for window in windows:
         window.close()
         assert not window.isVisible()
-        window.jobs.wait()
+    Jobs.wait()
+    for window in windows:
         window.deleteLater()
 
 

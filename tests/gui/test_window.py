@@ -65,7 +65,7 @@ def finished(qtbot: QtBot, window: MainWindow, scanned: Scanned) -> None:
 def texts(path: Path) -> list[str]:
     parsed = read(path).sidecar
     assert parsed is not None and parsed.damage is None
-    return [message(piece).text.removesuffix(" [screenshot]") for piece in parsed.messages]
+    return [" ".join(message(piece).said.split()).removesuffix(" [screenshot]") for piece in parsed.messages]
 
 
 # --- before the check -------------------------------------------------------------------------------------------------
@@ -671,7 +671,7 @@ def test_an_interrupted_repair_can_be_finished_where_no_session_needs_it(
 ) -> None:
     store = find_store(home=demo.home)
     with monkeypatch.context() as patch:
-        patch.setattr(vault, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(vault.Vault, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             repair.apply(repair.plan(store))
     assert repair.plan(store).sessions == ()
