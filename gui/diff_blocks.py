@@ -20,6 +20,7 @@ from gui import diff_text
 from gui.diff_outline import FOLD, Entry
 from gui.diff_rows import CALL, CHECK, REASONING, RUN, TEXT, DiffRows, Side, Span, cut
 from gui.diff_text import message_of, plain, translate
+from gui.entry_delegate import Label
 from gui.theme import Theme
 from gui.wording import number
 
@@ -64,16 +65,6 @@ class Mode(StrEnum):
 
     UNIFIED = "unified"
     SPLIT = "split"
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """A text of one line."""
-
-    rect: QRectF
-    text: str
-    font: QFont
-    ink: str
 
 
 @dataclass(slots=True)
