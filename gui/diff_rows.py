@@ -17,7 +17,7 @@ from core.diff import Change, MessageRow, Words, compare_words, text_of
 from core.message import Message
 from gui import diff_text
 from gui.boxes import Boxes
-from gui.diff_outline import FOLD, Entries, Entry, Outline, Stretch
+from gui.diff_outline import FOLD, Entries, Entry, Outline, overlaps, stretches, without
 from gui.diff_text import message_of, plain
 from gui.entry_rows import EntryRows, Index
 
@@ -109,7 +109,7 @@ class DiffRows(EntryRows):
 
     def is_open(self, run: range) -> bool:
         """Whether the rows of a run are shown."""
-        return any(max(run.start, each.start) < min(run.stop, each.stop) for each in self._unfolded)
+        return overlaps(run, self._unfolded)
 
     def is_opened(self, row: int, detail: str) -> bool:
         """Whether a detail of a message (TEXT, REASONING, a CALL) is shown in full."""
@@ -259,12 +259,7 @@ class DiffRows(EntryRows):
         if is_open:
             self._unfolded.append(run)
         else:
-            before_and_behind = (
-                part
-                for each in self._unfolded
-                for part in (range(each.start, min(each.stop, run.start)), range(max(each.start, run.stop), each.stop))
-            )
-            self._unfolded = list(filter(None, before_and_behind))
+            self._unfolded = without(run, self._unfolded)
         at = self._line_of(run)
         self._replace(at)
         self._changed(at, at)
@@ -281,24 +276,8 @@ class DiffRows(EntryRows):
         self._changed(at, at)
 
     def _build(self) -> Entries:
-        return Entries(self._stretches())
-
-    def _stretches(self) -> Iterator[Stretch]:
-        at = 0
-        for run in self._runs.values():
-            yield from self._messages(at, run.start)
-            yield Stretch(Entry(run.start, FOLD), 1)
-            if self.is_open(run):
-                yield from self._messages(run.start, run.stop)
-            at = run.stop
-        yield from self._messages(at, len(self.rows))
-
-    def _messages(self, start: int, stop: int) -> Iterator[Stretch]:
-        for row in sorted(row for row in self._cuts if start <= row < stop):
-            yield Stretch(Entry(start, 0), row - start)
-            yield Stretch(Entry(row, 0), self._parts(row), is_text=True)
-            start = row + 1
-        yield Stretch(Entry(start, 0), stop - start)
+        lengths = {row: self._parts(row) for row in self._cuts}
+        return Entries(stretches(len(self.rows), self._runs.values(), self.is_open, lengths))
 
     def _parts(self, row: int) -> int:
         """The entries that a message takes, whichever view shows it."""
