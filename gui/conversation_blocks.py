@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QFont, QFontDatabase, QFontMetricsF, QImage
 
 from core.diff import Change
@@ -24,7 +24,7 @@ from gui.diff_text import message_of, translate
 from gui.entry_delegate import Label
 from gui.errands import Errands
 from gui.markdown_text import Style, Text
-from gui.pictures import small_picture
+from gui.pictures import size_of, small_picture
 from gui.theme import Theme
 from gui.wording import number
 
@@ -87,11 +87,12 @@ class Studio:
 
     def colour(self, text: Text, theme: Theme) -> None:
         """Show the code of a text in colours, now or as soon as they are known."""
-        for code in text.code:
+        for code in tuple(text.plain_code):
             key = (markdown_text.code_text(text, code), code.language)
             if key in self._coloured:
                 markdown_text.colour(text, code, self._coloured[key], theme)
-            elif code.language:
+                text.plain_code.remove(code)
+            else:
                 self._errands.ask(key, partial(markdown_text.highlighted, *key))
 
     def _on_made(self, key: str | tuple[str, str], made: object) -> None:
@@ -262,14 +263,16 @@ class ConversationMaker:
         return self._pictures(block, m, y, width)
 
     def _pictures(self, block: ConversationBlock, m: Message, y: float, width: float) -> float:
-        side, x = round(self._em * 7), float(self._left)
-        addresses = outlines.pictures_of(m)
-        for address in addresses:
-            if x > self._left and x + side > width - MARGIN:
-                x, y = float(self._left), y + side + 4
-            block.pictures.append((QRectF(x, y + 2, side, side), self._studio.ask_for_picture(address, side * 2)))
-            x += side + 8
-        return y + side + 6 if addresses else y
+        side, x, row = round(self._em * 7), float(self._left), 0
+        for address in outlines.pictures_of(m):
+            size = size_of(address)
+            size = size.scaled(side, side, Qt.AspectRatioMode.KeepAspectRatio) if size.isValid() else QSize(side, side)
+            if x > self._left and x + size.width() > width - MARGIN:
+                x, y, row = float(self._left), y + row + 6, 0
+            rect = QRectF(QPointF(x, y + 3), size.expandedTo(QSize(12, 12)).toSizeF())
+            block.pictures.append((rect, self._studio.ask_for_picture(address, side * 2)))
+            x, row = rect.right() + 8, max(row, round(rect.height()))
+        return y + row + 6 if row else y
 
     def _text(self, block: ConversationBlock, passage: Passage, y: float, width: float) -> float:
         """A text below the line at ``y``."""

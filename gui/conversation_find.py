@@ -120,6 +120,19 @@ class Finder(QObject):
         self.marks.setdefault(hit.spot[:3], []).append((hit.spot.position, hit.length))
 
 
+class _Field(QLineEdit):
+    """As wide as what it says when it is empty, narrower where there is no room."""
+
+    def sizeHint(self) -> QSize:
+        """Called by Qt."""
+        width = self.fontMetrics().horizontalAdvance(self.placeholderText()) + 2 * self.fontMetrics().height()
+        return QSize(width, super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Called by Qt."""
+        return QSize(self.fontMetrics().averageCharWidth() * 12, super().minimumSizeHint().height())
+
+
 class FindBar(QWidget):
     """The field for the words, and how many there are. ``left``: Esc, the keys go back to the conversation."""
 
@@ -128,12 +141,11 @@ class FindBar(QWidget):
     def __init__(self, finder: Finder, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._finder = finder
-        self.field = QLineEdit()
+        self.field = _Field()
         self.field.setPlaceholderText(self.tr("Find in this conversation"))
         self.field.setAccessibleName(self.tr("Find in this conversation"))
         self.field.setClearButtonEnabled(True)
-        self.field.setMinimumWidth(self.fontMetrics().averageCharWidth() * 12)
-        self.field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.field.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.count = QLabel(textFormat=Qt.TextFormat.PlainText)
         self.previous, self.next = QToolButton(), QToolButton()
         for button, name in ((self.previous, self.tr("Previous hit")), (self.next, self.tr("Next hit"))):
@@ -152,16 +164,15 @@ class FindBar(QWidget):
         self.set_theme(theme)
         self._show()
 
+    @property
+    def stops(self) -> tuple[QWidget, ...]:
+        """Where Tab stops, in order."""
+        return self.field, self.previous, self.next
+
     def set_theme(self, theme: Theme) -> None:
         """Draw the icons anew."""
         self.previous.setIcon(theme.icon("previous"))
         self.next.setIcon(theme.icon("next"))
-
-    def sizeHint(self) -> QSize:
-        """Called by Qt: room for what the empty field says."""
-        hint = super().sizeHint()
-        words = self.fontMetrics().horizontalAdvance(self.field.placeholderText())
-        return QSize(words + 3 * self.fontMetrics().height(), hint.height())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Called by Qt for what the field leaves: Enter goes on, with Shift back; Esc goes back to the conversation."""

@@ -50,11 +50,13 @@ class ConversationList(EntryList):
         self._anchor: Spot | None = None
         self._held: tuple[Entry, int, Entry | None] | None = None
         super().__init__(rows, self.delegate, theme, parent)
+        self.setViewportMargins(0, 6, 0, 0)
         self._copying = Slices(self)
         self._dragged = QPoint()
         self._drag = QTimer(self, interval=40)
         self._drag.timeout.connect(self._drag_on)
         rows.modelAboutToBeReset.connect(self._hold)
+        rows.modelReset.connect(self._restore)  # the last one: before it Qt forgets which entry was current
         self.setAccessibleName(self.tr("Conversation"))
         self.setAccessibleDescription(
             self.tr(
@@ -71,11 +73,9 @@ class ConversationList(EntryList):
             y = self.visualRect(self._rows.index(first)).top()
             self._held = (entries[first], y, entries[at] if at >= 0 else None)
 
-    def reset(self) -> None:
-        """Called by Qt when the model has other rows; of the same messages those in view stay where they are."""
+    def _restore(self) -> None:
         held, self._held = self._held, None
         self.select(None)
-        super().reset()
         if held is not None and self._conversation.is_same and self._rows.entries:
             entry, y, current = held
             at = max(0, self._rows.entries.last_until(entry))

@@ -92,6 +92,11 @@ class DiffView(QWidget):
         """The number of the current change, 0 before the first one, and of all changes."""
         return self._position
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many changes there are, and how many fields that differ."""
+        return len(self.rows.changes), self._changed_fields
+
     def set_mode(self, mode: str) -> None:
         """Show the messages "unified" or "split". Raises ValueError for anything else."""
         self.list.set_mode(Mode(mode))
@@ -131,7 +136,7 @@ class DiffView(QWidget):
         marks = [Mark(run.start, run.stop, _MARKS[rows[run.start].change]) for run in self.rows.changes]
         self.strip.set_marks(marks, len(rows))
         self.show_page(self._page)
-        self.counted.emit(len(self.rows.changes), self._changed_fields)
+        self.counted.emit(*self.counts)
         if is_same_session and at is not None:
             self.list.setCurrentIndex(self.rows.index(self.rows.entry_of(at)))
             self.list.verticalScrollBar().setValue(offset)
@@ -148,7 +153,7 @@ class DiffView(QWidget):
         self.fields.fields.show(fields, *names, choosing=choosing)
         self.raw.show_raw(raw, *names)
         self._changed_fields = sum(row.change is not Change.SAME for row in fields)
-        self.counted.emit(len(self.rows.changes), self._changed_fields)
+        self.counted.emit(*self.counts)
         if self._page == RAW:
             self.raw.fill()
 

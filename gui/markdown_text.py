@@ -33,8 +33,11 @@ from gui.diff_text import plain, translate
 from gui.theme import Theme
 
 _Feature = QTextDocument.MarkdownFeature
-_HARD_BREAKS = _Feature(0x8000)  # of Qt's parser (md4c), which Qt does not name: a line break of the text stays one
-_DIALECT = _Feature.MarkdownDialectGitHub | _Feature.MarkdownNoHTML | _HARD_BREAKS
+_DIALECT = _Feature.MarkdownDialectGitHub | _Feature.MarkdownNoHTML
+
+_BREAK = "\u2028"
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_PLAIN_LINE = re.compile(r"[^\W\d_][^|]*|[\"'(¿¡„“«]\S[^|]*")
 
 _MOST_SIGNS = 600
 _MOST_CELLS = 240
@@ -77,10 +80,13 @@ class Code:
 
 @dataclass(slots=True)
 class Text:
-    """A text that is laid out. ``quotes``: blocks of the document that quote somebody."""
+    """A text that is laid out. ``quotes``: blocks of the document that quote somebody; ``plain_code``: the blocks of
+    code that are not in colours yet.
+    """
 
     document: QTextDocument
     code: list[Code] = field(default_factory=list)
+    plain_code: list[Code] = field(default_factory=list)
     quotes: list[Code] = field(default_factory=list)
 
 
@@ -135,12 +141,33 @@ def _parsed(source: str, *, is_markdown: bool) -> QTextDocument:
     document.setUndoRedoEnabled(False)
     document.setDocumentMargin(0)
     if is_markdown and is_tame(source):
-        document.setMarkdown(plain(source), _DIALECT)
+        document.setMarkdown(_with_breaks(plain(source)), _DIALECT)
+        _join_breaks(document)
         if "![" in source:
             _name_pictures(document)
     else:
         document.setPlainText(plain(source))
     return document
+
+
+def _with_breaks(source: str) -> str:
+    """A text of which the line breaks within a paragraph stay: people and agents mean them, Markdown does not."""
+    lines = source.split("\n")
+    fence = ""
+    for at, line in enumerate(lines[:-1]):
+        if found := _FENCE.match(line):
+            fence = found[1] if not fence else "" if found[1].startswith(fence) else fence
+        elif not fence and _PLAIN_LINE.fullmatch(line) and _PLAIN_LINE.fullmatch(lines[at + 1]):
+            lines[at] = line + _BREAK
+    return "\n".join(lines)
+
+
+def _join_breaks(document: QTextDocument) -> None:
+    """Take out the space that stands for a break of the source behind a line break."""
+    cursor = document.find(f"{_BREAK} ")
+    while not cursor.isNull():
+        cursor.insertText(_BREAK)
+        cursor = document.find(f"{_BREAK} ", cursor)
 
 
 def _name_pictures(document: QTextDocument) -> None:
@@ -175,11 +202,10 @@ def _dress(text: Text, style: Style, *, has_code: bool) -> None:
     block = document.begin()
     while block.isValid():
         form, at = block.blockFormat(), block.blockNumber()
-        if form.hasProperty(QTextFormat.Property.BlockCodeFence) or form.nonBreakableLines():
-            language = str(form.property(QTextFormat.Property.BlockCodeLanguage) or "")
-            _add(text.code, at, language, is_new=not block.previous().blockFormat().nonBreakableLines())
+        if form.nonBreakableLines():
+            _add(text.code, at, str(form.property(QTextFormat.Property.BlockCodeLanguage) or ""))
         elif form.property(QTextFormat.Property.BlockQuoteLevel):
-            _add(text.quotes, at, "", is_new=False)
+            _add(text.quotes, at, "")
         elif form.headingLevel():
             headings.append(block)
         if has_code and not form.nonBreakableLines():
@@ -187,19 +213,20 @@ def _dress(text: Text, style: Style, *, has_code: bool) -> None:
         block = block.next()
     for code in text.code:
         _form(document, code, style.mono, em * 0.7)
+    text.plain_code = [code for code in text.code if code.language]
     for quote in text.quotes:
-        _form(document, quote, None, em * 0.35)
+        _form(document, quote, None, em * 0.6)
     for block in headings:
         _heading(block, style.font)
     for frame in document.rootFrame().childFrames():
         if isinstance(frame, QTextTable):
             _table(frame, style)
-    _close_up(document)
+    _close_up(text)
 
 
-def _add(runs: list[Code], at: int, language: str, *, is_new: bool) -> None:
-    if runs and runs[-1].last == at - 1 and not is_new:
-        runs[-1] = Code(runs[-1].first, at, runs[-1].language)
+def _add(runs: list[Code], at: int, language: str) -> None:
+    if runs and (runs[-1].last, runs[-1].language) == (at - 1, language):
+        runs[-1] = Code(runs[-1].first, at, language)
     else:
         runs.append(Code(at, at, language))
 
@@ -244,18 +271,23 @@ def _form(document: QTextDocument, run: Code, font: QFont | None, pad: float) ->
         cursor.mergeCharFormat(letters)
     for block, edge in ((first, "top"), (last, "bottom")):
         form = QTextBlockFormat()
-        (form.setTopMargin if edge == "top" else form.setBottomMargin)(pad * 1.8)
+        (form.setTopMargin if edge == "top" else form.setBottomMargin)(pad * (1.8 if font is not None else 0.8))
         QTextCursor(block).mergeBlockFormat(form)
 
 
 def _heading(block: QTextBlock, font: QFont) -> None:
-    letters = QTextCharFormat()
-    letters.setProperty(QTextFormat.Property.FontSizeAdjustment, 0)
-    letters.setFontWeight(QFont.Weight.Bold)
     larger = {1: 1.3, 2: 1.15}.get(block.blockFormat().headingLevel(), 1.0)
-    if font.pointSizeF() > 0:
-        letters.setFontPointSize(font.pointSizeF() * larger)
-    _selected(block.document(), block.position(), block.position() + block.length() - 1).mergeCharFormat(letters)
+    pieces = []
+    at = block.begin()
+    while not at.atEnd():
+        fragment = at.fragment()
+        pieces.append((fragment.position(), fragment.length(), fragment.charFormat()))
+        at += 1
+    for start, length, letters in pieces:
+        letters.clearProperty(QTextFormat.Property.FontSizeAdjustment)
+        if font.pointSizeF() > 0:
+            letters.setFontPointSize(font.pointSizeF() * larger)
+        _selected(block.document(), start, start + length).setCharFormat(letters)
 
 
 def _table(table: QTextTable, style: Style) -> None:
@@ -272,10 +304,12 @@ def _table(table: QTextTable, style: Style) -> None:
     table.setFormat(form)
 
 
-def _close_up(document: QTextDocument) -> None:
+def _close_up(text: Text) -> None:
     """No room above the first line and below the last one."""
+    document = text.document
+    code = {number for run in text.code for number in (run.first, run.last)}
     for block, edge in ((document.begin(), "top"), (document.lastBlock(), "bottom")):
-        if block.blockFormat().hasProperty(QTextFormat.Property.BlockCodeFence):
+        if block.blockNumber() in code:
             continue
         form = QTextBlockFormat()
         (form.setTopMargin if edge == "top" else form.setBottomMargin)(0)
@@ -324,7 +358,7 @@ def _ink_of(kind: str) -> str:
 
 
 def colour(text: Text, code: Code, lines: Sequence[Sequence[tuple[int, int, str]]], theme: Theme) -> None:
-    """Show a piece of code in colours; its layout stays as it is."""
+    """Show a piece of code in colours; it stays as high as it is."""
     for number, spans in enumerate(lines[: code.last - code.first + 1], code.first):
         ranges = []
         for start, length, ink in spans:
@@ -334,4 +368,6 @@ def colour(text: Text, code: Code, lines: Sequence[Sequence[tuple[int, int, str]
             span.format.setForeground(theme.color(ink))
             ranges.append(span)
         if ranges:
-            text.document.findBlockByNumber(number).layout().setFormats(ranges)
+            block = text.document.findBlockByNumber(number)
+            block.layout().setFormats(ranges)
+            text.document.markContentsDirty(block.position(), block.length())

@@ -5,6 +5,7 @@ what differs between two of its copies.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QResizeEvent
@@ -129,6 +130,8 @@ class ReviewPane(QWidget):
         column.setSpacing(0)
         column.addWidget(top)
         column.addWidget(self.pages, 1)
+        for widget, behind in pairwise((self.tabs, *self.conversation.find_bar.stops, self.conversation.list)):
+            QWidget.setTabOrder(widget, behind)
         self.tabs.currentChanged.connect(self._show_page)
         self.difference.page_shown.connect(self._on_page_shown)
         self.difference.counted.connect(self._show_counts)
