@@ -227,7 +227,9 @@ class ConversationMaker:
         """The line that a tool's result is folded to."""
         y = 0.0 if row and self._rows.goes_on(row - 1) else float(self._pad)
         is_open = self._rows.is_opened(row, RESULT)
-        end = self._chip(block, y, RESULT, outlines.opening_words(m), "", is_open=is_open, width=width)
+        end = self._chip(
+            block, y, RESULT, outlines.opening_words(m, self._rows.text_of(row)), "", is_open=is_open, width=width
+        )
         origin = self._rows.origin_of(row)
         if not row or origin != self._rows.origin_of(row - 1):
             self._origin(block, origin, end, y, width)
@@ -297,7 +299,7 @@ class ConversationMaker:
         if entry.part or (what == TEXT and self._rows.is_opened(entry.row, TEXT)):
             words, act = translate("Conversation", "Show less"), what
         elif what == TEXT and self._rows.is_long(entry.row):
-            length = len(outlines.said_of(message_of(self._rows.rows[entry.row])))
+            length = len(self._rows.text_of(entry.row))
             words, act = translate("Conversation", "Show all ({n} characters)").format(n=number(length)), what
         else:
             return y

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from core.copies import LIVE
-from core.diff import Change, MessageRow, text_of
+from core.diff import Change, MessageRow
 from core.intent import Reason
 from core.message import IMAGE, Message, decoded, visible_text
 from gui import diff_text
@@ -143,9 +143,9 @@ def holders(row: MessageRow) -> tuple[str, ...]:
 def said_of(m: Message) -> str:
     """The text of a message without the placeholders of pictures that are shown."""
     content = decoded(m.value.get("content"))
-    if isinstance(content, list) and any(_address(part) for part in content):
-        return visible_text([part for part in content if not _address(part)], m.role)
-    return text_of(m)
+    if isinstance(content, list):
+        content = [part for part in content if not _address(part)]
+    return visible_text(content, m.role)
 
 
 def pictures_of(m: Message) -> tuple[str, ...]:
@@ -202,7 +202,10 @@ def _open_fence(opener: str, part: str) -> tuple[str, str]:
     """The line that opens the block of code in which a part ends, and the sign that closes it; empty outside of one.
     ``opener``: that of the block in which the part begins.
     """
-    marker = opener.strip()[: len(opener.strip()) - len(opener.strip().lstrip("`~"))]
+    line = opener.strip()
+    marker = line[: len(line) - len(line.lstrip("`~"))]
+    if not any(sign in part for sign in ((marker,) if marker else ("```", "~~~"))):
+        return opener, marker
     for found in _FENCE.finditer(part):
         if not opener:
             opener, marker = found[0], found[1]
@@ -211,10 +214,10 @@ def _open_fence(opener: str, part: str) -> tuple[str, str]:
     return opener, marker
 
 
-def opening_words(m: Message) -> str:
+def opening_words(m: Message, text: str) -> str:
     """The line of a tool's result that is folded: "web_search: result, 96 characters"."""
     name = m.value.get("name") or m.value.get("tool_name")
-    length = len(text_of(m))
+    length = len(text)
     words = (
         translate("Conversation", "result, 1 character")
         if length == 1

@@ -24,6 +24,7 @@ RESULT, TAKE = "result", "take"
 """What a click can act on beside what gui.diff_rows names: the result of a tool, and what stays out."""
 
 _FIRST_CALL = 2
+_CACHED_TEXTS = 300
 
 
 class Passage(NamedTuple):
@@ -51,6 +52,7 @@ class ConversationRows(EntryRows):
         self._unfolded: list[range] = []
         self._opened: dict[int, set[str]] = {}
         self._parts: dict[int, tuple[str, ...]] = {}  # of texts that are shown in full
+        self._texts: dict[int, str] = {}  # of the messages that were asked for last
         boxes.turned.connect(self._on_turned)
 
     def show(self, outline: Outline, *, is_same: bool) -> None:
@@ -63,6 +65,7 @@ class ConversationRows(EntryRows):
             self._unfolded.clear()
             self._opened.clear()
             self._parts.clear()
+        self._texts.clear()
         self.boxes.show(outline)
         self._group()
         self.endResetModel()
@@ -96,7 +99,7 @@ class ConversationRows(EntryRows):
         row = self.rows[entry.row]
         m = message_of(row)
         if m.role == "tool" and not self.is_opened(entry.row, RESULT):
-            return f"{outlines.heading(row)}: {outlines.opening_words(m)}"
+            return f"{outlines.heading(row)}: {outlines.opening_words(m, self.text_of(entry.row))}"
         text = "\n".join(passage.source for passage in self.passages(entry))
         return diff_text.plain(text) if entry.part else outlines.sentence(row, self.boxes.change_of(entry.row), text)
 
@@ -152,20 +155,28 @@ class ConversationRows(EntryRows):
     def _details(self, row: int) -> Iterator[Passage]:
         m = message_of(self.rows[row])
         if m.role == "tool":
-            yield Passage(1, RESULT, text_of(m), False)
+            yield Passage(1, RESULT, self.text_of(row), False)
             return
         reasoning = diff_text.reasoning_of(m)
         if reasoning:
             yield Passage(0, REASONING, reasoning[: diff_text.LONG_DETAIL], True)
-        text = outlines.said_of(m)
-        if text.strip():
+        text = self.text_of(row)
+        if text and not text.isspace():
             yield Passage(1, TEXT, text, True)
         for k, call in enumerate(diff_text.calls_of(m)):
             yield Passage(_FIRST_CALL + k, f"{CALL}{k}", call.arguments[: diff_text.LONG_DETAIL], False)
 
+    def text_of(self, row: int) -> str:
+        """What somebody said, without the placeholders of pictures that are shown; or what a tool did."""
+        if row not in self._texts:
+            if len(self._texts) >= _CACHED_TEXTS:
+                self._texts.clear()
+            self._texts[row] = outlines.said_of(message_of(self.rows[row]))
+        return self._texts[row]
+
     def is_long(self, row: int) -> bool:
         """Whether the text of a message is too long for one entry."""
-        text = outlines.said_of(message_of(self.rows[row]))
+        text = self.text_of(row)
         return len(outlines.first_part(text)) < len(text)
 
     def shows_date(self, at: int) -> bool:
