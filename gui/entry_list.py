@@ -267,8 +267,12 @@ class EntryList(QListView):
             self._settle(self.verticalOffset())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Called by Qt."""
+        """Called by Qt: a current entry that was in view stays so."""
+        rect = self.visualRect(self.currentIndex())
+        was_in_view = rect.top() >= 0 and 0 < rect.bottom() < event.oldSize().height()
         QAbstractItemView.resizeEvent(self, event)  # QListView's own would lay out its way
+        if was_in_view:
+            self.scrollTo(self.currentIndex())
 
     def scrollContentsBy(self, dx: int, dy: int) -> None:
         """Called by Qt when the scroll bar has moved."""

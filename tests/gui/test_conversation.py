@@ -394,6 +394,14 @@ def test_a_picture_that_is_none_or_lies_elsewhere_is_no_picture() -> None:
 # What stays out, and choosing
 
 
+def test_the_first_change_stays_in_view_when_the_page_gets_less_room(view: Conversation) -> None:
+    show(view, [*talk(*(f"message {k}" for k in range(60))), *undone()[2:4]])
+    view.resize(700, 260)
+    rect = view.list.visualRect(view.list.currentIndex())
+    assert view.rows.entries[view.list.current()].part == FOLD
+    assert view.list.viewport().rect().contains(rect)
+
+
 def undone(count: int = 2) -> list[MessageRow]:
     rows = talk("first", "second")
     rows += [row(said("user", f"taken back {k}"), 2 + k, copies=(BACKUP,), reason=Reason.UNDONE) for k in range(count)]
