@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from core.copies import LIVE
 from core.diff import Change, MessageRow
 from core.intent import Reason
-from core.message import IMAGE, Message, decoded, visible_text
+from core.message import IMAGE, Message, decoded, image_address, is_image_part, visible_text
 from gui import diff_text
 from gui.diff_outline import Gap
 from gui.diff_text import copy_name, message_of, one_line, translate
@@ -159,14 +159,8 @@ def pictures_of(m: Message) -> tuple[str, ...]:
 
 def _address(part: Any) -> str:
     """The data URI of a part of a content; empty where it has none."""
-    for name in ("image_url", "image", "source", "url") if isinstance(part, dict) else ():
-        value = part.get(name)
-        if isinstance(value, dict):
-            is_data = isinstance(value.get("data"), str)
-            value = f"data:{value.get('media_type')};base64,{value['data']}" if is_data else value.get("url")
-        if isinstance(value, str) and _PICTURE.match(value):
-            return value
-    return ""
+    address = image_address(part) if is_image_part(part) else ""
+    return address if _PICTURE.match(address) else ""
 
 
 def first_part(text: str) -> str:
