@@ -20,8 +20,8 @@ from gui.wording import number
 
 MOST_HITS = 10_000
 
-_MARKUP = re.compile(r"[*_`~\\]+|\]\([^)\n]*\)")
-"""What Markdown takes out of a text: words that it stands between are found all the same."""
+_MARKUP = re.compile(r"[*_`~\\]+")
+"""Signs of Markdown that can stand within a word: it is found all the same."""
 
 
 class Hit(NamedTuple):
@@ -72,7 +72,7 @@ class Finder(QObject):
         self._words, self._start = " ".join(words.split()), start
         self.hits, self.marks, self.at = [], {}, -1
         if self._words:
-            self._slices.run(self._steps(re.compile(r"\s+".join(map(re.escape, self._words.split())), re.IGNORECASE)))
+            self._slices.run(self._steps(self._words.split()))
         else:
             self._slices.stop()
         self.changed.emit()
@@ -101,23 +101,32 @@ class Finder(QObject):
                 self.reached.emit(self.hits[self.at])
         self.changed.emit()
 
-    def _steps(self, pattern: re.Pattern[str]) -> Iterator[None]:
+    def _steps(self, words: list[str]) -> Iterator[None]:
+        pattern = re.compile(r"\s+".join(map(re.escape, words)), re.IGNORECASE)
+        lowered = [word.lower() for word in words]
         for row in range(len(self._rows.rows)):
             for part, passage in self._rows.all_passages(row):
-                source = passage.source
-                if pattern.search(source) or pattern.search(_MARKUP.sub("", source)):
-                    words = words_of(source, is_markdown=passage.is_markdown)
-                    for found in pattern.finditer(words):
-                        spot = Spot(row, part, passage.rank, units(words[: found.start()]))
+                if _may_hold(passage.source, lowered):
+                    text = words_of(passage.source, is_markdown=passage.is_markdown)
+                    for found in pattern.finditer(text):
+                        spot = Spot(row, part, passage.rank, units(text[: found.start()]))
                         self._add(Hit(spot, units(found[0]), passage.what))
                 yield
             if len(self.hits) >= MOST_HITS:
                 return
-            yield
 
     def _add(self, hit: Hit) -> None:
         self.hits.append(hit)
         self.marks.setdefault(hit.spot[:3], []).append((hit.spot.position, hit.length))
+
+
+def _may_hold(source: str, words: list[str]) -> bool:
+    """Whether it is worth while to look for words (in small letters) in what a reader sees of a text."""
+    lowered = source.lower()
+    if all(word in lowered for word in words):
+        return True
+    bare = _MARKUP.sub("", lowered) if any(sign in lowered for sign in "*_`~\\") else ""
+    return bool(bare) and all(word in bare for word in words)
 
 
 class _Field(QLineEdit):

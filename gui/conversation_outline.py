@@ -6,6 +6,7 @@ Everything here is a function of values of ``core``; nothing is laid out or pain
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -45,14 +46,16 @@ class Spot(NamedTuple):
 def gaps(shown: Sequence[Gap], turned: Collection[int]) -> list[Gap]:
     """What stays out of a session after a person has turned the boxes of some rows."""
     found: list[Gap] = []
+    rising = sorted(turned)
     own = set(turned)
     for rows, reason in shown:
         start = rows.start
-        for row in (*sorted(row for row in turned if row in rows), rows.stop):
+        within = rising[bisect_left(rising, rows.start) : bisect_left(rising, rows.stop)]
+        for row in (*within, rows.stop):
             if start < row:
                 found.append(Gap(range(start, row), reason))
             start = row + 1
-            own.discard(row)
+        own.difference_update(within)
     for _, group in groupby(enumerate(sorted(own)), lambda pair: pair[1] - pair[0]):
         run = [row for _, row in group]
         found.append(Gap(range(run[0], run[-1] + 1), Reason.CHOSEN))

@@ -15,7 +15,7 @@ from gui.diff_outline import Entry
 from gui.entry_rows import EntryRows, Index
 from gui.theme import Theme
 
-_CACHED_BLOCKS = 400
+_CACHED_BLOCKS = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +105,13 @@ class EntryDelegate(QStyledItemDelegate, Generic[B]):
 
     def block(self, at: int, width: int) -> B:
         """An entry as it is laid out at a width."""
-        if width != self._width or len(self._blocks) > _CACHED_BLOCKS:
+        if width != self._width:
             self.forget()
             self._width = width
         entry = self._rows.entries[at]
         if entry not in self._blocks:
+            while len(self._blocks) >= _CACHED_BLOCKS:  # one by one: many at once take long to be freed
+                del self._blocks[next(iter(self._blocks))]
             self._blocks[entry] = self._maker.block(at, width)
         return self._blocks[entry]
 

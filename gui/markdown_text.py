@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import Any
 
 from PySide6.QtCore import QUrl
@@ -142,7 +143,6 @@ def _parsed(source: str, *, is_markdown: bool) -> QTextDocument:
     document.setDocumentMargin(0)
     if is_markdown and is_tame(source):
         document.setMarkdown(_with_breaks(plain(source)), _DIALECT)
-        _join_breaks(document)
         if "![" in source:
             _name_pictures(document)
     else:
@@ -153,21 +153,14 @@ def _parsed(source: str, *, is_markdown: bool) -> QTextDocument:
 def _with_breaks(source: str) -> str:
     """A text of which the line breaks within a paragraph stay: people and agents mean them, Markdown does not."""
     lines = source.split("\n")
+    joined = [lines[0]]
     fence = ""
-    for at, line in enumerate(lines[:-1]):
-        if found := _FENCE.match(line):
+    for before, line in pairwise(lines):
+        if found := _FENCE.match(before):
             fence = found[1] if not fence else "" if found[1].startswith(fence) else fence
-        elif not fence and _PLAIN_LINE.fullmatch(line) and _PLAIN_LINE.fullmatch(lines[at + 1]):
-            lines[at] = line + _BREAK
-    return "\n".join(lines)
-
-
-def _join_breaks(document: QTextDocument) -> None:
-    """Take out the space that stands for a break of the source behind a line break."""
-    cursor = document.find(f"{_BREAK} ")
-    while not cursor.isNull():
-        cursor.insertText(_BREAK)
-        cursor = document.find(f"{_BREAK} ", cursor)
+        is_inside = not fence and _PLAIN_LINE.fullmatch(before) and _PLAIN_LINE.fullmatch(line)
+        joined += (_BREAK if is_inside else "\n", line)
+    return "".join(joined)
 
 
 def _name_pictures(document: QTextDocument) -> None:
