@@ -193,7 +193,7 @@ class ConversationMaker:
             y = self._text(block, said, y, width)
         y = self._show_all(block, entry, y)
         if self._rows.is_last_part(entry):
-            y = self._after_text(block, m, shown, y, width)
+            y = self._after_text(block, entry.row, m, shown, y, width)
             is_followed = self._rows.goes_on(entry.row)
             block.room = 0 if is_followed else 2
             y += (1 if is_followed else self._pad) + block.room
@@ -248,7 +248,7 @@ class ConversationMaker:
         return self._text(block, opened, y, width) if opened is not None else y
 
     def _after_text(
-        self, block: ConversationBlock, m: Message, opened: Mapping[str, Passage], y: float, width: float
+        self, block: ConversationBlock, row: int, m: Message, opened: Mapping[str, Passage], y: float, width: float
     ) -> float:
         """Calls, each in a line that opens, attachments and pictures."""
         for k, call in enumerate(diff_text.calls_of(m)):
@@ -262,11 +262,11 @@ class ConversationMaker:
             words = translate("Conversation", "attached: {}").format(", ".join(attached))
             self._put(block, self._left, y, words, self._font, "muted", width - MARGIN)
             y += self.line
-        return self._pictures(block, m, y, width)
+        return self._pictures(block, row, y, width)
 
-    def _pictures(self, block: ConversationBlock, m: Message, y: float, width: float) -> float:
+    def _pictures(self, block: ConversationBlock, row_at: int, y: float, width: float) -> float:
         side, x, row = round(self._em * 7), float(self._left), 0
-        for address in outlines.pictures_of(m):
+        for address in self._rows.content_of(row_at).pictures:
             size = size_of(address)
             size = size.scaled(side, side, Qt.AspectRatioMode.KeepAspectRatio) if size.isValid() else QSize(side, side)
             if x > self._left and x + size.width() > width - MARGIN:

@@ -22,7 +22,7 @@ def selected(rows: ConversationRows, first: Spot, last: Spot) -> Iterator[str]:
             text, is_whole = "", True
         if is_whole:
             m = message_of(rows.rows[row])
-            text = "" if m.role == "tool" and not rows.is_opened(row, RESULT) else diff_text.plain(outlines.said_of(m))
+            text = "" if m.role == "tool" and not rows.is_opened(row, RESULT) else diff_text.plain(rows.text_of(row))
         if text and first.row != last.row:
             text = f"{outlines.heading(rows.rows[row])}\n{text}"
         yield text
@@ -39,7 +39,7 @@ def shown_rows(rows: ConversationRows, first: Spot, last: Spot) -> Iterator[int]
 def as_markdown(rows: ConversationRows, wanted: Iterable[int]) -> Iterator[str]:
     """Whole messages as a text in Markdown."""
     for row in wanted:
-        text = diff_text.plain(outlines.said_of(message_of(rows.rows[row]))).strip()
+        text = diff_text.plain(rows.text_of(row)).strip()
         if text:
             yield f"**{outlines.heading(rows.rows[row])}**\n\n{text}"
 

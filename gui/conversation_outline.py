@@ -143,21 +143,21 @@ def holders(row: MessageRow) -> tuple[str, ...]:
     return row.item.copies if row.item is not None else ()
 
 
-def said_of(m: Message) -> str:
-    """The text of a message without the placeholders of pictures that are shown."""
+class Content(NamedTuple):
+    """What a message says: its text without the placeholders of pictures that are shown, and these as data URIs."""
+
+    text: str
+    pictures: tuple[str, ...]
+
+
+def content_of(m: Message) -> Content:
+    """The content of a message. A picture that lies elsewhere is not among those that are shown: nothing is fetched."""
     content = decoded(m.value.get("content"))
+    found: list[str] = []
     if isinstance(content, list):
-        content = [part for part in content if not _address(part)]
-    return visible_text(content, m.role)
-
-
-def pictures_of(m: Message) -> tuple[str, ...]:
-    """The pictures that a message holds, as data URIs. One that lies elsewhere is none: nothing is fetched."""
-    if IMAGE not in m.said:
-        return ()
-    content = decoded(m.value.get("content"))
-    found = (_address(part) for part in content) if isinstance(content, list) else ()
-    return tuple(filter(None, found))[:_PICTURES]
+        found = [address for part in content if (address := _address(part))]
+        content = [part for part in content if not _address(part)] if found else content
+    return Content(visible_text(content, m.role), tuple(found[:_PICTURES]))
 
 
 def _address(part: Any) -> str:

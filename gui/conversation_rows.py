@@ -15,6 +15,7 @@ from core.diff import Change, MessageRow, text_of
 from gui import conversation_outline as outlines
 from gui import diff_text
 from gui.boxes import Boxes
+from gui.conversation_outline import Content
 from gui.diff_outline import FOLD, Entries, Entry, Gap, Outline, overlaps, stretches, without
 from gui.diff_rows import CALL, REASONING, TEXT
 from gui.diff_text import message_of
@@ -24,7 +25,8 @@ RESULT, TAKE = "result", "take"
 """What a click can act on beside what gui.diff_rows names: the result of a tool, and what stays out."""
 
 _FIRST_CALL = 2
-_CACHED_TEXTS = 300
+_CACHED_TEXTS, _HELD = 300, 20_000_000
+"""How many contents, and how many characters in them, are kept for the next time."""
 
 
 class Passage(NamedTuple):
@@ -52,7 +54,8 @@ class ConversationRows(EntryRows):
         self._unfolded: list[range] = []
         self._opened: dict[int, set[str]] = {}
         self._parts: dict[int, tuple[str, ...]] = {}  # of texts that are shown in full
-        self._texts: dict[int, str] = {}  # of the messages that were asked for last
+        self._contents: dict[int, Content] = {}  # of the messages that were asked for last
+        self._held = 0  # characters in them
         boxes.turned.connect(self._on_turned)
 
     def show(self, outline: Outline, *, is_same: bool) -> None:
@@ -65,7 +68,7 @@ class ConversationRows(EntryRows):
             self._unfolded.clear()
             self._opened.clear()
             self._parts.clear()
-        self._texts.clear()
+        self._contents.clear()
         self.boxes.show(outline)
         self._group()
         self.endResetModel()
@@ -166,13 +169,19 @@ class ConversationRows(EntryRows):
         for k, call in enumerate(diff_text.calls_of(m)):
             yield Passage(_FIRST_CALL + k, f"{CALL}{k}", call.arguments[: diff_text.LONG_DETAIL], False)
 
+    def content_of(self, row: int) -> Content:
+        """What a message says, which may take a while to be read."""
+        if row not in self._contents:
+            if len(self._contents) >= _CACHED_TEXTS or self._held > _HELD:
+                self._contents.clear()
+                self._held = 0
+            found = self._contents[row] = outlines.content_of(message_of(self.rows[row]))
+            self._held += len(found.text) + sum(map(len, found.pictures))
+        return self._contents[row]
+
     def text_of(self, row: int) -> str:
         """What somebody said, without the placeholders of pictures that are shown; or what a tool did."""
-        if row not in self._texts:
-            if len(self._texts) >= _CACHED_TEXTS:
-                self._texts.clear()
-            self._texts[row] = outlines.said_of(message_of(self.rows[row]))
-        return self._texts[row]
+        return self.content_of(row).text
 
     def is_long(self, row: int) -> bool:
         """Whether the text of a message is too long for one entry."""

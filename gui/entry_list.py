@@ -30,6 +30,7 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QResizeEvent,
+    QShowEvent,
 )
 from PySide6.QtWidgets import QAbstractItemView, QListView, QStyleOptionViewItem, QWidget
 
@@ -63,6 +64,7 @@ class EntryList(QListView):
         self._known: dict[Entry, int] = {}
         self._heights = Heights(0, 1, {})
         self._width = 0
+        self._awaited = -1
         self._does: dict[Qt.Key, Callable[[int], None]] = {
             Qt.Key.Key_Return: self._toggle,
             Qt.Key.Key_Enter: self._toggle,
@@ -106,7 +108,12 @@ class EntryList(QListView):
         self.show_entry(at)
 
     def show_entry(self, at: int) -> None:
-        """Scroll so that an entry begins near the top, unless all of it is in view already."""
+        """Scroll so that an entry begins near the top, unless all of it is in view already. A hidden list does so when
+        it is shown: nothing is laid out for a page that nobody looks at.
+        """
+        if not self.isVisible():
+            self._awaited = at
+            return
         self._measure(at)
         if self._is_in_view(at):  # as far as the heights of the others are known
             self._settle(self.verticalOffset())
@@ -231,6 +238,7 @@ class EntryList(QListView):
     def reset(self) -> None:
         """Called by Qt when the model has other rows. Nothing is laid out before somebody says which are to be seen."""
         super().reset()
+        self._awaited = -1
         self._known.clear()
         self._rebuild()
         self._scroll(self.verticalOffset())
@@ -273,6 +281,13 @@ class EntryList(QListView):
         QAbstractItemView.resizeEvent(self, event)  # QListView's own would lay out its way
         if was_in_view:
             self.scrollTo(self.currentIndex())
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Called by Qt: go where somebody wanted to go meanwhile."""
+        super().showEvent(event)
+        if 0 <= self._awaited < len(self._rows.entries):
+            self.show_entry(self._awaited)
+        self._awaited = -1
 
     def scrollContentsBy(self, dx: int, dy: int) -> None:
         """Called by Qt when the scroll bar has moved."""

@@ -30,7 +30,9 @@ class PageTabs(QTabBar):
 
     def show_count(self, at: int, count: int) -> None:
         """Say how many things there are on a page."""
-        self.setTabText(at, f"{self._names[at]} {number(count)}" if count else self._names[at])
+        text = f"{self._names[at]} {number(count)}" if count else self._names[at]
+        if text != self.tabText(at):  # every text makes all tabs find their places
+            self.setTabText(at, text)
 
     def tabSizeHint(self, index: int) -> QSize:
         """Called by Qt: room for the name in bold, so that no tab moves when it becomes the current one."""

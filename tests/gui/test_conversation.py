@@ -385,7 +385,7 @@ def test_a_picture_that_is_none_or_lies_elsewhere_is_no_picture() -> None:
         {"type": "image_url", "image_url": {"url": "http://evil.example/x.png"}},
         {"type": "image_url", "image_url": {"url": f"data:image/svg+xml;base64,{svg}"}},
     ]
-    assert conversation_outline.pictures_of(said("user", content)) == ()
+    assert conversation_outline.content_of(said("user", content)).pictures == ()
     assert pictures.small_picture(f"data:image/png;base64,{svg}", 100).isNull()
     assert pictures.small_picture("data:image/png;base64,%%%", 100).isNull()
     assert not pictures.small_picture(picture(3, 3, "BMP"), 100).isNull()
