@@ -27,6 +27,7 @@ from gui.conversation_rows import RESULT, TAKE
 from gui.diff_outline import FOLD, Gap, outlined
 from gui.diff_rows import REASONING, RUN, TEXT
 from gui.diff_view import MESSAGES
+from gui.jobs import Jobs
 from gui.main_window import MainWindow
 from gui.place import Place
 from gui.repair_dialog import RepairDialog
@@ -51,6 +52,7 @@ def view(qtbot: QtBot) -> Iterator[Conversation]:
         view.show()
     yield view
     view.close()
+    Jobs.wait()
 
 
 def said(role: str, text: Any, time: float = T, **more: Any) -> Message:
@@ -482,7 +484,7 @@ def test_both_pages_agree_and_what_is_chosen_is_written(
     changes.act(changes.reveal(rows[0]), "check")
     assert review.conversation.rows.gap_of(rows[0]) is not None
     assert review.conversation.rows.gap_of(rows[-1]) is None
-    qtbot.waitUntil(lambda: len(window._choices) == 1)
+    qtbot.waitUntil(lambda: len(window.shown.choices) == 1)
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
     window.actions_["repair"].trigger()
     finished(qtbot, window, wait_scanned)
