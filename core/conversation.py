@@ -15,7 +15,7 @@ from typing import Any
 from core.diff import Version
 from core.jsontext import NOTHING, NotJSONError, loads, number
 from core.markdown import is_picture
-from core.message import REASONING, Message, decoded, is_image_part, visible_text
+from core.message import REASONING, Message, decoded, image_address, is_image_part, visible_text
 
 # Drawing for a terminal is no text; what else steers a reader's eye, or has no form in a file, is shown by its number.
 _DRAWING = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
@@ -135,26 +135,13 @@ def _other_parts(parts: Sequence[Any]) -> Iterator[Block]:
     """The parts of a content that have no text: pictures, and whatever a later version may bring."""
     for part in parts:
         if is_image_part(part):
-            address = _address(part)
+            address = image_address(part)
             if is_picture(address):
                 yield Block(Kind.PICTURE, address)
             else:
                 yield Block(Kind.NOTE, f"Picture: {_line(address)}" if address else "Picture, which was not kept")
         elif isinstance(part, dict) and not isinstance(part.get("text"), str):
             yield Block(Kind.CALL, laid_out(part), _line(str(part.get("type") or "part")))
-
-
-def _address(part: Mapping[str, Any]) -> str:
-    """Where the picture of a part is: each provider writes that in a form of its own."""
-    for name in ("image_url", "image", "source", "url"):
-        found = part.get(name)
-        if isinstance(found, dict):
-            if isinstance(found.get("data"), str):
-                return f"data:{found.get('media_type')};base64,{found['data']}"
-            found = found.get("url")
-        if isinstance(found, str):
-            return found
-    return ""
 
 
 def _attachments(attached: Any) -> Iterator[Block]:

@@ -204,6 +204,19 @@ def is_image_part(part: Any) -> bool:
     return isinstance(part, dict) and part.get("type") in _IMAGE_PARTS
 
 
+def image_address(part: dict[str, Any]) -> str:
+    """Where the picture of a part of a content is, "" where nothing says so: each provider has a form of its own."""
+    for name in ("image_url", "image", "source", "url"):
+        found = part.get(name)
+        if isinstance(found, dict):
+            if isinstance(found.get("data"), str):
+                return f"data:{found.get('media_type')};base64,{found['data']}"
+            found = found.get("url")
+        if isinstance(found, str):
+            return found
+    return ""
+
+
 def _part_text(part: Any) -> str:
     if not isinstance(part, dict):
         return str(part)

@@ -13,9 +13,10 @@ from core.past import Looker, Past
 from core.store import Store
 from core.vault import Vault
 from gui.commands import COMMANDS
-from gui.diff_view import DiffView
+from gui.diff_view import FIELDS, MESSAGES, DiffView
 from gui.faces import message_of
 from gui.jobs import Context, Job, Jobs
+from gui.page_tabs import PageTabs
 from gui.theme import Theme, heading_font
 from gui.wording import breakable
 from gui.work import Comparison, compare_versions
@@ -39,6 +40,10 @@ class ChangesDialog(QDialog):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setWordWrap(True)
         self.difference = DiffView(theme)
+        self.tabs = PageTabs((self.tr("Changes"), self.tr("Fields"), self.tr("Raw")))
+        self.tabs.currentChanged.connect(self.difference.show_page)
+        self.difference.page_shown.connect(self.tabs.setCurrentIndex)
+        self.difference.counted.connect(self._show_counts)
         self.difference.versions_chosen.connect(self._compare)
         self._lay_out()
         self._run(lambda _: Looker(store, Vault.of(store).read_run(run_id)).past(session_id), self._on_past)
@@ -93,12 +98,18 @@ class ChangesDialog(QDialog):
         self._job = None
         self.difference.clear(message_of(error)[0])
 
+    @Slot(int, int)
+    def _show_counts(self, changes: int, fields: int) -> None:
+        self.tabs.show_count(MESSAGES, changes)
+        self.tabs.show_count(FIELDS, fields)
+
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(20, 18, 20, 16)
         layout.setSpacing(8)
         layout.addWidget(self.heading)
         layout.addWidget(self.notes)
+        layout.addWidget(self.tabs)
         layout.addWidget(self.difference, 1)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)

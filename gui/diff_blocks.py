@@ -20,6 +20,8 @@ from gui import diff_text
 from gui.diff_outline import FOLD, Entry
 from gui.diff_rows import CALL, CHECK, REASONING, RUN, TEXT, DiffRows, Side, Span, cut
 from gui.diff_text import message_of, plain, translate
+from gui.entry_delegate import Label
+from gui.markdown_text import units
 from gui.theme import Theme
 from gui.wording import number
 
@@ -64,16 +66,6 @@ class Mode(StrEnum):
 
     UNIFIED = "unified"
     SPLIT = "split"
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """A text of one line."""
-
-    rect: QRectF
-    text: str
-    font: QFont
-    ink: str
 
 
 @dataclass(slots=True)
@@ -354,13 +346,13 @@ class BlockMaker:
             line.setPosition(QPointF(0, count * self.line + (self.line - line.height()) / 2))
             count, end = count + 1, line.textStart() + line.textLength()
         layout.endLayout()
-        return end >= _units(layout.text())
+        return end >= units(layout.text())
 
     def _marks(self, pieces: Iterable[Span]) -> list[QTextLayout.FormatRange]:
         marks = []
         at = 0
         for change, text in pieces:
-            length = _units(text)
+            length = units(text)
             if change is not Change.SAME:
                 mark = QTextLayout.FormatRange()
                 mark.start, mark.length = at, length
@@ -380,11 +372,6 @@ class _Column:
     left: float
     right: float
     y: float
-
-
-def _units(text: str) -> int:
-    """The length of a text as Qt counts it, in units of UTF-16."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _beginning(spans: tuple[Span, ...]) -> tuple[list[Span], bool]:

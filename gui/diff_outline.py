@@ -6,7 +6,7 @@ Nothing here depends on how many messages there are, but for what :func:`outline
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
 from typing import NamedTuple, overload
@@ -33,6 +33,7 @@ class Outline:
     """The rows of a comparison. ``changes``: neighbouring rows of one kind that differ; ``runs``: what folds, each with
     the copies that its messages come from. Both in rising order. ``overruled``: rows with which a person had it
     otherwise than the proposal would by itself. ``sample``: how many characters and calls some of the messages have.
+    ``gaps``: what of a proposal stays out, as neighbouring rows with one reason.
     """
 
     rows: Sequence[MessageRow]
@@ -40,16 +41,31 @@ class Outline:
     runs: Mapping[range, tuple[str, ...]]
     overruled: frozenset[int]
     sample: tuple[tuple[int, int], ...]
+    gaps: tuple[Gap, ...] = ()
+
+
+class Gap(NamedTuple):
+    """Neighbouring rows that stay out of the session, and why (None: nobody says)."""
+
+    rows: range
+    reason: Reason | None
 
 
 def outlined(rows: Sequence[MessageRow]) -> Outline:
     """Find the shape of a comparison; takes a moment where it is long."""
-    changes = tuple(run for change, _, run in _groups(rows) if change is not Change.SAME)
+    groups = list(_groups(rows))
+    changes = tuple(run for change, _, run in groups if change is not Change.SAME)
+    gaps = tuple(
+        Gap(run, reason)
+        for change, reason, run in groups
+        if change in (Change.LEFT_OUT, Change.REMOVED) and rows[run.start].item is not None
+    )
     runs = sorted(_foldable(rows), key=lambda run: run.start)
     overruled = (k for k, row in enumerate(rows) if row.item is not None and row.item.included != by_itself(row.item))
     sources = {run: _sources(rows[run.start : run.stop]) for run in runs}
     some = map(message_of, rows[:: len(rows) // _SAMPLE + 1])
-    return Outline(rows, changes, sources, frozenset(overruled), tuple((len(m.said), len(m.calls)) for m in some))
+    sample = tuple((len(m.said), len(m.calls)) for m in some)
+    return Outline(rows, changes, sources, frozenset(overruled), sample, gaps)
 
 
 def by_itself(item: Item) -> bool:
@@ -114,6 +130,45 @@ class Entries(Sequence[Entry]):
         if is_text:
             further = entry.part if further == 0 else length
         return self._ends[k] - length + min(further, length - 1)
+
+
+def stretches(
+    count: int, runs: Iterable[range], is_open: Callable[[range], bool], lengths: Mapping[int, int]
+) -> Iterator[Stretch]:
+    """The entries of ``count`` rows: each run in rising order a line and, if it is open, its rows; a row whose text is
+    shown in full as many as ``lengths`` says.
+    """
+    at = 0
+    for run in runs:
+        yield from _messages(at, run.start, lengths)
+        yield Stretch(Entry(run.start, FOLD), 1)
+        if is_open(run):
+            yield from _messages(run.start, run.stop, lengths)
+        at = run.stop
+    yield from _messages(at, count, lengths)
+
+
+def _messages(start: int, stop: int, lengths: Mapping[int, int]) -> Iterator[Stretch]:
+    for row in sorted(row for row in lengths if start <= row < stop):
+        yield Stretch(Entry(start, 0), row - start)
+        yield Stretch(Entry(row, 0), lengths[row], is_text=True)
+        start = row + 1
+    yield Stretch(Entry(start, 0), stop - start)
+
+
+def overlaps(run: range, others: Iterable[range]) -> bool:
+    """Whether a run has a row of any of the others."""
+    return any(max(run.start, each.start) < min(run.stop, each.stop) for each in others)
+
+
+def without(run: range, others: Iterable[range]) -> list[range]:
+    """The others with the rows of a run taken out of them."""
+    parts = (
+        part
+        for each in others
+        for part in (range(each.start, min(each.stop, run.start)), range(max(each.start, run.stop), each.stop))
+    )
+    return list(filter(None, parts))
 
 
 def _groups(rows: Sequence[MessageRow]) -> Iterator[tuple[Change, Reason | None, range]]:

@@ -10,15 +10,16 @@ from enum import StrEnum
 from itertools import groupby
 from typing import Any
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import QObject, Qt, Signal
 
 from core.choices import Choices
-from core.copies import LIVE
 from core.diff import Change, MessageRow, Words, compare_words, text_of
 from core.message import Message
 from gui import diff_text
-from gui.diff_outline import FOLD, Entries, Entry, Outline, Stretch, by_itself
+from gui.boxes import Boxes
+from gui.diff_outline import FOLD, Entries, Entry, Outline, overlaps, stretches, without
 from gui.diff_text import message_of, plain
+from gui.entry_rows import EntryRows, Index
 
 PART = 8_000
 """Characters of a text that one entry shows when all of it is asked for; the rest follows in entries of its own, so
@@ -29,7 +30,6 @@ CHECK, RUN, TEXT, REASONING, CALL = "check", "run", "text", "reasoning", "call "
 
 _CACHED_TEXTS = 300
 
-Index = QModelIndex | QPersistentModelIndex
 Span = tuple[Change, str]
 """A piece of a text, and whether it is only in the left version (removed), only in the right one (added) or in both."""
 
@@ -42,15 +42,16 @@ class Side(StrEnum):
     RIGHT = "right"
 
 
-class DiffRows(QAbstractListModel):
-    """The list model. ``choices_changed`` is emitted after a person checks or unchecks a box."""
+class DiffRows(EntryRows):
+    """The list model. ``choices_changed`` is emitted after a person checks or unchecks a box, here or elsewhere."""
 
     choices_changed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.rows: Sequence[MessageRow] = ()
-        self.entries = Entries()
+        self.boxes = Boxes(self)
+        self.boxes.turned.connect(self._on_turned)
         self.changes: tuple[range, ...] = ()
         """Each change: neighbouring rows of one kind."""
         self.choosing = False
@@ -61,8 +62,6 @@ class DiffRows(QAbstractListModel):
         self._unfolded: list[range] = []  # of rows
         self._opened: dict[int, set[str]] = {}
         self._cuts: dict[int, dict[Side, list[int]]] = {}
-        self._overruled: frozenset[int] = frozenset()
-        self._turned: set[int] = set()  # rows whose box is not as it was shown
         self._spans: dict[tuple[int, Side], tuple[Span, ...]] = {}
 
     def show(self, outline: Outline, *, choosing: bool) -> bool:
@@ -73,8 +72,9 @@ class DiffRows(QAbstractListModel):
         again = choosing == self.choosing and _same_messages(rows, self.rows)
         self.beginResetModel()
         self.rows, self.changes, self.choosing = rows, outline.changes, choosing
-        self._overruled, self.sample = outline.overruled, outline.sample
-        self._turned.clear()
+        self.sample = outline.sample
+        if choosing:
+            self.boxes.show(outline)
         self._spans.clear()
         self._runs, self._sources = {run.start: run for run in outline.runs}, outline.runs
         if not again:
@@ -85,10 +85,6 @@ class DiffRows(QAbstractListModel):
         self.entries = self._build()
         self.endResetModel()
         return again
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  # as in Qt's own signature
-        """Called by Qt: the number of entries."""
-        return 0 if parent.isValid() else len(self.entries)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Called by Qt: one sentence for a screen reader, the line as text, and the state of the box."""
@@ -113,7 +109,7 @@ class DiffRows(QAbstractListModel):
 
     def is_open(self, run: range) -> bool:
         """Whether the rows of a run are shown."""
-        return any(max(run.start, each.start) < min(run.stop, each.stop) for each in self._unfolded)
+        return overlaps(run, self._unfolded)
 
     def is_opened(self, row: int, detail: str) -> bool:
         """Whether a detail of a message (TEXT, REASONING, a CALL) is shown in full."""
@@ -130,34 +126,17 @@ class DiffRows(QAbstractListModel):
         """The state of the box; a run of which only some are checked is partly so."""
         row, _ = self.entries[at]
         run = self.run_at(at) or range(row, row + 1)
-        turned = sum(each in run for each in self._turned)
-        if 0 < turned < len(run):  # as shown, all of a run were the same
+        if 0 < self.boxes.count_turned(run) < len(run):  # as shown, all of a run were the same
             return Qt.CheckState.PartiallyChecked
-        return Qt.CheckState.Checked if self._is_checked(row) else Qt.CheckState.Unchecked
-
-    def _is_checked(self, row: int) -> bool:
-        item = self.rows[row].item
-        return (item is None or item.included) is not (row in self._turned)
+        return Qt.CheckState.Checked if self.boxes.is_checked(row) else Qt.CheckState.Unchecked
 
     def change_of(self, row: int) -> Change:
         """What happens to a message, with the boxes as they are now."""
-        told = self.rows[row]
-        if told.item is None or row not in self._turned:
-            return told.change
-        in_live = LIVE in told.item.copies
-        if not told.item.included:
-            return Change.ADDED if not in_live else Change.CHANGED if told.item.enriched else Change.SAME
-        return Change.REMOVED if in_live else Change.LEFT_OUT
+        return self.boxes.change_of(row) if self.choosing else self.rows[row].change
 
     def choices(self) -> Choices:
         """The boxes that differ from what the proposal would do by itself."""
-        include: set[int] = set()
-        exclude: set[int] = set()
-        for at in self._overruled | self._turned:
-            row, checked = self.rows[at], self._is_checked(at)
-            if row.item is not None and row.position is not None and checked != by_itself(row.item):
-                (include if checked else exclude).add(row.position)
-        return Choices(frozenset(include), frozenset(exclude))
+        return self.boxes.choices()
 
     def shows_date(self, at: int) -> bool:
         """Whether the time of a message needs its date: it is another day than that of the message right above."""
@@ -266,29 +245,21 @@ class DiffRows(QAbstractListModel):
         return diff_text.sentence(row, self.change_of(entry.row))
 
     def _toggle(self, at: int) -> None:
-        if not self.has_box(at):
-            return
-        rows = self.run_at(at) or (self.entries[at].row,)
-        checked = self.check_state(at) is not Qt.CheckState.Checked
-        self._turned.symmetric_difference_update(row for row in rows if self._is_checked(row) is not checked)
-        last = rows[-1]
-        run = next((run for run in self._runs.values() if rows[0] in run), None)
-        self._changed(self.entry_of(rows[0]) if run is None else self._line_of(run), self.entry_of(last))
-        self.choices_changed.emit()
+        if self.has_box(at):
+            rows = self.run_at(at) or (self.entries[at].row,)
+            self.boxes.set_checked(rows, self.check_state(at) is not Qt.CheckState.Checked)
 
-    def _changed(self, first: int, last: int) -> None:
-        self.dataChanged.emit(self.index(first), self.index(last))
+    def _on_turned(self, rows: Sequence[int]) -> None:
+        if self.choosing:
+            run = next((run for run in self._runs.values() if rows[0] in run), None)
+            self._changed(self.entry_of(rows[0]) if run is None else self._line_of(run), self.entry_of(rows[-1]))
+        self.choices_changed.emit()
 
     def _set_unfolded(self, run: range, is_open: bool) -> None:
         if is_open:
             self._unfolded.append(run)
         else:
-            before_and_behind = (
-                part
-                for each in self._unfolded
-                for part in (range(each.start, min(each.stop, run.start)), range(max(each.start, run.stop), each.stop))
-            )
-            self._unfolded = list(filter(None, before_and_behind))
+            self._unfolded = without(run, self._unfolded)
         at = self._line_of(run)
         self._replace(at)
         self._changed(at, at)
@@ -304,38 +275,9 @@ class DiffRows(QAbstractListModel):
         self._replace(at)
         self._changed(at, at)
 
-    def _replace(self, at: int) -> None:
-        """Build the entries again; only those right behind the one at ``at`` come or go."""
-        fresh = self._build()
-        more = len(fresh) - len(self.entries)
-        if more > 0:
-            self.beginInsertRows(QModelIndex(), at + 1, at + more)
-            self.entries = fresh
-            self.endInsertRows()
-        elif more < 0:
-            self.beginRemoveRows(QModelIndex(), at + 1, at - more)
-            self.entries = fresh
-            self.endRemoveRows()
-
     def _build(self) -> Entries:
-        return Entries(self._stretches())
-
-    def _stretches(self) -> Iterator[Stretch]:
-        at = 0
-        for run in self._runs.values():
-            yield from self._messages(at, run.start)
-            yield Stretch(Entry(run.start, FOLD), 1)
-            if self.is_open(run):
-                yield from self._messages(run.start, run.stop)
-            at = run.stop
-        yield from self._messages(at, len(self.rows))
-
-    def _messages(self, start: int, stop: int) -> Iterator[Stretch]:
-        for row in sorted(row for row in self._cuts if start <= row < stop):
-            yield Stretch(Entry(start, 0), row - start)
-            yield Stretch(Entry(row, 0), self._parts(row), is_text=True)
-            start = row + 1
-        yield Stretch(Entry(start, 0), stop - start)
+        lengths = {row: self._parts(row) for row in self._cuts}
+        return Entries(stretches(len(self.rows), self._runs.values(), self.is_open, lengths))
 
     def _parts(self, row: int) -> int:
         """The entries that a message takes, whichever view shows it."""

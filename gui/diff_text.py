@@ -131,7 +131,7 @@ def provenance(row: MessageRow, change: Change) -> str:
     if row.item is None:
         return ", ".join((*map(part_name, row.parts), *_too_long(row)))
     sources = listed(map(copy_name, row.item.copies))
-    taken = _taken_over(row.item)
+    taken = taken_over(row.item, translate("Difference", "{} from {}"))
     if change is Change.ADDED:
         from_where = translate("Difference", "from {}").format(sources if not taken else copy_name(row.item.copies[0]))
         return ", ".join((from_where, *taken))
@@ -146,13 +146,12 @@ def _too_long(row: MessageRow) -> Iterator[str]:
         yield translate("Difference", "too long to mark its words")
 
 
-def _taken_over(item: Item) -> tuple[str, ...]:
-    """The parts of a message that are from another copy than itself: "call and reasoning from database"."""
+def taken_over(item: Item, words: str) -> tuple[str, ...]:
+    """The parts of a message that are from another copy than itself, with ``words`` for each copy: "{} from {}"."""
     parts: dict[str, list[str]] = defaultdict(list)
     for field, copy in item.enriched.items():
         if copy != item.copies[0] and (name := part_name(field)) not in parts[copy]:
             parts[copy].append(name)
-    words = translate("Difference", "{} from {}")
     return tuple(words.format(listed(names), copy_name(copy)) for copy, names in parts.items() if names)
 
 

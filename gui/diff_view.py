@@ -9,7 +9,6 @@ from functools import partial
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
-    QAbstractButton,
     QButtonGroup,
     QComboBox,
     QGridLayout,
@@ -51,13 +50,15 @@ class DiffView(QWidget):
     ``versions_chosen``: the names of the versions that a person wants to see. ``choice_changed``: the Choices after a
     box was checked or unchecked, or a field taken from another copy. ``position_changed``: the number of the current
     change (0: none yet) and of all. ``end_reached``: a person wants to go on behind the last change (1) or before the
-    first (-1).
+    first (-1). ``counted``: how many changes and how many changed fields there are. ``page_shown``: one of the pages.
     """
 
     versions_chosen = Signal(str, str)
     choice_changed = Signal(object)
     position_changed = Signal(int, int)
     end_reached = Signal(int)
+    counted = Signal(int, int)
+    page_shown = Signal(int)
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,6 +69,8 @@ class DiffView(QWidget):
         self.raw = RawPage()
         self._face = Face()
         self._position = (0, 0)
+        self._changed_fields = 0
+        self._page = MESSAGES
         self._is_narrow = False
         self._build_tools()
         self._build_pages()
@@ -75,7 +78,7 @@ class DiffView(QWidget):
         self.fields.fields.choices_changed.connect(self._tell_choices)
         self.list.current_changed.connect(self._tell_position)
         self.list.view_changed.connect(self._tell_view)
-        self.strip.picked.connect(self._go_to_row)
+        self.strip.picked.connect(self.go_to_row)
         self.set_theme(theme)
         self.clear("")
 
@@ -88,6 +91,11 @@ class DiffView(QWidget):
     def position(self) -> tuple[int, int]:
         """The number of the current change, 0 before the first one, and of all changes."""
         return self._position
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many changes there are, and how many fields that differ."""
+        return len(self.rows.changes), self._changed_fields
 
     def set_mode(self, mode: str) -> None:
         """Show the messages "unified" or "split". Raises ValueError for anything else."""
@@ -123,11 +131,12 @@ class DiffView(QWidget):
 
     def _show_messages(self, outline: Outline, *, choosing: bool) -> None:
         rows = outline.rows
-        at, offset = self._current_row(), self.list.verticalOffset()
+        at, offset = self.current_row, self.list.verticalOffset()
         is_same_session = self.rows.show(outline, choosing=choosing)
         marks = [Mark(run.start, run.stop, _MARKS[rows[run.start].change]) for run in self.rows.changes]
         self.strip.set_marks(marks, len(rows))
-        self._show_page()
+        self.show_page(self._page)
+        self.counted.emit(*self.counts)
         if is_same_session and at is not None:
             self.list.setCurrentIndex(self.rows.index(self.rows.entry_of(at)))
             self.list.verticalScrollBar().setValue(offset)
@@ -143,9 +152,10 @@ class DiffView(QWidget):
         names = (self.left_picker.currentData() or "", self.right_picker.currentData() or "")
         self.fields.fields.show(fields, *names, choosing=choosing)
         self.raw.show_raw(raw, *names)
-        changed = sum(row.change is not Change.SAME for row in fields)
-        self._tabs[FIELDS].setText(self.tr("Fields") + (f" {number(changed)}" if changed else ""))
-        self._arrange_tools()
+        self._changed_fields = sum(row.change is not Change.SAME for row in fields)
+        self.counted.emit(*self.counts)
+        if self._page == RAW:
+            self.raw.fill()
 
     def clear(self, text: str) -> None:
         """Show a sentence instead of a comparison: nothing is selected, it is being read, it cannot be read."""
@@ -156,14 +166,38 @@ class DiffView(QWidget):
         self.pages.setCurrentIndex(NOTHING)
         self._tell_position()
 
+    def show_page(self, page: int) -> None:
+        """Show MESSAGES, FIELDS or RAW."""
+        self._page = page
+        self.pages.setCurrentIndex(NOTHING if page == MESSAGES and not self.rows.rows else page)
+        for button in (*self._modes.values(), self._previous, self._next):
+            button.setEnabled(page == MESSAGES)
+        if page == RAW:
+            self.raw.fill()
+        self.page_shown.emit(page)
+
+    def go_to_row(self, row: int) -> None:
+        """Go to a row, and unfold the run that it is in."""
+        self.list.jump_to(self.rows.reveal(row))
+
+    def follow(self, row: int) -> None:
+        """Go on from a row: it is the current one, wherever the list is scrolled to."""
+        self.list.setCurrentIndex(self.rows.index(self.rows.entry_of(row)))
+
+    @property
+    def current_row(self) -> int | None:
+        """The row that is the current one; None where there is none."""
+        at = self.list.current()
+        return self.rows.entries[at].row if at >= 0 else None
+
     def next_change(self) -> None:
         """Go to the first change behind the current row, or say that there is none."""
-        at = self._current_row()
+        at = self.current_row
         self._go_on(next((k for k, run in enumerate(self.rows.changes) if at is None or run.start > at), None), 1)
 
     def previous_change(self) -> None:
         """Go to the last change that begins before the current row, or say that there is none."""
-        at = self._current_row()
+        at = self.current_row
         before = [k for k, run in enumerate(self.rows.changes) if at is None or run.start < at]
         self._go_on(before[-1] if before else None, -1)
 
@@ -176,9 +210,8 @@ class DiffView(QWidget):
         """Go to the message at a position of the proposal; nowhere, if no row has it."""
         row = next((k for k, row in enumerate(self.rows.rows) if row.position == item_position), None)
         if row is not None:
-            self._tabs[MESSAGES].setChecked(True)
-            self._show_page()
-            self._go_to_row(row)
+            self.show_page(MESSAGES)
+            self.go_to_row(row)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Called by Qt: where the tools need more room than there is, half of them go into a line below."""
@@ -192,9 +225,6 @@ class DiffView(QWidget):
         self.right_picker = self._picker(self.tr("Right version"))
         self._swap = self._button("⇄", self.tr("Swap the two versions"))
         self._swap.clicked.connect(self._swap_versions)
-        self._pages_switch = QButtonGroup(self)
-        self._tabs = self._switch(self._pages_switch, (self.tr("Messages"), self.tr("Fields"), self.tr("Raw")))
-        self._pages_switch.buttonClicked.connect(self._show_page)
         modes = QButtonGroup(self)
         self._modes = dict(zip(Mode, self._switch(modes, (self.tr("Unified"), self.tr("Split"))), strict=True))
         for mode, button in self._modes.items():
@@ -206,7 +236,7 @@ class DiffView(QWidget):
         self._next.clicked.connect(self.next_change)
         self._place = QLabel(textFormat=Qt.TextFormat.PlainText, alignment=Qt.AlignmentFlag.AlignCenter)
         self._place.setMinimumWidth(self._place.fontMetrics().horizontalAdvance(self.tr("no changes")) + 4)
-        self._first = _row(self.left_picker, self._swap, self.right_picker, None, *self._tabs)
+        self._first = _row(self.left_picker, self._swap, self.right_picker)
         self._second = _row(*self._modes.values(), None, self._previous, self._place, self._next)
         self._tools = QWidget()
         self._tools.setProperty("bar", True)
@@ -303,19 +333,7 @@ class DiffView(QWidget):
     def _tell_choices(self) -> None:
         self.choice_changed.emit(replace(self.rows.choices(), fields=self.fields.fields.chosen))
 
-    def _show_page(self, _button: QAbstractButton | None = None) -> None:
-        page = self._pages_switch.checkedId()
-        self.pages.setCurrentIndex(NOTHING if page == MESSAGES and not self.rows.rows else page)
-        for button in (*self._modes.values(), self._previous, self._next):
-            button.setEnabled(page == MESSAGES)
-        if page == RAW:
-            self.raw.fill()
-
     # The way through
-
-    def _current_row(self) -> int | None:
-        at = self.list.current()
-        return self.rows.entries[at].row if at >= 0 else None
 
     def _go_on(self, change: int | None, direction: int) -> None:
         if change is None:
@@ -327,11 +345,8 @@ class DiffView(QWidget):
         """Go to where a change begins; a folded run is not unfolded for that."""
         self.list.jump_to(self.rows.entry_of(self.rows.changes[change].start))
 
-    def _go_to_row(self, row: int) -> None:
-        self.list.jump_to(self.rows.reveal(row))
-
     def _tell_position(self) -> None:
-        at = self._current_row()
+        at = self.current_row
         current = 0 if at is None else sum(run.start <= at for run in self.rows.changes)
         total = len(self.rows.changes)
         self._place.setText(

@@ -313,7 +313,7 @@ class MainWindow(QMainWindow):
     @Slot(str, object)
     def _on_choices(self, session_id: str, choices: Choices) -> None:
         self.shown.choose(session_id, choices)
-        self.reading.ask(session_id, choices)
+        self.reading.ask(session_id, choices, self.review.pair)
         self._enable()
 
     @Slot(str, str)

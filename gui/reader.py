@@ -62,8 +62,8 @@ class Detail:
     """One session in full: its audit, what a repair would write and in words bring back, which copy holds what, the
     names of its versions, and two of them compared.
 
-    ``fingerprint`` is that of the proposal. ``is_review``: the outline is that of the proposal, which a person can
-    choose from. ``raw``: both as JSON lines.
+    ``fingerprint`` is that of the proposal. ``review`` is its outline, which a person can choose from; ``is_review``:
+    it is what is compared. ``raw``: both as JSON lines.
     """
 
     audited: SessionAudit
@@ -76,12 +76,18 @@ class Detail:
     outline: Outline
     fields: tuple[diff.FieldRow, ...]
     raw: tuple[str, str]
-    is_review: bool
+    review: Outline
+
+    @property
+    def is_review(self) -> bool:
+        """Whether the two versions that are compared are the proposal and the live file."""
+        return self.outline is self.review
 
     def parts(self) -> list[object]:
         """What there may be very many of in it: see gui.release."""
         proposed = self.proposal.sidecar.messages if self.proposal.sidecar is not None else ()
-        return [*self.outline.rows, *self.proposal.items, *proposed]
+        outlines = (self.outline,) if self.is_review else (self.outline, self.review)
+        return [*(row for outline in outlines for row in outline.rows), *self.proposal.items, *proposed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +184,7 @@ class StoreReader:
         if audited is None:
             self._tell("detailed", question.number, None)
             return
-        versions = diff.versions(copies, proposal, question.pair)
+        versions = diff.versions(copies, proposal, (*question.pair, LIVE))
         self._tell("detailed", question.number, _detail(audited, proposal, versions, question.pair))
         parts: list[object] = [*copies.told, *(m for version in versions.values() for m in version.messages)]
         del copies, proposal, versions
@@ -197,10 +203,8 @@ def _detail(
 ) -> Detail:
     names = tuple(dict.fromkeys((LIVE, *versions, diff.RECOVERED)))
     left, right = (versions.get(name, diff.Version(name, (), {})) for name in pair)
+    review = outlined(diff.review(versions.get(LIVE), proposal))
     is_review = pair == USUAL_PAIR
-    rows = (
-        diff.review(versions.get(LIVE), proposal) if is_review else diff.compare_messages(left.messages, right.messages)
-    )
     return Detail(
         audited,
         proposal,
@@ -209,10 +213,10 @@ def _detail(
         coverage(proposal),
         names,
         pair,
-        outlined(rows),
+        review if is_review else outlined(diff.compare_messages(left.messages, right.messages)),
         diff.compare_fields(left, right, proposal),
         (raw_lines(left), raw_lines(right)),
-        is_review,
+        review,
     )
 
 

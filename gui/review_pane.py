@@ -1,32 +1,38 @@
-"""The right side: what is wrong with the selected session, which copy holds what, and the difference message by
-message.
+"""The right side: what is wrong with the selected session, which copy holds what, and its pages: the conversation, and
+what differs between two of its copies.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QScrollArea, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from core.choices import Choices
+from gui.conversation import Conversation
 from gui.coverage_map import Coverage, CoverageMap
-from gui.diff_view import DiffView
+from gui.diff_view import FIELDS, MESSAGES, DiffView
+from gui.page_tabs import PageTabs
 from gui.reader import USUAL_PAIR, Detail
 from gui.release import Release
 from gui.session_head import SessionHead
 from gui.theme import Theme
 
 LARGEST_SUMMARY = 0.6
-"""The part of the height that what stands above the difference gets at most by itself."""
+"""The part of the height that what stands above the pages gets at most by itself."""
+
+CONVERSATION, CHANGES = 0, 1
+"""Pages; behind them stand the others of the difference, in its order."""
 
 PATIENCE = 300
 """Milliseconds for which the session before may stay in view while another one is read."""
 
 
 class _Summary(QScrollArea):
-    """What stands above the difference; ``needs_changed`` when it may need another height."""
+    """What stands above the pages; ``needs_changed`` when it may need another height."""
 
     needs_changed = Signal()
 
@@ -66,11 +72,16 @@ class ReviewPane(QWidget):
         self.head = SessionHead(theme)
         self.coverage = CoverageMap(theme)
         self.difference = DiffView(theme)
+        self.conversation = Conversation(self.difference.rows.boxes, theme)
+        self.tabs = PageTabs((self.tr("Conversation"), self.tr("Changes"), self.tr("Fields"), self.tr("Raw")))
         self._detail: Detail | None = None
         self._release = Release(self)
         self._is_outdated = False
         self._is_line_moved = False
         self._entered_at_end = ""
+        self._awaited_row: int | None = None
+        self._are_linked = False
+        """Whether both pages show the messages of the proposal, so that one can go along with the other."""
         self._reading = QTimer(self, singleShot=True, interval=PATIENCE)
         self._reading.timeout.connect(lambda: self.clear(self.tr("Reading the copies of the session…")))
         top = QWidget()
@@ -82,7 +93,7 @@ class ReviewPane(QWidget):
         self.splitter = QSplitter(Qt.Orientation.Vertical)
         self._summary = _Summary(top)
         self.splitter.addWidget(self._summary)
-        self.splitter.addWidget(self.difference)
+        self.splitter.addWidget(self._build_pages())
         self.splitter.setStretchFactor(1, 1)
         self.splitter.setChildrenCollapsible(False)
         outer = QVBoxLayout(self)
@@ -91,11 +102,40 @@ class ReviewPane(QWidget):
         self._summary.needs_changed.connect(self._share_height)
         self.splitter.splitterMoved.connect(self._on_line_moved)
         self.head.repair.clicked.connect(lambda: self.repair_wanted.emit(self.session_id))
-        self.coverage.jumped.connect(self.difference.go_to_position)
+        self.coverage.jumped.connect(self._go_to_position)
         self.difference.versions_chosen.connect(self.comparison_wanted)
         self.difference.choice_changed.connect(self._on_choice)
         self.difference.end_reached.connect(self.next_session_wanted)
+        self.difference.position_changed.connect(self._follow_difference)
+        self.conversation.list.current_changed.connect(self._follow_conversation)
+        self.conversation.change_wanted.connect(self._show_change)
+        self.conversation.copy_wanted.connect(lambda copy: self._show_comparison(copy, USUAL_PAIR[1]))
         self.clear("")
+
+    def _build_pages(self) -> QWidget:
+        """The tabs, the field to find words, and below them the pages."""
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.conversation)
+        self.pages.addWidget(self.difference)
+        top = QWidget()
+        top.setProperty("bar", True)
+        top.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        row = QHBoxLayout(top)
+        row.setContentsMargins(12, 5, 12, 5)
+        row.addWidget(self.tabs, 1)
+        row.addWidget(self.conversation.find_bar)
+        whole = QWidget()
+        column = QVBoxLayout(whole)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(top)
+        column.addWidget(self.pages, 1)
+        for widget, behind in pairwise((self.tabs, *self.conversation.find_bar.stops, self.conversation.list)):
+            QWidget.setTabOrder(widget, behind)
+        self.tabs.currentChanged.connect(self._show_page)
+        self.difference.page_shown.connect(self._on_page_shown)
+        self.difference.counted.connect(self._show_counts)
+        return whole
 
     @property
     def session_id(self) -> str:
@@ -128,10 +168,15 @@ class ReviewPane(QWidget):
 
     def show_detail(self, detail: Detail) -> None:
         """Show a session that was read."""
+        is_same = detail.audited.session_id == self.session_id
         before = self._take(detail)
         self._show_summary()
         self.difference.set_versions(detail.versions, *detail.pair)
         self.difference.show_rows(detail.outline, detail.fields, detail.raw, choosing=detail.is_review)
+        self.conversation.show_rows(detail.review, is_same=is_same)
+        self._are_linked = detail.is_review
+        if self._awaited_row is not None and detail.is_review:
+            self._show_change(self._awaited_row)
         if self._entered_at_end == self.session_id:
             self.difference.last_change()
         self._entered_at_end = ""
@@ -142,7 +187,11 @@ class ReviewPane(QWidget):
         """The same session after a choice: what is counted and the fields change, the messages stay where they are."""
         before = self._take(detail)
         self._show_summary()
-        self.difference.show_fields(detail.fields, detail.raw, choosing=detail.is_review)
+        if detail.is_review:
+            self.difference.show_fields(detail.fields, detail.raw, choosing=True)
+        else:
+            self.difference.show_rows(detail.outline, detail.fields, detail.raw, choosing=False)
+        self._are_linked = detail.is_review
         self._release.take(before)
 
     def clear(self, text: str) -> None:
@@ -152,12 +201,14 @@ class ReviewPane(QWidget):
         self.head.clear()
         self.coverage.set_proposal(None, Coverage())
         self.difference.clear(text)
+        self.conversation.clear(text)
         self._release.take(before)
 
     def _take(self, detail: Detail | None) -> list[object]:
         """Show another detail from now on; the parts of the one before, for when nothing shows them any more."""
         before = self._detail.parts() if self._detail is not None else []
         self._detail = detail
+        self._are_linked = False
         return before
 
     def _show_summary(self) -> None:
@@ -167,9 +218,68 @@ class ReviewPane(QWidget):
         self.head.show_session(detail.audited, detail.proposal, detail.outcome)
         self.coverage.set_proposal(detail.proposal, detail.coverage)
 
+    # The pages
+
+    @Slot(int)
+    def _show_page(self, page: int) -> None:
+        self.conversation.find_bar.setVisible(page == CONVERSATION)
+        self.pages.setCurrentIndex(min(page, CHANGES))
+        if page >= CHANGES:
+            self.difference.show_page(page - CHANGES)
+
+    @Slot(int)
+    def _on_page_shown(self, page: int) -> None:
+        if self.tabs.currentIndex() >= CHANGES:
+            self.tabs.setCurrentIndex(CHANGES + page)
+
+    @Slot(int, int)
+    def _show_counts(self, changes: int, fields: int) -> None:
+        self.tabs.show_count(CHANGES + MESSAGES, changes)
+        self.tabs.show_count(CHANGES + FIELDS, fields)
+
+    @Slot(int)
+    def _go_to_position(self, position: int) -> None:
+        """Go to the message at a position of the proposal, on the page that shows messages."""
+        if self.tabs.currentIndex() == CONVERSATION:
+            self.conversation.go_to_position(position)
+        else:
+            self.difference.go_to_position(position)
+
+    @Slot()
+    def _follow_difference(self) -> None:
+        """The conversation goes along with the way through the changes."""
+        row = self.difference.current_row
+        if self._are_linked and row not in (None, self.conversation.current_row) and self.difference.position[0]:
+            self.conversation.go_to_row(row)
+
+    @Slot()
+    def _follow_conversation(self) -> None:
+        """The way through the changes goes on from the current message of the conversation."""
+        row = self.conversation.current_row
+        if self._are_linked and row not in (None, self.difference.current_row):
+            self.difference.follow(row)
+
+    @Slot(int)
+    def _show_change(self, row: int) -> None:
+        """Show a message of the conversation among the changes."""
+        if self._detail is None:
+            return
+        self.tabs.setCurrentIndex(CHANGES)
+        self._awaited_row = None if self._detail.is_review else row
+        if self._detail.is_review:
+            self.difference.go_to_row(row)
+        else:
+            self.comparison_wanted.emit(*USUAL_PAIR)
+
+    def _show_comparison(self, left: str, right: str) -> None:
+        self.tabs.setCurrentIndex(CHANGES)
+        self.comparison_wanted.emit(left, right)
+
     @Slot(object)
     def _on_choice(self, choices: Choices) -> None:
         if self._detail is not None:
+            if not self._detail.is_review:  # the fields that are shown are those of other copies
+                choices = replace(choices, fields=self._detail.proposal.chosen)
             self.choices_changed.emit(self.session_id, replace(choices, made_on=self._detail.fingerprint))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -193,5 +303,5 @@ class ReviewPane(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Draw everything anew."""
-        for part in (self.head, self.coverage, self.difference):
+        for part in (self.head, self.coverage, self.difference, self.conversation):
             part.set_theme(theme)

@@ -372,9 +372,13 @@ QProgressBar {
 QProgressBar::chunk { background: @accent; border-radius: 3px; }
 QToolTip { background: @raised; color: @text; border: 1px solid @handle; padding: 4px 6px; }
 QTabWidget::pane { border: none; border-top: 1px solid @line; }
-QTabBar::tab { background: transparent; color: @muted; border: none; padding: 6px 12px; }
-QTabBar::tab:selected { color: @accent; border-bottom: 2px solid @accent; }
-QTabBar::tab:focus { background: @select; }
+QTabBar { background: transparent; }
+QTabBar::tab {
+    background: transparent; color: @text; border: 2px solid transparent; border-radius: 5px; padding: 5px 10px;
+}
+QTabBar::tab:hover { background: @hover; }
+QTabBar::tab:selected { background: @select; color: @accent; font-weight: 600; }
+QTabBar::tab:selected:focus { border-color: @accent; }
 """
 
 _CHIP_RULES: Final = """

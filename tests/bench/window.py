@@ -65,6 +65,7 @@ def use(home: Path, scratch: Path) -> Value:
     from gui.app import let_the_window_go_first
     from gui.main_window import MainWindow
     from gui.place import Place
+    from gui.review_pane import CHANGES
 
     let_the_window_go_first()
     app = QApplication([])
@@ -99,7 +100,7 @@ def use(home: Path, scratch: Path) -> Value:
     window.resize(1280, 800)
     window.show()
     app.processEvents()
-    table, difference = window.table, window.review.difference
+    table, difference, conversation = window.table, window.review.difference, window.review.conversation
     timer.start()
     last = (time.perf_counter(), time.thread_time())
     first_rows = live_until(lambda: table.sessions.visible_count > 0)
@@ -132,7 +133,29 @@ def use(home: Path, scratch: Path) -> Value:
             yield 0.05
         yield 0.5
 
+    def read_conversations() -> Iterator[float]:
+        for opened in map(session_id, range(3)):
+            table.select(opened)
+            live_until(lambda wanted=opened: window.review.session_id == wanted)
+            yield 0.5
+            for at in range(len(conversation.rows.entries[:3]) - 1, -1, -1):
+                conversation.rows.expand(at, True)
+                yield 0.2
+            bar = conversation.list.verticalScrollBar()
+            for step in range(41):
+                bar.setValue(bar.maximum() * step // 40)
+                yield 0.03
+            conversation.find_words("the")
+            live_until(lambda: not conversation.finder.is_busy)
+            conversation.finder.step(-1)
+            yield 0.2
+            conversation.find_words("")
+            for _ in range(200):  # as the wheel goes
+                bar.setValue(bar.value() - 60)
+                yield 0.01
+
     def open_sessions() -> Iterator[float]:
+        window.review.tabs.setCurrentIndex(CHANGES)
         for opened in map(session_id, range(3)):
             table.select(opened)
             live_until(lambda wanted=opened: window.review.session_id == wanted)
@@ -160,6 +183,7 @@ def use(home: Path, scratch: Path) -> Value:
         "filtering": filter_words,
         "scrolling": scroll,
         "walking": walk,
+        "reading one": read_conversations,
         "opening one": open_sessions,
         "resizing": resize,
     }.items():

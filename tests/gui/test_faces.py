@@ -24,11 +24,12 @@ from core.store import find_store
 from core.webui_status import Server, WebUIStatus
 from gui import notices, reader
 from gui.commands import COMMANDS
-from gui.diff_view import FIELDS, MESSAGES, NOTHING
+from gui.diff_view import FIELDS, NOTHING
 from gui.faces import HelpDialog
 from gui.main_window import MainWindow
 from gui.place import Place
 from gui.report_dialog import ReportDialog
+from gui.review_pane import CHANGES
 from gui.session_rows import Column
 
 Open = Callable[..., MainWindow]
@@ -336,7 +337,7 @@ def where(root: QWidget, widget: QWidget) -> tuple[int, int]:
     return corner.y(), corner.x()
 
 
-@pytest.mark.parametrize("face", ["sessions", "history", "fields", "raw", "no store"])
+@pytest.mark.parametrize("face", ["sessions", "history", "changes", "fields", "raw", "no store"])
 def test_tab_walks_through_all_of_the_window_as_people_read_and_back(
     qtbot: QtBot, open_window: Open, demo: DemoStore, tmp_path: Path, face: str
 ) -> None:
@@ -345,8 +346,8 @@ def test_tab_walks_through_all_of_the_window_as_people_read_and_back(
     window = open_window(Place(tmp_path / "nowhere" if face == "no store" else demo.home))
     if face == "history":
         window.actions_["history"].trigger()
-    elif face in ("fields", "raw"):
-        window.review.difference._tabs[1 if face == "fields" else 2].click()
+    elif face in ("changes", "fields", "raw"):
+        window.review.tabs.setCurrentIndex(CHANGES + ("changes", "fields", "raw").index(face))
     with qtbot.waitActive(window):
         window.activateWindow()
     expected = {w for w in window.findChildren(QWidget) if stops_tab(window, w)}
@@ -379,16 +380,17 @@ def test_tab_walks_through_all_of_the_window_as_people_read_and_back(
     assert order == sorted(order)
 
 
-def test_the_arrow_keys_go_through_a_switch(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
+def test_the_arrow_keys_go_through_the_tabs(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
     window = open_window(Place(demo.home))
-    view = window.review.difference
+    tabs = window.review.tabs
     with qtbot.waitActive(window):
         window.activateWindow()
-    view._tabs[MESSAGES].setFocus()
-    qtbot.keyClick(view._tabs[MESSAGES], Qt.Key.Key_Right)
-    assert view._tabs[FIELDS].isChecked()
-    assert view.pages.currentIndex() == FIELDS
-    assert QApplication.focusWidget() is view._tabs[FIELDS]
+    tabs.setFocus()
+    for _ in range(2):
+        qtbot.keyClick(tabs, Qt.Key.Key_Right)
+    assert window.review.difference.pages.currentIndex() == FIELDS
+    assert window.review.pages.currentWidget() is window.review.difference
+    assert QApplication.focusWidget() is tabs
 
 
 def test_everything_that_takes_the_keyboard_has_a_name_that_can_be_read_out(

@@ -25,11 +25,13 @@ from core.sidecar import read
 from core.store import find_store
 from gui import reader
 from gui.app import show_what_goes_wrong_in
+from gui.diff_view import FIELDS
 from gui.main_window import MainWindow
 from gui.place import Place
 from gui.reader import StoreReader
 from gui.repair_dialog import RepairDialog
 from gui.report_dialog import ReportDialog
+from gui.review_pane import CHANGES
 from gui.session_rows import Column
 
 Open = Callable[..., MainWindow]
@@ -320,7 +322,7 @@ def test_a_field_is_taken_from_the_backup_and_put_back_with_the_keyboard(
     window.actions_["copy_command"].trigger()
     looking = QGuiApplication.clipboard().text()
     difference = window.review.difference
-    qtbot.mouseClick(difference._tabs[1], Qt.MouseButton.LeftButton)
+    window.review.tabs.setCurrentIndex(CHANGES + FIELDS)
     fields = difference.fields.fields
     row = next(k for k in range(fields.rowCount()) if fields.index(k, 0).data() == "title")
     difference.fields.setFocus()
