@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from core import journals, jsontext, manifest, sidecar
 from core.jsontext import MESSAGES_HERE, NotJSONError
-from core.message import likeness, message
+from core.likeness import Look, likeness
+from core.message import message
 from core.run_journal import RunJournal
 from core.statedb_rows import message_row
 from core.turn_journal import read_turn_journal
@@ -279,7 +280,7 @@ def test_rows(row: dict[str, Any]) -> None:
 @fuzzed
 @given(messages, messages)
 def test_two_messages(one: dict[str, Any], other: dict[str, Any]) -> None:
-    a, b = (message(sidecar.message_piece(each)) for each in (one, other))
+    a, b = (Look(message(sidecar.message_piece(each))) for each in (one, other))
     assert likeness(a, b) == likeness(b, a)
     assert likeness(a, a) == 4
 
