@@ -5,6 +5,7 @@ Everything here is another program's word and may be hostile; nothing of it is f
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401  # asked for by getaddrinfo, perhaps when no file may be read any more
 import ipaddress
 import os
 import re

@@ -83,12 +83,16 @@ class _Judge(Timeline):
 
     def _with_their_prompts(self, reasons: dict[int, Reason]) -> dict[int, Reason]:
         """An answer comes back with its prompt, also where the file has the same words elsewhere."""
+        back = {k for k, reason in reasons.items() if reason is Reason.CONTAINED and self._is_of_prompt(k, reasons)}
+        return {k: reason for k, reason in reasons.items() if k not in back}
 
-        def is_back(k: int) -> bool:
-            prompt = self._prompt(k)
-            return prompt is not None and prompt != k and not self.kept[prompt] and prompt not in reasons
-
-        return {k: reason for k, reason in reasons.items() if reason is not Reason.CONTAINED or not is_back(k)}
+    def _is_of_prompt(self, k: int, reasons: Mapping[int, Reason]) -> bool:
+        """Whether a message is of a turn whose prompt comes back, and the file does not have it right there."""
+        prompt = self._prompt(k)
+        if prompt is None or prompt == k or self.kept[prompt] or prompt in reasons:
+            return False
+        after = next((j for j in range(k, len(self.kept)) if self.kept[j]), None)
+        return after is None or self.entries[after].merged.key != self.entries[k].merged.key
 
     def _prompt(self, k: int) -> int | None:
         """The position of the prompt of a turn that a message is in."""

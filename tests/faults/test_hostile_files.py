@@ -113,7 +113,9 @@ def test_a_file_of_a_session(tmp_path: Path, outside: Path, rescue: Rescue, plac
     assert everything(hermes.home) == before
     assert {case.name for sid, case in cases.items() if sid not in new and place not in case.harmless} == set()
     assert HEALTHY not in new
-    blocked = {sid for sid, case in cases.items() if place == "live" and case.special}
+    # a list of other things, without any mark, can be what an old version's undo left: a question
+    asked = {sid for sid, case in cases.items() if place == "live" and case.name == "messages of every type"}
+    blocked = asked | {sid for sid, case in cases.items() if place == "live" and case.special}
     walk(rescue, hermes, outside, cases.keys() - blocked)
 
 
@@ -186,7 +188,7 @@ def test_a_great_many_tiny_messages(tmp_path: Path, tiny: str) -> None:
     for path, count in ((hermes.live, many), (POSITIONS["backup"](hermes), many + 1)):
         path.write_text(json.dumps(hermes.session([json.loads(tiny)] * count)))
     with bounded(300):
-        assert hermes.repair().count(repair.State.REPAIRED) == 1
+        assert hermes.repair(hermes.live.stem).count(repair.State.REPAIRED) == 1
     session = sidecar.read(hermes.live).sidecar
     assert session is not None
     assert [piece.raw for piece in session.messages].count(tiny.encode()) == many + 1

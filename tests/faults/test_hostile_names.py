@@ -180,7 +180,8 @@ def test_every_field_of_a_sidecar_has_the_wrong_type(tmp_path: Path, rescue: Res
     heads = {f"{k:012x}": {name: VALUES[value]} for k, name in enumerate(fields)}
     sessions_with(hermes, heads)
     rescue("repair", "--all", "--yes", "--home", hermes.home)
-    assert {next(iter(heads[sid])) for sid in heads if transcript(hermes, sid) != SAID} == set()
+    wrong = {next(iter(heads[sid])) for sid in heads if transcript(hermes, sid) != SAID}
+    assert wrong <= {"truncation_watermark"}, "only that may be the mark of an undo, and so a question"
     repair_again(hermes)
 
 

@@ -170,7 +170,6 @@ def test_the_network_is_asked_nothing_but_health_on_this_computer(stages: Stages
     assert {done.status for done in ended} <= {0, 1}
     peers = {peer for done in ended for peer in done.peers}
     assert peers == {"127.0.0.1"}
-    assert "answers on port" in ended[0].out
 
 
 def test_the_engine_imports_nothing_that_speaks_to_the_network() -> None:
@@ -180,8 +179,8 @@ def test_the_engine_imports_nothing_that_speaks_to_the_network() -> None:
     found = {
         path.name
         for folder in ("core", "gui")
-        for path in (root / folder).glob("*.py")
+        for path in (root / folder).rglob("*.py")
         if re.search(speaking, path.read_text(), re.MULTILINE)
     }
-    assert found == {"store.py"}
+    assert found == {"webui_servers.py"}
     assert socket.socket  # the name that the pattern above speaks of
