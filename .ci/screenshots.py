@@ -8,12 +8,11 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+from hermes_rescue.core.demo.demo_store import make_demo_store
+from hermes_rescue.gui.main_window import MainWindow
+from hermes_rescue.gui.place import Place
 from PySide6.QtCore import QElapsedTimer, QSettings
 from PySide6.QtWidgets import QApplication
-
-from core.demo import make_demo_store
-from gui.main_window import MainWindow
-from gui.place import Place
 
 PICTURES = Path(__file__).parent.parent / "resources" / "pictures"
 PATIENCE = 20_000  # milliseconds

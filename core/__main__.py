@@ -1,4 +1,4 @@
-"""Where the terminal front starts, also as ``python -m core``.
+"""Where the terminal front starts, also as ``python -m hermes_rescue.core``.
 
 Worker processes load what started the program once more, so this loads nothing by itself.
 """
@@ -11,9 +11,9 @@ import gc
 def main() -> None:
     """Run the command line; always ends in SystemExit."""
     gc.disable()  # it would look at every message again and again, and finds nothing: the engine makes no cycles
-    from core import cli
+    from hermes_rescue.core.terminal import commands
 
-    cli.main()
+    commands.main()
 
 
 if __name__ == "__main__":

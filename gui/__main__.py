@@ -1,4 +1,4 @@
-"""Where the window starts, also as ``python -m gui``.
+"""Where the window starts, also as ``python -m hermes_rescue.gui``.
 
 Worker processes load what started the program once more, so this loads nothing by itself.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 def main() -> None:
     """Open the window; raises SystemExit when it is closed."""
-    from gui import app
+    from hermes_rescue.gui import app
 
     app.main()
 

@@ -9,11 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 
+from hermes_rescue.gui.main_window import MainWindow
+from hermes_rescue.gui.place import Place
 from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QApplication
-
-from gui.main_window import MainWindow
-from gui.place import Place
 
 NAME = "hermes-rescue"
 

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.hermes.webui_status import WebUIStatus
+from hermes_rescue.gui.commands import Actions
+from hermes_rescue.gui.notices import announce
+from hermes_rescue.gui.session_head import ElidedLabel
+from hermes_rescue.gui.theme import ICON_SIZE, Theme
+from hermes_rescue.gui.wording import number, plain_tip
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
@@ -16,14 +23,6 @@ from PySide6.QtWidgets import (
     QSizePolicy,
     QWidget,
 )
-
-from core.findings import Category
-from core.webui_status import WebUIStatus
-from gui.commands import Actions
-from gui.notices import announce
-from gui.session_head import ElidedLabel
-from gui.theme import ICON_SIZE, Theme
-from gui.wording import number, plain_tip
 
 _CHIPS: tuple[tuple[Category | None, str, str], ...] = (
     (Category.REPAIRABLE, "repair", "warning"),

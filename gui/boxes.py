@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from hermes_rescue.core.hermes.copies import LIVE
+from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.core.report.diff import Change, MessageRow
+from hermes_rescue.gui.diff_outline import Outline, by_itself
 from PySide6.QtCore import QObject, Signal
-
-from core.choices import Choices
-from core.copies import LIVE
-from core.diff import Change, MessageRow
-from gui.diff_outline import Outline, by_itself
 
 
 class Boxes(QObject):

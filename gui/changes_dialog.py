@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from hermes_rescue.core.hermes.store import Store
+from hermes_rescue.core.repair.vault import Vault
+from hermes_rescue.core.report.history import Looker, Past
+from hermes_rescue.gui.commands import COMMANDS
+from hermes_rescue.gui.diff_view import FIELDS, MESSAGES, DiffView
+from hermes_rescue.gui.faces import message_of
+from hermes_rescue.gui.jobs import Context, Job, Jobs
+from hermes_rescue.gui.page_tabs import PageTabs
+from hermes_rescue.gui.theme import Theme, heading_font
+from hermes_rescue.gui.wording import breakable
+from hermes_rescue.gui.work import Comparison, compare_versions
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout, QWidget
-
-from core.past import Looker, Past
-from core.store import Store
-from core.vault import Vault
-from gui.commands import COMMANDS
-from gui.diff_view import FIELDS, MESSAGES, DiffView
-from gui.faces import message_of
-from gui.jobs import Context, Job, Jobs
-from gui.page_tabs import PageTabs
-from gui.theme import Theme, heading_font
-from gui.wording import breakable
-from gui.work import Comparison, compare_versions
 
 KEY = "changes"
 

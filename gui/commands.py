@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.gui.theme import Theme
 from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, QObject
 from PySide6.QtGui import QAction, QKeySequence
-
-from core.choices import Choices
-from gui.theme import Theme
 
 PROGRAM = "hermes-rescue"
 CONTEXT = "Commands"

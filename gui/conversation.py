@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from functools import partial
 
+from hermes_rescue.gui import conversation_copy
+from hermes_rescue.gui.boxes import Boxes
+from hermes_rescue.gui.conversation_blocks import Studio
+from hermes_rescue.gui.conversation_find import FindBar, Finder, Hit
+from hermes_rescue.gui.conversation_list import ConversationList
+from hermes_rescue.gui.conversation_outline import holders
+from hermes_rescue.gui.conversation_rows import ConversationRows
+from hermes_rescue.gui.diff_outline import Outline, outlined
+from hermes_rescue.gui.diff_text import title_of
+from hermes_rescue.gui.errands import Errands
+from hermes_rescue.gui.faces import Face
+from hermes_rescue.gui.theme import Theme
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QHideEvent
 from PySide6.QtWidgets import QMenu, QStackedWidget, QVBoxLayout, QWidget
-
-from gui import conversation_copy
-from gui.boxes import Boxes
-from gui.conversation_blocks import Studio
-from gui.conversation_find import FindBar, Finder, Hit
-from gui.conversation_list import ConversationList
-from gui.conversation_outline import holders
-from gui.conversation_rows import ConversationRows
-from gui.diff_outline import Outline, outlined
-from gui.diff_text import title_of
-from gui.errands import Errands
-from gui.faces import Face
-from gui.theme import Theme
 
 
 class Conversation(QWidget):

@@ -9,24 +9,23 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 
+from hermes_rescue.core.hermes.message import Message
+from hermes_rescue.core.report.diff import Change
+from hermes_rescue.gui import conversation_outline as outlines
+from hermes_rescue.gui import diff_text, markdown_text
+from hermes_rescue.gui.conversation_rows import RESULT, TAKE, ConversationRows, Passage
+from hermes_rescue.gui.diff_blocks import LINE_LENGTH
+from hermes_rescue.gui.diff_outline import FOLD, Entry
+from hermes_rescue.gui.diff_rows import CALL, REASONING, RUN, TEXT
+from hermes_rescue.gui.diff_text import message_of, translate
+from hermes_rescue.gui.entry_delegate import Label
+from hermes_rescue.gui.errands import Errands
+from hermes_rescue.gui.markdown_text import Style, Text
+from hermes_rescue.gui.pictures import size_of, small_picture
+from hermes_rescue.gui.theme import Theme
+from hermes_rescue.gui.wording import number
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QFont, QFontDatabase, QFontMetricsF, QImage
-
-from core.diff import Change
-from core.message import Message
-from gui import conversation_outline as outlines
-from gui import diff_text, markdown_text
-from gui.conversation_rows import RESULT, TAKE, ConversationRows, Passage
-from gui.diff_blocks import LINE_LENGTH
-from gui.diff_outline import FOLD, Entry
-from gui.diff_rows import CALL, REASONING, RUN, TEXT
-from gui.diff_text import message_of, translate
-from gui.entry_delegate import Label
-from gui.errands import Errands
-from gui.markdown_text import Style, Text
-from gui.pictures import size_of, small_picture
-from gui.theme import Theme
-from gui.wording import number
 
 MARGIN = 18
 """Points left free beside every message."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from gui import conversation_outline as outlines
-from gui import diff_text
-from gui.conversation_outline import Spot
-from gui.conversation_rows import RESULT, ConversationRows
-from gui.diff_outline import FOLD, Entry
-from gui.diff_text import message_of
-from gui.markdown_text import between, units, words_of
+from hermes_rescue.gui import conversation_outline as outlines
+from hermes_rescue.gui import diff_text
+from hermes_rescue.gui.conversation_outline import Spot
+from hermes_rescue.gui.conversation_rows import RESULT, ConversationRows
+from hermes_rescue.gui.diff_outline import FOLD, Entry
+from hermes_rescue.gui.diff_text import message_of
+from hermes_rescue.gui.markdown_text import between, units, words_of
 
 
 def selected(rows: ConversationRows, first: Spot, last: Spot) -> Iterator[str]:

@@ -4,6 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hermes_rescue.gui.conversation_blocks import (
+    BAR,
+    MARGIN,
+    ConversationBlock,
+    ConversationMaker,
+    Placed,
+    Studio,
+    Tone,
+)
+from hermes_rescue.gui.conversation_outline import Spot
+from hermes_rescue.gui.conversation_rows import ConversationRows
+from hermes_rescue.gui.diff_outline import Entry
+from hermes_rescue.gui.entry_delegate import EntryDelegate
+from hermes_rescue.gui.entry_rows import Index
+from hermes_rescue.gui.markdown_text import Code
+from hermes_rescue.gui.theme import Theme
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import (
     QAbstractTextDocumentLayout,
@@ -16,15 +32,6 @@ from PySide6.QtGui import (
     QTextCursor,
 )
 from PySide6.QtWidgets import QStyleOptionViewItem
-
-from gui.conversation_blocks import BAR, MARGIN, ConversationBlock, ConversationMaker, Placed, Studio, Tone
-from gui.conversation_outline import Spot
-from gui.conversation_rows import ConversationRows
-from gui.diff_outline import Entry
-from gui.entry_delegate import EntryDelegate
-from gui.entry_rows import Index
-from gui.markdown_text import Code
-from gui.theme import Theme
 
 Marks = Mapping[tuple[int, int, int], list[tuple[int, int]]]
 """What was found: for a row, a part of its text and a passage where it begins and how long it is."""

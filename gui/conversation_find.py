@@ -7,16 +7,15 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from hermes_rescue.gui.conversation_outline import Spot
+from hermes_rescue.gui.conversation_rows import ConversationRows
+from hermes_rescue.gui.markdown_text import units, words_of
+from hermes_rescue.gui.slices import Slices
+from hermes_rescue.gui.theme import Theme
+from hermes_rescue.gui.wording import number
 from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QSizePolicy, QToolButton, QWidget
-
-from gui.conversation_outline import Spot
-from gui.conversation_rows import ConversationRows
-from gui.markdown_text import units, words_of
-from gui.slices import Slices
-from gui.theme import Theme
-from gui.wording import number
 
 MOST_HITS = 10_000
 

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hermes_rescue.gui import conversation_copy
+from hermes_rescue.gui.conversation_blocks import Studio
+from hermes_rescue.gui.conversation_delegate import ConversationDelegate
+from hermes_rescue.gui.conversation_outline import Spot
+from hermes_rescue.gui.conversation_rows import ConversationRows
+from hermes_rescue.gui.diff_outline import Entry
+from hermes_rescue.gui.entry_list import EntryList
+from hermes_rescue.gui.slices import Slices
+from hermes_rescue.gui.theme import Theme
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
@@ -16,16 +25,6 @@ from PySide6.QtGui import (
     QTextCursor,
 )
 from PySide6.QtWidgets import QWidget
-
-from gui import conversation_copy
-from gui.conversation_blocks import Studio
-from gui.conversation_delegate import ConversationDelegate
-from gui.conversation_outline import Spot
-from gui.conversation_rows import ConversationRows
-from gui.diff_outline import Entry
-from gui.entry_list import EntryList
-from gui.slices import Slices
-from gui.theme import Theme
 
 _END = 2**30
 """Behind every part, passage and character."""

@@ -11,14 +11,14 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from core.copies import LIVE
-from core.diff import Change, MessageRow
-from core.intent import Reason
-from core.message import IMAGE, Message, decoded, image_address, is_image_part, visible_text
-from gui import diff_text
-from gui.diff_outline import Gap
-from gui.diff_text import copy_name, message_of, one_line, translate
-from gui.wording import number
+from hermes_rescue.core.hermes.copies import LIVE
+from hermes_rescue.core.hermes.message import IMAGE, Message, decoded, image_address, is_image_part, visible_text
+from hermes_rescue.core.merge.intent import Reason
+from hermes_rescue.core.report.diff import Change, MessageRow
+from hermes_rescue.gui import diff_text
+from hermes_rescue.gui.diff_outline import Gap
+from hermes_rescue.gui.diff_text import copy_name, message_of, one_line, translate
+from hermes_rescue.gui.wording import number
 
 PART = 4_000
 """Characters of a text that one entry shows, so that no text is ever laid out at once."""

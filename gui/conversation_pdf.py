@@ -6,10 +6,9 @@ import re
 import sys
 from collections.abc import Iterator
 
+from hermes_rescue.gui.report_pdf import laid_out, printed
 from PySide6.QtCore import QByteArray
 from PySide6.QtGui import QGuiApplication, QImage, QTextDocument
-
-from gui.report_pdf import laid_out, printed
 
 PICTURE_WIDTH, PICTURE_HEIGHT = 240, 180
 """The largest size of a picture, in units of which 96 are an inch."""

@@ -9,17 +9,16 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from hermes_rescue.core.report.diff import Change, MessageRow, text_of
+from hermes_rescue.gui import conversation_outline as outlines
+from hermes_rescue.gui import diff_text
+from hermes_rescue.gui.boxes import Boxes
+from hermes_rescue.gui.conversation_outline import Content
+from hermes_rescue.gui.diff_outline import FOLD, Entries, Entry, Gap, Outline, overlaps, stretches, without
+from hermes_rescue.gui.diff_rows import CALL, REASONING, TEXT
+from hermes_rescue.gui.diff_text import message_of
+from hermes_rescue.gui.entry_rows import EntryRows, Index
 from PySide6.QtCore import QObject, Qt
-
-from core.diff import Change, MessageRow, text_of
-from gui import conversation_outline as outlines
-from gui import diff_text
-from gui.boxes import Boxes
-from gui.conversation_outline import Content
-from gui.diff_outline import FOLD, Entries, Entry, Gap, Outline, overlaps, stretches, without
-from gui.diff_rows import CALL, REASONING, TEXT
-from gui.diff_text import message_of
-from gui.entry_rows import EntryRows, Index
 
 RESULT, TAKE = "result", "take"
 """What a click can act on beside what gui.diff_rows names: the result of a tool, and what stays out."""

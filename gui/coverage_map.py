@@ -7,6 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.hermes.copies import BACKUP, DATABASE, LIVE, RUN, TEMP, TURNS
+from hermes_rescue.core.merge.intent import Reason
+from hermes_rescue.core.merge.proposal import PENDING, Item, Proposal
+from hermes_rescue.gui.notices import announce
+from hermes_rescue.gui.theme import Theme
+from hermes_rescue.gui.wording import moment, number, plain_tip
 from PySide6.QtCore import QCoreApplication, QEvent, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QBrush,
@@ -22,14 +29,6 @@ from PySide6.QtGui import (
     QTransform,
 )
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
-
-from core.copies import BACKUP, DATABASE, LIVE, RUN, TEMP, TURNS
-from core.files import shown
-from core.intent import Reason
-from core.proposal import PENDING, Item, Proposal
-from gui.notices import announce
-from gui.theme import Theme
-from gui.wording import moment, number, plain_tip
 
 translate = QCoreApplication.translate
 

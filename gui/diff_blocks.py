@@ -11,19 +11,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from hermes_rescue.core.hermes.message import Message
+from hermes_rescue.core.report.diff import Change, MessageRow
+from hermes_rescue.gui import diff_text
+from hermes_rescue.gui.diff_outline import FOLD, Entry
+from hermes_rescue.gui.diff_rows import CALL, CHECK, REASONING, RUN, TEXT, DiffRows, Side, Span, cut
+from hermes_rescue.gui.diff_text import message_of, plain, translate
+from hermes_rescue.gui.entry_delegate import Label
+from hermes_rescue.gui.markdown_text import units
+from hermes_rescue.gui.theme import Theme
+from hermes_rescue.gui.wording import number
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QFont, QFontDatabase, QFontMetricsF, QTextCharFormat, QTextLayout, QTextOption
-
-from core.diff import Change, MessageRow
-from core.message import Message
-from gui import diff_text
-from gui.diff_outline import FOLD, Entry
-from gui.diff_rows import CALL, CHECK, REASONING, RUN, TEXT, DiffRows, Side, Span, cut
-from gui.diff_text import message_of, plain, translate
-from gui.entry_delegate import Label
-from gui.markdown_text import units
-from gui.theme import Theme
-from gui.wording import number
 
 CLIPPED_LINES, ENOUGH_LINES = 6, 8
 """Lines of a clipped text; one that ends within the second number of lines is not clipped."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from hermes_rescue.gui.diff_blocks import Block, BlockMaker, Mode
+from hermes_rescue.gui.diff_rows import DiffRows
+from hermes_rescue.gui.entry_delegate import EntryDelegate
+from hermes_rescue.gui.entry_rows import Index
+from hermes_rescue.gui.theme import Theme
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QFont, QPainter, QPen
 from PySide6.QtWidgets import QStyleOptionViewItem
-
-from gui.diff_blocks import Block, BlockMaker, Mode
-from gui.diff_rows import DiffRows
-from gui.entry_delegate import EntryDelegate
-from gui.entry_rows import Index
-from gui.theme import Theme
 
 
 class DiffDelegate(EntryDelegate[Block]):

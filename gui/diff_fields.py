@@ -7,6 +7,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from hermes_rescue.core.base.jsontext import dumps
+from hermes_rescue.core.report.diff import Change, FieldRow
+from hermes_rescue.gui.diff_text import change_word, copy_name, listed, one_line, plain, title_of
+from hermes_rescue.gui.theme import Theme
+from hermes_rescue.gui.wording import number
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal, Slot
 from PySide6.QtGui import QActionGroup, QContextMenuEvent, QFontDatabase, QKeyEvent
 from PySide6.QtWidgets import (
@@ -20,12 +25,6 @@ from PySide6.QtWidgets import (
     QTableView,
     QWidget,
 )
-
-from core.diff import Change, FieldRow
-from core.jsontext import dumps
-from gui.diff_text import change_word, copy_name, listed, one_line, plain, title_of
-from gui.theme import Theme
-from gui.wording import number
 
 RAW_LIMIT = 200_000
 """Characters of the JSON that are shown."""

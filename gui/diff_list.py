@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from hermes_rescue.gui.diff_blocks import Mode
+from hermes_rescue.gui.diff_delegate import DiffDelegate
+from hermes_rescue.gui.diff_rows import CHECK, DiffRows
+from hermes_rescue.gui.entry_list import EntryList
+from hermes_rescue.gui.theme import Theme
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
-
-from gui.diff_blocks import Mode
-from gui.diff_delegate import DiffDelegate
-from gui.diff_rows import CHECK, DiffRows
-from gui.entry_list import EntryList
-from gui.theme import Theme
 
 
 class DiffList(EntryList):

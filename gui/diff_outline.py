@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import accumulate, groupby
 from typing import NamedTuple, overload
 
-from core.diff import Change, MessageRow, fold
-from core.intent import Reason
-from core.proposal import Item
-from gui.diff_text import message_of
+from hermes_rescue.core.merge.intent import Reason
+from hermes_rescue.core.merge.proposal import Item
+from hermes_rescue.core.report.diff import Change, MessageRow, fold
+from hermes_rescue.gui.diff_text import message_of
 
 FOLD = -1
 """The part of an entry that stands for a run."""

@@ -10,16 +10,15 @@ from enum import StrEnum
 from itertools import groupby
 from typing import Any
 
+from hermes_rescue.core.hermes.message import Message
+from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.core.report.diff import Change, MessageRow, Words, compare_words, text_of
+from hermes_rescue.gui import diff_text
+from hermes_rescue.gui.boxes import Boxes
+from hermes_rescue.gui.diff_outline import FOLD, Entries, Entry, Outline, overlaps, stretches, without
+from hermes_rescue.gui.diff_text import message_of, plain
+from hermes_rescue.gui.entry_rows import EntryRows, Index
 from PySide6.QtCore import QObject, Qt, Signal
-
-from core.choices import Choices
-from core.diff import Change, MessageRow, Words, compare_words, text_of
-from core.message import Message
-from gui import diff_text
-from gui.boxes import Boxes
-from gui.diff_outline import FOLD, Entries, Entry, Outline, overlaps, stretches, without
-from gui.diff_text import message_of, plain
-from gui.entry_rows import EntryRows, Index
 
 PART = 8_000
 """Characters of a text that one entry shows when all of it is asked for; the rest follows in entries of its own, so

@@ -12,16 +12,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.base.jsontext import NotJSONError, dumps, loads
+from hermes_rescue.core.hermes.copies import BACKUP, INDEX, LIVE, TEMP
+from hermes_rescue.core.hermes.message import REASONING, Message
+from hermes_rescue.core.merge.proposal import Item
+from hermes_rescue.core.report.diff import RECOVERED, WORD_LIMIT, Change, MessageRow, text_of
+from hermes_rescue.core.report.history import AFTER, BEFORE, NOW, OF_BACKUP
+from hermes_rescue.gui.wording import local_time, number
 from PySide6.QtCore import QCoreApplication, QDateTime, QLocale
-
-from core.copies import BACKUP, INDEX, LIVE, TEMP
-from core.diff import RECOVERED, WORD_LIMIT, Change, MessageRow, text_of
-from core.files import shown
-from core.jsontext import NotJSONError, dumps, loads
-from core.message import REASONING, Message
-from core.past import AFTER, BEFORE, NOW, OF_BACKUP
-from core.proposal import Item
-from gui.wording import local_time, number
 
 translate = QCoreApplication.translate
 
@@ -49,7 +48,8 @@ class Call:
 
 
 def plain(text: str) -> str:
-    """Text of a session as text that is safe to show, its lines kept: control characters as in core.files.shown."""
+    """Text of a session as text that is safe to show, its lines kept: control characters as in
+    hermes_rescue.core.base.files.shown."""
     return _STEERING.sub(lambda found: shown(found[0]), text.replace("\r\n", "\n").replace("\t", "    "))
 
 
@@ -60,7 +60,8 @@ def one_line(text: str, limit: int = _ONE_LINE) -> str:
 
 
 def copy_name(name: str) -> str:
-    """The name of a copy or version (core.copies, core.diff) in a sentence: "live file", "database of work"."""
+    """The name of a copy or version (hermes_rescue.core.hermes.copies, hermes_rescue.core.report.diff) in a sentence:
+    "live file", "database of work"."""
     for known, words in (
         (LIVE, translate("Difference", "live file")),
         (BACKUP, translate("Difference", "backup")),

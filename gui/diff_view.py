@@ -6,6 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from hermes_rescue.core.report.diff import Change, FieldRow
+from hermes_rescue.gui.diff_blocks import Mode
+from hermes_rescue.gui.diff_fields import FieldsTable, RawPage
+from hermes_rescue.gui.diff_list import DiffList
+from hermes_rescue.gui.diff_outline import Outline, outlined
+from hermes_rescue.gui.diff_rows import DiffRows
+from hermes_rescue.gui.diff_text import title_of
+from hermes_rescue.gui.faces import Face
+from hermes_rescue.gui.overview_strip import Mark, OverviewStrip
+from hermes_rescue.gui.theme import Theme
+from hermes_rescue.gui.wording import number
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
@@ -19,18 +30,6 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-
-from core.diff import Change, FieldRow
-from gui.diff_blocks import Mode
-from gui.diff_fields import FieldsTable, RawPage
-from gui.diff_list import DiffList
-from gui.diff_outline import Outline, outlined
-from gui.diff_rows import DiffRows
-from gui.diff_text import title_of
-from gui.faces import Face
-from gui.overview_strip import Mark, OverviewStrip
-from gui.theme import Theme
-from gui.wording import number
 
 MESSAGES, FIELDS, RAW, NOTHING = range(4)
 """The pages; the last one says in words why there is nothing on the others."""
@@ -119,7 +118,8 @@ class DiffView(QWidget):
             picker.setCurrentIndex(picker.findData(chosen))
 
     def show_rows(self, outline: Outline, fields: Sequence[FieldRow], raw: tuple[str, str], *, choosing: bool) -> None:
-        """Show a comparison. ``choosing``: the rows are a review of a proposal (core.diff.review), with check boxes.
+        """Show a comparison. ``choosing``: the rows are a review of a proposal (core.report.diff.review), with check
+        boxes.
 
         Rows with the same messages as those shown (after a choice) leave the view where it is; else it goes to the
         first change.

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from hermes_rescue.gui.diff_outline import Entry
+from hermes_rescue.gui.entry_rows import EntryRows, Index
+from hermes_rescue.gui.theme import Theme
 from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
-
-from gui.diff_outline import Entry
-from gui.entry_rows import EntryRows, Index
-from gui.theme import Theme
 
 _CACHED_BLOCKS = 150
 

@@ -12,6 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from hermes_rescue.gui.diff_heights import Heights
+from hermes_rescue.gui.diff_outline import Entry
+from hermes_rescue.gui.entry_delegate import EntryDelegate
+from hermes_rescue.gui.entry_rows import EntryRows, Index
+from hermes_rescue.gui.theme import Theme
 from PySide6.QtCore import (
     QEvent,
     QModelIndex,
@@ -33,12 +38,6 @@ from PySide6.QtGui import (
     QShowEvent,
 )
 from PySide6.QtWidgets import QAbstractItemView, QListView, QStyleOptionViewItem, QWidget
-
-from gui.diff_heights import Heights
-from gui.diff_outline import Entry
-from gui.entry_delegate import EntryDelegate
-from gui.entry_rows import EntryRows, Index
-from gui.theme import Theme
 
 _CONTEXT_LINES = 2
 """Lines that stay in view above an entry that was jumped to."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from hermes_rescue.gui.diff_outline import Entries
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex
-
-from gui.diff_outline import Entries
 
 Index = QModelIndex | QPersistentModelIndex
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from hermes_rescue.gui.jobs import Context, Job, Jobs
 from PySide6.QtCore import QObject, QTimer, Signal
-
-from gui.jobs import Context, Job, Jobs
 
 _KEY = "errands"
 

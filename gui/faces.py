@@ -5,6 +5,12 @@ from __future__ import annotations
 import traceback
 from collections.abc import Sequence
 
+from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.base.files import shown
+from hermes_rescue.gui.commands import CONTEXT, Command
+from hermes_rescue.gui.notices import announce
+from hermes_rescue.gui.theme import Theme
+from hermes_rescue.gui.wording import breakable
 from PySide6.QtCore import QCoreApplication, QSize, Qt, Signal
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
@@ -19,13 +25,6 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-
-from core.errors import RescueError
-from core.files import shown
-from gui.commands import CONTEXT, Command
-from gui.notices import announce
-from gui.theme import Theme
-from gui.wording import breakable
 
 
 class Face(QWidget):

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.repair.run_record import Operation, Run
+from hermes_rescue.gui.theme import Theme
+from hermes_rescue.gui.wording import breakable, moment, number, plain_tip
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, QPoint, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QShowEvent
 from PySide6.QtWidgets import (
@@ -21,11 +25,6 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-
-from core.files import shown
-from core.manifest import Operation, Run
-from gui.theme import Theme
-from gui.wording import breakable, moment, number, plain_tip
 
 Index = QModelIndex | QPersistentModelIndex
 

@@ -14,9 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from hermes_rescue.core.audit.workers import Cancelled
 from PySide6.QtCore import QCoreApplication, QObject, Qt, QThread, Signal, Slot
-
-from core.workers import Cancelled
 
 INTERVAL = 0.1
 """Seconds between two reports of progress."""

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+from hermes_rescue.core.hermes.store import Store
+from hermes_rescue.core.repair.vault import Vault
+from hermes_rescue.gui.changes_dialog import ChangesDialog
+from hermes_rescue.gui.history_panel import HistoryPanel
+from hermes_rescue.gui.jobs import Job, Jobs
+from hermes_rescue.gui.theme import Theme
+from hermes_rescue.gui.work import check_undo
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QWidget
-
-from core.store import Store
-from core.vault import Vault
-from gui.changes_dialog import ChangesDialog
-from gui.history_panel import HistoryPanel
-from gui.jobs import Job, Jobs
-from gui.theme import Theme
-from gui.work import check_undo
 
 RUNS, CHECK = "runs", "check"
 

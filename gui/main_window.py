@@ -9,6 +9,32 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.findings import Category, SessionAudit
+from hermes_rescue.core.audit.store_audit import Audit
+from hermes_rescue.core.base.errors import RescueError, StoreNotFoundError
+from hermes_rescue.core.hermes.store import Store
+from hermes_rescue.core.hermes.webui_status import WebUIStatus
+from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.core.repair.run_record import Run
+from hermes_rescue.gui import theme as themes
+from hermes_rescue.gui.bars import ChipRow, FootRow, ToolRow
+from hermes_rescue.gui.commands import COMMANDS, MENUS, Actions, command_line
+from hermes_rescue.gui.faces import HelpDialog, NoStore, message_of, show_about, show_error
+from hermes_rescue.gui.history_panel import HistoryPanel
+from hermes_rescue.gui.jobs import Jobs
+from hermes_rescue.gui.lookback import Lookback
+from hermes_rescue.gui.memory import Memory
+from hermes_rescue.gui.notices import ResultBar, StoreNotices
+from hermes_rescue.gui.place import Place, short_path
+from hermes_rescue.gui.reader import USUAL_PAIR, Detail, Reading
+from hermes_rescue.gui.review_pane import ReviewPane
+from hermes_rescue.gui.session_table import SessionTable
+from hermes_rescue.gui.state import Event, Phase, Shown, State, after, possible
+from hermes_rescue.gui.store_chooser import StoreChooser
+from hermes_rescue.gui.theme import Theme
+from hermes_rescue.gui.watcher import Watcher
+from hermes_rescue.gui.writer import Outcome, Writer
 from PySide6.QtCore import QByteArray, QPoint, QSettings, Qt, Slot
 from PySide6.QtGui import QActionGroup, QCloseEvent, QGuiApplication
 from PySide6.QtWidgets import (
@@ -20,33 +46,6 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-
-from core import repair as repairs
-from core.audit import Audit
-from core.choices import Choices
-from core.errors import RescueError, StoreNotFoundError
-from core.findings import Category, SessionAudit
-from core.manifest import Run
-from core.store import Store
-from core.webui_status import WebUIStatus
-from gui import theme as themes
-from gui.bars import ChipRow, FootRow, ToolRow
-from gui.commands import COMMANDS, MENUS, Actions, command_line
-from gui.faces import HelpDialog, NoStore, message_of, show_about, show_error
-from gui.history_panel import HistoryPanel
-from gui.jobs import Jobs
-from gui.lookback import Lookback
-from gui.memory import Memory
-from gui.notices import ResultBar, StoreNotices
-from gui.place import Place, short_path
-from gui.reader import USUAL_PAIR, Detail, Reading
-from gui.review_pane import ReviewPane
-from gui.session_table import SessionTable
-from gui.state import Event, Phase, Shown, State, after, possible
-from gui.store_chooser import StoreChooser
-from gui.theme import Theme
-from gui.watcher import Watcher
-from gui.writer import Outcome, Writer
 
 
 class MainWindow(QMainWindow):
@@ -340,7 +339,7 @@ class MainWindow(QMainWindow):
 
     @Slot(str, str)
     def _undo(self, run_id: str, session_id: str) -> None:
-        undoable = repairs.undoable(self.shown.runs)
+        undoable = api.undoable(self.shown.runs)
         run_id = run_id or (undoable[0].run_id if undoable else "")
         if self.shown.store is not None and run_id and self.state.work is None:
             self.writer.undo(self.shown.store, run_id, session_id)

@@ -14,6 +14,8 @@ from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Any
 
+from hermes_rescue.gui.diff_text import plain, translate
+from hermes_rescue.gui.theme import Theme
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import (
     QFont,
@@ -29,9 +31,6 @@ from PySide6.QtGui import (
     QTextOption,
     QTextTable,
 )
-
-from gui.diff_text import plain, translate
-from gui.theme import Theme
 
 _Feature = QTextDocument.MarkdownFeature
 _DIALECT = _Feature.MarkdownDialectGitHub | _Feature.MarkdownNoHTML

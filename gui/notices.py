@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from hermes_rescue.core.audit.findings import NO_ADVICE, Category, Finding
+from hermes_rescue.core.audit.store_audit import Audit
+from hermes_rescue.core.hermes.webui_status import WebUIStatus
+from hermes_rescue.gui.theme import ICON_SIZE, Theme
+from hermes_rescue.gui.wording import breakable, moment, number, plain_tip
 from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
-
-from core.audit import Audit
-from core.findings import NO_ADVICE, Category, Finding
-from core.webui_status import WebUIStatus
-from gui.theme import ICON_SIZE, Theme
-from gui.wording import breakable, moment, number, plain_tip
 
 _TOLD_AT_ONCE = 2
 """Findings about the store that are told in full; there may be thousands."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hermes_rescue.gui.wording import number
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFont, QFontMetrics
 from PySide6.QtWidgets import QTabBar, QWidget
-
-from gui.wording import number
 
 _BESIDE, _ABOVE = 12, 5
 """Points around the name of a tab, as in the style sheet."""

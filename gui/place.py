@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hermes_rescue.core.demo.demo_store import make_demo_store
+from hermes_rescue.core.hermes.store import Store, find_store
+from hermes_rescue.gui.jobs import Context
 from PySide6.QtCore import QMimeData
-
-from core.demo import make_demo_store
-from core.store import Store, find_store
-from gui.jobs import Context
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,26 +15,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain, islice
 
+from hermes_rescue.core.audit.cache import AuditCache, usual_folder
+from hermes_rescue.core.audit.findings import SessionAudit
+from hermes_rescue.core.audit.store_audit import audit_sessions, examine, whole_audit
+from hermes_rescue.core.audit.workers import Cancelled
+from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.base.progress import Steps
+from hermes_rescue.core.hermes.copies import LIVE, Inventory
+from hermes_rescue.core.hermes.heads import glance
+from hermes_rescue.core.hermes.store import Store
+from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
+from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.core.merge.proposal import Proposal
+from hermes_rescue.core.report import diff
+from hermes_rescue.gui.coverage_map import Coverage, coverage
+from hermes_rescue.gui.diff_outline import Outline, outlined
+from hermes_rescue.gui.jobs import Context, Job, Jobs
+from hermes_rescue.gui.release import release
+from hermes_rescue.gui.session_head import outcome_words
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
-
-from core import diff
-from core.audit import audit_sessions, examine, whole_audit
-from core.cache import AuditCache, usual_folder
-from core.choices import Choices
-from core.copies import LIVE, Inventory
-from core.errors import RescueError
-from core.findings import SessionAudit
-from core.glance import glance
-from core.proposal import Proposal
-from core.steps import Steps
-from core.store import Store
-from core.webui_status import WebUIStatus, webui_status
-from core.workers import Cancelled
-from gui.coverage_map import Coverage, coverage
-from gui.diff_outline import Outline, outlined
-from gui.jobs import Context, Job, Jobs
-from gui.release import release
-from gui.session_head import outcome_words
 
 KEY = "read"
 

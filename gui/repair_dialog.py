@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
 
+from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.repair.plan import Plan, PlannedSession
+from hermes_rescue.gui.theme import Theme, heading_font
+from hermes_rescue.gui.wording import number, plain_tip
 from PySide6.QtCore import QAbstractTableModel, QEvent, QLocale, QModelIndex, QPersistentModelIndex, Qt, Slot
 from PySide6.QtGui import QFontDatabase, QFontInfo
 from PySide6.QtWidgets import (
@@ -23,11 +27,6 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-
-from core.files import shown
-from core.planning import Plan, PlannedSession
-from gui.theme import Theme, heading_font
-from gui.wording import number, plain_tip
 
 Index = QModelIndex | QPersistentModelIndex
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from hermes_rescue.gui.theme import Theme, heading_font
+from hermes_rescue.gui.work import PDF, Wanted
 from PySide6.QtCore import QEvent, QStandardPaths, Qt, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
@@ -18,9 +20,6 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-
-from gui.theme import Theme, heading_font
-from gui.work import PDF, Wanted
 
 
 class ReportDialog(QDialog):
@@ -55,7 +54,7 @@ class ReportDialog(QDialog):
 
     @property
     def form(self) -> str:
-        """The chosen form: one of :data:`core.report.FORMATS`, or :data:`gui.work.PDF`."""
+        """The chosen form: one of :data:`core.report.report.FORMATS`, or :data:`gui.work.PDF`."""
         return next(form for form, button in self.forms.items() if button.isChecked())
 
     @property

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from hermes_rescue.core.report.report import Report, render
+from hermes_rescue.gui import theme
 from PySide6.QtCore import QBuffer, QIODevice, QMarginsF
 from PySide6.QtGui import QFont, QPageSize, QPdfWriter, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextDocument
-
-from core.report import Report, render
-from gui import theme
 
 POINTS = 9.5
 """Size of the text."""

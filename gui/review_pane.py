@@ -7,19 +7,18 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
+from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.gui.conversation import Conversation
+from hermes_rescue.gui.coverage_map import Coverage, CoverageMap
+from hermes_rescue.gui.diff_view import FIELDS, MESSAGES, DiffView
+from hermes_rescue.gui.page_tabs import PageTabs
+from hermes_rescue.gui.reader import USUAL_PAIR, Detail
+from hermes_rescue.gui.release import Release
+from hermes_rescue.gui.session_head import SessionHead
+from hermes_rescue.gui.theme import Theme
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
-
-from core.choices import Choices
-from gui.conversation import Conversation
-from gui.coverage_map import Coverage, CoverageMap
-from gui.diff_view import FIELDS, MESSAGES, DiffView
-from gui.page_tabs import PageTabs
-from gui.reader import USUAL_PAIR, Detail
-from gui.release import Release
-from gui.session_head import SessionHead
-from gui.theme import Theme
 
 LARGEST_SUMMARY = 0.6
 """The part of the height that what stands above the pages gets at most by itself."""

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit
+from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.hermes.worktree import Worktree
+from hermes_rescue.core.merge.proposal import Proposal
+from hermes_rescue.gui.diff_text import copy_name
+from hermes_rescue.gui.session_status import status_of
+from hermes_rescue.gui.theme import Theme, heading_font
+from hermes_rescue.gui.wording import breakable, number, plain_tip
 from PySide6.QtCore import QCoreApplication, QEvent, QRect, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
@@ -17,15 +25,6 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-
-from core.files import shown
-from core.findings import Category, Finding, SessionAudit
-from core.proposal import Proposal
-from core.worktree import Worktree
-from gui.diff_text import copy_name
-from gui.session_status import status_of
-from gui.theme import Theme, heading_font
-from gui.wording import breakable, number, plain_tip
 
 translate = QCoreApplication.translate
 

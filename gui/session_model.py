@@ -9,6 +9,23 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from hermes_rescue.core.audit.findings import Category, SessionAudit
+from hermes_rescue.core.hermes.heads import Glance
+from hermes_rescue.core.hermes.worktree import Worktree
+from hermes_rescue.gui.session_rows import (
+    KEYS,
+    STEP,
+    Arrangement,
+    Column,
+    Order,
+    Row,
+    SessionRows,
+    Wanted,
+    one_line,
+    row_for,
+)
+from hermes_rescue.gui.theme import Theme
+from hermes_rescue.gui.wording import moment, number
 from PySide6.QtCore import (
     QAbstractTableModel,
     QCoreApplication,
@@ -21,13 +38,6 @@ from PySide6.QtCore import (
     Signal,
 )
 from PySide6.QtGui import QColor, QIcon
-
-from core.findings import Category, SessionAudit
-from core.glance import Glance
-from core.worktree import Worktree
-from gui.session_rows import KEYS, STEP, Arrangement, Column, Order, Row, SessionRows, Wanted, one_line, row_for
-from gui.theme import Theme
-from gui.wording import moment, number
 
 Index: TypeAlias = QModelIndex | QPersistentModelIndex
 Role: TypeAlias = Qt.ItemDataRole

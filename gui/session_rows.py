@@ -15,12 +15,12 @@ from enum import IntEnum
 from operator import attrgetter
 from typing import Any, Final, Literal, TypeAlias
 
-from core.files import shown
-from core.findings import Category, SessionAudit
-from core.glance import Glance
-from core.worktree import Worktree
-from gui.session_status import Status, status_of, unexamined
-from gui.wording import is_time
+from hermes_rescue.core.audit.findings import Category, SessionAudit
+from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.hermes.heads import Glance
+from hermes_rescue.core.hermes.worktree import Worktree
+from hermes_rescue.gui.session_status import Status, status_of, unexamined
+from hermes_rescue.gui.wording import is_time
 
 ALL: Final = "all"
 """Stands for every category; None is the healthy sessions."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit
 from PySide6.QtCore import QCoreApplication
-
-from core.findings import Category, Finding, SessionAudit
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,14 @@ from html import escape
 from itertools import groupby
 from typing import Final
 
+from hermes_rescue.core.audit.findings import SessionAudit
+from hermes_rescue.core.hermes.heads import Glance
+from hermes_rescue.gui.faces import ActiveFace
+from hermes_rescue.gui.session_model import COUNTS, Index, Role, SessionModel
+from hermes_rescue.gui.session_rows import Column
+from hermes_rescue.gui.session_status import unexamined
+from hermes_rescue.gui.theme import Theme
+from hermes_rescue.gui.wording import number
 from PySide6.QtCore import (
     QElapsedTimer,
     QEvent,
@@ -33,15 +41,6 @@ from PySide6.QtWidgets import (
     QToolTip,
     QWidget,
 )
-
-from core.findings import SessionAudit
-from core.glance import Glance
-from gui.faces import ActiveFace
-from gui.session_model import COUNTS, Index, Role, SessionModel
-from gui.session_rows import Column
-from gui.session_status import unexamined
-from gui.theme import Theme
-from gui.wording import number
 
 _STATE_TAGS: Final = {is_chosen: f"sessions-{len(Column)}-{is_chosen:d}:".encode() for is_chosen in (False, True)}
 """Before the header's own state: whether a person chose the columns."""

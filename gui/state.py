@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from core.audit import Audit
-from core.choices import Choices
-from core.findings import Category
-from core.manifest import Run
-from core.repair import undoable
-from core.store import Store
-from gui.place import Place
+from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.audit.store_audit import Audit
+from hermes_rescue.core.hermes.store import Store
+from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.core.repair.apply import undoable
+from hermes_rescue.core.repair.run_record import Run
+from hermes_rescue.gui.place import Place
 
 
 class Phase(StrEnum):

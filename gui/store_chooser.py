@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from hermes_rescue.gui.commands import Actions
+from hermes_rescue.gui.memory import Memory
+from hermes_rescue.gui.place import Place
 from PySide6.QtCore import QEvent, QObject, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
-
-from gui.commands import Actions
-from gui.memory import Memory
-from gui.place import Place
 
 
 class StoreChooser(QObject):

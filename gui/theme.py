@@ -45,7 +45,7 @@ CHIPS: Final = ("repair", "lost", "ask", "ok", "info")
 ICON_SIZE: Final = QSize(20, 16)
 """For an icon beside a text: the drawing is square, so this leaves a little air on its left and right."""
 
-_RESOURCES: Final = files("resources")
+_RESOURCES: Final = files("hermes_rescue.resources")
 _SEARCH_PREFIX: Final = "drawings"
 _clones: Final[list[QIconEngine]] = []
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import html
 from typing import TypeGuard
 
+from hermes_rescue.core.base.files import shown
 from PySide6.QtCore import QDateTime, QLocale
-
-from core.files import shown
 
 _END_OF_TIME = 253402300800  # seconds; the year 10000: what a session says beyond it is no time
 

@@ -6,17 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core import diff, files, quotes, report, vault
-from core import repair as repairs
-from core.audit import Audit
-from core.choices import Choices
-from core.store import Store
-from core.vault import Vault
-from core.workers import Cancelled
-from gui.diff_outline import Outline, outlined
-from gui.jobs import Context
-from gui.reader import raw_lines
-from gui.report_pdf import pdf_of
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.store_audit import Audit
+from hermes_rescue.core.audit.workers import Cancelled
+from hermes_rescue.core.base import files
+from hermes_rescue.core.hermes.store import Store
+from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.core.repair import vault
+from hermes_rescue.core.repair.vault import Vault
+from hermes_rescue.core.report import diff, excerpts, report
+from hermes_rescue.gui.diff_outline import Outline, outlined
+from hermes_rescue.gui.jobs import Context
+from hermes_rescue.gui.reader import raw_lines
+from hermes_rescue.gui.report_pdf import pdf_of
 
 PDF = "pdf"
 """The form of a report that only the window makes."""
@@ -24,8 +26,8 @@ PDF = "pdf"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which report is wanted: its form (one of :data:`core.report.FORMATS`, or ``PDF``), its file, and whether the
-    texts of messages are in it.
+    """Which report is wanted: its form (one of :data:`core.report.report.FORMATS`, or ``PDF``), its file, and whether
+    the texts of messages are in it.
     """
 
     form: str
@@ -44,21 +46,21 @@ class Comparison:
 
 def plan_repair(
     store: Store, session_ids: Sequence[str] | None, choices: Mapping[str, Choices]
-) -> Callable[[Context], repairs.Plan]:
+) -> Callable[[Context], api.Plan]:
     """A dry run for some sessions, or for all that have one right answer."""
-    return lambda context: repairs.plan(
+    return lambda context: api.plan(
         store, session_ids, choices=choices, progress=context.progress, should_cancel=context.should_cancel
     )
 
 
-def run_repair(plan: repairs.Plan) -> Callable[[Context], repairs.Result]:
+def run_repair(plan: api.Plan) -> Callable[[Context], api.Result]:
     """Carry out a plan."""
-    return lambda context: repairs.apply(plan, progress=context.progress, should_cancel=context.should_cancel)
+    return lambda context: api.apply(plan, progress=context.progress, should_cancel=context.should_cancel)
 
 
 def run_undo(store: Store, run_id: str, session_id: str | None) -> Callable[[Context], vault.UndoResult]:
     """Put back a run or one session of it."""
-    return lambda _: repairs.undo(store, run_id, session_id)
+    return lambda _: api.undo(store, run_id, session_id)
 
 
 def check_undo(store: Store, run_id: str) -> Callable[[Context], dict[str, str]]:
@@ -105,7 +107,7 @@ def _run_report(store: Store, run_id: str, wanted: Wanted, context: Context) -> 
     run = Vault.of(store).read_run(run_id)
     if not wanted.texts:
         return report.run_report(run)
-    texts = quotes.of_run(store, run, progress=context.progress, should_cancel=context.should_cancel)
+    texts = excerpts.of_run(store, run, progress=context.progress, should_cancel=context.should_cancel)
     return report.run_report(run, texts)
 
 
@@ -113,5 +115,5 @@ def _audit_report(audit: Audit | None, wanted: Wanted, context: Context) -> repo
     assert audit is not None
     if not wanted.texts:
         return report.audit_report(audit)
-    texts = quotes.of_audit(audit, progress=context.progress, should_cancel=context.should_cancel)
+    texts = excerpts.of_audit(audit, progress=context.progress, should_cancel=context.should_cancel)
     return report.audit_report(audit, texts)

@@ -7,22 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.store_audit import Audit
+from hermes_rescue.core.base.errors import BusyError
+from hermes_rescue.core.hermes.store import Store
+from hermes_rescue.core.merge.choices import OUTDATED, Choices
+from hermes_rescue.core.repair import vault
+from hermes_rescue.gui import reader
+from hermes_rescue.gui.jobs import Context, Job, Jobs
+from hermes_rescue.gui.place import make_demo
+from hermes_rescue.gui.repair_dialog import RepairDialog
+from hermes_rescue.gui.report_dialog import ReportDialog
+from hermes_rescue.gui.theme import Theme
+from hermes_rescue.gui.work import plan_repair, run_repair, run_undo, write_report
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QDialog, QMessageBox, QWidget
-
-from core import repair as repairs
-from core import vault
-from core.audit import Audit
-from core.choices import OUTDATED, Choices
-from core.errors import BusyError
-from core.store import Store
-from gui import reader
-from gui.jobs import Context, Job, Jobs
-from gui.place import make_demo
-from gui.repair_dialog import RepairDialog
-from gui.report_dialog import ReportDialog
-from gui.theme import Theme
-from gui.work import plan_repair, run_repair, run_undo, write_report
 
 KEY = "work"
 
@@ -100,7 +99,7 @@ class Writer(QObject):
         """Plan, ask, and repair."""
         self._run(self.tr("Preparing the repair…"), plan_repair(store, session_ids, choices), self._confirm)
 
-    def _confirm(self, plan: repairs.Plan) -> None:
+    def _confirm(self, plan: api.Plan) -> None:
         def answer() -> None:
             if dialog.result() == QDialog.DialogCode.Accepted:
                 self._question = self.tr("A repair is running. Stop after the current session and quit?")
@@ -111,15 +110,15 @@ class Writer(QObject):
         dialog = RepairDialog(plan, self.theme, self._window)
         self._ask(dialog, answer)
 
-    def _on_repaired(self, result: repairs.Result) -> None:
-        n = result.count(repairs.State.REPAIRED)
-        others = [o for o in result.outcomes if o.state is not repairs.State.REPAIRED]
+    def _on_repaired(self, result: api.Result) -> None:
+        n = result.count(api.State.REPAIRED)
+        others = [o for o in result.outcomes if o.state is not api.State.REPAIRED]
         text = self.tr("1 session repaired and verified.") if n == 1 else self.tr("{} sessions repaired and verified.")
         text = text.format(n)
         if others:
             reason = others[0].reason or str(others[0].state)
             text += " " + self.tr("{} not repaired: {}").format(len(others), reason)
-        changed = tuple(o.session_id for o in result.outcomes if o.state is repairs.State.REPAIRED)
+        changed = tuple(o.session_id for o in result.outcomes if o.state is api.State.REPAIRED)
         run_id = (result.run_id or "") if n else ""
         self._end(Outcome(text, not others, run_id, is_outdated=True, sessions=changed))
 

@@ -81,7 +81,7 @@ def rescue(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     """``rescue("audit", "--home", folder)``: runs the command line; its exit status, stdout and stderr."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        from core.cli import main
+        from hermes_rescue.core.terminal.commands import main
 
         monkeypatch.setattr("sys.argv", ["hermes-rescue", *map(str, arguments)])
         capsys.readouterr()

@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 from figures import Bench, Figure, best
+from hermes_rescue.core.base.jsontext import Packed, dumps
+from hermes_rescue.core.hermes.message import Message, message
+from hermes_rescue.core.hermes.sidecar import message_piece
+from hermes_rescue.core.merge.align import align
+from hermes_rescue.core.merge.transcript import entry, merge
 from stores import Talk
-
-from core.align import align
-from core.jsontext import Packed, dumps
-from core.message import Message, message
-from core.sidecar import message_piece
-from core.transcript import entry, merge
 
 COPIES = ("live", "backup", "database")
 

@@ -13,10 +13,9 @@ from pathlib import Path
 import orjson
 from commands import RESCUE, Place, fresh_place
 from figures import Bench, Figure, best
+from hermes_rescue.core.hermes.heads import glance
+from hermes_rescue.core.hermes.store import find_store
 from stores import say_more
-
-from core.glance import glance
-from core.store import find_store
 
 PARSING = "parsing the session files once with orjson"
 

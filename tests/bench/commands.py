@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-RESCUE = (sys.executable, "-m", "core")
+RESCUE = (sys.executable, "-m", "hermes_rescue.core")
 """The command of Hermes Rescue; more words go behind it."""
 
 PAUSE = 0.01

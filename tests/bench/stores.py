@@ -23,10 +23,9 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-
-from core.demo import SCHEMA
-from core.index import ROW_FIELDS
-from core.sidecar import FIELD_DEFAULTS
+from hermes_rescue.core.demo.demo_store import SCHEMA
+from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
+from hermes_rescue.core.repair.rebuild_index import ROW_FIELDS
 
 Value = dict[str, Any]
 

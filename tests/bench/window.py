@@ -58,14 +58,13 @@ STORES: dict[str, dict[str, Any]] = {
 def use(home: Path, scratch: Path) -> Value:
     """Open a store in the window, use it, and tell what was measured."""
     # Worker processes load this file once more: they shall not load Qt.
+    from hermes_rescue.gui.app import let_the_window_go_first
+    from hermes_rescue.gui.main_window import MainWindow
+    from hermes_rescue.gui.place import Place
+    from hermes_rescue.gui.review_pane import CHANGES
     from PySide6.QtCore import QEventLoop, QSettings, Qt, QTimer
     from PySide6.QtWidgets import QApplication
     from stores import session_id
-
-    from gui.app import let_the_window_go_first
-    from gui.main_window import MainWindow
-    from gui.place import Place
-    from gui.review_pane import CHANGES
 
     let_the_window_go_first()
     app = QApplication([])
@@ -200,9 +199,9 @@ def use(home: Path, scratch: Path) -> Value:
 
 def glances(home: Path, count: int | None) -> Value:
     """What the first rows of a store cost (None: all of them), beside listing the folder and reading as many heads."""
-    from core.glance import glance
-    from core.sidecar import HEAD_LIMIT
-    from core.store import find_store
+    from hermes_rescue.core.hermes.heads import glance
+    from hermes_rescue.core.hermes.sidecar import HEAD_LIMIT
+    from hermes_rescue.core.hermes.store import find_store
 
     store = find_store(home=home)
 

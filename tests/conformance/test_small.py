@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core import repair
-from core.store import Store, find_store
+from hermes_rescue.core import api
+from hermes_rescue.core.hermes.store import Store, find_store
 
 from ..conftest import CORPUS
 
@@ -89,16 +88,16 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hold(wanted: Case) -> None:
     """A repair of everything makes of the session what is right; a second one, and an undo, keep what they promise."""
     before = content(wanted.file)
-    result = repair.apply(repair.plan(wanted.store))
+    result = api.apply(api.plan(wanted.store))
     after = content(wanted.file)
     if wanted.untouched:
         assert after == before, wanted.why
     elif not (wanted.ask and after == before):
         assert after is not None, wanted.why
         hold_messages(wanted, json.loads(after), untouched=after == before)
-    assert repair.plan(wanted.store).is_empty
+    assert api.plan(wanted.store).is_empty
     if result.run_id is not None:
-        repair.undo(wanted.store, result.run_id)
+        api.undo(wanted.store, result.run_id)
     assert content(wanted.file) == before
 
 

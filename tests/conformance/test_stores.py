@@ -13,14 +13,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-
-from core import repair
-from core.audit import audit
-from core.demo import Story, make_demo_store
-from core.findings import Category
-from core.message import message
-from core.sidecar import read
-from core.store import find_store
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.demo.demo_store import Story, make_demo_store
+from hermes_rescue.core.hermes.message import message
+from hermes_rescue.core.hermes.sidecar import read
+from hermes_rescue.core.hermes.store import find_store
 
 from ..conftest import as_stranger
 
@@ -83,7 +82,7 @@ def test_every_story_of_the_demo_store_comes_back_right(tmp_path: Path) -> None:
     sessions = made.home / "webui" / "sessions"
     before = {path.name: path.read_bytes() for path in sessions.glob("*.json")}
     store = find_store(home=made.home)
-    repair.apply(repair.plan(store))
+    api.apply(api.plan(store))
     for story in made.stories:
         path = sessions / f"{story.session_id}.json"
         if story.expect == "absent":
@@ -98,7 +97,7 @@ def test_every_story_of_the_demo_store_comes_back_right(tmp_path: Path) -> None:
             assert before.get(path.name) == (path.read_bytes() if path.exists() else None), story.name
     questions = {story.session_id for story in made.stories if story.expect == "review"}
     assert {s.session_id for s in audit(store).of(Category.REVIEW)} == questions
-    repair.apply(repair.plan(store, sorted(questions)))
+    api.apply(api.plan(store, sorted(questions)))
     for story in made.stories:
         if story.expect == "review":
             parsed = read(sessions / f"{story.session_id}.json").sidecar
@@ -109,12 +108,12 @@ def test_every_story_of_the_demo_store_comes_back_right(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", STORES)
 def test_a_second_repair_finds_nothing_and_changes_no_byte(home: Home, snapshot: Snapshot, name: str) -> None:
     store = find_store(home=home(name))
-    assert repair.apply(repair.plan(store)).run_id is not None
+    assert api.apply(api.plan(store)).run_id is not None
     assert store.home is not None
     before = snapshot(store.home)
-    plan = repair.plan(store)
+    plan = api.plan(store)
     assert plan.is_empty
-    assert repair.apply(plan).run_id is None
+    assert api.apply(plan).run_id is None
     assert snapshot(store.home) == before
 
 
@@ -123,10 +122,10 @@ def test_an_undo_gives_back_every_byte_name_and_mode(home: Home, snapshot: Snaps
     store = find_store(home=home(name))
     assert store.home is not None
     before = snapshot(store.home)
-    result = repair.apply(repair.plan(store))
+    result = api.apply(api.plan(store))
     assert result.run_id is not None
     assert without_vault(snapshot(store.home)) != without_vault(before)
-    undone = repair.undo(store, result.run_id)
+    undone = api.undo(store, result.run_id)
     assert not undone.refused
     assert without_vault(snapshot(store.home)) == without_vault(before)
 
@@ -135,11 +134,11 @@ def test_an_undo_gives_back_every_byte_name_and_mode(home: Home, snapshot: Snaps
 def test_an_undo_of_one_session_leaves_the_others_repaired(home: Home, name: str) -> None:
     store = find_store(home=home(name))
     before = {path.name: path.read_bytes() for path in store.sessions_dir.iterdir() if path.is_file()}
-    result = repair.apply(repair.plan(store))
+    result = api.apply(api.plan(store))
     assert result.run_id is not None
     repaired = {path.name: path.read_bytes() for path in store.sessions_dir.iterdir() if path.is_file()}
     one = result.outcomes[0].session_id
-    assert repair.undo(store, result.run_id, one).undone == (one,)
+    assert api.undo(store, result.run_id, one).undone == (one,)
     after = {path.name: path.read_bytes() for path in store.sessions_dir.iterdir() if path.is_file()}
     mine = {f"{one}.json", f"{one}.json.bak"}
     assert {k: v for k, v in after.items() if k in mine} == {k: v for k, v in before.items() if k in mine}

@@ -19,10 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core import sidecar
-from core.demo import SCHEMA, make_demo_store
-from core.webui_recovery import RecoveryFacts, RecoveryItem, file_facts, open_prompts, recovery_items
+from hermes_rescue.core.demo.demo_store import SCHEMA, make_demo_store
+from hermes_rescue.core.hermes import sidecar
+from hermes_rescue.core.hermes.webui_recovery import (
+    RecoveryFacts,
+    RecoveryItem,
+    file_facts,
+    open_prompts,
+    recovery_items,
+)
 
 TREE = os.environ.get("HERMES_WEBUI_TREE")
 PYTHON = os.environ.get("HERMES_WEBUI_PYTHON", sys.executable)

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core import repair
-from core.audit import Audit, audit, merge_session
-from core.choices import Choices
-from core.copies import Inventory
-from core.demo import SCHEMA
-from core.intent import MARK_FIELDS
-from core.sidecar import FIELD_DEFAULTS
-from core.store import find_store
-from core.webui_status import webui_status
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.store_audit import Audit, audit, merge_session
+from hermes_rescue.core.demo.demo_store import SCHEMA
+from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.hermes.webui_status import webui_status
+from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.core.merge.intent import MARK_FIELDS
 
 SID = "3f2a9c51b7d0"
 START = 1_777_000_000.0
@@ -161,9 +160,9 @@ class Hermes:
         """The kinds of the session's findings."""
         return [f.kind.name for s in self.audit().sessions if s.session_id == SID for f in s.findings]
 
-    def repair(self, *sids: str) -> repair.Result:
+    def repair(self, *sids: str) -> api.Result:
         """Repair everything, or the named sessions."""
-        return repair.apply(repair.plan(find_store(home=self.home), sids or None))
+        return api.apply(api.plan(find_store(home=self.home), sids or None))
 
     def choose(self, include: Iterable[int] = (), exclude: Iterable[int] = ()) -> dict[str, Choices]:
         """What a person chooses who looks at the session now, as a plan takes it."""

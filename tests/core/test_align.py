@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
+from hermes_rescue.core.hermes.message import Message, message
+from hermes_rescue.core.hermes.sidecar import message_piece
+from hermes_rescue.core.merge.align import align
+from hermes_rescue.core.merge.likeness import Look, alike, likeness
+from hermes_rescue.core.merge.transcript import Entry, entry, merge
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from core.align import align
-from core.likeness import Look, alike, likeness
-from core.message import Message, message
-from core.sidecar import message_piece
-from core.transcript import Entry, entry, merge
 
 TEXTS = ("continue", "ok", "да 🚀", "Error code: 429. The provider is overloaded, please try again in a few moments.")
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core.audit import audit
-from core.findings import KINDS, Category
-from core.store import find_store
+from hermes_rescue.core.audit.findings import KINDS, Category
+from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.hermes.store import find_store
 
 
 def shrunken(h: Any) -> None:

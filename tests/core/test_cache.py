@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core import audit as engine
-from core import cache
-from core.audit import Audit, audit
-from core.cache import AuditCache
-from core.demo import make_demo_store
-from core.findings import SessionAudit
-from core.store import Store, find_store
+from hermes_rescue.core.audit import cache
+from hermes_rescue.core.audit import store_audit as engine
+from hermes_rescue.core.audit.cache import AuditCache
+from hermes_rescue.core.audit.findings import SessionAudit
+from hermes_rescue.core.audit.store_audit import Audit, audit
+from hermes_rescue.core.demo.demo_store import make_demo_store
+from hermes_rescue.core.hermes.store import Store, find_store
 
 AGO = 1_700_000_000
 

@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 import pytest
-
-from core.jsontext import Damage, parse_object
+from hermes_rescue.core.base.jsontext import Damage, parse_object
 
 SAYINGS = {
     "cp1252": [

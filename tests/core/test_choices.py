@@ -10,21 +10,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.store_audit import examine, merge_session
+from hermes_rescue.core.audit.workers import Failure
+from hermes_rescue.core.hermes.copies import Inventory, SessionCopies
+from hermes_rescue.core.hermes.sidecar import IDLE_STREAM
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.hermes.webui_status import webui_status
+from hermes_rescue.core.merge.choices import OUTDATED, Choices
+from hermes_rescue.core.merge.intent import MARK_FIELDS
+from hermes_rescue.core.merge.proposal import Proposal, propose
+from hermes_rescue.core.report.diff import Change, FieldRow, review_fields
+from hermes_rescue.core.report.export import Copy, read_copies
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from core import repair
-from core.audit import examine, merge_session
-from core.choices import OUTDATED, Choices
-from core.copies import Inventory, SessionCopies
-from core.diff import Change, FieldRow, review_fields
-from core.export import Copy, read_copies
-from core.intent import MARK_FIELDS
-from core.proposal import Proposal, propose
-from core.sidecar import IDLE_STREAM
-from core.store import find_store
-from core.webui_status import webui_status
-from core.workers import Failure
 
 Rescue = Callable[..., tuple[int, str, str]]
 
@@ -36,9 +35,9 @@ def merged(hermes: Any, **fields: str) -> tuple[SessionCopies, Proposal]:
         return merge_session(inventory, hermes.live.stem, webui_status(store), Choices(fields=fields))
 
 
-def planned(hermes: Any, choices: Choices, *, named: bool = True) -> repair.Plan:
+def planned(hermes: Any, choices: Choices, *, named: bool = True) -> api.Plan:
     sid = hermes.live.stem
-    return repair.plan(find_store(home=hermes.home), [sid] if named else None, choices={sid: choices})
+    return api.plan(find_store(home=hermes.home), [sid] if named else None, choices={sid: choices})
 
 
 def rows(hermes: Any, **fields: str) -> dict[str, FieldRow]:
@@ -58,16 +57,16 @@ def renamed(hermes: Any) -> Any:
 
 def test_a_choice_alone_is_written_and_nothing_else(renamed: Any) -> None:
     before = renamed.live.read_bytes()
-    assert repair.plan(find_store(home=renamed.home)).sessions == ()
+    assert api.plan(find_store(home=renamed.home)).sessions == ()
     plan = planned(renamed, Choices(fields={"title": "backup"}))
     assert [(s.why, s.messages_before, s.messages_after, s.messages_lost) for s in plan.sessions] == [
         ("title from backup", 4, 4, 0)
     ]
-    result = repair.apply(plan)
+    result = api.apply(plan)
     assert renamed.live.read_bytes() == before.replace(b'"title": "Now"', b'"title": "Before"')
     index = json.loads((renamed.sessions / "_index.json").read_text())
     assert [row["title"] for row in index] == ["Before"]
-    repair.undo(plan.store, str(result.run_id))
+    api.undo(plan.store, str(result.run_id))
     assert renamed.live.read_bytes() == before
 
 
@@ -98,7 +97,7 @@ def test_what_is_about_a_copy_itself_cannot_be_taken(renamed: Any) -> None:
         plan = planned(renamed, Choices(fields={name: "backup"}))
         assert plan.sessions == ()
         assert name in plan.refused[renamed.live.stem]
-        repair.apply(plan)
+        api.apply(plan)
     assert renamed.live.read_bytes() == before
 
 
@@ -117,7 +116,7 @@ def test_a_choice_goes_before_what_would_be_taken_by_itself(hermes: Any) -> None
     assert merged(hermes)[1].origins["title"] == "index"
     by_choice = rows(hermes, title="backup", updated_at="backup")["title"]
     assert (by_choice.right, by_choice.origin, by_choice.chosen) == ("Old name", "backup", True)
-    repair.apply(planned(hermes, Choices(fields={"title": "backup", "updated_at": "backup"})))
+    api.apply(planned(hermes, Choices(fields={"title": "backup", "updated_at": "backup"})))
     got = hermes.load()
     assert (got["title"], got["updated_at"], got["messages"]) == ("Old name", turns[-1]["timestamp"], turns)
 
@@ -197,7 +196,7 @@ def unanswered(hermes: Any) -> Any:
 
 def test_naming_a_session_answers_its_questions_whatever_field_is_chosen(hermes: Any) -> None:
     unanswered(hermes)
-    repair.apply(planned(hermes, Choices(fields={"title": "backup"})))
+    api.apply(planned(hermes, Choices(fields={"title": "backup"})))
     assert hermes.load()["title"] == "Before"
     assert hermes.texts() == ["ask a", "answer a", "lost"]
 
@@ -206,7 +205,7 @@ def test_a_field_that_was_chosen_answers_no_question_of_a_session_that_is_not_na
     unanswered(hermes)
     plan = planned(hermes, Choices(fields={"title": "backup"}), named=False)
     assert plan.questions == (hermes.live.stem,)
-    repair.apply(plan)
+    api.apply(plan)
     assert hermes.load()["title"] == "Before"
     assert hermes.texts() == ["ask a", "answer a"]
 
@@ -222,8 +221,8 @@ def test_a_copy_that_went_away_since_the_plan_changes_nothing(renamed: Any) -> N
     before = renamed.live.read_bytes()
     plan = planned(renamed, Choices(fields={"title": "backup"}))
     (renamed.sessions / f"{renamed.live.stem}.json.bak").unlink()
-    result = repair.apply(plan)
-    assert result.count(repair.State.REPAIRED) == 0
+    result = api.apply(plan)
+    assert result.count(api.State.REPAIRED) == 0
     assert renamed.live.read_bytes() == before
 
 
@@ -391,9 +390,9 @@ def test_a_question_that_is_answered_with_no_moves_the_backup_that_would_answer_
     assert asked == [2, 3, 4, 5]
     plan = planned(hermes, Choices(exclude=frozenset(asked), made_on=proposal.fingerprint))
     assert [(s.is_written, s.backup_moves) for s in plan.sessions] == [(False, True)]
-    result = repair.apply(plan)
-    assert result.count(repair.State.REPAIRED) == 1
+    result = api.apply(plan)
+    assert result.count(api.State.REPAIRED) == 1
     assert hermes.live.read_bytes() == before
     assert not backup.exists()
-    repair.undo(plan.store, str(result.run_id))
+    api.undo(plan.store, str(result.run_id))
     assert backup.read_bytes() == old

@@ -15,7 +15,7 @@ import pytest
 
 Rescue = Callable[..., tuple[int, str, str]]
 
-COMMAND = [sys.executable, "-c", "from core.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from hermes_rescue.core.terminal.commands import main; main()"]
 EVIL = "\x1b[31mred\x07\x9b2J\u202eabc"
 
 
@@ -258,7 +258,7 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(wiped: Any) -> None:
 
 def test_help_needs_neither_a_store_nor_heavy_imports(tmp_path: Path) -> None:
     code = (
-        "import sys; from core.cli import main\n"
+        "import sys; from hermes_rescue.core.terminal.commands import main\n"
         "try: main()\nexcept SystemExit as end: assert not end.code\n"
         "heavy = {'PySide6', 'jinja2', 'rapidfuzz', 'sqlite3', 'msgspec', 'orjson'} & set(sys.modules)\n"
         "assert not heavy, heavy"
@@ -269,7 +269,7 @@ def test_help_needs_neither_a_store_nor_heavy_imports(tmp_path: Path) -> None:
 
 
 def test_an_error_of_the_program_is_one_line(wiped: Any, rescue: Rescue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.audit.audit", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("hermes_rescue.core.audit.store_audit.audit", lambda *_, **__: 1 / 0)
     status, _, err = rescue("audit", "--home", wiped.home)
     assert status == 3
     assert "ZeroDivisionError" in err

@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core.demo import DemoStore, Story, make_demo_store
-from core.errors import RescueError
+from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.demo.demo_store import DemoStore, Story, make_demo_store
 
 UNREADABLE = {"torn_with_backup", "torn_alone", "zero_byte", "nul_filled"}
 TAG = re.compile(r"\A\[Workspace::v1: (?P<path>(?:\\.|[^]\\])*)\]\n")

@@ -5,14 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hermes_rescue.core.audit.store_audit import examine
+from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.hermes.webui_status import webui_status
+from hermes_rescue.core.report.diff import (
+    Change,
+    Difference,
+    MessageRow,
+    compare,
+    compare_words,
+    fold,
+    review,
+    versions,
+)
 from hypothesis import given
 from hypothesis import strategies as st
-
-from core.audit import examine
-from core.copies import Inventory
-from core.diff import Change, Difference, MessageRow, compare, compare_words, fold, review, versions
-from core.store import find_store
-from core.webui_status import webui_status
 
 
 def difference(hermes: Any, left: str = "live", right: str = "recovered") -> Difference:

@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.base.jsontext import Piece
+from hermes_rescue.core.hermes.message import message
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.report import export
+from hermes_rescue.core.report.diff import Version
+from hermes_rescue.core.report.export import Copy, render
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-
-from core import export
-from core.diff import Version
-from core.errors import RescueError
-from core.export import Copy, render
-from core.jsontext import Piece
-from core.message import message
-from core.store import find_store
 
 Rescue = Callable[..., tuple[int, str, str]]
 
@@ -403,7 +402,17 @@ def test_a_session_that_nobody_knows_is_no_file(wiped: Any, rescue: Rescue, tmp_
 
 def test_the_terminal_makes_a_pdf_where_the_window_is_installed(wiped: Any, tmp_path: Path) -> None:
     target = tmp_path / "copy.pdf"
-    command = [sys.executable, "-m", "core", "export", wiped.live.stem, "--form", "pdf", "-o", str(target)]
+    command = [
+        sys.executable,
+        "-m",
+        "hermes_rescue.core",
+        "export",
+        wiped.live.stem,
+        "--form",
+        "pdf",
+        "-o",
+        str(target),
+    ]
     subprocess.run([*command, "--home", str(wiped.home)], check=True, cwd=Path(__file__).parents[2])
     assert target.read_bytes().startswith(b"%PDF-")
 
@@ -411,7 +420,7 @@ def test_the_terminal_makes_a_pdf_where_the_window_is_installed(wiped: Any, tmp_
 def test_without_the_window_the_terminal_says_what_to_install(
     wiped: Any, rescue: Rescue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "gui.conversation_pdf", None)
+    monkeypatch.setitem(sys.modules, "hermes_rescue.gui.conversation_pdf", None)
     target = tmp_path / "copy.pdf"
     status, _, said = rescue("export", wiped.live.stem, "--form", "pdf", "-o", target, "--home", wiped.home)
     assert (status, said.count("\n"), target.exists()) == (3, 1, False)

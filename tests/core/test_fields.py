@@ -9,12 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-
-from core import metadata
-from core.journals import read_index
-from core.metadata import WORKTREE_FIELDS
-from core.sidecar import FIELD_DEFAULTS
-from core.store import find_store
+from hermes_rescue.core.hermes.journals import read_index
+from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.merge import metadata
+from hermes_rescue.core.merge.metadata import WORKTREE_FIELDS
 
 
 def test_a_rename_after_the_backup_survives_the_loss_of_the_file(hermes: Any) -> None:

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hermes_rescue.core.base import files
+from hermes_rescue.core.base.errors import ChangedMeanwhileError, UnreadableError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from core import files
-from core.errors import ChangedMeanwhileError, UnreadableError
 
 OLD, NEW = b'{"messages": ["old"]}', b'{"messages": ["old", "new"]}'
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -498,7 +497,7 @@ def act(action: str, sidecar: Path) -> None:
 def test_a_disk_that_fills_up_leaves_no_beginning_behind(tmp_path: Path) -> None:
     """A real full disk: the size limit of a process of its own."""
     program = (
-        "import resource, signal, sys; from pathlib import Path; from core import files\n"
+        "import resource, signal, sys; from pathlib import Path; from hermes_rescue.core import files\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try: files.create_exclusive(Path(sys.argv[1]), b'x' * 5000)\n"

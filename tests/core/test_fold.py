@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import pytest
+from hermes_rescue.core.base.jsontext import Piece
+from hermes_rescue.core.hermes.database.fold import Folded, doubled, fold, repeated
+from hermes_rescue.core.hermes.database.statedb_rows import Status
+from hermes_rescue.core.hermes.message import Message, message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from core.fold import Folded, doubled, fold, repeated
-from core.jsontext import Piece
-from core.message import Message, message
-from core.statedb_rows import Status
 
 START = 1_784_000_000.0
 SUMMARY = "[CONTEXT COMPACTION \N{EM DASH} REFERENCE ONLY] Earlier turns were compacted into the summary below."

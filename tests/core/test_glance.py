@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core.demo import make_demo_store
-from core.glance import Glance, glance
-from core.sidecar import FIELD_DEFAULTS, HEAD_LIMIT
-from core.store import find_store
+from hermes_rescue.core.demo.demo_store import make_demo_store
+from hermes_rescue.core.hermes.heads import Glance, glance
+from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, HEAD_LIMIT
+from hermes_rescue.core.hermes.store import find_store
 
 Snapshot = Callable[[Path], dict[str, Any]]
 SID = "3f2a9c51b7d0"

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.hermes.store import find_store
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-
-from core import repair
-from core.audit import audit
-from core.store import find_store
 
 from .conftest import ACT, SID, START, Hermes
 
@@ -37,9 +36,9 @@ def made_of(home: Path) -> Made:
     store = find_store(home=home)
     found = next((s for s in audit(store).sessions if s.session_id == SID), None)
     findings = () if found is None else tuple((f.kind.name, str(f.category)) for f in found.findings)
-    plan = repair.plan(store)
+    plan = api.plan(store)
     planned = next(((p.kinds, p.messages_after) for p in plan.sessions if p.session_id == SID), None)
-    repair.apply(plan)
+    api.apply(plan)
     path = store.sessions_dir / f"{SID}.json"
     left = json.loads(path.read_bytes())["messages"] if path.exists() else ()
     return findings, plan.questions, planned, tuple((m["role"], m["content"]) for m in left)
@@ -117,7 +116,7 @@ def test_a_row_is_written_at_any_time_of_its_turn(parts: Sequence[float]) -> Non
             times = [(START + 600 * part, k + 2) for k, part in enumerate(parts)]
             database.executemany("UPDATE messages SET timestamp = ? WHERE id = ?", times)
         assert hermes.kinds() == []
-        assert repair.plan(find_store(home=hermes.home)).is_empty
+        assert api.plan(find_store(home=hermes.home)).is_empty
 
 
 @pytest.mark.parametrize("kept", [0, 2, 6, 20])
@@ -188,4 +187,4 @@ def test_an_undone_prompt_does_not_swallow_a_pending_one_that_says_the_same(herm
     hermes.repair()
     assert hermes.texts() == hermes.said([*kept, gone[0]])
     assert hermes.load()["messages"][-1]["timestamp"] == sent
-    assert repair.plan(find_store(home=hermes.home)).is_empty
+    assert api.plan(find_store(home=hermes.home)).is_empty

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core import journals
-from core.journals import INDEX_NAME, read_index
+from hermes_rescue.core.hermes import journals
+from hermes_rescue.core.hermes.journals import INDEX_NAME, read_index
 
 ROWS: list[Any] = [
     {"session_id": "a", "title": "Größe", "gateway_routing": {"x": [{"y": {}}, {"z": 1}]}, "read_only": False},

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from core.audit import audit
-from core.findings import Category
-from core.repair import State, apply, plan
-from core.store import find_store
+from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.repair.apply import State, apply
+from hermes_rescue.core.repair.plan import plan
 
 SHRINK = "f3ece896034044d595d19fdba191bbac"
 OTHER_SHRINK = "a27d1c0b8d5e4f6f9c3e2b1a0d9c8e7f"

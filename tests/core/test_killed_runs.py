@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hermes_rescue.core.hermes.runs.killed_runs import DeadRun, Recovered, dead_runs, is_prompt, prompt_message, recover
+from hermes_rescue.core.hermes.runs.run_journal import RunJournal
+from hermes_rescue.core.hermes.runs.turn_journal import SubmittedTurn
 from hypothesis import given
 from hypothesis import strategies as st
-
-from core.killed_runs import DeadRun, Recovered, dead_runs, is_prompt, prompt_message, recover
-from core.run_journal import RunJournal
-from core.turn_journal import SubmittedTurn
 
 SENT = 1_777_000_000.0
 STREAM = "70943de8d779"

@@ -9,17 +9,16 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
+from hermes_rescue.core.base.jsontext import Piece
+from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.database import lineage
+from hermes_rescue.core.hermes.database.continuation import Segment, copied, joined
+from hermes_rescue.core.hermes.database.lineage import Doubt, Known, Lineage, trace
+from hermes_rescue.core.hermes.database.statedb_rows import Claim, SessionRow
+from hermes_rescue.core.hermes.message import Message, message
+from hermes_rescue.core.hermes.store import find_store
 from hypothesis import given
 from hypothesis import strategies as st
-
-from core import lineage
-from core.continuation import Segment, copied, joined
-from core.copies import Inventory
-from core.jsontext import Piece
-from core.lineage import Doubt, Known, Lineage, trace
-from core.message import Message, message
-from core.statedb_rows import Claim, SessionRow
-from core.store import find_store
 
 SID = OLD = "3f2a9c51b7d0"  # that of the fixture
 NEW = "20260807_101112_ab12cd"

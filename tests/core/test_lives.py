@@ -18,12 +18,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.hermes.store import Store, find_store
 from hypothesis import HealthCheck, Phase, assume, example, given, settings
 from hypothesis import strategies as st
-
-from core import repair
-from core.audit import audit
-from core.store import Store, find_store
 
 from .lives import STORIES, Left, Life, Truth, World, judge, life, play, truth, write
 from .lives.life import Wipe
@@ -103,7 +102,7 @@ def test_a_healthy_session_is_left_in_peace(seed: int) -> None:
     with played([life(seed, damage="none")]) as (store, truths):
         before = live_file(store, truths[0])
         assert offered(store, truths) == {}
-        repair.apply(repair.plan(store))
+        api.apply(api.plan(store))
         assert live_file(store, truths[0]) == before
 
 
@@ -114,9 +113,9 @@ def test_a_healthy_home_stays_as_it_is_to_the_byte(seed: int) -> None:
     lefts = [left for left in lefts if truth(left).quiet]
     with laid_out(lefts) as store:
         before = tree(store)
-        plan = repair.plan(store)
+        plan = api.plan(store)
         assert plan.is_empty
-        assert repair.apply(plan).run_id is None
+        assert api.apply(plan).run_id is None
         assert tree(store) == before
 
 
@@ -124,7 +123,7 @@ def test_a_healthy_home_stays_as_it_is_to_the_byte(seed: int) -> None:
 def test_a_repair_gives_back_what_the_copies_determine_and_nothing_else(seed: int) -> None:
     with played([life(seed)]) as (store, (wanted,)):
         before = live_file(store, wanted)
-        repair.apply(repair.plan(store))
+        api.apply(api.plan(store))
         assert judge(wanted, before, live_file(store, wanted)) == ""
 
 
@@ -132,7 +131,7 @@ def test_a_repair_gives_back_what_the_copies_determine_and_nothing_else(seed: in
 def test_what_was_taken_back_stays_out(seed: int) -> None:
     with played([life(seed, act=acts_of(seed))]) as (store, (wanted,)):
         before = live_file(store, wanted)
-        repair.apply(repair.plan(store))
+        api.apply(api.plan(store))
         assert judge(wanted, before, live_file(store, wanted)) == ""
 
 
@@ -147,13 +146,13 @@ def test_looking_leaves_no_trace_and_a_second_repair_has_nothing_to_do(seed: int
     with played([life(seed), life(seed + 1)]) as (store, _):
         before = tree(store)
         audit(store)
-        plan = repair.plan(store)
+        plan = api.plan(store)
         assert tree(store) == before
-        repair.apply(plan)
+        api.apply(plan)
         after = tree(store)
-        again = repair.plan(store)
+        again = api.plan(store)
         assert again.is_empty, again
-        assert repair.apply(again).run_id is None
+        assert api.apply(again).run_id is None
         assert tree(store) == after
 
 
@@ -162,9 +161,9 @@ def test_looking_leaves_no_trace_and_a_second_repair_has_nothing_to_do(seed: int
 def test_undoing_a_repair_gives_back_every_byte_name_and_mode(one: int, other: int) -> None:
     with played([life(one), life(other)]) as (store, _):
         before = tree(store)
-        result = repair.apply(repair.plan(store))
+        result = api.apply(api.plan(store))
         if result.run_id is not None:
-            repair.undo(store, result.run_id)
+            api.undo(store, result.run_id)
         assert contents(tree(store)) == contents(before)
 
 

@@ -10,15 +10,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-
-from core import repair
-from core.audit import examine
-from core.copies import Inventory
-from core.jsontext import Packed, Piece, loads_exactly
-from core.message import message
-from core.sidecar import message_piece
-from core.store import find_store
-from core.webui_status import webui_status
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.store_audit import examine
+from hermes_rescue.core.base.jsontext import Packed, Piece, loads_exactly
+from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.message import message
+from hermes_rescue.core.hermes.sidecar import message_piece
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.hermes.webui_status import webui_status
 
 SID = "3f2a9c51b7d0"
 PROSE = "Reading the ≈ 例えば größere files again 🚀 and keeping what they say. " * 210
@@ -64,10 +63,10 @@ def test_repairing_a_long_session_takes_little_more_than_the_old_file_and_the_ne
     store = find_store(home=hermes.home)
     size = hermes.live.stat().st_size
     with at_most(2.5, size):
-        plan = repair.plan(store)
+        plan = api.plan(store)
     with at_most(2.5, size):
-        result = repair.apply(plan)
-    assert result.count(repair.State.REPAIRED) == 1
+        result = api.apply(plan)
+    assert result.count(api.State.REPAIRED) == 1
     assert hermes.texts() == hermes.said(long_session)
 
 
@@ -78,9 +77,9 @@ def test_rebuilding_a_long_session_takes_little_more_than_its_rows_and_the_new_f
     size = hermes.live.stat().st_size
     hermes.live.unlink()
     with at_most(2.75, size):
-        plan = repair.plan(store)
+        plan = api.plan(store)
     with at_most(2.75, size):
-        repair.apply(plan)
+        api.apply(plan)
     assert hermes.texts() == hermes.said(long_session)
 
 
@@ -88,7 +87,7 @@ def test_a_small_file_meets_many_long_rows(hermes: Any, long_session: list[dict[
     """The texts of the file are held, those of most rows are not: they still are the same messages."""
     there = [*long_session[:4], *long_session[-4:]]
     hermes.write_live(there)
-    repair.apply(repair.plan(find_store(home=hermes.home)))
+    api.apply(api.plan(find_store(home=hermes.home)))
     assert hermes.texts() == hermes.said(long_session)
 
 

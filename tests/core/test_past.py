@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core import repair
-from core.errors import VaultError
-from core.files import digest_of
-from core.manifest import Run
-from core.past import AFTER, BEFORE, NOT_THERE, NOW, OF_BACKUP, Looker, Past
-from core.store import Store, find_store
-from core.vault import Vault
+from hermes_rescue.core import api
+from hermes_rescue.core.base.errors import VaultError
+from hermes_rescue.core.base.files import digest_of
+from hermes_rescue.core.hermes.store import Store, find_store
+from hermes_rescue.core.repair.run_record import Run
+from hermes_rescue.core.repair.vault import Vault
+from hermes_rescue.core.report.history import AFTER, BEFORE, NOT_THERE, NOW, OF_BACKUP, Looker, Past
 
 Rescue = Callable[..., tuple[int, str, str]]
 SID = "3f2a9c51b7d0"
@@ -31,7 +30,7 @@ def store(hermes: Any) -> Store:
 
 
 def repaired(store: Store) -> Run:
-    done = repair.apply(repair.plan(store))
+    done = api.apply(api.plan(store))
     assert done.run_id is not None
     return Vault.of(store).read_run(done.run_id)
 
@@ -132,7 +131,7 @@ def test_what_would_be_refused_is_what_is_refused(hermes: Any, store: Store) -> 
     assert refusals(store, run) == {SID: None, "0123456789ab": None}
     hermes.write_live(hermes.turns("mine"))
     told = refusals(store, run)
-    result = repair.undo(store, run.run_id)
+    result = api.undo(store, run.run_id)
     assert {sid: reason for sid, reason in told.items() if reason} == dict(result.refused)
     assert set(result.refused) == {SID}
     assert refusals(store, run) == told

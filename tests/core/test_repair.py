@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core import files, repair, sidecar, steps, vault
-from core.audit import audit
-from core.errors import BusyError, RescueError, UnreadableError
-from core.repair import State
-from core.store import Store, find_store
-from core.vault import Vault
-from core.webui_recovery import startup_would_restore
-from core.workers import Cancelled
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.audit.workers import Cancelled
+from hermes_rescue.core.base import files, progress
+from hermes_rescue.core.base.errors import BusyError, RescueError, UnreadableError
+from hermes_rescue.core.hermes import sidecar
+from hermes_rescue.core.hermes.store import Store, find_store
+from hermes_rescue.core.hermes.webui_recovery import startup_would_restore
+from hermes_rescue.core.repair import vault
+from hermes_rescue.core.repair.apply import State
+from hermes_rescue.core.repair.vault import Vault
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def store(hermes: Any) -> Store:
     return find_store(home=hermes.home)
 
 
-def only(result: repair.Result) -> repair.Outcome:
+def only(result: api.Result) -> api.Outcome:
     (outcome,) = result.outcomes
     return outcome
 
@@ -41,7 +43,7 @@ def test_a_plan_says_what_will_happen_and_changes_nothing(
     hermes: Any, store: Store, snapshot: Callable[[Path], Any]
 ) -> None:
     before = snapshot(hermes.home)
-    (planned,) = repair.plan(store).sessions
+    (planned,) = api.plan(store).sessions
     assert (planned.messages_before, planned.messages_after, planned.messages_lost) == (0, 4, 0)
     assert planned.kinds == ("shrunken_live",)
     assert planned.operations == (f"replace {hermes.live.name} (the old file is kept in the vault)",)
@@ -49,24 +51,24 @@ def test_a_plan_says_what_will_happen_and_changes_nothing(
 
 
 def test_a_file_that_changed_since_the_plan_is_left_alone(hermes: Any, store: Store) -> None:
-    plan = repair.plan(store)
+    plan = api.plan(store)
     newer = hermes.write_live(hermes.turns("new"))
-    assert only(repair.apply(plan)).state is State.SKIPPED
+    assert only(api.apply(plan)).state is State.SKIPPED
     assert hermes.live.read_bytes() == newer
 
 
 def test_a_copy_that_changed_since_the_plan_is_not_written(hermes: Any, store: Store) -> None:
-    plan = repair.plan(store)
+    plan = api.plan(store)
     before = hermes.live.read_bytes()
     hermes.write_backup(hermes.turns("a", "b", "c"))
-    assert only(repair.apply(plan)).state is State.SKIPPED
+    assert only(api.apply(plan)).state is State.SKIPPED
     assert hermes.live.read_bytes() == before
 
 
 def test_a_save_in_the_very_moment_of_the_replacement_wins(
     hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = repair.plan(store)
+    plan = api.plan(store)
     newer = json.dumps(hermes.session(hermes.turns("new"))).encode()
     real = files._exchange
 
@@ -78,7 +80,7 @@ def test_a_save_in_the_very_moment_of_the_replacement_wins(
         real(one, other)
 
     monkeypatch.setattr(files, "_exchange", exchange)
-    assert only(repair.apply(plan)).state is State.SKIPPED
+    assert only(api.apply(plan)).state is State.SKIPPED
     assert hermes.live.read_bytes() == newer
 
 
@@ -103,17 +105,17 @@ def test_what_does_not_hold_what_was_promised_is_never_written(
         return wrong.replace(b"%s", listed)
 
     monkeypatch.setattr(sidecar, "serialise", serialise)
-    plan = repair.plan(store)
+    plan = api.plan(store)
     assert (plan.sessions, list(plan.refused)) == ((), [hermes.live.stem])
-    assert repair.apply(plan).outcomes == ()
+    assert api.apply(plan).outcomes == ()
     assert snapshot(hermes.home) == before
     monkeypatch.setattr(sidecar, "serialise", real)
-    assert len(repair.plan(store).sessions) == 1
+    assert len(api.plan(store).sessions) == 1
 
 
 def test_what_cannot_be_read_back_is_rolled_back(hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     before = hermes.live.read_bytes()
-    plan = repair.plan(store)
+    plan = api.plan(store)
     real = files.look
     failed: list[Path] = []
 
@@ -125,7 +127,7 @@ def test_what_cannot_be_read_back_is_rolled_back(hermes: Any, store: Store, monk
         return state
 
     monkeypatch.setattr(files, "look", look)
-    assert only(repair.apply(plan)).state is State.ROLLED_BACK
+    assert only(api.apply(plan)).state is State.ROLLED_BACK
     assert hermes.live.read_bytes() == before
 
 
@@ -145,8 +147,8 @@ def test_a_backup_that_was_left_for_nothing_goes_again(
             hermes.live.write_bytes(newer)
 
     monkeypatch.setattr(files, "create_exclusive", create)
-    plan = repair.plan(store, [hermes.live.stem], choices=hermes.choose(exclude=(3,)))
-    assert only(repair.apply(plan)).state is State.SKIPPED
+    plan = api.plan(store, [hermes.live.stem], choices=hermes.choose(exclude=(3,)))
+    assert only(api.apply(plan)).state is State.SKIPPED
     assert hermes.live.read_bytes() == newer
     assert not backup.exists()
 
@@ -165,7 +167,7 @@ def test_one_session_that_fails_does_not_stop_the_next(
         real(path, *arguments, **options)
 
     monkeypatch.setattr(files, "replace_if_unchanged", replace)
-    result = repair.apply(repair.plan(store))
+    result = api.apply(api.plan(store))
     assert [o.state for o in result.outcomes] == [State.FAILED, State.REPAIRED]
     assert "No space left" in result.outcomes[0].reason
     assert json.loads(other.read_text())["message_count"] == 2
@@ -176,17 +178,17 @@ def test_cancelling_takes_effect_between_sessions_and_keeps_what_is_done(hermes:
     for k in range(3):
         sid = f"00000000000{k}"
         (hermes.sessions / f"{sid}.json.bak").write_text(json.dumps(hermes.session(hermes.turns("z"), session_id=sid)))
-    plan = repair.plan(store)
+    plan = api.plan(store)
     asked: list[int] = []
 
     def should_cancel() -> bool:
         asked.append(1)
         return len(asked) > 2
 
-    result = repair.apply(plan, should_cancel=should_cancel)
+    result = api.apply(plan, should_cancel=should_cancel)
     assert result.cancelled
     assert [o.state for o in result.outcomes] == [State.REPAIRED] * 2 + [State.CANCELLED] * 2
-    assert repair.apply(repair.plan(store)).count(State.REPAIRED) == 2
+    assert api.apply(api.plan(store)).count(State.REPAIRED) == 2
 
 
 def test_an_audit_can_be_cancelled(store: Store) -> None:
@@ -196,11 +198,11 @@ def test_an_audit_can_be_cancelled(store: Store) -> None:
 
 def test_a_session_that_nobody_knows_is_an_error(store: Store) -> None:
     with pytest.raises(RescueError, match="0123456789ab"):
-        repair.plan(store, ["0123456789ab"])
+        api.plan(store, ["0123456789ab"])
 
 
 def test_only_one_repair_at_a_time(hermes: Any, store: Store) -> None:
-    plan = repair.plan(store)
+    plan = api.plan(store)
     inside, leave = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -213,7 +215,7 @@ def test_only_one_repair_at_a_time(hermes: Any, store: Store) -> None:
     inside.wait()
     try:
         with pytest.raises(BusyError):
-            repair.apply(plan)
+            api.apply(plan)
     finally:
         leave.set()
         holder.join()
@@ -224,13 +226,13 @@ def test_a_run_that_died_is_finished_by_the_next_repair(
     hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(repair, "_write_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(api, "_write_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            repair.apply(repair.plan(store))
-    assert [run.status for run in repair.interrupted_runs(store)] == ["interrupted"]
+            api.apply(api.plan(store))
+    assert [run.status for run in api.interrupted_runs(store)] == ["interrupted"]
     hermes.write_temp(hermes.turns("a", "b", "c"))
-    assert repair.apply(repair.plan(store)).count(State.REPAIRED) == 1
-    assert repair.interrupted_runs(store) == ()
+    assert api.apply(api.plan(store)).count(State.REPAIRED) == 1
+    assert api.interrupted_runs(store) == ()
     assert [run.status for run in Vault.of(store).list_runs()] == ["finished", "finished"]
 
 
@@ -245,11 +247,11 @@ def test_what_a_run_that_died_left_open_is_done_though_every_session_is_well(
     with monkeypatch.context() as patch:
         patch.setattr(vault.ActiveRun, "remove", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            repair.apply(repair.plan(store))
-    plan = repair.plan(store)
+            api.apply(api.plan(store))
+    plan = api.plan(store)
     assert (plan.sessions, len(plan.unfinished), plan.is_empty) == ((), 1, False)
-    assert repair.apply(plan).index_rebuilt
-    assert repair.interrupted_runs(store) == ()
+    assert api.apply(plan).index_rebuilt
+    assert api.interrupted_runs(store) == ()
     assert not hermes.live.with_name(f"{hermes.live.name}.bak").exists()
     (row,) = json.loads((hermes.sessions / "_index.json").read_text())
     assert row["message_count"] == 4
@@ -258,22 +260,20 @@ def test_what_a_run_that_died_left_open_is_done_though_every_session_is_well(
 def test_what_a_run_that_died_left_open_is_done_though_the_repair_is_stopped(
     hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "INTERVAL", 0)
+    monkeypatch.setattr(progress, "INTERVAL", 0)
     with monkeypatch.context() as patch:
         patch.setattr(vault.ActiveRun, "remove", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         kept = hermes.turns("a", "b")
         hermes.write_live(kept, message_count=9, **hermes.undo_marks(kept))
         hermes.write_backup(hermes.turns("a", "b", "c"))
         with pytest.raises(KeyboardInterrupt):
-            repair.apply(repair.plan(store))
+            api.apply(api.plan(store))
     other = json.dumps(hermes.session(hermes.turns("z"), session_id="000000000001"))
     (hermes.sessions / "000000000001.json.bak").write_text(other)
     told: list[float] = []
-    result = repair.apply(
-        repair.plan(store), progress=lambda done, _: told.append(done), should_cancel=lambda: bool(told)
-    )
+    result = api.apply(api.plan(store), progress=lambda done, _: told.append(done), should_cancel=lambda: bool(told))
     assert [o.state for o in result.outcomes] == [State.CANCELLED]
-    assert repair.interrupted_runs(store) == ()
+    assert api.interrupted_runs(store) == ()
     assert not hermes.live.with_name(f"{hermes.live.name}.bak").exists()
 
 
@@ -291,12 +291,12 @@ def test_an_index_that_cannot_be_written_leaves_the_repair_to_be_finished(
     with monkeypatch.context() as patch:
         patch.setattr(files, "replace_if_unchanged", full)
         with pytest.raises(RescueError, match=r"_index\.json: No space left on device"):
-            repair.apply(repair.plan(store))
+            api.apply(api.plan(store))
     assert len(hermes.load()["messages"]) == 4
-    assert repair.apply(repair.plan(store)).index_rebuilt
+    assert api.apply(api.plan(store)).index_rebuilt
     (row,) = json.loads((hermes.sessions / "_index.json").read_text())
     assert row["message_count"] == 4
-    assert repair.interrupted_runs(store) == ()
+    assert api.interrupted_runs(store) == ()
 
 
 def test_a_backup_that_cannot_be_moved_takes_the_repair_back(
@@ -312,7 +312,7 @@ def test_a_backup_that_cannot_be_moved_takes_the_repair_back(
 
     with monkeypatch.context() as patch:
         patch.setattr(files, "remove_if_unchanged", refuse)
-        outcome = only(repair.apply(repair.plan(store)))
+        outcome = only(api.apply(api.plan(store)))
     assert outcome.state is State.ROLLED_BACK
     assert "Permission denied" in outcome.reason
     assert hermes.live.read_bytes() == before
@@ -322,34 +322,34 @@ def test_an_undo_that_died_is_found_and_can_go_either_way(
     hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = hermes.live.read_bytes()
-    result = repair.apply(repair.plan(store))
+    result = api.apply(api.plan(store))
     assert result.run_id is not None
     with monkeypatch.context() as patch:
         patch.setattr(vault, "_revert", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            repair.undo(store, result.run_id)
-    assert [run.run_id for run in repair.interrupted_runs(store)] == [result.run_id]
-    repair.undo(store, result.run_id)
-    assert repair.interrupted_runs(store) == ()
+            api.undo(store, result.run_id)
+    assert [run.run_id for run in api.interrupted_runs(store)] == [result.run_id]
+    api.undo(store, result.run_id)
+    assert api.interrupted_runs(store) == ()
     assert hermes.live.read_bytes() == before
 
 
 def test_a_run_that_died_can_be_rolled_back(hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     before = hermes.live.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(repair, "_write_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(api, "_write_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            repair.apply(repair.plan(store))
-    (run,) = repair.interrupted_runs(store)
-    assert repair.undo(store, run.run_id).undone == (hermes.live.stem,)
+            api.apply(api.plan(store))
+    (run,) = api.interrupted_runs(store)
+    assert api.undo(store, run.run_id).undone == (hermes.live.stem,)
     assert hermes.live.read_bytes() == before
 
 
 def test_an_undo_is_refused_where_the_file_has_changed_since(hermes: Any, store: Store) -> None:
-    result = repair.apply(repair.plan(store))
+    result = api.apply(api.plan(store))
     assert result.run_id is not None
     newer = hermes.write_live(hermes.turns("a", "b", "c"))
-    undone = repair.undo(store, result.run_id)
+    undone = api.undo(store, result.run_id)
     assert undone.undone == ()
     assert "changed" in undone.refused[hermes.live.stem]
     assert hermes.live.read_bytes() == newer
@@ -359,11 +359,11 @@ def test_the_index_follows_an_undo_of_one_session(hermes: Any, store: Store) -> 
     sid = "000000000001"
     (hermes.sessions / f"{sid}.json.bak").write_text(json.dumps(hermes.session(hermes.turns("z"), session_id=sid)))
     hermes.write_index({"session_id": hermes.live.stem, "title": "Notes", "message_count": 0, "updated_at": 1.0})
-    result = repair.apply(repair.plan(store))
+    result = api.apply(api.plan(store))
     assert result.run_id is not None
     index = hermes.sessions / "_index.json"
     assert {r["session_id"]: r["message_count"] for r in json.loads(index.read_text())} == {hermes.live.stem: 4, sid: 2}
-    repair.undo(store, result.run_id, sid)
+    api.undo(store, result.run_id, sid)
     assert {r["session_id"]: r["message_count"] for r in json.loads(index.read_text())} == {hermes.live.stem: 4}
 
 
@@ -401,23 +401,23 @@ def running_webui(home: Path, active_streams: int | None) -> Iterator[None]:
 
 def test_under_a_running_webui_a_growing_replacement_is_done(hermes: Any, store: Store) -> None:
     with running_webui(hermes.home, 0):
-        assert only(repair.apply(repair.plan(store))).state is State.REPAIRED
+        assert only(api.apply(api.plan(store))).state is State.REPAIRED
 
 
 def test_under_a_running_webui_a_lost_file_is_created(hermes: Any, store: Store) -> None:
     hermes.live.unlink()
     with running_webui(hermes.home, 3):
-        assert only(repair.apply(repair.plan(store))).state is State.REPAIRED
+        assert only(api.apply(api.plan(store))).state is State.REPAIRED
 
 
 def test_under_a_running_webui_a_replacement_that_does_not_grow_waits(hermes: Any, store: Store) -> None:
     before = hermes.write_live(hermes.turns("a", "b"), message_count=9)
     with running_webui(hermes.home, 0):
-        plan = repair.plan(store)
+        plan = api.plan(store)
         assert plan.sessions == ()
         assert "Stop it first" in plan.refused[hermes.live.stem]
         assert hermes.live.read_bytes() == before
-        assert only(repair.apply(repair.plan(store, force=True))).state is State.REPAIRED
+        assert only(api.apply(api.plan(store, force=True))).state is State.REPAIRED
 
 
 def test_a_session_that_is_being_answered_is_not_replaced(hermes: Any, store: Store) -> None:
@@ -425,24 +425,24 @@ def test_a_session_that_is_being_answered_is_not_replaced(hermes: Any, store: St
     with running_webui(hermes.home, 1):
         found = audit(store)
         assert "stale_stream" not in [f.kind.name for f in found.sessions[0].findings]
-        plan = repair.plan(store, [hermes.live.stem])
+        plan = api.plan(store, [hermes.live.stem])
         assert plan.sessions == ()
         assert "answer" in plan.refused[hermes.live.stem]
-    assert repair.plan(store).sessions[0].messages_after == 5  # it has stopped: the prompt comes back too
+    assert api.plan(store).sessions[0].messages_after == 5  # it has stopped: the prompt comes back too
 
 
 def test_a_temp_that_a_running_webui_has_just_written_does_not_stop_the_repair(hermes: Any, store: Store) -> None:
     hermes.write_temp(hermes.turns("a", "b", "c"))
     with running_webui(hermes.home, 0):
-        assert only(repair.apply(repair.plan(store))).state is State.REPAIRED
+        assert only(api.apply(api.plan(store))).state is State.REPAIRED
     assert hermes.texts() == hermes.said(hermes.turns("a", "b"))
 
 
 def test_a_webui_that_was_started_since_the_plan_is_respected(hermes: Any, store: Store) -> None:
     before = hermes.write_live(hermes.turns("a", "b"), message_count=9)
-    plan = repair.plan(store)
+    plan = api.plan(store)
     with running_webui(hermes.home, 0):
-        outcome = only(repair.apply(plan))
+        outcome = only(api.apply(plan))
     assert outcome.state is State.SKIPPED
     assert "Stop it first" in outcome.reason
     assert hermes.live.read_bytes() == before
@@ -452,7 +452,7 @@ def test_a_copy_that_cannot_be_read_is_told(hermes: Any, store: Store, rescue: A
     backup = hermes.live.with_suffix(".json.bak")
     backup.unlink(missing_ok=True)
     backup.mkdir()
-    assert [str(backup) in text for text in repair.plan(store).unread] == [True]
+    assert [str(backup) in text for text in api.plan(store).unread] == [True]
     assert str(backup) in rescue("repair", "--all", "--dry-run", "--home", hermes.home)[1].replace("\n", "")
 
 
@@ -486,7 +486,7 @@ def test_a_backup_that_would_replace_the_file_moves_only_where_the_session_is_na
 
 
 def test_the_plan_of_such_a_session_names_the_one_operation(cleared: Any) -> None:
-    (planned,) = repair.plan(find_store(home=cleared.home), [cleared.live.stem]).sessions
+    (planned,) = api.plan(find_store(home=cleared.home), [cleared.live.stem]).sessions
     assert planned.operations == (f"move {cleared.live.name}.bak to the vault",)
     assert planned.messages_before == planned.messages_after == 2
     assert planned.why == "old backup"
@@ -496,7 +496,7 @@ def test_a_backup_that_was_moved_away_can_be_put_back(cleared: Any, snapshot: Ca
     before = snapshot(cleared.sessions)
     run = cleared.repair(cleared.live.stem).run_id
     assert run is not None
-    repair.undo(find_store(home=cleared.home), run)
+    api.undo(find_store(home=cleared.home), run)
     names = (cleared.live.name, f"{cleared.live.name}.bak")
     assert [snapshot(cleared.sessions)[name] for name in names] == [before[name] for name in names]
 
@@ -508,9 +508,9 @@ def test_a_running_webui_does_not_keep_such_a_backup_from_moving(cleared: Any) -
 
 
 def test_a_session_that_was_saved_since_keeps_its_backup(cleared: Any) -> None:
-    plan = repair.plan(find_store(home=cleared.home), [cleared.live.stem])
+    plan = api.plan(find_store(home=cleared.home), [cleared.live.stem])
     cleared.write_old(cleared.live, cleared.turns("c", "d", start=500), truncation_watermark=0.0)
-    assert only(repair.apply(plan)).state is State.SKIPPED
+    assert only(api.apply(plan)).state is State.SKIPPED
     assert cleared.live.with_suffix(".json.bak").exists()
 
 

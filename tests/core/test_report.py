@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core import quotes, repair, report
-from core.audit import audit
-from core.findings import KINDS
-from core.report import FORMATS, Report, render, run_report
-from core.store import Store, find_store
-from core.vault import Vault
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.findings import KINDS
+from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.hermes.store import Store, find_store
+from hermes_rescue.core.repair.vault import Vault
+from hermes_rescue.core.report import excerpts, report
+from hermes_rescue.core.report.report import FORMATS, Report, render, run_report
 
 EVIL = "<script>alert('x')</script>\"'><img src=http://e.vil onerror=x> & {{ 7*7 }} `|*_ \x1b[31m\u202e\x00"
 EVIL_SHOWN = "<script>alert('x')</script>\"'><img src=http://e.vil onerror=x> & {{ 7*7 }} `|*_ \\x1b[31m\\x202e\\x00"
@@ -113,7 +113,7 @@ def damaged(hermes: Any) -> Store:
 def reports(store: Store) -> tuple[Report, Report]:
     """The report of an audit, and that of the repair of everything."""
     found = report.audit_report(audit(store))
-    done = repair.apply(repair.plan(store))
+    done = api.apply(api.plan(store))
     assert done.run_id is not None
     return found, report.run_report(Vault.of(store).read_run(done.run_id))
 
@@ -146,11 +146,11 @@ def test_no_form_holds_what_was_said(hermes: Any, damaged: Store) -> None:
 def with_texts(store: Store) -> tuple[Report, Report]:
     """The same two reports with what was said."""
     found = audit(store)
-    made = report.audit_report(found, quotes.of_audit(found))
-    done = repair.apply(repair.plan(store))
+    made = report.audit_report(found, excerpts.of_audit(found))
+    done = api.apply(api.plan(store))
     assert done.run_id is not None
     run = Vault.of(store).read_run(done.run_id)
-    return made, report.run_report(run, quotes.of_run(store, run))
+    return made, report.run_report(run, excerpts.of_run(store, run))
 
 
 def test_what_was_said_is_in_every_form_when_asked_for(hermes: Any, damaged: Store) -> None:
@@ -185,7 +185,7 @@ def test_what_is_left_out_is_told_with_its_reason(hermes: Any) -> None:
     hermes.write_temp(hermes.turns("b"))
     hermes.write_index({"session_id": "0123456789ab", "title": "Gone"})
     found = audit(find_store(home=hermes.home))
-    made = report.audit_report(found, quotes.of_audit(found))
+    made = report.audit_report(found, excerpts.of_audit(found))
     messages = [m for session in json.loads(render(made, "json"))["texts"] for m in session["messages"]]
     assert {m["change"] for m in messages} == {"left out"}
     assert {m["reason"] for m in messages} == {"You cleared the conversation after this message."}
@@ -226,8 +226,8 @@ def test_what_was_said_cannot_break_out_of_its_place(hermes: Any) -> None:
 
 
 def test_much_is_cut_and_the_report_says_how_much(hermes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quotes, "TEXT_LIMIT", 50)
-    monkeypatch.setattr(quotes, "SESSION_LIMIT", 1000)
+    monkeypatch.setattr(excerpts, "TEXT_LIMIT", 50)
+    monkeypatch.setattr(excerpts, "SESSION_LIMIT", 1000)
     turns = hermes.turns(*(f"{k:02}" for k in range(20)))
     turns[0]["content"] = "x" * 80
     hermes.write_backup(turns)
@@ -243,11 +243,11 @@ def test_much_is_cut_and_the_report_says_how_much(hermes: Any, monkeypatch: pyte
 
 
 def test_the_whole_report_is_bounded_too(hermes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quotes, "REPORT_LIMIT", 900)
+    monkeypatch.setattr(excerpts, "REPORT_LIMIT", 900)
     for sid in ("0123456789ab", "0123456789ac"):
         hermes.write_rows(hermes.turns("a", "b", "c", "d"), sid=sid, title=sid)
     found = audit(find_store(home=hermes.home))
-    first, second = quotes.of_audit(found)
+    first, second = excerpts.of_audit(found)
     assert (len(first.messages), second.messages, second.left_off) == (8, (), 8)
 
 
@@ -259,23 +259,23 @@ def test_what_a_run_left_and_nobody_holds_any_more_is_not_made_up(hermes: Any, d
     backup.unlink()
     hermes.write_live(hermes.turns("other"))
     for form in report.FORMATS:
-        text = render(report.run_report(run, quotes.of_run(damaged, run)), form)
+        text = render(report.run_report(run, excerpts.of_run(damaged, run)), form)
         assert "cannot be shown" in text
         assert "ask a" not in text
     backup.write_bytes(left)
-    assert "ask a" in render(report.run_report(run, quotes.of_run(damaged, run)), "json")
+    assert "ask a" in render(report.run_report(run, excerpts.of_run(damaged, run)), "json")
 
 
 def test_the_texts_are_read_without_a_trace(hermes: Any, damaged: Store, snapshot: Callable[[Path], object]) -> None:
     found = audit(damaged)
     before = snapshot(hermes.home)
-    quotes.of_audit(found)
+    excerpts.of_audit(found)
     assert snapshot(hermes.home) == before
-    done = repair.apply(repair.plan(damaged))
+    done = api.apply(api.plan(damaged))
     assert done.run_id is not None
     run = Vault.of(damaged).read_run(done.run_id)
     before = snapshot(hermes.home)
-    quotes.of_run(damaged, run)
+    excerpts.of_run(damaged, run)
     assert snapshot(hermes.home) == before
 
 

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hermes_rescue.core.base import files, jsontext
+from hermes_rescue.core.base.json_lines import LineFile
+from hermes_rescue.core.base.jsontext import LARGE
+from hermes_rescue.core.hermes.runs.run_journal import ENDS, RunJournal
+from hermes_rescue.core.hermes.runs.turn_journal import read_turn_journal
 from hypothesis import given
 from hypothesis import strategies as st
-
-from core import files, jsontext
-from core.json_lines import LineFile
-from core.jsontext import LARGE
-from core.run_journal import ENDS, RunJournal
-from core.turn_journal import read_turn_journal
 
 SID = "3f2a9c51b7d0"
 Value = dict[str, Any]

@@ -6,11 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from hermes_rescue.core.base.jsontext import Damage, parse_object
+from hermes_rescue.core.hermes.sidecar import Sidecar, parse, read_head, serialise
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-
-from core.jsontext import Damage, parse_object
-from core.sidecar import Sidecar, parse, read_head, serialise
 
 
 @pytest.mark.parametrize("value", ["NaN", '"\\ud83d"', "9" * 400, "1e999", '"\\u0000"'])

@@ -5,11 +5,10 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
+from hermes_rescue.core.hermes import same_text
+from hermes_rescue.core.hermes.same_text import Comparison, Relation, Text, folded
 from hypothesis import given
 from hypothesis import strategies as st
-
-from core import same_text
-from core.same_text import Comparison, Relation, Text, folded
 
 SECRET = "sk-proj-Zx81kQpLm4Tn7Rv2Wy5Bc9Df3Gh6Jk0"
 LONG = " ".join(f"line {i} of the output\n" for i in range(200))

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hermes_rescue.core import api
+from hermes_rescue.core.base.progress import Cancelled
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.search import folding
+from hermes_rescue.core.search.folding import Needle, fold, place_of
+from hermes_rescue.core.search.query import Query, QueryError
+from hermes_rescue.core.search.session_search import Held, Hit, SessionHits
+from hermes_rescue.core.search.store_search import Unread, search
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-
-from core import folding, repair
-from core.folding import Needle, fold, place_of
-from core.query import Query, QueryError
-from core.search import Unread, search
-from core.session_search import Held, Hit, SessionHits
-from core.steps import Cancelled
-from core.store import find_store
 
 Rescue = Callable[..., tuple[int, str, str]]
 
@@ -235,7 +235,7 @@ def test_what_was_restored_is_live_afterwards(hermes: Any) -> None:
     hermes.write_live([])
     hermes.write_backup(TALK)
     assert hits(hermes, "naxos")[0].held is Held.LOST
-    repair.apply(repair.plan(find_store(home=hermes.home), None))
+    api.apply(api.plan(find_store(home=hermes.home), None))
     assert hits(hermes, "naxos")[0].held is Held.LIVE
 
 

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core.statedb import StateDB, open_statedb
+from hermes_rescue.core.hermes.database.statedb import StateDB, open_statedb
 
 SCHEMA = """
 CREATE TABLE sessions (id TEXT PRIMARY KEY, source TEXT);

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core.statedb import StateDB, open_statedb
-from core.statedb_rows import MessageRow
-from core.workspace_tag import strip_workspace_tag
+from hermes_rescue.core.hermes.database.statedb import StateDB, open_statedb
+from hermes_rescue.core.hermes.database.statedb_rows import MessageRow
+from hermes_rescue.core.hermes.workspace_tag import strip_workspace_tag
 
 # The schema of agent 0.19.0, as far as it is about sessions and messages.
 SCHEMA = """

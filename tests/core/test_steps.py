@@ -7,12 +7,12 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-
-from core import repair, steps
-from core.audit import audit
-from core.repair import State
-from core.steps import Cancelled, Steps
-from core.store import Store, find_store
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.base import progress
+from hermes_rescue.core.base.progress import Cancelled, Steps
+from hermes_rescue.core.hermes.store import Store, find_store
+from hermes_rescue.core.repair.apply import State
 
 SID = "3f2a9c51b7d0"
 
@@ -20,7 +20,7 @@ SID = "3f2a9c51b7d0"
 @pytest.fixture
 def store(hermes: Any, monkeypatch: pytest.MonkeyPatch) -> Store:
     """One session that takes long: each of its messages is told. Its file lacks the last ones."""
-    monkeypatch.setattr(steps, "INTERVAL", 0)
+    monkeypatch.setattr(progress, "INTERVAL", 0)
     said = hermes.turns(*(f"word {k}" for k in range(100)))
     hermes.write_live(said[:-4])
     hermes.write_rows(said, message_count=len(said))
@@ -46,9 +46,9 @@ def work(name: str, store: Store) -> Callable[[Watch], Any]:
     if name == "audit":
         return lambda watch: audit(store, progress=watch.progress, should_cancel=watch.should_cancel)
     if name == "plan":
-        return lambda watch: repair.plan(store, progress=watch.progress, should_cancel=watch.should_cancel)
-    plan = repair.plan(store)
-    return lambda watch: repair.apply(plan, progress=watch.progress, should_cancel=watch.should_cancel)
+        return lambda watch: api.plan(store, progress=watch.progress, should_cancel=watch.should_cancel)
+    plan = api.plan(store)
+    return lambda watch: api.apply(plan, progress=watch.progress, should_cancel=watch.should_cancel)
 
 
 @pytest.mark.parametrize("name", ["audit", "plan", "apply"])
@@ -83,7 +83,7 @@ def test_a_repair_that_is_stopped_before_it_writes_a_session_leaves_that_as_it_w
 
 def test_a_repair_that_has_begun_to_write_a_session_writes_it_whole(hermes: Any, store: Store) -> None:
     watch = Watch()
-    result = repair.apply(repair.plan(store), progress=watch.progress, should_cancel=lambda: watch.told[-1:] > [0.8])
+    result = api.apply(api.plan(store), progress=watch.progress, should_cancel=lambda: watch.told[-1:] > [0.8])
     assert (result.count(State.REPAIRED), result.cancelled) == (1, False)
     assert len(hermes.texts()) == 200
 

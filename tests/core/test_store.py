@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-
-from core import store as store_module
-from core.errors import StoreNotFoundError
-from core.store import Store, find_store, is_safe_session_id, is_session_name
+from hermes_rescue.core.base.errors import StoreNotFoundError
+from hermes_rescue.core.hermes import store as store_module
+from hermes_rescue.core.hermes.store import Store, find_store, is_safe_session_id, is_session_name
 
 SIDECAR = '{\n  "session_id": "abc123",\n  "messages": []\n}'
 

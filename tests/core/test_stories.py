@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core import files, repair, sidecar
-from core.audit import audit
-from core.errors import ChangedMeanwhileError
-from core.findings import Category
-from core.sidecar import Sidecar
-from core.store import Store, find_store
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.base import files
+from hermes_rescue.core.base.errors import ChangedMeanwhileError
+from hermes_rescue.core.hermes import sidecar
+from hermes_rescue.core.hermes.sidecar import Sidecar
+from hermes_rescue.core.hermes.store import Store, find_store
 
 SID = "3f2a9c51b7d0"
 
@@ -82,8 +83,8 @@ def make_database(home: Path, rows: list[dict[str, Any]], columns: str = "", **s
         database.commit()
 
 
-def repair_all(home: Path) -> repair.Result:
-    return repair.apply(repair.plan(find_store(home=home)))
+def repair_all(home: Path) -> api.Result:
+    return api.apply(api.plan(find_store(home=home)))
 
 
 def kinds(store: Store) -> dict[str, list[str]]:
@@ -114,7 +115,7 @@ def test_a_thousand_messages_wiped_by_a_head_only_save_come_back(home: Path, ses
     assert (sessions / f"{SID}.json.bak").read_bytes() == before
 
     result = repair_all(home)
-    assert result.count(repair.State.REPAIRED) == 1
+    assert result.count(api.State.REPAIRED) == 1
     assert load(path)["messages"] == messages(1000)
     assert load(path)["message_count"] == 1000
 
@@ -160,14 +161,14 @@ def test_two_repairs_at_once_do_not_share_a_temporary_name(home: Path, sessions:
     path = sessions / f"{SID}.json"
     write(path, session([]))
     write(sessions / f"{SID}.json.bak", session(messages(200)))
-    plans = [repair.plan(find_store(home=home)) for _ in range(2)]
+    plans = [api.plan(find_store(home=home)) for _ in range(2)]
     start = threading.Barrier(2)
     results: list[object] = []
 
-    def run(plan: repair.Plan) -> None:
+    def run(plan: api.Plan) -> None:
         start.wait()
         try:
-            results.append(repair.apply(plan))
+            results.append(api.apply(plan))
         except Exception as error:
             results.append(error)
 
@@ -176,7 +177,7 @@ def test_two_repairs_at_once_do_not_share_a_temporary_name(home: Path, sessions:
         thread.start()
     for thread in threads:
         thread.join()
-    done = [r for r in results if isinstance(r, repair.Result) and r.count(repair.State.REPAIRED)]
+    done = [r for r in results if isinstance(r, api.Result) and r.count(api.State.REPAIRED)]
     assert len(done) == 1, results
     assert load(path)["messages"] == messages(200)
     assert not [p.name for p in sessions.iterdir() if "tmp" in p.name]
@@ -219,9 +220,7 @@ def test_a_sidecar_that_appears_between_check_and_link_wins(
 
     monkeypatch.setattr(os, "link", link)
     result = repair_all(home)
-    assert [(o.state, o.reason) for o in result.outcomes] == [
-        (repair.State.SKIPPED, "sidecar_appeared_during_reconcile")
-    ]
+    assert [(o.state, o.reason) for o in result.outcomes] == [(api.State.SKIPPED, "sidecar_appeared_during_reconcile")]
     assert path.read_text() == newer
 
 
@@ -263,7 +262,7 @@ def test_an_empty_worktree_session_does_not_vanish_from_the_sidebar(home: Path, 
 def test_an_empty_row_without_a_worktree_is_a_question(home: Path, sessions: Path) -> None:
     make_database(home, [], cwd="/srv/notes")
     assert kinds(find_store(home=home)) == {SID: ["state_db_orphan_webui_row"]}
-    assert repair.plan(find_store(home=home)).is_empty
+    assert api.plan(find_store(home=home)).is_empty
 
 
 def test_a_database_without_the_new_columns_is_enough(home: Path, sessions: Path) -> None:
@@ -276,8 +275,8 @@ def test_a_database_without_the_new_columns_is_enough(home: Path, sessions: Path
             [(SID, "user", "[Workspace::v1: /srv/a\\]b]\nhello"), (SID, "assistant", "hi")],
         )
         database.commit()
-    assert repair.plan(find_store(home=home)).is_empty  # without a source nobody knows whose it is
-    repair.apply(repair.plan(find_store(home=home), [SID]))
+    assert api.plan(find_store(home=home)).is_empty  # without a source nobody knows whose it is
+    api.apply(api.plan(find_store(home=home), [SID]))
     got = load(sessions / f"{SID}.json")
     assert [(m["role"], m["content"]) for m in got["messages"]] == [("user", "hello"), ("assistant", "hi")]
     assert got["workspace"] == "/srv/a]b"
@@ -325,7 +324,7 @@ def test_a_larger_backup_cannot_undo_the_repair(home: Path, sessions: Path) -> N
     assert load(path)["messages"] == kept
     assert not (sessions / f"{SID}.json.bak").exists()
     assert result.run_id is not None
-    assert repair.undo(find_store(home=home), result.run_id).undone == (SID,)
+    assert api.undo(find_store(home=home), result.run_id).undone == (SID,)
     assert (sessions / f"{SID}.json.bak").exists()
     assert path.read_bytes().startswith(b"\xef\xbb\xbf")
 
@@ -358,5 +357,5 @@ def test_a_store_that_was_moved_can_still_be_undone(home: Path, tmp_path: Path, 
     moved = tmp_path / "elsewhere"
     shutil.move(home, moved)
     assert result.run_id is not None
-    repair.undo(find_store(home=moved), result.run_id)
+    api.undo(find_store(home=moved), result.run_id)
     assert (moved / "webui" / "sessions" / path.name).read_bytes() == before

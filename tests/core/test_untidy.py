@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-
-from core import repair
-from core.store import find_store
+from hermes_rescue.core import api
+from hermes_rescue.core.hermes.store import find_store
 
 from .conftest import ACT, SID, START, Hermes
 
@@ -21,7 +20,7 @@ DUPLICATE = "[Duplicate tool output - same content as a more recent call]"
 def is_left_alone(hermes: Hermes) -> bool:
     """Whether nothing is found, nothing planned, and no byte of the file changed."""
     before = hermes.live.read_bytes()
-    found, plan = hermes.kinds(), repair.plan(find_store(home=hermes.home))
+    found, plan = hermes.kinds(), api.plan(find_store(home=hermes.home))
     hermes.repair()
     return found == [] and plan.is_empty and hermes.live.read_bytes() == before
 
@@ -149,7 +148,7 @@ def test_the_partial_answer_of_a_killed_run_comes_back_once(hermes: Hermes, has_
     assert hermes.said(session["messages"]) == [*hermes.said(said), "ask b", "".join(words)]
     assert not any(session[name] for name in waiting)
     after = json.dumps(session)
-    assert repair.plan(find_store(home=hermes.home)).is_empty
+    assert api.plan(find_store(home=hermes.home)).is_empty
     hermes.repair()
     assert json.dumps(hermes.load()) == after
 

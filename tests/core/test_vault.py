@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core import files, manifest, vault
-from core.errors import BusyError, VaultError
-from core.files import digest_of
-from core.vault import ActiveRun, Vault
+from hermes_rescue.core.base import files
+from hermes_rescue.core.base.errors import BusyError, VaultError
+from hermes_rescue.core.base.files import digest_of
+from hermes_rescue.core.repair import run_record, vault
+from hermes_rescue.core.repair.vault import ActiveRun, Vault
 
 Snapshot = Callable[[Path], dict[str, Any]]
 
@@ -68,7 +68,7 @@ class Store:
     def undo(self, run_id: str, session_id: str | None = None) -> vault.UndoResult:
         return self.vault.undo(run_id, session_id)
 
-    def only_run(self) -> manifest.Run:
+    def only_run(self) -> run_record.Run:
         (run,) = self.vault.list_runs()
         return run
 
@@ -281,7 +281,7 @@ def test_a_journal_that_cannot_be_written_stops_the_run_before_the_file(store: S
 
     before = store.contents()
     with store.begin() as run, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(manifest.os, "write", refuse)
+        patch.setattr(run_record.os, "write", refuse)
         with pytest.raises(VaultError, match="No space"):
             run.replace("aaa", A, REPAIRED, digest_of(LIVE))
     assert store.contents() == before
@@ -303,7 +303,7 @@ def test_run_ids_sort_by_time_also_within_a_moment(store: Store, monkeypatch: py
 
 
 HOLDER = """
-import sys; from pathlib import Path; from core.vault import Vault
+import sys; from pathlib import Path; from hermes_rescue.core.repair.vault import Vault
 with Vault(Path(sys.argv[1]), Path(sys.argv[2])).begin_run([], 0):
     print("held", flush=True)
     sys.stdin.read()

@@ -6,9 +6,8 @@ import json
 from typing import Any
 
 import pytest
-
-from core.sidecar import Sidecar, parse
-from core.webui_recovery import (
+from hermes_rescue.core.hermes.sidecar import Sidecar, parse
+from hermes_rescue.core.hermes.webui_recovery import (
     BELIEVED_SINCE,
     HEEDS_TOMBSTONES_SINCE,
     RESTORES_ORPHANS_SINCE,

@@ -15,14 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
-from core import webui_servers
-from core import webui_status as status_module
-from core.audit import audit
-from core.report import audit_json
-from core.store import Store, find_store
-from core.webui_servers import reloads
-from core.webui_status import webui_status
+from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.hermes import webui_servers
+from hermes_rescue.core.hermes import webui_status as status_module
+from hermes_rescue.core.hermes.store import Store, find_store
+from hermes_rescue.core.hermes.webui_servers import reloads
+from hermes_rescue.core.hermes.webui_status import webui_status
+from hermes_rescue.core.report.report import audit_json
 
 from ..faults.webui import server_process
 

@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 import pytest
-
-from core.findings import Category
+from hermes_rescue.core.audit.findings import Category
 
 from .conftest import ACT, START, Hermes
 

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core import audit, steps, workers
-from core.copies import CopyReader, Inventory
-from core.demo import make_demo_store
-from core.findings import Category
-from core.repair import plan
-from core.store import Store, find_store
-from core.webui_status import WebUIStatus, webui_status
-from core.workers import Cancelled, Failure, over_sessions
+from hermes_rescue.core.audit import store_audit, workers
+from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.audit.workers import Cancelled, Failure, over_sessions
+from hermes_rescue.core.base import progress
+from hermes_rescue.core.demo.demo_store import make_demo_store
+from hermes_rescue.core.hermes.copies import CopyReader, Inventory
+from hermes_rescue.core.hermes.store import Store, find_store
+from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
+from hermes_rescue.core.repair.plan import plan
 
 DEADLY = "deadly"
 SECRET = "what the user said"
@@ -72,7 +72,7 @@ def never_ends(reader: CopyReader, webui: WebUIStatus, session_id: str) -> str:
 
 
 def tells(reader: CopyReader, webui: WebUIStatus, session_id: str) -> str:
-    steps.INTERVAL = 0
+    progress.INTERVAL = 0
     reader.steps._next = 0.0
     assert len([*reader.steps.over(range(10), 10, 1.0)]) == 10
     return session_id
@@ -80,9 +80,9 @@ def tells(reader: CopyReader, webui: WebUIStatus, session_id: str) -> str:
 
 @pytest.mark.usefixtures("spread")
 def test_processes_find_and_plan_what_one_process_does(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    audited, planned = audit.audit(store), plan(store)
+    audited, planned = store_audit.audit(store), plan(store)
     monkeypatch.setattr(workers, "MANY", 10**9)
-    alone = audit.audit(store)
+    alone = store_audit.audit(store)
     assert (audited.sessions, audited.store_findings) == (alone.sessions, alone.store_findings)
     assert planned == plan(store)
 
@@ -129,10 +129,10 @@ def test_damage_that_only_another_process_came_upon_is_told(store: Store, monkey
         data[at : at + size] = bytes(size)
     path.write_bytes(data)
     assert overflow
-    told = audit.audit(store).store_findings
+    told = store_audit.audit(store).store_findings
     assert [(each.kind.name, each.details["lost_rows"]) for each in told] == [("state_db_unreadable", 1)]
     monkeypatch.setattr(workers, "MANY", 10**9)
-    assert told == audit.audit(store).store_findings
+    assert told == store_audit.audit(store).store_findings
 
 
 @pytest.mark.parametrize("many", [1, 10**9], ids=["processes", "one process"])
@@ -171,17 +171,17 @@ def test_whoever_stops_listening_leaves_no_process(store: Store) -> None:
 
 
 def test_an_audit_shows_the_session_that_it_failed_at(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = audit.audit(store)
+    whole = store_audit.audit(store)
     victim = whole.of(None)[0]
-    propose = audit.propose
+    propose = store_audit.propose
 
     def broken(copies: Any, *rest: Any, **options: Any) -> Any:
         if copies.session_id == victim.session_id:
             raise MemoryError
         return propose(copies, *rest, **options)
 
-    monkeypatch.setattr(audit, "propose", broken)
-    found = {session.session_id: session for session in audit.audit(store).sessions}
+    monkeypatch.setattr(store_audit, "propose", broken)
+    found = {session.session_id: session for session in store_audit.audit(store).sessions}
     assert found.keys() == {session.session_id for session in whole.sessions}
     row = found[victim.session_id]
     assert [f.kind.name for f in row.findings] == ["not_examined"] and row.category is Category.REVIEW

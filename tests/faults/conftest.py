@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-
-from core.demo import SCHEMA
-from core.sidecar import FIELD_DEFAULTS
+from hermes_rescue.core.demo.demo_store import SCHEMA
+from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
 
 from .stage import Stage, unavailable
 

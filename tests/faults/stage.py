@@ -335,19 +335,21 @@ def _serve() -> None:
 
 def _load() -> None:
     """Load all of the program, so that a command which is forked off begins where the installed one has its imports."""
-    from core import cli, demo
+    from hermes_rescue.core.demo import demo_store
+    from hermes_rescue.core.terminal import commands
 
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
-        home = str(demo.make_demo_store(Path(folder)).home)
+        home = str(demo_store.make_demo_store(Path(folder)).home)
         for words in (["repair", "--all", "--dry-run"], ["undo", "--yes"], ["report", "--format", "md"]):
             sys.argv = ["hermes-rescue", *words, "--home", home]
             with suppress(SystemExit):
-                cli.main()
+                commands.main()
 
 
 def _become(request: Mapping[str, Any], listen: Callable[[], int], theirs: socket.socket) -> None:
     """Turn this fork into the command. Does not come back."""
-    from core import cli, files
+    from hermes_rescue.core.base import files
+    from hermes_rescue.core.terminal import commands
 
     os.environ.update(request.get("environ", {}))
     files._numbers = itertools.count(time.time_ns())  # as if it had been loaded only now
@@ -360,7 +362,7 @@ def _become(request: Mapping[str, Any], listen: Callable[[], int], theirs: socke
         os.execv(command[0], command)
     sys.argv = command
     try:
-        cli.main()
+        commands.main()
     except SystemExit as ended:
         sys.stdout.flush()
         sys.stderr.flush()

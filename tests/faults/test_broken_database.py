@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core import repair
-from core.demo import SCHEMA
-from core.repair import State
-from core.statedb import StateDB, open_statedb
-from core.store import find_store
+from hermes_rescue.core import api
+from hermes_rescue.core.demo.demo_store import SCHEMA
+from hermes_rescue.core.hermes.database.statedb import StateDB, open_statedb
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.repair.apply import State
 
 PAGE = 4096
 SIDS = ["aaa000000001", "bbb000000002", "ccc000000003"]
@@ -274,14 +273,14 @@ def test_whatever_pages_are_gone_nothing_deleted_comes_back(path: Path, seed: in
 @pytest.mark.parametrize("fill", FILLS)
 def test_only_what_was_planned_is_written_where_pages_break_after_the_plan(path: Path, fill: bytes) -> None:
     store = find_store(home=path.parent)
-    plan = repair.plan(store)
+    plan = api.plan(store)
     assert [each.session_id for each in plan.sessions] == SIDS
     meant = {f"{each.session_id}.json": each.after for each in plan.sessions}
     whole = path.read_bytes()
     for page in (1, 2, *range(3, len(whole) // PAGE + 1, 4)):
         path.write_bytes(whole)
         damage(path, page, fill)
-        result = repair.apply(plan)
+        result = api.apply(plan)
         for file in store.sessions_dir.glob("*.json"):
             assert hashlib.sha256(file.read_bytes()).hexdigest() == meant[file.name]
             file.unlink()

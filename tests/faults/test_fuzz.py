@@ -10,17 +10,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from hermes_rescue.core.base import jsontext
+from hermes_rescue.core.base.jsontext import MESSAGES_HERE, NotJSONError
+from hermes_rescue.core.hermes import journals, sidecar
+from hermes_rescue.core.hermes.database.statedb_rows import message_row
+from hermes_rescue.core.hermes.message import message
+from hermes_rescue.core.hermes.runs.run_journal import RunJournal
+from hermes_rescue.core.hermes.runs.turn_journal import read_turn_journal
+from hermes_rescue.core.hermes.workspace_tag import strip_workspace_tag
+from hermes_rescue.core.merge.likeness import Look, likeness
+from hermes_rescue.core.repair import run_record
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from core import journals, jsontext, manifest, sidecar
-from core.jsontext import MESSAGES_HERE, NotJSONError
-from core.likeness import Look, likeness
-from core.message import message
-from core.run_journal import RunJournal
-from core.statedb_rows import message_row
-from core.turn_journal import read_turn_journal
-from core.workspace_tag import strip_workspace_tag
 
 from .hostile import LONG
 
@@ -242,11 +243,11 @@ def test_a_run_is_read_or_refused(data: bytes, lines: list[Any], journal_cuts: l
         (folder / "journal.jsonl").write_bytes(
             mutated("".join(json.dumps(line) + "\n" for line in lines).encode(), journal_cuts)
         )
-        run = manifest.read(folder, locked=False)
+        run = run_record.read(folder, locked=False)
         assert (run.status == "unreadable") == bool(run.problem)
         assert run.problem.isprintable()
         for operation in run.operations:
-            assert manifest.is_operable(operation.session_id, operation.path)
+            assert run_record.is_operable(operation.session_id, operation.path)
             assert "/" not in operation.path and "\0" not in operation.path
             assert operation.kept is None or operation.kept.isdecimal()
 

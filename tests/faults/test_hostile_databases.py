@@ -12,9 +12,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-
-from core.audit import audit
-from core.store import find_store
+from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.hermes.store import find_store
 
 from ..core.conftest import SID, START, Hermes
 from .hostile import BOUND, HEALTHY, Rescue, bounded, everything, some, sound_home
@@ -220,7 +219,7 @@ BESIDE: dict[str, Callable[[Path], object]] = {
     "loop": lambda path: path.symlink_to(path.name),
 }
 
-COMMAND = [sys.executable, "-c", "from core.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from hermes_rescue.core.terminal.commands import main; main()"]
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core import repair, sidecar
-from core.message import message
-from core.store import find_store
+from hermes_rescue.core import api
+from hermes_rescue.core.hermes import sidecar
+from hermes_rescue.core.hermes.message import message
+from hermes_rescue.core.hermes.store import find_store
 
 from ..conftest import STRANGER, as_stranger
 from ..core.conftest import SID, START, Hermes
@@ -158,10 +158,10 @@ def test_torn_at_every_byte(tmp_path: Path, outside: Path, rescue: Rescue) -> No
         path.write_bytes(path.read_bytes()[:k])
     with bounded(300):
         repaired = hermes.repair()
-        assert {o.session_id: o for o in repaired.outcomes if o.state is not repair.State.REPAIRED} == {}
+        assert {o.session_id: o for o in repaired.outcomes if o.state is not api.State.REPAIRED} == {}
         assert {o.session_id for o in repaired.outcomes} == {*sids}
         assert {sid for sid in sids if transcript(hermes, sid) != SAID} == set()
-        assert repair.plan(find_store(home=hermes.home)).is_empty
+        assert api.plan(find_store(home=hermes.home)).is_empty
 
 
 def test_a_hole_costs_only_the_message_that_it_is_in(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_great_many_tiny_messages(tmp_path: Path, tiny: str) -> None:
     for path, count in ((hermes.live, many), (POSITIONS["backup"](hermes), many + 1)):
         path.write_text(json.dumps(hermes.session([json.loads(tiny)] * count)))
     with bounded(300):
-        assert hermes.repair(hermes.live.stem).count(repair.State.REPAIRED) == 1
+        assert hermes.repair(hermes.live.stem).count(api.State.REPAIRED) == 1
     session = sidecar.read(hermes.live).sidecar
     assert session is not None
     assert [piece.raw for piece in session.messages].count(tiny.encode()) == many + 1
@@ -198,8 +198,8 @@ def test_a_great_many_tiny_messages(tmp_path: Path, tiny: str) -> None:
 BIG = """
 import resource, sys
 from pathlib import Path
-from core import repair
-from core.store import find_store
+from hermes_rescue.core import repair
+from hermes_rescue.core.hermes.store import find_store
 resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]), int(sys.argv[2])))
 result = repair.apply(repair.plan(find_store(home=Path(sys.argv[1]))))
 print(*(outcome.state for outcome in result.outcomes))

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core import repair
-from core.audit import Audit
-from core.index import ROW_FIELDS
-from core.sidecar import FIELD_DEFAULTS
-from core.statedb_rows import MESSAGE_COLUMNS, SESSION_COLUMNS
-from core.store import find_store
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.store_audit import Audit
+from hermes_rescue.core.hermes.database.statedb_rows import MESSAGE_COLUMNS, SESSION_COLUMNS
+from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.repair.rebuild_index import ROW_FIELDS
 
 from ..core.conftest import SID, START, Hermes, Value
 from .hostile import DELETED, HEALTHY, POSITION_VALUES, POSITIONS, Rescue, bounded, everything, nested, some, sound_home
@@ -163,12 +162,12 @@ def sessions_with(hermes: Hermes, heads: dict[str, Value], said: list[Value] | N
             (hermes.sessions / f"{sid}.json{suffix}").write_text(json.dumps(value, indent=2))
 
 
-def repair_twice(hermes: Hermes) -> repair.Result:
+def repair_twice(hermes: Hermes) -> api.Result:
     with bounded(60):
         assert healthy(hermes.audit())
         result = hermes.repair()
-        assert repair.plan(find_store(home=hermes.home)).is_empty
-    assert {o.session_id: o for o in result.outcomes if o.state is not repair.State.REPAIRED} == {}
+        assert api.plan(find_store(home=hermes.home)).is_empty
+    assert {o.session_id: o for o in result.outcomes if o.state is not api.State.REPAIRED} == {}
     return result
 
 
@@ -187,7 +186,7 @@ def test_every_field_of_a_sidecar_has_the_wrong_type(tmp_path: Path, rescue: Res
 
 def repair_again(hermes: Hermes) -> None:
     with bounded(60):
-        assert repair.plan(find_store(home=hermes.home)).is_empty
+        assert api.plan(find_store(home=hermes.home)).is_empty
 
 
 @pytest.mark.parametrize("value", some(VALUES, 4))

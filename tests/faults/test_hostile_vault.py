@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core import repair
-from core.files import digest_of
-from core.store import find_store
+from hermes_rescue.core import api
+from hermes_rescue.core.base.files import digest_of
+from hermes_rescue.core.hermes.store import find_store
 
 from ..conftest import take_snapshot
 from ..core.conftest import Value
@@ -309,4 +308,4 @@ def test_folders_in_the_vault_that_are_no_runs(made: Repaired, rescue: Rescue) -
     with bounded():
         rescue("repair", "--all", "--yes", "--home", made.hermes.home)
     assert take_snapshot(made.outside) == made.before
-    assert repair.interrupted_runs(find_store(home=made.hermes.home)) == ()
+    assert api.interrupted_runs(find_store(home=made.hermes.home)) == ()

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core import files, repair
-from core.store import find_store
-from core.vault import Vault
+from hermes_rescue.core import api
+from hermes_rescue.core.base import files
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.repair.vault import Vault
 
 from .conftest import LONG, Stages, small_store
 from .stage import CALLS, Done, Stage
@@ -123,9 +123,9 @@ class Trial:
         assert (done.status, done.err) == (0, "")
         assert self.repaired(home) == after
         store = find_store(home=home)
-        assert repair.interrupted_runs(store) == ()
+        assert api.interrupted_runs(store) == ()
         assert self.run(stage, ("audit", "--home"), home).status == 0
-        while repair.undoable(Vault.of(store).list_runs()):
+        while api.undoable(Vault.of(store).list_runs()):
             assert self.run(stage, UNDO, home).status == 0
         assert {name: entry for name, entry in self.sessions(home).items() if name != "_index.json"} == {
             name: entry for name, entry in self.before.items() if name != "_index.json"
@@ -136,7 +136,7 @@ class Trial:
         done = self.run(stage, ("undo", run_id, "--yes", "--home"), home)
         assert (done.status, done.err) == (0, "")
         assert self.sessions(home) == self.before
-        assert repair.interrupted_runs(find_store(home=home)) == ()
+        assert api.interrupted_runs(find_store(home=home)) == ()
 
 
 @pytest.fixture(params=range(len(FILE_SYSTEMS)), ids=list(FILE_SYSTEMS))

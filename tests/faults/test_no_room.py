@@ -8,8 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from core import files
+from hermes_rescue.core.base import files
 
 from .conftest import LONG, Stages, small_store
 from .stage import Done, Stage, possible

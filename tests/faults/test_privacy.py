@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core.store import find_store
+from hermes_rescue.core.hermes.store import find_store
 
 from .conftest import HEALTHY, LOST, MARKED, MARKER, WIPED, Stages, small_store
 from .stage import Done, Stage
@@ -81,7 +80,7 @@ def test_nothing_is_ever_wider_open_than_it_ends(stages: Stages, home: Path) -> 
 
 def test_a_private_copy_of_a_database_is_private(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database with a log is read from a copy in the folder for temporary files."""
-    from core import sqlite_readonly
+    from hermes_rescue.core.base import sqlite_readonly
 
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core import files, repair, vault
-from core.demo import SCHEMA
-from core.manifest import Operation
-from core.repair import State
-from core.sidecar import FIELD_DEFAULTS
-from core.store import find_store
-from core.vault import Vault
+from hermes_rescue.core import api
+from hermes_rescue.core.base import files
+from hermes_rescue.core.demo.demo_store import SCHEMA
+from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.repair import vault
+from hermes_rescue.core.repair.apply import State
+from hermes_rescue.core.repair.run_record import Operation
+from hermes_rescue.core.repair.vault import Vault
 
 from .webui import WebUI, webui_process
 
@@ -115,7 +116,7 @@ def test_a_save_is_kept_although_what_stood_there_for_a_moment_was_read(
             said.append(webui.say(SID))
 
     monkeypatch.setattr(files, "_exchange", exchange)
-    outcome = repair.apply(repair.plan(find_store(home=home), [SID])).outcomes[0]
+    outcome = api.apply(api.plan(find_store(home=home), [SID])).outcomes[0]
     assert outcome.state is State.SKIPPED
     assert len(said) == 2
     assert said[0] not in (home / "webui" / "sessions" / f"{SID}.json").read_text()
@@ -157,7 +158,7 @@ def test_a_save_right_after_the_repair_is_not_called_a_rollback(home: Path, monk
         return done
 
     monkeypatch.setattr(vault.ActiveRun, "replace", replace)
-    outcome = repair.apply(repair.plan(find_store(home=home), [SID])).outcomes[0]
+    outcome = api.apply(api.plan(find_store(home=home), [SID])).outcomes[0]
     assert outcome.state is State.SKIPPED
     assert "saved" in outcome.reason
     assert said[0] in (home / "webui" / "sessions" / f"{SID}.json").read_text()

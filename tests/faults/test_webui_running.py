@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from core import repair
-from core.audit import merge_session
-from core.choices import Choices
-from core.copies import Inventory
-from core.repair import State
-from core.sidecar import FIELD_DEFAULTS
-from core.store import Store, find_store
-from core.webui_status import webui_status
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.store_audit import merge_session
+from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
+from hermes_rescue.core.hermes.store import Store, find_store
+from hermes_rescue.core.hermes.webui_status import webui_status
+from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.core.repair.apply import State
 
 from .webui import OtherProcess, server_process, webui_process
 
@@ -164,14 +163,14 @@ def test_a_webui_that_starts_between_plan_and_apply_is_noticed(store: Store, beg
     assert store.home is not None
     if begin == "start":
         write(live(store), WORDS, message_count=9)
-    plan = repair.plan(store)
+    plan = api.plan(store)
     assert [planned.session_id for planned in plan.sessions] == [SID]
     with webui_process(store.home) as webui:
         webui("start")
         if begin == "stream":
             webui("stream", SID, "s1")
         before = live(store).read_bytes()
-        outcome = repair.apply(plan).outcomes[0]
+        outcome = api.apply(plan).outcomes[0]
         assert outcome.state is State.SKIPPED
         assert ("Stop it first" if begin == "start" else "answer") in outcome.reason
         assert live(store).read_bytes() == before
@@ -184,7 +183,7 @@ def test_a_repair_survives_the_start_of_the_webui(store: Store) -> None:
     with Inventory(store) as inventory:
         _, proposal = merge_session(inventory, SID, webui_status(store))
     choices = {SID: Choices(exclude=frozenset({len(WORDS)}), made_on=proposal.fingerprint)}
-    assert repair.apply(repair.plan(store, [SID], choices=choices)).count(State.REPAIRED) == 1
+    assert api.apply(api.plan(store, [SID], choices=choices)).count(State.REPAIRED) == 1
     assert words(store) == WORDS
     with webui_process(store.home) as webui:
         assert webui("restore") == []

@@ -10,16 +10,15 @@ from typing import Any
 
 import pytest
 import shiboken6
+from hermes_rescue.core.demo.demo_store import DemoStore, make_demo_store
+from hermes_rescue.gui import notices
+from hermes_rescue.gui.jobs import Jobs
+from hermes_rescue.gui.main_window import MainWindow
+from hermes_rescue.gui.place import Place
 from PySide6.QtCore import QEvent, QObject, QSettings, QThread, QTimer
 from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QApplication, QDialog, QMenu
 from pytestqt.qtbot import QtBot
-
-from core.demo import DemoStore, make_demo_store
-from gui import notices
-from gui.jobs import Jobs
-from gui.main_window import MainWindow
-from gui.place import Place
 
 
 @pytest.fixture(autouse=True)

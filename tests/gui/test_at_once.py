@@ -11,22 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hermes_rescue.core import api
+from hermes_rescue.core.demo.demo_store import DemoStore, make_demo_store
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.merge.choices import OUTDATED
+from hermes_rescue.core.repair.vault import Vault
+from hermes_rescue.gui import reader
+from hermes_rescue.gui.diff_rows import CHECK
+from hermes_rescue.gui.jobs import Job
+from hermes_rescue.gui.main_window import MainWindow
+from hermes_rescue.gui.place import Place
+from hermes_rescue.gui.repair_dialog import RepairDialog
+from hermes_rescue.gui.state import Phase
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from core import repair
-from core.choices import OUTDATED
-from core.demo import DemoStore, make_demo_store
-from core.store import find_store
-from core.vault import Vault
-from gui import reader
-from gui.diff_rows import CHECK
-from gui.jobs import Job
-from gui.main_window import MainWindow
-from gui.place import Place
-from gui.repair_dialog import RepairDialog
-from gui.state import Phase
 from tests.core.conftest import SID, Hermes
 from tests.core.test_audit import cleared_long_ago
 from tests.gui.test_window import finished, texts, when_asked
@@ -162,7 +162,7 @@ def test_what_a_repair_came_to_is_not_shown_over_another_store(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     window = open_window(Place(demo.home))
-    monkeypatch.setattr(repair, "_repair_one", gate.around(repair._repair_one))
+    monkeypatch.setattr(api, "_repair_one", gate.around(api._repair_one))
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
     window.actions_["repair_all"].trigger()
     qtbot.waitUntil(lambda: bool(gate.reached), timeout=20_000)
@@ -205,7 +205,7 @@ def test_a_repair_that_is_being_prepared_is_forgotten_for_another_store(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     window = open_window(Place(demo.home))
-    monkeypatch.setattr(repair, "plan", gate.around(repair.plan))
+    monkeypatch.setattr(api, "plan", gate.around(api.plan))
     window.actions_["repair_all"].trigger()
     qtbot.waitUntil(lambda: bool(gate.reached), timeout=20_000)
     window.open(Place(other.home))
@@ -234,7 +234,7 @@ def test_a_window_that_closes_while_a_repair_is_prepared_repairs_nothing(
     monkeypatch.setattr(QMessageBox, "question", lambda *of: said.append(of) or QMessageBox.StandardButton.No)
     window = open_window(Place(demo.home))
     before = snapshot(demo.home)
-    monkeypatch.setattr(repair, "plan", gate.around(repair.plan))
+    monkeypatch.setattr(api, "plan", gate.around(api.plan))
     if is_asked:
         gate.open()
     window.actions_["repair_all"].trigger()
@@ -259,7 +259,7 @@ def test_what_is_asked_before_closing_is_true(
     said: list[str] = []
     monkeypatch.setattr(QMessageBox, "question", lambda *of: said.append(of[2]) or QMessageBox.StandardButton.No)
     window = open_window(Place(demo.home))
-    monkeypatch.setattr(repair, "_repair_one", gate.around(repair._repair_one))
+    monkeypatch.setattr(api, "_repair_one", gate.around(api._repair_one))
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
     window.actions_["repair_all"].trigger()
     qtbot.waitUntil(lambda: bool(gate.reached), timeout=20_000)
@@ -298,7 +298,7 @@ def test_a_repair_begins_when_the_reader_has_let_go_of_the_store(
 ) -> None:
     window = open_window(Place(demo.home))
     order: list[str] = []
-    examine, apply = reader.examine, repair.apply
+    examine, apply = reader.examine, api.apply
 
     def looking(*of: Any) -> Any:
         try:
@@ -307,7 +307,7 @@ def test_a_repair_begins_when_the_reader_has_let_go_of_the_store(
             order.append("read")
 
     monkeypatch.setattr(reader, "examine", looking)
-    monkeypatch.setattr(repair, "apply", lambda *of, **options: order.append("written") or apply(*of, **options))
+    monkeypatch.setattr(api, "apply", lambda *of, **options: order.append("written") or apply(*of, **options))
     window.table.select(window.table.sessions.id_at(1))
     qtbot.waitUntil(lambda: bool(gate.reached), timeout=20_000)
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())

@@ -9,16 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.demo.demo_store import DemoStore
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.repair.vault import Vault
+from hermes_rescue.gui.main_window import MainWindow
+from hermes_rescue.gui.place import Place
+from hermes_rescue.gui.repair_dialog import RepairDialog
 from pytestqt.qtbot import QtBot
-
-from core import repair
-from core.demo import DemoStore
-from core.findings import Category
-from core.store import find_store
-from core.vault import Vault
-from gui.main_window import MainWindow
-from gui.place import Place
-from gui.repair_dialog import RepairDialog
 
 Open = Callable[..., MainWindow]
 Scanned = Callable[[MainWindow], None]
@@ -68,5 +67,5 @@ def test_what_the_terminal_repaired_while_the_window_asked_is_not_repaired_again
     assert "16 not repaired" in window.result.text
     assert {path.name: path.read_bytes() for path in store.sessions_dir.glob("*.json")} == repaired
     assert window.table.sessions.counts()[Category.REPAIRABLE] == 0
-    newest = repair.undoable(Vault.of(store).list_runs())
+    newest = api.undoable(Vault.of(store).list_runs())
     assert len(newest) == 1  # the terminal's

@@ -6,17 +6,16 @@ import shlex
 from typing import Any
 
 import pytest
+from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.core.terminal.commands import app, main
+from hermes_rescue.gui import theme
+from hermes_rescue.gui.commands import COMMANDS, MENUS, Actions, command_line
 from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMainWindow
 from pytestqt.qtbot import QtBot
-
-from core.choices import Choices
-from core.cli import app, main
-from core.errors import RescueError
-from gui import theme
-from gui.commands import COMMANDS, MENUS, Actions, command_line
 
 TERMINAL = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
 
@@ -63,8 +62,8 @@ def test_what_was_chosen_in_the_window_can_be_typed_on_the_terminal(
         assert line == "hermes-rescue show 0123 --home /tmp"
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("core.store.find_store", lambda **_: None)
-        patch.setattr("core.repair.plan", plan)
+        patch.setattr("hermes_rescue.core.hermes.store.find_store", lambda **_: None)
+        patch.setattr("hermes_rescue.core.repair.apply.plan", plan)
         patch.setattr("sys.argv", shlex.split(line))
         with pytest.raises(SystemExit):
             main()

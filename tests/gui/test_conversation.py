@@ -8,32 +8,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hermes_rescue.core.demo.demo_store import DemoStore
+from hermes_rescue.core.hermes.copies import BACKUP, LIVE
+from hermes_rescue.core.hermes.message import Message, message
+from hermes_rescue.core.hermes.sidecar import message_piece, read
+from hermes_rescue.core.merge.intent import Reason
+from hermes_rescue.core.merge.proposal import Item
+from hermes_rescue.core.report.diff import Change, MessageRow, text_of
+from hermes_rescue.gui import conversation_blocks, conversation_outline, markdown_text, pictures
+from hermes_rescue.gui.boxes import Boxes
+from hermes_rescue.gui.conversation import Conversation
+from hermes_rescue.gui.conversation_rows import RESULT, TAKE
+from hermes_rescue.gui.diff_outline import FOLD, Gap, outlined
+from hermes_rescue.gui.diff_rows import REASONING, RUN, TEXT
+from hermes_rescue.gui.diff_view import MESSAGES
+from hermes_rescue.gui.jobs import Jobs
+from hermes_rescue.gui.main_window import MainWindow
+from hermes_rescue.gui.place import Place
+from hermes_rescue.gui.repair_dialog import RepairDialog
+from hermes_rescue.gui.review_pane import CHANGES, CONVERSATION
+from hermes_rescue.gui.theme import load
+from hermes_rescue.gui.wording import number
 from PySide6.QtCore import QBuffer, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QAccessible, QColor, QDesktopServices, QGuiApplication, QImage
 from PySide6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
 
-from core.copies import BACKUP, LIVE
-from core.demo import DemoStore
-from core.diff import Change, MessageRow, text_of
-from core.intent import Reason
-from core.message import Message, message
-from core.proposal import Item
-from core.sidecar import message_piece, read
-from gui import conversation_blocks, conversation_outline, markdown_text, pictures
-from gui.boxes import Boxes
-from gui.conversation import Conversation
-from gui.conversation_rows import RESULT, TAKE
-from gui.diff_outline import FOLD, Gap, outlined
-from gui.diff_rows import REASONING, RUN, TEXT
-from gui.diff_view import MESSAGES
-from gui.jobs import Jobs
-from gui.main_window import MainWindow
-from gui.place import Place
-from gui.repair_dialog import RepairDialog
-from gui.review_pane import CHANGES, CONVERSATION
-from gui.theme import load
-from gui.wording import number
 from tests.gui.test_window import finished, when_asked
 
 Open = Callable[..., MainWindow]

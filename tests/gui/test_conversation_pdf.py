@@ -6,18 +6,17 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
+from hermes_rescue.core.base.jsontext import Piece
+from hermes_rescue.core.demo.demo_store import DemoStore
+from hermes_rescue.core.hermes.message import message
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.report.diff import Version
+from hermes_rescue.core.report.export import Copy, read_copies, render
+from hermes_rescue.gui.conversation_pdf import PICTURE_HEIGHT, PICTURE_WIDTH, document_of, pdf_of
+from hermes_rescue.gui.jobs import Jobs
 from PySide6.QtCore import QBuffer, QThread
 from PySide6.QtGui import QImage, QTextDocument
 from pytestqt.qtbot import QtBot
-
-from core.demo import DemoStore
-from core.diff import Version
-from core.export import Copy, read_copies, render
-from core.jsontext import Piece
-from core.message import message
-from core.store import find_store
-from gui.conversation_pdf import PICTURE_HEIGHT, PICTURE_WIDTH, document_of, pdf_of
-from gui.jobs import Jobs
 
 EVIL = "<article class='you'><img src='file:///etc/hostname'></article><details><summary>\n<div></div></details>&amp;"
 

@@ -6,21 +6,20 @@ import dataclasses
 from collections.abc import Sequence
 
 import pytest
+from hermes_rescue.core.audit.store_audit import examine
+from hermes_rescue.core.demo.demo_store import make_demo_store
+from hermes_rescue.core.hermes.copies import BACKUP, LIVE, Inventory
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.hermes.webui_status import webui_status
+from hermes_rescue.core.merge.intent import Reason
+from hermes_rescue.core.merge.proposal import Item, Proposal
+from hermes_rescue.gui.coverage_map import Coverage, CoverageMap, coverage
+from hermes_rescue.gui.theme import load
+from hermes_rescue.gui.wording import plain_tip
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor, QImage
 from PySide6.QtTest import QSignalSpy
 from pytestqt.qtbot import QtBot
-
-from core.audit import examine
-from core.copies import BACKUP, LIVE, Inventory
-from core.demo import make_demo_store
-from core.intent import Reason
-from core.proposal import Item, Proposal
-from core.store import find_store
-from core.webui_status import webui_status
-from gui.coverage_map import Coverage, CoverageMap, coverage
-from gui.theme import load
-from gui.wording import plain_tip
 
 Proposals = dict[str, Proposal]
 

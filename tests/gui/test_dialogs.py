@@ -8,18 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hermes_rescue.core import api
+from hermes_rescue.core.demo.demo_store import DemoStore, make_demo_store
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.gui.repair_dialog import Column, RepairDialog
+from hermes_rescue.gui.report_dialog import ReportDialog
+from hermes_rescue.gui.theme import load
+from hermes_rescue.gui.work import Wanted
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QSignalSpy
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QDialog, QLabel, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
-
-from core import repair
-from core.demo import DemoStore, make_demo_store
-from core.store import find_store
-from gui.repair_dialog import Column, RepairDialog
-from gui.report_dialog import ReportDialog
-from gui.theme import load
-from gui.work import Wanted
 
 LIGHT = load("light")
 EVIL = "<b>bold</b> <img src='x'>\x1b[31m\u202e & more"
@@ -41,7 +40,7 @@ def unnamed(root: QWidget) -> list[QWidget]:
 # --- the question before a repair -----------------------------------------------------------------------------------
 
 
-def ask(qtbot: QtBot, plan: repair.Plan) -> RepairDialog:
+def ask(qtbot: QtBot, plan: api.Plan) -> RepairDialog:
     dialog = RepairDialog(plan, LIGHT)
     qtbot.addWidget(dialog)
     with qtbot.waitActive(dialog):
@@ -54,11 +53,11 @@ def cells(dialog: RepairDialog, column: Column) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def plan(made: DemoStore) -> repair.Plan:
-    return repair.plan(find_store(home=made.home))
+def plan(made: DemoStore) -> api.Plan:
+    return api.plan(find_store(home=made.home))
 
 
-def test_it_says_what_each_session_gets(qtbot: QtBot, plan: repair.Plan) -> None:
+def test_it_says_what_each_session_gets(qtbot: QtBot, plan: api.Plan) -> None:
     dialog = ask(qtbot, plan)
     n = len(plan.sessions)
     assert dialog.heading.text() == f"Repair {n} sessions?"
@@ -74,7 +73,7 @@ def test_it_says_what_each_session_gets(qtbot: QtBot, plan: repair.Plan) -> None
     assert plan.questions and all(plan.titles[session_id] in left_open for session_id in plan.questions)
 
 
-def test_the_operations_are_there_for_who_asks(qtbot: QtBot, plan: repair.Plan) -> None:
+def test_the_operations_are_there_for_who_asks(qtbot: QtBot, plan: api.Plan) -> None:
     dialog = ask(qtbot, plan)
     assert not dialog.operations.isVisible()
     qtbot.mouseClick(dialog.details, Qt.MouseButton.LeftButton)
@@ -84,7 +83,7 @@ def test_the_operations_are_there_for_who_asks(qtbot: QtBot, plan: repair.Plan) 
     assert told[-1].startswith("rebuild _index.json")
 
 
-def test_what_would_be_lost_is_said_in_red(qtbot: QtBot, plan: repair.Plan) -> None:
+def test_what_would_be_lost_is_said_in_red(qtbot: QtBot, plan: api.Plan) -> None:
     loses = dataclasses.replace(plan.sessions[0], messages_lost=3, title=EVIL)
     dialog = ask(qtbot, dataclasses.replace(plan, sessions=(loses,), refused={"0123456789ab": "Stop it first."}))
     cell = dialog.sessions.index(0, Column.LOST)
@@ -99,7 +98,7 @@ def test_what_would_be_lost_is_said_in_red(qtbot: QtBot, plan: repair.Plan) -> N
 
 
 @pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Escape, Qt.Key.Key_Space])
-def test_no_key_repairs_by_accident(qtbot: QtBot, plan: repair.Plan, key: Qt.Key) -> None:
+def test_no_key_repairs_by_accident(qtbot: QtBot, plan: api.Plan, key: Qt.Key) -> None:
     dialog = ask(qtbot, plan)
     assert dialog.cancel.hasFocus()
     assert dialog.cancel.isDefault()
@@ -108,14 +107,14 @@ def test_no_key_repairs_by_accident(qtbot: QtBot, plan: repair.Plan, key: Qt.Key
     assert [results.at(k)[0] for k in range(results.count())] == [QDialog.DialogCode.Rejected.value]
 
 
-def test_enter_in_the_table_does_not_repair(qtbot: QtBot, plan: repair.Plan) -> None:
+def test_enter_in_the_table_does_not_repair(qtbot: QtBot, plan: api.Plan) -> None:
     dialog = ask(qtbot, plan)
     dialog.table.setFocus()
     qtbot.keyClick(dialog.table, Qt.Key.Key_Return)
     assert dialog.result() == QDialog.DialogCode.Rejected.value
 
 
-def test_who_wants_it_gets_it_by_key_and_by_mouse(qtbot: QtBot, plan: repair.Plan) -> None:
+def test_who_wants_it_gets_it_by_key_and_by_mouse(qtbot: QtBot, plan: api.Plan) -> None:
     by_mouse, by_key = ask(qtbot, plan), ask(qtbot, plan)
     qtbot.mouseClick(by_mouse.accept_button, Qt.MouseButton.LeftButton)
     reached = []
@@ -128,7 +127,7 @@ def test_who_wants_it_gets_it_by_key_and_by_mouse(qtbot: QtBot, plan: repair.Pla
     assert (by_mouse.result(), by_key.result()) == (QDialog.DialogCode.Accepted.value,) * 2
 
 
-def test_where_nothing_would_be_done_nothing_can_be_accepted(qtbot: QtBot, plan: repair.Plan) -> None:
+def test_where_nothing_would_be_done_nothing_can_be_accepted(qtbot: QtBot, plan: api.Plan) -> None:
     empty = dataclasses.replace(plan, sessions=(), rebuild_index=False, questions=())
     dialog = ask(qtbot, empty)
     assert dialog.heading.text() == "There is nothing to repair."
@@ -140,7 +139,7 @@ def test_where_nothing_would_be_done_nothing_can_be_accepted(qtbot: QtBot, plan:
 
 
 def test_asking_changes_nothing(
-    qtbot: QtBot, made: DemoStore, plan: repair.Plan, snapshot: Callable[[Path], object]
+    qtbot: QtBot, made: DemoStore, plan: api.Plan, snapshot: Callable[[Path], object]
 ) -> None:
     before = snapshot(made.home)
     ask(qtbot, plan).accept()
@@ -217,7 +216,7 @@ def test_the_file_is_asked_for_with_its_suffix(qtbot: QtBot, tmp_path: Path) -> 
 
 
 def test_it_says_when_the_list_is_built_again_too(qtbot: QtBot, made: DemoStore) -> None:
-    plan = repair.plan(find_store(home=made.home))
+    plan = api.plan(find_store(home=made.home))
     for rebuild in (True, False):
         dialog = RepairDialog(dataclasses.replace(plan, rebuild_index=rebuild), LIGHT)
         qtbot.addWidget(dialog)

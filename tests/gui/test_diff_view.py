@@ -7,27 +7,36 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from hermes_rescue.core.audit.store_audit import examine
+from hermes_rescue.core.demo.demo_store import make_demo_store
+from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.message import Message, message
+from hermes_rescue.core.hermes.sidecar import message_piece
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.hermes.webui_status import webui_status
+from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.core.merge.proposal import Proposal, propose
+from hermes_rescue.core.report.diff import (
+    Change,
+    Difference,
+    FieldRow,
+    MessageRow,
+    Version,
+    compare,
+    review,
+    text_of,
+    versions,
+)
+from hermes_rescue.gui import diff_blocks, diff_text
+from hermes_rescue.gui.diff_fields import FieldsTable
+from hermes_rescue.gui.diff_outline import FOLD, outlined
+from hermes_rescue.gui.diff_rows import CHECK, PART, RUN, TEXT, Side
+from hermes_rescue.gui.diff_view import FIELDS, MESSAGES, NOTHING, RAW, DiffView
+from hermes_rescue.gui.theme import load
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QAccessible, QGuiApplication
 from PySide6.QtWidgets import QApplication, QMenu, QWidget
 from pytestqt.qtbot import QtBot
-
-from core.audit import examine
-from core.choices import Choices
-from core.copies import Inventory
-from core.demo import make_demo_store
-from core.diff import Change, Difference, FieldRow, MessageRow, Version, compare, review, text_of, versions
-from core.message import Message, message
-from core.proposal import Proposal, propose
-from core.sidecar import message_piece
-from core.store import find_store
-from core.webui_status import webui_status
-from gui import diff_blocks, diff_text
-from gui.diff_fields import FieldsTable
-from gui.diff_outline import FOLD, outlined
-from gui.diff_rows import CHECK, PART, RUN, TEXT, Side
-from gui.diff_view import FIELDS, MESSAGES, NOTHING, RAW, DiffView
-from gui.theme import load
 
 
 @dataclass(frozen=True)

@@ -12,25 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.demo.demo_store import DemoStore
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.hermes.webui_status import Server, WebUIStatus
+from hermes_rescue.gui import notices, reader
+from hermes_rescue.gui.commands import COMMANDS
+from hermes_rescue.gui.diff_view import FIELDS, NOTHING
+from hermes_rescue.gui.faces import HelpDialog
+from hermes_rescue.gui.main_window import MainWindow
+from hermes_rescue.gui.place import Place
+from hermes_rescue.gui.report_dialog import ReportDialog
+from hermes_rescue.gui.review_pane import CHANGES
+from hermes_rescue.gui.session_rows import Column
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QFont
 from PySide6.QtWidgets import QAbstractButton, QApplication, QHeaderView, QMessageBox, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
-
-from core import repair
-from core.demo import DemoStore
-from core.findings import Category
-from core.store import find_store
-from core.webui_status import Server, WebUIStatus
-from gui import notices, reader
-from gui.commands import COMMANDS
-from gui.diff_view import FIELDS, NOTHING
-from gui.faces import HelpDialog
-from gui.main_window import MainWindow
-from gui.place import Place
-from gui.report_dialog import ReportDialog
-from gui.review_pane import CHANGES
-from gui.session_rows import Column
 
 Open = Callable[..., MainWindow]
 Scanned = Callable[[MainWindow], None]
@@ -72,7 +71,7 @@ def test_a_store_that_cannot_be_read_says_which_folder_and_why_and_can_be_tried_
         return real(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr("core.listing.os.listdir", listed)
+        patch.setattr("hermes_rescue.core.hermes.listing.os.listdir", listed)
         window = open_window(Place(demo.home), wait=False)
         qtbot.waitUntil(window.no_store.isVisible, timeout=60_000)
         text = window.no_store.text.replace("\u200b", "")
@@ -129,7 +128,7 @@ def test_a_list_of_sessions_that_is_damaged_alone_can_be_repaired(
 def test_a_mistake_of_the_program_during_the_check_is_not_called_an_empty_store(
     qtbot: QtBot, open_window: Open, demo: DemoStore, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("gui.reader.StoreReader._scan", lambda *_: 1 // 0)
+    monkeypatch.setattr("hermes_rescue.gui.reader.StoreReader._scan", lambda *_: 1 // 0)
     window = open_window(Place(demo.home), wait=False)
     qtbot.waitUntil(window.no_store.isVisible, timeout=60_000)
     assert "Something went wrong" in window.no_store.text
@@ -342,7 +341,7 @@ def test_tab_walks_through_all_of_the_window_as_people_read_and_back(
     qtbot: QtBot, open_window: Open, demo: DemoStore, tmp_path: Path, face: str
 ) -> None:
     if face == "history":
-        repair.apply(repair.plan(find_store(home=demo.home)))
+        api.apply(api.plan(find_store(home=demo.home)))
     window = open_window(Place(tmp_path / "nowhere" if face == "no store" else demo.home))
     if face == "history":
         window.actions_["history"].trigger()

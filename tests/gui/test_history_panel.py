@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from hermes_rescue.core import api
+from hermes_rescue.core.demo.demo_store import DemoStore
+from hermes_rescue.core.hermes.store import Store, find_store
+from hermes_rescue.core.repair import vault
+from hermes_rescue.core.repair.run_record import Run
+from hermes_rescue.core.repair.vault import Vault
+from hermes_rescue.gui.history_panel import HistoryPanel
+from hermes_rescue.gui.theme import load
 from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtTest import QSignalSpy
 from pytestqt.qtbot import QtBot
-
-from core import repair, vault
-from core.demo import DemoStore
-from core.manifest import Run
-from core.store import Store, find_store
-from core.vault import Vault
-from gui.history_panel import HistoryPanel
-from gui.theme import load
 
 LIGHT = load("light")
 EVIL = "<b>bold</b> <img src='x'>\x1b[31m\u202e & more"
@@ -40,7 +40,7 @@ def runs_of(store: Store) -> tuple[Run, ...]:
 
 
 def repaired(store: Store) -> str:
-    done = repair.apply(repair.plan(store))
+    done = api.apply(api.plan(store))
     assert done.run_id is not None
     return done.run_id
 
@@ -85,7 +85,7 @@ def test_undo_is_asked_for_by_run_and_by_session(qtbot: QtBot, panel: HistoryPan
 def test_what_was_undone_is_said_and_not_offered_again(panel: HistoryPanel, store: Store) -> None:
     run_id = repaired(store)
     session_id = runs_of(store)[0].session_ids[0]
-    repair.undo(store, run_id, session_id)
+    api.undo(store, run_id, session_id)
     panel.set_runs(runs_of(store))
     run = panel.runs.find(run_id, "")
     assert run.siblingAtColumn(2).data() == "Partly undone"
@@ -93,7 +93,7 @@ def test_what_was_undone_is_said_and_not_offered_again(panel: HistoryPanel, stor
     assert panel.selected() is not None
     assert lines(panel, run)[0][2] == "Undone"
     assert not panel.undo.isEnabled()
-    repair.undo(store, run_id)
+    api.undo(store, run_id)
     panel.set_runs(runs_of(store))
     panel.tree.setCurrentIndex(panel.runs.find(run_id, ""))
     assert panel.tree.currentIndex().siblingAtColumn(2).data() == "Undone"
@@ -109,7 +109,7 @@ def test_what_is_open_and_selected_stays_so(panel: HistoryPanel, store: Store) -
     panel.tree.setCurrentIndex(session)
     before = panel.selected()
     assert before is not None
-    repair.undo(store, run_id, before.session_id)
+    api.undo(store, run_id, before.session_id)
     panel.set_runs(runs_of(store))
     after = panel.selected()
     assert after is not None
@@ -154,7 +154,7 @@ def test_a_run_that_cannot_be_read_is_listed_with_its_problem(panel: HistoryPane
 
 
 def test_what_was_in_the_way_of_a_session_is_told(panel: HistoryPanel, store: Store) -> None:
-    planned = repair.plan(store)
+    planned = api.plan(store)
     created = next(session for session in planned.sessions if session.before is None)
     with Vault.of(store).begin_run((store.sessions_dir,), 0) as run:
         (store.sessions_dir / f"{created.session_id}.json").write_bytes(b"{}")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 
+from hermes_rescue.core.audit.workers import Cancelled
+from hermes_rescue.gui.jobs import Context, Jobs
 from PySide6.QtCore import QThread
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
-
-from core.workers import Cancelled
-from gui.jobs import Context, Jobs
 
 
 def test_a_job_runs_elsewhere_and_is_heard_here(qtbot: QtBot) -> None:

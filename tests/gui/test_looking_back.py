@@ -11,23 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.demo.demo_store import DemoStore
+from hermes_rescue.core.hermes.store import Store, find_store
+from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.core.repair.vault import Vault
+from hermes_rescue.core.report.diff import Change, text_of
+from hermes_rescue.core.report.history import AFTER, BEFORE, NOT_THERE, NOW
+from hermes_rescue.gui.changes_dialog import ChangesDialog
+from hermes_rescue.gui.main_window import MainWindow
+from hermes_rescue.gui.place import Place
+from hermes_rescue.gui.repair_dialog import RepairDialog
+from hermes_rescue.gui.report_dialog import ReportDialog
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from core import repair
-from core.choices import Choices
-from core.demo import DemoStore
-from core.diff import Change, text_of
-from core.findings import Category
-from core.past import AFTER, BEFORE, NOT_THERE, NOW
-from core.store import Store, find_store
-from core.vault import Vault
-from gui.changes_dialog import ChangesDialog
-from gui.main_window import MainWindow
-from gui.place import Place
-from gui.repair_dialog import RepairDialog
-from gui.report_dialog import ReportDialog
 from tests.gui.test_window import finished, when_asked
 
 Open = Callable[..., MainWindow]
@@ -37,7 +37,7 @@ Snapshot = Callable[[Path], Any]
 HOLDER = """
 import sys
 from pathlib import Path
-from core.vault import Vault
+from hermes_rescue.core.repair.vault import Vault
 with Vault(Path(sys.argv[1]), Path(sys.argv[2])).lock():
     print("locked", flush=True)
     sys.stdin.read()
@@ -65,7 +65,7 @@ def store(demo: DemoStore) -> Store:
 
 
 def run_all(store: Store) -> str:
-    done = repair.apply(repair.plan(store))
+    done = api.apply(api.plan(store))
     assert done.run_id is not None
     return done.run_id
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import weakref
 
+from hermes_rescue.gui.release import AT_ONCE, Release, release
 from PySide6.QtCore import QObject, QTimer
 from pytestqt.qtbot import QtBot
-
-from gui.release import AT_ONCE, Release, release
 
 
 class Part:

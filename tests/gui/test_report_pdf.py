@@ -7,19 +7,19 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.demo.demo_store import DemoStore
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.repair.run_record import Run
+from hermes_rescue.core.repair.vault import Vault
+from hermes_rescue.core.report import excerpts
+from hermes_rescue.core.report.diff import Change
+from hermes_rescue.core.report.report import Report, audit_report, render, run_report
+from hermes_rescue.gui.jobs import Jobs
+from hermes_rescue.gui.report_pdf import document_of, pdf_of
 from PySide6.QtCore import QThread
 from pytestqt.qtbot import QtBot
-
-from core import quotes, repair
-from core.audit import audit
-from core.demo import DemoStore
-from core.diff import Change
-from core.manifest import Run
-from core.report import Report, audit_report, render, run_report
-from core.store import find_store
-from core.vault import Vault
-from gui.jobs import Jobs
-from gui.report_pdf import document_of, pdf_of
 
 
 class Page(HTMLParser):
@@ -42,11 +42,11 @@ class Page(HTMLParser):
 def reports(demo: DemoStore) -> tuple[Report, Report]:
     store = find_store(home=demo.home)
     found = audit(store)
-    made = audit_report(found, quotes.of_audit(found))
-    done = repair.apply(repair.plan(store))
+    made = audit_report(found, excerpts.of_audit(found))
+    done = api.apply(api.plan(store))
     assert done.run_id is not None
     run = Vault.of(store).read_run(done.run_id)
-    return made, run_report(run, quotes.of_run(store, run))
+    return made, run_report(run, excerpts.of_run(store, run))
 
 
 def test_it_says_what_the_page_says(qtbot: QtBot, reports: tuple[Report, Report]) -> None:
@@ -81,7 +81,7 @@ def test_it_has_pages_and_a_title_and_is_made_in_the_thread_of_a_job(
 
 def test_what_was_said_is_not_read_as_a_page(qtbot: QtBot) -> None:
     evil = "<h2>big</h2><img src='file:///etc/hostname'></section><section><style>p{}</style>&amp;<table><tr><td><dl>"
-    said = quotes.SessionQuotes("0123456789ab", evil, (quotes.Quote(Change.ADDED, evil, None, None, evil),))
+    said = excerpts.SessionQuotes("0123456789ab", evil, (excerpts.Quote(Change.ADDED, evil, None, None, evil),))
     run = Run("20260503T141200Z-3f2a9c", 0.0, None, (), "finished", (), ())
     document = document_of(run_report(run, [said]))
     assert document.toPlainText().count(evil) == 3

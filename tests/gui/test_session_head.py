@@ -6,20 +6,19 @@ import dataclasses
 from collections.abc import Iterator
 
 import pytest
+from hermes_rescue.core.audit.findings import SessionAudit, finding
+from hermes_rescue.core.audit.store_audit import examine
+from hermes_rescue.core.demo.demo_store import make_demo_store
+from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.hermes.webui_status import webui_status
+from hermes_rescue.core.merge.proposal import Proposal
+from hermes_rescue.gui.session_head import AnswerBoxes, ElidedLabel, SessionHead, outcome_words
+from hermes_rescue.gui.theme import apply, load
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication, QLabel, QSplitter, QWidget
 from pytestqt.qtbot import QtBot
-
-from core.audit import examine
-from core.copies import Inventory
-from core.demo import make_demo_store
-from core.findings import SessionAudit, finding
-from core.proposal import Proposal
-from core.store import find_store
-from core.webui_status import webui_status
-from gui.session_head import AnswerBoxes, ElidedLabel, SessionHead, outcome_words
-from gui.theme import apply, load
 
 LIGHT = load("light")
 EVIL = "<b>bold</b> <img src='x'>\x1b[31m\u202e & more"

@@ -8,6 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hermes_rescue.core.audit.findings import KINDS, Category, Finding, SessionAudit, finding
+from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.demo.demo_store import make_demo_store
+from hermes_rescue.core.hermes.heads import Glance
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.hermes.worktree import Worktree
+from hermes_rescue.gui import theme
+from hermes_rescue.gui.session_model import Role, SessionModel
+from hermes_rescue.gui.session_rows import ALL, STEP, Column
+from hermes_rescue.gui.session_status import status_of
+from hermes_rescue.gui.session_table import SessionTable
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QContextMenuEvent, QFontMetrics, QHelpEvent
 from PySide6.QtTest import QAbstractItemModelTester
@@ -21,18 +32,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 from pytestqt.qtbot import QtBot
-
-from core.audit import audit
-from core.demo import make_demo_store
-from core.findings import KINDS, Category, Finding, SessionAudit, finding
-from core.glance import Glance
-from core.store import find_store
-from core.worktree import Worktree
-from gui import theme
-from gui.session_model import Role, SessionModel
-from gui.session_rows import ALL, STEP, Column
-from gui.session_status import status_of
-from gui.session_table import SessionTable
 
 Key = Qt.Key
 FRUIT = ("apple", "berry")
@@ -653,7 +652,7 @@ Tip = Callable[[int, Column], str]
 def tip(table: SessionTable, monkeypatch: pytest.MonkeyPatch) -> Tip:
     """What a cell would tell the mouse that rests on it. The tip itself does not open: offscreen, Qt warns of that."""
     told: list[str] = []
-    monkeypatch.setattr("gui.session_table.QToolTip.showText", lambda at, text, widget: told.append(text))
+    monkeypatch.setattr("hermes_rescue.gui.session_table.QToolTip.showText", lambda at, text, widget: told.append(text))
 
     def ask(row: int, column: Column) -> str:
         option = QStyleOptionViewItem()

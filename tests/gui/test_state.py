@@ -5,12 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.gui.place import Place
+from hermes_rescue.gui.state import Event, Phase, Shown, State, after, possible
 from hypothesis import given
 from hypothesis import strategies as st
-
-from core.choices import Choices
-from gui.place import Place
-from gui.state import Event, Phase, Shown, State, after, possible
 
 events = st.lists(st.sampled_from(Event), max_size=30)
 OTHER = Place(Path("/other"))

@@ -11,14 +11,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from hermes_rescue.gui import theme
+from hermes_rescue.gui.commands import COMMANDS
+from hermes_rescue.gui.theme import Theme
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QGuiApplication, QIcon, QImage, QPalette, QPixmap
 from PySide6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
-
-from gui import theme
-from gui.commands import COMMANDS
-from gui.theme import Theme
 
 PLAIN = ("bg", "surface", "raised", "select", "fold", "hover")
 TINTED = ("add-bg", "del-bg", "chg-bg")
@@ -118,7 +117,7 @@ def test_marks_stand_out(each: Theme) -> None:
 
 @pytest.mark.parametrize("name", ["arrow-up", "arrow-down"])
 def test_the_arrows_of_the_style_sheet_stand_out_in_every_theme(each: Theme, name: str) -> None:
-    drawing = files("resources").joinpath("icons", f"{name}.svg").read_text()
+    drawing = files("hermes_rescue.resources").joinpath("icons", f"{name}.svg").read_text()
     grey = re.search(r'stroke="(#[0-9a-f]{6})"', drawing)
     assert grey is not None
     assert all(contrast(QColor(grey[1]), each.color(ground)) >= 3 for ground in ("surface", "raised", "bg"))
@@ -148,7 +147,7 @@ def test_every_icon_that_is_asked_for_is_drawn(qapp: QApplication) -> None:
 
 
 def test_no_drawing_is_blank_or_touches_the_edge(qapp: QApplication) -> None:
-    for path in files("resources").joinpath("icons").iterdir():
+    for path in files("hermes_rescue.resources").joinpath("icons").iterdir():
         picture = image(theme.load("light").icon(path.name.removesuffix(".svg")), 4)
         alpha = [[picture.pixelColor(x, y).alpha() for x in range(64)] for y in range(64)]
         assert sum(a > 127 for row in alpha for a in row) > 150, path.name
@@ -198,7 +197,7 @@ def test_an_unknown_icon_theme_or_token_is_an_error(qapp: QApplication) -> None:
 
 
 def test_every_theme_has_the_same_tokens(qapp: QApplication) -> None:
-    names = re.findall(r'"([a-z-]+)": "#', files("resources").joinpath("tokens.json").read_text())
+    names = re.findall(r'"([a-z-]+)": "#', files("hermes_rescue.resources").joinpath("tokens.json").read_text())
     assert {names.count(name) for name in names} == {len(theme.NAMES)}
     assert [theme.load(name).is_dark for name in theme.NAMES] == [False, True, True]
 

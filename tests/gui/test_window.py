@@ -11,28 +11,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.base import progress
+from hermes_rescue.core.demo.demo_store import DemoStore
+from hermes_rescue.core.hermes.message import message
+from hermes_rescue.core.hermes.sidecar import read
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.repair import apply, vault
+from hermes_rescue.gui import reader
+from hermes_rescue.gui.app import show_what_goes_wrong_in
+from hermes_rescue.gui.diff_view import FIELDS
+from hermes_rescue.gui.main_window import MainWindow
+from hermes_rescue.gui.place import Place
+from hermes_rescue.gui.reader import StoreReader
+from hermes_rescue.gui.repair_dialog import RepairDialog
+from hermes_rescue.gui.report_dialog import ReportDialog
+from hermes_rescue.gui.review_pane import CHANGES
+from hermes_rescue.gui.session_rows import Column
 from PySide6.QtCore import QMimeData, QPoint, QPointF, QSettings, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QDialog, QMenu, QMessageBox, QProgressBar, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
-
-from core import repair, steps, vault
-from core.audit import audit
-from core.demo import DemoStore
-from core.findings import Category
-from core.message import message
-from core.sidecar import read
-from core.store import find_store
-from gui import reader
-from gui.app import show_what_goes_wrong_in
-from gui.diff_view import FIELDS
-from gui.main_window import MainWindow
-from gui.place import Place
-from gui.reader import StoreReader
-from gui.repair_dialog import RepairDialog
-from gui.report_dialog import ReportDialog
-from gui.review_pane import CHANGES
-from gui.session_rows import Column
 
 Open = Callable[..., MainWindow]
 Scanned = Callable[[MainWindow], None]
@@ -127,7 +128,7 @@ def test_a_session_that_was_chosen_before_the_check_stays_chosen_and_is_shown(
 def test_the_bar_moves_while_one_session_is_checked(
     open_window: Open, wait_scanned: Scanned, demo: DemoStore, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "INTERVAL", 0)
+    monkeypatch.setattr(progress, "INTERVAL", 0)
     monkeypatch.setattr(reader, "BATCH", 0)
     window = open_window(Place(demo.home), wait=False)
     bar = window.foot.findChild(QProgressBar)
@@ -150,7 +151,7 @@ def test_the_bar_moves_while_one_session_is_checked(
 def test_a_session_that_nobody_waits_for_any_more_is_not_read_to_its_end(
     qtbot: QtBot, open_window: Open, demo: DemoStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "INTERVAL", 0)
+    monkeypatch.setattr(progress, "INTERVAL", 0)
     window = open_window(Place(demo.home))
     begun: list[str] = []
     ended: list[str] = []
@@ -295,7 +296,7 @@ def test_a_choice_made_message_by_message_is_what_is_written(
     assert left_out
     path = demo.home / "webui" / "sessions" / f"{story.session_id}.json"
     before = len(texts(path))
-    from core.choices import Choices
+    from hermes_rescue.core.merge.choices import Choices
 
     window.review.difference.choice_changed.emit(Choices(include=frozenset(left_out)))
     assert rows is window.review.difference.rows
@@ -394,17 +395,17 @@ def test_a_repair_is_cancelled_between_two_sessions(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, monkeypatch: Any
 ) -> None:
     window = open_window(Place(demo.home))
-    real = repair._repair_one
+    real = apply._repair_one
     done: list[object] = []
 
-    def one(*arguments: Any) -> repair.Outcome:
+    def one(*arguments: Any) -> api.Outcome:
         outcome = real(*arguments)
         done.append(outcome)
         if len(done) == 3:
             window.writer.cancel()
         return outcome
 
-    monkeypatch.setattr(repair, "_repair_one", one)
+    monkeypatch.setattr(apply, "_repair_one", one)
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
     window.actions_["repair_all"].trigger()
     finished(qtbot, window, wait_scanned)
@@ -418,10 +419,10 @@ def test_closing_during_a_repair_asks_and_waits_for_the_safe_point(
 ) -> None:
     window = open_window(Place(demo.home))
     monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
-    real = repair._repair_one
-    done: list[repair.Outcome] = []
+    real = apply._repair_one
+    done: list[api.Outcome] = []
 
-    def one(*arguments: Any) -> repair.Outcome:
+    def one(*arguments: Any) -> api.Outcome:
         outcome = real(*arguments)
         done.append(outcome)
         if len(done) == 1:
@@ -430,12 +431,12 @@ def test_closing_during_a_repair_asks_and_waits_for_the_safe_point(
         return outcome
 
     qtbot_wait: list[bool] = []
-    monkeypatch.setattr(repair, "_repair_one", one)
+    monkeypatch.setattr(apply, "_repair_one", one)
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
     window.actions_["repair_all"].trigger()
     qtbot.waitUntil(lambda: not window.isVisible(), timeout=60_000)
-    assert all(o.state is repair.State.REPAIRED for o in done)
-    assert repair.interrupted_runs(find_store(home=demo.home)) == ()
+    assert all(o.state is api.State.REPAIRED for o in done)
+    assert api.interrupted_runs(find_store(home=demo.home)) == ()
 
 
 def test_a_run_of_another_time_is_undone_from_the_history(
@@ -443,7 +444,7 @@ def test_a_run_of_another_time_is_undone_from_the_history(
 ) -> None:
     store = find_store(home=demo.home)
     before = {path.name: path.read_bytes() for path in store.sessions_dir.iterdir() if path.is_file()}
-    result = repair.apply(repair.plan(store))
+    result = api.apply(api.plan(store))
     window = open_window(Place(demo.home))
     window.actions_["history"].trigger()
     assert window.side.currentWidget() is window.history
@@ -610,15 +611,15 @@ def test_an_interrupted_repair_is_told_at_the_start(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, monkeypatch: Any
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(repair, "_write_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(api, "_write_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            repair.apply(repair.plan(find_store(home=demo.home)))
+            api.apply(api.plan(find_store(home=demo.home)))
     window = open_window(Place(demo.home))
     assert "interrupted" in window.result.text
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
     window.actions_["repair_all"].trigger()
     finished(qtbot, window, wait_scanned)
-    assert repair.interrupted_runs(find_store(home=demo.home)) == ()
+    assert api.interrupted_runs(find_store(home=demo.home)) == ()
 
 
 def test_what_a_repair_healed_is_shown_healed(
@@ -675,8 +676,8 @@ def test_an_interrupted_repair_can_be_finished_where_no_session_needs_it(
     with monkeypatch.context() as patch:
         patch.setattr(vault.Vault, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            repair.apply(repair.plan(store))
-    assert repair.plan(store).sessions == ()
+            api.apply(api.plan(store))
+    assert api.plan(store).sessions == ()
     window = open_window(Place(demo.home))
     wait_scanned(window)
     asked: list[str] = []
@@ -689,4 +690,4 @@ def test_an_interrupted_repair_can_be_finished_where_no_session_needs_it(
     window.actions_["repair_all"].trigger()
     finished(qtbot, window, wait_scanned)
     assert asked == ["Finish the interrupted repair?"]
-    assert repair.interrupted_runs(store) == ()
+    assert api.interrupted_runs(store) == ()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from core.demo import SCHEMA
+from hermes_rescue.core.demo.demo_store import SCHEMA
 
 from . import forms
 from .left import Left

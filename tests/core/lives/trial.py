@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core import repair
-from core.audit import audit
-from core.findings import Category
-from core.store import Store, find_store
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.hermes.store import Store, find_store
 
 from .judge import judge, transcript
 from .left import Left
@@ -82,15 +82,15 @@ def trial(home: Path, lefts: Sequence[Left], truths: Sequence[Truth]) -> list[Wr
     before = tree(store)
     old = {sid: _bytes(path) for sid, path in places.items()}
     loud = offered(store, truths)
-    plan = repair.plan(store)
+    plan = api.plan(store)
     looked = contents(tree(store)) == contents(before)
-    result = repair.apply(plan)
+    result = api.apply(plan)
     new = {sid: _bytes(path) for sid, path in places.items()}
-    again = repair.apply(repair.plan(store))
+    again = api.apply(api.plan(store))
     newer = {sid: _bytes(path) for sid, path in places.items()}
     for run in (again, result):
         if run.run_id is not None:
-            repair.undo(store, run.run_id)
+            api.undo(store, run.run_id)
     undone = {sid: _bytes(path) for sid, path in places.items()}
     back = contents(tree(store)) == contents(before)
     found = []
@@ -123,9 +123,9 @@ def outcome(home: Path, session_id: str) -> Outcome:
     """What the engine makes of a session of a home that is written; it is repaired then."""
     store = find_store(home=home)
     session = next((s for s in audit(store).sessions if s.session_id == session_id), None)
-    plan = repair.plan(store)
+    plan = api.plan(store)
     planned = next((p for p in plan.sessions if p.session_id == session_id), None)
-    repair.apply(plan)
+    api.apply(plan)
     return Outcome(
         tuple(sorted((f.name, str(f.category)) for f in session.findings)) if session else (),
         (planned.kinds, planned.messages_after) if planned else None,

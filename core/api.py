@@ -1,0 +1,29 @@
+"""The engine's public functions, for the fronts and for other programs.
+
+from hermes_rescue.core import api
+
+store = api.find_store()
+for session in api.audit(store).sessions:
+    print(session.title, [finding.kind.name for finding in session.findings])
+result = api.apply(api.plan(store))
+"""
+
+from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.hermes.store import Store, find_store
+from hermes_rescue.core.repair.apply import Outcome, Result, State, apply, undo, undoable
+from hermes_rescue.core.repair.plan import Plan, interrupted_runs, plan
+
+__all__ = [
+    "Outcome",
+    "Plan",
+    "Result",
+    "State",
+    "Store",
+    "apply",
+    "audit",
+    "find_store",
+    "interrupted_runs",
+    "plan",
+    "undo",
+    "undoable",
+]

@@ -1,0 +1,1 @@
+"""What is wrong, session by session and store by store."""

@@ -1,0 +1,243 @@
+"""What the last audit of a store found, kept outside it, so that the next one reads only what may have changed.
+
+An answer holds as long as everything that it came from is the same: each file by its device, inode, size and times,
+the rows in a database by those of the database, or where somebody wrote to it, by a digest of the session's own rows.
+A file that was changed so recently that another change could leave the same time stamp is never kept. Deleting the
+folder costs nothing but time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+import platformdirs
+from hermes_rescue.core.audit.findings import SessionAudit
+from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.database.statedb import CloserLookError
+from hermes_rescue.core.hermes.listing import FRESH_TEMP
+from hermes_rescue.core.hermes.store import Store
+from hermes_rescue.core.hermes.webui_status import WebUIStatus
+
+FRESH = 2.0
+"""Seconds for which a file counts as just changed: the coarsest time stamps of file systems in use."""
+
+_AT_ONCE = 500  # sessions
+_CHECK = hashlib.sha256().digest_size
+
+_Row = TypeVar("_Row", bound=tuple[Any, ...])
+Stamp: TypeAlias = tuple[int, ...]
+"""Device, inode, size, and the times of the last change of contents and of inode (ns)."""
+
+
+class Kept(msgspec.Struct, array_like=True, gc=False):
+    """The answer for one session, None where it is no session.
+
+    ``rows`` is a digest of its message rows (empty where there can be none), as they are in
+    :meth:`core.hermes.copies.CopyReader.spoken` where ``is_short``, else with every column; ``key`` a digest of all the
+    rest that the answer came from.
+    """
+
+    session_id: str
+    answer: SessionAudit | None
+    is_short: bool
+    rows: bytes
+    key: bytes = b""
+
+
+class _File(msgspec.Struct, array_like=True):
+    """What is written. The sessions are packed some at a time, so that nobody has to wait for all of them at once."""
+
+    databases: dict[str, tuple[Stamp | None, ...]]
+    sessions: list[bytes]
+
+
+_SOME = msgspec.msgpack.Decoder(tuple[Kept, ...])
+_Contents: TypeAlias = tuple[bytes, dict[str, tuple[Stamp | None, ...]], list[Kept]]
+_NOTHING: _Contents = (b"", {}, [])
+
+
+class AuditCache:
+    """The answers of the last audit of one store, in a folder; without a folder there are none, and none are kept.
+
+    What cannot be read is as if nothing had been kept, and what cannot be written is not kept.
+    """
+
+    def __init__(self, store: Store, folder: Path | None = None) -> None:
+        place = repr((store.sessions_dir.absolute(), *store.databases)).encode()
+        self._path = None if folder is None else folder / f"{hashlib.sha256(place).hexdigest()[:32]}.audit"
+        self._now = {str(path): _database_stamps(path) for path in store.databases}
+        self._check, self._databases, kept = _NOTHING if self._path is None else _read(self._path)
+        self._sessions = {each.session_id: each for each in kept}
+
+    @property
+    def whole_databases(self) -> frozenset[Path]:
+        """The databases that nobody has written to since they were found whole."""
+        return frozenset(Path(name) for name, stamps in self._now.items() if self._is_same(name, stamps))
+
+    def _is_same(self, name: str, stamps: tuple[Stamp | None, ...] | None) -> bool:
+        return stamps is not None and self._databases.get(name) == stamps
+
+    @property
+    def rows_are_same(self) -> bool:
+        """Whether nobody has written to any database since."""
+        return all(self._is_same(name, stamps) for name, stamps in self._now.items())
+
+    def known(self, keys: Mapping[str, bytes]) -> dict[str, Kept]:
+        """The answers that hold if the rows of their sessions are the same, by session."""
+        kept = self._sessions
+        return {each: kept[each] for each, key in keys.items() if key and each in kept and kept[each].key == key}
+
+    def replace(self, sessions: Iterable[Kept], inventory: Inventory) -> None:
+        """Keep these answers instead; none where a database was found to be damaged, or could not be read."""
+        if self._path is None:
+            return
+        whole = {str(database.path) for database in inventory.databases if database.is_known}
+        absent = {str(fact.path) for fact in inventory.database_facts if fact.state == "absent"}
+        databases = {name: at for name, at in self._now.items() if at is not None and name in whole | absent}
+        left = iter(sessions if _are_readable(inventory) else ())
+        packed = iter(lambda: tuple(islice(left, _AT_ONCE)), ())
+        data = msgspec.msgpack.encode(_File(databases, list(map(msgspec.msgpack.encode, packed))))
+        check = _digest(data)
+        if check == self._check:
+            return
+        with suppress(OSError):
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with NamedTemporaryFile(dir=self._path.parent, delete=False) as file:
+                try:
+                    file.write(check + data)
+                    file.flush()
+                    os.replace(file.name, self._path)
+                except BaseException:
+                    os.unlink(file.name)
+                    raise
+
+
+def usual_folder() -> Path:
+    """Where the platform keeps what can be deleted at any time."""
+    return Path(platformdirs.user_cache_dir("hermes-rescue", appauthor=False))
+
+
+def keys_of(inventory: Inventory, webui: WebUIStatus, session_ids: Iterable[str]) -> dict[str, bytes]:
+    """A digest of all that the answer for each session comes from but its message rows; empty where it is not to be
+    kept.
+    """
+    listing = inventory.listing
+    if not _are_readable(inventory):
+        return {}
+    states = [fact.state for fact in inventory.database_facts]
+    around = (
+        *(states, listing.deletions_unknown, listing.index.digest is None, listing.index.problem),
+        webui.may_be_writing,
+    )
+    now = time.time_ns()
+    keys = {}
+    for session_id in session_ids:
+        temps = listing.temps.get(session_id, ())
+        paths = [found[session_id] for found in (listing.sidecars, listing.backups) if session_id in found]
+        paths += (*temps, *listing.turn_journals.get(session_id, ()), *listing.run_journals.get(session_id, ()))
+        stamps = [_stamp(path) for path in paths]
+        # whether a fresh temp counts is a question of time
+        rest = int((FRESH_TEMP + FRESH if temps else FRESH) * 1e9)
+        if any(each is None or max(each[3:]) > now - rest for each in stamps):
+            keys[session_id] = b""
+            continue
+        row = listing.index.rows.get(session_id)
+        rows = [
+            [(each.id, each.columns, each.is_known) for each in found.get(session_id, ())]
+            for found in listing.rows.values()
+        ]
+        about = session_id in listing.deleted, listing.lineage.about(session_id)
+        parts = (around, list(map(str, paths)), stamps, row and row.raw, about, rows)
+        keys[session_id] = hashlib.sha256(msgspec.msgpack.encode(parts)).digest()
+    return keys
+
+
+def _are_readable(inventory: Inventory) -> bool:
+    return {fact.state for fact in inventory.database_facts} <= {"ok", "absent"}
+
+
+class RowsDigest:
+    """A digest of the message rows of a session in each database, taken while somebody reads them."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def over(self, databases: Iterable[Iterable[_Row]]) -> Iterator[Iterator[_Row]]:
+        """The same rows."""
+        for rows in databases:
+            self._hash.update(b"database")
+            yield self._each(rows)
+
+    def _each(self, rows: Iterable[_Row]) -> Iterator[_Row]:
+        for row in rows:
+            self._hash.update(msgspec.msgpack.encode(row))
+            yield row
+
+    @property
+    def value(self) -> bytes:
+        """The digest of the rows that were read until now."""
+        return self._hash.digest()
+
+
+def digest_of(databases: Iterable[Iterable[tuple[Any, ...]]]) -> bytes:
+    """The digest of all rows, empty where they cannot be read at once."""
+    digest = RowsDigest()
+    try:
+        for rows in digest.over(databases):
+            for _ in rows:
+                pass
+    except CloserLookError:
+        return b""
+    return digest.value
+
+
+def _stamp(path: Path | str) -> Stamp | None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _database_stamps(path: Path) -> tuple[Stamp | None, ...] | None:
+    """Those of a database, its log and its journal; None while it was just written to."""
+    real = os.path.realpath(path)
+    # SQLite gives the log to the owner of the database each time that root opens it, which moves the last of its times
+    stamps = (_stamp(real), *(found and found[:-1] for found in (_stamp(real + "-wal"), _stamp(real + "-journal"))))
+    newest = time.time_ns() - int(FRESH * 1e9)
+    return None if any(each is not None and max(each[3:]) > newest for each in stamps) else stamps
+
+
+def _read(path: Path) -> _Contents:
+    """What is kept: a digest of it all, the databases, and the answers."""
+    try:
+        whole = path.read_bytes()
+        check, data = whole[:_CHECK], whole[_CHECK:]
+        if check == _digest(data):
+            file = msgspec.msgpack.decode(data, type=_File)
+            return check, file.databases, [each for some in file.sessions for each in _SOME.decode(some)]
+    except (OSError, msgspec.MsgspecError):
+        pass
+    return _NOTHING
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(_engine() + data).digest()
+
+
+@cache
+def _engine() -> bytes:
+    """What tells one version of this program from another, also while it is being worked on."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return repr((sys.version, [(path.name, _stamp(path)) for path in files])).encode()

@@ -1,0 +1,283 @@
+"""What is wrong with one session: what the merge of its copies would change is the finding, each loss once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from hermes_rescue.core.audit.findings import Category, Finding, finding
+from hermes_rescue.core.base.jsontext import NOTHING, Damage, number
+from hermes_rescue.core.hermes.copies import BACKUP, DATABASE, LIVE, RUN, TEMP, SessionCopies
+from hermes_rescue.core.hermes.database.lineage import SNAPSHOT_FIELD
+from hermes_rescue.core.hermes.sidecar import IDLE_STREAM, Sidecar, SidecarFile
+from hermes_rescue.core.hermes.webui_recovery import startup_would_restore
+from hermes_rescue.core.merge.intent import Reason
+from hermes_rescue.core.merge.proposal import Proposal, session_of
+
+
+def diagnose(
+    copies: SessionCopies, proposal: Proposal, counts: tuple[int, int], *, streaming: bool
+) -> tuple[Finding, ...]:
+    """The findings of one session, by what a merge of its copies would change. ``counts``: messages in the live file
+    and in the backup, -1 where there is nothing readable; ``streaming``: a running WebUI may be writing it right now.
+    """
+    found = [*_of_live(copies, proposal, counts, streaming=streaming), *_questions(proposal, copies.session_id, counts)]
+    if copies.doubt is not None:
+        why = copies.doubt.sentence(copies.goes_on)
+        found = [
+            f
+            if f.category is not Category.REPAIRABLE
+            else replace(f, category=Category.REVIEW, evidence=f"{f.evidence} {why}")
+            for f in found
+        ]
+    found = [*_with_next_start(copies, proposal, found, counts)]
+    problems = _problems_beside(copies, found)
+    if problems:
+        found.append(finding("damaged_file", copies.session_id, " ".join(problems), counts=counts))
+    return tuple(found)
+
+
+def _of_live(
+    copies: SessionCopies, proposal: Proposal, counts: tuple[int, int], *, streaming: bool
+) -> Iterator[Finding]:
+    sid = copies.session_id
+    live = session_of(copies.live)
+    if copies.live is not None and copies.live.problem is not None:
+        known = bool(copies.backup or copies.rows or copies.index_row)
+        yield finding(
+            "not_a_file", sid, copies.live.problem, counts=counts, category=Category.REVIEW if known else None
+        )
+    elif live is not None and isinstance(inner := live.get("session_id"), str) and inner != sid:
+        yield finding("id_mismatch", sid, f"The file is named {sid}, but carries the id {inner}.", counts=counts)
+    elif copies.live is None:
+        yield from _missing(copies, proposal, counts)
+    elif live is None or live.damage is not None:
+        yield _malformed(copies.live, proposal, sid, counts)
+    elif not (copies.goes_on_in_turn and live.messages and live.get(SNAPSHOT_FIELD) is True):
+        # a hidden part from before a compaction stays as it is: the session that goes on has the rest
+        yield from _losses(proposal, live, counts, sid, streaming=streaming)
+
+
+def _with_next_start(
+    copies: SessionCopies, proposal: Proposal, found: Sequence[Finding], counts: tuple[int, int]
+) -> Iterator[Finding]:
+    """The findings, and that the next start of the WebUI replaces the file with its backup, where it does: a sentence
+    more where a repair of the file or a decision is asked for anyway, else a finding of its own.
+    """
+    live = copies.live.sidecar if copies.live is not None else None
+    backup = copies.backup.sidecar if copies.backup is not None else None
+    if live is None or backup is None or not startup_would_restore(live, backup):
+        yield from found
+        return
+    gone = sum(LIVE in item.copies and BACKUP not in item.copies for item in proposal.items)
+    will = "The next start of Hermes WebUI replaces the file with its backup."
+    will += f" {gone} of its messages are not in the backup." if gone else ""
+    main = next((f for f in found if f.category is not Category.INFO), None)
+    yield from (replace(f, evidence=f"{f.evidence} {will}") if f is main else f for f in found)
+    if main is None:
+        back = sum(BACKUP in item.copies and LIVE not in item.copies for item in proposal.items)
+        will += f" {back} messages that the file leaves out would be back." if back else ""
+        yield finding("backup_would_return", copies.session_id, will, counts=counts)
+
+
+def _problems_beside(copies: SessionCopies, found: Sequence[Finding]) -> list[str]:
+    """What cannot be read of the copies beside the live file, a sentence each; not again what is a finding already."""
+    told = any(f.kind.name == "malformed_orphan_backup" for f in found)
+    problems = []
+    for file in (*copies.temps, None if told else copies.backup):
+        if file is not None and file.problem is not None:
+            problems.append(file.problem)
+        elif file is not None and file.sidecar is not None and file.sidecar.damage is not None:
+            problems.append(f"{file.path.name}: {_DAMAGE[file.sidecar.damage]}.")
+    return [*problems, *copies.problems]
+
+
+def _missing(copies: SessionCopies, proposal: Proposal, counts: tuple[int, int]) -> Iterator[Finding]:
+    """Findings of a session without a file: one, by the best copy that is left."""
+    sid = copies.session_id
+    after = len(proposal.sidecar.messages) if proposal.sidecar is not None else 0
+    backup = session_of(copies.backup)
+    category, doubt = None, ""
+    if proposal.doubt is not None:
+        category, doubt = Category.REVIEW, f" {proposal.doubt}"
+    if copies.deletions_unknown:
+        category, doubt = Category.REVIEW, " You may have deleted it: the list of deleted sessions is damaged."
+    if copies.deleted:
+        if copies.backup or copies.rows:
+            yield finding(
+                "state_db_deleted_webui_tombstone",
+                sid,
+                "You deleted this session; copies of it are left.",
+                counts=counts,
+            )
+    elif any(session_of(temp) is not None for temp in copies.temps):
+        yield finding(
+            "unsaved_temp",
+            sid,
+            f"The file is missing; a temporary file of an interrupted save is left ({after} messages in all).{doubt}",
+            counts=counts,
+            category=category,
+        )
+    elif backup is not None and (copies.rows or copies.databases_unknown):
+        yield finding(
+            "orphan_backup",
+            sid,
+            f"The file is missing; the backup holds {counts[1]} messages, all copies together {after}.{doubt}",
+            counts=counts,
+            category=category,
+        )
+    elif backup is not None and backup.complete:
+        yield finding(
+            "orphan_backup_without_state_row",
+            sid,
+            f"The file is missing; the backup holds {counts[1]} messages and no database knows the session.",
+            counts=counts,
+        )
+    elif copies.rows:
+        if proposal.sidecar is not None:
+            what = f"its {after} messages" if after else "an empty session with a worktree"
+            yield finding(
+                "state_db_missing_sidecar",
+                sid,
+                f"The file is missing; the database still has {what}.{doubt}",
+                counts=counts,
+                category=category,
+            )
+        else:
+            yield finding(
+                "state_db_orphan_webui_row",
+                sid,
+                "The database knows this session, but has no message of it.",
+                counts=counts,
+            )
+    elif copies.backup is not None:
+        yield finding(
+            "malformed_orphan_backup",
+            sid,
+            f"The file is missing and the backup is damaged; {after} messages in it are whole.",
+            counts=counts,
+        )
+    elif copies.run is not None:
+        yield finding(
+            "run_journal_only",
+            sid,
+            f"Only the run journal knows this session; it holds {after} messages.",
+            counts=counts,
+        )
+    elif proposal.sidecar is not None:
+        count = number((copies.index_row or {}).get("message_count"))
+        yield finding(
+            "index_only_worktree",
+            sid,
+            "The file is missing; the session list still has the session and its worktree.",
+            counts=counts,
+            category=Category.REVIEW if count else category,
+        )
+
+
+_DAMAGE = {
+    Damage.EMPTY: "The file is empty",
+    Damage.NUL: "The file is filled with zero bytes",
+    Damage.BOM: "The file begins with a byte order mark, which the WebUI cannot read",
+    Damage.UTF16: "The file is UTF-16, which the WebUI cannot read",
+    Damage.BAD_UTF8: "The file has bytes that are no UTF-8",
+    Damage.TORN: "The file is torn",
+    Damage.TRAILING: "The file goes on behind its end",
+    Damage.TOO_DEEP: "The file is nested too deeply to be read",
+    Damage.CONTROL: "The file has control characters inside a text",
+    Damage.SYNTAX: "The file is not valid JSON: a comma or another sign is missing or too many",
+    Damage.WRONG_SHAPE: "The file is not in the form of a session",
+}
+
+
+def _malformed(file: SidecarFile, proposal: Proposal, sid: str, counts: tuple[int, int]) -> Finding:
+    what = _DAMAGE[file.sidecar.damage] if file.sidecar is not None and file.sidecar.damage else "The file is damaged"
+    if proposal.sidecar is None:
+        return finding(
+            "malformed_live",
+            sid,
+            f"{what}, and no other copy of the session is left.",
+            counts=counts,
+            category=Category.REVIEW,
+        )
+    after = len(proposal.sidecar.messages)
+    category, doubt = (Category.REVIEW, f" {proposal.doubt}") if proposal.doubt is not None else (None, "")
+    evidence = f"{what}; all copies together hold {after} messages.{doubt}"
+    return finding("malformed_live", sid, evidence, counts=counts, category=category)
+
+
+def _losses(
+    proposal: Proposal, live: Sidecar, counts: tuple[int, int], sid: str, *, streaming: bool
+) -> Iterator[Finding]:
+    """Findings of a file that the WebUI can load: what the merge gives back, each loss once, by the best copy that has
+    it.
+    """
+    category = Category.INFO if streaming else Category.REVIEW if proposal.doubt is not None else None
+    last = max((k for k, item in enumerate(proposal.items) if LIVE in item.copies), default=-1)
+    gained: dict[str, int] = {}
+    for k, item in enumerate(proposal.items):
+        if item.included and LIVE not in item.copies and not (item.reason and item.reason.is_question):
+            kind = _loss_kind(item.copies, live, behind=k > last)
+            if kind:
+                gained[kind] = gained.get(kind, 0) + 1
+    if "shrunken_live" in gained and "state_db_gap" in gained:
+        gained["shrunken_live"] += gained.pop("state_db_gap")
+    words = {
+        "shrunken_live": "{n} messages are missing from the file; other copies, the backup first, still have them.",
+        "unsaved_temp": "{n} messages are in a temporary file of an interrupted save only.",
+        "emptied_live": "The file is empty; the database has {n} messages.",
+        "state_db_ahead": "The database has {n} messages behind the last one of the file.",
+        "state_db_gap": "{n} messages before the last one of the file are in the database only.",
+        "run_journal_ahead": "{n} messages are in the run journal only.",
+    }
+    for kind, n in gained.items():
+        yield finding(kind, sid, words[kind].format(n=n), counts=counts, category=category, messages=n)
+    if proposal.enriched:
+        parts = sorted({part for item in proposal.enriched for part in item.enriched})
+        n = len(proposal.enriched)
+        yield finding(
+            "lossy_rebuild",
+            sid,
+            f"{n} messages lack parts that other copies have: {', '.join(parts)}.",
+            counts=counts,
+            category=category,
+            messages=n,
+        )
+    if not streaming and any(live.get(name) not in NOTHING for name in IDLE_STREAM):
+        yield finding("stale_stream", sid, "The session is marked as running, but nothing runs it.", counts=counts)
+    stated = live.get("message_count")
+    if stated is not None and stated != len(live.messages):
+        yield finding(
+            "wrong_count",
+            sid,
+            f"The file says it has {stated!s:.20} messages; it has {len(live.messages)}.",
+            counts=counts,
+        )
+
+
+def _loss_kind(names: Sequence[str], live: Sidecar, *, behind: bool) -> str | None:
+    if BACKUP in names:
+        return "shrunken_live"
+    if any(name.startswith(TEMP) for name in names):
+        return "unsaved_temp"
+    if any(name.startswith(DATABASE) for name in names):
+        return "emptied_live" if not live.messages else "state_db_ahead" if behind else "state_db_gap"
+    return "run_journal_ahead" if RUN in names else None
+
+
+_QUESTIONS = {
+    Reason.OLD_UNDO: ("shrunken_live_unmarked", "{n} messages behind the end of the file are in other copies. {why}"),
+    Reason.EARLIER_UNDO: ("state_db_gap", "{n} messages are in other copies only. {why}"),
+    Reason.UNDECIDED: ("state_db_gap", "{n} messages are in other copies only. {why}"),
+    Reason.UNANSWERED: ("turn_journal_pending_turn", "A prompt that you sent is in no copy of the session."),
+}
+"""What asks about messages that are left out for a reason: the kind of finding, and its evidence."""
+
+
+def _questions(proposal: Proposal, sid: str, counts: tuple[int, int]) -> Iterator[Finding]:
+    asked = [item.reason for item in proposal.items]
+    for reason, (kind, words) in _QUESTIONS.items():
+        n = asked.count(reason)
+        if n:
+            evidence = words.format(n=n, why=reason.sentence)
+            yield finding(kind, sid, evidence, counts=counts, category=Category.REVIEW, messages=n)

@@ -1,0 +1,217 @@
+"""The kinds of findings (recovery.md, section 5): stable names, how serious they are, and what a person should know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from hermes_rescue.core.hermes.webui_recovery import NO_FILES, FileFacts
+from hermes_rescue.core.hermes.worktree import Worktree
+
+
+class Category(StrEnum):
+    """What a repair does about a finding."""
+
+    REPAIRABLE = "repairable"
+    REVIEW = "review"
+    INFO = "info"
+
+    @property
+    def webui(self) -> str:
+        """The name that Hermes WebUI's own audit gives it."""
+        return "unsafe_to_repair" if self is Category.REVIEW else str(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What holds for every finding of one kind. ``recommendation`` is the WebUI audit's own word where it has one."""
+
+    name: str
+    category: Category
+    label: str
+    recommendation: str
+    serious: str
+    advice: str
+    outcome: str
+    meanwhile: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding of one session (``session_id`` None: of the store). ``evidence`` is a plain sentence; counts are -1
+    where the file is absent or unreadable. ``category`` can be stricter than the kind's own.
+    """
+
+    name: str
+    category: Category
+    session_id: str | None
+    evidence: str
+    live_messages: int = -1
+    bak_messages: int = -1
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> Kind:
+        """What holds for every finding of its name."""
+        return KINDS[self.name]
+
+    @property
+    def advice(self) -> str:
+        """What to do about it, also where it is stricter than its kind."""
+        if self.category is self.kind.category:
+            return self.kind.advice
+        return _DECIDE if self.category is Category.REVIEW else _LATER
+
+
+@dataclass(frozen=True, slots=True)
+class SessionAudit:
+    """One session as a list shows it. Counts are -1 where a copy is absent or unreadable; times in seconds; ``after``
+    is the number of messages that a repair leaves (the live count where there is nothing to repair). ``files``: what
+    the WebUI's own recovery sees in its files.
+    """
+
+    session_id: str
+    title: str
+    findings: tuple[Finding, ...]
+    live: int = -1
+    backup: int = -1
+    database: int = -1
+    after: int = -1
+    backup_time: float | None = None
+    updated: float | None = None
+    size: int = 0
+    profile: str | None = None
+    worktree_path: str | None = None
+    worktree_branch: str | None = None
+    worktree_repo_root: str | None = None
+    worktree: Worktree = Worktree.NONE
+    files: FileFacts = NO_FILES
+
+    @property
+    def category(self) -> Category | None:
+        """The most urgent category of the findings; None for a healthy session."""
+        if not self.findings:
+            return None
+        found = {f.category for f in self.findings}
+        return next((category for category in Category if category in found), None)
+
+    @property
+    def has_repair(self) -> bool:
+        """Whether something can be done about it when it is named."""
+        return any(f.category is not Category.INFO or f.kind.recommendation == MOVE_BACKUP for f in self.findings)
+
+
+NO_ADVICE = "Nothing."
+"""What to do where nothing is to be done."""
+
+_MERGE = "Every copy is merged into the file, in order. The old file is kept and can be put back."
+_REBUILD = "The session file is written again from every copy that is left. Nothing is overwritten."
+_WAIT = "Better not: a new message can be saved over what is to be recovered."
+_YES = "Yes."
+_YES_CARE = "Yes, but do not compress or clear this session before it is repaired."
+_NOTHING = "Nothing is changed."
+_REPAIR = "Repair it."
+_LATER = "Wait until Hermes has finished its answer, then look again."
+_DECIDE = "Look at the messages and decide."
+_MANUAL = "manual_review"
+
+MOVE_BACKUP = "move_backup"
+"""The recommendation of a note about which something can be done all the same."""
+
+_R, _V, _I = Category.REPAIRABLE, Category.REVIEW, Category.INFO
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("shrunken_live", _R, "messages lost", "restore_from_bak", "Messages are missing from the session; the backup still has them.",
+             _REPAIR, _MERGE, _YES_CARE),
+        Kind("shrunken_live_unmarked", _V, "shortened", _MANUAL,
+             "The backup holds messages behind the end of the session. An undo of an older version looks the same as a loss.",
+             _DECIDE, _MERGE, _YES),
+        Kind("emptied_live", _R, "emptied", "materialize_from_state_db", "The session is empty; the database still has its messages.",
+             _REPAIR, _MERGE, _WAIT),
+        Kind("orphan_backup", _R, "file missing", "restore_from_bak", "The session file is gone; its backup is left.",
+             _REPAIR, _REBUILD, "The session does not show up until it is repaired."),
+        Kind("orphan_backup_without_state_row", _V, "backup only", _MANUAL,
+             "The session file is gone and no database knows the session: it was deleted, or everything but the backup is lost.",
+             "Restore it if you miss it, else leave it.", _REBUILD, _YES),
+        Kind("malformed_orphan_backup", _V, "damaged backup", _MANUAL, "Only a damaged backup is left of the session.",
+             "Restore what is whole in it, or leave it.", _REBUILD, _YES),
+        Kind("malformed_live", _R, "file damaged", "restore_from_bak", "The WebUI cannot load the session file.",
+             _REPAIR, "What is whole in the file is merged with every other copy. The damaged file is kept in the vault.",
+             "The session cannot be opened until it is repaired."),
+        Kind("state_db_missing_sidecar", _R, "file missing", "materialize_from_state_db",
+             "The session file is gone; the database still has the session.", _REPAIR, _REBUILD,
+             "The session does not show up until it is repaired."),
+        Kind("state_db_orphan_webui_row", _V, "empty row", _MANUAL, "The database knows an empty session that has no file: there is nothing to lose.",
+             "Leave it.", _NOTHING, _YES),
+        Kind("state_db_ahead", _R, "behind the database", "materialize_from_state_db",
+             "The last messages of the session are in the database only.", _REPAIR, _MERGE, _YES_CARE),
+        Kind("state_db_gap", _R, "messages missing", "materialize_from_state_db",
+             "Messages from the middle or the beginning of the session are in the database only.", _REPAIR, _MERGE, _YES_CARE),
+        Kind("lossy_rebuild", _R, "parts missing", "materialize_from_state_db",
+             "Messages have lost parts of themselves: tool calls, reasoning, attachments or text.", _REPAIR,
+             "The missing parts come back from the other copies.", _YES),
+        Kind("unsaved_temp", _R, "unsaved", "restore_from_temp", "A save was interrupted; what it was to save lies in a temporary file.",
+             _REPAIR, _MERGE, _WAIT),
+        Kind("run_journal_ahead", _R, "behind the run journal", "restore_from_run_journal",
+             "The last messages of the session are in the run journal only.", _REPAIR, _MERGE, _YES_CARE),
+        Kind("backup_would_return", _I, "old backup", MOVE_BACKUP, "The next start of Hermes WebUI will replace this session with its backup.",
+             "Repair it before you restart Hermes WebUI.", "The backup moves to the vault; the session file is not changed.",
+             "Yes, until Hermes WebUI is restarted."),
+        Kind("stale_stream", _R, "stuck", "clear_stale_stream", "The session waits for an answer that nothing is writing any more.",
+             _REPAIR, "The stuck state is cleared. A prompt that is in no copy becomes a message. Every message stays.",
+             "It may refuse new messages until it is repaired."),
+        Kind("turn_journal_pending_turn", _V, "unanswered prompt", "audit_only_pending_turn_journal",
+             "A prompt that you sent is in no copy of the session.", "Take it in if you want it back in the conversation.",
+             "The prompt is added as your message.", _YES),
+        Kind("run_journal_only", _V, "run journal only", _MANUAL, "Only the run journal is left of the session; secrets in it may be masked.",
+             "Restore it if you miss it, else leave it.", _REBUILD, _YES),
+        Kind("state_db_deleted_webui_tombstone", _I, "deleted by you", "deleted_session_skipped",
+             "You deleted the session; copies of it are left.", NO_ADVICE, _NOTHING, _YES),
+        Kind("index_only_worktree", _R, "file missing", "restore_from_index",
+             "The session file is gone; the session list still has the session and its worktree.", _REPAIR,
+             "The session file is written again, without messages; the session keeps its worktree.",
+             "The session does not show up until it is repaired."),
+        Kind("index_missing_entry", _R, "not listed", "rebuild_index", "The session list does not have the session.",
+             _REPAIR, "The session list is built again from the session files.", _YES),
+        Kind("index_missing_file", _R, "listed without file", "rebuild_index", "The session list has a session of which nothing is left.",
+             "Repair the list.", "The session list is built again from the session files; the old list is kept in the vault.", _YES),
+        Kind("malformed_index", _R, "list damaged", "rebuild_index", "The session list cannot be read.", _REPAIR,
+             "The session list is built again from the session files.", _YES),
+        Kind("id_mismatch", _V, "wrong id", _MANUAL, "The file carries the id of another session.",
+             "Find out which session it is before anything is changed.", _NOTHING, "Better not."),
+        Kind("wrong_count", _R, "wrong count", "rewrite_head", "The message count in the file is not the number of its messages.",
+             _REPAIR, "The count is corrected.", _YES),
+        Kind("unsafe_id", _I, "unsafe id", _MANUAL, "The database has a session whose id cannot be a file name.", NO_ADVICE, _NOTHING, _YES),
+        Kind("worktree_gone", _I, "worktree gone", "none", "The folder of the session's worktree is gone.",
+             "Make the worktree again from its branch if you need the files.", _NOTHING, "You can read it; its tools have no folder to work in."),
+        Kind("profile_gone", _I, "profile gone", "none", "The profile of the session does not exist, so the WebUI hides the session.",
+             "Make the profile again, or give the session another one.", _NOTHING, "Not before its profile exists."),
+        Kind("other_state_dir", _V, "another folder", _MANUAL, "Another folder holds sessions that this one lacks.",
+             "Check which folder your WebUI uses.", _NOTHING, _YES),
+        Kind("state_db_unreadable", _I, "database unreadable", _MANUAL, "A database cannot be read, so what it holds is unknown.",
+             "Close whatever locks it, or restore it, and look again.", "Sessions are recovered from the other copies.", _YES),
+        Kind("not_examined", _V, "not examined", _MANUAL, "This session could not be looked at, so what is wrong with it is unknown.",
+             "Try again; if it stays so, report it with the evidence.", _NOTHING, _YES),
+        Kind("damaged_file", _I, "other file damaged", _MANUAL, "A file beside the session file cannot be read, or not in full.",
+             "Nothing, unless you miss what only that file can hold.", "What is whole in it is used; the file stays as it is.", _YES),
+        Kind("not_a_file", _I, "not a file", _MANUAL, "Something that is no ordinary file has the name of a session file.",
+             "Move it away if you did not put it there.", _NOTHING, _YES),
+    )
+}  # fmt: skip
+
+
+def finding(
+    kind: str,
+    session_id: str | None,
+    evidence: str,
+    *,
+    counts: tuple[int, int] = (-1, -1),
+    category: Category | None = None,
+    **details: Any,
+) -> Finding:
+    """A finding of a kind, with its evidence. ``counts``: messages in the live file and in the backup."""
+    return Finding(kind, category or KINDS[kind].category, session_id, evidence, *counts, details)

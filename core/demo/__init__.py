@@ -1,0 +1,1 @@
+"""The demo store, outside the engine's rooms."""

@@ -1,0 +1,496 @@
+"""Every copy of one session, gathered: live file, leftover temps, backup, database rows, journals, index row.
+
+Each copy is read on its own; one that cannot be read is a fact to report, never the end of the scan.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain, count, islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypeVar
+
+from hermes_rescue.core.base.errors import UnreadableError
+from hermes_rescue.core.base.json_lines import objects
+from hermes_rescue.core.base.jsontext import LARGE, Element, Packed, Piece
+from hermes_rescue.core.base.progress import Steps
+from hermes_rescue.core.hermes import sidecar
+from hermes_rescue.core.hermes.database import gateway, lineage
+from hermes_rescue.core.hermes.database.continuation import HEAD, Segment, begins_with_summary, goes_on_in_turn, joined
+from hermes_rescue.core.hermes.database.fold import fold
+from hermes_rescue.core.hermes.database.lineage import SNAPSHOT_FIELD, Doubt, Known
+from hermes_rescue.core.hermes.database.statedb import DatabaseFact, Numbered, StateDB, Trouble, open_statedb
+from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, SessionRow, SpokenRow, Status
+from hermes_rescue.core.hermes.listing import Listing, Rows, listed, session_files
+from hermes_rescue.core.hermes.message import SPEAKERS, Key, Message, message
+from hermes_rescue.core.hermes.runs.run_journal import Done, RunJournal
+from hermes_rescue.core.hermes.runs.turn_journal import SubmittedTurn, read_turn_journal
+from hermes_rescue.core.hermes.sidecar import SidecarFile
+from hermes_rescue.core.hermes.store import Store, is_session_name
+
+LIVE, BACKUP, TEMP, DATABASE, RUN, INDEX, TURNS = (
+    "live",
+    "backup",
+    "temp",
+    "database",
+    "run journal",
+    "index",
+    "turn journal",
+)
+"""Names of the copies; a second temp or database has its number or profile behind the name."""
+
+
+_FILE, _ROWS = 0.2, 0.4
+"""The share of what is left to do for a session that reading its file takes, and reading its rows, about."""
+
+_EMPTY = Packed({}, 2)
+"""What a row of a large session is kept like that no message of its file is like."""
+
+_T = TypeVar("_T")
+_R = TypeVar("_R", bound=Numbered)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseCopy:
+    """The rows of a session in one database: ``messages`` in id order (none where it is not the WebUI's), ``rewound``
+    the positions that the user took back, ``hidden`` those that the program wrote for itself, ``workspaces`` the tags
+    of the user rows, oldest first. A conversation that lies under several ids is one copy; ``row`` tells of all of it.
+    """
+
+    name: str
+    path: Path
+    profile: str | None
+    row: SessionRow
+    messages: tuple[Message, ...]
+    rewound: frozenset[int]
+    hidden: frozenset[int]
+    workspaces: tuple[str, ...]
+
+    @property
+    def is_one_run(self) -> bool:
+        """Whether just one prompt was sent in it."""
+        said = (m for k, m in enumerate(self.messages) if k not in self.hidden)
+        return lineage.is_one_run(self.row.started_at, (m.time for m in said if m.role == "user"))
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCopies:
+    """All that is known of one session. ``databases_unknown``: there is no database, or one could not be read, so a
+    missing row proves nothing; ``deletions_unknown``: nor does it prove anything that no tombstone could be read.
+    ``problems``: what could not be read in the journals, a sentence each. ``told``: the messages of the leading file.
+    ``journal`` tells of its runs, ``killed`` has the events of each that did not come to an end, by its stream.
+    ``goes_on``: the session that holds this conversation and goes on with it, ``goes_on_in_turn``: it does so within a
+    turn, or nothing says that this one was meant to stay beside it. ``is_side_run``: a ``/btw`` or
+    ``/background`` run, of which no file was meant to stay (None: nothing says). ``is_sibling``: another session
+    continues the same conversation.
+    """
+
+    session_id: str
+    live: SidecarFile | None
+    temps: tuple[SidecarFile, ...]
+    backup: SidecarFile | None
+    databases: tuple[DatabaseCopy, ...]
+    journal: RunJournal
+    run: Done | None
+    turns: tuple[SubmittedTurn, ...]
+    index_row: Mapping[str, Any] | None
+    deleted: bool
+    deletions_unknown: bool
+    databases_unknown: bool
+    problems: tuple[str, ...]
+    told: tuple[Message, ...] = ()
+    killed: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    goes_on: str | None = None
+    goes_on_in_turn: bool = False
+    is_side_run: bool | None = False
+    is_sibling: bool = False
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """Why bringing it back would be a question although its copies agree; None where nothing speaks against it.
+        A session with a file is in doubt only as the hidden part of another one.
+        """
+        if self.goes_on_in_turn:
+            return Doubt.GOES_ON
+        if self.live is not None or not self.rows:
+            return None
+        if not any(row.is_certain for row in self.rows):
+            return Doubt.NO_SOURCE
+        if self.is_sibling:
+            return Doubt.SIBLING
+        is_one_run = all(copy.is_one_run for copy in self.databases)
+        return Doubt.SIDE_RUN if self.is_side_run is None and is_one_run else None
+
+    @property
+    def leading(self) -> SidecarFile | None:
+        """The most trusted file that holds messages."""
+        files = (file for file in (self.live, *self.temps, self.backup) if file is not None)
+        return next((file for file in files if file.sidecar is not None and file.sidecar.messages), None)
+
+    @property
+    def rows(self) -> tuple[SessionRow, ...]:
+        """The rows of the session that are the WebUI's."""
+        return tuple(copy.row for copy in self.databases if copy.row.is_webui)
+
+
+def temp_name(number: int) -> str:
+    """The name of a leftover temp as a copy: ``temp``, ``temp 2``, ..."""
+    return TEMP if number == 0 else f"{TEMP} {number + 1}"
+
+
+class Database(NamedTuple):
+    """A database as a copy: the name of the copy, and whether it was found to be whole already
+    (:func:`core.hermes.database.statedb.open_statedb`).
+    """
+
+    name: str
+    path: Path
+    is_known: bool = False
+
+
+class CopyReader:
+    """Reads every copy of the sessions in a listing. A context manager: it holds the databases open."""
+
+    def __init__(self, store: Store, listing: Listing, databases: Iterable[Database]) -> None:
+        self.store = store
+        self.listing = listing
+        self.steps = Steps()
+        """How far the work on the session of the moment is; whoever starts it can put others here."""
+        self._stack = ExitStack()
+        self._listed = tuple(databases)
+        self._databases: dict[str, StateDB] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            for name, path, is_known in self._listed:
+                self._databases[name] = self._stack.enter_context(open_statedb(path, is_known=is_known))
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def databases(self) -> tuple[Database, ...]:
+        """The databases that are open; another reader can have them for less."""
+        return tuple(Database(name, found.fact.path, found.is_indexed) for name, found in self._databases.items())
+
+    @property
+    def database_facts(self) -> tuple[DatabaseFact, ...]:
+        """How each database could be read."""
+        return tuple(database.fact for database in self._databases.values())
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What went wrong with each database while it was read."""
+        return tuple(database.trouble for database in self._databases.values())
+
+    def share(self, troubles: Iterable[Trouble]) -> None:
+        """Take over what another reader of the same databases came upon."""
+        for database, trouble in zip(self._databases.values(), troubles, strict=True):
+            database.share(trouble)
+
+    def copies(self, session_id: str) -> SessionCopies:
+        """Read every copy of one session."""
+        return self.with_databases(self.files(session_id))
+
+    def files(self, session_id: str) -> SessionCopies:
+        """Read the copies of one session that are files."""
+        listing = self.listing
+        journal = read_turn_journal(session_id, listing.turn_journals.get(session_id, ()))
+        runs = RunJournal(session_id, listing.run_journals.get(session_id, ()), journal.streams)
+        states = [fact.state for fact in self.database_facts]
+        live = _read(listing.sidecars.get(session_id))
+        backup = _read(listing.backups.get(session_id))
+        temps = tuple(found for path in listing.temps.get(session_id, ()) if (found := _read(path)) is not None)
+        self.steps.step(_FILE)
+        events = {run.stream_id: runs.events(run) for run in runs.unended}
+        return SessionCopies(
+            session_id,
+            live,
+            temps,
+            backup,
+            (),
+            runs,
+            runs.newest,
+            journal.turns,
+            listing.index.row(session_id),
+            session_id in listing.deleted,
+            listing.deletions_unknown,
+            "ok" not in states or not {*states} <= {"ok", "absent"},
+            (*runs.problems, *journal.problems),
+            killed=events,
+            goes_on=listing.lineage.goes_on.get(session_id, (None,))[-1],
+            is_side_run=False
+            if live or backup or temps
+            else self._is_side_run(session_id, runs, is_whole=not journal.problems),
+            is_sibling=session_id in listing.lineage.doubtful,
+        )
+
+    def _is_side_run(self, session_id: str, runs: RunJournal, *, is_whole: bool) -> bool | None:
+        rows = chain.from_iterable(found.get(session_id, ()) for found in self.listing.rows.values())
+        titles = ((self.listing.index.row(session_id) or {}).get("title"), *(row.title for row in rows))
+        turns = chain.from_iterable(map(_events, self.listing.turn_journals.get(session_id, ())))
+        events = chain.from_iterable(map(runs.events, runs.runs))
+        return lineage.side_run(titles, turns, events, is_whole=is_whole)
+
+    def with_databases(self, files: SessionCopies) -> SessionCopies:
+        """The same with what the databases hold of the session."""
+        leading = files.leading
+        pieces = leading.sidecar.messages if leading is not None and leading.sidecar is not None else ()
+        told = tuple(map(message, self.steps.over(pieces, len(pieces), _FILE)))
+        parts = self.listing.lineage.parts.get(files.session_id, ())
+        found = [
+            (name if files.session_id in {row.id for row in rows} else f"{name}, row {rows[-1].id}", database, rows)
+            for name, database in self._databases.items()
+            for rows in _conversations(self.listing.rows[name].get(files.session_id, ()), parts)
+        ]
+        known = {m.exact: m for m in told if m.role} if found and told and isinstance(told[0].piece, Element) else {}
+        databases = tuple(_database_copy(*each, files.session_id, known, self.steps) for each in found)
+        return replace(files, databases=databases, told=told, goes_on_in_turn=self._goes_on_in_turn(files, databases))
+
+    def _goes_on_in_turn(self, files: SessionCopies, databases: Iterable[DatabaseCopy]) -> bool:
+        rows = self.listing.lineage.goes_on.get(files.session_id)
+        if rows is None:
+            return False
+        if files.live is None and (files.index_row or {}).get(SNAPSHOT_FIELD) is not True:
+            return True  # its file may have been renamed to the other id
+        before = {copy.path: copy.messages for copy in databases}
+        return any(
+            goes_on_in_turn(
+                before.get(database.fact.path, ()),
+                [[message(Piece(None, r.message, 2)) for r in database.messages(row, iter)] for row in rows],
+            )
+            for database in self._databases.values()
+        )
+
+    def messages_with(
+        self,
+        session_id: str,
+        is_wanted: Callable[[Sequence[bytes]], bool],
+        read: Callable[[Iterator[MessageRow]], Iterable[_R]],
+    ) -> Iterator[tuple[str, SessionRow, tuple[_R, ...]]]:
+        """What ``read`` makes of the messages of each row under this id, also those of other programs, with the name of
+        the database and the row (:meth:`core.hermes.database.statedb.StateDB.messages_with`).
+        """
+
+        for name, database in self._databases.items():
+            for row in self.listing.rows[name].get(session_id, ()):
+                steps = self.steps.over(count(), row.message_count, _ROWS)
+
+                def is_wanted_now(texts: Sequence[bytes], steps: Iterator[int] = steps) -> bool:
+                    next(steps)
+                    return is_wanted(texts)
+
+                yield name, row, database.messages_with(row.id, is_wanted_now, read)
+
+    def spoken(self, session_id: str) -> Iterator[Iterator[SpokenRow]]:
+        """The message rows of a session in each database, as they lie there. Raises CloserLookError."""
+        return self._of_each(session_id, StateDB.spoken)
+
+    def rows(self, session_id: str) -> Iterator[Iterator[tuple[Any, ...]]]:
+        """The same with every column. Raises CloserLookError."""
+        return self._of_each(session_id, StateDB.rows)
+
+    def _of_each(self, session_id: str, read: Callable[[StateDB, str], Iterator[_T]]) -> Iterator[Iterator[_T]]:
+        for name, database in self._databases.items():
+            for row in self.listing.rows[name].get(session_id, ()):
+                if row.is_webui:
+                    yield self.steps.over(read(database, row.id), row.message_count, _ROWS)
+
+
+class Inventory(CopyReader):
+    """The whole of a store, or what of it is about ``only`` some sessions. ``strangers`` are names in the sessions
+    folder that look like a session's but are none, each with the reason; ``problems`` says what of the small files
+    beside them cannot be read, a sentence each. ``known`` are the databases that are known to be whole
+    (:func:`core.hermes.database.statedb.open_statedb`).
+    """
+
+    def __init__(self, store: Store, known: Container[Path] = (), only: Collection[str] | None = None) -> None:
+        self._only = only
+        files = session_files(store.sessions_dir, only)
+        self.strangers = files.strangers
+        listing, self.problems = listed(store, files)
+        super().__init__(store, listing, _named(store.databases, known))
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        sessions = {name: database.sessions(self._only) for name, database in self._databases.items()}
+        known = self.listing.known(self.store.sessions_dir)
+        found = lineage.trace([*sessions.values()], known, self._begins_with_summary)
+        rows = {name: self._by_sidecar(each.values(), known, found.parts) for name, each in sessions.items()}
+        # a run that ends under another id than it began with is in the journal of the first one
+        runs = self.listing.run_journals
+        of_parts = {sid: tuple(path for part in of for path in runs.get(part, ())) for sid, of in found.parts.items()}
+        runs = {**runs, **{sid: paths for sid, paths in of_parts.items() if paths}}
+        self.listing = replace(self.listing, rows=rows, lineage=found, run_journals=runs)
+        return self
+
+    def _begins_with_summary(self, session_id: str) -> bool:
+        first = (db.messages(session_id, lambda rows: islice(rows, HEAD)) for db in self._databases.values())
+        return any(begins_with_summary(message(Piece(None, row.message, 2)) for row in rows) for rows in first)
+
+    def _by_sidecar(self, rows: Iterable[SessionRow], known: Known, parts: Mapping[str, Sequence[str]]) -> Rows:
+        wanted = (
+            self._only if self._only is None else {part for sid in self._only for part in (sid, *parts.get(sid, ()))}
+        )
+        found: dict[str, tuple[SessionRow, ...]] = {}
+        for each in rows:
+            if wanted is not None and each.id not in wanted and each.session_key is None:
+                continue  # it names no other session than its own; most rows need no closer look
+            row, key = lineage.recognised(each, known)
+            if wanted is None or key in wanted:
+                found[key] = (*found.get(key, ()), row)
+        whole = {
+            sid: tuple(replace(row, is_known=True) for part in of for row in found.get(part, ()))
+            for sid, of in parts.items()
+        }
+        found |= {sid: of for sid, of in whole.items() if of}
+        return found if self._only is None else {sid: of for sid, of in found.items() if sid in self._only}
+
+    @cached_property
+    def webui_rows(self) -> frozenset[str]:
+        """Ids of the sessions in the databases whose sidecars are meant to exist."""
+        is_own = self.listing.lineage.is_own
+        return frozenset(
+            key
+            for rows in self.listing.rows.values()
+            for key, found in rows.items()
+            if any(r.is_webui for r in found) and is_own(key)
+        )
+
+    @property
+    def active_database(self) -> StateDB | None:
+        """The database of the profile that the WebUI of this store runs under, which is the only one that its own
+        recovery reads; None where there is none.
+        """
+        store = self.store
+        named = os.path.realpath((store.home or store.state_dir.parent) / "state.db")
+        found = [database for database in self._databases.values() if _profile(database.fact.path) is None]
+        own = (each for each in self._databases.values() if os.path.realpath(each.fact.path) == named)
+        return next(own, found[0] if found else None)
+
+    def session_ids(self) -> tuple[str, ...]:
+        """Every session that any copy knows and that is meant to have a sidecar, sorted."""
+        listing = self.listing
+        files = (listing.sidecars, listing.backups, listing.temps, listing.turn_journals, listing.run_journals)
+        # in the order of the files, which is nearly that of the ids: putting those in order holds nobody up
+        known = {each: None for found in (*files, self.webui_rows, listing.index.rows) for each in found}
+        is_own = listing.lineage.is_own
+        return tuple(sorted(each for each in known if is_session_name(each) and is_own(each)))
+
+    def unsafe_ids(self) -> tuple[str, ...]:
+        """Ids in the databases that must never become a path."""
+        return tuple(sorted(key for key in self.webui_rows if not is_session_name(key)))
+
+
+def _named(paths: Iterable[Path], known: Container[Path]) -> list[Database]:
+    found: list[Database] = []
+    for path in paths:
+        profile = _profile(path)
+        usual = DATABASE if profile is None else f"{DATABASE} of {profile}"
+        found.append(Database(_free(usual, [each.name for each in found]), path, path in known))
+    return found
+
+
+def _events(path: Path) -> Sequence[Mapping[str, Any]]:
+    try:
+        return objects(path)[0]
+    except (FileNotFoundError, UnreadableError):  # told where the journal is read
+        return ()
+
+
+def _read(path: Path | None) -> SidecarFile | None:
+    if path is None:
+        return None
+    try:
+        return sidecar.read(path)
+    except FileNotFoundError:
+        return None
+
+
+def _profile(database: Path) -> str | None:
+    """The named profile that a database belongs to, None for the root profile's."""
+    return database.parent.name if database.parent.parent.name == "profiles" else None
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    return next(n for n in (name, *(f"{name} {k}" for k in range(2, len(taken) + 3))) if n not in taken)
+
+
+def _conversations(rows: Sequence[SessionRow], parts: Container[str]) -> Iterator[tuple[SessionRow, ...]]:
+    """The rows of a session whose messages are one sequence: all those that its lineage names, and each other one."""
+    of_one = tuple(row for row in rows if (row.sidecar_id or row.id) in parts)
+    if of_one:
+        yield of_one
+    yield from ((row,) for row in rows if row not in of_one)
+
+
+class _Row(NamedTuple):
+    id: int
+    message: Message
+    status: Status
+    is_hidden: bool
+    workspace: str | None
+
+
+def _database_copy(
+    name: str,
+    database: StateDB,
+    sessions: Sequence[SessionRow],
+    session_id: str,
+    known: Mapping[Key, Message],
+    steps: Steps,
+) -> DatabaseCopy:
+    """``sessions``: the rows whose messages are one sequence, parents first. ``known``: messages of a large file; what
+    a row says as well is not held once more.
+    """
+    count = sum(each.message_count for each in sessions)
+
+    def read(found: Iterator[MessageRow]) -> Iterator[_Row]:
+        held = LARGE if known else 0
+        for r in steps.over(found, count, _ROWS):
+            held += r.size
+            m = message(Piece(None, r.message, 2), is_brief=held >= LARGE)
+            if held >= LARGE:
+                like = known.get(m.exact, m)
+                piece = sidecar.message_piece(r.message, _EMPTY if like is m else like.piece)
+                m = m._replace(piece=piece, sign=like.sign)
+            yield _Row(r.id, m, r.status, r.hidden, r.workspace)
+
+    segments = [_once(database.messages(each.id, read)) for each in sessions if each.is_webui]
+    places = joined([Segment([r.id for r in rows], [r.message for r in rows]) for rows in segments])
+    once = [segments[k][at] for k, at in places]
+    if any(each.is_gateway for each in sessions):
+        said = gateway.as_said([r.message for r in once])
+        once = [once[k]._replace(message=m, is_hidden=once[k].is_hidden or gateway.is_notice(m)) for k, m in said]
+    path = database.fact.path
+    return DatabaseCopy(
+        name,
+        path,
+        _profile(path),
+        lineage.as_one(sessions, session_id),
+        tuple(r.message for r in once),
+        frozenset(k for k, r in enumerate(once) if r.status == "rewound"),
+        frozenset(k for k, r in enumerate(once) if r.is_hidden or not _is_said(r.message)),
+        tuple(r.workspace for r in once if r.workspace),
+    )
+
+
+def _once(rows: Sequence[_Row]) -> list[_Row]:
+    """Rows under one id, each message once."""
+    found = fold([r.message for r in rows], [r.status for r in rows])
+    return [rows[each.first]._replace(message=each.message, status=each.status) for each in found]
+
+
+def _is_said(m: Message) -> bool:
+    """Whether a message is one that a person sees, and has something to see."""
+    return m.role in SPEAKERS and not m.says_nothing

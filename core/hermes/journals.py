@@ -1,0 +1,201 @@
+"""The small files beside the sidecars: tombstones, index, projects, and which journals there are.
+
+Shapes as in formats.md, "In the state dir". What is damaged is passed over and told as a problem, in a sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from hermes_rescue.core.base import files, jsontext
+from hermes_rescue.core.base.errors import UnreadableError
+from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.base.jsontext import NotJSONError, Piece
+from hermes_rescue.core.hermes.store import is_safe_session_id
+
+INDEX_NAME = "_index.json"
+TOMBSTONES_NAME = "_deleted_webui_sessions.json"
+PROJECTS_NAME = "projects.json"
+TURN_JOURNAL = "_turn_journal"
+RUN_JOURNAL = "_run_journal"
+
+_BETWEEN_ROWS = b"\n  },\n  {"
+_AT_ONCE = 2**20
+"""Bytes of the index that are parsed in one go."""
+
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_QUOTED_ID = re.compile(rb'"([0-9A-Za-z_-]+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """``_index.json``: a row per session, parsed when it is asked for. ``problem`` says why it is unusable; ``digest``
+    is the SHA-256 of the file, None where nothing is there that can be read, and so nothing that could be replaced.
+    ``unsafe`` are the ids in it that can be no file name (:func:`core.hermes.store.is_safe_session_id`); they have no
+    rows.
+    """
+
+    rows: dict[str, Piece] = field(default_factory=dict)
+    problem: str | None = None
+    digest: str | None = None
+    unsafe: frozenset[str] = frozenset()
+
+    def row(self, session_id: str) -> dict[str, Any] | None:
+        """The row of a session, None where there is none."""
+        piece = self.rows.get(session_id)
+        return None if piece is None else piece.value
+
+
+class _Row(msgspec.Struct):
+    session_id: Any = None
+
+
+_ROW = msgspec.json.Decoder(_Row)
+
+
+def read_index(sessions_dir: Path) -> Index:
+    """Read the index; a damaged one gives the rows that are still whole, with the problem."""
+    try:
+        data = files.read_regular(sessions_dir / INDEX_NAME)
+    except FileNotFoundError:
+        return Index()
+    except UnreadableError as error:
+        return Index(problem=str(error))
+    try:
+        jsontext.require_utf8(data)
+        rows = {_ROW.decode(row).session_id: Piece(row) for row in chain.from_iterable(map(_LIST.decode, _parts(data)))}
+    except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError, TypeError):
+        return _unusual_index(data)
+    return _by_safe_ids(rows, None, data)
+
+
+def _parts(data: bytes) -> Iterator[bytes]:
+    """A list in shorter ones, for a long one would hold up every other thread while it is parsed. It is cut where the
+    WebUI's layout shows that a row ends, and left whole where that is not seen.
+    """
+    start, before = 0, b""
+    while (cut := data.find(_BETWEEN_ROWS, start + _AT_ONCE)) >= 0:
+        end = cut + _BETWEEN_ROWS.index(b",")
+        yield before + data[start:end] + b"]"
+        start, before = end + 1, b"["
+    yield before + data[start:]
+
+
+def _unusual_index(data: bytes) -> Index:
+    """An index that the fast parser refuses: the rows that are whole, and what is wrong with it."""
+    pieces: Iterable[Piece] = ()
+    problem = None
+    try:
+        listed = jsontext.loads_exactly(data.decode())
+        if isinstance(listed, list):
+            pieces = [Piece(None, row, 1) for row in listed]
+        else:
+            problem = f"{INDEX_NAME} is not a list"
+    except (UnicodeDecodeError, NotJSONError):
+        # the walker reads lists only as the messages of an object: dress the list up as one
+        document = jsontext.parse_object(b'{"messages": ' + data.lstrip(b"\xef\xbb\xbf").strip(b"\0") + b"}")
+        pieces, problem = document.elements or (), f"{INDEX_NAME} is damaged"
+    rows = {
+        session_id: piece
+        for piece in pieces
+        if isinstance(piece.value, dict) and isinstance(session_id := piece.value.get("session_id"), str)
+    }
+    return _by_safe_ids(rows, problem, data)
+
+
+def _by_safe_ids(rows: dict[Any, Piece], problem: str | None, data: bytes) -> Index:
+    safe = {session_id: row for session_id, row in rows.items() if is_safe_session_id(session_id)}
+    others = (session_id for session_id in rows if session_id not in safe) if len(safe) < len(rows) else ()
+    return Index(safe, problem, files.digest_of(data), frozenset(each for each in others if isinstance(each, str)))
+
+
+@dataclass(frozen=True, slots=True)
+class IdList:
+    """The ids of a tombstone file. With a ``problem`` there may be more of them than could be read."""
+
+    ids: frozenset[str] = frozenset()
+    problem: str | None = None
+
+
+def read_id_list(path: Path) -> IdList:
+    """Read a tombstone file; a damaged one names whoever can still be read in it, a missing one nobody."""
+    try:
+        data = files.read_regular(path)
+    except FileNotFoundError:
+        return IdList()
+    except UnreadableError as error:
+        return IdList(problem=str(error))
+    try:
+        listed = jsontext.loads(data.decode())
+        ids = listed.get("ids") if isinstance(listed, dict) else None
+        if isinstance(ids, list):
+            return IdList(frozenset(filter(is_safe_session_id, ids)))
+    except (UnicodeDecodeError, NotJSONError):
+        pass
+    return IdList(frozenset(found.decode() for found in _QUOTED_ID.findall(data)), f"{shown(path)} is damaged.")
+
+
+def projects_problem(state_dir: Path) -> str | None:
+    """Why the list of projects cannot be read; None where it can, or is missing."""
+    path = state_dir / PROJECTS_NAME
+    try:
+        listed = jsontext.loads(files.read_regular(path).decode())
+    except FileNotFoundError:
+        return None
+    except UnreadableError as error:
+        return str(error)
+    except (UnicodeDecodeError, NotJSONError):
+        return f"{shown(path)} is damaged."
+    whole = isinstance(listed, list) and all(isinstance(project, dict) for project in listed)
+    return None if whole else f"{shown(path)} is not a list of projects."
+
+
+@dataclass(frozen=True, slots=True)
+class JournalFiles:
+    """The journal files of each session, and why others cannot be listed."""
+
+    of: dict[str, tuple[Path, ...]]
+    problems: tuple[str, ...]
+
+
+def turn_journals(sessions_dir: Path) -> JournalFiles:
+    """The turn journals: ``<sid>~<pid>.jsonl`` and the older ``<sid>.jsonl``, also of an id that is not safe."""
+    found: dict[str, list[Path]] = {}
+    paths, problems = _listed(sessions_dir / TURN_JOURNAL)
+    for path in paths:
+        if path.name.endswith(".jsonl"):
+            found.setdefault(path.name.removesuffix(".jsonl").split("~")[0], []).append(path)
+    return JournalFiles({session_id: tuple(paths) for session_id, paths in found.items()}, problems)
+
+
+def run_journals(sessions_dir: Path) -> JournalFiles:
+    """The run journals: ``<sid>/<stream>.jsonl``."""
+    found = {}
+    folders, problems = _listed(sessions_dir / RUN_JOURNAL)
+    for folder in folders:
+        if is_safe_session_id(folder.name):
+            listed, more = _listed(folder)
+            problems += more
+            paths = tuple(path for path in listed if path.name.endswith(".jsonl"))
+            if paths:
+                found[folder.name] = paths
+    return JournalFiles(found, problems)
+
+
+def _listed(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """What lies in a folder that is none by a link, and why it cannot be listed."""
+    try:
+        files.require_folder(folder)
+        return sorted(folder.iterdir()), ()
+    except FileNotFoundError:
+        return [], ()
+    except UnreadableError as error:
+        return [], (str(error),)
+    except OSError as error:
+        return [], (f"{shown(folder)} cannot be read ({error.strerror}).",)

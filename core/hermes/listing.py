@@ -1,0 +1,157 @@
+"""Which copies of which sessions lie in a store: where each is, without what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple, Self, TypeVar
+
+from hermes_rescue.core.base.errors import UnreadableError
+from hermes_rescue.core.hermes import journals, sidecar
+from hermes_rescue.core.hermes.database.lineage import Known, Lineage
+from hermes_rescue.core.hermes.database.statedb_rows import SessionRow
+from hermes_rescue.core.hermes.journals import Index
+from hermes_rescue.core.hermes.store import Store, is_safe_session_id, is_session_name
+
+_TEMP_NAME = re.compile(r"([0-9A-Za-z_-]+)\.tmp\..+", re.DOTALL)
+
+FRESH_TEMP = 60.0
+"""Seconds for which a temp of a running WebUI may still be on its way."""
+
+_T = TypeVar("_T")
+Rows = Mapping[str, tuple[SessionRow, ...]]
+"""Session rows by the id of the sidecar that they are about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """From the id of a session to each of its copies that is there. ``rows`` has the session rows of each database by
+    its name, ``lineage`` what their parents say; ``deletions_unknown``: the list of deleted sessions could not be read,
+    or not in full.
+    """
+
+    sidecars: dict[str, Path] = field(default_factory=dict)
+    backups: dict[str, Path] = field(default_factory=dict)
+    temps: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+    turn_journals: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+    run_journals: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+    index: Index = field(default_factory=Index)
+    deleted: frozenset[str] = frozenset()
+    deletions_unknown: bool = False
+    rows: Mapping[str, Rows] = field(default_factory=dict)
+    lineage: Lineage = field(default_factory=Lineage)
+
+    def of(self, session_ids: Iterable[str]) -> Self:
+        """The part that is about some sessions: small enough to go to another process."""
+        ids = frozenset(session_ids)
+        return replace(
+            self,
+            sidecars=_only(ids, self.sidecars),
+            backups=_only(ids, self.backups),
+            temps=_only(ids, self.temps),
+            turn_journals=_only(ids, self.turn_journals),
+            run_journals=_only(ids, self.run_journals),
+            index=replace(self.index, rows=_only(ids, self.index.rows)),
+            deleted=ids & self.deleted,
+            rows={name: _only(ids, rows) for name, rows in self.rows.items()},
+            lineage=self.lineage.of(ids),
+        )
+
+    def known(self, sessions_dir: Path) -> Known:
+        """What of the WebUI knows an id, also one that is none of those listed."""
+        sidecars = _Files(sessions_dir, ".json")
+        kept = _Files(sessions_dir, ".json.bak"), self.temps, self.index.rows
+        others = self.turn_journals, self.run_journals, self.deleted
+
+        def fields(session_id: str) -> Mapping[str, Any]:
+            found = dict(self.index.row(session_id) or {})
+            if session_id in sidecars:
+                with suppress(OSError, UnreadableError):
+                    head = sidecar.read_head(sessions_dir / f"{session_id}.json")
+                    found |= {name: piece.value for name, piece in head.items()}
+            return found
+
+        return Known(sidecars, kept, others, fields)
+
+
+class _Files(Container[str]):
+    """The sessions of which a folder has a file, looked up one by one."""
+
+    def __init__(self, folder: Path, suffix: str) -> None:
+        self._folder, self._suffix = folder, suffix
+
+    def __contains__(self, session_id: object) -> bool:
+        return is_safe_session_id(session_id) and os.path.lexists(self._folder / f"{session_id}{self._suffix}")
+
+
+def _only(ids: Iterable[str], of: Mapping[str, _T]) -> dict[str, _T]:
+    return {session_id: of[session_id] for session_id in ids if session_id in of}
+
+
+class SessionFiles(NamedTuple):
+    """What lies in a sessions folder. ``strangers`` are names that look like a session's but are none, each with the
+    reason.
+    """
+
+    sidecars: dict[str, Path]
+    backups: dict[str, Path]
+    temps: dict[str, tuple[Path, ...]]
+    strangers: tuple[tuple[str, str], ...]
+
+
+def session_ids(folder: Path) -> Iterator[str]:
+    """The sessions whose files lie in a folder, in the order of the names, with less ado. Raises OSError."""
+    for name in sorted(os.listdir(folder)):
+        session_id = name.removesuffix(".json")
+        if session_id != name and is_session_name(session_id):
+            yield session_id
+
+
+def session_files(folder: Path, only: Container[str] | None = None) -> SessionFiles:
+    """List a sessions folder (nothing where there is none), or what of ``only`` some sessions is there. Raises
+    UnreadableError.
+    """
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        names = []
+    except OSError as error:
+        raise UnreadableError(f"{folder} cannot be read: {error.strerror}. Run this as the user of Hermes.") from None
+    sidecars: dict[str, Path] = {}
+    backups: dict[str, Path] = {}
+    temps: dict[str, tuple[Path, ...]] = {}
+    strangers = []
+    for name in names:
+        if name.startswith("_"):
+            continue
+        if only is not None and name.partition(".")[0] not in only:
+            continue
+        temp = _TEMP_NAME.fullmatch(name)
+        if temp and is_safe_session_id(temp[1]):
+            temps[temp[1]] = (*temps.get(temp[1], ()), folder / name)
+        for suffix, found in ((".json", sidecars), (".json.bak", backups)):
+            if name.endswith(suffix):
+                session_id = name.removesuffix(suffix)
+                if is_safe_session_id(session_id):
+                    found[session_id] = folder / name
+                else:
+                    strangers.append((name, "its name is no session id"))
+    return SessionFiles(sidecars, backups, temps, tuple(strangers))
+
+
+def listed(store: Store, files: SessionFiles) -> tuple[Listing, tuple[str, ...]]:
+    """These files with what lies beside them, apart from the databases; and what of that cannot be read, a sentence
+    each.
+    """
+    sessions_dir = store.sessions_dir
+    tombstones = journals.read_id_list(sessions_dir / journals.TOMBSTONES_NAME)
+    turns, runs = journals.turn_journals(sessions_dir), journals.run_journals(sessions_dir)
+    index = journals.read_index(sessions_dir)
+    unknown = tombstones.problem is not None
+    listing = Listing(*files[:3], turns.of, runs.of, index, tombstones.ids, unknown)
+    problems = (tombstones.problem, journals.projects_problem(store.state_dir))
+    return listing, (*filter(None, problems), *turns.problems, *runs.problems)

@@ -1,0 +1,226 @@
+"""What a message says, whatever copy it comes from."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NamedTuple, TypeAlias
+
+from hermes_rescue.core.base.jsontext import Element, NotJSONError, Piece, loads, number
+from hermes_rescue.core.hermes.same_text import folded
+from hermes_rescue.core.hermes.workspace_tag import strip_workspace_tag
+
+SPEAKERS = frozenset({"user", "assistant", "tool"})
+"""Roles of the messages that a person sees."""
+
+PARTS = ("tool_calls", "tool_call_id", "attachments")
+REASONING = ("reasoning", "reasoning_content", "reasoning_details")
+"""Fields that each hold an assistant's reasoning in one form."""
+
+SHORT = 64
+"""Characters of a text that are kept even in a large session, and that tell enough to be known again when damaged."""
+
+LONG_ID, _LONG_TEXT = 12, 24
+"""Characters of an id and of a text that are hardly ever the same by chance: some providers count calls from 0."""
+
+_BEGINNING = 64
+"""Characters of a text that mostly tell whether it is a long one."""
+
+IMAGE = "[screenshot]"
+JSON_PREFIX = "\0json:"
+SUMMARY_PREFIX = "[CONTEXT COMPACTION"
+_SHORTENED = ("[PRIOR CONTEXT", "[Duplicate tool output")
+_IMAGE_PARTS = ("image_url", "image", "input_image")  # no set: what is looked up in it can be anything
+
+_RICH = frozenset({*PARTS, *REASONING})
+
+Sign: TypeAlias = str | int
+"""What tells a text from others: the text itself, or in a large session a number for a long one that is not all white
+space. It holds the length and Python's 64-bit hash, which is another one in each process: signs of two processes cannot
+be compared.
+"""
+
+Key: TypeAlias = tuple[str, Sign, str, tuple[str, ...]]
+"""Role, text, id of the call that a tool result answers, ids of the calls that an assistant makes."""
+
+
+_FOLDED = 512
+_folded: dict[Sign, str] = {}
+"""Folded texts, not more than ``_FOLDED``: the copies of a session have mostly the same ones."""
+
+
+class Message(NamedTuple):
+    """One message as one copy tells it; of a large session without what can be long, which is read from its bytes when
+    it is asked for.
+
+    ``piece`` holds its bytes, ``role`` who speaks (user, assistant, tool, system), ``sign`` stands for the visible
+    text, ``answers`` is the id of the call that a tool result answers, ``calls`` are the ids of those that an assistant
+    makes, ``time`` its stamp in seconds. ``parts`` are those of PARTS and REASONING that it has; ``is_plain`` says that
+    its content is the visible text and nothing else.
+    """
+
+    piece: Piece
+    role: str
+    sign: Sign
+    answers: str = ""
+    calls: tuple[str, ...] = ()
+    time: float | None = None
+    parts: tuple[str, ...] = ()
+    is_plain: bool = False
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The message as a JSON object (empty for an element of a message list that is none)."""
+        value = self.piece.value
+        return value if isinstance(value, dict) else {}
+
+    def part(self, name: str) -> Any:
+        """What it has of one of PARTS and REASONING, None where it has nothing of it."""
+        return self.value[name] if name in self.parts else None
+
+    @property
+    def said(self) -> str:
+        """The visible text as it stands."""
+        return self.sign if isinstance(self.sign, str) else _said(self.piece, self.piece.value, self.role)
+
+    @property
+    def text(self) -> str:
+        """The visible text without what is a matter of spelling (:func:`core.hermes.same_text.folded`)."""
+        found = _folded.get(self.sign)
+        if found is None:
+            if len(_folded) >= _FOLDED:
+                _folded.clear()
+            found = _folded[self.sign] = folded(self.said)
+        return found
+
+    @property
+    def exact(self) -> Key:
+        """What makes it the message that it is, to the letter."""
+        return self[1:5]
+
+    @property
+    def key(self) -> Key:
+        """The same without what is a matter of spelling, which a copy may have changed."""
+        return (self.role, self.text, self.answers, self.calls)
+
+    @property
+    def says_nothing(self) -> bool:
+        """Neither text nor a call nor an answer to one, no reasoning and no attachment."""
+        if self.answers or self.calls or isinstance(self.sign, int) or (self.sign and not self.sign.isspace()):
+            return False
+        return not any(part in self.parts for part in ("attachments", *REASONING))
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether it says enough to be known again: a long text, or the id of a call."""
+        if len(self.answers) >= LONG_ID or any(len(call) >= LONG_ID for call in self.calls):
+            return True
+        if isinstance(self.sign, int):  # a long text of a large session
+            return True
+        if len(self.sign) < _LONG_TEXT:
+            return False
+        # the beginning mostly tells, without folding all of a text
+        return len(" ".join(self.sign[:_BEGINNING].split())) >= _LONG_TEXT or len(self.text) >= _LONG_TEXT
+
+    @property
+    def is_summary(self) -> bool:
+        """Written by a compression of the context, not by anyone in the conversation."""
+        return self.said.lstrip().startswith(SUMMARY_PREFIX)
+
+    @property
+    def is_shortened(self) -> bool:
+        """Shortened by the server itself, which is no damage."""
+        return self.said.startswith(_SHORTENED)
+
+
+def message(piece: Piece, *, is_brief: bool = False) -> Message:
+    """Read one element of a message list. ``is_brief``: do not hold its text, as for the elements of a large one."""
+    value = piece.value
+    sign = _brief if is_brief or isinstance(piece, Element) else str
+    if not isinstance(value, dict):
+        return Message(piece, "", sign(_said(piece, value, "")))
+    role = sys.intern(str(value.get("role") or ""))
+    content = value.get("content")
+    text = visible_text(content, role)
+    answers = value.get("tool_call_id")
+    calls = value.get("tool_calls")
+    ids = (
+        tuple(str(call.get("id") or call.get("call_id") or "") for call in calls if isinstance(call, dict))
+        if isinstance(calls, list)
+        else ()
+    )
+    return Message(
+        piece,
+        role,
+        sign(text),
+        str(answers) if answers else "",
+        ids,
+        number(value.get("timestamp")),
+        () if _RICH.isdisjoint(value) else tuple(part for part in (*PARTS, *REASONING) if value.get(part)),
+        content is text,
+    )
+
+
+def _said(piece: Piece, value: Any, role: str) -> str:
+    """The visible text of an element of a message list with this value."""
+    return visible_text(value.get("content"), role) if isinstance(value, dict) else piece.raw.decode("utf-8", "replace")
+
+
+def _brief(text: str) -> Sign:
+    return text if len(text) <= SHORT or text.isspace() else len(text) << 64 ^ hash(text)
+
+
+def called(m: Message) -> tuple[str, ...]:
+    """The names of the functions that a message calls, "?" for one without a name."""
+    calls = m.part("tool_calls")
+    functions = (
+        [call.get("function") if isinstance(call, dict) else None for call in calls] if isinstance(calls, list) else []
+    )
+    return tuple(str(f.get("name", "?")) if isinstance(f, dict) else "?" for f in functions)
+
+
+def decoded(content: Any) -> Any:
+    """The content as a sidecar holds it: the database's form of a list of parts is parsed."""
+    if isinstance(content, str) and content.startswith(JSON_PREFIX):
+        try:
+            return loads(content[len(JSON_PREFIX) :])
+        except NotJSONError:
+            return content[len(JSON_PREFIX) :]
+    return content
+
+
+def visible_text(content: Any, role: str = "") -> str:
+    """The text a person sees: parts joined, a placeholder for an image, the workspace tag of user rows stripped."""
+    if not isinstance(content, str) or content.startswith(JSON_PREFIX):
+        content = decoded(content)
+        if isinstance(content, list):
+            content = "\n".join(map(_part_text, content))
+        elif not isinstance(content, str):
+            content = "" if content is None else str(content)
+    return strip_workspace_tag(content)[0] if role == "user" else content
+
+
+def is_image_part(part: Any) -> bool:
+    """Whether a part of a content is a picture."""
+    return isinstance(part, dict) and part.get("type") in _IMAGE_PARTS
+
+
+def image_address(part: dict[str, Any]) -> str:
+    """Where the picture of a part of a content is, "" where nothing says so: each provider has a form of its own."""
+    for name in ("image_url", "image", "source", "url"):
+        found = part.get(name)
+        if isinstance(found, dict):
+            if isinstance(found.get("data"), str):
+                return f"data:{found.get('media_type')};base64,{found['data']}"
+            found = found.get("url")
+        if isinstance(found, str):
+            return found
+    return ""
+
+
+def _part_text(part: Any) -> str:
+    if not isinstance(part, dict):
+        return str(part)
+    if is_image_part(part):
+        return IMAGE
+    text = part.get("text")
+    return text if isinstance(text, str) else ""

@@ -1,0 +1,281 @@
+"""The run journal of a session: a file of events for each run, of which mostly a few lines are worth reading.
+
+Shapes as in formats.md, "In the state dir". The newest event that holds the whole session is the best witness of what
+the user saw; it stands near the end of the newest file, and can be a line of megabytes. So of each file only the
+beginning is read to put the runs in order, and more of one, from its end, where somebody asks for it. Times are those
+in the events: what the file system says of a copied store is worth nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+from hermes_rescue.core.base import files, jsontext
+from hermes_rescue.core.base.errors import UnreadableError
+from hermes_rescue.core.base.json_lines import LineFile, damage, objects
+from hermes_rescue.core.base.jsontext import LARGE, LIST_FIELD, Element, Piece, number
+from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
+
+ENDS = ("done", "cancel", "apperror", "error", "stream_end")  # no set: what is looked up in it can be anything
+"""Events after which nothing more of an answer comes."""
+
+SUFFIX = ".jsonl"
+
+_HEAD = 4 * 1024
+_BEGUN = re.compile(rb'\s*\{[^{}]*?"created_at"\s*:\s*(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)')
+"""The time of an event whose line is too long to be read for it: what stands before the payload says it."""
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The whole session as it was at the end of a run. ``event`` is the one that holds it: done, or apperror or cancel.
+
+    ``created_at`` is in seconds. ``fields`` are those that a sidecar has. Secrets in the title and in the messages are
+    masked by default, and none of the marks of intent is in it, so that their absence proves nothing.
+    """
+
+    stream_id: str
+    event: str
+    created_at: float | None
+    path: Path
+    fields: dict[str, Piece]
+    messages: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The answer to one prompt, named by its stream. ``started_at`` is the time of its first event (seconds), None
+    where no event can be read.
+    """
+
+    stream_id: str
+    path: Path
+    started_at: float | None
+
+
+class End(NamedTuple):
+    """Whether a run came to an end, and the time of its last event in seconds. One that did not was killed, or still
+    goes on.
+    """
+
+    is_ended: bool
+    at: float | None
+
+
+class RunJournal:
+    """The runs of one session. ``paths`` are its files; those of a parent can be among them, for a run that gave the
+    session another id ends with the session under the new one, in the folder of the old one. ``begun``: the runs of
+    which another journal knows in which order they began.
+
+    Nothing is read before it is asked for, and nothing that lies on the disk raises.
+    """
+
+    def __init__(self, session_id: str, paths: Sequence[Path], begun: Sequence[str] = ()) -> None:
+        self.session_id = session_id
+        self._paths = paths
+        self._begun = begun
+        self._damaged: dict[Path, int] = {}
+        self._unreadable: dict[Path, str] = {}
+        self._ends: dict[Path, End] = {}
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What was wrong with the files as far as they were read, a sentence each: every file that cannot be opened,
+        and damaged lines where somebody came upon them. In a run of which nothing is needed they are not looked for:
+        nothing would come back from it.
+        """
+        _ = self.runs
+        sentences = {path: damage(path, lines) for path, lines in self._damaged.items() if lines} | self._unreadable
+        return tuple(sentences[path] for path in sorted(sentences))
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """Every run, the newest first."""
+        return tuple(sorted(self._found, key=lambda run: (*self._age[run.stream_id], run.stream_id)))
+
+    @cached_property
+    def _found(self) -> tuple[Run, ...]:
+        read = self._read
+        return tuple(Run(path.name.removesuffix(SUFFIX), path, read(path, _started_at, None)) for path in self._paths)
+
+    @cached_property
+    def _age(self) -> Mapping[str, tuple[bool, float, int]]:
+        """What puts the runs in their order: one that began after another did so whatever the clock said."""
+        started = {run.stream_id: run.started_at for run in self._found}
+        ages = {stream: (at is None, -(at or 0.0), 1) for stream, at in started.items()}
+        latest = float("-inf")
+        for k, stream in enumerate(self._begun):
+            if (at := started.get(stream)) is not None:
+                latest = max(latest, at)
+                ages[stream] = (False, -latest, -k)
+        return ages
+
+    @property
+    def dones(self) -> Iterator[Done]:
+        """The session as it was at the end of each run, the newest first; each is read when it is asked for, and anew
+        each time. A run begins after the one before it has ended, so their beginnings tell their order.
+        """
+        for _, group in groupby(self.runs, key=lambda run: self._age[run.stream_id]):
+            runs = tuple(group)
+            found = (done for run in runs if (done := self.done(run)) is not None)
+            yield from found if len(runs) == 1 else sorted(found, key=lambda done: done.created_at or 0.0, reverse=True)
+
+    @cached_property
+    def newest(self) -> Done | None:
+        """The first of :attr:`dones`."""
+        return next(self.dones, None)
+
+    @property
+    def unended(self) -> tuple[Run, ...]:
+        """The runs that did not come to an end, the newest first. A file without a single event is no run."""
+        return tuple(run for run in self.runs if run.started_at is not None and not self.end(run).is_ended)
+
+    def run(self, stream_id: str) -> Run | None:
+        """The run of a stream, None where there is no file of it."""
+        return next((run for run in self.runs if run.stream_id == stream_id), None)
+
+    def done(self, run: Run) -> Done | None:
+        """The session as it was at the end of a run, None where the run does not say."""
+        return self._read(run.path, lambda lines: self._last_session(lines, run), None)
+
+    def end(self, run: Run) -> End:
+        """How a run ended. Mostly the last line says it; a run that was killed is read whole."""
+        if run.path not in self._ends:
+            self._ends[run.path] = self._read(run.path, _end, End(False, None))
+        return self._ends[run.path]
+
+    def has_ended(self, stream_id: str) -> bool | None:
+        """Whether the run of a stream came to an end; None where there is no file of it."""
+        run = self.run(stream_id)
+        return None if run is None else self.end(run).is_ended
+
+    def events(self, run: Run) -> tuple[dict[str, Any], ...]:
+        """Everything that a run says, in order. A run that was killed is small; one that ended holds the session."""
+        try:
+            found, self._damaged[run.path] = objects(run.path)
+        except FileNotFoundError:
+            return ()
+        except UnreadableError as error:
+            self._unreadable[run.path] = str(error)
+            return ()
+        return tuple(found)
+
+    def _last_session(self, lines: LineFile, run: Run) -> Done | None:
+        """The last event that holds this session; a parent's run can hold the parent, too."""
+        for event in lines.backwards():
+            held = _held(event)
+            if held is not None and _value(held.fields, "session_id") in (None, self.session_id):
+                name, when = _value(event, "event"), _when(event)
+                return Done(run.stream_id, str(name or ""), when, run.path, _known(held.fields), held.messages)
+        return None
+
+    def _read(self, path: Path, read: Callable[[LineFile], _T], otherwise: _T) -> _T:
+        try:
+            with files.open_regular(path) as (handle, size):
+                lines = LineFile(handle, size)
+                found = read(lines)
+                self._damaged[path] = max(self._damaged.get(path, 0), lines.damaged)
+                return found
+        except FileNotFoundError:
+            return otherwise
+        except UnreadableError as error:
+            self._unreadable[path] = str(error)
+            return otherwise
+
+
+class _Held(NamedTuple):
+    """A session in an event: all of its fields, and its messages."""
+
+    fields: dict[str, Piece]
+    messages: tuple[Piece, ...]
+
+
+class _Compact(Element):
+    """A message of a long line. Its text is made anew in the WebUI's layout, as it would stand in a sidecar."""
+
+    __slots__ = ()
+
+    @property
+    def raw(self) -> bytes:
+        """The JSON text."""
+        return jsontext.dumps(self.value, self._level)
+
+    def _made(self) -> Any:
+        assert self._raw is not None
+        return jsontext.loads(bytes(self._raw))
+
+
+def _held(event: Mapping[str, Piece]) -> _Held | None:
+    payload = event.get("payload")
+    session = None if payload is None else _inner(payload, "session")
+    if session is None:
+        return None
+    raw = session.raw
+    if len(raw) >= LARGE:
+        document = jsontext.parse_object(raw)
+        if document.elements is None:
+            return None
+        return _Held(document.fields, tuple(_Compact(piece.raw, level=2) for piece in document.elements))
+    value = session.value
+    messages = value.get(LIST_FIELD) if isinstance(value, dict) else None
+    if not isinstance(messages, list):
+        return None
+    fields = {key: Piece(None, inner) for key, inner in value.items()}
+    return _Held(fields, tuple(Piece(None, each, 2) for each in messages))
+
+
+def _inner(piece: Piece, name: str) -> Piece | None:
+    """A value of an object, without parsing it where the fast parser understands the object."""
+    raw = piece.raw
+    if name.encode() not in raw:
+        return None
+    try:
+        found = _OBJECT.decode(raw).get(name)
+        return None if found is None else Piece(found)
+    except (msgspec.MsgspecError, RecursionError):
+        value = piece.value
+        return Piece(None, value[name]) if isinstance(value, dict) and name in value else None
+
+
+def _known(fields: Mapping[str, Piece]) -> dict[str, Piece]:
+    """Those that a sidecar has; others are about the moment (``is_streaming``) and must never be written back."""
+    return {
+        key: Piece(None, piece.value, 1) for key, piece in fields.items() if key in FIELD_DEFAULTS and key != LIST_FIELD
+    }
+
+
+def _value(fields: Mapping[str, Piece], name: str) -> Any:
+    piece = fields.get(name)
+    return None if piece is None else piece.value
+
+
+def _started_at(lines: LineFile) -> float | None:
+    head = lines.beginning(_HEAD)
+    begun = None if b"\n" in head else _BEGUN.match(head)
+    if begun is not None:
+        return number(float(begun[1]))
+    return next((at for event in lines.forwards() if (at := _when(event)) is not None), None)
+
+
+def _end(lines: LineFile) -> End:
+    at = None
+    for event in lines.backwards():
+        at = _when(event) if at is None else at
+        if _value(event, "terminal") is True or _value(event, "event") in ENDS:
+            return End(True, at)
+    return End(False, at)
+
+
+def _when(event: Mapping[str, Piece]) -> float | None:
+    return number(_value(event, "created_at"))

@@ -1,0 +1,195 @@
+"""A Hermes installation: where its data is (formats.md, section Where)."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeGuard
+
+from hermes_rescue.core.base.errors import StoreNotFoundError, UnreadableError
+from hermes_rescue.core.base.files import read_regular, shown
+
+_SAFE_ID = re.compile(r"[0-9A-Za-z_-]{1,180}")
+_SESSION_FILE = re.compile(r"([0-9A-Za-z_-]+)\.json(?:\.bak)?")
+_LIMIT = 65_536
+"""Bytes read of the head of a sidecar."""
+
+_FILES_TRIED = 50
+_DOCKER_HOME = Path("/opt/data")
+
+
+def is_safe_session_id(value: object) -> TypeGuard[str]:
+    """Whether an id may become part of a path: ASCII letters, digits, ``_`` and ``-`` only, as the WebUI has it.
+
+    At most 180 of them, so that ``<sid>.json.bak`` and the name of a temp beside it fit into 255 bytes.
+    """
+    return isinstance(value, str) and _SAFE_ID.fullmatch(value) is not None
+
+
+def is_session_name(value: object) -> TypeGuard[str]:
+    """Whether an id is safe and ``<id>.json`` a session to the WebUI: names that start with ``_`` are its own files."""
+    return is_safe_session_id(value) and not value.startswith("_")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where the data of one installation is; paths as they were given, symlinks not resolved.
+
+    ``home`` is None where only the sessions folder was named. ``databases``: every state.db there is, the root
+    profile's first, then those of the named profiles. ``other_session_dirs``: other folders with a sidecar.
+    """
+
+    home: Path | None
+    state_dir: Path
+    sessions_dir: Path
+    databases: tuple[Path, ...]
+    other_session_dirs: tuple[Path, ...]
+
+    @property
+    def vault_root(self) -> Path:
+        """Where what a repair replaced is kept."""
+        return self.state_dir / "rescue"
+
+
+class _Place(NamedTuple):
+    """Where a store would lie: ``base`` is the home of all profiles."""
+
+    home: Path | None
+    base: Path
+    state_dir: Path
+
+
+def find_store(
+    *,
+    home: Path | None = None,
+    session_dir: Path | None = None,
+    state_dbs: Sequence[Path] = (),
+    environ: Mapping[str, str] | None = None,
+) -> Store:
+    """Find an installation: what is named counts, else the environment, else the usual places of the platform.
+
+    Without ``state_dbs`` the databases are looked for where they lie in that home, or beside the named sessions folder.
+    A home is a store if it has a sessions folder, here or under another root, or a database. Raises
+    :class:`StoreNotFoundError`, which says where it looked; nothing else takes the place of what was named.
+    """
+    if session_dir is not None:
+        session_dir = session_dir.absolute()
+        if not os.path.isdir(session_dir):
+            raise StoreNotFoundError(f"There is no folder {shown(session_dir)}. Name the sessions folder of a WebUI.")
+        state_dir = session_dir.parent
+        places = [_Place(home, _base_of(home) if home else state_dir.parent, state_dir)]
+    elif home is not None:
+        places = [_place(home, _base_of(home))]
+    else:
+        places = _usual_places(os.environ if environ is None else environ)
+    for path in state_dbs:
+        if not os.path.isfile(path):
+            raise StoreNotFoundError(f"There is no database {shown(path)}.")
+    for place in places:
+        sessions_dir = session_dir or place.state_dir / "sessions"
+        databases = tuple(state_dbs) or _databases(place)
+        others = _with_sessions([root / "sessions" for root in _other_roots(place)], sessions_dir)
+        if os.path.isdir(sessions_dir) or databases or others:
+            return Store(place.home, place.state_dir, sessions_dir, databases, others)
+    looked = [path for place in places for path in (place.state_dir / "sessions", place.base / "state.db")]
+    raise StoreNotFoundError(
+        f"No Hermes data found. Looked for {', '.join(map(shown, looked))}. "
+        "Name the Hermes home with --home DIR, or the WebUI's sessions folder with --session-dir DIR."
+    )
+
+
+def is_usual(store: Store) -> bool:
+    """Whether a WebUI that is started without a word would use this store."""
+    own = os.path.realpath(store.state_dir)
+    return any(os.path.realpath(place.state_dir) == own for place in _usual_places(os.environ))
+
+
+def _usual_places(environ: Mapping[str, str]) -> list[_Place]:
+    """Where an installation lies that nobody named, most likely first; only one where the environment names it."""
+    state_dir = _path(environ, "HERMES_WEBUI_STATE_DIR")
+    base = _path(environ, "HERMES_BASE_HOME")
+    home = _path(environ, "HERMES_HOME") or base
+    user = _path(environ, "USERPROFILE" if sys.platform == "win32" else "HOME") or Path.home()
+    if home:
+        homes = [home]
+    elif sys.platform == "win32":
+        local = _path(environ, "LOCALAPPDATA") or user / "AppData" / "Local"
+        homes = [local / "hermes", user / ".hermes"]
+    else:
+        homes = [user / ".hermes", _DOCKER_HOME]
+    return [_place(each, base or _base_of(each), state_dir) for each in homes]
+
+
+def _path(environ: Mapping[str, str], name: str) -> Path | None:
+    value = environ.get(name, "").strip()
+    return Path(value).expanduser() if value else None
+
+
+def _base_of(home: Path) -> Path:
+    """The home of all profiles: a named profile's own home is ``<base>/profiles/<name>``."""
+    return home.parent.parent if home.parent.name == "profiles" else home
+
+
+def _place(home: Path, base: Path, state_dir: Path | None = None) -> _Place:
+    """One sessions folder serves all profiles, so a profile's own counts only where there is one."""
+    own = home / "webui"
+    return _Place(home, base, state_dir or (own if os.path.isdir(own / "sessions") else base / "webui"))
+
+
+def _databases(place: _Place) -> tuple[Path, ...]:
+    homes = [place.base, *_profiles(place.base), place.home or place.base]
+    found: dict[str, Path] = {}
+    for path in (home / "state.db" for home in homes):
+        if os.path.lexists(path):  # also what is no regular file: a database that cannot be read is a fact to report
+            found.setdefault(os.path.realpath(path), path)
+    return tuple(found.values())
+
+
+def _profiles(base: Path) -> list[Path]:
+    return _folders(base / "profiles")
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if os.path.isdir(path))
+    except OSError:
+        return []
+
+
+def _other_roots(place: _Place) -> Iterator[Path]:
+    """State dirs that launchers, profiles and checkouts are known to have used."""
+    for home in (place.base, *_profiles(place.base)):
+        yield from (home / "webui", home / "webui-mvp")
+    for sibling in _folders(place.state_dir.parent):
+        yield from (sibling, sibling / "data")
+
+
+def _with_sessions(folders: Sequence[Path], own: Path) -> tuple[Path, ...]:
+    found = {os.path.realpath(own): own}
+    for folder in folders:
+        real = os.path.realpath(folder)
+        if real not in found and _has_session(folder):
+            found[real] = folder
+    return tuple(found.values())[1:]
+
+
+def _has_session(folder: Path) -> bool:
+    """Whether a folder holds a sidecar or a backup; other programs keep other ``*.json`` in folders named sessions."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return False
+    likely = [name for name in names if (match := _SESSION_FILE.fullmatch(name)) and is_session_name(match[1])]
+    return any(_looks_like_session(folder / name) for name in likely[:_FILES_TRIED])
+
+
+def _looks_like_session(path: Path) -> bool:
+    try:
+        head = read_regular(path, _LIMIT)
+    except (OSError, UnreadableError):
+        return False
+    return b'"session_id"' in head and b'"messages"' in head

@@ -1,0 +1,1 @@
+"""The best session file that all copies determine."""

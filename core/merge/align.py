@@ -1,0 +1,477 @@
+"""Which message of one copy is which of another: two transcripts aligned as sequences of turns (recovery.md, section
+2).
+
+A turn is a prompt and what follows until the next one. Turns are aligned first: those that are equal and stand once on
+both sides are anchors (patience), then those that share a tool call, and what is left between them by dynamic
+programming. The messages of two aligned turns are aligned within these. Time decides between candidates that are equal
+in everything else, and never denies that two messages are the same: the server stamps a turn when it ends, the agent as
+it works.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from operator import itemgetter
+from typing import NamedTuple, TypeAlias
+
+from hermes_rescue.core.hermes.message import LONG_ID, Key, Message
+from hermes_rescue.core.merge.likeness import Look, alike, fewer_calls, likeness
+
+GAP_CELLS = 250_000
+"""Pairs of turns between two anchors up to which they are aligned exactly; beyond, equal ones are paired in order."""
+
+_UNIT = 1_000_000
+"""What one degree of likeness is worth beside nearness in time, which only decides between equals."""
+
+Pair: TypeAlias = tuple[int, int]
+Gap: TypeAlias = tuple[int, int, int, int]
+"""From where to where in the first, and in the second sequence (the end is not in it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Pairs of positions (in the first, in the second sequence). ``pairs`` rise on both sides; ``moved`` are messages
+    that both have at places that cross.
+    """
+
+    pairs: tuple[Pair, ...]
+    moved: tuple[Pair, ...]
+
+
+class Turn(NamedTuple):
+    """A prompt and what follows, from ``start`` up to ``end``; the beginning of some transcripts has no prompt."""
+
+    start: int
+    end: int
+    has_prompt: bool
+
+    @property
+    def content(self) -> range:
+        """The positions of its messages but the prompt."""
+        return range(self.start + self.has_prompt, self.end)
+
+
+def turns(messages: Sequence[Message]) -> list[Turn]:
+    """The turns of a transcript, in order; every message is in one. A summary within a turn does not end it."""
+    starts = [k for k, m in enumerate(messages) if m.role == "user" and not m.is_summary]
+    if messages and (not starts or starts[0] != 0):
+        starts.insert(0, 0)
+    ends = [*starts[1:], len(messages)]
+    return [Turn(start, end, messages[start].role == "user") for start, end in zip(starts, ends, strict=False)]
+
+
+def align(a: Sequence[Message], b: Sequence[Message]) -> Alignment:
+    """Align two transcripts. Near-linear where most turns occur once; what is one object at both ends costs nothing."""
+    head = _common(a, b)
+    while head and head < len(a) and head < len(b) and not (a[head].role == b[head].role == "user"):
+        head -= 1  # a turn is aligned whole
+    tail = _common(a[head:][::-1], b[head:][::-1])
+    while tail and a[len(a) - tail].role != "user":
+        tail -= 1
+    inner = _align(a[head : len(a) - tail], b[head : len(b) - tail])
+    if not head and not tail:
+        return inner
+    pairs = [(k, k) for k in range(head)]
+    pairs += ((i + head, j + head) for i, j in inner.pairs)
+    pairs += ((len(a) - k, len(b) - k) for k in range(tail, 0, -1))
+    return Alignment(tuple(pairs), tuple((i + head, j + head) for i, j in inner.moved))
+
+
+def _common(a: Sequence[Message], b: Sequence[Message]) -> int:
+    """How many messages both begin with that are one object."""
+    differing = (k for k, (one, other) in enumerate(zip(a, b, strict=False)) if one is not other)
+    return next(differing, min(len(a), len(b)))
+
+
+def _align(a: Sequence[Message], b: Sequence[Message]) -> Alignment:
+    if not a or not b:
+        return Alignment((), ())
+    pairs: list[Pair] = []
+    in_a, in_b = turns(a), turns(b)
+    equal = _equal_turns(a, b, in_a, in_b)
+    same = set(equal)
+    for i, j in _paired_turns(a, b, in_a, in_b, equal):
+        one, other = in_a[i], in_b[j]
+        if (i, j) in same:
+            pairs += zip(range(one.start, one.end), range(other.start, other.end), strict=True)
+        else:
+            pairs += _within(a, b, one, other)
+    return Alignment(tuple(pairs), tuple(_moved(a, b, pairs)))
+
+
+def _paired_turns(
+    a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn], equal: Sequence[Pair]
+) -> list[Pair]:
+    """Which turn is which, rising on both sides, of which these are known."""
+    pairs = list(equal)
+    gaps: list[Gap] = []
+    for gap in _between((0, len(in_a), 0, len(in_b)), equal):
+        i0, i1, j0, j1 = gap
+        anchors = _anchors([_calls(a, t) for t in in_a[i0:i1]], [_calls(b, t) for t in in_b[j0:j1]])
+        anchors = [(i + i0, j + j0) for i, j in anchors]
+        pairs += anchors
+        gaps += _between(gap, anchors)
+    one_clock = not pairs or any(_is_at_once(a[in_a[i].start].time, b[in_b[j].start].time) for i, j in pairs)
+    for gap in gaps:
+        i0, i1, j0, j1 = gap
+        if (i1 - i0, j1 - j0) == (1, 1) and _is_one_prompt(a, b, in_a[i0], in_b[j0]):
+            pairs.append((i0, j0))
+        else:
+            pairs += _in_gap(a, b, in_a, in_b, gap, one_clock=one_clock)
+    return sorted(pairs)
+
+
+def _is_one_prompt(a: Sequence[Message], b: Sequence[Message], one: Turn, other: Turn) -> bool:
+    """Whether two turns with no other turn to choose have the same prompt at the same time: then they are one."""
+    mine, theirs = a[one.start], b[other.start]
+    both = one.has_prompt and other.has_prompt and _is_at_once(mine.time, theirs.time)
+    return both and likeness(Look(mine), Look(theirs)) > 1
+
+
+def _equal_turns(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn]) -> list[Pair]:
+    """Turns that are equal to the letter, stand once on both sides and tell enough to be known again."""
+    once_a, once_b = _once([_whole(a, t) for t in in_a]), _once([_whole(b, t) for t in in_b])
+    found = sorted((i, once_b[key]) for key, i in once_a.items() if key in once_b)
+    return _rising([(i, j) for i, j in found if any(m.is_telling for m in a[in_a[i].content.start : in_a[i].end])])
+
+
+def _whole(messages: Sequence[Message], turn: Turn) -> tuple[Hashable, ...]:
+    """The turn to the letter."""
+    return (tuple([m[1:5] for m in messages[turn.start : turn.end]]),)
+
+
+def _calls(messages: Sequence[Message], turn: Turn) -> tuple[Hashable, ...]:
+    """The calls of a turn with its prompt: ids are unique within a turn only."""
+    calls = [call for k in turn.content for call in messages[k].calls if len(call) >= LONG_ID]
+    prompt = messages[turn.start].key if calls and turn.has_prompt else None
+    return tuple((prompt, call) for call in calls)
+
+
+SLACK = 4.0
+"""Seconds between two stamps of one moment: written by two programs, one after the other, or cut to whole seconds."""
+
+_MOMENT = 1.0
+"""Seconds by which a row can be older or newer than the message that it is, where both came at the end of a turn."""
+
+
+def _is_at_once(one: float | None, other: float | None) -> bool:
+    """Whether two stamps of a prompt are one: it carries its start in every copy (a cancelled one whole seconds)."""
+    return one is not None and other is not None and abs(one - other) <= SLACK
+
+
+def _between(gap: Gap, anchors: Iterable[Pair]) -> Iterator[Gap]:
+    i0, i1, j0, j1 = gap
+    for i, j in (*anchors, (i1, j1)):
+        if i0 < i and j0 < j:
+            yield i0, i, j0, j
+        i0, j0 = i + 1, j + 1
+
+
+def _anchors(a: Sequence[Iterable[Hashable]], b: Sequence[Iterable[Hashable]]) -> list[Pair]:
+    """Places that have a key which occurs at one place only on both sides, rising on both."""
+    once_a, once_b = _once(a), _once(b)
+    found = sorted({(i, once_b[key]) for key, i in once_a.items() if key in once_b})
+    return _rising(found)
+
+
+def _once(keys: Sequence[Iterable[Hashable]]) -> dict[Hashable, int]:
+    """The place of each key that stands at one place only."""
+    place: dict[Hashable, int] = {}
+    again: set[Hashable] = set()
+    for k, found in enumerate(keys):
+        for key in found:
+            if place.setdefault(key, k) != k:
+                again.add(key)
+    for key in again:
+        del place[key]
+    return place
+
+
+def _rising(pairs: list[Pair]) -> list[Pair]:
+    """The longest run of pairs that rises strictly on both sides (the pairs come sorted)."""
+    if all(one[0] < other[0] and one[1] < other[1] for one, other in pairwise(pairs)):
+        return pairs  # as nearly always
+    # of the pairs of one place the later comes first, so that a run can hold only one of them
+    pairs = sorted(pairs, key=lambda pair: (pair[0], -pair[1]))
+    tails: list[int] = []
+    at: list[int] = []
+    before: list[int] = []
+    for k, (_, j) in enumerate(pairs):
+        pile = bisect_left(tails, j)
+        before.append(at[pile - 1] if pile else -1)
+        if pile == len(tails):
+            tails.append(j)
+            at.append(k)
+        else:
+            tails[pile], at[pile] = j, k
+    chain: list[Pair] = []
+    k = at[-1] if at else -1
+    while k >= 0:
+        chain.append(pairs[k])
+        k = before[k]
+    return chain[::-1]
+
+
+def _in_gap(
+    a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn], gap: Gap, *, one_clock: bool
+) -> list[Pair]:
+    """The turns between two anchors, so that their likeness is greatest together. ``one_clock``: nothing speaks against
+    it that both copies were stamped by one clock.
+    """
+    i0, i1, j0, j1 = gap
+    if (i1 - i0) * (j1 - j0) > GAP_CELLS:
+        return _in_order(a, b, in_a, in_b, gap)
+    one = [_Looked(a, turn) for turn in in_a[i0:i1]]
+    other = [_Looked(b, turn) for turn in in_b[j0:j1]]
+    prompts = _surest([x.prompts for x in one], [y.prompts for y in other])
+    ends = _surest([x.last for x in one], [y.last for y in other])
+    score = [[0] * len(other) for _ in one]
+    for i, j in {*prompts, *ends, *_sharing([x.marks for x in one], [y.marks for y in other])}:
+        alike_prompts, have_like_ends = prompts.get((i, j), 0), (i, j) in ends
+        score[i][j] = _turn_likeness(one[i], other[j], alike_prompts, have_like_ends, one_clock=one_clock)
+    return [(i + i0, j + j0) for i, j in _best(score)]
+
+
+def _surest(one: Sequence[Sequence[Look]], other: Sequence[Sequence[Look]]) -> dict[Pair, int]:
+    """Pairs of turns of which some of these messages are alike, and how surely the surest are."""
+    mine, theirs = ([(k, look) for k, looks in enumerate(each) for look in looks] for each in (one, other))
+    found: dict[Pair, int] = {}
+    for i, j, sure in alike([look for _, look in mine], [look for _, look in theirs]):
+        pair = mine[i][0], theirs[j][0]
+        found[pair] = max(sure, found.get(pair, 0))
+    return found
+
+
+def _sharing(one: Sequence[Iterable[Hashable]], other: Sequence[Iterable[Hashable]]) -> Iterator[Pair]:
+    """Pairs of turns that have one of these in common."""
+    places: dict[Hashable, list[int]] = {}
+    for j, marks in enumerate(other):
+        for mark in marks:
+            places.setdefault(mark, []).append(j)
+    return ((i, j) for i, marks in enumerate(one) for mark in marks for j in places.get(mark, ()))
+
+
+def _in_order(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn], gap: Gap) -> list[Pair]:
+    """Equal turns of a gap that is too large for anything else: each with the next one that is equal, the nearer in
+    time of those that a person's repetition made.
+    """
+    i0, i1, j0, j1 = gap
+    places: dict[tuple[Key, ...], list[int]] = {}
+    for j in range(j0, j1):
+        places.setdefault(_keys(b, in_b[j]), []).append(j)
+    at: dict[tuple[Key, ...], int] = {}
+    left = Counter(_keys(a, in_a[i]) for i in range(i0, i1))
+    pairs = []
+    for i in range(i0, i1):
+        key = _keys(a, in_a[i])
+        there, k = places.get(key, []), at.get(key, 0)
+        # as long as there are more on the other side than are needed here, one that is nearer in time is waited for
+        while len(there) - k > left[key] and _nearer(
+            a[in_a[i].start], b[in_b[there[k + 1]].start], b[in_b[there[k]].start]
+        ):
+            k += 1
+        left[key] -= 1
+        if k < len(there):
+            pairs.append((i, there[k]))
+            k += 1
+        at[key] = k
+    return _rising(pairs)
+
+
+def _nearer(m: Message, one: Message, other: Message) -> bool:
+    return (
+        m.time is not None
+        and one.time is not None
+        and other.time is not None
+        and abs(one.time - m.time) < abs(other.time - m.time)
+    )
+
+
+def _keys(messages: Sequence[Message], turn: Turn) -> tuple[Key, ...]:
+    return tuple(messages[k].key for k in range(turn.start, turn.end))
+
+
+class _Looked:
+    """A turn with what is asked of it for each turn of the other side."""
+
+    def __init__(self, messages: Sequence[Message], turn: Turn) -> None:
+        self.prompt = messages[turn.start] if turn.has_prompt else None
+        self.messages = [messages[k] for k in turn.content if not messages[k].says_nothing]
+        if not self.messages and self.prompt is None:
+            self.messages = [messages[k] for k in turn.content]
+        self.calls = {call for m in self.messages for call in m.calls if call}
+        self.long_calls = {call for call in self.calls if len(call) >= LONG_ID}
+        self.letters = Counter(m.exact for m in self.messages)
+        self.telling = {m.exact: m for m in self.messages if m.is_telling}
+        first = self.prompt or (self.messages[0] if self.messages else None)
+        self.time = first.time if first is not None else None
+        after = messages[turn.end].time if turn.end < len(messages) else None
+        last = max((m.time for m in self.messages if m.time is not None), default=None)
+        self.answered = None if last is None else last + _MOMENT
+        soon = last or self.time
+        self.end = after or (None if soon is None else soon + SLACK)
+
+    def shared(self, other: _Looked) -> tuple[int, bool]:
+        """How many messages both have, spelling aside, and whether one of them tells enough to be known again."""
+        common = self.letters & other.letters if not self.letters.keys().isdisjoint(other.letters) else Counter()
+        found, is_telling = common.total(), any(key in common for key in self.telling)
+        if found == len(self.messages) or found == len(other.messages):
+            return found, is_telling  # their spelling makes no more of them the same
+        found = 0 if self.folded.keys().isdisjoint(other.folded) else (self.folded & other.folded).total()
+        return found, is_telling or (bool(found) and any(m.key in other.folded for m in self.telling.values()))
+
+    @cached_property
+    def folded(self) -> Counter[Key]:
+        """What is said in it, but for its spelling."""
+        return Counter(m.key for m in self.messages)
+
+    @property
+    def marks(self) -> set[Hashable]:
+        """Of these it has some in common with each turn that it shares messages or calls with."""
+        return {*self.folded, *self.calls}
+
+    @property
+    def prompts(self) -> list[Look]:
+        """Its prompt, where it has one."""
+        return [] if self.prompt is None else [Look(self.prompt)]
+
+    @property
+    def last(self) -> list[Look]:
+        """The last that was said in it."""
+        return [Look(m) for m in self.messages[-3:]]
+
+    def began_during(self, other: _Looked) -> bool:
+        """Whether this turn began before the other one had ended, or nobody knows."""
+        if self.time is None or other.time is None:
+            return True
+        end = other.end
+        if self.prompt is not None and other.prompt is not None:  # no prompt is sent after its answer
+            end = other.answered or other.time + SLACK
+        return end is None or other.time <= self.time < end
+
+
+def _turn_likeness(one: _Looked, other: _Looked, prompts: int, have_like_ends: bool, *, one_clock: bool) -> int:
+    """How surely two turns are the same one (0: they are not), in units, and less than one for nearness in time.
+
+    ``prompts`` says how surely their prompts are one, ``have_like_ends`` that some of their last messages can be. Two
+    turns with the same prompt and answers that have nothing in common are two: people say "continue" ten times. Where
+    what they have in common can be chance, two times of one clock tell them apart.
+    """
+    if one.prompt is None and other.prompt is None:
+        prompts = 1
+    shared, telling = one.shared(other)
+    calls = one.calls & other.calls
+    shared, telling = shared + len(calls), telling or not calls.isdisjoint(one.long_calls)
+    is_one = prompts > 0 or one.prompt is None or other.prompt is None
+    if not shared and is_one and one.messages and other.messages:
+        shared = telling = have_like_ends
+    is_at_once = _is_at_once(one.time, other.time)
+    apart = one_clock and not (is_at_once or one.began_during(other) or other.began_during(one))
+    if apart and not telling:
+        return 0
+    if shared:
+        same = 10 + min(shared, 50) + prompts if is_one else shared
+    elif prompts > 1 and (not one.messages or not other.messages):
+        same = prompts
+    elif prompts > 1 and is_at_once:
+        same = 1
+    else:
+        return 0
+    return same * _UNIT + _nearness(one.time, other.time)
+
+
+def _nearness(one: float | None, other: float | None) -> int:
+    """1000 for equal times, less the farther they are; never 0 for times that are known."""
+    if one is None or other is None:
+        return 0
+    return int(1000 / (1 + abs(one - other) / 10)) + 1
+
+
+def _best(score: list[list[int]]) -> list[Pair]:
+    """The pairs that rise on both sides and score most together."""
+    rows, columns = len(score), len(score[0])
+    best = [[0] * (columns + 1) for _ in range(rows + 1)]
+    for i in range(rows - 1, -1, -1):
+        here, below, row = best[i], best[i + 1], score[i]
+        for j in range(columns - 1, -1, -1):
+            value = max(below[j], here[j + 1])
+            if row[j]:
+                value = max(value, row[j] + below[j + 1])
+            here[j] = value
+    pairs: list[Pair] = []
+    i = j = 0
+    while i < rows and j < columns:
+        if score[i][j] and best[i][j] == score[i][j] + best[i + 1][j + 1]:
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+        elif best[i][j] == best[i + 1][j]:
+            i += 1
+        else:
+            j += 1
+    return pairs
+
+
+def _within(a: Sequence[Message], b: Sequence[Message], one: Turn, other: Turn) -> list[Pair]:
+    """The messages of two turns that are the same one."""
+    pairs: list[Pair] = []
+    if one.has_prompt and other.has_prompt and likeness(Look(a[one.start]), Look(b[other.start])):
+        pairs.append((one.start, other.start))
+    mine, theirs = one.content, other.content
+    head = 0
+    while head < len(mine) and head < len(theirs) and a[mine[head]].exact == b[theirs[head]].exact:
+        pairs.append((mine[head], theirs[head]))
+        head += 1
+    mine, theirs = mine[head:], theirs[head:]
+    if not mine or not theirs:
+        return pairs
+    anchors = _anchors([(a[k].exact,) for k in mine], [(b[k].exact,) for k in theirs])
+    pairs += [(mine[i], theirs[j]) for i, j in anchors]
+    for i0, i1, j0, j1 in _between((0, len(mine), 0, len(theirs)), anchors):
+        if (i1 - i0) * (j1 - j0) > GAP_CELLS:
+            found = _rising(sorted(_anchors([(a[k].key,) for k in mine[i0:i1]], [(b[k].key,) for k in theirs[j0:j1]])))
+        else:
+            found = _best_in_turn([a[k] for k in mine[i0:i1]], [b[k] for k in theirs[j0:j1]])
+        pairs += [(mine[i + i0], theirs[j + j0]) for i, j in found]
+    return sorted(pairs)
+
+
+def _best_in_turn(one: Sequence[Message], other: Sequence[Message]) -> list[Pair]:
+    """The messages between two anchors of a turn, so that their likeness is greatest together."""
+    score = [[0] * len(other) for _ in one]
+    for i, j, sure in (*fewer_calls(one, other), *alike(list(map(Look, one)), list(map(Look, other)))):
+        score[i][j] = sure * _UNIT + _nearness(one[i].time, other[j].time)
+    return _best(score)
+
+
+def _moved(a: Sequence[Message], b: Sequence[Message], pairs: Sequence[Pair]) -> list[Pair]:
+    """What stayed unpaired on both sides although it is the same: the copies disagree about its place.
+
+    Only what nobody says twice: the same text and ids with the same stamp, or an answer to the same call, and what
+    follows these on both sides.
+    """
+    left_a, left_b = (
+        sorted(set(range(len(each))).difference(map(itemgetter(side), pairs))) for side, each in enumerate((a, b))
+    )
+    if not left_a or not left_b:
+        return []
+    times = {a[k].time for k in left_a} & {b[k].time for k in left_b} - {None}
+    once_a, once_b = (_once([_known_by(each[k], times) for k in left]) for each, left in ((a, left_a), (b, left_b)))
+    found = {left_a[i]: left_b[once_b[key]] for key, i in once_a.items() if key in once_b}
+    free_a, free_b = {*left_a} - found.keys(), {*left_b} - {*found.values()}
+    for i, j in sorted(found.items()):
+        while (i := i + 1) in free_a and (j := j + 1) in free_b and a[i].exact == b[j].exact:
+            found[i] = j
+    return sorted(found.items())
+
+
+def _known_by(m: Message, times: Container[float | None]) -> Iterator[Hashable]:
+    """What makes a message known wherever it stands; ``times``: of those that can be the same to the stamp."""
+    if m.time in times and not m.says_nothing:
+        yield m.key, m.time
+    if len(m.answers) >= LONG_ID:
+        yield m.answers

@@ -1,0 +1,63 @@
+"""What a person decided about a proposal, and how that very proposal is known again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hermes_rescue.core.hermes.message import Message
+from hermes_rescue.core.merge.intent import Reason
+
+_LENGTH = 12
+"""Hexadecimal digits of a fingerprint: few enough to be typed."""
+
+OUTDATED = "The copies of this session have changed since it was chosen what to take. Look at it again and choose anew."
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a person decided for one session. ``include`` and ``exclude`` are positions in ``Proposal.items``;
+    ``answer_questions`` takes in whatever only the user can decide about; ``fields`` names the copy that a metadata
+    field is to be taken from.
+
+    ``made_on`` is the fingerprint of the proposal that was decided about: on another one nothing of this is carried
+    out. Without it no position means anything, while answers and fields are about whatever there is.
+    """
+
+    include: frozenset[int] = frozenset()
+    exclude: frozenset[int] = frozenset()
+    answer_questions: bool = False
+    fields: Mapping[str, str] = field(default_factory=dict)
+    made_on: str = ""
+
+    @property
+    def are_about_messages(self) -> bool:
+        """Whether it was decided which messages stay."""
+        return bool(self.include or self.exclude or self.answer_questions)
+
+    @property
+    def are_none(self) -> bool:
+        """Whether nothing was decided."""
+        return not (self.are_about_messages or self.fields)
+
+    @property
+    def need_a_proposal(self) -> bool:
+        """Whether they mean something only together with the proposal that they were made on."""
+        return bool(self.made_on or self.include or self.exclude)
+
+
+def fingerprint(
+    messages: Iterable[Message], reasons: Iterable[Reason | None], offers: Mapping[str, Mapping[str, Any]]
+) -> str:
+    """What tells a proposal from every other one: the bytes of its messages in their order, why each is left out unless
+    a person says otherwise, and what each copy says of each field.
+    """
+    digest = hashlib.sha256(json.dumps(offers, default=repr).encode())  # a hostile row holds any bytes
+    for m, reason in zip(messages, reasons, strict=True):
+        raw = m.piece.raw
+        digest.update(f"\0{reason or ''}\0{len(raw)}\0".encode())
+        digest.update(raw)
+    return digest.hexdigest()[:_LENGTH]

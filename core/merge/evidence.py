@@ -1,0 +1,100 @@
+"""What is known of a session beside its messages, and what is concluded from it (recovery.md, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar
+from hermes_rescue.core.merge.intent import Marks, Reason, tells_marks
+
+UNDECIDED = "You took messages back and went on; which of those that are left came after that, no copy says."
+BEGINNING = "The newest answer was given without what was said before it: you took that back, or it was lost before."
+OLDER = (
+    "The newest answer was given without messages that the file has: the file is from before you took them back, or "
+    "they had been lost by then."
+)
+SHORTENED = "The file was shortened after the last answer, on purpose or by damage; no copy that is left says which."
+"""What can be in doubt about a whole session."""
+
+
+class FileState(StrEnum):
+    """What is left of the live file. ``WHOLE``: it can be loaded and holds messages."""
+
+    WHOLE = "whole"
+    EMPTY = "empty"
+    TORN = "torn"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A copy that holds a transcript as it once stood: saved when (seconds), with which marks (None: it has none to
+    say). ``is_whole``: nothing of it is missing; ``tells_marks``: it is not torn before its marks.
+    """
+
+    name: str
+    saved: float | None
+    marks: Marks | None = None
+    is_whole: bool = True
+    tells_marks: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a session beside its messages. Times in seconds, None where nobody says.
+
+    ``marks`` are those of the file, or of the newest copy that tells any, which was saved at ``marked``; ``saved``:
+    when the file was last saved; ``pending``: when the prompt was sent that was still unanswered then; ``sent``: when
+    the newest one was that the journals know. ``count`` and ``last``: how many messages it had when it was saved, and
+    the stamp of the last one. ``backup`` is the act's own backup or
+    another file from before or after, ``run`` the newest finished run, ``others`` further files, the newest first.
+    ``is_untitled``: the file has the title of a new session, as a clear leaves it; ``is_missing``: there is no file at
+    all.
+    """
+
+    state: FileState
+    marks: Marks
+    marked: float | None = None
+    saved: float | None = None
+    pending: float | None = None
+    count: int | None = None
+    last: float | None = None
+    backup: Witness | None = None
+    run: Witness | None = None
+    others: tuple[Witness, ...] = ()
+    is_untitled: bool = False
+    is_missing: bool = False
+    databases: frozenset[str] = frozenset()
+    sent: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why messages are left out, by their position. ``doubt`` names both readings where the whole is in question;
+    ``base`` is the copy that holds the transcript as it was last saved; ``origin`` too, or one from right before the
+    newest act.
+    """
+
+    reasons: Mapping[int, Reason] = field(default_factory=dict)
+    doubt: str | None = None
+    base: str | None = None
+    origin: str | None = None
+
+
+def state_of(live: Sidecar | None) -> FileState:
+    """What is left of a live file."""
+    if live is None:
+        return FileState.LOST
+    if live.damage is not None and not live.complete and len(live.messages) != live.get("message_count"):
+        return FileState.TORN if tells_marks(live) else FileState.LOST
+    return FileState.WHOLE if live.messages else FileState.EMPTY
+
+
+def is_untitled(live: Sidecar | None) -> bool:
+    """Whether the file has the title of a new session, as a clear leaves it, or that of an unanswered prompt."""
+    title = live.get("title") if live is not None else None
+    pending = live.get("pending_user_message") if live is not None else None
+    begun = isinstance(pending, str) and isinstance(title, str) and bool(title) and pending.startswith(title)
+    return begun or title == FIELD_DEFAULTS["title"]

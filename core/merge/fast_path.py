@@ -1,0 +1,268 @@
+"""Whether every copy of a session says what its live file says: then there is nothing to merge.
+
+Most sessions are whole, and to see that takes far less than to merge. The answer is sound and not complete: where a
+copy has anything that the live file lacks, or has it in another form, or where in doubt, the merge finds out
+(``tests/core/test_agreement.py`` holds the two together).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from hermes_rescue.core.base.jsontext import LIST_FIELD, NOTHING, NotJSONError, Piece, loads, require_utf8
+from hermes_rescue.core.hermes.copies import SessionCopies
+from hermes_rescue.core.hermes.database.statedb import CloserLookError
+from hermes_rescue.core.hermes.database.statedb_rows import SpokenRow
+from hermes_rescue.core.hermes.message import JSON_PREFIX, REASONING, SPEAKERS, decoded, visible_text
+from hermes_rescue.core.hermes.sidecar import IDLE_STREAM
+from hermes_rescue.core.hermes.workspace_tag import strip_workspace_tag, untag
+from hermes_rescue.core.merge.align import SLACK
+from msgspec import UNSET, Raw
+
+_ROLES = {role.encode(): role for role in SPEAKERS}
+_USER = b"user"
+_PARTS = JSON_PREFIX.encode()
+_ESCAPES = ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\t", b"\\t"), (b"\r", b"\\r"))
+_SUMMARIES = (b"[CONTEXT COMPACTION", b"[CONTEXT SUMMARY]", b"[PRIOR CONTEXT")
+_LATEST = 1e12  # seconds; what is beyond is no time
+_EMPTY = frozenset((b"", b"null", b'""', b"[]", b"{}"))
+
+
+class _Call(msgspec.Struct, gc=False):
+    id: str | None = None
+    call_id: str | None = None
+
+
+class _Said(msgspec.Struct, gc=False):
+    """A message of a sidecar; one of another form does not decode."""
+
+    role: str
+    content: Raw = Raw(b"null")
+    timestamp: float | None = None
+    tool_call_id: str | None = None
+    tool_calls: list[_Call] | None = None
+    reasoning: Raw = Raw()
+    reasoning_content: Raw = Raw()
+    reasoning_details: Raw = Raw()
+    attachments: Raw = Raw()
+
+
+_HEAD = (
+    *("session_id", "workspace", "message_count", *IDLE_STREAM),  # what must be right
+    *("title", "profile", "updated_at", "worktree_path", "worktree_branch", "worktree_repo_root"),  # what a list shows
+)
+_SESSION: Any = msgspec.json.Decoder(
+    msgspec.defstruct(
+        "_Session",
+        [(LIST_FIELD, list[_Said]), *((name, Any, UNSET) for name in _HEAD)],
+        gc=False,
+    )
+)
+_CALLS = msgspec.json.Decoder(list[_Call])
+
+
+class _Differs(Exception):
+    """A row is none of the messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A session that no copy has anything to add to: what a list shows of it, the number of its messages, and of its
+    rows in a database (-1 where no database has it).
+    """
+
+    head: dict[str, Any]
+    messages: int
+    rows: int
+
+
+def whole(files: SessionCopies, spoken: Iterable[Iterable[SpokenRow]]) -> Whole | None:
+    """The session, if a merge of its files with its rows in each database would change nothing; else None.
+
+    The rows are only read, and then all of them, where the files leave it open.
+    """
+    data = files.live.data if files.live is not None else None
+    others = files.backup or files.temps or files.problems or files.killed
+    if data is None or others or not all(turn.ended for turn in files.turns):
+        return None
+    try:
+        require_utf8(data)
+        session = _SESSION.decode(data)
+        said: list[_Said] = session.messages
+        head = {name: value for name in _HEAD if (value := getattr(session, name)) is not UNSET}
+        if any(map(_is_dressed, said)) or not _is_at_rest(head, files.session_id, len(said)):
+            return None
+        if files.run is not None and not _is_beginning(said, files.run.messages):
+            return None
+        counts = [_matched(said, rows) for rows in spoken]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, NotJSONError, CloserLookError, _Differs):
+        return None
+    return Whole(head, len(said), max(counts, default=-1))
+
+
+def _is_at_rest(head: Mapping[str, Any], session_id: str, messages: int) -> bool:
+    """Whether the head says what it should: the session's own id, a workspace, the right count, and no stream."""
+    return (
+        head.get("session_id") == session_id
+        and head.get("workspace", "") is not None
+        and head.get("message_count") in (None, messages)
+        and all(head.get(name) in NOTHING for name in IDLE_STREAM)
+    )
+
+
+def _is_dressed(said: _Said) -> bool:
+    """Whether the live file may itself have a text in the form of the database, which a merge would clean."""
+    begin = memoryview(said.content)[:3].tobytes()
+    if begin == b'"\\u':  # a prefix in whatever spelling
+        return True
+    return said.role == "user" and begin.startswith((b'"[', b"[")) and untag(_value(said))[1] is not None
+
+
+def _is_beginning(said: Sequence[_Said], shown: Sequence[Piece]) -> bool:
+    """Whether what a run showed at its end is what the messages begin with, and nothing more of any."""
+    return len(shown) <= len(said) and all(map(_is_shown, said, shown))
+
+
+def _is_shown(said: _Said, shown: Piece) -> bool:
+    """Whether a message of a run is this one to the letter and has no part that it lacks."""
+    value = shown.value
+    if not isinstance(value, dict) or value.get("role") != said.role or value.get("timestamp") != said.timestamp:
+        return False
+    if (value.get("tool_call_id") or "") != (said.tool_call_id or "") or value.get("content") != _value(said):
+        return False
+    calls = value.get("tool_calls") or []
+    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
+        return False
+    if [call.get("id") or call.get("call_id") or "" for call in calls] != _ids(said.tool_calls):
+        return False
+    return not any(value.get(name) and bytes(getattr(said, name)) in _EMPTY for name in ("attachments", *REASONING))
+
+
+def _matched(said: Sequence[_Said], rows: Iterable[SpokenRow]) -> int:
+    """The number of rows. Raises :class:`_Differs` unless every row is one of the messages, in that order and turn by
+    turn, each turn beginning at the same time.
+    """
+    left = iter(said)
+    count = 0
+    before = _Before()
+    for row in rows:
+        if before.may_have(row):
+            raise _Differs
+        begins = count == 0 or row[1] == _USER
+        for one in left:
+            if _is_same(one, row) and (not begins or _is_at_once(one.timestamp, row[5])):
+                break
+            if not begins and one.role == "user":
+                raise _Differs
+        else:
+            raise _Differs
+        count += 1
+    return count
+
+
+class _Before:
+    """The rows so far: whether one more may say what an earlier one says, so that a merge folds the two
+    (core.hermes.database.fold)."""
+
+    def __init__(self) -> None:
+        self._role: Any = None
+        self._text: Any = None
+        self._seconds: set[int] = set()  # in which a prompt was sent
+        self._seen: set[Any] = set()  # what the same moment, and within a turn the same call or answer, makes a repeat
+        self._turn = 0
+
+    def may_have(self, row: SpokenRow) -> bool:
+        """Whether the row may be a repeat, or the summary that repeats stand around; rather once too often."""
+        _, role, text, answers, calls, time, _, _ = row
+        is_prompt, is_linked = role == _USER, answers or calls
+        if not is_linked and not is_prompt and role == self._role and text == self._text:
+            return True
+        self._role, self._text = role, text
+        is_text = isinstance(text, bytes)
+        if is_text and text.lstrip()[:1] == b"[" and any(sign in text for sign in _SUMMARIES):
+            return True
+        if is_prompt:
+            self._turn += not answers
+            seconds = _seconds(time)
+            if not self._seconds.isdisjoint(seconds):
+                return True
+            self._seconds.update(seconds[:1])
+        found: list[Any] = []
+        if time is not None:
+            found.append((time, role, len(text) if is_text else None, answers, calls))
+        if is_linked:
+            found += ((self._turn, k, each) for k, each in enumerate((answers, calls)) if each)
+        if not self._seen.isdisjoint(found):
+            return True
+        self._seen.update(found)
+        return False
+
+
+def _seconds(time: Any) -> Sequence[int]:
+    """The second of a stamp, and those beside it."""
+    if not isinstance(time, (int, float)) or not abs(time) < _LATEST:
+        return ()
+    second = int(time)
+    return second, second - 1, second + 1
+
+
+def _is_at_once(one: float | None, other: Any) -> bool:
+    """Whether nothing says that two stamps are of two moments."""
+    return one is None or other is None or (isinstance(other, (int, float)) and abs(one - other) <= SLACK)
+
+
+def _is_same(said: _Said, row: SpokenRow) -> bool:
+    """Whether a row is this message and has nothing more."""
+    _, role, text, tool_call_id, tool_calls, _, has_reasoning, plain = row
+    if _ROLES.get(role) != said.role or not plain:
+        return False
+    if (tool_call_id or b"") != (said.tool_call_id or "").encode() or not _is_content(said, text or b""):
+        return False
+    if has_reasoning and _EMPTY.issuperset(
+        map(bytes, (said.reasoning, said.reasoning_content, said.reasoning_details))
+    ):
+        return False
+    ids: list[str] = []
+    if tool_calls or said.tool_calls:
+        ids = _ids(said.tool_calls)
+        if ids != _ids(_CALLS.decode(tool_calls) if tool_calls else None):
+            return False
+    return bool(text or ids or tool_call_id)
+
+
+def _is_content(said: _Said, text: Any) -> bool:
+    """Whether the content of a row, as it is stored, is that of the message."""
+    if not isinstance(text, bytes):
+        return False
+    if text.startswith(_PARTS):
+        parts, mine = decoded(text.decode()), _value(said)
+        if said.role == "user":
+            parts, _ = untag(parts)
+        return isinstance(mine, list) and parts == mine and visible_text(mine) != ""
+    if said.role == "user" and text.startswith(b"["):
+        text = strip_workspace_tag(text.decode())[0].encode()
+        if not text:
+            return False
+    written = bytes(said.content)
+    if written[:1] != b'"':
+        return written == b"null" and not text
+    return written[1:-1] == (_escaped(text) if b"\\" in written else text) or _value(said) == text.decode()
+
+
+def _escaped(text: bytes) -> bytes:
+    """A text as Python's ``json`` writes it, but for rare control characters."""
+    for plain, escaped in _ESCAPES:
+        if plain in text:
+            text = text.replace(plain, escaped)
+    return text
+
+
+def _value(said: _Said) -> Any:
+    return loads(bytes(said.content))
+
+
+def _ids(calls: list[_Call] | None) -> list[str]:
+    return [call.id or call.call_id or "" for call in calls or ()]

@@ -1,0 +1,163 @@
+"""When two messages in the same place are the same one.
+
+The rules are those of recovery.md, section 2: role, visible text and tool ids. Time says nothing here; it decides
+between equal candidates, because people say "continue" ten times.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from functools import cached_property
+from itertools import chain
+
+from hermes_rescue.core.hermes.message import SHORT, Message
+from hermes_rescue.core.hermes.same_text import Text, compare
+
+_ALIKE = 0.75
+"""The share of a text that is the same at its ends where only a stretch in the middle was damaged."""
+
+_GLIMPSE = int(SHORT * _ALIKE / 2)
+"""Characters of which two such texts share as many at one end at least."""
+
+_FEW = 64
+"""Pairs of messages that are compared one by one."""
+
+
+class Look:
+    """A message with what to compare it with many others takes."""
+
+    def __init__(self, m: Message) -> None:
+        self.m = m
+
+    @cached_property
+    def text(self) -> Text:
+        """The visible text."""
+        return Text(self.m.text)
+
+    @cached_property
+    def head(self) -> str:
+        """Of two that are alike by their beginnings one has a head that begins with the other's."""
+        text = self.text.folded[: min(_GLIMPSE, self.text.intact)]
+        # a text that is missing can be any, but not beside a call
+        return f"{self.m.role}\0{text}" if text or self.m.says_nothing or self.text.folded else f"{self.m.role}\0\0"
+
+    @cached_property
+    def tail(self) -> str:
+        """The same of their ends, backwards."""
+        text = self.text.folded
+        return f"{self.m.role}\0{text[: -_GLIMPSE - 1 : -1]}" if self.m.role == "user" or len(text) >= SHORT else ""
+
+    @property
+    def ids(self) -> Iterator[Hashable]:
+        """One of these is the same in two messages of the same calls."""
+        return filter(None, (self.m.answers, self.m.calls))
+
+
+def likeness(one: Look, other: Look) -> int:
+    """How surely two messages in the same place are the same one: 0 they are not, up to 4 beyond doubt.
+
+    What one copy lost (tool calls, unmasked text, the end of an answer that was still being written, a stretch in the
+    middle) does not make it another message.
+    """
+    a, b = one.m, other.m
+    if a.role != b.role:
+        return 0
+    same_calls = a.answers == b.answers and a.calls == b.calls
+    if same_calls and a.sign == b.sign:
+        return 4
+    same_call = (a.answers and a.answers == b.answers) or (a.calls and a.calls == b.calls)
+    if ((a.answers and b.answers) or (a.calls and b.calls)) and not same_call:
+        return 0
+    text, theirs = one.text.folded, other.text.folded
+    if same_calls and text == theirs:
+        return 4
+    if same_call or (text and text == theirs):
+        return 3
+    if not text or not theirs:
+        return int(a.says_nothing or b.says_nothing)
+    if compare(one.text, other.text):
+        return 2
+    if a.role == "user":  # the program may have added something of its own
+        return 2 if text.endswith(theirs) or theirs.endswith(text) else 0
+    return int(same_calls and _is_mostly_same(text, theirs))
+
+
+def _is_mostly_same(one: str, other: str) -> bool:
+    """Whether two texts are one of which a stretch in the middle was damaged."""
+    longer, shorter = (one, other) if len(one) > len(other) else (other, one)
+    if len(shorter) < SHORT or len(longer) > 2 * len(shorter):
+        return False
+    return _equal(longer, shorter) + _equal(longer[::-1], shorter[::-1]) >= _ALIKE * len(longer)
+
+
+def _equal(one: str, other: str) -> int:
+    """How many characters two texts begin with that are the same."""
+    equal, end, step = 0, min(len(one), len(other)), 8
+    while equal < end and one[equal : equal + step] == other[equal : equal + step]:
+        equal, step = equal + step, 2 * step
+    end = min(end, equal + step)
+    while equal < end:
+        middle = (equal + end + 1) // 2
+        if one[equal:middle] == other[equal:middle]:
+            equal = middle
+        else:
+            end = middle - 1
+    return min(equal, end)
+
+
+def alike(one: Sequence[Look], other: Sequence[Look]) -> Iterator[tuple[int, int, int]]:
+    """Which messages of two lists can be the same one, by their places, and how surely they are."""
+    candidates = None if len(one) * len(other) <= _FEW else _Candidates(other)
+    for i, look in enumerate(one):
+        for j in range(len(other)) if candidates is None else candidates.of(look):
+            if sure := likeness(look, other[j]):
+                yield i, j, sure
+
+
+def fewer_calls(one: Sequence[Message], other: Sequence[Message]) -> Iterator[tuple[int, int, int]]:
+    """Which messages of one turn in two copies are the same one without some of its calls, as :func:`alike`: what
+    nothing answered is taken out. Ids of calls count within a turn only.
+    """
+    theirs = [(j, m, frozenset(m.calls)) for j, m in enumerate(other) if m.calls]
+    for i, mine, calls in ((i, m, frozenset(m.calls)) for i, m in enumerate(one) if m.calls):
+        for j, m, others in theirs:
+            if (calls < others or others < calls) and mine.text == m.text:
+                yield i, j, 1
+
+
+class _Candidates:
+    """Messages to look among for those that can be like another one, without looking at each."""
+
+    def __init__(self, looks: Sequence[Look]) -> None:
+        self._heads = _Prefixes([look.head for look in looks])
+        self._tails = _Prefixes([look.tail for look in looks])
+        self._ids: dict[Hashable, list[int]] = defaultdict(list)
+        for j, look in enumerate(looks):
+            for each in look.ids:
+                self._ids[each].append(j)
+
+    def of(self, look: Look) -> set[int]:
+        """The places of those that can be like this one."""
+        linked = chain.from_iterable(self._ids.get(each, ()) for each in look.ids)
+        return {*linked, *self._heads.beside(look.head), *(self._tails.beside(look.tail) if look.tail else ())}
+
+
+class _Prefixes:
+    """Texts to look among for those that begin with another one, or that it begins with."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._order = sorted(range(len(texts)), key=texts.__getitem__)
+        self._texts = sorted(texts)
+        self._lengths = sorted(set(map(len, texts)) - {0})
+
+    def beside(self, text: str) -> Iterator[int]:
+        """Their places; none is that of an empty text."""
+        for length in self._lengths:
+            if length < len(text):
+                yield from self._from(text[:length], text[:length] + "\0")
+        yield from self._from(text, text + chr(0x10FFFF))
+
+    def _from(self, begin: str, end: str) -> Iterator[int]:
+        return iter(self._order[bisect_left(self._texts, begin) : bisect_left(self._texts, end)])

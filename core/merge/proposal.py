@@ -1,0 +1,490 @@
+"""The best sidecar for one session from all its copies, and where each part of it came from (recovery.md, 2 to 4)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hermes_rescue.core.base.jsontext import LIST_FIELD, NOTHING, Piece, number
+from hermes_rescue.core.hermes import sidecar
+from hermes_rescue.core.hermes.copies import BACKUP, LIVE, RUN, SessionCopies, temp_name
+from hermes_rescue.core.hermes.message import Message, message
+from hermes_rescue.core.hermes.runs.killed_runs import DeadRun, dead_runs, pending_prompt, prompt_message
+from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
+from hermes_rescue.core.merge import metadata, pointers, server_merge, transcript
+from hermes_rescue.core.merge.align import align
+from hermes_rescue.core.merge.choices import Choices, fingerprint
+from hermes_rescue.core.merge.evidence import Evidence, FileState, Verdict, Witness, is_untitled, state_of
+from hermes_rescue.core.merge.intent import MARK_FIELDS, Marks, Reason, marks, tells_marks
+from hermes_rescue.core.merge.metadata import Found
+from hermes_rescue.core.merge.restored_turns import KilledRun, RestoredCard, restore
+from hermes_rescue.core.merge.transcript import Entry
+from hermes_rescue.core.merge.witnesses import judge
+
+PENDING = "pending prompt"
+FIRST_MESSAGE = "first message"
+LAST_MESSAGE = "last message"
+DEFAULT = "default"
+
+_SHORT = 256
+_ACTS = frozenset((Reason.UNDONE, Reason.CLEARED, Reason.CHOSEN))
+
+TITLE_LENGTH = 64
+"""Characters of the first prompt that make a title where none is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One message of the merged transcript. ``copies``: who holds it, the most trusted first; ``enriched``: fields that
+    were taken over from another copy; ``reason``: why it is (or without a choice would be) left out; ``places``: where.
+    """
+
+    message: Message
+    copies: tuple[str, ...]
+    enriched: Mapping[str, str]
+    included: bool
+    reason: Reason | None = None
+    places: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """A metadata field that a repair changes. ``origin`` is the copy that the new value is from."""
+
+    field: str
+    before: Any
+    after: Any
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a repair of one session would write: ``sidecar`` is None where there is nothing to write or nothing to build
+    from.
+
+    ``origins`` says for each field of a rebuilt sidecar, and for each that a person chose, which copy it is from;
+    ``offers`` what each copy says of a field (core.merge.metadata.offers), ``chosen`` the choices among them that hold.
+    ``is_outdated``: the choices were made on another proposal, so nothing of them is in this one.
+    """
+
+    session_id: str
+    items: tuple[Item, ...]
+    sidecar: Sidecar | None
+    changes: tuple[FieldChange, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
+    offers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    doubt: str | None = None
+    is_outdated: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells it from every other proposal, whatever a person chose of it: see hermes_rescue.core.merge.choices.
+        Reads every message.
+        """
+        left_out = (item.reason for item in self.items)
+        reasons = (None if reason is Reason.CHOSEN else reason for reason in left_out)
+        return fingerprint((item.message for item in self.items), reasons, self.offers)
+
+    @property
+    def included(self) -> tuple[Item, ...]:
+        """The recovered transcript."""
+        return tuple(item for item in self.items if item.included)
+
+    @property
+    def gained(self) -> tuple[Item, ...]:
+        """Messages that come back: not in the live file, in the proposal."""
+        return tuple(item for item in self.items if item.included and LIVE not in item.copies)
+
+    @property
+    def lost(self) -> tuple[Item, ...]:
+        """Messages of the live file that the proposal leaves out: only ever a person's choice."""
+        return tuple(item for item in self.items if not item.included and LIVE in item.copies)
+
+    @property
+    def enriched(self) -> tuple[Item, ...]:
+        """Messages of the live file that get back a part of themselves."""
+        return tuple(item for item in self.items if item.included and LIVE in item.copies and item.enriched)
+
+
+def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_live: bool = False) -> Proposal:
+    """Merge the copies of one session. Reads nothing and writes nothing.
+
+    ``stream_is_live``: a running WebUI still writes this session, so its stream fields stay as they are. A field that
+    is chosen from a copy which does not offer it is proposed as if nothing was chosen, and so is everything where the
+    choices were made on another proposal.
+    """
+    choices = choices or Choices()
+    live = session_of(copies.live)
+    entries = _merged(copies)
+    reasons, verdict = _reasons(copies, live, entries)
+    killed = _killed(copies, live, stream_is_live=stream_is_live)
+    new_cards = restore(entries, reasons, killed, _listed(live, "tool_calls"), (PENDING, RUN))
+    offers = metadata.offers(copies, live)
+    is_outdated = choices.need_a_proposal and choices.made_on != fingerprint(
+        (e.merged for e in entries), (reasons.get(id(e)) for e in entries), offers
+    )
+    if is_outdated:
+        choices = Choices()
+    items = tuple(_item(i, e, reasons.get(id(e)), choices) for i, e in enumerate(entries))
+    chosen = {
+        name: Found(offers[name][copy], copy) for name, copy in choices.fields.items() if copy in offers.get(name, {})
+    }
+    kept = [e for e, item in zip(entries, items, strict=True) if item.included]
+    if live is None and copies.deleted and not (choices.include or choices.answer_questions):
+        proposal = Proposal(copies.session_id, items, None)
+    elif live is not None and live.damage is None:
+        proposal = _amended(copies, live, items, kept, verdict, new_cards, chosen, stream_is_live=stream_is_live)
+    else:
+        proposal = _rebuilt(copies, live, items, kept, verdict, new_cards, chosen)
+    taken = {name: found.origin for name, found in chosen.items()}
+    return replace(proposal, doubt=verdict.doubt, offers=offers, chosen=taken, is_outdated=is_outdated)
+
+
+def session_of(file: sidecar.SidecarFile | None) -> Sidecar | None:
+    """The session in a file that may be missing, unreadable or something else."""
+    return file.sidecar if file is not None and file.sidecar is not None and file.sidecar.is_session else None
+
+
+def _sidecar_copies(copies: SessionCopies) -> dict[str, Sidecar]:
+    found = {LIVE: session_of(copies.live)}
+    found |= {temp_name(k): session_of(temp) for k, temp in enumerate(copies.temps)}
+    found[BACKUP] = session_of(copies.backup)
+    if copies.run is not None:
+        found[RUN] = Sidecar(copies.run.fields, copies.run.messages)
+    return {name: copy for name, copy in found.items() if copy is not None}
+
+
+def _merged(copies: SessionCopies) -> list[Entry]:
+    """All messages of all copies in one sequence. The copy that shares most with what is merged so far comes next, the
+    most trusted of equals: one that shares nothing waits for another that knows both.
+    """
+    sequences = _file_messages(copies)
+    run = sequences.pop(RUN, None)
+    sequences |= {copy.name: copy.messages for copy in copies.databases}
+    if run is not None:
+        sequences[RUN] = run
+    first = _newest(copies, sequences)
+    trust = [first, *(name for name in sequences if name != first)]
+    order = [first]
+    raw = {name for name, copy in _sidecar_copies(copies).items() if copy.get("_recovered_from_state_db")}
+    entries = [transcript.entry(first, m, k, is_raw=first in raw) for k, m in enumerate(sequences.pop(first, ()))]
+    while sequences:
+        there = [e.merged for e in entries]
+        found = {name: align(there, sequence) for name, sequence in sequences.items()}
+        closest = max(found.items(), key=lambda item: len(item[1].pairs))[0]
+        entries = transcript.merge(
+            entries, closest, sequences.pop(closest), found[closest], older=closest == BACKUP, is_raw=closest in raw
+        )
+        order.append(closest)
+    if order != trust:
+        for e in entries:
+            e.settle(trust)
+    transcript.drop_unanswered(entries)
+    if first == RUN:
+        for e in entries:
+            server_merge.take_calls(e, [copy.name for copy in copies.databases])
+    if any(LIVE in e.versions and e.merged.is_summary for e in entries):
+        for e in entries:  # an old compression rewrote the file: what it left out of a message is no loss
+            if LIVE in e.versions:
+                e.merged, e.enriched = e.versions[LIVE], {}
+    return entries
+
+
+def _newest(copies: SessionCopies, sequences: Mapping[str, Sequence[Message]]) -> str:
+    """The copy whose order stands: the live file's, where it is damaged or lost that of the whole file or run that was
+    saved last.
+    """
+    sidecars = {name: copy for name, copy in _sidecar_copies(copies).items() if copy.messages}
+    if not sidecars:
+        return next(iter(sequences), LIVE)
+    if LIVE in sidecars and sidecars[LIVE].complete:
+        return LIVE
+    rank = lambda name: (sidecars[name].complete, number(sidecars[name].get("updated_at")) or 0.0, name != RUN)  # noqa: E731
+    return max(sidecars, key=rank)
+
+
+def _file_messages(copies: SessionCopies) -> dict[str, Sequence[Message]]:
+    """The messages of each file, one object where they are the same bytes, as most are in every file."""
+    sidecars = _sidecar_copies(copies)
+    leading = session_of(copies.leading) if copies.told else None
+    others = {name: copy for name, copy in sidecars.items() if copy is not leading}
+    known = {_bytes_of(m.piece): m for m in copies.told} if others else {}
+
+    def read(piece: Piece) -> Message:
+        key = _bytes_of(piece)
+        return known.get(key) or known.setdefault(key, message(piece))
+
+    return {name: tuple(map(read, copy.messages)) if name in others else copies.told for name, copy in sidecars.items()}
+
+
+def _bytes_of(piece: Piece) -> bytes:
+    """What tells the bytes of a message from others: themselves, or of a long one their digest."""
+    raw = piece.raw
+    return raw if len(raw) <= _SHORT else hashlib.sha256(raw).digest()
+
+
+def _marked(sidecars: Mapping[str, Sidecar]) -> str | None:
+    """The copy whose marks count: the live file, or the next best where it is torn before them.
+
+    Marks never go away, so a file without any is older than one that has some, although it was saved later.
+    """
+    told = {name: marks(copy) for name, copy in sidecars.items() if tells_marks(copy)}
+    first = next(iter(told), None)
+    if first is None or not told[first].records_acts or told[first].is_marked:
+        return first
+    return next((name for name, found in told.items() if found.is_marked), first)
+
+
+def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
+    """What is known of the session beside its messages."""
+    sidecars = _sidecar_copies(copies)
+    run = sidecars.pop(RUN, None)
+    newest = _marked(sidecars)
+    state = state_of(live)
+    if state is FileState.WHOLE and newest != LIVE:
+        state = FileState.TORN  # an older object of the server, which was saved too late: a part of what is newer
+    index = copies.index_row or {}
+    saved = number((live.get("updated_at") if live is not None else None) or index.get("updated_at"))
+    count = live.get("message_count") if live is not None and state is FileState.TORN and not live.complete else None
+    if not isinstance(count, int):
+        count = index.get("message_count")
+    files = {
+        name: Witness(name, number(copy.get("updated_at")), marks(copy), copy.complete, tells_marks(copy))
+        for name, copy in sidecars.items()
+    }
+    pending = number(live.get("pending_started_at")) if live is not None else None
+    if state is FileState.LOST and pending is None and index.get("has_pending_user_message") is True:
+        pending = number(index.get("last_message_at"))
+    return Evidence(
+        state,
+        marks(sidecars[newest]) if newest is not None else Marks(),
+        files[newest].saved if newest is not None else None,
+        saved,
+        pending,
+        count if isinstance(count, int) and not isinstance(count, bool) else None,
+        number(index.get("last_message_at")),
+        files.get(BACKUP),
+        Witness(RUN, number(run.get("updated_at"))) if run is not None else None,
+        tuple(w for name, w in files.items() if name not in (LIVE, BACKUP)),
+        is_untitled(live),
+        copies.live is None,
+        frozenset(copy.name for copy in copies.databases),
+        max((turn.created_at for turn in copies.turns if turn.created_at is not None), default=None),
+    )
+
+
+def _reasons(
+    copies: SessionCopies, live: Sidecar | None, entries: Sequence[Entry]
+) -> tuple[dict[int, Reason], Verdict]:
+    """Why an entry (by identity) is left out, with the verdict of the witnesses."""
+    sidecars = _sidecar_copies(copies)
+    spoken = _database_reasons(copies)
+    own: dict[int, Reason] = {}
+    for k, e in enumerate(entries):
+        if LIVE not in e.versions:
+            rows = [version for version in e.versions.values() if id(version) in spoken]
+            # a row that has lost its text says nothing about the message that another copy still has
+            said = [
+                spoken[id(v)]
+                for v in rows
+                if not v.says_nothing or e.merged.says_nothing or spoken[id(v)] == Reason.REWOUND
+            ]
+            if said and None not in said:
+                own[k] = next(reason for reason in said if reason is not None)
+            elif e.merged.is_summary and sidecars.keys().isdisjoint(e.versions):
+                own[k] = Reason.SUMMARY
+    left = [e for k, e in enumerate(entries) if k not in own]
+    verdict = judge(left, _evidence(copies, live))
+    reasons = {id(left[k]): reason for k, reason in verdict.reasons.items() if LIVE not in left[k].versions}
+    return reasons | {id(entries[k]): reason for k, reason in own.items()}, verdict
+
+
+def _database_reasons(copies: SessionCopies) -> dict[int, Reason | None]:
+    """What each row (by identity of its message) says of being shown: a reason against it, or None."""
+    return {
+        id(m): Reason.REWOUND if k in copy.rewound else Reason.HIDDEN if k in copy.hidden else None
+        for copy in copies.databases
+        for k, m in enumerate(copy.messages)
+    }
+
+
+def _killed(copies: SessionCopies, live: Sidecar | None, *, stream_is_live: bool) -> list[KilledRun]:
+    """The runs that were killed, the oldest first."""
+    head = {} if live is None else {name: live.get(name) for name in IDLE_STREAM}
+    active = head.get("active_stream_id")
+    found = [
+        KilledRun(run, tuple(copies.killed.get(run.stream_id, ())), run.stream_id == active)
+        for run in dead_runs(head, copies.turns, copies.journal)
+    ]
+    found += (
+        KilledRun(
+            DeadRun("", prompt_message(turn.content, turn.attachments, turn.created_at), turn.created_at), (), False
+        )
+        for turn in copies.turns
+        if not turn.ended and not turn.stream_id and turn.text
+    )
+    prompt = None if active else pending_prompt(head)
+    if prompt is not None:
+        found.append(KilledRun(DeadRun("", prompt, prompt.get("timestamp")), (), is_active=True))
+    return [each for each in found if not (stream_is_live and each.is_active)]
+
+
+def _listed(live: Sidecar | None, field: str) -> list[Any]:
+    value = live.get(field) if live is not None else None
+    return value if isinstance(value, list) else []
+
+
+def _item(position: int, e: Entry, reason: Reason | None, choices: Choices) -> Item:
+    included = reason is None or (reason.is_question and choices.answer_questions)
+    included = (included or position in choices.include) and position not in choices.exclude
+    if not included and reason is None:
+        reason = Reason.CHOSEN
+    return Item(e.merged, tuple(e.versions), e.enriched, included, reason, e.places)
+
+
+def _amended(
+    copies: SessionCopies,
+    live: Sidecar,
+    items: Sequence[Item],
+    kept: Sequence[Entry],
+    verdict: Verdict,
+    new_cards: Sequence[RestoredCard],
+    chosen: Mapping[str, Found],
+    *,
+    stream_is_live: bool,
+) -> Proposal:
+    """A live file that the WebUI can load: its metadata changes only where something is wrong, or was chosen."""
+    pieces = [item.message.piece for item in items if item.included]
+    fields, taken = dict[str, Any](), dict[str, Found]()
+    if not stream_is_live and any(live.get(name) not in NOTHING for name in IDLE_STREAM):
+        fields |= {name: value for name, value in IDLE_STREAM.items() if name in live.head}
+    changed_messages = len(pieces) != len(live.messages) or any(
+        piece is not old and piece.raw != old.raw for piece, old in zip(pieces, live.messages, strict=True)
+    )
+    if changed_messages:
+        pieces = server_merge.with_tokens(pieces, copies.turns, untouched=live.messages)
+        fields |= _pointers(copies, live, verdict, kept, new_cards)
+        if not marks(live).is_marked and _has_act(items):
+            fields |= server_merge.marks(kept, copies)
+        if live.get("_recovered_from_state_db"):
+            found = metadata.recover(copies, live)
+            taken = {name: f for name, f in found.items() if f.origin != LIVE and live.get(name) in NOTHING}
+    taken |= chosen
+    fields |= {name: f.value for name, f in taken.items() if f.origin != LIVE}
+    origins = {name: f.origin for name, f in taken.items()}
+    proposed = live.with_fields(fields).with_messages(pieces)
+    changes = tuple(
+        FieldChange(name, live.get(name), piece.value, origins.get(name, LIVE))
+        for name, piece in proposed.head.items()
+        if name != LIST_FIELD and _differs(live.head.get(name), piece)
+    )
+    if not changes and not changed_messages:
+        return Proposal(copies.session_id, tuple(items), None)
+    return Proposal(copies.session_id, tuple(items), proposed, changes, origins)
+
+
+def _has_act(items: Sequence[Item]) -> bool:
+    """Whether the user took back what is left out, for certain: only then may the file tell the server so."""
+    reasons = {item.reason for item in items if item.reason is not None and not item.included}
+    return not reasons.isdisjoint(_ACTS) and not any(reason.is_question for reason in reasons)
+
+
+def _rebuilt(
+    copies: SessionCopies,
+    live: Sidecar | None,
+    items: Sequence[Item],
+    kept: Sequence[Entry],
+    verdict: Verdict,
+    new_cards: Sequence[RestoredCard],
+    chosen: Mapping[str, Found],
+) -> Proposal:
+    """A live file that is lost or cannot be loaded: what is left of its head, then every other copy, but for what was
+    chosen.
+    """
+    found = metadata.recover(copies, live)
+    pieces = [item.message.piece for item in items if item.included]
+    sidecars = _sidecar_copies(copies)
+    if not pieces and not sidecars and "worktree_path" not in found:
+        return Proposal(copies.session_id, tuple(items), None)
+    if "title" not in found:
+        first = next((item.message.said for item in items if item.included and item.message.role == "user"), "")
+        if title := " ".join(first.split())[:TITLE_LENGTH]:
+            found["title"] = Found(title, FIRST_MESSAGE)
+    last = max((item.message.time for item in items if item.included and item.message.time is not None), default=None)
+    if last is not None and last > (number(found["updated_at"].value) or 0.0 if "updated_at" in found else 0.0):
+        found["updated_at"] = Found(last, LAST_MESSAGE)
+    found |= chosen
+    values = {name: f.value for name, f in found.items() if f.origin != LIVE}
+    values |= _pointers(copies, live, verdict, kept, new_cards)
+    if "workspace" not in values and (live is None or live.get("workspace") is None):
+        values["workspace"] = ""  # null makes the WebUI's load fail
+    marked = _marked(sidecars)
+    if marked != LIVE:
+        if marked is not None:
+            values |= {name: sidecars[marked].get(name) for name in MARK_FIELDS if name in sidecars[marked].head}
+        if _has_act(items):
+            values |= server_merge.marks(kept, copies)
+    pieces = server_merge.with_tokens(pieces, copies.turns)
+    if live is None:
+        proposed = sidecar.new(copies.session_id, values, pieces)
+    else:
+        missing = {
+            name: value
+            for name, value in FIELD_DEFAULTS.items()
+            if name not in live.head and name not in (LIST_FIELD, *MARK_FIELDS)  # not to be there says who wrote it
+        }
+        fields = {**missing, **values, **IDLE_STREAM, "session_id": copies.session_id}
+        proposed = live.with_fields(fields).with_messages(pieces)
+    changes = tuple(
+        FieldChange(
+            name,
+            live.get(name) if live is not None else None,
+            piece.value,
+            found[name].origin if name in found else DEFAULT,
+        )
+        for name, piece in proposed.head.items()
+        if name != LIST_FIELD and (live is None or _differs(live.head.get(name), piece))
+    )
+    return Proposal(copies.session_id, tuple(items), proposed, changes, {name: f.origin for name, f in found.items()})
+
+
+def _differs(before: Piece | None, after: Piece) -> bool:
+    """Whether a field says something else now; what was not touched does not, though NaN is never equal to itself."""
+    return before is not after and (before.value if before is not None else None) != after.value
+
+
+def _pointers(
+    copies: SessionCopies,
+    live: Sidecar | None,
+    verdict: Verdict,
+    kept: Sequence[Entry],
+    new_cards: Sequence[RestoredCard],
+) -> dict[str, Any]:
+    """The fields that point into the message list, for these messages; what is as it was is not among them."""
+    sidecars = _sidecar_copies(copies)
+    is_loaded = live is not None and live.damage is None and bool(live.messages)
+    sources = [LIVE] if is_loaded else [verdict.origin or LIVE, RUN]
+    name = next((n for n in sources if n in sidecars and "tool_calls" in sidecars[n].head), LIVE)
+    copy = sidecars.get(name)
+    place = {id(e): k for k, e in enumerate(kept)}
+    restored = [{**card, "assistant_msg_idx": place[id(e)]} for card, e in new_cards if id(e) in place]
+    listed = pointers.cards(copy, name, kept)
+    known = {card.get("tid") for card in restored}
+    fields: dict[str, Any] = {
+        "tool_calls": [c for c in listed if not isinstance(c, dict) or c.get("tid") not in known] + restored
+    }
+    if copy is not None and "anchor_activity_scenes" in copy.head:
+        fields["anchor_activity_scenes"] = pointers.scenes(copy, name, kept)
+    if not is_loaded:
+        base = verdict.base if verdict.base != RUN else None
+        fields["context_messages"] = pointers.context(sidecars.get(base or ""), base or "", kept)
+    elif live is not None and live.get("context_messages") not in NOTHING:
+        fields["context_messages"] = pointers.context(live, LIVE, kept)
+    return {
+        field: value
+        for field, value in fields.items()
+        if live is None or live.get(field, FIELD_DEFAULTS[field]) != value
+    }

@@ -1,0 +1,184 @@
+"""What was seen when, of one session (recovery.md, section 4): which copies are from before the newest act and which
+from after it, and which of them has the transcript as it was last saved.
+
+Each copy is a witness of the transcript as it stood when that copy was saved. Places tell more than times: a clock that
+was set back makes a save look older than what is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from hermes_rescue.core.hermes.copies import LIVE
+from hermes_rescue.core.merge.evidence import Evidence, FileState, Witness
+from hermes_rescue.core.merge.transcript import Entry
+
+STAMP = 1e-3
+"""Seconds within which two files mean the same stamp: they hold it to the microsecond."""
+
+
+class Timeline:
+    """A merged transcript, and what each witness saw of it.
+
+    ``base`` is the copy that holds the transcript as it was last saved, as far as one does; what it holds stays, what
+    was said after it was saved comes after it, and only what was there before and is missing in it is in question.
+    ``kept`` says of each message whether it stays for that; ``before_act`` and ``after_act`` are the other copies.
+    """
+
+    def __init__(self, entries: Sequence[Entry], evidence: Evidence) -> None:
+        self.entries = entries
+        self.known = evidence
+        self.marks = evidence.marks
+        self.times = [_time(e) for e in entries]
+        self.began = list(self._turn_times())
+        self.kept = [evidence.state is FileState.WHOLE and LIVE in e.versions for e in entries]
+        files = [w for w in (*evidence.others, evidence.backup) if w is not None]
+        self.before_act = [w for w in files if self._is_before_act(w)]
+        self.after_act = [w for w in files if w not in self.before_act]
+        run = evidence.run
+        if run is not None:
+            (self.after_act if self._is_after_act(run) else self.before_act).append(run)
+        self.base = self._base()
+        self.kept = [self._is_kept(e) for e in entries]
+        self._base_rows = self._last_rows(e for e, is_kept in zip(entries, self.kept, strict=True) if is_kept)
+        self._run_rows = self._last_rows(e for e in entries if run is not None and run.name in e.versions)
+
+    def _is_before_act(self, file: Witness) -> bool:
+        if file.tells_marks:
+            return file.marks is not None and self.marks.supersede(file.marks)
+        return self.marks.act is not None and not is_same(file.saved, self.known.marked)
+
+    def _is_after_act(self, run: Witness) -> bool:
+        """Whether a run ended after the newest act, whose marks it has not: what it holds tells it before its time."""
+        act, marked, mark = self.marks.act, self.known.marked, self.marks.watermark
+        if act is None:
+            return True
+        if act == 0.0 and self.known.state is FileState.EMPTY and self.known.is_untitled:
+            return False  # the file was saved last when it was cleared
+        held = [k for k in range(len(self.entries)) if self.holds([run], k)]
+        if mark != act and any(self.entries[k].merged.role == "user" and self.has_stamp(k, mark) for k in held):
+            return True
+        last = self.last_kept(act)
+        others = [k for k in range(last + 1, len(self.entries)) if self._is_witnessed(k)]
+        has_kept = last < 0 or self.holds([run], last)
+        if others and has_kept and all(self.holds([run], k) for k in others):
+            return False  # nothing was taken back yet
+        own = next((w for w in self.before_act if w.saved is not None), None)
+        if own is not None and (is_later := self._goes_further(run, own)) is not None:
+            return is_later  # the act's own backup is the file as it was saved last before it
+        if run.saved is None:
+            return False
+        if marked is not None and run.saved > marked + STAMP:
+            return True
+        if own is not None and own.saved is not None:
+            return run.saved > own.saved + STAMP
+        if act == 0.0:
+            return bool(held) and held[0] > 0
+        return mark is not None and act < mark <= run.saved + STAMP
+
+    def _is_witnessed(self, k: int) -> bool:
+        """Whether the database, or a file from before the act, has a message."""
+        return self.holds(self.before_act, k) or not self.known.databases.isdisjoint(self.entries[k].versions)
+
+    def _goes_further(self, one: Witness, other: Witness) -> bool | None:
+        """Whether the last message of one copy was written behind that of another; None where no database has both."""
+        mine, theirs = (self._last_rows(e for e in self.entries if w.name in e.versions) for w in (one, other))
+        return next((mine[name] > theirs[name] for name in mine if name in theirs), None)
+
+    def _last_rows(self, held: Iterable[Entry]) -> dict[str, int]:
+        """Of each database the place of the last row that is one of these messages."""
+        found: dict[str, int] = {}
+        for e in held:
+            found |= {
+                name: max(e.places[name], found.get(name, 0)) for name in self.known.databases & e.versions.keys()
+            }
+        return found
+
+    def _base(self) -> Witness | None:
+        if self.known.state is FileState.WHOLE:
+            return Witness(LIVE, self.known.saved, self.marks)
+        # a file before a run of the same moment, which can show answers that were taken back
+        rank = lambda w: (w.saved or 0.0, w.marks is not None)  # noqa: E731
+        return max((w for w in self.after_act if w.is_whole), key=rank, default=None)
+
+    def _is_kept(self, e: Entry) -> bool:
+        if self.known.state is FileState.TORN and LIVE in e.versions:
+            return True
+        parts = [w for w in self.after_act if not w.is_whole]
+        return any(w.name in e.versions for w in ([self.base] if self.base is not None else parts))
+
+    def _turn_times(self) -> Iterator[float | None]:
+        """When the turn of each message began: the agent stamps its answer at any time until the turn ends."""
+        prompts: dict[str, float | None] = {}
+        for e, time in zip(self.entries, self.times, strict=True):
+            if e.merged.role == "user":
+                prompts |= dict.fromkeys(e.versions, time)
+            yield next((prompts[name] for name in e.versions if name in prompts), time)
+
+    def was_saved_after(self, k: int) -> bool:
+        """Whether a message is from a turn that began, or was first saved, after the base."""
+        base, known = self.base, self.known
+        saved = base.saved if base is not None else known.saved or known.marked
+        if saved is None:
+            return base is None
+        # a backup is older than the file, whatever the clock said when they were saved
+        older = [known.backup] if known.backup is not None and known.state is FileState.WHOLE else []
+        if self.holds((*self.before_act, *older), k) or self._is_before(self._base_rows, k):
+            return False
+        if any(w.saved is not None and w.saved > saved + STAMP and self.holds([w], k) for w in self.after_act):
+            return True
+        began = self.began[k]
+        if began is None:
+            return False
+        return began > saved or (known.pending is not None and began >= known.pending - STAMP)
+
+    def has_run_ended_after(self, k: int) -> bool:
+        """Whether the newest run ended after a message was said."""
+        run, time = self.known.run, self.times[k]
+        if self._is_before(self._run_rows, k):
+            return True
+        return run is not None and run.saved is not None and time is not None and run.saved > time
+
+    def _is_before(self, rows: Mapping[str, int], k: int) -> bool:
+        """Whether one of these rows stands behind a message."""
+        places = self.entries[k].places
+        return any(places.get(name, end) < end for name, end in rows.items())
+
+    def holds(self, witnesses: Iterable[Witness], k: int) -> bool:
+        """Whether one of these copies has a message."""
+        return any(w.name in self.entries[k].versions for w in witnesses)
+
+    def last_kept(self, act: float) -> int:
+        """The position of the last message that the act kept, -1 where it kept none."""
+        if act == 0.0:
+            return -1
+        exact = [k for k in range(len(self.entries)) if self.has_stamp(k, act)]
+        if exact:  # a stamp can stand at several messages, as the server moves them: before the newest prompt, and kept
+            newest = self.marks.watermark if self.marks.watermark != act else None
+            turns = (k for k, is_kept in enumerate(self.kept) if is_kept and self.has_stamp(k, newest))
+            prompt = next(turns, len(self.entries))
+            before = [k for k in exact if k < prompt] or exact
+            kept = [k for k in before if self.kept[k]] if self.known.state is FileState.WHOLE else []
+            return (kept or before)[-1]
+        behind = (k for k, e in enumerate(self.entries) if e.merged.role == "user" and is_after(self.times[k], act))
+        return next(behind, len(self.entries)) - 1
+
+    def has_stamp(self, k: int, time: float | None) -> bool:
+        """Whether a file has a message with exactly this stamp (rows are stamped earlier)."""
+        versions = self.entries[k].versions.items()
+        return any(is_same(v.time, time) for name, v in versions if name not in self.known.databases)
+
+
+def is_same(time: float | None, other: float | None) -> bool:
+    """Whether two stamps are one."""
+    return time is not None and other is not None and abs(time - other) <= STAMP
+
+
+def is_after(time: float | None, other: float) -> bool:
+    """Whether a time is later than a stamp."""
+    return time is not None and time > other + STAMP
+
+
+def _time(e: Entry) -> float | None:
+    """When a message was said, as early as any copy has it."""
+    return min((v.time for v in e.versions.values() if v.time is not None), default=None)

@@ -1,0 +1,215 @@
+"""Merging the copies of a transcript into one sequence, with every copy's version of each message kept.
+
+Order (recovery.md, section 3): the sequence that is there stands; what only the new copy has goes between the
+neighbours that it has in that copy; where nothing else decides, by time, whole turns at a time so that no tool result
+leaves its call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from hermes_rescue.core.base.jsontext import NOTHING, loads_exactly
+from hermes_rescue.core.hermes import sidecar
+from hermes_rescue.core.hermes.message import IMAGE, PARTS, REASONING, Message, decoded, message
+from hermes_rescue.core.hermes.same_text import Relation, Text, compare
+from hermes_rescue.core.hermes.workspace_tag import untag
+from hermes_rescue.core.merge.align import Alignment, align
+
+LIVE = "live"
+"""The name of the live file among the copies."""
+
+_NONE: Mapping[str, str] = {}
+
+
+@dataclass(slots=True)
+class Entry:
+    """One message of the merged transcript. ``versions`` maps a copy's name to the message as that copy has it, the
+    most trusted first; ``merged`` is the fullest form; ``enriched`` maps each field that was taken over to the copy
+    it is from; ``places`` are its positions in the copies.
+    """
+
+    versions: dict[str, Message]
+    merged: Message
+    enriched: Mapping[str, str]
+    places: dict[str, int]
+
+    def add(self, copy: str, version: Message, place: int, *, without: Collection[str] = ()) -> None:
+        """Another copy's version of this message: what it has more is taken over, but for some fields."""
+        is_live = LIVE in self.versions and "content" not in self.enriched
+        self.versions[copy] = version
+        self.places[copy] = place
+        found = missing_parts(self.merged, version, unmask=not is_live)
+        gains = [part for part in found if part not in without]
+        if gains:
+            self.merged = fuller(self.merged, version, gains, without)
+            self.enriched = {**self.enriched, **dict.fromkeys(gains, copy)}
+
+    def settle(self, trust: Sequence[str]) -> None:
+        """Merge the versions again with the most trusted copy's as the base, whichever came first."""
+        if len(self.versions) == 1:
+            return
+        named = [name for name in trust if name in self.versions]
+        if named != list(self.versions):
+            self._merge(named)
+
+    def _merge(self, names: Sequence[str], *, without: Collection[str] = ()) -> None:
+        first, *others = names
+        again = entry(first, self.versions[first], self.places[first])
+        for name in others:
+            again.add(name, self.versions[name], self.places[name], without=without)
+        self.versions, self.merged, self.enriched = again.versions, again.merged, again.enriched
+
+    def drop_calls(self) -> None:
+        """Leave the calls to the copies that have them."""
+        self._merge([*self.versions], without=("tool_calls",))
+
+
+def entry(copy: str, version: Message, place: int, *, is_raw: bool = False) -> Entry:
+    """A message that one copy has, at a place; an encoding that only the database's own form carries is taken out.
+    ``is_raw``: the copy was made of rows as they were, so that a prompt's tag was not typed.
+    """
+    cleaned = clean(version, is_raw=is_raw)
+    return Entry({copy: version}, cleaned, _NONE if cleaned is version else {"content": copy}, {copy: place})
+
+
+def merge(
+    entries: Sequence[Entry],
+    copy: str,
+    messages: Sequence[Message],
+    found: Alignment | None = None,
+    *,
+    older: bool = False,
+    is_raw: bool = False,
+) -> list[Entry]:
+    """The merged transcript with one more copy in it; ``found`` is their alignment where it is known already,
+    ``is_raw`` as for :func:`entry`.
+
+    ``older``: this copy was written before the others (a backup), which decides where times do not.
+    """
+    found = found or align([e.merged for e in entries], messages)
+    for i, j in (*found.pairs, *found.moved):
+        entries[i].add(copy, messages[j], j)
+    moved = {j for _, j in found.moved}
+    result: list[Entry] = []
+    i0 = j0 = 0
+    for i, j in (*found.pairs, (len(entries), len(messages))):
+        if i0 < i or j0 < j:
+            fresh = [entry(copy, messages[k], k, is_raw=is_raw) for k in range(j0, j) if k not in moved]
+            result += _interleave(entries[i0:i], fresh, older=older)
+        result += entries[i : i + 1]
+        i0, j0 = i + 1, j + 1
+    return result
+
+
+def _interleave(there: Sequence[Entry], fresh: Sequence[Entry], *, older: bool) -> list[Entry]:
+    """Two runs between the same neighbours, by time, turn by turn."""
+    if not there or not fresh:
+        return [*there, *fresh]
+    a, b = _turns(there), _turns(fresh)
+    result: list[Entry] = []
+    while a and b:
+        result += b.pop(0) if _first(b[0], a[0], older=older) else a.pop(0)
+    return [*result, *(e for turn in (*a, *b) for e in turn)]
+
+
+def _turns(entries: Iterable[Entry]) -> list[list[Entry]]:
+    turns: list[list[Entry]] = []
+    for e in entries:
+        if not turns or e.merged.role == "user":
+            turns.append([])
+        turns[-1].append(e)
+    return turns
+
+
+def _first(turn: list[Entry], other: list[Entry], *, older: bool) -> bool:
+    """Whether ``turn`` stands before ``other``: the earlier one, else the rest of a turn that began before both. What
+    only an older file has is older than what the live one has, whatever their clocks said; a result comes after its
+    call.
+    """
+    if _answers(turn[0], other) or _answers(other[0], turn):
+        return _answers(other[0], turn)
+    if older and any(LIVE in e.versions for e in other):
+        return True
+    time = next((e.merged.time for e in turn if e.merged.time is not None), None)
+    other_time = next((e.merged.time for e in other if e.merged.time is not None), None)
+    if time is not None and other_time is not None and time != other_time:
+        return time < other_time
+    rest, other_rest = turn[0].merged.role != "user", other[0].merged.role != "user"
+    return rest if rest != other_rest else older
+
+
+def _answers(e: Entry, turn: list[Entry]) -> bool:
+    """Whether a message is the result that a call of a turn lacks."""
+    call = e.merged.answers
+    is_open = bool(call) and all(each.merged.answers != call for each in turn)
+    return is_open and any(call in each.merged.calls for each in turn)
+
+
+def drop_unanswered(entries: Iterable[Entry]) -> None:
+    """A message does not get back calls that no copy has an answer to: those of a run that was killed were taken out of
+    it, since a model must never see them.
+    """
+    for turn in _turns(entries):
+        answered = {e.merged.answers for e in turn}
+        for e in turn:
+            if "tool_calls" in e.enriched and answered.isdisjoint(e.merged.calls):
+                e.drop_calls()
+
+
+def missing_parts(there: Message, other: Message, *, unmask: bool = True) -> tuple[str, ...]:
+    """The fields in which ``other`` is the fuller version of the same message, if any of them matters to a reader.
+
+    ``unmask``: a text with the secret is fuller than one with a mask. Not so where ``there`` is of the live file, in
+    which a person can have put the mask (programs mask journals only).
+    """
+    if there is other:
+        return ()
+    mine, theirs = there.parts, other.parts
+    gains = [part for part in theirs if part not in mine and (part in PARTS or not any(p in mine for p in REASONING))]
+    if _fuller_content(there, other, unmask=unmask):
+        gains.append("content")
+    return tuple(gains)
+
+
+def _fuller_content(there: Message, other: Message, *, unmask: bool) -> bool:
+    if there.sign == other.sign or there.text == other.text:
+        return (
+            not other.is_plain
+            and IMAGE in there.said
+            and isinstance(other.value.get("content"), list)
+            and not isinstance(there.value.get("content"), list)
+        )
+    if there.is_shortened or other.is_shortened or there.value.get("_partial"):
+        return False  # the server shortened it, or the user stopped it there
+    if not there.text:
+        return True
+    found = compare(Text(there.text), Text(other.text))
+    if found is None or found.better != 1:
+        return False
+    is_cut_off = found.relation is Relation.BEGINNING and there.role == "assistant"
+    return is_cut_off or found.relation is Relation.GARBLED or (unmask and found.relation is Relation.MASKED)
+
+
+def fuller(there: Message, other: Message, gains: Sequence[str], without: Collection[str] = ()) -> Message:
+    """``there`` with the fields ``gains`` of ``other``, and whatever else only ``other`` says ``without`` some."""
+    value = dict(loads_exactly(there.piece.raw))
+    theirs = other.value
+    for key in theirs:
+        if key not in without and (key in gains or value.get(key) in NOTHING):
+            value[key] = theirs[key]
+    return clean(message(sidecar.message_piece(value, there.piece)))
+
+
+def clean(version: Message, *, is_raw: bool = False) -> Message:
+    """The message without the database's own encoding. A tag in a sidecar's own text stays, since the server writes it
+    there, unless ``is_raw`` (as for :func:`entry`).
+    """
+    content = version.value.get("content")
+    fresh = content if version.is_plain else decoded(content)
+    if is_raw and version.role == "user":
+        fresh, _ = untag(fresh)
+    if fresh == content:
+        return version
+    return message(sidecar.message_piece({**version.value, "content": fresh}, version.piece))

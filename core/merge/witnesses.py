@@ -1,0 +1,418 @@
+"""Who knows what the user took back (recovery.md, section 4): for every message that the live file lacks, whether it
+was lost.
+
+Each copy is a witness of the transcript as it stood when that copy was saved. The newest act is known from the marks of
+the file; what it took back, from whoever saw the transcript before it (the act's own backup, a run that ended before)
+or after it (the live file, a run that ended later, the count in a head or in the session list). Where nobody knows, it
+is a question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import takewhile
+
+from hermes_rescue.core.hermes.message import Key
+from hermes_rescue.core.merge.evidence import (
+    BEGINNING,
+    OLDER,
+    SHORTENED,
+    UNDECIDED,
+    Evidence,
+    FileState,
+    Verdict,
+    Witness,
+)
+from hermes_rescue.core.merge.intent import Reason
+from hermes_rescue.core.merge.timeline import STAMP, Timeline, is_after, is_same
+from hermes_rescue.core.merge.transcript import Entry
+
+
+def judge(entries: Sequence[Entry], evidence: Evidence) -> Verdict:
+    """What of a merged transcript stays out."""
+    judgement = _Judge(entries, evidence)
+    base = judgement.base
+    return replace(judgement.verdict(), base=base.name if base is not None else None, origin=judgement.origin)
+
+
+class _Judge(Timeline):
+    @property
+    def origin(self) -> str | None:
+        """The copy that what points into the messages is taken from."""
+        rank = lambda w: (w.is_whole, w.saved or 0.0, w.marks is None)  # noqa: E731
+        newest = self.base or max(self.before_act, key=rank, default=None)
+        return newest.name if newest is not None else None
+
+    def verdict(self) -> Verdict:
+        act, known = self.marks.act, self.known
+        reasons = self._with_their_prompts(self._after(act) if act is not None else self._without_mark())
+        if (
+            known.state is FileState.TORN
+            and self.base is not None
+            and self.base is known.run
+            and known.count is not None
+        ):
+            return self._without_leftovers(reasons, known.count)
+        if act is not None and known.state is not FileState.WHOLE and any(r.is_question for r in reasons.values()):
+            return Verdict(reasons, UNDECIDED)
+        if known.state is FileState.WHOLE and self._is_older_than_run(reasons):
+            return Verdict(reasons, OLDER)
+        is_wiped = known.state is FileState.EMPTY and act is None and not self.marks.records_acts
+        if known.state is not FileState.LOST and not (is_wiped and known.count):
+            return Verdict(reasons)
+        if Reason.UNDECIDED in reasons.values():
+            return Verdict(reasons, BEGINNING)
+        base = self.base
+        if known.last is None and base is not None and base is known.backup and self._is_all(base, reasons):
+            return Verdict(reasons, SHORTENED)
+        return self._by_list(reasons)
+
+    def _is_all(self, base: Witness, reasons: Mapping[int, Reason]) -> bool:
+        """Whether the base has everything that was said until the file was saved once more: nothing beyond it is left,
+        and the newest prompt that was sent.
+        """
+        sent = self.known.sent
+        held = [k for k in range(len(self.entries)) if k not in reasons]
+        prompts = [t for k in held if self.entries[k].merged.role == "user" and (t := self.times[k]) is not None]
+        is_newest = sent is not None and all(t <= sent + STAMP for t in prompts)
+        is_once_more = not is_same(base.saved, self.known.saved)
+        return is_newest and is_once_more and all(base.name in self.entries[k].versions for k in held)
+
+    def _without_leftovers(self, reasons: dict[int, Reason], count: int) -> Verdict:
+        """The transcript of the newest run, if it has as many messages as the head of the file tells."""
+        held = [k for k in self._held(reasons) if self.kept[k]]
+        if len(held) <= count or self.marks.act is None:
+            return Verdict(reasons)
+        orphans = [k for k in held if self._is_leftover(k)]
+        if len(held) - len(orphans) == count:
+            return Verdict(reasons | dict.fromkeys(orphans, Reason.UNDONE))
+        return Verdict(reasons, self._miscounted(len(held)))
+
+    def _with_their_prompts(self, reasons: dict[int, Reason]) -> dict[int, Reason]:
+        """An answer comes back with its prompt, also where the file has the same words elsewhere."""
+        back = {k for k, reason in reasons.items() if reason is Reason.CONTAINED and self._is_of_prompt(k, reasons)}
+        return {k: reason for k, reason in reasons.items() if k not in back}
+
+    def _is_of_prompt(self, k: int, reasons: Mapping[int, Reason]) -> bool:
+        """Whether a message is of a turn whose prompt comes back, and the file does not have it right there."""
+        prompt = self._prompt(k)
+        if prompt is None or prompt == k or self.kept[prompt] or prompt in reasons:
+            return False
+        after = next((j for j in range(k, len(self.kept)) if self.kept[j]), None)
+        return after is None or self.entries[after].merged.key != self.entries[k].merged.key
+
+    def _prompt(self, k: int) -> int | None:
+        """The position of the prompt of a turn that a message is in."""
+        return next((j for j in range(k, -1, -1) if self.entries[j].merged.role == "user"), None)
+
+    def _is_older_than_run(self, reasons: Mapping[int, Reason]) -> bool:
+        """Whether the newest run ended after the file was saved, and shows no more what the file has."""
+        run, saved = self.known.run, self.known.saved
+        if run is None or run.saved is None or saved is None or run.saved <= saved + STAMP:
+            return False
+        gained = [k for k in self._missing() if k not in reasons and self.holds([run], k)]
+        gone = (k for k, is_kept in enumerate(self.kept) if is_kept and not self.holds([run], k))
+        return bool(gained) and any(k < gained[-1] and self.entries[k].merged.role == "user" for k in gone)
+
+    def _missing(self) -> list[int]:
+        return [k for k, kept in enumerate(self.kept) if not kept]
+
+    def _without_mark(self) -> dict[int, Reason]:
+        """No act is known: with a version that marks them, what is missing was lost."""
+        known, result = self.known, dict[int, Reason]()
+        if known.state is FileState.EMPTY and known.is_untitled and not self.marks.records_acts:
+            return dict.fromkeys(range(len(self.entries)), Reason.CLEARED)
+        kept = [k for k, is_kept in enumerate(self.kept) if is_kept]
+        ahead = self._run_is_ahead(kept)
+        for k in self._missing():
+            if not kept or self.was_saved_after(k):
+                continue
+            reason: Reason | None
+            if not self.holds(self.after_act, k) and self.holds(self.before_act, k):
+                reason = Reason.UNDONE  # left out by a person, which leaves a generation and no boundary
+            elif self.base is not None and self.base.marks is None and known.state is FileState.LOST:
+                is_taken = self._takes_rows_back() and not known.databases.isdisjoint(self.entries[k].versions)
+                reason = Reason.UNDECIDED if not is_taken and self._may_be_lost(k, kept) else Reason.UNDONE
+            elif self._is_of_file() and not self.marks.records_acts:
+                reason = Reason.CONTAINED if self._is_contained(k, kept) else Reason.OLD_UNDO
+            elif self.holds(self.after_act, k):
+                reason = self._lost_since(k, kept)
+            elif ahead and self.has_run_ended_after(
+                k
+            ):  # the transcript as the user saw it at the end of that run lacks it
+                reason = Reason.EARLIER_UNDO if known.state in (FileState.TORN, FileState.EMPTY) else Reason.UNDONE
+            elif self._is_contained(k, kept):
+                reason = Reason.CONTAINED
+            else:
+                reason = None
+            if reason is not None:
+                result[k] = reason
+        return result
+
+    def _is_of_file(self) -> bool:
+        """Whether the transcript as it was last saved is known from a file, of which nothing is missing."""
+        known, base = self.known, self.base
+        if known.state is FileState.WHOLE:
+            return True
+        return base is not None and base.marks is not None and is_same(base.saved, known.saved)
+
+    def _may_be_lost(self, k: int, kept: Sequence[int]) -> bool:
+        """Whether a message can have been lost before the newest run went on without it: it stands before all that the
+        run shows, and no list tells that this is all. A clear removes the backup.
+        """
+        return bool(kept) and k < kept[0] and self.known.backup is not None and not self._is_whole_by_list(kept)
+
+    def _takes_rows_back(self) -> bool:
+        """Whether the server fills a file with its rows after a wipe, as most do: the backup lacks none before it."""
+        backup, rows = self.known.backup, self.known.databases
+        before = takewhile(lambda e: backup is not None and backup.name not in e.versions, self.entries)
+        return all(rows.isdisjoint(e.versions) for e in before)
+
+    def _is_whole_by_list(self, kept: Sequence[int]) -> bool:
+        """Whether the session list knows just the messages of the newest run."""
+        return (
+            self.known.count == len(kept) and self.known.last is not None and self.has_stamp(kept[-1], self.known.last)
+        )
+
+    def _run_is_ahead(self, kept: Sequence[int]) -> bool:
+        """Whether the newest run shows what was said after the last message of the base, or is the base."""
+        run = self.known.run
+        if run is None or not kept:
+            return False
+        held = [k for k, e in enumerate(self.entries) if run.name in e.versions]
+        return self.base is run or (bool(held) and held[-1] > kept[-1])
+
+    def _is_contained(self, k: int, kept: Sequence[int]) -> bool:
+        """A row whose text the file has already: the server itself drops, merges and moves what is said twice."""
+        e = self.entries[k]
+        if not e.versions.keys() <= self.known.databases:
+            return False
+        if (e.merged.calls or e.merged.answers) and not e.merged.is_telling:
+            return False  # some providers count ids from 0 in every turn
+        has_row_of_its_own = self._texts.get(e.merged.key)
+        if has_row_of_its_own is None or (k <= kept[0] and has_row_of_its_own):
+            return False
+        if e.merged.role == "user" and k + 1 < len(self.entries):  # a prompt goes with an answer that is new
+            answer = self.entries[k + 1].merged
+            return answer.role == "user" or answer.key in self._in_files
+        return True
+
+    @cached_property
+    def _in_files(self) -> frozenset[Key]:
+        """What the messages say that another copy than the rows has."""
+        return frozenset(e.merged.key for e in self.entries if not e.versions.keys() <= self.known.databases)
+
+    @cached_property
+    def _texts(self) -> Mapping[Key, bool]:
+        """What the messages that stay say, and whether all that say it have a row of their own."""
+        found: dict[Key, bool] = {}
+        for e, is_kept in zip(self.entries, self.kept, strict=True):
+            if is_kept:
+                key = e.merged.key
+                found[key] = found.get(key, True) and not self.known.databases.isdisjoint(e.versions)
+        return found
+
+    def _is_leftover(self, k: int) -> bool:
+        """An answer that only a finished run still shows, without its prompt (formats.md: after a retry or an edit)."""
+        e, run = self.entries[k], self.known.run
+        others = e.versions.keys() - self.known.databases - {w.name for w in self.before_act}
+        if run is None or e.merged.role == "user" or not others <= {run.name}:
+            return False
+        prompt = self._prompt(k)
+        return prompt is not None and not self.kept[prompt] and run.name not in self.entries[prompt].versions
+
+    def _after(self, act: float) -> dict[int, Reason]:
+        cut = self.last_kept(act)
+        kept = [k for k, is_kept in enumerate(self.kept) if is_kept]
+        result: dict[int, Reason] = {}
+        taken = Reason.CLEARED if act == 0.0 and self.marks.clear_generation is not None else Reason.UNDONE
+        files = [w for w in self.after_act if w.marks is not None]
+        first = next((k for k in range(cut + 1, len(self.kept)) if self.kept[k] or self.holds(files, k)), None)
+        for k in self._missing():
+            if self.was_saved_after(k):
+                if act == 0.0 and self.known.state is FileState.EMPTY and self.known.pending is None:
+                    result[k] = Reason.UNDECIDED  # a cleared file stays empty unless somebody says otherwise
+                continue
+            reason: Reason | None
+            if (
+                self.base is not None
+                and self.base.marks is None
+                and (self.known.state is FileState.LOST or not self.holds(files, k))
+            ):
+                reason = taken if k > cut else Reason.UNDECIDED if self._may_be_lost(k, kept) else Reason.UNDONE
+            elif k > cut and not self.holds(files, k) and self.holds(self.before_act, k):
+                reason = Reason.EARLIER_UNDO if self._may_be_stale(cut) else taken
+            elif self.holds(self.after_act, k):
+                reason = self._lost_since(k, kept)
+            elif k <= cut:
+                reason = self._before_boundary(k, kept)
+            elif first is not None and k > first:
+                reason = self._lost_since(k, kept)
+            elif first is not None or self.known.state is FileState.WHOLE:
+                reason = self._between(k, taken)
+            else:
+                reason = self._behind_boundary(k, act, taken)
+            if reason is not None:
+                result[k] = reason
+        return result if self.known.state is FileState.WHOLE else self._counted(result, cut)
+
+    def _may_be_stale(self, cut: int) -> bool:
+        """Whether the file can also be an older one that was saved too late: its act cut where the one before it had
+        cut, and more turns had been said since than an undo takes back.
+        """
+        own = next((w for w in self.before_act if w.marks is not None), None)
+        if own is None or own.marks is None or not self.marks.is_fresh or own.marks.act != self.marks.act:
+            return False
+        turns = [e for e in self.entries[cut + 1 :] if own.name in e.versions and e.merged.role == "user"]
+        return len(turns) > 1
+
+    def _lost_since(self, k: int, kept: Sequence[int]) -> Reason | None:
+        """Of a message from after the newest act: no later one took it back."""
+        if kept and self._is_contained(k, kept):
+            return Reason.CONTAINED
+        run, base = self.known.run, self.base
+        names = self.entries[k].versions.keys() - self.known.databases
+        if run is not None and base is not None and names == {run.name}:
+            if run.saved is not None and base.saved is not None and is_same(run.saved, base.saved):
+                return Reason.UNDONE  # the file was saved at the end of that run, without it
+            if self._is_leftover(k):
+                return Reason.UNDONE
+        return None
+
+    def _before_boundary(self, k: int, kept: Sequence[int]) -> Reason | None:
+        """Of a message that stood before the boundary and is missing all the same."""
+        if self.holds(self.before_act, k):
+            return self._lost_since(k, kept) if self.known.state is FileState.WHOLE else None
+        if self.marks.clear_generation is not None and kept and k < kept[0]:
+            return Reason.CLEARED
+        if kept and self._is_contained(k, kept):
+            return Reason.CONTAINED
+        if self._backup_is_from_before_any() or self._is_half_a_turn(k):
+            return None
+        if self._was_taken_back_before(k) or self.has_run_ended_after(k):
+            return Reason.UNDONE  # the newest run that ended showed a transcript without it
+        return Reason.EARLIER_UNDO if self.known.state is FileState.WHOLE or self.known.count else None
+
+    def _is_half_a_turn(self, k: int) -> bool:
+        """Whether the prompt of an answer is there: an undo cuts before a prompt."""
+        prompt = self._prompt(k)
+        return prompt is not None and self.kept[prompt]
+
+    def _was_taken_back_before(self, k: int) -> bool:
+        """Whether the marks of the act's own backup say that an act before it took a message back."""
+        own = next((w for w in self.before_act if w.marks is not None and w.marks.act is not None), None)
+        if own is None or own.marks is None or own.marks.act is None:
+            return False
+        cut = self.last_kept(own.marks.act)
+        held = (j for j in range(cut + 1, len(self.entries)) if own.name in self.entries[j].versions)
+        return cut < k < next(held, len(self.entries))
+
+    def _backup_is_from_before_any(self) -> bool:
+        """Whether the act's own backup says that no act came before this one."""
+        own = next((w.marks for w in self.before_act if w.marks is not None and w.is_whole), None)
+        return own is not None and own.records_acts and not own.is_marked
+
+    def _between(self, k: int, taken: Reason) -> Reason | None:
+        """Of a row behind the boundary and before the first message from after the act."""
+        if self.marks.is_fresh or not self._backup_is_from_before_any():
+            return taken
+        said_before = {e.merged.key for j, e in enumerate(self.entries) if self.holds(self.before_act, j)}
+        return taken if self.entries[k].merged.key in said_before else None
+
+    def _behind_boundary(self, k: int, act: float, taken: Reason) -> Reason | None:
+        """Of a row behind the boundary where the file holds nothing from after the act."""
+        if (act == 0.0 and self.known.is_untitled) or (act > 0.0 and self.marks.is_fresh):
+            return taken
+        if self._backup_is_from_before_any():
+            return None
+        run, time = self.known.run, self.times[k]
+        if (
+            run is not None and run.saved is not None and time is not None
+        ):  # it ended before the act and does not show it
+            return None if time > run.saved else Reason.UNDONE
+        return Reason.UNDECIDED
+
+    def _counted(self, reasons: dict[int, Reason], cut: int) -> dict[int, Reason]:
+        """The same, settled as far as it can be: an act takes back one turn at least, the newest prompt came after it,
+        and of the others as many of the newest belong as there were messages, whole turns.
+        """
+        asked = [k for k, reason in reasons.items() if reason.is_question]
+        settled = {k: reason for k, reason in reasons.items() if not reason.is_question}
+        behind = [k for k in asked if k > cut]
+        if behind and behind[0] == cut + 1 and self.marks.act:
+            prompts = [k for k in behind if self.entries[k].merged.role == "user"]
+            first_turn = behind[: behind.index(prompts[1])] if len(prompts) > 1 else behind
+            newest = next((k for k in prompts[1:] if self._is_newest_prompt(k)), None)
+            settled |= dict.fromkeys(first_turn, Reason.UNDONE)
+            behind = [k for k in behind if k not in settled and (newest is None or k < newest)]
+            if not behind and len(asked) == len(settled.keys() & set(asked)) + sum(
+                newest is not None and k >= newest for k in asked
+            ):
+                return settled
+        count = self.known.count
+        if not asked or count is None:
+            return reasons
+        want = count - (len(self.entries) - len(settled) - len(behind))
+        at = len(behind) - want
+        if 0 <= want <= len(behind) and (at == len(behind) or self.entries[behind[at]].merged.role == "user"):
+            return settled | dict.fromkeys(behind[:at], Reason.UNDONE)
+        return reasons
+
+    def _is_newest_prompt(self, k: int) -> bool:
+        """Whether a prompt is the newest one that the file was saved with: its watermark is its time."""
+        later = next((t for t in self.began[k + 1 :] if t is not None and t != self.began[k]), None)
+        time, mark = self.times[k], self.marks.watermark
+        return (
+            time is not None
+            and mark is not None
+            and time <= mark + 1.0
+            and abs(time - mark) < 1.0
+            and (later is None or later > mark)
+        )
+
+    def _by_list(self, reasons: dict[int, Reason]) -> Verdict:
+        """How far a lost file went by its row in the session list: the stamp of its last message is right, its count
+        can be behind.
+        """
+        last, count = self.known.last, self.known.count
+        held = self._held(reasons)
+        if last is None or not held or self._is_never_shortened() or count == len(self.entries) - len(reasons):
+            return Verdict(reasons)
+        files = [k for k in held if self.has_stamp(k, last)]
+        if files:
+            cut = files[-1]
+        else:  # rows are stamped before the message that they are
+            behind = (k for k in held if self.entries[k].merged.role == "user" and is_after(self.times[k], last))
+            cut = next(behind, held[-1] + 1) - 1
+        after = [k for k in held if k > cut]
+        if not after:
+            if count is None or count == len(held) or not self.known.is_missing or (files and self.kept[cut]):
+                return Verdict(reasons)
+            return Verdict(reasons, self._miscounted(len(held)))
+        if files and self.known.run is not None and count in (None, len(held) - len(after)):
+            return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDONE)})
+        return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDECIDED)}, self._miscounted(len(held)))
+
+    def _held(self, reasons: Mapping[int, Reason]) -> list[int]:
+        """What stays of the messages that were there when the session was last counted."""
+        saved, pending = self.known.saved, self.known.pending
+        return [
+            k
+            for k, began in enumerate(self.began)
+            if k not in reasons and (saved is None or began is None or began <= saved or self.kept[k])
+            if pending is None or began is None or began < pending - STAMP
+        ]
+
+    def _is_never_shortened(self) -> bool:
+        """Whether a copy from the last save, which has the newest message, tells that there never was an act."""
+        marked, saved = self.known.marked, self.known.saved
+        told = self.marks.records_acts and not self.marks.is_marked and self.kept[-1]
+        return told and marked is not None and saved is not None and marked >= saved - STAMP
+
+    def _miscounted(self, held: int) -> str:
+        return (
+            f"The session had {self.known.count} messages when it was last counted, "
+            f"the copies that are left hold {held}: you took messages back, or the count is behind."
+        )

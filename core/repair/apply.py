@@ -1,0 +1,290 @@
+"""Apply, verify, undo: the only part of the engine that changes a store (through :mod:`core.repair.vault`).
+
+Applying a plan (:mod:`core.repair.plan`) merges each session again and writes only if what the file was and what it is
+to be are still so; each result is read back from disk, and what cannot be read is rolled back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from hermes_rescue.core.audit.store_audit import merge_session
+from hermes_rescue.core.audit.workers import Progress
+from hermes_rescue.core.base import files
+from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, UnreadableError
+from hermes_rescue.core.base.progress import Cancelled, Steps
+from hermes_rescue.core.hermes import journals
+from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.sidecar import Write, plan_writes
+from hermes_rescue.core.hermes.store import Store
+from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
+from hermes_rescue.core.merge.proposal import session_of
+from hermes_rescue.core.repair import rebuild_index, vault
+from hermes_rescue.core.repair.plan import Plan, PlannedSession, interrupted_runs, refusal_of, to_write, unnoticed
+from hermes_rescue.core.repair.run_record import Operation, Run
+from hermes_rescue.core.repair.vault import Vault
+
+_STEP = 0.3
+"""The share of what is left to do for a session that merging it takes, and each write, about."""
+
+
+class State(StrEnum):
+    """What became of a session in a run."""
+
+    REPAIRED = "repaired"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled back"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one session, with the reason where it was not repaired."""
+
+    session_id: str
+    state: State
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A run that was done. ``run_id`` is None where nothing had to be written."""
+
+    run_id: str | None
+    outcomes: tuple[Outcome, ...]
+    index_rebuilt: bool
+    cancelled: bool = False
+
+    def count(self, state: State) -> int:
+        """How many sessions came to a state."""
+        return sum(outcome.state is state for outcome in self.outcomes)
+
+
+def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callable[[], bool] | None = None) -> Result:
+    """Carry out a plan. Cancelling takes effect before anything of a session is written; what is done stays and can be
+    undone.
+
+    Raises BusyError where another Hermes Rescue works on the store, VaultError where nothing can be kept.
+    """
+    if plan.is_empty:
+        return Result(None, (), index_rebuilt=False)
+    store = plan.store
+    webui = webui_status(store)  # it may have been started since the plan was made
+    outcomes: list[Outcome] = []
+    cancelled = False
+
+    def tell(under_way: float) -> None:
+        if progress is not None:
+            progress(len(outcomes) + under_way, len(plan.sessions))
+
+    store.sessions_dir.mkdir(parents=True, exist_ok=True)  # where all sessions are lost, their folder may be too
+    kept = Vault.of(store)
+    with kept.lock(), ExitStack() as finished:
+        died = [finished.enter_context(kept.finish_run(run.run_id)) for run in interrupted_runs(store)]
+        made = {sid: file.after for run in reversed(died) for sid, file in _live_files(run).items()}
+        wanted = {each.session_id for each in plan.sessions} | made.keys()
+        with (
+            # a database that has been damaged since is no danger: only what the plan has seen is written
+            Inventory(store, plan.databases, wanted) as inventory,
+            kept.begin_run(_places(store), plan.bytes_needed) as run_,
+        ):
+            for planned in plan.sessions:
+                cancelled = cancelled or (should_cancel is not None and should_cancel())
+                if cancelled:
+                    outcomes.append(Outcome(planned.session_id, State.CANCELLED))
+                    continue
+                tell(0.0)
+                inventory.steps = Steps(tell, should_cancel)
+                outcomes.append(_repair_one(plan, planned, inventory, webui, run_, made))
+                cancelled = outcomes[-1].state is State.CANCELLED
+            inventory.steps = Steps()  # what follows belongs to what is done, and is not stopped
+            written = {each.session_id for each in plan.sessions if each.is_written}
+            done = [o.session_id for o in outcomes if o.state in (State.REPAIRED, State.FAILED)]
+            changed = [sid for sid in done if sid in written]
+            changed += made
+            _move_backups(died, inventory, run_)
+            rebuilt = (bool(changed) or plan.rebuild_index) and _write_index(store, run_, changed, plan.remaining)
+        if progress is not None:
+            progress(len(plan.sessions), len(plan.sessions))
+        return Result(run_.run_id, tuple(outcomes), rebuilt, cancelled)
+
+
+def _live_files(run: Run) -> dict[str, Operation]:
+    """Session id -> what a run last did to its file, where it did that whole."""
+    return {
+        each.session_id: each
+        for each in run.operations
+        if each.session_id is not None and each.path == f"{each.session_id}.json" and each.state == "done"
+    }
+
+
+def _move_backups(died: Iterable[Run], inventory: Inventory, run: vault.ActiveRun) -> None:
+    """Move the larger backups to the vault that lie beside what a run that died had repaired, but not those that it
+    made itself because a person left messages out."""
+    for old_run in died:
+        left = {each.path for each in old_run.operations if each.state == "done" and each.action != "remove"}
+        for sid, made in _live_files(old_run).items():
+            copies = inventory.copies(sid)
+            live, backup = session_of(copies.live), session_of(copies.backup)
+            if copies.live is None or copies.live.digest != made.after or f"{sid}.json.bak" in left:
+                continue
+            if live and backup and copies.backup and len(backup.messages) > len(live.messages):
+                _require(run.remove(sid, copies.backup.path.name, str(copies.backup.digest), info=made.info))
+
+
+def _require(operation: Operation) -> None:
+    """Where this fails the run stays open, and is offered to be finished."""
+    if operation.state == "failed":
+        raise RescueError(f"The repair was not finished. {operation.note} Mend that, then repair again.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A session that still is what the plan saw: what is written, and the SHA-256 of the backup that moves then."""
+
+    writes: tuple[Write, ...]
+    backup: str | None
+
+
+def _repair_one(
+    plan: Plan,
+    planned: PlannedSession,
+    inventory: Inventory,
+    webui: WebUIStatus,
+    run: vault.ActiveRun,
+    made: Mapping[str, str | None],
+) -> Outcome:
+    """``made``: the digests that runs which died gave to live files, maybe after the plan was made."""
+    prepared = _prepared(plan, planned, inventory, webui, made)
+    if isinstance(prepared, Outcome):
+        return prepared
+    return _written(prepared, planned, plan.store, run, inventory.steps)
+
+
+def _prepared(
+    plan: Plan, planned: PlannedSession, inventory: Inventory, webui: WebUIStatus, made: Mapping[str, str | None]
+) -> _Prepared | Outcome:
+    """Merge a session once more; what is to be written, or what came of it instead. Writes nothing."""
+    sid = planned.session_id
+    path = plan.store.sessions_dir / f"{sid}.json"
+    try:
+        copies, proposal = merge_session(inventory, sid, webui, plan.choices.get(sid))
+        inventory.steps.step(_STEP)
+        refusal = None if plan.force else refusal_of(copies, planned, webui)
+        if refusal is not None:
+            return Outcome(sid, State.SKIPPED, refusal)
+        now = copies.live.digest if copies.live is not None else None
+        if now is not None and now != planned.before and now == made.get(sid):
+            return Outcome(sid, State.REPAIRED)
+        if planned.before is None and copies.live is not None:
+            return Outcome(sid, State.SKIPPED, vault.APPEARED)
+        if (proposal.sidecar is None) is planned.is_written or now != planned.before:
+            return Outcome(sid, State.SKIPPED, "The session has changed since the plan was made. Look at it again.")
+        backup = copies.backup.digest if planned.backup_moves and copies.backup is not None else None
+        if not planned.is_written:
+            return _Prepared((), backup)
+        live, proposed = copies.live, to_write(copies, proposal)
+        del copies, proposal  # a session can be large
+        writes = plan_writes(path, proposed, live)
+    except Cancelled:
+        return Outcome(sid, State.CANCELLED)
+    except (ChangedMeanwhileError, FileNotFoundError) as error:
+        return Outcome(sid, State.SKIPPED, files.sentence(error, path))
+    except (RescueError, OSError) as error:
+        return Outcome(sid, State.FAILED, files.sentence(error, path))
+    if files.digest_of(writes[-1].data) != planned.after:
+        return Outcome(
+            sid, State.SKIPPED, "A copy of the session has changed since the plan was made. Look at it again."
+        )
+    return _Prepared(writes, backup)
+
+
+def _written(prepared: _Prepared, planned: PlannedSession, store: Store, run: vault.ActiveRun, steps: Steps) -> Outcome:
+    """Write what was prepared, and read it back."""
+    steps.commit()
+    sid = planned.session_id
+    info: dict[str, str | int] = {
+        "title": planned.title,
+        "kinds": " ".join(planned.kinds),
+        "messages_before": planned.messages_before,
+        "messages_after": planned.messages_after,
+    }
+    for write in prepared.writes:
+        steps.step(_STEP)
+        if write.expected is None:
+            operation = run.create(sid, write.name, write.data, info=info)
+        else:
+            operation = run.replace(sid, write.name, write.data, write.expected, info=info)
+        if operation.state != "done":
+            return _put_back(run, sid, State.SKIPPED if operation.state == "skipped" else State.FAILED, operation.note)
+    steps.step(_STEP)
+    try:
+        written = files.look(store.sessions_dir / f"{sid}.json")
+    except UnreadableError as error:
+        return _put_back(run, sid, State.ROLLED_BACK, str(error))
+    if written is None or written.digest != planned.after:
+        return Outcome(sid, State.SKIPPED, "Somebody saved the session right after its repair. Look at it again.")
+    if prepared.backup is not None:
+        moved = run.remove(sid, f"{sid}.json.bak", prepared.backup, info=info)
+        if moved.state == "failed":
+            return _put_back(run, sid, State.ROLLED_BACK, moved.note)
+        if moved.state != "done" and not prepared.writes:
+            return Outcome(sid, State.SKIPPED, moved.note)
+    return Outcome(sid, State.REPAIRED)
+
+
+def _put_back(run: vault.ActiveRun, sid: str, state: State, problem: str) -> Outcome:
+    """Undo what the run has done to a session. ``state`` is what that comes to."""
+    refused = run.take_back(sid)
+    if refused is not None:
+        return Outcome(sid, State.FAILED, f"{problem} It could not be put back either: {refused}")
+    return Outcome(sid, state, problem)
+
+
+def _write_index(store: Store, run: vault.ActiveRun, changed: Iterable[str], waiting: Iterable[str]) -> bool:
+    """Build the index again, last of all; ``waiting`` are the sessions that still have a finding. Where there is none,
+    the WebUI makes it itself.
+    """
+    old = journals.read_index(store.sessions_dir)
+    if old.digest is None:
+        return False
+    data = rebuild_index.rebuilt(old, store.sessions_dir, changed, waiting)
+    if files.digest_of(data) == old.digest:
+        return False
+    written = run.replace(None, journals.INDEX_NAME, data, old.digest)
+    _require(written)
+    return written.state == "done"
+
+
+def _places(store: Store) -> tuple[Path, ...]:
+    return (store.sessions_dir, *store.databases)
+
+
+def undoable(runs: Iterable[Run]) -> tuple[Run, ...]:
+    """The runs that still have something to undo, newest first."""
+    return tuple(
+        run
+        for run in runs
+        if run.status == "interrupted" or any(each.session_id and each.may_stand for each in run.operations)
+    )
+
+
+def undo(store: Store, run_id: str, session_id: str | None = None, *, force: bool = False) -> vault.UndoResult:
+    """Put back what a run changed, or what it changed of one session; the index is rebuilt where it no longer fits.
+
+    ``force`` does so under a running WebUI as well. Raises BusyError, VaultError, RescueError where the WebUI runs.
+    """
+    if not force and (webui := webui_status(store)).running:
+        raise RescueError(unnoticed(webui))  # what comes back is shorter, or no file at all
+    kept = Vault.of(store)
+    with kept.lock():
+        result = kept.undo(run_id, session_id)
+        if result.index_stale:
+            with kept.begin_run(_places(store), 0) as run:
+                _write_index(store, run, result.undone, frozenset())
+        return result

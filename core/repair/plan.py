@@ -1,0 +1,365 @@
+"""What a repair would do: which sessions, to what, and why not. Writes nothing.
+
+A plan is small: it holds what the files were and what they are to be as digests.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from hermes_rescue.core.audit.findings import KINDS, Category, SessionAudit
+from hermes_rescue.core.audit.store_audit import examine, examine_unless_whole, stream_is_live
+from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
+from hermes_rescue.core.base import files, jsontext
+from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.base.progress import Steps
+from hermes_rescue.core.hermes import sidecar
+from hermes_rescue.core.hermes.copies import CopyReader, Inventory, SessionCopies
+from hermes_rescue.core.hermes.sidecar import Sidecar
+from hermes_rescue.core.hermes.store import Store
+from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
+from hermes_rescue.core.merge.choices import OUTDATED, Choices
+from hermes_rescue.core.merge.fast_path import Whole
+from hermes_rescue.core.merge.proposal import Proposal, propose
+from hermes_rescue.core.repair.run_record import Run
+from hermes_rescue.core.repair.vault import Vault
+
+BLOCKING = frozenset({"not_a_file", "id_mismatch"})
+"""Kinds of findings with which nothing of the session is written."""
+
+INDEX_KINDS = frozenset({"index_missing_entry", "index_missing_file", "malformed_index"})
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSession:
+    """What a repair does to one session. ``before`` is the sha256 (hex) of the live file, None where it is created;
+    ``after`` of what is written, the same where only the backup moves. Message counts are -1 where there is nothing
+    readable; sizes in bytes. ``fields_from``: the copies that a person chose for metadata fields.
+    """
+
+    session_id: str
+    title: str
+    kinds: tuple[str, ...]
+    before: str | None
+    after: str
+    messages_before: int
+    messages_after: int
+    messages_lost: int
+    size_before: int
+    size_after: int
+    backup_moves: bool
+    backup_size: int
+    fields_from: Mapping[str, str]
+
+    @property
+    def why(self) -> str:
+        """Why the session is written, in words: what was found, and what was chosen."""
+        chosen = (f"{name} from {copy}" for name, copy in self.fields_from.items())
+        return ", ".join(filter(None, (labels(self.kinds), *chosen))) or "your choice"
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the live file changes."""
+        return self.before != self.after
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """The file operations in words, in their order."""
+        name = f"{self.session_id}.json"
+        first = f"create {name}" if self.before is None else f"replace {name} (the old file is kept in the vault)"
+        written = (first,) if self.is_written else ()
+        return (*written, f"move {name}.bak to the vault") if self.backup_moves else written
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A dry run: ``refused`` maps sessions that cannot be repaired now to the reason; ``rebuild_index``: the session
+    list needs it, whatever else is done; ``questions`` are the sessions that wait for a decision; ``force``: a
+    running WebUI forbids nothing; ``unfinished``: runs that died and are finished on the way;
+    ``unread``: databases, backups and temps that could not be read, each with the reason; ``titles`` of what is refused
+    or waits; ``databases``: those that were found whole (:func:`core.hermes.database.statedb.open_statedb`).
+    """
+
+    store: Store
+    webui: WebUIStatus
+    sessions: tuple[PlannedSession, ...]
+    refused: Mapping[str, str]
+    rebuild_index: bool
+    choices: Mapping[str, Choices] = field(default_factory=dict)
+    questions: tuple[str, ...] = ()
+    force: bool = False
+    unfinished: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    titles: Mapping[str, str] = field(default_factory=dict)
+    databases: frozenset[Path] = frozenset()
+
+    @property
+    def remaining(self) -> tuple[str, ...]:
+        """Sessions that still have a finding when the plan is carried out."""
+        return tuple(dict.fromkeys((*self.refused, *self.questions)))
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing would be written."""
+        return not (self.sessions or self.rebuild_index or self.unfinished)
+
+    @property
+    def bytes_needed(self) -> int:
+        """Bytes that are kept and written (the index apart)."""
+        return sum(s.size_before + s.size_after + s.backup_size for s in self.sessions)
+
+
+def plan(
+    store: Store,
+    session_ids: Sequence[str] | None = None,
+    *,
+    choices: Mapping[str, Choices] | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+    should_cancel: Callable[[], bool] | None = None,
+) -> Plan:
+    """What a repair would do; writes nothing.
+
+    Without ``session_ids``: every session with one right answer. A session that is named is repaired with its questions
+    answered (naming it is the decision), unless ``choices`` says more exactly which messages to take. A session with a
+    choice that no copy can fulfil, or that was made on another proposal, is refused. ``force`` replaces files under a
+    running WebUI as well. Raises :class:`core.audit.workers.Cancelled`, RescueError for an unknown session.
+    """
+    webui = webui_status(store)
+    chosen: dict[str, Choices] = dict(choices or {})
+    if session_ids is not None:
+        named = {session_id: chosen.get(session_id, Choices()) for session_id in session_ids}
+        chosen = {sid: c if c.are_about_messages else replace(c, answer_questions=True) for sid, c in named.items()}
+    looks: list[_Look] = []
+    refused: dict[str, str] = {}
+    with Inventory(store, only=None if session_ids is None else frozenset(session_ids)) as inventory:
+        if session_ids is not None and (unknown := sorted(set(session_ids) - set(inventory.session_ids()))):
+            raise RescueError(f"No copy of a session {', '.join(unknown)} is known in {store.sessions_dir}.")
+        rebuild = inventory.listing.index.problem is not None and inventory.listing.index.digest is not None
+        wanted = inventory.session_ids() if session_ids is None else tuple(session_ids)
+        look = partial(_look, choices=chosen, force=force)
+        for batch in over_sessions(look, inventory, webui, wanted, progress=progress, should_cancel=should_cancel):
+            looks += (each for each in batch if isinstance(each, _Look))
+            refused |= {each.session_id: each.reason for each in batch if isinstance(each, Failure)}
+        whole = frozenset(database.path for database in inventory.databases if database.is_known)
+        facts = [fact for fact in inventory.database_facts if fact.state not in ("ok", "absent")]
+    looks.sort(key=lambda each: each.session_id)
+    unread = [*(f"{fact.path}: {fact.reason}" for fact in facts), *(text for each in looks for text in each.unread)]
+    refused |= {each.session_id: each.refusal for each in looks if each.refusal is not None}
+    return Plan(
+        store,
+        webui,
+        tuple(each.planned for each in looks if each.planned is not None),
+        refused,
+        rebuild or any(each.index_is_wrong for each in looks),
+        chosen,
+        tuple(each.session_id for each in looks if each.is_open_question),
+        force,
+        tuple(run.run_id for run in interrupted_runs(store)),
+        tuple(unread),
+        {each.session_id: each.title for each in looks if each.refusal is not None or each.is_open_question},
+        whole,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a plan has to know of a session about which there is something to know. ``planned`` is None where nothing is
+    to be written, or it is refused.
+    """
+
+    session_id: str
+    title: str
+    planned: PlannedSession | None
+    refusal: str | None
+    is_open_question: bool
+    index_is_wrong: bool
+    unread: tuple[str, ...]
+
+
+def _look(
+    reader: CopyReader, webui: WebUIStatus, session_id: str, *, choices: Mapping[str, Choices], force: bool
+) -> _Look | None:
+    choice = choices.get(session_id)
+    found: Whole | tuple[SessionCopies, Proposal]
+    if choice is None:
+        audited, found = examine_unless_whole(reader, webui, session_id)
+    else:
+        audited, copies, proposal = examine(reader, webui, session_id)
+        if _decides_something(choice, copies, proposal):
+            proposal = propose(copies, choice, stream_is_live=stream_is_live(copies, webui))
+        found = copies, proposal
+    if audited is None:
+        return None
+    planned, refusal, answered, unread = None, None, False, tuple[str, ...]()
+    if not isinstance(found, Whole):
+        copies, proposal = found
+        unread = tuple(file.problem for file in (*copies.temps, copies.backup) if file is not None and file.problem)
+        decided = choice or Choices()
+        refusal = _unfulfilled(decided, proposal)
+        answered = refusal is None and decided.are_about_messages and proposal.sidecar is not None
+        if refusal is None and _is_wanted(audited, proposal, named=choice is not None):
+            proposed = to_write(copies, proposal)
+            planned = _planned(audited, copies, proposal)
+            refusal = None if force else refusal_of(copies, planned, webui)
+            del found, copies, proposal  # a session can be large
+            if refusal is None:
+                data = sidecar.serialise(proposed)
+                planned = replace(planned, after=files.digest_of(data), size_after=len(data))
+                refusal = _problem(data, proposed, reader.steps)
+        elif refusal is None and choice is not None and proposal.sidecar is None and _is_replaced(audited, copies):
+            planned = _only_backup_moves(audited, copies, proposal)
+    if not (audited.findings or unread or planned or refusal):
+        return None
+    return _Look(
+        session_id,
+        audited.title,
+        planned if refusal is None else None,
+        refusal,
+        not answered and any(f.category is Category.REVIEW for f in audited.findings),
+        any(f.kind.name in INDEX_KINDS for f in audited.findings),
+        unread,
+    )
+
+
+def _decides_something(choice: Choices, copies: SessionCopies, proposal: Proposal) -> bool:
+    """Whether a choice can make another proposal of this one, which was made without any."""
+    if choice.need_a_proposal or choice.fields:
+        return True
+    asked = any(item.reason is not None and item.reason.is_question for item in proposal.items)
+    return choice.answer_questions and (asked or copies.deleted)
+
+
+def _is_wanted(audited: SessionAudit, proposal: Proposal, *, named: bool) -> bool:
+    kinds = {f.kind.name for f in audited.findings}
+    if proposal.sidecar is None or kinds & BLOCKING:
+        return False
+    return named or any(f.category is Category.REPAIRABLE for f in audited.findings if f.kind.name not in INDEX_KINDS)
+
+
+def _unfulfilled(decided: Choices, proposal: Proposal) -> str | None:
+    """That something else was chosen from, which message was chosen that is not there, or which field from a copy that
+    does not have it.
+    """
+    if proposal.is_outdated:
+        return OUTDATED
+    for position in sorted(decided.include | decided.exclude):
+        if position >= len(proposal.items):
+            return f"There is no message {position + 1}; all copies together have {len(proposal.items)}."
+    for name, copy in decided.fields.items():
+        if name not in proposal.chosen:
+            known = ", ".join(proposal.offers.get(name, ()))
+            where = f"It can be taken from: {known}." if known else "No copy can give it."
+            return f"There is no {name} in '{copy}'. {where}"
+    return None
+
+
+def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> PlannedSession:
+    """What is planned for a session, but for what is to be written. A backup moves to the vault that a WebUI of any
+    version would put in the place of what is written.
+    """
+    messages = len(proposal.included)
+    larger_backup = audited.backup > messages and not proposal.lost  # what a person leaves out is marked as that
+    return PlannedSession(
+        audited.session_id,
+        audited.title,
+        tuple(
+            f.kind.name for f in audited.findings if f.category is not Category.INFO and f.kind.name not in INDEX_KINDS
+        ),
+        copies.live.digest if copies.live is not None else None,
+        "",
+        audited.live,
+        messages,
+        len(proposal.lost),
+        copies.live.size if copies.live is not None else 0,
+        0,
+        larger_backup,
+        copies.backup.size if copies.backup is not None and larger_backup else 0,
+        proposal.chosen,
+    )
+
+
+def _is_replaced(audited: SessionAudit, copies: SessionCopies) -> bool:
+    """Whether the next start of the WebUI puts the backup in the place of a file that stays as it is."""
+    is_there = copies.live is not None and copies.live.digest is not None
+    return is_there and audited.files.is_replaced and BLOCKING.isdisjoint(f.kind.name for f in audited.findings)
+
+
+def _only_backup_moves(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> PlannedSession:
+    """What is planned for a session whose file is right, but would be replaced by its backup."""
+    assert copies.live is not None and copies.live.sidecar is not None and copies.live.digest is not None
+    planned = _planned(audited, copies, proposal)
+    return replace(
+        planned,
+        kinds=("backup_would_return",),
+        after=copies.live.digest,
+        messages_after=planned.messages_before,
+        size_after=planned.size_before,
+    )
+
+
+def _problem(data: bytes, promised: Sidecar, steps: Steps) -> str | None:
+    """What is wrong with the bytes of a file that is to be written: Hermes must be able to load them, and find every
+    promised message and the right count. The digest says after the writing whether the file is these bytes.
+    """
+    found = sidecar.parse(data)
+    both = zip(found.messages, promised.messages, strict=False)
+    if (
+        found.damage is not None
+        or len(found.messages) != len(promised.messages)
+        or any(written.raw != meant.raw for written, meant in both)
+    ):
+        return "What would be written does not hold the messages that are meant; please report this."
+    if found.get("message_count", len(found.messages)) != len(found.messages):
+        return "What would be written does not hold the right message count."
+    try:
+        pieces = (*found.head.values(), *found.messages)
+        for piece in steps.over(pieces, len(pieces), 1.0):  # not all at once: a session can be large
+            jsontext.loads_exactly(b'{"": [' + piece.raw + b"]}")
+    except jsontext.NotJSONError:
+        return "What would be written cannot be loaded by Hermes WebUI."
+    return None
+
+
+def to_write(copies: SessionCopies, proposal: Proposal) -> Sidecar:
+    """The sidecar as it is written. Where a person leaves messages out, the file says that it was on purpose; otherwise
+    the WebUI would bring them back from the backup that the save leaves.
+    """
+    assert proposal.sidecar is not None
+    if not proposal.lost or copies.live is None or copies.live.digest is None:
+        return proposal.sidecar
+    generation = uuid.UUID(copies.live.digest[:32], version=4).hex
+    return proposal.sidecar.with_fields({"intentional_shrink_generation": generation})
+
+
+def refusal_of(copies: SessionCopies, planned: PlannedSession, webui: WebUIStatus) -> str | None:
+    """Why a running WebUI forbids it: it reloads a file only when its message count grows, else it writes over it."""
+    if not webui.running or copies.live is None or not planned.is_written:
+        return None
+    if stream_is_live(copies, webui):
+        return "Hermes WebUI may be writing an answer into this session. Wait until it is done."
+    if planned.messages_after <= planned.messages_before or not webui.reloads:
+        return unnoticed(webui)
+    return None
+
+
+def unnoticed(webui: WebUIStatus) -> str:
+    """Why a file is not replaced that a running WebUI may have in its memory, and what to do."""
+    return (
+        "Hermes WebUI is running and would not notice the change, but write over it. "
+        f"Stop it first: {webui.how_to_stop}."
+    )
+
+
+def interrupted_runs(store: Store) -> tuple[Run, ...]:
+    """Runs that died: a repair finishes them, an undo rolls them back."""
+    return Vault.of(store).open_runs()
+
+
+def labels(kinds: Iterable[str]) -> str:
+    """The names of kinds of findings in words."""
+    return ", ".join(KINDS[kind].label for kind in kinds if kind in KINDS)

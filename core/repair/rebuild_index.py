@@ -1,0 +1,82 @@
+"""``_index.json`` built again from the sidecars: a row per session, newest first, as the WebUI writes it.
+
+A row that is there and still fits keeps its bytes; a file that cannot be read keeps its old row, since that row is the
+last place of its metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hermes_rescue.core.base.jsontext import Piece, number
+from hermes_rescue.core.hermes import sidecar
+from hermes_rescue.core.hermes.journals import Index
+from hermes_rescue.core.hermes.listing import session_ids
+from hermes_rescue.core.hermes.message import message
+from hermes_rescue.core.hermes.sidecar import Sidecar
+
+# fmt: off
+ROW_FIELDS = (
+    "session_id", "title", "workspace", "model", "model_provider", "message_count", "created_at", "updated_at",
+    "last_message_at", "pinned", "archived", "project_id", "profile", "input_tokens", "output_tokens",
+    "estimated_cost", "cache_read_tokens", "cache_write_tokens", "cache_hit_percent", "personality",
+    "compression_anchor_visible_idx", "compression_anchor_message_key", "compression_anchor_summary",
+    "pre_compression_snapshot", "context_engine", "compression_anchor_engine", "compression_anchor_mode",
+    "compression_anchor_details", "context_engine_state", "context_length", "threshold_tokens", "last_prompt_tokens",
+    "post_compression_context_tokens_estimate", "compression_recovery", "recommended_recovery_action",
+    "gateway_routing", "gateway_routing_history", "manual_title", "created_workspace", "worktree_path",
+    "worktree_branch", "worktree_repo_root", "worktree_created_at", "user_message_count", "active_stream_id",
+    "pending_user_message", "has_pending_user_message", "is_cli_session", "source_tag", "raw_source",
+    "session_source", "source_label", "read_only", "enabled_toolsets", "composer_draft", "process_wakeup_pause",
+    "share_token", "share_created_at", "is_streaming",
+)
+# fmt: on
+"""Fields of a row in the WebUI's order; the worktree fields stand there only where the session has a worktree."""
+
+_WORKTREE = tuple(name for name in ROW_FIELDS if name.startswith("worktree_"))
+
+
+def rebuilt(index: Index, sessions_dir: Path, changed: Iterable[str] = (), waiting: Iterable[str] = ()) -> bytes:
+    """The bytes of the index for the session files that are there.
+
+    ``changed`` names the sessions whose old row no longer fits, ``waiting`` those that wait for a decision: the row of
+    one without a file stays, since it says how far the session went. One bad file never stops the others.
+    """
+    stale = frozenset(changed)
+    there = [*session_ids(sessions_dir)]
+    lost = frozenset(waiting).difference(there)
+    rows = [piece for session_id, piece in index.rows.items() if session_id in lost]
+    for session_id in there:
+        old = index.rows.get(session_id)
+        if old is not None and session_id not in stale:
+            rows.append(old)
+            continue
+        try:
+            session = sidecar.read(sessions_dir / f"{session_id}.json").sidecar
+        except FileNotFoundError:
+            continue
+        if session is not None and session.is_session and session.damage is None:
+            rows.append(Piece(None, row(session_id, session, index.row(session_id) or {}), 1))
+        elif old is not None:
+            rows.append(old)
+    rows.sort(key=lambda piece: number(piece.value.get("updated_at")) or 0.0, reverse=True)
+    return b"[\n  " + b",\n  ".join(piece.raw for piece in rows) + b"\n]" if rows else b"[]"
+
+
+def row(session_id: str, session: Sidecar, old: Mapping[str, Any]) -> dict[str, Any]:
+    """The index row of one session; what only the WebUI can compute is taken from the old row."""
+    messages = tuple(map(message, session.messages))
+    times = (m.time for m in reversed(messages))
+    computed = {
+        "session_id": session_id,
+        "message_count": len(messages),
+        "last_message_at": next((time for time in times if time is not None), session.get("updated_at")),
+        "user_message_count": sum(m.role == "user" for m in messages),
+        "has_pending_user_message": bool(session.get("pending_user_message")),
+        "is_streaming": False,
+        "cache_hit_percent": old.get("cache_hit_percent"),
+    }
+    fields = (name for name in ROW_FIELDS if name not in _WORKTREE or session.get("worktree_path"))
+    return {name: computed[name] if name in computed else session.get(name) for name in fields}

@@ -1,0 +1,499 @@
+"""The vault: what a run replaced, kept; and the undo of runs.
+
+A run is begun with :meth:`Vault.begin_run`, and its :class:`ActiveRun` is the one door through which files change: it
+keeps a verified copy of the old bytes and puts the intent on record before it touches a file, and the outcome after. So
+a run that died anywhere can be undone (:meth:`Vault.undo`) or closed as it is (:meth:`Vault.finish_run`), by another
+process, at any time, and again if that died too. The layout of a run's folder is that of :mod:`core.repair.run_record`.
+
+Folders in the vault are 0700 and files 0600, whatever the umask.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from hermes_rescue.core.base import files
+from hermes_rescue.core.base.errors import BusyError, ChangedMeanwhileError, RescueError, UnreadableError, VaultError
+from hermes_rescue.core.hermes.store import Store
+from hermes_rescue.core.repair import run_record, temp_cleanup
+from hermes_rescue.core.repair.run_record import Action, Operation, Run, State, Status
+
+APPEARED = "sidecar_appeared_during_reconcile"
+"""The note of a creation that was skipped because the file was there by then."""
+
+RESERVE = 64 << 20
+"""Bytes that a run leaves free on the disk, so that Hermes can go on writing."""
+
+_LOCK = "lock"
+_RUNS = "runs"
+_TICKS = 1 << 24  # a second
+_LOCK_WAIT = 0.2  # seconds: whoever looks whether the lock is free holds it for an instant
+
+
+@dataclass(frozen=True, slots=True)
+class UndoResult:
+    """What an undo came to.
+
+    ``undone`` are the sessions that are as they were before the run; ``refused`` gives a reason for each that is not.
+    ``index_stale`` asks for the index to be rebuilt: it was not put back, or no longer fits.
+    """
+
+    run_id: str
+    undone: tuple[str, ...]
+    refused: Mapping[str, str]
+    index_stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """The vault of one sessions folder. ``root`` is its own folder, ``<state dir>/rescue``."""
+
+    root: Path
+    sessions_dir: Path
+
+    @classmethod
+    def of(cls, store: Store) -> Vault:
+        """That of a store."""
+        return cls(store.vault_root, store.sessions_dir)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the vault for this thread, which may take it again inside; creates the vault where there is none.
+
+        Raises :class:`BusyError` while anybody else holds it, :class:`VaultError` where it cannot be locked.
+        """
+        path = self.root / _LOCK
+        held = FileLock(path, mode=0o600, is_singleton=True)
+        with _vault_errors(self.root):
+            _private_folder(self.root)
+            files.look(path)  # a lock that is a link or a pipe is not opened
+            try:
+                held.acquire(timeout=_LOCK_WAIT, poll_interval=_LOCK_WAIT / 10)
+            except Timeout:
+                raise BusyError("Another Hermes Rescue is working on this store. Wait until it is done.") from None
+            except NotImplementedError:
+                raise VaultError(
+                    f"The disk of {files.shown(self.root)} has no file locks; no safe work is possible."
+                ) from None
+        try:
+            with _vault_errors(self.root):
+                files.give_to_owner_of(self.root, path)
+            yield
+        finally:
+            with suppress(OSError):  # the end of the process gives it back at the latest
+                held.release()
+
+    def list_runs(self) -> tuple[Run, ...]:
+        """All runs, newest first. One that cannot be read has a ``problem`` and stops nothing. Creates nothing."""
+        with _vault_errors(self.root):
+            locked = self._is_locked()
+            return tuple(self._read(name, locked=locked) for name in self._run_ids())
+
+    def open_runs(self) -> tuple[Run, ...]:
+        """Those of all runs that have not ended: they died, or are going on. What the others did is not read."""
+        with _vault_errors(self.root):
+            locked = self._is_locked()
+            names = [name for name in self._run_ids() if run_record.says_running(self.root / _RUNS / name)]
+            runs = (self._read(name, locked=locked) for name in names)
+            return tuple(run for run in runs if run.status in ("interrupted", "running"))
+
+    def read_run(self, run_id: str) -> Run:
+        """One run. Raises :class:`VaultError` where there is none, or none that can be read. Creates nothing."""
+        return self._readable(run_id, locked=self._is_locked())
+
+    @contextmanager
+    def begin_run(self, stores: Sequence[Path], bytes_needed: int) -> Iterator[ActiveRun]:
+        """A run for the changes made inside ``with``; finished at its end, and left to be undone where an error ends
+        it.
+
+        ``bytes_needed`` is what will be kept and written. ``stores`` are put on record for people to read. Raises
+        :class:`BusyError`, and :class:`VaultError` where the disk has not that much and some reserve, or the vault
+        cannot be written.
+        """
+        with self.lock():
+            with _vault_errors(self.root):
+                for place in (self.root, self.sessions_dir):
+                    _require_room(place, bytes_needed + RESERVE)
+                for run_id in temp_cleanup.makers(self.sessions_dir, self.list_runs):
+                    self._taken_up(run_id)
+                folder = self._new_run_folder(stores)
+            yield ActiveRun(folder, self.sessions_dir)
+            with _vault_errors(self.root):
+                self._finish(folder)
+
+    @contextmanager
+    def finish_run(self, run_id: str) -> Iterator[Run]:
+        """Close a run that died: what it did stays and can be undone later. The run comes with the outcome of each
+        change known; it counts as finished at the end of the ``with``, where what it left open has been done.
+
+        Raises :class:`BusyError`, and :class:`VaultError` where it cannot be read or written.
+        """
+        with self.lock():
+            with _vault_errors(self.root):
+                folder, run = self._taken_up(run_id)
+                for operation in run.operations:
+                    if operation.state == "planned":
+                        now = _digest(self.sessions_dir / operation.path)
+                        if now == operation.after:
+                            run_record.note_outcome(folder, operation, "done")
+                        elif now == operation.digest_before:
+                            run_record.note_outcome(folder, operation, "skipped", "The run ended before this was done.")
+                        else:
+                            run_record.note_outcome(folder, operation, "failed", "The file has changed since the run.")
+                run = self._readable(run_id, locked=True)
+            yield run
+            with _vault_errors(self.root):
+                self._finish(folder)
+
+    def undo(self, run_id: str, session_id: str | None = None) -> UndoResult:
+        """Put back what a run changed, or what it changed of one session. Can be repeated, also after it died half-way.
+
+        A session whose files are no longer what the run left is refused as a whole, before any of them is touched. Also
+        clears away what the processes of this run left half-done. Until it is through, a finished run counts as one
+        that is going on, so that an undo that died is found like a repair that died. Raises :class:`BusyError`, and
+        :class:`VaultError` where the run cannot be read, does not know the session, or cannot be put on record.
+        """
+        with self.lock(), _vault_errors(self.root):
+            folder, run = self._taken_up(run_id)
+            of_session = _newest_first(run)
+            of_index = of_session.pop(None, [])
+            if session_id is not None:
+                if session_id not in of_session:
+                    raise VaultError(f"The run {run_id} has not changed this session.")
+                of_session = {session_id: of_session[session_id]}
+            if run.status == "finished":
+                run_record.write(folder, replace(run, status="running"))
+            refused: dict[str, str] = {}
+            for each, operations in of_session.items():
+                reason = _undo_together(folder, self.sessions_dir, operations)
+                if each is not None and reason is not None:
+                    refused[each] = reason
+            whole = session_id is None and not refused
+            index_stale = any(operation.may_stand for operation in of_index) and not (
+                whole and _undo_together(folder, self.sessions_dir, of_index) is None
+            )
+            if whole or run.status == "finished":
+                status: Status = "undone" if whole else "finished"
+                run_record.write(folder, replace(self._readable(run_id, locked=True), status=status))
+            undone = tuple(each for each in of_session if each is not None and each not in refused)
+            return UndoResult(run_id, undone, refused, index_stale)
+
+    def undo_refusals(self, run: Run) -> Iterator[tuple[str, str | None]]:
+        """Each session that a run may have changed, with the reason why :meth:`Vault.undo` would refuse it now, or
+        None. Changes nothing; the files are read as the iteration goes on."""
+        folder = self.root / _RUNS / run.run_id
+        for session_id, operations in _newest_first(run).items():
+            if session_id is None:
+                continue
+            try:
+                _undo_steps(folder, self.sessions_dir, operations)
+            except RescueError as error:
+                yield session_id, str(error)
+            else:
+                yield session_id, None
+
+    def kept(self, run: Run, operation: Operation) -> bytes:
+        """What the file of an operation held before the run changed it, checked; raises :class:`VaultError` where it
+        was not kept, or is not what was kept."""
+        if operation.kept is None:
+            raise VaultError(f"The run {run.run_id} has kept nothing of {files.shown(operation.path)}.")
+        return run_record.kept_bytes(self.root / _RUNS / run.run_id, operation)
+
+    def _taken_up(self, run_id: str) -> tuple[Path, Run]:
+        """A run that this process may go on with, cleared of what died with the ones before. The lock is held."""
+        if not self.sessions_dir.is_dir():
+            raise VaultError(f"There is no sessions folder {files.shown(self.sessions_dir)}.")
+        run = self._readable(run_id, locked=True)
+        folder = self.root / _RUNS / run_id
+        run_record.take_up(folder)
+        temp_cleanup.clear(folder, self.sessions_dir, run, self.list_runs)
+        return folder, self._readable(run_id, locked=True)
+
+    def _run_ids(self) -> list[str]:
+        """The names of all runs, newest first."""
+        try:
+            return sorted(filter(run_record.is_run_id, os.listdir(self.root / _RUNS)), reverse=True)
+        except FileNotFoundError:
+            return []
+
+    def _new_run_folder(self, stores: Sequence[Path]) -> Path:
+        """A folder for a new run, with its manifest. It gets its name when it is complete."""
+        runs = self.root / _RUNS
+        _private_folder(runs)
+        now = time.time()
+        ticks = int(now * _TICKS)
+        while (folder := runs / _run_id(ticks)).exists():
+            ticks += 1
+        draft = runs / ".new"
+        shutil.rmtree(draft, ignore_errors=True)
+        _private_folder(draft)
+        _private_folder(draft / run_record.KEPT)
+        files.create_exclusive(draft / run_record.JOURNAL, b"")
+        paths = tuple(str(store) for store in stores)
+        run_record.write(draft, Run(folder.name, now, None, paths, "running", (run_record.this_turn(),), ()))
+        os.rename(draft, folder)
+        files.sync_folder(runs)
+        return folder
+
+    def _finish(self, folder: Path) -> None:
+        run = self._readable(folder.name, locked=True)
+        if run.status == "running":  # and not undone as a whole meanwhile
+            run_record.write(folder, replace(run, status="finished", finished_at=time.time()))
+
+    def _read(self, run_id: str, *, locked: bool) -> Run:
+        return run_record.read(self.root / _RUNS / run_id, locked=locked)
+
+    def _readable(self, run_id: str, *, locked: bool) -> Run:
+        if not run_record.is_run_id(run_id):
+            raise VaultError(f"{files.shown(run_id)} is not the id of a run.")
+        run = self._read(run_id, locked=locked)
+        if run.problem:
+            raise VaultError(run.problem)
+        return run
+
+    def _is_locked(self) -> bool:
+        """Whether anybody holds the vault. Leaves no trace."""
+        path = self.root / _LOCK
+        if sys.platform == "win32":
+            if not path.exists():
+                return False
+            try:
+                with FileLock(path, mode=0o600, is_singleton=True).acquire(blocking=False):
+                    return False
+            except Timeout:
+                return True
+        import fcntl
+
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | files.NOT_FOLLOWED)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+
+class ActiveRun:
+    """A run that is going on. Each change is one file in the sessions folder, and never raises for that file: what came
+    of it is in the :class:`Operation` that comes back (``done``; ``skipped``: it is no longer what was looked at;
+    ``failed``), with a reason in its note. Only :class:`VaultError` is raised: without a vault nothing may be changed.
+    """
+
+    def __init__(self, folder: Path, sessions_dir: Path) -> None:
+        self.run_id = folder.name
+        self._folder = folder
+        self._sessions_dir = sessions_dir
+        self._count = 0
+        self._of: dict[str | None, list[Operation]] = {}  # the operations of a session so far
+
+    def replace(
+        self,
+        session_id: str | None,
+        name: str,
+        data: bytes,
+        expected: str,
+        *,
+        info: Mapping[str, str | int] | None = None,
+        mtime_ns: int | None = None,
+    ) -> Operation:
+        """Put ``data`` in the place of the file ``name`` while its SHA-256 is ``expected`` (hex)."""
+        draft = self._draft("replace", session_id, name, files.digest_of(data), info)
+        return self._carry_out(
+            draft,
+            expected,
+            lambda path: files.replace_if_unchanged(path, data, expected, mtime_ns=mtime_ns, keep=self._aside(draft)),
+        )
+
+    def create(
+        self,
+        session_id: str | None,
+        name: str,
+        data: bytes,
+        *,
+        info: Mapping[str, str | int] | None = None,
+        mtime_ns: int | None = None,
+    ) -> Operation:
+        """Create the file ``name``; skipped, with the note :data:`APPEARED`, where it is there by now."""
+        draft = self._draft("create", session_id, name, files.digest_of(data), info)
+        return self._carry_out(draft, None, lambda path: files.create_exclusive(path, data, mtime_ns=mtime_ns))
+
+    def remove(
+        self, session_id: str | None, name: str, expected: str, *, info: Mapping[str, str | int] | None = None
+    ) -> Operation:
+        """Move the file ``name`` into the vault while its SHA-256 is ``expected`` (hex)."""
+        draft = self._draft("remove", session_id, name, None, info)
+        return self._carry_out(
+            draft, expected, lambda path: files.remove_if_unchanged(path, expected, keep=self._aside(draft))
+        )
+
+    def take_back(self, session_id: str) -> str | None:
+        """Undo what was done to a session, newest first. Returns the reason where that is refused, as
+        :meth:`Vault.undo`."""
+        return _undo_together(self._folder, self._sessions_dir, self._of.get(session_id, [])[::-1])
+
+    def _aside(self, draft: Operation) -> files.Keep:
+        return partial(run_record.keep_aside, self._folder, draft)
+
+    def _draft(
+        self,
+        action: Action,
+        session_id: str | None,
+        name: str,
+        after: str | None,
+        info: Mapping[str, str | int] | None,
+    ) -> Operation:
+        if not run_record.is_operable(session_id, name):
+            raise VaultError(f"{files.shown(name)} is not a file that a repair may change.")
+        self._count += 1
+        return Operation(self._count, session_id, action, name, None, after, None, "planned", "", dict(info or {}))
+
+    def _carry_out(self, draft: Operation, expected: str | None, change: Callable[[Path], object]) -> Operation:
+        operation = self._carried_out(draft, expected, change)
+        self._of.setdefault(draft.session_id, []).append(operation)
+        return operation
+
+    def _carried_out(self, draft: Operation, expected: str | None, change: Callable[[Path], object]) -> Operation:
+        path = self._sessions_dir / draft.path
+        with _vault_errors(self._folder):
+            try:
+                operation = draft if expected is None else self._keep(draft, path, expected)
+            except (ChangedMeanwhileError, UnreadableError, FileNotFoundError) as error:
+                operation = replace(draft, state=_state_after(error), note=files.sentence(error, path))
+            run_record.note_operation(self._folder, operation)
+            if operation.state != "planned":
+                return operation
+            try:
+                change(path)
+            except (RescueError, OSError) as error:
+                note = APPEARED if isinstance(error, FileExistsError) else files.sentence(error, path)
+                return run_record.note_outcome(self._folder, operation, _state_after(error), note)
+            return run_record.note_outcome(self._folder, operation, "done")
+
+    def _keep(self, draft: Operation, path: Path, expected: str) -> Operation:
+        before, data = files.snapshot(path)
+        if before.digest != expected:
+            raise ChangedMeanwhileError(f"{files.shown(path)} is no longer what was looked at; it was left as it is.")
+        kept = f"{draft.number:04d}"
+        run_record.keep(self._folder, kept, data, before.digest)
+        return replace(draft, before=before, kept=kept)
+
+
+def _newest_first(run: Run) -> dict[str | None, list[Operation]]:
+    """What a run may have changed of each session, None being the index."""
+    found: dict[str | None, list[Operation]] = {}
+    for operation in reversed(run.operations):
+        if operation.may_have_changed:
+            found.setdefault(operation.session_id, []).append(operation)
+    return found
+
+
+def _undo_steps(folder: Path, sessions_dir: Path, newest_first: Sequence[Operation]) -> list[tuple[Operation, bool]]:
+    """The operations that an undo takes back together, and whether each stands in its file. Raises RescueError where a
+    file is another by now, or what was kept of it is."""
+    now: dict[str, str | None] = {}
+    steps: list[tuple[Operation, bool]] = []
+    for operation in newest_first:
+        if not operation.may_stand:
+            continue
+        path = sessions_dir / operation.path
+        found = now[operation.path] if operation.path in now else _digest(path)
+        stands = found == operation.after and found != operation.digest_before
+        if stands:
+            if operation.before is not None:
+                run_record.kept_bytes(folder, operation)
+        elif operation.state == "failed":
+            continue
+        elif found != operation.digest_before:
+            raise ChangedMeanwhileError(f"{files.shown(path)} has changed since the run; an undo leaves it as it is.")
+        now[operation.path] = operation.digest_before if stands else found
+        steps.append((operation, stands))
+    return steps
+
+
+def _undo_together(folder: Path, sessions_dir: Path, newest_first: Sequence[Operation]) -> str | None:
+    """Undo operations that belong together: all are checked before one is undone. Returns why not, or None."""
+    path = sessions_dir
+    try:
+        for operation, stands in _undo_steps(folder, sessions_dir, newest_first):
+            path = sessions_dir / operation.path
+            if stands:
+                _revert(folder, path, operation)
+            run_record.note_outcome(folder, operation, "undone")
+    except (RescueError, OSError) as error:
+        return files.sentence(error, path)
+    return None
+
+
+def _revert(folder: Path, path: Path, operation: Operation) -> None:
+    before, after = operation.before, operation.after
+    aside = partial(run_record.keep_aside, folder, operation)
+    if after is not None:
+        aside(files.read_regular(path))
+    if before is None:
+        files.remove_if_unchanged(path, str(after), keep=aside)
+    elif after is None:
+        files.create_exclusive(
+            path, run_record.kept_bytes(folder, operation), mode=before.mode, mtime_ns=before.mtime_ns
+        )
+    else:
+        data = run_record.kept_bytes(folder, operation)
+        files.replace_if_unchanged(path, data, after, mode=before.mode, mtime_ns=before.mtime_ns, keep=aside)
+
+
+def _require_room(place: Path, wanted: int) -> None:
+    free = shutil.disk_usage(place).free
+    if free < wanted:
+        raise VaultError(
+            f"The disk of {files.shown(place)} has {free >> 20} MiB free, but {wanted >> 20} MiB are needed to keep"
+            " what is replaced and to write what takes its place. Free some space and try again; nothing was changed."
+        )
+
+
+def _run_id(ticks: int) -> str:
+    """A time as a run id, such as ``20260503T141200Z-3f2a9c``: the fraction of the second sorts as well."""
+    second, fraction = divmod(ticks, _TICKS)
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(second))}-{fraction:06x}"
+
+
+def _private_folder(path: Path) -> None:
+    try:
+        path.mkdir(0o700)
+        files.give_to_owner_of(path.parent, path)
+        files.sync_folder(path.parent)
+    except FileExistsError:
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            raise VaultError(f"{files.shown(path)} is in the way: the vault needs a folder there.") from None
+    path.chmod(0o700)
+
+
+def _digest(path: Path) -> str | None:
+    state = files.look(path)
+    return state.digest if state else None
+
+
+@contextmanager
+def _vault_errors(place: Path) -> Iterator[None]:
+    """Turn what the system refuses into a sentence."""
+    try:
+        yield
+    except (OSError, UnreadableError) as error:
+        raise VaultError(f"The vault cannot be used: {files.sentence(error, place)}") from error
+
+
+def _state_after(error: Exception) -> State:
+    lost_race = isinstance(error, ChangedMeanwhileError | FileExistsError | FileNotFoundError)
+    return "skipped" if lost_race else "failed"

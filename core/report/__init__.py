@@ -1,0 +1,1 @@
+"""What is shown and handed on: differences, history, reports, excerpts."""

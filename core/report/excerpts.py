@@ -1,0 +1,161 @@
+"""The texts of messages for a report, where somebody asks for them: what a repair would bring back and what it leaves
+out, or what a run changed. Bounded, however much was said; what is cut is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from hermes_rescue.core.audit.store_audit import Audit, examine
+from hermes_rescue.core.audit.workers import Cancelled, Progress
+from hermes_rescue.core.base.errors import VaultError
+from hermes_rescue.core.hermes.copies import LIVE, Inventory
+from hermes_rescue.core.hermes.message import called
+from hermes_rescue.core.hermes.store import Store
+from hermes_rescue.core.merge.proposal import session_of
+from hermes_rescue.core.repair.run_record import Run
+from hermes_rescue.core.report import diff
+from hermes_rescue.core.report.diff import Change, MessageRow
+from hermes_rescue.core.report.history import AFTER, BEFORE, Looker
+
+TEXT_LIMIT, SESSION_LIMIT, REPORT_LIMIT = 20_000, 500_000, 4_000_000
+"""Characters of one text, of one session and of a whole report; what is beyond is only counted."""
+
+_COST = 100
+"""Characters that a message takes in a report besides its text."""
+
+_NAMES, _NAME = 20, 80
+"""How many functions that a message calls are named, and the characters of a name or a role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """One message. ``before`` and ``after`` are its texts in the file, None where it is not in it; what is left out has
+    its text in ``before``. ``parts`` are those that differ, ``calls`` the functions that it calls; ``cut``: characters
+    of the texts that are left away.
+    """
+
+    change: Change
+    role: str
+    time: float | None
+    before: str | None
+    after: str | None
+    parts: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
+    reason: str = ""
+    cut: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionQuotes:
+    """The messages of one session that a report is about. ``left_off``: how many more there are that have no room;
+    ``note``: why there are none.
+    """
+
+    session_id: str
+    title: str
+    messages: tuple[Quote, ...] = ()
+    left_off: int = 0
+    note: str = ""
+
+
+def of_audit(
+    audit: Audit, *, progress: Progress | None = None, should_cancel: Callable[[], bool] | None = None
+) -> tuple[SessionQuotes, ...]:
+    """What a repair of each session with findings would bring back, and what stays out. Reads the sessions again, and
+    changes nothing. Raises Cancelled.
+    """
+    ids = [session.session_id for session in audit.sessions if session.findings]
+
+    def found() -> Iterator[tuple[str, str, Iterable[MessageRow], str]]:
+        with Inventory(audit.store, only=frozenset(ids)) as inventory:
+            for session_id in _one_by_one(ids, progress, should_cancel):
+                session, copies, proposal = examine(inventory, audit.webui, session_id)
+                if session is None:
+                    continue
+                live = session_of(copies.live)
+                rows = diff.review(diff.version_of(LIVE, live) if live is not None else None, proposal)
+                if proposal.sidecar is None:  # nothing would be written
+                    rows = tuple(row for row in rows if row.change is Change.LEFT_OUT)
+                yield session.session_id, session.title, rows, ""
+
+    return _quoted(found())
+
+
+def of_run(
+    store: Store,
+    run: Run,
+    *,
+    progress: Progress | None = None,
+    should_cancel: Callable[[], bool] | None = None,
+) -> tuple[SessionQuotes, ...]:
+    """What a run changed, as far as what it left is still there. Changes nothing. Raises Cancelled."""
+    looker = Looker(store, run)
+    titles = {each.session_id: str(each.info.get("title", "")) for each in reversed(run.operations)}
+    ids = list(dict.fromkeys(each.session_id for each in run.operations if each.session_id and each.may_have_changed))
+
+    def found() -> Iterator[tuple[str, str, Iterable[MessageRow], str]]:
+        for session_id in _one_by_one(ids, progress, should_cancel):
+            rows: Sequence[MessageRow] = ()
+            note = ""
+            try:
+                past = looker.past(session_id)
+            except VaultError as error:
+                note = str(error)
+            else:
+                note = " ".join(past.notes)
+                if BEFORE in past.versions and AFTER in past.versions:
+                    rows = diff.compare(past.versions[BEFORE], past.versions[AFTER]).messages
+            yield session_id, titles[session_id], rows, note
+
+    return _quoted(found())
+
+
+def _one_by_one(
+    session_ids: Sequence[str], progress: Progress | None, should_cancel: Callable[[], bool] | None
+) -> Iterator[str]:
+    for done, session_id in enumerate(session_ids):
+        if should_cancel is not None and should_cancel():
+            raise Cancelled
+        if progress is not None:
+            progress(done, len(session_ids))
+        yield session_id
+    if progress is not None:
+        progress(len(session_ids), len(session_ids))
+
+
+def _quoted(sessions: Iterable[tuple[str, str, Iterable[MessageRow], str]]) -> tuple[SessionQuotes, ...]:
+    """The sessions that have something to quote or to note, within the limits."""
+    room = REPORT_LIMIT
+    result = []
+    for session_id, title, rows, note in sessions:
+        quotes = []
+        left_off = 0
+        left = min(room, SESSION_LIMIT)
+        for row in rows:
+            if row.change is Change.SAME:
+                continue
+            quote = _quote(row)
+            size = _COST + sum(len(text) for text in (quote.before, quote.after) if text is not None)
+            if left_off or size > left:
+                left_off += 1
+            else:
+                quotes.append(quote)
+                left -= size
+                room -= size
+        if quotes or left_off or note:
+            result.append(SessionQuotes(session_id, title, tuple(quotes), left_off, note))
+    return tuple(result)
+
+
+def _quote(row: MessageRow) -> Quote:
+    told = row.right or row.left
+    assert told is not None
+    sides = (told, None) if row.change is Change.LEFT_OUT else (row.left, row.right)
+    texts = [diff.text_of(m) if m is not None else None for m in sides]
+    before, after = (text[:TEXT_LIMIT] if text is not None else None for text in texts)
+    cut = sum(max(0, len(text) - TEXT_LIMIT) for text in texts if text is not None)
+    calls = tuple(name[:_NAME] for name in called(told)[:_NAMES])
+    reason = row.item.reason.sentence if row.item is not None and row.item.reason is not None else ""
+    return Quote(row.change, told.role[:_NAME], told.time, before, after, row.parts, calls, reason, cut)

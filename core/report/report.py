@@ -1,0 +1,321 @@
+"""One report model, and its forms: what was found, what was done. Message texts are in it only when asked for."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from hermes_rescue.core.audit.findings import KINDS, NO_ADVICE, Category, Finding, SessionAudit
+from hermes_rescue.core.audit.store_audit import Audit
+from hermes_rescue.core.audit.webui_audit import Reported
+from hermes_rescue.core.base import files
+from hermes_rescue.core.hermes.copies import SessionCopies
+from hermes_rescue.core.hermes.webui_status import WebUIStatus
+from hermes_rescue.core.merge.proposal import Proposal
+from hermes_rescue.core.repair.apply import Result, State
+from hermes_rescue.core.repair.plan import Plan
+from hermes_rescue.core.repair.run_record import Operation, Run
+from hermes_rescue.core.report.diff import Change, Difference, MessageRow, review_fields
+from hermes_rescue.core.report.excerpts import SessionQuotes
+
+if TYPE_CHECKING:
+    import jinja2
+
+FORMATS = ("json", "md", "html")
+
+CHANGES = {
+    Change.ADDED: "comes back",
+    Change.CHANGED: "changes",
+    Change.REMOVED: "is taken out",
+    Change.MOVED: "moves",
+    Change.LEFT_OUT: "stays out",
+}
+"""What a repair does to a message, in words."""
+
+LATEST = 1e11
+"""Seconds since 1970 from which on a time stamp is no time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The facts of an audit or of a run, as JSON values; every form shows the same."""
+
+    title: str
+    facts: Mapping[str, Any]
+
+
+def audit_json(audit: Audit) -> dict[str, Any]:
+    """The audit in the shape of Hermes WebUI's own ``/api/session/recovery/audit``, with more keys and kinds.
+
+    ``summary.ok`` is the number of session files, as there; ``summary.healthy`` the number of sessions without a
+    finding. Every item of the WebUI's audit is there: what is no finding of ours is an ``info`` marked ``"webui":
+    true``, since the WebUI compares counts, and says so of healthy sessions too.
+    """
+    found = audit.findings
+    own = {(f.session_id, f.kind.name) for f in found}
+    items = [_item(f) for f in found]
+    items += [_webui_item(each) for each in audit.webui_items if (each.session_id, each.item.kind) not in own]
+    categories = Counter(item["category"] for item in items)
+    summary = {
+        "ok": audit.session_files,
+        **{category.webui: categories[category.webui] for category in Category},
+        "healthy": len(audit.of(None)),
+        "sessions": len(audit.sessions),
+    }
+    status = "needs_manual_review" if summary["unsafe_to_repair"] else "warn" if summary["repairable"] else "ok"
+    return {
+        "status": status,
+        "summary": summary,
+        "items": items,
+        "sessions": [_session(s) for s in audit.sessions],
+        "store": {
+            "sessions_dir": str(audit.store.sessions_dir),
+            "databases": [str(path) for path in audit.store.databases],
+            "webui_running": audit.webui.running is True,
+            "webui": audit.webui.evidence,
+        },
+        "webui": _webui(audit.webui),
+        "seconds": round(audit.seconds, 3),
+    }
+
+
+def _webui(webui: WebUIStatus) -> dict[str, Any]:
+    """What is known of the WebUI of a store. ``running`` is null where it is unknown; of several servers, the first."""
+    server = next(iter(webui.servers), None)
+    return {
+        "running": webui.running,
+        "pid": server.pid if server is not None else None,
+        "version": server.version if server is not None else None,
+        "address": server.address if server is not None else None,
+        "active_streams": webui.active_streams,
+        "evidence": webui.evidence,
+    }
+
+
+def _item(f: Finding) -> dict[str, Any]:
+    return {
+        "session_id": f.session_id,
+        "kind": f.kind.name,
+        "category": f.category.webui,
+        "recommendation": f.kind.recommendation,
+        "live_messages": f.live_messages,
+        "bak_messages": f.bak_messages,
+        "evidence": f.evidence,
+        "how_serious": f.kind.serious,
+        "what_to_do": f.advice,
+        "what_happens": f.kind.outcome,
+        "meanwhile": f.kind.meanwhile,
+        **f.details,
+    }
+
+
+def _webui_item(reported: Reported) -> dict[str, Any]:
+    """An item of the WebUI's own audit that is no finding of ours."""
+    kind, *counts = reported.item
+    live, backup = (f"{n} messages" if n >= 0 else "none that it can read" for n in counts)
+    return {
+        "session_id": reported.session_id,
+        "kind": kind,
+        "category": Category.INFO.webui,
+        "recommendation": KINDS[kind].recommendation,
+        "live_messages": reported.item.live_messages,
+        "bak_messages": reported.item.bak_messages,
+        "evidence": f"Hermes WebUI's own audit reports this. In the session file: {live}; in the backup: {backup}.",
+        "how_serious": "The other items of this session say whether anything is missing.",
+        "what_to_do": NO_ADVICE,
+        "what_happens": "Nothing is changed.",
+        "meanwhile": "Yes.",
+        "webui": True,
+    }
+
+
+def _session(s: SessionAudit) -> dict[str, Any]:
+    values = asdict(s)
+    del values["findings"], values["files"]
+    return {**values, "worktree": str(s.worktree), "category": str(s.category) if s.category else "healthy"}
+
+
+def session_json(s: SessionAudit, copies: SessionCopies, proposal: Proposal) -> dict[str, Any]:
+    """One session: its counts, findings, what comes back and what is left out. Without message texts."""
+    return {
+        **_session(s),
+        "proposal": proposal.fingerprint,
+        "findings": [_item(f) for f in s.findings],
+        "copies": list(dict.fromkeys(name for item in proposal.items for name in item.copies)),
+        "messages": [
+            {
+                "role": item.message.role,
+                "time": item.message.time,
+                "copies": list(item.copies),
+                "parts_from": dict(item.enriched),
+                "included": item.included,
+                "reason": str(item.reason) if item.reason is not None else None,
+            }
+            for item in proposal.items
+        ],
+        "fields": [asdict(change) for change in proposal.changes],
+        "offers": {row.field: dict(row.offers) for row in review_fields(copies, proposal) if row.is_disputed},
+        "deleted": copies.deleted,
+    }
+
+
+def difference_json(session_id: str, found: Difference) -> dict[str, Any]:
+    """A comparison of two copies, with the texts of what differs."""
+    return {
+        "session_id": session_id,
+        "from": found.left,
+        "to": found.right,
+        "messages": [_message_row(row) for row in found.messages],
+        "fields": [{**asdict(row), "change": str(row.change)} for row in found.fields],
+    }
+
+
+def _message_row(row: MessageRow) -> dict[str, Any]:
+    values: dict[str, Any] = {"change": str(row.change), "from_position": row.left_at, "to_position": row.right_at}
+    if row.change is not Change.SAME:
+        values |= {"parts": list(row.parts), "from": row.left and row.left.value, "to": row.right and row.right.value}
+    return values
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """A dry run."""
+    return {
+        "sessions": [{**asdict(s), "operations": list(s.operations)} for s in plan.sessions],
+        "refused": dict(plan.refused),
+        "need_decision": list(plan.questions),
+        "rebuild_index": plan.rebuild_index or bool(plan.sessions),
+        "bytes_needed": plan.bytes_needed,
+        "unfinished_runs": list(plan.unfinished),
+        "unread": list(plan.unread),
+    }
+
+
+def result_json(plan: Plan, result: Result) -> dict[str, Any]:
+    """What a repair did."""
+    return {
+        "run": result.run_id,
+        "repaired": result.count(State.REPAIRED),
+        "sessions": [{"session_id": o.session_id, "state": str(o.state), "reason": o.reason} for o in result.outcomes],
+        "refused": dict(plan.refused),
+        "need_decision": list(plan.questions),
+        "index_rebuilt": result.index_rebuilt,
+        "cancelled": result.cancelled,
+    }
+
+
+def audit_report(audit: Audit, texts: Sequence[SessionQuotes] | None = None) -> Report:
+    """The report of an audit; ``texts`` are the messages of its sessions, where they are asked for."""
+    own = replace(audit, webui_items=())  # for a person, who does not ask what another program says
+    facts = {"kind": "audit", "made_at": stamp(time.time()), **audit_json(own), "texts": _texts(texts)}
+    return Report("What Hermes Rescue found", facts)
+
+
+def run_report(run: Run, texts: Sequence[SessionQuotes] | None = None) -> Report:
+    """The report of a run: each file with its checksums before and after, and the ``texts`` that are asked for."""
+    of_session: dict[str, list[Operation]] = {}
+    for operation in run.operations:
+        if operation.session_id is not None:
+            of_session.setdefault(operation.session_id, []).append(operation)
+    facts = {
+        "kind": "run",
+        "made_at": stamp(time.time()),
+        "run": run.run_id,
+        "status": run.status,
+        "started_at": stamp(run.created_at),
+        "finished_at": stamp(run.finished_at) if run.finished_at is not None else None,
+        "store": {"sessions_dir": run.stores[0] if run.stores else "", "databases": list(run.stores[1:])},
+        "sessions": [_run_session(sid, operations) for sid, operations in of_session.items()],
+        "index": [_operation(op) for op in run.operations if op.session_id is None],
+        "texts": _texts(texts),
+    }
+    return Report("What Hermes Rescue did", facts)
+
+
+def _texts(texts: Sequence[SessionQuotes] | None) -> list[dict[str, Any]] | None:
+    return [asdict(session) for session in texts] if texts is not None else None
+
+
+def _run_session(session_id: str, operations: Sequence[Operation]) -> dict[str, Any]:
+    info = operations[0].info  # a manifest can be edited by anybody: nothing in it is sure to be of its kind
+    counts = (info.get("messages_before"), info.get("messages_after"))
+    before, after = (count if isinstance(count, int) else -1 for count in counts)
+    return {
+        "session_id": session_id,
+        "title": str(info.get("title", "")),
+        "found": [kind for kind in str(info.get("kinds", "")).split() if kind in KINDS],
+        "messages_before": before,
+        "messages_after": after,
+        "operations": [_operation(op) for op in operations],
+    }
+
+
+def _operation(op: Operation) -> dict[str, Any]:
+    return {
+        "action": op.action,
+        "file": op.path,
+        "state": op.state,
+        "note": op.note,
+        "sha256_before": op.before.digest if op.before is not None else None,
+        "bytes_before": op.before.size if op.before is not None else None,
+        "sha256_after": op.after,
+    }
+
+
+def stamp(seconds: float) -> str:
+    """A moment for a person, in the local time of this machine."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(seconds))
+
+
+def render(report: Report, form: str) -> str:
+    """The report as ``json``, ``md`` or ``html`` (one file that loads nothing). Raises ValueError for another form."""
+    if form == "json":
+        # in ASCII: a half character, which no file can hold, and what steers a terminal are escaped as well
+        return json.dumps({"title": report.title, **report.facts}, indent=2) + "\n"
+    if form not in FORMATS:
+        raise ValueError(form)
+    return _template(form).render(title=report.title, kinds=KINDS, changes=CHANGES, **report.facts)
+
+
+@cache
+def _template(form: str) -> jinja2.Template:
+    import jinja2  # not on the way to a list of findings
+
+    environment = jinja2.Environment(
+        autoescape=form == "html",  # Markdown has a filter of its own for what the sessions say
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["plain"] = plain_markdown if form == "md" else files.shown
+    environment.filters["said"] = code_markdown if form == "md" else plain_lines
+    environment.filters["moment"] = moment
+    return environment.from_string(
+        resources.files("hermes_rescue.resources").joinpath(f"report.{form}.j2").read_text("utf-8")
+    )
+
+
+def plain_markdown(value: Any) -> str:
+    """A text of a session that means itself in Markdown, on one line and without control characters."""
+    text = " ".join(files.shown(str(value)).split())
+    return "".join("\\" + c if c in "\\`*_[]<>|~&" else c for c in text)
+
+
+def plain_lines(text: str) -> str:
+    """A text of several lines without anything that steers a terminal or a reader's eye."""
+    return "\n".join(files.shown(line.replace("\t", "    ")) for line in text.split("\n"))
+
+
+def code_markdown(text: str) -> str:
+    """A text as an indented block of Markdown: every line of it is one of the block, so nothing in it gets out."""
+    return "\n".join(f"    {line}".rstrip() for line in plain_lines(text).split("\n"))
+
+
+def moment(seconds: float | None) -> str:
+    """When a message was written, as :func:`stamp` says it; empty where nobody knows, or where it is no time."""
+    return stamp(seconds)[:19] if seconds is not None and 0 <= seconds < LATEST else ""

@@ -1,0 +1,1 @@
+"""What was said, found in every copy."""

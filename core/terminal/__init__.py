@@ -1,0 +1,1 @@
+"""The terminal front; nothing in the engine knows it."""

@@ -1,0 +1,487 @@
+"""The terminal front: every command of the engine. ``hermes-rescue --help`` lists them.
+
+Exit status: 0 nothing (left) to do, 1 findings or differences remain, 2 wrong usage, 3 it could not be done (one line
+on stderr says why and what to do).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shlex
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from hermes_rescue.core.base.errors import RescueError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hermes_rescue.core.audit.findings import SessionAudit
+    from hermes_rescue.core.hermes.copies import SessionCopies
+    from hermes_rescue.core.hermes.store import Store
+    from hermes_rescue.core.merge.choices import Choices
+    from hermes_rescue.core.merge.proposal import Proposal
+    from hermes_rescue.core.terminal.view import View
+
+NOTHING_LEFT, REMAINS, USAGE, FAILED = 0, 1, 2, 3
+
+app = typer.Typer(
+    name="hermes-rescue",
+    help="Find and repair damaged Hermes sessions: merged from every copy, verified, undoable.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Home = Annotated[
+    Path | None, typer.Option("--home", metavar="DIR", help="The Hermes home (default: found as Hermes does).")
+]
+SessionDir = Annotated[
+    Path | None, typer.Option("--session-dir", metavar="DIR", help="A sessions folder, in place of a home.")
+]
+StateDbs = Annotated[
+    list[Path] | None,
+    typer.Option("--state-db", metavar="FILE", help="A state.db to read; can be given more than once."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+SessionId = Annotated[str, typer.Argument(metavar="SID", help="The id of a session (the name of its file).")]
+
+
+def main() -> None:
+    """Run the command line; always ends in SystemExit, never in a traceback."""
+    from hermes_rescue.core.terminal import export as export
+    from hermes_rescue.core.terminal import find as find
+
+    try:
+        status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        _end(status if isinstance(status, int) else NOTHING_LEFT)
+    except RescueError as error:
+        _fail(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: say nothing more at the end
+        _end(FAILED)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("Stopped. Nothing was left half done.")
+    except Exception as error:
+        _unexpected(error)
+
+
+def _end(status: int) -> None:
+    sys.stdout.flush()
+    raise SystemExit(status)
+
+
+def _fail(text: str, status: int = FAILED) -> None:
+    from hermes_rescue.core.base.files import shown
+
+    print(f"hermes-rescue: {shown(text)}", file=sys.stderr)
+    raise SystemExit(status)
+
+
+def _unexpected(error: Exception) -> None:
+    from hermes_rescue.core.audit.workers import Cancelled
+    from typer.exceptions import TyperException
+
+    if isinstance(error, TyperException):
+        _fail(f"{error.format_message()} See: hermes-rescue --help", USAGE)
+
+    if isinstance(error, Cancelled):
+        _fail("Stopped. Nothing was left half done.")
+    if isinstance(error, OSError):
+        _fail(f"{error.strerror or error}: {error.filename or ''}. Check the place and its rights, then try again.")
+    if os.environ.get("HERMES_RESCUE_DEBUG"):
+        raise error
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace is not None else "?"
+    _fail(f"An error of this program ({type(error).__name__} at {where}). HERMES_RESCUE_DEBUG=1 shows it in full.")
+
+
+@app.command()
+def audit(
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+    as_json: AsJson = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Read again also what cannot have changed.")] = False,
+) -> int:
+    """List what is wrong with the sessions of a store. Changes nothing."""
+    from hermes_rescue.core.audit.cache import AuditCache, usual_folder
+    from hermes_rescue.core.audit.findings import Category
+    from hermes_rescue.core.audit.store_audit import audit as run_audit
+    from hermes_rescue.core.repair.plan import interrupted_runs
+    from hermes_rescue.core.report.report import audit_json
+
+    store, view = _store(home, session_dir, state_db), _view()
+    cache = AuditCache(store, None if no_cache else usual_folder())
+    with view.progress("Checking sessions") as progress:
+        found = run_audit(store, cache=cache, progress=progress)
+    if as_json:
+        _print_json(audit_json(found))
+    else:
+        view.audit(found, interrupted_runs(store))
+    return REMAINS if any(f.category is not Category.INFO for f in found.findings) else NOTHING_LEFT
+
+
+@app.command()
+def show(
+    sid: SessionId,
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show one session: its copies, what is wrong, what a repair gives back and what it leaves out. Changes nothing."""
+    from hermes_rescue.core.audit.findings import Category
+
+    with _examined(_store(home, session_dir, state_db), sid) as (audited, copies, proposal):
+        if as_json:
+            from hermes_rescue.core.report.report import session_json
+
+            _print_json(session_json(audited, copies, proposal))
+        else:
+            _view().session(audited, copies, proposal)
+        return REMAINS if any(f.category is not Category.INFO for f in audited.findings) else NOTHING_LEFT
+
+
+@app.command()
+def diff(
+    sid: SessionId,
+    left: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="COPY",
+            help="live (default), backup, temp, database, run journal, index or recovered; with --run: before (what an"
+            " undo puts back; default), after (what the run left) or now.",
+        ),
+    ] = None,
+    right: Annotated[
+        str | None,
+        typer.Option("--to", metavar="COPY", help="The same; the other side (default: recovered; with --run: now)."),
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="Compare the session around a run (see history).")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Show whole texts, and unchanged messages too.")] = False,
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show what differs between two copies of a session: messages, fields, words. Changes nothing."""
+    from hermes_rescue.core.report import diff as differences
+
+    store = _store(home, session_dir, state_db)
+    notes: tuple[str, ...] = ()
+    if run is not None:
+        from hermes_rescue.core.repair.vault import Vault
+        from hermes_rescue.core.report.history import Looker
+
+        past = Looker(store, Vault.of(store).read_run(run)).past(sid)
+        known, notes, proposal = past.versions, past.notes, None
+        names = (left or past.pair[0], right or past.pair[1])
+    else:
+        names = (left or "live", right or "recovered")
+        with _examined(store, sid) as (_, copies, proposal):
+            known = {"live": differences.Version("live", (), {}), **differences.versions(copies, proposal, names)}
+    for name in names:
+        if name not in known:
+            raise RescueError(f"This session has no copy '{name}'. It has: {', '.join(known)}.")
+    found = differences.compare(known[names[0]], known[names[1]], proposal)
+    proposed = proposal if names == ("live", "recovered") else None
+    if proposed is not None:  # with the numbers of the messages, to choose by
+        reviewed = differences.review(known["live"], proposed)
+        shown = tuple(row for row in reviewed if row.change is not differences.Change.LEFT_OUT)
+        found = dataclasses.replace(found, messages=shown)
+    if as_json:
+        from hermes_rescue.core.report.report import difference_json
+
+        _print_json(difference_json(sid, found))
+    else:
+        _view().difference(found, full=full, notes=notes)
+        if proposed is not None and found.messages:
+            _view().how_to_choose(sid, proposed, ("--take NUMBERS", "--leave NUMBERS"))
+    return NOTHING_LEFT if found.is_empty else REMAINS
+
+
+@app.command()
+def repair(
+    sids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SID]...", help="Sessions to repair; naming one answers its questions with yes."),
+    ] = None,
+    fields: Annotated[
+        list[str] | None,
+        typer.Option("--field", metavar="NAME=COPY", help="Take a field from a copy, as show lists them; repeatable."),
+    ] = None,
+    take: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NUMBERS", help="Take in messages that are left out (numbers as in show): 3,7-9."),
+    ] = None,
+    leave: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NUMBERS", help="Leave out messages that would stay (numbers as in diff)."),
+    ] = None,
+    proposal: Annotated[
+        str,
+        typer.Option(
+            metavar="ID",
+            help="The proposal that the numbers are from, as show and diff print it; if the copies have changed since,"
+            " nothing is written.",
+        ),
+    ] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Every session that has one right answer.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, change nothing.")] = False,
+    yes: Yes = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Replace files although Hermes WebUI is running: what it saves afterwards can undo the repair.",
+        ),
+    ] = False,
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+    as_json: AsJson = False,
+) -> int:
+    """Repair sessions. Shows the plan and asks; what is replaced is kept and can be undone."""
+    from hermes_rescue.core import api
+    from hermes_rescue.core.merge.choices import Choices
+    from hermes_rescue.core.report.report import plan_json, result_json
+
+    if bool(sids) == everything:
+        _fail("Name the sessions to repair, or give --all.", USAGE)
+    choices = _choices(fields or (), take or (), leave or (), proposal)
+    has_chosen = choices != Choices()
+    if has_chosen and (sids is None or len(set(sids)) != 1):
+        _fail("--field, --take, --leave and --proposal are for one session. Name it.", USAGE)
+    if as_json and not (yes or dry_run):
+        _fail("--json does not ask: give --yes or --dry-run with it.", USAGE)
+    store, view = _store(home, session_dir, state_db), _view()
+    with view.progress("Checking sessions") as progress:
+        plan = api.plan(
+            store,
+            None if everything else list(dict.fromkeys(sids or ())),
+            choices={sids[0]: choices} if sids and has_chosen else None,
+            force=force,
+            progress=progress,
+        )
+    if not as_json:
+        view.plan(plan)
+    if plan.is_empty or dry_run:
+        if as_json:
+            _print_json(plan_json(plan))
+        return REMAINS if plan.remaining or not plan.is_empty else NOTHING_LEFT
+    if not yes:
+        _confirm(view.question(plan))
+    with view.progress("Repairing") as progress:
+        result = api.apply(plan, progress=progress)
+    if as_json:
+        _print_json(result_json(plan, result))
+    else:
+        view.result(plan, result)
+    return REMAINS if plan.remaining or result.count(api.State.REPAIRED) < len(plan.sessions) else NOTHING_LEFT
+
+
+@app.command()
+def undo(
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run to undo (default: the newest).")] = None,
+    session: Annotated[str | None, typer.Option("--session", metavar="SID", help="Undo only this session.")] = None,
+    yes: Yes = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Put files back although Hermes WebUI is running: what it saves afterwards can undo that.",
+        ),
+    ] = False,
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+    as_json: AsJson = False,
+) -> int:
+    """Put back what a repair changed. Refused, with the reason, where a file has changed since."""
+    from hermes_rescue.core import api
+    from hermes_rescue.core.repair.vault import Vault
+
+    store, view = _store(home, session_dir, state_db), _view()
+    if run is None:
+        runs = Vault.of(store).list_runs()
+        last = next((each for each in runs if each.problem or api.undoable([each])), None)
+        if last is None:
+            if as_json:
+                _print_json({"run": None, "undone": [], "refused": {}})
+            else:
+                print("There is nothing to undo.")
+            return NOTHING_LEFT
+        run = last.run_id
+    chosen = Vault.of(store).read_run(run)
+    if not yes:
+        _confirm(view.undo_question(chosen, session))
+    result = api.undo(store, chosen.run_id, session, force=force)
+    if as_json:
+        _print_json({"run": result.run_id, "undone": list(result.undone), "refused": dict(result.refused)})
+    else:
+        view.undone(result)
+    return REMAINS if result.refused else NOTHING_LEFT
+
+
+@app.command()
+def history(
+    home: Home = None, session_dir: SessionDir = None, state_db: StateDbs = None, as_json: AsJson = False
+) -> int:
+    """List the repairs that were made. Changes nothing."""
+    from hermes_rescue.core.repair.vault import Vault
+    from hermes_rescue.core.report.report import run_report
+
+    runs = Vault.of(_store(home, session_dir, state_db)).list_runs()
+    if as_json:
+        _print_json([dict(run_report(run).facts) for run in runs])
+    else:
+        _view().history(runs)
+    return NOTHING_LEFT
+
+
+@app.command()
+def report(
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run (see history); without it: an audit of now.")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", metavar="json|md|html", help="The form of the report.")] = "md",
+    texts: Annotated[
+        bool,
+        typer.Option(
+            "--texts",
+            help="Add what was said: the messages that a repair brings back or leaves out, or that the run changed.",
+        ),
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write it to a new file instead of the terminal."),
+    ] = None,
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+) -> int:
+    """Report what was found, or what a run did; without any message text unless --texts asks for them."""
+    from hermes_rescue.core.audit.cache import AuditCache, usual_folder
+    from hermes_rescue.core.audit.store_audit import audit as run_audit
+    from hermes_rescue.core.base import files
+    from hermes_rescue.core.repair.vault import Vault
+    from hermes_rescue.core.report import excerpts
+    from hermes_rescue.core.report.report import FORMATS, audit_report, render, run_report
+
+    if form == "pdf":
+        _fail("The window makes the PDF: hermes-rescue-gui, then Export report. Here: --format html, to print.", USAGE)
+    if form not in FORMATS:
+        _fail(f"--format is one of: {', '.join(FORMATS)}.", USAGE)
+    store, view = _store(home, session_dir, state_db), _view()
+    if run is not None:
+        done = Vault.of(store).read_run(run)
+        with view.progress("Reading messages") as progress:
+            made = run_report(done, excerpts.of_run(store, done, progress=progress) if texts else None)
+    else:
+        with view.progress("Checking sessions") as progress:
+            found = run_audit(store, cache=AuditCache(store, usual_folder()), progress=progress)
+        with view.progress("Reading messages") as progress:
+            made = audit_report(found, excerpts.of_audit(found, progress=progress) if texts else None)
+    text = render(made, form)
+    if output is None:
+        sys.stdout.write(text)
+        return NOTHING_LEFT
+    try:
+        files.create_exclusive(output, text.encode("utf-8", "replace"))
+    except FileExistsError:
+        raise RescueError(f"{output} is there already. Choose another name.") from None
+    return NOTHING_LEFT
+
+
+@app.command()
+def demo(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")]) -> int:
+    """Make a damaged store to try everything on."""
+    from hermes_rescue.core.demo.demo_store import make_demo_store
+
+    made = make_demo_store(folder)
+    print(f"{len(made.stories)} sessions are in {made.home}. Look at them with:")
+    print(f"hermes-rescue audit --home {shlex.quote(str(made.home))}")
+    return NOTHING_LEFT
+
+
+def _store(home: Path | None, session_dir: Path | None, state_dbs: list[Path] | None) -> Store:
+    from hermes_rescue.core.hermes.store import find_store
+
+    if home is not None and session_dir is not None:
+        _fail("Give --home or --session-dir, not both.", USAGE)
+    return find_store(home=home, session_dir=session_dir, state_dbs=tuple(state_dbs or ()))
+
+
+def _view() -> View:
+    from hermes_rescue.core.terminal.view import View
+
+    return View()
+
+
+@contextmanager
+def _examined(store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCopies, Proposal]]:
+    from hermes_rescue.core.audit.store_audit import examine
+    from hermes_rescue.core.base.progress import Steps
+    from hermes_rescue.core.hermes.copies import Inventory
+    from hermes_rescue.core.hermes.webui_status import webui_status
+
+    with Inventory(store, only=(sid,)) as inventory:
+        with _view().progress("Reading the session") as progress:
+            inventory.steps = Steps(lambda done: progress(done, 1))
+            found = examine(inventory, webui_status(store), sid) if sid in inventory.session_ids() else None
+        if found is None or found[0] is None:
+            raise RescueError(f"No copy of a session {sid} is known in {store.sessions_dir}. See: hermes-rescue audit")
+        yield found[0], found[1], found[2]
+
+
+def _choices(fields: Sequence[str], take: Sequence[str], leave: Sequence[str], proposal: str) -> Choices:
+    """What was chosen."""
+    from hermes_rescue.core.merge.choices import Choices
+
+    pairs = [text.partition("=") for text in fields]
+    if wrong := next((text for text, (name, _, copy) in zip(fields, pairs, strict=True) if not (name and copy)), None):
+        _fail(f"--field is NAME=COPY, not {wrong}.", USAGE)
+    if (take or leave) and not proposal:
+        _fail("--take and --leave need --proposal: show and diff print it beside the numbers.", USAGE)
+    chosen = {name: copy for name, _, copy in pairs}
+    return Choices(_positions("--take", take), _positions("--leave", leave), fields=chosen, made_on=proposal)
+
+
+def _positions(option: str, texts: Sequence[str]) -> frozenset[int]:
+    """Positions (from 0) of messages that are given by their numbers (from 1): 3,7-9."""
+    positions: set[int] = set()
+    for part in ",".join(texts).split(",") if texts else ():
+        found = re.fullmatch(r"([1-9]\d{0,5})(?:-([1-9]\d{0,5}))?", part.strip(), re.ASCII)
+        if found is None:
+            _fail(f"{option} is a list of numbers such as 3,7-9, not {part}.", USAGE)
+            return frozenset()
+        positions.update(range(int(found[1]) - 1, int(found[2] or found[1])))
+    return frozenset(positions)
+
+
+def _confirm(question: str) -> None:
+    try:
+        agreed = typer.confirm(question, default=False)
+    except typer.Abort:
+        raise RescueError(
+            "Nothing was changed: there was no answer. Give --yes to go on without being asked."
+        ) from None
+    if not agreed:
+        raise RescueError("Nothing was changed.")
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))

@@ -1,0 +1,89 @@
+"""The command ``export`` of the terminal front."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.terminal.commands import NOTHING_LEFT, REMAINS, Home, SessionDir, StateDbs, _store, _view, app
+
+if TYPE_CHECKING:
+    from hermes_rescue.core.report.export import PrintPage
+
+STDOUT = "-"
+
+
+@app.command()
+def export(
+    sids: Annotated[list[str] | None, typer.Argument(metavar="[SID]...", help="The sessions to save.")] = None,
+    form: Annotated[str, typer.Option("--form", metavar="md|html|json|pdf", help="The form of the copy.")] = "md",
+    name: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="COPY",
+            help="recovered (what a repair would give), live, backup, database, ... as in diff.",
+        ),
+    ] = "recovered",
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", metavar="FILE|FOLDER", help="Where to write; - is the terminal."),
+    ] = "./",
+    everything: Annotated[bool, typer.Option("--all", help="Every session of the store.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+) -> int:
+    """Save conversations as Markdown, HTML, PDF, or JSON that Hermes WebUI imports. Changes nothing in the store."""
+    from hermes_rescue.core.base.files import shown
+    from hermes_rescue.core.report import export as exports
+
+    if bool(sids) == everything:
+        raise typer.BadParameter("Name the sessions to save, or give --all.")
+    if form not in exports.FORMS:
+        raise typer.BadParameter(f"--form is one of: {', '.join(exports.FORMS)}.")
+    if output == STDOUT and (everything or len(sids or ()) > 1):
+        raise typer.BadParameter("-o - is for one session. Name a folder.")
+    ids = None if everything else list(dict.fromkeys(sids or ()))
+    store, view = _store(home, session_dir, state_db), _view()
+    print_page = _print_page() if form == "pdf" else None
+    if output == STDOUT:
+        with view.progress("Reading the session") as progress:
+            for copy, steps in exports.read_copies(store, ids, name, progress=progress):
+                if not isinstance(copy, exports.Copy):
+                    raise RescueError(copy.reason)
+                data = exports.render(copy, form, print_page, steps)
+        sys.stdout.buffer.write(data)
+        return NOTHING_LEFT
+    target = Path(output)
+    if output.endswith(("/", os.sep)):
+        target.mkdir(parents=True, exist_ok=True)
+    with view.progress("Saving") as progress:
+        done = exports.export(
+            store, ids, form, target, name, overwrite=overwrite, print_page=print_page, progress=progress
+        )
+    if done.failed and len(ids or ()) == 1:
+        raise RescueError(done.failed[0].reason)
+    for path in done.written:
+        print(shown(path))
+    for each in done.failed:
+        print(f"Not saved: {each.session_id}: {shown(each.reason)}", file=sys.stderr)
+    return REMAINS if done.failed else NOTHING_LEFT
+
+
+def _print_page() -> PrintPage:
+    """The window makes a PDF, where it is installed: the engine and its terminal front do without it."""
+    try:
+        return cast("PrintPage", import_module("hermes_rescue.gui.conversation_pdf").pdf_of)
+    except ImportError as error:
+        raise RescueError(
+            f"A PDF needs the libraries of the window, and one is missing ({error}). Install it (pip install"
+            " PySide6-Essentials; on Debian and Ubuntu also: apt install libgl1 libegl1 libfontconfig1 libxkbcommon0),"
+            " or use --form html and print that."
+        ) from None

@@ -1,0 +1,93 @@
+"""The command ``find`` of the terminal front."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextlib import nullcontext
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from hermes_rescue.core.terminal.commands import (
+    NOTHING_LEFT,
+    REMAINS,
+    AsJson,
+    Home,
+    SessionDir,
+    StateDbs,
+    _store,
+    _view,
+    app,
+)
+
+if TYPE_CHECKING:
+    from hermes_rescue.core.search.session_search import SessionHits
+    from hermes_rescue.core.search.store_search import Unread
+
+
+@app.command()
+def find(
+    words: Annotated[
+        list[str], typer.Argument(metavar="WORDS...", help='All have to be in one message; "two words" are a phrase.')
+    ],
+    regex: Annotated[
+        bool, typer.Option("--regex", help="Take WORDS as one regular expression; that takes longer.")
+    ] = False,
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+    as_json: AsJson = False,
+) -> int:
+    """Search in titles and messages, in every copy: also what is lost, left out or deleted. Changes nothing.
+
+    Exit status: 0 something was found, 1 nothing.
+    """
+    from hermes_rescue.core.search.query import Query, QueryError
+    from hermes_rescue.core.search.session_search import SessionHits
+    from hermes_rescue.core.search.store_search import search
+
+    try:
+        query = Query.of_pattern(" ".join(words)) if regex else Query.of_words(words)
+    except QueryError as error:
+        raise typer.BadParameter(str(error)) from None
+    store, view = _store(home, session_dir, state_db), _view()
+    found: Counter[str] = Counter()
+    unread: list[Unread] = []
+    is_complete = False
+    with view.progress("Searching") as progress:
+        if as_json:
+            print('{"sessions": [', end="")
+        try:
+            for batch in search(store, query, progress=progress):
+                with view.beside_the_bar() if batch else nullcontext():
+                    for each in batch:
+                        if not isinstance(each, SessionHits):
+                            unread.append(each)
+                            continue
+                        if as_json:
+                            print("," if found else "", json.dumps(_facts(each)), sep="\n", end="", flush=True)
+                        else:
+                            view.found(each)
+                        found.update(sessions=1, hits=each.count)
+            is_complete = True
+        finally:
+            if as_json:  # it is JSON also where somebody stops it
+                with view.beside_the_bar():
+                    print(f'\n], "not_searched": {json.dumps([*map(asdict, unread)])}, ', end="")
+                    print(f'"is_complete": {json.dumps(is_complete)}}}')
+    if not as_json:
+        view.searched(found["sessions"], found["hits"], unread)
+    return NOTHING_LEFT if found else REMAINS
+
+
+def _facts(found: SessionHits) -> dict[str, Any]:
+    return {
+        "session_id": found.session_id,
+        "title": found.title,
+        "updated": found.updated,
+        "program": found.program,
+        "count": found.count,
+        "counts": dict(found.counts),
+        "hits": [*map(asdict, found.hits)],
+    }

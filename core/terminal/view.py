@@ -1,0 +1,500 @@
+"""How the terminal front draws what the engine found. Everything from a session is untrusted: control characters never
+reach the terminal, and nothing is read as markup."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit
+from hermes_rescue.core.audit.store_audit import Audit
+from hermes_rescue.core.audit.workers import Progress as Report
+from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.hermes.copies import LIVE, SessionCopies
+from hermes_rescue.core.hermes.message import Message, called
+from hermes_rescue.core.hermes.worktree import Worktree
+from hermes_rescue.core.merge.proposal import Proposal
+from hermes_rescue.core.repair.run_record import Run
+from hermes_rescue.core.repair.vault import UndoResult
+from hermes_rescue.core.report.diff import (
+    Change,
+    Difference,
+    FieldRow,
+    MessageRow,
+    compare_words,
+    fold,
+    review_fields,
+    text_of,
+)
+from hermes_rescue.core.report.report import moment, plain_lines, stamp
+from hermes_rescue.core.search.message_texts import Part
+from hermes_rescue.core.search.session_search import Held, Hit, SessionHits
+from hermes_rescue.core.search.store_search import Unread
+from rich.cells import cell_len
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+PATIENCE = 0.5
+"""Seconds after which a progress bar appears."""
+
+CLIPPED_LINES, CLIPPED_CHARACTERS = 4, 400
+FOUND_SHOWN = 3
+"""Hits of a session that are shown; all are counted."""
+
+_PIPE_WIDTH = 400
+"""Columns where the output is no terminal: nothing is cut."""
+
+_STYLE = {Category.REPAIRABLE: "yellow", Category.REVIEW: "magenta", Category.INFO: "blue", None: "green"}
+_WORD = {
+    Category.REPAIRABLE: "can be repaired",
+    Category.REVIEW: "your decision",
+    Category.INFO: "note",
+    None: "healthy",
+}
+_SIGN = {
+    Change.SAME: " ",
+    Change.ADDED: "+",
+    Change.REMOVED: "-",
+    Change.CHANGED: "~",
+    Change.MOVED: ">",
+    Change.LEFT_OUT: "/",
+}
+_SIGN_STYLE = {
+    Change.SAME: "",
+    Change.ADDED: "green",
+    Change.REMOVED: "red",
+    Change.CHANGED: "magenta",
+    Change.MOVED: "blue",
+}
+
+
+class View:
+    """Draws on stdout; progress goes to stderr, and only to a terminal."""
+
+    def __init__(self) -> None:
+        self._out = self._console(sys.stdout.isatty())
+        self._err = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self._bar: Progress | None = None
+
+    @staticmethod
+    def _console(is_terminal: bool) -> Console:
+        return Console(highlight=False, markup=False, emoji=False, width=None if is_terminal else _PIPE_WIDTH)
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Report]:
+        """A bar for work that takes longer than ``PATIENCE``; nothing where stderr is no terminal."""
+        bar = Progress(
+            SpinnerColumn("line"),  # one session can be so large that nothing else moves for a while
+            TextColumn(what),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self._err,
+            transient=True,
+        )
+        task = bar.add_task(what, total=None)
+        start = time.monotonic()
+        started = False
+
+        def report(done: float, total: int) -> None:
+            nonlocal started
+            if not started and self._err.is_terminal and time.monotonic() - start > PATIENCE:
+                bar.start()
+                started = True
+                self._bar = bar
+            bar.update(task, completed=done, total=total)
+
+        try:
+            yield report
+        finally:
+            self._bar = None
+            if started:
+                bar.stop()
+
+    @contextmanager
+    def beside_the_bar(self) -> Iterator[None]:
+        """For what is printed while a bar may be shown."""
+        if self._bar is None:
+            yield
+            return
+        self._bar.stop()
+        yield
+        self._bar.start()
+
+    def audit(self, found: Audit, interrupted: Sequence[Run]) -> None:
+        """The sessions with findings, the store's own findings, and what to do next."""
+        self._line(f"Sessions: {found.store.sessions_dir}")
+        self._line(found.webui.evidence)
+        listed = [s for category in Category for s in found.of(category)]
+        if listed:
+            table = _table("status", "session", "title", "live", "backup", "database", "after", "what was found")
+            for s in listed:
+                table.add_row(
+                    Text(_WORD[s.category], _STYLE[s.category]), Text(shown(s.session_id)), Text(_short(s.title, 40)),
+                    *(_count(n) for n in (s.live, s.backup, s.database, s.after)),
+                    Text("; ".join(f.kind.label for f in s.findings)),
+                )  # fmt: skip
+            self._print(table)
+        for f in found.store_findings:
+            self._out.print(Text.assemble((f"{_WORD[f.category]}: ", _STYLE[f.category]), shown(f.evidence)))
+        counts = [(category, len(found.of(category))) for category in (*Category, None)]
+        self._line(
+            ", ".join(
+                f"{n} {'need your decision' if c is Category.REVIEW else _plural(_WORD[c], n)}" for c, n in counts
+            )
+            + "."
+        )
+        self._interrupted(interrupted)
+        if found.of(Category.REPAIRABLE):
+            self._line("Next: hermes-rescue repair --all    One session closely: hermes-rescue show SID")
+
+    def _interrupted(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            self._line(
+                f"The repair {run.run_id} was interrupted. "
+                f"Finish it: hermes-rescue repair --all    Roll it back: hermes-rescue undo {run.run_id}"
+            )
+
+    def session(self, audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> None:
+        """One session: copies, findings with their four answers, the map of the copies, what is left out, fields."""
+        self._out.print(
+            Text.assemble(
+                (_short(audited.title, 100), "bold"),
+                f"  {shown(audited.session_id)}  ",
+                (_WORD[audited.category], _STYLE[audited.category]),
+            )
+        )
+        table = _table("copy", "messages", "")
+        for name, n, note in _copies(audited, copies):
+            table.add_row(Text(name), _count(n), Text(note))
+        table.add_row(
+            Text("after a repair"),
+            _count(audited.after if proposal.sidecar is None else len(proposal.included)),
+            Text(""),
+        )
+        self._print(table)
+        if audited.worktree is not Worktree.NONE:
+            self._line(f"Worktree: {audited.worktree_path} ({audited.worktree})")
+        for f in audited.findings:
+            self._finding(f)
+        self._lanes(proposal)
+        left_out = [(k, item) for k, item in enumerate(proposal.items, 1) if not item.included]
+        if left_out:
+            self._line("Left out:")
+            for number, item in left_out:
+                reason = item.reason.sentence if item.reason is not None else ""
+                self._line(f"  #{number} {_head(item.message)} {_short(text_of(item.message), 60)}  [{reason}]")
+        if proposal.changes and audited.live >= 0:
+            self._line("Fields that change:")
+            for change in proposal.changes:
+                self._line(
+                    f"  {change.field}: {_short(change.before, 40)} -> {_short(change.after, 60)}"
+                    f"  [from {change.origin}]"
+                )
+        elif proposal.origins:
+            self._line(
+                "Fields that come back: "
+                + ", ".join(f"{name} from {origin}" for name, origin in proposal.origins.items())
+            )
+        disputed = [row for row in review_fields(copies, proposal) if row.is_disputed]
+        if disputed:
+            self._line("Fields that the copies tell differently:")
+            for row in disputed:
+                self._line(f"  {row.field}: {_offers(row)}")
+        options = [*(["--take NUMBERS"] if left_out else ()), *(["--field NAME=COPY"] if disputed else ())]
+        if options:
+            self.how_to_choose(audited.session_id, proposal, options)
+
+    def how_to_choose(self, session_id: str, proposal: Proposal, options: Iterable[str]) -> None:
+        """The command that repairs a session as a person chooses, from this very proposal."""
+        options = ("--proposal", proposal.fingerprint, *options)
+        self._line(f"To choose yourself: hermes-rescue repair {session_id} {' '.join(options)}")
+
+    def _finding(self, f: Finding) -> None:
+        self._out.print(Text.assemble((f"{f.kind.label}: ", _STYLE[f.category]), shown(f.evidence)))
+        for question, answer in (
+            ("How serious?", f.kind.serious),
+            ("What should I do?", f.advice),
+            ("What happens?", f.kind.outcome),
+            ("May I go on meanwhile?", f.kind.meanwhile),
+        ):
+            self._line(f"  {question:<23} {answer}")
+
+    def _lanes(self, proposal: Proposal, width: int = 60) -> None:
+        """Which copy holds what: a lane for each, along the recovered transcript and what is left out of it."""
+        items = proposal.items
+        names = list(dict.fromkeys(name for item in items for name in item.copies))
+        if not items or len(names) < 2:
+            return
+        cells = min(width, len(items))
+        chunks = [items[k * len(items) // cells : (k + 1) * len(items) // cells] for k in range(cells)]
+        self._line("Which copy holds what (# all, + some, . none; / left out):")
+        for name in names:
+            lane = "".join(_cell(sum(name in item.copies for item in chunk), len(chunk)) for chunk in chunks)
+            self._line(f"  {name:<14}{lane}  {sum(name in item.copies for item in items)}")
+        recovered = "".join(
+            "/" if not any(i.included for i in c) else _cell(sum(i.included for i in c), len(c)) for c in chunks
+        )
+        self._line(f"  {'recovered':<14}{recovered}  {len(proposal.included)}")
+
+    def difference(self, found: Difference, *, full: bool, notes: Sequence[str] = ()) -> None:
+        """Messages and fields that differ, unchanged runs folded; ``notes`` say what could not be read."""
+        for note in notes:
+            self._line(note)
+        self._line(f"--- {found.left}")
+        self._line(f"+++ {found.right}")
+        for row in found.messages if full else fold(found.messages):
+            if isinstance(row, int):
+                self._line(f"  ... {row} unchanged {_plural('message', row)} ...")
+            else:
+                self._row(row, full=full)
+        if found.fields:
+            self._line("Fields:")
+        for field in found.fields:
+            origin = f"  [from {field.origin}]" if field.origin else ""
+            values = f"{_short(field.left, 60)} -> {_short(field.right, 60)}{origin}"
+            if field.is_disputed:
+                values = _offers(field) if field.change is Change.SAME else f"{values}  ({_offers(field)})"
+            text = f"{_SIGN[field.change]} {field.field}: {values}"
+            self._out.print(Text(shown(text), _SIGN_STYLE[field.change]))
+        if found.is_empty:
+            self._line("No difference.")
+
+    def _row(self, row: MessageRow, *, full: bool) -> None:
+        style = _SIGN_STYLE[row.change]
+        told = row.right or row.left
+        if told is None:
+            return
+        parts = f"  ({', '.join(row.parts)} differ)" if row.parts else ""
+        parts += f"  #{row.position + 1}" if row.position is not None else ""
+        self._out.print(Text(f"{_SIGN[row.change]} {_head(told)}{parts}", style))
+        if row.left is not None and row.right is not None and "content" in row.parts:
+            line = Text("    ")
+            for word in compare_words(text_of(row.left), text_of(row.right)).words:
+                line.append(plain_lines(word.text), _SIGN_STYLE[word.change])
+            self._out.print(line)
+            return
+        for line_ in _body(told, full=full):
+            self._out.print(Text(f"    {line_}", style))
+
+    def plan(self, plan: api.Plan) -> None:
+        """The dry run: per session what comes back, what is lost, and the file operations."""
+        if plan.sessions:
+            table = _table("session", "title", "before", "after", "lost", "bytes", "why", "file operations")
+            for s in plan.sessions:
+                table.add_row(
+                    Text(shown(s.session_id)), Text(_short(s.title, 30)),
+                    _count(s.messages_before), _count(s.messages_after),
+                    Text(str(s.messages_lost or "nothing"), "red" if s.messages_lost else ""),
+                    Text(f"{s.size_after:,}"),
+                    Text(shown(s.why)), Text("; ".join(s.operations)),
+                )  # fmt: skip
+            self._print(table)
+            self._line(f"The old files are kept in {plan.store.vault_root} and can be put back: hermes-rescue undo")
+        for text in plan.unread:
+            self._line(f"Without this copy: {text}")
+        for run_id in plan.unfinished:
+            self._line(f"The interrupted repair {run_id} is finished.")
+        if plan.rebuild_index or plan.sessions:
+            self._line("The session list (_index.json) is rebuilt at the end.")
+        for sid, reason in plan.refused.items():
+            self._line(f"Not now: {sid}: {reason}")
+        if plan.questions:
+            self._line(
+                f"Waiting for your decision: {', '.join(plan.questions)}. "
+                "Look: hermes-rescue show SID    Repair one: hermes-rescue repair SID"
+            )
+        if plan.is_empty and not plan.refused:
+            self._line("There is nothing to repair.")
+
+    def question(self, plan: api.Plan) -> str:
+        """What a person is asked before a repair."""
+        n = len(plan.sessions)
+        if n:
+            return f"Repair {n} {_plural('session', n)}?"
+        return "Finish the interrupted repair?" if plan.unfinished else "Rebuild the session list?"
+
+    def result(self, plan: api.Plan, result: api.Result) -> None:
+        """What a repair came to."""
+        titles = {s.session_id: s.title for s in plan.sessions}
+        for outcome in result.outcomes:
+            if outcome.state is not api.State.REPAIRED:
+                self._line(
+                    f"{outcome.state}: {outcome.session_id} {_short(titles[outcome.session_id], 40)}: {outcome.reason}"
+                )
+        n = result.count(api.State.REPAIRED)
+        self._line(
+            f"{n} {_plural('session', n)} repaired and verified."
+            + (" The session list was rebuilt." if result.index_rebuilt else "")
+        )
+        if result.run_id is not None and n:
+            self._line(f"Undo: hermes-rescue undo {result.run_id}    Report: hermes-rescue report {result.run_id}")
+
+    def undo_question(self, run: Run, session: str | None) -> str:
+        """What a person is asked before an undo."""
+        what = (
+            f"session {shown(session)}"
+            if session
+            else f"{len(run.session_ids)} {_plural('session', len(run.session_ids))}"
+        )
+        return f"Put {what} back to what it was before the repair of {stamp(run.created_at)}?"
+
+    def undone(self, result: UndoResult) -> None:
+        """What an undo came to."""
+        n = len(result.undone)
+        self._line(f"{n} {_plural('session', n)} put back.")
+        for sid, reason in result.refused.items():
+            self._line(f"Not put back: {sid}: {reason}")
+        if result.refused:
+            self._line(f"What changed since: hermes-rescue diff SID --run {result.run_id}")
+
+    def history(self, runs: Iterable[Run]) -> None:
+        """The runs, newest first."""
+        table = _table("run", "when", "status", "sessions", "undone", "")
+        for run in runs:
+            undone = {op.session_id for op in run.operations if op.state == "undone" and op.session_id}
+            table.add_row(
+                Text(run.run_id), Text(stamp(run.created_at)), Text(run.status),
+                _count(len(run.session_ids)), _count(len(undone)), Text(shown(run.problem)),
+            )  # fmt: skip
+        if table.row_count:
+            self._print(table)
+        else:
+            self._line("No repair was made yet.")
+
+    def found(self, each: SessionHits) -> None:
+        """What was found in one session, of many hits the first."""
+        whose = f"  a session of {each.program}" if each.program is not None else ""
+        note = f"  {shown(each.session_id)}  {moment(each.updated)}  {each.count} {_plural('hit', each.count)}{whose}"
+        self._out.print(Text.assemble((_short(each.title, 100), "bold"), shown(note)))
+        for hit in each.hits[:FOUND_SHOWN]:
+            part = f" ({hit.part})" if hit.part is not Part.TEXT else ""
+            self._line(f"  {shown(hit.role)}{part}  {moment(hit.time)}  {_whereabouts(hit)}".replace("  " * 2, "  "))
+            text, start, end = hit.excerpt.text, hit.excerpt.start, hit.excerpt.end
+            marked = (shown(text[start:end]), "bold reverse")
+            self._out.print(Text.assemble("    ", shown(text[:start]), marked, shown(text[end:])))
+        if each.count > FOUND_SHOWN:
+            self._line(f"  ... {each.count - FOUND_SHOWN} more")
+
+    def searched(self, sessions: int, hits: int, unread: Iterable[Unread]) -> None:
+        """What a search came to."""
+        for each in unread:
+            self._line(f"Not searched: {f'{each.session_id}: ' if each.session_id else ''}{each.reason}")
+        if sessions:
+            self._line(f"{hits} {_plural('hit', hits)} in {sessions} {_plural('session', sessions)}.")
+        else:
+            self._line("Nothing was found.")
+
+    def _line(self, text: str) -> None:
+        self._out.print(Text(plain_lines(text)))
+
+    def _print(self, table: Table) -> None:
+        """A table; where nothing has to be fitted into a terminal, in a fraction of the time that rich takes for it."""
+        if self._out.is_terminal:
+            self._out.print(table)
+            return
+        columns = [[str(column.header), *map(str, column.cells)] for column in table.columns]
+        widths = [max(map(cell_len, cells)) for cells in columns]
+        right = [column.justify == "right" for column in table.columns]
+        for row in zip(*columns, strict=True):
+            blanks = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+            cells = (blank + cell if r else cell + blank for cell, blank, r in zip(row, blanks, right, strict=True))
+            self._out.file.write("  ".join(cells).rstrip() + "\n")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        numeric = column in (
+            "live",
+            "backup",
+            "database",
+            "after",
+            "before",
+            "lost",
+            "bytes",
+            "messages",
+            "sessions",
+            "undone",
+        )
+        table.add_column(
+            column,
+            justify="right" if numeric else "left",
+            overflow="fold",
+            no_wrap=column in ("session", "run", "status"),
+        )
+    return table
+
+
+def _copies(audited: SessionAudit, copies: SessionCopies) -> Iterator[tuple[str, int, str]]:
+    yield LIVE, audited.live, "" if copies.live is not None else "missing"
+    for k, temp in enumerate(copies.temps):
+        yield f"temp {k + 1}", len(temp.sidecar.messages) if temp.sidecar is not None else -1, temp.path.name
+    if copies.backup is not None:
+        yield "backup", audited.backup, stamp(copies.backup.mtime)
+    for copy in copies.databases:
+        yield copy.name, len(copy.messages) - len(copy.rewound | copy.hidden), str(copy.path)
+    if copies.run is not None:
+        yield "run journal", len(copies.run.messages), copies.run.path.name
+
+
+def _offers(row: FieldRow) -> str:
+    """What the copies say of a field, those together that say the same."""
+    values: list[tuple[object, list[str]]] = []
+    for copy, value in row.offers.items():
+        said = next((copies for other, copies in values if other == value), None)
+        if said is None:
+            values.append((value, [copy]))
+        else:
+            said.append(copy)
+    return "; ".join(f"{_short(value, 40)} in {', '.join(copies)}" for value, copies in values)
+
+
+def _whereabouts(hit: Hit) -> str:
+    """Which copies hold what was found, and what has become of it."""
+    copies = " and ".join(hit.copies)
+    return {
+        Held.LIVE: "in the live file",
+        Held.LOST: f"only in the {'damaged file' if LIVE in hit.copies else copies}",
+        Held.LEFT_OUT: f"left out, in the {copies}: {hit.reason}",
+        Held.DELETED: f"in a session that you deleted ({copies})",
+        Held.OTHER: f"in the {copies}",
+    }[hit.held]
+
+
+def _cell(held: int, of: int) -> str:
+    return "#" if held == of else "+" if held else "."
+
+
+def _head(m: Message) -> str:
+    names = list(map(shown, called(m)))
+    extras = [f"calls: {', '.join(names)}"] if names else []
+    extras += [f"result of {shown(str(m.value.get('name') or m.value.get('tool_name')))}"] if m.role == "tool" else []
+    return "  ".join(part for part in (f"{shown(m.role):<9}", moment(m.time), *extras) if part)
+
+
+def _body(m: Message, *, full: bool) -> list[str]:
+    text = text_of(m)
+    lines = text.splitlines() if full else text[:CLIPPED_CHARACTERS].splitlines()[:CLIPPED_LINES]
+    lines = list(map(plain_lines, lines))
+    if not full and sum(map(len, lines)) + len(lines) < len(text):
+        lines.append(f"... ({len(text):,} characters; --full shows all)")
+    return lines
+
+
+def _short(value: object, limit: int) -> str:
+    text = shown(" ".join(str(value).split()))
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _count(n: int) -> Text:
+    return Text("–" if n < 0 else str(n))
+
+
+def _plural(word: str, n: int) -> str:
+    return word if n == 1 or word not in ("message", "session", "note", "hit") else f"{word}s"
