@@ -65,7 +65,7 @@ COMMANDS: tuple[Command, ...] = (
         "export",
         "file",
         _t("&Export report…"),
-        _t("Write down what was found or done"),
+        _t("Save a report of findings or of a repair"),
         "export",
         ("Ctrl+E",),
         "report -o FILE",
@@ -149,7 +149,7 @@ COMMANDS: tuple[Command, ...] = (
         checkable=True,
     ),
     Command("theme_system", "view", _t("Colours of the s&ystem"), _t("Follow the system"), "theme", checkable=True),
-    Command("theme_light", "view", _t("&Light"), _t("Dark text on light ground"), "", checkable=True),
+    Command("theme_light", "view", _t("&Light"), _t("Dark text on a light background"), "", checkable=True),
     Command("theme_dark", "view", _t("&Dark"), _t("Light text on dark ground"), "", checkable=True),
     Command("theme_contrast", "view", _t("High &contrast"), _t("Strong colours, strong lines"), "", checkable=True),
     Command(
@@ -171,7 +171,14 @@ COMMANDS: tuple[Command, ...] = (
         "history",
         checkable=True,
     ),
-    Command("help", "help", _t("&Keys and words"), _t("What the keys do and what the words mean"), "help", ("F1",)),
+    Command(
+        "help",
+        "help",
+        _t("&Keyboard shortcuts and terms"),
+        _t("What the keys do and what the terms mean"),
+        "help",
+        ("F1",),
+    ),
     Command("about", "help", _t("&About Hermes Rescue"), _t("Version and licence")),
 )
 """Every action of the window."""
@@ -194,7 +201,7 @@ def command_line(
 def _options(choices: Choices) -> list[str]:
     """What was chosen as options of the terminal."""
     options = ["--proposal", choices.made_on] if choices.made_on else []
-    for option, positions in (("--take", choices.include), ("--leave", choices.exclude)):
+    for option, positions in (("--include", choices.include), ("--exclude", choices.exclude)):
         if positions:
             options += [option, ",".join(_numbers(sorted(positions)))]
     for name, copy in choices.fields.items():

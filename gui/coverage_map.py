@@ -272,7 +272,7 @@ class CoverageMap(QWidget):
 
     def _legend_lines(self, left_out: Mapping[Reason | None, int]) -> Iterator[tuple[Hold, str]]:
         if any(lane.holds.count(Hold.PART) for lane in self._lanes):
-            yield Hold.PART, self.tr("messages that get missing parts back from here")
+            yield Hold.PART, self.tr("messages completed from this copy")
         for reason, n in left_out.items():
             words = self.tr("{n} left out: {reason}")
             yield Hold.LEFT_OUT, words.format(n=number(n), reason=reason.sentence if reason else "")

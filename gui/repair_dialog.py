@@ -201,7 +201,7 @@ class RepairDialog(QDialog):
     def _open_lines(self) -> list[str]:
         refused = [f"{self._name(sid)}: {shown(reason)}" for sid, reason in self._plan.refused.items()]
         planned = {session.session_id for session in self._plan.sessions}
-        partly = self.tr("{session}: a part of it waits for your decision.")
+        partly = self.tr("{session}: partly waiting for your decision.")
         wholly = self.tr("{session}: it waits for your decision. Look at its messages first.")
         return refused + [
             (partly if sid in planned else wholly).format(session=self._name(sid))

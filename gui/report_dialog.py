@@ -117,7 +117,7 @@ class ReportDialog(QDialog):
                 "It holds no text of any message, but ids, paths and titles; a title can be how a message begins."
             )
         elif self._run_id:
-            words = self.tr("Whoever gets it can read what was said: each message that the repair changed.")
+            words = self.tr("Anyone you send it to can read the text of every message that the repair changed.")
         else:
             words = self.tr(
                 "Whoever gets it can read what was said: each message that a repair brings back, and each that stays"

@@ -246,7 +246,7 @@ class SessionHead(QWidget):
             self.tr("How serious?"),
             self.tr("What should I do?"),
             self.tr("What happens?"),
-            self.tr("May I go on meanwhile?"),
+            self.tr("Can I keep using this session?"),
         )
         self.answers = AnswerBoxes(questions)
         self._worktree_icon = QLabel()

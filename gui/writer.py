@@ -133,7 +133,7 @@ class Writer(QObject):
         if result.refused:
             text += " " + next(iter(result.refused.values()))
         if (more := len(result.refused) - 1) > 0:
-            text += " " + self.tr("{} more were left as they are; the history says why.").format(more)
+            text += " " + self.tr("{} more were not changed; see History for the reasons.").format(more)
         refused = (result.run_id, result.refused)
         good = not result.refused
         self._end(Outcome(text, good, is_outdated=True, sessions=tuple(result.undone), refused=refused))

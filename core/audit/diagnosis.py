@@ -180,9 +180,9 @@ _DAMAGE = {
     Damage.NUL: "The file is filled with zero bytes",
     Damage.BOM: "The file begins with a byte order mark, which the WebUI cannot read",
     Damage.UTF16: "The file is UTF-16, which the WebUI cannot read",
-    Damage.BAD_UTF8: "The file has bytes that are no UTF-8",
+    Damage.BAD_UTF8: "The file has bytes that are not UTF-8",
     Damage.TORN: "The file is torn",
-    Damage.TRAILING: "The file goes on behind its end",
+    Damage.TRAILING: "The file has extra data after its end",
     Damage.TOO_DEEP: "The file is nested too deeply to be read",
     Damage.CONTROL: "The file has control characters inside a text",
     Damage.SYNTAX: "The file is not valid JSON: a comma or another sign is missing or too many",
@@ -226,7 +226,7 @@ def _losses(
         "shrunken_live": "{n} messages are missing from the file; other copies, the backup first, still have them.",
         "unsaved_temp": "{n} messages are in a temporary file of an interrupted save only.",
         "emptied_live": "The file is empty; the database has {n} messages.",
-        "state_db_ahead": "The database has {n} messages behind the last one of the file.",
+        "state_db_ahead": "The database has {n} messages after the last one in the file.",
         "state_db_gap": "{n} messages before the last one of the file are in the database only.",
         "run_journal_ahead": "{n} messages are in the run journal only.",
     }
@@ -244,13 +244,18 @@ def _losses(
             messages=n,
         )
     if not streaming and any(live.get(name) not in NOTHING for name in IDLE_STREAM):
-        yield finding("stale_stream", sid, "The session is marked as running, but nothing runs it.", counts=counts)
+        yield finding(
+            "stale_stream",
+            sid,
+            "The session is still marked as generating a reply, but nothing is running.",
+            counts=counts,
+        )
     stated = live.get("message_count")
     if stated is not None and stated != len(live.messages):
         yield finding(
             "wrong_count",
             sid,
-            f"The file says it has {stated!s:.20} messages; it has {len(live.messages)}.",
+            f"The header says {stated!s:.20} messages; the file contains {len(live.messages)}.",
             counts=counts,
         )
 
@@ -266,7 +271,7 @@ def _loss_kind(names: Sequence[str], live: Sidecar, *, behind: bool) -> str | No
 
 
 _QUESTIONS = {
-    Reason.OLD_UNDO: ("shrunken_live_unmarked", "{n} messages behind the end of the file are in other copies. {why}"),
+    Reason.OLD_UNDO: ("shrunken_live_unmarked", "{n} messages after the end of the file are in other copies. {why}"),
     Reason.EARLIER_UNDO: ("state_db_gap", "{n} messages are in other copies only. {why}"),
     Reason.UNDECIDED: ("state_db_gap", "{n} messages are in other copies only. {why}"),
     Reason.UNANSWERED: ("turn_journal_pending_turn", "A prompt that you sent is in no copy of the session."),

@@ -108,7 +108,7 @@ NO_ADVICE = "Nothing."
 
 _MERGE = "Every copy is merged into the file, in order. The old file is kept and can be put back."
 _REBUILD = "The session file is written again from every copy that is left. Nothing is overwritten."
-_WAIT = "Better not: a new message can be saved over what is to be recovered."
+_WAIT = "No. A new message could overwrite what can still be recovered."
 _YES = "Yes."
 _YES_CARE = "Yes, but do not compress or clear this session before it is repaired."
 _NOTHING = "Nothing is changed."
@@ -128,7 +128,7 @@ KINDS: dict[str, Kind] = {
         Kind("shrunken_live", _R, "messages lost", "restore_from_bak", "Messages are missing from the session; the backup still has them.",
              _REPAIR, _MERGE, _YES_CARE),
         Kind("shrunken_live_unmarked", _V, "shortened", _MANUAL,
-             "The backup holds messages behind the end of the session. An undo of an older version looks the same as a loss.",
+             "The backup holds messages after the end of the session. An undo of an older version looks the same as a loss.",
              _DECIDE, _MERGE, _YES),
         Kind("emptied_live", _R, "emptied", "materialize_from_state_db", "The session is empty; the database still has its messages.",
              _REPAIR, _MERGE, _WAIT),
@@ -147,7 +147,7 @@ KINDS: dict[str, Kind] = {
              "The session does not show up until it is repaired."),
         Kind("state_db_orphan_webui_row", _V, "empty row", _MANUAL, "The database knows an empty session that has no file: there is nothing to lose.",
              "Leave it.", _NOTHING, _YES),
-        Kind("state_db_ahead", _R, "behind the database", "materialize_from_state_db",
+        Kind("state_db_ahead", _R, "ahead in the database", "materialize_from_state_db",
              "The last messages of the session are in the database only.", _REPAIR, _MERGE, _YES_CARE),
         Kind("state_db_gap", _R, "messages missing", "materialize_from_state_db",
              "Messages from the middle or the beginning of the session are in the database only.", _REPAIR, _MERGE, _YES_CARE),
@@ -156,16 +156,16 @@ KINDS: dict[str, Kind] = {
              "The missing parts come back from the other copies.", _YES),
         Kind("unsaved_temp", _R, "unsaved", "restore_from_temp", "A save was interrupted; what it was to save lies in a temporary file.",
              _REPAIR, _MERGE, _WAIT),
-        Kind("run_journal_ahead", _R, "behind the run journal", "restore_from_run_journal",
+        Kind("run_journal_ahead", _R, "ahead in the run journal", "restore_from_run_journal",
              "The last messages of the session are in the run journal only.", _REPAIR, _MERGE, _YES_CARE),
         Kind("backup_would_return", _I, "old backup", MOVE_BACKUP, "The next start of Hermes WebUI will replace this session with its backup.",
              "Repair it before you restart Hermes WebUI.", "The backup moves to the vault; the session file is not changed.",
              "Yes, until Hermes WebUI is restarted."),
-        Kind("stale_stream", _R, "stuck", "clear_stale_stream", "The session waits for an answer that nothing is writing any more.",
+        Kind("stale_stream", _R, "stuck", "clear_stale_stream", "The session is still marked as generating a reply, but nothing is running.",
              _REPAIR, "The stuck state is cleared. A prompt that is in no copy becomes a message. Every message stays.",
              "It may refuse new messages until it is repaired."),
         Kind("turn_journal_pending_turn", _V, "unanswered prompt", "audit_only_pending_turn_journal",
-             "A prompt that you sent is in no copy of the session.", "Take it in if you want it back in the conversation.",
+             "A prompt that you sent is in no copy of the session.", "Restore it if you want it back in the conversation.",
              "The prompt is added as your message.", _YES),
         Kind("run_journal_only", _V, "run journal only", _MANUAL, "Only the run journal is left of the session; secrets in it may be masked.",
              "Restore it if you miss it, else leave it.", _REBUILD, _YES),
@@ -182,7 +182,7 @@ KINDS: dict[str, Kind] = {
         Kind("malformed_index", _R, "list damaged", "rebuild_index", "The session list cannot be read.", _REPAIR,
              "The session list is built again from the session files.", _YES),
         Kind("id_mismatch", _V, "wrong id", _MANUAL, "The file carries the id of another session.",
-             "Find out which session it is before anything is changed.", _NOTHING, "Better not."),
+             "Find out which session it is before anything is changed.", _NOTHING, "No."),
         Kind("wrong_count", _R, "wrong count", "rewrite_head", "The message count in the file is not the number of its messages.",
              _REPAIR, "The count is corrected.", _YES),
         Kind("unsafe_id", _I, "unsafe id", _MANUAL, "The database has a session whose id cannot be a file name.", NO_ADVICE, _NOTHING, _YES),

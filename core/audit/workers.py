@@ -250,14 +250,14 @@ def _attempt(task: Task[_T], reader: CopyReader, webui: WebUIStatus, session_id:
     except Exception as error:  # one bad session never stops the rest
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
-        return Failure(session_id, f"This program failed at it ({where}); its files are untouched.")
+        return Failure(session_id, f"Internal error while reading this session ({where}). Its files were not changed.")
     finally:
         reader.steps = Steps()  # whatever else is read is no part of it
 
 
 def _killed(session_id: str) -> Failure:
     return Failure(
-        session_id, "The process that read it was ended, perhaps for want of memory; its files are untouched."
+        session_id, "The worker process was killed, possibly because memory ran out; its files were not changed."
     )
 
 

@@ -91,7 +91,7 @@ def sentence(error: RescueError | OSError, path: Path) -> str:
     if isinstance(error, RescueError):
         return str(error)
     if isinstance(error, FileExistsError):
-        return f"{shown(path)} is there by now; it was left as it is."
+        return f"{shown(path)} already exists; it was not changed."
     return f"{shown(path)}: {error.strerror or error}."
 
 
@@ -301,7 +301,7 @@ def _state(status: os.stat_result, digest: str, size: int) -> FileState:
 
 
 def _changed(path: Path) -> ChangedMeanwhileError:
-    return ChangedMeanwhileError(f"{shown(path)} has changed since it was looked at; it was left as it is.")
+    return ChangedMeanwhileError(f"{shown(path)} has changed since it was read; it was not changed by Hermes Rescue.")
 
 
 def _holds(temp: Path, expected: str) -> bool:

@@ -327,7 +327,9 @@ def plan_writes(path: Path, sidecar: Sidecar, replaced: SidecarFile | None) -> t
         return (write(replaced.digest),)
     now, old = files.snapshot(path)
     if now.digest != replaced.digest:
-        raise ChangedMeanwhileError(f"{files.shown(path)} has changed since it was looked at; it was left as it is.")
+        raise ChangedMeanwhileError(
+            f"{files.shown(path)} has changed since it was read; it was not changed by Hermes Rescue."
+        )
     backup = backup_path(path)
     older = files.look(backup)
     return Write(backup.name, old, older.digest if older else None), write(replaced.digest)

@@ -1,6 +1,6 @@
 """What the user shrank on purpose: the marks of a sidecar, and the reasons why a message is left out.
 
-The rules are those of formats.md, "Marks of intent". A mark that is malformed or only half there suppresses nothing.
+The rules are those of formats.md, "Marks of intent". A malformed or partial mark counts for nothing.
 """
 
 from __future__ import annotations

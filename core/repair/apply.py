@@ -140,7 +140,7 @@ def _move_backups(died: Iterable[Run], inventory: Inventory, run: vault.ActiveRu
 def _require(operation: Operation) -> None:
     """Where this fails the run stays open, and is offered to be finished."""
     if operation.state == "failed":
-        raise RescueError(f"The repair was not finished. {operation.note} Mend that, then repair again.")
+        raise RescueError(f"The repair could not be completed. {operation.note} Fix this, then run the repair again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,7 @@ def _prepared(
         if planned.before is None and copies.live is not None:
             return Outcome(sid, State.SKIPPED, vault.APPEARED)
         if (proposal.sidecar is None) is planned.is_written or now != planned.before:
-            return Outcome(sid, State.SKIPPED, "The session has changed since the plan was made. Look at it again.")
+            return Outcome(sid, State.SKIPPED, "The session has changed since the plan was made. Check it again.")
         backup = copies.backup.digest if planned.backup_moves and copies.backup is not None else None
         if not planned.is_written:
             return _Prepared((), backup)
@@ -228,7 +228,7 @@ def _written(prepared: _Prepared, planned: PlannedSession, store: Store, run: va
     except UnreadableError as error:
         return _put_back(run, sid, State.ROLLED_BACK, str(error))
     if written is None or written.digest != planned.after:
-        return Outcome(sid, State.SKIPPED, "Somebody saved the session right after its repair. Look at it again.")
+        return Outcome(sid, State.SKIPPED, "Another program saved this session right after the repair. Check it again.")
     if prepared.backup is not None:
         moved = run.remove(sid, f"{sid}.json.bak", prepared.backup, info=info)
         if moved.state == "failed":

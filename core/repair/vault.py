@@ -83,7 +83,7 @@ class Vault:
                 raise BusyError("Another Hermes Rescue is working on this store. Wait until it is done.") from None
             except NotImplementedError:
                 raise VaultError(
-                    f"The disk of {files.shown(self.root)} has no file locks; no safe work is possible."
+                    f"{files.shown(self.root)} does not support file locks; repairing is not safe."
                 ) from None
         try:
             with _vault_errors(self.root):
@@ -386,7 +386,9 @@ class ActiveRun:
     def _keep(self, draft: Operation, path: Path, expected: str) -> Operation:
         before, data = files.snapshot(path)
         if before.digest != expected:
-            raise ChangedMeanwhileError(f"{files.shown(path)} is no longer what was looked at; it was left as it is.")
+            raise ChangedMeanwhileError(
+                f"{files.shown(path)} has changed since it was read; it was not changed by Hermes Rescue."
+            )
         kept = f"{draft.number:04d}"
         run_record.keep(self._folder, kept, data, before.digest)
         return replace(draft, before=before, kept=kept)
@@ -476,7 +478,9 @@ def _private_folder(path: Path) -> None:
         files.sync_folder(path.parent)
     except FileExistsError:
         if not stat.S_ISDIR(path.lstat().st_mode):
-            raise VaultError(f"{files.shown(path)} is in the way: the vault needs a folder there.") from None
+            raise VaultError(
+                f"{files.shown(path)} exists but is not a folder; the vault needs a folder there."
+            ) from None
     path.chmod(0o700)
 
 

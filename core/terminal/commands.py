@@ -111,7 +111,7 @@ def audit(
     session_dir: SessionDir = None,
     state_db: StateDbs = None,
     as_json: AsJson = False,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Read again also what cannot have changed.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Ignore the cache and read everything again.")] = False,
 ) -> int:
     """List what is wrong with the sessions of a store. Changes nothing."""
     from hermes_rescue.core.audit.cache import AuditCache, usual_folder
@@ -209,7 +209,7 @@ def diff(
     else:
         _view().difference(found, full=full, notes=notes)
         if proposed is not None and found.messages:
-            _view().how_to_choose(sid, proposed, ("--take NUMBERS", "--leave NUMBERS"))
+            _view().how_to_choose(sid, proposed, ("--include NUMBERS", "--exclude NUMBERS"))
     return NOTHING_LEFT if found.is_empty else REMAINS
 
 
@@ -217,19 +217,21 @@ def diff(
 def repair(
     sids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SID]...", help="Sessions to repair; naming one answers its questions with yes."),
+        typer.Argument(
+            metavar="[SID]...", help="Sessions to repair. Naming a session also confirms its open questions."
+        ),
     ] = None,
     fields: Annotated[
         list[str] | None,
         typer.Option("--field", metavar="NAME=COPY", help="Take a field from a copy, as show lists them; repeatable."),
     ] = None,
-    take: Annotated[
+    include: Annotated[
         list[str] | None,
-        typer.Option(metavar="NUMBERS", help="Take in messages that are left out (numbers as in show): 3,7-9."),
+        typer.Option(metavar="NUMBERS", help="Add messages that would be left out (numbers as in show): 3,7-9."),
     ] = None,
-    leave: Annotated[
+    exclude: Annotated[
         list[str] | None,
-        typer.Option(metavar="NUMBERS", help="Leave out messages that would stay (numbers as in diff)."),
+        typer.Option(metavar="NUMBERS", help="Drop messages that would be kept (numbers as in diff)."),
     ] = None,
     proposal: Annotated[
         str,
@@ -261,10 +263,10 @@ def repair(
 
     if bool(sids) == everything:
         _fail("Name the sessions to repair, or give --all.", USAGE)
-    choices = _choices(fields or (), take or (), leave or (), proposal)
+    choices = _choices(fields or (), include or (), exclude or (), proposal)
     has_chosen = choices != Choices()
     if has_chosen and (sids is None or len(set(sids)) != 1):
-        _fail("--field, --take, --leave and --proposal are for one session. Name it.", USAGE)
+        _fail("--field, --include, --exclude and --proposal are for one session. Name it.", USAGE)
     if as_json and not (yes or dry_run):
         _fail("--json does not ask: give --yes or --dry-run with it.", USAGE)
     store, view = _store(home, session_dir, state_db), _view()
@@ -447,17 +449,17 @@ def _examined(store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCop
         yield found[0], found[1], found[2]
 
 
-def _choices(fields: Sequence[str], take: Sequence[str], leave: Sequence[str], proposal: str) -> Choices:
+def _choices(fields: Sequence[str], include: Sequence[str], exclude: Sequence[str], proposal: str) -> Choices:
     """What was chosen."""
     from hermes_rescue.core.merge.choices import Choices
 
     pairs = [text.partition("=") for text in fields]
     if wrong := next((text for text, (name, _, copy) in zip(fields, pairs, strict=True) if not (name and copy)), None):
         _fail(f"--field is NAME=COPY, not {wrong}.", USAGE)
-    if (take or leave) and not proposal:
-        _fail("--take and --leave need --proposal: show and diff print it beside the numbers.", USAGE)
+    if (include or exclude) and not proposal:
+        _fail("--include and --exclude need --proposal: show and diff print it beside the numbers.", USAGE)
     chosen = {name: copy for name, _, copy in pairs}
-    return Choices(_positions("--take", take), _positions("--leave", leave), fields=chosen, made_on=proposal)
+    return Choices(_positions("--include", include), _positions("--exclude", exclude), fields=chosen, made_on=proposal)
 
 
 def _positions(option: str, texts: Sequence[str]) -> frozenset[int]:

@@ -203,10 +203,10 @@ class View:
             )
         disputed = [row for row in review_fields(copies, proposal) if row.is_disputed]
         if disputed:
-            self._line("Fields that the copies tell differently:")
+            self._line("Fields whose value differs between copies:")
             for row in disputed:
                 self._line(f"  {row.field}: {_offers(row)}")
-        options = [*(["--take NUMBERS"] if left_out else ()), *(["--field NAME=COPY"] if disputed else ())]
+        options = [*(["--include NUMBERS"] if left_out else ()), *(["--field NAME=COPY"] if disputed else ())]
         if options:
             self.how_to_choose(audited.session_id, proposal, options)
 
@@ -221,7 +221,7 @@ class View:
             ("How serious?", f.kind.serious),
             ("What should I do?", f.advice),
             ("What happens?", f.kind.outcome),
-            ("May I go on meanwhile?", f.kind.meanwhile),
+            ("Can I keep using this session?", f.kind.meanwhile),
         ):
             self._line(f"  {question:<23} {answer}")
 
@@ -297,13 +297,13 @@ class View:
             self._print(table)
             self._line(f"The old files are kept in {plan.store.vault_root} and can be put back: hermes-rescue undo")
         for text in plan.unread:
-            self._line(f"Without this copy: {text}")
+            self._line(f"Copy not readable: {text}")
         for run_id in plan.unfinished:
             self._line(f"The interrupted repair {run_id} is finished.")
         if plan.rebuild_index or plan.sessions:
             self._line("The session list (_index.json) is rebuilt at the end.")
         for sid, reason in plan.refused.items():
-            self._line(f"Not now: {sid}: {reason}")
+            self._line(f"Skipped: {sid}: {reason}")
         if plan.questions:
             self._line(
                 f"Waiting for your decision: {', '.join(plan.questions)}. "

@@ -258,7 +258,7 @@ def test_a_field_that_no_copy_gives_is_refused(renamed: Any, rescue: Rescue, cho
     before = renamed.live.read_bytes()
     status, out, _ = rescue("repair", renamed.live.stem, "--field", choice, "--yes", "--home", renamed.home)
     assert status == 1
-    assert "Not now" in out
+    assert "Skipped" in out
     assert ("live, backup, index, database" in out) == choice.startswith("title")
     assert "nothing to repair" not in out
     assert renamed.live.read_bytes() == before
@@ -282,14 +282,14 @@ def test_messages_are_taken_and_left_by_their_numbers(hermes: Any, rescue: Rescu
     assert first.split()[-1] == "#1"
     assert proposal_id(shown) == proposal_id(compared)
     assert proposal_id(shown) == json.loads(rescue("show", sid, "--json", *home)[1])["proposal"]
-    chosen = ("--proposal", proposal_id(shown), "--take", "5-6", "--leave", "1,2")
+    chosen = ("--proposal", proposal_id(shown), "--include", "5-6", "--exclude", "1,2")
     assert rescue("repair", sid, *chosen, "--yes", *home)[0] == 0
     assert hermes.texts() == hermes.said([*kept[2:], *gone[:2]])
 
 
 def test_numbers_without_their_proposal_mean_nothing(renamed: Any, rescue: Rescue) -> None:
     before = renamed.live.read_bytes()
-    status, _, said = rescue("repair", renamed.live.stem, "--leave", "1", "--yes", "--home", renamed.home)
+    status, _, said = rescue("repair", renamed.live.stem, "--exclude", "1", "--yes", "--home", renamed.home)
     assert status == 2
     assert "--proposal" in said
     plan = planned(renamed, Choices(exclude=frozenset({0})))
@@ -301,7 +301,7 @@ def test_numbers_without_their_proposal_mean_nothing(renamed: Any, rescue: Rescu
 def test_a_number_that_no_message_has_is_refused(renamed: Any, rescue: Rescue) -> None:
     home = ("--home", renamed.home)
     shown = proposal_id(rescue("show", renamed.live.stem, *home)[1])
-    status, out, _ = rescue("repair", renamed.live.stem, "--proposal", shown, "--take", "77", "--yes", *home)
+    status, out, _ = rescue("repair", renamed.live.stem, "--proposal", shown, "--include", "77", "--yes", *home)
     assert status == 1
     assert "no message 77" in out
 
@@ -336,7 +336,7 @@ def test_a_choice_is_carried_out_on_its_own_proposal_or_refused(
     before = renamed.live.read_bytes()
     plan = planned(renamed, choices)
     assert (plan.sessions, plan.refused) == ((), {sid: OUTDATED})
-    option = ("--leave", "3") if choices.exclude else ("--field", "title=backup")
+    option = ("--exclude", "3") if choices.exclude else ("--field", "title=backup")
     status, out, _ = rescue("repair", sid, *option, "--proposal", shown, "--yes", "--home", renamed.home)
     assert status == 1
     assert f"{sid}: {OUTDATED}" in " ".join(out.split())
@@ -353,7 +353,7 @@ def test_the_third_message_is_left_out_or_none_after_a_locked_database_comes_bac
     with closing(sqlite3.connect(hermes.home / "state.db", isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
         shown = rescue("diff", sid, "--full", *home)[1]
-    chosen = ("--proposal", proposal_id(shown), "--leave", "3")
+    chosen = ("--proposal", proposal_id(shown), "--exclude", "3")
     status, out, _ = rescue("repair", sid, *chosen, "--yes", *home)
     assert status == 1
     assert OUTDATED in " ".join(out.split())

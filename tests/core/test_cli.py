@@ -36,7 +36,7 @@ def test_the_whole_walk(wiped: Any, rescue: Rescue) -> None:
     status, out, _ = rescue("show", sid, *home)
     assert status == 1
     assert "How serious?" in out
-    assert "May I go on meanwhile?" in out
+    assert "Can I keep using this session?" in out
     status, out, _ = rescue("diff", sid, *home)
     assert status == 1
     assert "+ assistant" in out
@@ -101,12 +101,12 @@ def test_a_sessions_folder_and_databases_can_be_named(wiped: Any, rescue: Rescue
         ["repair", "--all", "0123"],
         ["repair", "--all", "--json"],
         ["repair", "--all", "--field", "title=backup"],
-        ["repair", "0123", "4567", "--take", "1"],
+        ["repair", "0123", "4567", "--include", "1"],
         ["repair", "0123", "--field", "title"],
         ["repair", "0123", "--field", "=backup"],
-        ["repair", "0123", "--take", "x"],
-        ["repair", "0123", "--take", "0"],
-        ["repair", "0123", "--leave", "3-"],
+        ["repair", "0123", "--include", "x"],
+        ["repair", "0123", "--include", "0"],
+        ["repair", "0123", "--exclude", "3-"],
         ["report", "--format", "doc"],
         ["audit", "--home", "x", "--session-dir", "y"],
         ["nonsense"],

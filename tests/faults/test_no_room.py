@@ -73,7 +73,7 @@ def refuse_everywhere(
         assert lasting or not strays or steps[step].startswith("unlink"), strays
         for name in (before.keys() | expected.keys()) - {"_index.json"}:
             assert found.get(name) in (before.get(name), expected.get(name)), name
-        is_told = "Without this copy: " in done.out and Path(steps[step].split()[-1]).name in done.out
+        is_told = "Copy not readable: " in done.out and Path(steps[step].split()[-1]).name in done.out
         if done.status == 0 and not is_told and "state.db" not in steps[step]:
             assert wanted(found, steps[step]) == wanted(expected, steps[step]), (point, steps[step], done)
         # And when the cause is gone, the same command comes to its end.

@@ -133,7 +133,7 @@ def test_of_several_that_are_refused_the_history_shows_each(
     window = open_window(Place(demo.home))
     window.history.undo_requested.emit(run_id, "")
     finished(qtbot, window, wait_scanned)
-    assert "1 more were left as they are" in window.result.text
+    assert "1 more were not changed" in window.result.text
     assert QApplication.activeModalWidget() is None
     selected = window.history.selected()
     assert selected is not None
