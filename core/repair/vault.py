@@ -83,7 +83,7 @@ class Vault:
                 raise BusyError("Another Hermes Rescue is working on this store. Wait until it is done.") from None
             except NotImplementedError:
                 raise VaultError(
-                    f"{files.shown(self.root)} does not support file locks; repairing is not safe."
+                    f"There are no file locks in {files.shown(self.root)}; repairing is not safe."
                 ) from None
         try:
             with _vault_errors(self.root):
