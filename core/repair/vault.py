@@ -4,7 +4,6 @@ A run is begun with :meth:`Vault.begin_run`, and its :class:`ActiveRun` is the o
 keeps a verified copy of the old bytes and puts the intent on record before it touches a file, and the outcome after. So
 a run that died anywhere can be undone (:meth:`Vault.undo`) or closed as it is (:meth:`Vault.finish_run`), by another
 process, at any time, and again if that died too. The layout of a run's folder is that of :mod:`core.repair.run_record`.
-
 Folders in the vault are 0700 and files 0600, whatever the umask.
 """
 
@@ -82,9 +81,7 @@ class Vault:
             except Timeout:
                 raise BusyError("Another Hermes Rescue is working on this store. Wait until it is done.") from None
             except NotImplementedError:
-                raise VaultError(
-                    f"There are no file locks in {files.shown(self.root)}; repairing is not safe."
-                ) from None
+                raise VaultError(f"{files.shown(self.root)} has no file locks; repairing is not safe.") from None
         try:
             with _vault_errors(self.root):
                 files.give_to_owner_of(self.root, path)
