@@ -497,7 +497,7 @@ def act(action: str, sidecar: Path) -> None:
 def test_a_disk_that_fills_up_leaves_no_beginning_behind(tmp_path: Path) -> None:
     """A real full disk: the size limit of a process of its own."""
     program = (
-        "import resource, signal, sys; from pathlib import Path; from hermes_rescue.core import files\n"
+        "import resource, signal, sys; from pathlib import Path; from hermes_rescue.core.base import files\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try: files.create_exclusive(Path(sys.argv[1]), b'x' * 5000)\n"

@@ -198,7 +198,7 @@ def test_a_great_many_tiny_messages(tmp_path: Path, tiny: str) -> None:
 BIG = """
 import resource, sys
 from pathlib import Path
-from hermes_rescue.core import repair
+from hermes_rescue.core import api as repair
 from hermes_rescue.core.hermes.store import find_store
 resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]), int(sys.argv[2])))
 result = repair.apply(repair.plan(find_store(home=Path(sys.argv[1]))))

@@ -15,6 +15,7 @@ from hermes_rescue.core import api
 from hermes_rescue.core.demo.demo_store import DemoStore, make_demo_store
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.merge.choices import OUTDATED
+from hermes_rescue.core.repair import apply
 from hermes_rescue.core.repair.vault import Vault
 from hermes_rescue.gui import reader
 from hermes_rescue.gui.diff_rows import CHECK
@@ -162,7 +163,7 @@ def test_what_a_repair_came_to_is_not_shown_over_another_store(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     window = open_window(Place(demo.home))
-    monkeypatch.setattr(api, "_repair_one", gate.around(api._repair_one))
+    monkeypatch.setattr(apply, "_repair_one", gate.around(apply._repair_one))
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
     window.actions_["repair_all"].trigger()
     qtbot.waitUntil(lambda: bool(gate.reached), timeout=20_000)
@@ -259,7 +260,7 @@ def test_what_is_asked_before_closing_is_true(
     said: list[str] = []
     monkeypatch.setattr(QMessageBox, "question", lambda *of: said.append(of[2]) or QMessageBox.StandardButton.No)
     window = open_window(Place(demo.home))
-    monkeypatch.setattr(api, "_repair_one", gate.around(api._repair_one))
+    monkeypatch.setattr(apply, "_repair_one", gate.around(apply._repair_one))
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
     window.actions_["repair_all"].trigger()
     qtbot.waitUntil(lambda: bool(gate.reached), timeout=20_000)
