@@ -120,8 +120,8 @@ class ReportDialog(QDialog):
             words = self.tr("Anyone you send it to can read the text of every message that the repair changed.")
         else:
             words = self.tr(
-                "Whoever gets it can read what was said: each message that a repair brings back, and each that stays"
-                " out, also those that you took back yourself."
+                "Anyone you send it to can read the text of every message that a repair would bring back, and of those"
+                " that stay out, also the ones that you took back yourself."
             )
         self.privacy.setText(words)
         self._make_room()

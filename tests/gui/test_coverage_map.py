@@ -169,7 +169,7 @@ def test_who_gives_missing_parts_back_is_marked(qtbot: QtBot, proposals: Proposa
     rows = 4  # three lanes and the legend
     assert not [x for x in range(left, right) if marked in colors(image, x, 0, rows)]
     assert [x for x in range(left, right) if marked in colors(image, x, 1, rows)]
-    assert "missing parts" in made.accessibleDescription()
+    assert "completed from this copy" in made.accessibleDescription()
 
 
 def test_the_keys_choose_a_message(qtbot: QtBot, shown: CoverageMap) -> None:

@@ -192,7 +192,7 @@ def test_it_says_what_a_report_holds(qtbot: QtBot) -> None:
         assert "no text of any message" in dialog.privacy.text()
         assert not dialog.texts.isChecked()
         dialog.texts.setChecked(True)
-        assert "can read what was said" in dialog.privacy.text()
+        assert "can read the text of every message" in dialog.privacy.text()
         with qtbot.waitExposed(dialog):
             dialog.show()
         assert unnamed(dialog) == []
