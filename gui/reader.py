@@ -17,7 +17,8 @@ from itertools import chain, islice
 
 from hermes_rescue.core.audit.cache import AuditCache, usual_folder
 from hermes_rescue.core.audit.findings import SessionAudit
-from hermes_rescue.core.audit.store_audit import audit_sessions, examine, whole_audit
+from hermes_rescue.core.audit.session import examine
+from hermes_rescue.core.audit.store_audit import audit_sessions, whole_audit
 from hermes_rescue.core.audit.workers import Cancelled
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.base.progress import Steps
@@ -171,22 +172,22 @@ class StoreReader:
     def _answer(self, inventory: Inventory, webui: WebUIStatus, question: _Question | None) -> None:
         if question is None or question.number != self._asked:
             return
-        inventory.steps = Steps(should_cancel=lambda: self._context.should_cancel() or question.number != self._asked)
+        steps = Steps(should_cancel=lambda: self._context.should_cancel() or question.number != self._asked)
+        found = None
         try:
-            audited, copies, proposal = examine(inventory, webui, question.session_id, question.choices)
+            found = examine(inventory, webui, question.session_id, question.choices, steps=steps)
         except Cancelled:  # nobody waits for it any more
             return
         except (RescueError, OSError):
-            audited = None
-        finally:
-            inventory.steps = Steps()
-        if audited is None:
+            pass
+        if found is None or found.audited is None:
             self._tell("detailed", question.number, None)
             return
+        audited, copies, proposal = found.audited, found.copies, found.proposal
         versions = diff.versions(copies, proposal, (*question.pair, LIVE))
         self._tell("detailed", question.number, _detail(audited, proposal, versions, question.pair))
         parts: list[object] = [*copies.told, *(m for version in versions.values() for m in version.messages)]
-        del copies, proposal, versions
+        del found, copies, proposal, versions
         self._let_the_window_paint()
         release(parts)
 

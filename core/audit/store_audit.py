@@ -12,28 +12,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from hermes_rescue.core.audit.cache import AuditCache, Kept, RowsDigest, digest_of, keys_of
-from hermes_rescue.core.audit.diagnosis import diagnose
 from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, finding
-from hermes_rescue.core.audit.webui_audit import Reported, facts_of, webui_items
+from hermes_rescue.core.audit.session import examine_unless_whole
+from hermes_rescue.core.audit.webui_audit import Reported, webui_items
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
-from hermes_rescue.core.base.jsontext import NOTHING, Damage, number
-from hermes_rescue.core.hermes.copies import CopyReader, Inventory, SessionCopies
-from hermes_rescue.core.hermes.listing import FRESH_TEMP
-from hermes_rescue.core.hermes.sidecar import Sidecar
+from hermes_rescue.core.base.jsontext import number
+from hermes_rescue.core.base.progress import Steps
+from hermes_rescue.core.hermes.copies import CopyReader, Inventory
 from hermes_rescue.core.hermes.store import Store
-from hermes_rescue.core.hermes.webui_recovery import FileFacts
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
-from hermes_rescue.core.hermes.worktree import Worktree, state_of
-from hermes_rescue.core.merge.choices import Choices
-from hermes_rescue.core.merge.fast_path import Whole, whole
-from hermes_rescue.core.merge.metadata import is_profile_gone
-from hermes_rescue.core.merge.proposal import Proposal, propose, session_of
-
-_MERGE = 0.4
-"""The share of what is left to do for a session that the merge of its copies takes, about."""
+from hermes_rescue.core.hermes.worktree import state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,19 +106,20 @@ def audit_sessions(
     cache.replace((each for each in kept.values() if each.key), inventory)
 
 
-def _look(reader: CopyReader, webui: WebUIStatus, session_id: str, *, known: Mapping[str, Kept]) -> Kept:
+def _look(reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps, *, known: Mapping[str, Kept]) -> Kept:
     """One session: what is known of it if its rows are the same, else what it is now."""
     old = known.get(session_id)
     if old is not None and old.rows:
         read = reader.spoken if old.is_short else reader.rows
-        if digest_of(read(session_id)) == old.rows:
+        if digest_of(read(session_id, Steps())) == old.rows:
             return old
     seen = RowsDigest()
-    audited, found = examine_unless_whole(reader, webui, session_id, seen)
-    if isinstance(found, Whole):
-        return Kept(session_id, audited, is_short=True, rows=seen.value)
+    found = examine_unless_whole(reader, webui, session_id, steps, seen)
+    if isinstance(found, SessionAudit):
+        return Kept(session_id, found, is_short=True, rows=seen.value)
+    audited = found.audited
     del found  # a session can be large
-    return Kept(session_id, audited, is_short=False, rows=digest_of(reader.rows(session_id)))
+    return Kept(session_id, audited, is_short=False, rows=digest_of(reader.rows(session_id, Steps())))
 
 
 def _stands(answer: SessionAudit | None) -> bool:
@@ -145,125 +136,6 @@ def whole_audit(inventory: Inventory, webui: WebUIStatus, sessions: Sequence[Ses
     return Audit(inventory.store, webui, found, _store_findings(inventory, found), seconds, files)
 
 
-def examine_unless_whole(
-    reader: CopyReader, webui: WebUIStatus, session_id: str, seen: RowsDigest | None = None
-) -> tuple[SessionAudit | None, Whole | tuple[SessionCopies, Proposal]]:
-    """The same as :func:`examine`, but without a merge where no copy has anything to add to the live file.
-
-    ``seen`` gets the rows on which that was seen.
-    """
-    files = _settled(reader.files(session_id), webui)
-    rows = reader.spoken(session_id)
-    found = whole(files, rows if seen is None else seen.over(rows))
-    if found is None:
-        merged = _merged(reader.with_databases(files), webui)
-        reader.steps.step(_MERGE)
-        return audit_session(*merged, reader, webui), merged
-    index_row = files.index_row or {}
-    value = lambda name: index_row.get(name) if found.head.get(name) in NOTHING else found.head[name]  # noqa: E731
-    numbers = (found.messages, -1, found.rows, found.messages)
-    return _row(files, reader, (), numbers, value, FileFacts(found.messages), is_loaded=True), found
-
-
-def examine(
-    reader: CopyReader, webui: WebUIStatus, session_id: str, choices: Choices | None = None
-) -> tuple[SessionAudit | None, SessionCopies, Proposal]:
-    """One session with its copies and the proposal (SessionAudit is None for a name that is no session after all)."""
-    copies, proposal = merge_session(reader, session_id, webui, choices)
-    return audit_session(copies, proposal, reader, webui), copies, proposal
-
-
-def merge_session(
-    reader: CopyReader, session_id: str, webui: WebUIStatus, choices: Choices | None = None
-) -> tuple[SessionCopies, Proposal]:
-    """Read the copies of one session that have come to rest, and merge them."""
-    return _merged(reader.with_databases(_settled(reader.files(session_id), webui)), webui, choices)
-
-
-def _merged(
-    copies: SessionCopies, webui: WebUIStatus, choices: Choices | None = None
-) -> tuple[SessionCopies, Proposal]:
-    return copies, propose(copies, choices, stream_is_live=stream_is_live(copies, webui))
-
-
-def stream_is_live(copies: SessionCopies, webui: WebUIStatus) -> bool:
-    """Whether a running WebUI may be writing an answer into this session right now ("unknown" counts as yes)."""
-    live = session_of(copies.live)
-    return webui.may_be_writing and live is not None and live.get("active_stream_id") not in NOTHING
-
-
-def _settled(copies: SessionCopies, webui: WebUIStatus) -> SessionCopies:
-    """Without the temps that a running WebUI has just written."""
-    if not webui.running:
-        return copies
-    return dataclasses.replace(copies, temps=tuple(t for t in copies.temps if time.time() - t.mtime > FRESH_TEMP))
-
-
-def audit_session(
-    copies: SessionCopies, proposal: Proposal, reader: CopyReader, webui: WebUIStatus
-) -> SessionAudit | None:
-    """The findings of one session; None for a file that turns out to be no session and that no other copy knows."""
-    live, backup = session_of(copies.live), session_of(copies.backup)
-    if _is_stranger(copies):
-        return None
-    counts = (_count(live), _count(backup))
-    found = diagnose(copies, proposal, counts, streaming=stream_is_live(copies, webui))
-    rows = (len(copy.messages) - len(copy.rewound | copy.hidden) for copy in copies.databases if copy.row.is_webui)
-    proposed = proposal.sidecar if any(f.category is Category.REPAIRABLE for f in found) else None
-    after = len(proposed.messages) if proposed is not None else counts[0]
-    is_loaded = live is not None and live.damage is None
-    numbers = (*counts, max(rows, default=-1), after)
-    seen = facts_of(copies, reader.listing.turn_journals.get(copies.session_id, ()))
-    return _row(copies, reader, found, numbers, partial(_value, copies, proposal), seen, is_loaded=is_loaded)
-
-
-def _row(
-    copies: SessionCopies,
-    reader: CopyReader,
-    found: tuple[Finding, ...],
-    numbers: tuple[int, int, int, int],
-    value: Callable[[str], Any],
-    seen: FileFacts,
-    *,
-    is_loaded: bool,
-) -> SessionAudit:
-    """A session with these findings and those about its worktree and its index row. ``numbers`` of messages: live,
-    backup, database, after a repair; ``seen``: what the WebUI's recovery sees in its files; ``is_loaded``: the WebUI
-    can load the live file.
-    """
-
-    def text(name: str) -> str | None:
-        said = value(name)
-        return said if isinstance(said, str) and said else None
-
-    counts = numbers[:2]
-    place = path, *_ = text("worktree_path"), text("worktree_branch"), text("worktree_repo_root")
-    state = state_of(*place)
-    if state in (Worktree.GONE, Worktree.BRANCH_LEFT):
-        branch = "Its branch is still there." if state is Worktree.BRANCH_LEFT else "Its branch was not found either."
-        evidence = f"The worktree folder is gone. {branch}"
-        found += (finding("worktree_gone", copies.session_id, evidence, counts=counts, path=path),)
-    profile = text("profile")
-    if copies.live is not None and is_profile_gone(reader.store, profile):
-        evidence = f"The profile {profile!r:.80} does not exist, so the WebUI does not list its sessions."
-        found += (finding("profile_gone", copies.session_id, evidence, counts=counts),)
-    has_loss = any(f.category is not Category.INFO for f in found)
-    found += tuple(_index_findings(copies, reader, is_loaded=is_loaded, has_loss=has_loss, counts=counts))
-    return SessionAudit(
-        copies.session_id,
-        text("title") or "Untitled",
-        found,
-        *numbers,
-        copies.backup.mtime if copies.backup is not None else None,
-        number(value("updated_at")),
-        copies.live.size if copies.live is not None else 0,
-        profile,
-        *place,
-        state,
-        seen,
-    )
-
-
 def _not_examined(failure: Failure, inventory: Inventory) -> SessionAudit:
     """A session that could not be looked at, as a row that says why."""
     row = inventory.listing.index.row(failure.session_id) or {}
@@ -274,41 +146,6 @@ def _not_examined(failure: Failure, inventory: Inventory) -> SessionAudit:
         (finding("not_examined", failure.session_id, failure.reason),),
         updated=number(row.get("updated_at")),
     )
-
-
-def _is_stranger(copies: SessionCopies) -> bool:
-    """A JSON document without anything of a session, a name that only an empty place is left of, or a side run."""
-    if copies.is_side_run:
-        return True  # its file was removed when it ended
-    if copies.temps or copies.backup or copies.rows or copies.run or copies.turns or copies.index_row:
-        return False
-    if copies.live is None:
-        return True
-    parsed = copies.live.sidecar
-    return parsed is not None and parsed.damage is Damage.WRONG_SHAPE and not parsed.is_session
-
-
-def _count(session: Sidecar | None) -> int:
-    return -1 if session is None or (session.damage is not None and not session.complete) else len(session.messages)
-
-
-def _index_findings(
-    copies: SessionCopies, reader: CopyReader, *, is_loaded: bool, has_loss: bool, counts: tuple[int, int]
-) -> Iterator[Finding]:
-    index = reader.listing.index
-    if index.digest is None or index.problem is not None:
-        return
-    if is_loaded and copies.index_row is None:
-        yield finding(
-            "index_missing_entry", copies.session_id, "The session list does not have this session.", counts=counts
-        )
-    if copies.live is None and copies.index_row is not None and not has_loss:
-        yield finding(
-            "index_missing_file",
-            copies.session_id,
-            "The session list has this session, but its file and every copy are gone.",
-            counts=counts,
-        )
 
 
 def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> tuple[Finding, ...]:
@@ -363,10 +200,3 @@ def _session_names(folder: Path) -> Iterator[str]:
                 yield path.stem
     except OSError:
         return
-
-
-def _value(copies: SessionCopies, proposal: Proposal, name: str) -> Any:
-    for session in (proposal.sidecar, session_of(copies.live), session_of(copies.backup)):
-        if session is not None and session.get(name) not in NOTHING:
-            return session.get(name)
-    return copies.index_row.get(name) if copies.index_row is not None else None

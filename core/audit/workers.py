@@ -43,8 +43,9 @@ TURN = 0.05
 """Seconds that a worker is given work for at a time: results and a wish to stop come through that often."""
 
 _T = TypeVar("_T")
-Task: TypeAlias = Callable[[CopyReader, WebUIStatus, str], _T]
-"""Looks at one session. It goes to other processes by its name, so it is a function of a module; so are its results."""
+Task: TypeAlias = Callable[[CopyReader, WebUIStatus, str, Steps], _T]
+"""Looks at one session, and says how far it is. It goes to other processes by its name, so it is a function of a
+module; so are its results."""
 
 Progress: TypeAlias = Callable[[float, int], None]
 """Called with the sessions done, and the sessions in all; one that is half done counts a half."""
@@ -242,17 +243,14 @@ def _tell(pipe: Connection, before: int, done: float) -> None:
 
 
 def _attempt(task: Task[_T], reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps) -> _T | Failure:
-    reader.steps = steps
     try:
-        return task(reader, webui, session_id)
+        return task(reader, webui, session_id, steps)
     except Cancelled:
         raise
     except Exception as error:  # one bad session never stops the rest
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
         return Failure(session_id, f"Internal error while reading this session ({where}). Its files were not changed.")
-    finally:
-        reader.steps = Steps()  # whatever else is read is no part of it
 
 
 def _killed(session_id: str) -> Failure:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import chain, count, islice
 from pathlib import Path
@@ -78,37 +78,49 @@ class DatabaseCopy:
         return lineage.is_one_run(self.row.started_at, (m.time for m in said if m.role == "user"))
 
 
-@dataclass(frozen=True, slots=True)
-class SessionCopies:
-    """All that is known of one session. ``databases_unknown``: there is no database, or one could not be read, so a
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFiles:
+    """What the files say of one session. ``databases_unknown``: there is no database, or one could not be read, so a
     missing row proves nothing; ``deletions_unknown``: nor does it prove anything that no tombstone could be read.
-    ``problems``: what could not be read in the journals, a sentence each. ``told``: the messages of the leading file.
-    ``journal`` tells of its runs, ``killed`` has the events of each that did not come to an end, by its stream.
-    ``goes_on``: the session that holds this conversation and goes on with it, ``goes_on_in_turn``: it does so within a
-    turn, or nothing says that this one was meant to stay beside it. ``is_side_run``: a ``/btw`` or
-    ``/background`` run, of which no file was meant to stay (None: nothing says). ``is_sibling``: another session
-    continues the same conversation.
+    ``problems``: what could not be read in the journals, a sentence each. ``journal`` tells of its runs, ``killed`` has
+    the events of each that did not come to an end, by its stream. ``goes_on``: the session that holds this conversation
+    and goes on with it. ``is_side_run``: a ``/btw`` or ``/background`` run, of which no file was meant to stay (None:
+    nothing says). ``is_sibling``: another session continues the same conversation.
     """
 
     session_id: str
     live: SidecarFile | None
     temps: tuple[SidecarFile, ...]
     backup: SidecarFile | None
-    databases: tuple[DatabaseCopy, ...]
     journal: RunJournal
     run: Done | None
+    killed: Mapping[str, Sequence[Mapping[str, Any]]]
     turns: tuple[SubmittedTurn, ...]
     index_row: Mapping[str, Any] | None
     deleted: bool
     deletions_unknown: bool
     databases_unknown: bool
     problems: tuple[str, ...]
-    told: tuple[Message, ...] = ()
-    killed: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
-    goes_on: str | None = None
-    goes_on_in_turn: bool = False
-    is_side_run: bool | None = False
-    is_sibling: bool = False
+    goes_on: str | None
+    is_side_run: bool | None
+    is_sibling: bool
+
+    @property
+    def leading(self) -> SidecarFile | None:
+        """The most trusted file that holds messages."""
+        files = (file for file in (self.live, *self.temps, self.backup) if file is not None)
+        return next((file for file in files if file.sidecar is not None and file.sidecar.messages), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCopies(SessionFiles):
+    """All that is known of one session. ``told``: the messages of the leading file. ``goes_on_in_turn``: the session
+    that goes on with it does so within a turn, or nothing says that this one was meant to stay beside it.
+    """
+
+    databases: tuple[DatabaseCopy, ...]
+    told: tuple[Message, ...]
+    goes_on_in_turn: bool
 
     @property
     def doubt(self) -> Doubt | None:
@@ -125,12 +137,6 @@ class SessionCopies:
             return Doubt.SIBLING
         is_one_run = all(copy.is_one_run for copy in self.databases)
         return Doubt.SIDE_RUN if self.is_side_run is None and is_one_run else None
-
-    @property
-    def leading(self) -> SidecarFile | None:
-        """The most trusted file that holds messages."""
-        files = (file for file in (self.live, *self.temps, self.backup) if file is not None)
-        return next((file for file in files if file.sidecar is not None and file.sidecar.messages), None)
 
     @property
     def rows(self) -> tuple[SessionRow, ...]:
@@ -159,8 +165,6 @@ class CopyReader:
     def __init__(self, store: Store, listing: Listing, databases: Iterable[Database]) -> None:
         self.store = store
         self.listing = listing
-        self.steps = Steps()
-        """How far the work on the session of the moment is; whoever starts it can put others here."""
         self._stack = ExitStack()
         self._listed = tuple(databases)
         self._databases: dict[str, StateDB] = {}
@@ -200,9 +204,10 @@ class CopyReader:
 
     def copies(self, session_id: str) -> SessionCopies:
         """Read every copy of one session."""
-        return self.with_databases(self.files(session_id))
+        steps = Steps()
+        return self.with_databases(self.files(session_id, steps), steps)
 
-    def files(self, session_id: str) -> SessionCopies:
+    def files(self, session_id: str, steps: Steps) -> SessionFiles:
         """Read the copies of one session that are files."""
         listing = self.listing
         journal = read_turn_journal(session_id, listing.turn_journals.get(session_id, ()))
@@ -211,23 +216,21 @@ class CopyReader:
         live = _read(listing.sidecars.get(session_id))
         backup = _read(listing.backups.get(session_id))
         temps = tuple(found for path in listing.temps.get(session_id, ()) if (found := _read(path)) is not None)
-        self.steps.step(_FILE)
-        events = {run.stream_id: runs.events(run) for run in runs.unended}
-        return SessionCopies(
-            session_id,
-            live,
-            temps,
-            backup,
-            (),
-            runs,
-            runs.newest,
-            journal.turns,
-            listing.index.row(session_id),
-            session_id in listing.deleted,
-            listing.deletions_unknown,
-            "ok" not in states or not {*states} <= {"ok", "absent"},
-            (*runs.problems, *journal.problems),
-            killed=events,
+        steps.step(_FILE)
+        return SessionFiles(
+            session_id=session_id,
+            live=live,
+            temps=temps,
+            backup=backup,
+            journal=runs,
+            run=runs.newest,
+            killed={run.stream_id: runs.events(run) for run in runs.unended},
+            turns=journal.turns,
+            index_row=listing.index.row(session_id),
+            deleted=session_id in listing.deleted,
+            deletions_unknown=listing.deletions_unknown,
+            databases_unknown="ok" not in states or not {*states} <= {"ok", "absent"},
+            problems=(*runs.problems, *journal.problems),
             goes_on=listing.lineage.goes_on.get(session_id, (None,))[-1],
             is_side_run=False
             if live or backup or temps
@@ -242,11 +245,11 @@ class CopyReader:
         events = chain.from_iterable(map(runs.events, runs.runs))
         return lineage.side_run(titles, turns, events, is_whole=is_whole)
 
-    def with_databases(self, files: SessionCopies) -> SessionCopies:
+    def with_databases(self, files: SessionFiles, steps: Steps) -> SessionCopies:
         """The same with what the databases hold of the session."""
         leading = files.leading
         pieces = leading.sidecar.messages if leading is not None and leading.sidecar is not None else ()
-        told = tuple(map(message, self.steps.over(pieces, len(pieces), _FILE)))
+        told = tuple(map(message, steps.over(pieces, len(pieces), _FILE)))
         parts = self.listing.lineage.parts.get(files.session_id, ())
         found = [
             (name if files.session_id in {row.id for row in rows} else f"{name}, row {rows[-1].id}", database, rows)
@@ -254,10 +257,15 @@ class CopyReader:
             for rows in _conversations(self.listing.rows[name].get(files.session_id, ()), parts)
         ]
         known = {m.exact: m for m in told if m.role} if found and told and isinstance(told[0].piece, Element) else {}
-        databases = tuple(_database_copy(*each, files.session_id, known, self.steps) for each in found)
-        return replace(files, databases=databases, told=told, goes_on_in_turn=self._goes_on_in_turn(files, databases))
+        databases = tuple(_database_copy(*each, files.session_id, known, steps) for each in found)
+        return SessionCopies(
+            **{each.name: getattr(files, each.name) for each in fields(SessionFiles)},
+            databases=databases,
+            told=told,
+            goes_on_in_turn=self._goes_on_in_turn(files, databases),
+        )
 
-    def _goes_on_in_turn(self, files: SessionCopies, databases: Iterable[DatabaseCopy]) -> bool:
+    def _goes_on_in_turn(self, files: SessionFiles, databases: Iterable[DatabaseCopy]) -> bool:
         rows = self.listing.lineage.goes_on.get(files.session_id)
         if rows is None:
             return False
@@ -277,6 +285,7 @@ class CopyReader:
         session_id: str,
         is_wanted: Callable[[Sequence[bytes]], bool],
         read: Callable[[Iterator[MessageRow]], Iterable[_R]],
+        steps: Steps,
     ) -> Iterator[tuple[str, SessionRow, tuple[_R, ...]]]:
         """What ``read`` makes of the messages of each row under this id, also those of other programs, with the name of
         the database and the row (:meth:`core.hermes.database.statedb.StateDB.messages_with`).
@@ -284,27 +293,29 @@ class CopyReader:
 
         for name, database in self._databases.items():
             for row in self.listing.rows[name].get(session_id, ()):
-                steps = self.steps.over(count(), row.message_count, _ROWS)
+                each = steps.over(count(), row.message_count, _ROWS)
 
-                def is_wanted_now(texts: Sequence[bytes], steps: Iterator[int] = steps) -> bool:
-                    next(steps)
+                def is_wanted_now(texts: Sequence[bytes], each: Iterator[int] = each) -> bool:
+                    next(each)
                     return is_wanted(texts)
 
                 yield name, row, database.messages_with(row.id, is_wanted_now, read)
 
-    def spoken(self, session_id: str) -> Iterator[Iterator[SpokenRow]]:
+    def spoken(self, session_id: str, steps: Steps) -> Iterator[Iterator[SpokenRow]]:
         """The message rows of a session in each database, as they lie there. Raises CloserLookError."""
-        return self._of_each(session_id, StateDB.spoken)
+        return self._of_each(session_id, StateDB.spoken, steps)
 
-    def rows(self, session_id: str) -> Iterator[Iterator[tuple[Any, ...]]]:
+    def rows(self, session_id: str, steps: Steps) -> Iterator[Iterator[tuple[Any, ...]]]:
         """The same with every column. Raises CloserLookError."""
-        return self._of_each(session_id, StateDB.rows)
+        return self._of_each(session_id, StateDB.rows, steps)
 
-    def _of_each(self, session_id: str, read: Callable[[StateDB, str], Iterator[_T]]) -> Iterator[Iterator[_T]]:
+    def _of_each(
+        self, session_id: str, read: Callable[[StateDB, str], Iterator[_T]], steps: Steps
+    ) -> Iterator[Iterator[_T]]:
         for name, database in self._databases.items():
             for row in self.listing.rows[name].get(session_id, ()):
                 if row.is_webui:
-                    yield self.steps.over(read(database, row.id), row.message_count, _ROWS)
+                    yield steps.over(read(database, row.id), row.message_count, _ROWS)
 
 
 class Inventory(CopyReader):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from hermes_rescue.core.audit.store_audit import merge_session
+from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.audit.workers import Progress
 from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, UnreadableError
@@ -99,10 +99,9 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
                     outcomes.append(Outcome(planned.session_id, State.CANCELLED))
                     continue
                 tell(0.0)
-                inventory.steps = Steps(tell, should_cancel)
-                outcomes.append(_repair_one(plan, planned, inventory, webui, run_, made))
+                steps = Steps(tell, should_cancel)
+                outcomes.append(_repair_one(plan, planned, inventory, webui, run_, made, steps))
                 cancelled = outcomes[-1].state is State.CANCELLED
-            inventory.steps = Steps()  # what follows belongs to what is done, and is not stopped
             written = {each.session_id for each in plan.sessions if each.is_written}
             done = [o.session_id for o in outcomes if o.state in (State.REPAIRED, State.FAILED)]
             changed = [sid for sid in done if sid in written]
@@ -158,23 +157,29 @@ def _repair_one(
     webui: WebUIStatus,
     run: vault.ActiveRun,
     made: Mapping[str, str | None],
+    steps: Steps,
 ) -> Outcome:
     """``made``: the digests that runs which died gave to live files, maybe after the plan was made."""
-    prepared = _prepared(plan, planned, inventory, webui, made)
+    prepared = _prepared(plan, planned, inventory, webui, made, steps)
     if isinstance(prepared, Outcome):
         return prepared
-    return _written(prepared, planned, plan.store, run, inventory.steps)
+    return _written(prepared, planned, plan.store, run, steps)
 
 
 def _prepared(
-    plan: Plan, planned: PlannedSession, inventory: Inventory, webui: WebUIStatus, made: Mapping[str, str | None]
+    plan: Plan,
+    planned: PlannedSession,
+    inventory: Inventory,
+    webui: WebUIStatus,
+    made: Mapping[str, str | None],
+    steps: Steps,
 ) -> _Prepared | Outcome:
     """Merge a session once more; what is to be written, or what came of it instead. Writes nothing."""
     sid = planned.session_id
     path = plan.store.sessions_dir / f"{sid}.json"
     try:
-        copies, proposal = merge_session(inventory, sid, webui, plan.choices.get(sid))
-        inventory.steps.step(_STEP)
+        found = examine(inventory, webui, sid, plan.choices.get(sid), steps=steps)
+        copies, proposal = found.copies, found.proposal
         refusal = None if plan.force else refusal_of(copies, planned, webui)
         if refusal is not None:
             return Outcome(sid, State.SKIPPED, refusal)

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from hermes_rescue.core.audit.findings import KINDS, Category, SessionAudit
-from hermes_rescue.core.audit.store_audit import examine, examine_unless_whole, stream_is_live
+from hermes_rescue.core.audit.session import Examined, examine, examine_unless_whole, stream_is_live
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
 from hermes_rescue.core.base import files, jsontext
 from hermes_rescue.core.base.errors import RescueError
@@ -23,7 +23,6 @@ from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.merge.choices import OUTDATED, Choices
-from hermes_rescue.core.merge.fast_path import Whole
 from hermes_rescue.core.merge.proposal import Proposal, propose
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.repair.vault import Vault
@@ -182,22 +181,29 @@ class _Look:
 
 
 def _look(
-    reader: CopyReader, webui: WebUIStatus, session_id: str, *, choices: Mapping[str, Choices], force: bool
+    reader: CopyReader,
+    webui: WebUIStatus,
+    session_id: str,
+    steps: Steps,
+    *,
+    choices: Mapping[str, Choices],
+    force: bool,
 ) -> _Look | None:
     choice = choices.get(session_id)
-    found: Whole | tuple[SessionCopies, Proposal]
+    found: Examined | SessionAudit
     if choice is None:
-        audited, found = examine_unless_whole(reader, webui, session_id)
+        found = examine_unless_whole(reader, webui, session_id, steps)
     else:
-        audited, copies, proposal = examine(reader, webui, session_id)
-        if _decides_something(choice, copies, proposal):
-            proposal = propose(copies, choice, stream_is_live=stream_is_live(copies, webui))
-        found = copies, proposal
+        found = examine(reader, webui, session_id, steps=steps)
+        if _decides_something(choice, found.copies, found.proposal):
+            proposal = propose(found.copies, choice, stream_is_live=stream_is_live(found.copies, webui))
+            found = replace(found, proposal=proposal)
+    audited = found.audited if isinstance(found, Examined) else found
     if audited is None:
         return None
     planned, refusal, answered, unread = None, None, False, tuple[str, ...]()
-    if not isinstance(found, Whole):
-        copies, proposal = found
+    if isinstance(found, Examined):
+        copies, proposal = found.copies, found.proposal
         unread = tuple(file.problem for file in (*copies.temps, copies.backup) if file is not None and file.problem)
         decided = choice or Choices()
         refusal = _unfulfilled(decided, proposal)
@@ -210,7 +216,7 @@ def _look(
             if refusal is None:
                 data = sidecar.serialise(proposed)
                 planned = replace(planned, after=files.digest_of(data), size_after=len(data))
-                refusal = _problem(data, proposed, reader.steps)
+                refusal = _problem(data, proposed, steps)
         elif refusal is None and choice is not None and proposal.sidecar is None and _is_replaced(audited, copies):
             planned = _only_backup_moves(audited, copies, proposal)
     if not (audited.findings or unread or planned or refusal):

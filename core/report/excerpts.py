@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from hermes_rescue.core.audit.store_audit import Audit, examine
+from hermes_rescue.core.audit.session import examine
+from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.audit.workers import Cancelled, Progress
 from hermes_rescue.core.base.errors import VaultError
 from hermes_rescue.core.hermes.copies import LIVE, Inventory
@@ -71,7 +72,8 @@ def of_audit(
     def found() -> Iterator[tuple[str, str, Iterable[MessageRow], str]]:
         with Inventory(audit.store, only=frozenset(ids)) as inventory:
             for session_id in _one_by_one(ids, progress, should_cancel):
-                session, copies, proposal = examine(inventory, audit.webui, session_id)
+                found = examine(inventory, audit.webui, session_id)
+                session, copies, proposal = found.audited, found.copies, found.proposal
                 if session is None:
                     continue
                 live = session_of(copies.live)

@@ -17,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hermes_rescue.core.audit.store_audit import merge_session
+from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.audit.workers import Cancelled, Failure, Progress
 from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import RescueError
@@ -120,15 +120,14 @@ def read_copies(
                 if progress is not None:
                     progress(done + part, len(wanted))
 
-            inventory.steps = Steps(tell, should_cancel)
+            steps = Steps(tell, should_cancel)
             try:
-                copies, proposal = merge_session(inventory, session_id, webui, (choices or {}).get(session_id))
-                if proposal.is_outdated:
+                found = examine(inventory, webui, session_id, (choices or {}).get(session_id), steps=steps)
+                if found.proposal.is_outdated:
                     raise RescueError(OUTDATED)
-                inventory.steps.step(_MERGE)
-                yield copy_of(copies, proposal, name), inventory.steps
+                yield copy_of(found.copies, found.proposal, name), steps
             except RescueError as error:
-                yield Failure(session_id, str(error)), inventory.steps
+                yield Failure(session_id, str(error)), steps
             if should_cancel is not None and should_cancel():
                 raise Cancelled
             tell(1.0)

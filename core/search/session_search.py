@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from hermes_rescue.core.audit.store_audit import stream_is_live
+from hermes_rescue.core.audit.session import stream_is_live
 from hermes_rescue.core.base.jsontext import Piece, number
+from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes.copies import BACKUP, INDEX, LIVE, RUN, TURNS, CopyReader, temp_name
 from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, SessionRow
 from hermes_rescue.core.hermes.message import Message, message
@@ -95,9 +96,9 @@ class Looked(NamedTuple):
     problems: tuple[str, ...]
 
 
-def look(reader: CopyReader, webui: WebUIStatus, session_id: str, *, query: Query) -> Looked:
+def look(reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps, *, query: Query) -> Looked:
     """Search in every copy of a session: a :data:`core.audit.workers.Task`."""
-    return _Search(reader, webui, session_id, query).looked()
+    return _Search(reader, webui, session_id, steps, query).looked()
 
 
 class _Match(NamedTuple):
@@ -182,12 +183,13 @@ class _Tally:
 class _Search:
     """The search in one session."""
 
-    def __init__(self, reader: CopyReader, webui: WebUIStatus, session_id: str, query: Query) -> None:
+    def __init__(self, reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps, query: Query) -> None:
         self._reader = reader
         self._webui = webui
         self._finder = _Finder(query)
         self._id = session_id
-        self._files = reader.files(session_id)
+        self._steps = steps
+        self._files = reader.files(session_id, steps)
         self._rows: list[tuple[str, SessionRow]] = []
 
     def looked(self) -> Looked:
@@ -279,7 +281,7 @@ class _Search:
 
     def _add_merged(self, found: Sequence[_Match], tally: _Tally) -> set[_Key]:
         """Hits as the proposal has the messages. Returns what was found."""
-        copies = self._reader.with_databases(self._files)
+        copies = self._reader.with_databases(self._files, self._steps)
         proposal = propose(copies, stream_is_live=stream_is_live(copies, self._webui))
         there = {(each.copy, each.place): each for each in found if each.place is not None}
         for copy in copies.databases:
@@ -323,7 +325,7 @@ class _Search:
                 yield name, file, session
 
     def _in_files(self) -> Iterator[_Match]:
-        finder, steps = self._finder, self._reader.steps
+        finder, steps = self._finder, self._steps
         for name, file, session in self._sidecars():
             blocks = steps.over(_blocks(file.data or b""), file.size // _BLOCK, _FILE)
             if session.damage is None and not any(map(finder.query.may_be_in, blocks)):
@@ -346,7 +348,7 @@ class _Search:
                 if found := self._finder.message(message(Piece(None, row.message, 2)), "", row_id=row.id):
                     yield found
 
-        for name, row, matches in self._reader.messages_with(self._id, self._finder.query.may_be_in, read):
+        for name, row, matches in self._reader.messages_with(self._id, self._finder.query.may_be_in, read, self._steps):
             self._rows.append((name, row))
             yield from (each._replace(copy=name, is_foreign=not row.is_webui) for each in matches)
 

@@ -435,18 +435,19 @@ def _view() -> View:
 
 @contextmanager
 def _examined(store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCopies, Proposal]]:
-    from hermes_rescue.core.audit.store_audit import examine
+    from hermes_rescue.core.audit.session import examine
     from hermes_rescue.core.base.progress import Steps
     from hermes_rescue.core.hermes.copies import Inventory
     from hermes_rescue.core.hermes.webui_status import webui_status
 
     with Inventory(store, only=(sid,)) as inventory:
         with _view().progress("Reading the session") as progress:
-            inventory.steps = Steps(lambda done: progress(done, 1))
-            found = examine(inventory, webui_status(store), sid) if sid in inventory.session_ids() else None
-        if found is None or found[0] is None:
+            steps = Steps(lambda done: progress(done, 1))
+            is_known = sid in inventory.session_ids()
+            found = examine(inventory, webui_status(store), sid, steps=steps) if is_known else None
+        if found is None or found.audited is None:
             raise RescueError(f"No copy of a session {sid} is known in {store.sessions_dir}. See: hermes-rescue audit")
-        yield found[0], found[1], found[2]
+        yield found.audited, found.copies, found.proposal
 
 
 def _choices(fields: Sequence[str], include: Sequence[str], exclude: Sequence[str], proposal: str) -> Choices:

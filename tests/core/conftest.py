@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core import api
-from hermes_rescue.core.audit.store_audit import Audit, audit, merge_session
+from hermes_rescue.core.audit.session import examine
+from hermes_rescue.core.audit.store_audit import Audit, audit
 from hermes_rescue.core.demo.demo_store import SCHEMA
 from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
@@ -168,7 +169,7 @@ class Hermes:
         """What a person chooses who looks at the session now, as a plan takes it."""
         store = find_store(home=self.home)
         with Inventory(store) as inventory:
-            _, proposal = merge_session(inventory, SID, webui_status(store))
+            proposal = examine(inventory, webui_status(store), SID).proposal
         return {SID: Choices(frozenset(include), frozenset(exclude), made_on=proposal.fingerprint)}
 
     def load(self) -> Value:

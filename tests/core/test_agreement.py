@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hermes_rescue.core.audit import store_audit
+from hermes_rescue.core.audit import session
+from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.hermes.webui_status import webui_status
+from hermes_rescue.core.merge.fast_path import whole
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,10 +46,11 @@ def transcript() -> list[dict[str, Any]]:
 def took_the_short_way(inventory: Inventory, session_id: str) -> bool:
     """Whether one session needs no merge; whatever way it takes, the result must be that of the merge."""
     webui = webui_status(inventory.store)
-    merged, _, proposal = store_audit.examine(inventory, webui, session_id)
-    assert store_audit.examine_unless_whole(inventory, webui, session_id)[0] == merged
-    is_short = store_audit.whole(inventory.files(session_id), inventory.spoken(session_id)) is not None
-    assert not (is_short and proposal.sidecar is not None)
+    merged = session.examine(inventory, webui, session_id)
+    found = session.examine_unless_whole(inventory, webui, session_id, Steps())
+    assert (found.audited if isinstance(found, session.Examined) else found) == merged.audited
+    is_short = whole(inventory.files(session_id, Steps()), inventory.spoken(session_id, Steps())) is not None
+    assert not (is_short and merged.proposal.sidecar is not None)
     return is_short
 
 

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core import api
-from hermes_rescue.core.audit.store_audit import examine, merge_session
+from hermes_rescue.core.audit.session import Examined, examine
 from hermes_rescue.core.audit.workers import Failure
-from hermes_rescue.core.hermes.copies import Inventory, SessionCopies
+from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.sidecar import IDLE_STREAM
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.merge.choices import OUTDATED, Choices
 from hermes_rescue.core.merge.intent import MARK_FIELDS
-from hermes_rescue.core.merge.proposal import Proposal, propose
+from hermes_rescue.core.merge.proposal import propose
 from hermes_rescue.core.report.diff import Change, FieldRow, review_fields
 from hermes_rescue.core.report.export import Copy, read_copies
 from hypothesis import HealthCheck, given, settings
@@ -28,11 +28,11 @@ from hypothesis import strategies as st
 Rescue = Callable[..., tuple[int, str, str]]
 
 
-def merged(hermes: Any, **fields: str) -> tuple[SessionCopies, Proposal]:
-    """The copies of the session, and what is proposed with these fields taken from these copies."""
+def merged(hermes: Any, **fields: str) -> Examined:
+    """The session, with what is proposed with these fields taken from these copies."""
     store = find_store(home=hermes.home)
     with Inventory(store) as inventory:
-        return merge_session(inventory, hermes.live.stem, webui_status(store), Choices(fields=fields))
+        return examine(inventory, webui_status(store), hermes.live.stem, Choices(fields=fields))
 
 
 def planned(hermes: Any, choices: Choices, *, named: bool = True) -> api.Plan:
@@ -41,7 +41,8 @@ def planned(hermes: Any, choices: Choices, *, named: bool = True) -> api.Plan:
 
 
 def rows(hermes: Any, **fields: str) -> dict[str, FieldRow]:
-    return {row.field: row for row in review_fields(*merged(hermes, **fields))}
+    found = merged(hermes, **fields)
+    return {row.field: row for row in review_fields(found.copies, found.proposal)}
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_a_choice_alone_is_written_and_nothing_else(renamed: Any) -> None:
 
 
 def test_every_copy_that_knows_a_field_offers_its_value(renamed: Any) -> None:
-    proposal = merged(renamed)[1]
+    proposal = merged(renamed).proposal
     assert proposal.sidecar is None
     assert proposal.offers["title"] == {
         "live": "Now",
@@ -92,7 +93,7 @@ def test_what_is_about_a_copy_itself_cannot_be_taken(renamed: Any) -> None:
     bound = {"session_id", "messages", "message_count", "context_messages", "tool_calls", "anchor_activity_scenes"}
     bound |= {"compression_anchor_visible_idx", *IDLE_STREAM, *MARK_FIELDS}
     before = renamed.live.read_bytes()
-    assert bound.isdisjoint(merged(renamed)[1].offers)
+    assert bound.isdisjoint(merged(renamed).proposal.offers)
     for name in bound:
         plan = planned(renamed, Choices(fields={name: "backup"}))
         assert plan.sessions == ()
@@ -106,14 +107,14 @@ def test_a_needed_field_is_never_taken_from_a_copy_that_does_not_say_it(hermes: 
     """The WebUI cannot load a session without a workspace."""
     hermes.write_live(hermes.turns("a"))
     hermes.write_backup(hermes.turns("a"), **{field: value})
-    assert list(merged(hermes)[1].offers[field]) == ["live"]
+    assert list(merged(hermes).proposal.offers[field]) == ["live"]
 
 
 def test_a_choice_goes_before_what_would_be_taken_by_itself(hermes: Any) -> None:
     turns = hermes.turns("a")
     hermes.write_backup(turns, title="Old name", pinned=True)
     hermes.write_index({"session_id": hermes.live.stem, "title": "New name", "updated_at": 9e9, "pinned": False})
-    assert merged(hermes)[1].origins["title"] == "index"
+    assert merged(hermes).proposal.origins["title"] == "index"
     by_choice = rows(hermes, title="backup", updated_at="backup")["title"]
     assert (by_choice.right, by_choice.origin, by_choice.chosen) == ("Old name", "backup", True)
     api.apply(planned(hermes, Choices(fields={"title": "backup", "updated_at": "backup"})))
@@ -132,7 +133,8 @@ def test_whatever_is_chosen_is_what_stands_there_and_the_rest_stays(
     elif damage == "torn":
         whole = renamed.write_live(renamed.turns("a", "b"), title="Now")
         renamed.live.write_bytes(whole[:-40])
-    copies, plain = merged(renamed)
+    found = merged(renamed)
+    copies, plain = found.copies, found.proposal
     names = data.draw(st.lists(st.sampled_from(sorted(plain.offers)), unique=True, min_size=1, max_size=6))
     fields = {name: data.draw(st.sampled_from(sorted(plain.offers[name])), label=name) for name in names}
     chosen = propose(copies, Choices(fields=fields))
@@ -230,9 +232,9 @@ def test_an_audit_finds_nothing_because_of_a_choice(renamed: Any) -> None:
     store = find_store(home=renamed.home)
     with Inventory(store) as inventory:
         choices = Choices(fields={"title": "backup"})
-        audited, _, proposal = examine(inventory, webui_status(store), renamed.live.stem, choices)
-    assert audited is not None and proposal.sidecar is not None
-    assert [f.kind.name for f in audited.findings] == renamed.kinds()
+        found = examine(inventory, webui_status(store), renamed.live.stem, choices)
+    assert found.audited is not None and found.proposal.sidecar is not None
+    assert [f.kind.name for f in found.audited.findings] == renamed.kinds()
 
 
 # --- on the terminal --------------------------------------------------------------------------------------------------
@@ -329,7 +331,7 @@ def test_a_choice_is_carried_out_on_its_own_proposal_or_refused(
     renamed: Any, rescue: Rescue, choices: Choices, change: Callable[[Any], None]
 ) -> None:
     sid = renamed.live.stem
-    shown = merged(renamed)[1].fingerprint
+    shown = merged(renamed).proposal.fingerprint
     choices = replace(choices, made_on=shown)
     assert planned(renamed, choices).sessions[0].messages_lost == len(choices.exclude)
     change(renamed)
@@ -371,7 +373,8 @@ def test_a_copy_is_saved_as_it_was_chosen_or_not_at_all(renamed: Any) -> None:
 
 
 def test_what_is_chosen_of_a_proposal_makes_no_other_one(renamed: Any) -> None:
-    copies, proposal = merged(renamed)
+    found = merged(renamed)
+    copies, proposal = found.copies, found.proposal
     choices = Choices(exclude=frozenset({1, 2}), fields={"title": "backup"}, made_on=proposal.fingerprint)
     chosen = propose(copies, choices)
     assert chosen.fingerprint == proposal.fingerprint
@@ -385,7 +388,7 @@ def test_a_question_that_is_answered_with_no_moves_the_backup_that_would_answer_
     before = hermes.write_live(turns[:2])
     old = hermes.write_backup(turns)
     backup = hermes.sessions / f"{hermes.live.stem}.json.bak"
-    proposal = merged(hermes)[1]
+    proposal = merged(hermes).proposal
     asked = [k for k, item in enumerate(proposal.items) if item.reason is not None or item in proposal.gained]
     assert asked == [2, 3, 4, 5]
     plan = planned(hermes, Choices(exclude=frozenset(asked), made_on=proposal.fingerprint))

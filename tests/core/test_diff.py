@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hermes_rescue.core.audit.store_audit import examine
+from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import webui_status
@@ -26,9 +26,9 @@ from hypothesis import strategies as st
 def difference(hermes: Any, left: str = "live", right: str = "recovered") -> Difference:
     store = find_store(home=hermes.home)
     with Inventory(store) as inventory:
-        _, copies, proposal = examine(inventory, webui_status(store), hermes.live.stem)
-        known = versions(copies, proposal)
-        return compare(known[left], known[right], proposal)
+        found = examine(inventory, webui_status(store), hermes.live.stem)
+        known = versions(found.copies, found.proposal)
+        return compare(known[left], known[right], found.proposal)
 
 
 def changes(found: Difference) -> list[Change]:
@@ -127,8 +127,8 @@ def test_a_review_shows_every_message_once_with_what_becomes_of_it(hermes: Any) 
     hermes.write_rows([*lost, *kept, *gone])
     store = find_store(home=hermes.home)
     with Inventory(store) as inventory:
-        _, copies, proposal = examine(inventory, webui_status(store), hermes.live.stem)
-        rows = review(versions(copies, proposal)["live"], proposal)
+        found = examine(inventory, webui_status(store), hermes.live.stem)
+        rows = review(versions(found.copies, found.proposal)["live"], found.proposal)
     assert [str(row.change) for row in rows] == ["added"] * 2 + ["same", "changed"] + ["left out"] * 2
     assert [row.position for row in rows] == list(range(6))
     assert [(row.left_at, row.right_at) for row in rows] == [

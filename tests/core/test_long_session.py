@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core import api
-from hermes_rescue.core.audit.store_audit import examine
+from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.base.jsontext import Packed, Piece, loads_exactly
 from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.message import message
@@ -52,7 +52,7 @@ def test_looking_at_a_long_session_takes_little_more_than_its_file(
 ) -> None:
     store = find_store(home=hermes.home)
     with Inventory(store) as inventory, at_most(2, hermes.live.stat().st_size):
-        _, _, proposal = examine(inventory, webui_status(store), SID)
+        proposal = examine(inventory, webui_status(store), SID).proposal
     assert len(proposal.gained) == 6
     assert hermes.said([item.message.value for item in proposal.included]) == hermes.said(long_session)
 

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hermes_rescue.core.audit import session as audit_session
 from hermes_rescue.core.audit import store_audit, workers
 from hermes_rescue.core.audit.findings import Category
 from hermes_rescue.core.audit.workers import Cancelled, Failure, over_sessions
 from hermes_rescue.core.base import progress
+from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.hermes.copies import CopyReader, Inventory
 from hermes_rescue.core.hermes.store import Store, find_store
@@ -49,32 +51,32 @@ def results(store: Store, task: Callable[..., Any], ids: list[str], **options: A
         return [each for batch in over_sessions(task, inventory, webui_status(store), ids, **options) for each in batch]
 
 
-def echo(reader: CopyReader, webui: WebUIStatus, session_id: str) -> str:
+def echo(reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps) -> str:
     return session_id
 
 
-def dies(reader: CopyReader, webui: WebUIStatus, session_id: str) -> str:
+def dies(reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps) -> str:
     if session_id == DEADLY:
         os.kill(os.getpid(), signal.SIGKILL)
     return session_id
 
 
-def fails(reader: CopyReader, webui: WebUIStatus, session_id: str) -> str:
+def fails(reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps) -> str:
     if session_id == DEADLY:
         raise ValueError(SECRET)
     return session_id
 
 
-def never_ends(reader: CopyReader, webui: WebUIStatus, session_id: str) -> str:
+def never_ends(reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps) -> str:
     if session_id == DEADLY:
         signal.pause()
     return session_id
 
 
-def tells(reader: CopyReader, webui: WebUIStatus, session_id: str) -> str:
+def tells(reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps) -> str:
     progress.INTERVAL = 0
-    reader.steps._next = 0.0
-    assert len([*reader.steps.over(range(10), 10, 1.0)]) == 10
+    steps._next = 0.0
+    assert len([*steps.over(range(10), 10, 1.0)]) == 10
     return session_id
 
 
@@ -173,14 +175,14 @@ def test_whoever_stops_listening_leaves_no_process(store: Store) -> None:
 def test_an_audit_shows_the_session_that_it_failed_at(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = store_audit.audit(store)
     victim = whole.of(None)[0]
-    propose = store_audit.propose
+    propose = audit_session.propose
 
     def broken(copies: Any, *rest: Any, **options: Any) -> Any:
         if copies.session_id == victim.session_id:
             raise MemoryError
         return propose(copies, *rest, **options)
 
-    monkeypatch.setattr(store_audit, "propose", broken)
+    monkeypatch.setattr(audit_session, "propose", broken)
     found = {session.session_id: session for session in store_audit.audit(store).sessions}
     assert found.keys() == {session.session_id for session in whole.sessions}
     row = found[victim.session_id]

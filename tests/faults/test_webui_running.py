@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core import api
-from hermes_rescue.core.audit.store_audit import merge_session
+from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
 from hermes_rescue.core.hermes.store import Store, find_store
@@ -181,7 +181,7 @@ def test_a_repair_survives_the_start_of_the_webui(store: Store) -> None:
     assert store.home is not None
     write(store.sessions_dir / f"{SID}.json.bak", [*WORDS, "brought back"])
     with Inventory(store) as inventory:
-        _, proposal = merge_session(inventory, SID, webui_status(store))
+        proposal = examine(inventory, webui_status(store), SID).proposal
     choices = {SID: Choices(exclude=frozenset({len(WORDS)}), made_on=proposal.fingerprint)}
     assert api.apply(api.plan(store, [SID], choices=choices)).count(State.REPAIRED) == 1
     assert words(store) == WORDS

@@ -301,9 +301,9 @@ def test_a_repair_begins_when_the_reader_has_let_go_of_the_store(
     order: list[str] = []
     examine, apply = reader.examine, api.apply
 
-    def looking(*of: Any) -> Any:
+    def looking(*of: Any, **options: Any) -> Any:
         try:
-            return gate.around(examine)(*of)
+            return gate.around(examine)(*of, **options)
         finally:
             order.append("read")
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import pytest
-from hermes_rescue.core.audit.store_audit import examine
+from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.hermes.copies import BACKUP, LIVE, Inventory
 from hermes_rescue.core.hermes.store import find_store
@@ -34,7 +34,7 @@ def proposals(tmp_path_factory: pytest.TempPathFactory) -> Proposals:
     store = find_store(home=demo.home)
     names = {story.session_id: story.name for story in demo.stories}
     with Inventory(store) as inventory:
-        return {names[i]: examine(inventory, webui_status(store), i)[2] for i in inventory.session_ids()}
+        return {names[i]: examine(inventory, webui_status(store), i).proposal for i in inventory.session_ids()}
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
-from hermes_rescue.core.audit.store_audit import examine
+from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.message import Message, message
@@ -61,10 +62,10 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
     found: dict[str, Case] = {}
     with Inventory(store) as inventory:
         for session_id in inventory.session_ids():
-            audited, copies, proposal = examine(inventory, webui_status(store), session_id)
-            if audited is not None:
-                again = lambda choices, copies=copies: propose(copies, choices)  # noqa: E731
-                found[audited.title] = Case(versions(copies, proposal), proposal, again)
+            each = examine(inventory, webui_status(store), session_id)
+            if each.audited is not None:
+                again = partial(propose, each.copies)
+                found[each.audited.title] = Case(versions(each.copies, each.proposal), each.proposal, again)
     return found
 
 

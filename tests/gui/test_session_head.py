@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from hermes_rescue.core.audit.findings import SessionAudit, finding
-from hermes_rescue.core.audit.store_audit import examine
+from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.store import find_store
@@ -35,7 +35,7 @@ def sessions(tmp_path_factory: pytest.TempPathFactory) -> Sessions:
     store = find_store(home=made.home)
     with Inventory(store) as inventory:
         found = [examine(inventory, webui_status(store), session_id) for session_id in inventory.session_ids()]
-    return {names[c.session_id]: (a, proposal) for a, c, proposal in found if a is not None}
+    return {names[x.copies.session_id]: (x.audited, x.proposal) for x in found if x.audited is not None}
 
 
 @pytest.fixture

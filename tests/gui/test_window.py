@@ -158,10 +158,10 @@ def test_a_session_that_nobody_waits_for_any_more_is_not_read_to_its_end(
     go_on = threading.Event()
     examine = reader.examine
 
-    def held(inventory: Any, webui: Any, session_id: str, choices: Any) -> Any:
+    def held(inventory: Any, webui: Any, session_id: str, choices: Any, **options: Any) -> Any:
         begun.append(session_id)
         go_on.wait(60)
-        found = examine(inventory, webui, session_id, choices)
+        found = examine(inventory, webui, session_id, choices, **options)
         ended.append(session_id)
         return found
 

@@ -1,0 +1,202 @@
+"""One session examined: its copies read and merged, and what the merge would change as findings."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from hermes_rescue.core.audit.cache import RowsDigest
+from hermes_rescue.core.audit.diagnosis import diagnose
+from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, finding
+from hermes_rescue.core.audit.webui_audit import facts_of
+from hermes_rescue.core.base.jsontext import NOTHING, Damage, number
+from hermes_rescue.core.base.progress import Steps
+from hermes_rescue.core.hermes.copies import CopyReader, SessionCopies, SessionFiles
+from hermes_rescue.core.hermes.listing import FRESH_TEMP
+from hermes_rescue.core.hermes.sidecar import Sidecar
+from hermes_rescue.core.hermes.webui_recovery import FileFacts
+from hermes_rescue.core.hermes.webui_status import WebUIStatus
+from hermes_rescue.core.hermes.worktree import Worktree, state_of
+from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.core.merge.fast_path import whole
+from hermes_rescue.core.merge.metadata import is_profile_gone
+from hermes_rescue.core.merge.proposal import Proposal, propose, session_of
+
+_MERGE = 0.4
+"""The share of what is left to do for a session that the merge of its copies takes, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A session with its copies and what a repair would make of them. ``audited`` is None for a name that is no session
+    after all.
+    """
+
+    audited: SessionAudit | None
+    copies: SessionCopies
+    proposal: Proposal
+
+
+def examine(
+    reader: CopyReader,
+    webui: WebUIStatus,
+    session_id: str,
+    choices: Choices | None = None,
+    *,
+    steps: Steps | None = None,
+) -> Examined:
+    """Read the copies of one session that have come to rest, merge them, and say what that would change.
+
+    ``steps`` hears how far it is; Cancelled comes from there.
+    """
+    steps = steps or Steps()
+    return _merged(_settled(reader.files(session_id, steps), webui), reader, webui, choices, steps)
+
+
+def examine_unless_whole(
+    reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps, seen: RowsDigest | None = None
+) -> Examined | SessionAudit:
+    """The same, but only the findings, without a merge, where no copy has anything to add to the live file.
+
+    ``seen`` gets the rows on which that was seen.
+    """
+    files = _settled(reader.files(session_id, steps), webui)
+    rows = reader.spoken(session_id, steps)
+    found = whole(files, rows if seen is None else seen.over(rows))
+    if found is None:
+        return _merged(files, reader, webui, None, steps)
+    index_row = files.index_row or {}
+    value = lambda name: index_row.get(name) if found.head.get(name) in NOTHING else found.head[name]  # noqa: E731
+    numbers = (found.messages, -1, found.rows, found.messages)
+    return _row(files, reader, (), numbers, value, FileFacts(found.messages), is_loaded=True)
+
+
+def _merged(
+    files: SessionFiles, reader: CopyReader, webui: WebUIStatus, choices: Choices | None, steps: Steps
+) -> Examined:
+    copies = reader.with_databases(files, steps)
+    proposal = propose(copies, choices, stream_is_live=stream_is_live(copies, webui))
+    steps.step(_MERGE)
+    return Examined(_audited(copies, proposal, reader, webui), copies, proposal)
+
+
+def stream_is_live(copies: SessionFiles, webui: WebUIStatus) -> bool:
+    """Whether a running WebUI may be writing an answer into this session right now ("unknown" counts as yes)."""
+    live = session_of(copies.live)
+    return webui.may_be_writing and live is not None and live.get("active_stream_id") not in NOTHING
+
+
+def _settled(files: SessionFiles, webui: WebUIStatus) -> SessionFiles:
+    """Without the temps that a running WebUI has just written."""
+    if not webui.running:
+        return files
+    return dataclasses.replace(files, temps=tuple(t for t in files.temps if time.time() - t.mtime > FRESH_TEMP))
+
+
+def _audited(copies: SessionCopies, proposal: Proposal, reader: CopyReader, webui: WebUIStatus) -> SessionAudit | None:
+    """The findings of one session; None for a file that turns out to be no session and that no other copy knows."""
+    live, backup = session_of(copies.live), session_of(copies.backup)
+    if _is_stranger(copies):
+        return None
+    counts = (_count(live), _count(backup))
+    found = diagnose(copies, proposal, counts, streaming=stream_is_live(copies, webui))
+    rows = (len(copy.messages) - len(copy.rewound | copy.hidden) for copy in copies.databases if copy.row.is_webui)
+    proposed = proposal.sidecar if any(f.category is Category.REPAIRABLE for f in found) else None
+    after = len(proposed.messages) if proposed is not None else counts[0]
+    is_loaded = live is not None and live.damage is None
+    numbers = (*counts, max(rows, default=-1), after)
+    seen = facts_of(copies, reader.listing.turn_journals.get(copies.session_id, ()))
+    return _row(copies, reader, found, numbers, partial(_value, copies, proposal), seen, is_loaded=is_loaded)
+
+
+def _row(
+    files: SessionFiles,
+    reader: CopyReader,
+    found: tuple[Finding, ...],
+    numbers: tuple[int, int, int, int],
+    value: Callable[[str], Any],
+    seen: FileFacts,
+    *,
+    is_loaded: bool,
+) -> SessionAudit:
+    """A session with these findings and those about its worktree and its index row. ``numbers`` of messages: live,
+    backup, database, after a repair; ``seen``: what the WebUI's recovery sees in its files; ``is_loaded``: the WebUI
+    can load the live file.
+    """
+
+    def text(name: str) -> str | None:
+        said = value(name)
+        return said if isinstance(said, str) and said else None
+
+    counts = numbers[:2]
+    place = path, *_ = text("worktree_path"), text("worktree_branch"), text("worktree_repo_root")
+    state = state_of(*place)
+    if state in (Worktree.GONE, Worktree.BRANCH_LEFT):
+        branch = "Its branch is still there." if state is Worktree.BRANCH_LEFT else "Its branch was not found either."
+        evidence = f"The worktree folder is gone. {branch}"
+        found += (finding("worktree_gone", files.session_id, evidence, counts=counts, path=path),)
+    profile = text("profile")
+    if files.live is not None and is_profile_gone(reader.store, profile):
+        evidence = f"The profile {profile!r:.80} does not exist, so the WebUI does not list its sessions."
+        found += (finding("profile_gone", files.session_id, evidence, counts=counts),)
+    has_loss = any(f.category is not Category.INFO for f in found)
+    found += tuple(_index_findings(files, reader, is_loaded=is_loaded, has_loss=has_loss, counts=counts))
+    return SessionAudit(
+        files.session_id,
+        text("title") or "Untitled",
+        found,
+        *numbers,
+        files.backup.mtime if files.backup is not None else None,
+        number(value("updated_at")),
+        files.live.size if files.live is not None else 0,
+        profile,
+        *place,
+        state,
+        seen,
+    )
+
+
+def _is_stranger(copies: SessionCopies) -> bool:
+    """A JSON document without anything of a session, a name that only an empty place is left of, or a side run."""
+    if copies.is_side_run:
+        return True  # its file was removed when it ended
+    if copies.temps or copies.backup or copies.rows or copies.run or copies.turns or copies.index_row:
+        return False
+    if copies.live is None:
+        return True
+    parsed = copies.live.sidecar
+    return parsed is not None and parsed.damage is Damage.WRONG_SHAPE and not parsed.is_session
+
+
+def _count(session: Sidecar | None) -> int:
+    return -1 if session is None or (session.damage is not None and not session.complete) else len(session.messages)
+
+
+def _index_findings(
+    files: SessionFiles, reader: CopyReader, *, is_loaded: bool, has_loss: bool, counts: tuple[int, int]
+) -> Iterator[Finding]:
+    index = reader.listing.index
+    if index.digest is None or index.problem is not None:
+        return
+    if is_loaded and files.index_row is None:
+        yield finding(
+            "index_missing_entry", files.session_id, "The session list does not have this session.", counts=counts
+        )
+    if files.live is None and files.index_row is not None and not has_loss:
+        yield finding(
+            "index_missing_file",
+            files.session_id,
+            "The session list has this session, but its file and every copy are gone.",
+            counts=counts,
+        )
+
+
+def _value(copies: SessionCopies, proposal: Proposal, name: str) -> Any:
+    for session in (proposal.sidecar, session_of(copies.live), session_of(copies.backup)):
+        if session is not None and session.get(name) not in NOTHING:
+            return session.get(name)
+    return copies.index_row.get(name) if copies.index_row is not None else None
