@@ -17,17 +17,17 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.base.json_lines import objects
-from hermes_rescue.core.base.jsontext import LARGE, Element, Packed, Piece
+from hermes_rescue.core.base.jsontext import Element, Piece
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes import sidecar
-from hermes_rescue.core.hermes.database import gateway, lineage
-from hermes_rescue.core.hermes.database.continuation import HEAD, Segment, begins_with_summary, goes_on_in_turn, joined
-from hermes_rescue.core.hermes.database.fold import fold
+from hermes_rescue.core.hermes.database import lineage
+from hermes_rescue.core.hermes.database.continuation import HEAD, begins_with_summary, goes_on_in_turn
+from hermes_rescue.core.hermes.database.database_copy import DatabaseCopy, database_copy
 from hermes_rescue.core.hermes.database.lineage import SNAPSHOT_FIELD, Doubt, Known
 from hermes_rescue.core.hermes.database.statedb import DatabaseFact, Numbered, StateDB, Trouble, open_statedb
-from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, SessionRow, SpokenRow, Status
+from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, SessionRow, SpokenRow
 from hermes_rescue.core.hermes.listing import Listing, Rows, listed, session_files
-from hermes_rescue.core.hermes.message import SPEAKERS, Key, Message, message
+from hermes_rescue.core.hermes.message import Key, Message, message
 from hermes_rescue.core.hermes.runs.run_journal import Done, RunJournal
 from hermes_rescue.core.hermes.runs.turn_journal import SubmittedTurn, read_turn_journal
 from hermes_rescue.core.hermes.sidecar import SidecarFile
@@ -48,34 +48,8 @@ LIVE, BACKUP, TEMP, DATABASE, RUN, INDEX, TURNS = (
 _FILE, _ROWS = 0.2, 0.4
 """The share of what is left to do for a session that reading its file takes, and reading its rows, about."""
 
-_EMPTY = Packed({}, 2)
-"""What a row of a large session is kept like that no message of its file is like."""
-
 _T = TypeVar("_T")
 _R = TypeVar("_R", bound=Numbered)
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseCopy:
-    """The rows of a session in one database: ``messages`` in id order (none where it is not the WebUI's), ``rewound``
-    the positions that the user took back, ``hidden`` those that the program wrote for itself, ``workspaces`` the tags
-    of the user rows, oldest first. A conversation that lies under several ids is one copy; ``row`` tells of all of it.
-    """
-
-    name: str
-    path: Path
-    profile: str | None
-    row: SessionRow
-    messages: tuple[Message, ...]
-    rewound: frozenset[int]
-    hidden: frozenset[int]
-    workspaces: tuple[str, ...]
-
-    @property
-    def is_one_run(self) -> bool:
-        """Whether just one prompt was sent in it."""
-        said = (m for k, m in enumerate(self.messages) if k not in self.hidden)
-        return lineage.is_one_run(self.row.started_at, (m.time for m in said if m.role == "user"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,13 +231,27 @@ class CopyReader:
             for rows in _conversations(self.listing.rows[name].get(files.session_id, ()), parts)
         ]
         known = {m.exact: m for m in told if m.role} if found and told and isinstance(told[0].piece, Element) else {}
-        databases = tuple(_database_copy(*each, files.session_id, known, steps) for each in found)
+        databases = tuple(self._database_copy(*each, files.session_id, known, steps) for each in found)
         return SessionCopies(
             **{each.name: getattr(files, each.name) for each in fields(SessionFiles)},
             databases=databases,
             told=told,
             goes_on_in_turn=self._goes_on_in_turn(files, databases),
         )
+
+    def _database_copy(
+        self,
+        name: str,
+        database: StateDB,
+        rows: Sequence[SessionRow],
+        session_id: str,
+        known: Mapping[Key, Message],
+        steps: Steps,
+    ) -> DatabaseCopy:
+        def over(read: Iterator[MessageRow]) -> Iterator[MessageRow]:
+            return steps.over(read, sum(row.message_count for row in rows), _ROWS)
+
+        return database_copy(name, _profile(database.fact.path), database, rows, session_id, known, over)
 
     def _goes_on_in_turn(self, files: SessionFiles, databases: Iterable[DatabaseCopy]) -> bool:
         rows = self.listing.lineage.goes_on.get(files.session_id)
@@ -443,65 +431,3 @@ def _conversations(rows: Sequence[SessionRow], parts: Container[str]) -> Iterato
     if of_one:
         yield of_one
     yield from ((row,) for row in rows if row not in of_one)
-
-
-class _Row(NamedTuple):
-    id: int
-    message: Message
-    status: Status
-    is_hidden: bool
-    workspace: str | None
-
-
-def _database_copy(
-    name: str,
-    database: StateDB,
-    sessions: Sequence[SessionRow],
-    session_id: str,
-    known: Mapping[Key, Message],
-    steps: Steps,
-) -> DatabaseCopy:
-    """``sessions``: the rows whose messages are one sequence, parents first. ``known``: messages of a large file; what
-    a row says as well is not held once more.
-    """
-    count = sum(each.message_count for each in sessions)
-
-    def read(found: Iterator[MessageRow]) -> Iterator[_Row]:
-        held = LARGE if known else 0
-        for r in steps.over(found, count, _ROWS):
-            held += r.size
-            m = message(Piece(None, r.message, 2), is_brief=held >= LARGE)
-            if held >= LARGE:
-                like = known.get(m.exact, m)
-                piece = sidecar.message_piece(r.message, _EMPTY if like is m else like.piece)
-                m = m._replace(piece=piece, sign=like.sign)
-            yield _Row(r.id, m, r.status, r.hidden, r.workspace)
-
-    segments = [_once(database.messages(each.id, read)) for each in sessions if each.is_webui]
-    places = joined([Segment([r.id for r in rows], [r.message for r in rows]) for rows in segments])
-    once = [segments[k][at] for k, at in places]
-    if any(each.is_gateway for each in sessions):
-        said = gateway.as_said([r.message for r in once])
-        once = [once[k]._replace(message=m, is_hidden=once[k].is_hidden or gateway.is_notice(m)) for k, m in said]
-    path = database.fact.path
-    return DatabaseCopy(
-        name,
-        path,
-        _profile(path),
-        lineage.as_one(sessions, session_id),
-        tuple(r.message for r in once),
-        frozenset(k for k, r in enumerate(once) if r.status == "rewound"),
-        frozenset(k for k, r in enumerate(once) if r.is_hidden or not _is_said(r.message)),
-        tuple(r.workspace for r in once if r.workspace),
-    )
-
-
-def _once(rows: Sequence[_Row]) -> list[_Row]:
-    """Rows under one id, each message once."""
-    found = fold([r.message for r in rows], [r.status for r in rows])
-    return [rows[each.first]._replace(message=each.message, status=each.status) for each in found]
-
-
-def _is_said(m: Message) -> bool:
-    """Whether a message is one that a person sees, and has something to see."""
-    return m.role in SPEAKERS and not m.says_nothing

@@ -9,7 +9,8 @@ from typing import Any
 
 from hermes_rescue.core.base.jsontext import LIST_FIELD, NOTHING, number
 from hermes_rescue.core.hermes import worktree
-from hermes_rescue.core.hermes.copies import BACKUP, INDEX, LIVE, RUN, TURNS, DatabaseCopy, SessionCopies, temp_name
+from hermes_rescue.core.hermes.copies import BACKUP, INDEX, LIVE, RUN, TURNS, SessionCopies, temp_name
+from hermes_rescue.core.hermes.database.database_copy import DatabaseCopy
 from hermes_rescue.core.hermes.database.statedb_rows import SessionRow
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar, is_loadable
 from hermes_rescue.core.hermes.store import Store, is_safe_session_id
