@@ -105,7 +105,7 @@ class PlannedSessions(QAbstractTableModel):
         if column is Column.WHY:
             return shown(session.why)
         if column is Column.BEFORE:
-            return number(session.messages_before) if session.messages_before >= 0 else "–"
+            return number(session.messages_before) if session.messages_before is not None else "–"
         if column is Column.AFTER:
             return number(session.messages_after)
         if column is Column.LOST:

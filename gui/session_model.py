@@ -13,6 +13,7 @@ from hermes_rescue.core.audit.findings import Category, SessionAudit
 from hermes_rescue.core.hermes.heads import Glance
 from hermes_rescue.core.hermes.worktree import Worktree
 from hermes_rescue.gui.session_rows import (
+    COUNTS,
     KEYS,
     STEP,
     Arrangement,
@@ -45,7 +46,6 @@ Role: TypeAlias = Qt.ItemDataRole
 NOTHING: Final = "–"
 _NO_INDEX: Final = QModelIndex()
 
-COUNTS: Final = (Column.LIVE, Column.BACKUP, Column.DATABASE, Column.AFTER)
 _NOT_IN_HEADS: Final = (Column.BACKUP, Column.DATABASE, Column.AFTER, Column.SIZE)
 _COLUMNS: Final = tuple(Column)
 _RIGHT: Final = (*COUNTS, Column.SIZE)
@@ -316,8 +316,8 @@ class SessionModel(QAbstractTableModel):
             case Column.TITLE:
                 return one_line(session.title)
             case Column.LIVE | Column.BACKUP | Column.DATABASE | Column.AFTER:
-                count = KEYS[column](row)
-                return number(count) if count >= 0 else NOTHING
+                count = COUNTS[column](row)
+                return number(count) if count is not None else NOTHING
             case Column.WORKTREE:
                 return one_line(_last_part(session.worktree_path)) if session.worktree_path else NOTHING
             case Column.PROFILE:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
 from operator import attrgetter
 from typing import Any, Final, Literal, TypeAlias
 
@@ -114,15 +115,26 @@ def _comparable(seconds: float | None) -> float:
     return seconds if is_time(seconds) else -1.0
 
 
+COUNTS: Final[dict[Column, Callable[[Row], int | None]]] = {
+    Column.LIVE: attrgetter("session.live"),
+    Column.BACKUP: attrgetter("session.backup"),
+    Column.DATABASE: attrgetter("session.database"),
+    Column.AFTER: attrgetter("session.after"),
+}
+"""The columns of message counts, None where nothing is known."""
+
+
+def _counted(count: Callable[[Row], int | None], row: Row) -> int:
+    messages = count(row)
+    return -1 if messages is None else messages  # what is not known comes before nothing
+
+
 _WORKTREE_ORDER: Final = (Worktree.GONE, Worktree.BRANCH_LEFT, Worktree.THERE, Worktree.NONE)
 
 KEYS: Final[dict[Column, Callable[[Row], Any]]] = {
     Column.STATUS: attrgetter("rank"),
     Column.TITLE: attrgetter("folded"),
-    Column.LIVE: attrgetter("session.live"),
-    Column.BACKUP: attrgetter("session.backup"),
-    Column.DATABASE: attrgetter("session.database"),
-    Column.AFTER: attrgetter("session.after"),
+    **{column: partial(_counted, count) for column, count in COUNTS.items()},
     Column.WORKTREE: lambda row: f"{_WORKTREE_ORDER.index(row.session.worktree)}{row.session.worktree_path or ''}",
     Column.PROFILE: lambda row: row.session.profile or "",
     Column.UPDATED: lambda row: _comparable(row.session.updated),

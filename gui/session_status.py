@@ -39,14 +39,14 @@ def _status(finding: Finding, session: SessionAudit) -> Status:
     say = QCoreApplication.translate
     is_file_missing = kind in ("orphan_backup", "state_db_missing_sidecar") or (kind == "unsaved_temp" and not n)
     if kind == "malformed_live":
-        return Status(say("SessionStatus", "File damaged"), "missing", "lost", 0, max(session.after, 0))
+        return Status(say("SessionStatus", "File damaged"), "missing", "lost", 0, session.after or 0)
     if finding.category is Category.REVIEW:
         return Status(say("SessionStatus", "Your decision"), "question", "ask", 4, n)
     if finding.category is Category.INFO:
         text, icon = _note(kind)
         return Status(text, icon, "info", 5, 0)
     if is_file_missing:
-        return Status(say("SessionStatus", "File missing"), "missing", "lost", 0, max(session.after, 0))
+        return Status(say("SessionStatus", "File missing"), "missing", "lost", 0, session.after or 0)
     match kind:
         case "shrunken_live" | "emptied_live" | "state_db_gap":
             return Status(say("SessionStatus", "%n lost", "messages", n), "warning", "repair", 0, n)

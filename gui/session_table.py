@@ -11,8 +11,8 @@ from typing import Final
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.hermes.heads import Glance
 from hermes_rescue.gui.faces import ActiveFace
-from hermes_rescue.gui.session_model import COUNTS, Index, Role, SessionModel
-from hermes_rescue.gui.session_rows import Column
+from hermes_rescue.gui.session_model import Index, Role, SessionModel
+from hermes_rescue.gui.session_rows import COUNTS, Column
 from hermes_rescue.gui.session_status import unexamined
 from hermes_rescue.gui.theme import Theme
 from hermes_rescue.gui.wording import number
@@ -357,8 +357,8 @@ class SessionTable(QTableView):
 
 def _largest_count(session: SessionAudit | Glance) -> int:
     if isinstance(session, Glance):
-        return session.live
-    return max(session.live, session.backup, session.database, session.after)
+        return session.live or 0
+    return max(session.live or 0, session.backup or 0, session.database or 0, session.after or 0)
 
 
 def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from hermes_rescue.core.audit.findings import Category, Finding, finding
+from hermes_rescue.core.audit.findings import Category, Counts, Finding, finding
 from hermes_rescue.core.base.jsontext import NOTHING, Damage, number
 from hermes_rescue.core.hermes.copies import BACKUP, DATABASE, LIVE, RUN, TEMP, SessionCopies
 from hermes_rescue.core.hermes.database.lineage import SNAPSHOT_FIELD
@@ -15,11 +15,9 @@ from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.proposal import Proposal, session_of
 
 
-def diagnose(
-    copies: SessionCopies, proposal: Proposal, counts: tuple[int, int], *, streaming: bool
-) -> tuple[Finding, ...]:
+def diagnose(copies: SessionCopies, proposal: Proposal, counts: Counts, *, streaming: bool) -> tuple[Finding, ...]:
     """The findings of one session, by what a merge of its copies would change. ``counts``: messages in the live file
-    and in the backup, -1 where there is nothing readable; ``streaming``: a running WebUI may be writing it right now.
+    and in the backup; ``streaming``: a running WebUI may be writing it right now.
     """
     found = [*_of_live(copies, proposal, counts, streaming=streaming), *_questions(proposal, copies.session_id, counts)]
     if copies.doubt is not None:
@@ -37,9 +35,7 @@ def diagnose(
     return tuple(found)
 
 
-def _of_live(
-    copies: SessionCopies, proposal: Proposal, counts: tuple[int, int], *, streaming: bool
-) -> Iterator[Finding]:
+def _of_live(copies: SessionCopies, proposal: Proposal, counts: Counts, *, streaming: bool) -> Iterator[Finding]:
     sid = copies.session_id
     live = session_of(copies.live)
     if copies.live is not None and copies.live.problem is not None:
@@ -59,7 +55,7 @@ def _of_live(
 
 
 def _with_next_start(
-    copies: SessionCopies, proposal: Proposal, found: Sequence[Finding], counts: tuple[int, int]
+    copies: SessionCopies, proposal: Proposal, found: Sequence[Finding], counts: Counts
 ) -> Iterator[Finding]:
     """The findings, and that the next start of the WebUI replaces the file with its backup, where it does: a sentence
     more where a repair of the file or a decision is asked for anyway, else a finding of its own.
@@ -92,7 +88,7 @@ def _problems_beside(copies: SessionCopies, found: Sequence[Finding]) -> list[st
     return [*problems, *copies.problems]
 
 
-def _missing(copies: SessionCopies, proposal: Proposal, counts: tuple[int, int]) -> Iterator[Finding]:
+def _missing(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Iterator[Finding]:
     """Findings of a session without a file: one, by the best copy that is left."""
     sid = copies.session_id
     after = len(proposal.sidecar.messages) if proposal.sidecar is not None else 0
@@ -190,7 +186,7 @@ _DAMAGE = {
 }
 
 
-def _malformed(file: SidecarFile, proposal: Proposal, sid: str, counts: tuple[int, int]) -> Finding:
+def _malformed(file: SidecarFile, proposal: Proposal, sid: str, counts: Counts) -> Finding:
     what = _DAMAGE[file.sidecar.damage] if file.sidecar is not None and file.sidecar.damage else "The file is damaged"
     if proposal.sidecar is None:
         return finding(
@@ -206,9 +202,7 @@ def _malformed(file: SidecarFile, proposal: Proposal, sid: str, counts: tuple[in
     return finding("malformed_live", sid, evidence, counts=counts, category=category)
 
 
-def _losses(
-    proposal: Proposal, live: Sidecar, counts: tuple[int, int], sid: str, *, streaming: bool
-) -> Iterator[Finding]:
+def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, streaming: bool) -> Iterator[Finding]:
     """Findings of a file that the WebUI can load: what the merge gives back, each loss once, by the best copy that has
     it.
     """
@@ -279,7 +273,7 @@ _QUESTIONS = {
 """What asks about messages that are left out for a reason: the kind of finding, and its evidence."""
 
 
-def _questions(proposal: Proposal, sid: str, counts: tuple[int, int]) -> Iterator[Finding]:
+def _questions(proposal: Proposal, sid: str, counts: Counts) -> Iterator[Finding]:
     asked = [item.reason for item in proposal.items]
     for reason, (kind, words) in _QUESTIONS.items():
         n = asked.count(reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 from hermes_rescue.core.hermes.webui_recovery import NO_FILES, FileFacts
 from hermes_rescue.core.hermes.worktree import Worktree
@@ -38,9 +38,13 @@ class Kind:
     meanwhile: str
 
 
+Counts: TypeAlias = tuple[int | None, int | None]
+"""The messages in the live file and in the backup, None where there is nothing readable."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding of one session (``session_id`` None: of the store). ``evidence`` is a plain sentence; counts are -1
+    """One finding of one session (``session_id`` None: of the store). ``evidence`` is a plain sentence; counts are None
     where the file is absent or unreadable. ``category`` can be stricter than the kind's own.
     """
 
@@ -48,8 +52,8 @@ class Finding:
     category: Category
     session_id: str | None
     evidence: str
-    live_messages: int = -1
-    bak_messages: int = -1
+    live_messages: int | None = None
+    bak_messages: int | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -67,7 +71,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class SessionAudit:
-    """One session as a list shows it. Counts are -1 where a copy is absent or unreadable; times in seconds; ``after``
+    """One session as a list shows it. Counts are None where a copy is absent or unreadable; times in seconds; ``after``
     is the number of messages that a repair leaves (the live count where there is nothing to repair). ``files``: what
     the WebUI's own recovery sees in its files.
     """
@@ -75,10 +79,10 @@ class SessionAudit:
     session_id: str
     title: str
     findings: tuple[Finding, ...]
-    live: int = -1
-    backup: int = -1
-    database: int = -1
-    after: int = -1
+    live: int | None = None
+    backup: int | None = None
+    database: int | None = None
+    after: int | None = None
     backup_time: float | None = None
     updated: float | None = None
     size: int = 0
@@ -209,7 +213,7 @@ def finding(
     session_id: str | None,
     evidence: str,
     *,
-    counts: tuple[int, int] = (-1, -1),
+    counts: Counts = (None, None),
     category: Category | None = None,
     **details: Any,
 ) -> Finding:

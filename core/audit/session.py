@@ -11,7 +11,7 @@ from typing import Any
 
 from hermes_rescue.core.audit.cache import RowsDigest
 from hermes_rescue.core.audit.diagnosis import diagnose
-from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, finding
+from hermes_rescue.core.audit.findings import Category, Counts, Finding, SessionAudit, finding
 from hermes_rescue.core.audit.webui_audit import facts_of
 from hermes_rescue.core.base.jsontext import NOTHING, Damage, number
 from hermes_rescue.core.base.progress import Steps
@@ -71,7 +71,7 @@ def examine_unless_whole(
         return _merged(files, reader, webui, None, steps)
     index_row = files.index_row or {}
     value = lambda name: index_row.get(name) if found.head.get(name) in NOTHING else found.head[name]  # noqa: E731
-    numbers = (found.messages, -1, found.rows, found.messages)
+    numbers = (found.messages, None, found.rows, found.messages)
     return _row(files, reader, (), numbers, value, FileFacts(found.messages), is_loaded=True)
 
 
@@ -108,7 +108,7 @@ def _audited(copies: SessionCopies, proposal: Proposal, reader: CopyReader, webu
     proposed = proposal.sidecar if any(f.category is Category.REPAIRABLE for f in found) else None
     after = len(proposed.messages) if proposed is not None else counts[0]
     is_loaded = live is not None and live.damage is None
-    numbers = (*counts, max(rows, default=-1), after)
+    numbers = (*counts, max(rows, default=None), after)
     seen = facts_of(copies, reader.listing.turn_journals.get(copies.session_id, ()))
     return _row(copies, reader, found, numbers, partial(_value, copies, proposal), seen, is_loaded=is_loaded)
 
@@ -117,7 +117,7 @@ def _row(
     files: SessionFiles,
     reader: CopyReader,
     found: tuple[Finding, ...],
-    numbers: tuple[int, int, int, int],
+    numbers: tuple[int | None, int | None, int | None, int | None],
     value: Callable[[str], Any],
     seen: FileFacts,
     *,
@@ -132,7 +132,7 @@ def _row(
         said = value(name)
         return said if isinstance(said, str) and said else None
 
-    counts = numbers[:2]
+    counts = numbers[0], numbers[1]
     place = path, *_ = text("worktree_path"), text("worktree_branch"), text("worktree_repo_root")
     state = state_of(*place)
     if state in (Worktree.GONE, Worktree.BRANCH_LEFT):
@@ -172,12 +172,12 @@ def _is_stranger(copies: SessionCopies) -> bool:
     return parsed is not None and parsed.damage is Damage.WRONG_SHAPE and not parsed.is_session
 
 
-def _count(session: Sidecar | None) -> int:
-    return -1 if session is None or (session.damage is not None and not session.complete) else len(session.messages)
+def _count(session: Sidecar | None) -> int | None:
+    return None if session is None or (session.damage is not None and not session.complete) else len(session.messages)
 
 
 def _index_findings(
-    files: SessionFiles, reader: CopyReader, *, is_loaded: bool, has_loss: bool, counts: tuple[int, int]
+    files: SessionFiles, reader: CopyReader, *, is_loaded: bool, has_loss: bool, counts: Counts
 ) -> Iterator[Finding]:
     index = reader.listing.index
     if index.digest is None or index.problem is not None:

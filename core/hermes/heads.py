@@ -23,13 +23,13 @@ _MOST = 10**9  # messages; a head that tells more is not to be believed
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """A session that nobody has examined yet. ``live`` is the number of messages that the head of its file tells, -1
-    where it tells none; ``updated`` is in seconds.
+    """A session that nobody has examined yet. ``live`` is the number of messages that the head of its file tells,
+    None where it tells none; ``updated`` is in seconds.
     """
 
     session_id: str
     title: str
-    live: int
+    live: int | None
     updated: float | None
     profile: str | None
     worktree_path: str | None
@@ -64,7 +64,7 @@ def glance(store: Store) -> Iterator[Glance]:
             yield Glance(
                 session_id,
                 _text(head.title) or "Untitled",
-                count if type(count) is int and 0 <= count <= _MOST else -1,
+                count if type(count) is int and 0 <= count <= _MOST else None,
                 jsontext.number(head.updated_at),
                 _text(head.profile),
                 _text(head.worktree_path),

@@ -216,9 +216,10 @@ def _written(prepared: _Prepared, planned: PlannedSession, store: Store, run: va
     info: dict[str, str | int] = {
         "title": planned.title,
         "kinds": " ".join(planned.kinds),
-        "messages_before": planned.messages_before,
         "messages_after": planned.messages_after,
     }
+    if planned.messages_before is not None:
+        info["messages_before"] = planned.messages_before
     for write in prepared.writes:
         steps.step(_STEP)
         if write.expected is None:

@@ -36,8 +36,8 @@ INDEX_KINDS = frozenset({"index_missing_entry", "index_missing_file", "malformed
 @dataclass(frozen=True, slots=True)
 class PlannedSession:
     """What a repair does to one session. ``before`` is the sha256 (hex) of the live file, None where it is created;
-    ``after`` of what is written, the same where only the backup moves. Message counts are -1 where there is nothing
-    readable; sizes in bytes. ``fields_from``: the copies that a person chose for metadata fields.
+    ``after`` of what is written, the same where only the backup moves. ``messages_before`` is None where nothing
+    was readable; sizes in bytes. ``fields_from``: the copies that a person chose for metadata fields.
     """
 
     session_id: str
@@ -45,7 +45,7 @@ class PlannedSession:
     kinds: tuple[str, ...]
     before: str | None
     after: str
-    messages_before: int
+    messages_before: int | None
     messages_after: int
     messages_lost: int
     size_before: int
@@ -269,7 +269,7 @@ def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -
     version would put in the place of what is written.
     """
     messages = len(proposal.included)
-    larger_backup = audited.backup > messages and not proposal.lost  # what a person leaves out is marked as that
+    larger_backup = (audited.backup or 0) > messages and not proposal.lost  # what a person leaves out is marked as that
     return PlannedSession(
         audited.session_id,
         audited.title,
@@ -303,7 +303,7 @@ def _only_backup_moves(audited: SessionAudit, copies: SessionCopies, proposal: P
         planned,
         kinds=("backup_would_return",),
         after=copies.live.digest,
-        messages_after=planned.messages_before,
+        messages_after=len(copies.live.sidecar.messages),
         size_after=planned.size_before,
     )
 
@@ -348,7 +348,7 @@ def refusal_of(copies: SessionCopies, planned: PlannedSession, webui: WebUIStatu
         return None
     if stream_is_live(copies, webui):
         return "Hermes WebUI may be writing an answer into this session. Wait until it is done."
-    if planned.messages_after <= planned.messages_before or not webui.reloads:
+    if planned.messages_after <= (planned.messages_before or 0) or not webui.reloads:
         return unnoticed(webui)
     return None
 

@@ -104,8 +104,8 @@ def _item(f: Finding) -> dict[str, Any]:
         "kind": f.kind.name,
         "category": f.category.webui,
         "recommendation": f.kind.recommendation,
-        "live_messages": f.live_messages,
-        "bak_messages": f.bak_messages,
+        "live_messages": _as_theirs(f.live_messages),
+        "bak_messages": _as_theirs(f.bak_messages),
         "evidence": f.evidence,
         "how_serious": f.kind.serious,
         "what_to_do": f.advice,
@@ -113,6 +113,11 @@ def _item(f: Finding) -> dict[str, Any]:
         "meanwhile": f.kind.meanwhile,
         **f.details,
     }
+
+
+def _as_theirs(count: int | None) -> int:
+    """A count as the WebUI's audit writes it."""
+    return -1 if count is None else count
 
 
 def _webui_item(reported: Reported) -> dict[str, Any]:
@@ -244,7 +249,7 @@ def _texts(texts: Sequence[SessionQuotes] | None) -> list[dict[str, Any]] | None
 def _run_session(session_id: str, operations: Sequence[Operation]) -> dict[str, Any]:
     info = operations[0].info  # a manifest can be edited by anybody: nothing in it is sure to be of its kind
     counts = (info.get("messages_before"), info.get("messages_after"))
-    before, after = (count if isinstance(count, int) else -1 for count in counts)
+    before, after = (count if isinstance(count, int) and count >= 0 else None for count in counts)
     return {
         "session_id": session_id,
         "title": str(info.get("title", "")),

@@ -189,7 +189,7 @@ class View:
             for number, item in left_out:
                 reason = item.reason.sentence if item.reason is not None else ""
                 self._line(f"  #{number} {_head(item.message)} {_short(text_of(item.message), 60)}  [{reason}]")
-        if proposal.changes and audited.live >= 0:
+        if proposal.changes and audited.live is not None:
             self._line("Fields that change:")
             for change in proposal.changes:
                 self._line(
@@ -431,10 +431,10 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _copies(audited: SessionAudit, copies: SessionCopies) -> Iterator[tuple[str, int, str]]:
+def _copies(audited: SessionAudit, copies: SessionCopies) -> Iterator[tuple[str, int | None, str]]:
     yield LIVE, audited.live, "" if copies.live is not None else "missing"
     for k, temp in enumerate(copies.temps):
-        yield f"temp {k + 1}", len(temp.sidecar.messages) if temp.sidecar is not None else -1, temp.path.name
+        yield f"temp {k + 1}", len(temp.sidecar.messages) if temp.sidecar is not None else None, temp.path.name
     if copies.backup is not None:
         yield "backup", audited.backup, stamp(copies.backup.mtime)
     for copy in copies.databases:
@@ -492,8 +492,8 @@ def _short(value: object, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _count(n: int) -> Text:
-    return Text("–" if n < 0 else str(n))
+def _count(n: int | None) -> Text:
+    return Text("–" if n is None else str(n))
 
 
 def _plural(word: str, n: int) -> str:

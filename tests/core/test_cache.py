@@ -97,7 +97,7 @@ def test_a_temp_that_may_be_on_its_way_is_looked_at_again(
 
 
 def test_a_file_that_was_just_written_is_not_kept(home: Path, examined: list[str]) -> None:
-    files = {s.session_id for s in remembered(home).sessions if s.live >= 0}
+    files = {s.session_id for s in remembered(home).sessions if s.live is not None}
     examined.clear()
     remembered(home)
     assert files <= {*examined}

@@ -17,7 +17,7 @@ from hermes_rescue.core.hermes.store import find_store
 
 Snapshot = Callable[[Path], dict[str, Any]]
 SID = "3f2a9c51b7d0"
-NOTHING = Glance(SID, "Untitled", -1, None, None, None)
+NOTHING = Glance(SID, "Untitled", None, None, None, None)
 
 
 def glances(hermes: Any) -> list[Glance]:

@@ -90,7 +90,7 @@ def run_facts(facts: dict[str, Any]) -> Iterator[str]:
     yield from (facts["store"]["sessions_dir"], *facts["store"]["databases"])
     for session in facts["sessions"]:
         yield from (session["title"], session["session_id"], *(KINDS[kind].label for kind in session["found"]))
-        before = str(session["messages_before"]) if session["messages_before"] >= 0 else "–"
+        before = "–" if session["messages_before"] is None else str(session["messages_before"])
         yield f"{before} before, {session['messages_after']} after"
         for op in session["operations"]:
             yield from (op["file"], op["action"], op["state"], op["note"])

@@ -44,7 +44,7 @@ def session(name: str, *findings: Finding, title: str = "", **other: object) -> 
         title=title or f"Title of {name}",
         findings=findings,
         live=4,
-        backup=-1,
+        backup=None,
         database=4,
         after=4,
         backup_time=None,
@@ -126,7 +126,7 @@ def test_every_kind_of_finding_has_words_an_icon_and_a_colour(
 
 
 def test_an_absent_copy_is_a_dash_and_a_change_is_bold(model: SessionModel) -> None:
-    model.add([session("a", lost(98), live=2, backup=100, database=-1, after=1102)])
+    model.add([session("a", lost(98), live=2, backup=100, database=None, after=1102)])
     row = [text(model, 0, c) for c in (Column.LIVE, Column.BACKUP, Column.DATABASE, Column.WORKTREE)]
     assert row == ["2", "100", "–", "–"]
     assert model.look(model.index(0, Column.AFTER)).is_bold
@@ -149,7 +149,7 @@ def test_a_worktree_shows_its_name_and_whether_it_is_there(model: SessionModel, 
 
 
 def test_the_first_cell_reads_out_the_whole_row(model: SessionModel) -> None:
-    model.add([session("a", lost(98), title="Deploy notes", live=2, backup=100, database=-1, after=102)])
+    model.add([session("a", lost(98), title="Deploy notes", live=2, backup=100, database=None, after=102)])
     sentence = model.index(0, Column.STATUS).data(Role.AccessibleTextRole)
     assert "98 lost: Deploy notes. 2 live, 100 in the backup, none in the database, 102 after repair." in sentence
     assert model.index(0, Column.STATUS).data(Role.AccessibleDescriptionRole) == "98 messages are missing."
@@ -189,10 +189,10 @@ def test_the_most_urgent_comes_first(model: SessionModel) -> None:
 @pytest.mark.parametrize(
     ("by", "field", "values"),
     [
-        (Column.LIVE, "live", [-1, 0, 9, 100]),
-        (Column.BACKUP, "backup", [-1, 7, 20]),
-        (Column.DATABASE, "database", [-1, 7, 20]),
-        (Column.AFTER, "after", [-1, 7, 20]),
+        (Column.LIVE, "live", [None, 0, 9, 100]),
+        (Column.BACKUP, "backup", [None, 7, 20]),
+        (Column.DATABASE, "database", [None, 7, 20]),
+        (Column.AFTER, "after", [None, 7, 20]),
         (Column.SIZE, "size", [0, 900, 5_000, 10**9]),
         (Column.UPDATED, "updated", [None, 9.0, 1_000_000_000.0, 1_700_000_000.0]),
         (Column.TITLE, "title", ["apple", "Banana", "banana 2"]),
@@ -290,7 +290,10 @@ def test_whatever_comes_and_in_whatever_order_the_right_rows_show(model: Session
                 model.add(batch)
                 known |= {new.session_id: new for new in batch}
         wanted = [s for s in known.values() if word in s.title]
-        wanted.sort(key=lambda s: s.live if by is Column.LIVE else s.size, reverse=order is DESCENDING)
+        wanted.sort(
+            key=lambda s: (-1 if s.live is None else s.live) if by is Column.LIVE else s.size,
+            reverse=order is DESCENDING,
+        )
         assert ids(model) == [s.session_id for s in wanted]
         assert all(model.row_of(s.session_id) == row for row, s in enumerate(wanted))
 
