@@ -156,7 +156,7 @@ def test_looking_leaves_no_trace_and_a_second_repair_has_nothing_to_do(seed: int
         assert tree(store) == after
 
 
-@thorough
+@settings(thorough, max_examples=2_000 if LONG else 15)
 @given(seeds, seeds)
 def test_undoing_a_repair_gives_back_every_byte_name_and_mode(one: int, other: int) -> None:
     with played([life(one), life(other)]) as (store, _):
@@ -192,7 +192,7 @@ def test_a_row_may_be_written_at_any_time_of_its_turn(seed: int) -> None:
 # --- the lives themselves -------------------------------------------------------------------------------------------
 
 
-@settings(thorough, max_examples=100_000 if LONG else 1000)
+@settings(thorough, max_examples=100_000 if LONG else 300)
 @given(seeds)
 @example(300_693)  # undone twice, the file lost: its backup is a part of the newest done
 @example(125_237)  # the clock went back between a done and the save that made the backup
@@ -202,7 +202,7 @@ def test_what_the_witnesses_determine_is_what_was_shown(seed: int) -> None:
     assert truth(play(life(seed))).want in ("untouched", "exact", "ask", "absent")
 
 
-@settings(thorough, max_examples=300)
+@settings(thorough, max_examples=100)
 @given(seeds)
 def test_the_judge_takes_what_is_right_and_nothing_else(seed: int) -> None:
     wanted = truth(play(life(seed)))

@@ -146,11 +146,11 @@ def test_a_file_of_the_home(tmp_path: Path, outside: Path, rescue: Rescue, case:
 
 
 def test_torn_at_every_byte(tmp_path: Path, outside: Path, rescue: Rescue) -> None:
-    """A small file torn at each of its bytes (on request; else at every 40th), each time in a session of its own, with
+    """A small file torn at each of its bytes (on request; else at every 100th), each time in a session of its own, with
     all copies beside it."""
     hermes = sound_home(tmp_path)
     data = hermes.write_live(hermes.turns("a", "b"), odd="é\n\\")
-    tears = range(0, len(data), 1 if LONG else 40)
+    tears = range(0, len(data), 1 if LONG else 100)
     sids = [f"{k:012x}" for k in tears]
     clone(hermes, sids)
     for k, sid in zip(tears, sids, strict=True):
