@@ -388,12 +388,28 @@ class _Judge(Timeline):
             cut = next(behind, held[-1] + 1) - 1
         after = [k for k in held if k > cut]
         if not after:
-            if count is None or count == len(held) or not self.known.is_missing or (files and self.kept[cut]):
+            is_told = count in (None, len(held)) or (files and self.kept[cut])
+            if is_told or not (self.known.is_missing or self._can_be_shortened(held)):
                 return Verdict(reasons)
             return Verdict(reasons, self._miscounted(len(held)))
         if files and self.known.run is not None and count in (None, len(held) - len(after)):
             return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDONE)})
         return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDECIDED)}, self._miscounted(len(held)))
+
+    def _can_be_shortened(self, held: Sequence[int]) -> bool:
+        """Whether an act can have left as many of these as the session list counts: it takes back whole turns, of its
+        own backup the last ones. After a restart the list keeps for a turn the count of before.
+        """
+        count, backup, last = self.known.count or 0, self.known.backup, held[-1]
+        prompts = [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
+        if count == (prompts[-1] if prompts else 0) and (
+            self.has_stamp(last, self.known.last) or self.entries[last].versions.keys() <= self.known.databases
+        ):
+            return False
+        own = [n for n, k in enumerate(held) if backup and self.holds([backup], k)]
+        ends = prompts[1:] if backup is None else [own[-1] + 1] if own and backup.is_whole else []
+        left = {end: count - (len(held) - end) for end in ends if end < len(held) or self.known.pending}
+        return count == 0 or any(0 <= n < end and n in prompts and (n or own) for end, n in left.items())
 
     def _held(self, reasons: Mapping[int, Reason]) -> list[int]:
         """What stays of the messages that were there when the session was last counted."""

@@ -193,6 +193,44 @@ def test_a_session_list_that_knows_the_last_message_cuts_nothing(hermes: Hermes)
     assert hermes.texts() == hermes.said(said)
 
 
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_session_list_that_counts_what_an_act_left_makes_a_file_of_zeros_a_question(
+    hermes: Hermes, left: int
+) -> None:
+    """The user took the end of the backup back and went on; the file with the marks of that is lost."""
+    before, after = hermes.turns("a", "b", "c"), hermes.turns("d", start=100)
+    row = {name: value for name, value in hermes.session(after).items() if name != "messages"}
+    hermes.write_index({**row, "message_count": 2 * left + 2, "last_message_at": after[-1]["timestamp"]})
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_backup(before)
+    hermes.write_rows([*before, *after])
+    assert Category.REVIEW in categories(hermes)
+    assert is_left_alone(hermes)
+
+
+def test_a_session_list_that_counts_nothing_makes_a_file_of_zeros_a_question(hermes: Hermes) -> None:
+    said = hermes.turns("a", "b")
+    row = {name: value for name, value in hermes.session([]).items() if name != "messages"}
+    hermes.write_index({**row, "updated_at": START + ACT, "last_message_at": START + ACT})
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_backup(said)
+    hermes.write_rows(said)
+    assert Category.REVIEW in categories(hermes)
+    assert is_left_alone(hermes)
+
+
+@pytest.mark.parametrize("count", [4, 9])
+def test_a_count_that_no_act_can_have_left_keeps_nothing_of_a_file_of_zeros_back(hermes: Hermes, count: int) -> None:
+    """It is that of before the newest turn, as after a restart, or there was more than any copy has."""
+    said = hermes.turns("a", "b", "c")
+    row = {name: value for name, value in hermes.session(said).items() if name != "messages"}
+    hermes.write_index({**row, "message_count": count, "last_message_at": said[-1]["timestamp"]})
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_rows(said)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
+
+
 def test_the_marks_of_a_torn_backup_tell_what_was_taken_back_before_it_was_saved(hermes: Hermes) -> None:
     """The file is gone and nothing says when it was saved; the backup is from after the act."""
     kept, undone, after = (hermes.turns(word, word * 2, start=100 * i) for i, word in enumerate("abc"))

@@ -153,7 +153,7 @@ def run_lines(world: World, run: Run) -> str:
 def turn_lines(world: World, turns: Sequence[Value]) -> str:
     """A session's turn journal."""
     more = {"version": 1, "session_id": world.session_id}
-    turn = ((f"t-{event['stream_id'][:12]}", event) for event in turns)
+    turn = ((f"t-{event['stream_id'][-12:]}", event) for event in turns)
     lines = (
         json.dumps({**event, **more, "turn_id": i}, ensure_ascii=False, separators=(",", ":")) for i, event in turn
     )
