@@ -86,8 +86,13 @@ class Marks:
 
     @property
     def act(self) -> float | None:
-        """The time of the last message that the newest act kept, 0.0 where it kept none; None without a mark of one."""
-        if self.boundary is None or self.watermark is None or not 0.0 <= self.boundary <= self.watermark:
+        """The time of the last message that the newest act kept, 0.0 where it kept none; None without a mark of one.
+
+        The watermark begins there and moves to each later prompt: of a clock that was set back, to an earlier time.
+        """
+        if self.boundary is None or self.watermark is None or min(self.boundary, self.watermark) < 0.0:
+            return None
+        if self.boundary > self.watermark and self.shrink_generation is None:
             return None
         if self.boundary == self.watermark == 0.0:
             return self.boundary if self.shrink_generation is not None or self._is_clear else None

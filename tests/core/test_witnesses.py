@@ -231,6 +231,18 @@ def test_a_count_that_no_act_can_have_left_keeps_nothing_of_a_file_of_zeros_back
     assert hermes.texts() == hermes.said(said)
 
 
+def test_a_clock_that_was_set_back_after_an_undo_takes_nothing_of_it_back(hermes: Hermes) -> None:
+    """The watermark moves to the prompt of each later turn, which is then earlier than the last message that was kept."""
+    kept, undone = hermes.turns("a", "b", start=5000), hermes.turns("c", start=5100)
+    later = hermes.turns("d", "e")
+    marks = hermes.undo_marks(kept, later[2]["timestamp"]) | {"updated_at": later[3]["timestamp"]}
+    hermes.write_live([*kept, *later[2:]], **marks)
+    hermes.write_backup([*kept, *later[:2]], **marks | {"truncation_watermark": later[0]["timestamp"]})
+    hermes.write_rows([*kept, *undone, *later])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *later])
+
+
 def test_the_marks_of_a_torn_backup_tell_what_was_taken_back_before_it_was_saved(hermes: Hermes) -> None:
     """The file is gone and nothing says when it was saved; the backup is from after the act."""
     kept, undone, after = (hermes.turns(word, word * 2, start=100 * i) for i, word in enumerate("abc"))
