@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 
-from hermes_rescue.core.hermes.message import SHORT, Message
+from hermes_rescue.core.hermes.message import REASONING, SHORT, Message
 from hermes_rescue.core.hermes.same_text import Text, compare
 
 _ALIKE = 0.75
@@ -118,13 +118,24 @@ def alike(one: Sequence[Look], other: Sequence[Look]) -> Iterator[tuple[int, int
 
 def fewer_calls(one: Sequence[Message], other: Sequence[Message]) -> Iterator[tuple[int, int, int]]:
     """Which messages of one turn in two copies are the same one without some of its calls, as :func:`alike`: what
-    nothing answered is taken out. Ids of calls count within a turn only.
+    nothing answered is taken out. Ids of calls count within a turn only; what is left of a message without words is
+    known by its thought.
     """
-    theirs = [(j, m, frozenset(m.calls)) for j, m in enumerate(other) if m.calls]
-    for i, mine, calls in ((i, m, frozenset(m.calls)) for i, m in enumerate(one) if m.calls):
+    theirs = [(j, m, frozenset(m.calls)) for j, m in enumerate(other) if m.calls or _is_thought(m)]
+    for i, mine, calls in ((i, m, frozenset(m.calls)) for i, m in enumerate(one) if m.calls or _is_thought(m)):
         for j, m, others in theirs:
-            if (calls < others or others < calls) and mine.text == m.text:
+            is_less = calls < others or others < calls
+            if is_less and mine.text == m.text and ((calls and others) or _has_thought_of(mine, m)):
                 yield i, j, 1
+
+
+def _is_thought(m: Message) -> bool:
+    """Whether a message has reasoning and nothing else."""
+    return m.role == "assistant" and not m.sign and any(part in m.parts for part in REASONING)
+
+
+def _has_thought_of(one: Message, other: Message) -> bool:
+    return any(part in one.parts and one.part(part) == other.part(part) for part in REASONING)
 
 
 class _Candidates:

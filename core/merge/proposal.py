@@ -181,8 +181,8 @@ def _merged(copies: SessionCopies) -> list[Entry]:
         order.append(closest)
     if order != trust:
         for e in entries:
-            e.settle(trust)
-    transcript.drop_unanswered(entries)
+            e.settle(trust, raw)
+    transcript.drop_unanswered(entries, raw)
     if first == RUN:
         for e in entries:
             server_merge.take_calls(e, [copy.name for copy in copies.databases])

@@ -7,7 +7,7 @@ leaves its call.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hermes_rescue.core.base.jsontext import NOTHING, loads_exactly
@@ -46,24 +46,26 @@ class Entry:
             self.merged = fuller(self.merged, version, gains, without)
             self.enriched = {**self.enriched, **dict.fromkeys(gains, copy)}
 
-    def settle(self, trust: Sequence[str]) -> None:
-        """Merge the versions again with the most trusted copy's as the base, whichever came first."""
+    def settle(self, trust: Sequence[str], raw: Container[str]) -> None:
+        """Merge the versions again with the most trusted copy's as the base, whichever came first. ``raw``: the copies
+        that were made of rows as they were.
+        """
         if len(self.versions) == 1:
             return
         named = [name for name in trust if name in self.versions]
         if named != list(self.versions):
-            self._merge(named)
+            self._merge(named, raw)
 
-    def _merge(self, names: Sequence[str], *, without: Collection[str] = ()) -> None:
+    def _merge(self, names: Sequence[str], raw: Container[str], *, without: Collection[str] = ()) -> None:
         first, *others = names
-        again = entry(first, self.versions[first], self.places[first])
+        again = entry(first, self.versions[first], self.places[first], is_raw=first in raw)
         for name in others:
             again.add(name, self.versions[name], self.places[name], without=without)
         self.versions, self.merged, self.enriched = again.versions, again.merged, again.enriched
 
-    def drop_calls(self) -> None:
-        """Leave the calls to the copies that have them."""
-        self._merge([*self.versions], without=("tool_calls",))
+    def drop_calls(self, raw: Container[str]) -> None:
+        """Leave the calls to the copies that have them; ``raw`` as for :meth:`settle`."""
+        self._merge([*self.versions], raw, without=("tool_calls",))
 
 
 def entry(copy: str, version: Message, place: int, *, is_raw: bool = False) -> Entry:
@@ -147,15 +149,15 @@ def _answers(e: Entry, turn: list[Entry]) -> bool:
     return is_open and any(call in each.merged.calls for each in turn)
 
 
-def drop_unanswered(entries: Iterable[Entry]) -> None:
+def drop_unanswered(entries: Iterable[Entry], raw: Container[str]) -> None:
     """A message does not get back calls that no copy has an answer to: those of a run that was killed were taken out of
-    it, since a model must never see them.
+    it, since a model must never see them. ``raw`` as for :meth:`Entry.settle`.
     """
     for turn in _turns(entries):
         answered = {e.merged.answers for e in turn}
         for e in turn:
             if "tool_calls" in e.enriched and answered.isdisjoint(e.merged.calls):
-                e.drop_calls()
+                e.drop_calls(raw)
 
 
 def missing_parts(there: Message, other: Message, *, unmask: bool = True) -> tuple[str, ...]:
@@ -208,7 +210,7 @@ def clean(version: Message, *, is_raw: bool = False) -> Message:
     """
     content = version.value.get("content")
     fresh = content if version.is_plain else decoded(content)
-    if is_raw and version.role == "user":
+    if is_raw and version.role == "user" and isinstance(fresh, str):  # among parts the server's own text has it too
         fresh, _ = untag(fresh)
     if fresh == content:
         return version

@@ -189,6 +189,27 @@ def test_a_secret_that_a_person_masked_in_the_file_stays_masked(hermes: Any) -> 
     assert hermes.texts() == hermes.said(masked)
 
 
+def test_a_thought_whose_call_was_taken_out_is_the_row_that_makes_the_call(hermes: Any) -> None:
+    """Nothing answered the call; some providers count the ids of calls from 0."""
+    turns = hermes.turns("a", "b")
+    call = {"id": "call_1", "type": "function", "function": {"name": "terminal", "arguments": "{}"}}
+    thought = {"role": "assistant", "content": "", "reasoning": "hm", "timestamp": turns[2]["timestamp"] + 1}
+    answer = {**turns[3], "timestamp": thought["timestamp"] + 1}
+    hermes.write_live([*turns[:3], thought, answer])
+    hermes.write_rows([*turns[:3], {**thought, "tool_calls": [call]}, answer])
+    assert hermes.kinds() == []
+
+
+def test_the_tag_beside_a_picture_stays_in_a_file_that_was_made_of_rows(hermes: Any) -> None:
+    """The server itself writes it there."""
+    turns = hermes.turns("a", "b")
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    turns[0]["content"] = [{"type": "text", "text": "[Workspace::v1: /srv/notes]\nask a"}, picture]
+    hermes.write_live(turns, _recovered_from_state_db=True)
+    hermes.write_backup(turns)
+    assert hermes.kinds() == []
+
+
 def test_parts_come_back_and_the_rest_keeps_its_bytes(hermes: Any) -> None:
     call = [{"id": "call_0123456789", "type": "function", "function": {"name": "terminal", "arguments": "{}"}}]
     full = [

@@ -232,7 +232,7 @@ def test_a_count_that_no_act_can_have_left_keeps_nothing_of_a_file_of_zeros_back
 
 
 def test_a_clock_that_was_set_back_after_an_undo_takes_nothing_of_it_back(hermes: Hermes) -> None:
-    """The watermark moves to the prompt of each later turn, which is then earlier than the last message that was kept."""
+    """The watermark moves to the prompt of each later turn, then earlier than the last message that was kept."""
     kept, undone = hermes.turns("a", "b", start=5000), hermes.turns("c", start=5100)
     later = hermes.turns("d", "e")
     marks = hermes.undo_marks(kept, later[2]["timestamp"]) | {"updated_at": later[3]["timestamp"]}
