@@ -59,6 +59,8 @@ def truth(left: Left) -> Truth:
     if _is_whole(left):
         if tail is not None:
             return Truth(sid, "exact", "the file is whole, but for a run that was killed", told, taken=taken, tail=tail)
+        if _has_lost_a_picture(left):
+            return Truth(sid, "exact", "the file is whole, but for a picture", told, taken=taken)
         quiet = (world.era.boundary or not world.acts) and world.life.damage.also == ""
         return Truth(sid, "untouched", "the file is whole", told, taken=taken, quiet=quiet)
     known = determined(left)
@@ -79,6 +81,15 @@ def _is_whole(left: Left) -> bool:
     if live is None or live.damaged or (left.is_stale and live.state != world.history[-1]):
         return False
     return live.numbers == world.shown
+
+
+def _has_lost_a_picture(left: Left) -> bool:
+    """The server filled the live file from the rows, which have no pictures, and another copy still has one."""
+    assert left.live is not None
+    lost = {n for n in left.live.state.row_form if left.world.said[n].image}
+    others = [(run.done.numbers, run.done) for run in left.runs if run.done is not None]
+    others += ((copy.numbers, copy.state) for copy in (left.backup, left.temp) if copy is not None)
+    return any(n in numbers and n not in state.row_form for numbers, state in others for n in lost)
 
 
 def determined(left: Left) -> Known:
