@@ -273,6 +273,9 @@ _QUESTIONS = {
 """What asks about messages that are left out for a reason: the kind of finding, and its evidence."""
 
 
+MASKED = "You hid it, or another program did; a repair of this session alone shows it again."
+
+
 def _questions(proposal: Proposal, sid: str, counts: Counts) -> Iterator[Finding]:
     asked = [item.reason for item in proposal.items]
     for reason, (kind, words) in _QUESTIONS.items():
@@ -280,3 +283,8 @@ def _questions(proposal: Proposal, sid: str, counts: Counts) -> Iterator[Finding
         if n:
             evidence = words.format(n=n, why=reason.sentence)
             yield finding(kind, sid, evidence, counts=counts, category=Category.REVIEW, messages=n)
+    if n := len(proposal.masked):
+        evidence = (
+            f"{n} messages have a mask (as sk-...1234) in the file; other copies have the text under it. {MASKED}"
+        )
+        yield finding("lossy_rebuild", sid, evidence, counts=counts, category=Category.REVIEW, messages=n)

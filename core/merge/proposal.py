@@ -38,7 +38,8 @@ TITLE_LENGTH = 64
 @dataclass(frozen=True, slots=True)
 class Item:
     """One message of the merged transcript. ``copies``: who holds it, the most trusted first; ``enriched``: fields that
-    were taken over from another copy; ``reason``: why it is (or without a choice would be) left out; ``places``: where.
+    were taken over from another copy; ``reason``: why it is (or without a choice would be) left out; ``places``: where;
+    ``masked``: as it is in the live file, where another copy has the secret under its mask: that is a question.
     """
 
     message: Message
@@ -47,6 +48,7 @@ class Item:
     included: bool
     reason: Reason | None = None
     places: Mapping[str, int] = field(default_factory=dict)
+    masked: Message | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Proposal:
         """
         left_out = (item.reason for item in self.items)
         reasons = (None if reason is Reason.CHOSEN else reason for reason in left_out)
-        return fingerprint((item.message for item in self.items), reasons, self.offers)
+        return fingerprint((item.masked or item.message for item in self.items), reasons, self.offers)
 
     @property
     def included(self) -> tuple[Item, ...]:
@@ -107,6 +109,11 @@ class Proposal:
     def enriched(self) -> tuple[Item, ...]:
         """Messages of the live file that get back a part of themselves."""
         return tuple(item for item in self.items if item.included and LIVE in item.copies and item.enriched)
+
+    @property
+    def masked(self) -> tuple[Item, ...]:
+        """Messages with a mask in the live file, under which another copy has the secret."""
+        return tuple(item for item in self.items if item.masked is not None)
 
 
 def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_live: bool = False) -> Proposal:
@@ -342,7 +349,10 @@ def _item(position: int, e: Entry, reason: Reason | None, choices: Choices) -> I
     included = (included or position in choices.include) and position not in choices.exclude
     if not included and reason is None:
         reason = Reason.CHOSEN
-    return Item(e.merged, tuple(e.versions), e.enriched, included, reason, e.places)
+    masked = e.merged if e.unmasked is not None else None
+    if choices.answer_questions or position in choices.include:
+        e.unmask()
+    return Item(e.merged, tuple(e.versions), e.enriched, included, reason, e.places, masked)
 
 
 def _amended(

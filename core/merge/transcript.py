@@ -27,13 +27,14 @@ _NONE: Mapping[str, str] = {}
 class Entry:
     """One message of the merged transcript. ``versions`` maps a copy's name to the message as that copy has it, the
     most trusted first; ``merged`` is the fullest form; ``enriched`` maps each field that was taken over to the copy
-    it is from; ``places`` are its positions in the copies.
+    it is from; ``places`` are its positions in the copies. ``unmasked`` is the copy that has what the live file masks.
     """
 
     versions: dict[str, Message]
     merged: Message
     enriched: Mapping[str, str]
     places: dict[str, int]
+    unmasked: str | None = None
 
     def add(self, copy: str, version: Message, place: int, *, without: Collection[str] = ()) -> None:
         """Another copy's version of this message: what it has more is taken over, but for some fields."""
@@ -41,6 +42,8 @@ class Entry:
         self.versions[copy] = version
         self.places[copy] = place
         found = missing_parts(self.merged, version, unmask=not is_live)
+        if is_live and self.unmasked is None and "content" not in found and _fuller_content(self.merged, version):
+            self.unmasked = copy
         gains = [part for part in found if part not in without]
         if gains:
             self.merged = fuller(self.merged, version, gains, without)
@@ -62,6 +65,13 @@ class Entry:
         for name in others:
             again.add(name, self.versions[name], self.places[name], without=without)
         self.versions, self.merged, self.enriched = again.versions, again.merged, again.enriched
+        self.unmasked = again.unmasked
+
+    def unmask(self) -> None:
+        """Show what the live file masks."""
+        if self.unmasked is not None:
+            self.merged = fuller(self.merged, self.versions[self.unmasked], ("content",))
+            self.enriched = {**self.enriched, "content": self.unmasked}
 
     def drop_calls(self, raw: Container[str]) -> None:
         """Leave the calls to the copies that have them; ``raw`` as for :meth:`settle`."""
@@ -175,7 +185,7 @@ def missing_parts(there: Message, other: Message, *, unmask: bool = True) -> tup
     return tuple(gains)
 
 
-def _fuller_content(there: Message, other: Message, *, unmask: bool) -> bool:
+def _fuller_content(there: Message, other: Message, *, unmask: bool = True) -> bool:
     if there.sign == other.sign or there.text == other.text:
         return (
             not other.is_plain

@@ -237,7 +237,7 @@ def _decides_something(choice: Choices, copies: SessionCopies, proposal: Proposa
     if choice.need_a_proposal or choice.fields:
         return True
     asked = any(item.reason is not None and item.reason.is_question for item in proposal.items)
-    return choice.answer_questions and (asked or copies.deleted)
+    return choice.answer_questions and (asked or bool(proposal.masked) or copies.deleted)
 
 
 def _is_wanted(audited: SessionAudit, proposal: Proposal, *, named: bool) -> bool:

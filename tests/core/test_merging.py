@@ -7,6 +7,9 @@ import unicodedata
 from typing import Any
 
 import pytest
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.hermes.store import find_store
 
 from .conftest import START
 
@@ -177,16 +180,33 @@ def test_a_masked_text_gives_way_to_the_plain_one(hermes: Any) -> None:
     assert hermes.texts() == hermes.said(turns)
 
 
-def test_a_secret_that_a_person_masked_in_the_file_stays_masked(hermes: Any) -> None:
+def test_a_secret_that_a_person_masked_in_the_file_is_a_question(hermes: Any) -> None:
     turns = hermes.turns("a", "b")
     turns[1]["content"] = "the key is sk-proj-aaaabbbbccccddddeeeeffff and nothing else"
     hermes.write_rows(turns)
     masked = [turns[0], {**turns[1], "content": "the key is sk-pro...ffff and nothing else"}, *turns[2:]]
-    hermes.write_live(masked)
-    assert hermes.kinds() == []
+    before = hermes.write_live(masked)
+    assert [f.category for s in hermes.audit().sessions for f in s.findings] == [Category.REVIEW]
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
     hermes.write_live(masked[:2])
     hermes.repair()
     assert hermes.texts() == hermes.said(masked)
+    hermes.repair(hermes.live.stem)
+    assert hermes.texts() == hermes.said(turns)
+    assert hermes.kinds() == []
+
+
+def test_one_masked_secret_is_shown_by_its_number_in_the_preview(hermes: Any) -> None:
+    turns = hermes.turns("a", "b")
+    plain = "the key is sk-proj-aaaabbbbccccddddeeeeffff and nothing else"
+    turns[1]["content"] = turns[3]["content"] = plain
+    masked = [{**m, "content": m["content"].replace("oj-aaaabbbbccccddddeeee", "...")} for m in turns]
+    hermes.write_live(masked)
+    hermes.write_rows(turns)
+    store = find_store(home=hermes.home)
+    api.apply(api.plan(store, [hermes.live.stem], choices=hermes.choose(include=[1])))
+    assert hermes.texts() == hermes.said([*turns[:2], *masked[2:]])
 
 
 def test_a_thought_whose_call_was_taken_out_is_the_row_that_makes_the_call(hermes: Any) -> None:
