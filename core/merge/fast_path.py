@@ -71,12 +71,12 @@ class _Differs(Exception):
 @dataclass(frozen=True, slots=True)
 class Whole:
     """A session that no copy has anything to add to: what a list shows of it, the number of its messages, and of its
-    rows in a database (-1 where no database has it).
+    rows in a database (None where no database has it).
     """
 
     head: dict[str, Any]
     messages: int
-    rows: int
+    rows: int | None
 
 
 def whole(files: SessionFiles, spoken: Iterable[Iterable[SpokenRow]]) -> Whole | None:
@@ -100,7 +100,7 @@ def whole(files: SessionFiles, spoken: Iterable[Iterable[SpokenRow]]) -> Whole |
         counts = [_matched(said, rows) for rows in spoken]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, NotJSONError, CloserLookError, _Differs):
         return None
-    return Whole(head, len(said), max(counts, default=-1))
+    return Whole(head, len(said), max(counts, default=None))
 
 
 def _is_at_rest(head: Mapping[str, Any], session_id: str, messages: int) -> bool:
