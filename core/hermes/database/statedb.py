@@ -74,21 +74,23 @@ class CloserLookError(Exception):
     """Rows cannot be read the fast way: damage, no index, not in order, or changed meanwhile."""
 
 
-def open_statedb(path: Path, *, deadline: float = 2.0, is_known: bool = False) -> StateDB:
+def open_statedb(path: Path, *, deadline: float = 2.0, is_known: bool = False, copy: Path | None = None) -> StateDB:
     """Open a database, read its sessions and count their messages. Never raises for what is on disk: see ``fact``.
 
     ``deadline`` is how many seconds a lock may take, or a query of the processor's; a large database gets more.
     ``is_known``: it is known to be ``is_indexed``; sessions are read when they are asked for, nothing is counted.
+    ``copy``: the :attr:`StateDB.copy` of another process.
     """
-    return StateDB(path, deadline, is_known=is_known)
+    return StateDB(path, deadline, is_known=is_known, copy=copy)
 
 
 class StateDB:
     """An open state.db, a context manager. ``fact`` says how far it could be read, and is final once it is open; only a
     message whose page is damaged can still change it. Without data (locked, foreign) it is empty."""
 
-    def __init__(self, path: Path, deadline: float, *, is_known: bool) -> None:
+    def __init__(self, path: Path, deadline: float, *, is_known: bool, copy: Path | None) -> None:
         self.fact = DatabaseFact(path, "ok")
+        self._copy = copy
         self._is_known = is_known
         self._deadline = deadline
         self._database: ReadOnlyDatabase | None = None
@@ -131,6 +133,11 @@ class StateDB:
     def is_indexed(self) -> bool:
         """Whether it is whole, and an index names the messages of each session."""
         return self.fact.state == "ok" and self._rowids is None
+
+    @property
+    def copy(self) -> Path | None:
+        """The private copy that is read in its place, if there is one."""
+        return None if self._database is None else self._database.copy
 
     @property
     def trouble(self) -> Trouble:
@@ -241,7 +248,9 @@ class StateDB:
                 if size is None:
                     return
                 self._seconds = self._deadline + size / _BYTES_A_SECOND
-                self._database = sqlite_readonly.open_without_trace(self.fact.path, timeout=self._deadline / 2)
+                self._database = sqlite_readonly.open_without_trace(
+                    self.fact.path, timeout=self._deadline / 2, copy=self._copy
+                )
                 self._database.limit(self._seconds)
                 self._load(self._database)
             except (sqlite3.Error, OSError) as error:
