@@ -81,7 +81,7 @@ def private_copies(reader: CopyReader, webui: WebUIStatus, session_id: str, step
 
 
 def messages_in_databases(reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps) -> tuple[str, int]:
-    return session_id, sum(len(copy.messages) for copy in reader.copies(session_id, steps).databases)
+    return session_id, sum(len(copy.messages) for copy in reader.copies(session_id).databases)
 
 
 def tells(reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps) -> str:
