@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
+from hermes_rescue.core.base import rights
 from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, UnreadableError
 
 NOT_FOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -92,7 +93,14 @@ def sentence(error: RescueError | OSError, path: Path) -> str:
         return str(error)
     if isinstance(error, FileExistsError):
         return f"{shown(path)} already exists; it was not changed."
-    return f"{shown(path)}: {error.strerror or error}."
+    return _cured(f"{shown(path)}: {error.strerror or error}.", error, path)
+
+
+def _cured(text: str, error: OSError, path: Path) -> str:
+    """A sentence with what helps, where a right is missing."""
+    place = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else path
+    helps = rights.cure(place) if error.errno == errno.EACCES else ""
+    return f"{text} {shown(helps)}" if helps else text
 
 
 def digest_of(data: bytes) -> str:
@@ -269,7 +277,7 @@ def _opened(path: Path) -> Iterator[tuple[BufferedReader, os.stat_result]]:
         raise
     except OSError as error:
         reason = "is a symbolic link" if error.errno == errno.ELOOP else f"cannot be read ({error.strerror})"
-        raise UnreadableError(f"{shown(path)} {reason}.") from error
+        raise UnreadableError(_cured(f"{shown(path)} {reason}.", error, path)) from error
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import encodings
 import os
 import pkgutil
 import re
+import shlex
 import stat
 import sys
 from collections import Counter
@@ -20,7 +21,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hermes_rescue.core.base.errors import RescueError
-from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.base.files import sentence, shown
+from hermes_rescue.core.base.rights import login, user
 
 _PART = re.compile(r"hermes_rescue\.\w+")
 _LOADED_LATE = (
@@ -41,12 +43,6 @@ class Owner(NamedTuple):
     uid: int
     gid: int
 
-    @property
-    def named(self) -> str:
-        """The user in words."""
-        name = _name(self.uid)
-        return f"{name} (uid {self.uid})" if name else f"uid {self.uid}"
-
 
 def become_owner(folders: Sequence[Path]) -> None:
     """Where root runs this, become the owner of the first of some folders that is there. There is no way back.
@@ -60,9 +56,12 @@ def become_owner(folders: Sequence[Path]) -> None:
     place = next(folder for folder in folders if folder.exists())
     try:
         _become(owner)
-        os.scandir(place).close()
     except OSError as error:
         raise _impossible(place, owner, error.strerror or str(error)) from error
+    try:
+        os.scandir(place).close()
+    except OSError as error:
+        raise RescueError(f"{sentence(error, place)} Nothing was changed.") from error
 
 
 def require_owner(folders: Sequence[Path]) -> None:
@@ -73,10 +72,10 @@ def require_owner(folders: Sequence[Path]) -> None:
 
 
 def _impossible(place: Path, owner: Owner, why: str) -> RescueError:
-    who = _name(owner.uid) or f"'#{owner.uid}'"
+    who = shlex.quote(login(owner.uid))
     return RescueError(
-        f"{shown(place)} belongs to {owner.named}, and this program runs as root and cannot work there as that user:"
-        f" {why}. Nothing was changed. Run it as that user: sudo -u {who} hermes-rescue ..."
+        f"{shown(place)} belongs to {user(owner.uid)}, and this runs as root and cannot become that user: {why}."
+        f" Nothing was changed. Run it as that user: sudo -u {who} hermes-rescue ..."
     )
 
 
@@ -125,17 +124,17 @@ def _become(owner: Owner) -> None:
     import pwd
 
     try:
-        user = pwd.getpwuid(owner.uid)
+        known = pwd.getpwuid(owner.uid)
     except KeyError:  # of another computer, or of the host of a container
         os.setgroups([owner.gid])
         os.setgid(owner.gid)
         os.setuid(owner.uid)
         return
-    groups = os.getgrouplist(user.pw_name, user.pw_gid)
+    groups = os.getgrouplist(known.pw_name, known.pw_gid)
     os.setgroups(groups)
-    os.setgid(owner.gid if owner.gid in groups else user.pw_gid)
+    os.setgid(owner.gid if owner.gid in groups else known.pw_gid)
     os.setuid(owner.uid)
-    os.environ.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
+    os.environ.update(HOME=known.pw_dir, USER=known.pw_name, LOGNAME=known.pw_name)
 
 
 def _load_everything() -> None:
@@ -147,12 +146,3 @@ def _load_everything() -> None:
                     import_module(module.name)
     for name in _LOADED_LATE:
         import_module(name)
-
-
-def _name(uid: int) -> str:
-    import pwd
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return ""

@@ -229,3 +229,77 @@ def test_it_has_the_group_of_a_folder_that_gives_its_own(public: Path) -> None:
     sessions.chmod(0o2770)
     assert run("repair", "--all", "--yes", "--home", public / "hermes").returncode == 0
     assert (sessions / f"{LOST}.json").stat().st_gid == UNKNOWN
+
+
+def close_to_all_but_root(path: Path) -> None:
+    os.chown(path, 0, 0)
+    path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+COPIES = {
+    "session": f"webui/sessions/{WIPED}.json",
+    "backup": f"webui/sessions/{WIPED}.json.bak",
+    "session list": "webui/sessions/_index.json",
+    "database": "state.db",
+}
+
+
+@pytest.mark.parametrize("home", [STRANGER], indirect=True)
+@pytest.mark.parametrize("copy", COPIES)
+def test_a_missing_right_is_told_with_what_helps(home: Path, copy: str) -> None:
+    path = home / COPIES[copy]
+    close_to_all_but_root(path)
+    found = json.loads(run("audit", "--json", "--no-cache", "--home", home).stdout)
+    kind = "live_denied" if copy == "session" else "copy_denied"
+    (told,) = (each for each in found["items"] if each["kind"] == kind)
+    assert "uid 0" in told["evidence"] and f"uid {STRANGER}" in told["evidence"]
+    assert f"sudo chown nobody {path}" in told["evidence"]
+    assert not any(each["kind"] in ("not_a_file", "damaged_file") for each in found["items"])
+
+
+@pytest.mark.parametrize("home", [STRANGER], indirect=True)
+def test_a_session_that_may_not_be_read_is_not_written_and_the_others_are(home: Path) -> None:
+    path = home / COPIES["session"]
+    close_to_all_but_root(path)
+    before = path.read_bytes()
+    done = run("repair", "--all", "--yes", "--home", home)
+    assert done.returncode == 1
+    assert f"sudo chown nobody {path}" in done.stdout
+    assert path.read_bytes() == before and (path.parent / f"{LOST}.json").exists()
+    os.chown(path, STRANGER, STRANGER)
+    assert run("repair", "--all", "--yes", "--home", home).returncode == 0
+    assert json.loads(path.read_bytes())["messages"]
+
+
+@pytest.mark.parametrize("home", [STRANGER], indirect=True)
+def test_a_closed_folder_is_told_with_what_helps(home: Path) -> None:
+    sessions = home / "webui" / "sessions"
+    sessions.chmod(0)
+    done = run("repair", "--all", "--yes", "--home", home)
+    assert done.returncode == 3 and f"chmod u+rwX {sessions}" in done.stderr
+    sessions.chmod(0o700)
+    close_to_all_but_root(home / "webui")
+    done = run("repair", "--all", "--yes", "--home", home)
+    assert done.returncode == 3 and f"sudo chown -R nobody {home / 'webui'}" in done.stderr
+    home.parent.chmod(0o700)
+    done = run("repair", "--all", "--yes", "--home", home)
+    assert done.returncode == 3 and f"sudo chmod o+x {home.parent}" in done.stderr
+
+
+@pytest.mark.parametrize("home", [STRANGER], indirect=True)
+@pytest.mark.parametrize("broken", ["vault", "cache", "temporary folder"])
+def test_what_only_reads_needs_neither_vault_nor_cache_nor_temporary_folder(home: Path, broken: str) -> None:
+    environ = {}
+    if broken == "vault":
+        (home / "webui" / "rescue").mkdir()
+        close_to_all_but_root(home / "webui" / "rescue")
+    elif broken == "cache":
+        environ["XDG_CACHE_HOME"] = "/proc/1"
+    else:
+        environ["TMPDIR"] = "/proc/1"
+    told = []
+    for command in (("audit",), ("show", WIPED), ("diff", WIPED), ("find", "question"), ("export", LOST, "-o", "-")):
+        done = run(*command, "--home", home, environ=environ)
+        assert done.returncode in (0, 1), done.stderr
+        told.append(done.stderr)
+    assert any("sudo chown" in each for each in told) == (broken == "vault")

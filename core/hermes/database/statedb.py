@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar
 
 from hermes_rescue.core.base import sqlite_readonly
+from hermes_rescue.core.base.rights import cure, is_denied
 from hermes_rescue.core.base.sqlite_readonly import KeepsChangingError, ReadOnlyDatabase, TableScan, quoted
 from hermes_rescue.core.hermes.database.statedb_rows import (
     MESSAGE_COLUMNS,
@@ -423,6 +424,8 @@ class StateDB:
             reason = "It is damaged, and nothing in it can be read."
         elif sqlite_readonly.was_stopped(error):
             state, reason = "unreadable", "Reading it took too long."
+        elif denied := next(filter(is_denied, _files_of(self.fact.path)), None):
+            state, reason = "unreadable", f"It may not be read. {cure(denied)}"
         else:
             why = (error.strerror if isinstance(error, OSError) else None) or str(error)
             state, reason = "unreadable", f"It could not be read: {why}."
@@ -430,6 +433,10 @@ class StateDB:
 
     def _set(self, state: State, reason: str, *, salvaged: bool = False, lost: int | None = 0) -> None:
         self.fact = DatabaseFact(self.fact.path, state, reason, salvaged, lost)
+
+
+def _files_of(path: Path) -> tuple[Path, ...]:
+    return path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal"))
 
 
 def _columns(database: ReadOnlyDatabase, table: str, wanted: frozenset[str]) -> tuple[str, ...]:
