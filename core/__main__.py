@@ -3,13 +3,14 @@
 Worker processes load what started the program once more, so this loads nothing by itself.
 """
 
-from __future__ import annotations
 
-import gc
+def main(*, is_module: bool = False) -> None:
+    """Run the command line; always ends in SystemExit. ``is_module``: it was started with ``python -m``."""
+    from hermes_rescue.core.base.safe_path import leave_current_folder
 
+    leave_current_folder(is_module=is_module)  # before anything else is loaded
+    import gc
 
-def main() -> None:
-    """Run the command line; always ends in SystemExit."""
     gc.disable()  # it would look at every message again and again, and finds nothing: the engine makes no cycles
     from hermes_rescue.core.terminal import commands
 
@@ -17,4 +18,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(is_module=True)

@@ -3,15 +3,16 @@
 Worker processes load what started the program once more, so this loads nothing by itself.
 """
 
-from __future__ import annotations
 
+def main(*, is_module: bool = False) -> None:
+    """Open the window; raises SystemExit when it is closed. ``is_module``: it was started with ``python -m``."""
+    from hermes_rescue.core.base.safe_path import leave_current_folder
 
-def main() -> None:
-    """Open the window; raises SystemExit when it is closed."""
+    leave_current_folder(is_module=is_module)  # before anything else is loaded
     from hermes_rescue.gui import app
 
     app.main()
 
 
 if __name__ == "__main__":
-    main()
+    main(is_module=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 
+from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.gui.main_window import MainWindow
 from hermes_rescue.gui.place import Place
 from PySide6.QtCore import QSettings
@@ -37,6 +39,9 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.home and asked.session_dir:
         parser.error("give --home or --session-dir, not both")
+    place = Place(asked.home, asked.session_dir, tuple(asked.state_db))
+    with suppress(RescueError):  # which the window tells; here root becomes the owner, before it makes files anywhere
+        place.find()
     let_the_window_go_first()
     application = QApplication([parser.prog])
     application.setApplicationName(NAME)
@@ -45,7 +50,7 @@ def main() -> None:
     settings = QSettings(NAME, NAME)
     if asked.reset_settings:
         settings.clear()
-    window = MainWindow(Place(asked.home, asked.session_dir, tuple(asked.state_db)), settings)
+    window = MainWindow(place, settings)
     show_what_goes_wrong_in(window)
     window.show()
     status = application.exec()

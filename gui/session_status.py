@@ -78,6 +78,8 @@ def _note(kind: str) -> tuple[str, str]:
             return QCoreApplication.translate("SessionStatus", "Not a file"), "info"
         case "damaged_file":
             return QCoreApplication.translate("SessionStatus", "Copy damaged"), "info"
+        case "copy_denied":
+            return QCoreApplication.translate("SessionStatus", "No permission"), "info"
         case "profile_gone":
             return QCoreApplication.translate("SessionStatus", "Profile gone"), "info"
         case "backup_would_return":

@@ -12,7 +12,7 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from itertools import islice
@@ -23,6 +23,8 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 import platformdirs
 from hermes_rescue.core.audit.findings import SessionAudit
+from hermes_rescue.core.base.errors import UnreadableError
+from hermes_rescue.core.base.files import read_regular
 from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.database.statedb import CloserLookError
 from hermes_rescue.core.hermes.listing import FRESH_TEMP
@@ -33,6 +35,7 @@ FRESH = 2.0
 """Seconds for which a file counts as just changed: the coarsest time stamps of file systems in use."""
 
 _AT_ONCE = 500  # sessions
+_UNPACKABLE = (UnicodeError, OverflowError, RecursionError)  # a lone surrogate, a number too large, a value too deep
 _CHECK = hashlib.sha256().digest_size
 
 _Row = TypeVar("_Row", bound=tuple[Any, ...])
@@ -58,34 +61,34 @@ class Kept(msgspec.Struct, array_like=True, gc=False):
 class _File(msgspec.Struct, array_like=True):
     """What is written. The sessions are packed some at a time, so that nobody has to wait for all of them at once."""
 
-    databases: dict[str, tuple[Stamp | None, ...]]
+    databases: dict[bytes, tuple[Stamp | None, ...]]
     sessions: list[bytes]
 
 
 _SOME = msgspec.msgpack.Decoder(tuple[Kept, ...])
-_Contents: TypeAlias = tuple[bytes, dict[str, tuple[Stamp | None, ...]], list[Kept]]
+_Contents: TypeAlias = tuple[bytes, dict[bytes, tuple[Stamp | None, ...]], list[Kept]]
 _NOTHING: _Contents = (b"", {}, [])
 
 
 class AuditCache:
     """The answers of the last audit of one store, in a folder; without a folder there are none, and none are kept.
 
-    What cannot be read is as if nothing had been kept, and what cannot be written is not kept.
+    What cannot be read is as if nothing had been kept, and what cannot be written is not kept: nothing about it raises.
     """
 
     def __init__(self, store: Store, folder: Path | None = None) -> None:
         place = repr((store.sessions_dir.absolute(), *store.databases)).encode()
         self._path = None if folder is None else folder / f"{hashlib.sha256(place).hexdigest()[:32]}.audit"
-        self._now = {str(path): _database_stamps(path) for path in store.databases}
+        self._now = {os.fsencode(path): _database_stamps(path) for path in store.databases}
         self._check, self._databases, kept = _NOTHING if self._path is None else _read(self._path)
         self._sessions = {each.session_id: each for each in kept}
 
     @property
     def whole_databases(self) -> frozenset[Path]:
         """The databases that nobody has written to since they were found whole."""
-        return frozenset(Path(name) for name, stamps in self._now.items() if self._is_same(name, stamps))
+        return frozenset(Path(os.fsdecode(name)) for name, at in self._now.items() if self._is_same(name, at))
 
-    def _is_same(self, name: str, stamps: tuple[Stamp | None, ...] | None) -> bool:
+    def _is_same(self, name: bytes, stamps: tuple[Stamp | None, ...] | None) -> bool:
         return stamps is not None and self._databases.get(name) == stamps
 
     @property
@@ -102,12 +105,12 @@ class AuditCache:
         """Keep these answers instead; none where a database was found to be damaged, or could not be read."""
         if self._path is None:
             return
-        whole = {str(database.path) for database in inventory.databases if database.is_known}
-        absent = {str(fact.path) for fact in inventory.database_facts if fact.state == "absent"}
+        whole = {os.fsencode(database.path) for database in inventory.databases if database.is_known}
+        absent = {os.fsencode(fact.path) for fact in inventory.database_facts if fact.state == "absent"}
         databases = {name: at for name, at in self._now.items() if at is not None and name in whole | absent}
         left = iter(sessions if _are_readable(inventory) else ())
-        packed = iter(lambda: tuple(islice(left, _AT_ONCE)), ())
-        data = msgspec.msgpack.encode(_File(databases, list(map(msgspec.msgpack.encode, packed))))
+        packed = [_packed(some) for some in iter(lambda: tuple(islice(left, _AT_ONCE)), ())]
+        data = msgspec.msgpack.encode(_File(databases, packed))
         check = _digest(data)
         if check == self._check:
             return
@@ -123,9 +126,10 @@ class AuditCache:
                     raise
 
 
-def usual_folder() -> Path:
-    """Where the platform keeps what can be deleted at any time."""
-    return Path(platformdirs.user_cache_dir("hermes-rescue", appauthor=False))
+def usual_folder() -> Path | None:
+    """Where the platform keeps what can be deleted at any time; None for a user who has no home."""
+    folder = Path(platformdirs.user_cache_dir("hermes-rescue", appauthor=False))
+    return folder if folder.is_absolute() else None
 
 
 def keys_of(inventory: Inventory, webui: WebUIStatus, session_ids: Iterable[str]) -> dict[str, bytes]:
@@ -158,9 +162,24 @@ def keys_of(inventory: Inventory, webui: WebUIStatus, session_ids: Iterable[str]
             for found in listing.rows.values()
         ]
         about = session_id in listing.deleted, listing.lineage.about(session_id)
-        parts = (around, list(map(str, paths)), stamps, row and row.raw, about, rows)
-        keys[session_id] = hashlib.sha256(msgspec.msgpack.encode(parts)).digest()
+        parts = (around, list(map(os.fsencode, paths)), stamps, row and row.raw, about, rows)
+        try:
+            keys[session_id] = hashlib.sha256(msgspec.msgpack.encode(parts)).digest()
+        except _UNPACKABLE:
+            keys[session_id] = b""
     return keys
+
+
+def _packed(sessions: Sequence[Kept]) -> bytes:
+    """Some answers, without those that cannot be packed."""
+    try:
+        return msgspec.msgpack.encode(sessions)
+    except _UNPACKABLE:
+        if len(sessions) == 1:
+            return msgspec.msgpack.encode(())
+        middle = len(sessions) // 2
+        left = [_SOME.decode(_packed(half)) for half in (sessions[:middle], sessions[middle:])]
+        return msgspec.msgpack.encode([*left[0], *left[1]])
 
 
 def _are_readable(inventory: Inventory) -> bool:
@@ -222,12 +241,12 @@ def _database_stamps(path: Path) -> tuple[Stamp | None, ...] | None:
 def _read(path: Path) -> _Contents:
     """What is kept: a digest of it all, the databases, and the answers."""
     try:
-        whole = path.read_bytes()
+        whole = read_regular(path)
         check, data = whole[:_CHECK], whole[_CHECK:]
         if check == _digest(data):
             file = msgspec.msgpack.decode(data, type=_File)
             return check, file.databases, [each for some in file.sessions for each in _SOME.decode(some)]
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, UnreadableError, msgspec.MsgspecError, *_UNPACKABLE):
         pass
     return _NOTHING
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from hermes_rescue.core.audit.findings import Category, Counts, Finding, finding
 from hermes_rescue.core.base.jsontext import NOTHING, Damage, number
+from hermes_rescue.core.base.rights import is_denied
 from hermes_rescue.core.hermes.copies import BACKUP, DATABASE, LIVE, RUN, TEMP, SessionCopies
 from hermes_rescue.core.hermes.database.lineage import SNAPSHOT_FIELD
 from hermes_rescue.core.hermes.sidecar import IDLE_STREAM, Sidecar, SidecarFile
@@ -29,10 +30,16 @@ def diagnose(copies: SessionCopies, proposal: Proposal, counts: Counts, *, strea
             for f in found
         ]
     found = [*_with_next_start(copies, proposal, found, counts)]
-    problems = _problems_beside(copies, found)
-    if problems:
-        found.append(finding("damaged_file", copies.session_id, " ".join(problems), counts=counts))
+    denied = [file.problem or "" for file in _beside(copies) if file.problem is not None and is_denied(file.path)]
+    problems = [problem for problem in _problems_beside(copies, found) if problem not in denied]
+    for kind, told in (("copy_denied", denied), ("damaged_file", problems)):
+        if told:
+            found.append(finding(kind, copies.session_id, " ".join(told), counts=counts))
     return tuple(found)
+
+
+def _beside(copies: SessionCopies) -> tuple[SidecarFile, ...]:
+    return (*copies.temps, copies.backup) if copies.backup is not None else copies.temps
 
 
 def _of_live(copies: SessionCopies, proposal: Proposal, counts: Counts, *, streaming: bool) -> Iterator[Finding]:
@@ -40,9 +47,11 @@ def _of_live(copies: SessionCopies, proposal: Proposal, counts: Counts, *, strea
     live = session_of(copies.live)
     if copies.live is not None and copies.live.problem is not None:
         known = bool(copies.backup or copies.rows or copies.index_row)
-        yield finding(
-            "not_a_file", sid, copies.live.problem, counts=counts, category=Category.REVIEW if known else None
-        )
+        if is_denied(copies.live.path):
+            yield finding("live_denied", sid, copies.live.problem, counts=counts)
+        else:
+            category = Category.REVIEW if known else None
+            yield finding("not_a_file", sid, copies.live.problem, counts=counts, category=category)
     elif live is not None and isinstance(inner := live.get("session_id"), str) and inner != sid:
         yield finding("id_mismatch", sid, f"The file is named {sid}, but carries the id {inner}.", counts=counts)
     elif copies.live is None:
@@ -80,10 +89,10 @@ def _problems_beside(copies: SessionCopies, found: Sequence[Finding]) -> list[st
     """What cannot be read of the copies beside the live file, a sentence each; not again what is a finding already."""
     told = any(f.kind.name == "malformed_orphan_backup" for f in found)
     problems = []
-    for file in (*copies.temps, None if told else copies.backup):
-        if file is not None and file.problem is not None:
+    for file in copies.temps if told else _beside(copies):
+        if file.problem is not None:
             problems.append(file.problem)
-        elif file is not None and file.sidecar is not None and file.sidecar.damage is not None:
+        elif file.sidecar is not None and file.sidecar.damage is not None:
             problems.append(f"{file.path.name}: {_DAMAGE[file.sidecar.damage]}.")
     return [*problems, *copies.problems]
 

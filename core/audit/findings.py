@@ -119,6 +119,7 @@ _NOTHING = "Nothing is changed."
 _REPAIR = "Repair it."
 _LATER = "Wait until Hermes has finished its answer, then look again."
 _DECIDE = "Look at the messages and decide."
+_GIVE = "Give it the right owner, as the evidence says, then look again."
 _MANUAL = "manual_review"
 
 MOVE_BACKUP = "move_backup"
@@ -202,6 +203,10 @@ KINDS: dict[str, Kind] = {
              "Try again; if it stays so, report it with the evidence.", _NOTHING, _YES),
         Kind("damaged_file", _I, "other file damaged", _MANUAL, "A file beside the session file cannot be read, or not in full.",
              "Nothing, unless you miss what only that file can hold.", "What is whole in it is used; the file stays as it is.", _YES),
+        Kind("live_denied", _V, "no permission", _MANUAL, "The session file may not be read by the user that runs this.",
+             _GIVE, _NOTHING, "Hermes may not be able to open it either."),
+        Kind("copy_denied", _I, "copy not permitted", _MANUAL, "A copy, or the database, may not be read by the user that runs this.",
+             _GIVE, "What it holds stays unknown; the other copies are used.", _YES),
         Kind("not_a_file", _I, "not a file", _MANUAL, "Something that is no ordinary file has the name of a session file.",
              "Move it away if you did not put it there.", _NOTHING, _YES),
     )

@@ -20,7 +20,9 @@ from hermes_rescue.core.audit.webui_audit import Reported, webui_items
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
 from hermes_rescue.core.base.jsontext import number
 from hermes_rescue.core.base.progress import Steps
+from hermes_rescue.core.base.rights import is_denied
 from hermes_rescue.core.hermes.copies import CopyReader, Inventory
+from hermes_rescue.core.hermes.journals import INDEX_NAME
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.hermes.worktree import state_of
@@ -160,7 +162,8 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
     ]
     index = inventory.listing.index
     if index.problem is not None and index.digest is None:
-        found.append(finding("not_a_file", None, index.problem))
+        denied = is_denied(inventory.store.sessions_dir / INDEX_NAME)
+        found.append(finding("copy_denied" if denied else "not_a_file", None, index.problem))
     elif index.problem is not None:
         found.append(finding("malformed_index", None, f"The session list is unusable: {index.problem}."))
     found += [finding("damaged_file", None, problem) for problem in inventory.problems]
@@ -168,7 +171,7 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
         if fact.state not in ("ok", "absent"):
             found.append(
                 finding(
-                    "state_db_unreadable",
+                    "copy_denied" if is_denied(fact.path) else "state_db_unreadable",
                     None,
                     f"{fact.path}: {fact.reason}",
                     path=str(fact.path),

@@ -1,7 +1,8 @@
 """The same work over many sessions: in this process for a few, in processes of their own for a large store.
 
 Threads gain nothing, since parsing holds the interpreter (measured.md). A worker only reads, so one that is not wanted
-any more is simply ended; one that dies takes nothing with it but the session it died of.
+any more is simply ended; one that dies takes nothing with it but the session it died of. Where workers cannot be had,
+this process does their work.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import tempfile
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -38,6 +39,12 @@ LARGE = 32 * 2**20
 
 MOST = 4
 """Processes at most: memory grows with them, and the disk is soon the limit."""
+
+PATIENCE = 60.0
+"""Seconds in which a worker has to say that it is there."""
+
+ENOUGH = 3
+"""Workers that never said so, after which no more are tried."""
 
 TURN = 0.05
 """Seconds that a worker is given work for at a time: results and a wish to stop come through that often."""
@@ -84,7 +91,7 @@ def over_sessions(
             progress(told, len(session_ids))
 
     if apart or _is_much(inventory, session_ids):
-        batches = _in_processes(task, inventory, webui, session_ids, tell)
+        batches = _in_processes(task, inventory, webui, session_ids, tell, should_cancel)
     else:
         batches = _in_this_process(task, inventory, webui, session_ids, tell, should_cancel)
     for batch in chain(([],), batches):
@@ -117,7 +124,7 @@ def _in_this_process(
     task: Task[_T],
     inventory: Inventory,
     webui: WebUIStatus,
-    session_ids: Sequence[str],
+    session_ids: Iterable[str],
     tell: Callable[[float], None],
     should_cancel: Callable[[], bool] | None,
 ) -> Iterator[list[_T | Failure]]:
@@ -131,13 +138,14 @@ def _in_processes(
     webui: WebUIStatus,
     session_ids: Sequence[str],
     tell: Callable[[float], None],
+    should_cancel: Callable[[], bool] | None,
 ) -> Iterator[list[_T | Failure]]:
     """``tell`` gets how much is done of the sessions that are under way, all together."""
+    waiting = deque(session_ids)
+    alone: deque[str] = deque()
     with ExitStack() as cleanup:
-        # private copies of databases lie in there; a worker that is ended does not clear away its own
-        folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="hermes-rescue-"))
-        waiting = deque(session_ids)
-        alone: deque[str] = deque()
+        # what a worker that is ended does not clear away itself
+        folder = cleanup.enter_context(_temporary_folder())
 
         def hire() -> _Worker:
             worker = _Worker(task, inventory, webui, folder)
@@ -145,7 +153,8 @@ def _in_processes(
             return worker
 
         crew = [hire() for _ in range(min(_processors(), len(session_ids)))]
-        while waiting or alone or any(worker.busy_with for worker in crew):
+        silent = 0
+        while silent < ENOUGH and (waiting or alone or any(worker.busy_with for worker in crew)):
             for worker in crew:
                 if not worker.busy_with and alone:
                     worker.give([alone.popleft()])
@@ -155,35 +164,64 @@ def _in_processes(
             if not ready:
                 yield []
             for k, worker in enumerate(crew):
-                if worker.pipe in ready:
+                if worker.pipe in ready or worker.is_late:
                     try:
                         results: list[_T | Failure] = worker.take()
                     except (EOFError, OSError):
                         lost = worker.busy_with
                         worker.end()
                         crew[k] = hire()
-                        results = [_killed(lost[0])] if len(lost) == 1 else []
-                        if len(lost) > 1:
+                        results = []
+                        if not worker.is_there:
+                            silent += 1
+                            waiting.extendleft(reversed(lost))
+                        elif len(lost) == 1:
+                            results = [_killed(lost[0])]
+                        else:
                             alone.extend(lost)  # one of them killed it: each once more alone tells which
                     yield results
                     tell(sum(each.part for each in crew))
+        waiting.extendleft(each for worker in crew for each in worker.busy_with)
+    yield [_killed(each) for each in alone]
+    yield from _in_this_process(task, inventory, webui, waiting, tell, should_cancel)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[str | None]:
+    """A folder for temporary files; None where there can be none."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="hermes-rescue-")
+    except OSError:
+        yield None
+        return
+    with folder as name:
+        yield name
 
 
 class _Worker:
-    """A process that does one task for session after session."""
+    """A process that does one task for session after session. ``is_there``: it said that it has started, and can read
+    the databases that this process can.
+    """
 
-    def __init__(self, task: Task[_T], inventory: Inventory, webui: WebUIStatus, folder: str) -> None:
+    def __init__(self, task: Task[_T], inventory: Inventory, webui: WebUIStatus, folder: str | None) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, other = context.Pipe()
         self.busy_with: list[str] = []
         self.part = 0.0
         self.pace = 1
+        self.is_there = False
         self._inventory = inventory
-        self._started = 0.0
+        self._started = self._hired = time.monotonic()
         arguments = (other, task, inventory.store, inventory.databases, webui, folder)
         self._process: BaseProcess = context.Process(target=_work, args=arguments, daemon=True)
-        self._process.start()
+        with suppress(OSError), _safe_path():
+            self._process.start()
         other.close()
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it has not said in time that it is there."""
+        return not self.is_there and time.monotonic() - self._hired > PATIENCE
 
     def give(self, session_ids: list[str]) -> None:
         """Hand over some sessions. Whether the process has died by then is told by :meth:`take`."""
@@ -194,13 +232,21 @@ class _Worker:
 
     def take(self) -> list[_T | Failure]:
         """The results of the sessions that were handed over; none yet where it only told how far they are (``part``).
-        Raises EOFError or OSError where the process has died.
+        Raises EOFError or OSError where the process has died, is late, or cannot read a database.
         """
+        if not self.pipe.poll():
+            raise TimeoutError
         received: float | tuple[list[_T | Failure], tuple[Trouble, ...]] = self.pipe.recv()
         if isinstance(received, float):
             self.part = received
             return []
         results, troubles = received
+        if not self.is_there:
+            mine = self._inventory.database_facts
+            if any(its.fact.state not in ("ok", own.state) for its, own in zip(troubles, mine, strict=True)):
+                raise EOFError
+            self.is_there = True
+            return []
         self.part = 0.0
         self._inventory.share(troubles)
         took = max(time.monotonic() - self._started, 1e-6)
@@ -212,12 +258,33 @@ class _Worker:
     def end(self) -> None:
         """End the process, whatever it is doing."""
         self.pipe.close()
-        self._process.kill()
-        self._process.join()
+        if self._process.pid is not None:
+            self._process.kill()
+            self._process.join()
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Python does not look for modules in the current folder, which is anybody's."""
+    name = "PYTHONSAFEPATH"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _work(
-    pipe: Connection, task: Task[_T], store: Store, databases: Sequence[Database], webui: WebUIStatus, folder: str
+    pipe: Connection,
+    task: Task[_T],
+    store: Store,
+    databases: Sequence[Database],
+    webui: WebUIStatus,
+    folder: str | None,
 ) -> None:
     """What runs in a worker, until the other end of the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C goes to every process of the terminal; the first one decides
@@ -226,6 +293,10 @@ def _work(
     gc.disable()  # as in core.__main__
     tempfile.tempdir = folder
     with CopyReader(store, Listing(), databases) as reader:
+        try:
+            pipe.send(([], reader.troubles()))
+        except OSError:
+            return
         while True:
             try:
                 session_ids, reader.listing = pipe.recv()

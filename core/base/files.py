@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
+from hermes_rescue.core.base import rights
 from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, UnreadableError
 
 NOT_FOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -92,7 +93,14 @@ def sentence(error: RescueError | OSError, path: Path) -> str:
         return str(error)
     if isinstance(error, FileExistsError):
         return f"{shown(path)} already exists; it was not changed."
-    return f"{shown(path)}: {error.strerror or error}."
+    return _cured(f"{shown(path)}: {error.strerror or error}.", error, path)
+
+
+def _cured(text: str, error: OSError, path: Path) -> str:
+    """A sentence with what helps, where a right is missing."""
+    place = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else path
+    helps = rights.cure(place) if error.errno == errno.EACCES else ""
+    return f"{text} {shown(helps)}" if helps else text
 
 
 def digest_of(data: bytes) -> str:
@@ -157,7 +165,7 @@ def replace_if_unchanged(
 ) -> None:
     """Put ``data`` in the place of a file whose SHA-256 is ``expected`` (hex).
 
-    The mode stays what it was unless ``mode`` says otherwise, under root the owner too; ``mtime_ns`` None means now.
+    The mode stays what it was unless ``mode`` says otherwise; ``mtime_ns`` None means now.
     Raises :class:`ChangedMeanwhileError` where the file is another or gone by now: it then holds the newest save of
     whoever changed it, also where that save came in the middle of this call; ``keep`` gets such a save.
     """
@@ -165,20 +173,20 @@ def replace_if_unchanged(
     if old is None or old.digest != expected:
         raise _changed(path)
     try:
-        with _written_temp(path, data, old.mode if mode is None else mode, mtime_ns, owner_of=path) as temp:
+        with _written_temp(path, data, old.mode if mode is None else mode, mtime_ns) as temp:
             _swap_in(temp, path, expected, keep)
     except FileNotFoundError as error:
         raise _changed(path) from error
 
 
-def create_exclusive(path: Path, data: bytes, *, mode: int = 0o600, mtime_ns: int | None = None) -> None:
-    """Create a file that is not there. Under root it belongs to the owner of its folder.
+def create_exclusive(path: Path, data: bytes, *, mode: int | None = 0o600, mtime_ns: int | None = None) -> None:
+    """Create a file that is not there. ``mode`` None: as the umask, or the access control list of the folder, has it.
 
     Raises ``FileExistsError`` where anything has that name by now. Where neither links exist nor a rename that spares
     what is there, the file is written in place, and a process that is killed meanwhile leaves a beginning of it, beside
     a temp that holds all of it.
     """
-    with _written_temp(path, data, mode, mtime_ns, owner_of=path.parent) as temp:
+    with _written_temp(path, data, mode, mtime_ns) as temp:
         _give_name(temp, path)
     sync_folder(path.parent)
 
@@ -222,6 +230,21 @@ def remove_if_unchanged(path: Path, expected: str, *, keep: Keep | None = None) 
     aside.unlink(missing_ok=True)
 
 
+def make_private(folder: Path) -> None:
+    """Close a folder to everybody but its user. A link in its place is not followed (OSError)."""
+    if sys.platform == "win32":
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | NOT_FOLLOWED)
+    except PermissionError:  # then this is not root, and no link can lead to what is somebody else's
+        folder.chmod(0o700)
+        return
+    try:
+        os.fchmod(descriptor, 0o700)
+    finally:
+        os.close(descriptor)
+
+
 def sync_folder(path: Path) -> None:
     """Make the names in a folder durable, on systems that know such a thing."""
     if sys.platform == "win32":
@@ -235,13 +258,6 @@ def sync_folder(path: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_FOLDER_SYNC:
             raise
-
-
-def give_to_owner_of(model: Path, target: Path | int) -> None:
-    """Under root, give a file (path or descriptor) the owner and group of ``model``, so that its user can use it."""
-    if sys.platform != "win32" and os.geteuid() == 0:
-        owner = os.lstat(model)
-        os.chown(target, owner.st_uid, owner.st_gid)
 
 
 @contextmanager
@@ -261,7 +277,7 @@ def _opened(path: Path) -> Iterator[tuple[BufferedReader, os.stat_result]]:
         raise
     except OSError as error:
         reason = "is a symbolic link" if error.errno == errno.ELOOP else f"cannot be read ({error.strerror})"
-        raise UnreadableError(f"{shown(path)} {reason}.") from error
+        raise UnreadableError(_cured(f"{shown(path)} {reason}.", error, path)) from error
 
 
 @contextmanager
@@ -321,12 +337,12 @@ def _temp_beside(path: Path) -> Path:
 
 
 @contextmanager
-def _written_temp(path: Path, data: bytes, mode: int, mtime_ns: int | None, *, owner_of: Path) -> Iterator[Path]:
+def _written_temp(path: Path, data: bytes, mode: int | None, mtime_ns: int | None) -> Iterator[Path]:
     """A whole and synced temp beside ``path``. It is removed afterwards, unless its name came to hold another file."""
     temp = _temp_beside(path)
     # While it grows it has yet another name: whoever finds a temp after a crash knows whether it is whole.
     part = temp.with_name(f"{temp.name}.part")
-    identity = _write_new(part, data, mode, mtime_ns, owner_of)
+    identity = _write_new(part, data, mode, mtime_ns)
     try:
         os.rename(part, temp)
         yield temp
@@ -335,17 +351,17 @@ def _written_temp(path: Path, data: bytes, mode: int, mtime_ns: int | None, *, o
             _unlink_if(name, identity)
 
 
-def _write_new(path: Path, data: bytes, mode: int, mtime_ns: int | None, owner_of: Path) -> _Identity:
+def _write_new(path: Path, data: bytes, mode: int | None, mtime_ns: int | None) -> _Identity:
     """Create ``path`` (``FileExistsError`` where something is there), write and sync it; all of it or nothing."""
-    descriptor = os.open(path, _WRITE_NEW, 0o600)
+    descriptor = os.open(path, _WRITE_NEW, 0o666 if mode is None else 0o600)
     identity = _identity(os.fstat(descriptor))
     target = descriptor if os.utime in os.supports_fd else path
     try:
         with open(descriptor, "wb") as handle:
             handle.write(data)
             handle.flush()
-            give_to_owner_of(owner_of, target)
-            os.chmod(target, mode)  # as it is meant, whatever the umask
+            if mode is not None:
+                os.chmod(target, mode)  # as it is meant, whatever the umask
             if mtime_ns is not None:
                 os.utime(target, ns=(mtime_ns, mtime_ns))
             os.fsync(descriptor)
@@ -379,7 +395,7 @@ def _give_name(source: Path, path: Path) -> None:
         if error.errno not in _NO_EXCHANGE:
             raise
         state, data = snapshot(source)
-        _write_new(path, data, state.mode, state.mtime_ns, owner_of=source)
+        _write_new(path, data, state.mode, state.mtime_ns)
 
 
 def _swap_in(temp: Path, path: Path, expected: str, keep: Keep | None) -> None:

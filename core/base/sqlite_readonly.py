@@ -38,6 +38,9 @@ _LEGACY_FORMAT = 1
 """Byte 18 of the header of a database with a rollback journal; 2 is WAL (SQLite file format, section 1.3.3)."""
 
 _TRIES = 3
+_ROOM_LEFT = 16 << 20
+"""Bytes that a private copy leaves free on its disk."""
+
 _AT_ONCE = 100
 """Rows that are read in one go."""
 
@@ -88,7 +91,8 @@ def quoted(name: str) -> str:
 
 class ReadOnlyDatabase:
     """An open database. ``damaged``: its schema or size is wrong, and SQLite was told to read it all the same.
-    ``torn``: pages of its schema are damaged, not only unknown to this SQLite.
+    ``torn``: pages of its schema are damaged, not only unknown to this SQLite. ``copy``: the private copy that is read
+    in its place, which another process of this user can read as long as this one has it open.
 
     Texts that are invalid UTF-8 come with replacement characters, blobs as bytes.
     """
@@ -99,11 +103,13 @@ class ReadOnlyDatabase:
         connection: sqlite3.Connection,
         cleanup: ExitStack,
         seen: _Marks | None,
+        copy: Path | None,
         damaged: bool,
         torn: bool,
     ):
         self.damaged = damaged
         self.torn = torn
+        self.copy = copy
         self.cut_off: dict[str, CutOffRows] = {}
         self._path = path
         self._connection = connection
@@ -157,8 +163,9 @@ class ReadOnlyDatabase:
         vouched = self._vouched(table, key, frozenset(missing))
         columns = self._columns(table)
         if vouched and columns:
-            copy = _folded(self._path, self._cleanup)
-            with copy.open("rb") as file:
+            self.copy = self.copy or _private_copy(self._path, self._cleanup)
+            _fold(self.copy)
+            with self.copy.open("rb") as file:
                 data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             usual = self._seconds
             self.limit(usual + len(data) / _SEARCHED_A_SECOND)
@@ -202,8 +209,9 @@ class ReadOnlyDatabase:
         self._cleanup.close()
 
 
-def open_without_trace(path: Path, *, timeout: float) -> ReadOnlyDatabase:
-    """Open a database that is a regular file, waiting ``timeout`` seconds for a lock.
+def open_without_trace(path: Path, *, timeout: float, copy: Path | None = None) -> ReadOnlyDatabase:
+    """Open a database that is a regular file, waiting ``timeout`` seconds for a lock. ``copy``: the private copy that
+    somebody else made of it, to be read instead.
 
     Raises ``sqlite3.Error`` or ``OSError`` where it cannot be read, and :class:`KeepsChangingError`.
 
@@ -211,25 +219,31 @@ def open_without_trace(path: Path, *, timeout: float) -> ReadOnlyDatabase:
     second connection that reads a rollback-mode database in this very moment loses its lock; its ``changed`` tells.
     """
     path = path.resolve()  # as SQLite does: the log lies beside the file that a symlink leads to
-    _require_regular_beside(path)
-    log = _size(path.with_name(path.name + "-wal"))
-    if log is not None:
-        ways = (_SHARED, _OWN if log > _WAL_HEADER else _FROZEN)
+    if copy is not None:
+        ways: tuple[str, ...] = (_OWN,)
     else:
-        ways = (_LOCKING if _is_rollback_mode(path) else _FROZEN, _OWN)
-    for way in ways:
-        try:
-            return _open(path, way, timeout)
-        except sqlite3.Error as error:
-            if is_busy(error) or is_foreign(error):
-                raise
-            failure = error
-            # A stale wal-index can look like damage; without one, damage is in the database and a copy has it too.
-            if is_damage(error) and way != _SHARED:
-                break
-    if not is_damage(failure):
-        raise failure
-    return _open(path, way, timeout, damaged=True)
+        _require_regular_beside(path)
+        log = _size(path.with_name(path.name + "-wal"))
+        if log is not None:
+            ways = (_SHARED, _OWN if log > _WAL_HEADER else _FROZEN)
+        else:
+            ways = (_LOCKING if _is_rollback_mode(path) else _FROZEN, _OWN)
+    with ExitStack() as cleanup:
+        for way in ways:
+            if way == _OWN and copy is None:
+                copy = _private_copy(path, cleanup)
+            try:
+                return _open(path, way, timeout, copy, cleanup)
+            except sqlite3.Error as error:
+                if is_busy(error) or is_foreign(error):
+                    raise
+                failure = error
+                # A stale wal-index can look like damage; without one, damage is in the database and a copy has it too.
+                if is_damage(error) and way != _SHARED:
+                    break
+        if not is_damage(failure):
+            raise failure
+        return _open(path, way, timeout, copy, cleanup, damaged=True)
 
 
 def _require_regular_beside(path: Path) -> None:
@@ -240,14 +254,17 @@ def _require_regular_beside(path: Path) -> None:
             raise OSError(errno.EINVAL, f"{beside.name} beside it is not a regular file")
 
 
-def _open(path: Path, way: str, timeout: float, *, damaged: bool = False) -> ReadOnlyDatabase:
-    with ExitStack() as cleanup:
+def _open(
+    path: Path, way: str, timeout: float, copy: Path | None, cleanup: ExitStack, *, damaged: bool = False
+) -> ReadOnlyDatabase:
+    """Open it one way; what ``cleanup`` has goes with the database. ``copy``: what is opened if it is ``_OWN``."""
+    with ExitStack() as opened:
         seen = _marks(path) if way in (_FROZEN, _LOCKING) else None
-        file = _private_copy(path, cleanup) if way == _OWN else path
+        file = copy if copy is not None and way == _OWN else path
         # as_uri quotes what would end the path in a URI: "#", "?", "%".
         uri = f"{file.absolute().as_uri()}?{way}"
         connection = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
-        cleanup.callback(connection.close)
+        opened.callback(connection.close)
         connection.text_factory = partial(str, encoding="utf-8", errors="replace")
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA cell_size_check = ON")  # junk in a page is damage, not rows
@@ -262,14 +279,21 @@ def _open(path: Path, way: str, timeout: float, *, damaged: bool = False) -> Rea
             torn = damaged and is_damage(error)
             if not torn:  # else SQLite has taken in the schema as far as it is whole
                 raise
-        return ReadOnlyDatabase(path, connection, cleanup.pop_all(), seen, damaged, torn)
+        cleanup.enter_context(opened.pop_all())
+        return ReadOnlyDatabase(path, connection, cleanup.pop_all(), seen, copy, damaged, torn)
 
 
 def _private_copy(path: Path, cleanup: ExitStack) -> Path:
-    """Copy a database with its log or journal, as they were at one moment, into a folder for this user alone."""
-    copy = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="hermes-rescue-"))) / "state.db"
+    """Copy a database with its log or journal, as they were at one moment, into a folder for this user alone. Raises
+    OSError, also where the room would run out.
+    """
+    folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="hermes-rescue-")))
+    copy = folder / "state.db"
     for _ in range(_TRIES):
         before = _marks(path)
+        needed = sum(each[1] for each in before if each is not None)
+        if shutil.disk_usage(folder).free < needed + _ROOM_LEFT:
+            raise OSError(errno.ENOSPC, f"there is no room for a private copy of it in {folder.parent}")
         for suffix in ("", "-wal", "-journal"):
             target = copy.with_name(copy.name + suffix)
             target.unlink(missing_ok=True)
@@ -285,13 +309,11 @@ def _private_copy(path: Path, cleanup: ExitStack) -> Path:
     raise KeepsChangingError
 
 
-def _folded(path: Path, cleanup: ExitStack) -> Path:
-    """A private copy in one file, into which the log or journal was played."""
-    copy = _private_copy(path, cleanup)
+def _fold(copy: Path) -> None:
+    """Play the log or journal of a private copy into it."""
     with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
         connection.execute("PRAGMA writable_schema = ON")  # damage in the schema does not matter here
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return copy
 
 
 def _forget_super_journal(journal: Path) -> None:

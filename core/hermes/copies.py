@@ -124,13 +124,14 @@ def temp_name(number: int) -> str:
 
 
 class Database(NamedTuple):
-    """A database as a copy: the name of the copy, and whether it was found to be whole already
-    (:func:`core.hermes.database.statedb.open_statedb`).
+    """A database as a copy: the name of the copy, whether it was found to be whole already, and the private copy of it
+    that somebody has open (:func:`core.hermes.database.statedb.open_statedb`).
     """
 
     name: str
     path: Path
     is_known: bool = False
+    copy: Path | None = None
 
 
 class CopyReader:
@@ -145,8 +146,8 @@ class CopyReader:
 
     def __enter__(self) -> Self:
         try:
-            for name, path, is_known in self._listed:
-                self._databases[name] = self._stack.enter_context(open_statedb(path, is_known=is_known))
+            for name, path, is_known, copy in self._listed:
+                self._databases[name] = self._stack.enter_context(open_statedb(path, is_known=is_known, copy=copy))
         except BaseException:
             self._stack.close()
             raise
@@ -160,7 +161,9 @@ class CopyReader:
     @property
     def databases(self) -> tuple[Database, ...]:
         """The databases that are open; another reader can have them for less."""
-        return tuple(Database(name, found.fact.path, found.is_indexed) for name, found in self._databases.items())
+        return tuple(
+            Database(name, found.fact.path, found.is_indexed, found.copy) for name, found in self._databases.items()
+        )
 
     @property
     def database_facts(self) -> tuple[DatabaseFact, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
 from hermes_rescue.core.base.errors import UnreadableError
+from hermes_rescue.core.base.files import sentence
 from hermes_rescue.core.hermes import journals, sidecar
 from hermes_rescue.core.hermes.database.lineage import Known, Lineage
 from hermes_rescue.core.hermes.database.statedb_rows import SessionRow
@@ -120,7 +121,7 @@ def session_files(folder: Path, only: Container[str] | None = None) -> SessionFi
     except FileNotFoundError:
         names = []
     except OSError as error:
-        raise UnreadableError(f"{folder} cannot be read: {error.strerror}. Run this as the user of Hermes.") from None
+        raise UnreadableError(sentence(error, folder)) from None
     sidecars: dict[str, Path] = {}
     backups: dict[str, Path] = {}
     temps: dict[str, tuple[Path, ...]] = {}

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeGuard
 
 from hermes_rescue.core.base.errors import StoreNotFoundError, UnreadableError
 from hermes_rescue.core.base.files import read_regular, shown
+from hermes_rescue.core.base.owner import become_owner
 
 _SAFE_ID = re.compile(r"[0-9A-Za-z_-]{1,180}")
 _SESSION_FILE = re.compile(r"([0-9A-Za-z_-]+)\.json(?:\.bak)?")
@@ -50,6 +51,11 @@ class Store:
     other_session_dirs: tuple[Path, ...]
 
     @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders whose owner uses it, the most telling one first."""
+        return _folders_of(self.sessions_dir, self.state_dir, self.home)
+
+    @property
     def vault_root(self) -> Path:
         """Where what a repair replaced is kept."""
         return self.state_dir / "rescue"
@@ -69,11 +75,13 @@ def find_store(
     session_dir: Path | None = None,
     state_dbs: Sequence[Path] = (),
     environ: Mapping[str, str] | None = None,
+    as_owner: bool = False,
 ) -> Store:
     """Find an installation: what is named counts, else the environment, else the usual places of the platform.
 
     Without ``state_dbs`` the databases are looked for where they lie in that home, or beside the named sessions folder.
-    A home is a store if it has a sessions folder, here or under another root, or a database. Raises
+    A home is a store if it has a sessions folder, here or under another root, or a database. ``as_owner``: root becomes
+    the owner of the place before anything there is opened (:mod:`core.base.owner`). Raises
     :class:`StoreNotFoundError`, which says where it looked; nothing else takes the place of what was named.
     """
     if session_dir is not None:
@@ -91,6 +99,8 @@ def find_store(
             raise StoreNotFoundError(f"There is no database {shown(path)}.")
     for place in places:
         sessions_dir = session_dir or place.state_dir / "sessions"
+        if as_owner:
+            become_owner(_folders_of(sessions_dir, place.state_dir, place.home))
         databases = tuple(state_dbs) or _databases(place)
         others = _with_sessions([root / "sessions" for root in _other_roots(place)], sessions_dir)
         if os.path.isdir(sessions_dir) or databases or others:
@@ -106,6 +116,10 @@ def is_usual(store: Store) -> bool:
     """Whether a WebUI that is started without a word would use this store."""
     own = os.path.realpath(store.state_dir)
     return any(os.path.realpath(place.state_dir) == own for place in _usual_places(os.environ))
+
+
+def _folders_of(sessions_dir: Path, state_dir: Path, home: Path | None) -> tuple[Path, ...]:
+    return (sessions_dir, state_dir) if home is None else (sessions_dir, state_dir, home)
 
 
 def _usual_places(environ: Mapping[str, str]) -> list[_Place]:

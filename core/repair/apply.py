@@ -16,6 +16,7 @@ from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.audit.workers import Progress
 from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, UnreadableError
+from hermes_rescue.core.base.owner import require_owner
 from hermes_rescue.core.base.progress import Cancelled, Steps
 from hermes_rescue.core.hermes import journals
 from hermes_rescue.core.hermes.copies import Inventory
@@ -74,6 +75,7 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
     if plan.is_empty:
         return Result(None, (), index_rebuilt=False)
     store = plan.store
+    require_owner(store.folders)
     webui = webui_status(store)  # it may have been started since the plan was made
     outcomes: list[Outcome] = []
     cancelled = False
@@ -285,6 +287,7 @@ def undo(store: Store, run_id: str, session_id: str | None = None, *, force: boo
 
     ``force`` does so under a running WebUI as well. Raises BusyError, VaultError, RescueError where the WebUI runs.
     """
+    require_owner(store.folders)
     if not force and (webui := webui_status(store)).running:
         raise RescueError(unnoticed(webui))  # what comes back is shorter, or no file at all
     kept = Vault.of(store)

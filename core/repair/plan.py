@@ -27,7 +27,7 @@ from hermes_rescue.core.merge.proposal import Proposal, propose
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.repair.vault import Vault
 
-BLOCKING = frozenset({"not_a_file", "id_mismatch"})
+BLOCKING = frozenset({"not_a_file", "live_denied", "id_mismatch"})
 """Kinds of findings with which nothing of the session is written."""
 
 INDEX_KINDS = frozenset({"index_missing_entry", "index_missing_file", "malformed_index"})
@@ -206,7 +206,8 @@ def _look(
         copies, proposal = found.copies, found.proposal
         unread = tuple(file.problem for file in (*copies.temps, copies.backup) if file is not None and file.problem)
         decided = choice or Choices()
-        refusal = _unfulfilled(decided, proposal)
+        denied = next((f.evidence for f in audited.findings if f.kind.name == "live_denied"), None)
+        refusal = _unfulfilled(decided, proposal) or denied
         answered = refusal is None and decided.are_about_messages and proposal.sidecar is not None
         if refusal is None and _is_wanted(audited, proposal, named=choice is not None):
             proposed = to_write(copies, proposal)

@@ -23,6 +23,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import BusyError, ChangedMeanwhileError, RescueError, UnreadableError, VaultError
+from hermes_rescue.core.base.owner import usual_mode
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.repair import run_record, temp_cleanup
 from hermes_rescue.core.repair.run_record import Action, Operation, Run, State, Status
@@ -83,8 +84,6 @@ class Vault:
             except NotImplementedError:
                 raise VaultError(f"{files.shown(self.root)} has no file locks; repairing is not safe.") from None
         try:
-            with _vault_errors(self.root):
-                files.give_to_owner_of(self.root, path)
             yield
         finally:
             with suppress(OSError):  # the end of the process gives it back at the latest
@@ -294,6 +293,7 @@ class ActiveRun:
         self.run_id = folder.name
         self._folder = folder
         self._sessions_dir = sessions_dir
+        self._usual_mode = usual_mode(sessions_dir)
         self._count = 0
         self._of: dict[str | None, list[Operation]] = {}  # the operations of a session so far
 
@@ -326,7 +326,8 @@ class ActiveRun:
     ) -> Operation:
         """Create the file ``name``; skipped, with the note :data:`APPEARED`, where it is there by now."""
         draft = self._draft("create", session_id, name, files.digest_of(data), info)
-        return self._carry_out(draft, None, lambda path: files.create_exclusive(path, data, mtime_ns=mtime_ns))
+        create = partial(files.create_exclusive, mode=self._usual_mode, mtime_ns=mtime_ns)
+        return self._carry_out(draft, None, lambda path: create(path, data))
 
     def remove(
         self, session_id: str | None, name: str, expected: str, *, info: Mapping[str, str | int] | None = None
@@ -471,14 +472,13 @@ def _run_id(ticks: int) -> str:
 def _private_folder(path: Path) -> None:
     try:
         path.mkdir(0o700)
-        files.give_to_owner_of(path.parent, path)
         files.sync_folder(path.parent)
     except FileExistsError:
         if not stat.S_ISDIR(path.lstat().st_mode):
             raise VaultError(
                 f"{files.shown(path)} exists but is not a folder; the vault needs a folder there."
             ) from None
-    path.chmod(0o700)
+    files.make_private(path)
 
 
 def _digest(path: Path) -> str | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.base.errors import RescueError, VaultError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -127,7 +127,12 @@ def audit(
     if as_json:
         _print_json(audit_json(found))
     else:
-        view.audit(found, interrupted_runs(store))
+        try:
+            interrupted = interrupted_runs(store)
+        except VaultError as error:  # no more than that cannot be told
+            interrupted = ()
+            print(f"hermes-rescue: {error}", file=sys.stderr)
+        view.audit(found, interrupted)
     return REMAINS if any(f.category is not Category.INFO for f in found.findings) else NOTHING_LEFT
 
 
@@ -424,7 +429,7 @@ def _store(home: Path | None, session_dir: Path | None, state_dbs: list[Path] | 
 
     if home is not None and session_dir is not None:
         _fail("Give --home or --session-dir, not both.", USAGE)
-    return find_store(home=home, session_dir=session_dir, state_dbs=tuple(state_dbs or ()))
+    return find_store(home=home, session_dir=session_dir, state_dbs=tuple(state_dbs or ()), as_owner=True)
 
 
 def _view() -> View:

@@ -276,6 +276,48 @@ def test_where_nothing_can_be_kept_the_audit_is_the_same(home: Path) -> None:
     assert shown(remembered(home)) == shown(audit(find_store(home=home)))
 
 
+def not_utf_8(home: Path) -> Path:
+    odd = Path(os.fsdecode(os.fsencode(home) + b"\xff"))
+    return home.rename(odd)
+
+
+def title_with_half_a_character(home: Path) -> Path:
+    path = sorted(find_store(home=home).sessions_dir.glob("[!_]*.json"))[0]
+    path.write_text(json.dumps({**json.loads(path.read_text()), "title": "half \ud83d"}))
+    return home
+
+
+def row_of_the_list_with_odd_values(home: Path) -> Path:
+    path = find_store(home=home).sessions_dir / "_index.json"
+    rows = json.loads(path.read_text())
+    rows[0] |= {"title": "half \ud83d", "message_count": 10**30}
+    path.write_text(json.dumps(rows))
+    return home
+
+
+def a_pipe_in_its_place(home: Path) -> Path:
+    remembered(home)
+    (file,) = (home.parent / "cache").iterdir()
+    file.unlink()
+    os.mkfifo(file)
+    return home
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize(
+    "change", [not_utf_8, title_with_half_a_character, row_of_the_list_with_odd_values, a_pipe_in_its_place]
+)
+def test_what_cannot_be_kept_is_read_again_and_the_rest_is_remembered(
+    home: Path, examined: list[str], change: Callable[[Path], Path]
+) -> None:
+    home = change(home)
+    first = remembered(home)
+    assert shown(first) == shown(audit(find_store(home=home)))
+    examined.clear()
+    assert shown(remembered(home)) == shown(first)
+    assert len(examined) <= 1
+
+
 @pytest.mark.usefixtures("settled")
 def test_the_command_keeps_its_answers_unless_told_not_to(
     home: Path, rescue: Callable[..., tuple[int, str, str]], examined: list[str], tmp_path: Path

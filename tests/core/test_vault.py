@@ -147,15 +147,6 @@ def test_nobody_else_can_read_the_vault(store: Store, umask: int) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_what_root_does_belongs_to_the_user(store: Store) -> None:
-    for path in (store.state_dir, *store.state_dir.rglob("*")):
-        os.chown(path, 1234, 2345)
-    store.undo(store.repair())
-    for path in store.state_dir.rglob("*"):
-        assert (path.stat().st_uid, path.stat().st_gid) == (1234, 2345), path
-
-
 @pytest.mark.parametrize("primitive", ["replace_if_unchanged", "remove_if_unchanged", "create_exclusive"])
 def test_intent_and_kept_bytes_are_on_disk_before_a_file_is_touched(
     store: Store, monkeypatch: pytest.MonkeyPatch, primitive: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.spawn
 import os
 import signal
 import sqlite3
@@ -73,6 +74,16 @@ def never_ends(reader: CopyReader, webui: WebUIStatus, session_id: str, steps: S
     return session_id
 
 
+def private_copies(reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps) -> list[tuple[str, int, int]]:
+    """All copies of databases that there are now, with the modes of folder and file."""
+    found = Path(tempfile.gettempdir()).parent.rglob("state.db")
+    return sorted((str(path), path.parent.stat().st_mode & 0o777, path.stat().st_mode & 0o777) for path in found)
+
+
+def messages_in_databases(reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps) -> tuple[str, int]:
+    return session_id, sum(len(copy.messages) for copy in reader.copies(session_id).databases)
+
+
 def tells(reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps) -> str:
     progress.INTERVAL = 0
     steps._next = 0.0
@@ -135,6 +146,75 @@ def test_damage_that_only_another_process_came_upon_is_told(store: Store, monkey
     assert [(each.kind.name, each.details["lost_rows"]) for each in told] == [("state_db_unreadable", 1)]
     monkeypatch.setattr(workers, "MANY", 10**9)
     assert told == store_audit.audit(store).store_findings
+
+
+def with_a_log_of_its_own(store: Store) -> None:
+    """As a computer that went down leaves a database: only in a copy SQLite can read it."""
+    path = store.databases[0]
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA wal_autocheckpoint = 0")
+        database.execute("UPDATE sessions SET title = title")
+        database.commit()
+        log = path.with_name(path.name + "-wal").read_bytes()
+    path.with_name(path.name + "-wal").write_bytes(log)
+
+
+@pytest.mark.usefixtures("spread")
+def test_all_processes_read_one_private_copy(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_a_log_of_its_own(store)
+    monkeypatch.setattr(workers, "_processors", lambda: 3)
+    seen = results(store, private_copies, [f"s{k}" for k in range(60)])
+    assert len(seen) == 60 and len(seen[0]) == 1
+    assert seen[0][0][1:] == (0o700, 0o600)
+    assert all(each == seen[0] for each in seen)
+
+
+@pytest.mark.usefixtures("spread")
+def test_what_only_this_process_can_read_is_read_by_this_process(store: Store) -> None:
+    with_a_log_of_its_own(store)
+    with Inventory(store) as inventory:
+        copy = inventory.databases[0].copy
+        assert copy is not None
+        ids = inventory.session_ids()
+        here = [messages_in_databases(inventory, webui_status(store), sid, Steps()) for sid in ids]
+        copy.rename(copy.with_name("elsewhere"))
+        batches = over_sessions(messages_in_databases, inventory, webui_status(store), ids)
+        assert sorted(each for batch in batches for each in batch if not isinstance(each, Failure)) == sorted(here)
+        assert {fact.state for fact in inventory.database_facts} == {"ok"}
+    assert sum(count for _, count in here) > 0
+
+
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """``starts(script)``: what is started in place of Python for each process."""
+    usual = multiprocessing.spawn.get_executable()
+
+    def start(script: str) -> None:
+        path = tmp_path / "python"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        multiprocessing.set_executable(str(path))
+
+    yield start
+    multiprocessing.set_executable(usual)
+
+
+@pytest.mark.usefixtures("spread")
+@pytest.mark.parametrize(
+    "script", ["exit 1", "kill -9 $$", "exec sleep 600", None], ids=["ends", "is killed", "hangs", "cannot be started"]
+)
+def test_where_no_process_ever_answers_the_work_is_done_here(
+    store: Store, starts: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str | None
+) -> None:
+    monkeypatch.setattr(workers, "PATIENCE", 0.2)
+    starts(script or "")
+    if script is None:
+        (tmp_path / "python").unlink()
+    ids = [f"s{k}" for k in range(40)]
+    told: list[float] = []
+    assert sorted(results(store, echo, ids, progress=lambda done, total: told.append(done))) == sorted(ids)
+    assert told[-1] == len(ids)
 
 
 @pytest.mark.parametrize("many", [1, 10**9], ids=["processes", "one process"])

@@ -51,7 +51,7 @@ def test_nobody_else_can_read_what_is_kept_or_made(stages: Stages, home: Path, u
         for path in kept:
             assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
         for path in sessions.iterdir():
-            assert path.stat().st_mode == modes.get(path.name, stat.S_IFREG | 0o600), path
+            assert path.stat().st_mode == modes.get(path.name, modes[f"{HEALTHY}.json"]), path
 
     stages.each(walk, [None])
     assert stat.S_IMODE(report.stat().st_mode) == 0o600
@@ -67,8 +67,9 @@ def test_nothing_is_ever_wider_open_than_it_ends(stages: Stages, home: Path) -> 
         stage.run("repair", "--all", "--yes", "--home", copy, below=copy, umask=0, kill=step)
         for path in copy.rglob("*"):
             mode = path.stat().st_mode
-            # What takes a session's place has that file's own mode in the end, and never more.
-            assert path in old or not mode & 0o077 or path.name.startswith("."), (step, path)
+            # A session has the mode of what it replaces in the end, a new one that of the others, and never more.
+            is_session = path.name.startswith(".") or path.name == f"{LOST}.json"
+            assert path in old or not mode & 0o077 or is_session, (step, path)
             assert not mode & 0o022 or path in old, (step, path)
 
     (done,) = stages.each(

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar
 
 from hermes_rescue.core.base import sqlite_readonly
+from hermes_rescue.core.base.rights import cure, is_denied
 from hermes_rescue.core.base.sqlite_readonly import KeepsChangingError, ReadOnlyDatabase, TableScan, quoted
 from hermes_rescue.core.hermes.database.statedb_rows import (
     MESSAGE_COLUMNS,
@@ -74,21 +75,23 @@ class CloserLookError(Exception):
     """Rows cannot be read the fast way: damage, no index, not in order, or changed meanwhile."""
 
 
-def open_statedb(path: Path, *, deadline: float = 2.0, is_known: bool = False) -> StateDB:
+def open_statedb(path: Path, *, deadline: float = 2.0, is_known: bool = False, copy: Path | None = None) -> StateDB:
     """Open a database, read its sessions and count their messages. Never raises for what is on disk: see ``fact``.
 
     ``deadline`` is how many seconds a lock may take, or a query of the processor's; a large database gets more.
     ``is_known``: it is known to be ``is_indexed``; sessions are read when they are asked for, nothing is counted.
+    ``copy``: the :attr:`StateDB.copy` of another process.
     """
-    return StateDB(path, deadline, is_known=is_known)
+    return StateDB(path, deadline, is_known=is_known, copy=copy)
 
 
 class StateDB:
     """An open state.db, a context manager. ``fact`` says how far it could be read, and is final once it is open; only a
     message whose page is damaged can still change it. Without data (locked, foreign) it is empty."""
 
-    def __init__(self, path: Path, deadline: float, *, is_known: bool) -> None:
+    def __init__(self, path: Path, deadline: float, *, is_known: bool, copy: Path | None) -> None:
         self.fact = DatabaseFact(path, "ok")
+        self._copy = copy
         self._is_known = is_known
         self._deadline = deadline
         self._database: ReadOnlyDatabase | None = None
@@ -131,6 +134,11 @@ class StateDB:
     def is_indexed(self) -> bool:
         """Whether it is whole, and an index names the messages of each session."""
         return self.fact.state == "ok" and self._rowids is None
+
+    @property
+    def copy(self) -> Path | None:
+        """The private copy that is read in its place, if there is one."""
+        return None if self._database is None else self._database.copy
 
     @property
     def trouble(self) -> Trouble:
@@ -241,7 +249,9 @@ class StateDB:
                 if size is None:
                     return
                 self._seconds = self._deadline + size / _BYTES_A_SECOND
-                self._database = sqlite_readonly.open_without_trace(self.fact.path, timeout=self._deadline / 2)
+                self._database = sqlite_readonly.open_without_trace(
+                    self.fact.path, timeout=self._deadline / 2, copy=self._copy
+                )
                 self._database.limit(self._seconds)
                 self._load(self._database)
             except (sqlite3.Error, OSError) as error:
@@ -414,6 +424,8 @@ class StateDB:
             reason = "It is damaged, and nothing in it can be read."
         elif sqlite_readonly.was_stopped(error):
             state, reason = "unreadable", "Reading it took too long."
+        elif denied := next(filter(is_denied, _files_of(self.fact.path)), None):
+            state, reason = "unreadable", f"It may not be read. {cure(denied)}"
         else:
             why = (error.strerror if isinstance(error, OSError) else None) or str(error)
             state, reason = "unreadable", f"It could not be read: {why}."
@@ -421,6 +433,10 @@ class StateDB:
 
     def _set(self, state: State, reason: str, *, salvaged: bool = False, lost: int | None = 0) -> None:
         self.fact = DatabaseFact(self.fact.path, state, reason, salvaged, lost)
+
+
+def _files_of(path: Path) -> tuple[Path, ...]:
+    return path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal"))
 
 
 def _columns(database: ReadOnlyDatabase, table: str, wanted: frozenset[str]) -> tuple[str, ...]:

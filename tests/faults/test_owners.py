@@ -1,0 +1,305 @@
+"""Whose files: root in another user's home, and the modes of what is made. With a real second user."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hermes_rescue.core import api
+from hermes_rescue.core.base.errors import RescueError
+
+from ..conftest import STRANGER, take_snapshot
+from .conftest import HEALTHY, LOST, WIPED, small_store
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can work in another user's home"
+)
+
+UNKNOWN = 48_231
+"""The id of a user whom this computer does not know by name."""
+
+PR_CAPBSET_DROP, CAP_SETGID, CAP_SETUID = 24, 6, 7
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that everybody may enter."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(params=[STRANGER, UNKNOWN], ids=["a known user", "an unknown user"])
+def home(public: Path, request: pytest.FixtureRequest) -> Path:
+    """The small store of another user."""
+    small_store(public / "hermes")
+    give(public / "hermes", request.param)
+    return public / "hermes"
+
+
+def give(place: Path, uid: int) -> None:
+    for path in (place, *place.rglob("*")):
+        os.lchown(path, uid, uid)
+
+
+def owners(place: Path) -> dict[str, int]:
+    """Whose everything in a folder is."""
+    return {str(path.relative_to(place)): path.lstat().st_uid for path in (place, *place.rglob("*"))}
+
+
+def run(*arguments: object, environ: dict[str, str] | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command as root."""
+    return subprocess.run(
+        [sys.executable, "-m", "hermes_rescue.core", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **(environ or {})},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **options,
+    )
+
+
+def sessions_lost(home: Path) -> None:
+    shutil.rmtree(home / "webui" / "sessions")
+
+
+def state_lost(home: Path) -> None:
+    shutil.rmtree(home / "webui")
+
+
+@pytest.mark.parametrize("lose", [lambda home: None, sessions_lost, state_lost], ids=["all there", "sessions", "state"])
+def test_what_root_makes_in_a_users_home_is_the_users(home: Path, lose: Callable[[Path], None]) -> None:
+    uid = home.stat().st_uid
+    lose(home)
+    done = run("repair", "--all", "--yes", "--home", home)
+    assert done.returncode == 0, done.stderr
+    assert {*owners(home).values()} == {uid}
+    made = home / "webui" / "sessions" / f"{LOST}.json"
+    assert made.stat().st_gid == uid and made.stat().st_mode & 0o600 == 0o600
+    assert run("undo", "--yes", "--home", home).returncode == 0
+    assert {*owners(home).values()} == {uid}
+
+
+def test_every_command_works_as_the_owner(home: Path) -> None:
+    """Also where the program itself lies where only root can read it."""
+    where = ("--home", home)
+    commands = [
+        ("audit", "--json", "--no-cache"),
+        ("show", WIPED),
+        ("diff", WIPED),
+        ("find", "question"),
+        ("export", WIPED, "-o", "-"),
+        ("repair", "--all", "--dry-run"),
+        ("history",),
+        ("report", "--format", "html"),
+    ]
+    as_owner = [run(*command, *where) for command in commands]
+    for done in as_owner:
+        assert "error of this program" not in done.stderr, done.stderr
+    give(home, 0)
+    as_root = [run(*command, *where) for command in commands]
+    for one, other in zip(as_owner, as_root, strict=True):
+        assert (one.returncode, one.stderr) == (other.returncode, other.stderr)
+
+
+def test_root_leaves_nothing_of_its_own_in_the_users_cache(public: Path, home: Path) -> None:
+    user, uid = public / "user", home.stat().st_uid
+    user.mkdir()
+    give(user, uid)
+    environ = {"HOME": str(user), "XDG_CACHE_HOME": str(user / ".cache")}
+    for command in (("audit",), ("report",), ("show", HEALTHY)):
+        assert run(*command, "--home", home, environ=environ).returncode in (0, 1)
+    assert {*owners(user).values()} == {uid} and (user / ".cache").is_dir()
+
+
+def without_the_right_to_become_anybody() -> None:
+    for right in (CAP_SETGID, CAP_SETUID):
+        assert ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, right, 0, 0, 0) == 0
+
+
+@pytest.mark.parametrize("command", [("audit",), ("repair", "--all", "--yes"), ("undo", "--yes")], ids=lambda c: c[0])
+def test_where_root_cannot_become_the_owner_it_says_so_and_writes_nothing(home: Path, command: tuple[str, ...]) -> None:
+    before = take_snapshot(home)
+    done = run(*command, "--home", home, preexec_fn=without_the_right_to_become_anybody)
+    assert done.returncode == 3 and "Operation not permitted" in done.stderr
+    assert f"uid {home.stat().st_uid}" in done.stderr and "sudo -u" in done.stderr
+    assert take_snapshot(home) == before
+
+
+def test_where_the_owner_cannot_come_nothing_is_written(home: Path) -> None:
+    home.parent.chmod(0o700)
+    before = take_snapshot(home)
+    done = run("repair", "--all", "--yes", "--home", home)
+    assert done.returncode == 3 and "Permission denied" in done.stderr
+    assert take_snapshot(home) == before
+
+
+def test_the_engine_refuses_what_would_be_roots(home: Path) -> None:
+    before = take_snapshot(home)
+    store = api.find_store(home=home)
+    planned = api.plan(store)
+    with pytest.raises(RescueError, match="runs as root"):
+        api.apply(planned)
+    with pytest.raises(RescueError, match="runs as root"):
+        api.undo(store, "20260503T141200Z-3f2a9c")
+    assert take_snapshot(home) == before
+
+
+@pytest.mark.parametrize("home", [STRANGER], indirect=True)
+def test_a_link_that_the_owner_swaps_in_leads_root_nowhere(public: Path, home: Path) -> None:
+    """The owner exchanges the vault for a link to a folder of root's, again and again, while root repairs."""
+    foreign = public / "foreign"
+    foreign.mkdir(mode=0o755)
+    (foreign / "lock").write_text("root's")
+    before = {path: (path.stat().st_mode, path.stat().st_uid) for path in (foreign, foreign / "lock")}
+    vault, aside = home / "webui" / "rescue", home / "webui" / "aside"
+    swapper = os.fork()
+    if swapper == 0:
+        try:
+            os.setgid(STRANGER)
+            os.setuid(STRANGER)
+            os.symlink(foreign, aside)
+            while True:
+                if vault.exists():
+                    os.rename(vault, home / "webui" / "third")
+                    os.rename(aside, vault)
+                    os.rename(home / "webui" / "third", aside)
+        finally:
+            os._exit(0)
+    try:
+        for _ in range(6):
+            run("repair", "--all", "--yes", "--home", home)
+            run("undo", "--yes", "--home", home)
+    finally:
+        os.kill(swapper, 9)
+        os.waitpid(swapper, 0)
+    assert {path: (path.stat().st_mode, path.stat().st_uid) for path in before} == before
+    assert sorted(path.name for path in foreign.iterdir()) == ["lock"]
+    assert {path.lstat().st_uid for path in home.rglob("*")} == {STRANGER}
+
+
+def test_a_folder_that_root_made_is_used_as_the_owner_of_its_files(public: Path) -> None:
+    sessions = small_store(public / "hermes")
+    give(sessions, STRANGER)
+    os.chown(sessions, 0, STRANGER)
+    sessions.chmod(0o2770)
+    (public / "hermes" / "webui").chmod(0o777)
+    done = run("repair", "--all", "--yes", "--home", public / "hermes")
+    assert done.returncode == 0, done.stderr
+    assert {path.stat().st_uid for path in sessions.iterdir()} == {STRANGER}
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("others", [0o600, 0o640, 0o664])
+def test_a_created_session_has_the_mode_of_the_others(public: Path, others: int) -> None:
+    sessions = small_store(public / "hermes")
+    for path in sessions.iterdir():
+        path.chmod(others)
+    assert run("repair", "--all", "--yes", "--home", public / "hermes", umask=0o027).returncode == 0
+    assert mode(sessions / f"{LOST}.json") == others
+
+
+@pytest.mark.parametrize("umask", [0o002, 0o022, 0o077])
+def test_without_others_it_has_the_mode_that_the_webui_would_give_it(public: Path, umask: int) -> None:
+    sessions = small_store(public / "hermes")
+    sessions_lost(public / "hermes")
+    assert run("repair", "--all", "--yes", "--home", public / "hermes", umask=umask).returncode == 0
+    assert mode(sessions / f"{LOST}.json") == 0o666 & ~umask
+    assert json.loads((sessions / f"{LOST}.json").read_bytes())["messages"]
+
+
+def test_it_has_the_group_of_a_folder_that_gives_its_own(public: Path) -> None:
+    sessions = small_store(public / "hermes")
+    os.chown(sessions, 0, UNKNOWN)
+    sessions.chmod(0o2770)
+    assert run("repair", "--all", "--yes", "--home", public / "hermes").returncode == 0
+    assert (sessions / f"{LOST}.json").stat().st_gid == UNKNOWN
+
+
+def close_to_all_but_root(path: Path) -> None:
+    os.chown(path, 0, 0)
+    path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+COPIES = {
+    "session": f"webui/sessions/{WIPED}.json",
+    "backup": f"webui/sessions/{WIPED}.json.bak",
+    "session list": "webui/sessions/_index.json",
+    "database": "state.db",
+}
+
+
+@pytest.mark.parametrize("home", [STRANGER], indirect=True)
+@pytest.mark.parametrize("copy", COPIES)
+def test_a_missing_right_is_told_with_what_helps(home: Path, copy: str) -> None:
+    path = home / COPIES[copy]
+    close_to_all_but_root(path)
+    found = json.loads(run("audit", "--json", "--no-cache", "--home", home).stdout)
+    kind = "live_denied" if copy == "session" else "copy_denied"
+    (told,) = (each for each in found["items"] if each["kind"] == kind)
+    assert "uid 0" in told["evidence"] and f"uid {STRANGER}" in told["evidence"]
+    assert f"sudo chown nobody {path}" in told["evidence"]
+    assert not any(each["kind"] in ("not_a_file", "damaged_file") for each in found["items"])
+
+
+@pytest.mark.parametrize("home", [STRANGER], indirect=True)
+def test_a_session_that_may_not_be_read_is_not_written_and_the_others_are(home: Path) -> None:
+    path = home / COPIES["session"]
+    close_to_all_but_root(path)
+    before = path.read_bytes()
+    done = run("repair", "--all", "--yes", "--home", home)
+    assert done.returncode == 1
+    assert f"sudo chown nobody {path}" in done.stdout
+    assert path.read_bytes() == before and (path.parent / f"{LOST}.json").exists()
+    os.chown(path, STRANGER, STRANGER)
+    assert run("repair", "--all", "--yes", "--home", home).returncode == 0
+    assert json.loads(path.read_bytes())["messages"]
+
+
+@pytest.mark.parametrize("home", [STRANGER], indirect=True)
+def test_a_closed_folder_is_told_with_what_helps(home: Path) -> None:
+    sessions = home / "webui" / "sessions"
+    sessions.chmod(0)
+    done = run("repair", "--all", "--yes", "--home", home)
+    assert done.returncode == 3 and f"chmod u+rwX {sessions}" in done.stderr
+    sessions.chmod(0o700)
+    close_to_all_but_root(home / "webui")
+    done = run("repair", "--all", "--yes", "--home", home)
+    assert done.returncode == 3 and f"sudo chown -R nobody {home / 'webui'}" in done.stderr
+    home.parent.chmod(0o700)
+    done = run("repair", "--all", "--yes", "--home", home)
+    assert done.returncode == 3 and f"sudo chmod o+x {home.parent}" in done.stderr
+
+
+@pytest.mark.parametrize("home", [STRANGER], indirect=True)
+@pytest.mark.parametrize("broken", ["vault", "cache", "temporary folder"])
+def test_what_only_reads_needs_neither_vault_nor_cache_nor_temporary_folder(home: Path, broken: str) -> None:
+    environ = {}
+    if broken == "vault":
+        (home / "webui" / "rescue").mkdir()
+        close_to_all_but_root(home / "webui" / "rescue")
+    elif broken == "cache":
+        environ["XDG_CACHE_HOME"] = "/proc/1"
+    else:
+        environ["TMPDIR"] = "/proc/1"
+    told = []
+    for command in (("audit",), ("show", WIPED), ("diff", WIPED), ("find", "question"), ("export", LOST, "-o", "-")):
+        done = run(*command, "--home", home, environ=environ)
+        assert done.returncode in (0, 1), done.stderr
+        told.append(done.stderr)
+    assert any("sudo chown" in each for each in told) == (broken == "vault")
