@@ -207,8 +207,20 @@ def _malformed(file: SidecarFile, proposal: Proposal, sid: str, counts: Counts) 
         )
     after = len(proposal.sidecar.messages)
     category, doubt = (Category.REVIEW, f" {proposal.doubt}") if proposal.doubt is not None else (None, "")
-    evidence = f"{what}; all copies together hold {after} messages.{doubt}"
+    evidence = f"{what}; all copies together hold {after} messages.{_unread(file)}{doubt}"
     return finding("malformed_live", sid, evidence, counts=counts, category=category)
+
+
+def _unread(file: SidecarFile) -> str:
+    """What of a damaged file is not merged, and what it was taken for where that was a guess; a sentence each."""
+    found = file.sidecar
+    if found is None or found.damage in (Damage.EMPTY, Damage.NUL):
+        return ""
+    lost, behind = found.lost_bytes, len(found.after_end)
+    told = f" {lost} bytes of it make no sense; they can have held more." if lost else ""
+    told += f" {behind} messages behind its end are of an older file and stay out." if behind else ""
+    is_guess = not found.encoding.startswith("utf")
+    return told + (f" It is read as {found.encoding}." if is_guess else "")
 
 
 def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, streaming: bool) -> Iterator[Finding]:

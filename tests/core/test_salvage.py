@@ -416,3 +416,23 @@ def test_what_an_older_file_left_behind_a_write_that_broke_off_is_told_apart(her
     hermes.write_rows(new)
     hermes.repair()
     assert hermes.texts() == hermes.said(new)
+
+
+def evidence(hermes: Any) -> str:
+    (found,) = (f for s in hermes.audit().sessions for f in s.findings if f.name == "malformed_live")
+    return str(found.evidence)
+
+
+def test_the_finding_tells_what_of_a_damaged_file_is_not_merged(hermes: Any) -> None:
+    old, new = hermes.turns("a", "b", "c", "d"), hermes.turns("c", "d", "e", start=20)
+    before, data = hermes.write_live(old), hermes.write_live(new)
+    at = data.index(b'"content": "ask e"')
+    hermes.live.write_bytes(data[:at] + before[before.index(b'ask b"') :])
+    hermes.write_rows(new)
+    mixed = parse(hermes.live.read_bytes())
+    assert f" {mixed.lost_bytes} bytes " in evidence(hermes)
+    assert f" {len(mixed.after_end)} messages behind its end " in evidence(hermes)
+    hermes.live.write_bytes(data.replace(b"answer c", "café, déjà vu: l'été à la forêt".encode("cp1252")))
+    assert parse(hermes.live.read_bytes()).encoding in evidence(hermes)
+    hermes.live.write_bytes(data[: data.index(b"\n    }") + 7])
+    assert "bytes" not in evidence(hermes)
