@@ -77,7 +77,7 @@ def likeness(one: Look, other: Look) -> int:
         return 3
     if not text or not theirs:
         return int(a.says_nothing or b.says_nothing)
-    if compare(one.text, other.text):
+    if (one.head.startswith(other.head) or other.head.startswith(one.head)) and compare(one.text, other.text):
         return 2
     if a.role == "user":  # the program may have added something of its own
         return 2 if text.endswith(theirs) or theirs.endswith(text) else 0

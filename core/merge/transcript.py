@@ -42,8 +42,8 @@ class Entry:
         self.versions[copy] = version
         self.places[copy] = place
         found = missing_parts(self.merged, version, unmask=not is_live)
-        if is_live and self.unmasked is None and "content" not in found and _fuller_content(self.merged, version):
-            self.unmasked = copy
+        if is_live and self.merged.sign != version.sign and "content" not in found and self.unmasked is None:
+            self.unmasked = copy if _fuller_content(self.merged, version) else None
         gains = [part for part in found if part not in without]
         if gains:
             self.merged = fuller(self.merged, version, gains, without)
