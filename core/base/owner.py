@@ -26,7 +26,9 @@ from hermes_rescue.core.base.rights import login, user
 
 _PART = re.compile(r"hermes_rescue\.\w+")
 _LOADED_LATE = (
+    "email.parser",
     "fcntl",
+    "importlib.metadata",
     "importlib.readers",
     "jinja2",
     "multiprocessing.popen_spawn_posix",
