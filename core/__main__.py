@@ -9,6 +9,9 @@ def main(*, is_module: bool = False) -> None:
     from hermes_rescue.core.base.safe_path import leave_current_folder
 
     leave_current_folder(is_module=is_module)  # before anything else is loaded
+    from hermes_rescue.core.base.owner import take_process
+
+    take_process()
     import gc
 
     gc.disable()  # it would look at every message again and again, and finds nothing: the engine makes no cycles

@@ -31,8 +31,8 @@ class Place:
         return next((cls.of(Path(url.toLocalFile())) for url in data.urls() if url.isLocalFile()), None)
 
     def find(self) -> Store:
-        """Root becomes the owner of the place. Raises RescueError."""
-        return find_store(home=self.home, session_dir=self.session_dir, state_dbs=self.state_dbs, as_owner=True)
+        """Raises RescueError."""
+        return find_store(home=self.home, session_dir=self.session_dir, state_dbs=self.state_dbs)
 
     @property
     def options(self) -> Sequence[str]:

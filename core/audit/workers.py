@@ -14,6 +14,7 @@ import signal
 import tempfile
 import time
 import traceback
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -214,7 +215,8 @@ class _Worker:
         self._started = self._hired = time.monotonic()
         arguments = (other, task, inventory.store, inventory.databases, webui, folder)
         self._process: BaseProcess = context.Process(target=_work, args=arguments, daemon=True)
-        with suppress(OSError), _safe_path():
+        # without the interpreter's own words on processes that cannot be started
+        with suppress(OSError), _safe_path(), warnings.catch_warnings(action="ignore", category=UserWarning):
             self._process.start()
         other.close()
 

@@ -26,7 +26,9 @@ from hermes_rescue.core.base.rights import login, user
 
 _PART = re.compile(r"hermes_rescue\.\w+")
 _LOADED_LATE = (
+    "email.parser",
     "fcntl",
+    "importlib.metadata",
     "importlib.readers",
     "jinja2",
     "multiprocessing.popen_spawn_posix",
@@ -44,12 +46,21 @@ class Owner(NamedTuple):
     gid: int
 
 
+_process = {"is ours": False}
+
+
+def take_process() -> None:
+    """This process does nothing but run this program, so it may become another user."""
+    _process["is ours"] = True
+
+
 def become_owner(folders: Sequence[Path]) -> None:
-    """Where root runs this, become the owner of the first of some folders that is there. There is no way back.
+    """Where root runs this, become the owner of the first of some folders that is there. There is no way back, so it is
+    done only in a process that was taken for it (:func:`take_process`).
 
     Raises RescueError where that is impossible, or does not open that folder.
     """
-    owner = _foreign_owner(folders)
+    owner = _foreign_owner(folders) if _process["is ours"] else None
     if owner is None:
         return
     _load_everything()

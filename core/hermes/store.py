@@ -75,14 +75,13 @@ def find_store(
     session_dir: Path | None = None,
     state_dbs: Sequence[Path] = (),
     environ: Mapping[str, str] | None = None,
-    as_owner: bool = False,
 ) -> Store:
     """Find an installation: what is named counts, else the environment, else the usual places of the platform.
 
     Without ``state_dbs`` the databases are looked for where they lie in that home, or beside the named sessions folder.
-    A home is a store if it has a sessions folder, here or under another root, or a database. ``as_owner``: root becomes
-    the owner of the place before anything there is opened (:mod:`core.base.owner`). Raises
-    :class:`StoreNotFoundError`, which says where it looked; nothing else takes the place of what was named.
+    A home is a store if it has a sessions folder, here or under another root, or a database. A front that runs as root
+    becomes the owner of the place before anything there is opened (:mod:`core.base.owner`). Raises RescueError, as
+    :class:`StoreNotFoundError` with where it looked; nothing else takes the place of what was named.
     """
     if session_dir is not None:
         session_dir = session_dir.absolute()
@@ -99,8 +98,7 @@ def find_store(
             raise StoreNotFoundError(f"There is no database {shown(path)}.")
     for place in places:
         sessions_dir = session_dir or place.state_dir / "sessions"
-        if as_owner:
-            become_owner(_folders_of(sessions_dir, place.state_dir, place.home))
+        become_owner(_folders_of(sessions_dir, place.state_dir, place.home))
         databases = tuple(state_dbs) or _databases(place)
         others = _with_sessions([root / "sessions" for root in _other_roots(place)], sessions_dir)
         if os.path.isdir(sessions_dir) or databases or others:

@@ -429,7 +429,7 @@ def _store(home: Path | None, session_dir: Path | None, state_dbs: list[Path] | 
 
     if home is not None and session_dir is not None:
         _fail("Give --home or --session-dir, not both.", USAGE)
-    return find_store(home=home, session_dir=session_dir, state_dbs=tuple(state_dbs or ()), as_owner=True)
+    return find_store(home=home, session_dir=session_dir, state_dbs=tuple(state_dbs or ()))
 
 
 def _view() -> View:

@@ -10,12 +10,14 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hermes_rescue.core import api
+from hermes_rescue.core.audit.workers import MANY
 from hermes_rescue.core.base.errors import RescueError
 
 from ..conftest import STRANGER, take_snapshot
@@ -122,6 +124,38 @@ def test_root_leaves_nothing_of_its_own_in_the_users_cache(public: Path, home: P
     for command in (("audit",), ("report",), ("show", HEALTHY)):
         assert run(*command, "--home", home, environ=environ).returncode in (0, 1)
     assert {*owners(user).values()} == {uid} and (user / ".cache").is_dir()
+
+
+@pytest.mark.parametrize("home", [STRANGER], indirect=True)
+def test_a_store_for_many_processes_is_read_where_the_owner_can_start_none(home: Path) -> None:
+    sessions = home / "webui" / "sessions"
+    session = json.loads((sessions / f"{HEALTHY}.json").read_bytes())
+    for k in range(MANY):
+        (sessions / f"more{k}.json").write_text(json.dumps({**session, "session_id": f"more{k}"}))
+    give(home, STRANGER)
+    done = run("audit", "--json", "--no-cache", "--home", home)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert json.loads(done.stdout)["summary"]["sessions"] == MANY + 4
+
+
+@pytest.mark.parametrize("home", [STRANGER], indirect=True)
+def test_the_window_becomes_the_owner_too(public: Path, home: Path) -> None:
+    user = public / "user"
+    user.mkdir()
+    give(user, STRANGER)
+    environ = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "XDG_CACHE_HOME": str(user), "HOME": str(user)}
+    command = [sys.executable, "-m", "hermes_rescue.gui", "--home", str(home)]
+    with subprocess.Popen(command, env={**os.environ, **environ}, cwd="/", stderr=subprocess.DEVNULL) as window:
+        try:
+            for _ in range(600):
+                status = Path(f"/proc/{window.pid}/status").read_text()
+                if f"Uid:\t{STRANGER}" in status and any(user.rglob("*.audit")):
+                    break
+                time.sleep(0.1)
+        finally:
+            window.kill()
+    assert f"Uid:\t{STRANGER}\t{STRANGER}\t{STRANGER}\t{STRANGER}" in status
+    assert {*owners(home).values(), *owners(user).values()} == {STRANGER}
 
 
 def without_the_right_to_become_anybody() -> None:

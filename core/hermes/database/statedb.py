@@ -425,7 +425,7 @@ class StateDB:
         elif sqlite_readonly.was_stopped(error):
             state, reason = "unreadable", "Reading it took too long."
         elif denied := next(filter(is_denied, _files_of(self.fact.path)), None):
-            state, reason = "unreadable", f"It may not be read. {cure(denied)}"
+            state, reason = "unreadable", f"It may not be read (Permission denied). {cure(denied)}".rstrip()
         else:
             why = (error.strerror if isinstance(error, OSError) else None) or str(error)
             state, reason = "unreadable", f"It could not be read: {why}."
