@@ -66,7 +66,10 @@ class ToolRow(QWidget):
             button = QPushButton()
             button.setIconSize(ICON_SIZE)
             action = actions[name]
-            button.clicked.connect(action.trigger)
+            if name == "repair_all":
+                button.clicked.connect(lambda: actions[self._repairs].trigger())
+            else:
+                button.clicked.connect(action.trigger)
             button.setEnabled(action.isEnabled())
             action.enabledChanged.connect(button.setEnabled)
             button.setToolTip(action.toolTip())
@@ -117,8 +120,9 @@ class ToolRow(QWidget):
             for name in self._words:
                 self._buttons[name].setText("")
 
-    def show_repairable(self, count: int) -> None:
-        """Say on the button how many sessions it repairs."""
+    def show_repairable(self, count: int, *, of_selection: bool = False) -> None:
+        """Say on the button how many sessions it repairs: the selected ones, or all that have one right answer."""
+        self._repairs = "repair" if of_selection else "repair_all"
         text = self.tr("Repair %n session(s)…", "", count) if count else self.tr("Repair…")
         self._buttons["repair_all"].setText(text.replace("(s)", "" if count == 1 else "s"))
         self._fit()

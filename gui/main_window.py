@@ -19,24 +19,26 @@ from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.gui import theme as themes
 from hermes_rescue.gui.bars import ChipRow, FootRow, ToolRow
-from hermes_rescue.gui.commands import COMMANDS, MENUS, Actions, command_line
+from hermes_rescue.gui.commands import COMMANDS, Actions, command_line
 from hermes_rescue.gui.faces import HelpDialog, NoStore, message_of, show_about, show_error
 from hermes_rescue.gui.history_panel import HistoryPanel
 from hermes_rescue.gui.jobs import Jobs
 from hermes_rescue.gui.lookback import Lookback
 from hermes_rescue.gui.memory import Memory
 from hermes_rescue.gui.notices import ResultBar, StoreNotices
+from hermes_rescue.gui.panes import focus_next_pane
 from hermes_rescue.gui.place import Place, short_path
 from hermes_rescue.gui.reader import USUAL_PAIR, Detail, Reading
 from hermes_rescue.gui.review_pane import ReviewPane
-from hermes_rescue.gui.session_table import SessionTable
+from hermes_rescue.gui.session_pane import SessionPane
 from hermes_rescue.gui.state import Event, Phase, Shown, State, after, possible
 from hermes_rescue.gui.store_chooser import StoreChooser
 from hermes_rescue.gui.theme import Theme
 from hermes_rescue.gui.watcher import Watcher
+from hermes_rescue.gui.window_layout import WindowLayout
 from hermes_rescue.gui.writer import Outcome, Writer
-from PySide6.QtCore import QByteArray, QPoint, QSettings, Qt, Slot
-from PySide6.QtGui import QActionGroup, QCloseEvent, QGuiApplication
+from PySide6.QtCore import QPoint, QSettings, Qt, Slot
+from PySide6.QtGui import QCloseEvent, QGuiApplication
 from PySide6.QtWidgets import (
     QApplication,
     QMainWindow,
@@ -65,7 +67,10 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(self, self.theme)
         self._build()
         self._connect()
-        self._restore()
+        self.layout_ = WindowLayout(
+            self, self.splitter, self.table, self.review.difference, self.actions_, self._memory
+        )
+        self.layout_.restore()
         self.set_theme(self.theme)
         self.table.setFocus()
         self.open(place)
@@ -73,16 +78,13 @@ class MainWindow(QMainWindow):
     # --- building ---------------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        for name, title in MENUS:
-            menu = self.menuBar().addMenu(QApplication.translate("Commands", title))
-            for action in self.actions_.in_menu(name):
-                menu.addAction(action)
+        self.actions_.fill(self.menuBar())
         self.tools = ToolRow(self.actions_, self.theme)
         self.chooser = StoreChooser(self, self.tools.store_menu, self.actions_, self._memory)
         self.chips = ChipRow(self.theme)
         self.notices = StoreNotices(self.theme)
         self.result = ResultBar(self.theme)
-        self.table = SessionTable(self.theme)
+        self.table = SessionPane(self.theme)
         self.review = ReviewPane(self.theme)
         self.history = HistoryPanel(self.theme)
         self.lookback = Lookback(self.history, self.jobs, self, self.theme)
@@ -107,10 +109,6 @@ class MainWindow(QMainWindow):
         for part in (self.tools, self.chips, self.notices, self.result, self.middle, self.foot):
             column.addWidget(part, int(part is self.middle))
         self.setCentralWidget(body)
-        for names in (("unified", "split"), ("theme_system", "theme_light", "theme_dark", "theme_contrast")):
-            group = QActionGroup(self)
-            for each in names:
-                group.addAction(self.actions_[each])
 
     def _connect(self) -> None:
         slots: dict[str, Callable[[], object]] = {
@@ -119,6 +117,8 @@ class MainWindow(QMainWindow):
             "quit": self.close,
             "repair_all": lambda: self._repair(None),
             "repair": lambda: self._repair(self.table.selected_ids()),
+            "next_open": self.table.select_next_open,
+            "pane": lambda: focus_next_pane((self.table.view, self.side, self.review.pages)),
             "find": self.tools.filter.setFocus,
             "copy_id": lambda: QGuiApplication.clipboard().setText("\n".join(self.table.selected_ids())),
             "copy_command": lambda: self._copy_command("copy_command"),
@@ -143,6 +143,8 @@ class MainWindow(QMainWindow):
         self.table.selection_changed.connect(lambda _: self._enable())
         self.table.context_menu_requested.connect(self._context_menu)
         self.table.clear_filter_requested.connect(self._clear_filter)
+        self.table.opened.connect(self.review.focus_page)
+        self.table.paged.connect(self.review.turn_page)
         self.reading.listed.connect(self.table.add)
         self.reading.found.connect(self._on_found)
         self.reading.audited.connect(self._on_audited)
@@ -153,7 +155,7 @@ class MainWindow(QMainWindow):
         self.review.choices_changed.connect(self._on_choices)
         self.review.comparison_wanted.connect(self._compare)
         self.review.next_session_wanted.connect(self._next_session)
-        self.review.repair_wanted.connect(lambda session_id: self._repair([session_id]))
+        self.review.repair_wanted.connect(self.actions_["repair"].trigger)
         self.result.undo_requested.connect(lambda: self._undo(self.shown.last_run, ""))
         self.result.export_requested.connect(lambda: self._export(self.shown.last_run))
         self.foot.cancel_requested.connect(self._cancel)
@@ -211,15 +213,18 @@ class MainWindow(QMainWindow):
     @Slot()
     def rescan(self) -> None:
         """Check every session again; what is selected stays selected."""
-        if self._turn(Event.SCAN):
-            self._scan()
+        self._check_again(keeps_order=False)
 
-    def _scan(self) -> None:
+    def _check_again(self, *, keeps_order: bool) -> None:
+        if self._turn(Event.SCAN):
+            self._scan(keeps_order=keeps_order)
+
+    def _scan(self, *, keeps_order: bool = False) -> None:
         self.shown.outdate()
         self.middle.setCurrentWidget(self.splitter)
         self.notices.begin()
         self.review.outdate()
-        self.table.sessions.begin_scan()
+        self.table.sessions.begin_scan(keeps_order=keeps_order)
         self.foot.progress(self.tr("Looking for sessions…"), 0, 0)
         self.reading.start(self.shown.place.find)
         self._enable()
@@ -385,7 +390,7 @@ class MainWindow(QMainWindow):
             self.shown.last_run = outcome.run_id
             self.result.tell_outcome(outcome.text, good=outcome.good, can_undo=bool(outcome.run_id))
         if outcome.is_outdated:
-            self.rescan()
+            self._check_again(keeps_order=True)
         run_id, reasons = outcome.refused
         if reasons:
             self.lookback.show_refused(run_id, reasons)
@@ -404,7 +409,9 @@ class MainWindow(QMainWindow):
     def _enable(self) -> None:
         selected = self.table.selected_ids()
         repairable = self.table.sessions.counts()[Category.REPAIRABLE]
-        self.tools.show_repairable(repairable)
+        picked = self.table.sessions.repairable(selected) if len(selected) > 1 else 0
+        self.tools.show_repairable(picked or repairable, of_selection=bool(picked))
+        self.review.head.show_picked(picked)
         for name, on in possible(self.state, self.shown, repairable, has_selected=bool(selected)).items():
             self.actions_[name].setEnabled(on)
         self.review.head.repair.setEnabled(self.state.work is None)
@@ -458,25 +465,6 @@ class MainWindow(QMainWindow):
         self.writer.theme = self.lookback.theme = theme
         self.actions_[f"theme_{self._memory.theme}"].setChecked(True)
 
-    def _restore(self) -> None:
-        self.resize(1280, 800)
-        self.splitter.setSizes([self.width() // 2] * 2)
-        if (geometry := self._memory.state("geometry")) is not None:
-            self.restoreGeometry(geometry)
-        if (sizes := self._memory.state("splitter")) is not None:
-            self.splitter.restoreState(sizes)
-        if (columns := self._memory.state("columns")) is not None:
-            self.table.restore_state(bytes(columns.data()))
-        self.review.difference.set_mode(self._memory.mode)
-        self.actions_[self._memory.mode].setChecked(True)
-
-    def _save(self) -> None:
-        columns = QByteArray(self.table.save_state())
-        self._memory.keep(
-            [("geometry", self.saveGeometry()), ("splitter", self.splitter.saveState()), ("columns", columns)]
-        )
-        self._memory.mode = self.review.difference.mode
-
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask while something is written, and close at the next safe point; what only looks or prepares is told to stop
         and not waited for. Remember how the window was.
@@ -495,5 +483,5 @@ class MainWindow(QMainWindow):
         self.watcher.rest()
         self.review.clear("")
         self.jobs.stop()
-        self._save()
+        self.layout_.save()
         super().closeEvent(event)

@@ -12,13 +12,22 @@ from hermes_rescue.gui.conversation import Conversation
 from hermes_rescue.gui.coverage_map import Coverage, CoverageMap
 from hermes_rescue.gui.diff_view import FIELDS, MESSAGES, DiffView
 from hermes_rescue.gui.page_tabs import PageTabs
+from hermes_rescue.gui.panes import focus_next_pane
 from hermes_rescue.gui.reader import USUAL_PAIR, Detail
 from hermes_rescue.gui.release import Release
 from hermes_rescue.gui.session_head import SessionHead
 from hermes_rescue.gui.theme import Theme
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractScrollArea,
+    QHBoxLayout,
+    QScrollArea,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 LARGEST_SUMMARY = 0.6
 """The part of the height that what stands above the pages gets at most by itself."""
@@ -218,6 +227,18 @@ class ReviewPane(QWidget):
         self.coverage.set_proposal(detail.proposal, detail.coverage)
 
     # The pages
+
+    def focus_page(self) -> None:
+        """Give the keyboard to the page that shows."""
+        focus_next_pane((self.pages,))
+
+    @Slot(int)
+    def turn_page(self, direction: int) -> None:
+        """Scroll the page that shows by its height: down (1) or up (-1)."""
+        shown = next((area for area in self.pages.findChildren(QAbstractScrollArea) if area.isVisible()), None)
+        if shown is not None:
+            bar = shown.verticalScrollBar()
+            bar.setValue(bar.value() + direction * bar.pageStep())
 
     @Slot(int)
     def _show_page(self, page: int) -> None:

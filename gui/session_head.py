@@ -234,7 +234,8 @@ class SessionHead(QWidget):
         self._theme = theme
         self.title = ElidedLabel(Qt.TextElideMode.ElideRight)
         self.chip = StatusChip(theme)
-        self.repair = QPushButton(self.tr("Repair this session…"))
+        self.repair = QPushButton(self.tr("Restore this session"))
+        self.repair.setProperty("primary", True)
         self.repair.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.evidence = _wrapped()
         self.others = _wrapped()
@@ -264,6 +265,11 @@ class SessionHead(QWidget):
         self._theme = theme
         self.chip.set_theme(theme)
         self._show_worktree_icon()
+
+    def show_picked(self, count: int) -> None:
+        """Say on the button how many sessions it is about: the one that is shown (0), or those that are selected."""
+        several = self.tr("Restore {} sessions").format(number(count))
+        self.repair.setText(several if count > 1 else self.tr("Restore this session"))
 
     def clear(self) -> None:
         """Show nothing."""

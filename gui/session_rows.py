@@ -50,6 +50,7 @@ class Column(IntEnum):
     UPDATED = 8
     SIZE = 9
     ID = 10
+    LOSS = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,7 @@ KEYS: Final[dict[Column, Callable[[Row], Any]]] = {
     Column.UPDATED: lambda row: _comparable(row.session.updated),
     Column.SIZE: attrgetter("session.size"),
     Column.ID: attrgetter("session.session_id"),
+    Column.LOSS: attrgetter("status.at_stake"),
 }
 
 
@@ -195,6 +197,8 @@ class SessionRows:
         self._places: dict[str, int] = {}  # session id -> place
         every: list[int] = []
         self._order = Order(arrangement, [], every, [] if arrangement.is_filtered else every)
+        self.is_stale = False
+        """Whether rows have kept a place where they would not be put now."""
         self.counts: Counter[Wanted] = Counter()
 
     @property
@@ -239,8 +243,8 @@ class SessionRows:
         wanted = set(session_ids)
         return [at for at, row in enumerate(self) if row.session.session_id in wanted]
 
-    def put(self, row: Row) -> None:
-        """Take in a session, or the newer state of a known one."""
+    def put(self, row: Row, *, keeps_place: bool = False) -> None:
+        """Take in a session, or the newer state of a known one, which may keep its place whatever that says."""
         order = self._order
         place = self._places.setdefault(row.session.session_id, len(self._rows))
         key = KEYS[order.arrangement.column](row)
@@ -250,8 +254,10 @@ class SessionRows:
             order.keys.append(key)
         else:
             self.counts[self._rows[place].category] -= 1
-            if key == order.keys[place] and not order.arrangement.is_filtered:
-                self._rows[place] = row  # most sessions turn out to be healthy, and stay where they are
+            is_same = key == order.keys[place] and not order.arrangement.is_filtered
+            if is_same or keeps_place:  # most sessions turn out to be healthy, and stay where they are
+                self._rows[place] = row
+                self.is_stale |= not is_same
                 return
             self._take_out(place)
             self._rows[place], order.keys[place] = row, key
@@ -269,7 +275,7 @@ class SessionRows:
     def arranged(self, wanted: Arrangement) -> Generator[None, None, Order]:
         """Sort and filter anew, a step at a time, for :meth:`show`. Until then nothing may come or go."""
         keys, every = self._order.keys, self._order.every
-        if wanted.column != self.arrangement.column:
+        if self.is_stale or wanted.column != self.arrangement.column:
             keys = []
             for some in _pieces(self._rows):
                 keys += map(KEYS[wanted.column], some)
@@ -286,6 +292,7 @@ class SessionRows:
     def show(self, order: Order) -> None:
         """Show an order that was made."""
         self._order = order
+        self.is_stale = False
 
     def _take_out(self, place: int) -> None:
         for places in self._order.lists():

@@ -19,6 +19,12 @@ class Status:
     token: str
     urgency: int
     at_stake: int
+    sentence: str = ""
+
+    @property
+    def line(self) -> str:
+        """The same where there is room for a short sentence."""
+        return self.sentence or self.text
 
 
 def status_of(session: SessionAudit) -> Status:
@@ -41,17 +47,15 @@ def _status(finding: Finding, session: SessionAudit) -> Status:
     if kind == "malformed_live":
         return Status(say("SessionStatus", "File damaged"), "missing", "lost", 0, session.after or 0)
     if finding.category is Category.REVIEW:
-        return Status(say("SessionStatus", "Your decision"), "question", "ask", 4, n)
+        return Status(say("SessionStatus", "Your decision"), "question", "ask", 4, n, _question(finding, n))
     if finding.category is Category.INFO:
         text, icon = _note(kind)
         return Status(text, icon, "info", 5, 0)
     if is_file_missing:
         return Status(say("SessionStatus", "File missing"), "missing", "lost", 0, session.after or 0)
     match kind:
-        case "shrunken_live" | "emptied_live" | "state_db_gap":
+        case "shrunken_live" | "emptied_live" | "state_db_gap" | "state_db_ahead" | "run_journal_ahead":
             return Status(say("SessionStatus", "%n lost", "messages", n), "warning", "repair", 0, n)
-        case "state_db_ahead" | "run_journal_ahead":
-            return Status(say("SessionStatus", "%n behind", "messages", n), "warning", "repair", 0, n)
         case "unsaved_temp":
             return Status(say("SessionStatus", "%n unsaved", "messages", n), "warning", "repair", 0, n)
         case "lossy_rebuild":
@@ -65,6 +69,25 @@ def _status(finding: Finding, session: SessionAudit) -> Status:
         case "index_missing_file":
             return Status(say("SessionStatus", "Listed, gone"), "warning", "repair", 3, 0)
     return Status(finding.kind.label.capitalize(), "warning", "repair", 3, n)
+
+
+def _question(finding: Finding, n: int) -> str:
+    """What a session asks."""
+    say = QCoreApplication.translate
+    match finding.kind.name:
+        case "shrunken_live_unmarked":
+            return say("SessionStatus", "%n after the end: did you take them back?", "messages", n)
+        case "state_db_gap":
+            return say("SessionStatus", "%n only in other copies: did you take them back?", "messages", n)
+        case "turn_journal_pending_turn":
+            return say("SessionStatus", "A prompt of yours is in no copy")
+        case "orphan_backup_without_state_row":
+            return say("SessionStatus", "Only a backup is left")
+        case "malformed_orphan_backup":
+            return say("SessionStatus", "Only a damaged backup is left")
+        case "run_journal_only":
+            return say("SessionStatus", "Only the run journal is left")
+    return finding.kind.label.capitalize()
 
 
 def _note(kind: str) -> tuple[str, str]:

@@ -205,7 +205,7 @@ def test_a_filter_without_matches_can_be_cleared_where_the_rows_would_be(
 ) -> None:
     window = open_window(Place(demo.home))
     window.tools.filter.setText("no such session")
-    clear = next(b for b in window.table.findChildren(QAbstractButton) if b.isVisible() and b.text())
+    clear = next(b for b in window.table.view.findChildren(QAbstractButton) if b.isVisible() and b.text())
     qtbot.mouseClick(clear, LEFT)
     assert window.tools.filter.text() == ""
     assert window.table.sessions.visible_count == len(demo.stories)

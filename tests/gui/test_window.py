@@ -109,7 +109,7 @@ def test_the_sessions_show_before_they_are_checked_and_nothing_is_said_of_them(
     gate.set()
     wait_scanned(window)
     assert "Not checked yet" not in statuses(window)
-    assert window.table.currentIndex().row() == 0
+    assert window.table.view.currentIndex().row() == 0
     assert window.actions_["repair_all"].isEnabled()
 
 
@@ -558,7 +558,7 @@ def test_what_the_window_was_like_is_remembered(
     window = open_window(Place(demo.home))
     window.actions_["split"].trigger()
     window.actions_["theme_dark"].trigger()
-    window.table.setColumnHidden(6, True)
+    window.table.table.setColumnHidden(6, True)
     window.close()
     again = open_window(Place(demo.home))
     assert again.review.difference.mode == "split"
