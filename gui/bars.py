@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from hermes_rescue.core.audit.findings import Category
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
 from hermes_rescue.gui.commands import Actions
+from hermes_rescue.gui.elided_label import ElidedLabel
 from hermes_rescue.gui.notices import announce
-from hermes_rescue.gui.session_head import ElidedLabel
 from hermes_rescue.gui.theme import ICON_SIZE, Theme
 from hermes_rescue.gui.wording import number, plain_tip
 from PySide6.QtCore import QSize, Qt, Signal

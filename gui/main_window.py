@@ -26,7 +26,7 @@ from hermes_rescue.gui.jobs import Jobs
 from hermes_rescue.gui.lookback import Lookback
 from hermes_rescue.gui.memory import Memory
 from hermes_rescue.gui.notices import ResultBar, StoreNotices
-from hermes_rescue.gui.panes import focus_next_pane
+from hermes_rescue.gui.panes import focus_next_pane, stacked
 from hermes_rescue.gui.place import Place, short_path
 from hermes_rescue.gui.reader import USUAL_PAIR, Detail, Reading
 from hermes_rescue.gui.review_pane import ReviewPane
@@ -72,7 +72,7 @@ class MainWindow(QMainWindow):
         )
         self.layout_.restore()
         self.set_theme(self.theme)
-        self.table.setFocus()
+        self.table.view.setFocus()
         self.open(place)
 
     # --- building ---------------------------------------------------------------------------------------------------
@@ -94,8 +94,8 @@ class MainWindow(QMainWindow):
         self.side.addWidget(self.review)
         self.side.addWidget(self.history)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
-        self.splitter.addWidget(self.table)
-        self.splitter.addWidget(self.side)
+        self.splitter.addWidget(stacked(self.table, self.notices))
+        self.splitter.addWidget(stacked(self.side, self.result))
         self.splitter.setChildrenCollapsible(False)
         self.splitter.setStretchFactor(0, 1)
         self.splitter.setStretchFactor(1, 1)
@@ -106,7 +106,7 @@ class MainWindow(QMainWindow):
         column = QVBoxLayout(body)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        for part in (self.tools, self.chips, self.notices, self.result, self.middle, self.foot):
+        for part in (self.tools, self.chips, self.middle, self.foot):
             column.addWidget(part, int(part is self.middle))
         self.setCentralWidget(body)
 

@@ -1,11 +1,11 @@
-"""The way between the parts of the window with one key."""
+"""How the parts of the window stand together, and the way between them with one key."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 
 def focus_next_pane(panes: Sequence[QWidget]) -> None:
@@ -22,6 +22,17 @@ def focus_next_pane(panes: Sequence[QWidget]) -> None:
         if target is not None:
             target.setFocus(Qt.FocusReason.ShortcutFocusReason)
             return
+
+
+def stacked(part: QWidget, foot: QWidget) -> QWidget:
+    """A part above its foot, which comes and goes: nothing but the lower edge of the part moves."""
+    both = QWidget()
+    column = QVBoxLayout(both)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(0)
+    column.addWidget(part, 1)
+    column.addWidget(foot)
+    return both
 
 
 def _target(pane: QWidget) -> QWidget | None:

@@ -17,19 +17,18 @@ from hermes_rescue.gui.reader import USUAL_PAIR, Detail
 from hermes_rescue.gui.release import Release
 from hermes_rescue.gui.session_head import SessionHead
 from hermes_rescue.gui.theme import Theme
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractScrollArea,
     QHBoxLayout,
-    QScrollArea,
     QSplitter,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
-LARGEST_SUMMARY = 0.6
+LARGEST_HEAD = 0.6
 """The part of the height that what stands above the pages gets at most by itself."""
 
 CONVERSATION, CHANGES = 0, 1
@@ -37,34 +36,6 @@ CONVERSATION, CHANGES = 0, 1
 
 PATIENCE = 300
 """Milliseconds for which the session before may stay in view while another one is read."""
-
-
-class _Summary(QScrollArea):
-    """What stands above the pages; ``needs_changed`` when it may need another height."""
-
-    needs_changed = Signal()
-
-    def __init__(self, content: QWidget) -> None:
-        super().__init__()
-        self._content = content
-        self.setWidget(content)
-        self.setWidgetResizable(True)
-        self.setFrameShape(QScrollArea.Shape.NoFrame)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        content.installEventFilter(self)
-
-    @property
-    def needed(self) -> int:
-        """The height that shows all of it."""
-        return self._content.minimumSizeHint().height()
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Called by Qt for every event of the content."""
-        done = super().eventFilter(watched, event)
-        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
-            self.needs_changed.emit()
-        return done
 
 
 class ReviewPane(QWidget):
@@ -77,8 +48,8 @@ class ReviewPane(QWidget):
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
-        self.head = SessionHead(theme)
         self.coverage = CoverageMap(theme)
+        self.head = SessionHead(self.coverage)
         self.difference = DiffView(theme)
         self.conversation = Conversation(self.difference.rows.boxes, theme)
         self.tabs = PageTabs((self.tr("Conversation"), self.tr("Changes"), self.tr("Fields"), self.tr("Raw")))
@@ -92,22 +63,14 @@ class ReviewPane(QWidget):
         """Whether both pages show the messages of the proposal, so that one can go along with the other."""
         self._reading = QTimer(self, singleShot=True, interval=PATIENCE)
         self._reading.timeout.connect(lambda: self.clear(self.tr("Reading the copies of the session…")))
-        top = QWidget()
-        layout = QVBoxLayout(top)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(self.head)
-        layout.addWidget(self.coverage)
         self.splitter = QSplitter(Qt.Orientation.Vertical)
-        self._summary = _Summary(top)
-        self.splitter.addWidget(self._summary)
+        self.splitter.addWidget(self.head)
         self.splitter.addWidget(self._build_pages())
         self.splitter.setStretchFactor(1, 1)
         self.splitter.setChildrenCollapsible(False)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.splitter)
-        self._summary.needs_changed.connect(self._share_height)
         self.splitter.splitterMoved.connect(self._on_line_moved)
         self.head.repair.clicked.connect(lambda: self.repair_wanted.emit(self.session_id))
         self.coverage.jumped.connect(self._go_to_position)
@@ -223,7 +186,7 @@ class ReviewPane(QWidget):
         self._reading.stop()
         detail = self._detail
         assert detail is not None
-        self.head.show_session(detail.audited, detail.proposal, detail.outcome)
+        self.head.show_session(detail.audited, detail.proposal)
         self.coverage.set_proposal(detail.proposal, detail.coverage)
 
     # The pages
@@ -307,14 +270,13 @@ class ReviewPane(QWidget):
         super().resizeEvent(event)
         self._share_height()
 
-    @Slot()
     def _share_height(self) -> None:
-        """Give the summary what it needs, but no more than leaves room for the messages; after that it scrolls. Where a
-        person has moved the line between the two, it stays.
+        """Give the head its height, whatever it says, but no more than leaves room for the messages. Where a person has
+        moved the line between the two, it stays.
         """
         if not self._is_line_moved:
             height = self.splitter.height() - self.splitter.handleWidth()
-            top = min(self._summary.needed, round(height * LARGEST_SUMMARY))
+            top = min(self.head.usual_height, round(height * LARGEST_HEAD))
             self.splitter.setSizes([top, height - top])
 
     @Slot()
@@ -323,5 +285,5 @@ class ReviewPane(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Draw everything anew."""
-        for part in (self.head, self.coverage, self.difference, self.conversation):
+        for part in (self.coverage, self.difference, self.conversation):
             part.set_theme(theme)

@@ -57,7 +57,8 @@ class SessionPane(QWidget):
         column.setSpacing(0)
         column.addWidget(self._build_top())
         column.addWidget(self._views, 1)
-        self.setFocusProxy(self.list)
+        self.setTabOrder(self._order, self.list)
+        self.setTabOrder(self.list, self.table)
         self.sessions.rearranged.connect(lambda _: self._show_count())
         self.table.horizontalHeader().sortIndicatorChanged.connect(lambda *_: self._show_order())
         self._show_count()
@@ -137,7 +138,6 @@ class SessionPane(QWidget):
             before, self.view = self.view, self.table if on else self.list
             self._views.setCurrentWidget(self.view)
             self.view.take_over(before)
-            self.setFocusProxy(self.view)
             if before.hasFocus():
                 self.view.setFocus()
 

@@ -44,8 +44,14 @@ def day(seconds: float | None) -> str:
     date, locale = time.date(), QLocale()
     found = _DAY_AND_MONTH.search(locale.dateFormat(QLocale.FormatType.LongFormat))
     if found is None or date.year() != QDate.currentDate().year():
-        return locale.toString(date, QLocale.FormatType.ShortFormat)
+        return long_day(seconds)
     return locale.toString(date, found[0].replace("MMMM", "MMM"))
+
+
+def long_day(seconds: float | None) -> str:
+    """A date with its year, in the place's own way; empty for what is none."""
+    time = local_time(seconds)
+    return "" if time is None else QLocale().toString(time.date(), QLocale.FormatType.ShortFormat)
 
 
 def plain_tip(text: str) -> str:
