@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
 from hermes_rescue.gui.commands import Actions
 from hermes_rescue.gui.elided_label import ElidedLabel
@@ -24,13 +24,19 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-_CHIPS: tuple[tuple[Category | None, str, str], ...] = (
-    (Category.REPAIRABLE, "repair", "warning"),
-    (Category.REVIEW, "ask", "question"),
-    (Category.INFO, "info", "info"),
-    (None, "ok", "healthy"),
+_CHIPS: tuple[tuple[Standing, str, str], ...] = (
+    (Standing.REPAIRABLE, "repair", "warning"),
+    (Standing.REVIEW, "ask", "question"),
+    (Standing.LEFT_OUT, "info", "left-out"),
+    (Standing.DELETED, "info", "deleted"),
+    (Standing.PARTLY_READ, "info", "missing"),
+    (Standing.NOTE, "info", "info"),
+    (Standing.HEALTHY, "ok", "healthy"),
 )
-"""Category, token and icon of each chip."""
+"""Standing, token and icon of each chip."""
+
+_ALWAYS = (Standing.REPAIRABLE, Standing.REVIEW, Standing.HEALTHY)
+"""The chips that show also where there are no such sessions."""
 
 
 _PARTS = 1000
@@ -147,21 +153,21 @@ class ChipRow(QWidget):
     """How many sessions are in which state, to filter by, and whether the WebUI is running."""
 
     chosen = Signal(object)
-    """A category, None for the healthy ones, or "all"."""
+    """A Standing, or "all"."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self.setProperty("bar", True)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         row = _row(self)
-        self._chips: dict[Category | None, QPushButton] = {}
-        for category, token, _ in _CHIPS:
+        self._chips: dict[Standing, QPushButton] = {}
+        for standing, token, _ in _CHIPS:
             chip = QPushButton()
             chip.setCheckable(True)
             chip.setProperty("chip", token)
             chip.setIconSize(ICON_SIZE)
-            chip.clicked.connect(lambda checked, c=category: self._choose(c, checked))
-            self._chips[category] = chip
+            chip.clicked.connect(lambda checked, standing=standing: self._choose(standing, checked))
+            self._chips[standing] = chip
             row.addWidget(chip)
         row.addStretch(1)
         self._webui = ElidedLabel(Qt.TextElideMode.ElideRight)
@@ -170,20 +176,23 @@ class ChipRow(QWidget):
         self.show_counts({})
         self.set_theme(theme)
 
-    def show_counts(self, counts: Mapping[Category | None, int]) -> None:
+    def show_counts(self, counts: Mapping[Standing, int]) -> None:
         """Put the numbers on the chips."""
-        n = {category: counts.get(category, 0) for category, _, _ in _CHIPS}
         words = {
-            Category.REPAIRABLE: self.tr("{} can be repaired"),
-            Category.REVIEW: self.tr("{} need your decision")
-            if n[Category.REVIEW] != 1
-            else self.tr("{} needs your decision"),
-            Category.INFO: self.tr("{} notes") if n[Category.INFO] != 1 else self.tr("{} note"),
-            None: self.tr("{} healthy"),
+            Standing.REPAIRABLE: self.tr("{} can be repaired"),
+            Standing.REVIEW: self.tr("{} need your decision"),
+            Standing.LEFT_OUT: self.tr("{} with parts left out"),
+            Standing.DELETED: self.tr("{} deleted by you"),
+            Standing.PARTLY_READ: self.tr("{} partly read"),
+            Standing.NOTE: self.tr("{} notes"),
+            Standing.HEALTHY: self.tr("{} healthy"),
         }
-        for category, chip in self._chips.items():
-            chip.setText(words[category].format(number(n[category])))
-            chip.setEnabled(n[category] > 0 or chip.isChecked())
+        one = {Standing.REVIEW: self.tr("{} needs your decision"), Standing.NOTE: self.tr("{} note")}
+        for standing, chip in self._chips.items():
+            n = counts.get(standing, 0)
+            chip.setText((one.get(standing, words[standing]) if n == 1 else words[standing]).format(number(n)))
+            chip.setEnabled(n > 0 or chip.isChecked())
+            chip.setVisible(chip.isEnabled() or standing in _ALWAYS)
             chip.setAccessibleDescription(self.tr("Show only these sessions"))
 
     def show_webui(self, webui: WebUIStatus) -> None:
@@ -193,17 +202,17 @@ class ChipRow(QWidget):
 
     def clear(self) -> None:
         """Show every session again."""
-        self._choose(None, checked=False)
+        self._choose(Standing.HEALTHY, checked=False)
 
-    def _choose(self, category: Category | None, checked: bool) -> None:
+    def _choose(self, standing: Standing, checked: bool) -> None:
         for other, chip in self._chips.items():
-            chip.setChecked(checked and other is category)
-        self.chosen.emit(category if checked else "all")
+            chip.setChecked(checked and other is standing)
+        self.chosen.emit(standing if checked else "all")
 
     def set_theme(self, theme: Theme) -> None:
         """Draw the icons anew."""
-        for category, token, icon in _CHIPS:
-            self._chips[category].setIcon(theme.icon(icon, token))
+        for standing, token, icon in _CHIPS:
+            self._chips[standing].setIcon(theme.icon(icon, token))
 
 
 class FootRow(QWidget):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hermes_rescue.core import api
-from hermes_rescue.core.audit.findings import Category, SessionAudit
+from hermes_rescue.core.audit.findings import SessionAudit, Standing
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.base.errors import RescueError, StoreNotFoundError
 from hermes_rescue.core.hermes.store import Store
@@ -138,7 +138,7 @@ class MainWindow(QMainWindow):
         for name, slot in slots.items():
             self.actions_.connect(name, slot)
         self.tools.filter_changed.connect(self.table.sessions.set_filter)
-        self.chips.chosen.connect(self.table.sessions.set_category)
+        self.chips.chosen.connect(self.table.sessions.set_standing)
         self.table.current_changed.connect(self._show_session)
         self.table.selection_changed.connect(lambda _: self._enable())
         self.table.context_menu_requested.connect(self._context_menu)
@@ -408,7 +408,7 @@ class MainWindow(QMainWindow):
 
     def _enable(self) -> None:
         selected = self.table.selected_ids()
-        repairable = self.table.sessions.counts()[Category.REPAIRABLE]
+        repairable = self.table.sessions.counts()[Standing.REPAIRABLE]
         picked = self.table.sessions.repairable(selected) if len(selected) > 1 else 0
         self.tools.show_repairable(picked or repairable, of_selection=bool(picked))
         self.review.head.show_picked(picked)

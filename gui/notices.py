@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hermes_rescue.core.audit.findings import NO_ADVICE, Category, Finding
+from hermes_rescue.core.audit.findings import NO_ADVICE, Finding, Standing
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
 from hermes_rescue.gui.theme import ICON_SIZE, Theme
@@ -142,7 +142,7 @@ class StoreNotices(QWidget):
         else:
             self.webui.hide()
 
-    def tell_audit(self, audit: Audit, counts: Mapping[Category | None, int], when: float) -> None:
+    def tell_audit(self, audit: Audit, counts: Mapping[Standing, int], when: float) -> None:
         """Say what was found about the store itself, or else, where nothing is to be done, that all is well and when
         that was checked (seconds since 1970).
         """
@@ -153,7 +153,7 @@ class StoreNotices(QWidget):
                 lines.append(self.tr("{} more are in the report.").format(number(len(found) - _TOLD_AT_ONCE)))
             self.store.tell("\n".join(lines), "repair")
             self.store.setToolTip(plain_tip("\n".join(f.evidence for f in found[:10])))
-        elif audit.sessions and not counts[Category.REPAIRABLE] and not counts[Category.REVIEW]:
+        elif audit.sessions and not counts[Standing.REPAIRABLE] and not counts[Standing.REVIEW]:
             n = len(audit.sessions)
             text = self.tr("Nothing to repair: 1 session was checked, {when}.")
             if n > 1:

@@ -7,7 +7,9 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
+from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.core.merge.intent import TAKEN_BACK
 from hermes_rescue.gui.conversation import Conversation
 from hermes_rescue.gui.coverage_map import Coverage, CoverageMap
 from hermes_rescue.gui.diff_view import FIELDS, MESSAGES, DiffView
@@ -72,7 +74,7 @@ class ReviewPane(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.splitter)
         self.splitter.splitterMoved.connect(self._on_line_moved)
-        self.head.repair.clicked.connect(lambda: self.repair_wanted.emit(self.session_id))
+        self.head.repair.clicked.connect(self._restore)
         self.coverage.jumped.connect(self._go_to_position)
         self.difference.versions_chosen.connect(self.comparison_wanted)
         self.difference.choice_changed.connect(self._on_choice)
@@ -253,6 +255,17 @@ class ReviewPane(QWidget):
             self.difference.go_to_row(row)
         else:
             self.comparison_wanted.emit(*USUAL_PAIR)
+
+    @Slot()
+    def _restore(self) -> None:
+        """Have the session repaired; what the user took back comes back with it where nothing else is to be done."""
+        detail = self._detail
+        if detail is not None and detail.audited.standing is Standing.LEFT_OUT and not self.head.is_about_several:
+            items = detail.proposal.items
+            wanted = frozenset(at for at, item in enumerate(items) if not item.included and item.reason in TAKEN_BACK)
+            mine = self.difference.rows.boxes.choices() if detail.is_review else Choices()
+            self._on_choice(replace(mine, include=mine.include | wanted, fields=detail.proposal.chosen))
+        self.repair_wanted.emit(self.session_id)
 
     def _show_comparison(self, left: str, right: str) -> None:
         self.tabs.setCurrentIndex(CHANGES)

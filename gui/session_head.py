@@ -5,7 +5,7 @@ It has one height, whatever it says: what there is more to say opens over the wi
 
 from __future__ import annotations
 
-from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit
+from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, Standing
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.gui.answers import AnswersPopup
@@ -45,11 +45,18 @@ def sentence(audited: SessionAudit, proposal: Proposal) -> str:
     """What happened to a session and what comes back, and what a person chose of it."""
     main, chosen = main_finding(audited), _chosen_words(proposal)
     wish = translate("SessionHead", "You chose: {}. A repair of this session writes it.").format(chosen)
-    told = main.evidence if main is not None else "" if chosen else _healthy_words(proposal)
+    told = main.evidence if main is not None else "" if chosen else _healthy_words(audited, proposal)
     return " ".join(filter(None, (told, wish if chosen else "")))
 
 
-def _healthy_words(proposal: Proposal) -> str:
+def _healthy_words(audited: SessionAudit, proposal: Proposal) -> str:
+    if audited.standing is Standing.LEFT_OUT:
+        words = translate("SessionHead", "You took messages of this session back. Other copies still have {n} of them.")
+        if audited.is_cleared:
+            words = translate(
+                "SessionHead", "You cleared this session. Other copies still have {n} messages of before."
+            )
+        return words.format(n=number(audited.left_out))
     n = sum(item.included for item in proposal.items)
     if n == 0:
         return translate("SessionHead", "The session has no messages, and no copy has any.")
@@ -175,6 +182,11 @@ class SessionHead(QWidget):
         self._content.hide()
         self.popup.hide()
 
+    @property
+    def is_about_several(self) -> bool:
+        """Whether the button is about several selected sessions."""
+        return self._picked > 1
+
     def show_picked(self, count: int) -> None:
         """Say on the button how many sessions it is about: the one that is shown (0), or those that are selected."""
         self._picked = count
@@ -187,11 +199,17 @@ class SessionHead(QWidget):
         self.title.setAccessibleName(self.title.text())
         self.about.show_text(" · ".join(filter(None, _about(audited))))
         self.evidence.show_text(sentence(audited, proposal))
-        self.repair.setVisible(audited.has_repair or proposal.sidecar is not None)
+        is_way_back = audited.standing in (Standing.LEFT_OUT, Standing.DELETED)
+        self.repair.setVisible(audited.has_repair or proposal.sidecar is not None or is_way_back)
+        self.repair.setProperty("primary", not is_way_back)
+        self.repair.style().polish(self.repair)
         n = main.details.get("messages", 0) if main is not None else 0
         self._restores = self.tr("Restore this session")
         if audited.category is Category.REVIEW and n:
             self._restores = self.tr("Restore the message") if n == 1 else self.tr("Restore {} messages").format(n)
+        if is_way_back:
+            n = audited.left_out
+            self._restores = self.tr("Bring {} messages back").format(n) if n else self.tr("Bring it back")
         self._name_button()
         self.why.setVisible(main is not None)
         if main is not None:
@@ -202,7 +220,7 @@ class SessionHead(QWidget):
 
     def _name_button(self) -> None:
         several = self.tr("Restore {} sessions").format(number(self._picked))
-        self.repair.setText(several if self._picked > 1 else self._restores)
+        self.repair.setText(several if self.is_about_several else self._restores)
 
     def changeEvent(self, event: QEvent) -> None:
         """Called by Qt: the title stays larger than the text, whatever its size."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.hermes.worktree import Worktree
 from hermes_rescue.gui.session_rows import Row, one_line
 from hermes_rescue.gui.wording import day, number
@@ -47,7 +47,7 @@ def line_of(row: Row) -> Line:
             if n is not None
         ]
         detail = f" · {', '.join(copies)}" if copies else ""
-        if row.category is Category.REPAIRABLE and session.after != session.live:
+        if row.standing is Standing.REPAIRABLE and session.after != session.live:
             before, after = f"{before} → ", _count(session.after)
     path = one_line(session.worktree_path) if session.worktree_path else ""
     state = worktree_words(session.worktree) if row.is_examined and path else ""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from hermes_rescue.core.audit.findings import Category, SessionAudit
+from hermes_rescue.core.audit.findings import SessionAudit, Standing
 from hermes_rescue.core.hermes.heads import Glance
 from hermes_rescue.core.hermes.worktree import Worktree
 from hermes_rescue.gui.session_rows import (
@@ -111,9 +111,9 @@ class SessionModel(QAbstractTableModel):
         """Whether a new order of many rows is still being made."""
         return self._steps is not None
 
-    def counts(self) -> dict[Category | None, int]:
-        """How many sessions of each category there are, whatever the filter says; None: healthy ones."""
-        return {category: self._rows.counts[category] for category in (*Category, None)}
+    def counts(self) -> dict[Standing, int]:
+        """How many sessions stand how, whatever the filter says."""
+        return {standing: self._rows.counts[standing] for standing in Standing}
 
     def id_at(self, row: int) -> str:
         """The id of the session that shows in a row. Raises IndexError."""
@@ -134,11 +134,11 @@ class SessionModel(QAbstractTableModel):
     def next_open(self, start: int) -> int:
         """The first row from ``start`` on, around the end, that can be repaired or asks something; else -1."""
         n = len(self._rows)
-        open_ones = (Category.REPAIRABLE, Category.REVIEW)
-        if not any(self._rows.counts[category] for category in open_ones):
+        open_ones = (Standing.REPAIRABLE, Standing.REVIEW)
+        if not any(self._rows.counts[standing] for standing in open_ones):
             return -1
         rows = (row % n for row in range(start, start + n))
-        return next((row for row in rows if self._rows[row].category in open_ones), -1)
+        return next((row for row in rows if self._rows[row].standing in open_ones), -1)
 
     def with_worktree(self) -> list[int]:
         """The rows whose sessions have a worktree, from the top."""
@@ -220,9 +220,9 @@ class SessionModel(QAbstractTableModel):
         """Show only sessions with every word of a text in their title, id, worktree path or status."""
         self._arrange(replace(self._wanted, words=tuple(text.casefold().split())))
 
-    def set_category(self, category: Wanted) -> None:
-        """Show only the sessions of a category; ``ALL``: of any."""
-        self._arrange(replace(self._wanted, category=category))
+    def set_standing(self, standing: Wanted) -> None:
+        """Show only the sessions that stand so; ``ALL``: of any."""
+        self._arrange(replace(self._wanted, standing=standing))
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by the native values of a column."""

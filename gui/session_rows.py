@@ -16,7 +16,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Final, Literal, TypeAlias
 
-from hermes_rescue.core.audit.findings import Category, SessionAudit
+from hermes_rescue.core.audit.findings import SessionAudit, Standing
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.hermes.heads import Glance
 from hermes_rescue.core.hermes.worktree import Worktree
@@ -24,11 +24,11 @@ from hermes_rescue.gui.session_status import Status, status_of, unexamined
 from hermes_rescue.gui.wording import is_time
 
 ALL: Final = "all"
-"""Stands for every category; None is the healthy sessions."""
+"""Stands for every standing."""
 UNEXAMINED: Final = "unexamined"
-"""In place of the category of a session of which only the head was read: what is wrong with it is not known yet."""
+"""In place of the standing of a session of which only the head was read: what is wrong with it is not known yet."""
 
-Wanted: TypeAlias = Category | Literal["all", "unexamined"] | None
+Wanted: TypeAlias = Standing | Literal["all", "unexamined"]
 
 STEP: Final = 10_000
 """Rows that are sorted or filtered in one step."""
@@ -55,15 +55,15 @@ class Column(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A session with what is asked of all rows at once: its category, its status, where that ranks it, and its folded
+    """A session with what is asked of all rows at once: its standing, its status, where that ranks it, and its folded
     texts, title first, one a line, for the filter and the type-ahead.
 
-    Where the category is ``UNEXAMINED``, ``session`` holds what the head of the file says, and nothing else of it
+    Where the standing is ``UNEXAMINED``, ``session`` holds what the head of the file says, and nothing else of it
     counts.
     """
 
     session: SessionAudit
-    category: Wanted
+    standing: Wanted
     status: Status
     rank: float
     folded: str
@@ -71,7 +71,7 @@ class Row:
     @property
     def is_examined(self) -> bool:
         """Whether what is wrong with the session is known."""
-        return self.category != UNEXAMINED
+        return self.standing != UNEXAMINED
 
 
 def row_for(found: SessionAudit | Glance) -> Row:
@@ -79,7 +79,7 @@ def row_for(found: SessionAudit | Glance) -> Row:
     have been examined.
     """
     if isinstance(found, SessionAudit):
-        return _row(found, found.category, status_of(found))
+        return _row(found, found.standing, status_of(found))
     known = SessionAudit(
         found.session_id,
         found.title,
@@ -93,10 +93,10 @@ def row_for(found: SessionAudit | Glance) -> Row:
     return _row(known, UNEXAMINED, unexamined())
 
 
-def _row(session: SessionAudit, category: Wanted, status: Status) -> Row:
+def _row(session: SessionAudit, standing: Wanted, status: Status) -> Row:
     labels = (finding.kind.label for finding in session.findings)
     texts = (one_line(session.title), session.session_id, session.worktree_path or "", status.text, *labels)
-    return Row(session, category, status, _rank(status, session.updated), "\n".join(texts).casefold())
+    return Row(session, standing, status, _rank(status, session.updated), "\n".join(texts).casefold())
 
 
 def _rank(status: Status, updated: float | None) -> float:
@@ -147,19 +147,19 @@ KEYS: Final[dict[Column, Callable[[Row], Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """Which rows show, and in which order: sorted by a column, of one category, with every one of some folded words.
+    """Which rows show, and in which order: sorted by a column, of one standing, with every one of some folded words.
     What is equal in the column stays in the order in which it was found, turned round where that is.
     """
 
     column: Column = Column.STATUS
     is_descending: bool = False
-    category: Wanted = ALL
+    standing: Wanted = ALL
     words: tuple[str, ...] = ()
 
     @property
     def is_filtered(self) -> bool:
         """Whether rows may be left out."""
-        return self.category != ALL or bool(self.words)
+        return self.standing != ALL or bool(self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,12 +248,12 @@ class SessionRows:
         order = self._order
         place = self._places.setdefault(row.session.session_id, len(self._rows))
         key = KEYS[order.arrangement.column](row)
-        self.counts[row.category] += 1
+        self.counts[row.standing] += 1
         if place == len(self._rows):
             self._rows.append(row)
             order.keys.append(key)
         else:
-            self.counts[self._rows[place].category] -= 1
+            self.counts[self._rows[place].standing] -= 1
             is_same = key == order.keys[place] and not order.arrangement.is_filtered
             if is_same or keeps_place:  # most sessions turn out to be healthy, and stay where they are
                 self._rows[place] = row
@@ -269,7 +269,7 @@ class SessionRows:
         """These sessions are gone. Their places stay empty."""
         for session_id in session_ids:
             place = self._places.pop(session_id)
-            self.counts[self._rows[place].category] -= 1
+            self.counts[self._rows[place].standing] -= 1
             self._take_out(place)
 
     def arranged(self, wanted: Arrangement) -> Generator[None, None, Order]:
@@ -323,8 +323,8 @@ def _sorted_in_steps(places: Sequence[int], keys: list[Any]) -> Generator[None, 
 
 def _matching(rows: Sequence[Row], places: Iterable[int], wanted: Arrangement) -> list[int]:
     """Those of some places whose rows show."""
-    if wanted.category != ALL:
-        places = [place for place in places if rows[place].category == wanted.category]
+    if wanted.standing != ALL:
+        places = [place for place in places if rows[place].standing == wanted.standing]
     for word in wanted.words:
         places = [place for place in places if word in rows[place].folded]
     return list(places)

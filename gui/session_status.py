@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit
+from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, Standing
 from PySide6.QtCore import QCoreApplication
 
 
@@ -29,6 +29,8 @@ class Status:
 
 def status_of(session: SessionAudit) -> Status:
     """The status of a session: of its findings the most urgent, of those the one with most messages at stake."""
+    if session.standing is Standing.LEFT_OUT:
+        return _left_out(session)
     found = [_status(finding, session) for finding in session.findings]
     if found:
         return min(found, key=lambda status: (status.urgency, -status.at_stake))
@@ -71,6 +73,14 @@ def _status(finding: Finding, session: SessionAudit) -> Status:
     return Status(finding.kind.label.capitalize(), "warning", "repair", 3, n)
 
 
+def _left_out(session: SessionAudit) -> Status:
+    say, n = QCoreApplication.translate, session.left_out
+    by_clear = say("SessionStatus", "%n left out: you cleared it", "messages", n)
+    by_undo = say("SessionStatus", "%n left out: you took them back", "messages", n)
+    text = say("SessionStatus", "%n left out", "messages", n)
+    return Status(text, "left-out", "info", 5, 0, by_clear if session.is_cleared else by_undo)
+
+
 def _question(finding: Finding, n: int) -> str:
     """What a session asks."""
     say = QCoreApplication.translate
@@ -100,7 +110,7 @@ def _note(kind: str) -> tuple[str, str]:
         case "not_a_file":
             return QCoreApplication.translate("SessionStatus", "Not a file"), "info"
         case "damaged_file":
-            return QCoreApplication.translate("SessionStatus", "Copy damaged"), "info"
+            return QCoreApplication.translate("SessionStatus", "Healthy as far as it could be read"), "missing"
         case "copy_denied":
             return QCoreApplication.translate("SessionStatus", "No permission"), "info"
         case "profile_gone":
