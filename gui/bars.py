@@ -50,6 +50,12 @@ def _row(parent: QWidget, *, margins: tuple[int, int, int, int] = (14, 8, 14, 8)
     return row
 
 
+def _keep_width(button: QPushButton, text: str) -> None:
+    """Let a button be as wide as it is with a text, so that what is beside it stays where it is."""
+    button.setText(text)
+    button.setMinimumWidth(button.sizeHint().width())
+
+
 class ToolRow(QWidget):
     """The store, the actions that matter, and the filter."""
 
@@ -99,6 +105,7 @@ class ToolRow(QWidget):
         }
         for name, words in self._words.items():
             self._buttons[name].setAccessibleName(words)
+        _keep_width(self._buttons["repair_all"], self._repair_words(99))
         self.show_repairable(0)
         self.set_theme(theme)
 
@@ -129,9 +136,13 @@ class ToolRow(QWidget):
     def show_repairable(self, count: int, *, of_selection: bool = False) -> None:
         """Say on the button how many sessions it repairs: the selected ones, or all that have one right answer."""
         self._repairs = "repair" if of_selection else "repair_all"
-        text = self.tr("Repair %n session(s)…", "", count) if count else self.tr("Repair…")
-        self._buttons["repair_all"].setText(text.replace("(s)", "" if count == 1 else "s"))
+        self._buttons["repair_all"].setText(self._repair_words(count))
         self._fit()
+
+    def _repair_words(self, count: int) -> str:
+        if count == 1:
+            return self.tr("Repair 1 session…")
+        return self.tr("Repair {} sessions…").format(number(count)) if count else self.tr("Repair…")
 
     def show_store(self, text: str, tip: str) -> None:
         """Name the store on its button."""
@@ -238,6 +249,7 @@ class FootRow(QWidget):
         self.history = QPushButton(self.tr("History"))
         self.history.setProperty("flat", True)
         self.history.setIconSize(ICON_SIZE)
+        _keep_width(self.history, self._history_words(99))
         self.history.clicked.connect(actions["history"].trigger)
         row.addWidget(self._text, 1)
         for widget in (self._bar, self._cancel, self.history):
@@ -265,9 +277,12 @@ class FootRow(QWidget):
         self._bar.setVisible(False)
         self._cancel.setVisible(False)
 
+    def _history_words(self, count: int) -> str:
+        return self.tr("History: {}").format(number(count)) if count else self.tr("History")
+
     def show_runs(self, count: int) -> None:
         """Say how many repairs the history has."""
-        self.history.setText(self.tr("History: {}").format(count) if count else self.tr("History"))
+        self.history.setText(self._history_words(count))
 
     def set_theme(self, theme: Theme) -> None:
         """Draw the icons anew."""

@@ -207,7 +207,7 @@ def _detail(
         audited,
         proposal,
         proposal.fingerprint,
-        coverage(proposal),
+        coverage(proposal, is_live_whole=audited.live is not None),
         names,
         pair,
         review if is_review else outlined(diff.compare_messages(left.messages, right.messages)),
