@@ -51,9 +51,10 @@ def _row(parent: QWidget, *, margins: tuple[int, int, int, int] = (14, 8, 14, 8)
 
 
 def _keep_width(button: QPushButton, text: str) -> None:
-    """Let a button be as wide as it is with a text, so that what is beside it stays where it is."""
-    button.setText(text)
-    button.setMinimumWidth(button.sizeHint().width())
+    """Let a button be as wide as with a longer text, so that what is beside it stays where it is."""
+    metrics = button.fontMetrics()
+    more = metrics.horizontalAdvance(text) - metrics.horizontalAdvance(button.text())
+    button.setMinimumWidth(button.sizeHint().width() + max(0, more))
 
 
 class ToolRow(QWidget):
@@ -105,7 +106,6 @@ class ToolRow(QWidget):
         }
         for name, words in self._words.items():
             self._buttons[name].setAccessibleName(words)
-        _keep_width(self._buttons["repair_all"], self._repair_words(99))
         self.show_repairable(0)
         self.set_theme(theme)
 
@@ -127,6 +127,7 @@ class ToolRow(QWidget):
 
     def _fit(self) -> None:
         """Let the buttons that are known by their icon have words only where there is room for all of them."""
+        _keep_width(self._buttons["repair_all"], self._repair_words(99))
         for name, words in self._words.items():
             self._buttons[name].setText(words)
         if super().minimumSizeHint().width() > self.width():
@@ -157,6 +158,7 @@ class ToolRow(QWidget):
         for name, token in icons.items():
             self._buttons[name].setIcon(theme.icon("repair" if name == "repair_all" else name, token))
         self.store_button.setIcon(theme.icon("store"))
+        self._fit()
         self._search.setIcon(theme.icon("search", "muted"))
 
 
@@ -172,6 +174,7 @@ class ChipRow(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         row = _row(self)
         self._chips: dict[Standing, QPushButton] = {}
+        self._numbers: dict[Standing, str] = {}
         for standing, token, _ in _CHIPS:
             chip = QPushButton()
             chip.setCheckable(True)
@@ -201,10 +204,36 @@ class ChipRow(QWidget):
         one = {Standing.REVIEW: self.tr("{} needs your decision"), Standing.NOTE: self.tr("{} note")}
         for standing, chip in self._chips.items():
             n = counts.get(standing, 0)
-            chip.setText((one.get(standing, words[standing]) if n == 1 else words[standing]).format(number(n)))
+            self._numbers[standing] = number(n)
+            text = (one.get(standing, words[standing]) if n == 1 else words[standing]).format(number(n))
+            chip.setToolTip(text)
+            chip.setAccessibleName(text)
+            chip.setAccessibleDescription(self.tr("Show only these sessions"))
             chip.setEnabled(n > 0 or chip.isChecked())
             chip.setVisible(chip.isEnabled() or standing in _ALWAYS)
-            chip.setAccessibleDescription(self.tr("Show only these sessions"))
+        self._fit()
+
+    def minimumSizeHint(self) -> QSize:
+        """As narrow as it is with numbers alone."""
+        hint, shown = super().minimumSizeHint(), [s for s, chip in self._chips.items() if not chip.isHidden()]
+        words = [(self._chips[s].text(), self._numbers[s]) for s in shown]
+        spare = sum(
+            self.fontMetrics().horizontalAdvance(text) - self.fontMetrics().horizontalAdvance(n) for text, n in words
+        )
+        return QSize(hint.width() - spare, hint.height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Called by Qt."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Words on the chips where there is room for all of them, else numbers: icons, tips and names say the rest."""
+        for chip in self._chips.values():
+            chip.setText(chip.toolTip())
+        if super().minimumSizeHint().width() > self.width():
+            for standing, chip in self._chips.items():
+                chip.setText(self._numbers[standing])
 
     def show_webui(self, webui: WebUIStatus) -> None:
         """Say whether the WebUI is running."""
@@ -249,7 +278,6 @@ class FootRow(QWidget):
         self.history = QPushButton(self.tr("History"))
         self.history.setProperty("flat", True)
         self.history.setIconSize(ICON_SIZE)
-        _keep_width(self.history, self._history_words(99))
         self.history.clicked.connect(actions["history"].trigger)
         row.addWidget(self._text, 1)
         for widget in (self._bar, self._cancel, self.history):
@@ -283,7 +311,9 @@ class FootRow(QWidget):
     def show_runs(self, count: int) -> None:
         """Say how many repairs the history has."""
         self.history.setText(self._history_words(count))
+        _keep_width(self.history, self._history_words(99))
 
     def set_theme(self, theme: Theme) -> None:
         """Draw the icons anew."""
         self.history.setIcon(theme.icon("history", "muted"))
+        _keep_width(self.history, self._history_words(99))

@@ -166,8 +166,6 @@ class SessionHead(QWidget):
         self.buttons.addWidget(self.why, alignment=Qt.AlignmentFlag.AlignHCenter)
         self.buttons.addStretch()
         row.addWidget(self._side)
-        QWidget.setTabOrder(self.repair, self.why)
-        QWidget.setTabOrder(self.why, picture)
         policy = self.repair.sizePolicy()
         policy.setRetainSizeWhenHidden(True)  # the buttons below stay where they are
         self.repair.setSizePolicy(policy)
