@@ -47,6 +47,8 @@ NOTHING: Final = "–"
 _NO_INDEX: Final = QModelIndex()
 
 _NOT_IN_HEADS: Final = (Column.BACKUP, Column.DATABASE, Column.AFTER, Column.SIZE, Column.LOSS)
+_NAMED: Final = (Standing.REPAIRABLE, Standing.REVIEW, Standing.DELETED)
+"""How sessions stand for which a repair that names them does something."""
 _COLUMNS: Final = tuple(Column)
 _RIGHT: Final = (*COUNTS, Column.SIZE, Column.LOSS)
 _ALIGNMENTS: Final = {
@@ -142,12 +144,12 @@ class SessionModel(QAbstractTableModel):
 
     def with_worktree(self) -> list[int]:
         """The rows whose sessions have a worktree, from the top."""
-        return [at for at, row in enumerate(self._rows) if row.session.worktree_path]
+        return self._rows.positions_with_worktree()
 
     def repairable(self, session_ids: Collection[str]) -> int:
-        """About how many of some sessions a repair can do something."""
+        """For about how many of some sessions a repair that names them does something."""
         known = map(self._rows.known, session_ids)
-        return sum(row is not None and row.session.has_repair for row in known)
+        return sum(row is not None and (row.standing in _NAMED or row.session.has_repair) for row in known)
 
     def row_titled(self, beginning: str, start: int) -> int:
         """The first row from ``start`` on, around the end, whose title begins so, however it is written; else -1."""

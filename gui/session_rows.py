@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
+from itertools import compress
 from operator import attrgetter
 from typing import Any, Final, Literal, TypeAlias
 
@@ -195,6 +196,7 @@ class SessionRows:
     def __init__(self, arrangement: Arrangement) -> None:
         self._rows: list[Row] = []
         self._places: dict[str, int] = {}  # session id -> place
+        self._with_worktree = bytearray()  # by place
         every: list[int] = []
         self._order = Order(arrangement, [], every, [] if arrangement.is_filtered else every)
         self.is_stale = False
@@ -243,6 +245,14 @@ class SessionRows:
         wanted = set(session_ids)
         return [at for at, row in enumerate(self) if row.session.session_id in wanted]
 
+    def positions_with_worktree(self) -> list[int]:
+        """Where the sessions that have a worktree show, from the top."""
+        shown = self._order.shown
+        if 1 not in self._with_worktree:
+            return []
+        found = list(compress(range(len(shown)), map(self._with_worktree.__getitem__, shown)))
+        return [len(shown) - 1 - at for at in reversed(found)] if self.arrangement.is_descending else found
+
     def put(self, row: Row, *, keeps_place: bool = False) -> None:
         """Take in a session, or the newer state of a known one, which may keep its place whatever that says."""
         order = self._order
@@ -251,9 +261,11 @@ class SessionRows:
         self.counts[row.standing] += 1
         if place == len(self._rows):
             self._rows.append(row)
+            self._with_worktree.append(bool(row.session.worktree_path))
             order.keys.append(key)
         else:
             self.counts[self._rows[place].standing] -= 1
+            self._with_worktree[place] = bool(row.session.worktree_path)
             is_same = key == order.keys[place] and not order.arrangement.is_filtered
             if is_same or keeps_place:  # most sessions turn out to be healthy, and stay where they are
                 self._rows[place] = row

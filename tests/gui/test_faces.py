@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core import api
-from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import Server, WebUIStatus
@@ -214,8 +214,8 @@ def test_a_filter_without_matches_can_be_cleared_where_the_rows_would_be(
 
 def test_what_filters_nothing_cannot_be_chosen(qtbot: QtBot, open_window: Open, tmp_path: Path) -> None:
     window = open_window(Place(healthy_store(tmp_path, 1)))
-    assert not window.chips._chips[Category.REPAIRABLE].isEnabled()
-    assert window.chips._chips[None].isEnabled()
+    assert not window.chips._chips[Standing.REPAIRABLE].isEnabled()
+    assert window.chips._chips[Standing.HEALTHY].isEnabled()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hermes_rescue.core.audit.findings import KINDS, Category, Finding, SessionAudit, finding
+from hermes_rescue.core.audit.findings import KINDS, Category, Finding, SessionAudit, Standing, finding
 from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.hermes.heads import Glance
@@ -116,7 +116,8 @@ def test_every_mishap_of_the_demo_store_has_its_words(tmp_path: Path, model: Ses
     assert said["Old price list"] == "Deleted by you"
     assert said["Which visa for which month"] == "Wrong count"
     assert said["The museum of words"] == "Not listed"
-    assert said["Daily word"] == "Healthy"
+    assert said["Daily word"] == "22 left out"
+    assert said["A small grammar"] == "Healthy"
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -249,7 +250,7 @@ def test_every_word_must_be_in_title_id_path_or_status(model: SessionModel, word
     assert (model.visible_count, model.total_count) == (len(found), 3)
 
 
-def test_a_category_shows_its_sessions_and_the_counts_stay(model: SessionModel) -> None:
+def test_a_standing_shows_its_sessions_and_the_counts_stay(model: SessionModel) -> None:
     model.add(
         [
             session("a", lost(1)),
@@ -257,17 +258,20 @@ def test_a_category_shows_its_sessions_and_the_counts_stay(model: SessionModel) 
             session("c", QUESTION),
             session("d", NOTE),
             session("e"),
+            session("f", left_out=3),
+            session("g", finding("damaged_file", None, "The backup is torn.")),
+            session("h", finding("worktree_gone", None, "The folder is gone.")),
         ]
     )
-    counts = {Category.REPAIRABLE: 2, Category.REVIEW: 1, Category.INFO: 1, None: 1}
-    for category, count in counts.items():
-        model.set_category(category)
+    counts = dict.fromkeys(Standing, 1) | {Standing.REPAIRABLE: 2}
+    for standing, count in counts.items():
+        model.set_standing(standing)
         assert model.visible_count == count
         assert model.counts() == counts
-    model.set_category(ALL)
+    model.set_standing(ALL)
     model.add([session("a")])
-    assert model.visible_count == 5
-    assert model.counts() == {Category.REPAIRABLE: 1, Category.REVIEW: 1, Category.INFO: 1, None: 2}
+    assert model.visible_count == 8
+    assert model.counts() == dict.fromkeys(Standing, 1) | {Standing.HEALTHY: 2}
 
 
 def test_whatever_comes_and_in_whatever_order_the_right_rows_show(model: SessionModel) -> None:
@@ -559,12 +563,12 @@ def test_a_head_tells_what_is_in_it_and_nothing_is_said_of_the_rest(model: Sessi
 def test_a_session_that_nobody_examined_is_neither_healthy_nor_anything_else(model: SessionModel) -> None:
     model.add([glanced("a"), glanced("b")])
     assert set(model.counts().values()) == {0}
-    for category in (*Category, None):
-        model.set_category(category)
+    for standing in Standing:
+        model.set_standing(standing)
         assert model.visible_count == 0
     model.add([session("a")])
     assert ids(model) == ["a"]
-    model.set_category(ALL)
+    model.set_standing(ALL)
     model.set_filter("checked")
     assert ids(model) == ["b"]
 
