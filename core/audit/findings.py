@@ -39,7 +39,7 @@ class Standing(StrEnum):
 
 
 DELETED_BY_USER = "state_db_deleted_webui_tombstone"
-COPY_DAMAGED = "damaged_file"
+COPY_DAMAGED, COPY_DENIED = "damaged_file", "copy_denied"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class SessionAudit:
             return Standing(str(self.category))
         if DELETED_BY_USER in names:
             return Standing.DELETED
-        if COPY_DAMAGED in names:
+        if not names.isdisjoint((COPY_DAMAGED, COPY_DENIED)):
             return Standing.PARTLY_READ
         if self.left_out:
             return Standing.LEFT_OUT
@@ -240,7 +240,7 @@ KINDS: dict[str, Kind] = {
              "Nothing, unless you miss what only that file can hold.", "What is whole in it is used; the file stays as it is.", _YES),
         Kind("live_denied", _V, "no permission", _MANUAL, "The session file may not be read by the user that runs this.",
              _GIVE, _NOTHING, "Hermes may not be able to open it either."),
-        Kind("copy_denied", _I, "copy not permitted", _MANUAL, "A copy, or the database, may not be read by the user that runs this.",
+        Kind(COPY_DENIED, _I, "copy not permitted", _MANUAL, "A copy, or the database, may not be read by the user that runs this.",
              _GIVE, "What it holds stays unknown; the other copies are used.", _YES),
         Kind("not_a_file", _I, "not a file", _MANUAL, "Something that is no ordinary file has the name of a session file.",
              "Move it away if you did not put it there.", _NOTHING, _YES),
