@@ -58,9 +58,7 @@ def _keep_width(button: QPushButton, text: str) -> None:
 
 
 class ToolRow(QWidget):
-    """The store, the actions that matter, and the filter."""
-
-    filter_changed = Signal(str)
+    """The store, the actions that matter, and the field of the search."""
 
     def __init__(self, actions: Actions, theme: Theme) -> None:
         super().__init__()
@@ -92,11 +90,10 @@ class ToolRow(QWidget):
         row.addStretch(1)
         self.filter = QLineEdit()
         self.filter.setClearButtonEnabled(True)
-        self.filter.setPlaceholderText(self.tr("Filter by title, id, path, status"))
-        self.filter.setAccessibleName(self.tr("Filter sessions"))
+        self.filter.setPlaceholderText(self.tr("Search titles and messages"))
+        self.filter.setAccessibleName(self.tr("Search titles and messages"))
         self.filter.setMinimumWidth(self.fontMetrics().horizontalAdvance("m") * 16)
         self.filter.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.filter.textChanged.connect(self.filter_changed)
         self._search = self.filter.addAction(theme.icon("search", "muted"), QLineEdit.ActionPosition.LeadingPosition)
         row.addWidget(self.filter, 1)
         self._words = {
@@ -106,6 +103,7 @@ class ToolRow(QWidget):
         }
         for name, words in self._words.items():
             self._buttons[name].setAccessibleName(words)
+        actions.connect("find", self._look)
         self.show_repairable(0)
         self.set_theme(theme)
 
@@ -144,6 +142,11 @@ class ToolRow(QWidget):
         if count == 1:
             return self.tr("Repair 1 session…")
         return self.tr("Repair {} sessions…").format(number(count)) if count else self.tr("Repair…")
+
+    def _look(self) -> None:
+        """Give the keyboard to the search, to type something else."""
+        self.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.filter.selectAll()
 
     def show_store(self, text: str, tip: str) -> None:
         """Name the store on its button."""

@@ -106,10 +106,11 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "find",
         "sessions",
-        _t("&Filter"),
-        _t("Type to find sessions by title, id, path or status"),
+        _t("&Search"),
+        _t("Find sessions by their titles and by what was said in any copy"),
         "search",
-        ("Ctrl+F",),
+        ("Ctrl+F", "/"),
+        "find WORDS",
         begins_group=True,
     ),
     Command(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from hermes_rescue.core import api
@@ -30,6 +31,8 @@ from hermes_rescue.gui.panes import focus_next_pane, stacked
 from hermes_rescue.gui.place import Place, short_path
 from hermes_rescue.gui.reader import USUAL_PAIR, Detail, Reading
 from hermes_rescue.gui.review_pane import ReviewPane
+from hermes_rescue.gui.search import Search
+from hermes_rescue.gui.search_places import SearchPlaces
 from hermes_rescue.gui.session_pane import SessionPane
 from hermes_rescue.gui.state import Event, Phase, Shown, State, after, possible
 from hermes_rescue.gui.store_chooser import StoreChooser
@@ -90,11 +93,13 @@ class MainWindow(QMainWindow):
         self.lookback = Lookback(self.history, self.jobs, self, self.theme)
         self.no_store = NoStore(self.theme)
         self.foot = FootRow(self.actions_, self.theme)
+        self.search = Search(self.jobs, self.tools.filter, self.table.sessions, self.theme, self)
+        self.places = SearchPlaces(self.search, self.table, self.chips, self.review)
         self.side = QStackedWidget()  # the history comes second: its action, checked or not, is the index
         self.side.addWidget(self.review)
         self.side.addWidget(self.history)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
-        self.splitter.addWidget(stacked(self.table, self.notices))
+        self.splitter.addWidget(stacked(self.places.left, self.notices))
         self.splitter.addWidget(stacked(self.side, self.result))
         self.splitter.setChildrenCollapsible(False)
         self.splitter.setStretchFactor(0, 1)
@@ -106,7 +111,7 @@ class MainWindow(QMainWindow):
         column = QVBoxLayout(body)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        for part in (self.tools, self.chips, self.middle, self.foot):
+        for part in (self.tools, self.places.above, self.middle, self.foot):
             column.addWidget(part, int(part is self.middle))
         self.setCentralWidget(body)
 
@@ -118,34 +123,29 @@ class MainWindow(QMainWindow):
             "repair_all": lambda: self._repair(None),
             "repair": lambda: self._repair(self.table.selected_ids()),
             "next_open": self.table.select_next_open,
-            "pane": lambda: focus_next_pane((self.table.view, self.side, self.review.pages)),
-            "find": self.tools.filter.setFocus,
+            "pane": lambda: focus_next_pane((self.places.left, self.side, self.review.pages)),
             "copy_id": lambda: QGuiApplication.clipboard().setText("\n".join(self.table.selected_ids())),
-            "copy_command": lambda: self._copy_command("copy_command"),
-            "compare": lambda: self._copy_command("compare"),
             "next": self.review.difference.next_change,
             "previous": self.review.difference.previous_change,
-            "unified": lambda: self.review.difference.set_mode("unified"),
-            "split": lambda: self.review.difference.set_mode("split"),
-            "theme_system": lambda: self._choose_theme("system"),
-            "theme_light": lambda: self._choose_theme("light"),
-            "theme_dark": lambda: self._choose_theme("dark"),
-            "theme_contrast": lambda: self._choose_theme("contrast"),
             "undo": lambda: self._undo("", ""),
             "help": lambda: HelpDialog(COMMANDS, self).open(),
             "about": lambda: show_about(self),
+            **{name: partial(self._copy_command, name) for name in ("copy_command", "compare")},
+            **{name: partial(self.review.difference.set_mode, name) for name in ("unified", "split")},
+            **{f"theme_{name}": partial(self._choose_theme, name) for name in ("system", *themes.NAMES)},
         }
         for name, slot in slots.items():
             self.actions_.connect(name, slot)
-        self.tools.filter_changed.connect(self.table.sessions.set_filter)
+        self.search.list.context_menu_requested.connect(self._context_menu)
         self.chips.chosen.connect(self.table.sessions.set_standing)
         self.table.current_changed.connect(self._show_session)
         self.table.selection_changed.connect(lambda _: self._enable())
         self.table.context_menu_requested.connect(self._context_menu)
-        self.table.clear_filter_requested.connect(self._clear_filter)
+        self.table.clear_filter_requested.connect(self.chips.clear)
         self.table.opened.connect(self.review.focus_page)
         self.table.paged.connect(self.review.turn_page)
         self.reading.listed.connect(self.table.add)
+        self.reading.listed.connect(self.search.add)
         self.reading.found.connect(self._on_found)
         self.reading.audited.connect(self._on_audited)
         self.reading.progressed.connect(self._on_scan_progress)
@@ -205,6 +205,7 @@ class MainWindow(QMainWindow):
         self.shown = Shown(place)
         self.result.hide()
         self.lookback.clear()
+        self.search.show_store(None)
         self.foot.show_runs(0)
         self.table.sessions.clear()
         self.review.clear("")
@@ -232,6 +233,7 @@ class MainWindow(QMainWindow):
     @Slot(object, object)
     def _on_found(self, store: Store, webui: WebUIStatus) -> None:
         self.shown.store = store
+        self.search.show_store(store)
         self.tools.show_store(short_path(store), str(store.sessions_dir))
         self.chips.show_webui(webui)
         self.notices.tell_webui(webui)
@@ -264,6 +266,7 @@ class MainWindow(QMainWindow):
         if not self.table.selected_ids() and self.table.sessions.visible_count:
             self.table.select(self.table.sessions.id_at(0))
         self._turn(Event.SCANNED)
+        self.search.again()
 
     @Slot(object)
     def _on_scan_failed(self, error: Exception) -> None:
@@ -313,6 +316,7 @@ class MainWindow(QMainWindow):
             self.review.update_summary(detail)
         else:
             self.review.show_detail(detail)
+        self.places.show_words(session_id)
 
     @Slot(str, object)
     def _on_choices(self, session_id: str, choices: Choices) -> None:
@@ -364,6 +368,7 @@ class MainWindow(QMainWindow):
         self._turn(Event.WRITE)
         if is_store:
             self.reading.stop()
+            self.search.stop()
             self.watcher.rest()
 
     @Slot(object)
@@ -433,10 +438,6 @@ class MainWindow(QMainWindow):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.popup(where)
 
-    def _clear_filter(self) -> None:
-        self.tools.filter.clear()
-        self.chips.clear()
-
     def _copy_command(self, name: str) -> None:
         command = next(c for c in COMMANDS if c.name == name)
         line = command_line(command, self.shown.place.options, self.table.selected_ids()[:1], self.shown.choices)
@@ -458,7 +459,7 @@ class MainWindow(QMainWindow):
         app = QApplication.instance()
         if isinstance(app, QApplication):
             themes.apply(app, theme)
-        for bar in (self.actions_, self.tools, self.chips, self.notices, self.result, self.foot):
+        for bar in (self.actions_, self.tools, self.chips, self.search, self.notices, self.result, self.foot):
             bar.set_theme(theme)
         for pane in (self.table, self.review, self.history, self.no_store):
             pane.set_theme(theme)

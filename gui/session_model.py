@@ -117,6 +117,14 @@ class SessionModel(QAbstractTableModel):
         """How many sessions stand how, whatever the filter says."""
         return {standing: self._rows.counts[standing] for standing in Standing}
 
+    def known(self, session_id: str) -> Row | None:
+        """A session, whether it shows or not."""
+        return self._rows.known(session_id)
+
+    def every(self) -> list[Row]:
+        """All sessions in their order, whether they show or not."""
+        return self._rows.every()
+
     def id_at(self, row: int) -> str:
         """The id of the session that shows in a row. Raises IndexError."""
         return self._rows[row].session.session_id

@@ -228,6 +228,11 @@ class SessionRows:
         place = self._places.get(session_id)
         return None if place is None else self._rows[place]
 
+    def every(self) -> list[Row]:
+        """The rows of all sessions in their order, whether they show or not."""
+        places = self._order.every
+        return [self._rows[place] for place in (reversed(places) if self.arrangement.is_descending else places)]
+
     def ids(self) -> set[str]:
         """The ids of all sessions."""
         return set(self._places)

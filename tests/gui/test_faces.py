@@ -200,18 +200,6 @@ def test_with_a_running_webui_it_says_what_is_possible(
         assert "No sign" in window.chips._webui.text()
 
 
-def test_a_filter_without_matches_can_be_cleared_where_the_rows_would_be(
-    qtbot: QtBot, open_window: Open, demo: DemoStore
-) -> None:
-    window = open_window(Place(demo.home))
-    window.tools.filter.setText("no such session")
-    clear = next(b for b in window.table.view.findChildren(QAbstractButton) if b.isVisible() and b.text())
-    qtbot.mouseClick(clear, LEFT)
-    assert window.tools.filter.text() == ""
-    assert window.table.sessions.visible_count == len(demo.stories)
-    assert not clear.isVisible()
-
-
 def test_what_filters_nothing_cannot_be_chosen(qtbot: QtBot, open_window: Open, tmp_path: Path) -> None:
     window = open_window(Place(healthy_store(tmp_path, 1)))
     assert not window.chips._chips[Standing.REPAIRABLE].isEnabled()

@@ -472,21 +472,12 @@ def test_looking_leaves_no_trace(
     assert snapshot(demo.home) == before
 
 
-def test_the_filter_and_the_chips_narrow_the_list(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
+def test_the_chips_narrow_the_list(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
     window = open_window(Place(demo.home))
-    qtbot.keyClick(window, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
-    assert window.tools.filter.hasFocus()
-    qtbot.keyClicks(window.tools.filter, "walk naxos")
-    assert window.table.sessions.visible_count == 1
-    window.tools.filter.clear()
     chip = window.chips._chips[Category.REVIEW]
     qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)
     assert window.table.sessions.visible_count == 3
     qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)
-    assert window.table.sessions.visible_count == len(demo.stories)
-    qtbot.keyClicks(window.tools.filter, "no such session")
-    assert window.table.sessions.visible_count == 0
-    window.table.clear_filter_requested.emit()
     assert window.table.sessions.visible_count == len(demo.stories)
 
 
