@@ -52,7 +52,7 @@ MENUS: tuple[tuple[str, str], ...] = (
     ("history", _t("H&istory")),
     ("help", _t("&Help")),
 )
-"""The menus from left to right."""
+"""The menus from left to right; that to save a copy is in the one of the sessions."""
 
 COMMANDS: tuple[Command, ...] = (
     Command("open", "file", _t("&Open store…"), _t("Choose a Hermes home or a sessions folder"), "store", ("Ctrl+O",)),
@@ -112,6 +112,36 @@ COMMANDS: tuple[Command, ...] = (
         ("Ctrl+F", "/"),
         "find WORDS",
         begins_group=True,
+    ),
+    Command(
+        "save_md",
+        "save",
+        _t("&Markdown…"),
+        _t("Save the recovered conversation as Markdown"),
+        "export",
+        ("Ctrl+S",),
+        "export {sessions}",
+    ),
+    Command(
+        "save_html",
+        "save",
+        _t("&Web page…"),
+        _t("Save the recovered conversation as one HTML file"),
+        cli="export {sessions} --form html",
+    ),
+    Command(
+        "save_pdf",
+        "save",
+        _t("&PDF…"),
+        _t("Save the recovered conversation as PDF"),
+        cli="export {sessions} --form pdf",
+    ),
+    Command(
+        "save_json",
+        "save",
+        _t("&JSON of Hermes WebUI…"),
+        _t("Save the recovered conversation in the form that Hermes WebUI imports"),
+        cli="export {sessions} --form json",
     ),
     Command(
         "copy_id",

@@ -201,7 +201,8 @@ class FindBar(QWidget):
         for widget in (self.count, self.previous, self.next):
             widget.setVisible(finder.is_asked)
         total = number(len(finder.hits)) + ("+" if len(finder.hits) >= MOST_HITS else "…" if finder.is_busy else "")
-        words = self.tr("{} of {}").format(number(finder.at + 1), total)
+        at = finder.at + 1
+        words = self.tr("{} of {}").format(number(at), total) if at else self.tr("{} found").format(total)
         none = self.tr("searching…") if finder.is_busy else self.tr("not found")
         self.count.setText(words if finder.hits else none)
         self.previous.setEnabled(len(finder.hits) > 1)

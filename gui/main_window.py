@@ -20,7 +20,7 @@ from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.gui import theme as themes
 from hermes_rescue.gui.bars import ChipRow, FootRow, ToolRow
-from hermes_rescue.gui.commands import COMMANDS, Actions, command_line
+from hermes_rescue.gui.commands import COMMANDS, Actions
 from hermes_rescue.gui.faces import HelpDialog, NoStore, message_of, show_about, show_error
 from hermes_rescue.gui.history_panel import HistoryPanel
 from hermes_rescue.gui.jobs import Jobs
@@ -28,24 +28,25 @@ from hermes_rescue.gui.lookback import Lookback
 from hermes_rescue.gui.memory import Memory
 from hermes_rescue.gui.notices import ResultBar, StoreNotices
 from hermes_rescue.gui.panes import focus_next_pane, stacked
-from hermes_rescue.gui.place import Place, short_path
+from hermes_rescue.gui.place import Place, page_of, short_path
 from hermes_rescue.gui.reader import USUAL_PAIR, Detail, Reading
 from hermes_rescue.gui.review_pane import ReviewPane
 from hermes_rescue.gui.search import Search
 from hermes_rescue.gui.search_places import SearchPlaces
+from hermes_rescue.gui.session_actions import SessionActions
 from hermes_rescue.gui.session_pane import SessionPane
 from hermes_rescue.gui.state import Event, Phase, Shown, State, after, possible
 from hermes_rescue.gui.store_chooser import StoreChooser
 from hermes_rescue.gui.theme import Theme
 from hermes_rescue.gui.watcher import Watcher
 from hermes_rescue.gui.window_layout import WindowLayout
+from hermes_rescue.gui.wording import now, number
 from hermes_rescue.gui.writer import Outcome, Writer
-from PySide6.QtCore import QPoint, QSettings, Qt, Slot
+from PySide6.QtCore import QSettings, Qt, Slot
 from PySide6.QtGui import QCloseEvent, QGuiApplication
 from PySide6.QtWidgets import (
     QApplication,
     QMainWindow,
-    QMenu,
     QSplitter,
     QStackedWidget,
     QVBoxLayout,
@@ -86,21 +87,25 @@ class MainWindow(QMainWindow):
         self.chooser = StoreChooser(self, self.tools.store_menu, self.actions_, self._memory)
         self.chips = ChipRow(self.theme)
         self.notices = StoreNotices(self.theme)
-        self.result = ResultBar(self.theme)
         self.table = SessionPane(self.theme)
         self.review = ReviewPane(self.theme)
         self.history = HistoryPanel(self.theme)
         self.lookback = Lookback(self.history, self.jobs, self, self.theme)
         self.no_store = NoStore(self.theme)
+        told = (self.table.selected_ids, lambda: self.shown, lambda: self.review.copies)
+        self.of_sessions = SessionActions(self, self.actions_, *told)
+        self.review.head.buttons.insertWidget(1, self.of_sessions.save_button)
+        QWidget.setTabOrder(self.review.head.repair, self.of_sessions.save_button)
         self.foot = FootRow(self.actions_, self.theme)
         self.search = Search(self.jobs, self.tools.filter, self.table.sessions, self.theme, self)
         self.places = SearchPlaces(self.search, self.table, self.chips, self.review)
         self.side = QStackedWidget()  # the history comes second: its action, checked or not, is the index
+        self.result = ResultBar(self.theme, self.side)
         self.side.addWidget(self.review)
         self.side.addWidget(self.history)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.addWidget(stacked(self.places.left, self.notices))
-        self.splitter.addWidget(stacked(self.side, self.result))
+        self.splitter.addWidget(self.side)
         self.splitter.setChildrenCollapsible(False)
         self.splitter.setStretchFactor(0, 1)
         self.splitter.setStretchFactor(1, 1)
@@ -124,23 +129,21 @@ class MainWindow(QMainWindow):
             "repair": lambda: self._repair(self.table.selected_ids()),
             "next_open": self.table.select_next_open,
             "pane": lambda: focus_next_pane((self.places.left, self.side, self.review.pages)),
-            "copy_id": lambda: QGuiApplication.clipboard().setText("\n".join(self.table.selected_ids())),
             "next": self.review.difference.next_change,
             "previous": self.review.difference.previous_change,
             "undo": lambda: self._undo("", ""),
             "help": lambda: HelpDialog(COMMANDS, self).open(),
             "about": lambda: show_about(self),
-            **{name: partial(self._copy_command, name) for name in ("copy_command", "compare")},
             **{name: partial(self.review.difference.set_mode, name) for name in ("unified", "split")},
             **{f"theme_{name}": partial(self._choose_theme, name) for name in ("system", *themes.NAMES)},
         }
         for name, slot in slots.items():
             self.actions_.connect(name, slot)
-        self.search.list.context_menu_requested.connect(self._context_menu)
+        self.search.list.context_menu_requested.connect(self.of_sessions.show_menu)
         self.chips.chosen.connect(self.table.sessions.set_standing)
         self.table.current_changed.connect(self._show_session)
         self.table.selection_changed.connect(lambda _: self._enable())
-        self.table.context_menu_requested.connect(self._context_menu)
+        self.table.context_menu_requested.connect(self.of_sessions.show_menu)
         self.table.clear_filter_requested.connect(self.chips.clear)
         self.table.opened.connect(self.review.focus_page)
         self.table.paged.connect(self.review.turn_page)
@@ -155,6 +158,7 @@ class MainWindow(QMainWindow):
         self.review.choices_changed.connect(self._on_choices)
         self.review.comparison_wanted.connect(self._compare)
         self.review.next_session_wanted.connect(self._next_session)
+        self.of_sessions.save_wanted.connect(self._save_copies)
         self.review.repair_wanted.connect(self.actions_["repair"].trigger)
         self.result.undo_requested.connect(lambda: self._undo(self.shown.last_run, ""))
         self.result.export_requested.connect(lambda: self._export(self.shown.last_run))
@@ -198,7 +202,7 @@ class MainWindow(QMainWindow):
             return
         if self.state.phase is Phase.WRITING:
             words = self.tr("The other store is opened as soon as this is done.")
-            self.result.tell_outcome(words, good=True, can_undo=False)
+            self.result.tell_outcome(words, good=True)
             return
         self.writer.abandon()
         self.jobs.turn_to(self.state.token)
@@ -235,6 +239,7 @@ class MainWindow(QMainWindow):
         self.shown.store = store
         self.search.show_store(store)
         self.tools.show_store(short_path(store), str(store.sessions_dir))
+        self.shown.webui = next((each.address for each in webui.servers if each.answers and each.address), "")
         self.chips.show_webui(webui)
         self.notices.tell_webui(webui)
         self.lookback.read(store)
@@ -256,10 +261,8 @@ class MainWindow(QMainWindow):
         self.shown.audit = audit
         self.watcher.watch(audit.store.sessions_dir)
         self.table.sessions.end_scan()
-        text = self.tr("Checked {} sessions in {:.1f} s. Nothing was changed.").format(
-            len(audit.sessions), audit.seconds
-        )
-        self.foot.end(text)
+        self.shown.checked = self.tr("{} sessions checked at {}.").format(number(len(audit.sessions)), now())
+        self.foot.end(self._status())
         counts = self.table.sessions.counts()
         self.chips.show_counts(counts)
         self.notices.tell_audit(audit, counts, time.time())
@@ -267,6 +270,11 @@ class MainWindow(QMainWindow):
             self.table.select(self.table.sessions.id_at(0))
         self._turn(Event.SCANNED)
         self.search.again()
+
+    def _status(self) -> str:
+        """What was checked and done last."""
+        done = self.shown.last_done or self.tr("Nothing was changed.")
+        return f"{self.shown.checked} {done}" if self.shown.audit is not None else ""
 
     @Slot(object)
     def _on_scan_failed(self, error: Exception) -> None:
@@ -311,7 +319,7 @@ class MainWindow(QMainWindow):
         if detail.proposal.is_outdated:
             self.shown.forget(session_id)
             words = self.tr("The copies of this session have changed since you chose. Your choices no longer count.")
-            self.result.tell_outcome(words, good=False, can_undo=False)
+            self.result.tell_outcome(words, good=False)
         if self.review.shows(detail) and session_id in self.shown.choices:
             self.review.update_summary(detail)
         else:
@@ -350,8 +358,15 @@ class MainWindow(QMainWindow):
     def _undo(self, run_id: str, session_id: str) -> None:
         undoable = api.undoable(self.shown.runs)
         run_id = run_id or (undoable[0].run_id if undoable else "")
-        if self.shown.store is not None and run_id and self.state.work is None:
-            self.writer.undo(self.shown.store, run_id, session_id)
+        if self.shown.store is not None and run_id and self._turn(Event.PREPARE):
+            self.writer.ask_undo(self.shown.store, run_id, session_id)
+
+    @Slot(str, str)
+    def _save_copies(self, form: str, name: str) -> None:
+        store, selected = self.shown.store, self.table.selected_ids()
+        if store is not None and selected and self._turn(Event.PREPARE):
+            chosen = {sid: c for sid, c in self.shown.choices.items() if sid in selected}
+            self.writer.save_copies(store, selected, form, name, chosen)
 
     def _export(self, run_id: str) -> None:
         store, audit = self.shown.store, self.shown.audit
@@ -373,7 +388,7 @@ class MainWindow(QMainWindow):
 
     @Slot(object)
     def _on_work_ended(self, outcome: Outcome) -> None:
-        self.foot.end("")
+        self.foot.end(self._status())
         if self.state.phase is Phase.CLOSING:
             self.close()
             return
@@ -393,7 +408,11 @@ class MainWindow(QMainWindow):
         self.shown.forget(*outcome.sessions)
         if outcome.text:
             self.shown.last_run = outcome.run_id
-            self.result.tell_outcome(outcome.text, good=outcome.good, can_undo=bool(outcome.run_id))
+            can_undo, page = bool(outcome.run_id), page_of(self.shown.webui, outcome.sessions)
+            self.result.tell_outcome(
+                outcome.text, good=outcome.good, can_undo=can_undo, page=page if can_undo else "", saved=outcome.saved
+            )
+            self.shown.last_done = outcome.done or self.shown.last_done
         if outcome.is_outdated:
             self._check_again(keeps_order=True)
         run_id, reasons = outcome.refused
@@ -428,20 +447,8 @@ class MainWindow(QMainWindow):
         self.foot.show_runs(len(runs))
         if any(run.status == "interrupted" for run in runs):
             text = self.tr("A repair was interrupted. Repair again to finish it, or roll it back in the history.")
-            self.result.tell_outcome(text, good=False, can_undo=False)
+            self.result.tell_outcome(text, good=False)
         self._enable()
-
-    def _context_menu(self, where: QPoint) -> None:
-        menu = QMenu(self)
-        for name in ("repair", "copy_id", "copy_command", "compare"):
-            menu.addAction(self.actions_[name])
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.popup(where)
-
-    def _copy_command(self, name: str) -> None:
-        command = next(c for c in COMMANDS if c.name == name)
-        line = command_line(command, self.shown.place.options, self.table.selected_ids()[:1], self.shown.choices)
-        QGuiApplication.clipboard().setText(line)
 
     def tell_error(self, error: BaseException) -> None:
         """An error in a dialog with details that can be copied."""

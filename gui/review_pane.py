@@ -8,8 +8,10 @@ from dataclasses import replace
 from itertools import pairwise
 
 from hermes_rescue.core.audit.findings import Standing
+from hermes_rescue.core.hermes.copies import INDEX
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.merge.intent import TAKEN_BACK
+from hermes_rescue.core.report.diff import RECOVERED
 from hermes_rescue.gui.conversation import Conversation
 from hermes_rescue.gui.coverage_map import Coverage, CoverageMap
 from hermes_rescue.gui.diff_view import FIELDS, MESSAGES, DiffView
@@ -122,6 +124,12 @@ class ReviewPane(QWidget):
         mine = self._detail
         is_same = mine is not None and (self.session_id, mine.pair) == (detail.audited.session_id, detail.pair)
         return is_same and not self._is_outdated
+
+    @property
+    def copies(self) -> tuple[str, ...]:
+        """The copies of the session that is shown, without what is recovered from them."""
+        names = self._detail.versions if self._detail is not None else ()
+        return tuple(name for name in names if name not in (INDEX, RECOVERED))
 
     @property
     def pair(self) -> tuple[str, str]:

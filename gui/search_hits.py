@@ -16,7 +16,7 @@ from hermes_rescue.gui.faces import ActiveFace
 from hermes_rescue.gui.markdown_text import units
 from hermes_rescue.gui.session_rows import Row, one_line
 from hermes_rescue.gui.theme import Theme
-from hermes_rescue.gui.wording import day, number
+from hermes_rescue.gui.wording import day, number, plain_tip
 from PySide6.QtCore import (
     QAbstractListModel,
     QItemSelectionModel,
@@ -149,6 +149,8 @@ class HitModel(QAbstractListModel):
         match role:
             case Role.DisplayRole:
                 return one_line(found.title)
+            case Role.ToolTipRole:
+                return plain_tip("\n".join((self.said(found), self.whereabouts(found)[0])))
             case Role.AccessibleTextRole:
                 return ". ".join(filter(None, (one_line(found.title), self.said(found), self.whereabouts(found)[0])))
         return None

@@ -7,7 +7,7 @@ import re
 from typing import Final, TypeGuard
 
 from hermes_rescue.core.base.files import shown
-from PySide6.QtCore import QDate, QDateTime, QLocale
+from PySide6.QtCore import QDate, QDateTime, QLocale, QTime
 
 _END_OF_TIME = 253402300800  # seconds; the year 10000: what a session says beyond it is no time
 _BETWEEN: Final = r"(?:'[^']*'|[^dMy'])*"
@@ -34,6 +34,11 @@ def moment(seconds: float | None) -> str:
     """A time for a person, in the place's own way; empty for what is none."""
     time = local_time(seconds)
     return QLocale().toString(time, QLocale.FormatType.ShortFormat) if time is not None else ""
+
+
+def now() -> str:
+    """The time of day, in the place's own way."""
+    return QLocale().toString(QTime.currentTime(), QLocale.FormatType.ShortFormat)
 
 
 def day(seconds: float | None) -> str:
