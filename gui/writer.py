@@ -10,7 +10,7 @@ from typing import Any
 
 from hermes_rescue.core import api
 from hermes_rescue.core.audit.store_audit import Audit
-from hermes_rescue.core.base.errors import BusyError
+from hermes_rescue.core.base.errors import BusyError, RescueError
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.merge.choices import OUTDATED, Choices
@@ -211,6 +211,7 @@ class Writer(QObject):
             self.tr("Reading the session…"),
             suggested_name(store, session_ids[0], form, name, choices),
             lambda suggested: save(file_dialog(self._window, self._folder / suggested, form)),
+            tells_errors=True,
         )
 
     def _save_to(
@@ -231,7 +232,7 @@ class Writer(QObject):
             self._question = self.tr("A copy is being written. Stop and quit without it?")
             self.about_to_write.emit(False)
             work = save_copies(store, session_ids, form, name, choices, target)
-            self._run(self.tr("Saving…"), work, partial(self._on_saved, target))
+            self._run(self.tr("Saving…"), work, partial(self._on_saved, target), tells_errors=True)
 
         self._ask(dialog, answer)
 
@@ -282,6 +283,7 @@ class Writer(QObject):
         *,
         after: str = "",
         is_outdated: bool = False,
+        tells_errors: bool = False,
     ) -> None:
         def finish(result: object) -> None:
             self._job = None
@@ -292,6 +294,8 @@ class Writer(QObject):
             if isinstance(error, BusyError):
                 text = self.tr("{} Nothing was changed; try again then.").format(error)
                 self._end(Outcome(text, good=False, is_outdated=is_outdated))
+            elif tells_errors and isinstance(error, RescueError):
+                self._end(Outcome(self.tr("Not saved. {}").format(shown(str(error))), good=False))
             else:
                 self._end(Outcome(error=error, is_outdated=is_outdated))
 

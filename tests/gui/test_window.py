@@ -30,6 +30,7 @@ from hermes_rescue.gui.repair_dialog import RepairDialog
 from hermes_rescue.gui.report_dialog import ReportDialog
 from hermes_rescue.gui.review_pane import CHANGES
 from hermes_rescue.gui.session_rows import Column
+from hermes_rescue.gui.undo_dialog import UndoDialog
 from PySide6.QtCore import QMimeData, QPoint, QPointF, QSettings, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QDialog, QMenu, QMessageBox, QProgressBar, QPushButton, QWidget
@@ -221,7 +222,8 @@ def test_from_start_to_restored_in_three_clicks(
             assert texts(path) == [" ".join(text.split()) for text in story.wanted], story.name
         elif story.expect == "absent":
             assert not path.exists()
-    assert "16 sessions repaired and verified." in window.result.text
+    assert window.result.text.startswith("16 sessions repaired at ")
+    assert "16 repaired at " in window.foot.text
     assert window.table.sessions.counts()[Category.REPAIRABLE] == 0
 
 
@@ -244,6 +246,7 @@ def test_the_keyboard_alone_repairs_undoes_and_reports(
     finished(qtbot, window, wait_scanned)
     assert {path.name: path.read_bytes() for path in sessions.iterdir() if path.is_file()} != before
 
+    when_asked(qtbot, UndoDialog, lambda dialog: dialog.undo.click())
     qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     finished(qtbot, window, wait_scanned)
     assert "16 sessions put back." in window.result.text
@@ -364,6 +367,7 @@ def test_a_field_is_taken_from_the_backup_and_put_back_with_the_keyboard(
     assert rescue(*words, "--yes")[0] == 0
     assert (tmp_path / "copy" / "webui" / "sessions" / live.name).read_bytes() == after[live.name]
 
+    when_asked(qtbot, UndoDialog, lambda dialog: dialog.undo.click())
     qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     finished(qtbot, window, wait_scanned)
     assert live.read_bytes() == before[live.name]
@@ -448,6 +452,7 @@ def test_a_run_of_another_time_is_undone_from_the_history(
     window = open_window(Place(demo.home))
     window.actions_["history"].trigger()
     assert window.side.currentWidget() is window.history
+    when_asked(qtbot, UndoDialog, lambda dialog: dialog.undo.click())
     window.history.undo_requested.emit(result.run_id, "")
     finished(qtbot, window, wait_scanned)
     assert {path.name: path.read_bytes() for path in store.sessions_dir.iterdir() if path.is_file()} == before
