@@ -87,13 +87,12 @@ class ToolRow(QWidget):
             self._buttons[name] = button
             row.addWidget(button)
         self._buttons["repair_all"].setProperty("primary", True)
-        row.addStretch(1)
         self.filter = QLineEdit()
         self.filter.setClearButtonEnabled(True)
         self.filter.setPlaceholderText(self.tr("Search titles and messages"))
         self.filter.setAccessibleName(self.tr("Search titles and messages"))
         self.filter.setMinimumWidth(self.fontMetrics().horizontalAdvance("m") * 16)
-        self.filter.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.filter.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._search = self.filter.addAction(theme.icon("search", "muted"), QLineEdit.ActionPosition.LeadingPosition)
         row.addWidget(self.filter, 1)
         self._words = {

@@ -132,11 +132,12 @@ def _may_hold(source: str, query: Query) -> bool:
 
 
 class _Field(QLineEdit):
-    """As wide as what it says when it is empty, narrower where there is no room."""
+    """As wide as what it says when it is empty, narrower where there is no room, and beside the hits."""
 
     def sizeHint(self) -> QSize:
         """Called by Qt."""
-        width = self.fontMetrics().horizontalAdvance(self.placeholderText()) + 2 * self.fontMetrics().height()
+        words = self.placeholderText() if not self.text() else "m" * 9
+        width = self.fontMetrics().horizontalAdvance(words) + 2 * self.fontMetrics().height()
         return QSize(width, super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
@@ -200,6 +201,7 @@ class FindBar(QWidget):
         finder = self._finder
         for widget in (self.count, self.previous, self.next):
             widget.setVisible(finder.is_asked)
+        self.field.updateGeometry()
         total = number(len(finder.hits)) + ("+" if len(finder.hits) >= MOST_HITS else "…" if finder.is_busy else "")
         at = finder.at + 1
         words = self.tr("{} of {}").format(number(at), total) if at else self.tr("{} found").format(total)
