@@ -76,6 +76,12 @@ COMMANDS: tuple[Command, ...] = (
         ("Ctrl+E",),
         "report -o FILE",
     ),
+    Command(
+        "export_selected",
+        "file",
+        _t("Export report of &selected…"),
+        _t("Save a report of what was found in the selected sessions"),
+    ),
     Command("quit", "file", _t("&Quit"), _t("Close the window"), "", ("Ctrl+Q",), begins_group=True),
     Command(
         "repair_all",

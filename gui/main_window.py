@@ -124,6 +124,7 @@ class MainWindow(QMainWindow):
         slots: dict[str, Callable[[], object]] = {
             "rescan": self.rescan,
             "export": lambda: self._export(""),
+            "export_selected": lambda: self._export("", self.table.selected_ids()),
             "quit": self.close,
             "repair_all": lambda: self._repair(None),
             "repair": lambda: self._repair(self.table.selected_ids()),
@@ -368,8 +369,10 @@ class MainWindow(QMainWindow):
             chosen = {sid: c for sid, c in self.shown.choices.items() if sid in selected}
             self.writer.save_copies(store, selected, form, name, chosen)
 
-    def _export(self, run_id: str) -> None:
+    def _export(self, run_id: str, only: Sequence[str] = ()) -> None:
         store, audit = self.shown.store, self.shown.audit
+        if audit is not None and only:
+            audit = audit.only(only)
         if store is not None and (run_id or audit is not None) and self._turn(Event.PREPARE):
             self.writer.export(store, audit, run_id)
 

@@ -75,6 +75,7 @@ class SessionActions(QObject):
         menu = QMenu(self._window)
         menu.addAction(self._actions["repair"])
         menu.addMenu(self.save_menu)
+        menu.addAction(self._actions["export_selected"])
         menu.addSeparator()
         for name in ("copy_id", "copy_command", "compare"):
             menu.addAction(self._actions[name])

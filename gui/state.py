@@ -134,6 +134,7 @@ def possible(state: State, shown: Shown, repairable: int, *, has_selected: bool)
         "repair": is_free and has_selected,
         "undo": is_free and bool(undoable(shown.runs)),
         "export": is_free and shown.audit is not None,
+        "export_selected": is_free and shown.audit is not None and has_selected,
         "rescan": is_idle,
         "demo": is_idle,
         **{f"save_{form}": is_free and has_selected for form in FORMS},

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -47,6 +47,12 @@ class Audit:
     def findings(self) -> tuple[Finding, ...]:
         """All findings, those of the store last."""
         return (*(f for s in self.sessions for f in s.findings), *self.store_findings)
+
+    def only(self, session_ids: Collection[str]) -> Audit:
+        """What was found in some of the sessions, without what is wrong with the store."""
+        return dataclasses.replace(
+            self, sessions=tuple(s for s in self.sessions if s.session_id in session_ids), store_findings=()
+        )
 
     @property
     def standings(self) -> Counter[Standing]:

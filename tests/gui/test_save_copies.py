@@ -14,6 +14,7 @@ from hermes_rescue.gui import reader, save_dialog
 from hermes_rescue.gui.main_window import MainWindow
 from hermes_rescue.gui.place import Place
 from hermes_rescue.gui.repair_dialog import RepairDialog
+from hermes_rescue.gui.report_dialog import ReportDialog
 from hermes_rescue.gui.undo_dialog import UndoDialog
 from PySide6.QtCore import QPoint, QStandardPaths, Qt, QUrl
 from PySide6.QtGui import QAction, QDesktopServices
@@ -171,6 +172,26 @@ def test_what_was_saved_can_be_opened(
 def test_the_suggested_folder_exists(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(QStandardPaths, "writableLocation", lambda _: str(tmp_path / "never made"))
     assert save_dialog.usual_folder().is_dir()
+
+
+def test_one_session_is_reported_alone(
+    qtbot: QtBot,
+    open_window: Open,
+    wait_scanned: Scanned,
+    demo: DemoStore,
+    documents: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ReportDialog, "ask_path", lambda _, suggested, form: suggested)
+    window = open_window(Place(demo.home))
+    go_to(window, wait_scanned, story(demo, "wiped_and_continued"))
+    when_asked(qtbot, ReportDialog, lambda dialog: dialog.save.click())
+    window.actions_["export_selected"].trigger()
+    finished(qtbot, window, wait_scanned)
+    (saved,) = documents.iterdir()
+    text = saved.read_text()
+    assert "Two weeks by train" in text
+    assert not [each for each in demo.stories if each.title in text and each.title != "Two weeks by train"]
 
 
 # --- repaired, and put back -------------------------------------------------------------------------------------------
