@@ -86,7 +86,7 @@ def test_every_action_has_words_a_tip_and_a_menu(qtbot: QtBot) -> None:
     actions.fill(window.menuBar())
     menus = [action.menu() for action in window.menuBar().actions()]
     listed = [action for menu in menus for action in menu.actions() if not action.isSeparator()]
-    assert len(listed) == len(COMMANDS)
+    assert len(listed) == len([command for command in COMMANDS if command.menu != "save"])  # which has its own menu
     for action in listed:
         assert isinstance(action, QAction)
         assert action.text()
