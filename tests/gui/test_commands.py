@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.merge.choices import Choices
-from hermes_rescue.core.terminal import find  # noqa: F401  # a command of its own file
+from hermes_rescue.core.terminal import export, find  # noqa: F401  # commands of their own files
 from hermes_rescue.core.terminal.commands import app, main
 from hermes_rescue.gui import theme
 from hermes_rescue.gui.commands import COMMANDS, Actions, command_line
