@@ -190,8 +190,8 @@ def test_one_session_is_reported_alone(
     finished(qtbot, window, wait_scanned)
     (saved,) = documents.iterdir()
     text = saved.read_text()
-    assert "Two weeks by train" in text
-    assert not [each for each in demo.stories if each.title in text and each.title != "Two weeks by train"]
+    wanted = story(demo, "wiped_and_continued")
+    assert [each.session_id for each in demo.stories if each.session_id in text] == [wanted]
 
 
 # --- repaired, and put back -------------------------------------------------------------------------------------------
