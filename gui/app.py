@@ -7,6 +7,7 @@ import gc
 import sys
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
 
@@ -14,6 +15,7 @@ from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.gui.main_window import MainWindow
 from hermes_rescue.gui.place import Place
 from PySide6.QtCore import QSettings
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
 NAME = "hermes-rescue"
@@ -47,6 +49,8 @@ def main() -> None:
     application.setApplicationName(NAME)
     application.setApplicationDisplayName("Hermes Rescue")
     application.setApplicationVersion(_version())
+    application.setDesktopFileName(NAME)  # Wayland and desktop shells find icon and windows by it
+    application.setWindowIcon(QIcon(str(files("hermes_rescue.resources").joinpath("icons", "app.svg"))))
     settings = QSettings(NAME, NAME)
     if asked.reset_settings:
         settings.clear()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
 from hermes_rescue.gui.commands import Actions
+from hermes_rescue.gui.elided_label import ElidedLabel
 from hermes_rescue.gui.notices import announce
-from hermes_rescue.gui.session_head import ElidedLabel
 from hermes_rescue.gui.theme import ICON_SIZE, Theme
 from hermes_rescue.gui.wording import number, plain_tip
 from PySide6.QtCore import QSize, Qt, Signal
@@ -24,13 +24,19 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-_CHIPS: tuple[tuple[Category | None, str, str], ...] = (
-    (Category.REPAIRABLE, "repair", "warning"),
-    (Category.REVIEW, "ask", "question"),
-    (Category.INFO, "info", "info"),
-    (None, "ok", "healthy"),
+_CHIPS: tuple[tuple[Standing, str, str], ...] = (
+    (Standing.REPAIRABLE, "repair", "warning"),
+    (Standing.REVIEW, "ask", "question"),
+    (Standing.LEFT_OUT, "info", "left-out"),
+    (Standing.DELETED, "info", "deleted"),
+    (Standing.PARTLY_READ, "info", "missing"),
+    (Standing.NOTE, "info", "info"),
+    (Standing.HEALTHY, "ok", "healthy"),
 )
-"""Category, token and icon of each chip."""
+"""Standing, token and icon of each chip."""
+
+_ALWAYS = (Standing.REPAIRABLE, Standing.REVIEW, Standing.HEALTHY)
+"""The chips that show also where there are no such sessions."""
 
 
 _PARTS = 1000
@@ -44,10 +50,15 @@ def _row(parent: QWidget, *, margins: tuple[int, int, int, int] = (14, 8, 14, 8)
     return row
 
 
-class ToolRow(QWidget):
-    """The store, the actions that matter, and the filter."""
+def _keep_width(button: QPushButton, text: str) -> None:
+    """Let a button be as wide as with a longer text, so that what is beside it stays where it is."""
+    metrics = button.fontMetrics()
+    more = metrics.horizontalAdvance(text) - metrics.horizontalAdvance(button.text())
+    button.setMinimumWidth(button.sizeHint().width() + max(0, more))
 
-    filter_changed = Signal(str)
+
+class ToolRow(QWidget):
+    """The store, the actions that matter, and the field of the search."""
 
     def __init__(self, actions: Actions, theme: Theme) -> None:
         super().__init__()
@@ -66,21 +77,22 @@ class ToolRow(QWidget):
             button = QPushButton()
             button.setIconSize(ICON_SIZE)
             action = actions[name]
-            button.clicked.connect(action.trigger)
+            if name == "repair_all":
+                button.clicked.connect(lambda: actions[self._repairs].trigger())
+            else:
+                button.clicked.connect(action.trigger)
             button.setEnabled(action.isEnabled())
             action.enabledChanged.connect(button.setEnabled)
             button.setToolTip(action.toolTip())
             self._buttons[name] = button
             row.addWidget(button)
         self._buttons["repair_all"].setProperty("primary", True)
-        row.addStretch(1)
         self.filter = QLineEdit()
         self.filter.setClearButtonEnabled(True)
-        self.filter.setPlaceholderText(self.tr("Filter by title, id, path, status"))
-        self.filter.setAccessibleName(self.tr("Filter sessions"))
+        self.filter.setPlaceholderText(self.tr("Search titles and messages"))
+        self.filter.setAccessibleName(self.tr("Search titles and messages"))
         self.filter.setMinimumWidth(self.fontMetrics().horizontalAdvance("m") * 16)
-        self.filter.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.filter.textChanged.connect(self.filter_changed)
+        self.filter.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._search = self.filter.addAction(theme.icon("search", "muted"), QLineEdit.ActionPosition.LeadingPosition)
         row.addWidget(self.filter, 1)
         self._words = {
@@ -90,6 +102,7 @@ class ToolRow(QWidget):
         }
         for name, words in self._words.items():
             self._buttons[name].setAccessibleName(words)
+        actions.connect("find", self._look)
         self.show_repairable(0)
         self.set_theme(theme)
 
@@ -111,17 +124,28 @@ class ToolRow(QWidget):
 
     def _fit(self) -> None:
         """Let the buttons that are known by their icon have words only where there is room for all of them."""
+        _keep_width(self._buttons["repair_all"], self._repair_words(99))
         for name, words in self._words.items():
             self._buttons[name].setText(words)
         if super().minimumSizeHint().width() > self.width():
             for name in self._words:
                 self._buttons[name].setText("")
 
-    def show_repairable(self, count: int) -> None:
-        """Say on the button how many sessions it repairs."""
-        text = self.tr("Repair %n session(s)…", "", count) if count else self.tr("Repair…")
-        self._buttons["repair_all"].setText(text.replace("(s)", "" if count == 1 else "s"))
+    def show_repairable(self, count: int, *, of_selection: bool = False) -> None:
+        """Say on the button how many sessions it repairs: the selected ones, or all that have one right answer."""
+        self._repairs = "repair" if of_selection else "repair_all"
+        self._buttons["repair_all"].setText(self._repair_words(count))
         self._fit()
+
+    def _repair_words(self, count: int) -> str:
+        if count == 1:
+            return self.tr("Repair 1 session…")
+        return self.tr("Repair {} sessions…").format(number(count)) if count else self.tr("Repair…")
+
+    def _look(self) -> None:
+        """Give the keyboard to the search, to type something else."""
+        self.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.filter.selectAll()
 
     def show_store(self, text: str, tip: str) -> None:
         """Name the store on its button."""
@@ -136,6 +160,7 @@ class ToolRow(QWidget):
         for name, token in icons.items():
             self._buttons[name].setIcon(theme.icon("repair" if name == "repair_all" else name, token))
         self.store_button.setIcon(theme.icon("store"))
+        self._fit()
         self._search.setIcon(theme.icon("search", "muted"))
 
 
@@ -143,21 +168,22 @@ class ChipRow(QWidget):
     """How many sessions are in which state, to filter by, and whether the WebUI is running."""
 
     chosen = Signal(object)
-    """A category, None for the healthy ones, or "all"."""
+    """A Standing, or "all"."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self.setProperty("bar", True)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         row = _row(self)
-        self._chips: dict[Category | None, QPushButton] = {}
-        for category, token, _ in _CHIPS:
+        self._chips: dict[Standing, QPushButton] = {}
+        self._numbers: dict[Standing, str] = {}
+        for standing, token, _ in _CHIPS:
             chip = QPushButton()
             chip.setCheckable(True)
             chip.setProperty("chip", token)
             chip.setIconSize(ICON_SIZE)
-            chip.clicked.connect(lambda checked, c=category: self._choose(c, checked))
-            self._chips[category] = chip
+            chip.clicked.connect(lambda checked, standing=standing: self._choose(standing, checked))
+            self._chips[standing] = chip
             row.addWidget(chip)
         row.addStretch(1)
         self._webui = ElidedLabel(Qt.TextElideMode.ElideRight)
@@ -166,21 +192,50 @@ class ChipRow(QWidget):
         self.show_counts({})
         self.set_theme(theme)
 
-    def show_counts(self, counts: Mapping[Category | None, int]) -> None:
+    def show_counts(self, counts: Mapping[Standing, int]) -> None:
         """Put the numbers on the chips."""
-        n = {category: counts.get(category, 0) for category, _, _ in _CHIPS}
         words = {
-            Category.REPAIRABLE: self.tr("{} can be repaired"),
-            Category.REVIEW: self.tr("{} need your decision")
-            if n[Category.REVIEW] != 1
-            else self.tr("{} needs your decision"),
-            Category.INFO: self.tr("{} notes") if n[Category.INFO] != 1 else self.tr("{} note"),
-            None: self.tr("{} healthy"),
+            Standing.REPAIRABLE: self.tr("{} can be repaired"),
+            Standing.REVIEW: self.tr("{} need your decision"),
+            Standing.LEFT_OUT: self.tr("{} with parts left out"),
+            Standing.DELETED: self.tr("{} deleted by you"),
+            Standing.PARTLY_READ: self.tr("{} partly read"),
+            Standing.NOTE: self.tr("{} notes"),
+            Standing.HEALTHY: self.tr("{} healthy"),
         }
-        for category, chip in self._chips.items():
-            chip.setText(words[category].format(number(n[category])))
-            chip.setEnabled(n[category] > 0 or chip.isChecked())
+        one = {Standing.REVIEW: self.tr("{} needs your decision"), Standing.NOTE: self.tr("{} note")}
+        for standing, chip in self._chips.items():
+            n = counts.get(standing, 0)
+            self._numbers[standing] = number(n)
+            text = (one.get(standing, words[standing]) if n == 1 else words[standing]).format(number(n))
+            chip.setToolTip(text)
+            chip.setAccessibleName(text)
             chip.setAccessibleDescription(self.tr("Show only these sessions"))
+            chip.setEnabled(n > 0 or chip.isChecked())
+            chip.setVisible(chip.isEnabled() or standing in _ALWAYS)
+        self._fit()
+
+    def minimumSizeHint(self) -> QSize:
+        """As narrow as it is with numbers alone."""
+        hint, shown = super().minimumSizeHint(), [s for s, chip in self._chips.items() if not chip.isHidden()]
+        words = [(self._chips[s].text(), self._numbers[s]) for s in shown]
+        spare = sum(
+            self.fontMetrics().horizontalAdvance(text) - self.fontMetrics().horizontalAdvance(n) for text, n in words
+        )
+        return QSize(hint.width() - spare, hint.height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Called by Qt."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Words on the chips where there is room for all of them, else numbers: icons, tips and names say the rest."""
+        for chip in self._chips.values():
+            chip.setText(chip.toolTip())
+        if super().minimumSizeHint().width() > self.width():
+            for standing, chip in self._chips.items():
+                chip.setText(self._numbers[standing])
 
     def show_webui(self, webui: WebUIStatus) -> None:
         """Say whether the WebUI is running."""
@@ -189,17 +244,17 @@ class ChipRow(QWidget):
 
     def clear(self) -> None:
         """Show every session again."""
-        self._choose(None, checked=False)
+        self._choose(Standing.HEALTHY, checked=False)
 
-    def _choose(self, category: Category | None, checked: bool) -> None:
+    def _choose(self, standing: Standing, checked: bool) -> None:
         for other, chip in self._chips.items():
-            chip.setChecked(checked and other is category)
-        self.chosen.emit(category if checked else "all")
+            chip.setChecked(checked and other is standing)
+        self.chosen.emit(standing if checked else "all")
 
     def set_theme(self, theme: Theme) -> None:
         """Draw the icons anew."""
-        for category, token, icon in _CHIPS:
-            self._chips[category].setIcon(theme.icon(icon, token))
+        for standing, token, icon in _CHIPS:
+            self._chips[standing].setIcon(theme.icon(icon, token))
 
 
 class FootRow(QWidget):
@@ -252,10 +307,15 @@ class FootRow(QWidget):
         self._bar.setVisible(False)
         self._cancel.setVisible(False)
 
+    def _history_words(self, count: int) -> str:
+        return self.tr("History: {}").format(number(count)) if count else self.tr("History")
+
     def show_runs(self, count: int) -> None:
         """Say how many repairs the history has."""
-        self.history.setText(self.tr("History: {}").format(count) if count else self.tr("History"))
+        self.history.setText(self._history_words(count))
+        _keep_width(self.history, self._history_words(99))
 
     def set_theme(self, theme: Theme) -> None:
         """Draw the icons anew."""
         self.history.setIcon(theme.icon("history", "muted"))
+        _keep_width(self.history, self._history_words(99))

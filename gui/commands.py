@@ -13,7 +13,8 @@ from itertools import groupby
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.gui.theme import Theme
 from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, QObject
-from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtWidgets import QMenuBar
 
 PROGRAM = "hermes-rescue"
 CONTEXT = "Commands"
@@ -23,7 +24,8 @@ CONTEXT = "Commands"
 class Command:
     """One action. ``cli`` is what follows the program's name on the terminal, with ``{sessions}`` for the selected
     session ids; empty where only a window can do it. ``cli_chosen`` takes its place, with ``{choices}``, where a person
-    has chosen what to take of the session. ``menu`` names the menu that it stands in.
+    has chosen what to take of the session. ``menu`` names the menu that it stands in; of those with one ``group`` one
+    is checked. ``begins_group``: a line goes before it in the menu.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Command:
     cli: str = ""
     cli_chosen: str = ""
     checkable: bool = False
+    group: str = ""
+    begins_group: bool = False
 
 
 def _t(text: str) -> str:
@@ -48,7 +52,7 @@ MENUS: tuple[tuple[str, str], ...] = (
     ("history", _t("H&istory")),
     ("help", _t("&Help")),
 )
-"""The menus from left to right."""
+"""The menus from left to right; that to save a copy is in the one of the sessions."""
 
 COMMANDS: tuple[Command, ...] = (
     Command("open", "file", _t("&Open store…"), _t("Choose a Hermes home or a sessions folder"), "store", ("Ctrl+O",)),
@@ -60,7 +64,9 @@ COMMANDS: tuple[Command, ...] = (
         "play",
         cli="demo DIR",
     ),
-    Command("rescan", "file", _t("&Rescan"), _t("Check every session again"), "rescan", ("F5",), "audit"),
+    Command(
+        "rescan", "file", _t("&Rescan"), _t("Check every session again"), "rescan", ("F5",), "audit", begins_group=True
+    ),
     Command(
         "export",
         "file",
@@ -70,7 +76,13 @@ COMMANDS: tuple[Command, ...] = (
         ("Ctrl+E",),
         "report -o FILE",
     ),
-    Command("quit", "file", _t("&Quit"), _t("Close the window"), "", ("Ctrl+Q",)),
+    Command(
+        "export_selected",
+        "file",
+        _t("Export report of &selected…"),
+        _t("Save a report of what was found in the selected sessions"),
+    ),
+    Command("quit", "file", _t("&Quit"), _t("Close the window"), "", ("Ctrl+Q",), begins_group=True),
     Command(
         "repair_all",
         "sessions",
@@ -86,19 +98,65 @@ COMMANDS: tuple[Command, ...] = (
         _t("Repair &selected…"),
         _t("Repair the selected sessions; their questions count as answered"),
         "repair",
-        ("Ctrl+Shift+R",),
+        ("R", "Ctrl+Shift+R"),
         "repair {sessions}",
+    ),
+    Command(
+        "next_open",
+        "sessions",
+        _t("Next &open session"),
+        _t("Go to the next session that can be repaired or asks something"),
+        "next",
+        ("S",),
     ),
     Command(
         "find",
         "sessions",
-        _t("&Filter"),
-        _t("Type to find sessions by title, id, path or status"),
+        _t("&Search"),
+        _t("Find sessions by their titles and by what was said in any copy"),
         "search",
-        ("Ctrl+F",),
+        ("Ctrl+F", "/"),
+        "find WORDS",
+        begins_group=True,
     ),
     Command(
-        "copy_id", "sessions", _t("Copy &id"), _t("Copy the ids of the selected sessions"), "copy", ("Ctrl+Shift+I",)
+        "save_md",
+        "save",
+        _t("&Markdown…"),
+        _t("Save the recovered conversation as Markdown"),
+        "export",
+        ("Ctrl+S",),
+        "export {sessions}",
+    ),
+    Command(
+        "save_html",
+        "save",
+        _t("&Web page…"),
+        _t("Save the recovered conversation as one HTML file"),
+        cli="export {sessions} --form html",
+    ),
+    Command(
+        "save_pdf",
+        "save",
+        _t("&PDF…"),
+        _t("Save the recovered conversation as PDF"),
+        cli="export {sessions} --form pdf",
+    ),
+    Command(
+        "save_json",
+        "save",
+        _t("&JSON of Hermes WebUI…"),
+        _t("Save the recovered conversation in the form that Hermes WebUI imports"),
+        cli="export {sessions} --form json",
+    ),
+    Command(
+        "copy_id",
+        "sessions",
+        _t("Copy &id"),
+        _t("Copy the ids of the selected sessions"),
+        "copy",
+        ("Ctrl+Shift+I",),
+        begins_group=True,
     ),
     Command(
         "copy_command",
@@ -138,6 +196,8 @@ COMMANDS: tuple[Command, ...] = (
         "unified",
         ("Ctrl+1",),
         checkable=True,
+        group="mode",
+        begins_group=True,
     ),
     Command(
         "split",
@@ -147,11 +207,42 @@ COMMANDS: tuple[Command, ...] = (
         "split",
         ("Ctrl+2",),
         checkable=True,
+        group="mode",
     ),
-    Command("theme_system", "view", _t("Colours of the s&ystem"), _t("Follow the system"), "theme", checkable=True),
-    Command("theme_light", "view", _t("&Light"), _t("Dark text on a light background"), "", checkable=True),
-    Command("theme_dark", "view", _t("&Dark"), _t("Light text on dark ground"), "", checkable=True),
-    Command("theme_contrast", "view", _t("High &contrast"), _t("Strong colours, strong lines"), "", checkable=True),
+    Command(
+        "table",
+        "view",
+        _t("&Table"),
+        _t("Show the sessions as a table"),
+        "",
+        ("Ctrl+T",),
+        checkable=True,
+        begins_group=True,
+    ),
+    Command("pane", "view", _t("Next &pane"), _t("Go to the sessions, the head, the pages"), "", ("F6",)),
+    Command(
+        "theme_system",
+        "view",
+        _t("Colours of the s&ystem"),
+        _t("Follow the system"),
+        "theme",
+        checkable=True,
+        group="theme",
+        begins_group=True,
+    ),
+    Command(
+        "theme_light", "view", _t("&Light"), _t("Dark text on a light background"), "", checkable=True, group="theme"
+    ),
+    Command("theme_dark", "view", _t("&Dark"), _t("Light text on dark ground"), "", checkable=True, group="theme"),
+    Command(
+        "theme_contrast",
+        "view",
+        _t("High &contrast"),
+        _t("Strong colours, strong lines"),
+        "",
+        checkable=True,
+        group="theme",
+    ),
     Command(
         "undo",
         "history",
@@ -179,9 +270,9 @@ COMMANDS: tuple[Command, ...] = (
         "help",
         ("F1",),
     ),
-    Command("about", "help", _t("&About Hermes Rescue"), _t("Version and licence")),
+    Command("about", "help", _t("&About Hermes Rescue"), _t("Version and licence"), begins_group=True),
 )
-"""Every action of the window."""
+"""Every action of the window, in the order of the menus."""
 
 
 def command_line(
@@ -221,6 +312,7 @@ class Actions:
 
     def __init__(self, parent: QObject, theme: Theme) -> None:
         self._actions: dict[str, QAction] = {}
+        groups: dict[str, QActionGroup] = {}
         for command in COMMANDS:
             action = QAction(self._told(command.text), parent)
             action.setObjectName(command.name)
@@ -228,6 +320,8 @@ class Actions:
             action.setStatusTip(self._told(command.tip))
             action.setShortcuts([QKeySequence(keys) for keys in command.shortcuts])
             action.setCheckable(command.checkable)
+            if command.group:
+                groups.setdefault(command.group, QActionGroup(parent)).addAction(action)
             self._actions[command.name] = action
         self.set_theme(theme)
 
@@ -238,9 +332,15 @@ class Actions:
         """Call ``slot`` when the action is triggered."""
         self._actions[name].triggered.connect(lambda _=False: slot())
 
-    def in_menu(self, menu: str) -> list[QAction]:
-        """The actions of one menu, in their order."""
-        return [self._actions[command.name] for command in COMMANDS if command.menu == menu]
+    def fill(self, bar: QMenuBar) -> None:
+        """Put the menus into a menu bar."""
+        for name, title in MENUS:
+            menu = bar.addMenu(self._told(title))
+            for command in COMMANDS:
+                if command.menu == name and command.begins_group:
+                    menu.addSeparator()
+                if command.menu == name:
+                    menu.addAction(self._actions[command.name])
 
     def set_theme(self, theme: Theme) -> None:
         """Draw the icons anew."""

@@ -90,8 +90,9 @@ class Conversation(QWidget):
         self.find_bar.setEnabled(False)
 
     def find_words(self, words: str) -> None:
-        """Look for words, as if they were typed into the field."""
+        """Look for words from the beginning on, as if they were typed into the field."""
         self.find_bar.field.setText(words)
+        self.finder.find(words)
 
     @property
     def current_row(self) -> int | None:

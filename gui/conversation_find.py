@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from hermes_rescue.core.search.query import Query, QueryError
 from hermes_rescue.gui.conversation_outline import Spot
 from hermes_rescue.gui.conversation_rows import ConversationRows
 from hermes_rescue.gui.markdown_text import units, words_of
@@ -65,14 +66,15 @@ class Finder(QObject):
         return bool(self._words)
 
     def find(self, words: str, start: int | None = 0) -> None:
-        """Look for words in any case, and show the first of them from a row on (None: none is shown); nothing is looked
-        for without any.
+        """Look for messages that have all of some words, as the search in the store does, and show the first place from
+        a row on (None: none is shown); nothing is looked for without any.
         """
-        self._words, self._start = " ".join(words.split()), start
+        self._words, self._start = words, start
         self.hits, self.marks, self.at = [], {}, -1
-        if self._words:
-            self._slices.run(self._steps(self._words.split()))
-        else:
+        try:
+            self._slices.run(self._steps(Query.parsed(words)))
+        except QueryError:
+            self._words = ""
             self._slices.stop()
         self.changed.emit()
 
@@ -100,17 +102,20 @@ class Finder(QObject):
                 self.reached.emit(self.hits[self.at])
         self.changed.emit()
 
-    def _steps(self, words: list[str]) -> Iterator[None]:
-        pattern = re.compile(r"\s+".join(map(re.escape, words)), re.IGNORECASE)
-        lowered = [word.lower() for word in words]
+    def _steps(self, query: Query) -> Iterator[None]:
         for row in range(len(self._rows.rows)):
+            hits: list[tuple[frozenset[int], Hit]] = []
             for part, passage in self._rows.all_passages(row):
-                if _may_hold(passage.source, lowered):
+                if _may_hold(passage.source, query):
                     text = words_of(passage.source, is_markdown=passage.is_markdown)
-                    for found in pattern.finditer(text):
-                        spot = Spot(row, part, passage.rank, units(text[: found.start()]))
-                        self._add(Hit(spot, units(found[0]), passage.what))
+                    for start, end, terms in query.places(text):
+                        spot = Spot(row, part, passage.rank, units(text[:start]))
+                        hits.append((terms, Hit(spot, units(text[start:end]), passage.what)))
                 yield
+            if len(frozenset[int]().union(*(terms for terms, _ in hits))) == query.size:
+                most = max(len(terms) for terms, _ in hits)  # beside each other, if the message has them so
+                for hit in (hit for terms, hit in hits if len(terms) == most):
+                    self._add(hit)
             if len(self.hits) >= MOST_HITS:
                 return
 
@@ -119,21 +124,20 @@ class Finder(QObject):
         self.marks.setdefault(hit.spot[:3], []).append((hit.spot.position, hit.length))
 
 
-def _may_hold(source: str, words: list[str]) -> bool:
-    """Whether it is worth while to look for words (in small letters) in what a reader sees of a text."""
-    lowered = source.lower()
-    if all(word in lowered for word in words):
+def _may_hold(source: str, query: Query) -> bool:
+    """Whether it is worth while to look for words in what a reader sees of a text."""
+    if query.may_touch(source):
         return True
-    bare = _MARKUP.sub("", lowered) if any(sign in lowered for sign in "*_`~\\") else ""
-    return bool(bare) and all(word in bare for word in words)
+    return any(sign in source for sign in "*_`~\\") and query.may_touch(_MARKUP.sub("", source))
 
 
 class _Field(QLineEdit):
-    """As wide as what it says when it is empty, narrower where there is no room."""
+    """As wide as what it says when it is empty, narrower where there is no room, and beside the hits."""
 
     def sizeHint(self) -> QSize:
         """Called by Qt."""
-        width = self.fontMetrics().horizontalAdvance(self.placeholderText()) + 2 * self.fontMetrics().height()
+        words = self.placeholderText() if not self.text() else "m" * 9
+        width = self.fontMetrics().horizontalAdvance(words) + 2 * self.fontMetrics().height()
         return QSize(width, super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
@@ -197,8 +201,10 @@ class FindBar(QWidget):
         finder = self._finder
         for widget in (self.count, self.previous, self.next):
             widget.setVisible(finder.is_asked)
+        self.field.updateGeometry()
         total = number(len(finder.hits)) + ("+" if len(finder.hits) >= MOST_HITS else "…" if finder.is_busy else "")
-        words = self.tr("{} of {}").format(number(finder.at + 1), total)
+        at = finder.at + 1
+        words = self.tr("{} of {}").format(number(at), total) if at else self.tr("{} found").format(total)
         none = self.tr("searching…") if finder.is_busy else self.tr("not found")
         self.count.setText(words if finder.hits else none)
         self.previous.setEnabled(len(finder.hits) > 1)

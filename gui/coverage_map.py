@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from hermes_rescue.core.base.files import shown
@@ -52,12 +52,19 @@ class Hold(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """What one copy (or the result) holds: a :class:`Hold` for each position, and how many messages in all."""
+    """What one copy (or the result) holds: a :class:`Hold` for each position, and how many messages in all, None where
+    there is no such file.
+    """
 
     label: str
     holds: bytearray
-    count: int
+    count: int | None
     is_result: bool = False
+
+    @property
+    def number(self) -> str:
+        """The count in words."""
+        return "–" if self.count is None else number(self.count)
 
     def at(self, start: int, end: int) -> Hold:
         """What it has from one position up to another."""
@@ -79,8 +86,10 @@ class Coverage:
     left_out: Mapping[Reason | None, int] = field(default_factory=dict)
 
 
-def coverage(proposal: Proposal) -> Coverage:
-    """Look at every message of a proposal; takes a moment where they are many."""
+def coverage(proposal: Proposal, *, is_live_whole: bool = True) -> Coverage:
+    """Look at every message of a proposal; takes a moment where they are many. ``is_live_whole``: the live file is
+    there and can be loaded.
+    """
     items = proposal.items
     if not items:
         return Coverage()
@@ -97,6 +106,9 @@ def coverage(proposal: Proposal) -> Coverage:
                 if name != item.copies[0]:
                     holds[name][position] = Hold.PART
     made = [Lane(copy_label(name), holds[name], len(items) - holds[name].count(Hold.NOTHING)) for name in names]
+    if not is_live_whole:  # as the list has it
+        damaged = translate("CoverageMap", "Live, damaged")
+        made[0] = replace(made[0], label=damaged) if made[0].count else replace(made[0], count=None)
     made.append(Lane(translate("CoverageMap", "Recovered"), result, result.count(Hold.WHOLE), is_result=True))
     return Coverage(tuple(made), Counter(item.reason for item in items if not item.included))
 
@@ -282,7 +294,7 @@ class CoverageMap(QWidget):
             return ""
         total = number(len(self._items))
         held = [
-            self.tr("{copy} holds {n} of {total}").format(copy=lane.label, n=number(lane.count), total=total)
+            self.tr("{copy} holds {n} of {total}").format(copy=lane.label, n=lane.number, total=total)
             for lane in self._lanes
         ]
         return "; ".join(held) + "." + "".join(f" {words}" for _, words in self._legend)
@@ -296,7 +308,7 @@ class CoverageMap(QWidget):
         bold = QFontMetrics(self._bold(), self)
         widest = max((bold.horizontalAdvance(lane.label) for lane in self._lanes), default=0) + 2  # for roundings
         left = _SIDE + min(widest, 18 * self.fontMetrics().averageCharWidth()) + _SPACE
-        counts = max((bold.horizontalAdvance(number(lane.count)) for lane in self._lanes), default=0)
+        counts = max((bold.horizontalAdvance(lane.number) for lane in self._lanes), default=0)
         width = self.width() - left - counts - _SPACE - _SIDE
         return QRect(left, _ENDS, max(1, width), len(self._lanes) * self._pitch())
 
@@ -326,7 +338,7 @@ class CoverageMap(QWidget):
         painter.drawText(label, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, elided)
         count = QRect(track.right() + 1 + _SPACE, top, self.width() - track.right(), pitch)
         painter.setPen(self._theme.color("text"))
-        painter.drawText(count, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, number(lane.count))
+        painter.drawText(count, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, lane.number)
 
     def _paint_lanes(self, painter: QPainter, track: QRect) -> None:
         """In pixels of the screen, so that every edge is sharp."""

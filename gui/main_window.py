@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from hermes_rescue.core import api
-from hermes_rescue.core.audit.findings import Category, SessionAudit
+from hermes_rescue.core.audit.findings import SessionAudit, Standing
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.base.errors import RescueError, StoreNotFoundError
 from hermes_rescue.core.hermes.store import Store
@@ -19,28 +20,33 @@ from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.gui import theme as themes
 from hermes_rescue.gui.bars import ChipRow, FootRow, ToolRow
-from hermes_rescue.gui.commands import COMMANDS, MENUS, Actions, command_line
+from hermes_rescue.gui.commands import COMMANDS, Actions
 from hermes_rescue.gui.faces import HelpDialog, NoStore, message_of, show_about, show_error
 from hermes_rescue.gui.history_panel import HistoryPanel
 from hermes_rescue.gui.jobs import Jobs
 from hermes_rescue.gui.lookback import Lookback
 from hermes_rescue.gui.memory import Memory
 from hermes_rescue.gui.notices import ResultBar, StoreNotices
-from hermes_rescue.gui.place import Place, short_path
+from hermes_rescue.gui.panes import focus_next_pane, stacked
+from hermes_rescue.gui.place import Place, page_of, short_path
 from hermes_rescue.gui.reader import USUAL_PAIR, Detail, Reading
 from hermes_rescue.gui.review_pane import ReviewPane
-from hermes_rescue.gui.session_table import SessionTable
+from hermes_rescue.gui.search import Search
+from hermes_rescue.gui.search_places import SearchPlaces
+from hermes_rescue.gui.session_actions import SessionActions
+from hermes_rescue.gui.session_pane import SessionPane
 from hermes_rescue.gui.state import Event, Phase, Shown, State, after, possible
 from hermes_rescue.gui.store_chooser import StoreChooser
 from hermes_rescue.gui.theme import Theme
 from hermes_rescue.gui.watcher import Watcher
+from hermes_rescue.gui.window_layout import WindowLayout
+from hermes_rescue.gui.wording import now, number
 from hermes_rescue.gui.writer import Outcome, Writer
-from PySide6.QtCore import QByteArray, QPoint, QSettings, Qt, Slot
-from PySide6.QtGui import QActionGroup, QCloseEvent, QGuiApplication
+from PySide6.QtCore import QSettings, Qt, Slot
+from PySide6.QtGui import QCloseEvent, QGuiApplication
 from PySide6.QtWidgets import (
     QApplication,
     QMainWindow,
-    QMenu,
     QSplitter,
     QStackedWidget,
     QVBoxLayout,
@@ -65,34 +71,40 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(self, self.theme)
         self._build()
         self._connect()
-        self._restore()
+        self.layout_ = WindowLayout(
+            self, self.splitter, self.table, self.review.difference, self.actions_, self._memory
+        )
+        self.layout_.restore()
         self.set_theme(self.theme)
-        self.table.setFocus()
+        self.table.view.setFocus()
         self.open(place)
 
     # --- building ---------------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        for name, title in MENUS:
-            menu = self.menuBar().addMenu(QApplication.translate("Commands", title))
-            for action in self.actions_.in_menu(name):
-                menu.addAction(action)
+        self.actions_.fill(self.menuBar())
         self.tools = ToolRow(self.actions_, self.theme)
         self.chooser = StoreChooser(self, self.tools.store_menu, self.actions_, self._memory)
         self.chips = ChipRow(self.theme)
         self.notices = StoreNotices(self.theme)
-        self.result = ResultBar(self.theme)
-        self.table = SessionTable(self.theme)
+        self.table = SessionPane(self.theme)
         self.review = ReviewPane(self.theme)
         self.history = HistoryPanel(self.theme)
         self.lookback = Lookback(self.history, self.jobs, self, self.theme)
         self.no_store = NoStore(self.theme)
+        told = (self.table.selected_ids, lambda: self.shown, lambda: self.review.copies)
+        self.of_sessions = SessionActions(self, self.actions_, *told)
+        self.review.head.buttons.insertWidget(1, self.of_sessions.save_button)
+        QWidget.setTabOrder(self.review.head.repair, self.of_sessions.save_button)
         self.foot = FootRow(self.actions_, self.theme)
+        self.search = Search(self.jobs, self.tools.filter, self.table.sessions, self.theme, self)
+        self.places = SearchPlaces(self.search, self.table, self.chips, self.review)
         self.side = QStackedWidget()  # the history comes second: its action, checked or not, is the index
+        self.result = ResultBar(self.theme, self.side)
         self.side.addWidget(self.review)
         self.side.addWidget(self.history)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
-        self.splitter.addWidget(self.table)
+        self.splitter.addWidget(stacked(self.places.left, self.notices))
         self.splitter.addWidget(self.side)
         self.splitter.setChildrenCollapsible(False)
         self.splitter.setStretchFactor(0, 1)
@@ -104,46 +116,40 @@ class MainWindow(QMainWindow):
         column = QVBoxLayout(body)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        for part in (self.tools, self.chips, self.notices, self.result, self.middle, self.foot):
+        for part in (self.tools, self.places.above, self.middle, self.foot):
             column.addWidget(part, int(part is self.middle))
         self.setCentralWidget(body)
-        for names in (("unified", "split"), ("theme_system", "theme_light", "theme_dark", "theme_contrast")):
-            group = QActionGroup(self)
-            for each in names:
-                group.addAction(self.actions_[each])
 
     def _connect(self) -> None:
         slots: dict[str, Callable[[], object]] = {
             "rescan": self.rescan,
             "export": lambda: self._export(""),
+            "export_selected": lambda: self._export("", self.table.selected_ids()),
             "quit": self.close,
             "repair_all": lambda: self._repair(None),
             "repair": lambda: self._repair(self.table.selected_ids()),
-            "find": self.tools.filter.setFocus,
-            "copy_id": lambda: QGuiApplication.clipboard().setText("\n".join(self.table.selected_ids())),
-            "copy_command": lambda: self._copy_command("copy_command"),
-            "compare": lambda: self._copy_command("compare"),
+            "next_open": self.table.select_next_open,
+            "pane": lambda: focus_next_pane((self.places.left, self.side, self.review.pages)),
             "next": self.review.difference.next_change,
             "previous": self.review.difference.previous_change,
-            "unified": lambda: self.review.difference.set_mode("unified"),
-            "split": lambda: self.review.difference.set_mode("split"),
-            "theme_system": lambda: self._choose_theme("system"),
-            "theme_light": lambda: self._choose_theme("light"),
-            "theme_dark": lambda: self._choose_theme("dark"),
-            "theme_contrast": lambda: self._choose_theme("contrast"),
             "undo": lambda: self._undo("", ""),
             "help": lambda: HelpDialog(COMMANDS, self).open(),
             "about": lambda: show_about(self),
+            **{name: partial(self.review.difference.set_mode, name) for name in ("unified", "split")},
+            **{f"theme_{name}": partial(self._choose_theme, name) for name in ("system", *themes.NAMES)},
         }
         for name, slot in slots.items():
             self.actions_.connect(name, slot)
-        self.tools.filter_changed.connect(self.table.sessions.set_filter)
-        self.chips.chosen.connect(self.table.sessions.set_category)
+        self.search.list.context_menu_requested.connect(self.of_sessions.show_menu)
+        self.chips.chosen.connect(self.table.sessions.set_standing)
         self.table.current_changed.connect(self._show_session)
         self.table.selection_changed.connect(lambda _: self._enable())
-        self.table.context_menu_requested.connect(self._context_menu)
-        self.table.clear_filter_requested.connect(self._clear_filter)
+        self.table.context_menu_requested.connect(self.of_sessions.show_menu)
+        self.table.clear_filter_requested.connect(self.chips.clear)
+        self.table.opened.connect(self.review.focus_page)
+        self.table.paged.connect(self.review.turn_page)
         self.reading.listed.connect(self.table.add)
+        self.reading.listed.connect(self.search.add)
         self.reading.found.connect(self._on_found)
         self.reading.audited.connect(self._on_audited)
         self.reading.progressed.connect(self._on_scan_progress)
@@ -153,7 +159,8 @@ class MainWindow(QMainWindow):
         self.review.choices_changed.connect(self._on_choices)
         self.review.comparison_wanted.connect(self._compare)
         self.review.next_session_wanted.connect(self._next_session)
-        self.review.repair_wanted.connect(lambda session_id: self._repair([session_id]))
+        self.of_sessions.save_wanted.connect(self._save_copies)
+        self.review.repair_wanted.connect(self.actions_["repair"].trigger)
         self.result.undo_requested.connect(lambda: self._undo(self.shown.last_run, ""))
         self.result.export_requested.connect(lambda: self._export(self.shown.last_run))
         self.foot.cancel_requested.connect(self._cancel)
@@ -196,13 +203,14 @@ class MainWindow(QMainWindow):
             return
         if self.state.phase is Phase.WRITING:
             words = self.tr("The other store is opened as soon as this is done.")
-            self.result.tell_outcome(words, good=True, can_undo=False)
+            self.result.tell_outcome(words, good=True)
             return
         self.writer.abandon()
         self.jobs.turn_to(self.state.token)
         self.shown = Shown(place)
         self.result.hide()
         self.lookback.clear()
+        self.search.show_store(None)
         self.foot.show_runs(0)
         self.table.sessions.clear()
         self.review.clear("")
@@ -211,15 +219,18 @@ class MainWindow(QMainWindow):
     @Slot()
     def rescan(self) -> None:
         """Check every session again; what is selected stays selected."""
-        if self._turn(Event.SCAN):
-            self._scan()
+        self._check_again(keeps_order=False)
 
-    def _scan(self) -> None:
+    def _check_again(self, *, keeps_order: bool) -> None:
+        if self._turn(Event.SCAN):
+            self._scan(keeps_order=keeps_order)
+
+    def _scan(self, *, keeps_order: bool = False) -> None:
         self.shown.outdate()
         self.middle.setCurrentWidget(self.splitter)
         self.notices.begin()
         self.review.outdate()
-        self.table.sessions.begin_scan()
+        self.table.sessions.begin_scan(keeps_order=keeps_order)
         self.foot.progress(self.tr("Looking for sessions…"), 0, 0)
         self.reading.start(self.shown.place.find)
         self._enable()
@@ -227,7 +238,9 @@ class MainWindow(QMainWindow):
     @Slot(object, object)
     def _on_found(self, store: Store, webui: WebUIStatus) -> None:
         self.shown.store = store
+        self.search.show_store(store)
         self.tools.show_store(short_path(store), str(store.sessions_dir))
+        self.shown.webui = next((each.address for each in webui.servers if each.answers and each.address), "")
         self.chips.show_webui(webui)
         self.notices.tell_webui(webui)
         self.lookback.read(store)
@@ -249,16 +262,20 @@ class MainWindow(QMainWindow):
         self.shown.audit = audit
         self.watcher.watch(audit.store.sessions_dir)
         self.table.sessions.end_scan()
-        text = self.tr("Checked {} sessions in {:.1f} s. Nothing was changed.").format(
-            len(audit.sessions), audit.seconds
-        )
-        self.foot.end(text)
+        self.shown.checked = self.tr("{} sessions checked at {}.").format(number(len(audit.sessions)), now())
+        self.foot.end(self._status())
         counts = self.table.sessions.counts()
         self.chips.show_counts(counts)
         self.notices.tell_audit(audit, counts, time.time())
         if not self.table.selected_ids() and self.table.sessions.visible_count:
             self.table.select(self.table.sessions.id_at(0))
         self._turn(Event.SCANNED)
+        self.search.again()
+
+    def _status(self) -> str:
+        """What was checked and done last."""
+        done = self.shown.last_done or self.tr("Nothing was changed.")
+        return f"{self.shown.checked} {done}" if self.shown.audit is not None else ""
 
     @Slot(object)
     def _on_scan_failed(self, error: Exception) -> None:
@@ -303,11 +320,12 @@ class MainWindow(QMainWindow):
         if detail.proposal.is_outdated:
             self.shown.forget(session_id)
             words = self.tr("The copies of this session have changed since you chose. Your choices no longer count.")
-            self.result.tell_outcome(words, good=False, can_undo=False)
+            self.result.tell_outcome(words, good=False)
         if self.review.shows(detail) and session_id in self.shown.choices:
             self.review.update_summary(detail)
         else:
             self.review.show_detail(detail)
+        self.places.show_words(session_id)
 
     @Slot(str, object)
     def _on_choices(self, session_id: str, choices: Choices) -> None:
@@ -341,11 +359,20 @@ class MainWindow(QMainWindow):
     def _undo(self, run_id: str, session_id: str) -> None:
         undoable = api.undoable(self.shown.runs)
         run_id = run_id or (undoable[0].run_id if undoable else "")
-        if self.shown.store is not None and run_id and self.state.work is None:
-            self.writer.undo(self.shown.store, run_id, session_id)
+        if self.shown.store is not None and run_id and self._turn(Event.PREPARE):
+            self.writer.ask_undo(self.shown.store, run_id, session_id)
 
-    def _export(self, run_id: str) -> None:
+    @Slot(str, str)
+    def _save_copies(self, form: str, name: str) -> None:
+        store, selected = self.shown.store, self.table.selected_ids()
+        if store is not None and selected and self._turn(Event.PREPARE):
+            chosen = {sid: c for sid, c in self.shown.choices.items() if sid in selected}
+            self.writer.save_copies(store, selected, form, name, chosen)
+
+    def _export(self, run_id: str, only: Sequence[str] = ()) -> None:
         store, audit = self.shown.store, self.shown.audit
+        if audit is not None and only:
+            audit = audit.only(only)
         if store is not None and (run_id or audit is not None) and self._turn(Event.PREPARE):
             self.writer.export(store, audit, run_id)
 
@@ -359,11 +386,12 @@ class MainWindow(QMainWindow):
         self._turn(Event.WRITE)
         if is_store:
             self.reading.stop()
+            self.search.stop()
             self.watcher.rest()
 
     @Slot(object)
     def _on_work_ended(self, outcome: Outcome) -> None:
-        self.foot.end("")
+        self.foot.end(self._status())
         if self.state.phase is Phase.CLOSING:
             self.close()
             return
@@ -383,9 +411,13 @@ class MainWindow(QMainWindow):
         self.shown.forget(*outcome.sessions)
         if outcome.text:
             self.shown.last_run = outcome.run_id
-            self.result.tell_outcome(outcome.text, good=outcome.good, can_undo=bool(outcome.run_id))
+            can_undo, page = bool(outcome.run_id), page_of(self.shown.webui, outcome.sessions)
+            self.result.tell_outcome(
+                outcome.text, good=outcome.good, can_undo=can_undo, page=page if can_undo else "", saved=outcome.saved
+            )
+            self.shown.last_done = outcome.done or self.shown.last_done
         if outcome.is_outdated:
-            self.rescan()
+            self._check_again(keeps_order=True)
         run_id, reasons = outcome.refused
         if reasons:
             self.lookback.show_refused(run_id, reasons)
@@ -403,8 +435,10 @@ class MainWindow(QMainWindow):
 
     def _enable(self) -> None:
         selected = self.table.selected_ids()
-        repairable = self.table.sessions.counts()[Category.REPAIRABLE]
-        self.tools.show_repairable(repairable)
+        repairable = self.table.sessions.counts()[Standing.REPAIRABLE]
+        picked = self.table.sessions.repairable(selected) if len(selected) > 1 else 0
+        self.tools.show_repairable(picked or repairable, of_selection=bool(picked))
+        self.review.head.show_picked(picked)
         for name, on in possible(self.state, self.shown, repairable, has_selected=bool(selected)).items():
             self.actions_[name].setEnabled(on)
         self.review.head.repair.setEnabled(self.state.work is None)
@@ -416,24 +450,8 @@ class MainWindow(QMainWindow):
         self.foot.show_runs(len(runs))
         if any(run.status == "interrupted" for run in runs):
             text = self.tr("A repair was interrupted. Repair again to finish it, or roll it back in the history.")
-            self.result.tell_outcome(text, good=False, can_undo=False)
+            self.result.tell_outcome(text, good=False)
         self._enable()
-
-    def _context_menu(self, where: QPoint) -> None:
-        menu = QMenu(self)
-        for name in ("repair", "copy_id", "copy_command", "compare"):
-            menu.addAction(self.actions_[name])
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.popup(where)
-
-    def _clear_filter(self) -> None:
-        self.tools.filter.clear()
-        self.chips.clear()
-
-    def _copy_command(self, name: str) -> None:
-        command = next(c for c in COMMANDS if c.name == name)
-        line = command_line(command, self.shown.place.options, self.table.selected_ids()[:1], self.shown.choices)
-        QGuiApplication.clipboard().setText(line)
 
     def tell_error(self, error: BaseException) -> None:
         """An error in a dialog with details that can be copied."""
@@ -451,31 +469,12 @@ class MainWindow(QMainWindow):
         app = QApplication.instance()
         if isinstance(app, QApplication):
             themes.apply(app, theme)
-        for bar in (self.actions_, self.tools, self.chips, self.notices, self.result, self.foot):
+        for bar in (self.actions_, self.tools, self.chips, self.search, self.notices, self.result, self.foot):
             bar.set_theme(theme)
         for pane in (self.table, self.review, self.history, self.no_store):
             pane.set_theme(theme)
         self.writer.theme = self.lookback.theme = theme
         self.actions_[f"theme_{self._memory.theme}"].setChecked(True)
-
-    def _restore(self) -> None:
-        self.resize(1280, 800)
-        self.splitter.setSizes([self.width() // 2] * 2)
-        if (geometry := self._memory.state("geometry")) is not None:
-            self.restoreGeometry(geometry)
-        if (sizes := self._memory.state("splitter")) is not None:
-            self.splitter.restoreState(sizes)
-        if (columns := self._memory.state("columns")) is not None:
-            self.table.restore_state(bytes(columns.data()))
-        self.review.difference.set_mode(self._memory.mode)
-        self.actions_[self._memory.mode].setChecked(True)
-
-    def _save(self) -> None:
-        columns = QByteArray(self.table.save_state())
-        self._memory.keep(
-            [("geometry", self.saveGeometry()), ("splitter", self.splitter.saveState()), ("columns", columns)]
-        )
-        self._memory.mode = self.review.difference.mode
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask while something is written, and close at the next safe point; what only looks or prepares is told to stop
@@ -495,5 +494,5 @@ class MainWindow(QMainWindow):
         self.watcher.rest()
         self.review.clear("")
         self.jobs.stop()
-        self._save()
+        self.layout_.save()
         super().closeEvent(event)

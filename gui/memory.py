@@ -34,6 +34,15 @@ class Memory:
         self._settings.setValue("mode", mode)
 
     @property
+    def is_table(self) -> bool:
+        """Whether the sessions are shown as a table."""
+        return bool(self._settings.value("sessions") == "table")
+
+    @is_table.setter
+    def is_table(self, on: bool) -> None:
+        self._settings.setValue("sessions", "table" if on else "list")
+
+    @property
     def recent(self) -> list[str]:
         """The places that were opened last, newest first."""
         value = self._settings.value("recent", [])

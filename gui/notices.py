@@ -6,18 +6,22 @@ Each notice stays until its reason is gone or somebody hides it; none of them st
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from hermes_rescue.core.audit.findings import NO_ADVICE, Category, Finding
+from hermes_rescue.core.audit.findings import NO_ADVICE, Finding, Standing
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
 from hermes_rescue.gui.theme import ICON_SIZE, Theme
 from hermes_rescue.gui.wording import breakable, moment, number, plain_tip
-from PySide6.QtCore import QObject, QSize, Qt, Signal
-from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, QUrl, Signal
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QDesktopServices
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 _TOLD_AT_ONCE = 2
 """Findings about the store that are told in full; there may be thousands."""
+
+_AROUND = 12
+"""Points around a result that lies over something."""
 
 _ICONS = {"ok": "healthy", "repair": "warning", "info": "info"}
 """The icon of each token that a notice can have."""
@@ -86,18 +90,57 @@ class Notice(QFrame):
 
 
 class ResultBar(Notice):
-    """What a repair came to, with what one may want next."""
+    """What a work came to, with what one may want next. It lies over the foot of another widget, and moves nothing."""
 
-    def __init__(self, theme: Theme) -> None:
-        super().__init__(theme, (self.tr("Undo"), self.tr("Export report…")))
-        undo, export = self.buttons
+    def __init__(self, theme: Theme, over: QWidget) -> None:
+        words = (
+            self.tr("Open in Hermes WebUI"),
+            self.tr("Open"),
+            self.tr("Show in folder"),
+            self.tr("Undo"),
+            self.tr("Export report…"),
+        )
+        super().__init__(theme, words)
+        self._webui, self._open, self._folder, undo, export = self.buttons
+        self._undoing = (undo, export)
         self.undo_requested, self.export_requested = undo.clicked, export.clicked
+        self._page, self._saved = "", Path()
+        self._webui.clicked.connect(lambda: QDesktopServices.openUrl(QUrl(self._page)))
+        self._open.clicked.connect(lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._saved))))
+        self._folder.clicked.connect(lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._saved.parent))))
+        self.setProperty("result", True)
+        self.setParent(over)
+        over.installEventFilter(self)
 
-    def tell_outcome(self, text: str, *, good: bool, can_undo: bool) -> None:
-        """Show an outcome."""
-        for button in self.buttons:
+    def tell_outcome(
+        self, text: str, *, good: bool, can_undo: bool = False, page: str = "", saved: Path | None = None
+    ) -> None:
+        """Show an outcome. ``page``: the address of what was repaired in the WebUI; ``saved``: the file that was
+        written, or the folder of several.
+        """
+        self._page, self._saved = page, saved or Path()
+        for button in self._undoing:
             button.setVisible(can_undo)
+        self._webui.setVisible(bool(page))
+        self._open.setVisible(saved is not None)
+        self._folder.setVisible(saved is not None and not saved.is_dir())
         self.tell(text, "ok" if good else "repair")
+        self._place()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Called by Qt for every event of the widget below."""
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.Show, QEvent.Type.LayoutRequest):
+            self._place()
+        return super().eventFilter(watched, event)
+
+    def _place(self) -> None:
+        over = self.parentWidget()
+        if over is not None and not self.isHidden():
+            width = max(over.width() - 2 * _AROUND, 1)
+            layout = self.layout()
+            height = max(self.sizeHint().height(), layout.totalHeightForWidth(width) if layout is not None else 0)
+            self.setGeometry(_AROUND, over.height() - height - _AROUND, width, height)
+            self.raise_()
 
 
 class StoreNotices(QWidget):
@@ -142,7 +185,7 @@ class StoreNotices(QWidget):
         else:
             self.webui.hide()
 
-    def tell_audit(self, audit: Audit, counts: Mapping[Category | None, int], when: float) -> None:
+    def tell_audit(self, audit: Audit, counts: Mapping[Standing, int], when: float) -> None:
         """Say what was found about the store itself, or else, where nothing is to be done, that all is well and when
         that was checked (seconds since 1970).
         """
@@ -153,7 +196,7 @@ class StoreNotices(QWidget):
                 lines.append(self.tr("{} more are in the report.").format(number(len(found) - _TOLD_AT_ONCE)))
             self.store.tell("\n".join(lines), "repair")
             self.store.setToolTip(plain_tip("\n".join(f.evidence for f in found[:10])))
-        elif audit.sessions and not counts[Category.REPAIRABLE] and not counts[Category.REVIEW]:
+        elif audit.sessions and not counts[Standing.REPAIRABLE] and not counts[Standing.REVIEW]:
             n = len(audit.sessions)
             text = self.tr("Nothing to repair: 1 session was checked, {when}.")
             if n > 1:

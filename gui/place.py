@@ -54,6 +54,13 @@ def make_demo(folder: Path) -> Callable[[Context], Path]:
     return work
 
 
+def page_of(address: str, session_ids: Sequence[str]) -> str:
+    """Where a running WebUI shows a session, or of several its list; "" where its address is not known."""
+    if not address or len(session_ids) != 1:
+        return address
+    return f"{address.rstrip('/')}/session/{session_ids[0]}"
+
+
 def short_path(store: Store) -> str:
     """Where a store is, as one would say it."""
     place = store.home or store.sessions_dir

@@ -33,7 +33,6 @@ from hermes_rescue.gui.coverage_map import Coverage, coverage
 from hermes_rescue.gui.diff_outline import Outline, outlined
 from hermes_rescue.gui.jobs import Context, Job, Jobs
 from hermes_rescue.gui.release import release
-from hermes_rescue.gui.session_head import outcome_words
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 KEY = "read"
@@ -69,7 +68,6 @@ class Detail:
     audited: SessionAudit
     proposal: Proposal
     fingerprint: str
-    outcome: str
     coverage: Coverage
     versions: tuple[str, ...]
     pair: tuple[str, str]
@@ -209,8 +207,7 @@ def _detail(
         audited,
         proposal,
         proposal.fingerprint,
-        outcome_words(audited, proposal),
-        coverage(proposal),
+        coverage(proposal, is_live_whole=audited.live is not None),
         names,
         pair,
         review if is_review else outlined(diff.compare_messages(left.messages, right.messages)),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from hermes_rescue.gui.save_dialog import usual_folder
 from hermes_rescue.gui.theme import Theme, heading_font
 from hermes_rescue.gui.work import PDF, Wanted
-from PySide6.QtCore import QEvent, QStandardPaths, Qt, Slot
+from PySide6.QtCore import QEvent, Qt, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -74,9 +75,8 @@ class ReportDialog(QDialog):
 
     def suggested(self) -> Path:
         """Where the file would go if nobody says otherwise."""
-        documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
         name = self._run_id or time.strftime("%Y-%m-%d")
-        return Path(documents) / f"hermes-rescue-{name}.{self.form}"
+        return usual_folder() / f"hermes-rescue-{name}.{self.form}"
 
     def set_theme(self, theme: Theme) -> None:
         """Paint in other colours."""

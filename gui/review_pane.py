@@ -7,20 +7,32 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
+from hermes_rescue.core.audit.findings import Standing
+from hermes_rescue.core.hermes.copies import INDEX
 from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.core.merge.intent import TAKEN_BACK
+from hermes_rescue.core.report.diff import RECOVERED
 from hermes_rescue.gui.conversation import Conversation
 from hermes_rescue.gui.coverage_map import Coverage, CoverageMap
 from hermes_rescue.gui.diff_view import FIELDS, MESSAGES, DiffView
 from hermes_rescue.gui.page_tabs import PageTabs
+from hermes_rescue.gui.panes import focus_next_pane
 from hermes_rescue.gui.reader import USUAL_PAIR, Detail
 from hermes_rescue.gui.release import Release
 from hermes_rescue.gui.session_head import SessionHead
 from hermes_rescue.gui.theme import Theme
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractScrollArea,
+    QHBoxLayout,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
-LARGEST_SUMMARY = 0.6
+LARGEST_HEAD = 0.6
 """The part of the height that what stands above the pages gets at most by itself."""
 
 CONVERSATION, CHANGES = 0, 1
@@ -28,34 +40,6 @@ CONVERSATION, CHANGES = 0, 1
 
 PATIENCE = 300
 """Milliseconds for which the session before may stay in view while another one is read."""
-
-
-class _Summary(QScrollArea):
-    """What stands above the pages; ``needs_changed`` when it may need another height."""
-
-    needs_changed = Signal()
-
-    def __init__(self, content: QWidget) -> None:
-        super().__init__()
-        self._content = content
-        self.setWidget(content)
-        self.setWidgetResizable(True)
-        self.setFrameShape(QScrollArea.Shape.NoFrame)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        content.installEventFilter(self)
-
-    @property
-    def needed(self) -> int:
-        """The height that shows all of it."""
-        return self._content.minimumSizeHint().height()
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Called by Qt for every event of the content."""
-        done = super().eventFilter(watched, event)
-        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
-            self.needs_changed.emit()
-        return done
 
 
 class ReviewPane(QWidget):
@@ -68,8 +52,8 @@ class ReviewPane(QWidget):
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
-        self.head = SessionHead(theme)
         self.coverage = CoverageMap(theme)
+        self.head = SessionHead(self.coverage)
         self.difference = DiffView(theme)
         self.conversation = Conversation(self.difference.rows.boxes, theme)
         self.tabs = PageTabs((self.tr("Conversation"), self.tr("Changes"), self.tr("Fields"), self.tr("Raw")))
@@ -83,24 +67,18 @@ class ReviewPane(QWidget):
         """Whether both pages show the messages of the proposal, so that one can go along with the other."""
         self._reading = QTimer(self, singleShot=True, interval=PATIENCE)
         self._reading.timeout.connect(lambda: self.clear(self.tr("Reading the copies of the session…")))
-        top = QWidget()
-        layout = QVBoxLayout(top)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(self.head)
-        layout.addWidget(self.coverage)
         self.splitter = QSplitter(Qt.Orientation.Vertical)
-        self._summary = _Summary(top)
-        self.splitter.addWidget(self._summary)
+        self.splitter.addWidget(self.head)
         self.splitter.addWidget(self._build_pages())
         self.splitter.setStretchFactor(1, 1)
+        for widget, behind in pairwise((self.head.repair, self.head.why, self.coverage, self.tabs)):
+            QWidget.setTabOrder(widget, behind)
         self.splitter.setChildrenCollapsible(False)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.splitter)
-        self._summary.needs_changed.connect(self._share_height)
         self.splitter.splitterMoved.connect(self._on_line_moved)
-        self.head.repair.clicked.connect(lambda: self.repair_wanted.emit(self.session_id))
+        self.head.repair.clicked.connect(self._restore)
         self.coverage.jumped.connect(self._go_to_position)
         self.difference.versions_chosen.connect(self.comparison_wanted)
         self.difference.choice_changed.connect(self._on_choice)
@@ -146,6 +124,12 @@ class ReviewPane(QWidget):
         mine = self._detail
         is_same = mine is not None and (self.session_id, mine.pair) == (detail.audited.session_id, detail.pair)
         return is_same and not self._is_outdated
+
+    @property
+    def copies(self) -> tuple[str, ...]:
+        """The copies of the session that is shown, without what is recovered from them."""
+        names = self._detail.versions if self._detail is not None else ()
+        return tuple(name for name in names if name not in (INDEX, RECOVERED))
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -214,10 +198,22 @@ class ReviewPane(QWidget):
         self._reading.stop()
         detail = self._detail
         assert detail is not None
-        self.head.show_session(detail.audited, detail.proposal, detail.outcome)
+        self.head.show_session(detail.audited, detail.proposal)
         self.coverage.set_proposal(detail.proposal, detail.coverage)
 
     # The pages
+
+    def focus_page(self) -> None:
+        """Give the keyboard to the page that shows."""
+        focus_next_pane((self.pages,))
+
+    @Slot(int)
+    def turn_page(self, direction: int) -> None:
+        """Scroll the page that shows by its height: down (1) or up (-1)."""
+        shown = next((area for area in self.pages.findChildren(QAbstractScrollArea) if area.isVisible()), None)
+        if shown is not None:
+            bar = shown.verticalScrollBar()
+            bar.setValue(bar.value() + direction * bar.pageStep())
 
     @Slot(int)
     def _show_page(self, page: int) -> None:
@@ -270,6 +266,17 @@ class ReviewPane(QWidget):
         else:
             self.comparison_wanted.emit(*USUAL_PAIR)
 
+    @Slot()
+    def _restore(self) -> None:
+        """Have the session repaired; what the user took back comes back with it where nothing else is to be done."""
+        detail = self._detail
+        if detail is not None and detail.audited.standing is Standing.LEFT_OUT and not self.head.is_about_several:
+            items = detail.proposal.items
+            wanted = frozenset(at for at, item in enumerate(items) if not item.included and item.reason in TAKEN_BACK)
+            mine = self.difference.rows.boxes.choices() if detail.is_review else Choices()
+            self._on_choice(replace(mine, include=mine.include | wanted, fields=detail.proposal.chosen))
+        self.repair_wanted.emit(self.session_id)
+
     def _show_comparison(self, left: str, right: str) -> None:
         self.tabs.setCurrentIndex(CHANGES)
         self.comparison_wanted.emit(left, right)
@@ -286,14 +293,13 @@ class ReviewPane(QWidget):
         super().resizeEvent(event)
         self._share_height()
 
-    @Slot()
     def _share_height(self) -> None:
-        """Give the summary what it needs, but no more than leaves room for the messages; after that it scrolls. Where a
-        person has moved the line between the two, it stays.
+        """Give the head its height, whatever it says, but no more than leaves room for the messages. Where a person has
+        moved the line between the two, it stays.
         """
         if not self._is_line_moved:
             height = self.splitter.height() - self.splitter.handleWidth()
-            top = min(self._summary.needed, round(height * LARGEST_SUMMARY))
+            top = min(self.head.usual_height, round(height * LARGEST_HEAD))
             self.splitter.setSizes([top, height - top])
 
     @Slot()
@@ -302,5 +308,5 @@ class ReviewPane(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Draw everything anew."""
-        for part in (self.head, self.coverage, self.difference, self.conversation):
+        for part in (self.coverage, self.difference, self.conversation):
             part.set_theme(theme)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from hermes_rescue.core.audit.findings import Category, SessionAudit
+from hermes_rescue.core.audit.findings import SessionAudit, Standing
 from hermes_rescue.core.hermes.heads import Glance
 from hermes_rescue.core.hermes.worktree import Worktree
 from hermes_rescue.gui.session_rows import (
@@ -46,9 +46,11 @@ Role: TypeAlias = Qt.ItemDataRole
 NOTHING: Final = "–"
 _NO_INDEX: Final = QModelIndex()
 
-_NOT_IN_HEADS: Final = (Column.BACKUP, Column.DATABASE, Column.AFTER, Column.SIZE)
+_NOT_IN_HEADS: Final = (Column.BACKUP, Column.DATABASE, Column.AFTER, Column.SIZE, Column.LOSS)
+_NAMED: Final = (Standing.REPAIRABLE, Standing.REVIEW, Standing.DELETED)
+"""How sessions stand for which a repair that names them does something."""
 _COLUMNS: Final = tuple(Column)
-_RIGHT: Final = (*COUNTS, Column.SIZE)
+_RIGHT: Final = (*COUNTS, Column.SIZE, Column.LOSS)
 _ALIGNMENTS: Final = {
     column: Qt.AlignmentFlag.AlignVCenter
     | (Qt.AlignmentFlag.AlignRight if column in _RIGHT else Qt.AlignmentFlag.AlignLeft)
@@ -87,8 +89,11 @@ class SessionModel(QAbstractTableModel):
         self._steps: Generator[None, None, Order] | None = None  # of an order that is being made
         self._stepping = QTimer(self, interval=0)
         self._stepping.timeout.connect(self._step)
-        self._waiting: list[SessionAudit | Glance] = []  # for the end of that
+        self._is_asked = False  # whether a person asked for that order
+        self._waiting: list[SessionAudit | Glance] = []  # for the end of that, or of the hold
         self._unseen: set[str] = set()  # ids that the running scan has not come to yet
+        self._is_held = False
+        self._keeps_order = False
         self.is_scanning = False
 
     # What is in it
@@ -108,13 +113,25 @@ class SessionModel(QAbstractTableModel):
         """Whether a new order of many rows is still being made."""
         return self._steps is not None
 
-    def counts(self) -> dict[Category | None, int]:
-        """How many sessions of each category there are, whatever the filter says; None: healthy ones."""
-        return {category: self._rows.counts[category] for category in (*Category, None)}
+    def counts(self) -> dict[Standing, int]:
+        """How many sessions stand how, whatever the filter says."""
+        return {standing: self._rows.counts[standing] for standing in Standing}
+
+    def known(self, session_id: str) -> Row | None:
+        """A session, whether it shows or not."""
+        return self._rows.known(session_id)
+
+    def every(self) -> list[Row]:
+        """All sessions in their order, whether they show or not."""
+        return self._rows.every()
 
     def id_at(self, row: int) -> str:
         """The id of the session that shows in a row. Raises IndexError."""
         return self._rows[row].session.session_id
+
+    def row_at(self, row: int) -> Row:
+        """The session that shows in a row. Raises IndexError."""
+        return self._rows[row]
 
     def row_of(self, session_id: str) -> int:
         """The row that shows a session, -1 where none does."""
@@ -124,6 +141,24 @@ class SessionModel(QAbstractTableModel):
         """The rows that show some sessions, from the top; those that do not show are left out."""
         return self._rows.positions_of(session_ids)
 
+    def next_open(self, start: int) -> int:
+        """The first row from ``start`` on, around the end, that can be repaired or asks something; else -1."""
+        n = len(self._rows)
+        open_ones = (Standing.REPAIRABLE, Standing.REVIEW)
+        if not any(self._rows.counts[standing] for standing in open_ones):
+            return -1
+        rows = (row % n for row in range(start, start + n))
+        return next((row for row in rows if self._rows[row].standing in open_ones), -1)
+
+    def with_worktree(self) -> list[int]:
+        """The rows whose sessions have a worktree, from the top."""
+        return self._rows.positions_with_worktree()
+
+    def repairable(self, session_ids: Collection[str]) -> int:
+        """For about how many of some sessions a repair that names them does something."""
+        known = map(self._rows.known, session_ids)
+        return sum(row is not None and (row.standing in _NAMED or row.session.has_repair) for row in known)
+
     def row_titled(self, beginning: str, start: int) -> int:
         """The first row from ``start`` on, around the end, whose title begins so, however it is written; else -1."""
         beginning, n = beginning.casefold(), len(self._rows)
@@ -132,8 +167,13 @@ class SessionModel(QAbstractTableModel):
 
     # What comes and goes
 
-    def begin_scan(self) -> None:
-        """A scan begins. The rows of the last one stay until they are seen again, or the scan ends without them."""
+    def begin_scan(self, *, keeps_order: bool = False) -> None:
+        """A scan begins. The rows of the last one stay until they are seen again, or the scan ends without them; where
+        the order is kept, they also stay in their places, until a person sorts, filters or scans again.
+        """
+        self._keeps_order = keeps_order
+        if not keeps_order:
+            self.let_go()
         with self._rearrangement():
             self.is_scanning = True
             self._unseen = self._rows.ids()
@@ -150,19 +190,35 @@ class SessionModel(QAbstractTableModel):
         """Forget every session; filter and sorting stay."""
         with self._rearrangement():
             self._rows = SessionRows(self._wanted)
-            self._unseen = set()
+            self._unseen, self._waiting = set(), []
 
     def add(self, sessions: Sequence[SessionAudit | Glance]) -> None:
         """Take in sessions, new ones or newer states of known ones. A glance says nothing new of an examined one."""
         if self._steps is not None:
             self._waiting += sessions
             return
+        if self._is_held:
+            self._waiting += [each for each in sessions if self._rows.known(each.session_id) is None]
+            sessions = [each for each in sessions if self._rows.known(each.session_id) is not None]
         rows = [row for row in map(row_for, sessions) if row.is_examined or not self._is_examined(row)]
         if rows:
             with self._rearrangement():
                 for row in rows:
-                    self._rows.put(row)
+                    self._rows.put(row, keeps_place=self._is_held or self._keeps_order)
                     (self._unseen.discard if row.is_examined else self._unseen.add)(row.session.session_id)
+
+    def hold(self) -> None:
+        """A hand is at the rows: they keep their places, and new ones wait."""
+        self._is_held = bool(self._rows)
+
+    def let_go(self) -> None:
+        """No hand is at the rows any more: they go where they belong."""
+        self._is_held = False
+        if self._rows.is_stale and not self._keeps_order:
+            self._make_order(asked=False)
+        elif self._steps is None:
+            waiting, self._waiting = self._waiting, []
+            self.add(waiting)
 
     def _is_examined(self, row: Row) -> bool:
         known = self._rows.known(row.session.session_id)
@@ -174,9 +230,9 @@ class SessionModel(QAbstractTableModel):
         """Show only sessions with every word of a text in their title, id, worktree path or status."""
         self._arrange(replace(self._wanted, words=tuple(text.casefold().split())))
 
-    def set_category(self, category: Wanted) -> None:
-        """Show only the sessions of a category; ``ALL``: of any."""
-        self._arrange(replace(self._wanted, category=category))
+    def set_standing(self, standing: Wanted) -> None:
+        """Show only the sessions that stand so; ``ALL``: of any."""
+        self._arrange(replace(self._wanted, standing=standing))
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by the native values of a column."""
@@ -193,11 +249,16 @@ class SessionModel(QAbstractTableModel):
         """Show another choice of rows: at once, or where they are many, step by step between other events."""
         if wanted != self._wanted:
             self._wanted = wanted
-            self._steps = self._rows.arranged(wanted)
-            if self.total_count > STEP:
-                self._stepping.start()
-            else:
-                self._finish()
+            self._keeps_order = False
+            self._make_order(asked=True)
+
+    def _make_order(self, *, asked: bool) -> None:
+        self._is_asked = asked
+        self._steps = self._rows.arranged(self._wanted)
+        if self.total_count > STEP:
+            self._stepping.start()
+        else:
+            self._finish()
 
     def _step(self) -> None:
         assert self._steps is not None
@@ -206,7 +267,7 @@ class SessionModel(QAbstractTableModel):
         except StopIteration as made:
             self._steps = None
             self._stepping.stop()
-            with self._rearrangement(asked=True):
+            with self._rearrangement(asked=self._is_asked):
                 self._rows.show(made.value)
             waiting, self._waiting = self._waiting, []
             self.add(waiting)
@@ -305,6 +366,8 @@ class SessionModel(QAbstractTableModel):
                 return self.tr("Size"), self.tr("The size of the session file")
             case Column.ID:
                 return self.tr("Id"), self.tr("The id of the session")
+            case Column.LOSS:
+                return self.tr("Lost"), self.tr("Messages that the session file lacks and other copies have")
 
     def _text(self, row: Row, column: Column) -> str:
         session = row.session
@@ -328,6 +391,8 @@ class SessionModel(QAbstractTableModel):
                 return QLocale().formattedDataSize(session.size, 1) if session.size else NOTHING
             case Column.ID:
                 return one_line(session.session_id)
+            case Column.LOSS:
+                return number(row.status.at_stake) if row.status.at_stake else NOTHING
 
     def _token(self, row: Row, column: Column) -> str:
         session = row.session

@@ -13,10 +13,11 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
+from itertools import compress
 from operator import attrgetter
 from typing import Any, Final, Literal, TypeAlias
 
-from hermes_rescue.core.audit.findings import Category, SessionAudit
+from hermes_rescue.core.audit.findings import SessionAudit, Standing
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.hermes.heads import Glance
 from hermes_rescue.core.hermes.worktree import Worktree
@@ -24,11 +25,11 @@ from hermes_rescue.gui.session_status import Status, status_of, unexamined
 from hermes_rescue.gui.wording import is_time
 
 ALL: Final = "all"
-"""Stands for every category; None is the healthy sessions."""
+"""Stands for every standing."""
 UNEXAMINED: Final = "unexamined"
-"""In place of the category of a session of which only the head was read: what is wrong with it is not known yet."""
+"""In place of the standing of a session of which only the head was read: what is wrong with it is not known yet."""
 
-Wanted: TypeAlias = Category | Literal["all", "unexamined"] | None
+Wanted: TypeAlias = Standing | Literal["all", "unexamined"]
 
 STEP: Final = 10_000
 """Rows that are sorted or filtered in one step."""
@@ -50,19 +51,20 @@ class Column(IntEnum):
     UPDATED = 8
     SIZE = 9
     ID = 10
+    LOSS = 11
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A session with what is asked of all rows at once: its category, its status, where that ranks it, and its folded
+    """A session with what is asked of all rows at once: its standing, its status, where that ranks it, and its folded
     texts, title first, one a line, for the filter and the type-ahead.
 
-    Where the category is ``UNEXAMINED``, ``session`` holds what the head of the file says, and nothing else of it
+    Where the standing is ``UNEXAMINED``, ``session`` holds what the head of the file says, and nothing else of it
     counts.
     """
 
     session: SessionAudit
-    category: Wanted
+    standing: Wanted
     status: Status
     rank: float
     folded: str
@@ -70,7 +72,7 @@ class Row:
     @property
     def is_examined(self) -> bool:
         """Whether what is wrong with the session is known."""
-        return self.category != UNEXAMINED
+        return self.standing != UNEXAMINED
 
 
 def row_for(found: SessionAudit | Glance) -> Row:
@@ -78,7 +80,7 @@ def row_for(found: SessionAudit | Glance) -> Row:
     have been examined.
     """
     if isinstance(found, SessionAudit):
-        return _row(found, found.category, status_of(found))
+        return _row(found, found.standing, status_of(found))
     known = SessionAudit(
         found.session_id,
         found.title,
@@ -92,10 +94,10 @@ def row_for(found: SessionAudit | Glance) -> Row:
     return _row(known, UNEXAMINED, unexamined())
 
 
-def _row(session: SessionAudit, category: Wanted, status: Status) -> Row:
+def _row(session: SessionAudit, standing: Wanted, status: Status) -> Row:
     labels = (finding.kind.label for finding in session.findings)
     texts = (one_line(session.title), session.session_id, session.worktree_path or "", status.text, *labels)
-    return Row(session, category, status, _rank(status, session.updated), "\n".join(texts).casefold())
+    return Row(session, standing, status, _rank(status, session.updated), "\n".join(texts).casefold())
 
 
 def _rank(status: Status, updated: float | None) -> float:
@@ -140,24 +142,25 @@ KEYS: Final[dict[Column, Callable[[Row], Any]]] = {
     Column.UPDATED: lambda row: _comparable(row.session.updated),
     Column.SIZE: attrgetter("session.size"),
     Column.ID: attrgetter("session.session_id"),
+    Column.LOSS: attrgetter("status.at_stake"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """Which rows show, and in which order: sorted by a column, of one category, with every one of some folded words.
+    """Which rows show, and in which order: sorted by a column, of one standing, with every one of some folded words.
     What is equal in the column stays in the order in which it was found, turned round where that is.
     """
 
     column: Column = Column.STATUS
     is_descending: bool = False
-    category: Wanted = ALL
+    standing: Wanted = ALL
     words: tuple[str, ...] = ()
 
     @property
     def is_filtered(self) -> bool:
         """Whether rows may be left out."""
-        return self.category != ALL or bool(self.words)
+        return self.standing != ALL or bool(self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +196,11 @@ class SessionRows:
     def __init__(self, arrangement: Arrangement) -> None:
         self._rows: list[Row] = []
         self._places: dict[str, int] = {}  # session id -> place
+        self._with_worktree = bytearray()  # by place
         every: list[int] = []
         self._order = Order(arrangement, [], every, [] if arrangement.is_filtered else every)
+        self.is_stale = False
+        """Whether rows have kept a place where they would not be put now."""
         self.counts: Counter[Wanted] = Counter()
 
     @property
@@ -222,6 +228,11 @@ class SessionRows:
         place = self._places.get(session_id)
         return None if place is None else self._rows[place]
 
+    def every(self) -> list[Row]:
+        """The rows of all sessions in their order, whether they show or not."""
+        places = self._order.every
+        return [self._rows[place] for place in (reversed(places) if self.arrangement.is_descending else places)]
+
     def ids(self) -> set[str]:
         """The ids of all sessions."""
         return set(self._places)
@@ -239,19 +250,31 @@ class SessionRows:
         wanted = set(session_ids)
         return [at for at, row in enumerate(self) if row.session.session_id in wanted]
 
-    def put(self, row: Row) -> None:
-        """Take in a session, or the newer state of a known one."""
+    def positions_with_worktree(self) -> list[int]:
+        """Where the sessions that have a worktree show, from the top."""
+        shown = self._order.shown
+        if 1 not in self._with_worktree:
+            return []
+        found = list(compress(range(len(shown)), map(self._with_worktree.__getitem__, shown)))
+        return [len(shown) - 1 - at for at in reversed(found)] if self.arrangement.is_descending else found
+
+    def put(self, row: Row, *, keeps_place: bool = False) -> None:
+        """Take in a session, or the newer state of a known one, which may keep its place whatever that says."""
         order = self._order
         place = self._places.setdefault(row.session.session_id, len(self._rows))
         key = KEYS[order.arrangement.column](row)
-        self.counts[row.category] += 1
+        self.counts[row.standing] += 1
         if place == len(self._rows):
             self._rows.append(row)
+            self._with_worktree.append(bool(row.session.worktree_path))
             order.keys.append(key)
         else:
-            self.counts[self._rows[place].category] -= 1
-            if key == order.keys[place] and not order.arrangement.is_filtered:
-                self._rows[place] = row  # most sessions turn out to be healthy, and stay where they are
+            self.counts[self._rows[place].standing] -= 1
+            self._with_worktree[place] = bool(row.session.worktree_path)
+            is_same = key == order.keys[place] and not order.arrangement.is_filtered
+            if is_same or keeps_place:  # most sessions turn out to be healthy, and stay where they are
+                self._rows[place] = row
+                self.is_stale |= not is_same
                 return
             self._take_out(place)
             self._rows[place], order.keys[place] = row, key
@@ -263,13 +286,13 @@ class SessionRows:
         """These sessions are gone. Their places stay empty."""
         for session_id in session_ids:
             place = self._places.pop(session_id)
-            self.counts[self._rows[place].category] -= 1
+            self.counts[self._rows[place].standing] -= 1
             self._take_out(place)
 
     def arranged(self, wanted: Arrangement) -> Generator[None, None, Order]:
         """Sort and filter anew, a step at a time, for :meth:`show`. Until then nothing may come or go."""
         keys, every = self._order.keys, self._order.every
-        if wanted.column != self.arrangement.column:
+        if self.is_stale or wanted.column != self.arrangement.column:
             keys = []
             for some in _pieces(self._rows):
                 keys += map(KEYS[wanted.column], some)
@@ -286,6 +309,7 @@ class SessionRows:
     def show(self, order: Order) -> None:
         """Show an order that was made."""
         self._order = order
+        self.is_stale = False
 
     def _take_out(self, place: int) -> None:
         for places in self._order.lists():
@@ -316,8 +340,8 @@ def _sorted_in_steps(places: Sequence[int], keys: list[Any]) -> Generator[None, 
 
 def _matching(rows: Sequence[Row], places: Iterable[int], wanted: Arrangement) -> list[int]:
     """Those of some places whose rows show."""
-    if wanted.category != ALL:
-        places = [place for place in places if rows[place].category == wanted.category]
+    if wanted.standing != ALL:
+        places = [place for place in places if rows[place].standing == wanted.standing]
     for word in wanted.words:
         places = [place for place in places if word in rows[place].folded]
     return list(places)

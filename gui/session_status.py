@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit
+from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, Standing
 from PySide6.QtCore import QCoreApplication
 
 
@@ -19,10 +19,18 @@ class Status:
     token: str
     urgency: int
     at_stake: int
+    sentence: str = ""
+
+    @property
+    def line(self) -> str:
+        """The same where there is room for a short sentence."""
+        return self.sentence or self.text
 
 
 def status_of(session: SessionAudit) -> Status:
     """The status of a session: of its findings the most urgent, of those the one with most messages at stake."""
+    if session.standing is Standing.LEFT_OUT:
+        return _left_out(session)
     found = [_status(finding, session) for finding in session.findings]
     if found:
         return min(found, key=lambda status: (status.urgency, -status.at_stake))
@@ -41,17 +49,15 @@ def _status(finding: Finding, session: SessionAudit) -> Status:
     if kind == "malformed_live":
         return Status(say("SessionStatus", "File damaged"), "missing", "lost", 0, session.after or 0)
     if finding.category is Category.REVIEW:
-        return Status(say("SessionStatus", "Your decision"), "question", "ask", 4, n)
+        return Status(say("SessionStatus", "Your decision"), "question", "ask", 4, n, _question(finding, n))
     if finding.category is Category.INFO:
         text, icon = _note(kind)
         return Status(text, icon, "info", 5, 0)
     if is_file_missing:
         return Status(say("SessionStatus", "File missing"), "missing", "lost", 0, session.after or 0)
     match kind:
-        case "shrunken_live" | "emptied_live" | "state_db_gap":
+        case "shrunken_live" | "emptied_live" | "state_db_gap" | "state_db_ahead" | "run_journal_ahead":
             return Status(say("SessionStatus", "%n lost", "messages", n), "warning", "repair", 0, n)
-        case "state_db_ahead" | "run_journal_ahead":
-            return Status(say("SessionStatus", "%n behind", "messages", n), "warning", "repair", 0, n)
         case "unsaved_temp":
             return Status(say("SessionStatus", "%n unsaved", "messages", n), "warning", "repair", 0, n)
         case "lossy_rebuild":
@@ -67,6 +73,33 @@ def _status(finding: Finding, session: SessionAudit) -> Status:
     return Status(finding.kind.label.capitalize(), "warning", "repair", 3, n)
 
 
+def _left_out(session: SessionAudit) -> Status:
+    say, n = QCoreApplication.translate, session.left_out
+    by_clear = say("SessionStatus", "%n left out: you cleared it", "messages", n)
+    by_undo = say("SessionStatus", "%n left out: you took them back", "messages", n)
+    text = say("SessionStatus", "%n left out", "messages", n)
+    return Status(text, "left-out", "info", 5, 0, by_clear if session.is_cleared else by_undo)
+
+
+def _question(finding: Finding, n: int) -> str:
+    """What a session asks."""
+    say = QCoreApplication.translate
+    match finding.kind.name:
+        case "shrunken_live_unmarked":
+            return say("SessionStatus", "%n after the end: did you take them back?", "messages", n)
+        case "state_db_gap":
+            return say("SessionStatus", "%n only in other copies: did you take them back?", "messages", n)
+        case "turn_journal_pending_turn":
+            return say("SessionStatus", "A prompt of yours is in no copy")
+        case "orphan_backup_without_state_row":
+            return say("SessionStatus", "Only a backup is left")
+        case "malformed_orphan_backup":
+            return say("SessionStatus", "Only a damaged backup is left")
+        case "run_journal_only":
+            return say("SessionStatus", "Only the run journal is left")
+    return finding.kind.label.capitalize()
+
+
 def _note(kind: str) -> tuple[str, str]:
     """Words and icon of a finding for which there is nothing to do."""
     match kind:
@@ -77,7 +110,7 @@ def _note(kind: str) -> tuple[str, str]:
         case "not_a_file":
             return QCoreApplication.translate("SessionStatus", "Not a file"), "info"
         case "damaged_file":
-            return QCoreApplication.translate("SessionStatus", "Copy damaged"), "info"
+            return QCoreApplication.translate("SessionStatus", "Healthy as far as it could be read"), "missing"
         case "copy_denied":
             return QCoreApplication.translate("SessionStatus", "No permission"), "info"
         case "profile_gone":

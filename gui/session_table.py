@@ -1,37 +1,30 @@
-"""The list of sessions: a table with one row a session, and a face of its own while it has nothing to show."""
+"""The sessions as a table: one row a session, columns to sort by, to move and to hide."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from html import escape
-from itertools import groupby
 from typing import Final
 
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.hermes.heads import Glance
-from hermes_rescue.gui.faces import ActiveFace
 from hermes_rescue.gui.session_model import Index, Role, SessionModel
 from hermes_rescue.gui.session_rows import COUNTS, Column
 from hermes_rescue.gui.session_status import unexamined
+from hermes_rescue.gui.session_view import SessionView
 from hermes_rescue.gui.theme import Theme
 from hermes_rescue.gui.wording import number
 from PySide6.QtCore import (
-    QElapsedTimer,
     QEvent,
-    QItemSelection,
     QItemSelectionModel,
-    QModelIndex,
-    QPoint,
     QRect,
     QSize,
     Qt,
-    Signal,
 )
-from PySide6.QtGui import QContextMenuEvent, QFocusEvent, QFont, QFontMetrics, QHelpEvent, QPainter, QResizeEvent
+from PySide6.QtGui import QFont, QFontMetrics, QHelpEvent, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QApplication,
     QHeaderView,
     QMenu,
     QStyle,
@@ -44,63 +37,31 @@ from PySide6.QtWidgets import (
 
 _STATE_TAGS: Final = {is_chosen: f"sessions-{len(Column)}-{is_chosen:d}:".encode() for is_chosen in (False, True)}
 """Before the header's own state: whether a person chose the columns."""
-_IF_THERE_IS_ROOM: Final = (Column.UPDATED, Column.PROFILE, Column.SIZE, Column.ID)
+_IF_THERE_IS_ROOM: Final = (Column.UPDATED, Column.LOSS, Column.PROFILE, Column.SIZE, Column.ID)
 _PADDING: Final = 9  # points on the left and right of a cell, as in the header's style
 _BAR: Final = 3  # points, the accent bar of a selected row
 _ICON: Final = 16  # points
 _Flag = QItemSelectionModel.SelectionFlag
 
 
-class SessionTable(QTableView):
-    """The table; ``sessions`` is its model.
+class SessionTable(SessionView, QTableView):
+    """The table; a row for each session, a column for each thing that is known of it."""
 
-    ``current_changed`` carries the id of the session that has the keyboard, or nothing. The texts of sessions are shown
-    as they are, never as markup.
-    """
-
-    current_changed = Signal(str)
-    selection_changed = Signal(list)
-    context_menu_requested = Signal(QPoint)
-    """Carries a place on the screen; the row that the menu is for is selected."""
-    clear_filter_requested = Signal()
-
-    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+    def __init__(self, sessions: SessionModel, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.sessions = SessionModel(theme, self)
-        self._typed, self._typing = "", QElapsedTimer()
-        self._current, self._selected = "", list[str]()  # as told by the signals
-        self._anchor: tuple[str, int] | None = None  # a session, and where on the screen it must stay
-        self._is_rearranging = False
+        self.set_up(sessions)
         self._columns_are_chosen = False
         self._widths: dict[Column, int] = {}
-        self.setModel(self.sessions)
-        self.sessions.rearranging.connect(self._before_rearranging)
-        self.sessions.rearranged.connect(self._after_rearranging)
         self._delegate = _Delegate(theme, self)
         self.setItemDelegate(self._delegate)
-        self._face = ActiveFace(self.tr("Clear filter"), self)
-        self._face.button.clicked.connect(self.clear_filter_requested)
-        self._set_up_view()
-        self._set_up_header()
-        self._fit_to_font()
-        self.columns_menu = self._make_columns_menu()
-        self.selectionModel().selectionChanged.connect(self._tell)
-        self.selectionModel().currentChanged.connect(self._tell)
-        self._show_face()
-
-    def _set_up_view(self) -> None:
-        self.setAccessibleName(self.tr("Sessions"))
-        self.setAccessibleDescription(self.tr("What was found, one session a row. Type to go to a title."))
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setShowGrid(False)
         self.setWordWrap(False)
-        self.setTabKeyNavigation(False)
         self.setCornerButtonEnabled(False)
         self.verticalHeader().hide()
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self._set_up_header()
+        self._fit_to_font()
+        self.columns_menu = self._make_columns_menu()
 
     def _set_up_header(self) -> None:
         header = self.horizontalHeader()
@@ -128,8 +89,8 @@ class SessionTable(QTableView):
             action.triggered.connect(lambda shown, column=column: self._choose_column(column, shown))
         return menu
 
-    def add(self, sessions: Sequence[SessionAudit | Glance]) -> None:
-        """Take in sessions as their model does; columns become as wide as their numbers."""
+    def make_room(self, sessions: Sequence[SessionAudit | Glance]) -> None:
+        """Make columns as wide as the numbers of sessions that come in."""
         bold = self.font()
         bold.setBold(True)
         most = max(map(_largest_count, sessions), default=0)
@@ -139,89 +100,6 @@ class SessionTable(QTableView):
                 self._widths[column] = needed
                 if not self.isColumnHidden(column):
                     self.setColumnWidth(column, max(needed, self.columnWidth(column)))
-        self.sessions.add(sessions)
-
-    # What is chosen
-
-    @property
-    def current_id(self) -> str:
-        """The id of the session with the keyboard, or nothing."""
-        index = self.currentIndex()
-        return self.sessions.id_at(index.row()) if index.isValid() else ""
-
-    def selected_ids(self) -> list[str]:
-        """The ids of the selected sessions, from the top."""
-        ranges = sorted((r.top(), r.bottom()) for r in self.selectionModel().selection().toList())
-        return [session_id for first, last in ranges for session_id in map(self.sessions.id_at, range(first, last + 1))]
-
-    def select(self, session_id: str) -> bool:
-        """Go to a session and select it alone; False where it does not show."""
-        row = self.sessions.row_of(session_id)
-        if row >= 0:
-            self._go_to(row)
-        return row >= 0
-
-    def _go_to(self, row: int) -> None:
-        index = self.sessions.index(row, max(self.currentIndex().column(), 0))
-        self.selectionModel().setCurrentIndex(index, _Flag.ClearAndSelect | _Flag.Rows)
-        self.scrollTo(index)
-
-    def _tell(self) -> None:
-        """Tell of a change of the current session or of the selection, once."""
-        if self._is_rearranging:
-            return
-        current, selected = self.current_id, self.selected_ids()
-        is_new_current, is_new_selection = current != self._current, selected != self._selected
-        self._current, self._selected = current, selected
-        if is_new_selection:
-            self.selection_changed.emit(selected)
-        if is_new_current:
-            self.current_changed.emit(current)
-
-    # Rows that come, go and move
-
-    def _before_rearranging(self) -> None:
-        self._is_rearranging = True
-        self._anchor = self._find_anchor()
-        # Qt would follow each selected cell; a selection of many rows is told apart faster by its ids.
-        self.selectionModel().clearSelection()
-
-    def _after_rearranging(self, asked: bool) -> None:
-        selection = QItemSelection()
-        for first, last in _runs(self.sessions.rows_of(self._selected)):
-            selection.select(self.sessions.index(first, 0), self.sessions.index(last, len(Column) - 1))
-        self.selectionModel().select(selection, _Flag.ClearAndSelect)
-        self.executeDelayedItemsLayout()
-        if asked:
-            self.scrollTo(self.currentIndex()) if self.currentIndex().isValid() else self.scrollToTop()
-        elif self._anchor is not None:
-            session_id, top = self._anchor
-            row = self.sessions.row_of(session_id)
-            if row >= 0:
-                bar = self.verticalScrollBar()
-                bar.setValue(bar.value() + self.rowViewportPosition(row) - top)
-        self._is_rearranging = False
-        self._show_face()
-        self._tell()
-
-    def _find_anchor(self) -> tuple[str, int] | None:
-        """The current session if it is in sight, else the topmost, unless the view is at its top."""
-        row = self.currentIndex().row()
-        height = self.viewport().height()
-        if row < 0 or not -self.rowHeight(row) < self.rowViewportPosition(row) < height:
-            row = self.rowAt(0) if self.verticalScrollBar().value() > 0 else -1
-        return (self.sessions.id_at(row), self.rowViewportPosition(row)) if row >= 0 else None
-
-    def _show_face(self) -> None:
-        self._face.setVisible(not self.sessions.visible_count)
-        if self.sessions.visible_count:
-            return
-        if self.sessions.total_count:
-            self._face.say(self.tr("No session matches the filter."), can_act=True)
-        elif self.sessions.is_scanning:
-            self._face.say(self.tr("Looking for sessions…"))
-        else:
-            self._face.say(self.tr("There are no sessions here."))
 
     # Columns
 
@@ -291,6 +169,7 @@ class SessionTable(QTableView):
             Column.UPDATED: text("00.00.0000 00:00") + room,
             Column.SIZE: text("1000.0 MiB") + room,
             Column.ID: text("0123456789abcdef") + room,
+            Column.LOSS: text(number(99_999)) + room,
         }
         for column, width in self._widths.items():
             self.setColumnWidth(column, width)
@@ -301,45 +180,7 @@ class SessionTable(QTableView):
     def set_theme(self, theme: Theme) -> None:
         """Look like another theme."""
         self._delegate.theme = theme
-        self.sessions.set_theme(theme)
         self.viewport().update()
-
-    def moveCursor(self, action: QAbstractItemView.CursorAction, modifiers: Qt.KeyboardModifier) -> QModelIndex:
-        """Called by Qt: Home and End go to the first and last session, not to the first and last column."""
-        ends = {QAbstractItemView.CursorAction.MoveHome: 0, QAbstractItemView.CursorAction.MoveEnd: -1}
-        rows = self.sessions.visible_count
-        if action in ends and rows:
-            return self.sessions.index(ends[action] % rows, max(self.currentIndex().column(), 0))
-        return super().moveCursor(action, modifiers)
-
-    def keyboardSearch(self, search: str) -> None:
-        """Called by Qt for what is typed: go to the next title that begins so."""
-        goes_on = self._typing.isValid() and self._typing.elapsed() < QApplication.keyboardInputInterval()
-        self._typed = self._typed + search if goes_on else search
-        self._typing.start()
-        row = self.sessions.row_titled(self._typed, max(self.currentIndex().row() + (not goes_on), 0))
-        if row >= 0:
-            self._go_to(row)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        """Called by Qt; the keyboard comes to a selected row. While a scan runs it waits for what will be on top."""
-        super(QAbstractItemView, self).focusInEvent(event)  # a view's own would go to a row that is not selected
-        if not self.currentIndex().isValid() and self.sessions.visible_count and not self.sessions.is_scanning:
-            self._go_to(0)
-        self.viewport().update()
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        """Called by Qt; the ring of the focus goes."""
-        super().focusOutEvent(event)
-        self.viewport().update()
-
-    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        """Called by Qt for a right click, and for the menu key, whose menu belongs to the current row."""
-        if event.reason() == QContextMenuEvent.Reason.Keyboard:
-            at = self.viewport().mapToGlobal(self.visualRect(self.currentIndex()).bottomLeft())
-        else:
-            at = event.globalPos()
-        self.context_menu_requested.emit(at)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Called by Qt."""
@@ -359,13 +200,6 @@ def _largest_count(session: SessionAudit | Glance) -> int:
     if isinstance(session, Glance):
         return session.live or 0
     return max(session.live or 0, session.backup or 0, session.database or 0, session.after or 0)
-
-
-def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """The first and last of each unbroken run in rising numbers."""
-    for _, run in groupby(enumerate(rows), key=lambda pair: pair[1] - pair[0]):
-        numbers = [row for _, row in run]
-        yield numbers[0], numbers[-1]
 
 
 class _Delegate(QStyledItemDelegate):

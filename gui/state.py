@@ -14,6 +14,7 @@ from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.repair.apply import undoable
 from hermes_rescue.core.repair.run_record import Run
+from hermes_rescue.core.report.export import FORMS
 from hermes_rescue.gui.place import Place
 
 
@@ -90,7 +91,9 @@ def after(state: State, event: Event, place: Place | None = None) -> State | Non
 @dataclass(slots=True)
 class Shown:
     """What is known of the store in the window: another store begins with a new one, so nothing of it is left.
-    ``choices`` are what a person chose, by session id; ``last_run`` is the run that the result on show can undo.
+    ``choices`` are what a person chose, by session id; ``last_run`` is the run that the result on show can undo,
+    ``last_done`` what was done last and ``checked`` what was checked, in words; ``webui`` is the address of its running
+    WebUI, "" where none is known.
     """
 
     place: Place
@@ -99,6 +102,9 @@ class Shown:
     runs: tuple[Run, ...] = ()
     choices: dict[str, Choices] = field(default_factory=dict)
     last_run: str = ""
+    last_done: str = ""
+    checked: str = ""
+    webui: str = ""
 
     def outdate(self) -> None:
         """It is checked again: what the check before said is no longer so. What a person chose stays."""
@@ -128,8 +134,10 @@ def possible(state: State, shown: Shown, repairable: int, *, has_selected: bool)
         "repair": is_free and has_selected,
         "undo": is_free and bool(undoable(shown.runs)),
         "export": is_free and shown.audit is not None,
+        "export_selected": is_free and shown.audit is not None and has_selected,
         "rescan": is_idle,
         "demo": is_idle,
+        **{f"save_{form}": is_free and has_selected for form in FORMS},
         "copy_id": has_selected,
         "copy_command": has_selected,
         "compare": has_selected,

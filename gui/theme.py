@@ -383,6 +383,7 @@ QTabBar::tab:selected:focus { border-color: @accent; }
 
 _CHIP_RULES: Final = """
 QFrame[notice="NAME"] { background: @NAME-bg; }
+QFrame[result="true"][notice="NAME"] { border: 1px solid @NAME; border-radius: 6px; }
 QPushButton[chip="NAME"], QLabel[chip="NAME"] {
     background: @NAME-bg; color: @NAME; border: 1px solid transparent; border-radius: 0.7em; padding: 0.2em 10px;
 }

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import html
-from typing import TypeGuard
+import re
+from typing import Final, TypeGuard
 
 from hermes_rescue.core.base.files import shown
-from PySide6.QtCore import QDateTime, QLocale
+from PySide6.QtCore import QDate, QDateTime, QLocale, QTime
 
 _END_OF_TIME = 253402300800  # seconds; the year 10000: what a session says beyond it is no time
+_BETWEEN: Final = r"(?:'[^']*'|[^dMy'])*"
+_DAY_AND_MONTH: Final = re.compile(rf"(?<![d'])dd?(?!d){_BETWEEN}M+|M+{_BETWEEN}(?<!d)dd?(?!d)[日일]?")
+"""The part of a locale's long date format that has the day of the month and the month, in their order."""
 
 
 def number(n: int) -> str:
@@ -30,6 +34,29 @@ def moment(seconds: float | None) -> str:
     """A time for a person, in the place's own way; empty for what is none."""
     time = local_time(seconds)
     return QLocale().toString(time, QLocale.FormatType.ShortFormat) if time is not None else ""
+
+
+def now() -> str:
+    """The time of day, in the place's own way."""
+    return QLocale().toString(QTime.currentTime(), QLocale.FormatType.ShortFormat)
+
+
+def day(seconds: float | None) -> str:
+    """A date for a person, in the place's own way: this year's as day and month; empty for what is none."""
+    time = local_time(seconds)
+    if time is None:
+        return ""
+    date, locale = time.date(), QLocale()
+    found = _DAY_AND_MONTH.search(locale.dateFormat(QLocale.FormatType.LongFormat))
+    if found is None or date.year() != QDate.currentDate().year():
+        return long_day(seconds)
+    return locale.toString(date, found[0].replace("MMMM", "MMM"))
+
+
+def long_day(seconds: float | None) -> str:
+    """A date with its year, in the place's own way; empty for what is none."""
+    time = local_time(seconds)
+    return "" if time is None else QLocale().toString(time.date(), QLocale.FormatType.ShortFormat)
 
 
 def plain_tip(text: str) -> str:

@@ -10,11 +10,14 @@ from hermes_rescue.core import api
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.audit.workers import Cancelled
 from hermes_rescue.core.base import files
+from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.repair import vault
 from hermes_rescue.core.repair.vault import Vault
 from hermes_rescue.core.report import diff, excerpts, report
+from hermes_rescue.core.report import export as exports
+from hermes_rescue.gui import conversation_pdf
 from hermes_rescue.gui.diff_outline import Outline, outlined
 from hermes_rescue.gui.jobs import Context
 from hermes_rescue.gui.reader import raw_lines
@@ -87,6 +90,47 @@ def compare_versions(left: diff.Version, right: diff.Version) -> Callable[[Conte
         return Comparison(outlined(found.messages), found.fields, (raw_lines(left), raw_lines(right)))
 
     return work
+
+
+def suggested_name(
+    store: Store, session_id: str, form: str, name: str, choices: Mapping[str, Choices]
+) -> Callable[[Context], str]:
+    """The name of the file that a copy of a session would have. Raises RescueError where there is no such copy."""
+
+    def work(context: Context) -> str:
+        copies = exports.read_copies(
+            store,
+            (session_id,),
+            name,
+            choices=choices,
+            progress=context.progress,
+            should_cancel=context.should_cancel,
+        )
+        for found, _ in copies:
+            if isinstance(found, exports.Copy):
+                return exports.file_name(found, form)
+            raise RescueError(found.reason)
+        raise AssertionError(session_id)
+
+    return work
+
+
+def save_copies(
+    store: Store, session_ids: Sequence[str], form: str, name: str, choices: Mapping[str, Choices], target: Path
+) -> Callable[[Context], exports.Exported]:
+    """Save one copy of each session; that a file of one is replaced was agreed to."""
+    return lambda context: exports.export(
+        store,
+        session_ids,
+        form,
+        target,
+        name,
+        overwrite=len(session_ids) == 1,
+        choices=choices,
+        print_page=conversation_pdf.pdf_of,
+        progress=context.progress,
+        should_cancel=context.should_cancel,
+    )
 
 
 def write_report(store: Store, audit: Audit | None, run_id: str | None, wanted: Wanted) -> Callable[[Context], Path]:

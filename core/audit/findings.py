@@ -24,6 +24,24 @@ class Category(StrEnum):
         return "unsafe_to_repair" if self is Category.REVIEW else str(self)
 
 
+class Standing(StrEnum):
+    """How a session stands, as every list and every total names it. ``PARTLY_READ``: healthy as far as its copies could be
+    read; ``LEFT_OUT``: healthy but for messages that the user took back.
+    """
+
+    REPAIRABLE = "repairable"
+    REVIEW = "review"
+    LEFT_OUT = "left_out"
+    DELETED = "deleted"
+    PARTLY_READ = "partly_read"
+    NOTE = "note"
+    HEALTHY = "healthy"
+
+
+DELETED_BY_USER = "state_db_deleted_webui_tombstone"
+COPY_DAMAGED, COPY_DENIED = "damaged_file", "copy_denied"
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What holds for every finding of one kind. ``recommendation`` is the WebUI audit's own word where it has one."""
@@ -72,8 +90,9 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class SessionAudit:
     """One session as a list shows it. Counts are None where a copy is absent or unreadable; times in seconds; ``after``
-    is the number of messages that a repair leaves (the live count where there is nothing to repair). ``files``: what
-    the WebUI's own recovery sees in its files.
+    is the number of messages that a repair leaves (the live count where there is nothing to repair). ``left_out``:
+    messages that other copies hold and the user took back, which a repair does not bring; ``is_cleared``: with a clear.
+    ``files``: what the WebUI's own recovery sees in its files.
     """
 
     session_id: str
@@ -92,6 +111,22 @@ class SessionAudit:
     worktree_repo_root: str | None = None
     worktree: Worktree = Worktree.NONE
     files: FileFacts = NO_FILES
+    left_out: int = 0
+    is_cleared: bool = False
+
+    @property
+    def standing(self) -> Standing:
+        """How the session stands."""
+        names = {f.name for f in self.findings}
+        if self.category in (Category.REPAIRABLE, Category.REVIEW):
+            return Standing(str(self.category))
+        if DELETED_BY_USER in names:
+            return Standing.DELETED
+        if not names.isdisjoint((COPY_DAMAGED, COPY_DENIED)):
+            return Standing.PARTLY_READ
+        if self.left_out:
+            return Standing.LEFT_OUT
+        return Standing.NOTE if names else Standing.HEALTHY
 
     @property
     def category(self) -> Category | None:
@@ -174,7 +209,7 @@ KINDS: dict[str, Kind] = {
              "The prompt is added as your message.", _YES),
         Kind("run_journal_only", _V, "run journal only", _MANUAL, "Only the run journal is left of the session; secrets in it may be masked.",
              "Restore it if you miss it, else leave it.", _REBUILD, _YES),
-        Kind("state_db_deleted_webui_tombstone", _I, "deleted by you", "deleted_session_skipped",
+        Kind(DELETED_BY_USER, _I, "deleted by you", "deleted_session_skipped",
              "You deleted the session; copies of it are left.", NO_ADVICE, _NOTHING, _YES),
         Kind("index_only_worktree", _R, "file missing", "restore_from_index",
              "The session file is gone; the session list still has the session and its worktree.", _REPAIR,
@@ -201,11 +236,11 @@ KINDS: dict[str, Kind] = {
              "Close whatever locks it, or restore it, and look again.", "Sessions are recovered from the other copies.", _YES),
         Kind("not_examined", _V, "not examined", _MANUAL, "This session could not be looked at, so what is wrong with it is unknown.",
              "Try again; if it stays so, report it with the evidence.", _NOTHING, _YES),
-        Kind("damaged_file", _I, "other file damaged", _MANUAL, "A file beside the session file cannot be read, or not in full.",
+        Kind(COPY_DAMAGED, _I, "other file damaged", _MANUAL, "A file beside the session file cannot be read, or not in full.",
              "Nothing, unless you miss what only that file can hold.", "What is whole in it is used; the file stays as it is.", _YES),
         Kind("live_denied", _V, "no permission", _MANUAL, "The session file may not be read by the user that runs this.",
              _GIVE, _NOTHING, "Hermes may not be able to open it either."),
-        Kind("copy_denied", _I, "copy not permitted", _MANUAL, "A copy, or the database, may not be read by the user that runs this.",
+        Kind(COPY_DENIED, _I, "copy not permitted", _MANUAL, "A copy, or the database, may not be read by the user that runs this.",
              _GIVE, "What it holds stays unknown; the other copies are used.", _YES),
         Kind("not_a_file", _I, "not a file", _MANUAL, "Something that is no ordinary file has the name of a session file.",
              "Move it away if you did not put it there.", _NOTHING, _YES),

@@ -23,6 +23,7 @@ from hermes_rescue.core.hermes.webui_status import WebUIStatus
 from hermes_rescue.core.hermes.worktree import Worktree, state_of
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.merge.fast_path import whole
+from hermes_rescue.core.merge.intent import TAKEN_BACK, Reason
 from hermes_rescue.core.merge.metadata import is_profile_gone
 from hermes_rescue.core.merge.proposal import Proposal, propose, session_of
 
@@ -110,7 +111,9 @@ def _audited(copies: SessionCopies, proposal: Proposal, reader: CopyReader, webu
     is_loaded = live is not None and live.damage is None
     numbers = (*counts, max(rows, default=None), after)
     seen = facts_of(copies, reader.listing.turn_journals.get(copies.session_id, ()))
-    return _row(copies, reader, found, numbers, partial(_value, copies, proposal), seen, is_loaded=is_loaded)
+    audited = _row(copies, reader, found, numbers, partial(_value, copies, proposal), seen, is_loaded=is_loaded)
+    taken_back = [item.reason for item in proposal.items if item.reason in TAKEN_BACK and not item.included]
+    return dataclasses.replace(audited, left_out=len(taken_back), is_cleared=Reason.CLEARED in taken_back)
 
 
 def _row(

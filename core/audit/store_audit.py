@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from hermes_rescue.core.audit.cache import AuditCache, Kept, RowsDigest, digest_of, keys_of
-from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, finding
+from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, Standing, finding
 from hermes_rescue.core.audit.session import examine_unless_whole
 from hermes_rescue.core.audit.webui_audit import Reported, webui_items
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
@@ -46,6 +47,17 @@ class Audit:
     def findings(self) -> tuple[Finding, ...]:
         """All findings, those of the store last."""
         return (*(f for s in self.sessions for f in s.findings), *self.store_findings)
+
+    def only(self, session_ids: Collection[str]) -> Audit:
+        """What was found in some of the sessions, without what is wrong with the store."""
+        return dataclasses.replace(
+            self, sessions=tuple(s for s in self.sessions if s.session_id in session_ids), store_findings=()
+        )
+
+    @property
+    def standings(self) -> Counter[Standing]:
+        """How many sessions stand how."""
+        return Counter(s.standing for s in self.sessions)
 
     def of(self, category: Category | None) -> tuple[SessionAudit, ...]:
         """The sessions whose most urgent finding is of a category (None: the healthy ones)."""

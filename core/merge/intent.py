@@ -43,6 +43,9 @@ class Reason(StrEnum):
         return _SENTENCES[self]
 
 
+TAKEN_BACK = frozenset((Reason.CLEARED, Reason.UNDONE, Reason.REWOUND))
+"""The user took the message back, with certainty."""
+
 _SENTENCES = {
     Reason.CLEARED: "You cleared the conversation after this message.",
     Reason.UNDONE: "You took this message back (undo, retry, edit or truncate).",

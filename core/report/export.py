@@ -172,12 +172,14 @@ def export(
             if taken[path.name.casefold()] > 1:
                 path = path.with_name(f"{path.stem} ({copy.session_id}).{form}")
         try:
-            files.write(path, render(copy, form, print_page, steps), overwrite=overwrite)
+            is_of_hermes = _is_of_hermes(store, path)
+            files.write(path, render(copy, form, print_page, steps), overwrite=overwrite and not is_of_hermes)
             written.append(path)
         except RescueError as error:
             failed.append(Failure(copy.session_id, str(error)))
         except FileExistsError:
-            failed.append(Failure(copy.session_id, f"{path} already exists; it was not changed."))
+            whose = "is in a folder of Hermes and" if is_of_hermes else "already"
+            failed.append(Failure(copy.session_id, f"{path} {whose} exists; it was not changed."))
     return Exported(tuple(written), tuple(failed))
 
 
@@ -206,6 +208,16 @@ def _require_foreign(store: Store, folder: Path) -> None:
     """Raises RescueError for a folder whose files Hermes would take for its own."""
     if os.path.realpath(folder) == os.path.realpath(store.sessions_dir):
         raise RescueError(f"{folder} is the folder of the sessions themselves. Choose another one.")
+
+
+def _is_of_hermes(store: Store, path: Path) -> bool:
+    """Whether a file that is there may be one of Hermes' own, and so is never replaced."""
+    real = Path(os.path.realpath(path.parent)) / path.name
+    homes = {each for each in (store.home, store.state_dir, store.sessions_dir) if each is not None}
+    known = (f"{database}{end}" for database in store.databases for end in ("", "-wal", "-shm"))
+    return any(real.is_relative_to(os.path.realpath(each)) for each in homes) or str(real) in map(
+        os.path.realpath, known
+    )
 
 
 def _page(copy: Copy, form: str, steps: Steps) -> str:

@@ -11,7 +11,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from hermes_rescue.core.audit.findings import KINDS, NO_ADVICE, Category, Finding, SessionAudit
+from hermes_rescue.core.audit.findings import KINDS, NO_ADVICE, Category, Finding, SessionAudit, Standing
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.audit.webui_audit import Reported
 from hermes_rescue.core.base import files
@@ -54,8 +54,9 @@ def audit_json(audit: Audit) -> dict[str, Any]:
     """The audit in the shape of Hermes WebUI's own ``/api/session/recovery/audit``, with more keys and kinds.
 
     ``summary.ok`` is the number of session files, as there; ``summary.healthy`` the number of sessions without a
-    finding. Every item of the WebUI's audit is there: what is no finding of ours is an ``info`` marked ``"webui":
-    true``, since the WebUI compares counts, and says so of healthy sessions too.
+    finding. ``standings`` has the numbers that the window and the terminal show. Every item of the WebUI's audit is
+    there: what is no finding of ours is an ``info`` marked ``"webui": true``, since the WebUI compares counts, and says
+    so of healthy sessions too.
     """
     found = audit.findings
     own = {(f.session_id, f.kind.name) for f in found}
@@ -72,6 +73,7 @@ def audit_json(audit: Audit) -> dict[str, Any]:
     return {
         "status": status,
         "summary": summary,
+        "standings": {str(standing): audit.standings[standing] for standing in Standing},
         "items": items,
         "sessions": [_session(s) for s in audit.sessions],
         "store": {
@@ -143,7 +145,8 @@ def _webui_item(reported: Reported) -> dict[str, Any]:
 def _session(s: SessionAudit) -> dict[str, Any]:
     values = asdict(s)
     del values["findings"], values["files"]
-    return {**values, "worktree": str(s.worktree), "category": str(s.category) if s.category else "healthy"}
+    category = str(s.category) if s.category else "healthy"
+    return {**values, "worktree": str(s.worktree), "category": category, "standing": str(s.standing)}
 
 
 def session_json(s: SessionAudit, copies: SessionCopies, proposal: Proposal) -> dict[str, Any]:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 import warnings
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from itertools import accumulate
+from typing import NamedTuple, Self
 
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.search.folding import Needle, fold, place_of
@@ -38,6 +40,14 @@ class Excerpt:
     text: str
     start: int
     end: int
+
+
+class Place(NamedTuple):
+    """Where terms stand beside each other in a text, and which of the terms they are."""
+
+    start: int
+    end: int
+    terms: frozenset[int]
 
 
 class Query:
@@ -99,6 +109,38 @@ class Query:
             folded = [*map(fold, texts)]
             places = [next((k for k, text in enumerate(folded) if each.search(text)), None) for each in self._patterns]
         return None if None in places else places[0]
+
+    @property
+    def size(self) -> int:
+        """How many terms one message has to have."""
+        return len(self._patterns)
+
+    def may_touch(self, text: str) -> bool:
+        """Whether one of the terms may be in a text."""
+        data = text.encode("utf-8", "surrogatepass")
+        return self.is_pattern or any(needle.is_in(data) for needle in self._needles)
+
+    def places(self, text: str) -> list[Place]:
+        """Every place of the terms in a text, in order; different terms with nothing but white space between
+        them are one."""
+        folded = fold(text)
+        spans = [(*hit.span(), term) for term, each in enumerate(self._patterns) for hit in each.finditer(folded)]
+        ends = range(1, len(text) + 1) if text.isascii() else [*accumulate(len(fold(each)) for each in text)]
+        found: list[Place] = []
+        for start, end, term in sorted(span for span in spans if span[0] < span[1]):
+            start, end = bisect_right(ends, start), bisect_right(ends, end - 1) + 1
+            last = found[-1] if found else None
+            if last is not None and term not in last.terms and not text[last.end : start].strip():
+                found[-1] = Place(last.start, max(last.end, end), last.terms | {term})
+            else:
+                found.append(Place(start, end, frozenset((term,))))
+        return found
+
+    def marked(self, text: str) -> list[Place]:
+        """Those of the places that have the most terms."""
+        found = self.places(text)
+        most = max((len(each.terms) for each in found), default=0)
+        return [each for each in found if len(each.terms) == most]
 
     def excerpt(self, text: str) -> Excerpt:
         """The neighbourhood of the first hit in a text that has one."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from hermes_rescue.core import api
-from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit
+from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, Standing
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.audit.workers import Progress as Report
 from hermes_rescue.core.base.files import shown
@@ -55,6 +55,15 @@ _WORD = {
     Category.REVIEW: "your decision",
     Category.INFO: "note",
     None: "healthy",
+}
+_STANDING = {
+    Standing.REPAIRABLE: "can be repaired",
+    Standing.REVIEW: "need your decision",
+    Standing.LEFT_OUT: "with parts that you took back",
+    Standing.DELETED: "deleted by you",
+    Standing.PARTLY_READ: "healthy as far as they could be read",
+    Standing.NOTE: "with a note",
+    Standing.HEALTHY: "healthy",
 }
 _SIGN = {
     Change.SAME: " ",
@@ -142,13 +151,10 @@ class View:
             self._print(table)
         for f in found.store_findings:
             self._out.print(Text.assemble((f"{_WORD[f.category]}: ", _STYLE[f.category]), shown(f.evidence)))
-        counts = [(category, len(found.of(category))) for category in (*Category, None)]
-        self._line(
-            ", ".join(
-                f"{n} {'need your decision' if c is Category.REVIEW else _plural(_WORD[c], n)}" for c, n in counts
-            )
-            + "."
-        )
+        counts = found.standings
+        shown_always = (Standing.REPAIRABLE, Standing.REVIEW, Standing.HEALTHY)
+        told = (f"{counts[s]} {_STANDING[s]}" for s in Standing if counts[s] or s in shown_always)
+        self._line(", ".join(told) + ".")
         self._interrupted(interrupted)
         if found.of(Category.REPAIRABLE):
             self._line("Next: hermes-rescue repair --all    One session closely: hermes-rescue show SID")

@@ -62,6 +62,7 @@ def use(home: Path, scratch: Path) -> Value:
     from hermes_rescue.gui.main_window import MainWindow
     from hermes_rescue.gui.place import Place
     from hermes_rescue.gui.review_pane import CHANGES
+    from hermes_rescue.gui.session_rows import Column
     from PySide6.QtCore import QEventLoop, QSettings, Qt, QTimer
     from PySide6.QtWidgets import QApplication
     from stores import session_id
@@ -112,7 +113,7 @@ def use(home: Path, scratch: Path) -> Value:
     def sort() -> Iterator[float]:
         for column in (1, 2, 4, 8, 10, 0):
             for order in Qt.SortOrder:
-                table.sortByColumn(column, order)
+                table.sort(Column(column), order)
                 yield 0.2
 
     def filter_words() -> Iterator[float]:
@@ -121,7 +122,7 @@ def use(home: Path, scratch: Path) -> Value:
             yield 0.2
 
     def scroll() -> Iterator[float]:
-        bar = table.verticalScrollBar()
+        bar = table.view.verticalScrollBar()
         for step in range(41):
             bar.setValue(bar.maximum() * step // 40)
             yield 0.03

@@ -418,3 +418,17 @@ def test_whatever_was_written_into_a_copy_is_found_by_any_of_its_words(
     sessions = [each for batch in batches for each in batch if isinstance(each, SessionHits)]
     assert len(sessions) == 1
     assert sessions[0].count == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "parts"),
+    [
+        ("naxos ferry", "the Ferry to Náxos", ["Ferry", "Náxos"]),
+        ("ferry to naxos", "to go: the ferry  to Naxos", ["to", "ferry  to Naxos"]),
+        ('"to Naxos"', "go to\nNaxos", ["to\nNaxos"]),
+        ("strasse", "Die Straße \N{SKULL}\N{SKULL} STRASSE", ["Straße", "STRASSE"]),
+        ("ferry", "ferry ferry", ["ferry", "ferry"]),
+    ],
+)
+def test_the_places_of_words_are_those_in_the_text_as_it_is(query: str, text: str, parts: list[str]) -> None:
+    assert [text[each.start : each.end] for each in Query.parsed(query).places(text)] == parts

@@ -24,6 +24,7 @@ from hermes_rescue.gui.main_window import MainWindow
 from hermes_rescue.gui.place import Place
 from hermes_rescue.gui.repair_dialog import RepairDialog
 from hermes_rescue.gui.state import Phase
+from hermes_rescue.gui.undo_dialog import UndoDialog
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QDialog, QMessageBox
 from pytestqt.qtbot import QtBot
@@ -335,10 +336,11 @@ def test_a_backup_that_would_return_can_be_moved_away(
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
     qtbot.mouseClick(window.review.head.repair, Qt.MouseButton.LeftButton)
     finished(qtbot, window, wait_scanned)
-    assert "1 session repaired" in window.result.text
+    assert "is repaired" in window.result.text
     assert hermes.live.read_bytes() == before
     assert not backup.exists()
     qtbot.waitUntil(lambda: not window.review.head.repair.isVisible(), timeout=20_000)
+    when_asked(qtbot, UndoDialog, lambda dialog: dialog.undo.click())
     window.actions_["undo"].trigger()
     finished(qtbot, window, wait_scanned)
     assert len(json.loads(backup.read_bytes())["messages"]) == 4

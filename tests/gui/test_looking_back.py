@@ -24,6 +24,7 @@ from hermes_rescue.gui.main_window import MainWindow
 from hermes_rescue.gui.place import Place
 from hermes_rescue.gui.repair_dialog import RepairDialog
 from hermes_rescue.gui.report_dialog import ReportDialog
+from hermes_rescue.gui.undo_dialog import UndoDialog
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
@@ -108,6 +109,7 @@ def test_a_refused_undo_shows_the_reason_and_the_difference(
     session_id = next(s.session_id for s in demo.stories if s.name == "wiped_and_continued")
     saved = save_over(store, session_id)
     window = open_window(Place(demo.home))
+    when_asked(qtbot, UndoDialog, lambda dialog: dialog.undo.click())
     window.history.undo_requested.emit(run_id, session_id)
     dialog = changes_shown(qtbot)
     finished(qtbot, window, wait_scanned)
@@ -131,6 +133,7 @@ def test_of_several_that_are_refused_the_history_shows_each(
     changed = [s.session_id for s in demo.stories if s.name in ("wiped", "wiped_and_continued")]
     saved = {session_id: save_over(store, session_id) for session_id in changed}
     window = open_window(Place(demo.home))
+    when_asked(qtbot, UndoDialog, lambda dialog: dialog.undo.click())
     window.history.undo_requested.emit(run_id, "")
     finished(qtbot, window, wait_scanned)
     assert "1 more were not changed" in window.result.text
@@ -236,11 +239,13 @@ def test_while_another_works_on_the_store_nothing_is_lost_and_it_can_be_tried_ag
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
     window.actions_["repair_all"].trigger()
     finished(qtbot, window, wait_scanned)
-    assert "repaired and verified" in window.result.text
+    assert "and verified" in window.result.text
     with somebody_at_work(store):
+        when_asked(qtbot, UndoDialog, lambda dialog: dialog.undo.click())
         window.actions_["undo"].trigger()
         finished(qtbot, window, wait_scanned)
         assert "Another Hermes Rescue is working on this store" in window.result.text
+    when_asked(qtbot, UndoDialog, lambda dialog: dialog.undo.click())
     window.actions_["undo"].trigger()
     finished(qtbot, window, wait_scanned)
     assert "put back" in window.result.text

@@ -13,11 +13,14 @@ from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.merge.proposal import Proposal
-from hermes_rescue.gui.session_head import AnswerBoxes, ElidedLabel, SessionHead, outcome_words
+from hermes_rescue.gui.answers import AnswerBoxes
+from hermes_rescue.gui.coverage_map import CoverageMap
+from hermes_rescue.gui.elided_label import ElidedLabel
+from hermes_rescue.gui.session_head import SessionHead
 from hermes_rescue.gui.theme import apply, load
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont
-from PySide6.QtWidgets import QApplication, QLabel, QSplitter, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 LIGHT = load("light")
@@ -67,73 +70,70 @@ def clipped(root: QWidget) -> list[str]:
     return found
 
 
-def show(head: SessionHead, audited: SessionAudit, proposal: Proposal) -> None:
-    head.show_session(audited, proposal, outcome_words(audited, proposal))
-
-
 def head_of(qtbot: QtBot, audited: SessionAudit, proposal: Proposal) -> SessionHead:
-    head = SessionHead(LIGHT)
+    head = SessionHead(CoverageMap(LIGHT))
     qtbot.addWidget(head)
-    show(head, audited, proposal)
-    head.resize(640, 300)
+    head.show_session(audited, proposal)
+    head.resize(840, head.usual_height)
     with qtbot.waitExposed(head):
         head.show()
     return head
 
 
-@pytest.mark.parametrize(
-    ("story", "words"),
-    [
-        ("wiped", "102 messages can come back"),
-        ("undone_before_marks", "Your decision"),
-        ("healthy", "Healthy"),
-        ("wrong_count", "Wrong count"),
-    ],
-)
-def test_the_chip_says_how_it_stands(qtbot: QtBot, sessions: Sessions, story: str, words: str) -> None:
-    head = head_of(qtbot, *sessions[story])
-    assert head.chip.words == words
-    assert head.chip.accessibleName() == words
-
-
-def test_evidence_and_answers_are_those_of_the_most_urgent_finding(qtbot: QtBot, sessions: Sessions) -> None:
+def test_what_happened_stands_there_and_the_answers_open_over_the_window(qtbot: QtBot, sessions: Sessions) -> None:
     audited, proposal = sessions["wiped"]
     note = finding("worktree_gone", audited.session_id, "The worktree folder is gone.")
     head = head_of(qtbot, dataclasses.replace(audited, findings=(note, *audited.findings)), proposal)
     main = audited.findings[0]
     assert head.evidence.text() == main.evidence
-    assert main.kind.outcome in {label.text() for label in head.answers.findChildren(QLabel)}
-    assert not head.others.isVisible()
-    assert head.more.text() == "and 1 more"
-    qtbot.mouseClick(head.more, Qt.MouseButton.LeftButton)
-    assert head.others.isVisible()
-    assert head.others.text() == "The worktree folder is gone."
-    qtbot.keyClick(head.more, Qt.Key.Key_Space)
-    assert not head.others.isVisible()
+    before = head.height()
+    qtbot.mouseClick(head.why, Qt.MouseButton.LeftButton)
+    assert head.popup.isVisible()
+    assert head.height() == before
+    texts = [label.text() for label in head.popup.findChildren(QLabel)]
+    assert {main.kind.serious, main.advice, main.kind.outcome, main.kind.meanwhile} <= set(texts)
+    assert texts[0].split("\n") == [main.evidence, "The worktree folder is gone."]
+    assert clipped(head.popup) == []
+    qtbot.keyClick(head.popup, Qt.Key.Key_Escape)
+    assert not head.popup.isVisible()
 
 
-def test_a_healthy_session_has_nothing_to_answer(qtbot: QtBot, sessions: Sessions) -> None:
-    head = head_of(qtbot, *sessions["healthy"])
-    assert "nothing to repair" in head.evidence.text()
-    assert not head.answers.isVisible()
-    assert not head.more.isVisible()
+def test_a_whole_session_has_no_button_and_nothing_to_answer(qtbot: QtBot, sessions: Sessions) -> None:
+    audited, proposal = sessions["healthy"]
+    head = head_of(qtbot, audited, proposal)
+    assert str(len(proposal.items)) in head.evidence.text()
+    assert not head.repair.isVisible()
+    assert not head.why.isVisible()
 
 
-def test_the_worktree_is_named_with_its_state(qtbot: QtBot, sessions: Sessions) -> None:
+@pytest.mark.parametrize("story", ["undone_before_marks", "wiped"])
+def test_the_button_says_what_it_does(qtbot: QtBot, sessions: Sessions, story: str) -> None:
+    audited, proposal = sessions[story]
+    head = head_of(qtbot, audited, proposal)
+    own = head.repair.text()
+    asked = sum(item.reason is not None and item.reason.is_question for item in proposal.items)
+    assert own == (f"Restore {asked} messages" if asked else "Restore this session")
+    head.show_picked(3)
+    assert head.repair.text() == "Restore 3 sessions"
+    head.show_picked(0)
+    assert head.repair.text() == own
+
+
+def test_date_profile_and_worktree_stand_beside_the_title(qtbot: QtBot, sessions: Sessions) -> None:
     audited, proposal = sessions["healthy_worktree"]
     head = head_of(qtbot, audited, proposal)
-    assert head.worktree.isVisible()
-    assert head.worktree.text() == f"Worktree {audited.worktree_path}"
-    assert head.worktree_state.text() == "is there"
-    show(head, *sessions["healthy"])
-    assert not head.worktree.isVisible()
+    assert audited.worktree_path is not None
+    assert f"worktree {audited.worktree_path.rsplit('/', 1)[-1]}" in head.about.text()
+    head.show_session(*sessions["healthy"])
+    assert "worktree" not in head.about.text()
+    assert "profile" in head.about.text()
 
 
 def test_clear_leaves_nothing(qtbot: QtBot, sessions: Sessions) -> None:
     head = head_of(qtbot, *sessions["wiped"])
     head.clear()
     assert not [w for w in head.findChildren(QWidget) if w.isVisible()]
-    show(head, *sessions["wiped"])
+    head.show_session(*sessions["wiped"])
     assert head.title.isVisible()
 
 
@@ -145,36 +145,42 @@ def test_what_a_session_says_stays_text(qtbot: QtBot, sessions: Sessions) -> Non
     head = head_of(qtbot, evil, proposal)
     assert head.title.text() == EVIL_SHOWN * 20
     assert head.evidence.text().replace("\u200b", "") == EVIL_SHOWN
-    assert {label.textFormat() for label in (head.title, head.evidence, head.others)} == {Qt.TextFormat.PlainText}
+    labels = (head.title, head.about, head.evidence, head.popup.evidence)
+    assert {label.textFormat() for label in labels} == {Qt.TextFormat.PlainText}
     assert "<img" not in head.title.toolTip()
     assert "&lt;img" in head.title.toolTip()
 
 
-@pytest.mark.parametrize("size", [1, 2])
-@pytest.mark.parametrize("story", ["wiped", "undone_before_marks", "behind_the_database", "healthy_worktree"])
-def test_nothing_is_clipped_in_a_narrow_pane_or_with_large_letters(
-    qtbot: QtBot, sessions: Sessions, look: None, story: str, size: int
+def test_a_sentence_that_is_cut_off_is_in_the_tip(qtbot: QtBot, sessions: Sessions) -> None:
+    audited, proposal = sessions["wiped"]
+    long = dataclasses.replace(audited.findings[0], evidence="A sentence that goes on and on. " * 30)
+    head = head_of(qtbot, dataclasses.replace(audited, findings=(long,)), proposal)
+    assert head.evidence.toolTip().count("goes on") == 30
+    head.show_session(*sessions["healthy"])
+    assert head.evidence.toolTip() == ""
+
+
+@pytest.mark.parametrize("size", [1, 1.6])
+def test_the_head_has_one_height_and_its_buttons_one_place_for_every_story(
+    qtbot: QtBot, sessions: Sessions, look: None, size: float
 ) -> None:
     app = QApplication.instance()
     assert isinstance(app, QApplication)
     font = QFont(app.font())
     font.setPointSizeF(font.pointSizeF() * size)
     app.setFont(font)
-    audited, proposal = sessions[story]
-    long = finding("not_a_file", audited.session_id, "/home/someone/" + "a-long-folder-name" * 9 + " is a named pipe.")
-    splitter = QSplitter(Qt.Orientation.Vertical)
-    qtbot.addWidget(splitter)
-    head = SessionHead(LIGHT)
-    show(head, dataclasses.replace(audited, findings=(*audited.findings, long)), proposal)
-    head.more.setChecked(True)
-    splitter.addWidget(head)
-    splitter.addWidget(QWidget())
-    splitter.resize(560, 1400)
-    with qtbot.waitExposed(splitter):
-        splitter.show()
-    qtbot.waitUntil(lambda: clipped(head) == [])
-    assert splitter.width() == 560
-    assert head.chip.visibleRegion().boundingRect().size() == head.chip.size()
+    head = head_of(qtbot, *sessions["wiped"])
+    parts = (head, head.title, head.evidence, head.why)
+    places = set()
+    for audited, proposal in sessions.values():
+        head.show_session(audited, proposal)
+        app.processEvents()
+        places.add(tuple((w.x(), w.y(), w.height()) for w in parts if w is not head.why or w.isVisible())[:3])
+        for button in (head.repair, head.why):
+            if button.isVisible():
+                assert button.width() >= button.sizeHint().width(), audited.title
+                assert head.rect().contains(button.mapTo(head, button.rect().bottomRight())), audited.title
+    assert len(places) == 1
 
 
 def test_the_answers_take_two_rows_where_four_do_not_fit(qtbot: QtBot) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hermes_rescue.core.audit.findings import KINDS, Category, Finding, SessionAudit, finding
+from hermes_rescue.core.audit.findings import KINDS, Category, Finding, SessionAudit, Standing, finding
 from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.hermes.heads import Glance
@@ -72,13 +72,19 @@ def model(qapp: QApplication) -> SessionModel:
 
 @pytest.fixture
 def table(qtbot: QtBot) -> SessionTable:
-    made = SessionTable(theme.load("light"))
+    light = theme.load("light")
+    made = SessionTable(SessionModel(light), light)
     qtbot.addWidget(made)
     made.resize(640, 400)
     with qtbot.waitActive(made):
         made.show()
     made.setFocus()
     return made
+
+
+def add(table: SessionTable, sessions: list[SessionAudit | Glance]) -> None:
+    table.make_room(sessions)
+    table.sessions.add(sessions)
 
 
 def ids(model: SessionModel) -> list[str]:
@@ -101,7 +107,7 @@ def test_every_mishap_of_the_demo_store_has_its_words(tmp_path: Path, model: Ses
     model.add(audit(store).sessions)
     said = dict(zip(column(model, Column.TITLE), column(model, Column.STATUS), strict=True))
     assert said["Billing migration, the long week"] == "102 lost"
-    assert said["Rounding in the nightly export"] == "10 behind"
+    assert said["Rounding in the nightly export"] == "10 lost"
     assert said["Packing list for October"] == "2 unsaved"
     assert said["Sunday bread"] == "File missing"
     assert said["Jam for the whole street"] == "File damaged"
@@ -110,7 +116,8 @@ def test_every_mishap_of_the_demo_store_has_its_words(tmp_path: Path, model: Ses
     assert said["Old price list"] == "Deleted by you"
     assert said["Which visa for which month"] == "Wrong count"
     assert said["The museum of words"] == "Not listed"
-    assert said["Daily word"] == "Healthy"
+    assert said["Daily word"] == "22 left out"
+    assert said["A small grammar"] == "Healthy"
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -243,7 +250,7 @@ def test_every_word_must_be_in_title_id_path_or_status(model: SessionModel, word
     assert (model.visible_count, model.total_count) == (len(found), 3)
 
 
-def test_a_category_shows_its_sessions_and_the_counts_stay(model: SessionModel) -> None:
+def test_a_standing_shows_its_sessions_and_the_counts_stay(model: SessionModel) -> None:
     model.add(
         [
             session("a", lost(1)),
@@ -251,17 +258,20 @@ def test_a_category_shows_its_sessions_and_the_counts_stay(model: SessionModel) 
             session("c", QUESTION),
             session("d", NOTE),
             session("e"),
+            session("f", left_out=3),
+            session("g", finding("damaged_file", None, "The backup is torn.")),
+            session("h", finding("worktree_gone", None, "The folder is gone.")),
         ]
     )
-    counts = {Category.REPAIRABLE: 2, Category.REVIEW: 1, Category.INFO: 1, None: 1}
-    for category, count in counts.items():
-        model.set_category(category)
+    counts = dict.fromkeys(Standing, 1) | {Standing.REPAIRABLE: 2}
+    for standing, count in counts.items():
+        model.set_standing(standing)
         assert model.visible_count == count
         assert model.counts() == counts
-    model.set_category(ALL)
+    model.set_standing(ALL)
     model.add([session("a")])
-    assert model.visible_count == 5
-    assert model.counts() == {Category.REPAIRABLE: 1, Category.REVIEW: 1, Category.INFO: 1, None: 2}
+    assert model.visible_count == 8
+    assert model.counts() == dict.fromkeys(Standing, 1) | {Standing.HEALTHY: 2}
 
 
 def test_whatever_comes_and_in_whatever_order_the_right_rows_show(model: SessionModel) -> None:
@@ -427,7 +437,8 @@ def test_the_keyboard_goes_everywhere(table: SessionTable, qtbot: QtBot) -> None
 def test_tab_comes_to_a_selected_row_and_leaves_again(qtbot: QtBot) -> None:
     window = QWidget()
     qtbot.addWidget(window)
-    before, table, behind = QLineEdit(), SessionTable(theme.load("light")), QLineEdit()
+    light = theme.load("light")
+    before, table, behind = QLineEdit(), SessionTable(SessionModel(light), light), QLineEdit()
     layout = QVBoxLayout(window)
     for widget in (before, table, behind):
         layout.addWidget(widget)
@@ -461,7 +472,7 @@ def test_it_has_a_name_for_those_who_listen(table: SessionTable) -> None:
 
 
 def test_at_the_usual_width_no_heading_and_no_number_is_cut_off(table: SessionTable) -> None:
-    table.add([session("a", lost(98), live=10_234, backup=100_234, database=10_234, after=100_234)])
+    add(table, [session("a", lost(98), live=10_234, backup=100_234, database=10_234, after=100_234)])
     assert table.horizontalScrollBar().maximum() == 0
     bold = table.font()
     bold.setBold(True)
@@ -495,7 +506,8 @@ def test_columns_come_and_go_by_the_menu_and_are_remembered(table: SessionTable,
     table.sortByColumn(Column.LIVE, DESCENDING)
     state = table.save_state()
 
-    other = SessionTable(theme.load("light"))
+    light = theme.load("light")
+    other = SessionTable(SessionModel(light), light)
     qtbot.addWidget(other)
     other.resize(table.size())
     assert other.restore_state(state)
@@ -508,7 +520,7 @@ def test_columns_come_and_go_by_the_menu_and_are_remembered(table: SessionTable,
     assert ids(other.sessions) == ["many", "few"]
 
 
-@pytest.mark.parametrize("state", [b"", b"garbage", b"sessions-11-1:", b"sessions-11-0:garbage", b"sessions-3-1:xyz"])
+@pytest.mark.parametrize("state", [b"", b"garbage", b"sessions-12-1:", b"sessions-12-0:garbage", b"sessions-3-1:xyz"])
 def test_a_state_that_is_none_changes_nothing(table: SessionTable, state: bytes) -> None:
     before = table.save_state()
     assert not table.restore_state(state)
@@ -551,12 +563,12 @@ def test_a_head_tells_what_is_in_it_and_nothing_is_said_of_the_rest(model: Sessi
 def test_a_session_that_nobody_examined_is_neither_healthy_nor_anything_else(model: SessionModel) -> None:
     model.add([glanced("a"), glanced("b")])
     assert set(model.counts().values()) == {0}
-    for category in (*Category, None):
-        model.set_category(category)
+    for standing in Standing:
+        model.set_standing(standing)
         assert model.visible_count == 0
     model.add([session("a")])
     assert ids(model) == ["a"]
-    model.set_category(ALL)
+    model.set_standing(ALL)
     model.set_filter("checked")
     assert ids(model) == ["b"]
 
@@ -601,11 +613,11 @@ def test_what_turns_out_healthy_stays_in_its_place_with_view_and_selection(table
 
 
 def test_the_widths_of_the_columns_do_not_jump_when_a_status_comes(table: SessionTable) -> None:
-    table.add([glanced("a")])
+    add(table, [glanced("a")])
     before = [table.columnWidth(c) for c in Column]
     words = table.fontMetrics().horizontalAdvance("Not checked yet")
     assert words + 16 < table.columnWidth(Column.STATUS)
-    table.add([session("a")])
+    add(table, [session("a")])
     assert [table.columnWidth(c) for c in Column] == before
 
 
@@ -694,6 +706,7 @@ def test_the_selected_row_has_a_bar_and_another_ground_in_every_theme(table: Ses
     chosen, other = (table.visualRect(table.sessions.index(row, 0)) for row in (2, 0))
     for name in theme.NAMES:
         look = theme.load(name)
+        table.sessions.set_theme(look)
         table.set_theme(look)
         picture = table.viewport().grab().toImage()
         assert picture.pixelColor(1, chosen.center().y()) == look.color("accent")

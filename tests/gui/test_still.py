@@ -1,0 +1,126 @@
+"""Nothing wanders: whatever session is chosen, and whatever the window tells, its controls stay in their places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hermes_rescue.core.audit.findings import Standing
+from hermes_rescue.core.demo.demo_store import DemoStore
+from hermes_rescue.gui.main_window import MainWindow
+from hermes_rescue.gui.place import Place
+from hermes_rescue.gui.repair_dialog import RepairDialog
+from hermes_rescue.gui.session_line import line_of
+from PySide6.QtCore import QPoint, QRect
+from PySide6.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
+
+from tests.gui.test_window import finished, when_asked
+
+Open = Callable[..., MainWindow]
+Scanned = Callable[[MainWindow], None]
+
+
+def controls(window: MainWindow) -> dict[str, QWidget]:
+    """What a hand goes to, by a name."""
+    review = window.review
+    return {
+        "store": window.tools.store_button,
+        "filter": window.tools.filter,
+        "first chip": window.chips._chips[Standing.REPAIRABLE],
+        "list": window.table.view,
+        "head": review.head,
+        "title": review.head.title,
+        "restore": review.head.repair,
+        "why": review.head.why,
+        "tabs": review.tabs,
+        "find": review.conversation.find_bar.field,
+        "conversation": review.conversation.list,
+        "history": window.foot.history,
+        "undo": window.tools._buttons["undo"],
+    }
+
+
+def corners(window: MainWindow) -> dict[str, QPoint]:
+    """Where the controls that show begin."""
+    QApplication.processEvents()
+    return {name: w.mapTo(window, QPoint()) for name, w in controls(window).items() if w.isVisible()}
+
+
+@pytest.mark.parametrize("size", [(1280, 760), (1920, 1080)])
+def test_every_story_leaves_the_controls_where_they_are(
+    open_window: Open, wait_scanned: Scanned, demo: DemoStore, size: tuple[int, int]
+) -> None:
+    window = open_window(Place(demo.home))
+    window.resize(*size)
+    first = corners(window)
+    height = window.review.head.height()
+    for story in demo.stories:
+        assert window.table.select(story.session_id), story.name
+        wait_scanned(window)
+        now = corners(window)
+        assert {name: at for name, at in now.items() if first.get(name, at) != at} == {}, story.name
+        first |= now
+        assert window.review.head.height() == height, story.name
+        for part in (window.review.head.repair, window.review.head.why):
+            shown = QRect(part.mapTo(window, QPoint()), part.size())
+            assert not part.isVisible() or window.rect().contains(shown), story.name
+
+
+def test_the_list_and_the_head_say_the_same_of_every_story(
+    open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    window = open_window(Place(demo.home))
+    for story in demo.stories:
+        window.table.select(story.session_id)
+        wait_scanned(window)
+        row = window.table.sessions.row_at(window.table.sessions.row_of(story.session_id))
+        line, lanes = line_of(row), window.review.coverage._lanes
+        assert window.review.head.title.text() == line.title
+        if not lanes:  # no copy has a message
+            assert line.after in ("", "0"), story.name
+            continue
+        live, recovered = lanes[0], lanes[-1]
+        assert (live.number if live.label == "Live" else "–") == line.before.removesuffix(" → "), story.name
+        if row.standing is Standing.REPAIRABLE:
+            assert recovered.number == (line.after or line.before), story.name
+        can_do = row.session.has_repair or row.standing in (Standing.LEFT_OUT, Standing.DELETED)
+        assert window.review.head.repair.isVisible() is can_do, story.name
+
+
+def test_what_the_window_tells_pushes_nothing(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    window = open_window(Place(demo.home))
+    first = corners(window)
+    order = [window.table.sessions.id_at(row) for row in range(window.table.sessions.visible_count)]
+    chosen = window.table.current_id
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+    window.actions_["repair"].trigger()
+    finished(qtbot, window, wait_scanned)
+    window.notices.tell_changed()
+    assert window.result.isVisible()
+    assert window.notices.changed.isVisible()
+    now = corners(window)
+    assert {name: at for name, at in now.items() if first.get(name, at) != at} == {}
+    assert [window.table.sessions.id_at(row) for row in range(window.table.sessions.visible_count)] == order
+    assert window.table.selected_ids() == [window.table.current_id] == [chosen]
+
+
+@pytest.mark.parametrize("name", ["cleared", "deleted"])
+def test_what_was_taken_back_comes_back_by_its_button(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, name: str
+) -> None:
+    standing = Standing.DELETED if name == "deleted" else Standing.LEFT_OUT
+    window = open_window(Place(demo.home))
+    window.chips._chips[standing].click()
+    session_id = window.table.sessions.id_at(0)
+    window.table.select(session_id)
+    wait_scanned(window)
+    held = len(window.review._detail.proposal.items)  # type: ignore[union-attr]
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+    window.review.head.repair.click()
+    finished(qtbot, window, wait_scanned)
+    row = window.table.sessions.row_at(window.table.sessions.row_of(session_id))
+    assert row.standing is Standing.HEALTHY
+    assert row.session.live == held
