@@ -25,8 +25,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
+from hermes_rescue.core.base.private_folder import private_folder
 from hermes_rescue.core.base.progress import Cancelled as Cancelled
 from hermes_rescue.core.base.progress import Steps
+from hermes_rescue.core.base.signals import GROUP_WIDE, deaf_children
 from hermes_rescue.core.hermes.copies import CopyReader, Database, Inventory
 from hermes_rescue.core.hermes.database.statedb import Trouble
 from hermes_rescue.core.hermes.listing import Listing
@@ -189,13 +191,12 @@ def _in_processes(
 @contextmanager
 def _temporary_folder() -> Iterator[str | None]:
     """A folder for temporary files; None where there can be none."""
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="hermes-rescue-")
-    except OSError:
-        yield None
-        return
-    with folder as name:
-        yield name
+    with ExitStack() as cleanup:
+        try:
+            folder = str(cleanup.enter_context(private_folder()))
+        except OSError:
+            folder = None
+        yield folder
 
 
 class _Worker:
@@ -214,7 +215,7 @@ class _Worker:
         self._started = self._hired = time.monotonic()
         arguments = (other, task, inventory.store, inventory.databases, webui, folder)
         self._process: BaseProcess = context.Process(target=_work, args=arguments, daemon=True)
-        with suppress(OSError), _safe_path():
+        with suppress(OSError), _safe_path(), deaf_children():
             self._process.start()
         other.close()
 
@@ -287,7 +288,8 @@ def _work(
     folder: str | None,
 ) -> None:
     """What runs in a worker, until the other end of the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C goes to every process of the terminal; the first one decides
+    for number in GROUP_WIDE:  # also where there are no signal masks
+        signal.signal(number, signal.SIG_IGN)
     if hasattr(os, "nice"):
         os.nice(5)  # the window, and whatever else this machine does, comes first
     gc.disable()  # as in core.__main__

@@ -222,9 +222,9 @@ def keep(folder: Path, name: str, data: bytes, digest: str) -> None:
             files.replace_if_unchanged(path, data, there.digest)
         there = files.look(path)
     except (OSError, UnreadableError, ChangedMeanwhileError) as error:
-        raise VaultError(f"Nothing was changed, since it could not be kept. {files.sentence(error, path)}") from error
+        raise VaultError(f"What is replaced could not be kept, so it stays: {files.sentence(error, path)}") from error
     if there is None or there.digest != digest:
-        raise VaultError(f"{files.shown(path)} was not kept whole. Check the disk. Nothing was changed.")
+        raise VaultError(f"What is replaced was not kept whole in {files.shown(path)}, so it stays. Check the disk.")
 
 
 def keep_aside(folder: Path, operation: Operation, data: bytes) -> None:

@@ -12,32 +12,25 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from hermes_rescue.core.base import files
-from hermes_rescue.core.base.errors import BusyError, ChangedMeanwhileError, RescueError, UnreadableError, VaultError
+from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, UnreadableError, VaultError
 from hermes_rescue.core.base.owner import usual_mode
 from hermes_rescue.core.hermes.store import Store
-from hermes_rescue.core.repair import run_record, temp_cleanup
+from hermes_rescue.core.repair import put_back, room, run_record, temp_cleanup, vault_lock
 from hermes_rescue.core.repair.run_record import Action, Operation, Run, State, Status
 
 APPEARED = "sidecar_appeared_during_reconcile"
 """The note of a creation that was skipped because the file was there by then."""
 
-RESERVE = 64 << 20
-"""Bytes that a run leaves free on the disk, so that Hermes can go on writing."""
-
-_LOCK = "lock"
 _RUNS = "runs"
 _TICKS = 1 << 24  # a second
-_LOCK_WAIT = 0.2  # seconds: whoever looks whether the lock is free holds it for an instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +38,16 @@ class UndoResult:
     """What an undo came to.
 
     ``undone`` are the sessions that are as they were before the run; ``refused`` gives a reason for each that is not.
-    ``index_stale`` asks for the index to be rebuilt: it was not put back, or no longer fits.
+    ``index_stale`` asks for the index to be rebuilt: it was not put back, or no longer fits; ``index_problem`` says why
+    that was not possible. ``left`` are the sessions that were not begun, since the caller asked to stop.
     """
 
     run_id: str
     undone: tuple[str, ...]
     refused: Mapping[str, str]
     index_stale: bool
+    left: tuple[str, ...] = ()
+    index_problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,54 +68,43 @@ class Vault:
 
         Raises :class:`BusyError` while anybody else holds it, :class:`VaultError` where it cannot be locked.
         """
-        path = self.root / _LOCK
-        held = FileLock(path, mode=0o600, is_singleton=True)
-        with _vault_errors(self.root):
-            _private_folder(self.root)
-            files.look(path)  # a lock that is a link or a pipe is not opened
-            try:
-                held.acquire(timeout=_LOCK_WAIT, poll_interval=_LOCK_WAIT / 10)
-            except Timeout:
-                raise BusyError("Another Hermes Rescue is working on this store. Wait until it is done.") from None
-            except NotImplementedError:
-                raise VaultError(f"{files.shown(self.root)} has no file locks; repairing is not safe.") from None
-        try:
+        with ExitStack() as cleanup:
+            with _vault_errors(self.root):
+                _private_folder(self.root)
+                cleanup.enter_context(vault_lock.held(self.root))
             yield
-        finally:
-            with suppress(OSError):  # the end of the process gives it back at the latest
-                held.release()
 
     def list_runs(self) -> tuple[Run, ...]:
         """All runs, newest first. One that cannot be read has a ``problem`` and stops nothing. Creates nothing."""
         with _vault_errors(self.root):
-            locked = self._is_locked()
+            locked = vault_lock.is_held(self.root)
             return tuple(self._read(name, locked=locked) for name in self._run_ids())
 
     def open_runs(self) -> tuple[Run, ...]:
         """Those of all runs that have not ended: they died, or are going on. What the others did is not read."""
         with _vault_errors(self.root):
-            locked = self._is_locked()
+            locked = vault_lock.is_held(self.root)
             names = [name for name in self._run_ids() if run_record.says_running(self.root / _RUNS / name)]
             runs = (self._read(name, locked=locked) for name in names)
             return tuple(run for run in runs if run.status in ("interrupted", "running"))
 
     def read_run(self, run_id: str) -> Run:
         """One run. Raises :class:`VaultError` where there is none, or none that can be read. Creates nothing."""
-        return self._readable(run_id, locked=self._is_locked())
+        return self._readable(run_id, locked=vault_lock.is_held(self.root))
 
     @contextmanager
-    def begin_run(self, stores: Sequence[Path], bytes_needed: int) -> Iterator[ActiveRun]:
+    def begin_run(self, stores: Sequence[Path], bytes_needed: int, sessions: int = 0) -> Iterator[ActiveRun]:
         """A run for the changes made inside ``with``; finished at its end, and left to be undone where an error ends
         it.
 
-        ``bytes_needed`` is what will be kept and written. ``stores`` are put on record for people to read. Raises
-        :class:`BusyError`, and :class:`VaultError` where the disk has not that much and some reserve, or the vault
-        cannot be written.
+        ``bytes_needed`` is what will be kept and written, of so many ``sessions``. ``stores`` are put on record for
+        people to read. Raises :class:`BusyError`, and :class:`VaultError` where the disk has no room for it, or the
+        vault cannot be written.
         """
         with self.lock():
             with _vault_errors(self.root):
                 for place in (self.root, self.sessions_dir):
-                    _require_room(place, bytes_needed + RESERVE)
+                    room.require(place, bytes_needed, sessions)
                 for run_id in temp_cleanup.makers(self.sessions_dir, self.list_runs):
                     self._taken_up(run_id)
                 folder = self._new_run_folder(stores)
@@ -139,7 +124,7 @@ class Vault:
                 folder, run = self._taken_up(run_id)
                 for operation in run.operations:
                     if operation.state == "planned":
-                        now = _digest(self.sessions_dir / operation.path)
+                        now = put_back.digest_at(self.sessions_dir / operation.path)
                         if now == operation.after:
                             run_record.note_outcome(folder, operation, "done")
                         elif now == operation.digest_before:
@@ -151,8 +136,11 @@ class Vault:
             with _vault_errors(self.root):
                 self._finish(folder)
 
-    def undo(self, run_id: str, session_id: str | None = None) -> UndoResult:
-        """Put back what a run changed, or what it changed of one session. Can be repeated, also after it died half-way.
+    def undo(
+        self, run_id: str, session_id: str | None = None, should_cancel: Callable[[], bool] | None = None
+    ) -> UndoResult:
+        """Put back what a run changed, or what it changed of one session. Can be repeated, also after it died half-way,
+        or was cancelled between two sessions.
 
         A session whose files are no longer what the run left is refused as a whole, before any of them is touched. Also
         clears away what the processes of this run left half-done. Until it is through, a finished run counts as one
@@ -161,7 +149,7 @@ class Vault:
         """
         with self.lock(), _vault_errors(self.root):
             folder, run = self._taken_up(run_id)
-            of_session = _newest_first(run)
+            of_session = put_back.newest_first_of(run)
             of_index = of_session.pop(None, [])
             if session_id is not None:
                 if session_id not in of_session:
@@ -169,30 +157,34 @@ class Vault:
                 of_session = {session_id: of_session[session_id]}
             if run.status == "finished":
                 run_record.write(folder, replace(run, status="running"))
+            undone: list[str] = []
             refused: dict[str, str] = {}
-            for each, operations in of_session.items():
-                reason = _undo_together(folder, self.sessions_dir, operations)
-                if each is not None and reason is not None:
+            left = [each for each in of_session if each is not None]
+            while left and not (should_cancel is not None and should_cancel()):
+                each = left.pop(0)
+                reason = put_back.undo_together(folder, self.sessions_dir, of_session[each])
+                if reason is None:
+                    undone.append(each)
+                else:
                     refused[each] = reason
-            whole = session_id is None and not refused
+            whole = session_id is None and not (refused or left)
             index_stale = any(operation.may_stand for operation in of_index) and not (
-                whole and _undo_together(folder, self.sessions_dir, of_index) is None
+                whole and put_back.undo_together(folder, self.sessions_dir, of_index) is None
             )
             if whole or run.status == "finished":
                 status: Status = "undone" if whole else "finished"
                 run_record.write(folder, replace(self._readable(run_id, locked=True), status=status))
-            undone = tuple(each for each in of_session if each is not None and each not in refused)
-            return UndoResult(run_id, undone, refused, index_stale)
+            return UndoResult(run_id, tuple(undone), refused, index_stale, tuple(left))
 
     def undo_refusals(self, run: Run) -> Iterator[tuple[str, str | None]]:
         """Each session that a run may have changed, with the reason why :meth:`Vault.undo` would refuse it now, or
         None. Changes nothing; the files are read as the iteration goes on."""
         folder = self.root / _RUNS / run.run_id
-        for session_id, operations in _newest_first(run).items():
+        for session_id, operations in put_back.newest_first_of(run).items():
             if session_id is None:
                 continue
             try:
-                _undo_steps(folder, self.sessions_dir, operations)
+                put_back.undo_steps(folder, self.sessions_dir, operations)
             except RescueError as error:
                 yield session_id, str(error)
             else:
@@ -257,31 +249,6 @@ class Vault:
             raise VaultError(run.problem)
         return run
 
-    def _is_locked(self) -> bool:
-        """Whether anybody holds the vault. Leaves no trace."""
-        path = self.root / _LOCK
-        if sys.platform == "win32":
-            if not path.exists():
-                return False
-            try:
-                with FileLock(path, mode=0o600, is_singleton=True).acquire(blocking=False):
-                    return False
-            except Timeout:
-                return True
-        import fcntl
-
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | files.NOT_FOLLOWED)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
-
 
 class ActiveRun:
     """A run that is going on. Each change is one file in the sessions folder, and never raises for that file: what came
@@ -341,7 +308,7 @@ class ActiveRun:
     def take_back(self, session_id: str) -> str | None:
         """Undo what was done to a session, newest first. Returns the reason where that is refused, as
         :meth:`Vault.undo`."""
-        return _undo_together(self._folder, self._sessions_dir, self._of.get(session_id, [])[::-1])
+        return put_back.undo_together(self._folder, self._sessions_dir, self._of.get(session_id, [])[::-1])
 
     def _aside(self, draft: Operation) -> files.Keep:
         return partial(run_record.keep_aside, self._folder, draft)
@@ -392,77 +359,6 @@ class ActiveRun:
         return replace(draft, before=before, kept=kept)
 
 
-def _newest_first(run: Run) -> dict[str | None, list[Operation]]:
-    """What a run may have changed of each session, None being the index."""
-    found: dict[str | None, list[Operation]] = {}
-    for operation in reversed(run.operations):
-        if operation.may_have_changed:
-            found.setdefault(operation.session_id, []).append(operation)
-    return found
-
-
-def _undo_steps(folder: Path, sessions_dir: Path, newest_first: Sequence[Operation]) -> list[tuple[Operation, bool]]:
-    """The operations that an undo takes back together, and whether each stands in its file. Raises RescueError where a
-    file is another by now, or what was kept of it is."""
-    now: dict[str, str | None] = {}
-    steps: list[tuple[Operation, bool]] = []
-    for operation in newest_first:
-        if not operation.may_stand:
-            continue
-        path = sessions_dir / operation.path
-        found = now[operation.path] if operation.path in now else _digest(path)
-        stands = found == operation.after and found != operation.digest_before
-        if stands:
-            if operation.before is not None:
-                run_record.kept_bytes(folder, operation)
-        elif operation.state == "failed":
-            continue
-        elif found != operation.digest_before:
-            raise ChangedMeanwhileError(f"{files.shown(path)} has changed since the run; an undo leaves it as it is.")
-        now[operation.path] = operation.digest_before if stands else found
-        steps.append((operation, stands))
-    return steps
-
-
-def _undo_together(folder: Path, sessions_dir: Path, newest_first: Sequence[Operation]) -> str | None:
-    """Undo operations that belong together: all are checked before one is undone. Returns why not, or None."""
-    path = sessions_dir
-    try:
-        for operation, stands in _undo_steps(folder, sessions_dir, newest_first):
-            path = sessions_dir / operation.path
-            if stands:
-                _revert(folder, path, operation)
-            run_record.note_outcome(folder, operation, "undone")
-    except (RescueError, OSError) as error:
-        return files.sentence(error, path)
-    return None
-
-
-def _revert(folder: Path, path: Path, operation: Operation) -> None:
-    before, after = operation.before, operation.after
-    aside = partial(run_record.keep_aside, folder, operation)
-    if after is not None:
-        aside(files.read_regular(path))
-    if before is None:
-        files.remove_if_unchanged(path, str(after), keep=aside)
-    elif after is None:
-        files.create_exclusive(
-            path, run_record.kept_bytes(folder, operation), mode=before.mode, mtime_ns=before.mtime_ns
-        )
-    else:
-        data = run_record.kept_bytes(folder, operation)
-        files.replace_if_unchanged(path, data, after, mode=before.mode, mtime_ns=before.mtime_ns, keep=aside)
-
-
-def _require_room(place: Path, wanted: int) -> None:
-    free = shutil.disk_usage(place).free
-    if free < wanted:
-        raise VaultError(
-            f"The disk of {files.shown(place)} has {free >> 20} MiB free, but {wanted >> 20} MiB are needed to keep"
-            " what is replaced and to write what takes its place. Free some space and try again; nothing was changed."
-        )
-
-
 def _run_id(ticks: int) -> str:
     """A time as a run id, such as ``20260503T141200Z-3f2a9c``: the fraction of the second sorts as well."""
     second, fraction = divmod(ticks, _TICKS)
@@ -479,11 +375,6 @@ def _private_folder(path: Path) -> None:
                 f"{files.shown(path)} exists but is not a folder; the vault needs a folder there."
             ) from None
     files.make_private(path)
-
-
-def _digest(path: Path) -> str | None:
-    state = files.look(path)
-    return state.digest if state else None
 
 
 @contextmanager

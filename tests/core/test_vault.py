@@ -23,7 +23,7 @@ import pytest
 from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import BusyError, VaultError
 from hermes_rescue.core.base.files import digest_of
-from hermes_rescue.core.repair import run_record, vault
+from hermes_rescue.core.repair import room, run_record, vault
 from hermes_rescue.core.repair.vault import ActiveRun, Vault
 
 Snapshot = Callable[[Path], dict[str, Any]]
@@ -245,7 +245,7 @@ def test_a_temp_of_the_webui_can_be_moved_to_the_vault_and_back(store: Store) ->
 
 def test_without_space_nothing_begins(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1 << 40, 1 << 40, vault.RESERVE + 999))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1 << 40, 1 << 40, room.LEAST + 999))
     with pytest.raises(VaultError, match="MiB free"), store.begin(1000):
         pytest.fail("began")
     assert store.vault.list_runs() == ()
