@@ -9,6 +9,7 @@ Folders in the vault are 0700 and files 0600, whatever the umask.
 
 from __future__ import annotations
 
+import calendar
 import os
 import shutil
 import stat
@@ -219,9 +220,8 @@ class Vault:
         runs = self.root / _RUNS
         _private_folder(runs)
         now = time.time()
-        ticks = int(now * _TICKS)
-        while (folder := runs / _run_id(ticks)).exists():
-            ticks += 1
+        newest = next((at for name in self._run_ids() if (at := _ticks_of(name)) is not None), 0)
+        folder = runs / _run_id(max(int(now * _TICKS), newest + 1))  # a clock that was set back counts for nothing
         draft = runs / ".new"
         shutil.rmtree(draft, ignore_errors=True)
         _private_folder(draft)
@@ -363,6 +363,16 @@ def _run_id(ticks: int) -> str:
     """A time as a run id, such as ``20260503T141200Z-3f2a9c``: the fraction of the second sorts as well."""
     second, fraction = divmod(ticks, _TICKS)
     return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(second))}-{fraction:06x}"
+
+
+def _ticks_of(run_id: str) -> int | None:
+    """The time of a run id; None where there is no such time, or none after it."""
+    second, _, fraction = run_id.partition("-")
+    try:
+        ticks = calendar.timegm(time.strptime(second, "%Y%m%dT%H%M%SZ")) * _TICKS + int(fraction, 16)
+    except (ValueError, OverflowError):
+        return None
+    return ticks if ticks < int(run_record.LATEST - 1) * _TICKS else None
 
 
 def _private_folder(path: Path) -> None:

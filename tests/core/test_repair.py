@@ -551,3 +551,26 @@ def test_a_run_that_cannot_be_ended_says_what_it_has_done(
     (run,) = api.interrupted_runs(store)
     assert f"Finish: hermes-rescue repair --all --yes --home {hermes.home}" in err
     assert f"Roll back: hermes-rescue undo {run.run_id} --home {hermes.home}" in err
+
+
+def test_sessions_behind_a_link_have_one_vault_and_one_lock(
+    hermes: Any, tmp_path: Path, rescue: Callable[..., tuple[int, str, str]]
+) -> None:
+    hermes.write_live([])
+    hermes.write_backup(hermes.turns("a", "b"))
+    before = hermes.live.read_bytes()
+    real = tmp_path / "disk" / "sessions"
+    real.parent.mkdir()
+    hermes.live.parent.rename(real)
+    named = hermes.home / "webui" / "sessions"
+    named.symlink_to(real)
+    ways = [("--home", hermes.home), ("--session-dir", named), ("--session-dir", real)]
+    roots = {find_store(home=hermes.home).vault_root, *(find_store(session_dir=d).vault_root for d in (named, real))}
+    assert len({root.resolve() for root in roots}) == 1
+    for there, back in zip(ways, ways[1:] + ways[:1], strict=True):
+        assert rescue("repair", "--all", "--yes", *there)[0] == 0
+        assert (real / hermes.live.name).read_bytes() != before
+        with Vault.of(find_store(home=hermes.home)).lock():
+            pass
+        assert rescue("undo", "--yes", *back)[0] == 0
+        assert (real / hermes.live.name).read_bytes() == before
