@@ -64,6 +64,8 @@ class Finding:
     @property
     def advice(self) -> str:
         """What to do about it, also where it is stricter than its kind."""
+        if self.details.get(LEFT):
+            return _LEFT
         if self.category is self.kind.category:
             return self.kind.advice
         return _DECIDE if self.category is Category.REVIEW else _LATER
@@ -73,7 +75,8 @@ class Finding:
 class SessionAudit:
     """One session as a list shows it. Counts are None where a copy is absent or unreadable; times in seconds; ``after``
     is the number of messages that a repair leaves (the live count where there is nothing to repair). ``files``: what
-    the WebUI's own recovery sees in its files.
+    the WebUI's own recovery sees in its files. ``basis`` is a digest of the file and of what a repair would make of it
+    (empty where there is nothing to repair or decide).
     """
 
     session_id: str
@@ -92,6 +95,12 @@ class SessionAudit:
     worktree_repo_root: str | None = None
     worktree: Worktree = Worktree.NONE
     files: FileFacts = NO_FILES
+    basis: str = ""
+
+    @property
+    def is_left(self) -> bool:
+        """Whether a person left it as it is (:mod:`core.audit.left`); its findings are notes then."""
+        return any(LEFT in f.details for f in self.findings)
 
     @property
     def category(self) -> Category | None:
@@ -104,8 +113,15 @@ class SessionAudit:
     @property
     def has_repair(self) -> bool:
         """Whether something can be done about it when it is named."""
-        return any(f.category is not Category.INFO or f.kind.recommendation == MOVE_BACKUP for f in self.findings)
+        return self.is_left or any(
+            f.category is not Category.INFO or f.kind.recommendation == MOVE_BACKUP for f in self.findings
+        )
 
+
+LEFT = "left_by_you"
+"""The detail of a finding of a session that a person left as it is."""
+
+_LEFT = "Nothing: you left it as it is. That holds until a copy of the session changes."
 
 NO_ADVICE = "Nothing."
 """What to do where nothing is to be done."""

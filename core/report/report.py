@@ -143,8 +143,8 @@ def _webui_item(reported: Reported) -> dict[str, Any]:
 
 def _session(s: SessionAudit) -> dict[str, Any]:
     values = asdict(s)
-    del values["findings"], values["files"]
-    return {**values, "worktree": str(s.worktree), "category": str(s.category) if s.category else "healthy"}
+    del values["findings"], values["files"], values["basis"]
+    return {**values, "worktree": str(s.worktree), "left_by_you": s.is_left, "category": str(s.category or "healthy")}
 
 
 def session_json(s: SessionAudit, copies: SessionCopies, proposal: Proposal) -> dict[str, Any]:

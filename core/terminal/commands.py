@@ -321,6 +321,7 @@ def _view(options: Sequence[str] = ()) -> View:
 
 @contextmanager
 def _examined(store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCopies, Proposal]]:
+    from hermes_rescue.core.audit import left
     from hermes_rescue.core.audit.session import examine
     from hermes_rescue.core.base.progress import Steps
     from hermes_rescue.core.hermes.copies import Inventory
@@ -333,7 +334,7 @@ def _examined(store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCop
             found = examine(inventory, webui_status(store), sid, steps=steps) if is_known else None
         if found is None or found.audited is None:
             raise RescueError(f"No copy of a session {sid} is known in {store.sessions_dir}. See: hermes-rescue audit")
-        yield found.audited, found.copies, found.proposal
+        yield left.marked(found.audited, left.read(store)), found.copies, found.proposal
 
 
 def _confirm(question: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hermes_rescue.core import api
+from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.repair.vault import UndoResult
@@ -108,6 +109,15 @@ class RepairView(View):
         """What an undo came to that was stopped; ``again`` is the command that goes on."""
         n = len(result.undone)
         return f"Stopped after {n} of {n + len(result.refused) + len(result.left)}. Go on: {again}"
+
+    def left(self, session: SessionAudit) -> None:
+        """That a session stays as it is."""
+        self._line(f"{_short(session.title, 60)} is left as it is, until one of its copies changes.")
+        self._line(f"Take that back: {self.command('leave', session.session_id, '--forget')}")
+
+    def taken_back(self, session_id: str, *, was_left: bool) -> None:
+        """That a session counts again."""
+        self._line(f"{session_id} counts again." if was_left else f"{session_id} was not left as it is.")
 
     def history(self, runs: Iterable[Run]) -> None:
         """The runs, newest first."""

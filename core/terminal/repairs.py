@@ -1,4 +1,4 @@
-"""The commands ``repair``, ``undo`` and ``history`` of the terminal front."""
+"""The commands ``repair``, ``undo``, ``leave`` and ``history`` of the terminal front."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from hermes_rescue.core.terminal.commands import (
     AsJson,
     Home,
     SessionDir,
+    SessionId,
     StateDbs,
     Yes,
     _confirm,
@@ -191,6 +192,25 @@ def undo(
             _fail(view.undo_stopped(result, shlex.join(["hermes-rescue", *again])), stops.status())
         _tell_unread(f"{len(result.undone)} sessions were put back.")
     return REMAINS if result.refused or result.index_problem else NOTHING_LEFT
+
+
+@app.command()
+def leave(
+    sid: SessionId,
+    forget: Annotated[bool, typer.Option("--forget", help="Take that back: the session counts again.")] = False,
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+) -> int:
+    """Leave a session as it is: it counts no more until one of its copies changes. Nothing of it is changed."""
+    from hermes_rescue.core import api
+
+    store, view = _store(home, session_dir, state_db), _view(_options(home, session_dir, state_db))
+    if forget:
+        view.taken_back(sid, was_left=api.take_back_leave(store, sid))
+    else:
+        view.left(api.leave(store, sid))
+    return NOTHING_LEFT
 
 
 @app.command()

@@ -55,6 +55,7 @@ _WORD = {
     Category.INFO: "note",
     None: "healthy",
 }
+_LEFT = "left as it is (by you)"
 _SIGN = {
     Change.SAME: " ",
     Change.ADDED: "+",
@@ -140,19 +141,21 @@ class View:
             table = _table("status", "session", "title", "live", "backup", "database", "after", "what was found")
             for s in listed:
                 table.add_row(
-                    Text(_WORD[s.category], _STYLE[s.category]), Text(shown(s.session_id)), Text(_short(s.title, 40)),
+                    Text(_state(s), _STYLE[s.category]), Text(shown(s.session_id)), Text(_short(s.title, 40)),
                     *(_count(n) for n in (s.live, s.backup, s.database, s.after)),
                     Text("; ".join(f.kind.label for f in s.findings)),
                 )  # fmt: skip
             self._print(table)
         for f in found.store_findings:
             self._out.print(Text.assemble((f"{_WORD[f.category]}: ", _STYLE[f.category]), shown(f.evidence)))
+        left = sum(s.is_left for s in found.sessions)
         counts = [(category, len(found.of(category))) for category in (*Category, None)]
+        counts = [(c, n - left if c is Category.INFO else n) for c, n in counts]
         self._line(
             ", ".join(
                 f"{n} {'need your decision' if c is Category.REVIEW else _plural(_WORD[c], n)}" for c, n in counts
             )
-            + "."
+            + (f", {left} {_LEFT}." if left else ".")
         )
         self._interrupted(interrupted)
         if found.of(Category.REPAIRABLE):
@@ -171,7 +174,7 @@ class View:
             Text.assemble(
                 (_short(audited.title, 100), "bold"),
                 f"  {shown(audited.session_id)}  ",
-                (_WORD[audited.category], _STYLE[audited.category]),
+                (_state(audited), _STYLE[audited.category]),
             )
         )
         table = _table("copy", "messages", "")
@@ -361,6 +364,10 @@ def _copies(audited: SessionAudit, copies: SessionCopies) -> Iterator[tuple[str,
         yield copy.name, len(copy.messages) - len(copy.rewound | copy.hidden), str(copy.path)
     if copies.run is not None:
         yield "run journal", len(copies.run.messages), copies.run.path.name
+
+
+def _state(session: SessionAudit) -> str:
+    return _LEFT if session.is_left else _WORD[session.category]
 
 
 def _offers(row: FieldRow) -> str:
