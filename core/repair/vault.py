@@ -75,17 +75,32 @@ class Vault:
                 cleanup.enter_context(vault_lock.held(self.root))
             yield
 
+    @property
+    def runs_folder(self) -> Path:
+        """Where the folders of the runs are."""
+        return self.root / _RUNS
+
     def list_runs(self) -> tuple[Run, ...]:
         """All runs, newest first. One that cannot be read has a ``problem`` and stops nothing. Creates nothing."""
+        return tuple(self.runs())
+
+    def runs(self) -> Iterator[Run]:
+        """The same, each read when it is asked for: there can be thousands."""
         with _vault_errors(self.root):
             locked = vault_lock.is_held(self.root)
-            return tuple(self._read(name, locked=locked) for name in self._run_ids())
+            for name in self.run_ids():
+                yield self._read(name, locked=locked)
+
+    def read_run_or_none(self, run_id: str) -> Run | None:
+        """One run, None where it cannot be read. Creates nothing."""
+        run = self._read(run_id, locked=vault_lock.is_held(self.root))
+        return None if run.problem else run
 
     def open_runs(self) -> tuple[Run, ...]:
         """Those of all runs that have not ended: they died, or are going on. What the others did is not read."""
         with _vault_errors(self.root):
             locked = vault_lock.is_held(self.root)
-            names = [name for name in self._run_ids() if run_record.says_running(self.root / _RUNS / name)]
+            names = [name for name in self.run_ids() if run_record.says_running(self.root / _RUNS / name)]
             runs = (self._read(name, locked=locked) for name in names)
             return tuple(run for run in runs if run.status in ("interrupted", "running"))
 
@@ -208,7 +223,7 @@ class Vault:
         temp_cleanup.clear(folder, self.sessions_dir, run, self.list_runs)
         return folder, self._readable(run_id, locked=True)
 
-    def _run_ids(self) -> list[str]:
+    def run_ids(self) -> list[str]:
         """The names of all runs, newest first."""
         try:
             return sorted(filter(run_record.is_run_id, os.listdir(self.root / _RUNS)), reverse=True)
@@ -220,7 +235,7 @@ class Vault:
         runs = self.root / _RUNS
         _private_folder(runs)
         now = time.time()
-        newest = next((at for name in self._run_ids() if (at := _ticks_of(name)) is not None), 0)
+        newest = next((at for name in self.run_ids() if (at := _ticks_of(name)) is not None), 0)
         folder = runs / _run_id(max(int(now * _TICKS), newest + 1))  # a clock that was set back counts for nothing
         draft = runs / ".new"
         shutil.rmtree(draft, ignore_errors=True)

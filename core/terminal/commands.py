@@ -62,6 +62,7 @@ def main() -> None:
     from hermes_rescue.core.terminal import export as export
     from hermes_rescue.core.terminal import find as find
     from hermes_rescue.core.terminal import repairs as repairs
+    from hermes_rescue.core.terminal import vault as vault
 
     with streams.safe(), stops.watched():
         try:

@@ -72,6 +72,8 @@ class RepairView(View):
         if result.run_id is not None and n:
             report = self.command("report", result.run_id)
             self._line(f"Undo: {self.command('undo', result.run_id)}    Report: {report}")
+            if plan.force and plan.webui.running:
+                self._line("Restart Hermes WebUI now: it has the old sessions in memory and can write over the repair.")
 
     def stopped(self, result: api.Result, again: str) -> str:
         """What a repair came to that was stopped; ``again`` is the command that goes on."""

@@ -168,8 +168,7 @@ def undo(
 
     store, view = _store(home, session_dir, state_db), _view(_options(home, session_dir, state_db))
     if run is None:
-        runs = Vault.of(store).list_runs()
-        last = next((each for each in runs if each.problem or api.undoable([each])), None)
+        last = next((each for each in Vault.of(store).runs() if each.problem or api.undoable([each])), None)
         if last is None:
             if as_json:
                 _print_json({"run": None, "undone": [], "refused": {}})
