@@ -13,7 +13,10 @@ def main(*, is_module: bool = False) -> None:
 
     take_process()
     import gc
+    import signal
 
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the command watches for it: no traceback
     gc.disable()  # it would look at every message again and again, and finds nothing: the engine makes no cycles
     from hermes_rescue.core.terminal import commands
 

@@ -10,20 +10,24 @@ result = api.apply(api.plan(store))
 
 from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.hermes.store import Store, find_store
-from hermes_rescue.core.repair.apply import Outcome, Result, State, apply, undo, undoable
+from hermes_rescue.core.repair.apply import Outcome, Result, RunBrokenError, State, apply, undo, undoable
+from hermes_rescue.core.repair.leave import leave, take_back_leave
 from hermes_rescue.core.repair.plan import Plan, interrupted_runs, plan
 
 __all__ = [
     "Outcome",
     "Plan",
     "Result",
+    "RunBrokenError",
     "State",
     "Store",
     "apply",
     "audit",
     "find_store",
     "interrupted_runs",
+    "leave",
     "plan",
+    "take_back_leave",
     "undo",
     "undoable",
 ]

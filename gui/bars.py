@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 _CHIPS: tuple[tuple[Standing, str, str], ...] = (
     (Standing.REPAIRABLE, "repair", "warning"),
     (Standing.REVIEW, "ask", "question"),
+    (Standing.LEFT, "info", "left-out"),
     (Standing.LEFT_OUT, "info", "left-out"),
     (Standing.DELETED, "info", "deleted"),
     (Standing.PARTLY_READ, "info", "missing"),
@@ -197,6 +198,7 @@ class ChipRow(QWidget):
         words = {
             Standing.REPAIRABLE: self.tr("{} can be repaired"),
             Standing.REVIEW: self.tr("{} need your decision"),
+            Standing.LEFT: self.tr("{} left as they are"),
             Standing.LEFT_OUT: self.tr("{} with parts left out"),
             Standing.DELETED: self.tr("{} deleted by you"),
             Standing.PARTLY_READ: self.tr("{} partly read"),

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain, islice
 
+from hermes_rescue.core.audit import left
 from hermes_rescue.core.audit.cache import AuditCache, usual_folder
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.audit.session import examine
@@ -181,7 +182,7 @@ class StoreReader:
         if found is None or found.audited is None:
             self._tell("detailed", question.number, None)
             return
-        audited, copies, proposal = found.audited, found.copies, found.proposal
+        audited, copies, proposal = left.marked(found.audited, left.read(inventory.store)), found.copies, found.proposal
         versions = diff.versions(copies, proposal, (*question.pair, LIVE))
         self._tell("detailed", question.number, _detail(audited, proposal, versions, question.pair))
         parts: list[object] = [*copies.told, *(m for version in versions.values() for m in version.messages)]

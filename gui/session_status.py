@@ -29,6 +29,8 @@ class Status:
 
 def status_of(session: SessionAudit) -> Status:
     """The status of a session: of its findings the most urgent, of those the one with most messages at stake."""
+    if session.standing is Standing.LEFT:
+        return Status(QCoreApplication.translate("SessionStatus", "Left as it is"), "left-out", "info", 5, 0)
     if session.standing is Standing.LEFT_OUT:
         return _left_out(session)
     found = [_status(finding, session) for finding in session.findings]

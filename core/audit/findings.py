@@ -25,12 +25,14 @@ class Category(StrEnum):
 
 
 class Standing(StrEnum):
-    """How a session stands, as every list and every total names it. ``PARTLY_READ``: healthy as far as its copies could be
-    read; ``LEFT_OUT``: healthy but for messages that the user took back.
+    """How a session stands, as every list and every total names it. ``LEFT``: as it is, by a person's decision;
+    ``PARTLY_READ``: healthy as far as its copies could be read; ``LEFT_OUT``: healthy but for messages that the user
+    took back.
     """
 
     REPAIRABLE = "repairable"
     REVIEW = "review"
+    LEFT = "left"
     LEFT_OUT = "left_out"
     DELETED = "deleted"
     PARTLY_READ = "partly_read"
@@ -82,6 +84,8 @@ class Finding:
     @property
     def advice(self) -> str:
         """What to do about it, also where it is stricter than its kind."""
+        if self.details.get(LEFT):
+            return _LEFT
         if self.category is self.kind.category:
             return self.kind.advice
         return _DECIDE if self.category is Category.REVIEW else _LATER
@@ -92,7 +96,8 @@ class SessionAudit:
     """One session as a list shows it. Counts are None where a copy is absent or unreadable; times in seconds; ``after``
     is the number of messages that a repair leaves (the live count where there is nothing to repair). ``left_out``:
     messages that other copies hold and the user took back, which a repair does not bring; ``is_cleared``: with a clear.
-    ``files``: what the WebUI's own recovery sees in its files.
+    ``files``: what the WebUI's own recovery sees in its files. ``basis`` is a digest of the file and of what a repair
+    would make of it (empty where there is nothing to repair or decide).
     """
 
     session_id: str
@@ -113,6 +118,7 @@ class SessionAudit:
     files: FileFacts = NO_FILES
     left_out: int = 0
     is_cleared: bool = False
+    basis: str = ""
 
     @property
     def standing(self) -> Standing:
@@ -120,6 +126,8 @@ class SessionAudit:
         names = {f.name for f in self.findings}
         if self.category in (Category.REPAIRABLE, Category.REVIEW):
             return Standing(str(self.category))
+        if self.is_left:
+            return Standing.LEFT
         if DELETED_BY_USER in names:
             return Standing.DELETED
         if not names.isdisjoint((COPY_DAMAGED, COPY_DENIED)):
@@ -127,6 +135,11 @@ class SessionAudit:
         if self.left_out:
             return Standing.LEFT_OUT
         return Standing.NOTE if names else Standing.HEALTHY
+
+    @property
+    def is_left(self) -> bool:
+        """Whether a person left it as it is (:mod:`core.audit.left`); its findings are notes then."""
+        return any(LEFT in f.details for f in self.findings)
 
     @property
     def category(self) -> Category | None:
@@ -139,8 +152,15 @@ class SessionAudit:
     @property
     def has_repair(self) -> bool:
         """Whether something can be done about it when it is named."""
-        return any(f.category is not Category.INFO or f.kind.recommendation == MOVE_BACKUP for f in self.findings)
+        return self.is_left or any(
+            f.category is not Category.INFO or f.kind.recommendation == MOVE_BACKUP for f in self.findings
+        )
 
+
+LEFT = "left_by_you"
+"""The detail of a finding of a session that a person left as it is."""
+
+_LEFT = "Nothing: you left it as it is. That holds until a copy of the session changes."
 
 NO_ADVICE = "Nothing."
 """What to do where nothing is to be done."""

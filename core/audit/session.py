@@ -111,9 +111,13 @@ def _audited(copies: SessionCopies, proposal: Proposal, reader: CopyReader, webu
     is_loaded = live is not None and live.damage is None
     numbers = (*counts, max(rows, default=None), after)
     seen = facts_of(copies, reader.listing.turn_journals.get(copies.session_id, ()))
-    audited = _row(copies, reader, found, numbers, partial(_value, copies, proposal), seen, is_loaded=is_loaded)
+    row = _row(copies, reader, found, numbers, partial(_value, copies, proposal), seen, is_loaded=is_loaded)
     taken_back = [item.reason for item in proposal.items if item.reason in TAKEN_BACK and not item.included]
-    return dataclasses.replace(audited, left_out=len(taken_back), is_cleared=Reason.CLEARED in taken_back)
+    row = dataclasses.replace(row, left_out=len(taken_back), is_cleared=Reason.CLEARED in taken_back)
+    if all(f.category is Category.INFO for f in row.findings):
+        return row
+    live_file = copies.live.digest if copies.live is not None else None
+    return dataclasses.replace(row, basis=f"{proposal.fingerprint}-{(live_file or 'none')[:16]}")
 
 
 def _row(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from hermes_rescue.core.audit import left
 from hermes_rescue.core.audit.cache import AuditCache, Kept, RowsDigest, digest_of, keys_of
 from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, Standing, finding
 from hermes_rescue.core.audit.session import examine_unless_whole
@@ -100,20 +101,21 @@ def audit_sessions(
     :func:`core.audit.workers.over_sessions` gives them.
     """
     ids = inventory.session_ids()
+    left_alone = left.read(inventory.store)
     keys = keys_of(inventory, webui, ids)
     known = {each: kept for each, kept in cache.known(keys).items() if _stands(kept.answer)}
     kept = dict(known) if cache.rows_are_same else {}
-    yield [each.answer for each in kept.values() if each.answer is not None]
-    left = [each for each in ids if each not in kept]
-    look = partial(_look, known={each: known[each] for each in left if each in known})
+    yield [left.marked(each.answer, left_alone) for each in kept.values() if each.answer is not None]
+    others = [each for each in ids if each not in kept]
+    look = partial(_look, known={each: known[each] for each in others if each in known})
 
     def report(done: float, _: int) -> None:
         if progress is not None:
-            progress(len(ids) - len(left) + done, len(ids))
+            progress(len(ids) - len(others) + done, len(ids))
 
-    for batch in over_sessions(look, inventory, webui, left, progress=report, should_cancel=should_cancel):
+    for batch in over_sessions(look, inventory, webui, others, progress=report, should_cancel=should_cancel):
         found = [_not_examined(each, inventory) if isinstance(each, Failure) else each.answer for each in batch]
-        yield [session for session in found if session is not None]
+        yield [left.marked(session, left_alone) for session in found if session is not None]
         kept |= {each.session_id: each for each in batch if isinstance(each, Kept)}
     for session_id, each in kept.items():
         each.key = keys.get(session_id, b"")

@@ -26,8 +26,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
+from hermes_rescue.core.base.private_folder import private_folder
 from hermes_rescue.core.base.progress import Cancelled as Cancelled
 from hermes_rescue.core.base.progress import Steps
+from hermes_rescue.core.base.signals import GROUP_WIDE, deaf_children
 from hermes_rescue.core.hermes.copies import CopyReader, Database, Inventory
 from hermes_rescue.core.hermes.database.statedb import Trouble
 from hermes_rescue.core.hermes.listing import Listing
@@ -190,13 +192,12 @@ def _in_processes(
 @contextmanager
 def _temporary_folder() -> Iterator[str | None]:
     """A folder for temporary files; None where there can be none."""
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="hermes-rescue-")
-    except OSError:
-        yield None
-        return
-    with folder as name:
-        yield name
+    with ExitStack() as cleanup:
+        try:
+            folder = str(cleanup.enter_context(private_folder()))
+        except OSError:
+            folder = None
+        yield folder
 
 
 class _Worker:
@@ -216,7 +217,8 @@ class _Worker:
         arguments = (other, task, inventory.store, inventory.databases, webui, folder)
         self._process: BaseProcess = context.Process(target=_work, args=arguments, daemon=True)
         # without the interpreter's own words on processes that cannot be started
-        with suppress(OSError), _safe_path(), warnings.catch_warnings(action="ignore", category=UserWarning):
+        quiet = warnings.catch_warnings(action="ignore", category=UserWarning)
+        with suppress(OSError), _safe_path(), deaf_children(), quiet:
             self._process.start()
         other.close()
 
@@ -289,7 +291,8 @@ def _work(
     folder: str | None,
 ) -> None:
     """What runs in a worker, until the other end of the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C goes to every process of the terminal; the first one decides
+    for number in GROUP_WIDE:  # also where there are no signal masks
+        signal.signal(number, signal.SIG_IGN)
     if hasattr(os, "nice"):
         os.nice(5)  # the window, and whatever else this machine does, comes first
     gc.disable()  # as in core.__main__

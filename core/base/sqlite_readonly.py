@@ -20,7 +20,6 @@ import os
 import shutil
 import sqlite3
 import stat
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from hermes_rescue.core.base.orphan_pages import Column, CutOffRows, Values
+from hermes_rescue.core.base.private_folder import private_folder
 
 _SHARED, _FROZEN, _LOCKING, _OWN = "mode=ro&readonly_shm=1", "mode=ro&immutable=1", "mode=ro", "mode=rw"
 _WAL_HEADER = 32
@@ -287,7 +287,7 @@ def _private_copy(path: Path, cleanup: ExitStack) -> Path:
     """Copy a database with its log or journal, as they were at one moment, into a folder for this user alone. Raises
     OSError, also where the room would run out.
     """
-    folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="hermes-rescue-")))
+    folder = cleanup.enter_context(private_folder())
     copy = folder / "state.db"
     for _ in range(_TRIES):
         before = _marks(path)

@@ -57,7 +57,10 @@ class Store:
 
     @property
     def vault_root(self) -> Path:
-        """Where what a repair replaced is kept."""
+        """Where what a repair replaced is kept: beside the sessions folder itself, however it was named, so that there
+        is one vault and one lock of it."""
+        if os.path.islink(self.sessions_dir):
+            return Path(os.path.realpath(self.sessions_dir)).parent / "rescue"
         return self.state_dir / "rescue"
 
 

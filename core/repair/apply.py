@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from hermes_rescue.core.merge.proposal import session_of
 from hermes_rescue.core.repair import rebuild_index, vault
 from hermes_rescue.core.repair.plan import Plan, PlannedSession, interrupted_runs, refusal_of, to_write, unnoticed
 from hermes_rescue.core.repair.run_record import Operation, Run
-from hermes_rescue.core.repair.vault import Vault
+from hermes_rescue.core.repair.vault import UndoResult, Vault
 
 _STEP = 0.3
 """The share of what is left to do for a session that merging it takes, and each write, about."""
@@ -66,25 +66,69 @@ class Result:
         return sum(outcome.state is state for outcome in self.outcomes)
 
 
+class RunBrokenError(RescueError):
+    """A run ended before its end: ``repaired`` sessions of ``count`` are written and verified; it can be finished, or
+    rolled back by its ``run_id``.
+    """
+
+    def __init__(self, reason: str, run_id: str, repaired: int, count: int) -> None:
+        said = f"{repaired} of {count} {'session was' if count == 1 else 'sessions were'} repaired"
+        super().__init__(f"{reason} {said}; the repair {run_id} is not finished.")
+        self.run_id = run_id
+
+
 def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callable[[], bool] | None = None) -> Result:
     """Carry out a plan. Cancelling takes effect before anything of a session is written; what is done stays and can be
     undone.
 
-    Raises BusyError where another Hermes Rescue works on the store, VaultError where nothing can be kept.
+    Raises BusyError where another Hermes Rescue works on the store, VaultError where nothing can be kept;
+    RunBrokenError where the run could not go on.
     """
     if plan.is_empty:
         return Result(None, (), index_rebuilt=False)
-    store = plan.store
-    require_owner(store.folders)
-    webui = webui_status(store)  # it may have been started since the plan was made
-    outcomes: list[Outcome] = []
-    cancelled = False
+    require_owner(plan.store.folders)
+    webui = webui_status(plan.store)  # it may have been started since the plan was made
+    work = _Work(plan, webui, progress, should_cancel)
+    plan.store.sessions_dir.mkdir(parents=True, exist_ok=True)  # where all sessions are lost, their folder may be too
+    try:
+        return _carried_out(work)
+    except (RescueError, OSError) as error:
+        if work.run_id is None:
+            raise
+        reason = str(error) if isinstance(error, RescueError) else f"{error.strerror or error}."
+        raise RunBrokenError(reason, work.run_id, work.repaired, len(plan.sessions)) from error
 
-    def tell(under_way: float) -> None:
-        if progress is not None:
-            progress(len(outcomes) + under_way, len(plan.sessions))
 
-    store.sessions_dir.mkdir(parents=True, exist_ok=True)  # where all sessions are lost, their folder may be too
+@dataclass(slots=True)
+class _Work:
+    """A plan that is being carried out: how far it is, and who is told and asked."""
+
+    plan: Plan
+    webui: WebUIStatus
+    progress: Progress | None
+    should_cancel: Callable[[], bool] | None
+    run_id: str | None = None
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def repaired(self) -> int:
+        """How many sessions are written and verified."""
+        return sum(outcome.state is State.REPAIRED for outcome in self.outcomes)
+
+    def tell(self, under_way: float) -> None:
+        """Report how far the session is that is under way, from 0 to 1."""
+        if self.progress is not None:
+            self.progress(len(self.outcomes) + under_way, len(self.plan.sessions))
+
+    def is_cancelled(self) -> bool:
+        """Whether nothing more is to be begun."""
+        if self.outcomes and self.outcomes[-1].state is State.CANCELLED:
+            return True
+        return self.should_cancel is not None and self.should_cancel()
+
+
+def _carried_out(work: _Work) -> Result:
+    plan, store, outcomes = work.plan, work.plan.store, work.outcomes
     kept = Vault.of(store)
     with kept.lock(), ExitStack() as finished:
         died = [finished.enter_context(kept.finish_run(run.run_id)) for run in interrupted_runs(store)]
@@ -93,25 +137,24 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
         with (
             # a database that has been damaged since is no danger: only what the plan has seen is written
             Inventory(store, plan.databases, wanted) as inventory,
-            kept.begin_run(_places(store), plan.bytes_needed) as run_,
+            kept.begin_run(_places(store), plan.bytes_needed + _index_room(store), len(plan.sessions)) as run_,
         ):
+            work.run_id = run_.run_id
             for planned in plan.sessions:
-                cancelled = cancelled or (should_cancel is not None and should_cancel())
-                if cancelled:
+                if work.is_cancelled():
                     outcomes.append(Outcome(planned.session_id, State.CANCELLED))
                     continue
-                tell(0.0)
-                steps = Steps(tell, should_cancel)
-                outcomes.append(_repair_one(plan, planned, inventory, webui, run_, made, steps))
-                cancelled = outcomes[-1].state is State.CANCELLED
+                work.tell(0.0)
+                steps = Steps(work.tell, work.should_cancel)
+                outcomes.append(_repair_one(plan, planned, inventory, work.webui, run_, made, steps))
             written = {each.session_id for each in plan.sessions if each.is_written}
             done = [o.session_id for o in outcomes if o.state in (State.REPAIRED, State.FAILED)]
             changed = [sid for sid in done if sid in written]
             changed += made
             _move_backups(died, inventory, run_)
             rebuilt = (bool(changed) or plan.rebuild_index) and _write_index(store, run_, changed, plan.remaining)
-        if progress is not None:
-            progress(len(plan.sessions), len(plan.sessions))
+        work.tell(0.0)
+        cancelled = any(outcome.state is State.CANCELLED for outcome in outcomes)
         return Result(run_.run_id, tuple(outcomes), rebuilt, cancelled)
 
 
@@ -269,6 +312,14 @@ def _write_index(store: Store, run: vault.ActiveRun, changed: Iterable[str], wai
     return written.state == "done"
 
 
+def _index_room(store: Store) -> int:
+    """Bytes for the old list of the sessions, which is kept, and the new one."""
+    try:
+        return 2 * (store.sessions_dir / journals.INDEX_NAME).lstat().st_size
+    except OSError:
+        return 0
+
+
 def _places(store: Store) -> tuple[Path, ...]:
     return (store.sessions_dir, *store.databases)
 
@@ -282,18 +333,30 @@ def undoable(runs: Iterable[Run]) -> tuple[Run, ...]:
     )
 
 
-def undo(store: Store, run_id: str, session_id: str | None = None, *, force: bool = False) -> vault.UndoResult:
+def undo(
+    store: Store,
+    run_id: str,
+    session_id: str | None = None,
+    *,
+    force: bool = False,
+    should_cancel: Callable[[], bool] | None = None,
+) -> UndoResult:
     """Put back what a run changed, or what it changed of one session; the index is rebuilt where it no longer fits.
 
-    ``force`` does so under a running WebUI as well. Raises BusyError, VaultError, RescueError where the WebUI runs.
+    ``force`` does so under a running WebUI as well. Cancelling takes effect between two sessions; the same undo goes on
+    later. Raises BusyError, VaultError, RescueError where the WebUI runs.
     """
     require_owner(store.folders)
     if not force and (webui := webui_status(store)).running:
         raise RescueError(unnoticed(webui))  # what comes back is shorter, or no file at all
     kept = Vault.of(store)
     with kept.lock():
-        result = kept.undo(run_id, session_id)
-        if result.index_stale:
-            with kept.begin_run(_places(store), 0) as run:
+        result = kept.undo(run_id, session_id, should_cancel)
+        if not result.index_stale:
+            return result
+        try:
+            with kept.begin_run(_places(store), _index_room(store)) as run:
                 _write_index(store, run, result.undone, frozenset())
+        except RescueError as error:  # the sessions are back all the same
+            return replace(result, index_problem=str(error))
         return result

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from hermes_rescue.core.audit import left
 from hermes_rescue.core.audit.findings import KINDS, Category, SessionAudit
 from hermes_rescue.core.audit.session import Examined, examine, examine_unless_whole, stream_is_live
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
@@ -123,10 +124,11 @@ def plan(
 ) -> Plan:
     """What a repair would do; writes nothing.
 
-    Without ``session_ids``: every session with one right answer. A session that is named is repaired with its questions
-    answered (naming it is the decision), unless ``choices`` says more exactly which messages to take. A session with a
-    choice that no copy can fulfil, or that was made on another proposal, is refused. ``force`` replaces files under a
-    running WebUI as well. Raises :class:`core.audit.workers.Cancelled`, RescueError for an unknown session.
+    Without ``session_ids``: every session with one right answer that nobody left as it is. A session that is named is
+    repaired with its questions answered (naming it is the decision), unless ``choices`` says more exactly which
+    messages to take. A session with a choice that no copy can fulfil, or that was made on another proposal, is refused.
+    ``force`` replaces files under a running WebUI as well. Raises :class:`core.audit.workers.Cancelled`, RescueError
+    for an unknown session.
     """
     webui = webui_status(store)
     chosen: dict[str, Choices] = dict(choices or {})
@@ -140,7 +142,7 @@ def plan(
             raise RescueError(f"No copy of a session {', '.join(unknown)} is known in {store.sessions_dir}.")
         rebuild = inventory.listing.index.problem is not None and inventory.listing.index.digest is not None
         wanted = inventory.session_ids() if session_ids is None else tuple(session_ids)
-        look = partial(_look, choices=chosen, force=force)
+        look = partial(_look, choices=chosen, force=force, left_alone=left.read(store))
         for batch in over_sessions(look, inventory, webui, wanted, progress=progress, should_cancel=should_cancel):
             looks += (each for each in batch if isinstance(each, _Look))
             refused |= {each.session_id: each.reason for each in batch if isinstance(each, Failure)}
@@ -188,6 +190,7 @@ def _look(
     *,
     choices: Mapping[str, Choices],
     force: bool,
+    left_alone: Mapping[str, str],
 ) -> _Look | None:
     choice = choices.get(session_id)
     found: Examined | SessionAudit
@@ -199,7 +202,7 @@ def _look(
             proposal = propose(found.copies, choice, stream_is_live=stream_is_live(found.copies, webui))
             found = replace(found, proposal=proposal)
     audited = found.audited if isinstance(found, Examined) else found
-    if audited is None:
+    if audited is None or (choice is None and left.is_left(audited, left_alone)):
         return None
     planned, refusal, answered, unread = None, None, False, tuple[str, ...]()
     if isinstance(found, Examined):

@@ -41,7 +41,8 @@ _KEPT_NAME = re.compile(r"\d{4,}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SIZE_LIMIT = 1 << 28  # bytes; far more than any run writes
 _WRITE = os.O_WRONLY | files.NOT_FOLLOWED
-_LATEST = 253402300800.0  # the year 10000, where dates end
+LATEST = 253402300800.0
+"""The year 10000, where dates end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,7 @@ def take_up(folder: Path) -> None:
     """Make a run fit to be continued by this process: the torn end of a line that was cut off goes, the new turn is put
     on record. Raises :class:`OSError`; the run has been read before."""
     whole = _read_journal(folder)[1]
+    _own(folder / JOURNAL)
     descriptor = os.open(folder / JOURNAL, _WRITE)
     try:
         os.ftruncate(descriptor, whole)
@@ -222,9 +224,9 @@ def keep(folder: Path, name: str, data: bytes, digest: str) -> None:
             files.replace_if_unchanged(path, data, there.digest)
         there = files.look(path)
     except (OSError, UnreadableError, ChangedMeanwhileError) as error:
-        raise VaultError(f"Nothing was changed, since it could not be kept. {files.sentence(error, path)}") from error
+        raise VaultError(f"What is replaced could not be kept, so it stays: {files.sentence(error, path)}") from error
     if there is None or there.digest != digest:
-        raise VaultError(f"{files.shown(path)} was not kept whole. Check the disk. Nothing was changed.")
+        raise VaultError(f"What is replaced was not kept whole in {files.shown(path)}, so it stays. Check the disk.")
 
 
 def keep_aside(folder: Path, operation: Operation, data: bytes) -> None:
@@ -245,7 +247,15 @@ def kept_bytes(folder: Path, operation: Operation) -> bytes:
     return data
 
 
+def _own(path: Path) -> None:
+    """Give a file a body of its own where it has a second name (a snapshot made of links), before it is written to."""
+    if os.lstat(path).st_nlink > 1:
+        state, data = files.snapshot(path)
+        files.replace_if_unchanged(path, data, state.digest, mtime_ns=state.mtime_ns)
+
+
 def _append(folder: Path, record: dict[str, Any]) -> None:
+    _own(folder / JOURNAL)
     descriptor = os.open(folder / JOURNAL, _WRITE | os.O_APPEND)
     try:
         size = os.fstat(descriptor).st_size
@@ -339,7 +349,7 @@ def _check(run: Run, name: str) -> None:
     times = (run.created_at, run.created_at if run.finished_at is None else run.finished_at)
     if run.run_id != name or not is_run_id(name):
         raise _Unacceptable("Its manifest is that of another run.")
-    if not all(math.isfinite(time) and 0 <= time < _LATEST for time in times):
+    if not all(math.isfinite(time) and 0 <= time < LATEST for time in times):
         raise _Unacceptable("Its times are impossible.")
     if [each.number for each in run.operations] != list(range(1, len(run.operations) + 1)):
         raise _Unacceptable("Its operations are not all there.")

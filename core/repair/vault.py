@@ -9,35 +9,29 @@ Folders in the vault are 0700 and files 0600, whatever the umask.
 
 from __future__ import annotations
 
+import calendar
 import os
 import shutil
 import stat
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from hermes_rescue.core.base import files
-from hermes_rescue.core.base.errors import BusyError, ChangedMeanwhileError, RescueError, UnreadableError, VaultError
+from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, UnreadableError, VaultError
 from hermes_rescue.core.base.owner import usual_mode
 from hermes_rescue.core.hermes.store import Store
-from hermes_rescue.core.repair import run_record, temp_cleanup
+from hermes_rescue.core.repair import put_back, room, run_record, temp_cleanup, vault_lock
 from hermes_rescue.core.repair.run_record import Action, Operation, Run, State, Status
 
 APPEARED = "sidecar_appeared_during_reconcile"
 """The note of a creation that was skipped because the file was there by then."""
 
-RESERVE = 64 << 20
-"""Bytes that a run leaves free on the disk, so that Hermes can go on writing."""
-
-_LOCK = "lock"
 _RUNS = "runs"
 _TICKS = 1 << 24  # a second
-_LOCK_WAIT = 0.2  # seconds: whoever looks whether the lock is free holds it for an instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +39,16 @@ class UndoResult:
     """What an undo came to.
 
     ``undone`` are the sessions that are as they were before the run; ``refused`` gives a reason for each that is not.
-    ``index_stale`` asks for the index to be rebuilt: it was not put back, or no longer fits.
+    ``index_stale`` asks for the index to be rebuilt: it was not put back, or no longer fits; ``index_problem`` says why
+    that was not possible. ``left`` are the sessions that were not begun, since the caller asked to stop.
     """
 
     run_id: str
     undone: tuple[str, ...]
     refused: Mapping[str, str]
     index_stale: bool
+    left: tuple[str, ...] = ()
+    index_problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,54 +69,58 @@ class Vault:
 
         Raises :class:`BusyError` while anybody else holds it, :class:`VaultError` where it cannot be locked.
         """
-        path = self.root / _LOCK
-        held = FileLock(path, mode=0o600, is_singleton=True)
-        with _vault_errors(self.root):
-            _private_folder(self.root)
-            files.look(path)  # a lock that is a link or a pipe is not opened
-            try:
-                held.acquire(timeout=_LOCK_WAIT, poll_interval=_LOCK_WAIT / 10)
-            except Timeout:
-                raise BusyError("Another Hermes Rescue is working on this store. Wait until it is done.") from None
-            except NotImplementedError:
-                raise VaultError(f"{files.shown(self.root)} has no file locks; repairing is not safe.") from None
-        try:
+        with ExitStack() as cleanup:
+            with _vault_errors(self.root):
+                _private_folder(self.root)
+                cleanup.enter_context(vault_lock.held(self.root))
             yield
-        finally:
-            with suppress(OSError):  # the end of the process gives it back at the latest
-                held.release()
+
+    @property
+    def runs_folder(self) -> Path:
+        """Where the folders of the runs are."""
+        return self.root / _RUNS
 
     def list_runs(self) -> tuple[Run, ...]:
         """All runs, newest first. One that cannot be read has a ``problem`` and stops nothing. Creates nothing."""
+        return tuple(self.runs())
+
+    def runs(self) -> Iterator[Run]:
+        """The same, each read when it is asked for: there can be thousands."""
         with _vault_errors(self.root):
-            locked = self._is_locked()
-            return tuple(self._read(name, locked=locked) for name in self._run_ids())
+            locked = vault_lock.is_held(self.root)
+            for name in self.run_ids():
+                yield self._read(name, locked=locked)
+
+    def read_run_or_none(self, run_id: str) -> Run | None:
+        """One run, None where it cannot be read. Creates nothing."""
+        run = self._read(run_id, locked=vault_lock.is_held(self.root))
+        return None if run.problem else run
 
     def open_runs(self) -> tuple[Run, ...]:
         """Those of all runs that have not ended: they died, or are going on. What the others did is not read."""
         with _vault_errors(self.root):
-            locked = self._is_locked()
-            names = [name for name in self._run_ids() if run_record.says_running(self.root / _RUNS / name)]
+            locked = vault_lock.is_held(self.root)
+            names = [name for name in self.run_ids() if run_record.says_running(self.root / _RUNS / name)]
             runs = (self._read(name, locked=locked) for name in names)
             return tuple(run for run in runs if run.status in ("interrupted", "running"))
 
     def read_run(self, run_id: str) -> Run:
         """One run. Raises :class:`VaultError` where there is none, or none that can be read. Creates nothing."""
-        return self._readable(run_id, locked=self._is_locked())
+        return self._readable(run_id, locked=vault_lock.is_held(self.root))
 
     @contextmanager
-    def begin_run(self, stores: Sequence[Path], bytes_needed: int) -> Iterator[ActiveRun]:
+    def begin_run(self, stores: Sequence[Path], bytes_needed: int, sessions: int = 0) -> Iterator[ActiveRun]:
         """A run for the changes made inside ``with``; finished at its end, and left to be undone where an error ends
         it.
 
-        ``bytes_needed`` is what will be kept and written. ``stores`` are put on record for people to read. Raises
-        :class:`BusyError`, and :class:`VaultError` where the disk has not that much and some reserve, or the vault
-        cannot be written.
+        ``bytes_needed`` is what will be kept and written, of so many ``sessions``. ``stores`` are put on record for
+        people to read. Raises :class:`BusyError`, and :class:`VaultError` where the disk has no room for it, or the
+        vault cannot be written.
         """
         with self.lock():
             with _vault_errors(self.root):
                 for place in (self.root, self.sessions_dir):
-                    _require_room(place, bytes_needed + RESERVE)
+                    room.require(place, bytes_needed, sessions)
                 for run_id in temp_cleanup.makers(self.sessions_dir, self.list_runs):
                     self._taken_up(run_id)
                 folder = self._new_run_folder(stores)
@@ -139,7 +140,7 @@ class Vault:
                 folder, run = self._taken_up(run_id)
                 for operation in run.operations:
                     if operation.state == "planned":
-                        now = _digest(self.sessions_dir / operation.path)
+                        now = put_back.digest_at(self.sessions_dir / operation.path)
                         if now == operation.after:
                             run_record.note_outcome(folder, operation, "done")
                         elif now == operation.digest_before:
@@ -151,8 +152,11 @@ class Vault:
             with _vault_errors(self.root):
                 self._finish(folder)
 
-    def undo(self, run_id: str, session_id: str | None = None) -> UndoResult:
-        """Put back what a run changed, or what it changed of one session. Can be repeated, also after it died half-way.
+    def undo(
+        self, run_id: str, session_id: str | None = None, should_cancel: Callable[[], bool] | None = None
+    ) -> UndoResult:
+        """Put back what a run changed, or what it changed of one session. Can be repeated, also after it died half-way,
+        or was cancelled between two sessions.
 
         A session whose files are no longer what the run left is refused as a whole, before any of them is touched. Also
         clears away what the processes of this run left half-done. Until it is through, a finished run counts as one
@@ -161,7 +165,7 @@ class Vault:
         """
         with self.lock(), _vault_errors(self.root):
             folder, run = self._taken_up(run_id)
-            of_session = _newest_first(run)
+            of_session = put_back.newest_first_of(run)
             of_index = of_session.pop(None, [])
             if session_id is not None:
                 if session_id not in of_session:
@@ -169,30 +173,34 @@ class Vault:
                 of_session = {session_id: of_session[session_id]}
             if run.status == "finished":
                 run_record.write(folder, replace(run, status="running"))
+            undone: list[str] = []
             refused: dict[str, str] = {}
-            for each, operations in of_session.items():
-                reason = _undo_together(folder, self.sessions_dir, operations)
-                if each is not None and reason is not None:
+            left = [each for each in of_session if each is not None]
+            while left and not (should_cancel is not None and should_cancel()):
+                each = left.pop(0)
+                reason = put_back.undo_together(folder, self.sessions_dir, of_session[each])
+                if reason is None:
+                    undone.append(each)
+                else:
                     refused[each] = reason
-            whole = session_id is None and not refused
+            whole = session_id is None and not (refused or left)
             index_stale = any(operation.may_stand for operation in of_index) and not (
-                whole and _undo_together(folder, self.sessions_dir, of_index) is None
+                whole and put_back.undo_together(folder, self.sessions_dir, of_index) is None
             )
             if whole or run.status == "finished":
                 status: Status = "undone" if whole else "finished"
                 run_record.write(folder, replace(self._readable(run_id, locked=True), status=status))
-            undone = tuple(each for each in of_session if each is not None and each not in refused)
-            return UndoResult(run_id, undone, refused, index_stale)
+            return UndoResult(run_id, tuple(undone), refused, index_stale, tuple(left))
 
     def undo_refusals(self, run: Run) -> Iterator[tuple[str, str | None]]:
         """Each session that a run may have changed, with the reason why :meth:`Vault.undo` would refuse it now, or
         None. Changes nothing; the files are read as the iteration goes on."""
         folder = self.root / _RUNS / run.run_id
-        for session_id, operations in _newest_first(run).items():
+        for session_id, operations in put_back.newest_first_of(run).items():
             if session_id is None:
                 continue
             try:
-                _undo_steps(folder, self.sessions_dir, operations)
+                put_back.undo_steps(folder, self.sessions_dir, operations)
             except RescueError as error:
                 yield session_id, str(error)
             else:
@@ -215,7 +223,7 @@ class Vault:
         temp_cleanup.clear(folder, self.sessions_dir, run, self.list_runs)
         return folder, self._readable(run_id, locked=True)
 
-    def _run_ids(self) -> list[str]:
+    def run_ids(self) -> list[str]:
         """The names of all runs, newest first."""
         try:
             return sorted(filter(run_record.is_run_id, os.listdir(self.root / _RUNS)), reverse=True)
@@ -227,9 +235,8 @@ class Vault:
         runs = self.root / _RUNS
         _private_folder(runs)
         now = time.time()
-        ticks = int(now * _TICKS)
-        while (folder := runs / _run_id(ticks)).exists():
-            ticks += 1
+        newest = next((at for name in self.run_ids() if (at := _ticks_of(name)) is not None), 0)
+        folder = runs / _run_id(max(int(now * _TICKS), newest + 1))  # a clock that was set back counts for nothing
         draft = runs / ".new"
         shutil.rmtree(draft, ignore_errors=True)
         _private_folder(draft)
@@ -256,31 +263,6 @@ class Vault:
         if run.problem:
             raise VaultError(run.problem)
         return run
-
-    def _is_locked(self) -> bool:
-        """Whether anybody holds the vault. Leaves no trace."""
-        path = self.root / _LOCK
-        if sys.platform == "win32":
-            if not path.exists():
-                return False
-            try:
-                with FileLock(path, mode=0o600, is_singleton=True).acquire(blocking=False):
-                    return False
-            except Timeout:
-                return True
-        import fcntl
-
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | files.NOT_FOLLOWED)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
 
 
 class ActiveRun:
@@ -341,7 +323,7 @@ class ActiveRun:
     def take_back(self, session_id: str) -> str | None:
         """Undo what was done to a session, newest first. Returns the reason where that is refused, as
         :meth:`Vault.undo`."""
-        return _undo_together(self._folder, self._sessions_dir, self._of.get(session_id, [])[::-1])
+        return put_back.undo_together(self._folder, self._sessions_dir, self._of.get(session_id, [])[::-1])
 
     def _aside(self, draft: Operation) -> files.Keep:
         return partial(run_record.keep_aside, self._folder, draft)
@@ -392,81 +374,20 @@ class ActiveRun:
         return replace(draft, before=before, kept=kept)
 
 
-def _newest_first(run: Run) -> dict[str | None, list[Operation]]:
-    """What a run may have changed of each session, None being the index."""
-    found: dict[str | None, list[Operation]] = {}
-    for operation in reversed(run.operations):
-        if operation.may_have_changed:
-            found.setdefault(operation.session_id, []).append(operation)
-    return found
-
-
-def _undo_steps(folder: Path, sessions_dir: Path, newest_first: Sequence[Operation]) -> list[tuple[Operation, bool]]:
-    """The operations that an undo takes back together, and whether each stands in its file. Raises RescueError where a
-    file is another by now, or what was kept of it is."""
-    now: dict[str, str | None] = {}
-    steps: list[tuple[Operation, bool]] = []
-    for operation in newest_first:
-        if not operation.may_stand:
-            continue
-        path = sessions_dir / operation.path
-        found = now[operation.path] if operation.path in now else _digest(path)
-        stands = found == operation.after and found != operation.digest_before
-        if stands:
-            if operation.before is not None:
-                run_record.kept_bytes(folder, operation)
-        elif operation.state == "failed":
-            continue
-        elif found != operation.digest_before:
-            raise ChangedMeanwhileError(f"{files.shown(path)} has changed since the run; an undo leaves it as it is.")
-        now[operation.path] = operation.digest_before if stands else found
-        steps.append((operation, stands))
-    return steps
-
-
-def _undo_together(folder: Path, sessions_dir: Path, newest_first: Sequence[Operation]) -> str | None:
-    """Undo operations that belong together: all are checked before one is undone. Returns why not, or None."""
-    path = sessions_dir
-    try:
-        for operation, stands in _undo_steps(folder, sessions_dir, newest_first):
-            path = sessions_dir / operation.path
-            if stands:
-                _revert(folder, path, operation)
-            run_record.note_outcome(folder, operation, "undone")
-    except (RescueError, OSError) as error:
-        return files.sentence(error, path)
-    return None
-
-
-def _revert(folder: Path, path: Path, operation: Operation) -> None:
-    before, after = operation.before, operation.after
-    aside = partial(run_record.keep_aside, folder, operation)
-    if after is not None:
-        aside(files.read_regular(path))
-    if before is None:
-        files.remove_if_unchanged(path, str(after), keep=aside)
-    elif after is None:
-        files.create_exclusive(
-            path, run_record.kept_bytes(folder, operation), mode=before.mode, mtime_ns=before.mtime_ns
-        )
-    else:
-        data = run_record.kept_bytes(folder, operation)
-        files.replace_if_unchanged(path, data, after, mode=before.mode, mtime_ns=before.mtime_ns, keep=aside)
-
-
-def _require_room(place: Path, wanted: int) -> None:
-    free = shutil.disk_usage(place).free
-    if free < wanted:
-        raise VaultError(
-            f"The disk of {files.shown(place)} has {free >> 20} MiB free, but {wanted >> 20} MiB are needed to keep"
-            " what is replaced and to write what takes its place. Free some space and try again; nothing was changed."
-        )
-
-
 def _run_id(ticks: int) -> str:
     """A time as a run id, such as ``20260503T141200Z-3f2a9c``: the fraction of the second sorts as well."""
     second, fraction = divmod(ticks, _TICKS)
     return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(second))}-{fraction:06x}"
+
+
+def _ticks_of(run_id: str) -> int | None:
+    """The time of a run id; None where there is no such time, or none after it."""
+    second, _, fraction = run_id.partition("-")
+    try:
+        ticks = calendar.timegm(time.strptime(second, "%Y%m%dT%H%M%SZ")) * _TICKS + int(fraction, 16)
+    except (ValueError, OverflowError):
+        return None
+    return ticks if ticks < int(run_record.LATEST - 1) * _TICKS else None
 
 
 def _private_folder(path: Path) -> None:
@@ -479,11 +400,6 @@ def _private_folder(path: Path) -> None:
                 f"{files.shown(path)} exists but is not a folder; the vault needs a folder there."
             ) from None
     files.make_private(path)
-
-
-def _digest(path: Path) -> str | None:
-    state = files.look(path)
-    return state.digest if state else None
 
 
 @contextmanager

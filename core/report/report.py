@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -144,9 +145,15 @@ def _webui_item(reported: Reported) -> dict[str, Any]:
 
 def _session(s: SessionAudit) -> dict[str, Any]:
     values = asdict(s)
-    del values["findings"], values["files"]
+    del values["findings"], values["files"], values["basis"]
     category = str(s.category) if s.category else "healthy"
-    return {**values, "worktree": str(s.worktree), "category": category, "standing": str(s.standing)}
+    return {
+        **values,
+        "worktree": str(s.worktree),
+        "category": category,
+        "standing": str(s.standing),
+        "left_by_you": s.is_left,
+    }
 
 
 def session_json(s: SessionAudit, copies: SessionCopies, proposal: Proposal) -> dict[str, Any]:
@@ -284,10 +291,26 @@ def render(report: Report, form: str) -> str:
     """The report as ``json``, ``md`` or ``html`` (one file that loads nothing). Raises ValueError for another form."""
     if form == "json":
         # in ASCII: a half character, which no file can hold, and what steers a terminal are escaped as well
-        return json.dumps({"title": report.title, **report.facts}, indent=2) + "\n"
+        return json_of({"title": report.title, **report.facts}, indent=2) + "\n"
     if form not in FORMATS:
         raise ValueError(form)
     return _template(form).render(title=report.title, kinds=KINDS, changes=CHANGES, **report.facts)
+
+
+def json_of(value: Any, indent: int | None = None) -> str:
+    """A value as JSON that every reader accepts: a number that is none is null."""
+    try:
+        return json.dumps(value, indent=indent, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @cache

@@ -1,15 +1,13 @@
 """The terminal front: every command of the engine. ``hermes-rescue --help`` lists them.
 
 Exit status: 0 nothing (left) to do, 1 findings or differences remain, 2 wrong usage, 3 it could not be done (one line
-on stderr says why and what to do).
+on stderr says why and what to do), 129, 130, 143 stopped by SIGHUP, SIGINT (Ctrl+C), SIGTERM.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-import re
 import shlex
 import sys
 from contextlib import contextmanager
@@ -18,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from hermes_rescue.core.base.errors import RescueError, VaultError
+from hermes_rescue.core.base.private_folder import sweep
+from hermes_rescue.core.terminal import stops, streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,15 +25,18 @@ if TYPE_CHECKING:
     from hermes_rescue.core.audit.findings import SessionAudit
     from hermes_rescue.core.hermes.copies import SessionCopies
     from hermes_rescue.core.hermes.store import Store
-    from hermes_rescue.core.merge.choices import Choices
     from hermes_rescue.core.merge.proposal import Proposal
     from hermes_rescue.core.terminal.view import View
 
 NOTHING_LEFT, REMAINS, USAGE, FAILED = 0, 1, 2, 3
 
+_STOPPED = "Stopped. No session was changed."
+
 app = typer.Typer(
     name="hermes-rescue",
     help="Find and repair damaged Hermes sessions: merged from every copy, verified, undoable.",
+    epilog="Exit status: 0 nothing (left) to do, 1 findings or differences remain, 2 wrong usage, 3 it could not be"
+    " done, 130 stopped by Ctrl+C (129 by a closed terminal, 143 by SIGTERM).",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -58,23 +61,35 @@ def main() -> None:
     """Run the command line; always ends in SystemExit, never in a traceback."""
     from hermes_rescue.core.terminal import export as export
     from hermes_rescue.core.terminal import find as find
+    from hermes_rescue.core.terminal import repairs as repairs
+    from hermes_rescue.core.terminal import vault as vault
 
+    with streams.safe(), stops.watched():
+        try:
+            _run()
+        except stops.Stopped:
+            _fail(_STOPPED, stops.status())
+
+
+def _run() -> None:
     try:
+        sweep()
         status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
         _end(status if isinstance(status, int) else NOTHING_LEFT)
     except RescueError as error:
         _fail(str(error))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: say nothing more at the end
-        _end(FAILED)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("Stopped. Nothing was left half done.")
+        _fail(_STOPPED, stops.status())
     except Exception as error:
         _unexpected(error)
 
 
 def _end(status: int) -> None:
     sys.stdout.flush()
+    problem = streams.problem_of(sys.stdout)
+    if problem is not None and not isinstance(problem, BrokenPipeError):  # else whoever read has seen enough
+        place = problem.filename or "standard output"
+        _fail(f"The output could not be written to {place}: {problem.strerror}.")
     raise SystemExit(status)
 
 
@@ -93,9 +108,10 @@ def _unexpected(error: Exception) -> None:
         _fail(f"{error.format_message()} See: hermes-rescue --help", USAGE)
 
     if isinstance(error, Cancelled):
-        _fail("Stopped. Nothing was left half done.")
+        _fail(_STOPPED, stops.status())
     if isinstance(error, OSError):
-        _fail(f"{error.strerror or error}: {error.filename or ''}. Check the place and its rights, then try again.")
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(f"{place}{error.strerror or error}. Check the place and its rights, then try again.")
     if os.environ.get("HERMES_RESCUE_DEBUG"):
         raise error
     trace = error.__traceback__
@@ -120,10 +136,10 @@ def audit(
     from hermes_rescue.core.repair.plan import interrupted_runs
     from hermes_rescue.core.report.report import audit_json
 
-    store, view = _store(home, session_dir, state_db), _view()
+    store, view = _store(home, session_dir, state_db), _view(_options(home, session_dir, state_db))
     cache = AuditCache(store, None if no_cache else usual_folder())
     with view.progress("Checking sessions") as progress:
-        found = run_audit(store, cache=cache, progress=progress)
+        found = run_audit(store, cache=cache, progress=progress, should_cancel=stops.is_requested)
     if as_json:
         _print_json(audit_json(found))
     else:
@@ -153,7 +169,7 @@ def show(
 
             _print_json(session_json(audited, copies, proposal))
         else:
-            _view().session(audited, copies, proposal)
+            _view(_options(home, session_dir, state_db)).session(audited, copies, proposal)
         return REMAINS if any(f.category is not Category.INFO for f in audited.findings) else NOTHING_LEFT
 
 
@@ -212,151 +228,11 @@ def diff(
 
         _print_json(difference_json(sid, found))
     else:
-        _view().difference(found, full=full, notes=notes)
+        view = _view(_options(home, session_dir, state_db))
+        view.difference(found, full=full, notes=notes)
         if proposed is not None and found.messages:
-            _view().how_to_choose(sid, proposed, ("--include NUMBERS", "--exclude NUMBERS"))
+            view.how_to_choose(sid, proposed, ("--include NUMBERS", "--exclude NUMBERS"))
     return NOTHING_LEFT if found.is_empty else REMAINS
-
-
-@app.command()
-def repair(
-    sids: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[SID]...", help="Sessions to repair. Naming a session also confirms its open questions."
-        ),
-    ] = None,
-    fields: Annotated[
-        list[str] | None,
-        typer.Option("--field", metavar="NAME=COPY", help="Take a field from a copy, as show lists them; repeatable."),
-    ] = None,
-    include: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NUMBERS", help="Add messages that would be left out (numbers as in show): 3,7-9."),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NUMBERS", help="Drop messages that would be kept (numbers as in diff)."),
-    ] = None,
-    proposal: Annotated[
-        str,
-        typer.Option(
-            metavar="ID",
-            help="The proposal that the numbers are from, as show and diff print it; if the copies have changed since,"
-            " nothing is written.",
-        ),
-    ] = "",
-    everything: Annotated[bool, typer.Option("--all", help="Every session that has one right answer.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, change nothing.")] = False,
-    yes: Yes = False,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Replace files although Hermes WebUI is running: what it saves afterwards can undo the repair.",
-        ),
-    ] = False,
-    home: Home = None,
-    session_dir: SessionDir = None,
-    state_db: StateDbs = None,
-    as_json: AsJson = False,
-) -> int:
-    """Repair sessions. Shows the plan and asks; what is replaced is kept and can be undone."""
-    from hermes_rescue.core import api
-    from hermes_rescue.core.merge.choices import Choices
-    from hermes_rescue.core.report.report import plan_json, result_json
-
-    if bool(sids) == everything:
-        _fail("Name the sessions to repair, or give --all.", USAGE)
-    choices = _choices(fields or (), include or (), exclude or (), proposal)
-    has_chosen = choices != Choices()
-    if has_chosen and (sids is None or len(set(sids)) != 1):
-        _fail("--field, --include, --exclude and --proposal are for one session. Name it.", USAGE)
-    if as_json and not (yes or dry_run):
-        _fail("--json does not ask: give --yes or --dry-run with it.", USAGE)
-    store, view = _store(home, session_dir, state_db), _view()
-    with view.progress("Checking sessions") as progress:
-        plan = api.plan(
-            store,
-            None if everything else list(dict.fromkeys(sids or ())),
-            choices={sids[0]: choices} if sids and has_chosen else None,
-            force=force,
-            progress=progress,
-        )
-    if not as_json:
-        view.plan(plan)
-    if plan.is_empty or dry_run:
-        if as_json:
-            _print_json(plan_json(plan))
-        return REMAINS if plan.remaining or not plan.is_empty else NOTHING_LEFT
-    if not yes:
-        _confirm(view.question(plan))
-    with view.progress("Repairing") as progress:
-        result = api.apply(plan, progress=progress)
-    if as_json:
-        _print_json(result_json(plan, result))
-    else:
-        view.result(plan, result)
-    return REMAINS if plan.remaining or result.count(api.State.REPAIRED) < len(plan.sessions) else NOTHING_LEFT
-
-
-@app.command()
-def undo(
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run to undo (default: the newest).")] = None,
-    session: Annotated[str | None, typer.Option("--session", metavar="SID", help="Undo only this session.")] = None,
-    yes: Yes = False,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Put files back although Hermes WebUI is running: what it saves afterwards can undo that.",
-        ),
-    ] = False,
-    home: Home = None,
-    session_dir: SessionDir = None,
-    state_db: StateDbs = None,
-    as_json: AsJson = False,
-) -> int:
-    """Put back what a repair changed. Refused, with the reason, where a file has changed since."""
-    from hermes_rescue.core import api
-    from hermes_rescue.core.repair.vault import Vault
-
-    store, view = _store(home, session_dir, state_db), _view()
-    if run is None:
-        runs = Vault.of(store).list_runs()
-        last = next((each for each in runs if each.problem or api.undoable([each])), None)
-        if last is None:
-            if as_json:
-                _print_json({"run": None, "undone": [], "refused": {}})
-            else:
-                print("There is nothing to undo.")
-            return NOTHING_LEFT
-        run = last.run_id
-    chosen = Vault.of(store).read_run(run)
-    if not yes:
-        _confirm(view.undo_question(chosen, session))
-    result = api.undo(store, chosen.run_id, session, force=force)
-    if as_json:
-        _print_json({"run": result.run_id, "undone": list(result.undone), "refused": dict(result.refused)})
-    else:
-        view.undone(result)
-    return REMAINS if result.refused else NOTHING_LEFT
-
-
-@app.command()
-def history(
-    home: Home = None, session_dir: SessionDir = None, state_db: StateDbs = None, as_json: AsJson = False
-) -> int:
-    """List the repairs that were made. Changes nothing."""
-    from hermes_rescue.core.repair.vault import Vault
-    from hermes_rescue.core.report.report import run_report
-
-    runs = Vault.of(_store(home, session_dir, state_db)).list_runs()
-    if as_json:
-        _print_json([dict(run_report(run).facts) for run in runs])
-    else:
-        _view().history(runs)
-    return NOTHING_LEFT
 
 
 @app.command()
@@ -432,14 +308,21 @@ def _store(home: Path | None, session_dir: Path | None, state_dbs: list[Path] | 
     return find_store(home=home, session_dir=session_dir, state_dbs=tuple(state_dbs or ()))
 
 
-def _view() -> View:
+def _options(home: Path | None, session_dir: Path | None, state_dbs: list[Path] | None) -> tuple[str, ...]:
+    """The options that name the store, for the commands that are suggested."""
+    given = [("--home", home), ("--session-dir", session_dir), *(("--state-db", path) for path in state_dbs or ())]
+    return tuple(word for option, path in given if path is not None for word in (option, str(path)))
+
+
+def _view(options: Sequence[str] = ()) -> View:
     from hermes_rescue.core.terminal.view import View
 
-    return View()
+    return View(options)
 
 
 @contextmanager
 def _examined(store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCopies, Proposal]]:
+    from hermes_rescue.core.audit import left
     from hermes_rescue.core.audit.session import examine
     from hermes_rescue.core.base.progress import Steps
     from hermes_rescue.core.hermes.copies import Inventory
@@ -452,32 +335,7 @@ def _examined(store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCop
             found = examine(inventory, webui_status(store), sid, steps=steps) if is_known else None
         if found is None or found.audited is None:
             raise RescueError(f"No copy of a session {sid} is known in {store.sessions_dir}. See: hermes-rescue audit")
-        yield found.audited, found.copies, found.proposal
-
-
-def _choices(fields: Sequence[str], include: Sequence[str], exclude: Sequence[str], proposal: str) -> Choices:
-    """What was chosen."""
-    from hermes_rescue.core.merge.choices import Choices
-
-    pairs = [text.partition("=") for text in fields]
-    if wrong := next((text for text, (name, _, copy) in zip(fields, pairs, strict=True) if not (name and copy)), None):
-        _fail(f"--field is NAME=COPY, not {wrong}.", USAGE)
-    if (include or exclude) and not proposal:
-        _fail("--include and --exclude need --proposal: show and diff print it beside the numbers.", USAGE)
-    chosen = {name: copy for name, _, copy in pairs}
-    return Choices(_positions("--include", include), _positions("--exclude", exclude), fields=chosen, made_on=proposal)
-
-
-def _positions(option: str, texts: Sequence[str]) -> frozenset[int]:
-    """Positions (from 0) of messages that are given by their numbers (from 1): 3,7-9."""
-    positions: set[int] = set()
-    for part in ",".join(texts).split(",") if texts else ():
-        found = re.fullmatch(r"([1-9]\d{0,5})(?:-([1-9]\d{0,5}))?", part.strip(), re.ASCII)
-        if found is None:
-            _fail(f"{option} is a list of numbers such as 3,7-9, not {part}.", USAGE)
-            return frozenset()
-        positions.update(range(int(found[1]) - 1, int(found[2] or found[1])))
-    return frozenset(positions)
+        yield left.marked(found.audited, left.read(store)), found.copies, found.proposal
 
 
 def _confirm(question: str) -> None:
@@ -492,4 +350,6 @@ def _confirm(question: str) -> None:
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2))
+    from hermes_rescue.core.report.report import json_of
+
+    print(json_of(value, indent=2))

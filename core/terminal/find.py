@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -43,6 +42,7 @@ def find(
 
     Exit status: 0 something was found, 1 nothing.
     """
+    from hermes_rescue.core.report.report import json_of
     from hermes_rescue.core.search.query import Query, QueryError
     from hermes_rescue.core.search.session_search import SessionHits
     from hermes_rescue.core.search.store_search import search
@@ -66,7 +66,7 @@ def find(
                             unread.append(each)
                             continue
                         if as_json:
-                            print("," if found else "", json.dumps(_facts(each)), sep="\n", end="", flush=True)
+                            print("," if found else "", json_of(_facts(each)), sep="\n", end="", flush=True)
                         else:
                             view.found(each)
                         found.update(sessions=1, hits=each.count)
@@ -74,8 +74,8 @@ def find(
         finally:
             if as_json:  # it is JSON also where somebody stops it
                 with view.beside_the_bar():
-                    print(f'\n], "not_searched": {json.dumps([*map(asdict, unread)])}, ', end="")
-                    print(f'"is_complete": {json.dumps(is_complete)}}}')
+                    print(f'\n], "not_searched": {json_of([*map(asdict, unread)])}, ', end="")
+                    print(f'"is_complete": {json_of(is_complete)}}}')
     if not as_json:
         view.searched(found["sessions"], found["hits"], unread)
     return NOTHING_LEFT if found else REMAINS

@@ -3,12 +3,12 @@ reach the terminal, and nothing is read as markup."""
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from hermes_rescue.core import api
 from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, Standing
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.audit.workers import Progress as Report
@@ -18,7 +18,6 @@ from hermes_rescue.core.hermes.message import Message, called
 from hermes_rescue.core.hermes.worktree import Worktree
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.repair.run_record import Run
-from hermes_rescue.core.repair.vault import UndoResult
 from hermes_rescue.core.report.diff import (
     Change,
     Difference,
@@ -59,6 +58,7 @@ _WORD = {
 _STANDING = {
     Standing.REPAIRABLE: "can be repaired",
     Standing.REVIEW: "need your decision",
+    Standing.LEFT: "left as it is (by you)",
     Standing.LEFT_OUT: "with parts that you took back",
     Standing.DELETED: "deleted by you",
     Standing.PARTLY_READ: "healthy as far as they could be read",
@@ -85,7 +85,9 @@ _SIGN_STYLE = {
 class View:
     """Draws on stdout; progress goes to stderr, and only to a terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: Sequence[str] = ()) -> None:
+        """``options`` name the store in the commands that are suggested."""
+        self._options = options
         self._out = self._console(sys.stdout.isatty())
         self._err = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._bar: Progress | None = None
@@ -93,6 +95,10 @@ class View:
     @staticmethod
     def _console(is_terminal: bool) -> Console:
         return Console(highlight=False, markup=False, emoji=False, width=None if is_terminal else _PIPE_WIDTH)
+
+    def command(self, *words: str) -> str:
+        """A command of this program on the same store, to be copied into a shell."""
+        return shlex.join(("hermes-rescue", *words, *self._options))
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Report]:
@@ -144,7 +150,7 @@ class View:
             table = _table("status", "session", "title", "live", "backup", "database", "after", "what was found")
             for s in listed:
                 table.add_row(
-                    Text(_WORD[s.category], _STYLE[s.category]), Text(shown(s.session_id)), Text(_short(s.title, 40)),
+                    Text(_state(s), _STYLE[s.category]), Text(shown(s.session_id)), Text(_short(s.title, 40)),
                     *(_count(n) for n in (s.live, s.backup, s.database, s.after)),
                     Text("; ".join(f.kind.label for f in s.findings)),
                 )  # fmt: skip
@@ -157,13 +163,13 @@ class View:
         self._line(", ".join(told) + ".")
         self._interrupted(interrupted)
         if found.of(Category.REPAIRABLE):
-            self._line("Next: hermes-rescue repair --all    One session closely: hermes-rescue show SID")
+            self._line(f"Next: {self.command('repair', '--all')}    One session closely: {self.command('show', 'SID')}")
 
     def _interrupted(self, runs: Sequence[Run]) -> None:
         for run in runs:
             self._line(
                 f"The repair {run.run_id} was interrupted. "
-                f"Finish it: hermes-rescue repair --all    Roll it back: hermes-rescue undo {run.run_id}"
+                f"Finish it: {self.command('repair', '--all')}    Roll it back: {self.command('undo', run.run_id)}"
             )
 
     def session(self, audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> None:
@@ -172,7 +178,7 @@ class View:
             Text.assemble(
                 (_short(audited.title, 100), "bold"),
                 f"  {shown(audited.session_id)}  ",
-                (_WORD[audited.category], _STYLE[audited.category]),
+                (_state(audited), _STYLE[audited.category]),
             )
         )
         table = _table("copy", "messages", "")
@@ -218,8 +224,8 @@ class View:
 
     def how_to_choose(self, session_id: str, proposal: Proposal, options: Iterable[str]) -> None:
         """The command that repairs a session as a person chooses, from this very proposal."""
-        options = ("--proposal", proposal.fingerprint, *options)
-        self._line(f"To choose yourself: hermes-rescue repair {session_id} {' '.join(options)}")
+        command = self.command("repair", session_id, "--proposal", proposal.fingerprint)
+        self._line(f"To choose yourself: {command} {' '.join(options)}")
 
     def _finding(self, f: Finding) -> None:
         self._out.print(Text.assemble((f"{f.kind.label}: ", _STYLE[f.category]), shown(f.evidence)))
@@ -287,91 +293,6 @@ class View:
             return
         for line_ in _body(told, full=full):
             self._out.print(Text(f"    {line_}", style))
-
-    def plan(self, plan: api.Plan) -> None:
-        """The dry run: per session what comes back, what is lost, and the file operations."""
-        if plan.sessions:
-            table = _table("session", "title", "before", "after", "lost", "bytes", "why", "file operations")
-            for s in plan.sessions:
-                table.add_row(
-                    Text(shown(s.session_id)), Text(_short(s.title, 30)),
-                    _count(s.messages_before), _count(s.messages_after),
-                    Text(str(s.messages_lost or "nothing"), "red" if s.messages_lost else ""),
-                    Text(f"{s.size_after:,}"),
-                    Text(shown(s.why)), Text("; ".join(s.operations)),
-                )  # fmt: skip
-            self._print(table)
-            self._line(f"The old files are kept in {plan.store.vault_root} and can be put back: hermes-rescue undo")
-        for text in plan.unread:
-            self._line(f"Copy not readable: {text}")
-        for run_id in plan.unfinished:
-            self._line(f"The interrupted repair {run_id} is finished.")
-        if plan.rebuild_index or plan.sessions:
-            self._line("The session list (_index.json) is rebuilt at the end.")
-        for sid, reason in plan.refused.items():
-            self._line(f"Skipped: {sid}: {reason}")
-        if plan.questions:
-            self._line(
-                f"Waiting for your decision: {', '.join(plan.questions)}. "
-                "Look: hermes-rescue show SID    Repair one: hermes-rescue repair SID"
-            )
-        if plan.is_empty and not plan.refused:
-            self._line("There is nothing to repair.")
-
-    def question(self, plan: api.Plan) -> str:
-        """What a person is asked before a repair."""
-        n = len(plan.sessions)
-        if n:
-            return f"Repair {n} {_plural('session', n)}?"
-        return "Finish the interrupted repair?" if plan.unfinished else "Rebuild the session list?"
-
-    def result(self, plan: api.Plan, result: api.Result) -> None:
-        """What a repair came to."""
-        titles = {s.session_id: s.title for s in plan.sessions}
-        for outcome in result.outcomes:
-            if outcome.state is not api.State.REPAIRED:
-                self._line(
-                    f"{outcome.state}: {outcome.session_id} {_short(titles[outcome.session_id], 40)}: {outcome.reason}"
-                )
-        n = result.count(api.State.REPAIRED)
-        self._line(
-            f"{n} {_plural('session', n)} repaired and verified."
-            + (" The session list was rebuilt." if result.index_rebuilt else "")
-        )
-        if result.run_id is not None and n:
-            self._line(f"Undo: hermes-rescue undo {result.run_id}    Report: hermes-rescue report {result.run_id}")
-
-    def undo_question(self, run: Run, session: str | None) -> str:
-        """What a person is asked before an undo."""
-        what = (
-            f"session {shown(session)}"
-            if session
-            else f"{len(run.session_ids)} {_plural('session', len(run.session_ids))}"
-        )
-        return f"Put {what} back to what it was before the repair of {stamp(run.created_at)}?"
-
-    def undone(self, result: UndoResult) -> None:
-        """What an undo came to."""
-        n = len(result.undone)
-        self._line(f"{n} {_plural('session', n)} put back.")
-        for sid, reason in result.refused.items():
-            self._line(f"Not put back: {sid}: {reason}")
-        if result.refused:
-            self._line(f"What changed since: hermes-rescue diff SID --run {result.run_id}")
-
-    def history(self, runs: Iterable[Run]) -> None:
-        """The runs, newest first."""
-        table = _table("run", "when", "status", "sessions", "undone", "")
-        for run in runs:
-            undone = {op.session_id for op in run.operations if op.state == "undone" and op.session_id}
-            table.add_row(
-                Text(run.run_id), Text(stamp(run.created_at)), Text(run.status),
-                _count(len(run.session_ids)), _count(len(undone)), Text(shown(run.problem)),
-            )  # fmt: skip
-        if table.row_count:
-            self._print(table)
-        else:
-            self._line("No repair was made yet.")
 
     def found(self, each: SessionHits) -> None:
         """What was found in one session, of many hits the first."""
@@ -447,6 +368,10 @@ def _copies(audited: SessionAudit, copies: SessionCopies) -> Iterator[tuple[str,
         yield copy.name, len(copy.messages) - len(copy.rewound | copy.hidden), str(copy.path)
     if copies.run is not None:
         yield "run journal", len(copies.run.messages), copies.run.path.name
+
+
+def _state(session: SessionAudit) -> str:
+    return _STANDING[Standing.LEFT] if session.is_left else _WORD[session.category]
 
 
 def _offers(row: FieldRow) -> str:

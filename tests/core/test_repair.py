@@ -21,7 +21,7 @@ from hermes_rescue.core.base.errors import BusyError, RescueError, UnreadableErr
 from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.hermes.webui_recovery import startup_would_restore
-from hermes_rescue.core.repair import apply, vault
+from hermes_rescue.core.repair import apply, put_back, run_record, vault
 from hermes_rescue.core.repair.apply import State
 from hermes_rescue.core.repair.vault import Vault
 
@@ -325,7 +325,7 @@ def test_an_undo_that_died_is_found_and_can_go_either_way(
     result = api.apply(api.plan(store))
     assert result.run_id is not None
     with monkeypatch.context() as patch:
-        patch.setattr(vault, "_revert", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(put_back, "revert", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             api.undo(store, result.run_id)
     assert [run.run_id for run in api.interrupted_runs(store)] == [result.run_id]
@@ -530,3 +530,47 @@ def test_a_damaged_file_says_that_a_start_replaces_it(hermes: Any) -> None:
     (found,) = hermes.audit().findings
     assert found.kind.name == "malformed_live"
     assert "The next start of Hermes WebUI replaces the file with its backup. 4 of its messages" in found.evidence
+
+
+def test_a_run_that_cannot_be_ended_says_what_it_has_done(
+    hermes: Any, store: Store, rescue: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = hermes.live.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(store.vault_root))
+
+    write = run_record.write
+    with monkeypatch.context() as patch:
+        patch.setattr(run_record, "write", lambda *each: full() if each[1].status == "finished" else write(*each))
+        status, out, err = rescue("repair", "--all", "--yes", "--home", hermes.home)
+    assert status == 3
+    assert hermes.live.read_bytes() != before
+    assert "1 of 1 session was repaired" in err and os.strerror(errno.ENOSPC) in err
+    assert "nothing was changed" not in (out + err).lower()
+    (run,) = api.interrupted_runs(store)
+    assert f"Finish: hermes-rescue repair --all --yes --home {hermes.home}" in err
+    assert f"Roll back: hermes-rescue undo {run.run_id} --home {hermes.home}" in err
+
+
+def test_sessions_behind_a_link_have_one_vault_and_one_lock(
+    hermes: Any, tmp_path: Path, rescue: Callable[..., tuple[int, str, str]]
+) -> None:
+    hermes.write_live([])
+    hermes.write_backup(hermes.turns("a", "b"))
+    before = hermes.live.read_bytes()
+    real = tmp_path / "disk" / "sessions"
+    real.parent.mkdir()
+    hermes.live.parent.rename(real)
+    named = hermes.home / "webui" / "sessions"
+    named.symlink_to(real)
+    ways = [("--home", hermes.home), ("--session-dir", named), ("--session-dir", real)]
+    roots = {find_store(home=hermes.home).vault_root, *(find_store(session_dir=d).vault_root for d in (named, real))}
+    assert len({root.resolve() for root in roots}) == 1
+    for there, back in zip(ways, ways[1:] + ways[:1], strict=True):
+        assert rescue("repair", "--all", "--yes", *there)[0] == 0
+        assert (real / hermes.live.name).read_bytes() != before
+        with Vault.of(find_store(home=hermes.home)).lock():
+            pass
+        assert rescue("undo", "--yes", *back)[0] == 0
+        assert (real / hermes.live.name).read_bytes() == before

@@ -23,7 +23,7 @@ import pytest
 from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import BusyError, VaultError
 from hermes_rescue.core.base.files import digest_of
-from hermes_rescue.core.repair import run_record, vault
+from hermes_rescue.core.repair import room, run_record, vault
 from hermes_rescue.core.repair.vault import ActiveRun, Vault
 
 Snapshot = Callable[[Path], dict[str, Any]]
@@ -245,7 +245,7 @@ def test_a_temp_of_the_webui_can_be_moved_to_the_vault_and_back(store: Store) ->
 
 def test_without_space_nothing_begins(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1 << 40, 1 << 40, vault.RESERVE + 999))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1 << 40, 1 << 40, room.LEAST + 999))
     with pytest.raises(VaultError, match="MiB free"), store.begin(1000):
         pytest.fail("began")
     assert store.vault.list_runs() == ()
@@ -857,3 +857,46 @@ def test_a_vault_that_is_no_folder_is_refused(store: Store, make: Callable[[Path
     with pytest.raises(VaultError), store.begin():
         pytest.fail("began")
     assert store.contents() == before
+
+
+def test_the_newest_run_is_the_last_one_whatever_the_clock_said(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = []
+    for now in (1_900_000_000.0, 1_777_777_777.0, 1_777_777_776.0, 1_900_000_000.0):
+        monkeypatch.setattr(vault.time, "time", lambda now=now: now)
+        with store.begin() as run:
+            ids.append(run.run_id)
+    assert [run.run_id for run in store.vault.list_runs()] == ids[::-1]
+    assert {run.created_at for run in store.vault.list_runs()} == {1_900_000_000.0, 1_777_777_777.0, 1_777_777_776.0}
+
+
+def test_a_folder_with_the_last_of_all_names_is_no_end(store: Store) -> None:
+    (store.vault.root / "runs" / "99991231T235959Z-ffffff").mkdir(parents=True)
+    with store.begin() as run:
+        pass
+    assert run.run_id in [each.run_id for each in store.vault.list_runs()]
+
+
+@pytest.mark.parametrize("made", ["before the repair", "after it", "after a repair that died"])
+def test_nothing_changes_a_snapshot_made_of_links(
+    store: Store, tmp_path: Path, made: str, snapshot: Callable[[Path], dict[str, Any]]
+) -> None:
+    copy = tmp_path / "copy"
+
+    def take() -> dict[str, Any]:
+        subprocess.run(["cp", "-al", store.state_dir, copy], check=True)
+        return snapshot(copy)
+
+    kept = take() if made == "before the repair" else {}
+    with suppress(KeyboardInterrupt), store.begin() as run:
+        run.replace("aaa", A, REPAIRED, digest_of(LIVE))
+        run.create("bbb", B, REPAIRED)
+        if made == "after a repair that died":
+            raise KeyboardInterrupt
+    if made != "before the repair":
+        kept = take()
+    assert set(store.undo(run.run_id).undone) == {"aaa", "bbb"}
+    with store.begin() as run:
+        run.replace("aaa", A, REPAIRED, digest_of(LIVE))
+    now = snapshot(copy)
+    lock = "rescue/lock"
+    assert {**now, lock: None} == {**kept, lock: None}

@@ -48,15 +48,80 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "hermes"
 
 
+def leave_free(folder: Path, size: int) -> None:
+    """Fill the disk of a folder up to so many bytes."""
+    status = os.statvfs(folder)
+    (folder / "ballast").write_bytes(bytes(max(status.f_bavail * status.f_frsize - size, 0)))
+
+
 def test_without_room_for_what_is_kept_nothing_begins(home: Path, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     with stage_with(f"mount -t tmpfs -o size=32m none '{disk}'") as stage:
         shutil.copytree(home, stage.inside(disk) / "hermes")
+        leave_free(stage.inside(disk), 1 << 19)
         done = repair(stage, disk / "hermes")
         assert done.status == 3
-        assert "MiB free" in done.err and str(disk / "hermes") in done.err
+        assert "MiB free" in done.err and "nothing was changed" in done.err and str(disk / "hermes") in done.err
         assert contents(stage.inside(disk) / "hermes") == contents(home)
+
+
+def test_little_room_is_enough_for_little(home: Path, tmp_path: Path) -> None:
+    """The losses come from full disks: what a repair asks for follows what it needs."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    before = contents(home)
+    with stage_with(f"mount -t tmpfs -o size=32m none '{disk}'") as stage:
+        inside = stage.inside(disk) / "hermes"
+        shutil.copytree(home, inside)
+        leave_free(stage.inside(disk), 2 << 20)
+        assert repair(stage, disk / "hermes").status == 0
+        assert undo(stage, disk / "hermes").status == 0
+        assert contents(inside) == before
+
+
+def test_an_undo_without_room_for_the_session_list_says_what_is_back(home: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    before = contents(home)
+    with stage_with(f"mount -t tmpfs -o size=32m none '{disk}'") as stage:
+        inside = stage.inside(disk) / "hermes"
+        shutil.copytree(home, inside)
+        assert repair(stage, disk / "hermes").status == 0
+        (inside / "webui" / "sessions" / "_index.json").write_text("[]")  # another program's, so it is built again
+        leave_free(stage.inside(disk), 1 << 19)
+        done = undo(stage, disk / "hermes")
+        assert done.status == 1
+        assert "3 sessions put back" in done.out and "nothing was changed" not in done.out.split("session list")[0]
+        assert "The session list still has to be rebuilt" in done.out and "MiB free" in done.out
+        assert {**contents(inside), "_index.json": b""} == {**before, "_index.json": b""}
+
+
+def test_a_repair_that_the_disk_ends_says_how_far_it_came(home: Path, tmp_path: Path) -> None:
+    """All sessions are written, and no file more can be made."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with stage_with(f"mount -t tmpfs -o size=64m,nr_inodes=300 none '{disk}'") as stage:
+        inside, ballast = stage.inside(disk) / "hermes", stage.inside(disk) / "ballast"
+        said: set[str] = set()
+        ballast.mkdir()
+        for free in range(12, 60):
+            shutil.copytree(home, inside)
+            for k in range(os.statvfs(ballast).f_favail - free):
+                (ballast / str(k)).touch()
+            before = contents(inside)
+            done = repair(stage, disk / "hermes")
+            changed = sum(before.get(name) != data for name, data in contents(inside).items())
+            shutil.rmtree(inside)
+            for path in ballast.iterdir():
+                path.unlink()
+            if done.status == 0:
+                break
+            assert not (changed and "nothing was changed" in done.out + done.err), (free, done)
+            assert changed or "sessions were repaired" not in done.err, (free, done)
+            said.add(done.err)
+        assert done.status == 0
+        assert any("more files" in each for each in said)
 
 
 def test_the_room_for_the_sessions_counts_too_where_the_vault_is_elsewhere(home: Path, tmp_path: Path) -> None:

@@ -1,0 +1,53 @@
+"""Folders for private copies of what may not be touched, and the end of those whose process has died."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+_PREFIX = "hermes-rescue-"
+_LOCK = "owner.lock"
+_YOUNG = 60.0  # seconds in which the lock of a folder may not have been taken yet
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """A folder for this user alone, in the folder for temporary files; removed at the end. While it is used a lock in
+    it is held, so that :func:`sweep` knows those that a killed process left. Raises ``OSError``.
+    """
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
+        lock = FileLock(Path(name) / _LOCK, mode=0o600, thread_local=False)
+        with suppress(NotImplementedError):  # a file system without locks
+            lock.acquire()
+        try:
+            yield Path(name)
+        finally:
+            lock.release(force=True)
+
+
+def sweep() -> None:
+    """Remove the private folders that processes of this user left when they were killed. What cannot be removed stays
+    until the next time.
+    """
+    with suppress(OSError):
+        for entry in os.scandir(tempfile.gettempdir()):
+            if entry.name.startswith(_PREFIX):
+                with suppress(OSError):
+                    _sweep_one(Path(entry.path), entry.stat(follow_symlinks=False))
+
+
+def _sweep_one(folder: Path, status: os.stat_result) -> None:
+    is_ours = stat.S_ISDIR(status.st_mode) and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())
+    if not is_ours or (time.time() - status.st_mtime < _YOUNG and not (folder / _LOCK).exists()):
+        return
+    lock = FileLock(folder / _LOCK, mode=0o600)
+    with suppress(Timeout, NotImplementedError), lock.acquire(blocking=False):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,136 @@
+"""How the terminal front draws what a repair or an undo is to do, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.findings import SessionAudit
+from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.repair.run_record import Run
+from hermes_rescue.core.repair.vault import UndoResult
+from hermes_rescue.core.report.report import stamp
+from hermes_rescue.core.terminal.view import View, _count, _plural, _short, _table
+from rich.text import Text
+
+
+class RepairView(View):
+    """Draws repairs and undos."""
+
+    def plan(self, plan: api.Plan) -> None:
+        """The dry run: per session what comes back, what is lost, and the file operations."""
+        if plan.sessions:
+            table = _table("session", "title", "before", "after", "lost", "bytes", "why", "file operations")
+            for s in plan.sessions:
+                table.add_row(
+                    Text(shown(s.session_id)), Text(_short(s.title, 30)),
+                    _count(s.messages_before), _count(s.messages_after),
+                    Text(str(s.messages_lost or "nothing"), "red" if s.messages_lost else ""),
+                    Text(f"{s.size_after:,}"),
+                    Text(shown(s.why)), Text("; ".join(s.operations)),
+                )  # fmt: skip
+            self._print(table)
+            self._line(f"The old files are kept in {plan.store.vault_root} and can be put back: {self.command('undo')}")
+        for text in plan.unread:
+            self._line(f"Copy not readable: {text}")
+        for run_id in plan.unfinished:
+            self._line(f"The interrupted repair {run_id} is finished.")
+        if plan.rebuild_index or plan.sessions:
+            self._line("The session list (_index.json) is rebuilt at the end.")
+        for sid, reason in plan.refused.items():
+            self._line(f"Skipped: {sid}: {reason}")
+        if plan.questions:
+            self._line(
+                f"Waiting for your decision: {', '.join(plan.questions)}. "
+                f"Look: {self.command('show', 'SID')}    Repair one: {self.command('repair', 'SID')}"
+            )
+        if plan.is_empty and not plan.refused:
+            self._line("There is nothing to repair.")
+
+    def question(self, plan: api.Plan) -> str:
+        """What a person is asked before a repair."""
+        n = len(plan.sessions)
+        if n:
+            return f"Repair {n} {_plural('session', n)}?"
+        return "Finish the interrupted repair?" if plan.unfinished else "Rebuild the session list?"
+
+    def result(self, plan: api.Plan, result: api.Result) -> None:
+        """What a repair came to."""
+        titles = {s.session_id: s.title for s in plan.sessions}
+        for outcome in result.outcomes:
+            if outcome.state not in (api.State.REPAIRED, api.State.CANCELLED):
+                self._line(
+                    f"{outcome.state}: {outcome.session_id} {_short(titles[outcome.session_id], 40)}: {outcome.reason}"
+                )
+        n = result.count(api.State.REPAIRED)
+        if result.cancelled:
+            return
+        self._line(
+            f"{n} {_plural('session', n)} repaired and verified."
+            + (" The session list was rebuilt." if result.index_rebuilt else "")
+        )
+        if result.run_id is not None and n:
+            report = self.command("report", result.run_id)
+            self._line(f"Undo: {self.command('undo', result.run_id)}    Report: {report}")
+            if plan.force and plan.webui.running:
+                self._line("Restart Hermes WebUI now: it has the old sessions in memory and can write over the repair.")
+
+    def stopped(self, result: api.Result, again: str) -> str:
+        """What a repair came to that was stopped; ``again`` is the command that goes on."""
+        n = result.count(api.State.REPAIRED)
+        text = f"Stopped after {n} of {len(result.outcomes)}. Finish: {again}"
+        return f"{text}    Roll back: {self.command('undo', str(result.run_id))}" if n else text
+
+    def broken(self, error: api.RunBrokenError, again: str) -> str:
+        """What to do about a repair that could not go on."""
+        return f"{error} Finish: {again}    Roll back: {self.command('undo', error.run_id)}"
+
+    def undo_question(self, run: Run, session: str | None) -> str:
+        """What a person is asked before an undo."""
+        what = (
+            f"session {shown(session)}"
+            if session
+            else f"{len(run.session_ids)} {_plural('session', len(run.session_ids))}"
+        )
+        return f"Put {what} back to what it was before the repair of {stamp(run.created_at)}?"
+
+    def undone(self, result: UndoResult) -> None:
+        """What an undo came to."""
+        n = len(result.undone)
+        if not result.left:
+            self._line(f"{n} {_plural('session', n)} put back.")
+        for sid, reason in result.refused.items():
+            self._line(f"Not put back: {sid}: {reason}")
+        if result.refused:
+            self._line(f"What changed since: {self.command('diff', 'SID', '--run', result.run_id)}")
+        if result.index_problem:
+            self._line(f"The session list still has to be rebuilt. {result.index_problem}")
+            self._line(f"Rebuild it: {self.command('repair', '--all')}")
+
+    def undo_stopped(self, result: UndoResult, again: str) -> str:
+        """What an undo came to that was stopped; ``again`` is the command that goes on."""
+        n = len(result.undone)
+        return f"Stopped after {n} of {n + len(result.refused) + len(result.left)}. Go on: {again}"
+
+    def left(self, session: SessionAudit) -> None:
+        """That a session stays as it is."""
+        self._line(f"{_short(session.title, 60)} is left as it is, until one of its copies changes.")
+        self._line(f"Take that back: {self.command('leave', session.session_id, '--forget')}")
+
+    def taken_back(self, session_id: str, *, was_left: bool) -> None:
+        """That a session counts again."""
+        self._line(f"{session_id} counts again." if was_left else f"{session_id} was not left as it is.")
+
+    def history(self, runs: Iterable[Run]) -> None:
+        """The runs, newest first."""
+        table = _table("run", "when", "status", "sessions", "undone", "")
+        for run in runs:
+            undone = {op.session_id for op in run.operations if op.state == "undone" and op.session_id}
+            table.add_row(
+                Text(run.run_id), Text(stamp(run.created_at)), Text(run.status),
+                _count(len(run.session_ids)), _count(len(undone)), Text(shown(run.problem)),
+            )  # fmt: skip
+        if table.row_count:
+            self._print(table)
+        else:
+            self._line("No repair was made yet.")

@@ -1,0 +1,259 @@
+"""The commands ``repair``, ``undo``, ``leave`` and ``history`` of the terminal front."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.terminal import stops, streams
+from hermes_rescue.core.terminal.commands import (
+    NOTHING_LEFT,
+    REMAINS,
+    USAGE,
+    AsJson,
+    Home,
+    SessionDir,
+    SessionId,
+    StateDbs,
+    Yes,
+    _confirm,
+    _fail,
+    _options,
+    _print_json,
+    _store,
+    app,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hermes_rescue.core import api
+    from hermes_rescue.core.merge.choices import Choices
+    from hermes_rescue.core.terminal.repair_view import RepairView
+
+
+@app.command()
+def repair(
+    sids: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SID]...", help="Sessions to repair. Naming a session also confirms its open questions."
+        ),
+    ] = None,
+    fields: Annotated[
+        list[str] | None,
+        typer.Option("--field", metavar="NAME=COPY", help="Take a field from a copy, as show lists them; repeatable."),
+    ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NUMBERS", help="Add messages that would be left out (numbers as in show): 3,7-9."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NUMBERS", help="Drop messages that would be kept (numbers as in diff)."),
+    ] = None,
+    proposal: Annotated[
+        str,
+        typer.Option(
+            metavar="ID",
+            help="The proposal that the numbers are from, as show and diff print it; if the copies have changed since,"
+            " nothing is written.",
+        ),
+    ] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Every session that has one right answer.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, change nothing.")] = False,
+    yes: Yes = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Replace files although Hermes WebUI is running: what it saves afterwards can undo the repair.",
+        ),
+    ] = False,
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+    as_json: AsJson = False,
+) -> int:
+    """Repair sessions. Shows the plan and asks; what is replaced is kept and can be undone."""
+    from hermes_rescue.core import api
+    from hermes_rescue.core.merge.choices import Choices
+    from hermes_rescue.core.report.report import plan_json
+
+    if bool(sids) == everything:
+        _fail("Name the sessions to repair, or give --all.", USAGE)
+    choices = _choices(fields or (), include or (), exclude or (), proposal)
+    has_chosen = choices != Choices()
+    if has_chosen and (sids is None or len(set(sids)) != 1):
+        _fail("--field, --include, --exclude and --proposal are for one session. Name it.", USAGE)
+    if as_json and not (yes or dry_run):
+        _fail("--json does not ask: give --yes or --dry-run with it.", USAGE)
+    store, view = _store(home, session_dir, state_db), _view(_options(home, session_dir, state_db))
+    with view.progress("Checking sessions") as progress:
+        plan = api.plan(
+            store,
+            None if everything else list(dict.fromkeys(sids or ())),
+            choices={sids[0]: choices} if sids and has_chosen else None,
+            force=force,
+            progress=progress,
+            should_cancel=stops.is_requested,
+        )
+    if not as_json:
+        view.plan(plan)
+    if plan.is_empty or dry_run:
+        if as_json:
+            _print_json(plan_json(plan))
+        return REMAINS if plan.remaining or not plan.is_empty else NOTHING_LEFT
+    if not yes:
+        _confirm(view.question(plan))
+    with stops.held():
+        return _carried_out(plan, view, as_json=as_json)
+
+
+def _carried_out(plan: api.Plan, view: RepairView, *, as_json: bool) -> int:
+    """Carry out a plan, and tell what came of it, whoever reads it."""
+    from hermes_rescue.core import api
+    from hermes_rescue.core.report.report import result_json
+
+    again = shlex.join(["hermes-rescue", *sys.argv[1:]])
+    try:
+        with view.progress("Repairing") as progress:
+            result = api.apply(plan, progress=progress, should_cancel=stops.is_requested)
+    except api.RunBrokenError as error:
+        raise RescueError(view.broken(error, again)) from error
+    if as_json:
+        _print_json(result_json(plan, result))
+    else:
+        view.result(plan, result)
+    if result.cancelled:
+        _fail(view.stopped(result, again), stops.status())
+    n = result.count(api.State.REPAIRED)
+    _tell_unread(
+        f"{n} of {len(plan.sessions)} sessions were repaired. Undo: {view.command('undo', str(result.run_id))}"
+    )
+    return REMAINS if plan.remaining or n < len(plan.sessions) else NOTHING_LEFT
+
+
+def _tell_unread(text: str) -> None:
+    """What was done, for the person who sees stderr only: the output had an end before that."""
+    sys.stdout.flush()
+    if streams.problem_of(sys.stdout) is not None:
+        print(f"hermes-rescue: The output was cut off. {text}", file=sys.stderr)
+
+
+@app.command()
+def undo(
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run to undo (default: the newest).")] = None,
+    session: Annotated[str | None, typer.Option("--session", metavar="SID", help="Undo only this session.")] = None,
+    yes: Yes = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Put files back although Hermes WebUI is running: what it saves afterwards can undo that.",
+        ),
+    ] = False,
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+    as_json: AsJson = False,
+) -> int:
+    """Put back what a repair changed. Refused, with the reason, where a file has changed since."""
+    from hermes_rescue.core import api
+    from hermes_rescue.core.repair.vault import Vault
+
+    store, view = _store(home, session_dir, state_db), _view(_options(home, session_dir, state_db))
+    if run is None:
+        last = next((each for each in Vault.of(store).runs() if each.problem or api.undoable([each])), None)
+        if last is None:
+            if as_json:
+                _print_json({"run": None, "undone": [], "refused": {}})
+            else:
+                print("There is nothing to undo.")
+            return NOTHING_LEFT
+        run = last.run_id
+    chosen = Vault.of(store).read_run(run)
+    if not yes:
+        _confirm(view.undo_question(chosen, session))
+    with stops.held():
+        result = api.undo(store, chosen.run_id, session, force=force, should_cancel=stops.is_requested)
+        if as_json:
+            _print_json({"run": result.run_id, "undone": list(result.undone), "refused": dict(result.refused)})
+        else:
+            view.undone(result)
+        if result.left:
+            again = [word for word in sys.argv[1:] if word != run]
+            again.insert(again.index("undo") + 1, result.run_id)
+            _fail(view.undo_stopped(result, shlex.join(["hermes-rescue", *again])), stops.status())
+        _tell_unread(f"{len(result.undone)} sessions were put back.")
+    return REMAINS if result.refused or result.index_problem else NOTHING_LEFT
+
+
+@app.command()
+def leave(
+    sid: SessionId,
+    forget: Annotated[bool, typer.Option("--forget", help="Take that back: the session counts again.")] = False,
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+) -> int:
+    """Leave a session as it is: it counts no more until one of its copies changes. Nothing of it is changed."""
+    from hermes_rescue.core import api
+
+    store, view = _store(home, session_dir, state_db), _view(_options(home, session_dir, state_db))
+    if forget:
+        view.taken_back(sid, was_left=api.take_back_leave(store, sid))
+    else:
+        view.left(api.leave(store, sid))
+    return NOTHING_LEFT
+
+
+@app.command()
+def history(
+    home: Home = None, session_dir: SessionDir = None, state_db: StateDbs = None, as_json: AsJson = False
+) -> int:
+    """List the repairs that were made. Changes nothing."""
+    from hermes_rescue.core.repair.vault import Vault
+    from hermes_rescue.core.report.report import run_report
+
+    runs = Vault.of(_store(home, session_dir, state_db)).list_runs()
+    if as_json:
+        _print_json([dict(run_report(run).facts) for run in runs])
+    else:
+        _view(()).history(runs)
+    return NOTHING_LEFT
+
+
+def _choices(fields: Sequence[str], include: Sequence[str], exclude: Sequence[str], proposal: str) -> Choices:
+    """What was chosen."""
+    from hermes_rescue.core.merge.choices import Choices
+
+    pairs = [text.partition("=") for text in fields]
+    if wrong := next((text for text, (name, _, copy) in zip(fields, pairs, strict=True) if not (name and copy)), None):
+        _fail(f"--field is NAME=COPY, not {wrong}.", USAGE)
+    if (include or exclude) and not proposal:
+        _fail("--include and --exclude need --proposal: show and diff print it beside the numbers.", USAGE)
+    chosen = {name: copy for name, _, copy in pairs}
+    return Choices(_positions("--include", include), _positions("--exclude", exclude), fields=chosen, made_on=proposal)
+
+
+def _positions(option: str, texts: Sequence[str]) -> frozenset[int]:
+    """Positions (from 0) of messages that are given by their numbers (from 1): 3,7-9."""
+    positions: set[int] = set()
+    for part in ",".join(texts).split(",") if texts else ():
+        found = re.fullmatch(r"([1-9]\d{0,5})(?:-([1-9]\d{0,5}))?", part.strip(), re.ASCII)
+        if found is None:
+            _fail(f"{option} is a list of numbers such as 3,7-9, not {part}.", USAGE)
+            return frozenset()
+        positions.update(range(int(found[1]) - 1, int(found[2] or found[1])))
+    return frozenset(positions)
+
+
+def _view(options: Sequence[str]) -> RepairView:
+    from hermes_rescue.core.terminal.repair_view import RepairView
+
+    return RepairView(options)

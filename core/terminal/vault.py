@@ -1,0 +1,92 @@
+"""The command ``vault`` of the terminal front: what is kept of past repairs, and the end of what is old."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Annotated
+
+import typer
+from hermes_rescue.core.terminal.commands import (
+    NOTHING_LEFT,
+    USAGE,
+    AsJson,
+    Home,
+    SessionDir,
+    StateDbs,
+    Yes,
+    _confirm,
+    _fail,
+    _print_json,
+    _store,
+    app,
+)
+
+_DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
+
+vault = typer.Typer(help="Show what is kept of past repairs, and how large it is; prune what is old.")
+app.add_typer(vault, name="vault")
+
+
+@vault.callback(invoke_without_command=True)
+def show(
+    context: typer.Context,
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show what is kept of past repairs, and how large it is. Changes nothing."""
+    from hermes_rescue.core.base.files import shown
+    from hermes_rescue.core.repair import prune as pruning
+    from hermes_rescue.core.repair.vault import Vault
+
+    if context.invoked_subcommand is not None:
+        return NOTHING_LEFT
+    kept = Vault.of(_store(home, session_dir, state_db))
+    sizes = {run_id: pruning.size_of(kept.runs_folder / run_id) for run_id in kept.run_ids()}
+    total = pruning.size_of(kept.root)
+    if as_json:
+        runs = [{"run": run_id, "bytes": size} for run_id, size in sizes.items()]
+        _print_json({"folder": str(kept.root), "bytes": total, "runs": runs})
+        return NOTHING_LEFT
+    print(f"{shown(kept.root)}: {_size(total)}, {len(sizes)} {'repair' if len(sizes) == 1 else 'repairs'}")
+    for run_id, size in sizes.items():
+        print(f"  {run_id}  {_size(size):>10}")
+    return NOTHING_LEFT
+
+
+@vault.command()
+def prune(
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="AGE", help="Days, weeks, months or years: 90d, 12w, 6m, 1y.")
+    ],
+    yes: Yes = False,
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+) -> int:
+    """Delete what old repairs have kept, so that they cannot be undone any more. The newest ones always stay."""
+    from hermes_rescue.core.repair import prune as pruning
+    from hermes_rescue.core.repair.vault import Vault
+
+    age = re.fullmatch(r"(\d{1,5})([dwmy])", older_than, re.ASCII)
+    if age is None:
+        _fail(f"--older-than is an age such as 90d, 12w, 6m or 1y, not {older_than}.", USAGE)
+        return USAGE
+    kept = Vault.of(_store(home, session_dir, state_db))
+    runs = pruning.prunable(kept, time.time() - int(age[1]) * _DAYS[age[2]] * 86_400)
+    if not runs:
+        print(f"Nothing to prune: the newest {pruning.KEPT_RUNS} repairs always stay.")
+        return NOTHING_LEFT
+    size = sum(pruning.size_of(kept.runs_folder / run_id) for run_id in runs)
+    what = f"{len(runs)} {'repair' if len(runs) == 1 else 'repairs'} ({_size(size)})"
+    if not yes:
+        _confirm(f"Delete what {what} kept? They cannot be undone afterwards.")
+    pruning.prune(kept, runs)
+    print(f"What {what} kept is deleted.")
+    return NOTHING_LEFT
+
+
+def _size(size: int) -> str:
+    return f"{size / (1 << 20):.1f} MiB"
