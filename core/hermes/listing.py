@@ -18,7 +18,10 @@ from hermes_rescue.core.hermes.database.statedb_rows import SessionRow
 from hermes_rescue.core.hermes.journals import Index
 from hermes_rescue.core.hermes.store import Store, is_safe_session_id, is_session_name
 
-_TEMP_NAME = re.compile(r"([0-9A-Za-z_-]+)\.tmp\..+", re.DOTALL)
+_TEMP_NAME = re.compile(
+    r"([0-9A-Za-z_-]+)(?:\.tmp\..+|\.json\.recover\.tmp|\.json\.(?:reconcile|bak)\.tmp\..+)", re.DOTALL
+)
+"""The WebUI's own unfinished writes: of a save, of its recovery, of a backup."""
 
 FRESH_TEMP = 60.0
 """Seconds for which a temp of a running WebUI may still be on its way."""
