@@ -23,6 +23,7 @@ from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.base.rights import is_denied
 from hermes_rescue.core.hermes.copies import CopyReader, Inventory
 from hermes_rescue.core.hermes.journals import INDEX_NAME
+from hermes_rescue.core.hermes.places.beside import APPLE
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.hermes.worktree import state_of
@@ -156,9 +157,15 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
         finding("unsafe_id", None, f"The database has a session with the id {key!r:.80}.")
         for key in inventory.unsafe_ids()
     ]
+    strangers = {name: reason for name, reason in inventory.strangers if name not in inventory.listing.places.beside}
+    apple = [name for name in strangers if name.startswith(APPLE)]
+    if apple:
+        what = f"{len(apple)} files of macOS ({APPLE}...) lie in the sessions folder; they hold no session."
+        found.append(finding("not_a_file", None, what))
     found += [
         finding("not_a_file", None, f"{name!r:.80} in the sessions folder: {reason}.")
-        for name, reason in inventory.strangers
+        for name, reason in strangers.items()
+        if name not in apple
     ]
     index = inventory.listing.index
     if index.problem is not None and index.digest is None:

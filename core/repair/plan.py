@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from hermes_rescue.core.audit.findings import KINDS, Category, SessionAudit
+from hermes_rescue.core.audit.findings import KINDS, Category, Finding, SessionAudit
 from hermes_rescue.core.audit.session import Examined, examine, examine_unless_whole, stream_is_live
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
 from hermes_rescue.core.base import files, jsontext
@@ -222,15 +222,21 @@ def _look(
             planned = _only_backup_moves(audited, copies, proposal)
     if not (audited.findings or unread or planned or refusal):
         return None
+    listed = [f for f in audited.findings if f.kind.name in INDEX_KINDS]
     return _Look(
         session_id,
         audited.title,
         planned if refusal is None else None,
         refusal,
-        not answered and any(f.category is Category.REVIEW for f in audited.findings),
-        any(f.kind.name in INDEX_KINDS for f in audited.findings),
+        not answered and any(f.category is Category.REVIEW for f in audited.findings if not _is_dropped(f, choice)),
+        any(f.category is Category.REPAIRABLE or _is_dropped(f, choice) for f in listed),
         unread,
     )
+
+
+def _is_dropped(f: Finding, choice: Choices | None) -> bool:
+    """Whether it is about a row of the session list that is the last trace of a session, which was named."""
+    return f.kind.name == "index_missing_file" and choice is not None
 
 
 def _decides_something(choice: Choices, copies: SessionCopies, proposal: Proposal) -> bool:

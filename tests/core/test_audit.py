@@ -125,7 +125,17 @@ def bad_index(h: Any) -> None:
 
 
 def other_id(h: Any) -> None:
-    h.write_live(h.turns("a"), session_id="0123456789ab")
+    h.write_live(h.turns("a"), session_id="_of_the_webui")
+
+
+def from_elsewhere(h: Any) -> None:
+    h.write(h.sessions / f"{h.live.stem} 2.json", h.session(h.turns("a", "b")))
+    h.write_live(h.turns("a"))
+
+
+def only_placeholder(h: Any) -> None:
+    (h.sessions / f".{h.live.name}.icloud").write_bytes(b"bplist00")
+    h.write_index({"session_id": h.live.stem, "title": "Gone"})
 
 
 def miscounted(h: Any) -> None:
@@ -191,7 +201,9 @@ CASES: dict[str, tuple[Callable[[Any], None], Category]] = {
     "turn_journal_pending_turn": (unanswered, Category.REVIEW),
     "state_db_deleted_webui_tombstone": (deleted, Category.INFO),
     "index_missing_entry": (unlisted, Category.REPAIRABLE),
-    "index_missing_file": (listed_only, Category.REPAIRABLE),
+    "index_missing_file": (listed_only, Category.REVIEW),
+    "further_copy": (from_elsewhere, Category.REVIEW),
+    "in_cloud": (only_placeholder, Category.REVIEW),
     "malformed_index": (bad_index, Category.REPAIRABLE),
     "id_mismatch": (other_id, Category.REVIEW),
     "wrong_count": (miscounted, Category.REPAIRABLE),

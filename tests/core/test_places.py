@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from typing import Any
 
 import pytest
 
-from tests.core.conftest import SID
+from tests.core.conftest import SID, START
 
 
 @pytest.mark.parametrize("ending", ["json.recover.tmp", "json.reconcile.tmp.4242.139", "json.bak.tmp.4242.139"])
@@ -16,3 +18,174 @@ def test_every_unfinished_write_of_the_webui_is_a_copy(hermes: Any, ending: str)
     hermes.write_live([])
     hermes.repair()
     assert hermes.texts() == hermes.said(said)
+
+
+def conflict(hermes: Any, name: str, messages: Any, **fields: Any) -> None:
+    """A copy beside the session files."""
+    hermes.write(hermes.sessions / name, hermes.session(messages, **fields))
+
+
+BESIDE = (
+    f"{SID}.sync-conflict-20260807-101112-ABCDEFG.json",
+    f"{SID} (desk's conflicted copy 2026-08-07).json",
+    f"{SID} 2.json",
+    f"{SID} - Copy.json",
+    f"{SID}-DESK.json",
+    f"{SID}.json~",
+    f"{SID}.json.old",
+    f"{SID}.json.bak2",
+    f"hermes-{SID} (1).json",
+    "what a person called it.json",
+)
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_a_copy_beside_the_file_is_offered_and_never_taken_by_itself(hermes: Any, name: str) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write_live(said[:2])
+    conflict(hermes, name, said)
+    copy = (hermes.sessions / name).read_bytes()
+    before = hermes.live.read_bytes()
+    assert hermes.kinds() == ["further_copy"]
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+    assert (hermes.sessions / name).read_bytes() == copy
+    assert hermes.kinds() == []
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_a_session_of_which_only_such_a_copy_is_left(hermes: Any, name: str) -> None:
+    said = hermes.turns("one", "two")
+    conflict(hermes, name, said, title="Kept elsewhere")
+    hermes.repair()
+    assert not hermes.live.exists()
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+    assert hermes.load()["title"] == "Kept elsewhere"
+
+
+def test_what_was_taken_back_since_is_not_offered(hermes: Any) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_live(said[:4], **hermes.undo_marks(said[:4]))
+    conflict(hermes, BESIDE[0], said, updated_at=said[-1]["timestamp"])
+    assert hermes.kinds() == []
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said[:4])
+
+
+def test_a_cleared_session_stays_empty(hermes: Any) -> None:
+    hermes.write_live([], **hermes.cleared)
+    conflict(hermes, BESIDE[0], hermes.turns("one"))
+    assert hermes.kinds() == []
+
+
+def test_an_own_copy_is_repaired_by_itself_and_the_rest_stays_a_question(hermes: Any) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_backup(said[:4])
+    hermes.write_live([])
+    conflict(hermes, BESIDE[0], said)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said[:4])
+    assert hermes.kinds() == ["further_copy"]
+
+
+@pytest.mark.parametrize("form", ["gzip", "bom", "crlf"])
+def test_a_copy_is_read_in_whatever_spelling(hermes: Any, form: str) -> None:
+    said = hermes.turns("one", "two")
+    data = json.dumps(hermes.session(said), indent=2).encode()
+    changed = {
+        "gzip": gzip.compress(data),
+        "bom": b"\xef\xbb\xbf" + data,
+        "crlf": data.replace(b"\n", b"\r\n"),
+    }[form]
+    (hermes.sessions / f"{SID}.json.gz").write_bytes(changed)
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+
+
+def snapshot(hermes: Any, messages: Any) -> None:
+    """The agent's own snapshot: no times, the workspace tag in the prompts."""
+    folder = hermes.home / "sessions"
+    folder.mkdir(exist_ok=True)
+    said = [{name: value for name, value in each.items() if name != "timestamp"} for each in messages]
+    for each in said:
+        if each["role"] == "user":
+            each["content"] = f"[Workspace::v1: /srv/notes]\n{each['content']}"
+    head = {
+        "session_id": SID,
+        "platform": "webui",
+        "session_start": "2026-04-24T10:00:00",
+        "system_prompt": "x" * 90_000,
+    }
+    hermes.write(folder / f"session_{SID}.json", {**head, "message_count": len(said), "messages": said})
+
+
+def test_the_agents_snapshot_gives_back_what_only_it_has(hermes: Any) -> None:
+    said = hermes.turns("one", "two")
+    snapshot(hermes, said)
+    hermes.write_live(said[:2])
+    assert hermes.kinds() == ["further_copy"]
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+
+
+def test_snapshots_of_other_programs_are_none_of_the_webuis(hermes: Any) -> None:
+    snapshot(hermes, hermes.turns("one"))
+    path = hermes.home / "sessions" / f"session_{SID}.json"
+    path.write_text(path.read_text().replace('"webui"', '"telegram"'))
+    assert hermes.audit().sessions == ()
+
+
+def test_a_snapshot_of_a_whole_session_is_no_finding(hermes: Any) -> None:
+    said = hermes.turns("one", "two")
+    snapshot(hermes, said)
+    hermes.write_live(said)
+    hermes.write_rows(said)
+    assert hermes.kinds() == []
+
+
+ASIDE = (
+    "state.db.backup",
+    "state.db.corrupt-20260701.bak",
+    "state.db.malformed-backup-20260701",
+    "archive/state-2026-07.db",
+    "state-snapshots/20260801-030000-pre-update/state.db",
+    "state.db.retired-wal-1/state.db",
+)
+
+
+@pytest.mark.parametrize("name", ASIDE)
+def test_a_database_that_was_set_aside_is_a_copy_of_its_own(hermes: Any, name: str) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write_rows(said)
+    target = hermes.home / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    (hermes.home / "state.db").rename(target)
+    hermes.write_index({"session_id": SID, "title": "Kept", "message_count": 4})
+    hermes.repair()
+    assert not hermes.live.exists()
+    assert "Kept" in (hermes.sessions / "_index.json").read_text()
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+    assert hermes.load()["title"] == "Kept"
+
+
+def test_the_last_trace_of_a_session_stays_in_the_list_until_it_is_named(hermes: Any) -> None:
+    hermes.write_index({"session_id": SID, "title": "All that is left", "message_count": 4})
+    (finding,) = hermes.audit().findings
+    assert str(hermes.sessions) in finding.evidence
+    hermes.repair()
+    assert "All that is left" in (hermes.sessions / "_index.json").read_text()
+    hermes.repair(SID)
+    assert "All that is left" not in (hermes.sessions / "_index.json").read_text()
+
+
+def test_exported_lines_hold_sessions(hermes: Any) -> None:
+    said = hermes.turns("one", "two")
+    line = {"id": SID, "source": "webui", "started_at": START, "title": "Notes", "cwd": "/srv/notes"}
+    (hermes.home / "backup.jsonl").write_text(json.dumps({**line, "messages": said}) + "\n")
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+    assert hermes.load()["workspace"] == "/srv/notes"
