@@ -77,7 +77,7 @@ class AuditCache:
     """
 
     def __init__(self, store: Store, folder: Path | None = None) -> None:
-        place = repr((store.sessions_dir.absolute(), *store.databases)).encode()
+        place = repr((store.sessions_dir.absolute(), *store.databases, *store.also)).encode()
         self._path = None if folder is None else folder / f"{hashlib.sha256(place).hexdigest()[:32]}.audit"
         self._now = {os.fsencode(path): _database_stamps(path) for path in store.databases}
         self._check, self._databases, kept = _NOTHING if self._path is None else _read(self._path)

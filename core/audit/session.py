@@ -213,6 +213,6 @@ def _value(copies: SessionCopies, proposal: Proposal, name: str) -> Any:
     for session in (proposal.sidecar, session_of(copies.live), session_of(copies.backup)):
         if session is not None and session.get(name) not in NOTHING:
             return session.get(name)
-    if copies.index_row is not None:
-        return copies.index_row.get(name)
+    if copies.index_row is not None or not copies.further:
+        return (copies.index_row or {}).get(name)
     return next(iter(proposal.offers.get(name, {}).values()), None)

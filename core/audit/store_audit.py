@@ -157,7 +157,9 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
         finding("unsafe_id", None, f"The database has a session with the id {key!r:.80}.")
         for key in inventory.unsafe_ids()
     ]
-    strangers = {name: reason for name, reason in inventory.strangers if name not in inventory.listing.places.beside}
+    of = inventory.listing.places.beside
+    copy = "it is a copy of session {}; what it adds is offered there"
+    strangers = {name: copy.format(of[name]) if name in of else why for name, why in inventory.strangers}
     apple = [name for name in strangers if name.startswith(APPLE)]
     if apple:
         what = f"{len(apple)} files of macOS ({APPLE}...) lie in the sessions folder; they hold no session."
@@ -173,7 +175,9 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
         found.append(finding("copy_denied" if denied else "not_a_file", None, index.problem))
     elif index.problem is not None:
         found.append(finding("malformed_index", None, f"The session list is unusable: {index.problem}."))
-    found += [finding("damaged_file", None, problem) for problem in inventory.problems]
+    found += [
+        finding("damaged_file", None, problem) for problem in (*inventory.problems, *inventory.listing.places.notes)
+    ]
     for fact in inventory.database_facts:
         if fact.state not in ("ok", "absent"):
             found.append(

@@ -435,7 +435,7 @@ class Inventory(CopyReader):
         listing = self.listing
         files = (listing.sidecars, listing.backups, listing.temps, listing.turn_journals, listing.run_journals)
         # in the order of the files, which is nearly that of the ids: putting those in order holds nobody up
-        further = (each for each in listing.places.of if each not in listing.deleted)
+        further = (each for each in listing.places.of if each not in listing.deleted or self._only is not None)
         known = {each: None for found in (*files, self.webui_rows, listing.index.rows, further) for each in found}
         is_own = listing.lineage.is_own
         return tuple(sorted(each for each in known if is_session_name(each) and is_own(each)))

@@ -41,7 +41,8 @@ class Store:
     """Where the data of one installation is; paths as they were given, symlinks not resolved.
 
     ``home`` is None where only the sessions folder was named. ``databases``: every state.db there is, the root
-    profile's first, then those of the named profiles. ``other_session_dirs``: other folders with a sidecar.
+    profile's first, then those of the named profiles. ``other_session_dirs``: other folders with a sidecar; ``also``:
+    further places that a person named.
     """
 
     home: Path | None
@@ -49,6 +50,7 @@ class Store:
     sessions_dir: Path
     databases: tuple[Path, ...]
     other_session_dirs: tuple[Path, ...]
+    also: tuple[Path, ...] = ()
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -74,6 +76,7 @@ def find_store(
     home: Path | None = None,
     session_dir: Path | None = None,
     state_dbs: Sequence[Path] = (),
+    also: Sequence[Path] = (),
     environ: Mapping[str, str] | None = None,
     as_owner: bool = False,
 ) -> Store:
@@ -97,6 +100,9 @@ def find_store(
     for path in state_dbs:
         if not os.path.isfile(path):
             raise StoreNotFoundError(f"There is no database {shown(path)}.")
+    for path in also:
+        if not os.path.exists(path):
+            raise StoreNotFoundError(f"There is no {shown(path)}.")
     for place in places:
         sessions_dir = session_dir or place.state_dir / "sessions"
         if as_owner:
@@ -104,7 +110,7 @@ def find_store(
         databases = tuple(state_dbs) or _databases(place)
         others = _with_sessions([root / "sessions" for root in _other_roots(place)], sessions_dir)
         if os.path.isdir(sessions_dir) or databases or others:
-            return Store(place.home, place.state_dir, sessions_dir, databases, others)
+            return Store(place.home, place.state_dir, sessions_dir, databases, others, tuple(also))
     looked = [path for place in places for path in (place.state_dir / "sessions", place.base / "state.db")]
     raise StoreNotFoundError(
         f"No Hermes data found. Looked for {', '.join(map(shown, looked))}. "

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
 import shlex
 import sys
 from contextlib import contextmanager
@@ -20,12 +19,11 @@ import typer
 from hermes_rescue.core.base.errors import RescueError, VaultError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from hermes_rescue.core.audit.findings import SessionAudit
     from hermes_rescue.core.hermes.copies import SessionCopies
     from hermes_rescue.core.hermes.store import Store
-    from hermes_rescue.core.merge.choices import Choices
     from hermes_rescue.core.merge.proposal import Proposal
     from hermes_rescue.core.terminal.view import View
 
@@ -48,6 +46,14 @@ SessionDir = Annotated[
 StateDbs = Annotated[
     list[Path] | None,
     typer.Option("--state-db", metavar="FILE", help="A state.db to read; can be given more than once."),
+]
+Also = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--also",
+        metavar="PATH",
+        help="A further place to look in: a file, a folder, an old home, an archive, a database; repeatable.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -110,6 +116,7 @@ def audit(
     home: Home = None,
     session_dir: SessionDir = None,
     state_db: StateDbs = None,
+    also: Also = None,
     as_json: AsJson = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Ignore the cache and read everything again.")] = False,
 ) -> int:
@@ -120,7 +127,7 @@ def audit(
     from hermes_rescue.core.repair.plan import interrupted_runs
     from hermes_rescue.core.report.report import audit_json
 
-    store, view = _store(home, session_dir, state_db), _view()
+    store, view = _store(home, session_dir, state_db, also), _view()
     cache = AuditCache(store, None if no_cache else usual_folder())
     with view.progress("Checking sessions") as progress:
         found = run_audit(store, cache=cache, progress=progress)
@@ -142,12 +149,13 @@ def show(
     home: Home = None,
     session_dir: SessionDir = None,
     state_db: StateDbs = None,
+    also: Also = None,
     as_json: AsJson = False,
 ) -> int:
     """Show one session: its copies, what is wrong, what a repair gives back and what it leaves out. Changes nothing."""
     from hermes_rescue.core.audit.findings import Category
 
-    with _examined(_store(home, session_dir, state_db), sid) as (audited, copies, proposal):
+    with _examined(_store(home, session_dir, state_db, also), sid) as (audited, copies, proposal):
         if as_json:
             from hermes_rescue.core.report.report import session_json
 
@@ -180,12 +188,13 @@ def diff(
     home: Home = None,
     session_dir: SessionDir = None,
     state_db: StateDbs = None,
+    also: Also = None,
     as_json: AsJson = False,
 ) -> int:
     """Show what differs between two copies of a session: messages, fields, words. Changes nothing."""
     from hermes_rescue.core.report import diff as differences
 
-    store = _store(home, session_dir, state_db)
+    store = _store(home, session_dir, state_db, also)
     notes: tuple[str, ...] = ()
     if run is not None:
         from hermes_rescue.core.repair.vault import Vault
@@ -259,22 +268,24 @@ def repair(
     home: Home = None,
     session_dir: SessionDir = None,
     state_db: StateDbs = None,
+    also: Also = None,
     as_json: AsJson = False,
 ) -> int:
     """Repair sessions. Shows the plan and asks; what is replaced is kept and can be undone."""
     from hermes_rescue.core import api
     from hermes_rescue.core.merge.choices import Choices
     from hermes_rescue.core.report.report import plan_json, result_json
+    from hermes_rescue.core.terminal.choose import choices_of
 
     if bool(sids) == everything:
         _fail("Name the sessions to repair, or give --all.", USAGE)
-    choices = _choices(fields or (), include or (), exclude or (), proposal)
+    choices = choices_of(fields or (), include or (), exclude or (), proposal)
     has_chosen = choices != Choices()
     if has_chosen and (sids is None or len(set(sids)) != 1):
         _fail("--field, --include, --exclude and --proposal are for one session. Name it.", USAGE)
     if as_json and not (yes or dry_run):
         _fail("--json does not ask: give --yes or --dry-run with it.", USAGE)
-    store, view = _store(home, session_dir, state_db), _view()
+    store, view = _store(home, session_dir, state_db, also), _view()
     with view.progress("Checking sessions") as progress:
         plan = api.plan(
             store,
@@ -315,13 +326,14 @@ def undo(
     home: Home = None,
     session_dir: SessionDir = None,
     state_db: StateDbs = None,
+    also: Also = None,
     as_json: AsJson = False,
 ) -> int:
     """Put back what a repair changed. Refused, with the reason, where a file has changed since."""
     from hermes_rescue.core import api
     from hermes_rescue.core.repair.vault import Vault
 
-    store, view = _store(home, session_dir, state_db), _view()
+    store, view = _store(home, session_dir, state_db, also), _view()
     if run is None:
         runs = Vault.of(store).list_runs()
         last = next((each for each in runs if each.problem or api.undoable([each])), None)
@@ -345,13 +357,17 @@ def undo(
 
 @app.command()
 def history(
-    home: Home = None, session_dir: SessionDir = None, state_db: StateDbs = None, as_json: AsJson = False
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+    also: Also = None,
+    as_json: AsJson = False,
 ) -> int:
     """List the repairs that were made. Changes nothing."""
     from hermes_rescue.core.repair.vault import Vault
     from hermes_rescue.core.report.report import run_report
 
-    runs = Vault.of(_store(home, session_dir, state_db)).list_runs()
+    runs = Vault.of(_store(home, session_dir, state_db, also)).list_runs()
     if as_json:
         _print_json([dict(run_report(run).facts) for run in runs])
     else:
@@ -379,6 +395,7 @@ def report(
     home: Home = None,
     session_dir: SessionDir = None,
     state_db: StateDbs = None,
+    also: Also = None,
 ) -> int:
     """Report what was found, or what a run did; without any message text unless --texts asks for them."""
     from hermes_rescue.core.audit.cache import AuditCache, usual_folder
@@ -392,7 +409,7 @@ def report(
         _fail("The window makes the PDF: hermes-rescue-gui, then Export report. Here: --format html, to print.", USAGE)
     if form not in FORMATS:
         _fail(f"--format is one of: {', '.join(FORMATS)}.", USAGE)
-    store, view = _store(home, session_dir, state_db), _view()
+    store, view = _store(home, session_dir, state_db, also), _view()
     if run is not None:
         done = Vault.of(store).read_run(run)
         with view.progress("Reading messages") as progress:
@@ -424,12 +441,13 @@ def demo(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or em
     return NOTHING_LEFT
 
 
-def _store(home: Path | None, session_dir: Path | None, state_dbs: list[Path] | None) -> Store:
+def _store(home: Path | None, session_dir: Path | None, state_dbs: list[Path] | None, also: list[Path] | None) -> Store:
     from hermes_rescue.core.hermes.store import find_store
 
     if home is not None and session_dir is not None:
         _fail("Give --home or --session-dir, not both.", USAGE)
     return find_store(home=home, session_dir=session_dir, state_dbs=tuple(state_dbs or ()), as_owner=True)
+    return find_store(home=home, session_dir=session_dir, state_dbs=tuple(state_dbs or ()), also=tuple(also or ()))
 
 
 def _view() -> View:
@@ -453,31 +471,6 @@ def _examined(store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCop
         if found is None or found.audited is None:
             raise RescueError(f"No copy of a session {sid} is known in {store.sessions_dir}. See: hermes-rescue audit")
         yield found.audited, found.copies, found.proposal
-
-
-def _choices(fields: Sequence[str], include: Sequence[str], exclude: Sequence[str], proposal: str) -> Choices:
-    """What was chosen."""
-    from hermes_rescue.core.merge.choices import Choices
-
-    pairs = [text.partition("=") for text in fields]
-    if wrong := next((text for text, (name, _, copy) in zip(fields, pairs, strict=True) if not (name and copy)), None):
-        _fail(f"--field is NAME=COPY, not {wrong}.", USAGE)
-    if (include or exclude) and not proposal:
-        _fail("--include and --exclude need --proposal: show and diff print it beside the numbers.", USAGE)
-    chosen = {name: copy for name, _, copy in pairs}
-    return Choices(_positions("--include", include), _positions("--exclude", exclude), fields=chosen, made_on=proposal)
-
-
-def _positions(option: str, texts: Sequence[str]) -> frozenset[int]:
-    """Positions (from 0) of messages that are given by their numbers (from 1): 3,7-9."""
-    positions: set[int] = set()
-    for part in ",".join(texts).split(",") if texts else ():
-        found = re.fullmatch(r"([1-9]\d{0,5})(?:-([1-9]\d{0,5}))?", part.strip(), re.ASCII)
-        if found is None:
-            _fail(f"{option} is a list of numbers such as 3,7-9, not {part}.", USAGE)
-            return frozenset()
-        positions.update(range(int(found[1]) - 1, int(found[2] or found[1])))
-    return frozenset(positions)
 
 
 def _confirm(question: str) -> None:

@@ -129,7 +129,7 @@ def other_id(h: Any) -> None:
 
 
 def from_elsewhere(h: Any) -> None:
-    h.write(h.sessions / f"{h.live.stem} 2.json", h.session(h.turns("a", "b")))
+    h.write(h.sessions / f"{h.live.stem}.json.old", h.session(h.turns("a", "b")))
     h.write_live(h.turns("a"))
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from typing import Any
 
 import pytest
+from hermes_rescue.core import api
+from hermes_rescue.core.hermes.store import find_store
 
 from tests.core.conftest import SID, START
 
@@ -189,3 +192,38 @@ def test_exported_lines_hold_sessions(hermes: Any) -> None:
     hermes.repair(SID)
     assert hermes.texts() == hermes.said(said)
     assert hermes.load()["workspace"] == "/srv/notes"
+
+
+@pytest.mark.parametrize("kind", ["zip", "gztar"])
+def test_an_archive_in_the_home_is_opened_for_a_session_that_needs_it(hermes: Any, kind: str) -> None:
+    said = hermes.turns("one", "two")
+    old = hermes.home.parent / "old"
+    (old / "webui" / "sessions").mkdir(parents=True)
+    hermes.write(old / "webui" / "sessions" / f"{SID}.json", hermes.session(said))
+    shutil.make_archive(str(hermes.home / "hermes-backup-2026-08-01-030000"), kind, old)
+    hermes.write_index({"session_id": SID, "title": "Kept", "message_count": 4})
+    hermes.repair()
+    assert not hermes.live.exists()
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+
+
+@pytest.mark.parametrize("what", ["home", "sessions", "file", "database"])
+def test_a_place_that_is_given_counts(hermes: Any, tmp_path: Any, what: str) -> None:
+    said = hermes.turns("one", "two")
+    old = tmp_path / "old"
+    hermes.write_rows(said) if what == "database" else conflict(hermes, f"{SID}.json", said)
+    hermes.home.rename(old)
+    hermes.sessions.mkdir(parents=True)
+    hermes.write_live(said[:2])
+    places = {
+        "home": old,
+        "sessions": old / "webui" / "sessions",
+        "file": old / "webui" / "sessions" / f"{SID}.json",
+        "database": old / "state.db",
+    }
+    store = find_store(home=hermes.home, also=(places[what],))
+    api.apply(api.plan(store))
+    assert hermes.texts() == hermes.said(said[:2])
+    api.apply(api.plan(store, (SID,)))
+    assert hermes.texts() == hermes.said(said)

@@ -17,6 +17,7 @@ APPLE = "._"
 
 _USUAL_ID = re.compile(r"[0-9a-f]{12}|\d{8}_\d{6}_[0-9a-f]{6,8}")
 _PLACEHOLDER = re.compile(r"\.([0-9A-Za-z_-]+)\.json\.icloud")
+_IN_HOME = re.compile(r"(?:session_|hermes-)?([0-9A-Za-z_-]+)\.json(?:\.bak)?")
 _LEADING_ID = re.compile(r"(?:hermes-)?([0-9a-f]{12}|\d{8}_\d{6}_[0-9a-f]{6,8}|[0-9A-Za-z_-]+)")
 _LIKELY = re.compile(r"\.jsonl?(?:[^0-9A-Za-z]|\d|$)|\.jsonl?\.|\.gz$", re.IGNORECASE)
 _EXPORT = re.compile(r"hermes-|.*\.jsonl")
@@ -34,6 +35,12 @@ def placeholder_of(name: str) -> str | None:
     """The session whose file iCloud has taken away, where a name is that of its placeholder."""
     found = _PLACEHOLDER.fullmatch(name)
     return found[1] if found else None
+
+
+def session_in(name: str) -> str | None:
+    """The session that a file is of by its name alone, as it is in every home; None where that tells none."""
+    found = _IN_HOME.fullmatch(name)
+    return found[1] if found and is_session_name(found[1]) else None
 
 
 def copies_in(folder: Path, names: Iterable[str]) -> Iterator[tuple[str, Candidate]]:
@@ -55,7 +62,7 @@ def of_file(path: Path, *, shown: str = "", label: str = "", is_near: bool = Tru
     is_lines = name.lower().removesuffix(".gz").endswith(".jsonl")
     if is_lines:
         try:
-            ids = [*dict.fromkeys(forms.ids_in_lines(path))]
+            ids = [*dict.fromkeys(forms.ids_in_lines(path))] if forms.may_have_lines(path) else []
         except (OSError, UnreadableError):
             ids = []
         count = None

@@ -85,6 +85,12 @@ def read(path: Path, session_id: str) -> Sidecar | None:
     return next((found for key, found in _sessions_in_lines(data, path.name) if key == session_id), None)
 
 
+def may_have_lines(path: Path) -> bool:
+    """Whether the beginning of a file of lines looks like sessions or messages. Raises OSError, UnreadableError."""
+    data = files.read_regular(path, _HEAD)
+    return data.startswith(_GZIP) or b'"messages"' in data or b'"role"' in data or len(data) == _HEAD
+
+
 def ids_in_lines(path: Path) -> Iterator[str]:
     """The sessions that the lines of a file hold. Raises OSError, UnreadableError."""
     for session_id, _ in _sessions_in_lines(contents(path), path.name):

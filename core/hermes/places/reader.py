@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,8 +13,9 @@ from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes.copies import Inventory, SessionFiles
 from hermes_rescue.core.hermes.listing import SessionFiles as Listed
 from hermes_rescue.core.hermes.message import message
-from hermes_rescue.core.hermes.places import beside, forms
+from hermes_rescue.core.hermes.places import archives, beside, forms
 from hermes_rescue.core.hermes.places.candidate import Candidate, Form, FurtherCopy, Places
+from hermes_rescue.core.hermes.places.given import Given
 from hermes_rescue.core.hermes.places.search import Search, homes_of
 from hermes_rescue.core.hermes.store import Store
 
@@ -24,6 +26,10 @@ _LARGE = 64 * 2**20
 """Bytes of a set-aside database from which on it is taken for whole until something else shows."""
 
 
+_SMALL = 4096
+"""Bytes of a session file below which it has hardly any message."""
+
+
 class FurtherReader:
     """Reads what candidates hold of a session; keeps the databases open that it was asked for."""
 
@@ -31,6 +37,8 @@ class FurtherReader:
         self._store = store
         self._stack = ExitStack()
         self._open: dict[Path, Inventory] = {}
+        self._folder: Path | None = None
+        self._made = 0
 
     def close(self) -> None:
         """Let go of the databases."""
@@ -45,6 +53,15 @@ class FurtherReader:
             elif (copy := _file(of, each)) is not None:
                 found.append(copy)
         return tuple(copy for copy in found if copy.messages)
+
+    def new_folder(self) -> Path:
+        """A private folder that goes when this is closed."""
+        if self._folder is None:
+            self._folder = archives.private_folder(self._stack)
+        self._made += 1
+        folder = self._folder / f"archive{self._made}"
+        folder.mkdir(mode=0o700)
+        return folder
 
     def database(self, candidate: Candidate) -> Inventory:
         """A set-aside database as that of the store."""
@@ -84,13 +101,44 @@ def find_places(inventory: Inventory, reader: FurtherReader, files: Listed) -> P
     misnamed = search.misnamed(store.sessions_dir, odd)
     for home in homes_of(store):
         search.home(home)
-    own = {path.resolve() for path in store.databases}
-    for candidate in search.databases:
-        if candidate.path.resolve() not in own:
-            found = reader.database(candidate)
-            for rows in found.listing.rows.values():
-                for session_id in found.webui_rows & rows.keys():
-                    count = sum(row.message_count for row in rows[session_id])
-                    search.add(session_id, replace(candidate, count=count or None))
+    given = Given(search, reader.new_folder)
+    for path in store.also:
+        given.add(path)
+    needy = _needy(inventory)
+    for path in search.archives if store.home is not None else ():
+        unknown = {each for name in archives.names_in(path) if (each := beside.session_in(name))} - inventory.known_ids
+        ids = needy | (unknown - listing.deleted)
+        if ids:
+            given.archive(path, ids)
+    _add_databases(search, reader, store)
     in_cloud = frozenset(filter(None, map(beside.placeholder_of, files.others)))
-    return Places(search.found, tuple(search.looked), misnamed, copies, in_cloud)
+    notes = tuple(given.notes)
+    return Places(search.found, tuple(search.looked), misnamed, copies, in_cloud, notes)
+
+
+def _needy(inventory: Inventory) -> frozenset[str]:
+    """The sessions that need a large place to be looked through: they have no file, or hardly anything in it."""
+    listing = inventory.listing
+    kept = listing.backups.keys() | listing.temps.keys() | inventory.webui_rows
+    lost = {each for each in listing.index.rows if each not in listing.sidecars and each not in kept}
+    return frozenset(lost | {each for each, path in listing.sidecars.items() if _is_small(path)})
+
+
+def _is_small(path: Path) -> bool:
+    try:
+        return path.lstat().st_size < _SMALL
+    except OSError:
+        return False
+
+
+def _add_databases(search: Search, reader: FurtherReader, store: Store) -> None:
+    """The sessions of each set-aside database, with the number of their messages as it tells it."""
+    own = {os.path.realpath(path) for path in store.databases}
+    for candidate in search.databases:
+        if os.path.realpath(candidate.path) in own:
+            continue
+        found = reader.database(candidate)
+        for rows in found.listing.rows.values():
+            for session_id in found.webui_rows & rows.keys():
+                count = sum(row.message_count for row in rows[session_id])
+                search.add(session_id, replace(candidate, count=count or None))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.hermes.places import beside, forms
+from hermes_rescue.core.hermes.places.archives import is_archive
 from hermes_rescue.core.hermes.places.candidate import Candidate, Form, date_in, day, free
 from hermes_rescue.core.hermes.store import Store, is_session_name
 
@@ -34,6 +35,7 @@ class Search:
         self._of: dict[str, list[Candidate]] = {}
         self.looked: list[str] = []
         self.databases: list[Candidate] = []
+        self.archives: list[Path] = []
 
     @property
     def found(self) -> dict[str, tuple[Candidate, ...]]:
@@ -76,12 +78,25 @@ class Search:
         self._agent_files(home / "sessions")
         self._set_aside(home)
         for path, status in _files(home):
-            if path.name.lower().removesuffix(".gz").endswith(".jsonl") or path.name.startswith("hermes-"):
-                if not path.name.endswith((".zip", ".tar.gz", ".tgz")):
-                    for session_id, each in beside.of_file(path):
-                        self.add(session_id, each)
+            if is_archive(path):
+                self.archives.append(path)
+            elif path.name.lower().removesuffix(".gz").endswith(".jsonl") or path.name.startswith("hermes-"):
+                for session_id, each in beside.of_file(path):
+                    self.add(session_id, each)
             elif status.st_size and path.name != "state.db" and _is_database(path):
                 self._database(path, status, "(set aside)")
+
+    def given(self, path: Path, where: str, date: float | None = None) -> None:
+        """A file of whatever kind; one of many where there is a date, which their copies are named by."""
+        status = os.lstat(path)
+        if _is_database(path):
+            self._database(path, status, "(added)", date)
+            return
+        kind = "snapshot" if path.name.startswith("session_") else "backup"
+        label = "" if date is None else f"{kind} of {day(date)}"
+        for session_id, each in beside.of_file(path, shown=where, label=label, is_near=date is None):
+            if kind == "backup" or session_id in self._known or forms.head(path).platform == "webui":
+                self.add(session_id, each)
 
     def _agent_files(self, folder: Path) -> None:
         """Snapshots and spools; those of the agent's other fronts are none of the WebUI's."""
@@ -124,7 +139,9 @@ class Search:
             if _SET_ASIDE.fullmatch(folder.name):
                 self.looked.append(str(folder))
                 for path, status in (*_files(folder), *(f for inner in _folders(folder) for f in _files(inner))):
-                    if _is_database(path):
+                    if is_archive(path):
+                        self.archives.append(path)
+                    elif _is_database(path):
                         dated = path.parent.name if path.parent != folder else path.name
                         self._database(path, status, "(set aside)", date_in(dated))
 
