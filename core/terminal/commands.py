@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hermes_rescue.core.hermes.copies import SessionCopies
     from hermes_rescue.core.hermes.store import Store
     from hermes_rescue.core.merge.proposal import Proposal
+    from hermes_rescue.core.repair.plan import Plan
     from hermes_rescue.core.terminal.view import View
 
 NOTHING_LEFT, REMAINS, USAGE, FAILED = 0, 1, 2, 3
@@ -64,6 +65,7 @@ def main() -> None:
     """Run the command line; always ends in SystemExit, never in a traceback."""
     from hermes_rescue.core.terminal import export as export
     from hermes_rescue.core.terminal import find as find
+    from hermes_rescue.core.terminal import importing as importing
 
     try:
         status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
@@ -274,7 +276,6 @@ def repair(
     """Repair sessions. Shows the plan and asks; what is replaced is kept and can be undone."""
     from hermes_rescue.core import api
     from hermes_rescue.core.merge.choices import Choices
-    from hermes_rescue.core.report.report import plan_json, result_json
     from hermes_rescue.core.terminal.choose import choices_of
 
     if bool(sids) == everything:
@@ -283,8 +284,7 @@ def repair(
     has_chosen = choices != Choices()
     if has_chosen and (sids is None or len(set(sids)) != 1):
         _fail("--field, --include, --exclude and --proposal are for one session. Name it.", USAGE)
-    if as_json and not (yes or dry_run):
-        _fail("--json does not ask: give --yes or --dry-run with it.", USAGE)
+    _require_answer(as_json=as_json, yes=yes or dry_run)
     store, view = _store(home, session_dir, state_db, also), _view()
     with view.progress("Checking sessions") as progress:
         plan = api.plan(
@@ -294,6 +294,14 @@ def repair(
             force=force,
             progress=progress,
         )
+    return carry_out(plan, view, as_json=as_json, yes=yes, dry_run=dry_run)
+
+
+def carry_out(plan: Plan, view: View, *, as_json: bool, yes: bool, dry_run: bool) -> int:
+    """Show a plan, ask, and apply it."""
+    from hermes_rescue.core import api
+    from hermes_rescue.core.report.report import plan_json, result_json
+
     if not as_json:
         view.plan(plan)
     if plan.is_empty or dry_run:
@@ -471,6 +479,11 @@ def _examined(store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCop
         if found is None or found.audited is None:
             raise RescueError(f"No copy of a session {sid} is known in {store.sessions_dir}. See: hermes-rescue audit")
         yield found.audited, found.copies, found.proposal
+
+
+def _require_answer(*, as_json: bool, yes: bool) -> None:
+    if as_json and not yes:
+        _fail("--json does not ask: give --yes or --dry-run with it.", USAGE)
 
 
 def _confirm(question: str) -> None:

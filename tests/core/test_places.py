@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -227,3 +228,40 @@ def test_a_place_that_is_given_counts(hermes: Any, tmp_path: Any, what: str) -> 
     assert hermes.texts() == hermes.said(said[:2])
     api.apply(api.plan(store, (SID,)))
     assert hermes.texts() == hermes.said(said)
+
+
+def test_importing_an_export_puts_the_session_back_and_can_be_undone(
+    hermes: Any, tmp_path: Any, rescue: Callable[..., tuple[int, str, str]]
+) -> None:
+    said = hermes.turns("one", "two")
+    export = tmp_path / f"hermes-{SID} (1).json"
+    hermes.write(export, hermes.session(said, title="Mine", pinned=True))
+    assert rescue("import", export, "--yes", "--home", hermes.home)[0] == 0
+    assert hermes.texts() == hermes.said(said)
+    assert (hermes.load()["title"], hermes.load()["pinned"]) == ("Mine", True)
+    assert rescue("import", export, "--yes", "--home", hermes.home)[0] == 0
+    assert hermes.texts() == hermes.said(said)
+    assert rescue("undo", "--yes", "--home", hermes.home)[0] == 0
+    assert not hermes.live.exists()
+
+
+def test_importing_merges_and_answers_no_other_question(
+    hermes: Any, tmp_path: Any, rescue: Callable[..., tuple[int, str, str]]
+) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_live(said[:2])
+    conflict(hermes, BESIDE[0], [*said[:2], *said[4:]])
+    export = tmp_path / "saved.json"
+    hermes.write(export, hermes.session(said[:4]))
+    rescue("import", export, "--yes", "--home", hermes.home)
+    assert hermes.texts() == hermes.said(said[:4])
+    assert hermes.kinds() == ["further_copy"]
+
+
+def test_importing_what_holds_no_session_says_so(
+    hermes: Any, tmp_path: Any, rescue: Callable[..., tuple[int, str, str]]
+) -> None:
+    (tmp_path / "notes.json").write_text('{"a": 1}')
+    status, _, error = rescue("import", tmp_path / "notes.json", "--yes", "--home", hermes.home)
+    assert status == 3
+    assert "No session" in error

@@ -68,7 +68,7 @@ def of_file(path: Path, *, shown: str = "", label: str = "", is_near: bool = Tru
         count = None
     else:
         said = forms.head(path)
-        ids = [said.session_id or _by_name(name)]
+        ids = [said.session_id or (_by_name(name) if said.is_session else "")]
         count = said.messages
     form = Form.LINES if is_lines else Form.FILE
     for session_id in filter(is_session_name, ids):

@@ -34,7 +34,7 @@ class Candidate:
 
     ``name`` is its name as a copy, ``shown`` where it lies, for people; ``saved`` when it was written (seconds),
     ``size`` in bytes. ``count``: how many messages it has at most, None where only reading it tells. ``is_near``: it is
-    read whenever its session is; any other only where the session needs it.
+    read whenever its session is; any other only where the session needs it. ``root``: the place that a person named.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Candidate:
     is_near: bool
     shown: str
     count: int | None = None
+    root: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

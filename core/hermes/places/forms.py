@@ -36,11 +36,14 @@ _ROW = frozenset({"id", "source", "started_at"})
 
 
 class Head(NamedTuple):
-    """What the beginning of a file says: whose session it is, how many messages it has, which program it belongs to."""
+    """What the beginning of a file says: whose session it is, how many messages it has, which program it belongs to,
+    and whether there is a list of messages at all.
+    """
 
-    session_id: str | None
-    messages: int | None
-    platform: str | None
+    session_id: str | None = None
+    messages: int | None = None
+    platform: str | None = None
+    is_session: bool = False
 
 
 def head(path: Path) -> Head:
@@ -50,8 +53,9 @@ def head(path: Path) -> Head:
         if data.startswith(_GZIP):
             data = zlib.decompressobj(31).decompress(data, _HEAD)
     except (OSError, UnreadableError, zlib.error):
-        return Head(None, None, None)
-    fields = jsontext.parse_object(data).fields
+        return Head()
+    document = jsontext.parse_object(data)
+    fields = document.fields
     said = {name: fields[name].value for name in ("session_id", "id", "message_count", "platform") if name in fields}
     inner, count, platform = said.get("session_id"), said.get("message_count"), said.get("platform")
     if inner is None and "source" in fields:
@@ -60,6 +64,7 @@ def head(path: Path) -> Head:
         inner if is_session_name(inner) else None,
         count if isinstance(count, int) and not isinstance(count, bool) else None,
         platform if isinstance(platform, str) else None,
+        document.elements is not None,
     )
 
 

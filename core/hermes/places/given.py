@@ -32,12 +32,14 @@ class Given:
     def add(self, path: Path) -> None:
         """A file, a folder or an archive that a person named."""
         self._search.looked.append(str(path))
+        self._search.root = path
         if os.path.isdir(path):
             self._many(path, _walked(path))
         elif archives.is_archive(path):
             self._many(path, archives.unpack(path, self._new_folder()))
         else:
             self._search.given(path, str(path))
+        self._search.root = None
 
     def archive(self, path: Path, ids: Collection[str]) -> None:
         """An archive in the home, of which only some sessions are wanted."""

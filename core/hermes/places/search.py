@@ -27,12 +27,13 @@ _MOST = 10_000
 
 class Search:
     """What lies where, session by session. ``known``: the ids that anything of the WebUI knows, ``foreign`` those of
-    other programs' sessions.
+    other programs' sessions. ``root``: the place that a person named, while what is in it is added.
     """
 
     def __init__(self, known: Collection[str], foreign: Collection[str]) -> None:
         self._known, self._foreign = known, foreign
-        self._of: dict[str, list[Candidate]] = {}
+        self._of: dict[str, dict[str, Candidate]] = {}
+        self.root: Path | None = None
         self.looked: list[str] = []
         self.databases: list[Candidate] = []
         self.archives: list[Path] = []
@@ -43,15 +44,16 @@ class Search:
         result = {}
         for session_id, candidates in self._of.items():
             named: dict[str, Candidate] = {}
-            for each in sorted(candidates, key=lambda c: (not c.is_near, -c.saved)):
+            for each in sorted(candidates.values(), key=lambda c: (not c.is_near, -c.saved)):
                 name = free(each.name, named)
                 named[name] = replace(each, name=name)
             result[session_id] = tuple(named.values())
         return result
 
     def add(self, session_id: str, candidate: Candidate) -> None:
-        """Take note of a candidate."""
-        self._of.setdefault(session_id, []).append(candidate)
+        """Take note of a candidate; of one place once."""
+        candidate = replace(candidate, root=candidate.root or self.root)
+        self._of.setdefault(session_id, {})[os.path.realpath(candidate.path)] = candidate
 
     def beside(self, folder: Path, names: Iterable[str]) -> dict[str, str]:
         """The copies beside the session files; of which session each is, by its name."""
@@ -90,7 +92,7 @@ class Search:
         """A file of whatever kind; one of many where there is a date, which their copies are named by."""
         status = os.lstat(path)
         if _is_database(path):
-            self._database(path, status, "(added)", date)
+            self._database(path, status, "(added)", date, where)
             return
         kind = "snapshot" if path.name.startswith("session_") else "backup"
         label = "" if date is None else f"{kind} of {day(date)}"
@@ -145,11 +147,15 @@ class Search:
                         dated = path.parent.name if path.parent != folder else path.name
                         self._database(path, status, "(set aside)", date_in(dated))
 
-    def _database(self, path: Path, status: os.stat_result, what: str, date: float | None = None) -> None:
+    def _database(
+        self, path: Path, status: os.stat_result, what: str, date: float | None = None, where: str = ""
+    ) -> None:
         date = date or date_in(path.name) or status.st_mtime
         name = f"database of {day(date)} {what}".strip()
-        self.databases.append(Candidate(name, path, Form.DATABASE, date, status.st_size, False, str(path)))
-        self.looked.append(str(path))
+        where = where or str(path)
+        found = Candidate(name, path, Form.DATABASE, date, status.st_size, False, where, root=self.root)
+        self.databases.append(found)
+        self.looked.append(where)
 
 
 def homes_of(store: Store) -> list[Path]:
