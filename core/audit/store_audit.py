@@ -18,6 +18,7 @@ from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, f
 from hermes_rescue.core.audit.session import examine_unless_whole
 from hermes_rescue.core.audit.webui_audit import Reported, webui_items
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
+from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.jsontext import number
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.base.rights import is_denied
@@ -191,6 +192,8 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
                     lost_rows=fact.lost_rows,
                 )
             )
+    if inventory.lacks_folder:
+        found.append(finding("no_sessions_folder", None, no_folder(inventory)))
     known = {s.session_id for s in sessions}
     for folder in inventory.store.other_session_dirs:
         missing = sorted(set(_session_names(folder)) - known - inventory.listing.deleted)
@@ -214,3 +217,11 @@ def _session_names(folder: Path) -> Iterator[str]:
                 yield path.stem
     except OSError:
         return
+
+
+def no_folder(inventory: Inventory) -> str:
+    """That the sessions folder is not there, and where it was looked for."""
+    store = inventory.store
+    looked = ", ".join(dict.fromkeys(shown(path) for path in (store.sessions_dir, *store.other_session_dirs)))
+    n = len(inventory.webui_rows)
+    return f"The sessions folder is not here (looked in {looked}); the database has {n} sessions of Hermes WebUI."

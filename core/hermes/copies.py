@@ -409,6 +409,13 @@ class Inventory(CopyReader):
         return found if self._only is None else {sid: of for sid, of in found.items() if sid in self._only}
 
     @cached_property
+    def lacks_folder(self) -> bool:
+        """Whether a database has sessions of the WebUI, and the folder of their files is not there: then they are not
+        lost one by one.
+        """
+        return bool(self.webui_rows) and not os.path.isdir(self.store.sessions_dir)
+
+    @cached_property
     def webui_rows(self) -> frozenset[str]:
         """Ids of the sessions in the databases whose sidecars are meant to exist."""
         is_own = self.listing.lineage.is_own
@@ -431,8 +438,12 @@ class Inventory(CopyReader):
         return next(own, found[0] if found else None)
 
     def session_ids(self) -> tuple[str, ...]:
-        """Every session that any copy knows and that is meant to have a sidecar, sorted."""
+        """Every session that any copy knows and that is meant to have a sidecar, sorted; of a store that lacks the
+        folder only those that were asked for.
+        """
         listing = self.listing
+        if self.lacks_folder and self._only is None:
+            return ()
         files = (listing.sidecars, listing.backups, listing.temps, listing.turn_journals, listing.run_journals)
         # in the order of the files, which is nearly that of the ids: putting those in order holds nobody up
         further = (each for each in listing.places.of if each not in listing.deleted or self._only is not None)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hermes_rescue.core.audit.findings import KINDS, Category, Finding, SessionAudit
 from hermes_rescue.core.audit.session import Examined, examine, examine_unless_whole, stream_is_live
+from hermes_rescue.core.audit.store_audit import no_folder
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
 from hermes_rescue.core.base import files, jsontext
 from hermes_rescue.core.base.errors import RescueError
@@ -80,7 +81,8 @@ class Plan:
     list needs it, whatever else is done; ``questions`` are the sessions that wait for a decision; ``force``: a
     running WebUI forbids nothing; ``unfinished``: runs that died and are finished on the way;
     ``unread``: databases, backups and temps that could not be read, each with the reason; ``titles`` of what is refused
-    or waits; ``databases``: those that were found whole (:func:`core.hermes.database.statedb.open_statedb`).
+    or waits; ``problem``: why nothing can be planned;
+    ``databases``: those that were found whole (:func:`core.hermes.database.statedb.open_statedb`).
     """
 
     store: Store
@@ -95,6 +97,7 @@ class Plan:
     unread: tuple[str, ...] = ()
     titles: Mapping[str, str] = field(default_factory=dict)
     databases: frozenset[Path] = frozenset()
+    problem: str = ""
 
     @property
     def remaining(self) -> tuple[str, ...]:
@@ -138,6 +141,9 @@ def plan(
     with Inventory(store, only=None if session_ids is None else frozenset(session_ids)) as inventory:
         if session_ids is not None and (unknown := sorted(set(session_ids) - set(inventory.session_ids()))):
             raise RescueError(f"No copy of a session {', '.join(unknown)} is known in {store.sessions_dir}.")
+        problem = ""
+        if session_ids is None and inventory.lacks_folder:
+            problem = f"{no_folder(inventory)} Name it, or name the sessions that are to be built again."
         rebuild = inventory.listing.index.problem is not None and inventory.listing.index.digest is not None
         wanted = inventory.session_ids() if session_ids is None else tuple(session_ids)
         look = partial(_look, choices=chosen, force=force)
@@ -162,6 +168,7 @@ def plan(
         tuple(unread),
         {each.session_id: each.title for each in looks if each.refusal is not None or each.is_open_question},
         whole,
+        problem,
     )
 
 

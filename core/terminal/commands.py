@@ -307,7 +307,7 @@ def carry_out(plan: Plan, view: View, *, as_json: bool, yes: bool, dry_run: bool
     if plan.is_empty or dry_run:
         if as_json:
             _print_json(plan_json(plan))
-        return REMAINS if plan.remaining or not plan.is_empty else NOTHING_LEFT
+        return REMAINS if plan.remaining or plan.problem or not plan.is_empty else NOTHING_LEFT
     if not yes:
         _confirm(view.question(plan))
     with view.progress("Repairing") as progress:
@@ -450,12 +450,16 @@ def demo(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or em
 
 
 def _store(home: Path | None, session_dir: Path | None, state_dbs: list[Path] | None, also: list[Path] | None) -> Store:
-    from hermes_rescue.core.hermes.store import find_store
+    from hermes_rescue.core.hermes.store import find_store, has_any_session
 
     if home is not None and session_dir is not None:
         _fail("Give --home or --session-dir, not both.", USAGE)
     return find_store(home=home, session_dir=session_dir, state_dbs=tuple(state_dbs or ()), as_owner=True)
     return find_store(home=home, session_dir=session_dir, state_dbs=tuple(state_dbs or ()), also=tuple(also or ()))
+    store = find_store(home=home, session_dir=session_dir, state_dbs=tuple(state_dbs or ()), also=tuple(also or ()))
+    if session_dir is not None and not has_any_session(store):
+        raise RescueError(f"There is no session in {store.sessions_dir}. Name the folder that holds the *.json files.")
+    return store
 
 
 def _view() -> View:

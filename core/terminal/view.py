@@ -311,7 +311,7 @@ class View:
                 "Look: hermes-rescue show SID    Repair one: hermes-rescue repair SID"
             )
         if plan.is_empty and not plan.refused:
-            self._line("There is nothing to repair.")
+            self._line(plan.problem or "There is nothing to repair.")
 
     def question(self, plan: api.Plan) -> str:
         """What a person is asked before a repair."""
