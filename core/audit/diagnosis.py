@@ -21,7 +21,7 @@ def diagnose(copies: SessionCopies, proposal: Proposal, counts: Counts, *, strea
     """The findings of one session, by what a merge of its copies would change. ``counts``: messages in the live file
     and in the backup; ``streaming``: a running WebUI may be writing it right now.
     """
-    found = [*_of_live(copies, proposal, counts, streaming=streaming), *_questions(proposal, copies.session_id, counts)]
+    found = [*_of_live(copies, proposal, counts, streaming=streaming), *_questions(copies, proposal, counts)]
     if copies.doubt is not None:
         why = copies.doubt.sentence(copies.goes_on)
         found = [
@@ -57,7 +57,7 @@ def _of_live(copies: SessionCopies, proposal: Proposal, counts: Counts, *, strea
         evidence = f"The file is named {sid}, but carries the id {inner}."
         is_copy = is_session_name(inner)
         evidence += " It is a copy of that session, and offered there." if is_copy else ""
-        category = Category.INFO if is_copy else None
+        category = None if is_copy else Category.REVIEW
         yield finding("id_mismatch", sid, evidence, counts=counts, category=category, session=inner)
     elif copies.live is None:
         yield from _missing(copies, proposal, counts)
@@ -282,7 +282,7 @@ _QUESTIONS = {
     Reason.OLD_UNDO: ("shrunken_live_unmarked", "{n} messages after the end of the file are in other copies. {why}"),
     Reason.EARLIER_UNDO: ("state_db_gap", "{n} messages are in other copies only. {why}"),
     Reason.UNDECIDED: ("state_db_gap", "{n} messages are in other copies only. {why}"),
-    Reason.FURTHER: ("further_copy", "{n} messages are in {where} only. {why}"),
+    Reason.FURTHER: ("further_copy", "{missing}{n} messages are in {copies} only. {why}"),
     Reason.UNANSWERED: ("turn_journal_pending_turn", "A prompt that you sent is in no copy of the session."),
 }
 """What asks about messages that are left out for a reason: the kind of finding, and its evidence."""
@@ -292,6 +292,8 @@ MASKED = "You hid it, or another program did; a repair of this session alone sho
 
 
 def _questions(proposal: Proposal, sid: str, counts: Counts) -> Iterator[Finding]:
+def _questions(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Iterator[Finding]:
+    sid = copies.session_id
     asked = [item.reason for item in proposal.items]
     if proposal.fuller and Reason.FURTHER not in asked:
         evidence = f"{proposal.fuller} messages are fuller in a copy from another place."
@@ -299,8 +301,8 @@ def _questions(proposal: Proposal, sid: str, counts: Counts) -> Iterator[Finding
     for reason, (kind, words) in _QUESTIONS.items():
         n = asked.count(reason)
         if n:
-            where = _where(proposal) if reason is Reason.FURTHER else ""
-            evidence = words.format(n=n, why=reason.sentence, where=where)
+            missing = "The file is missing; " if copies.live is None else ""
+            evidence = words.format(n=n, why=reason.sentence, missing=missing, copies=_named(proposal))
             yield finding(kind, sid, evidence, counts=counts, category=Category.REVIEW, messages=n)
     if n := len(proposal.masked):
         evidence = (
@@ -309,7 +311,7 @@ def _questions(proposal: Proposal, sid: str, counts: Counts) -> Iterator[Finding
         yield finding("lossy_rebuild", sid, evidence, counts=counts, category=Category.REVIEW, messages=n)
 
 
-def _where(proposal: Proposal) -> str:
+def _named(proposal: Proposal) -> str:
     """The copies from other places that have what is asked about."""
     asked = [item.copies for item in proposal.items if item.reason is Reason.FURTHER]
     return " and ".join(dict.fromkeys(f"the {name}" for names in asked for name in names))

@@ -45,7 +45,7 @@ Counts: TypeAlias = tuple[int | None, int | None]
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One finding of one session (``session_id`` None: of the store). ``evidence`` is a plain sentence; counts are None
-    where the file is absent or unreadable. ``category`` can be stricter than the kind's own.
+    where the file is absent or unreadable. ``category`` can be another than the kind's own.
     """
 
     name: str
@@ -63,10 +63,10 @@ class Finding:
 
     @property
     def advice(self) -> str:
-        """What to do about it, also where it is stricter than its kind."""
+        """What to do about it, also where its category is another than that of its kind."""
         if self.category is self.kind.category:
             return self.kind.advice
-        return _DECIDE if self.category is Category.REVIEW else _LATER
+        return {Category.REVIEW: _DECIDE, Category.REPAIRABLE: _REPAIR, Category.INFO: _LATER}[self.category]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +191,8 @@ KINDS: dict[str, Kind] = {
              "The session list is built again from the session files.", _YES),
         Kind("in_cloud", _V, "in iCloud", _MANUAL, "The content of the session file is not on this disk.",
              "Download the file from iCloud, then look again.", _NOTHING, "No."),
-        Kind("id_mismatch", _V, "wrong id", _MANUAL, "The file carries the id of another session.",
-             "Find out which session it is before anything is changed.", _NOTHING, "No."),
+        Kind("id_mismatch", _I, "wrong id", _MANUAL, "The file carries the id of another session.",
+             "Nothing. What it adds is offered where the session is.", _NOTHING, "Use the session that it is a copy of."),
         Kind("wrong_count", _R, "wrong count", "rewrite_head", "The message count in the file is not the number of its messages.",
              _REPAIR, "The count is corrected.", _YES),
         Kind("unsafe_id", _I, "unsafe id", _MANUAL, "The database has a session whose id cannot be a file name.", NO_ADVICE, _NOTHING, _YES),
