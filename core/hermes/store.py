@@ -17,6 +17,9 @@ from hermes_rescue.core.base.owner import become_owner
 _SAFE_ID = re.compile(r"[0-9A-Za-z_-]{1,180}")
 _SESSION_FILE = re.compile(r"([0-9A-Za-z_-]+)\.json(?:\.bak)?")
 _STATE_DIR = re.compile(r"^(?:export )?STATE_DIR=['\"]?([^'\"\r\n]+)", re.MULTILINE)
+_SNAPSHOT = "session_"
+"""What the names of the agent's own snapshots begin with, in its folder of that name."""
+
 _LIMIT = 65_536
 """Bytes read of the head of a sidecar."""
 
@@ -288,7 +291,11 @@ def _has_session(folder: Path) -> bool:
         names = sorted(os.listdir(folder))
     except OSError:
         return False
-    likely = [name for name in names if (match := _SESSION_FILE.fullmatch(name)) and is_session_name(match[1])]
+    likely = [
+        name
+        for name in names
+        if (match := _SESSION_FILE.fullmatch(name)) and is_session_name(match[1]) and not name.startswith(_SNAPSHOT)
+    ]
     return any(_looks_like_session(folder / name) for name in likely[:_FILES_TRIED])
 
 

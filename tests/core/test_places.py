@@ -265,3 +265,12 @@ def test_importing_what_holds_no_session_says_so(
     status, _, error = rescue("import", tmp_path / "notes.json", "--yes", "--home", hermes.home)
     assert status == 3
     assert "No session" in error
+
+
+def test_a_set_aside_database_that_cannot_be_read_is_told_and_stops_nothing(hermes: Any) -> None:
+    hermes.write_live(hermes.turns("one"))
+    (hermes.home / "state.db.corrupt-20260701").write_bytes(b"no database" * 500)
+    found = hermes.audit()
+    assert [s.findings for s in found.sessions] == [()]
+    (note,) = found.store_findings
+    assert "state.db.corrupt-20260701" in note.evidence

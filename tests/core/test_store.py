@@ -122,6 +122,13 @@ def test_a_home_is_known_by_what_is_in_it(tmp_path: Path, named: str) -> None:
     assert (store.home, store.sessions_dir, store.databases) == (home, sessions, (database,))
 
 
+def test_the_agents_own_folder_is_no_sessions_folder(tmp_path: Path) -> None:
+    agents = sessions_in(tmp_path)
+    (agents / "abc123.json").rename(agents / "session_abc123.json")
+    with pytest.raises(StoreNotFoundError):
+        find_store(home=tmp_path)
+
+
 @pytest.mark.parametrize("named", ["", "webui", "webui/sessions", "webui/sessions/_run_journal"])
 def test_a_sessions_folder_is_known_by_what_is_in_it(tmp_path: Path, named: str) -> None:
     sessions = sessions_in(tmp_path / "webui")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hermes_rescue.core.base.errors import UnreadableError
+from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes.copies import Inventory, SessionFiles
 from hermes_rescue.core.hermes.listing import SessionFiles as Listed
@@ -110,10 +111,9 @@ def find_places(inventory: Inventory, reader: FurtherReader, files: Listed) -> P
         ids = needy | (unknown - listing.deleted)
         if ids:
             given.archive(path, ids)
-    _add_databases(search, reader, store)
+    unread = tuple(_add_databases(search, reader, store))
     in_cloud = frozenset(filter(None, map(beside.placeholder_of, files.others)))
-    notes = tuple(given.notes)
-    return Places(search.found, tuple(search.looked), misnamed, copies, in_cloud, notes)
+    return Places(search.found, tuple(search.looked), misnamed, copies, in_cloud, (*given.notes, *unread))
 
 
 def _needy(inventory: Inventory) -> frozenset[str]:
@@ -131,13 +131,18 @@ def _is_small(path: Path) -> bool:
         return False
 
 
-def _add_databases(search: Search, reader: FurtherReader, store: Store) -> None:
-    """The sessions of each set-aside database, with the number of their messages as it tells it."""
+def _add_databases(search: Search, reader: FurtherReader, store: Store) -> Iterator[str]:
+    """Add the sessions of each set-aside database, with the number of their messages as it tells it; what of them
+    cannot be read at all, a sentence each.
+    """
     own = {os.path.realpath(path) for path in store.databases}
     for candidate in search.databases:
         if os.path.realpath(candidate.path) in own:
             continue
         found = reader.database(candidate)
+        for fact in found.database_facts:
+            if fact.state not in ("ok", "absent", "no_tables") and not fact.salvaged:
+                yield f"{shown(candidate.shown)}: {fact.reason}"
         for rows in found.listing.rows.values():
             for session_id in found.webui_rows & rows.keys():
                 count = sum(row.message_count for row in rows[session_id])
