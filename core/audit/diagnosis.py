@@ -291,7 +291,6 @@ _QUESTIONS = {
 MASKED = "You hid it, or another program did; a repair of this session alone shows it again."
 
 
-def _questions(proposal: Proposal, sid: str, counts: Counts) -> Iterator[Finding]:
 def _questions(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Iterator[Finding]:
     sid = copies.session_id
     asked = [item.reason for item in proposal.items]

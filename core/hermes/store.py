@@ -87,12 +87,10 @@ def find_store(
     """Find an installation: what is named counts, else the environment, else the usual places of the platform.
 
     Without ``state_dbs`` the databases are looked for where they lie in that home, or beside the named sessions folder.
-    A home is a store if it has a sessions folder, here or under another root, or a database. ``as_owner``: root becomes
-    the owner of the place before anything there is opened (:mod:`core.base.owner`). Raises
-    :class:`StoreNotFoundError`, which says where it looked; nothing else takes the place of what was named.
     A home is a store if it has a sessions folder, here or under another root, or a database. A folder that is named may
-    be one level too deep or too high: what is in it tells. Raises :class:`StoreNotFoundError`, which says where it
-    looked; nothing else takes the place of what was named.
+    be one level too deep or too high: what is in it tells. ``as_owner``: root becomes the owner of the place before
+    anything there is opened (:mod:`core.base.owner`), but heads of session files to know a folder by. Raises
+    :class:`StoreNotFoundError`, which says where it looked; nothing else takes the place of what was named.
     """
     if home is not None and session_dir is None:
         home, session_dir = _meant_by_home(home)

@@ -16,7 +16,7 @@ from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidec
 from hermes_rescue.core.merge import further, metadata, pointers, server_merge, transcript
 from hermes_rescue.core.merge.align import align
 from hermes_rescue.core.merge.choices import Choices, fingerprint
-from hermes_rescue.core.merge.evidence import Evidence, FileState, Verdict, Witness, is_untitled, state_of
+from hermes_rescue.core.merge.evidence import Evidence, FileState, Verdict, Witness, is_untitled, row_reasons, state_of
 from hermes_rescue.core.merge.intent import MARK_FIELDS, Marks, Reason, marks, tells_marks
 from hermes_rescue.core.merge.metadata import Found
 from hermes_rescue.core.merge.restored_turns import KilledRun, RestoredCard, restore
@@ -297,7 +297,7 @@ def _reasons(
 ) -> tuple[dict[int, Reason], Verdict]:
     """Why an entry (by identity) is left out, with the verdict of the witnesses."""
     sidecars = _sidecar_copies(copies)
-    spoken = _database_reasons(copies)
+    spoken = row_reasons(copies)
     own: dict[int, Reason] = {}
     for k, e in enumerate(entries):
         if LIVE not in e.versions:
@@ -316,15 +316,6 @@ def _reasons(
     verdict = judge(left, _evidence(copies, live))
     reasons = {id(left[k]): reason for k, reason in verdict.reasons.items() if LIVE not in left[k].versions}
     return reasons | {id(entries[k]): reason for k, reason in own.items()}, verdict
-
-
-def _database_reasons(copies: SessionCopies) -> dict[int, Reason | None]:
-    """What each row (by identity of its message) says of being shown: a reason against it, or None."""
-    return {
-        id(m): Reason.REWOUND if k in copy.rewound else Reason.HIDDEN if k in copy.hidden else None
-        for copy in copies.databases
-        for k, m in enumerate(copy.messages)
-    }
 
 
 def _killed(copies: SessionCopies, live: Sidecar | None, *, stream_is_live: bool) -> list[KilledRun]:

@@ -30,3 +30,9 @@ def _positions(option: str, texts: Sequence[str]) -> frozenset[int]:
             return frozenset()
         positions.update(range(int(found[1]) - 1, int(found[2] or found[1])))
     return frozenset(positions)
+
+
+def require_answer(*, as_json: bool, yes: bool) -> None:
+    """End with a sentence where JSON was asked for and a question would have to be asked."""
+    if as_json and not yes:
+        _fail("--json does not ask: give --yes or --dry-run with it.", USAGE)

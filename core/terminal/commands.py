@@ -276,7 +276,7 @@ def repair(
     """Repair sessions. Shows the plan and asks; what is replaced is kept and can be undone."""
     from hermes_rescue.core import api
     from hermes_rescue.core.merge.choices import Choices
-    from hermes_rescue.core.terminal.choose import choices_of
+    from hermes_rescue.core.terminal.choose import choices_of, require_answer
 
     if bool(sids) == everything:
         _fail("Name the sessions to repair, or give --all.", USAGE)
@@ -284,7 +284,7 @@ def repair(
     has_chosen = choices != Choices()
     if has_chosen and (sids is None or len(set(sids)) != 1):
         _fail("--field, --include, --exclude and --proposal are for one session. Name it.", USAGE)
-    _require_answer(as_json=as_json, yes=yes or dry_run)
+    require_answer(as_json=as_json, yes=yes or dry_run)
     store, view = _store(home, session_dir, state_db, also), _view()
     with view.progress("Checking sessions") as progress:
         plan = api.plan(
@@ -452,11 +452,7 @@ def demo(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or em
 def _store(home: Path | None, session_dir: Path | None, state_dbs: list[Path] | None, also: list[Path] | None) -> Store:
     from hermes_rescue.core.hermes.store import find_store, has_any_session
 
-    if home is not None and session_dir is not None:
-        _fail("Give --home or --session-dir, not both.", USAGE)
-    return find_store(home=home, session_dir=session_dir, state_dbs=tuple(state_dbs or ()), as_owner=True)
-    return find_store(home=home, session_dir=session_dir, state_dbs=tuple(state_dbs or ()), also=tuple(also or ()))
-    store = find_store(home=home, session_dir=session_dir, state_dbs=tuple(state_dbs or ()), also=tuple(also or ()))
+    store = find_store(home=home, session_dir=session_dir, state_dbs=state_dbs or (), also=also or (), as_owner=True)
     if session_dir is not None and not has_any_session(store):
         raise RescueError(f"There is no session in {store.sessions_dir}. Name the folder that holds the *.json files.")
     return store
@@ -483,11 +479,6 @@ def _examined(store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCop
         if found is None or found.audited is None:
             raise RescueError(f"No copy of a session {sid} is known in {store.sessions_dir}. See: hermes-rescue audit")
         yield found.audited, found.copies, found.proposal
-
-
-def _require_answer(*, as_json: bool, yes: bool) -> None:
-    if as_json and not yes:
-        _fail("--json does not ask: give --yes or --dry-run with it.", USAGE)
 
 
 def _confirm(question: str) -> None:

@@ -13,7 +13,6 @@ from hermes_rescue.core.terminal.commands import (
     SessionDir,
     StateDbs,
     Yes,
-    _require_answer,
     _store,
     _view,
     app,
@@ -42,8 +41,9 @@ def import_(
 ) -> int:
     """Put sessions from files back under their own ids: created, or merged into what is there. Can be undone."""
     from hermes_rescue.core.repair.importing import import_plan
+    from hermes_rescue.core.terminal.choose import require_answer
 
-    _require_answer(as_json=as_json, yes=yes or dry_run)
+    require_answer(as_json=as_json, yes=yes or dry_run)
     store, view = _store(home, session_dir, state_db, [*(also or ()), *files]), _view()
     with view.progress("Reading files") as progress:
         plan = import_plan(store, files, force=force, progress=progress)
