@@ -77,7 +77,7 @@ class AuditCache:
     """
 
     def __init__(self, store: Store, folder: Path | None = None) -> None:
-        place = repr((store.sessions_dir.absolute(), *store.databases)).encode()
+        place = repr((store.sessions_dir.absolute(), *store.databases, *store.also)).encode()
         self._path = None if folder is None else folder / f"{hashlib.sha256(place).hexdigest()[:32]}.audit"
         self._now = {os.fsencode(path): _database_stamps(path) for path in store.databases}
         self._check, self._databases, kept = _NOTHING if self._path is None else _read(self._path)
@@ -150,6 +150,7 @@ def keys_of(inventory: Inventory, webui: WebUIStatus, session_ids: Iterable[str]
         temps = listing.temps.get(session_id, ())
         paths = [found[session_id] for found in (listing.sidecars, listing.backups) if session_id in found]
         paths += (*temps, *listing.turn_journals.get(session_id, ()), *listing.run_journals.get(session_id, ()))
+        paths += (each.path for each in listing.places.of.get(session_id, ()))
         stamps = [_stamp(path) for path in paths]
         # whether a fresh temp counts is a question of time
         rest = int((FRESH_TEMP + FRESH if temps else FRESH) * 1e9)

@@ -11,6 +11,7 @@ from hermes_rescue.core.base.rights import is_denied
 from hermes_rescue.core.hermes.copies import BACKUP, DATABASE, LIVE, RUN, TEMP, SessionCopies
 from hermes_rescue.core.hermes.database.lineage import SNAPSHOT_FIELD
 from hermes_rescue.core.hermes.sidecar import IDLE_STREAM, Sidecar, SidecarFile
+from hermes_rescue.core.hermes.store import is_session_name
 from hermes_rescue.core.hermes.webui_recovery import startup_would_restore
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.proposal import Proposal, session_of
@@ -20,7 +21,7 @@ def diagnose(copies: SessionCopies, proposal: Proposal, counts: Counts, *, strea
     """The findings of one session, by what a merge of its copies would change. ``counts``: messages in the live file
     and in the backup; ``streaming``: a running WebUI may be writing it right now.
     """
-    found = [*_of_live(copies, proposal, counts, streaming=streaming), *_questions(proposal, copies.session_id, counts)]
+    found = [*_of_live(copies, proposal, counts, streaming=streaming), *_questions(copies, proposal, counts)]
     if copies.doubt is not None:
         why = copies.doubt.sentence(copies.goes_on)
         found = [
@@ -53,7 +54,11 @@ def _of_live(copies: SessionCopies, proposal: Proposal, counts: Counts, *, strea
             category = Category.REVIEW if known else None
             yield finding("not_a_file", sid, copies.live.problem, counts=counts, category=category)
     elif live is not None and isinstance(inner := live.get("session_id"), str) and inner != sid:
-        yield finding("id_mismatch", sid, f"The file is named {sid}, but carries the id {inner}.", counts=counts)
+        evidence = f"The file is named {sid}, but carries the id {inner}."
+        is_copy = is_session_name(inner)
+        evidence += " It is a copy of that session, and offered there." if is_copy else ""
+        category = None if is_copy else Category.REVIEW
+        yield finding("id_mismatch", sid, evidence, counts=counts, category=category, session=inner)
     elif copies.live is None:
         yield from _missing(copies, proposal, counts)
     elif live is None or live.damage is not None:
@@ -169,7 +174,7 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Itera
             f"Only the run journal knows this session; it holds {after} messages.",
             counts=counts,
         )
-    elif proposal.sidecar is not None:
+    elif proposal.sidecar is not None and not any(item.reason is Reason.FURTHER for item in proposal.items):
         count = number((copies.index_row or {}).get("message_count"))
         yield finding(
             "index_only_worktree",
@@ -289,6 +294,7 @@ _QUESTIONS = {
     Reason.OLD_UNDO: ("shrunken_live_unmarked", "{n} messages after the end of the file are in other copies. {why}"),
     Reason.EARLIER_UNDO: ("state_db_gap", "{n} messages are in other copies only. {why}"),
     Reason.UNDECIDED: ("state_db_gap", "{n} messages are in other copies only. {why}"),
+    Reason.FURTHER: ("further_copy", "{missing}{n} messages are in {copies} only. {why}"),
     Reason.UNANSWERED: ("turn_journal_pending_turn", "A prompt that you sent is in no copy of the session."),
 }
 """What asks about messages that are left out for a reason: the kind of finding, and its evidence."""
@@ -297,15 +303,26 @@ _QUESTIONS = {
 MASKED = "You hid it, or another program did; a repair of this session alone shows it again."
 
 
-def _questions(proposal: Proposal, sid: str, counts: Counts) -> Iterator[Finding]:
+def _questions(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Iterator[Finding]:
+    sid = copies.session_id
     asked = [item.reason for item in proposal.items]
+    if proposal.fuller and Reason.FURTHER not in asked:
+        evidence = f"{proposal.fuller} messages are fuller in a copy from another place."
+        yield finding("further_copy", sid, evidence, counts=counts, messages=proposal.fuller)
     for reason, (kind, words) in _QUESTIONS.items():
         n = asked.count(reason)
         if n:
-            evidence = words.format(n=n, why=reason.sentence)
+            missing = "The file is missing; " if copies.live is None else ""
+            evidence = words.format(n=n, why=reason.sentence, missing=missing, copies=_named(proposal))
             yield finding(kind, sid, evidence, counts=counts, category=Category.REVIEW, messages=n)
     if n := len(proposal.masked):
         evidence = (
             f"{n} messages have a mask (as sk-...1234) in the file; other copies have the text under it. {MASKED}"
         )
         yield finding("lossy_rebuild", sid, evidence, counts=counts, category=Category.REVIEW, messages=n)
+
+
+def _named(proposal: Proposal) -> str:
+    """The copies from other places that have what is asked about."""
+    asked = [item.copies for item in proposal.items if item.reason is Reason.FURTHER]
+    return " and ".join(dict.fromkeys(f"the {name}" for names in asked for name in names))

@@ -65,7 +65,7 @@ Counts: TypeAlias = tuple[int | None, int | None]
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One finding of one session (``session_id`` None: of the store). ``evidence`` is a plain sentence; counts are None
-    where the file is absent or unreadable. ``category`` can be stricter than the kind's own.
+    where the file is absent or unreadable. ``category`` can be another than the kind's own.
     """
 
     name: str
@@ -83,12 +83,12 @@ class Finding:
 
     @property
     def advice(self) -> str:
-        """What to do about it, also where it is stricter than its kind."""
+        """What to do about it, also where its category is another than that of its kind."""
         if self.details.get(LEFT):
             return _LEFT
         if self.category is self.kind.category:
             return self.kind.advice
-        return _DECIDE if self.category is Category.REVIEW else _LATER
+        return {Category.REVIEW: _DECIDE, Category.REPAIRABLE: _REPAIR, Category.INFO: _LATER}[self.category]
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +227,9 @@ KINDS: dict[str, Kind] = {
         Kind("turn_journal_pending_turn", _V, "unanswered prompt", "audit_only_pending_turn_journal",
              "A prompt that you sent is in no copy of the session.", "Restore it if you want it back in the conversation.",
              "The prompt is added as your message.", _YES),
+        Kind("further_copy", _V, "copy elsewhere", _MANUAL, "A copy in another place has messages that the session's own copies lack.",
+             "Look at the messages and restore them if you miss them.", "The messages that you miss are merged into the session. The copy stays where it is.",
+             _YES),
         Kind("run_journal_only", _V, "run journal only", _MANUAL, "Only the run journal is left of the session; secrets in it may be masked.",
              "Restore it if you miss it, else leave it.", _REBUILD, _YES),
         Kind(DELETED_BY_USER, _I, "deleted by you", "deleted_session_skipped",
@@ -237,12 +240,14 @@ KINDS: dict[str, Kind] = {
              "The session does not show up until it is repaired."),
         Kind("index_missing_entry", _R, "not listed", "rebuild_index", "The session list does not have the session.",
              _REPAIR, "The session list is built again from the session files.", _YES),
-        Kind("index_missing_file", _R, "listed without file", "rebuild_index", "The session list has a session of which nothing is left.",
-             "Repair the list.", "The session list is built again from the session files; the old list is kept in the vault.", _YES),
+        Kind("index_missing_file", _V, "listed without file", "rebuild_index", "The session list has a session of which nothing is left.",
+             "Look for a backup and add it; repair the session by name to take it from the list.", "The session list is built again from the session files; the old list is kept in the vault.", _YES),
         Kind("malformed_index", _R, "list damaged", "rebuild_index", "The session list cannot be read.", _REPAIR,
              "The session list is built again from the session files.", _YES),
-        Kind("id_mismatch", _V, "wrong id", _MANUAL, "The file carries the id of another session.",
-             "Find out which session it is before anything is changed.", _NOTHING, "No."),
+        Kind("in_cloud", _V, "in iCloud", _MANUAL, "The content of the session file is not on this disk.",
+             "Download the file from iCloud, then look again.", _NOTHING, "No."),
+        Kind("id_mismatch", _I, "wrong id", _MANUAL, "The file carries the id of another session.",
+             "Nothing. What it adds is offered where the session is.", _NOTHING, "Use the session that it is a copy of."),
         Kind("wrong_count", _R, "wrong count", "rewrite_head", "The message count in the file is not the number of its messages.",
              _REPAIR, "The count is corrected.", _YES),
         Kind("unsafe_id", _I, "unsafe id", _MANUAL, "The database has a session whose id cannot be a file name.", NO_ADVICE, _NOTHING, _YES),
@@ -251,7 +256,10 @@ KINDS: dict[str, Kind] = {
         Kind("profile_gone", _I, "profile gone", "none", "The profile of the session does not exist, so the WebUI hides the session.",
              "Make the profile again, or give the session another one.", _NOTHING, "Not before its profile exists."),
         Kind("other_state_dir", _V, "another folder", _MANUAL, "Another folder holds sessions that this one lacks.",
-             "Check which folder your WebUI uses.", _NOTHING, _YES),
+             "Check which folder your WebUI uses; hermes-rescue import FOLDER takes its sessions over.", _NOTHING, _YES),
+        Kind("no_sessions_folder", _V, "sessions folder missing", _MANUAL, "The folder of the session files is not where it should be.",
+             "Name it with --session-dir if it is elsewhere; sessions that are named are built again from the database.", _NOTHING,
+             "No. Hermes WebUI would begin with an empty list."),
         Kind("state_db_unreadable", _I, "database unreadable", _MANUAL, "A database cannot be read, so what it holds is unknown.",
              "Close whatever locks it, or restore it, and look again.", "Sessions are recovered from the other copies.", _YES),
         Kind("not_examined", _V, "not examined", _MANUAL, "This session could not be looked at, so what is wrong with it is unknown.",

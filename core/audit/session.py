@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,11 +13,12 @@ from hermes_rescue.core.audit.cache import RowsDigest
 from hermes_rescue.core.audit.diagnosis import diagnose
 from hermes_rescue.core.audit.findings import Category, Counts, Finding, SessionAudit, finding
 from hermes_rescue.core.audit.webui_audit import facts_of
+from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.jsontext import NOTHING, Damage, number
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes.copies import CopyReader, SessionCopies, SessionFiles
 from hermes_rescue.core.hermes.listing import FRESH_TEMP
-from hermes_rescue.core.hermes.sidecar import Sidecar
+from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar
 from hermes_rescue.core.hermes.webui_recovery import FileFacts
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
 from hermes_rescue.core.hermes.worktree import Worktree, state_of
@@ -67,7 +68,10 @@ def examine_unless_whole(
     """
     files = _settled(reader.files(session_id, steps), webui)
     rows = reader.spoken(session_id, steps)
-    found = whole(files, rows if seen is None else seen.over(rows))
+    places = reader.listing.places.of.get(session_id, ())
+    found = None if any(each.is_near for each in places) else whole(files, rows if seen is None else seen.over(rows))
+    if found is not None and files.live and reader.wanted(session_id, found.messages, files.live.size):
+        found = None  # another place may have more
     if found is None:
         return _merged(files, reader, webui, None, steps)
     index_row = files.index_row or {}
@@ -108,7 +112,8 @@ def _audited(copies: SessionCopies, proposal: Proposal, reader: CopyReader, webu
     rows = (len(copy.messages) - len(copy.rewound | copy.hidden) for copy in copies.databases if copy.row.is_webui)
     proposed = proposal.sidecar if any(f.category is Category.REPAIRABLE for f in found) else None
     after = len(proposed.messages) if proposed is not None else counts[0]
-    is_loaded = live is not None and live.damage is None
+    sid = copies.session_id
+    is_loaded = live is not None and live.damage is None and live.get("session_id", sid) == sid
     numbers = (*counts, max(rows, default=None), after)
     seen = facts_of(copies, reader.listing.turn_journals.get(copies.session_id, ()))
     row = _row(copies, reader, found, numbers, partial(_value, copies, proposal), seen, is_loaded=is_loaded)
@@ -171,7 +176,7 @@ def _is_stranger(copies: SessionCopies) -> bool:
     """A JSON document without anything of a session, a name that only an empty place is left of, or a side run."""
     if copies.is_side_run:
         return True  # its file was removed when it ended
-    if copies.temps or copies.backup or copies.rows or copies.run or copies.turns or copies.index_row:
+    if copies.temps or copies.backup or copies.rows or copies.run or copies.turns or copies.index_row or copies.further:
         return False
     if copies.live is None:
         return True
@@ -194,16 +199,27 @@ def _index_findings(
             "index_missing_entry", files.session_id, "The session list does not have this session.", counts=counts
         )
     if files.live is None and files.index_row is not None and not has_loss:
-        yield finding(
-            "index_missing_file",
-            files.session_id,
-            "The session list has this session, but its file and every copy are gone.",
-            counts=counts,
-        )
+        yield _gone(files, reader, files.index_row, counts)
+
+
+def _gone(files: SessionFiles, reader: CopyReader, row: Mapping[str, Any], counts: Counts) -> Finding:
+    """Of a session that only its row in the session list is left of."""
+    places = reader.listing.places
+    if files.session_id in places.in_cloud:
+        evidence = "Only a placeholder of the file is on this disk; its content is in iCloud."
+        return finding("in_cloud", files.session_id, evidence, counts=counts)
+    looked = (reader.store.sessions_dir, *reader.store.databases, *places.looked)
+    where = ", ".join(dict.fromkeys(shown(str(path)) for path in looked))
+    is_nothing = not row.get("message_count") and row.get("title") in (*NOTHING, FIELD_DEFAULTS["title"])
+    evidence = f"The session list has this session, but its file and every copy are gone. Looked in {where}."
+    category = Category.REPAIRABLE if is_nothing else None
+    return finding("index_missing_file", files.session_id, evidence, counts=counts, category=category)
 
 
 def _value(copies: SessionCopies, proposal: Proposal, name: str) -> Any:
     for session in (proposal.sidecar, session_of(copies.live), session_of(copies.backup)):
         if session is not None and session.get(name) not in NOTHING:
             return session.get(name)
-    return copies.index_row.get(name) if copies.index_row is not None else None
+    if copies.index_row is not None or not copies.further:
+        return (copies.index_row or {}).get(name)
+    return next(iter(proposal.offers.get(name, {}).values()), None)

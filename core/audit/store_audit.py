@@ -20,11 +20,13 @@ from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, S
 from hermes_rescue.core.audit.session import examine_unless_whole
 from hermes_rescue.core.audit.webui_audit import Reported, webui_items
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
+from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.jsontext import number
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.base.rights import is_denied
 from hermes_rescue.core.hermes.copies import CopyReader, Inventory
 from hermes_rescue.core.hermes.journals import INDEX_NAME
+from hermes_rescue.core.hermes.places.beside import APPLE
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.hermes.worktree import state_of
@@ -170,9 +172,17 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
         finding("unsafe_id", None, f"The database has a session with the id {key!r:.80}.")
         for key in inventory.unsafe_ids()
     ]
+    of = inventory.listing.places.beside
+    copy = "it is a copy of session {}; what it adds is offered there"
+    strangers = {name: copy.format(of[name]) if name in of else why for name, why in inventory.strangers}
+    apple = [name for name in strangers if name.startswith(APPLE)]
+    if apple:
+        what = f"{len(apple)} files of macOS ({APPLE}...) lie in the sessions folder; they hold no session."
+        found.append(finding("not_a_file", None, what))
     found += [
         finding("not_a_file", None, f"{name!r:.80} in the sessions folder: {reason}.")
-        for name, reason in inventory.strangers
+        for name, reason in strangers.items()
+        if name not in apple
     ]
     index = inventory.listing.index
     if index.problem is not None and index.digest is None:
@@ -180,7 +190,9 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
         found.append(finding("copy_denied" if denied else "not_a_file", None, index.problem))
     elif index.problem is not None:
         found.append(finding("malformed_index", None, f"The session list is unusable: {index.problem}."))
-    found += [finding("damaged_file", None, problem) for problem in inventory.problems]
+    found += [
+        finding("damaged_file", None, problem) for problem in (*inventory.problems, *inventory.listing.places.notes)
+    ]
     for fact in inventory.database_facts:
         if fact.state not in ("ok", "absent"):
             found.append(
@@ -194,6 +206,8 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
                     lost_rows=fact.lost_rows,
                 )
             )
+    if inventory.lacks_folder:
+        found.append(finding("no_sessions_folder", None, no_folder(inventory)))
     known = {s.session_id for s in sessions}
     for folder in inventory.store.other_session_dirs:
         missing = sorted(set(_session_names(folder)) - known - inventory.listing.deleted)
@@ -217,3 +231,11 @@ def _session_names(folder: Path) -> Iterator[str]:
                 yield path.stem
     except OSError:
         return
+
+
+def no_folder(inventory: Inventory) -> str:
+    """That the sessions folder is not there, and where it was looked for."""
+    store = inventory.store
+    looked = ", ".join(dict.fromkeys(shown(path) for path in (store.sessions_dir, *store.other_session_dirs)))
+    n = len(inventory.webui_rows)
+    return f"The sessions folder is not here (looked in {looked}); the database has {n} sessions of Hermes WebUI."

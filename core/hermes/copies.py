@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import chain, count, islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.base.json_lines import objects
@@ -28,10 +28,15 @@ from hermes_rescue.core.hermes.database.statedb import DatabaseFact, Numbered, S
 from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, SessionRow, SpokenRow
 from hermes_rescue.core.hermes.listing import Listing, Rows, listed, session_files
 from hermes_rescue.core.hermes.message import Key, Message, message
+from hermes_rescue.core.hermes.places import forms
+from hermes_rescue.core.hermes.places.candidate import Candidate, FurtherCopy
 from hermes_rescue.core.hermes.runs.run_journal import Done, RunJournal
 from hermes_rescue.core.hermes.runs.turn_journal import SubmittedTurn, read_turn_journal
 from hermes_rescue.core.hermes.sidecar import SidecarFile
 from hermes_rescue.core.hermes.store import Store, is_session_name
+
+if TYPE_CHECKING:
+    from hermes_rescue.core.hermes.places.reader import FurtherReader
 
 LIVE, BACKUP, TEMP, DATABASE, RUN, INDEX, TURNS = (
     "live",
@@ -89,12 +94,14 @@ class SessionFiles:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionCopies(SessionFiles):
     """All that is known of one session. ``told``: the messages of the leading file. ``goes_on_in_turn``: the session
-    that goes on with it does so within a turn, or nothing says that this one was meant to stay beside it.
+    that goes on with it does so within a turn, or nothing says that this one was meant to stay beside it. ``further``:
+    copies from other places, which only ever offer something.
     """
 
     databases: tuple[DatabaseCopy, ...]
     told: tuple[Message, ...]
     goes_on_in_turn: bool
+    further: tuple[FurtherCopy, ...] = ()
 
     @property
     def doubt(self) -> Doubt | None:
@@ -143,6 +150,7 @@ class CopyReader:
         self._stack = ExitStack()
         self._listed = tuple(databases)
         self._databases: dict[str, StateDB] = {}
+        self._further: FurtherReader | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -240,7 +248,29 @@ class CopyReader:
             databases=databases,
             told=told,
             goes_on_in_turn=self._goes_on_in_turn(files, databases),
+            further=self._from_elsewhere(files, steps),
         )
+
+    def _from_elsewhere(self, files: SessionFiles, steps: Steps) -> tuple[FurtherCopy, ...]:
+        live = files.live.sidecar if files.live is not None else None
+        have = len(live.messages) if live is not None and live.damage is None else 0
+        wanted = self.wanted(files.session_id, have, files.live.size if files.live is not None else 0)
+        return self.further.copies(files, wanted, steps) if wanted else ()
+
+    def wanted(self, session_id: str, messages: int, size: int) -> tuple[Candidate, ...]:
+        """The other places that are read for a session whose file has so many messages and bytes."""
+        found = self.listing.places.of.get(session_id, ())
+        return tuple(each for each in found if forms.may_add(each, messages, size))
+
+    @property
+    def further(self) -> FurtherReader:
+        """What reads the copies from other places; made when there are any."""
+        from hermes_rescue.core.hermes.places.reader import FurtherReader
+
+        if self._further is None:
+            self._further = FurtherReader(self.store)
+            self._stack.callback(self._further.close)
+        return self._further
 
     def _database_copy(
         self,
@@ -313,12 +343,20 @@ class Inventory(CopyReader):
     """The whole of a store, or what of it is about ``only`` some sessions. ``strangers`` are names in the sessions
     folder that look like a session's but are none, each with the reason; ``problems`` says what of the small files
     beside them cannot be read, a sentence each. ``known`` are the databases that are known to be whole
-    (:func:`core.hermes.database.statedb.open_statedb`).
+    (:func:`core.hermes.database.statedb.open_statedb`); ``is_alone``: no other places are looked for.
     """
 
-    def __init__(self, store: Store, known: Container[Path] = (), only: Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        known: Container[Path] = (),
+        only: Collection[str] | None = None,
+        *,
+        is_alone: bool = False,
+    ) -> None:
         self._only = only
-        files = session_files(store.sessions_dir, only)
+        self._is_alone = is_alone
+        self._files = files = session_files(store.sessions_dir, only)
         self.strangers = files.strangers
         listing, self.problems = listed(store, files)
         super().__init__(store, listing, _named(store.databases, known))
@@ -334,7 +372,19 @@ class Inventory(CopyReader):
         of_parts = {sid: tuple(path for part in of for path in runs.get(part, ())) for sid, of in found.parts.items()}
         runs = {**runs, **{sid: paths for sid, paths in of_parts.items() if paths}}
         self.listing = replace(self.listing, rows=rows, lineage=found, run_journals=runs)
+        if not self._is_alone:
+            from hermes_rescue.core.hermes.places.reader import find_places
+
+            places = find_places(self, self.further, self._files)
+            self.listing = replace(self.listing, places=places if self._only is None else places.only(self._only))
         return self
+
+    @cached_property
+    def known_ids(self) -> frozenset[str]:
+        """The ids that a file, a journal, the session list or a row of the WebUI's knows."""
+        listing = self.listing
+        files = (listing.sidecars, listing.backups, listing.temps, listing.turn_journals, listing.run_journals)
+        return frozenset(each for found in (*files, self.webui_rows, listing.index.rows) for each in found)
 
     def _begins_with_summary(self, session_id: str) -> bool:
         first = (db.messages(session_id, lambda rows: islice(rows, HEAD)) for db in self._databases.values())
@@ -359,6 +409,13 @@ class Inventory(CopyReader):
         return found if self._only is None else {sid: of for sid, of in found.items() if sid in self._only}
 
     @cached_property
+    def lacks_folder(self) -> bool:
+        """Whether a database has sessions of the WebUI, and the folder of their files is not there: then they are not
+        lost one by one.
+        """
+        return bool(self.webui_rows) and not os.path.isdir(self.store.sessions_dir)
+
+    @cached_property
     def webui_rows(self) -> frozenset[str]:
         """Ids of the sessions in the databases whose sidecars are meant to exist."""
         is_own = self.listing.lineage.is_own
@@ -381,11 +438,16 @@ class Inventory(CopyReader):
         return next(own, found[0] if found else None)
 
     def session_ids(self) -> tuple[str, ...]:
-        """Every session that any copy knows and that is meant to have a sidecar, sorted."""
+        """Every session that any copy knows and that is meant to have a sidecar, sorted; of a store that lacks the
+        folder only those that were asked for.
+        """
         listing = self.listing
+        if self.lacks_folder and self._only is None:
+            return ()
         files = (listing.sidecars, listing.backups, listing.temps, listing.turn_journals, listing.run_journals)
         # in the order of the files, which is nearly that of the ids: putting those in order holds nobody up
-        known = {each: None for found in (*files, self.webui_rows, listing.index.rows) for each in found}
+        further = (each for each in listing.places.of if each not in listing.deleted or self._only is not None)
+        known = {each: None for found in (*files, self.webui_rows, listing.index.rows, further) for each in found}
         is_own = listing.lineage.is_own
         return tuple(sorted(each for each in known if is_session_name(each) and is_own(each)))
 

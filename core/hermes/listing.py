@@ -16,9 +16,13 @@ from hermes_rescue.core.hermes import journals, sidecar
 from hermes_rescue.core.hermes.database.lineage import Known, Lineage
 from hermes_rescue.core.hermes.database.statedb_rows import SessionRow
 from hermes_rescue.core.hermes.journals import Index
+from hermes_rescue.core.hermes.places.candidate import Places
 from hermes_rescue.core.hermes.store import Store, is_safe_session_id, is_session_name
 
-_TEMP_NAME = re.compile(r"([0-9A-Za-z_-]+)\.tmp\..+", re.DOTALL)
+_TEMP_NAME = re.compile(
+    r"([0-9A-Za-z_-]+)(?:\.tmp\..+|\.json\.recover\.tmp|\.json\.(?:reconcile|bak)\.tmp\..+)", re.DOTALL
+)
+"""The WebUI's own unfinished writes: of a save, of its recovery, of a backup."""
 
 FRESH_TEMP = 60.0
 """Seconds for which a temp of a running WebUI may still be on its way."""
@@ -31,8 +35,8 @@ Rows = Mapping[str, tuple[SessionRow, ...]]
 @dataclass(frozen=True, slots=True)
 class Listing:
     """From the id of a session to each of its copies that is there. ``rows`` has the session rows of each database by
-    its name, ``lineage`` what their parents say; ``deletions_unknown``: the list of deleted sessions could not be read,
-    or not in full.
+    its name, ``lineage`` what their parents say, ``places`` where else copies lie; ``deletions_unknown``: the list of
+    deleted sessions could not be read, or not in full.
     """
 
     sidecars: dict[str, Path] = field(default_factory=dict)
@@ -45,6 +49,7 @@ class Listing:
     deletions_unknown: bool = False
     rows: Mapping[str, Rows] = field(default_factory=dict)
     lineage: Lineage = field(default_factory=Lineage)
+    places: Places = field(default_factory=Places)
 
     def of(self, session_ids: Iterable[str]) -> Self:
         """The part that is about some sessions: small enough to go to another process."""
@@ -60,6 +65,7 @@ class Listing:
             deleted=ids & self.deleted,
             rows={name: _only(ids, rows) for name, rows in self.rows.items()},
             lineage=self.lineage.of(ids),
+            places=self.places.only(ids),
         )
 
     def known(self, sessions_dir: Path) -> Known:
@@ -95,13 +101,16 @@ def _only(ids: Iterable[str], of: Mapping[str, _T]) -> dict[str, _T]:
 
 class SessionFiles(NamedTuple):
     """What lies in a sessions folder. ``strangers`` are names that look like a session's but are none, each with the
-    reason.
+    reason; ``others`` all those that are no file of the WebUI's own, the strangers among them; ``all_sidecars`` the
+    sessions that have a file, also where only some were asked for.
     """
 
     sidecars: dict[str, Path]
     backups: dict[str, Path]
     temps: dict[str, tuple[Path, ...]]
     strangers: tuple[tuple[str, str], ...]
+    others: tuple[str, ...]
+    all_sidecars: tuple[str, ...]
 
 
 def session_ids(folder: Path) -> Iterator[str]:
@@ -125,23 +134,27 @@ def session_files(folder: Path, only: Container[str] | None = None) -> SessionFi
     sidecars: dict[str, Path] = {}
     backups: dict[str, Path] = {}
     temps: dict[str, tuple[Path, ...]] = {}
-    strangers = []
+    strangers, others, stems = [], [], []
     for name in names:
         if name.startswith("_"):
             continue
-        if only is not None and name.partition(".")[0] not in only:
+        session_id, _, ending = name.partition(".")
+        is_own = is_safe_session_id(session_id)
+        temp = _TEMP_NAME.fullmatch(name) if is_own else None
+        if is_own and (ending in ("json", "json.bak") or temp):
+            if ending == "json":
+                stems.append(session_id)
+            if only is not None and session_id not in only:
+                continue
+            if temp:
+                temps[session_id] = (*temps.get(session_id, ()), folder / name)
+            else:
+                (sidecars if ending == "json" else backups)[session_id] = folder / name
             continue
-        temp = _TEMP_NAME.fullmatch(name)
-        if temp and is_safe_session_id(temp[1]):
-            temps[temp[1]] = (*temps.get(temp[1], ()), folder / name)
-        for suffix, found in ((".json", sidecars), (".json.bak", backups)):
-            if name.endswith(suffix):
-                session_id = name.removesuffix(suffix)
-                if is_safe_session_id(session_id):
-                    found[session_id] = folder / name
-                else:
-                    strangers.append((name, "its name is no session id"))
-    return SessionFiles(sidecars, backups, temps, tuple(strangers))
+        others.append(name)
+        if name.endswith((".json", ".json.bak")) and only is None:
+            strangers.append((name, "its name is no session id"))
+    return SessionFiles(sidecars, backups, temps, tuple(strangers), tuple(others), tuple(stems))
 
 
 def listed(store: Store, files: SessionFiles) -> tuple[Listing, tuple[str, ...]]:

@@ -16,6 +16,10 @@ from hermes_rescue.core.base.owner import become_owner
 
 _SAFE_ID = re.compile(r"[0-9A-Za-z_-]{1,180}")
 _SESSION_FILE = re.compile(r"([0-9A-Za-z_-]+)\.json(?:\.bak)?")
+_STATE_DIR = re.compile(r"^(?:export )?STATE_DIR=['\"]?([^'\"\r\n]+)", re.MULTILINE)
+_SNAPSHOT = "session_"
+"""What the names of the agent's own snapshots begin with, in its folder of that name."""
+
 _LIMIT = 65_536
 """Bytes read of the head of a sidecar."""
 
@@ -41,7 +45,8 @@ class Store:
     """Where the data of one installation is; paths as they were given, symlinks not resolved.
 
     ``home`` is None where only the sessions folder was named. ``databases``: every state.db there is, the root
-    profile's first, then those of the named profiles. ``other_session_dirs``: other folders with a sidecar.
+    profile's first, then those of the named profiles. ``other_session_dirs``: other folders with a sidecar; ``also``:
+    further places that a person named.
     """
 
     home: Path | None
@@ -49,6 +54,7 @@ class Store:
     sessions_dir: Path
     databases: tuple[Path, ...]
     other_session_dirs: tuple[Path, ...]
+    also: tuple[Path, ...] = ()
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -77,19 +83,21 @@ def find_store(
     home: Path | None = None,
     session_dir: Path | None = None,
     state_dbs: Sequence[Path] = (),
+    also: Sequence[Path] = (),
     environ: Mapping[str, str] | None = None,
 ) -> Store:
     """Find an installation: what is named counts, else the environment, else the usual places of the platform.
 
     Without ``state_dbs`` the databases are looked for where they lie in that home, or beside the named sessions folder.
-    A home is a store if it has a sessions folder, here or under another root, or a database. A front that runs as root
-    becomes the owner of the place before anything there is opened (:mod:`core.base.owner`). Raises RescueError, as
-    :class:`StoreNotFoundError` with where it looked; nothing else takes the place of what was named.
+    A home is a store if it has a sessions folder, here or under another root, or a database. A folder that is named may
+    be one level too deep or too high: what is in it tells. A front that runs as root becomes the owner of the place
+    before anything there is opened (:mod:`core.base.owner`), but heads of session files to know a folder by. Raises
+    RescueError, as :class:`StoreNotFoundError` with where it looked; nothing else takes the place of what was named.
     """
+    if home is not None and session_dir is None:
+        home, session_dir = _meant_by_home(home)
     if session_dir is not None:
-        session_dir = session_dir.absolute()
-        if not os.path.isdir(session_dir):
-            raise StoreNotFoundError(f"There is no folder {shown(session_dir)}. Name the sessions folder of a WebUI.")
+        session_dir = _meant_by_sessions(session_dir.absolute())
         state_dir = session_dir.parent
         places = [_Place(home, _base_of(home) if home else state_dir.parent, state_dir)]
     elif home is not None:
@@ -99,18 +107,99 @@ def find_store(
     for path in state_dbs:
         if not os.path.isfile(path):
             raise StoreNotFoundError(f"There is no database {shown(path)}.")
+    for path in also:
+        if not os.path.exists(path):
+            raise StoreNotFoundError(f"There is no {shown(path)}.")
     for place in places:
         sessions_dir = session_dir or place.state_dir / "sessions"
         become_owner(_folders_of(sessions_dir, place.state_dir, place.home))
         databases = tuple(state_dbs) or _databases(place)
+        if session_dir is None and (home is not None or not _is_named(environ)):
+            place = _in_use(place)
+        sessions_dir = session_dir or place.state_dir / "sessions"
         others = _with_sessions([root / "sessions" for root in _other_roots(place)], sessions_dir)
         if os.path.isdir(sessions_dir) or databases or others:
-            return Store(place.home, place.state_dir, sessions_dir, databases, others)
+            return Store(place.home, place.state_dir, sessions_dir, databases, others, tuple(also))
     looked = [path for place in places for path in (place.state_dir / "sessions", place.base / "state.db")]
     raise StoreNotFoundError(
         f"No Hermes data found. Looked for {', '.join(map(shown, looked))}. "
         "Name the Hermes home with --home DIR, or the WebUI's sessions folder with --session-dir DIR."
     )
+
+
+def _meant_by_home(path: Path) -> tuple[Path | None, Path | None]:
+    """The home that a person means by a folder, or the sessions folder: what is in it tells."""
+    if _is_home(path):
+        return path, None
+    for sessions in (path, path / "sessions"):
+        if _has_session(sessions):
+            base = sessions.parent.parent
+            return (base if _is_home(base) else None), sessions
+    return next((each for each in (path / ".hermes", path / "hermes") if _is_home(each)), path), None
+
+
+def _is_home(path: Path) -> bool:
+    return os.path.lexists(path / "state.db") or any(_has_any(root / "sessions") for root in _webui_folders(path))
+
+
+def _meant_by_sessions(path: Path) -> Path:
+    """The sessions folder that a person means by a folder. Raises StoreNotFoundError where there is no such folder."""
+    if not os.path.isdir(path):
+        raise StoreNotFoundError(f"There is no folder {shown(path)}. Name the sessions folder of a WebUI.")
+    if _has_any(path):
+        return path
+    near = (path / "sessions", path / "webui" / "sessions", path.parent)
+    return next((each for each in near if _has_session(each)), path)
+
+
+def _in_use(place: _Place) -> _Place:
+    """The place with the state dir that is in use: where the usual one has no session, the one that the notes of the
+    WebUI's launcher name, or the only one in the home that has.
+    """
+    if _has_any(place.state_dir / "sessions"):
+        return place
+    noted = _noted_state_dir(place.base)
+    if noted is not None and _has_session(noted / "sessions"):
+        return place._replace(state_dir=noted)
+    full = [root for root in _webui_roots(place.base) if _has_session(root / "sessions")]
+    return place._replace(state_dir=full[0]) if len(full) == 1 else place
+
+
+def _webui_roots(home: Path) -> list[Path]:
+    """Folders of the WebUI's in a home, also in one that was put into itself by mistake."""
+    return [*_webui_folders(home), *_webui_folders(home / ".hermes")]
+
+
+def _webui_folders(folder: Path) -> list[Path]:
+    return [each for each in _folders(folder) if each.name.startswith("webui")]
+
+
+def _noted_state_dir(home: Path) -> Path | None:
+    """The state dir that the notes of the WebUI's launcher name."""
+    try:
+        text = read_regular(home / "webui.ctl.env", _LIMIT).decode("utf-8", "replace")
+    except (OSError, UnreadableError):
+        return None
+    found = _STATE_DIR.search(text)
+    return Path(found[1]).expanduser() if found else None
+
+
+def _is_named(environ: Mapping[str, str] | None) -> bool:
+    """Whether the environment names the state dir."""
+    return _path(os.environ if environ is None else environ, "HERMES_WEBUI_STATE_DIR") is not None
+
+
+def _has_any(folder: Path) -> bool:
+    """Whether a folder has a file of the WebUI's own, also a list of sessions that are gone."""
+    try:
+        return any(name.startswith("_") or _SESSION_FILE.match(name) for name in os.listdir(folder))
+    except OSError:
+        return False
+
+
+def has_any_session(store: Store) -> bool:
+    """Whether anything there may hold a session: a file in its folder, a database, a place that was added."""
+    return bool(store.databases or store.also) or _has_any(store.sessions_dir)
 
 
 def is_usual(store: Store) -> bool:
@@ -178,7 +267,10 @@ def _folders(folder: Path) -> list[Path]:
 def _other_roots(place: _Place) -> Iterator[Path]:
     """State dirs that launchers, profiles and checkouts are known to have used."""
     for home in (place.base, *_profiles(place.base)):
-        yield from (home / "webui", home / "webui-mvp")
+        yield from (home / "webui", home / "webui-mvp", *_webui_roots(home))
+    noted = _noted_state_dir(place.base)
+    if noted is not None:
+        yield noted
     for sibling in _folders(place.state_dir.parent):
         yield from (sibling, sibling / "data")
 
@@ -198,7 +290,11 @@ def _has_session(folder: Path) -> bool:
         names = sorted(os.listdir(folder))
     except OSError:
         return False
-    likely = [name for name in names if (match := _SESSION_FILE.fullmatch(name)) and is_session_name(match[1])]
+    likely = [
+        name
+        for name in names
+        if (match := _SESSION_FILE.fullmatch(name)) and is_session_name(match[1]) and not name.startswith(_SNAPSHOT)
+    ]
     return any(_looks_like_session(folder / name) for name in likely[:_FILES_TRIED])
 
 

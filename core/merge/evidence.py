@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from hermes_rescue.core.hermes.copies import SessionCopies
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar
 from hermes_rescue.core.merge.intent import Marks, Reason, tells_marks
 
@@ -98,3 +99,12 @@ def is_untitled(live: Sidecar | None) -> bool:
     pending = live.get("pending_user_message") if live is not None else None
     begun = isinstance(pending, str) and isinstance(title, str) and bool(title) and pending.startswith(title)
     return begun or title == FIELD_DEFAULTS["title"]
+
+
+def row_reasons(copies: SessionCopies) -> dict[int, Reason | None]:
+    """What each row (by identity of its message) says of being shown: a reason against it, or None."""
+    return {
+        id(m): Reason.REWOUND if k in copy.rewound else Reason.HIDDEN if k in copy.hidden else None
+        for copy in copies.databases
+        for k, m in enumerate(copy.messages)
+    }

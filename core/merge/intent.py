@@ -30,18 +30,21 @@ class Reason(StrEnum):
     EARLIER_UNDO = "earlier_undo"
     UNDECIDED = "undecided"
     UNANSWERED = "unanswered"
+    FURTHER = "further"
     CHOSEN = "chosen"
 
     @property
     def is_question(self) -> bool:
         """Only the user knows whether the message was taken back."""
-        return self in (Reason.OLD_UNDO, Reason.EARLIER_UNDO, Reason.UNDECIDED, Reason.UNANSWERED)
+        return self in _QUESTIONS
 
     @property
     def sentence(self) -> str:
         """The reason in words for a person."""
         return _SENTENCES[self]
 
+
+_QUESTIONS = frozenset({Reason.OLD_UNDO, Reason.EARLIER_UNDO, Reason.UNDECIDED, Reason.UNANSWERED, Reason.FURTHER})
 
 TAKEN_BACK = frozenset((Reason.CLEARED, Reason.UNDONE, Reason.REWOUND))
 """The user took the message back, with certainty."""
@@ -59,6 +62,7 @@ _SENTENCES = {
     "only you know.",
     Reason.UNDECIDED: "You took this message back, or it was lost; no copy that is left says which.",
     Reason.UNANSWERED: "You sent this prompt, but no copy of the session holds it and no answer is known.",
+    Reason.FURTHER: "Only a copy from another place has this message: you took it back since, or it was lost.",
     Reason.CHOSEN: "You chose to leave this message out.",
 }
 

@@ -143,6 +143,13 @@ def _sources(copies: SessionCopies, live: Sidecar | None) -> Iterator[tuple[str,
         if turn.workspace:
             yield TURNS, {"workspace": turn.workspace}
             break
+    for further in copies.further:
+        if further.session is not None:
+            head = further.session.head
+            yield further.name, {key: piece.value for key, piece in head.items() if _is_kept(key, piece.value)}
+        if further.rows is not None:
+            tags = {"workspace": further.rows.workspaces[-1]} if further.rows.workspaces else {}
+            yield further.name, row_fields(further.rows.row, further.rows.profile) | tags
 
 
 def _newest(copy: DatabaseCopy) -> tuple[float, int]:

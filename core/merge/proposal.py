@@ -13,10 +13,10 @@ from hermes_rescue.core.hermes.copies import BACKUP, LIVE, RUN, SessionCopies, t
 from hermes_rescue.core.hermes.message import Message, message
 from hermes_rescue.core.hermes.runs.killed_runs import DeadRun, dead_runs, pending_prompt, prompt_message
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
-from hermes_rescue.core.merge import metadata, pointers, server_merge, transcript
+from hermes_rescue.core.merge import further, metadata, pointers, server_merge, transcript
 from hermes_rescue.core.merge.align import align
 from hermes_rescue.core.merge.choices import Choices, fingerprint
-from hermes_rescue.core.merge.evidence import Evidence, FileState, Verdict, Witness, is_untitled, state_of
+from hermes_rescue.core.merge.evidence import Evidence, FileState, Verdict, Witness, is_untitled, row_reasons, state_of
 from hermes_rescue.core.merge.intent import MARK_FIELDS, Marks, Reason, marks, tells_marks
 from hermes_rescue.core.merge.metadata import Found
 from hermes_rescue.core.merge.restored_turns import KilledRun, RestoredCard, restore
@@ -68,6 +68,7 @@ class Proposal:
 
     ``origins`` says for each field of a rebuilt sidecar, and for each that a person chose, which copy it is from;
     ``offers`` what each copy says of a field (core.merge.metadata.offers), ``chosen`` the choices among them that hold.
+    ``fuller``: how many messages a copy from another place has more of.
     ``is_outdated``: the choices were made on another proposal, so nothing of them is in this one.
     """
 
@@ -79,6 +80,7 @@ class Proposal:
     offers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     chosen: Mapping[str, str] = field(default_factory=dict)
     doubt: str | None = None
+    fuller: int = 0
     is_outdated: bool = False
 
     @property
@@ -129,17 +131,23 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     reasons, verdict = _reasons(copies, live, entries)
     killed = _killed(copies, live, stream_is_live=stream_is_live)
     new_cards = restore(entries, reasons, killed, _listed(live, "tool_calls"), (PENDING, RUN))
+    found = further.offer(entries, reasons, copies.further, lambda: _evidence(copies, live))
+    entries, reasons = found.entries, reasons | found.reasons
     offers = metadata.offers(copies, live)
     is_outdated = choices.need_a_proposal and choices.made_on != fingerprint(
         (e.merged for e in entries), (reasons.get(id(e)) for e in entries), offers
     )
     if is_outdated:
         choices = Choices()
+    if choices.answer_questions:
+        found.accept()
     items = tuple(_item(i, e, reasons.get(id(e)), choices) for i, e in enumerate(entries))
     chosen = {
         name: Found(offers[name][copy], copy) for name, copy in choices.fields.items() if copy in offers.get(name, {})
     }
     kept = [e for e, item in zip(entries, items, strict=True) if item.included]
+    if not any(item.reason is Reason.FURTHER for item in items if item.included):
+        copies = replace(copies, further=())  # what is not taken from there gives nothing else either
     if live is None and copies.deleted and not (choices.include or choices.answer_questions):
         proposal = Proposal(copies.session_id, items, None)
     elif live is not None and live.damage is None:
@@ -147,7 +155,8 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     else:
         proposal = _rebuilt(copies, live, items, kept, verdict, new_cards, chosen)
     taken = {name: found.origin for name, found in chosen.items()}
-    return replace(proposal, doubt=verdict.doubt, offers=offers, chosen=taken, is_outdated=is_outdated)
+    told = replace(proposal, doubt=verdict.doubt, offers=offers, chosen=taken, fuller=len(found.fuller))
+    return replace(told, is_outdated=is_outdated)
 
 
 def session_of(file: sidecar.SidecarFile | None) -> Sidecar | None:
@@ -288,7 +297,7 @@ def _reasons(
 ) -> tuple[dict[int, Reason], Verdict]:
     """Why an entry (by identity) is left out, with the verdict of the witnesses."""
     sidecars = _sidecar_copies(copies)
-    spoken = _database_reasons(copies)
+    spoken = row_reasons(copies)
     own: dict[int, Reason] = {}
     for k, e in enumerate(entries):
         if LIVE not in e.versions:
@@ -307,15 +316,6 @@ def _reasons(
     verdict = judge(left, _evidence(copies, live))
     reasons = {id(left[k]): reason for k, reason in verdict.reasons.items() if LIVE not in left[k].versions}
     return reasons | {id(entries[k]): reason for k, reason in own.items()}, verdict
-
-
-def _database_reasons(copies: SessionCopies) -> dict[int, Reason | None]:
-    """What each row (by identity of its message) says of being shown: a reason against it, or None."""
-    return {
-        id(m): Reason.REWOUND if k in copy.rewound else Reason.HIDDEN if k in copy.hidden else None
-        for copy in copies.databases
-        for k, m in enumerate(copy.messages)
-    }
 
 
 def _killed(copies: SessionCopies, live: Sidecar | None, *, stream_is_live: bool) -> list[KilledRun]:
@@ -399,7 +399,7 @@ def _amended(
 def _has_act(items: Sequence[Item]) -> bool:
     """Whether the user took back what is left out, for certain: only then may the file tell the server so."""
     reasons = {item.reason for item in items if item.reason is not None and not item.included}
-    return not reasons.isdisjoint(_ACTS) and not any(reason.is_question for reason in reasons)
+    return not reasons.isdisjoint(_ACTS) and not any(r.is_question for r in reasons if r is not Reason.FURTHER)
 
 
 def _rebuilt(
@@ -416,7 +416,7 @@ def _rebuilt(
     """
     found = metadata.recover(copies, live)
     pieces = [item.message.piece for item in items if item.included]
-    sidecars = _sidecar_copies(copies)
+    sidecars = _sidecar_copies(copies) or further.files(copies.further)
     if not pieces and not sidecars and "worktree_path" not in found:
         return Proposal(copies.session_id, tuple(items), None)
     if "title" not in found:
@@ -474,9 +474,9 @@ def _pointers(
     new_cards: Sequence[RestoredCard],
 ) -> dict[str, Any]:
     """The fields that point into the message list, for these messages; what is as it was is not among them."""
-    sidecars = _sidecar_copies(copies)
+    sidecars = _sidecar_copies(copies) or further.files(copies.further)
     is_loaded = live is not None and live.damage is None and bool(live.messages)
-    sources = [LIVE] if is_loaded else [verdict.origin or LIVE, RUN]
+    sources = [LIVE] if is_loaded else [verdict.origin or LIVE, RUN, *(copy.name for copy in copies.further)]
     name = next((n for n in sources if n in sidecars and "tool_calls" in sidecars[n].head), LIVE)
     copy = sidecars.get(name)
     place = {id(e): k for k, e in enumerate(kept)}

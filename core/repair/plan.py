@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from hermes_rescue.core.audit import left
-from hermes_rescue.core.audit.findings import KINDS, Category, SessionAudit
+from hermes_rescue.core.audit.findings import KINDS, Category, Finding, SessionAudit
 from hermes_rescue.core.audit.session import Examined, examine, examine_unless_whole, stream_is_live
+from hermes_rescue.core.audit.store_audit import no_folder
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
 from hermes_rescue.core.base import files, jsontext
 from hermes_rescue.core.base.errors import RescueError
@@ -81,7 +82,8 @@ class Plan:
     list needs it, whatever else is done; ``questions`` are the sessions that wait for a decision; ``force``: a
     running WebUI forbids nothing; ``unfinished``: runs that died and are finished on the way;
     ``unread``: databases, backups and temps that could not be read, each with the reason; ``titles`` of what is refused
-    or waits; ``databases``: those that were found whole (:func:`core.hermes.database.statedb.open_statedb`).
+    or waits; ``problem``: why nothing can be planned;
+    ``databases``: those that were found whole (:func:`core.hermes.database.statedb.open_statedb`).
     """
 
     store: Store
@@ -96,6 +98,7 @@ class Plan:
     unread: tuple[str, ...] = ()
     titles: Mapping[str, str] = field(default_factory=dict)
     databases: frozenset[Path] = frozenset()
+    problem: str = ""
 
     @property
     def remaining(self) -> tuple[str, ...]:
@@ -140,6 +143,9 @@ def plan(
     with Inventory(store, only=None if session_ids is None else frozenset(session_ids)) as inventory:
         if session_ids is not None and (unknown := sorted(set(session_ids) - set(inventory.session_ids()))):
             raise RescueError(f"No copy of a session {', '.join(unknown)} is known in {store.sessions_dir}.")
+        problem = ""
+        if session_ids is None and inventory.lacks_folder:
+            problem = f"{no_folder(inventory)} Name it, or name the sessions that are to be built again."
         rebuild = inventory.listing.index.problem is not None and inventory.listing.index.digest is not None
         wanted = inventory.session_ids() if session_ids is None else tuple(session_ids)
         look = partial(_look, choices=chosen, force=force, left_alone=left.read(store))
@@ -164,6 +170,7 @@ def plan(
         tuple(unread),
         {each.session_id: each.title for each in looks if each.refusal is not None or each.is_open_question},
         whole,
+        problem,
     )
 
 
@@ -225,15 +232,21 @@ def _look(
             planned = _only_backup_moves(audited, copies, proposal)
     if not (audited.findings or unread or planned or refusal):
         return None
+    listed = [f for f in audited.findings if f.kind.name in INDEX_KINDS]
     return _Look(
         session_id,
         audited.title,
         planned if refusal is None else None,
         refusal,
-        not answered and any(f.category is Category.REVIEW for f in audited.findings),
-        any(f.kind.name in INDEX_KINDS for f in audited.findings),
+        not answered and any(f.category is Category.REVIEW for f in audited.findings if not _is_dropped(f, choice)),
+        any(f.category is Category.REPAIRABLE or _is_dropped(f, choice) for f in listed),
         unread,
     )
+
+
+def _is_dropped(f: Finding, choice: Choices | None) -> bool:
+    """Whether it is about a row of the session list that is the last trace of a session, which was named."""
+    return f.kind.name == "index_missing_file" and choice is not None
 
 
 def _decides_something(choice: Choices, copies: SessionCopies, proposal: Proposal) -> bool:

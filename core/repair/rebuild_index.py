@@ -57,6 +57,8 @@ def rebuilt(index: Index, sessions_dir: Path, changed: Iterable[str] = (), waiti
             session = sidecar.read(sessions_dir / f"{session_id}.json").sidecar
         except FileNotFoundError:
             continue
+        if session is not None and session.get("session_id", session_id) != session_id and old is None:
+            continue  # a copy of another session
         if session is not None and session.is_session and session.damage is None:
             rows.append(Piece(None, row(session_id, session, index.row(session_id) or {}), 1))
         elif old is not None:

@@ -14,6 +14,7 @@ from hermes_rescue.core.hermes.copies import BACKUP, INDEX, LIVE, RUN, SessionCo
 from hermes_rescue.core.hermes.message import PARTS, REASONING, Message, message, visible_text
 from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.merge.align import align
+from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.proposal import Item, Proposal, session_of
 
 RECOVERED = "recovered"
@@ -140,12 +141,19 @@ def versions(copies: SessionCopies, proposal: Proposal, wanted: Container[str] |
     for copy in copies.databases:
         left_out = copy.rewound | copy.hidden
         result[copy.name] = Version(copy.name, tuple(m for k, m in enumerate(copy.messages) if k not in left_out), {})
+    for further in copies.further:
+        result[further.name] = Version(further.name, tuple(further.messages), _fields(further.session))
     if copies.index_row is not None:
         result[INDEX] = Version(INDEX, (), dict(copies.index_row))
     recovered = proposal.sidecar or found[LIVE]
     if recovered is not None:
         result[RECOVERED] = version(RECOVERED, recovered)
     return result
+
+
+def added_by(proposal: Proposal, copy: str) -> int:
+    """How many messages a copy from another place offers."""
+    return sum(item.reason is Reason.FURTHER and copy in item.copies for item in proposal.items)
 
 
 def version_of(name: str, session: Sidecar) -> Version:

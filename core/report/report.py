@@ -22,7 +22,7 @@ from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.repair.apply import Result, State
 from hermes_rescue.core.repair.plan import Plan
 from hermes_rescue.core.repair.run_record import Operation, Run
-from hermes_rescue.core.report.diff import Change, Difference, MessageRow, review_fields
+from hermes_rescue.core.report.diff import Change, Difference, MessageRow, added_by, review_fields
 from hermes_rescue.core.report.excerpts import SessionQuotes
 
 if TYPE_CHECKING:
@@ -177,6 +177,10 @@ def session_json(s: SessionAudit, copies: SessionCopies, proposal: Proposal) -> 
         "fields": [asdict(change) for change in proposal.changes],
         "offers": {row.field: dict(row.offers) for row in review_fields(copies, proposal) if row.is_disputed},
         "deleted": copies.deleted,
+        "elsewhere": [
+            {"name": c.name, "path": c.shown, "messages": len(c.messages), "adds": added_by(proposal, c.name)}
+            for c in copies.further
+        ],
     }
 
 

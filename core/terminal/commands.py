@@ -52,6 +52,14 @@ StateDbs = Annotated[
     list[Path] | None,
     typer.Option("--state-db", metavar="FILE", help="A state.db to read; can be given more than once."),
 ]
+Also = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--also",
+        metavar="PATH",
+        help="A further place to look in: a file, a folder, an old home, an archive, a database; repeatable.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 SessionId = Annotated[str, typer.Argument(metavar="SID", help="The id of a session (the name of its file).")]
@@ -61,6 +69,7 @@ def main() -> None:
     """Run the command line; always ends in SystemExit, never in a traceback."""
     from hermes_rescue.core.terminal import export as export
     from hermes_rescue.core.terminal import find as find
+    from hermes_rescue.core.terminal import importing as importing
     from hermes_rescue.core.terminal import repairs as repairs
     from hermes_rescue.core.terminal import vault as vault
 
@@ -126,6 +135,7 @@ def audit(
     home: Home = None,
     session_dir: SessionDir = None,
     state_db: StateDbs = None,
+    also: Also = None,
     as_json: AsJson = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Ignore the cache and read everything again.")] = False,
 ) -> int:
@@ -136,7 +146,7 @@ def audit(
     from hermes_rescue.core.repair.plan import interrupted_runs
     from hermes_rescue.core.report.report import audit_json
 
-    store, view = _store(home, session_dir, state_db), _view(_options(home, session_dir, state_db))
+    store, view = _store(home, session_dir, state_db, also), _view(_options(home, session_dir, state_db, also))
     cache = AuditCache(store, None if no_cache else usual_folder())
     with view.progress("Checking sessions") as progress:
         found = run_audit(store, cache=cache, progress=progress, should_cancel=stops.is_requested)
@@ -158,18 +168,19 @@ def show(
     home: Home = None,
     session_dir: SessionDir = None,
     state_db: StateDbs = None,
+    also: Also = None,
     as_json: AsJson = False,
 ) -> int:
     """Show one session: its copies, what is wrong, what a repair gives back and what it leaves out. Changes nothing."""
     from hermes_rescue.core.audit.findings import Category
 
-    with _examined(_store(home, session_dir, state_db), sid) as (audited, copies, proposal):
+    with _examined(_store(home, session_dir, state_db, also), sid) as (audited, copies, proposal):
         if as_json:
             from hermes_rescue.core.report.report import session_json
 
             _print_json(session_json(audited, copies, proposal))
         else:
-            _view(_options(home, session_dir, state_db)).session(audited, copies, proposal)
+            _view(_options(home, session_dir, state_db, also)).session(audited, copies, proposal)
         return REMAINS if any(f.category is not Category.INFO for f in audited.findings) else NOTHING_LEFT
 
 
@@ -196,12 +207,13 @@ def diff(
     home: Home = None,
     session_dir: SessionDir = None,
     state_db: StateDbs = None,
+    also: Also = None,
     as_json: AsJson = False,
 ) -> int:
     """Show what differs between two copies of a session: messages, fields, words. Changes nothing."""
     from hermes_rescue.core.report import diff as differences
 
-    store = _store(home, session_dir, state_db)
+    store = _store(home, session_dir, state_db, also)
     notes: tuple[str, ...] = ()
     if run is not None:
         from hermes_rescue.core.repair.vault import Vault
@@ -228,7 +240,7 @@ def diff(
 
         _print_json(difference_json(sid, found))
     else:
-        view = _view(_options(home, session_dir, state_db))
+        view = _view(_options(home, session_dir, state_db, also))
         view.difference(found, full=full, notes=notes)
         if proposed is not None and found.messages:
             view.how_to_choose(sid, proposed, ("--include NUMBERS", "--exclude NUMBERS"))
@@ -255,6 +267,7 @@ def report(
     home: Home = None,
     session_dir: SessionDir = None,
     state_db: StateDbs = None,
+    also: Also = None,
 ) -> int:
     """Report what was found, or what a run did; without any message text unless --texts asks for them."""
     from hermes_rescue.core.audit.cache import AuditCache, usual_folder
@@ -268,7 +281,7 @@ def report(
         _fail("The window makes the PDF: hermes-rescue-gui, then Export report. Here: --format html, to print.", USAGE)
     if form not in FORMATS:
         _fail(f"--format is one of: {', '.join(FORMATS)}.", USAGE)
-    store, view = _store(home, session_dir, state_db), _view()
+    store, view = _store(home, session_dir, state_db, also), _view()
     if run is not None:
         done = Vault.of(store).read_run(run)
         with view.progress("Reading messages") as progress:
@@ -300,17 +313,23 @@ def demo(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or em
     return NOTHING_LEFT
 
 
-def _store(home: Path | None, session_dir: Path | None, state_dbs: list[Path] | None) -> Store:
-    from hermes_rescue.core.hermes.store import find_store
+def _store(
+    home: Path | None, session_dir: Path | None, state_dbs: list[Path] | None, also: list[Path] | None = None
+) -> Store:
+    from hermes_rescue.core.hermes.store import find_store, has_any_session
 
-    if home is not None and session_dir is not None:
-        _fail("Give --home or --session-dir, not both.", USAGE)
-    return find_store(home=home, session_dir=session_dir, state_dbs=tuple(state_dbs or ()))
+    store = find_store(home=home, session_dir=session_dir, state_dbs=state_dbs or (), also=also or ())
+    if session_dir is not None and not has_any_session(store):
+        raise RescueError(f"There is no session in {store.sessions_dir}. Name the folder that holds the *.json files.")
+    return store
 
 
-def _options(home: Path | None, session_dir: Path | None, state_dbs: list[Path] | None) -> tuple[str, ...]:
+def _options(
+    home: Path | None, session_dir: Path | None, state_dbs: list[Path] | None, also: list[Path] | None
+) -> tuple[str, ...]:
     """The options that name the store, for the commands that are suggested."""
     given = [("--home", home), ("--session-dir", session_dir), *(("--state-db", path) for path in state_dbs or ())]
+    given += [("--also", path) for path in also or ()]
     return tuple(word for option, path in given if path is not None for word in (option, str(path)))
 
 

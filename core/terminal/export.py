@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from hermes_rescue.core.base.errors import RescueError
-from hermes_rescue.core.terminal.commands import NOTHING_LEFT, REMAINS, Home, SessionDir, StateDbs, _store, _view, app
+from hermes_rescue.core.terminal.commands import (
+    NOTHING_LEFT,
+    REMAINS,
+    Also,
+    Home,
+    SessionDir,
+    StateDbs,
+    _store,
+    _view,
+    app,
+)
 
 if TYPE_CHECKING:
     from hermes_rescue.core.report.export import PrintPage
@@ -39,6 +49,7 @@ def export(
     home: Home = None,
     session_dir: SessionDir = None,
     state_db: StateDbs = None,
+    also: Also = None,
 ) -> int:
     """Save conversations as Markdown, HTML, PDF, or JSON that Hermes WebUI imports. Changes nothing in the store."""
     from hermes_rescue.core.base.files import shown
@@ -51,7 +62,7 @@ def export(
     if output == STDOUT and (everything or len(sids or ()) > 1):
         raise typer.BadParameter("-o - is for one session. Name a folder.")
     ids = None if everything else list(dict.fromkeys(sids or ()))
-    store, view = _store(home, session_dir, state_db), _view()
+    store, view = _store(home, session_dir, state_db, also), _view()
     print_page = _print_page() if form == "pdf" else None
     if output == STDOUT:
         with view.progress("Reading the session") as progress:

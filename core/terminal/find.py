@@ -11,6 +11,7 @@ import typer
 from hermes_rescue.core.terminal.commands import (
     NOTHING_LEFT,
     REMAINS,
+    Also,
     AsJson,
     Home,
     SessionDir,
@@ -36,6 +37,7 @@ def find(
     home: Home = None,
     session_dir: SessionDir = None,
     state_db: StateDbs = None,
+    also: Also = None,
     as_json: AsJson = False,
 ) -> int:
     """Search in titles and messages, in every copy: also what is lost, left out or deleted. Changes nothing.
@@ -51,7 +53,7 @@ def find(
         query = Query.of_pattern(" ".join(words)) if regex else Query.of_words(words)
     except QueryError as error:
         raise typer.BadParameter(str(error)) from None
-    store, view = _store(home, session_dir, state_db), _view()
+    store, view = _store(home, session_dir, state_db, also), _view()
     found: Counter[str] = Counter()
     unread: list[Unread] = []
     is_complete = False

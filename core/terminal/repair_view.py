@@ -45,7 +45,7 @@ class RepairView(View):
                 f"Look: {self.command('show', 'SID')}    Repair one: {self.command('repair', 'SID')}"
             )
         if plan.is_empty and not plan.refused:
-            self._line("There is nothing to repair.")
+            self._line(plan.problem or "There is nothing to repair.")
 
     def question(self, plan: api.Plan) -> str:
         """What a person is asked before a repair."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +13,7 @@ from hermes_rescue.core.terminal.commands import (
     NOTHING_LEFT,
     REMAINS,
     USAGE,
+    Also,
     AsJson,
     Home,
     SessionDir,
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hermes_rescue.core import api
-    from hermes_rescue.core.merge.choices import Choices
     from hermes_rescue.core.terminal.repair_view import RepairView
 
 
@@ -77,22 +76,22 @@ def repair(
     home: Home = None,
     session_dir: SessionDir = None,
     state_db: StateDbs = None,
+    also: Also = None,
     as_json: AsJson = False,
 ) -> int:
     """Repair sessions. Shows the plan and asks; what is replaced is kept and can be undone."""
     from hermes_rescue.core import api
     from hermes_rescue.core.merge.choices import Choices
-    from hermes_rescue.core.report.report import plan_json
+    from hermes_rescue.core.terminal.choose import choices_of, require_answer
 
     if bool(sids) == everything:
         _fail("Name the sessions to repair, or give --all.", USAGE)
-    choices = _choices(fields or (), include or (), exclude or (), proposal)
+    choices = choices_of(fields or (), include or (), exclude or (), proposal)
     has_chosen = choices != Choices()
     if has_chosen and (sids is None or len(set(sids)) != 1):
         _fail("--field, --include, --exclude and --proposal are for one session. Name it.", USAGE)
-    if as_json and not (yes or dry_run):
-        _fail("--json does not ask: give --yes or --dry-run with it.", USAGE)
-    store, view = _store(home, session_dir, state_db), _view(_options(home, session_dir, state_db))
+    require_answer(as_json=as_json, yes=yes or dry_run)
+    store, view = _store(home, session_dir, state_db, also), repair_view(_options(home, session_dir, state_db, also))
     with view.progress("Checking sessions") as progress:
         plan = api.plan(
             store,
@@ -102,6 +101,13 @@ def repair(
             progress=progress,
             should_cancel=stops.is_requested,
         )
+    return carry_out(plan, view, as_json=as_json, yes=yes, dry_run=dry_run)
+
+
+def carry_out(plan: api.Plan, view: RepairView, *, as_json: bool, yes: bool, dry_run: bool) -> int:
+    """Show a plan, ask, and apply it."""
+    from hermes_rescue.core.report.report import plan_json
+
     if not as_json:
         view.plan(plan)
     if plan.is_empty or dry_run:
@@ -160,13 +166,14 @@ def undo(
     home: Home = None,
     session_dir: SessionDir = None,
     state_db: StateDbs = None,
+    also: Also = None,
     as_json: AsJson = False,
 ) -> int:
     """Put back what a repair changed. Refused, with the reason, where a file has changed since."""
     from hermes_rescue.core import api
     from hermes_rescue.core.repair.vault import Vault
 
-    store, view = _store(home, session_dir, state_db), _view(_options(home, session_dir, state_db))
+    store, view = _store(home, session_dir, state_db, also), repair_view(_options(home, session_dir, state_db, also))
     if run is None:
         last = next((each for each in Vault.of(store).runs() if each.problem or api.undoable([each])), None)
         if last is None:
@@ -200,11 +207,12 @@ def leave(
     home: Home = None,
     session_dir: SessionDir = None,
     state_db: StateDbs = None,
+    also: Also = None,
 ) -> int:
     """Leave a session as it is: it counts no more until one of its copies changes. Nothing of it is changed."""
     from hermes_rescue.core import api
 
-    store, view = _store(home, session_dir, state_db), _view(_options(home, session_dir, state_db))
+    store, view = _store(home, session_dir, state_db, also), repair_view(_options(home, session_dir, state_db, also))
     if forget:
         view.taken_back(sid, was_left=api.take_back_leave(store, sid))
     else:
@@ -214,46 +222,26 @@ def leave(
 
 @app.command()
 def history(
-    home: Home = None, session_dir: SessionDir = None, state_db: StateDbs = None, as_json: AsJson = False
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+    also: Also = None,
+    as_json: AsJson = False,
 ) -> int:
     """List the repairs that were made. Changes nothing."""
     from hermes_rescue.core.repair.vault import Vault
     from hermes_rescue.core.report.report import run_report
 
-    runs = Vault.of(_store(home, session_dir, state_db)).list_runs()
+    runs = Vault.of(_store(home, session_dir, state_db, also)).list_runs()
     if as_json:
         _print_json([dict(run_report(run).facts) for run in runs])
     else:
-        _view(()).history(runs)
+        repair_view(()).history(runs)
     return NOTHING_LEFT
 
 
-def _choices(fields: Sequence[str], include: Sequence[str], exclude: Sequence[str], proposal: str) -> Choices:
-    """What was chosen."""
-    from hermes_rescue.core.merge.choices import Choices
-
-    pairs = [text.partition("=") for text in fields]
-    if wrong := next((text for text, (name, _, copy) in zip(fields, pairs, strict=True) if not (name and copy)), None):
-        _fail(f"--field is NAME=COPY, not {wrong}.", USAGE)
-    if (include or exclude) and not proposal:
-        _fail("--include and --exclude need --proposal: show and diff print it beside the numbers.", USAGE)
-    chosen = {name: copy for name, _, copy in pairs}
-    return Choices(_positions("--include", include), _positions("--exclude", exclude), fields=chosen, made_on=proposal)
-
-
-def _positions(option: str, texts: Sequence[str]) -> frozenset[int]:
-    """Positions (from 0) of messages that are given by their numbers (from 1): 3,7-9."""
-    positions: set[int] = set()
-    for part in ",".join(texts).split(",") if texts else ():
-        found = re.fullmatch(r"([1-9]\d{0,5})(?:-([1-9]\d{0,5}))?", part.strip(), re.ASCII)
-        if found is None:
-            _fail(f"{option} is a list of numbers such as 3,7-9, not {part}.", USAGE)
-            return frozenset()
-        positions.update(range(int(found[1]) - 1, int(found[2] or found[1])))
-    return frozenset(positions)
-
-
-def _view(options: Sequence[str]) -> RepairView:
+def repair_view(options: Sequence[str]) -> RepairView:
+    """What shows plans, results and past repairs; ``options`` name the store in the commands that it suggests."""
     from hermes_rescue.core.terminal.repair_view import RepairView
 
     return RepairView(options)

@@ -28,10 +28,11 @@ from hermes_rescue.core.report.diff import (
     review_fields,
     text_of,
 )
-from hermes_rescue.core.report.report import moment, plain_lines, stamp
+from hermes_rescue.core.report.report import moment, plain_lines
 from hermes_rescue.core.search.message_texts import Part
 from hermes_rescue.core.search.session_search import Held, Hit, SessionHits
 from hermes_rescue.core.search.store_search import Unread
+from hermes_rescue.core.terminal.copies import listed_copies
 from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -182,7 +183,7 @@ class View:
             )
         )
         table = _table("copy", "messages", "")
-        for name, n, note in _copies(audited, copies):
+        for name, n, note in listed_copies(audited, copies, proposal):
             table.add_row(Text(name), _count(n), Text(note))
         table.add_row(
             Text("after a repair"),
@@ -356,18 +357,6 @@ def _table(*columns: str) -> Table:
             no_wrap=column in ("session", "run", "status"),
         )
     return table
-
-
-def _copies(audited: SessionAudit, copies: SessionCopies) -> Iterator[tuple[str, int | None, str]]:
-    yield LIVE, audited.live, "" if copies.live is not None else "missing"
-    for k, temp in enumerate(copies.temps):
-        yield f"temp {k + 1}", len(temp.sidecar.messages) if temp.sidecar is not None else None, temp.path.name
-    if copies.backup is not None:
-        yield "backup", audited.backup, stamp(copies.backup.mtime)
-    for copy in copies.databases:
-        yield copy.name, len(copy.messages) - len(copy.rewound | copy.hidden), str(copy.path)
-    if copies.run is not None:
-        yield "run journal", len(copies.run.messages), copies.run.path.name
 
 
 def _state(session: SessionAudit) -> str:

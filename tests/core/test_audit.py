@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hermes_rescue.core import api
 from hermes_rescue.core.audit.findings import KINDS, Category
-from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.hermes.store import find_store
 
 
@@ -125,7 +125,22 @@ def bad_index(h: Any) -> None:
 
 
 def other_id(h: Any) -> None:
-    h.write_live(h.turns("a"), session_id="0123456789ab")
+    h.write_live(h.turns("a"), session_id="_of_the_webui")
+
+
+def no_folder(h: Any) -> None:
+    h.write_rows(h.turns("a"))
+    h.sessions.rmdir()
+
+
+def from_elsewhere(h: Any) -> None:
+    h.write(h.sessions / f"{h.live.stem}.json.old", h.session(h.turns("a", "b")))
+    h.write_live(h.turns("a"))
+
+
+def only_placeholder(h: Any) -> None:
+    (h.sessions / f".{h.live.name}.icloud").write_bytes(b"bplist00")
+    h.write_index({"session_id": h.live.stem, "title": "Gone"})
 
 
 def miscounted(h: Any) -> None:
@@ -191,7 +206,9 @@ CASES: dict[str, tuple[Callable[[Any], None], Category]] = {
     "turn_journal_pending_turn": (unanswered, Category.REVIEW),
     "state_db_deleted_webui_tombstone": (deleted, Category.INFO),
     "index_missing_entry": (unlisted, Category.REPAIRABLE),
-    "index_missing_file": (listed_only, Category.REPAIRABLE),
+    "index_missing_file": (listed_only, Category.REVIEW),
+    "further_copy": (from_elsewhere, Category.REVIEW),
+    "in_cloud": (only_placeholder, Category.REVIEW),
     "malformed_index": (bad_index, Category.REPAIRABLE),
     "id_mismatch": (other_id, Category.REVIEW),
     "wrong_count": (miscounted, Category.REPAIRABLE),
@@ -200,6 +217,7 @@ CASES: dict[str, tuple[Callable[[Any], None], Category]] = {
     "profile_gone": (no_profile, Category.INFO),
     "index_only_worktree": (empty_worktree, Category.REPAIRABLE),
     "other_state_dir": (elsewhere, Category.REVIEW),
+    "no_sessions_folder": (no_folder, Category.REVIEW),
     "state_db_unreadable": (no_database, Category.INFO),
     "damaged_file": (bad_backup, Category.INFO),
     "not_a_file": (folder, Category.INFO),
@@ -252,10 +270,17 @@ def test_links_and_pipes_are_reported_and_not_followed(hermes: Any, tmp_path: Pa
     assert json.loads(outside.read_text())["messages"] == []
 
 
-def test_a_home_without_a_sessions_folder_has_lost_all_of_them(tmp_path: Path, hermes: Any) -> None:
+def test_a_missing_sessions_folder_is_told_as_that(hermes: Any) -> None:
     hermes.write_rows(hermes.turns("a"))
     hermes.sessions.rmdir()
     hermes.sessions.parent.rmdir()
-    assert [s.session_id for s in audit(find_store(home=hermes.home)).sessions] == [hermes.live.stem]
+    found = hermes.audit()
+    assert found.sessions == ()
+    (finding,) = found.findings
+    assert finding.name == "no_sessions_folder"
+    assert str(hermes.sessions) in finding.evidence
+    assert "sessions folder" in api.plan(find_store(home=hermes.home)).problem
     hermes.repair()
+    assert not hermes.sessions.exists()
+    hermes.repair(hermes.live.stem)
     assert hermes.texts() == hermes.said(hermes.turns("a"))

@@ -108,7 +108,6 @@ def test_a_sessions_folder_and_databases_can_be_named(wiped: Any, rescue: Rescue
         ["repair", "0123", "--include", "0"],
         ["repair", "0123", "--exclude", "3-"],
         ["report", "--format", "doc"],
-        ["audit", "--home", "x", "--session-dir", "y"],
         ["nonsense"],
         ["audit", "--nonsense"],
         ["show"],

@@ -91,8 +91,55 @@ def test_a_home_that_lost_its_sessions_folder(tmp_path: Path) -> None:
 
 
 def test_a_home_whose_only_sessions_lie_under_another_root(tmp_path: Path) -> None:
-    sessions = sessions_in(tmp_path / "webui-mvp")
+    sessions = sessions_in(tmp_path / "old")
+    database_in(tmp_path)
     assert find_store(home=tmp_path).other_session_dirs == (sessions,)
+
+
+@pytest.mark.parametrize("root", ["webui-mvp", ".hermes/webui", ".hermes/webui-mvp"])
+def test_the_only_state_dir_in_a_home_is_the_one_in_use(tmp_path: Path, root: str) -> None:
+    sessions = sessions_in(tmp_path / root)
+    database = database_in(tmp_path)
+    store = find_store(home=tmp_path)
+    assert (store.sessions_dir, store.databases, store.other_session_dirs) == (sessions, (database,), ())
+
+
+def test_the_state_dir_that_the_launcher_noted(tmp_path: Path) -> None:
+    home, sessions = tmp_path / "home", sessions_in(tmp_path / "my state")
+    database_in(home)
+    (home / "webui.ctl.env").write_text(f"PID=7\nSTATE_DIR='{sessions.parent}'\n")
+    assert find_store(home=home).sessions_dir == sessions
+    own = sessions_in(home / "webui")
+    store = find_store(home=home)
+    assert (store.sessions_dir, store.other_session_dirs) == (own, (sessions,))
+
+
+@pytest.mark.parametrize("named", ["", "webui", "webui/sessions", ".."])
+def test_a_home_is_known_by_what_is_in_it(tmp_path: Path, named: str) -> None:
+    home = tmp_path / "user" / ".hermes"
+    sessions, database = sessions_in(home / "webui"), database_in(home)
+    store = find_store(home=home / named if named != ".." else home.parent)
+    assert (store.home, store.sessions_dir, store.databases) == (home, sessions, (database,))
+
+
+def test_the_agents_own_folder_is_no_sessions_folder(tmp_path: Path) -> None:
+    agents = sessions_in(tmp_path)
+    (agents / "abc123.json").rename(agents / "session_abc123.json")
+    with pytest.raises(StoreNotFoundError):
+        find_store(home=tmp_path)
+
+
+@pytest.mark.parametrize("named", ["", "webui", "webui/sessions", "webui/sessions/_run_journal"])
+def test_a_sessions_folder_is_known_by_what_is_in_it(tmp_path: Path, named: str) -> None:
+    sessions = sessions_in(tmp_path / "webui")
+    (sessions / "_run_journal").mkdir()
+    assert find_store(session_dir=tmp_path / named).sessions_dir == sessions
+
+
+def test_a_home_and_a_sessions_folder_go_together(tmp_path: Path) -> None:
+    sessions, database = sessions_in(tmp_path / "elsewhere"), database_in(tmp_path / "home")
+    store = find_store(home=tmp_path / "home", session_dir=sessions)
+    assert (store.home, store.sessions_dir, store.databases) == (tmp_path / "home", sessions, (database,))
 
 
 def test_the_home_of_a_named_profile(tmp_path: Path) -> None:

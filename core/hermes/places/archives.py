@@ -1,0 +1,201 @@
+"""Archives of a home, unpacked where only this program looks.
+
+What an archive says of itself is never trusted: names become no paths, links and devices are passed over, sizes are
+counted while they are unpacked, and there must be room.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import tarfile
+import time
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import IO, NamedTuple
+
+from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.hermes.places.forms import LARGEST
+
+MOST_MEMBERS = 100_000
+"""Members of one archive that are looked at."""
+
+_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
+_WANTED = re.compile(r"\.jsonl?(?![0-9A-Za-z])|\.json\b|\.db\b|(?:^|/)state\.db", re.IGNORECASE)
+_PART = re.compile(r"[^0-9A-Za-z._ ()'-]")
+_BLOCK = 2**20
+_SPARED = 256 * 2**20
+"""Bytes of the disk that stay free."""
+
+_RATIO, _SMALL = 200, 64 * 2**20
+"""How many times its packed size a member of more than so many bytes may have: what is more is a bomb."""
+
+_LARGEST_DATABASE = 2**36
+
+
+class Unpacked(NamedTuple):
+    """A file of an archive: where it lies now, its name in the archive, and when it was changed (seconds)."""
+
+    path: Path
+    name: str
+    changed: float
+
+
+class _Member(NamedTuple):
+    name: str
+    size: int
+    packed: int | None
+    checksum: int | None
+    changed: float
+    open: Callable[[], IO[bytes] | None]
+
+
+class ArchiveError(Exception):
+    """An archive cannot be unpacked, or not in full; the text says why."""
+
+
+def is_archive(path: Path) -> bool:
+    """Whether the name of a file is that of an archive."""
+    return path.name.lower().endswith(_ENDINGS)
+
+
+def may_hold_sessions(name: str) -> bool:
+    """Whether a file of this name may hold sessions."""
+    return _WANTED.search(name) is not None and not name.startswith(("_", "."))
+
+
+def names_in(archive: Path) -> tuple[str, ...]:
+    """The names of the files in a zip, from its list; none of another archive, which would have to be unpacked."""
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as packed:
+                return tuple(PurePosixPath(name).name for name in packed.namelist()[:MOST_MEMBERS])
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
+        pass
+    return ()
+
+
+def private_folder(stack: ExitStack) -> Path:
+    """A folder that only this user can enter, removed at the end; those of processes that died are removed now."""
+    own = f"hermes-rescue-{os.getpid()}-"
+    folder = Path(stack.enter_context(TemporaryDirectory(prefix=own, ignore_cleanup_errors=True)))
+    for other in folder.parent.glob("hermes-rescue-*-*"):
+        pid = other.name.split("-")[2]
+        if pid.isdecimal() and int(pid) != os.getpid() and _is_left(other, int(pid)):
+            shutil.rmtree(other, ignore_errors=True)
+    return folder
+
+
+def _is_left(folder: Path, pid: int) -> bool:
+    """Whether a folder is ours, and the process that made it is no more."""
+    try:
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or not hasattr(os, "getuid") or status.st_uid != os.getuid():
+            return False
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
+
+
+def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool] = lambda _: True) -> Iterator[Unpacked]:
+    """The files of an archive that may hold sessions and are ``wanted`` by their names, each as it is unpacked into a
+    folder of its own in ``folder``. Raises ArchiveError at the end where not all could be had.
+    """
+    problems: list[str] = []
+    places: dict[str, Path] = {}
+    try:
+        for k, member in enumerate(_members(archive, problems)):
+            if k >= MOST_MEMBERS:
+                problems.append(f"it has more than {MOST_MEMBERS} members")
+                break
+            name = member.name.replace("\\", "/")
+            base = _PART.sub("_", PurePosixPath(name).name)[:150]
+            if not may_hold_sessions(base) or not wanted(base):
+                continue
+            inner = str(PurePosixPath(name).parent)
+            target = places.setdefault(inner, folder / str(len(places)))
+            target.mkdir(mode=0o700, exist_ok=True)
+            path = target / base
+            if not path.exists() and _write(member, path, problems):
+                yield Unpacked(path, name, member.changed)
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError, RuntimeError, ValueError) as error:
+        problems.append(f"it is damaged ({type(error).__name__})")
+    except NotImplementedError:
+        problems.append("it is packed in a way that is not known here")
+    if problems:
+        raise ArchiveError(f"{shown(archive)} was not read in full: {'; '.join(dict.fromkeys(problems))}.")
+
+
+def _members(archive: Path, problems: list[str]) -> Iterator[_Member]:
+    yield from _in_zip(archive, problems) if zipfile.is_zipfile(archive) else _in_tar(archive)
+
+
+def _in_zip(archive: Path, problems: list[str]) -> Iterator[_Member]:
+    with zipfile.ZipFile(archive) as packed:
+        for info in packed.infolist():
+            if info.is_dir() or stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+                continue
+            if info.flag_bits & 1:
+                problems.append("it is encrypted")
+                continue
+            sizes = info.file_size, info.compress_size
+            yield _Member(info.filename, *sizes, info.CRC, _time(info), partial(packed.open, info))
+
+
+def _in_tar(archive: Path) -> Iterator[_Member]:
+    with tarfile.open(archive) as packed:
+        for info in packed:
+            if info.isreg():
+                yield _Member(info.name, info.size, None, None, info.mtime, partial(packed.extractfile, info))
+
+
+def _time(info: zipfile.ZipInfo) -> float:
+    try:
+        return time.mktime((*info.date_time, 0, 0, -1))
+    except (OverflowError, ValueError):
+        return 0.0
+
+
+def _write(member: _Member, path: Path, problems: list[str]) -> bool:
+    """Unpack one member; not where it is too large, or there is no room for it."""
+    limit = _LARGEST_DATABASE if ".db" in path.name else LARGEST
+    if member.size > limit or (member.packed is not None and member.size > max(_SMALL, _RATIO * member.packed)):
+        problems.append(f"{member.name!r:.80} is far too large")
+        return False
+    if shutil.disk_usage(path.parent).free < member.size + _SPARED:
+        problems.append(f"there is no room to unpack {member.name!r:.80} in {shown(path.parent)}")
+        return False
+    written = checksum = 0
+    is_whole = True
+    try:
+        source = member.open()
+        if source is None:
+            return False
+        vars(source)["_expected_crc"] = None  # else the end of what is damaged could not be read
+        with source, open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as target:
+            while block := source.read(_BLOCK):
+                written += len(block)
+                if written > member.size:
+                    raise zipfile.BadZipFile
+                checksum = zlib.crc32(block, checksum)
+                target.write(block)
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError, RuntimeError):
+        is_whole = False
+    if not is_whole or member.checksum not in (None, checksum):
+        problems.append(f"{member.name!r:.80} is damaged (what is whole of it was read)")
+    if not written:
+        path.unlink(missing_ok=True)
+        return False
+    changed = member.changed if 0 < member.changed < 1e11 else 0.0
+    os.utime(path, (changed, changed))
+    return True

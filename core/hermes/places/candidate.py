@@ -1,0 +1,115 @@
+"""What a further copy of a session is: where it may lie, and what was read there."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from hermes_rescue.core.hermes.database.database_copy import DatabaseCopy
+from hermes_rescue.core.hermes.message import Message
+from hermes_rescue.core.hermes.sidecar import Sidecar
+
+_DATE = re.compile(r"(?<!\d)(20\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\d)")
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
+
+
+class Form(StrEnum):
+    """How a place holds sessions: one in a JSON file, or in lines; any number in a database."""
+
+    FILE = "file"
+    LINES = "lines"
+    DATABASE = "database"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Something outside a session's own files that may hold a copy of it.
+
+    ``name`` is its name as a copy, ``shown`` where it lies, for people; ``saved`` when it was written (seconds),
+    ``size`` in bytes. ``count``: how many messages it has at most, None where only reading it tells. ``is_near``: it is
+    read whenever its session is; any other only where the session needs it. ``root``: the place that a person named.
+    """
+
+    name: str
+    path: Path
+    form: Form
+    saved: float
+    size: int
+    is_near: bool
+    shown: str
+    count: int | None = None
+    root: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where else sessions lie: from the id of each to what may hold a copy of it, and what was looked at, for people.
+
+    ``misnamed``: from the name of a session file to the id that it carries, where it is the copy of that session;
+    ``beside``: the same of every other file beside the session files. ``in_cloud``: sessions of which only a
+    placeholder is on this disk. ``notes`` says what could not be read, a sentence each.
+    """
+
+    of: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)
+    looked: tuple[str, ...] = ()
+    misnamed: Mapping[str, str] = field(default_factory=dict)
+    beside: Mapping[str, str] = field(default_factory=dict)
+    in_cloud: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+    def only(self, ids: Iterable[str]) -> Places:
+        """The part that is about some sessions."""
+        ids = {*ids}
+        return Places(
+            {each: self.of[each] for each in ids & self.of.keys()},
+            self.looked,
+            {name: inner for name, inner in self.misnamed.items() if name in ids},
+            in_cloud=self.in_cloud & ids,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FurtherCopy:
+    """A copy of a session from another place. ``session`` is what a file of it says, ``rows`` what a database does;
+    ``messages`` are those of either that a person sees.
+    """
+
+    name: str
+    shown: str
+    saved: float
+    session: Sidecar | None
+    rows: DatabaseCopy | None
+    messages: Sequence[Message]
+
+
+def date_in(name: str) -> float | None:
+    """The day that a file name tells, as seconds since 1970; None where it tells none."""
+    found = _DATE.search(name)
+    if found is None:
+        return None
+    try:
+        return time.mktime((int(found[1]), int(found[2]), int(found[3]), 12, 0, 0, 0, 0, -1))
+    except (OverflowError, ValueError):
+        return None
+
+
+def day(seconds: float) -> str:
+    """A day for people."""
+    try:
+        when = time.localtime(seconds)
+    except (OverflowError, ValueError, OSError):
+        return "an unknown day"
+    return f"{when.tm_mday} {_MONTHS[when.tm_mon - 1]} {when.tm_year}"
+
+
+def free(name: str, taken: Iterable[str]) -> str:
+    """The name, with a number where it is taken."""
+    names = {*taken}
+    return next(n for n in (name, *(f"{name} {k}" for k in range(2, len(names) + 3))) if n not in names)

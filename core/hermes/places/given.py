@@ -1,0 +1,73 @@
+"""What a person adds as a further place, and archives found in the home: files, folders, old homes, archives of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.hermes.places import archives
+from hermes_rescue.core.hermes.places.archives import ArchiveError, Unpacked
+from hermes_rescue.core.hermes.places.beside import session_in
+from hermes_rescue.core.hermes.places.candidate import date_in
+from hermes_rescue.core.hermes.places.search import Search
+
+_PASSED_OVER = frozenset(
+    {"rescue", "node_modules", ".git", ".worktrees", "attachments", "_run_journal", "_turn_journal"}
+)
+"""Folders in which no session files are: the vault of this program has copies of its own kind."""
+
+
+class Given:
+    """Adds places to a search. ``new_folder`` makes a private folder for what is unpacked; ``notes`` says what could
+    not be read.
+    """
+
+    def __init__(self, search: Search, new_folder: Callable[[], Path]) -> None:
+        self._search = search
+        self._new_folder = new_folder
+        self.notes: list[str] = []
+
+    def add(self, path: Path) -> None:
+        """A file, a folder or an archive that a person named."""
+        self._search.looked.append(str(path))
+        self._search.root = path
+        if os.path.isdir(path):
+            self._many(path, _walked(path))
+        elif archives.is_archive(path):
+            self._many(path, archives.unpack(path, self._new_folder()))
+        else:
+            self._search.given(path, str(path))
+        self._search.root = None
+
+    def archive(self, path: Path, ids: Collection[str]) -> None:
+        """An archive in the home, of which only some sessions are wanted."""
+        self._search.looked.append(str(path))
+
+        def wanted(name: str) -> bool:
+            return ".db" in name or session_in(name) in ids
+
+        self._many(path, archives.unpack(path, self._new_folder(), wanted))
+
+    def _many(self, root: Path, found: Iterator[Unpacked]) -> None:
+        date = date_in(root.name)
+        try:
+            for each in found:
+                self._search.given(each.path, f"{shown(root)}: {each.name}", date or each.changed)
+        except ArchiveError as error:
+            self.notes.append(str(error))
+
+
+def _walked(folder: Path) -> Iterator[Unpacked]:
+    """The files of a folder and those below it, but no links. Raises ArchiveError where there are too many."""
+    seen = 0
+    for at, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in _PASSED_OVER)
+        for name in sorted(names):
+            seen += 1
+            if seen > archives.MOST_MEMBERS:
+                raise ArchiveError(f"{shown(folder)} was not read in full: it has more than {seen - 1} files.")
+            path = Path(at, name)
+            if archives.may_hold_sessions(name) and path.is_file() and not path.is_symlink():
+                yield Unpacked(path, os.path.relpath(path, folder), path.lstat().st_mtime)

@@ -1,0 +1,149 @@
+"""Reads the further copies of a session, and finds where they are for a whole store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hermes_rescue.core.base.errors import UnreadableError
+from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.base.progress import Steps
+from hermes_rescue.core.hermes.copies import Inventory, SessionFiles
+from hermes_rescue.core.hermes.listing import SessionFiles as Listed
+from hermes_rescue.core.hermes.message import message
+from hermes_rescue.core.hermes.places import archives, beside, forms
+from hermes_rescue.core.hermes.places.candidate import Candidate, Form, FurtherCopy, Places
+from hermes_rescue.core.hermes.places.given import Given
+from hermes_rescue.core.hermes.places.search import Search, homes_of
+from hermes_rescue.core.hermes.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_LARGE = 64 * 2**20
+"""Bytes of a set-aside database from which on it is taken for whole until something else shows."""
+
+
+_SMALL = 4096
+"""Bytes of a session file below which it has hardly any message."""
+
+
+class FurtherReader:
+    """Reads what candidates hold of a session; keeps the databases open that it was asked for."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._stack = ExitStack()
+        self._open: dict[Path, Inventory] = {}
+        self._folder: Path | None = None
+        self._made = 0
+
+    def close(self) -> None:
+        """Let go of the databases."""
+        self._stack.close()
+
+    def copies(self, of: SessionFiles, candidates: Iterable[Candidate], steps: Steps) -> tuple[FurtherCopy, ...]:
+        """What each candidate holds of a session; one that holds nothing of it gives none."""
+        found: list[FurtherCopy] = []
+        for each in candidates:
+            if each.form is Form.DATABASE:
+                found += self._rows(of, each, steps)
+            elif (copy := _file(of, each)) is not None:
+                found.append(copy)
+        return tuple(copy for copy in found if copy.messages)
+
+    def new_folder(self) -> Path:
+        """A private folder that goes when this is closed."""
+        if self._folder is None:
+            self._folder = archives.private_folder(self._stack)
+        self._made += 1
+        folder = self._folder / f"archive{self._made}"
+        folder.mkdir(mode=0o700)
+        return folder
+
+    def database(self, candidate: Candidate) -> Inventory:
+        """A set-aside database as that of the store."""
+        path = candidate.path
+        if path not in self._open:
+            store = Store(None, self._store.state_dir, self._store.sessions_dir, (path,), ())
+            opened = Inventory(store, (path,) if candidate.size >= _LARGE else (), is_alone=True)
+            self._open[path] = self._stack.enter_context(opened)
+        return self._open[path]
+
+    def _rows(self, of: SessionFiles, candidate: Candidate, steps: Steps) -> Iterable[FurtherCopy]:
+        for copy in self.database(candidate).with_databases(of, steps).databases:
+            left_out = copy.rewound | copy.hidden
+            said = tuple(m for k, m in enumerate(copy.messages) if k not in left_out)
+            if copy.row.is_webui:
+                yield FurtherCopy(candidate.name, candidate.shown, candidate.saved, None, copy, said)
+
+
+def _file(of: SessionFiles, candidate: Candidate) -> FurtherCopy | None:
+    try:
+        session = forms.read(candidate.path, of.session_id)
+    except (OSError, UnreadableError):
+        return None
+    if session is None:
+        return None
+    said = tuple(map(message, session.messages))
+    return FurtherCopy(candidate.name, candidate.shown, candidate.saved, session, None, said)
+
+
+def find_places(inventory: Inventory, reader: FurtherReader, files: Listed) -> Places:
+    """Where else in a home the sessions of a store lie. ``files``: what lies in the sessions folder."""
+    store, listing = inventory.store, inventory.listing
+    foreign = {each for rows in listing.rows.values() for each in rows} - inventory.known_ids
+    search = Search(inventory.known_ids, foreign)
+    copies = search.beside(store.sessions_dir, files.others)
+    odd = (sid for sid in files.all_sidecars if sid not in listing.index.rows or not beside.is_usual(sid))
+    misnamed = search.misnamed(store.sessions_dir, odd)
+    for home in homes_of(store):
+        search.home(home)
+    given = Given(search, reader.new_folder)
+    for path in store.also:
+        given.add(path)
+    needy = _needy(inventory)
+    for path in search.archives if store.home is not None else ():
+        unknown = {each for name in archives.names_in(path) if (each := beside.session_in(name))} - inventory.known_ids
+        ids = needy | (unknown - listing.deleted)
+        if ids:
+            given.archive(path, ids)
+    unread = tuple(_add_databases(search, reader, store))
+    in_cloud = frozenset(filter(None, map(beside.placeholder_of, files.others)))
+    return Places(search.found, tuple(search.looked), misnamed, copies, in_cloud, (*given.notes, *unread))
+
+
+def _needy(inventory: Inventory) -> frozenset[str]:
+    """The sessions that need a large place to be looked through: they have no file, or hardly anything in it."""
+    listing = inventory.listing
+    kept = listing.backups.keys() | listing.temps.keys() | inventory.webui_rows
+    lost = {each for each in listing.index.rows if each not in listing.sidecars and each not in kept}
+    return frozenset(lost | {each for each, path in listing.sidecars.items() if _is_small(path)})
+
+
+def _is_small(path: Path) -> bool:
+    try:
+        return path.lstat().st_size < _SMALL
+    except OSError:
+        return False
+
+
+def _add_databases(search: Search, reader: FurtherReader, store: Store) -> Iterator[str]:
+    """Add the sessions of each set-aside database, with the number of their messages as it tells it; what of them
+    cannot be read at all, a sentence each.
+    """
+    own = {os.path.realpath(path) for path in store.databases}
+    for candidate in search.databases:
+        if os.path.realpath(candidate.path) in own:
+            continue
+        found = reader.database(candidate)
+        for fact in found.database_facts:
+            if fact.state not in ("ok", "absent", "no_tables") and not fact.salvaged:
+                yield f"{shown(candidate.shown)}: {fact.reason}"
+        for rows in found.listing.rows.values():
+            for session_id in found.webui_rows & rows.keys():
+                count = sum(row.message_count for row in rows[session_id])
+                search.add(session_id, replace(candidate, count=count or None))

@@ -1,0 +1,96 @@
+"""What copies from other places add to a merged transcript: an offer, never more (recovery.md, section 1).
+
+Such a copy may be older than what the user did since. So it changes nothing of what the session's own copies determine;
+what only it has is asked, unless the witnesses of intent say that it was taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from hermes_rescue.core.base.jsontext import number
+from hermes_rescue.core.hermes.message import Message
+from hermes_rescue.core.hermes.places.candidate import FurtherCopy
+from hermes_rescue.core.hermes.sidecar import Sidecar
+from hermes_rescue.core.merge import transcript
+from hermes_rescue.core.merge.align import align
+from hermes_rescue.core.merge.evidence import Evidence, Witness
+from hermes_rescue.core.merge.intent import Reason, marks, tells_marks
+from hermes_rescue.core.merge.transcript import Entry
+from hermes_rescue.core.merge.witnesses import judge
+
+_TAKEN = frozenset({Reason.UNDONE, Reason.CLEARED, Reason.CONTAINED})
+"""What the witnesses can say for certain of a message that only a further copy has."""
+
+_NO_PART = frozenset({Reason.HIDDEN, Reason.SUMMARY, Reason.REWOUND})
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A merged transcript with further copies in it. ``reasons`` (by identity) why what only they have is left out;
+    ``fuller`` has the form that a message of the session's own copies would get from them, with the parts and whose.
+    """
+
+    entries: list[Entry]
+    reasons: dict[int, Reason] = field(default_factory=dict)
+    fuller: Mapping[int, tuple[Message, Mapping[str, str]]] = field(default_factory=dict)
+
+    def accept(self) -> None:
+        """Take over what makes the session's own messages fuller."""
+        for e in self.entries:
+            if id(e) in self.fuller:
+                e.merged, e.enriched = self.fuller[id(e)]
+
+
+def files(further: Sequence[FurtherCopy]) -> dict[str, Sidecar]:
+    """Those that are files, by name."""
+    return {copy.name: copy.session for copy in further if copy.session is not None}
+
+
+def offer(
+    entries: list[Entry],
+    reasons: Mapping[int, Reason],
+    further: Sequence[FurtherCopy],
+    evidence: Callable[[], Evidence],
+) -> Offer:
+    """What further copies add to the transcript (``entries``, with why some of it is left out), which stays as it is.
+    ``evidence``: what is known of the session beside them.
+    """
+    if not further:
+        return Offer(entries)
+    own = {id(e): (e.merged, e.enriched) for e in entries}
+    merged = entries
+    left = {copy.name: copy.messages for copy in further}
+    while left:
+        there = [e.merged for e in merged]
+        found = {name: align(there, said) for name, said in left.items()}
+        closest = max(found, key=lambda name: len(found[name].pairs))
+        merged = transcript.merge(merged, closest, left.pop(closest), found[closest], older=True)
+    fuller = {}
+    for e in merged:
+        if id(e) in own and own[id(e)][0] is not e.merged:
+            fuller[id(e)] = e.merged, e.enriched
+            e.merged, e.enriched = own[id(e)]
+    part = [e for e in merged if reasons.get(id(e)) not in _NO_PART]
+    rows = frozenset(copy.name for copy in further if copy.rows is not None)
+    known = evidence()
+    seen = replace(known, others=(*known.others, *map(_witness, further)), databases=known.databases | rows)
+    said = judge(part, seen).reasons
+    asked = {
+        id(e): Reason.SUMMARY
+        if e.merged.is_summary
+        else reason
+        if (reason := said.get(k)) in _TAKEN
+        else Reason.FURTHER
+        for k, e in enumerate(part)
+        if id(e) not in own
+    }
+    return Offer(merged, asked, fuller)
+
+
+def _witness(copy: FurtherCopy) -> Witness:
+    session = copy.session
+    if session is None or "updated_at" not in session.head:
+        return Witness(copy.name, copy.saved, tells_marks=False)
+    return Witness(copy.name, number(session.get("updated_at")), marks(session), session.complete, tells_marks(session))

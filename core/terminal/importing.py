@@ -1,0 +1,54 @@
+"""The command ``import`` of the terminal front."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from hermes_rescue.core.terminal.commands import (
+    Also,
+    AsJson,
+    Home,
+    SessionDir,
+    StateDbs,
+    Yes,
+    _options,
+    _store,
+    app,
+)
+from hermes_rescue.core.terminal.repairs import carry_out, repair_view
+
+
+@app.command("import")
+def import_(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="Exports, session files, folders, databases, archives: whatever --also takes."
+        ),
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, change nothing.")] = False,
+    yes: Yes = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files although Hermes WebUI is running (see repair).")
+    ] = False,
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+    also: Also = None,
+    as_json: AsJson = False,
+) -> int:
+    """Put sessions from files back under their own ids: created, or merged into what is there. Can be undone."""
+    from hermes_rescue.core.repair.importing import import_plan
+    from hermes_rescue.core.terminal.choose import require_answer
+
+    require_answer(as_json=as_json, yes=yes or dry_run)
+    places = [*(also or ()), *files]
+    store, view = (
+        _store(home, session_dir, state_db, places),
+        repair_view(_options(home, session_dir, state_db, places)),
+    )
+    with view.progress("Reading files") as progress:
+        plan = import_plan(store, files, force=force, progress=progress)
+    return carry_out(plan, view, as_json=as_json, yes=yes, dry_run=dry_run)

@@ -1,0 +1,276 @@
+"""Copies that lie elsewhere than the session's own files: what they add is offered."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hermes_rescue.core import api
+from hermes_rescue.core.hermes.store import find_store
+
+from tests.core.conftest import SID, START
+
+
+@pytest.mark.parametrize("ending", ["json.recover.tmp", "json.reconcile.tmp.4242.139", "json.bak.tmp.4242.139"])
+def test_every_unfinished_write_of_the_webui_is_a_copy(hermes: Any, ending: str) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write(hermes.sessions / f"{SID}.{ending}", hermes.session(said))
+    hermes.write_live([])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
+
+
+def conflict(hermes: Any, name: str, messages: Any, **fields: Any) -> None:
+    """A copy beside the session files."""
+    hermes.write(hermes.sessions / name, hermes.session(messages, **fields))
+
+
+BESIDE = (
+    f"{SID}.sync-conflict-20260807-101112-ABCDEFG.json",
+    f"{SID} (desk's conflicted copy 2026-08-07).json",
+    f"{SID} 2.json",
+    f"{SID} - Copy.json",
+    f"{SID}-DESK.json",
+    f"{SID}.json~",
+    f"{SID}.json.old",
+    f"{SID}.json.bak2",
+    f"hermes-{SID} (1).json",
+    "what a person called it.json",
+)
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_a_copy_beside_the_file_is_offered_and_never_taken_by_itself(hermes: Any, name: str) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write_live(said[:2])
+    conflict(hermes, name, said)
+    copy = (hermes.sessions / name).read_bytes()
+    before = hermes.live.read_bytes()
+    assert hermes.kinds() == ["further_copy"]
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+    assert (hermes.sessions / name).read_bytes() == copy
+    assert hermes.kinds() == []
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_a_session_of_which_only_such_a_copy_is_left(hermes: Any, name: str) -> None:
+    said = hermes.turns("one", "two")
+    conflict(hermes, name, said, title="Kept elsewhere")
+    hermes.repair()
+    assert not hermes.live.exists()
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+    assert hermes.load()["title"] == "Kept elsewhere"
+
+
+def test_what_was_taken_back_since_is_not_offered(hermes: Any) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_live(said[:4], **hermes.undo_marks(said[:4]))
+    conflict(hermes, BESIDE[0], said, updated_at=said[-1]["timestamp"])
+    assert hermes.kinds() == []
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said[:4])
+
+
+def test_a_cleared_session_stays_empty(hermes: Any) -> None:
+    hermes.write_live([], **hermes.cleared)
+    conflict(hermes, BESIDE[0], hermes.turns("one"))
+    assert hermes.kinds() == []
+
+
+def test_an_own_copy_is_repaired_by_itself_and_the_rest_stays_a_question(hermes: Any) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_backup(said[:4])
+    hermes.write_live([])
+    conflict(hermes, BESIDE[0], said)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said[:4])
+    assert hermes.kinds() == ["further_copy"]
+
+
+@pytest.mark.parametrize("form", ["gzip", "bom", "crlf"])
+def test_a_copy_is_read_in_whatever_spelling(hermes: Any, form: str) -> None:
+    said = hermes.turns("one", "two")
+    data = json.dumps(hermes.session(said), indent=2).encode()
+    changed = {
+        "gzip": gzip.compress(data),
+        "bom": b"\xef\xbb\xbf" + data,
+        "crlf": data.replace(b"\n", b"\r\n"),
+    }[form]
+    (hermes.sessions / f"{SID}.json.gz").write_bytes(changed)
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+
+
+def snapshot(hermes: Any, messages: Any) -> None:
+    """The agent's own snapshot: no times, the workspace tag in the prompts."""
+    folder = hermes.home / "sessions"
+    folder.mkdir(exist_ok=True)
+    said = [{name: value for name, value in each.items() if name != "timestamp"} for each in messages]
+    for each in said:
+        if each["role"] == "user":
+            each["content"] = f"[Workspace::v1: /srv/notes]\n{each['content']}"
+    head = {
+        "session_id": SID,
+        "platform": "webui",
+        "session_start": "2026-04-24T10:00:00",
+        "system_prompt": "x" * 90_000,
+    }
+    hermes.write(folder / f"session_{SID}.json", {**head, "message_count": len(said), "messages": said})
+
+
+def test_the_agents_snapshot_gives_back_what_only_it_has(hermes: Any) -> None:
+    said = hermes.turns("one", "two")
+    snapshot(hermes, said)
+    hermes.write_live(said[:2])
+    assert hermes.kinds() == ["further_copy"]
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+
+
+def test_snapshots_of_other_programs_are_none_of_the_webuis(hermes: Any) -> None:
+    snapshot(hermes, hermes.turns("one"))
+    path = hermes.home / "sessions" / f"session_{SID}.json"
+    path.write_text(path.read_text().replace('"webui"', '"telegram"'))
+    assert hermes.audit().sessions == ()
+
+
+def test_a_snapshot_of_a_whole_session_is_no_finding(hermes: Any) -> None:
+    said = hermes.turns("one", "two")
+    snapshot(hermes, said)
+    hermes.write_live(said)
+    hermes.write_rows(said)
+    assert hermes.kinds() == []
+
+
+ASIDE = (
+    "state.db.backup",
+    "state.db.corrupt-20260701.bak",
+    "state.db.malformed-backup-20260701",
+    "archive/state-2026-07.db",
+    "state-snapshots/20260801-030000-pre-update/state.db",
+    "state.db.retired-wal-1/state.db",
+)
+
+
+@pytest.mark.parametrize("name", ASIDE)
+def test_a_database_that_was_set_aside_is_a_copy_of_its_own(hermes: Any, name: str) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write_rows(said)
+    target = hermes.home / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    (hermes.home / "state.db").rename(target)
+    hermes.write_index({"session_id": SID, "title": "Kept", "message_count": 4})
+    hermes.repair()
+    assert not hermes.live.exists()
+    assert "Kept" in (hermes.sessions / "_index.json").read_text()
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+    assert hermes.load()["title"] == "Kept"
+
+
+def test_the_last_trace_of_a_session_stays_in_the_list_until_it_is_named(hermes: Any) -> None:
+    hermes.write_index({"session_id": SID, "title": "All that is left", "message_count": 4})
+    (finding,) = hermes.audit().findings
+    assert str(hermes.sessions) in finding.evidence
+    hermes.repair()
+    assert "All that is left" in (hermes.sessions / "_index.json").read_text()
+    hermes.repair(SID)
+    assert "All that is left" not in (hermes.sessions / "_index.json").read_text()
+
+
+def test_exported_lines_hold_sessions(hermes: Any) -> None:
+    said = hermes.turns("one", "two")
+    line = {"id": SID, "source": "webui", "started_at": START, "title": "Notes", "cwd": "/srv/notes"}
+    (hermes.home / "backup.jsonl").write_text(json.dumps({**line, "messages": said}) + "\n")
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+    assert hermes.load()["workspace"] == "/srv/notes"
+
+
+@pytest.mark.parametrize("kind", ["zip", "gztar"])
+def test_an_archive_in_the_home_is_opened_for_a_session_that_needs_it(hermes: Any, kind: str) -> None:
+    said = hermes.turns("one", "two")
+    old = hermes.home.parent / "old"
+    (old / "webui" / "sessions").mkdir(parents=True)
+    hermes.write(old / "webui" / "sessions" / f"{SID}.json", hermes.session(said))
+    shutil.make_archive(str(hermes.home / "hermes-backup-2026-08-01-030000"), kind, old)
+    hermes.write_index({"session_id": SID, "title": "Kept", "message_count": 4})
+    hermes.repair()
+    assert not hermes.live.exists()
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+
+
+@pytest.mark.parametrize("what", ["home", "sessions", "file", "database"])
+def test_a_place_that_is_given_counts(hermes: Any, tmp_path: Any, what: str) -> None:
+    said = hermes.turns("one", "two")
+    old = tmp_path / "old"
+    hermes.write_rows(said) if what == "database" else conflict(hermes, f"{SID}.json", said)
+    hermes.home.rename(old)
+    hermes.sessions.mkdir(parents=True)
+    hermes.write_live(said[:2])
+    places = {
+        "home": old,
+        "sessions": old / "webui" / "sessions",
+        "file": old / "webui" / "sessions" / f"{SID}.json",
+        "database": old / "state.db",
+    }
+    store = find_store(home=hermes.home, also=(places[what],))
+    api.apply(api.plan(store))
+    assert hermes.texts() == hermes.said(said[:2])
+    api.apply(api.plan(store, (SID,)))
+    assert hermes.texts() == hermes.said(said)
+
+
+def test_importing_an_export_puts_the_session_back_and_can_be_undone(
+    hermes: Any, tmp_path: Any, rescue: Callable[..., tuple[int, str, str]]
+) -> None:
+    said = hermes.turns("one", "two")
+    export = tmp_path / f"hermes-{SID} (1).json"
+    hermes.write(export, hermes.session(said, title="Mine", pinned=True))
+    assert rescue("import", export, "--yes", "--home", hermes.home)[0] == 0
+    assert hermes.texts() == hermes.said(said)
+    assert (hermes.load()["title"], hermes.load()["pinned"]) == ("Mine", True)
+    assert rescue("import", export, "--yes", "--home", hermes.home)[0] == 0
+    assert hermes.texts() == hermes.said(said)
+    assert rescue("undo", "--yes", "--home", hermes.home)[0] == 0
+    assert not hermes.live.exists()
+
+
+def test_importing_merges_and_answers_no_other_question(
+    hermes: Any, tmp_path: Any, rescue: Callable[..., tuple[int, str, str]]
+) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_live(said[:2])
+    conflict(hermes, BESIDE[0], [*said[:2], *said[4:]])
+    export = tmp_path / "saved.json"
+    hermes.write(export, hermes.session(said[:4]))
+    rescue("import", export, "--yes", "--home", hermes.home)
+    assert hermes.texts() == hermes.said(said[:4])
+    assert hermes.kinds() == ["further_copy"]
+
+
+def test_importing_what_holds_no_session_says_so(
+    hermes: Any, tmp_path: Any, rescue: Callable[..., tuple[int, str, str]]
+) -> None:
+    (tmp_path / "notes.json").write_text('{"a": 1}')
+    status, _, error = rescue("import", tmp_path / "notes.json", "--yes", "--home", hermes.home)
+    assert status == 3
+    assert "No session" in error
+
+
+def test_a_set_aside_database_that_cannot_be_read_is_told_and_stops_nothing(hermes: Any) -> None:
+    hermes.write_live(hermes.turns("one"))
+    (hermes.home / "state.db.corrupt-20260701").write_bytes(b"no database" * 500)
+    found = hermes.audit()
+    assert [s.findings for s in found.sessions] == [()]
+    (note,) = found.store_findings
+    assert "state.db.corrupt-20260701" in note.evidence
