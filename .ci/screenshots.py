@@ -9,8 +9,8 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from hermes_rescue.core.demo.demo_store import make_demo_store
-from hermes_rescue.gui.main_window import MainWindow
-from hermes_rescue.gui.place import Place
+from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.shell.main_window import MainWindow
 from PySide6.QtCore import QElapsedTimer, QSettings
 from PySide6.QtWidgets import QApplication
 

@@ -12,7 +12,7 @@ def main(*, is_module: bool = False) -> None:
     from hermes_rescue.core.base.owner import take_process
 
     take_process()
-    from hermes_rescue.gui import app
+    from hermes_rescue.gui.shell import app
 
     app.main()
 

@@ -126,6 +126,18 @@ def test_a_corpus_copy_is_private_and_keeps_its_times(
     assert snapshot(original) == before
 
 
+def test_what_is_shown_is_made_without_widgets() -> None:
+    """Rows, outlines and words are values: no screen is needed to make or to test them."""
+    with_widgets = ("PySide6.QtWidgets", "PySide6.QtGui")
+    found = {
+        path.name
+        for path in (ROOT / "gui" / "view_model").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module in with_widgets
+    }
+    assert found == set()
+
+
 def test_nothing_undeclared_is_imported() -> None:
     declared = {canonicalize_name(Requirement(each).name) for each in PROJECT["dependencies"]}
     distributions = importlib.metadata.packages_distributions()

@@ -91,7 +91,7 @@ def export(
 def _print_page() -> PrintPage:
     """The window makes a PDF, where it is installed: the engine and its terminal front do without it."""
     try:
-        return cast("PrintPage", import_module("hermes_rescue.gui.conversation_pdf").pdf_of)
+        return cast("PrintPage", import_module("hermes_rescue.gui.background.conversation_pdf").pdf_of)
     except ImportError as error:
         raise RescueError(
             f"A PDF needs the libraries of the window, and one is missing ({error}). Install it (pip install"

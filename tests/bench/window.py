@@ -58,11 +58,11 @@ STORES: dict[str, dict[str, Any]] = {
 def use(home: Path, scratch: Path) -> Value:
     """Open a store in the window, use it, and tell what was measured."""
     # Worker processes load this file once more: they shall not load Qt.
-    from hermes_rescue.gui.app import let_the_window_go_first
-    from hermes_rescue.gui.main_window import MainWindow
-    from hermes_rescue.gui.place import Place
-    from hermes_rescue.gui.review_pane import CHANGES
-    from hermes_rescue.gui.session_rows import Column
+    from hermes_rescue.gui.background.place import Place
+    from hermes_rescue.gui.review.review_pane import CHANGES
+    from hermes_rescue.gui.shell.app import let_the_window_go_first
+    from hermes_rescue.gui.shell.main_window import MainWindow
+    from hermes_rescue.gui.view_model.session_rows import Column
     from PySide6.QtCore import QEventLoop, QSettings, Qt, QTimer
     from PySide6.QtWidgets import QApplication
     from stores import session_id

@@ -420,7 +420,7 @@ def test_the_terminal_makes_a_pdf_where_the_window_is_installed(wiped: Any, tmp_
 def test_without_the_window_the_terminal_says_what_to_install(
     wiped: Any, rescue: Rescue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "hermes_rescue.gui.conversation_pdf", None)
+    monkeypatch.setitem(sys.modules, "hermes_rescue.gui.background.conversation_pdf", None)
     target = tmp_path / "copy.pdf"
     status, _, said = rescue("export", wiped.live.stem, "--form", "pdf", "-o", target, "--home", wiped.home)
     assert (status, said.count("\n"), target.exists()) == (3, 1, False)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import shiboken6
 from hermes_rescue.core.demo.demo_store import DemoStore, make_demo_store
-from hermes_rescue.gui import notices
-from hermes_rescue.gui.jobs import Jobs
-from hermes_rescue.gui.main_window import MainWindow
-from hermes_rescue.gui.place import Place
+from hermes_rescue.gui.background.jobs import Jobs
+from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.shell.main_window import MainWindow
+from hermes_rescue.gui.widgets import notices
 from PySide6.QtCore import QEvent, QObject, QSettings, QThread, QTimer
 from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QApplication, QDialog, QMenu

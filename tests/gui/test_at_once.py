@@ -17,14 +17,14 @@ from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.merge.choices import OUTDATED
 from hermes_rescue.core.repair import apply
 from hermes_rescue.core.repair.vault import Vault
-from hermes_rescue.gui import reader
-from hermes_rescue.gui.diff_rows import CHECK
-from hermes_rescue.gui.jobs import Job
-from hermes_rescue.gui.main_window import MainWindow
-from hermes_rescue.gui.place import Place
-from hermes_rescue.gui.repair_dialog import RepairDialog
-from hermes_rescue.gui.state import Phase
-from hermes_rescue.gui.undo_dialog import UndoDialog
+from hermes_rescue.gui.background import reader
+from hermes_rescue.gui.background.jobs import Job
+from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
+from hermes_rescue.gui.repairs.undo_dialog import UndoDialog
+from hermes_rescue.gui.shell.main_window import MainWindow
+from hermes_rescue.gui.shell.state import Phase
+from hermes_rescue.gui.view_model.diff_rows import CHECK
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QDialog, QMessageBox
 from pytestqt.qtbot import QtBot

@@ -14,9 +14,9 @@ from hermes_rescue.core.audit.findings import Category
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.repair.vault import Vault
-from hermes_rescue.gui.main_window import MainWindow
-from hermes_rescue.gui.place import Place
-from hermes_rescue.gui.repair_dialog import RepairDialog
+from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
+from hermes_rescue.gui.shell.main_window import MainWindow
 from pytestqt.qtbot import QtBot
 
 Open = Callable[..., MainWindow]

@@ -10,8 +10,8 @@ from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.terminal import export, find  # noqa: F401  # commands of their own files
 from hermes_rescue.core.terminal.commands import app, main
-from hermes_rescue.gui import theme
-from hermes_rescue.gui.commands import COMMANDS, Actions, command_line
+from hermes_rescue.gui.widgets import theme
+from hermes_rescue.gui.widgets.commands import COMMANDS, Actions, command_line
 from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtGui import QAction, QKeySequence

@@ -15,20 +15,22 @@ from hermes_rescue.core.hermes.sidecar import message_piece, read
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.proposal import Item
 from hermes_rescue.core.report.diff import Change, MessageRow, text_of
-from hermes_rescue.gui import conversation_blocks, conversation_outline, markdown_text, pictures
-from hermes_rescue.gui.boxes import Boxes
-from hermes_rescue.gui.conversation import Conversation
-from hermes_rescue.gui.conversation_rows import RESULT, TAKE
-from hermes_rescue.gui.diff_outline import FOLD, Gap, outlined
-from hermes_rescue.gui.diff_rows import REASONING, RUN, TEXT
-from hermes_rescue.gui.diff_view import MESSAGES
-from hermes_rescue.gui.jobs import Jobs
-from hermes_rescue.gui.main_window import MainWindow
-from hermes_rescue.gui.place import Place
-from hermes_rescue.gui.repair_dialog import RepairDialog
-from hermes_rescue.gui.review_pane import CHANGES, CONVERSATION
-from hermes_rescue.gui.theme import load
-from hermes_rescue.gui.wording import number
+from hermes_rescue.gui.background.jobs import Jobs
+from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
+from hermes_rescue.gui.review import conversation_blocks, pictures
+from hermes_rescue.gui.review.conversation import Conversation
+from hermes_rescue.gui.review.diff_view import MESSAGES
+from hermes_rescue.gui.review.review_pane import CHANGES, CONVERSATION
+from hermes_rescue.gui.shell.main_window import MainWindow
+from hermes_rescue.gui.view_model import conversation_outline
+from hermes_rescue.gui.view_model.boxes import Boxes
+from hermes_rescue.gui.view_model.conversation_rows import RESULT, TAKE
+from hermes_rescue.gui.view_model.diff_outline import FOLD, Gap, outlined
+from hermes_rescue.gui.view_model.diff_rows import REASONING, RUN, TEXT
+from hermes_rescue.gui.view_model.wording import number
+from hermes_rescue.gui.widgets import markdown_text
+from hermes_rescue.gui.widgets.theme import load
 from PySide6.QtCore import QBuffer, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QAccessible, QColor, QDesktopServices, QGuiApplication, QImage
 from PySide6.QtWidgets import QApplication, QMenu

@@ -12,8 +12,8 @@ from hermes_rescue.core.hermes.message import message
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.report.diff import Version
 from hermes_rescue.core.report.export import Copy, read_copies, render
-from hermes_rescue.gui.conversation_pdf import PICTURE_HEIGHT, PICTURE_WIDTH, document_of, pdf_of
-from hermes_rescue.gui.jobs import Jobs
+from hermes_rescue.gui.background.conversation_pdf import PICTURE_HEIGHT, PICTURE_WIDTH, document_of, pdf_of
+from hermes_rescue.gui.background.jobs import Jobs
 from PySide6.QtCore import QBuffer, QThread
 from PySide6.QtGui import QImage, QTextDocument
 from pytestqt.qtbot import QtBot

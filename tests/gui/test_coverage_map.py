@@ -13,9 +13,10 @@ from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.proposal import Item, Proposal
-from hermes_rescue.gui.coverage_map import Coverage, CoverageMap, coverage
-from hermes_rescue.gui.theme import load
-from hermes_rescue.gui.wording import plain_tip
+from hermes_rescue.gui.review.coverage_map import CoverageMap
+from hermes_rescue.gui.view_model.coverage import Coverage, coverage
+from hermes_rescue.gui.view_model.wording import plain_tip
+from hermes_rescue.gui.widgets.theme import load
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor, QImage
 from PySide6.QtTest import QSignalSpy

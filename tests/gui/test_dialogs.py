@@ -11,10 +11,10 @@ import pytest
 from hermes_rescue.core import api
 from hermes_rescue.core.demo.demo_store import DemoStore, make_demo_store
 from hermes_rescue.core.hermes.store import find_store
-from hermes_rescue.gui.repair_dialog import Column, RepairDialog
-from hermes_rescue.gui.report_dialog import ReportDialog
-from hermes_rescue.gui.theme import load
-from hermes_rescue.gui.work import Wanted
+from hermes_rescue.gui.background.work import Wanted
+from hermes_rescue.gui.repairs.repair_dialog import Column, RepairDialog
+from hermes_rescue.gui.repairs.report_dialog import ReportDialog
+from hermes_rescue.gui.widgets.theme import load
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QSignalSpy
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QDialog, QLabel, QLineEdit, QWidget

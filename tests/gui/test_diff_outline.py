@@ -7,8 +7,8 @@ from bisect import bisect_right
 from itertools import accumulate
 
 import pytest
-from hermes_rescue.gui.diff_heights import Heights
-from hermes_rescue.gui.diff_outline import FOLD, Entries, Entry, Stretch
+from hermes_rescue.gui.view_model.diff_heights import Heights
+from hermes_rescue.gui.view_model.diff_outline import FOLD, Entries, Entry, Stretch
 
 
 def chosen(chance: random.Random) -> list[Stretch]:

@@ -28,12 +28,13 @@ from hermes_rescue.core.report.diff import (
     text_of,
     versions,
 )
-from hermes_rescue.gui import diff_blocks, diff_text
-from hermes_rescue.gui.diff_fields import FieldsTable
-from hermes_rescue.gui.diff_outline import FOLD, outlined
-from hermes_rescue.gui.diff_rows import CHECK, PART, RUN, TEXT, Side
-from hermes_rescue.gui.diff_view import FIELDS, MESSAGES, NOTHING, RAW, DiffView
-from hermes_rescue.gui.theme import load
+from hermes_rescue.gui.review import diff_blocks
+from hermes_rescue.gui.review.diff_fields import FieldsTable
+from hermes_rescue.gui.review.diff_view import FIELDS, MESSAGES, NOTHING, RAW, DiffView
+from hermes_rescue.gui.view_model import diff_text
+from hermes_rescue.gui.view_model.diff_outline import FOLD, outlined
+from hermes_rescue.gui.view_model.diff_rows import CHECK, PART, RUN, TEXT, Side
+from hermes_rescue.gui.widgets.theme import load
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QAccessible, QGuiApplication
 from PySide6.QtWidgets import QApplication, QMenu, QWidget

@@ -17,15 +17,16 @@ from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import Server, WebUIStatus
-from hermes_rescue.gui import notices, reader
-from hermes_rescue.gui.commands import COMMANDS
-from hermes_rescue.gui.diff_view import FIELDS, NOTHING
-from hermes_rescue.gui.faces import HelpDialog
-from hermes_rescue.gui.main_window import MainWindow
-from hermes_rescue.gui.place import Place
-from hermes_rescue.gui.report_dialog import ReportDialog
-from hermes_rescue.gui.review_pane import CHANGES
-from hermes_rescue.gui.session_rows import Column
+from hermes_rescue.gui.background import reader
+from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.repairs.report_dialog import ReportDialog
+from hermes_rescue.gui.review.diff_view import FIELDS, NOTHING
+from hermes_rescue.gui.review.review_pane import CHANGES
+from hermes_rescue.gui.shell.main_window import MainWindow
+from hermes_rescue.gui.view_model.session_rows import Column
+from hermes_rescue.gui.widgets import notices
+from hermes_rescue.gui.widgets.commands import COMMANDS
+from hermes_rescue.gui.widgets.faces import HelpDialog
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QFont
 from PySide6.QtWidgets import QAbstractButton, QApplication, QHeaderView, QMessageBox, QScrollArea, QWidget
@@ -128,7 +129,7 @@ def test_a_list_of_sessions_that_is_damaged_alone_can_be_repaired(
 def test_a_mistake_of_the_program_during_the_check_is_not_called_an_empty_store(
     qtbot: QtBot, open_window: Open, demo: DemoStore, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("hermes_rescue.gui.reader.StoreReader._scan", lambda *_: 1 // 0)
+    monkeypatch.setattr("hermes_rescue.gui.background.reader.StoreReader._scan", lambda *_: 1 // 0)
     window = open_window(Place(demo.home), wait=False)
     qtbot.waitUntil(window.no_store.isVisible, timeout=60_000)
     assert "Something went wrong" in window.no_store.text

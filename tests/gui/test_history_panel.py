@@ -9,8 +9,8 @@ from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.repair import vault
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.repair.vault import Vault
-from hermes_rescue.gui.history_panel import HistoryPanel
-from hermes_rescue.gui.theme import load
+from hermes_rescue.gui.repairs.history_panel import HistoryPanel
+from hermes_rescue.gui.widgets.theme import load
 from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtTest import QSignalSpy
 from pytestqt.qtbot import QtBot

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from hermes_rescue.core.audit.workers import Cancelled
-from hermes_rescue.gui.jobs import Context, Jobs
+from hermes_rescue.gui.background.jobs import Context, Jobs
 from PySide6.QtCore import QThread
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot

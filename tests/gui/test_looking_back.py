@@ -19,12 +19,12 @@ from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.repair.vault import Vault
 from hermes_rescue.core.report.diff import Change, text_of
 from hermes_rescue.core.report.history import AFTER, BEFORE, NOT_THERE, NOW
-from hermes_rescue.gui.changes_dialog import ChangesDialog
-from hermes_rescue.gui.main_window import MainWindow
-from hermes_rescue.gui.place import Place
-from hermes_rescue.gui.repair_dialog import RepairDialog
-from hermes_rescue.gui.report_dialog import ReportDialog
-from hermes_rescue.gui.undo_dialog import UndoDialog
+from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.repairs.changes_dialog import ChangesDialog
+from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
+from hermes_rescue.gui.repairs.report_dialog import ReportDialog
+from hermes_rescue.gui.repairs.undo_dialog import UndoDialog
+from hermes_rescue.gui.shell.main_window import MainWindow
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot

@@ -16,8 +16,8 @@ from hermes_rescue.core.repair.vault import Vault
 from hermes_rescue.core.report import excerpts
 from hermes_rescue.core.report.diff import Change
 from hermes_rescue.core.report.report import Report, audit_report, render, run_report
-from hermes_rescue.gui.jobs import Jobs
-from hermes_rescue.gui.report_pdf import document_of, pdf_of
+from hermes_rescue.gui.background.jobs import Jobs
+from hermes_rescue.gui.background.report_pdf import document_of, pdf_of
 from PySide6.QtCore import QThread
 from pytestqt.qtbot import QtBot
 

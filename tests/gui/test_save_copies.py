@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.hermes.webui_status import Server, WebUIStatus
-from hermes_rescue.gui import reader, save_dialog
-from hermes_rescue.gui.main_window import MainWindow
-from hermes_rescue.gui.place import Place
-from hermes_rescue.gui.repair_dialog import RepairDialog
-from hermes_rescue.gui.report_dialog import ReportDialog
-from hermes_rescue.gui.undo_dialog import UndoDialog
+from hermes_rescue.gui.background import reader
+from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.repairs import save_dialog
+from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
+from hermes_rescue.gui.repairs.report_dialog import ReportDialog
+from hermes_rescue.gui.repairs.undo_dialog import UndoDialog
+from hermes_rescue.gui.shell.main_window import MainWindow
 from PySide6.QtCore import QPoint, QStandardPaths, Qt, QUrl
 from PySide6.QtGui import QAction, QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QMenu, QPushButton

@@ -14,10 +14,10 @@ from hermes_rescue.core.audit.findings import Category
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.search import store_search
 from hermes_rescue.core.search.query import Query
-from hermes_rescue.gui import search as gui_search
-from hermes_rescue.gui.main_window import MainWindow
-from hermes_rescue.gui.place import Place
-from hermes_rescue.gui.review_pane import CHANGES, CONVERSATION
+from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.review.review_pane import CHANGES, CONVERSATION
+from hermes_rescue.gui.sessions import search as gui_search
+from hermes_rescue.gui.shell.main_window import MainWindow
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication

@@ -13,11 +13,11 @@ from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.merge.proposal import Proposal
-from hermes_rescue.gui.answers import AnswerBoxes
-from hermes_rescue.gui.coverage_map import CoverageMap
-from hermes_rescue.gui.elided_label import ElidedLabel
-from hermes_rescue.gui.session_head import SessionHead
-from hermes_rescue.gui.theme import apply, load
+from hermes_rescue.gui.review.answers import AnswerBoxes
+from hermes_rescue.gui.review.coverage_map import CoverageMap
+from hermes_rescue.gui.review.session_head import SessionHead
+from hermes_rescue.gui.widgets.elided_label import ElidedLabel
+from hermes_rescue.gui.widgets.theme import apply, load
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication, QLabel, QWidget

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import pytest
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.hermes.worktree import Worktree
-from hermes_rescue.gui import theme
-from hermes_rescue.gui.session_line import line_of
-from hermes_rescue.gui.session_list import SessionList
-from hermes_rescue.gui.session_pane import SessionPane
-from hermes_rescue.gui.session_rows import Column, row_for
-from hermes_rescue.gui.wording import day
+from hermes_rescue.gui.sessions.session_list import SessionList
+from hermes_rescue.gui.sessions.session_pane import SessionPane
+from hermes_rescue.gui.view_model.session_line import line_of
+from hermes_rescue.gui.view_model.session_rows import Column, row_for
+from hermes_rescue.gui.view_model.wording import day
+from hermes_rescue.gui.widgets import theme
 from PySide6.QtCore import QLocale, QPoint, QPointF, Qt
 from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QApplication
@@ -98,7 +98,8 @@ def test_only_what_is_in_view_is_asked_for(pane: SessionPane, monkeypatch: pytes
     painted: list[str] = []
     line = line_of
     monkeypatch.setattr(
-        "hermes_rescue.gui.session_list.line_of", lambda row: painted.append(row.session.session_id) or line(row)
+        "hermes_rescue.gui.sessions.session_list.line_of",
+        lambda row: painted.append(row.session.session_id) or line(row),
     )
     pane.list.viewport().grab()
     assert 0 < len(set(painted)) < 30

@@ -14,11 +14,11 @@ from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.hermes.heads import Glance
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.worktree import Worktree
-from hermes_rescue.gui import theme
-from hermes_rescue.gui.session_model import Role, SessionModel
-from hermes_rescue.gui.session_rows import ALL, STEP, Column
-from hermes_rescue.gui.session_status import status_of
-from hermes_rescue.gui.session_table import SessionTable
+from hermes_rescue.gui.sessions.session_model import Role, SessionModel
+from hermes_rescue.gui.sessions.session_table import SessionTable
+from hermes_rescue.gui.view_model.session_rows import ALL, STEP, Column
+from hermes_rescue.gui.view_model.session_status import status_of
+from hermes_rescue.gui.widgets import theme
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QContextMenuEvent, QFontMetrics, QHelpEvent
 from PySide6.QtTest import QAbstractItemModelTester
@@ -667,7 +667,9 @@ Tip = Callable[[int, Column], str]
 def tip(table: SessionTable, monkeypatch: pytest.MonkeyPatch) -> Tip:
     """What a cell would tell the mouse that rests on it. The tip itself does not open: offscreen, Qt warns of that."""
     told: list[str] = []
-    monkeypatch.setattr("hermes_rescue.gui.session_table.QToolTip.showText", lambda at, text, widget: told.append(text))
+    monkeypatch.setattr(
+        "hermes_rescue.gui.sessions.session_table.QToolTip.showText", lambda at, text, widget: told.append(text)
+    )
 
     def ask(row: int, column: Column) -> str:
         option = QStyleOptionViewItem()

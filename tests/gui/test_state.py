@@ -6,8 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from hermes_rescue.core.merge.choices import Choices
-from hermes_rescue.gui.place import Place
-from hermes_rescue.gui.state import Event, Phase, Shown, State, after, possible
+from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.shell.state import Event, Phase, Shown, State, after, possible
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.demo.demo_store import DemoStore
-from hermes_rescue.gui.main_window import MainWindow
-from hermes_rescue.gui.place import Place
-from hermes_rescue.gui.repair_dialog import RepairDialog
-from hermes_rescue.gui.session_line import line_of
+from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
+from hermes_rescue.gui.shell.main_window import MainWindow
+from hermes_rescue.gui.view_model.session_line import line_of
 from PySide6.QtCore import QPoint, QRect
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from hermes_rescue.gui import theme
-from hermes_rescue.gui.commands import COMMANDS
-from hermes_rescue.gui.theme import Theme
+from hermes_rescue.gui.widgets import theme
+from hermes_rescue.gui.widgets.commands import COMMANDS
+from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QGuiApplication, QIcon, QImage, QPalette, QPixmap
 from PySide6.QtWidgets import QApplication, QPushButton

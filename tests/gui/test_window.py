@@ -20,17 +20,17 @@ from hermes_rescue.core.hermes.message import message
 from hermes_rescue.core.hermes.sidecar import read
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.repair import apply, vault
-from hermes_rescue.gui import reader
-from hermes_rescue.gui.app import show_what_goes_wrong_in
-from hermes_rescue.gui.diff_view import FIELDS
-from hermes_rescue.gui.main_window import MainWindow
-from hermes_rescue.gui.place import Place
-from hermes_rescue.gui.reader import StoreReader
-from hermes_rescue.gui.repair_dialog import RepairDialog
-from hermes_rescue.gui.report_dialog import ReportDialog
-from hermes_rescue.gui.review_pane import CHANGES
-from hermes_rescue.gui.session_rows import Column
-from hermes_rescue.gui.undo_dialog import UndoDialog
+from hermes_rescue.gui.background import reader
+from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.reader import StoreReader
+from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
+from hermes_rescue.gui.repairs.report_dialog import ReportDialog
+from hermes_rescue.gui.repairs.undo_dialog import UndoDialog
+from hermes_rescue.gui.review.diff_view import FIELDS
+from hermes_rescue.gui.review.review_pane import CHANGES
+from hermes_rescue.gui.shell.app import show_what_goes_wrong_in
+from hermes_rescue.gui.shell.main_window import MainWindow
+from hermes_rescue.gui.view_model.session_rows import Column
 from PySide6.QtCore import QMimeData, QPoint, QPointF, QSettings, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QDialog, QMenu, QMessageBox, QProgressBar, QPushButton, QWidget

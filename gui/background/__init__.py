@@ -1,0 +1,1 @@
+"""What runs outside the window's thread, and what it reads and writes there."""

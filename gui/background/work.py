@@ -1,0 +1,163 @@
+"""The jobs that may change a store, each a core function with the window's progress and cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.store_audit import Audit
+from hermes_rescue.core.audit.workers import Cancelled
+from hermes_rescue.core.base import files
+from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.hermes.store import Store
+from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.core.repair import vault
+from hermes_rescue.core.repair.vault import Vault
+from hermes_rescue.core.report import diff, excerpts, report
+from hermes_rescue.core.report import export as exports
+from hermes_rescue.gui.background import conversation_pdf
+from hermes_rescue.gui.background.jobs import Context
+from hermes_rescue.gui.background.reader import raw_lines
+from hermes_rescue.gui.background.report_pdf import pdf_of
+from hermes_rescue.gui.view_model.diff_outline import Outline, outlined
+
+PDF = "pdf"
+"""The form of a report that only the window makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which report is wanted: its form (one of :data:`core.report.report.FORMATS`, or ``PDF``), its file, and whether
+    the texts of messages are in it.
+    """
+
+    form: str
+    path: Path
+    texts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two versions of a session compared, as a comparison is shown; ``raw``: both as JSON lines."""
+
+    outline: Outline
+    fields: tuple[diff.FieldRow, ...]
+    raw: tuple[str, str]
+
+
+def plan_repair(
+    store: Store, session_ids: Sequence[str] | None, choices: Mapping[str, Choices]
+) -> Callable[[Context], api.Plan]:
+    """A dry run for some sessions, or for all that have one right answer."""
+    return lambda context: api.plan(
+        store, session_ids, choices=choices, progress=context.progress, should_cancel=context.should_cancel
+    )
+
+
+def run_repair(plan: api.Plan) -> Callable[[Context], api.Result]:
+    """Carry out a plan."""
+    return lambda context: api.apply(plan, progress=context.progress, should_cancel=context.should_cancel)
+
+
+def run_undo(store: Store, run_id: str, session_id: str | None) -> Callable[[Context], vault.UndoResult]:
+    """Put back a run or one session of it."""
+    return lambda _: api.undo(store, run_id, session_id)
+
+
+def check_undo(store: Store, run_id: str) -> Callable[[Context], dict[str, str]]:
+    """Why an undo of a run would be refused now, for each session where it would be."""
+
+    def work(context: Context) -> dict[str, str]:
+        refusals = {}
+        run = Vault.of(store).read_run(run_id)
+        for session_id, reason in Vault.of(store).undo_refusals(run):
+            if context.should_cancel():
+                raise Cancelled
+            if reason is not None:
+                refusals[session_id] = reason
+        return refusals
+
+    return work
+
+
+def compare_versions(left: diff.Version, right: diff.Version) -> Callable[[Context], Comparison]:
+    """What differs between two versions of a session."""
+
+    def work(_: Context) -> Comparison:
+        found = diff.compare(left, right)
+        return Comparison(outlined(found.messages), found.fields, (raw_lines(left), raw_lines(right)))
+
+    return work
+
+
+def suggested_name(
+    store: Store, session_id: str, form: str, name: str, choices: Mapping[str, Choices]
+) -> Callable[[Context], str]:
+    """The name of the file that a copy of a session would have. Raises RescueError where there is no such copy."""
+
+    def work(context: Context) -> str:
+        copies = exports.read_copies(
+            store,
+            (session_id,),
+            name,
+            choices=choices,
+            progress=context.progress,
+            should_cancel=context.should_cancel,
+        )
+        for found, _ in copies:
+            if isinstance(found, exports.Copy):
+                return exports.file_name(found, form)
+            raise RescueError(found.reason)
+        raise AssertionError(session_id)
+
+    return work
+
+
+def save_copies(
+    store: Store, session_ids: Sequence[str], form: str, name: str, choices: Mapping[str, Choices], target: Path
+) -> Callable[[Context], exports.Exported]:
+    """Save one copy of each session; that a file of one is replaced was agreed to."""
+    return lambda context: exports.export(
+        store,
+        session_ids,
+        form,
+        target,
+        name,
+        overwrite=len(session_ids) == 1,
+        choices=choices,
+        print_page=conversation_pdf.pdf_of,
+        progress=context.progress,
+        should_cancel=context.should_cancel,
+    )
+
+
+def write_report(store: Store, audit: Audit | None, run_id: str | None, wanted: Wanted) -> Callable[[Context], Path]:
+    """Write the report of a run, or else of the audit, to a file; one that is there was agreed to be replaced."""
+
+    def work(context: Context) -> Path:
+        made = _run_report(store, run_id, wanted, context) if run_id else _audit_report(audit, wanted, context)
+        data = pdf_of(made) if wanted.form == PDF else report.render(made, wanted.form).encode("utf-8", "replace")
+        if context.should_cancel():
+            raise Cancelled
+        files.write(wanted.path, data, overwrite=True)
+        return wanted.path
+
+    return work
+
+
+def _run_report(store: Store, run_id: str, wanted: Wanted, context: Context) -> report.Report:
+    run = Vault.of(store).read_run(run_id)
+    if not wanted.texts:
+        return report.run_report(run)
+    texts = excerpts.of_run(store, run, progress=context.progress, should_cancel=context.should_cancel)
+    return report.run_report(run, texts)
+
+
+def _audit_report(audit: Audit | None, wanted: Wanted, context: Context) -> report.Report:
+    assert audit is not None
+    if not wanted.texts:
+        return report.audit_report(audit)
+    texts = excerpts.of_audit(audit, progress=context.progress, should_cancel=context.should_cancel)
+    return report.audit_report(audit, texts)

@@ -1,0 +1,1 @@
+"""Repairs, what came of them, and the way back: dialogs, reports, the history."""

@@ -1,0 +1,314 @@
+"""The last look before a repair: what it does to each session, what is kept where, and what it leaves alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Any
+
+from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.repair.plan import Plan, PlannedSession
+from hermes_rescue.gui.view_model.wording import number, plain_tip
+from hermes_rescue.gui.widgets.theme import Theme, heading_font
+from PySide6.QtCore import QAbstractTableModel, QEvent, QLocale, QModelIndex, QPersistentModelIndex, Qt, Slot
+from PySide6.QtGui import QFontDatabase, QFontInfo
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QDialog,
+    QDialogButtonBox,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QPushButton,
+    QTableView,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+Index = QModelIndex | QPersistentModelIndex
+
+
+class Column(IntEnum):
+    """The columns of the table."""
+
+    TITLE = 0
+    WHY = 1
+    BEFORE = 2
+    AFTER = 3
+    LOST = 4
+    SIZE = 5
+
+
+_NUMBERS = (Column.BEFORE, Column.AFTER, Column.SIZE)
+
+
+class PlannedSessions(QAbstractTableModel):
+    """The sessions of a plan, a row each."""
+
+    def __init__(self, sessions: Sequence[PlannedSession], theme: Theme, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._sessions = sessions
+        self._theme = theme
+
+    def set_theme(self, theme: Theme) -> None:
+        """Answer with other colours."""
+        self._theme = theme
+        self.dataChanged.emit(self.index(0, 0), self.index(self.rowCount() - 1, len(Column) - 1))
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 (Qt's own default)
+        """Called by Qt."""
+        return 0 if parent.isValid() else len(self._sessions)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        """Called by Qt."""
+        return 0 if parent.isValid() else len(Column)
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> str | Qt.AlignmentFlag | None:
+        """Called by Qt."""
+        if orientation is not Qt.Orientation.Horizontal:
+            return None
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _alignment(Column(section))
+        heads = (
+            self.tr("Session"),
+            self.tr("Why"),
+            self.tr("Messages"),
+            self.tr("After"),
+            self.tr("Lost"),
+            self.tr("File"),
+        )
+        return heads[section] if role == Qt.ItemDataRole.DisplayRole else None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Called by Qt."""
+        session, column = self._sessions[index.row()], Column(index.column())
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._words(session, column)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return plain_tip(self._words(session, column))
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _alignment(column)
+        if role == Qt.ItemDataRole.ForegroundRole and column is Column.LOST:
+            return self._theme.color("lost" if session.messages_lost else "muted")
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            return f"{self.headerData(column, Qt.Orientation.Horizontal)}: {self._words(session, column)}"
+        return None
+
+    def _words(self, session: PlannedSession, column: Column) -> str:
+        if column is Column.TITLE:
+            return shown(" ".join(session.title.split())) or session.session_id
+        if column is Column.WHY:
+            return shown(session.why)
+        if column is Column.BEFORE:
+            return number(session.messages_before) if session.messages_before is not None else "–"
+        if column is Column.AFTER:
+            return number(session.messages_after)
+        if column is Column.LOST:
+            n = session.messages_lost
+            some = self.tr("1 message") if n == 1 else self.tr("{n} messages").format(n=number(n))
+            return some if n else self.tr("nothing")
+        after = QLocale().formattedDataSize(session.size_after, 1)
+        before = QLocale().formattedDataSize(session.size_before, 1)
+        return after if session.before is None else self.tr("{before} → {after}").format(before=before, after=after)
+
+
+class RepairDialog(QDialog):
+    """Asks whether a plan is to be carried out; accepted means yes. It does nothing itself."""
+
+    def __init__(self, plan: Plan, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._plan = plan
+        self.setWindowTitle(self.tr("Repair"))
+        self.heading = QLabel(self._question())
+        self.heading.setTextFormat(Qt.TextFormat.PlainText)
+        self.sessions = PlannedSessions(plan.sessions, theme, self)
+        self.table = self._table()
+        self.kept = _path_field(str(plan.store.vault_root), self.tr("Where the old state is kept"))
+        self.details = QToolButton()
+        self.details.setText(self.tr("File operations"))
+        self.details.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.details.setCheckable(True)
+        self.details.setProperty("link", True)
+        self.operations = _lines(self.tr("File operations"))
+        fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+        fixed.setPointSizeF(QFontInfo(self.font()).pointSizeF())
+        self.operations.setFont(fixed)
+        self.operations.hide()
+        self.left_open = _lines(self.tr("Left open"))
+        self.cancel = QPushButton(self.tr("Cancel"))
+        self.accept_button = QPushButton(self._verb())
+        self.accept_button.setProperty("primary", True)
+        self.accept_button.setEnabled(not plan.is_empty)
+        self._lay_out()
+        self.set_theme(theme)
+        self.details.toggled.connect(self._show_details)
+        self.cancel.clicked.connect(self.reject)
+        self.accept_button.clicked.connect(self.accept)
+        self.cancel.setDefault(True)
+        self.cancel.setFocus()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Paint in other colours."""
+        self._theme = theme
+        self.sessions.set_theme(theme)
+        self._turn_arrow()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Called by Qt: the heading stays larger than the text."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self.heading.setFont(heading_font(self.font()))
+
+    def _question(self) -> str:
+        n = len(self._plan.sessions)
+        if n:
+            return self.tr("Repair 1 session?") if n == 1 else self.tr("Repair {n} sessions?").format(n=number(n))
+        if self._plan.unfinished:
+            return self.tr("Finish the interrupted repair?")
+        return self.tr("There is nothing to repair.") if self._plan.is_empty else self.tr("Rebuild the session list?")
+
+    def _verb(self) -> str:
+        n = len(self._plan.sessions)
+        if n:
+            return self.tr("Repair 1 session") if n == 1 else self.tr("Repair {n} sessions").format(n=number(n))
+        if self._plan.unfinished:
+            return self.tr("Finish the repair")
+        return self.tr("Repair") if self._plan.is_empty else self.tr("Rebuild the session list")
+
+    def _summary(self) -> str:
+        """What happens to all of them together."""
+        lost = sum(s.messages_lost for s in self._plan.sessions)
+        if self._plan.is_empty:
+            return ""
+        if lost == 1:
+            return self.tr("You chose to leave 1 message out. Whatever is replaced is kept, and can be put back.")
+        if lost:
+            words = self.tr("You chose to leave {n} messages out. Whatever is replaced is kept, and can be put back.")
+            return words.format(n=number(lost))
+        return self.tr("Nothing is lost. Whatever is replaced is kept, and can be put back.")
+
+    def _operation_lines(self) -> list[str]:
+        lines = [operation for session in self._plan.sessions for operation in session.operations]
+        if self._plan.rebuild_index or self._plan.sessions:
+            lines.append(self.tr("rebuild _index.json where it no longer fits (the old list is kept in the vault)"))
+        return lines
+
+    def _open_lines(self) -> list[str]:
+        refused = [f"{self._name(sid)}: {shown(reason)}" for sid, reason in self._plan.refused.items()]
+        planned = {session.session_id for session in self._plan.sessions}
+        partly = self.tr("{session}: partly waiting for your decision.")
+        wholly = self.tr("{session}: it waits for your decision. Look at its messages first.")
+        return refused + [
+            (partly if sid in planned else wholly).format(session=self._name(sid))
+            for sid in self._plan.questions
+            if sid not in self._plan.refused
+        ]
+
+    def _name(self, session_id: str) -> str:
+        return shown(self._plan.titles.get(session_id, session_id))
+
+    def _table(self) -> QTableView:
+        table = QTableView()
+        table.setModel(self.sessions)
+        table.setAccessibleName(self.tr("Sessions that are repaired"))
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setShowGrid(False)
+        table.setWordWrap(False)
+        table.setTabKeyNavigation(False)
+        table.setStyleSheet("QTableView::item { padding: 0 6px; }")
+        table.verticalHeader().hide()
+        table.verticalHeader().setDefaultSectionSize(round(table.fontMetrics().height() * 1.9))
+        header = table.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setResizeContentsPrecision(200)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(Column.TITLE, QHeaderView.ResizeMode.Stretch)
+        return table
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(20, 18, 20, 16)
+        layout.setSpacing(10)
+        self.heading.setFont(heading_font(self.font()))
+        layout.addWidget(self.heading)
+        if summary := self._summary():
+            layout.addWidget(_sentence(summary))
+        if self._plan.sessions and self._plan.rebuild_index:
+            layout.addWidget(
+                _sentence(self.tr("The session list no longer fits the files and is built again as well."))
+            )
+        self.table.setVisible(bool(self._plan.sessions))
+        layout.addWidget(self.table, 3)
+        if not self._plan.is_empty:
+            line = QHBoxLayout()
+            label = QLabel(self.tr("The old state is kept in"))
+            label.setProperty("muted", True)
+            label.setBuddy(self.kept)
+            line.addWidget(label)
+            line.addWidget(self.kept, 1)
+            layout.addLayout(line)
+            layout.addWidget(self.details, alignment=Qt.AlignmentFlag.AlignLeft)
+            layout.addWidget(self.operations, 2)
+        if left_open := self._open_lines():
+            n = len(left_open)
+            words = self.tr("1 session is left open:") if n == 1 else self.tr("{n} sessions are left open:")
+            layout.addWidget(_sentence(words.format(n=number(n))))
+            self.left_open.setPlainText("\n".join(left_open))
+            self.left_open.setFixedHeight(round((min(n, 4) + 1.2) * self.fontMetrics().lineSpacing()))
+            layout.addWidget(self.left_open)
+        buttons = QDialogButtonBox()
+        buttons.addButton(self.cancel, QDialogButtonBox.ButtonRole.RejectRole)
+        buttons.addButton(self.accept_button, QDialogButtonBox.ButtonRole.AcceptRole)
+        layout.addWidget(buttons)
+        character = self.fontMetrics().averageCharWidth()
+        if self._plan.sessions:
+            rows = min(len(self._plan.sessions), 12) * self.table.verticalHeader().defaultSectionSize()
+            width, height = 140 * character, self.sizeHint().height() - self.table.sizeHint().height() + rows + 60
+            parent = self.parentWidget()
+            room = (parent.window() if parent is not None else self.screen()).size()
+            self.resize(min(width, room.width() - 40), min(height, room.height() - 40))
+
+    @Slot(bool)
+    def _show_details(self, expanded: bool) -> None:
+        if expanded and not self.operations.toPlainText():
+            self.operations.setPlainText("\n".join(self._operation_lines()))
+        self.operations.setVisible(expanded)
+        self._turn_arrow()
+
+    def _turn_arrow(self) -> None:
+        self.details.setIcon(self._theme.icon("fold" if self.details.isChecked() else "expand", "muted"))
+
+
+def _alignment(column: Column) -> Qt.AlignmentFlag:
+    side = Qt.AlignmentFlag.AlignRight if column in _NUMBERS else Qt.AlignmentFlag.AlignLeft
+    return side | Qt.AlignmentFlag.AlignVCenter
+
+
+def _sentence(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    return label
+
+
+def _path_field(path: str, name: str) -> QLineEdit:
+    """A path that can be selected and copied, and that no length of it makes the dialog wider for."""
+    field = QLineEdit(shown(path))
+    field.setReadOnly(True)
+    field.setCursorPosition(0)
+    field.setAccessibleName(name)
+    return field
+
+
+def _lines(name: str) -> QPlainTextEdit:
+    """Lines to read and copy; Tab goes on to the next widget."""
+    lines = QPlainTextEdit()
+    lines.setReadOnly(True)
+    lines.setTabChangesFocus(True)
+    lines.setAccessibleName(name)
+    return lines

@@ -1,0 +1,64 @@
+"""What an undo would put back, asked before it does."""
+
+from __future__ import annotations
+
+from hermes_rescue.core.repair.run_record import Operation, Run
+from hermes_rescue.gui.view_model.session_rows import one_line
+from hermes_rescue.gui.view_model.wording import moment, number
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QMessageBox, QWidget
+
+_NAMED = 8
+"""Sessions that are named one by one."""
+
+
+class UndoDialog(QMessageBox):
+    """Asks whether a run, or one session of it, is to be put back. Cancel is the default."""
+
+    def __init__(self, run: Run, session_id: str, window: QWidget) -> None:
+        super().__init__(window)
+        sessions: dict[str, Operation] = {}
+        for each in run.operations:
+            if each.session_id is not None and each.may_stand and session_id in ("", each.session_id):
+                sessions.setdefault(each.session_id, each)
+        operations = [*sessions.values()]
+        n, when = len(operations), moment(run.created_at)
+        self.setWindowTitle(self.tr("Undo"))
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setIcon(QMessageBox.Icon.Question)
+        if n == 1:
+            self.setText(self.tr("Undo {}, repaired {}?").format(_title(operations[0]), when))
+            self.setInformativeText(self._sum(operations))
+        else:
+            self.setText(self.tr("Undo {} sessions, repaired {}?").format(number(n), when))
+            lines = [self._line(each) for each in operations[:_NAMED]]
+            if n > _NAMED:
+                lines.append(self.tr("and {} more").format(number(n - _NAMED)))
+            self.setInformativeText("\n".join((self._sum(operations), "", *lines)))
+        self.undo = self.addButton(self.tr("Undo"), QMessageBox.ButtonRole.AcceptRole)
+        self.cancel = self.addButton(self.tr("Cancel"), QMessageBox.ButtonRole.RejectRole)
+        self.setDefaultButton(self.cancel)
+        self.setEscapeButton(self.cancel)
+
+    def _sum(self, operations: list[Operation]) -> str:
+        """How many messages the session files have now, and then."""
+        now, then = (sum(_count(each, key) for each in operations) for key in ("messages_after", "messages_before"))
+        return self.tr("The session files are put back as they were: {} messages now, {} then.").format(
+            number(now), number(then)
+        )
+
+    def _line(self, operation: Operation) -> str:
+        title, now = _title(operation), number(_count(operation, "messages_after"))
+        if operation.action == "create":
+            return self.tr("{}: {} messages now, then no file").format(title, now)
+        then = number(_count(operation, "messages_before"))
+        return self.tr("{}: {} messages now, {} then").format(title, now, then)
+
+
+def _title(operation: Operation) -> str:
+    return one_line(str(operation.info.get("title") or operation.session_id))
+
+
+def _count(operation: Operation, key: str) -> int:
+    found = operation.info.get(key)
+    return found if isinstance(found, int) else 0

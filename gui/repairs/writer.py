@@ -1,0 +1,322 @@
+"""Everything that changes a store or writes a file: planned, asked for, carried out by a job, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.store_audit import Audit
+from hermes_rescue.core.base.errors import BusyError, RescueError
+from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.hermes.store import Store
+from hermes_rescue.core.merge.choices import OUTDATED, Choices
+from hermes_rescue.core.repair import vault
+from hermes_rescue.core.repair.plan import PlannedSession
+from hermes_rescue.core.repair.run_record import Run
+from hermes_rescue.core.repair.vault import Vault
+from hermes_rescue.core.report.export import Exported
+from hermes_rescue.gui.background import reader
+from hermes_rescue.gui.background.jobs import Context, Job, Jobs
+from hermes_rescue.gui.background.place import make_demo
+from hermes_rescue.gui.background.work import (
+    plan_repair,
+    run_repair,
+    run_undo,
+    save_copies,
+    suggested_name,
+    write_report,
+)
+from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
+from hermes_rescue.gui.repairs.report_dialog import ReportDialog
+from hermes_rescue.gui.repairs.save_dialog import file_dialog, folder_dialog, usual_folder
+from hermes_rescue.gui.repairs.undo_dialog import UndoDialog
+from hermes_rescue.gui.view_model.session_rows import one_line
+from hermes_rescue.gui.view_model.wording import now, number
+from hermes_rescue.gui.widgets.theme import Theme
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox, QWidget
+
+KEY = "work"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a work came to: in words ("" where there is nothing to say), whether that is good, and the run that can be
+    undone ("" for none). ``error``: it failed. ``is_outdated``: what is shown of the store is to be read again;
+    ``sessions``: those that were changed. ``refused``: a run, and the sessions that an undo of it left as they are,
+    each with the reason. ``demo``: the home of a demo store that was made; ``saved``: the
+    file that was written, or the folder of several; ``done``: what has happened to the store, in a few words.
+    """
+
+    text: str = ""
+    good: bool = True
+    run_id: str = ""
+    error: Exception | None = None
+    is_outdated: bool = False
+    sessions: tuple[str, ...] = ()
+    refused: tuple[str, Mapping[str, str]] = field(default_factory=lambda: ("", {}))
+    demo: Path | None = None
+    saved: Path | None = None
+    done: str = ""
+
+
+class Writer(QObject):
+    """Carries out what a person asks for.
+
+    ``started`` tells in words what a work is, ``progressed`` how far it is, ``asked`` that it waits for the person, and
+    ``ended`` carries its Outcome.
+    ``about_to_write`` comes before anything is written, and says whether it is the store that changes: from here on a
+    work is not abandoned, but stopped.
+    """
+
+    started = Signal(str)
+    progressed = Signal(str, float, int)
+    asked = Signal()
+    about_to_write = Signal(bool)
+    ended = Signal(object)
+
+    def __init__(self, jobs: Jobs, window: QWidget, theme: Theme) -> None:
+        super().__init__(window)
+        self.theme = theme
+        self._jobs = jobs
+        self._window = window
+        self._job: Job | None = None
+        self._dialog: QDialog | None = None
+        self._question = ""
+        self._folder = usual_folder()
+        """Where the last copy was saved."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being written, prepared or asked."""
+        return self._job is not None or self._dialog is not None
+
+    def cancel(self) -> None:
+        """Stop at the next safe point."""
+        self._jobs.cancel(KEY)
+
+    def abandon(self) -> None:
+        """Forget what is being prepared or asked: nothing of it was written, and nobody waits for it any more."""
+        job, self._job = self._job, None
+        dialog, self._dialog = self._dialog, None
+        if job is not None:
+            job.drop()
+        if dialog is not None:
+            dialog.reject()
+
+    def ask_to_stop(self) -> bool:
+        """Ask whether what is being written may stop at the next safe point."""
+        buttons = QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No
+        no = QMessageBox.StandardButton.No
+        title = self._window.windowTitle()
+        return QMessageBox.question(self._window, title, self._question, buttons, no) == QMessageBox.StandardButton.Yes
+
+    # --- repair and undo ----------------------------------------------------------------------------------------------
+
+    def repair(self, store: Store, session_ids: Sequence[str] | None, choices: Mapping[str, Choices]) -> None:
+        """Plan, ask, and repair."""
+        self._run(self.tr("Preparing the repair…"), plan_repair(store, session_ids, choices), self._confirm)
+
+    def _confirm(self, plan: api.Plan) -> None:
+        def answer() -> None:
+            if dialog.result() == QDialog.DialogCode.Accepted:
+                self._question = self.tr("A repair is running. Stop after the current session and quit?")
+                self._write(self.tr("Repairing…"), run_repair(plan), partial(self._on_repaired, plan))
+            else:
+                self._end(Outcome(is_outdated=OUTDATED in plan.refused.values()))
+
+        dialog = RepairDialog(plan, self.theme, self._window)
+        self._ask(dialog, answer)
+
+    def _on_repaired(self, plan: api.Plan, result: api.Result) -> None:
+        changed = tuple(o.session_id for o in result.outcomes if o.state is api.State.REPAIRED)
+        others = [o for o in result.outcomes if o.state is not api.State.REPAIRED]
+        n = len(changed)
+        text = self.tr("{} sessions repaired at {}, and verified. The old files are kept.").format(number(n), now())
+        if n == 1:
+            text = self._one_repaired(next(each for each in plan.sessions if each.session_id == changed[0]))
+        if others:
+            reason = others[0].reason or str(others[0].state)
+            text = f"{text} " if n else ""
+            text += self.tr("{} not repaired: {}").format(number(len(others)), reason)
+        run_id = (result.run_id or "") if n else ""
+        done = self.tr("{} repaired at {}.").format(number(n), now()) if n else ""
+        self._end(Outcome(text, not others, run_id, done=done, is_outdated=True, sessions=changed))
+
+    def _one_repaired(self, planned: PlannedSession) -> str:
+        title = one_line(planned.title)
+        if planned.messages_after > (planned.messages_before or 0):
+            text = self.tr("{title} is back: {n} messages, repaired at {when}.")
+        else:
+            text = self.tr("{title} is repaired: {n} messages, {when}.")
+        kept = self.tr(" The old file is kept.") if planned.before is not None else ""
+        return text.format(title=title, n=number(planned.messages_after), when=now()) + kept
+
+    def ask_undo(self, store: Store, run_id: str, session_id: str) -> None:
+        """Ask whether a run, or one session of it, is to be put back, and do it."""
+
+        def confirm(run: Run) -> None:
+            dialog = UndoDialog(run, session_id, self._window)
+
+            def answer() -> None:
+                if dialog.clickedButton() is dialog.undo:
+                    self.undo(store, run_id, session_id)
+                else:
+                    self._end(Outcome())
+
+            self._ask(dialog, answer)
+
+        self._run(self.tr("Reading what would be put back…"), lambda _: Vault.of(store).read_run(run_id), confirm)
+
+    def undo(self, store: Store, run_id: str, session_id: str) -> None:
+        """Put back a run, or one session of it."""
+        self._question = self.tr("An undo is running. Quit as soon as it is done?")
+        self._write(self.tr("Putting back…"), run_undo(store, run_id, session_id or None), self._on_undone)
+
+    def _on_undone(self, result: vault.UndoResult) -> None:
+        n = len(result.undone)
+        text = (self.tr("1 session put back.") if n == 1 else self.tr("{} sessions put back.")).format(n)
+        if result.refused:
+            text += " " + next(iter(result.refused.values()))
+        if (more := len(result.refused) - 1) > 0:
+            text += " " + self.tr("{} more were not changed; see History for the reasons.").format(more)
+        refused = (result.run_id, result.refused)
+        good = not result.refused
+        done = self.tr("{} put back at {}.").format(number(n), now()) if n else ""
+        self._end(Outcome(text, good, done=done, is_outdated=True, sessions=tuple(result.undone), refused=refused))
+
+    # --- files --------------------------------------------------------------------------------------------------------
+
+    def export(self, store: Store, audit: Audit | None, run_id: str) -> None:
+        """Ask for a form and a file, and write the report of a run, or of the audit."""
+
+        def answer() -> None:
+            if dialog.result() == QDialog.DialogCode.Accepted and dialog.wanted is not None:
+                self._question = self.tr("A report is being written. Stop and quit without it?")
+                self.about_to_write.emit(False)
+                work = write_report(store, audit, run_id or None, dialog.wanted)
+                self._run(self.tr("Writing the report…"), work, self._on_exported)
+            else:
+                self._end(Outcome())
+
+        dialog = ReportDialog(self.theme, self._window, run_id=run_id)
+        self._ask(dialog, answer)
+
+    def save_copies(
+        self, store: Store, session_ids: Sequence[str], form: str, name: str, choices: Mapping[str, Choices]
+    ) -> None:
+        """Ask for a file, or a folder for several sessions, and save a copy of each."""
+        save = partial(self._save_to, store, session_ids, form, name, choices)
+        if len(session_ids) > 1:
+            save(folder_dialog(self._window, len(session_ids), self._folder))
+            return
+        self._run(
+            self.tr("Reading the session…"),
+            suggested_name(store, session_ids[0], form, name, choices),
+            lambda suggested: save(file_dialog(self._window, self._folder / suggested, form)),
+            tells_errors=True,
+        )
+
+    def _save_to(
+        self,
+        store: Store,
+        session_ids: Sequence[str],
+        form: str,
+        name: str,
+        choices: Mapping[str, Choices],
+        dialog: QFileDialog,
+    ) -> None:
+        def answer() -> None:
+            if dialog.result() != QDialog.DialogCode.Accepted or not dialog.selectedFiles():
+                self._end(Outcome())
+                return
+            target = Path(dialog.selectedFiles()[0])
+            self._folder = target if len(session_ids) > 1 else target.parent
+            self._question = self.tr("A copy is being written. Stop and quit without it?")
+            self.about_to_write.emit(False)
+            work = save_copies(store, session_ids, form, name, choices, target)
+            self._run(self.tr("Saving…"), work, partial(self._on_saved, target), tells_errors=True)
+
+        self._ask(dialog, answer)
+
+    def _on_saved(self, target: Path, exported: Exported) -> None:
+        n, failed = len(exported.written), exported.failed
+        text = self.tr("Saved: {}.").format(shown(target)) if n == 1 and not target.is_dir() else ""
+        if n and not text:
+            text = self.tr("{} copies saved in {}.").format(number(n), shown(target))
+        if failed:
+            text += f" {self.tr('{} not saved: {}').format(number(len(failed)), shown(failed[0].reason))}"
+        self._end(Outcome(text.strip(), not failed, saved=target if n else None))
+
+    def _on_exported(self, path: Path) -> None:
+        self._end(Outcome(self.tr("The report is in {}.").format(shown(path)), saved=path))
+
+    def make_demo(self, folder: Path) -> None:
+        """Make a demo store in a folder."""
+        self._question = self.tr("The demo store is being made. Quit as soon as it is done?")
+        self.about_to_write.emit(False)
+        self._run(self.tr("Making the demo store…"), make_demo(folder), lambda home: self._end(Outcome(demo=home)))
+
+    # --- all of them --------------------------------------------------------------------------------------------------
+
+    def _ask(self, dialog: QDialog, answer: Callable[[], None]) -> None:
+        """Open a dialog; its answer counts unless it was abandoned."""
+
+        def finish() -> None:
+            if self._dialog is dialog:
+                self._dialog = None
+                answer()
+
+        self._dialog = dialog
+        dialog.finished.connect(finish)
+        dialog.finished.connect(dialog.deleteLater)
+        self.asked.emit()
+        dialog.open()
+
+    def _write(self, text: str, work: Callable[[Context], object], done: Callable[[Any], None]) -> None:
+        """Change the store: whoever reads it has let go of it by then, and what is shown of it is no longer so."""
+        self.about_to_write.emit(True)
+        self._run(text, work, done, after=reader.KEY, is_outdated=True)
+
+    def _run(
+        self,
+        text: str,
+        work: Callable[[Context], object],
+        done: Callable[[Any], None],
+        *,
+        after: str = "",
+        is_outdated: bool = False,
+        tells_errors: bool = False,
+    ) -> None:
+        def finish(result: object) -> None:
+            self._job = None
+            done(result)
+
+        def fail(error: Exception) -> None:
+            self._job = None
+            if isinstance(error, BusyError):
+                text = self.tr("{} Nothing was changed; try again then.").format(error)
+                self._end(Outcome(text, good=False, is_outdated=is_outdated))
+            elif tells_errors and isinstance(error, RescueError):
+                self._end(Outcome(self.tr("Not saved. {}").format(shown(str(error))), good=False))
+            else:
+                self._end(Outcome(error=error, is_outdated=is_outdated))
+
+        def give_up() -> None:
+            self._job = None
+            self._end(Outcome(is_outdated=is_outdated))
+
+        job = self._job = self._jobs.prepare(KEY, work, after=after)
+        job.progressed.connect(lambda at, total: self.progressed.emit(text, at, total))
+        job.done.connect(finish)
+        job.failed.connect(fail)
+        job.cancelled.connect(give_up)
+        self.started.emit(text)
+        job.start()
+
+    def _end(self, outcome: Outcome) -> None:
+        self.ended.emit(outcome)

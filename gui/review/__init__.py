@@ -1,0 +1,1 @@
+"""One session: its head, the conversation, the changes, the picture of its copies."""

@@ -1,0 +1,241 @@
+"""The head of the session that is shown: title, what happened and what comes back, and its own button.
+
+It has one height, whatever it says: what there is more to say opens over the window.
+"""
+
+from __future__ import annotations
+
+from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, Standing
+from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.merge.proposal import Proposal
+from hermes_rescue.gui.review.answers import AnswersPopup
+from hermes_rescue.gui.view_model.diff_text import copy_name
+from hermes_rescue.gui.view_model.session_line import worktree_words
+from hermes_rescue.gui.view_model.wording import breakable, long_day, number, plain_tip
+from hermes_rescue.gui.widgets.elided_label import ElidedLabel
+from hermes_rescue.gui.widgets.theme import heading_font
+from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+translate = QCoreApplication.translate
+
+_GAP, _SIDE = 10, 16  # points between the parts, and beside everything
+_HEIGHT = 12.5  # lines of text
+_LINES = 2
+"""Lines that there are for what happened; the tip and the answers have all of it."""
+
+
+def main_finding(audited: SessionAudit) -> Finding | None:
+    """The first of the most urgent findings; None for a healthy session."""
+    return next((f for f in audited.findings if f.category is audited.category), None)
+
+
+def sentence(audited: SessionAudit, proposal: Proposal) -> str:
+    """What happened to a session and what comes back, and what a person chose of it."""
+    main, chosen = main_finding(audited), _chosen_words(proposal)
+    wish = translate("SessionHead", "You chose: {}. A repair of this session writes it.").format(chosen)
+    told = main.evidence if main is not None else "" if chosen else _healthy_words(audited, proposal)
+    return " ".join(filter(None, (told, wish if chosen else "")))
+
+
+def _healthy_words(audited: SessionAudit, proposal: Proposal) -> str:
+    if audited.standing is Standing.LEFT_OUT:
+        words = translate("SessionHead", "You took messages of this session back. Other copies still have {n} of them.")
+        if audited.is_cleared:
+            words = translate(
+                "SessionHead", "You cleared this session. Other copies still have {n} messages of before."
+            )
+        return words.format(n=number(audited.left_out))
+    n = sum(item.included for item in proposal.items)
+    if n == 0:
+        return translate("SessionHead", "The session has no messages, and no copy has any.")
+    if n == 1:
+        return translate("SessionHead", "Its message is in the file. There is nothing to repair.")
+    return translate("SessionHead", "All {n} messages are in the file. There is nothing to repair.").format(n=number(n))
+
+
+def _chosen_words(proposal: Proposal) -> str:
+    """The fields that a person took from other copies, as far as that changes them: "title from backup"."""
+    words = translate("SessionHead", "{} from {}")
+    taken = (c for c in proposal.changes if c.field in proposal.chosen)
+    return ", ".join(words.format(shown(c.field), copy_name(c.origin)) for c in taken)
+
+
+class _Lines(QLabel):
+    """A text that has always the same number of lines: what does not fit is cut off, and then a tip has all of it."""
+
+    def __init__(self) -> None:
+        super().__init__(textFormat=Qt.TextFormat.PlainText, wordWrap=True)
+        self.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        """As high as its lines."""
+        return QSize(40 * self.fontMetrics().averageCharWidth(), _LINES * self.fontMetrics().lineSpacing() + 2)
+
+    def minimumSizeHint(self) -> QSize:
+        """Half as wide."""
+        return QSize(self.sizeHint().width() // 2, self.sizeHint().height())
+
+    def heightForWidth(self, width: int) -> int:
+        """The same for every width."""
+        return self.sizeHint().height()
+
+    def show_text(self, text: str) -> None:
+        """Say something else."""
+        self.setText(breakable(text))
+        self._set_tip()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Called by Qt."""
+        super().resizeEvent(event)
+        self._set_tip()
+
+    def _set_tip(self) -> None:
+        is_cut = super().heightForWidth(self.width()) > self.sizeHint().height()
+        self.setToolTip(plain_tip(self.text()) if is_cut else "")
+
+
+class SessionHead(QWidget):
+    """The head of the review, with the picture of the copies below the words and the buttons beside both."""
+
+    def __init__(self, picture: QWidget, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.title = ElidedLabel(Qt.TextElideMode.ElideRight)
+        self.about = ElidedLabel(Qt.TextElideMode.ElideMiddle)
+        self.about.setProperty("muted", True)
+        self.evidence = _Lines()
+        self.repair = QPushButton(self.tr("Restore this session"))
+        self.repair.setProperty("primary", True)
+        self.why = QToolButton()
+        self.why.setText(self.tr("Why? What happens?"))
+        self.why.setProperty("link", True)
+        self.popup = AnswersPopup(self)
+        self.why.clicked.connect(lambda: self.popup.open_below(self.why))
+        self._restores = self.repair.text()
+        self._picked = 0
+        self._lay_out(picture)
+        self._fit_to_font()
+        self.clear()
+
+    def _lay_out(self, picture: QWidget) -> None:
+        self._content = QWidget()
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self._content)
+        row = QHBoxLayout(self._content)
+        row.setContentsMargins(0, 12, _SIDE, 0)
+        row.setSpacing(0)
+        words = QVBoxLayout()
+        words.setContentsMargins(_SIDE, 0, _SIDE, 0)
+        words.setSpacing(5)
+        top = QHBoxLayout()
+        top.setSpacing(_GAP)
+        top.addWidget(self.title)
+        top.addWidget(self.about, 0, Qt.AlignmentFlag.AlignBottom)
+        top.addStretch()
+        words.addLayout(top)
+        words.addWidget(self.evidence)
+        left = QVBoxLayout()
+        left.setSpacing(0)
+        left.addLayout(words)
+        view = QScrollArea(widgetResizable=True)
+        view.setFrameShape(QFrame.Shape.NoFrame)
+        view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        view.setWidget(picture)
+        left.addWidget(view, 1)
+        row.addLayout(left, 1)
+        self._side = QWidget()
+        self.buttons = QVBoxLayout(self._side)
+        """The buttons of the session, from the top; what comes in between stands before the last."""
+        self.buttons.setContentsMargins(0, 2, 0, 0)
+        self.buttons.setSpacing(8)
+        self.buttons.addWidget(self.repair)
+        self.buttons.addWidget(self.why, alignment=Qt.AlignmentFlag.AlignHCenter)
+        self.buttons.addStretch()
+        row.addWidget(self._side)
+        policy = self.repair.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)  # the buttons below stay where they are
+        self.repair.setSizePolicy(policy)
+
+    @property
+    def usual_height(self) -> int:
+        """The height that it has for any session: room for five copies; more of them scroll."""
+        return round(_HEIGHT * self.fontMetrics().height())
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self._content.hide()
+        self.popup.hide()
+
+    @property
+    def is_about_several(self) -> bool:
+        """Whether the button is about several selected sessions."""
+        return self._picked > 1
+
+    def show_picked(self, count: int) -> None:
+        """Say on the button how many sessions it is about: the one that is shown (0), or those that are selected."""
+        self._picked = count
+        self._name_button()
+
+    def show_session(self, audited: SessionAudit, proposal: Proposal) -> None:
+        """Show what was found of a session, and what the proposal makes of it."""
+        main = main_finding(audited)
+        self.title.show_text(audited.title)
+        self.title.setAccessibleName(self.title.text())
+        self.about.show_text(" · ".join(filter(None, _about(audited))))
+        self.evidence.show_text(sentence(audited, proposal))
+        is_way_back = audited.standing in (Standing.LEFT_OUT, Standing.DELETED)
+        self.repair.setVisible(audited.has_repair or proposal.sidecar is not None or is_way_back)
+        self.repair.setProperty("primary", not is_way_back)
+        self.repair.style().polish(self.repair)
+        n = main.details.get("messages", 0) if main is not None else 0
+        self._restores = self.tr("Restore this session")
+        if audited.category is Category.REVIEW and n:
+            self._restores = self.tr("Restore the message") if n == 1 else self.tr("Restore {} messages").format(n)
+        if is_way_back:
+            n = audited.left_out
+            self._restores = self.tr("Bring {} messages back").format(n) if n else self.tr("Bring it back")
+        self._name_button()
+        self.why.setVisible(main is not None)
+        if main is not None:
+            order = list(Category)
+            rest = sorted((f for f in audited.findings if f is not main), key=lambda f: order.index(f.category))
+            self.popup.show_findings((main, *rest))
+        self._content.show()
+
+    def _name_button(self) -> None:
+        several = self.tr("Restore {} sessions").format(number(self._picked))
+        self.repair.setText(several if self.is_about_several else self._restores)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Called by Qt: the title stays larger than the text, whatever its size."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self._fit_to_font()
+
+    def _fit_to_font(self) -> None:
+        self.title.setFont(heading_font(self.font()))
+        self._side.setFixedWidth(self.fontMetrics().horizontalAdvance("m") * 17)
+
+
+def _about(audited: SessionAudit) -> tuple[str, ...]:
+    """Date, profile and worktree of a session."""
+    profile = translate("SessionHead", "profile {}").format(audited.profile or translate("SessionHead", "default"))
+    worktree = ""
+    if audited.worktree_path:
+        name = audited.worktree_path.rstrip("/").rsplit("/", 1)[-1]
+        worktree = translate("SessionHead", "worktree {}, {}").format(name, worktree_words(audited.worktree))
+    return long_day(audited.updated), profile, worktree

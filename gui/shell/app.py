@@ -1,0 +1,85 @@
+"""Start-up of the window: options, settings, and an exception hook that shows what went wrong."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+from types import TracebackType
+
+from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.shell.main_window import MainWindow
+from PySide6.QtCore import QSettings
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import QApplication
+
+NAME = "hermes-rescue"
+
+SWITCH_INTERVAL = 0.00005
+"""Seconds after which a busy worker lets the window have the interpreter. Painting gives it away with every stroke, and
+with Python's usual 5 ms each of them could wait as long.
+"""
+
+YOUNG_ONLY = (700, 10, 2**31 - 1)
+"""When Python looks for cycles: among young objects as usual, among the old ones never. They are the rows of the store,
+which make none, and looking through those of 100,000 sessions stops the window for a third of a second.
+"""
+
+
+def main() -> None:
+    """Open the window; raises SystemExit with the status of its event loop when it is closed."""
+    parser = argparse.ArgumentParser(prog="hermes-rescue-gui", description="The window of Hermes Rescue.")
+    parser.add_argument("--home", type=Path, help="the Hermes home, if not the usual one")
+    parser.add_argument("--session-dir", type=Path, help="the sessions folder of a WebUI, in place of a home")
+    parser.add_argument("--state-db", type=Path, action="append", default=[], help="a database of the agent")
+    parser.add_argument("--reset-settings", action="store_true", help="forget how the window was")
+    asked = parser.parse_args()
+    if asked.home and asked.session_dir:
+        parser.error("give --home or --session-dir, not both")
+    place = Place(asked.home, asked.session_dir, tuple(asked.state_db))
+    with suppress(RescueError):  # which the window tells; here root becomes the owner, before it makes files anywhere
+        place.find()
+    let_the_window_go_first()
+    application = QApplication([parser.prog])
+    application.setApplicationName(NAME)
+    application.setApplicationDisplayName("Hermes Rescue")
+    application.setApplicationVersion(_version())
+    application.setDesktopFileName(NAME)  # Wayland and desktop shells find icon and windows by it
+    application.setWindowIcon(QIcon(str(files("hermes_rescue.resources").joinpath("icons", "app.svg"))))
+    settings = QSettings(NAME, NAME)
+    if asked.reset_settings:
+        settings.clear()
+    window = MainWindow(place, settings)
+    show_what_goes_wrong_in(window)
+    window.show()
+    status = application.exec()
+    window.jobs.wait()
+    raise SystemExit(status)
+
+
+def let_the_window_go_first() -> None:
+    """Set up the interpreter so that nothing that goes on beside the window holds it up."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.set_threshold(*YOUNG_ONLY)
+
+
+def show_what_goes_wrong_in(window: MainWindow) -> None:
+    """An exception that nobody handled ends in a dialog, never in a vanished window."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        sys.__excepthook__(kind, error, trace)
+        window.tell_error(error)
+
+    sys.excepthook = hook
+
+
+def _version() -> str:
+    try:
+        return version(NAME)
+    except PackageNotFoundError:
+        return ""

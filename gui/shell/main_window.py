@@ -1,0 +1,498 @@
+"""The window: sessions on the left, the selected one on the right, and what may be done with them above.
+
+It puts the parts together and carries their wishes to the reader and the jobs; it reads and writes no store itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from hermes_rescue.core import api
+from hermes_rescue.core.audit.findings import SessionAudit, Standing
+from hermes_rescue.core.audit.store_audit import Audit
+from hermes_rescue.core.base.errors import RescueError, StoreNotFoundError
+from hermes_rescue.core.hermes.store import Store
+from hermes_rescue.core.hermes.webui_status import WebUIStatus
+from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.core.repair.run_record import Run
+from hermes_rescue.gui.background.jobs import Jobs
+from hermes_rescue.gui.background.place import Place, page_of, short_path
+from hermes_rescue.gui.background.reader import USUAL_PAIR, Detail, Reading
+from hermes_rescue.gui.background.watcher import Watcher
+from hermes_rescue.gui.repairs.history_panel import HistoryPanel
+from hermes_rescue.gui.repairs.lookback import Lookback
+from hermes_rescue.gui.repairs.writer import Outcome, Writer
+from hermes_rescue.gui.review.review_pane import ReviewPane
+from hermes_rescue.gui.sessions.search import Search
+from hermes_rescue.gui.sessions.session_pane import SessionPane
+from hermes_rescue.gui.shell.bars import ChipRow, FootRow, ToolRow
+from hermes_rescue.gui.shell.memory import Memory
+from hermes_rescue.gui.shell.search_places import SearchPlaces
+from hermes_rescue.gui.shell.session_actions import SessionActions
+from hermes_rescue.gui.shell.state import Event, Phase, Shown, State, after, possible
+from hermes_rescue.gui.shell.store_chooser import StoreChooser
+from hermes_rescue.gui.shell.window_layout import WindowLayout
+from hermes_rescue.gui.view_model.wording import now, number
+from hermes_rescue.gui.widgets import theme as themes
+from hermes_rescue.gui.widgets.commands import COMMANDS, Actions
+from hermes_rescue.gui.widgets.faces import HelpDialog, NoStore, message_of, show_about, show_error
+from hermes_rescue.gui.widgets.notices import ResultBar, StoreNotices
+from hermes_rescue.gui.widgets.panes import focus_next_pane, stacked
+from hermes_rescue.gui.widgets.theme import Theme
+from PySide6.QtCore import QSettings, Qt, Slot
+from PySide6.QtGui import QCloseEvent, QGuiApplication
+from PySide6.QtWidgets import (
+    QApplication,
+    QMainWindow,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+
+class MainWindow(QMainWindow):
+    """One store in a window. ``place`` says which; what the window remembers is in ``settings``."""
+
+    def __init__(self, place: Place, settings: QSettings) -> None:
+        super().__init__()
+        self.setWindowTitle(self.tr("Hermes Rescue"))
+        self._memory = Memory(settings)
+        self.state = State()
+        self.shown = Shown(place)
+        self.theme: Theme = themes.load(themes.name_of(self._memory.theme))
+        self.jobs = Jobs(self)
+        self.reading = Reading(self.jobs, self)
+        self.watcher = Watcher(self)
+        self.writer = Writer(self.jobs, self, self.theme)
+        self.actions_ = Actions(self, self.theme)
+        self._build()
+        self._connect()
+        self.layout_ = WindowLayout(
+            self, self.splitter, self.table, self.review.difference, self.actions_, self._memory
+        )
+        self.layout_.restore()
+        self.set_theme(self.theme)
+        self.table.view.setFocus()
+        self.open(place)
+
+    # --- building ---------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.actions_.fill(self.menuBar())
+        self.tools = ToolRow(self.actions_, self.theme)
+        self.chooser = StoreChooser(self, self.tools.store_menu, self.actions_, self._memory)
+        self.chips = ChipRow(self.theme)
+        self.notices = StoreNotices(self.theme)
+        self.table = SessionPane(self.theme)
+        self.review = ReviewPane(self.theme)
+        self.history = HistoryPanel(self.theme)
+        self.lookback = Lookback(self.history, self.jobs, self, self.theme)
+        self.no_store = NoStore(self.theme)
+        told = (self.table.selected_ids, lambda: self.shown, lambda: self.review.copies)
+        self.of_sessions = SessionActions(self, self.actions_, *told)
+        self.review.head.buttons.insertWidget(1, self.of_sessions.save_button)
+        QWidget.setTabOrder(self.review.head.repair, self.of_sessions.save_button)
+        self.foot = FootRow(self.actions_, self.theme)
+        self.search = Search(self.jobs, self.tools.filter, self.table.sessions, self.theme, self)
+        self.places = SearchPlaces(self.search, self.table, self.chips, self.review)
+        self.side = QStackedWidget()  # the history comes second: its action, checked or not, is the index
+        self.result = ResultBar(self.theme, self.side)
+        self.side.addWidget(self.review)
+        self.side.addWidget(self.history)
+        self.splitter = QSplitter(Qt.Orientation.Horizontal)
+        self.splitter.addWidget(stacked(self.places.left, self.notices))
+        self.splitter.addWidget(self.side)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.setStretchFactor(0, 1)
+        self.splitter.setStretchFactor(1, 1)
+        self.middle = QStackedWidget()
+        self.middle.addWidget(self.splitter)
+        self.middle.addWidget(self.no_store)
+        body = QWidget()
+        column = QVBoxLayout(body)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        for part in (self.tools, self.places.above, self.middle, self.foot):
+            column.addWidget(part, int(part is self.middle))
+        self.setCentralWidget(body)
+
+    def _connect(self) -> None:
+        slots: dict[str, Callable[[], object]] = {
+            "rescan": self.rescan,
+            "export": lambda: self._export(""),
+            "export_selected": lambda: self._export("", self.table.selected_ids()),
+            "quit": self.close,
+            "repair_all": lambda: self._repair(None),
+            "repair": lambda: self._repair(self.table.selected_ids()),
+            "next_open": self.table.select_next_open,
+            "pane": lambda: focus_next_pane((self.places.left, self.side, self.review.pages)),
+            "next": self.review.difference.next_change,
+            "previous": self.review.difference.previous_change,
+            "undo": lambda: self._undo("", ""),
+            "help": lambda: HelpDialog(COMMANDS, self).open(),
+            "about": lambda: show_about(self),
+            **{name: partial(self.review.difference.set_mode, name) for name in ("unified", "split")},
+            **{f"theme_{name}": partial(self._choose_theme, name) for name in ("system", *themes.NAMES)},
+        }
+        for name, slot in slots.items():
+            self.actions_.connect(name, slot)
+        self.search.list.context_menu_requested.connect(self.of_sessions.show_menu)
+        self.chips.chosen.connect(self.table.sessions.set_standing)
+        self.table.current_changed.connect(self._show_session)
+        self.table.selection_changed.connect(lambda _: self._enable())
+        self.table.context_menu_requested.connect(self.of_sessions.show_menu)
+        self.table.clear_filter_requested.connect(self.chips.clear)
+        self.table.opened.connect(self.review.focus_page)
+        self.table.paged.connect(self.review.turn_page)
+        self.reading.listed.connect(self.table.add)
+        self.reading.listed.connect(self.search.add)
+        self.reading.found.connect(self._on_found)
+        self.reading.audited.connect(self._on_audited)
+        self.reading.progressed.connect(self._on_scan_progress)
+        self.reading.scanned.connect(self._on_scanned)
+        self.reading.detailed.connect(self._on_detail)
+        self.reading.failed.connect(self._on_scan_failed)
+        self.review.choices_changed.connect(self._on_choices)
+        self.review.comparison_wanted.connect(self._compare)
+        self.review.next_session_wanted.connect(self._next_session)
+        self.of_sessions.save_wanted.connect(self._save_copies)
+        self.review.repair_wanted.connect(self.actions_["repair"].trigger)
+        self.result.undo_requested.connect(lambda: self._undo(self.shown.last_run, ""))
+        self.result.export_requested.connect(lambda: self._export(self.shown.last_run))
+        self.foot.cancel_requested.connect(self._cancel)
+        self.lookback.runs_read.connect(self._on_runs)
+        self.lookback.failed.connect(self.tell_error)
+        self.lookback.shown.connect(lambda: self.actions_["history"].setChecked(True))
+        self.actions_["history"].toggled.connect(self.side.setCurrentIndex)
+        self.history.undo_requested.connect(self._undo)
+        self.history.report_requested.connect(self._export)
+        self.history.finish_requested.connect(lambda _: self._repair(None))
+        self.history.show_requested.connect(self.table.select)
+        self.watcher.changed.connect(self.notices.tell_changed)
+        self.writer.started.connect(lambda text: self.foot.progress(text, 0, 0))
+        self.writer.progressed.connect(self.foot.progress)
+        self.writer.asked.connect(lambda: self.foot.end(""))
+        self.writer.about_to_write.connect(self._on_about_to_write)
+        self.writer.ended.connect(self._on_work_ended)
+        self.notices.rescan_requested.connect(self.rescan)
+        self.no_store.retry_requested.connect(self.rescan)
+        self.no_store.choose_requested.connect(self.chooser.ask)
+        self.no_store.demo_requested.connect(self.chooser.ask_for_demo)
+        self.chooser.chosen.connect(self.open)
+        self.chooser.demo_wanted.connect(self._make_demo)
+        QGuiApplication.styleHints().colorSchemeChanged.connect(lambda _: self._choose_theme(self._memory.theme))
+
+    # --- the store --------------------------------------------------------------------------------------------------
+
+    def _turn(self, event: Event, place: Place | None = None) -> bool:
+        """Go on to what an event leads to; whether it leads anywhere."""
+        state = after(self.state, event, place)
+        if state is None:
+            return False
+        self.state = state
+        self._enable()
+        return True
+
+    def open(self, place: Place) -> None:
+        """Look at another store; where one is being written to, as soon as that has ended."""
+        if not self._turn(Event.OPEN, place):
+            return
+        if self.state.phase is Phase.WRITING:
+            words = self.tr("The other store is opened as soon as this is done.")
+            self.result.tell_outcome(words, good=True)
+            return
+        self.writer.abandon()
+        self.jobs.turn_to(self.state.token)
+        self.shown = Shown(place)
+        self.result.hide()
+        self.lookback.clear()
+        self.search.show_store(None)
+        self.foot.show_runs(0)
+        self.table.sessions.clear()
+        self.review.clear("")
+        self._scan()
+
+    @Slot()
+    def rescan(self) -> None:
+        """Check every session again; what is selected stays selected."""
+        self._check_again(keeps_order=False)
+
+    def _check_again(self, *, keeps_order: bool) -> None:
+        if self._turn(Event.SCAN):
+            self._scan(keeps_order=keeps_order)
+
+    def _scan(self, *, keeps_order: bool = False) -> None:
+        self.shown.outdate()
+        self.middle.setCurrentWidget(self.splitter)
+        self.notices.begin()
+        self.review.outdate()
+        self.table.sessions.begin_scan(keeps_order=keeps_order)
+        self.foot.progress(self.tr("Looking for sessions…"), 0, 0)
+        self.reading.start(self.shown.place.find)
+        self._enable()
+
+    @Slot(object, object)
+    def _on_found(self, store: Store, webui: WebUIStatus) -> None:
+        self.shown.store = store
+        self.search.show_store(store)
+        self.tools.show_store(short_path(store), str(store.sessions_dir))
+        self.shown.webui = next((each.address for each in webui.servers if each.answers and each.address), "")
+        self.chips.show_webui(webui)
+        self.notices.tell_webui(webui)
+        self.lookback.read(store)
+        self.chooser.opened(str(store.home or store.sessions_dir))
+
+    @Slot(object)
+    def _on_audited(self, sessions: tuple[SessionAudit, ...]) -> None:
+        self.table.add(sessions)
+        self.chips.show_counts(self.table.sessions.counts())
+        if self.table.current_id in (session.session_id for session in sessions):
+            self._ask(self.table.current_id)  # what is shown of it is from the check before
+
+    @Slot(float, int)
+    def _on_scan_progress(self, done: float, total: int) -> None:
+        self.foot.progress(self.tr("Checking… {} of {} sessions").format(int(done), total), done, total)
+
+    @Slot(object)
+    def _on_scanned(self, audit: Audit) -> None:
+        self.shown.audit = audit
+        self.watcher.watch(audit.store.sessions_dir)
+        self.table.sessions.end_scan()
+        self.shown.checked = self.tr("{} sessions checked at {}.").format(number(len(audit.sessions)), now())
+        self.foot.end(self._status())
+        counts = self.table.sessions.counts()
+        self.chips.show_counts(counts)
+        self.notices.tell_audit(audit, counts, time.time())
+        if not self.table.selected_ids() and self.table.sessions.visible_count:
+            self.table.select(self.table.sessions.id_at(0))
+        self._turn(Event.SCANNED)
+        self.search.again()
+
+    def _status(self) -> str:
+        """What was checked and done last."""
+        done = self.shown.last_done or self.tr("Nothing was changed.")
+        return f"{self.shown.checked} {done}" if self.shown.audit is not None else ""
+
+    @Slot(object)
+    def _on_scan_failed(self, error: Exception) -> None:
+        self.foot.end("")
+        self.table.sessions.end_scan(complete=False)
+        is_of_store = isinstance(error, (RescueError, OSError))
+        if not is_of_store:
+            self.tell_error(error)
+        if not is_of_store and any(self.table.sessions.counts().values()):
+            self._turn(Event.SCANNED)
+            return
+        self._turn(Event.LOST)
+        if isinstance(error, StoreNotFoundError):
+            self.no_store.tell_missing(str(error))
+        else:
+            self.no_store.tell_unreadable(message_of(error)[0])
+        self.middle.setCurrentWidget(self.no_store)
+
+    # --- one session ------------------------------------------------------------------------------------------------
+
+    @Slot(str)
+    def _show_session(self, session_id: str) -> None:
+        self.actions_["history"].setChecked(False)
+        if session_id:
+            self._ask(session_id)
+        else:
+            self.review.clear(self.tr("Select a session to see what is in its copies."))
+        self._enable()
+
+    def _ask(self, session_id: str) -> None:
+        """Have a session read in full; where it is the one that is shown, with the same two versions compared."""
+        self.review.expect(session_id)
+        pair = self.review.pair if session_id == self.review.session_id else USUAL_PAIR
+        self.reading.ask(session_id, self.shown.choices.get(session_id), pair)
+
+    @Slot(object)
+    def _on_detail(self, detail: Detail | None) -> None:
+        if detail is None:
+            self.review.clear(self.tr("The session is no longer there. Rescan to see what is."))
+            return
+        session_id = detail.audited.session_id
+        if detail.proposal.is_outdated:
+            self.shown.forget(session_id)
+            words = self.tr("The copies of this session have changed since you chose. Your choices no longer count.")
+            self.result.tell_outcome(words, good=False)
+        if self.review.shows(detail) and session_id in self.shown.choices:
+            self.review.update_summary(detail)
+        else:
+            self.review.show_detail(detail)
+        self.places.show_words(session_id)
+
+    @Slot(str, object)
+    def _on_choices(self, session_id: str, choices: Choices) -> None:
+        self.shown.choose(session_id, choices)
+        self.reading.ask(session_id, choices, self.review.pair)
+        self._enable()
+
+    @Slot(str, str)
+    def _compare(self, left: str, right: str) -> None:
+        session_id = self.review.session_id
+        self.reading.ask(session_id, self.shown.choices.get(session_id), (left, right))
+
+    @Slot(int)
+    def _next_session(self, direction: int) -> None:
+        row = self.table.sessions.row_of(self.review.session_id) + direction
+        if 0 <= row < self.table.sessions.visible_count:
+            session_id = self.table.sessions.id_at(row)
+            if direction < 0:
+                self.review.enter_at_end(session_id)
+            self.table.select(session_id)
+
+    # --- repair, undo, report -----------------------------------------------------------------------------------------
+
+    def _repair(self, session_ids: Sequence[str] | None) -> None:
+        store, choices = self.shown.store, self.shown.choices
+        if store is not None and session_ids != [] and self._turn(Event.PREPARE):
+            chosen = {sid: c for sid, c in choices.items() if session_ids is None or sid in session_ids}
+            self.writer.repair(store, session_ids, chosen)
+
+    @Slot(str, str)
+    def _undo(self, run_id: str, session_id: str) -> None:
+        undoable = api.undoable(self.shown.runs)
+        run_id = run_id or (undoable[0].run_id if undoable else "")
+        if self.shown.store is not None and run_id and self._turn(Event.PREPARE):
+            self.writer.ask_undo(self.shown.store, run_id, session_id)
+
+    @Slot(str, str)
+    def _save_copies(self, form: str, name: str) -> None:
+        store, selected = self.shown.store, self.table.selected_ids()
+        if store is not None and selected and self._turn(Event.PREPARE):
+            chosen = {sid: c for sid, c in self.shown.choices.items() if sid in selected}
+            self.writer.save_copies(store, selected, form, name, chosen)
+
+    def _export(self, run_id: str, only: Sequence[str] = ()) -> None:
+        store, audit = self.shown.store, self.shown.audit
+        if audit is not None and only:
+            audit = audit.only(only)
+        if store is not None and (run_id or audit is not None) and self._turn(Event.PREPARE):
+            self.writer.export(store, audit, run_id)
+
+    @Slot(object)
+    def _make_demo(self, folder: Path) -> None:
+        if self.state.work is None:
+            self.writer.make_demo(folder)
+
+    @Slot(bool)
+    def _on_about_to_write(self, is_store: bool) -> None:
+        self._turn(Event.WRITE)
+        if is_store:
+            self.reading.stop()
+            self.search.stop()
+            self.watcher.rest()
+
+    @Slot(object)
+    def _on_work_ended(self, outcome: Outcome) -> None:
+        self.foot.end(self._status())
+        if self.state.phase is Phase.CLOSING:
+            self.close()
+            return
+        place = self.state.next
+        self._turn(Event.END)
+        if outcome.error is not None:
+            self.tell_error(outcome.error)
+        if outcome.demo is not None:
+            place = place or Place(outcome.demo)
+        if place is not None:
+            self.open(place)
+        else:
+            self._tell(outcome)
+
+    def _tell(self, outcome: Outcome) -> None:
+        """Show what a work came to, and what the store is like now."""
+        self.shown.forget(*outcome.sessions)
+        if outcome.text:
+            self.shown.last_run = outcome.run_id
+            can_undo, page = bool(outcome.run_id), page_of(self.shown.webui, outcome.sessions)
+            self.result.tell_outcome(
+                outcome.text, good=outcome.good, can_undo=can_undo, page=page if can_undo else "", saved=outcome.saved
+            )
+            self.shown.last_done = outcome.done or self.shown.last_done
+        if outcome.is_outdated:
+            self._check_again(keeps_order=True)
+        run_id, reasons = outcome.refused
+        if reasons:
+            self.lookback.show_refused(run_id, reasons)
+
+    def _cancel(self) -> None:
+        if self.state.work is not None:
+            self.writer.cancel()
+            self.foot.progress(self.tr("Stopping after the current session…"), 0, 0, can_cancel=False)
+        elif self._turn(Event.SCANNED):
+            self.reading.stop()
+            self.table.sessions.end_scan(complete=False)
+            self.foot.end(self.tr("The check was stopped. Rescan to look at the rest."))
+
+    # --- what the window shows ----------------------------------------------------------------------------------------
+
+    def _enable(self) -> None:
+        selected = self.table.selected_ids()
+        repairable = self.table.sessions.counts()[Standing.REPAIRABLE]
+        picked = self.table.sessions.repairable(selected) if len(selected) > 1 else 0
+        self.tools.show_repairable(picked or repairable, of_selection=bool(picked))
+        self.review.head.show_picked(picked)
+        for name, on in possible(self.state, self.shown, repairable, has_selected=bool(selected)).items():
+            self.actions_[name].setEnabled(on)
+        self.review.head.repair.setEnabled(self.state.work is None)
+
+    @Slot(object)
+    def _on_runs(self, runs: tuple[Run, ...]) -> None:
+        self.shown.runs = runs
+        self.history.set_runs(runs)
+        self.foot.show_runs(len(runs))
+        if any(run.status == "interrupted" for run in runs):
+            text = self.tr("A repair was interrupted. Repair again to finish it, or roll it back in the history.")
+            self.result.tell_outcome(text, good=False)
+        self._enable()
+
+    def tell_error(self, error: BaseException) -> None:
+        """An error in a dialog with details that can be copied."""
+        show_error(self, error)
+
+    # --- looks and memory ---------------------------------------------------------------------------------------------
+
+    def _choose_theme(self, choice: str) -> None:
+        self._memory.theme = choice
+        self.set_theme(themes.load(themes.name_of(self._memory.theme)))
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw everything in other colours."""
+        self.theme = theme
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            themes.apply(app, theme)
+        for bar in (self.actions_, self.tools, self.chips, self.search, self.notices, self.result, self.foot):
+            bar.set_theme(theme)
+        for pane in (self.table, self.review, self.history, self.no_store):
+            pane.set_theme(theme)
+        self.writer.theme = self.lookback.theme = theme
+        self.actions_[f"theme_{self._memory.theme}"].setChecked(True)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Ask while something is written, and close at the next safe point; what only looks or prepares is told to stop
+        and not waited for. Remember how the window was.
+        """
+        if self.state.phase is Phase.WRITING and not self.writer.ask_to_stop():
+            event.ignore()
+            return
+        if self.state.phase is Phase.PREPARING:
+            self.writer.abandon()
+        self._turn(Event.CLOSE)
+        if self.writer.is_busy:
+            self._cancel()
+            event.ignore()
+            return
+        self.reading.stop()
+        self.watcher.rest()
+        self.review.clear("")
+        self.jobs.stop()
+        self.layout_.save()
+        super().closeEvent(event)

@@ -1,0 +1,62 @@
+"""Where the search is in the window: its row, its list in place of all sessions, its words in the conversation."""
+
+from __future__ import annotations
+
+from hermes_rescue.core.base.files import shown
+from hermes_rescue.gui.review.review_pane import CONVERSATION, ReviewPane
+from hermes_rescue.gui.sessions.search import Search
+from hermes_rescue.gui.sessions.session_pane import SessionPane
+from hermes_rescue.gui.shell.bars import ChipRow
+from PySide6.QtCore import QModelIndex, QObject, Qt, Slot
+from PySide6.QtWidgets import QStackedWidget
+
+
+class SearchPlaces(QObject):
+    """Has the list on the ``left``, with all sessions or those that were found, and the row ``above`` it, with the
+    chips or what the search says. Whoever goes to a session that was found sees it with the words marked.
+    """
+
+    def __init__(self, search: Search, table: SessionPane, chips: ChipRow, review: ReviewPane) -> None:
+        super().__init__(search)
+        self._search, self._table, self._chips, self._review = search, table, chips, review
+        self._awaited = ""  # the session that is to be shown with the words marked, as soon as it was read
+        self.left, self.above = QStackedWidget(), QStackedWidget()
+        for stack, widgets in ((self.left, (table, search.list)), (self.above, (chips, search.row))):
+            for widget in widgets:
+                stack.addWidget(widget)
+        search.begun.connect(lambda: self._show(True))
+        search.ended.connect(lambda: self._show(False))
+        search.chosen.connect(self._choose)
+        search.opened.connect(lambda: review.conversation.list.setFocus(Qt.FocusReason.OtherFocusReason))
+
+    def _show(self, on: bool) -> None:
+        self.left.setCurrentIndex(int(on))
+        self.above.setCurrentIndex(int(on))
+        self._awaited = ""
+        if not on:
+            self._review.conversation.find_words("")
+
+    @Slot(str)
+    def _choose(self, session_id: str) -> None:
+        self._awaited = session_id
+        if not self._table.select(session_id):
+            self._chips.clear()
+            if not self._table.select(session_id):
+                self._show_foreign(session_id)
+                return
+        self.show_words(self._review.session_id)
+
+    def _show_foreign(self, session_id: str) -> None:
+        """A session of another program is in the database only, and nothing of it is repaired."""
+        found = self._search.hits.found(self._search.hits.row_of(session_id))
+        self._table.view.clearSelection()
+        self._table.view.setCurrentIndex(QModelIndex())
+        words = self.tr("This is a session of another program ({}) in the database, not one of Hermes WebUI.\n\n{}")
+        self._review.clear(words.format(shown(found.program or ""), shown(found.excerpt)))
+
+    def show_words(self, session_id: str) -> None:
+        """A session was read: mark the words in it, and go to the first of them, where somebody came here for that."""
+        if session_id and session_id == self._awaited:
+            self._awaited = ""
+            self._review.tabs.setCurrentIndex(CONVERSATION)
+            self._review.conversation.find_words(self._search.words)

@@ -1,0 +1,248 @@
+"""What a conversation shows, in which order and in which words: its gaps, its speakers, the parts of its long texts.
+
+Everything here is a function of values of ``core``; nothing is laid out or painted.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from hermes_rescue.core.hermes.copies import LIVE
+from hermes_rescue.core.hermes.message import IMAGE, Message, decoded, image_address, is_image_part, visible_text
+from hermes_rescue.core.merge.intent import Reason
+from hermes_rescue.core.report.diff import Change, MessageRow
+from hermes_rescue.gui.view_model import diff_text
+from hermes_rescue.gui.view_model.diff_outline import Gap
+from hermes_rescue.gui.view_model.diff_text import copy_name, message_of, one_line, translate
+from hermes_rescue.gui.view_model.wording import number
+
+PART = 4_000
+"""Characters of a text that one entry shows, so that no text is ever laid out at once."""
+
+PART_LINES = 120
+"""Lines of a text that one entry shows: many short ones take as long as few long ones."""
+
+_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n`]*$", re.MULTILINE)
+_PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp|bmp);base64,", re.IGNORECASE)
+_PICTURES = 20
+"""Pictures of a message that are shown."""
+
+
+class Spot(NamedTuple):
+    """A place in a text that is shown: the row, the part of its text, the passage (see :func:`passages`) and the
+    character, counted as Qt does.
+    """
+
+    row: int
+    part: int
+    passage: int
+    position: int
+
+
+def gaps(shown: Sequence[Gap], turned: Collection[int]) -> list[Gap]:
+    """What stays out of a session after a person has turned the boxes of some rows."""
+    found: list[Gap] = []
+    rising = sorted(turned)
+    own = set(turned)
+    for rows, reason in shown:
+        start = rows.start
+        within = rising[bisect_left(rising, rows.start) : bisect_left(rising, rows.stop)]
+        for row in (*within, rows.stop):
+            if start < row:
+                found.append(Gap(range(start, row), reason))
+            start = row + 1
+        own.difference_update(within)
+    for _, group in groupby(enumerate(sorted(own)), lambda pair: pair[1] - pair[0]):
+        run = [row for _, row in group]
+        found.append(Gap(range(run[0], run[-1] + 1), Reason.CHOSEN))
+    return sorted(found, key=lambda gap: gap.rows.start)
+
+
+def gap_words(gap: Gap) -> str:
+    """The line that stands for what stays out: "2 messages that you took back"."""
+    one, many = _gap_texts(gap.reason)
+    count = len(gap.rows)
+    return one if count == 1 else many.format(n=number(count))
+
+
+def _gap_texts(reason: Reason | None) -> tuple[str, str]:
+    if reason in (Reason.UNDONE, Reason.REWOUND):
+        return (
+            translate("Conversation", "1 message that you took back"),
+            translate("Conversation", "{n} messages that you took back"),
+        )
+    if reason is Reason.CLEARED:
+        return (
+            translate("Conversation", "1 message that you cleared"),
+            translate("Conversation", "{n} messages that you cleared"),
+        )
+    if reason is Reason.HIDDEN:
+        return (
+            translate("Conversation", "1 message that Hermes wrote for itself"),
+            translate("Conversation", "{n} messages that Hermes wrote for itself"),
+        )
+    if reason is Reason.SUMMARY:
+        return (
+            translate("Conversation", "1 summary that a compression wrote"),
+            translate("Conversation", "{n} summaries that a compression wrote"),
+        )
+    if reason is Reason.CONTAINED:
+        return (
+            translate("Conversation", "1 message that is a part of another one"),
+            translate("Conversation", "{n} messages that are parts of others"),
+        )
+    if reason is Reason.UNANSWERED:
+        return (
+            translate("Conversation", "1 prompt without an answer. Do you want it back?"),
+            translate("Conversation", "{n} prompts without an answer. Do you want them back?"),
+        )
+    if reason is not None and reason.is_question:
+        return (
+            translate("Conversation", "1 message that you took back or lost: only you know"),
+            translate("Conversation", "{n} messages that you took back or lost: only you know"),
+        )
+    if reason is Reason.CHOSEN:
+        return (
+            translate("Conversation", "1 message that you left out"),
+            translate("Conversation", "{n} messages that you left out"),
+        )
+    return translate("Conversation", "1 message left out"), translate("Conversation", "{n} messages left out")
+
+
+def speaker(m: Message) -> str:
+    """Who speaks, as a person would say it."""
+    return {
+        "user": translate("Conversation", "You"),
+        "assistant": translate("Conversation", "Hermes"),
+        "system": translate("Conversation", "System"),
+        "tool": translate("Conversation", "Hermes"),
+    }.get(m.role) or one_line(m.role or "?", 60)
+
+
+def origin(row: MessageRow, change: Change) -> str:
+    """Where a message comes from: "back from the backup, call from the database"."""
+    if row.item is None:
+        return ""
+    taken = diff_text.taken_over(row.item, translate("Conversation", "{} from the {}"))
+    if change is Change.ADDED:
+        back = translate("Conversation", "back from the {}").format(copy_name(row.item.copies[0]))
+        return ", ".join((back, *taken))
+    if change is Change.CHANGED:
+        return translate("Conversation", "back: {}").format(", ".join(taken)) if taken else ""
+    if change in (Change.LEFT_OUT, Change.REMOVED):
+        return translate("Conversation", "left out")
+    return translate("Conversation", "in the file") if LIVE in row.item.copies else ""
+
+
+def holders(row: MessageRow) -> tuple[str, ...]:
+    """The names of the copies that hold a message."""
+    return row.item.copies if row.item is not None else ()
+
+
+class Content(NamedTuple):
+    """What a message says: its text without the placeholders of pictures that are shown, and these as data URIs."""
+
+    text: str
+    pictures: tuple[str, ...]
+
+
+def content_of(m: Message) -> Content:
+    """The content of a message. A picture that lies elsewhere is not among those that are shown: nothing is fetched."""
+    content = decoded(m.value.get("content"))
+    found: list[str] = []
+    if isinstance(content, list):
+        found = [address for part in content if (address := _address(part))]
+        content = [part for part in content if not _address(part)] if found else content
+    return Content(visible_text(content, m.role), tuple(found[:_PICTURES]))
+
+
+def _address(part: Any) -> str:
+    """The data URI of a part of a content; empty where it has none."""
+    address = image_address(part) if is_image_part(part) else ""
+    return address if _PICTURE.match(address) else ""
+
+
+def first_part(text: str) -> str:
+    """The beginning of a text that one entry shows; the text itself where it is not long."""
+    return next(parts(text))
+
+
+def parts(text: str) -> Iterator[str]:
+    """A text in Markdown in pieces that one entry can show: cut after a line, else after a word, else anywhere. A block
+    of code that is cut ends and begins again.
+    """
+    start, opener = 0, ""
+    while True:
+        end = _end_of_part(text, start)
+        part = text[start:end]
+        fence, marker = _open_fence(opener, part)
+        yield (f"{opener}\n" if opener else "") + part + (f"\n{marker}" if fence and end < len(text) else "")
+        if end >= len(text):
+            return
+        start, opener = end, fence
+
+
+def _end_of_part(text: str, start: int) -> int:
+    end = start + PART
+    if end < len(text):
+        half = start + PART // 2
+        end = next((at + 1 for sign in "\n " if (at := text.rfind(sign, half, end)) >= 0), end)
+    lines = text[start:end].split("\n", PART_LINES)
+    return min(end - len(lines[-1]) if len(lines) > PART_LINES else end, len(text))
+
+
+def _open_fence(opener: str, part: str) -> tuple[str, str]:
+    """The line that opens the block of code in which a part ends, and the sign that closes it; empty outside of one.
+    ``opener``: that of the block in which the part begins.
+    """
+    line = opener.strip()
+    marker = line[: len(line) - len(line.lstrip("`~"))]
+    if not any(sign in part for sign in ((marker,) if marker else ("```", "~~~"))):
+        return opener, marker
+    for found in _FENCE.finditer(part):
+        if not opener:
+            opener, marker = found[0], found[1]
+        elif found[1].startswith(marker) and found[0].strip() == found[1]:
+            opener, marker = "", ""
+    return opener, marker
+
+
+def opening_words(m: Message, text: str) -> str:
+    """The line of a tool's result that is folded: "web_search: result, 96 characters"."""
+    name = m.value.get("name") or m.value.get("tool_name")
+    length = len(text)
+    words = (
+        translate("Conversation", "result, 1 character")
+        if length == 1
+        else translate("Conversation", "result, {n} characters").format(n=number(length))
+    )
+    return f"{one_line(str(name), 60)}: {words}" if name else words
+
+
+def reasoning_words(text: str) -> str:
+    """The line of a reasoning that is folded."""
+    count = text.count(" ") + text.count("\n") + 1  # about; to split a huge text takes too long
+    if count == 1:
+        return translate("Conversation", "reasoning, 1 word")
+    return translate("Conversation", "reasoning, {n} words").format(n=number(count))
+
+
+def heading(row: MessageRow) -> str:
+    """Who said a message and when, for a text that was copied: "You, 3 May 2026, 07:30"."""
+    m, time = message_of(row), diff_text.time_of(row)
+    return ", ".join(filter(None, (speaker(m), diff_text.clock(time, with_date=True) if time is not None else "")))
+
+
+def sentence(row: MessageRow, change: Change, text: str) -> str:
+    """A message for a screen reader: "You, 3 May 2026, 07:30, back from the backup: How many days …"."""
+    m = message_of(row)
+    calls = [translate("Conversation", "calls {}").format(call.name) for call in diff_text.calls_of(m)]
+    attached = diff_text.attachments_of(m)
+    more = [translate("Conversation", "attached: {}").format(", ".join(attached))] if attached else []
+    pictures = [translate("Conversation", "with a picture")] if IMAGE in m.said else []
+    head = ", ".join(filter(None, (heading(row), origin(row, change), *calls, *more, *pictures)))
+    return ": ".join(filter(None, (head, diff_text.plain(text).strip())))

@@ -1,0 +1,207 @@
+"""What the window shows where there is nothing to list, what an error says, and the help."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+
+from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.base.files import shown
+from hermes_rescue.gui.view_model.wording import breakable
+from hermes_rescue.gui.widgets.commands import CONTEXT, Command
+from hermes_rescue.gui.widgets.notices import announce
+from hermes_rescue.gui.widgets.theme import Theme
+from PySide6.QtCore import QCoreApplication, QSize, Qt, Signal
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QMessageBox,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+
+class Face(QWidget):
+    """A sentence in the place of what cannot be shown."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._label = QLabel(textFormat=Qt.TextFormat.PlainText, alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
+        self._label.setProperty("muted", True)
+        self._label.setMargin(12)
+        self._column = QVBoxLayout(self)
+        self._column.setSpacing(12)
+        self._column.addStretch(2)
+        self._column.addWidget(self._label)
+        self._column.addStretch(3)
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        return self._label.text()
+
+    def say(self, text: str) -> None:
+        """Show a sentence."""
+        self._label.setText(text)
+
+
+class ActiveFace(Face):
+    """The same with a button below, for what can be done about it at times."""
+
+    def __init__(self, action: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.button = QPushButton(action)
+        self._column.insertWidget(2, self.button, alignment=Qt.AlignmentFlag.AlignHCenter)
+
+    def say(self, text: str, *, can_act: bool = False) -> None:
+        """Show a sentence, with the button or without."""
+        super().say(text)
+        self.button.setVisible(can_act)
+
+
+class NoStore(QWidget):
+    """There is no store, or it cannot be read: where was looked, or which file it is and why, and what to do now."""
+
+    choose_requested = Signal()
+    demo_requested = Signal()
+    retry_requested = Signal()
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._is_found = False
+        self._icon = QLabel()
+        self._title = QLabel()
+        self._title.setProperty("title", True)
+        self._text = QLabel()
+        self._text.setTextFormat(Qt.TextFormat.PlainText)
+        self._text.setWordWrap(True)
+        self._text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self._text.setFixedWidth(self.fontMetrics().horizontalAdvance("m") * 44)
+        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._retry = QPushButton(self.tr("Try again"))
+        self._retry.setProperty("primary", True)
+        self._retry.clicked.connect(self.retry_requested)
+        self._choose = QPushButton(self.tr("Choose folder…"))
+        self._choose.clicked.connect(self.choose_requested)
+        self._demo = QPushButton(self.tr("Try with a demo store…"))
+        self._demo.clicked.connect(self.demo_requested)
+        row = QHBoxLayout()
+        for button in (self._retry, self._choose, self._demo):
+            row.addWidget(button)
+        column = QVBoxLayout(self)
+        column.setSpacing(14)
+        column.addStretch(2)
+        for widget in (self._icon, self._title, self._text):
+            column.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addLayout(row)
+        column.setAlignment(row, Qt.AlignmentFlag.AlignHCenter)
+        column.addStretch(3)
+        self.set_theme(theme)
+
+    @property
+    def text(self) -> str:
+        """What it says, title first."""
+        return f"{self._title.text()}\n{self._text.text()}"
+
+    def tell_missing(self, text: str) -> None:
+        """No store was found: say where was looked."""
+        self._tell(self.tr("No Hermes conversations found"), text, is_found=False)
+
+    def tell_unreadable(self, text: str) -> None:
+        """The store cannot be read: say which file, why, and what to do."""
+        self._tell(self.tr("The conversations cannot be read"), text, is_found=True)
+
+    def _tell(self, title: str, text: str, *, is_found: bool) -> None:
+        self._is_found = is_found
+        self._title.setText(title)
+        self._text.setText(breakable(text))
+        self._text.setFixedHeight(self._text.heightForWidth(self._text.width()))
+        self._retry.setVisible(is_found)
+        self._demo.setVisible(not is_found)
+        self._choose.setProperty("primary", not is_found)
+        self._choose.style().polish(self._choose)
+        self.set_theme(self._theme)
+        announce(self, self.text)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw the icon anew."""
+        self._theme = theme
+        icon = theme.icon("missing", "lost") if self._is_found else theme.icon("store", "muted")
+        self._icon.setPixmap(icon.pixmap(QSize(48, 48)))
+
+
+def message_of(error: BaseException) -> tuple[str, str]:
+    """What to say about an error, and the details to copy (for an error of this program: where it was)."""
+    if isinstance(error, RescueError):
+        return str(error), ""
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}: {shown(error.filename or '')}", ""
+    text = QCoreApplication.translate("Faces", "Something went wrong in this program. Your files are as they were.")
+    frames = traceback.extract_tb(error.__traceback__)
+    where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    return text, "\n".join([type(error).__name__, *where])
+
+
+def show_error(window: QWidget, error: BaseException) -> None:
+    """An error in a dialog of a window, with details that can be copied."""
+    text, details = message_of(error)
+    box = QMessageBox(QMessageBox.Icon.Warning, window.windowTitle(), text, QMessageBox.StandardButton.Close, window)
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setDetailedText(details)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    box.open()
+
+
+def show_about(window: QWidget) -> None:
+    """What this program is."""
+    text = QCoreApplication.translate(
+        "Faces", "Hermes Rescue {}\nFinds and repairs lost or damaged Hermes conversations.\nMIT licence."
+    )
+    QMessageBox.about(window, window.windowTitle(), text.format(QCoreApplication.applicationVersion()))
+
+
+class HelpDialog(QDialog):
+    """What the keys do."""
+
+    def __init__(self, commands: Sequence[Command], parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(self.tr("Keyboard shortcuts and terms"))
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(24)
+        grid.setColumnStretch(1, 1)
+        for row, command in enumerate(c for c in commands if c.shortcuts):
+            native = QKeySequence.SequenceFormat.NativeText
+            keys = ", ".join(QKeySequence(k).toString(native) for k in command.shortcuts)
+            grid.addWidget(QLabel(keys), row, 0)
+            grid.addWidget(QLabel(QCoreApplication.translate(CONTEXT, command.tip)), row, 1)
+        inside = QWidget()
+        inside.setLayout(grid)
+        area = QScrollArea()
+        area.setWidget(inside)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QScrollArea.Shape.NoFrame)
+        area.setAccessibleName(self.tr("Keys and what they do"))
+        words = QLabel(
+            self.tr(
+                "Live: the file that Hermes WebUI shows. Backup: what it kept before its last shrinking save. "
+                "Database: the agent's own copy. After: the messages that a repair leaves."
+            )
+        )
+        words.setWordWrap(True)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(20, 18, 20, 16)
+        column.setSpacing(10)
+        column.addWidget(area, 1)
+        column.addWidget(words)
+        column.addWidget(buttons)
+        self.resize(inside.sizeHint().width() + 80, 620)

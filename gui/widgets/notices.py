@@ -1,0 +1,218 @@
+"""What the window tells across its whole width, above the sessions, and how it is read out.
+
+Each notice stays until its reason is gone or somebody hides it; none of them stands in the way of anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hermes_rescue.core.audit.findings import NO_ADVICE, Finding, Standing
+from hermes_rescue.core.audit.store_audit import Audit
+from hermes_rescue.core.hermes.webui_status import WebUIStatus
+from hermes_rescue.gui.view_model.wording import breakable, moment, number, plain_tip
+from hermes_rescue.gui.widgets.theme import ICON_SIZE, Theme
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, QUrl, Signal
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QDesktopServices
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+
+_TOLD_AT_ONCE = 2
+"""Findings about the store that are told in full; there may be thousands."""
+
+_AROUND = 12
+"""Points around a result that lies over something."""
+
+_ICONS = {"ok": "healthy", "repair": "warning", "info": "info"}
+"""The icon of each token that a notice can have."""
+
+
+def announce(source: QObject, text: str) -> None:
+    """Let a screen reader say a text, wherever the keyboard is."""
+    if text:
+        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(source, text))
+
+
+class Notice(QFrame):
+    """A sentence with an icon, and buttons for what one may want to do about it. Hidden until there is something to
+    tell.
+    """
+
+    def __init__(self, theme: Theme, actions: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._theme = theme
+        self._token = "info"
+        self._icon = QLabel()
+        self._text = QLabel()
+        self._text.setTextFormat(Qt.TextFormat.PlainText)
+        self._text.setWordWrap(True)
+        self.buttons = tuple(QPushButton(words) for words in actions)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(14, 6, 14, 6)
+        row.setSpacing(8)
+        row.addWidget(self._icon)
+        row.addWidget(self._text, 1)
+        for button in self.buttons:
+            row.addWidget(button)
+        self._close = QToolButton()
+        self._close.setProperty("flat", True)
+        self._close.setToolTip(self.tr("Hide this message"))
+        self._close.setAccessibleName(self._close.toolTip())
+        self._close.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._close.clicked.connect(self.hide)
+        row.addWidget(self._close)
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        """What it says; nothing while it is hidden."""
+        return "" if self.isHidden() else self._text.text()
+
+    def tell(self, text: str, token: str) -> None:
+        """Show a sentence, in the colours of "ok", "repair" or "info", and have it read out where it is new."""
+        is_new = text != self.text
+        self._token = token
+        self._text.setText(text)
+        self.setAccessibleName(text)
+        self.setProperty("notice", token)
+        self.style().polish(self)
+        self.set_theme(self._theme)
+        self.show()
+        if is_new:
+            announce(self, text)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw the icons anew."""
+        self._theme = theme
+        self._icon.setPixmap(theme.icon(_ICONS[self._token], self._token).pixmap(ICON_SIZE))
+        self._close.setIcon(theme.icon("close", self._token))
+        self._close.setIconSize(QSize(14, 14))
+
+
+class ResultBar(Notice):
+    """What a work came to, with what one may want next. It lies over the foot of another widget, and moves nothing."""
+
+    def __init__(self, theme: Theme, over: QWidget) -> None:
+        words = (
+            self.tr("Open in Hermes WebUI"),
+            self.tr("Open"),
+            self.tr("Show in folder"),
+            self.tr("Undo"),
+            self.tr("Export report…"),
+        )
+        super().__init__(theme, words)
+        self._webui, self._open, self._folder, undo, export = self.buttons
+        self._undoing = (undo, export)
+        self.undo_requested, self.export_requested = undo.clicked, export.clicked
+        self._page, self._saved = "", Path()
+        self._webui.clicked.connect(lambda: QDesktopServices.openUrl(QUrl(self._page)))
+        self._open.clicked.connect(lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._saved))))
+        self._folder.clicked.connect(lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._saved.parent))))
+        self.setProperty("result", True)
+        self.setParent(over)
+        over.installEventFilter(self)
+
+    def tell_outcome(
+        self, text: str, *, good: bool, can_undo: bool = False, page: str = "", saved: Path | None = None
+    ) -> None:
+        """Show an outcome. ``page``: the address of what was repaired in the WebUI; ``saved``: the file that was
+        written, or the folder of several.
+        """
+        self._page, self._saved = page, saved or Path()
+        for button in self._undoing:
+            button.setVisible(can_undo)
+        self._webui.setVisible(bool(page))
+        self._open.setVisible(saved is not None)
+        self._folder.setVisible(saved is not None and not saved.is_dir())
+        self.tell(text, "ok" if good else "repair")
+        self._place()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Called by Qt for every event of the widget below."""
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.Show, QEvent.Type.LayoutRequest):
+            self._place()
+        return super().eventFilter(watched, event)
+
+    def _place(self) -> None:
+        over = self.parentWidget()
+        if over is not None and not self.isHidden():
+            width = max(over.width() - 2 * _AROUND, 1)
+            layout = self.layout()
+            height = max(self.sizeHint().height(), layout.totalHeightForWidth(width) if layout is not None else 0)
+            self.setGeometry(_AROUND, over.height() - height - _AROUND, width, height)
+            self.raise_()
+
+
+class StoreNotices(QWidget):
+    """What is to be known about the store as a whole."""
+
+    rescan_requested = Signal()
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        rescan = (self.tr("Rescan"),)
+        self.webui = Notice(theme)
+        self.store = Notice(theme, rescan)
+        self.changed = Notice(theme, rescan)
+        self.healthy = Notice(theme)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        for notice in self._all():
+            column.addWidget(notice)
+            for button in notice.buttons:
+                button.clicked.connect(self.rescan_requested)
+
+    def _all(self) -> tuple[Notice, ...]:
+        return self.webui, self.store, self.changed, self.healthy
+
+    def begin(self) -> None:
+        """A check begins: what the last one said about the store is no longer known."""
+        for notice in (self.store, self.changed, self.healthy):
+            notice.hide()
+
+    def tell_webui(self, webui: WebUIStatus) -> None:
+        """Say what is and what is not possible while the WebUI runs."""
+        if webui.running:
+            now = (
+                self.tr("Lost files are created, and sessions that only gain messages are repaired.")
+                if webui.reloads
+                else self.tr("Lost files are created.")
+            )
+            text = self.tr("Hermes WebUI is running. {} Everything else waits until it is stopped: {}.")
+            self.webui.tell(text.format(now, breakable(webui.how_to_stop)), "info")
+            self.webui.setToolTip(plain_tip(webui.evidence))
+        else:
+            self.webui.hide()
+
+    def tell_audit(self, audit: Audit, counts: Mapping[Standing, int], when: float) -> None:
+        """Say what was found about the store itself, or else, where nothing is to be done, that all is well and when
+        that was checked (seconds since 1970).
+        """
+        found = audit.store_findings
+        if found:
+            lines = [self._sentence(finding) for finding in found[:_TOLD_AT_ONCE]]
+            if len(found) > _TOLD_AT_ONCE:
+                lines.append(self.tr("{} more are in the report.").format(number(len(found) - _TOLD_AT_ONCE)))
+            self.store.tell("\n".join(lines), "repair")
+            self.store.setToolTip(plain_tip("\n".join(f.evidence for f in found[:10])))
+        elif audit.sessions and not counts[Standing.REPAIRABLE] and not counts[Standing.REVIEW]:
+            n = len(audit.sessions)
+            text = self.tr("Nothing to repair: 1 session was checked, {when}.")
+            if n > 1:
+                text = self.tr("Nothing to repair: all {n} sessions were checked, {when}.")
+            self.healthy.tell(text.format(n=number(n), when=moment(when)), "ok")
+
+    @staticmethod
+    def _sentence(finding: Finding) -> str:
+        evidence = breakable(finding.evidence).removesuffix(".") + "."
+        return evidence if finding.advice == NO_ADVICE else f"{evidence} {finding.advice}"
+
+    def tell_changed(self) -> None:
+        """Say that what is shown may no longer be so."""
+        self.changed.tell(self.tr("The sessions have changed on the disk since they were checked."), "info")
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw the icons anew."""
+        for notice in self._all():
+            notice.set_theme(theme)
