@@ -15,7 +15,7 @@ from hermes_rescue.gui.view_model.wording import breakable, long_day, number, pl
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from hermes_rescue.gui.widgets.theme import heading_font
 from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QResizeEvent, QTextLayout
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -73,10 +73,11 @@ def _chosen_words(proposal: Proposal) -> str:
 
 
 class _Lines(QLabel):
-    """A text that has always the same number of lines: what does not fit is cut off, and then a tip has all of it."""
+    """A text of always as many lines: of what does not fit the beginning, and then a tip has all of it."""
 
     def __init__(self) -> None:
         super().__init__(textFormat=Qt.TextFormat.PlainText, wordWrap=True)
+        self._said = ""
         self.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
@@ -94,17 +95,30 @@ class _Lines(QLabel):
 
     def show_text(self, text: str) -> None:
         """Say something else."""
-        self.setText(breakable(text))
-        self._set_tip()
+        self._said = breakable(text)
+        self.setAccessibleName(text)
+        self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Called by Qt."""
         super().resizeEvent(event)
-        self._set_tip()
+        self._fit()
 
-    def _set_tip(self) -> None:
-        is_cut = super().heightForWidth(self.width()) > self.sizeHint().height()
-        self.setToolTip(plain_tip(self.text()) if is_cut else "")
+    def _fit(self) -> None:
+        layout = QTextLayout(self._said, self.font())
+        layout.beginLayout()
+        starts: list[int] = []
+        while len(starts) <= _LINES and (line := layout.createLine()).isValid():
+            line.setLineWidth(self.contentsRect().width())
+            starts.append(line.textStart())
+        layout.endLayout()
+        is_cut = len(starts) > _LINES
+        last = starts[_LINES - 1] if is_cut else 0
+        rest = self.fontMetrics().elidedText(
+            self._said[last:], Qt.TextElideMode.ElideRight, self.contentsRect().width()
+        )
+        self.setText(f"{self._said[:last].rstrip()}\n{rest}" if is_cut else self._said)
+        self.setToolTip(plain_tip(self._said) if is_cut else "")
 
 
 class SessionHead(QWidget):

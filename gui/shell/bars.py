@@ -53,9 +53,10 @@ def _row(parent: QWidget, *, margins: tuple[int, int, int, int] = (14, 8, 14, 8)
 
 def _keep_width(button: QPushButton, text: str) -> None:
     """Let a button be as wide as with a longer text, so that what is beside it stays where it is."""
-    metrics = button.fontMetrics()
-    more = metrics.horizontalAdvance(text) - metrics.horizontalAdvance(button.text())
-    button.setMinimumWidth(button.sizeHint().width() + max(0, more))
+    said = button.text()
+    button.setText(text)
+    button.setMinimumWidth(button.sizeHint().width())
+    button.setText(said)
 
 
 class ToolRow(QWidget):

@@ -107,7 +107,7 @@ class MainWindow(QMainWindow):
         self.splitter.addWidget(stacked(self.places.left, self.notices))
         self.splitter.addWidget(self.side)
         self.splitter.setChildrenCollapsible(False)
-        self.splitter.setStretchFactor(0, 1)
+        self.splitter.setStretchFactor(0, 0)  # more room is for the conversation
         self.splitter.setStretchFactor(1, 1)
         self.middle = QStackedWidget()
         self.middle.addWidget(self.splitter)
