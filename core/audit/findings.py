@@ -132,7 +132,7 @@ class SessionAudit:
             return Standing.DELETED
         if not names.isdisjoint((COPY_DAMAGED, COPY_DENIED)):
             return Standing.PARTLY_READ
-        if self.left_out:
+        if self.left_out and not self.has_repair:
             return Standing.LEFT_OUT
         return Standing.NOTE if names else Standing.HEALTHY
 

@@ -119,7 +119,7 @@ def _audited(copies: SessionCopies, proposal: Proposal, reader: CopyReader, webu
     row = _row(copies, reader, found, numbers, partial(_value, copies, proposal), seen, is_loaded=is_loaded)
     taken_back = [item.reason for item in proposal.items if item.reason in TAKEN_BACK and not item.included]
     row = dataclasses.replace(row, left_out=len(taken_back), is_cleared=Reason.CLEARED in taken_back)
-    if all(f.category is Category.INFO for f in row.findings):
+    if all(f.category is Category.INFO for f in found):
         return row
     live_file = copies.live.digest if copies.live is not None else None
     return dataclasses.replace(row, basis=f"{proposal.fingerprint}-{(live_file or 'none')[:16]}")

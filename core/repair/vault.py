@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import calendar
 import os
+import re
 import shutil
 import stat
 import time
@@ -31,6 +32,7 @@ APPEARED = "sidecar_appeared_during_reconcile"
 """The note of a creation that was skipped because the file was there by then."""
 
 _RUNS = "runs"
+_RUN_ID = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-f]+)", re.ASCII)
 _TICKS = 1 << 24  # a second
 
 
@@ -382,9 +384,12 @@ def _run_id(ticks: int) -> str:
 
 def _ticks_of(run_id: str) -> int | None:
     """The time of a run id; None where there is no such time, or none after it."""
-    second, _, fraction = run_id.partition("-")
+    found = _RUN_ID.fullmatch(run_id)
+    if found is None:
+        return None
+    *parts, fraction = found.groups()
     try:
-        ticks = calendar.timegm(time.strptime(second, "%Y%m%dT%H%M%SZ")) * _TICKS + int(fraction, 16)
+        ticks = calendar.timegm((*map(int, parts), 0, 0, 0)) * _TICKS + int(fraction, 16)
     except (ValueError, OverflowError):
         return None
     return ticks if ticks < int(run_record.LATEST - 1) * _TICKS else None

@@ -85,7 +85,7 @@ def state_lost(home: Path) -> None:
 def test_what_root_makes_in_a_users_home_is_the_users(home: Path, lose: Callable[[Path], None]) -> None:
     uid = home.stat().st_uid
     lose(home)
-    done = run("repair", "--all", "--yes", "--home", home)
+    done = run("repair", LOST, "--yes", "--home", home)
     assert done.returncode == 0, done.stderr
     assert {*owners(home).values()} == {uid}
     made = home / "webui" / "sessions" / f"{LOST}.json"
@@ -252,7 +252,7 @@ def test_a_created_session_has_the_mode_of_the_others(public: Path, others: int)
 def test_without_others_it_has_the_mode_that_the_webui_would_give_it(public: Path, umask: int) -> None:
     sessions = small_store(public / "hermes")
     sessions_lost(public / "hermes")
-    assert run("repair", "--all", "--yes", "--home", public / "hermes", umask=umask).returncode == 0
+    assert run("repair", LOST, "--yes", "--home", public / "hermes", umask=umask).returncode == 0
     assert mode(sessions / f"{LOST}.json") == 0o666 & ~umask
     assert json.loads((sessions / f"{LOST}.json").read_bytes())["messages"]
 

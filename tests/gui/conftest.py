@@ -32,15 +32,21 @@ def private_settings(tmp_path: Path) -> None:
 def nothing_left(qapp: QApplication) -> Iterator[None]:
     """Whatever a test started has ended with it: no thread runs, no timer is on, no window, dialog or menu is open."""
     threads = set(threading.enumerate())
+    before = _running()  # what another test left is that test's fault
     yield
     qapp.processEvents()
     qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     # What Qt's threads leave in Python's list as soon as they have asked who they are is no thread any more.
     left: list[object] = [t for t in set(threading.enumerate()) - threads if not isinstance(t, threading._DummyThread)]
-    for found in gc.get_objects():
-        if issubclass(type(found), QObject) and shiboken6.isValid(found) and _is_on(found):
-            left.append(found)
-    assert left == []
+    assert [*left, *(each for each in _running() if each not in before)] == []
+
+
+def _running() -> list[QObject]:
+    return [
+        found
+        for found in gc.get_objects()
+        if issubclass(type(found), QObject) and shiboken6.isValid(found) and _is_on(found)
+    ]
 
 
 def _is_on(found: QObject) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.merge.choices import Choices
-from hermes_rescue.core.terminal import export, find  # noqa: F401  # commands of their own files
+from hermes_rescue.core.terminal import export, find, importing, repairs, vault  # noqa: F401  # commands of their own files
 from hermes_rescue.core.terminal.commands import app, main
 from hermes_rescue.gui.widgets import theme
 from hermes_rescue.gui.widgets.commands import COMMANDS, Actions, command_line

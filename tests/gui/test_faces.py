@@ -78,7 +78,6 @@ def test_a_store_that_cannot_be_read_says_which_folder_and_why_and_can_be_tried_
         text = window.no_store.text.replace("\u200b", "")
         assert str(sessions) in text
         assert os.strerror(errno.EACCES) in text
-        assert "user of Hermes" in text
         assert not window.actions_["repair_all"].isEnabled()
     again = next(b for b in window.no_store.findChildren(QAbstractButton) if b.isVisible() and "again" in b.text())
     qtbot.mouseClick(again, LEFT)
@@ -258,7 +257,7 @@ def test_one_bad_session_is_a_row_with_its_reason(
         go_to(window, wait_scanned, session_id)
         status = window.table.sessions.index(window.table.sessions.row_of(session_id), Column.STATUS)
         assert reason in status.data(Qt.ItemDataRole.ToolTipRole)
-        assert reason in window.review.head.evidence.text()
+        assert reason in window.review.head.evidence.accessibleName()
         assert window.review.head.evidence.isVisible()
         assert window.review.difference.pages.currentIndex() == NOTHING
 
@@ -359,8 +358,11 @@ def test_tab_walks_through_all_of_the_window_as_people_read_and_back(
     assert len(there) == len(expected)  # each once
     assert back[1:] == there[:0:-1]
     # Line by line within each part of the window, and part by part; what begins less than a line apart is one line.
-    for part in (window.tools, window.chips, window.table, window.side, window.no_store):
-        places = [where(window, w) for w in there if w is part or part.isAncestorOf(w)]
+    # The buttons of a session stand beside what is said of it.
+    buttons = window.review.head._side
+    for part in (window.tools, window.chips, window.table, buttons, window.side, window.no_store):
+        within = [w for w in there if w is part or part.isAncestorOf(w)]
+        places = [where(window, w) for w in within if part is buttons or not buttons.isAncestorOf(w)]
         for (y, x), (next_y, next_x) in pairwise(places):
             assert next_x > x if abs(next_y - y) < line else next_y > y
     parts = (window.tools, window.chips, window.table, window.side, window.no_store, window.foot)

@@ -230,7 +230,7 @@ def test_while_another_works_on_the_store_nothing_is_lost_and_it_can_be_tried_ag
         when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
         window.actions_["repair_all"].trigger()
         finished(qtbot, window, wait_scanned)
-        assert "Another Hermes Rescue is working on this store" in window.result.text
+        assert "Another Hermes Rescue" in window.result.text and "is working on this store" in window.result.text
         assert "try again" in window.result.text
         assert snapshot(store.sessions_dir) == before
         assert window.shown.choices == chosen
@@ -242,10 +242,12 @@ def test_while_another_works_on_the_store_nothing_is_lost_and_it_can_be_tried_ag
     assert "and verified" in window.result.text
     with somebody_at_work(store):
         when_asked(qtbot, UndoDialog, lambda dialog: dialog.undo.click())
+        qtbot.waitUntil(window.actions_["undo"].isEnabled, timeout=20_000)
         window.actions_["undo"].trigger()
         finished(qtbot, window, wait_scanned)
-        assert "Another Hermes Rescue is working on this store" in window.result.text
+        assert "Another Hermes Rescue" in window.result.text and "is working on this store" in window.result.text
     when_asked(qtbot, UndoDialog, lambda dialog: dialog.undo.click())
+    qtbot.waitUntil(window.actions_["undo"].isEnabled, timeout=20_000)
     window.actions_["undo"].trigger()
     finished(qtbot, window, wait_scanned)
     assert "put back" in window.result.text

@@ -222,6 +222,7 @@ def test_an_undo_says_what_it_puts_back_and_is_not_done_by_enter_or_escape(
             qtbot.keyClick(dialog, key)
 
         when_asked(qtbot, UndoDialog, answer)
+        qtbot.waitUntil(window.actions_["undo"].isEnabled, timeout=20_000)
         qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
         finished(qtbot, window, wait_scanned)
         assert path.read_bytes() == after

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hermes_rescue.core.audit.findings import KINDS, Category, Finding, SessionAudit, Standing, finding
+from hermes_rescue.core.audit.findings import KINDS, LEFT, Category, Finding, SessionAudit, Standing, finding
 from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.hermes.heads import Glance
@@ -261,6 +261,7 @@ def test_a_standing_shows_its_sessions_and_the_counts_stay(model: SessionModel) 
             session("f", left_out=3),
             session("g", finding("damaged_file", None, "The backup is torn.")),
             session("h", finding("worktree_gone", None, "The folder is gone.")),
+            session("i", replace(QUESTION, category=Category.INFO, details={LEFT: True})),
         ]
     )
     counts = dict.fromkeys(Standing, 1) | {Standing.REPAIRABLE: 2}

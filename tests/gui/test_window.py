@@ -247,6 +247,7 @@ def test_the_keyboard_alone_repairs_undoes_and_reports(
     assert {path.name: path.read_bytes() for path in sessions.iterdir() if path.is_file()} != before
 
     when_asked(qtbot, UndoDialog, lambda dialog: dialog.undo.click())
+    qtbot.waitUntil(window.actions_["undo"].isEnabled, timeout=20_000)
     qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     finished(qtbot, window, wait_scanned)
     assert "16 sessions put back." in window.result.text
@@ -368,6 +369,7 @@ def test_a_field_is_taken_from_the_backup_and_put_back_with_the_keyboard(
     assert (tmp_path / "copy" / "webui" / "sessions" / live.name).read_bytes() == after[live.name]
 
     when_asked(qtbot, UndoDialog, lambda dialog: dialog.undo.click())
+    qtbot.waitUntil(window.actions_["undo"].isEnabled, timeout=20_000)
     qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     finished(qtbot, window, wait_scanned)
     assert live.read_bytes() == before[live.name]
