@@ -66,6 +66,11 @@ def run_undo(store: Store, run_id: str, session_id: str | None) -> Callable[[Con
     return lambda _: api.undo(store, run_id, session_id)
 
 
+def leave_session(store: Store, session_id: str, *, is_left: bool) -> Callable[[Context], object]:
+    """Leave a session as it is, or have it counted again."""
+    return lambda _: api.leave(store, session_id) if is_left else api.take_back_leave(store, session_id)
+
+
 def check_undo(store: Store, run_id: str) -> Callable[[Context], dict[str, str]]:
     """Why an undo of a run would be refused now, for each session where it would be."""
 

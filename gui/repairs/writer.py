@@ -23,6 +23,7 @@ from hermes_rescue.gui.background import reader
 from hermes_rescue.gui.background.jobs import Context, Job, Jobs
 from hermes_rescue.gui.background.place import make_demo
 from hermes_rescue.gui.background.work import (
+    leave_session,
     plan_repair,
     run_repair,
     run_undo,
@@ -188,6 +189,15 @@ class Writer(QObject):
         good = not result.refused
         done = self.tr("{} put back at {}.").format(number(n), now()) if n else ""
         self._end(Outcome(text, good, done=done, is_outdated=True, sessions=tuple(result.undone), refused=refused))
+
+    def leave(self, store: Store, session_id: str, *, is_left: bool) -> None:
+        """Remember that a session stays as it is, or forget it."""
+        self._question = self.tr("Your answer is being remembered. Quit as soon as it is done?")
+        text = self.tr("The session asks again.")
+        if is_left:
+            text = self.tr("The session is left as it is. It asks again when one of its copies changes.")
+        work = leave_session(store, session_id, is_left=is_left)
+        self._write(self.tr("Remembering…"), work, lambda _: self._end(Outcome(text, is_outdated=True)))
 
     # --- files --------------------------------------------------------------------------------------------------------
 

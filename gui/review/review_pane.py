@@ -50,6 +50,8 @@ class ReviewPane(QWidget):
     comparison_wanted = Signal(str, str)
     next_session_wanted = Signal(int)
     repair_wanted = Signal(str)
+    leave_wanted = Signal(str, bool)
+    """Carries a session, and whether it is to stay as it is, or to be asked about again."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -72,7 +74,7 @@ class ReviewPane(QWidget):
         self.splitter.addWidget(self.head)
         self.splitter.addWidget(self._build_pages())
         self.splitter.setStretchFactor(1, 1)
-        for widget, behind in pairwise((self.head.repair, self.head.why, self.coverage, self.tabs)):
+        for widget, behind in pairwise((self.head.repair, self.head.leave, self.head.why, self.coverage, self.tabs)):
             QWidget.setTabOrder(widget, behind)
         self.splitter.setChildrenCollapsible(False)
         outer = QVBoxLayout(self)
@@ -80,6 +82,7 @@ class ReviewPane(QWidget):
         outer.addWidget(self.splitter)
         self.splitter.splitterMoved.connect(self._on_line_moved)
         self.head.repair.clicked.connect(self._restore)
+        self.head.leave.clicked.connect(self._leave)
         self.coverage.jumped.connect(self._go_to_position)
         self.difference.versions_chosen.connect(self.comparison_wanted)
         self.difference.choice_changed.connect(self._on_choice)
@@ -277,6 +280,11 @@ class ReviewPane(QWidget):
             mine = self.difference.rows.boxes.choices() if detail.is_review else Choices()
             self._on_choice(replace(mine, include=mine.include | wanted, fields=detail.proposal.chosen))
         self.repair_wanted.emit(self.session_id)
+
+    @Slot()
+    def _leave(self) -> None:
+        if self._detail is not None:
+            self.leave_wanted.emit(self.session_id, not self._detail.audited.is_left)
 
     def _show_comparison(self, left: str, right: str) -> None:
         self.tabs.setCurrentIndex(CHANGES)

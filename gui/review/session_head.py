@@ -132,6 +132,7 @@ class SessionHead(QWidget):
         self.evidence = _Lines()
         self.repair = QPushButton(self.tr("Restore this session"))
         self.repair.setProperty("primary", True)
+        self.leave = QPushButton(self.tr("Leave it as it is"))
         self.why = QToolButton()
         self.why.setText(self.tr("Why? What happens?"))
         self.why.setProperty("link", True)
@@ -139,6 +140,7 @@ class SessionHead(QWidget):
         self.why.clicked.connect(lambda: self.popup.open_below(self.why))
         self._restores = self.repair.text()
         self._picked = 0
+        self._has_answer = False
         self._lay_out(picture)
         self._fit_to_font()
         self.clear()
@@ -177,6 +179,7 @@ class SessionHead(QWidget):
         self.buttons.setContentsMargins(0, 2, 0, 0)
         self.buttons.setSpacing(8)
         self.buttons.addWidget(self.repair)
+        self.buttons.addWidget(self.leave)
         self.buttons.addWidget(self.why, alignment=Qt.AlignmentFlag.AlignHCenter)
         self.buttons.addStretch()
         row.addWidget(self._side)
@@ -213,7 +216,7 @@ class SessionHead(QWidget):
         self.evidence.show_text(sentence(audited, proposal))
         is_way_back = audited.standing in (Standing.LEFT_OUT, Standing.DELETED)
         self.repair.setVisible(audited.has_repair or proposal.sidecar is not None or is_way_back)
-        self.repair.setProperty("primary", not is_way_back)
+        self.repair.setProperty("primary", not is_way_back and not audited.is_left)
         self.repair.style().polish(self.repair)
         n = main.details.get("messages", 0) if main is not None else 0
         self._restores = self.tr("Restore this session")
@@ -222,6 +225,8 @@ class SessionHead(QWidget):
         if is_way_back:
             n = audited.left_out
             self._restores = self.tr("Bring {} messages back").format(n) if n else self.tr("Bring it back")
+        self._has_answer = audited.is_left or (audited.standing is Standing.REVIEW and audited.basis != "")
+        self.leave.setText(self.tr("Ask me again") if audited.is_left else self.tr("Leave it as it is"))
         self._name_button()
         self.why.setVisible(main is not None)
         if main is not None:
@@ -233,6 +238,7 @@ class SessionHead(QWidget):
     def _name_button(self) -> None:
         several = self.tr("Restore {} sessions").format(number(self._picked))
         self.repair.setText(several if self.is_about_several else self._restores)
+        self.leave.setVisible(self._has_answer and not self.is_about_several)
 
     def changeEvent(self, event: QEvent) -> None:
         """Called by Qt: the title stays larger than the text, whatever its size."""

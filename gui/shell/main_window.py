@@ -44,14 +44,7 @@ from hermes_rescue.gui.widgets.panes import focus_next_pane, stacked
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QSettings, Qt, Slot
 from PySide6.QtGui import QCloseEvent, QGuiApplication
-from PySide6.QtWidgets import (
-    QApplication,
-    QMainWindow,
-    QSplitter,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QApplication, QMainWindow, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 
 class MainWindow(QMainWindow):
@@ -94,8 +87,8 @@ class MainWindow(QMainWindow):
         self.no_store = NoStore(self.theme)
         told = (self.table.selected_ids, lambda: self.shown, lambda: self.review.copies)
         self.of_sessions = SessionActions(self, self.actions_, *told)
-        self.review.head.buttons.insertWidget(1, self.of_sessions.save_button)
-        QWidget.setTabOrder(self.review.head.repair, self.of_sessions.save_button)
+        self.review.head.buttons.insertWidget(2, self.of_sessions.save_button)
+        QWidget.setTabOrder(self.review.head.leave, self.of_sessions.save_button)
         self.foot = FootRow(self.actions_, self.theme)
         self.search = Search(self.jobs, self.tools.filter, self.table.sessions, self.theme, self)
         self.places = SearchPlaces(self.search, self.table, self.chips, self.review)
@@ -161,6 +154,7 @@ class MainWindow(QMainWindow):
         self.review.next_session_wanted.connect(self._next_session)
         self.of_sessions.save_wanted.connect(self._save_copies)
         self.review.repair_wanted.connect(self.actions_["repair"].trigger)
+        self.review.leave_wanted.connect(self._leave)
         self.result.undo_requested.connect(lambda: self._undo(self.shown.last_run, ""))
         self.result.export_requested.connect(lambda: self._export(self.shown.last_run))
         self.foot.cancel_requested.connect(self._cancel)
@@ -362,6 +356,11 @@ class MainWindow(QMainWindow):
         if self.shown.store is not None and run_id and self._turn(Event.PREPARE):
             self.writer.ask_undo(self.shown.store, run_id, session_id)
 
+    @Slot(str, bool)
+    def _leave(self, session_id: str, is_left: bool) -> None:
+        if self.shown.store is not None and self._turn(Event.PREPARE):
+            self.writer.leave(self.shown.store, session_id, is_left=is_left)
+
     @Slot(str, str)
     def _save_copies(self, form: str, name: str) -> None:
         store, selected = self.shown.store, self.table.selected_ids()
@@ -441,7 +440,8 @@ class MainWindow(QMainWindow):
         self.review.head.show_picked(picked)
         for name, on in possible(self.state, self.shown, repairable, has_selected=bool(selected)).items():
             self.actions_[name].setEnabled(on)
-        self.review.head.repair.setEnabled(self.state.work is None)
+        for button in (self.review.head.repair, self.review.head.leave):
+            button.setEnabled(self.state.work is None)
 
     @Slot(object)
     def _on_runs(self, runs: tuple[Run, ...]) -> None:

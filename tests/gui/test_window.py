@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core import api
-from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.audit.findings import Category, SessionAudit, Standing
 from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.base import progress
 from hermes_rescue.core.demo.demo_store import DemoStore
@@ -286,6 +286,49 @@ def test_a_question_is_answered_by_repairing_the_session_itself(
         finished(qtbot, window, wait_scanned)
         path = demo.home / "webui" / "sessions" / f"{story.session_id}.json"
         assert texts(path) == [" ".join(text.split()) for text in story.wanted], story.name
+
+
+def test_a_question_is_answered_by_leaving_the_session_and_can_be_asked_again(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, snapshot: Snapshot
+) -> None:
+    window = open_window(Place(demo.home))
+    head = window.review.head
+    story = next(story for story in demo.stories if story.expect == "review")
+    before = snapshot(demo.home / "webui" / "sessions")
+    asked = window.table.sessions.counts()[Standing.REVIEW]
+
+    def standing() -> Standing:
+        found = audit(find_store(home=demo.home)).only((story.session_id,))
+        shown = window.table.sessions.row_at(window.table.sessions.row_of(story.session_id)).session
+        assert isinstance(shown, SessionAudit)
+        assert shown.standing is found.sessions[0].standing
+        return shown.standing
+
+    assert window.table.select(story.session_id)
+    wait_scanned(window)
+    assert head.leave.text() == "Leave it as it is"
+    qtbot.mouseClick(head.leave, Qt.MouseButton.LeftButton)
+    finished(qtbot, window, wait_scanned)
+    assert standing() is Standing.LEFT
+    assert window.table.sessions.counts()[Standing.REVIEW] == asked - 1
+    assert window.table.current_id == story.session_id
+    qtbot.waitUntil(lambda: head.leave.text() == "Ask me again", timeout=60_000)
+
+    qtbot.mouseClick(head.leave, Qt.MouseButton.LeftButton)
+    finished(qtbot, window, wait_scanned)
+    assert standing() is Standing.REVIEW
+    qtbot.waitUntil(lambda: head.leave.text() == "Leave it as it is", timeout=60_000)
+    assert snapshot(demo.home / "webui" / "sessions") == before
+
+
+def test_only_a_question_has_a_second_answer(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    window = open_window(Place(demo.home))
+    for story in demo.stories:
+        if window.table.select(story.session_id):
+            wait_scanned(window)
+            assert window.review.head.leave.isVisible() is (story.expect == "review"), story.name
 
 
 def test_a_choice_made_message_by_message_is_what_is_written(
