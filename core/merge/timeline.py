@@ -64,8 +64,8 @@ class Timeline:
         if others and has_kept and all(self.holds([run], k) for k in others):
             return False  # nothing was taken back yet
         own = next((w for w in self.before_act if w.saved is not None), None)
-        if own is not None and (is_later := self._goes_further(run, own)) is not None:
-            return is_later  # the act's own backup is the file as it was saved last before it
+        if own is not None and own.is_whole and (is_later := self._goes_further(run, own)) is not None:
+            return is_later  # the act's own backup is the file as it was saved last before it; a torn one ends anywhere
         if run.saved is None:
             return False
         if marked is not None and run.saved > marked + STAMP:

@@ -255,6 +255,20 @@ def test_the_marks_of_a_torn_backup_tell_what_was_taken_back_before_it_was_saved
     assert hermes.texts() == hermes.said([*kept, *after])
 
 
+def test_an_undo_whose_backup_is_torn_leaves_what_the_newest_run_showed_before_it(hermes: Hermes) -> None:
+    """A second undo cuts where the first had cut; how far the torn backup once went, what is left of it cannot say."""
+    kept, gone, again = (hermes.turns(word, word * 2, start=100 * i) for i, word in enumerate("abc"))
+    first = hermes.undo_marks(kept, again[2]["timestamp"]) | {"updated_at": again[-1]["timestamp"]}
+    hermes.write_live(kept, **hermes.undo_marks(kept) | {"intentional_shrink_generation": SHRINK})
+    data = hermes.write_backup([*kept, *again], **first)
+    bak = hermes.sessions / f"{hermes.live.stem}.json.bak"
+    bak.write_bytes(data[: data.index(b'"content": "answer aa"')])
+    hermes.write_run([*kept, *again])
+    hermes.write_rows([*kept, *gone, *again])
+    assert categories(hermes) <= {Category.INFO}
+    assert is_left_alone(hermes)
+
+
 def stepped(hermes: Hermes, word: str, start: float) -> list[Value]:
     """A turn with a call that is counted from 0 in every turn, and says nothing."""
     prompt, answer = hermes.turns(word, start=start)
