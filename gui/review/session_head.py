@@ -183,9 +183,10 @@ class SessionHead(QWidget):
         self.buttons.addWidget(self.why, alignment=Qt.AlignmentFlag.AlignHCenter)
         self.buttons.addStretch()
         row.addWidget(self._side)
-        policy = self.repair.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)  # the buttons below stay where they are
-        self.repair.setSizePolicy(policy)
+        for button in (self.repair, self.leave):
+            policy = button.sizePolicy()
+            policy.setRetainSizeWhenHidden(True)  # the buttons below stay where they are
+            button.setSizePolicy(policy)
 
     @property
     def usual_height(self) -> int:

@@ -336,7 +336,7 @@ def test_a_backup_that_would_return_can_be_moved_away(
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
     qtbot.mouseClick(window.review.head.repair, Qt.MouseButton.LeftButton)
     finished(qtbot, window, wait_scanned)
-    assert "Notes is back" in window.result.text
+    assert "is repaired" in window.result.text
     assert hermes.live.read_bytes() == before
     assert not backup.exists()
     qtbot.waitUntil(lambda: not window.review.head.repair.isVisible(), timeout=20_000)

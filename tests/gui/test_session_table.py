@@ -271,7 +271,7 @@ def test_a_standing_shows_its_sessions_and_the_counts_stay(model: SessionModel) 
         assert model.counts() == counts
     model.set_standing(ALL)
     model.add([session("a")])
-    assert model.visible_count == 8
+    assert model.visible_count == 9
     assert model.counts() == dict.fromkeys(Standing, 1) | {Standing.HEALTHY: 2}
 
 
