@@ -74,7 +74,7 @@ class ReviewPane(QWidget):
         self.splitter.addWidget(self.head)
         self.splitter.addWidget(self._build_pages())
         self.splitter.setStretchFactor(1, 1)
-        for widget, behind in pairwise((self.head.repair, self.head.leave, self.head.why, self.coverage, self.tabs)):
+        for widget, behind in pairwise((self.head.repair, self.head.why, self.head.leave, self.coverage, self.tabs)):
             QWidget.setTabOrder(widget, behind)
         self.splitter.setChildrenCollapsible(False)
         outer = QVBoxLayout(self)

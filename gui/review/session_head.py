@@ -175,18 +175,17 @@ class SessionHead(QWidget):
         row.addLayout(left, 1)
         self._side = QWidget()
         self.buttons = QVBoxLayout(self._side)
-        """The buttons of the session, from the top; what comes in between stands before the last."""
+        """The buttons of the session, from the top; what comes in between stands after the first."""
         self.buttons.setContentsMargins(0, 2, 0, 0)
         self.buttons.setSpacing(8)
         self.buttons.addWidget(self.repair)
-        self.buttons.addWidget(self.leave)
         self.buttons.addWidget(self.why, alignment=Qt.AlignmentFlag.AlignHCenter)
+        self.buttons.addWidget(self.leave)
         self.buttons.addStretch()
         row.addWidget(self._side)
-        for button in (self.repair, self.leave):
-            policy = button.sizePolicy()
-            policy.setRetainSizeWhenHidden(True)  # the buttons below stay where they are
-            button.setSizePolicy(policy)
+        policy = self.repair.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)  # the buttons below stay where they are
+        self.repair.setSizePolicy(policy)
 
     @property
     def usual_height(self) -> int:
