@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 
 GROUP_WIDE = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name))
 """Ctrl+C, and a closed terminal."""
@@ -18,6 +19,7 @@ def deaf_children() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # the first child would start it, and that lets signals through
     old = signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_WIDE)
     try:
         yield

@@ -29,6 +29,14 @@ LARGE = 34 << 20  # bytes, from which on a store is read in processes
 PATIENCE = 60.0
 
 
+@pytest.fixture(autouse=True)
+def nothing_ignored() -> Iterator[None]:
+    """Whoever runs the tests may ignore a closed terminal (nohup); the commands that are started here do not."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 class Terminal:
     """A command on a terminal of its own, as its session's leader."""
 
