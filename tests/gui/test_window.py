@@ -249,6 +249,7 @@ def test_the_keyboard_alone_repairs_undoes_and_reports(
     when_asked(qtbot, UndoDialog, lambda dialog: dialog.undo.click())
     qtbot.waitUntil(window.actions_["undo"].isEnabled, timeout=20_000)
     qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: "put back" in window.result.text, timeout=60_000)
     finished(qtbot, window, wait_scanned)
     assert "16 sessions put back." in window.result.text
     assert {path.name: path.read_bytes() for path in sessions.iterdir() if path.is_file()} == before
