@@ -226,10 +226,6 @@ class SessionModel(QAbstractTableModel):
 
     # What shows, and in which order
 
-    def set_filter(self, text: str) -> None:
-        """Show only sessions with every word of a text in their title, id, worktree path or status."""
-        self._arrange(replace(self._wanted, words=tuple(text.casefold().split())))
-
     def set_standing(self, standing: Wanted) -> None:
         """Show only the sessions that stand so; ``ALL``: of any."""
         self._arrange(replace(self._wanted, standing=standing))

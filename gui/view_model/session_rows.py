@@ -57,7 +57,7 @@ class Column(IntEnum):
 @dataclass(frozen=True, slots=True)
 class Row:
     """A session with what is asked of all rows at once: its standing, its status, where that ranks it, and its folded
-    texts, title first, one a line, for the filter and the type-ahead.
+    title, for the order and the type-ahead.
 
     Where the standing is ``UNEXAMINED``, ``session`` holds what the head of the file says, and nothing else of it
     counts.
@@ -95,9 +95,7 @@ def row_for(found: SessionAudit | Glance) -> Row:
 
 
 def _row(session: SessionAudit, standing: Wanted, status: Status) -> Row:
-    labels = (finding.kind.label for finding in session.findings)
-    texts = (one_line(session.title), session.session_id, session.worktree_path or "", status.text, *labels)
-    return Row(session, standing, status, _rank(status, session.updated), "\n".join(texts).casefold())
+    return Row(session, standing, status, _rank(status, session.updated), one_line(session.title).casefold())
 
 
 def _rank(status: Status, updated: float | None) -> float:
@@ -148,19 +146,18 @@ KEYS: Final[dict[Column, Callable[[Row], Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """Which rows show, and in which order: sorted by a column, of one standing, with every one of some folded words.
+    """Which rows show, and in which order: sorted by a column, of one standing.
     What is equal in the column stays in the order in which it was found, turned round where that is.
     """
 
     column: Column = Column.STATUS
     is_descending: bool = False
     standing: Wanted = ALL
-    words: tuple[str, ...] = ()
 
     @property
     def is_filtered(self) -> bool:
         """Whether rows may be left out."""
-        return self.standing != ALL or bool(self.words)
+        return self.standing != ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,8 +337,4 @@ def _sorted_in_steps(places: Sequence[int], keys: list[Any]) -> Generator[None, 
 
 def _matching(rows: Sequence[Row], places: Iterable[int], wanted: Arrangement) -> list[int]:
     """Those of some places whose rows show."""
-    if wanted.standing != ALL:
-        places = [place for place in places if rows[place].standing == wanted.standing]
-    for word in wanted.words:
-        places = [place for place in places if word in rows[place].folded]
-    return list(places)
+    return [place for place in places if not wanted.is_filtered or rows[place].standing == wanted.standing]
