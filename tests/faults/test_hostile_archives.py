@@ -191,8 +191,9 @@ def test_what_is_whole_of_a_damaged_member_is_used(hermes: Hermes, watched: Path
 
 
 def test_what_a_process_left_that_died_is_swept(hermes: Hermes, watched: Path) -> None:
-    left = watched / "hermes-rescue-4194000-abcd"
+    left = watched / "hermes-rescue-abcd"
     left.mkdir(mode=0o700)
     (left / "x").write_bytes(b"x")
+    (left / "owner.lock").touch()  # nobody holds it
     with Inventory(with_zip(hermes, lambda packed: packed.writestr(INSIDE, session(hermes)))):
         assert not left.exists()

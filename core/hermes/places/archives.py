@@ -15,10 +15,8 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import IO, NamedTuple
 
 from hermes_rescue.core.base.files import shown
@@ -80,31 +78,6 @@ def names_in(archive: Path) -> tuple[str, ...]:
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
         pass
     return ()
-
-
-def private_folder(stack: ExitStack) -> Path:
-    """A folder that only this user can enter, removed at the end; those of processes that died are removed now."""
-    own = f"hermes-rescue-{os.getpid()}-"
-    folder = Path(stack.enter_context(TemporaryDirectory(prefix=own, ignore_cleanup_errors=True)))
-    for other in folder.parent.glob("hermes-rescue-*-*"):
-        pid = other.name.split("-")[2]
-        if pid.isdecimal() and int(pid) != os.getpid() and _is_left(other, int(pid)):
-            shutil.rmtree(other, ignore_errors=True)
-    return folder
-
-
-def _is_left(folder: Path, pid: int) -> bool:
-    """Whether a folder is ours, and the process that made it is no more."""
-    try:
-        status = folder.lstat()
-        if not stat.S_ISDIR(status.st_mode) or not hasattr(os, "getuid") or status.st_uid != os.getuid():
-            return False
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return False
 
 
 def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool] = lambda _: True) -> Iterator[Unpacked]:

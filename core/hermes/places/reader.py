@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.base.private_folder import private_folder, sweep
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes.copies import Inventory, SessionFiles
 from hermes_rescue.core.hermes.listing import SessionFiles as Listed
@@ -58,7 +59,8 @@ class FurtherReader:
     def new_folder(self) -> Path:
         """A private folder that goes when this is closed."""
         if self._folder is None:
-            self._folder = archives.private_folder(self._stack)
+            sweep()  # a window is no command, and would never do it
+            self._folder = self._stack.enter_context(private_folder())
         self._made += 1
         folder = self._folder / f"archive{self._made}"
         folder.mkdir(mode=0o700)
