@@ -55,7 +55,14 @@ def examine(
 
     ``steps`` hears how far it is; Cancelled comes from there.
     """
-    steps = steps or Steps()
+    merged = merge_session(reader, webui, session_id, choices, steps=steps or Steps())
+    return Examined(_audited(*merged, reader, webui), *merged)
+
+
+def merge_session(
+    reader: CopyReader, webui: WebUIStatus, session_id: str, choices: Choices | None = None, *, steps: Steps
+) -> tuple[SessionCopies, Proposal]:
+    """The same without the findings, for what only takes the transcript."""
     return _merged(_settled(reader.files(session_id, steps), webui), reader, webui, choices, steps)
 
 
@@ -73,7 +80,8 @@ def examine_unless_whole(
     if found is not None and files.live and reader.wanted(session_id, found.messages, files.live.size):
         found = None  # another place may have more
     if found is None:
-        return _merged(files, reader, webui, None, steps)
+        merged = _merged(files, reader, webui, None, steps)
+        return Examined(_audited(*merged, reader, webui), *merged)
     index_row = files.index_row or {}
     value = lambda name: index_row.get(name) if found.head.get(name) in NOTHING else found.head[name]  # noqa: E731
     numbers = (found.messages, None, found.rows, found.messages)
@@ -82,11 +90,11 @@ def examine_unless_whole(
 
 def _merged(
     files: SessionFiles, reader: CopyReader, webui: WebUIStatus, choices: Choices | None, steps: Steps
-) -> Examined:
+) -> tuple[SessionCopies, Proposal]:
     copies = reader.with_databases(files, steps)
     proposal = propose(copies, choices, stream_is_live=stream_is_live(copies, webui))
     steps.step(_MERGE)
-    return Examined(_audited(copies, proposal, reader, webui), copies, proposal)
+    return copies, proposal
 
 
 def stream_is_live(copies: SessionFiles, webui: WebUIStatus) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
-from hermes_rescue.core.audit.session import examine
+from hermes_rescue.core.audit.session import merge_session
 from hermes_rescue.core.audit.workers import Progress
 from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, UnreadableError
@@ -223,8 +223,7 @@ def _prepared(
     sid = planned.session_id
     path = plan.store.sessions_dir / f"{sid}.json"
     try:
-        found = examine(inventory, webui, sid, plan.choices.get(sid), steps=steps)
-        copies, proposal = found.copies, found.proposal
+        copies, proposal = merge_session(inventory, webui, sid, plan.choices.get(sid), steps=steps)
         refusal = None if plan.force else refusal_of(copies, planned, webui)
         if refusal is not None:
             return Outcome(sid, State.SKIPPED, refusal)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from hermes_rescue.core.audit.session import examine
+from hermes_rescue.core.audit.session import merge_session
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.base.files import shown
@@ -55,7 +55,7 @@ def _chosen(
     reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps, *, names: dict[str, frozenset[str]]
 ) -> tuple[str, Choices]:
     """The choice of everything that only the named copies of a session have."""
-    proposal = examine(reader, webui, session_id, steps=steps).proposal
+    _, proposal = merge_session(reader, webui, session_id, steps=steps)
     added = (
         k
         for k, item in enumerate(proposal.items)

@@ -17,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hermes_rescue.core.audit.session import examine
+from hermes_rescue.core.audit.session import merge_session
 from hermes_rescue.core.audit.workers import Cancelled, Failure, Progress
 from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import RescueError
@@ -47,8 +47,8 @@ NAME_LENGTH = 80
 """Characters of a title that are used in the name of a file."""
 
 _NO_NAME = re.compile(r'[\0-\x1f\x7f-\x9f<>:"/\\|?*\u2028\u2029]+')
-_MERGE, _RENDER = 0.1, 0.9
-"""Shares of what is left to do for a session: after it was read, and to lay it out."""
+_RENDER = 0.9
+"""The share of what is left to do for a session, after it was merged, that laying it out takes."""
 
 _UNSTORABLE = re.compile(rb"NaN|Infinity|\\u[dD][89a-fA-F]")
 _HALF = re.compile("[\ud800-\udfff]")
@@ -122,10 +122,11 @@ def read_copies(
 
             steps = Steps(tell, should_cancel)
             try:
-                found = examine(inventory, webui, session_id, (choices or {}).get(session_id), steps=steps)
-                if found.proposal.is_outdated:
+                chosen = (choices or {}).get(session_id)
+                copies, proposal = merge_session(inventory, webui, session_id, chosen, steps=steps)
+                if proposal.is_outdated:
                     raise RescueError(OUTDATED)
-                yield copy_of(found.copies, found.proposal, name), steps
+                yield copy_of(copies, proposal, name), steps
             except RescueError as error:
                 yield Failure(session_id, str(error)), steps
             if should_cancel is not None and should_cancel():
