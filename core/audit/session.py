@@ -16,7 +16,7 @@ from hermes_rescue.core.audit.webui_audit import facts_of
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.jsontext import NOTHING, Damage, number
 from hermes_rescue.core.base.progress import Steps
-from hermes_rescue.core.hermes.copies import CopyReader, SessionCopies, SessionFiles
+from hermes_rescue.core.hermes.copies import CopyReader, FileCopies, SessionCopies
 from hermes_rescue.core.hermes.listing import FRESH_TEMP
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar
 from hermes_rescue.core.hermes.webui_recovery import FileFacts
@@ -89,7 +89,7 @@ def examine_unless_whole(
 
 
 def _merged(
-    files: SessionFiles, reader: CopyReader, webui: WebUIStatus, choices: Choices | None, steps: Steps
+    files: FileCopies, reader: CopyReader, webui: WebUIStatus, choices: Choices | None, steps: Steps
 ) -> tuple[SessionCopies, Proposal]:
     copies = reader.with_databases(files, steps)
     proposal = propose(copies, choices, stream_is_live=stream_is_live(copies, webui))
@@ -97,13 +97,13 @@ def _merged(
     return copies, proposal
 
 
-def stream_is_live(copies: SessionFiles, webui: WebUIStatus) -> bool:
+def stream_is_live(copies: FileCopies, webui: WebUIStatus) -> bool:
     """Whether a running WebUI may be writing an answer into this session right now ("unknown" counts as yes)."""
     live = session_of(copies.live)
     return webui.may_be_writing and live is not None and live.get("active_stream_id") not in NOTHING
 
 
-def _settled(files: SessionFiles, webui: WebUIStatus) -> SessionFiles:
+def _settled(files: FileCopies, webui: WebUIStatus) -> FileCopies:
     """Without the temps that a running WebUI has just written."""
     if not webui.running:
         return files
@@ -134,7 +134,7 @@ def _audited(copies: SessionCopies, proposal: Proposal, reader: CopyReader, webu
 
 
 def _row(
-    files: SessionFiles,
+    files: FileCopies,
     reader: CopyReader,
     found: tuple[Finding, ...],
     numbers: tuple[int | None, int | None, int | None, int | None],
@@ -197,7 +197,7 @@ def _count(session: Sidecar | None) -> int | None:
 
 
 def _index_findings(
-    files: SessionFiles, reader: CopyReader, *, is_loaded: bool, has_loss: bool, counts: Counts
+    files: FileCopies, reader: CopyReader, *, is_loaded: bool, has_loss: bool, counts: Counts
 ) -> Iterator[Finding]:
     index = reader.listing.index
     if index.digest is None or index.problem is not None:
@@ -210,7 +210,7 @@ def _index_findings(
         yield _gone(files, reader, files.index_row, counts)
 
 
-def _gone(files: SessionFiles, reader: CopyReader, row: Mapping[str, Any], counts: Counts) -> Finding:
+def _gone(files: FileCopies, reader: CopyReader, row: Mapping[str, Any], counts: Counts) -> Finding:
     """Of a session that only its row in the session list is left of."""
     places = reader.listing.places
     if files.session_id in places.in_cloud:

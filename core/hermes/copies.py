@@ -29,7 +29,7 @@ from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, SessionR
 from hermes_rescue.core.hermes.listing import Listing, Rows, listed, session_files
 from hermes_rescue.core.hermes.message import Key, Message, message
 from hermes_rescue.core.hermes.places import forms
-from hermes_rescue.core.hermes.places.candidate import Candidate, FurtherCopy
+from hermes_rescue.core.hermes.places.candidate import Candidate, FurtherCopy, free
 from hermes_rescue.core.hermes.runs.run_journal import Done, RunJournal
 from hermes_rescue.core.hermes.runs.turn_journal import SubmittedTurn, read_turn_journal
 from hermes_rescue.core.hermes.sidecar import SidecarFile
@@ -58,7 +58,7 @@ _R = TypeVar("_R", bound=Numbered)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionFiles:
+class FileCopies:
     """What the files say of one session. ``databases_unknown``: there is no database, or one could not be read, so a
     missing row proves nothing; ``deletions_unknown``: nor does it prove anything that no tombstone could be read.
     ``problems``: what could not be read in the journals, a sentence each. ``journal`` tells of its runs, ``killed`` has
@@ -92,7 +92,7 @@ class SessionFiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionCopies(SessionFiles):
+class SessionCopies(FileCopies):
     """All that is known of one session. ``told``: the messages of the leading file. ``goes_on_in_turn``: the session
     that goes on with it does so within a turn, or nothing says that this one was meant to stay beside it. ``further``:
     copies from other places, which only ever offer something.
@@ -192,7 +192,7 @@ class CopyReader:
         steps = Steps()
         return self.with_databases(self.files(session_id, steps), steps)
 
-    def files(self, session_id: str, steps: Steps) -> SessionFiles:
+    def files(self, session_id: str, steps: Steps) -> FileCopies:
         """Read the copies of one session that are files."""
         listing = self.listing
         journal = read_turn_journal(session_id, listing.turn_journals.get(session_id, ()))
@@ -202,7 +202,7 @@ class CopyReader:
         backup = _read(listing.backups.get(session_id))
         temps = tuple(found for path in listing.temps.get(session_id, ()) if (found := _read(path)) is not None)
         steps.step(_FILE)
-        return SessionFiles(
+        return FileCopies(
             session_id=session_id,
             live=live,
             temps=temps,
@@ -230,7 +230,7 @@ class CopyReader:
         events = chain.from_iterable(map(runs.events, runs.runs))
         return lineage.side_run(titles, turns, events, is_whole=is_whole)
 
-    def with_databases(self, files: SessionFiles, steps: Steps) -> SessionCopies:
+    def with_databases(self, files: FileCopies, steps: Steps) -> SessionCopies:
         """The same with what the databases hold of the session."""
         leading = files.leading
         pieces = leading.sidecar.messages if leading is not None and leading.sidecar is not None else ()
@@ -244,14 +244,14 @@ class CopyReader:
         known = {m.exact: m for m in told if m.role} if found and told and isinstance(told[0].piece, Element) else {}
         databases = tuple(self._database_copy(*each, files.session_id, known, steps) for each in found)
         return SessionCopies(
-            **{each.name: getattr(files, each.name) for each in fields(SessionFiles)},
+            **{each.name: getattr(files, each.name) for each in fields(FileCopies)},
             databases=databases,
             told=told,
             goes_on_in_turn=self._goes_on_in_turn(files, databases),
             further=self._from_elsewhere(files, steps),
         )
 
-    def _from_elsewhere(self, files: SessionFiles, steps: Steps) -> tuple[FurtherCopy, ...]:
+    def _from_elsewhere(self, files: FileCopies, steps: Steps) -> tuple[FurtherCopy, ...]:
         live = files.live.sidecar if files.live is not None else None
         have = len(live.messages) if live is not None and live.damage is None else 0
         wanted = self.wanted(files.session_id, have, files.live.size if files.live is not None else 0)
@@ -286,7 +286,7 @@ class CopyReader:
 
         return database_copy(name, _profile(database.fact.path), database, rows, session_id, known, over)
 
-    def _goes_on_in_turn(self, files: SessionFiles, databases: Iterable[DatabaseCopy]) -> bool:
+    def _goes_on_in_turn(self, files: FileCopies, databases: Iterable[DatabaseCopy]) -> bool:
         rows = self.listing.lineage.goes_on.get(files.session_id)
         if rows is None:
             return False
@@ -461,7 +461,7 @@ def _named(paths: Iterable[Path], known: Container[Path]) -> list[Database]:
     for path in paths:
         profile = _profile(path)
         usual = DATABASE if profile is None else f"{DATABASE} of {profile}"
-        found.append(Database(_free(usual, [each.name for each in found]), path, path in known))
+        found.append(Database(free(usual, [each.name for each in found]), path, path in known))
     return found
 
 
@@ -484,10 +484,6 @@ def _read(path: Path | None) -> SidecarFile | None:
 def _profile(database: Path) -> str | None:
     """The named profile that a database belongs to, None for the root profile's."""
     return database.parent.name if database.parent.parent.name == "profiles" else None
-
-
-def _free(name: str, taken: Sequence[str]) -> str:
-    return next(n for n in (name, *(f"{name} {k}" for k in range(2, len(taken) + 3))) if n not in taken)
 
 
 def _conversations(rows: Sequence[SessionRow], parts: Container[str]) -> Iterator[tuple[SessionRow, ...]]:

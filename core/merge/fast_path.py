@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 from hermes_rescue.core.base.jsontext import LIST_FIELD, NOTHING, NotJSONError, Piece, loads, require_utf8
-from hermes_rescue.core.hermes.copies import SessionFiles
+from hermes_rescue.core.hermes.copies import FileCopies
 from hermes_rescue.core.hermes.database.statedb import CloserLookError
 from hermes_rescue.core.hermes.database.statedb_rows import SpokenRow
 from hermes_rescue.core.hermes.message import JSON_PREFIX, REASONING, SPEAKERS, decoded, visible_text
@@ -79,7 +79,7 @@ class Whole:
     rows: int | None
 
 
-def whole(files: SessionFiles, spoken: Iterable[Iterable[SpokenRow]]) -> Whole | None:
+def whole(files: FileCopies, spoken: Iterable[Iterable[SpokenRow]]) -> Whole | None:
     """The session, if a merge of its files with its rows in each database would change nothing; else None.
 
     The rows are only read, and then all of them, where the files leave it open.

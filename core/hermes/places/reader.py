@@ -12,8 +12,8 @@ from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.private_folder import private_folder, sweep
 from hermes_rescue.core.base.progress import Steps
-from hermes_rescue.core.hermes.copies import Inventory, SessionFiles
-from hermes_rescue.core.hermes.listing import SessionFiles as Listed
+from hermes_rescue.core.hermes.copies import FileCopies, Inventory
+from hermes_rescue.core.hermes.listing import SessionFiles
 from hermes_rescue.core.hermes.message import message
 from hermes_rescue.core.hermes.places import archives, beside, forms
 from hermes_rescue.core.hermes.places.candidate import Candidate, Form, FurtherCopy, Places
@@ -46,7 +46,7 @@ class FurtherReader:
         """Let go of the databases."""
         self._stack.close()
 
-    def copies(self, of: SessionFiles, candidates: Iterable[Candidate], steps: Steps) -> tuple[FurtherCopy, ...]:
+    def copies(self, of: FileCopies, candidates: Iterable[Candidate], steps: Steps) -> tuple[FurtherCopy, ...]:
         """What each candidate holds of a session; one that holds nothing of it gives none."""
         found: list[FurtherCopy] = []
         for each in candidates:
@@ -75,7 +75,7 @@ class FurtherReader:
             self._open[path] = self._stack.enter_context(opened)
         return self._open[path]
 
-    def _rows(self, of: SessionFiles, candidate: Candidate, steps: Steps) -> Iterable[FurtherCopy]:
+    def _rows(self, of: FileCopies, candidate: Candidate, steps: Steps) -> Iterable[FurtherCopy]:
         for copy in self.database(candidate).with_databases(of, steps).databases:
             left_out = copy.rewound | copy.hidden
             said = tuple(m for k, m in enumerate(copy.messages) if k not in left_out)
@@ -83,7 +83,7 @@ class FurtherReader:
                 yield FurtherCopy(candidate.name, candidate.shown, candidate.saved, None, copy, said)
 
 
-def _file(of: SessionFiles, candidate: Candidate) -> FurtherCopy | None:
+def _file(of: FileCopies, candidate: Candidate) -> FurtherCopy | None:
     try:
         session = forms.read(candidate.path, of.session_id)
     except (OSError, UnreadableError):
@@ -94,7 +94,7 @@ def _file(of: SessionFiles, candidate: Candidate) -> FurtherCopy | None:
     return FurtherCopy(candidate.name, candidate.shown, candidate.saved, session, None, said)
 
 
-def find_places(inventory: Inventory, reader: FurtherReader, files: Listed) -> Places:
+def find_places(inventory: Inventory, reader: FurtherReader, files: SessionFiles) -> Places:
     """Where else in a home the sessions of a store lie. ``files``: what lies in the sessions folder."""
     store, listing = inventory.store, inventory.listing
     foreign = {each for rows in listing.rows.values() for each in rows} - inventory.known_ids
