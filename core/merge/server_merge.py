@@ -22,7 +22,6 @@ from hermes_rescue.core.hermes.webui_recovery import marks_that_keep_out, marks_
 from hermes_rescue.core.merge.transcript import Entry
 
 TOKEN = "_active_turn_token"
-_STAMP = 1e-3
 
 
 def marks(entries: Sequence[Entry], copies: SessionCopies) -> dict[str, Any]:

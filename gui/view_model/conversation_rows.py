@@ -123,10 +123,6 @@ class ConversationRows(EntryRows):
         """Whether a detail of a message is shown."""
         return detail in self._opened.get(row, ())
 
-    def is_first_part(self, at: int) -> bool:
-        """Whether an entry begins a message."""
-        return self.entries[at].part == 0
-
     def is_last_part(self, entry: Entry) -> bool:
         """Whether a message ends with this entry."""
         return entry.part == len(self._parts.get(entry.row, ("",))) - 1
