@@ -82,6 +82,11 @@ class Operation:
         """Whether the file may have been changed by this operation once, also where that was undone since."""
         return self.may_stand or self.state == "undone"
 
+    def count(self, name: str) -> int | None:
+        """A number of messages in ``info``; None where it tells none. A manifest can be edited by anybody."""
+        found = self.info.get(name)
+        return found if isinstance(found, int) and found >= 0 else None
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:

@@ -262,14 +262,12 @@ def _texts(texts: Sequence[SessionQuotes] | None) -> list[dict[str, Any]] | None
 
 def _run_session(session_id: str, operations: Sequence[Operation]) -> dict[str, Any]:
     info = operations[0].info  # a manifest can be edited by anybody: nothing in it is sure to be of its kind
-    counts = (info.get("messages_before"), info.get("messages_after"))
-    before, after = (count if isinstance(count, int) and count >= 0 else None for count in counts)
     return {
         "session_id": session_id,
         "title": str(info.get("title", "")),
         "found": [kind for kind in str(info.get("kinds", "")).split() if kind in KINDS],
-        "messages_before": before,
-        "messages_after": after,
+        "messages_before": operations[0].count("messages_before"),
+        "messages_after": operations[0].count("messages_after"),
         "operations": [_operation(op) for op in operations],
     }
 

@@ -224,9 +224,8 @@ class RunTree(QAbstractItemModel):
         return self.tr("Finished"), ("healthy", "ok")
 
     def _session(self, told: _Told, session_id: str, operations: Sequence[Operation]) -> Entry:
-        info = operations[0].info
-        before, after = (info.get(name) for name in ("messages_before", "messages_after"))
-        counts = " → ".join(number(n) if isinstance(n, int) and n >= 0 else "–" for n in (before, after))
+        before, after = (operations[0].count(name) for name in ("messages_before", "messages_after"))
+        counts = " → ".join("–" if n is None else number(n) for n in (before, after))
         failed = next((operation for operation in operations if operation.state in ("failed", "skipped")), None)
         problem = shown(failed.note) if failed is not None else ""
         refusal = told.refusals.get(session_id)

@@ -42,23 +42,18 @@ class UndoDialog(QMessageBox):
 
     def _sum(self, operations: list[Operation]) -> str:
         """How many messages the session files have now, and then."""
-        now, then = (sum(_count(each, key) for each in operations) for key in ("messages_after", "messages_before"))
+        now, then = (sum(each.count(key) or 0 for each in operations) for key in ("messages_after", "messages_before"))
         return self.tr("The session files are put back as they were: {} messages now, {} then.").format(
             number(now), number(then)
         )
 
     def _line(self, operation: Operation) -> str:
-        title, now = _title(operation), number(_count(operation, "messages_after"))
+        title, now = _title(operation), number(operation.count("messages_after") or 0)
         if operation.action == "create":
             return self.tr("{}: {} messages now, then no file").format(title, now)
-        then = number(_count(operation, "messages_before"))
+        then = number(operation.count("messages_before") or 0)
         return self.tr("{}: {} messages now, {} then").format(title, now, then)
 
 
 def _title(operation: Operation) -> str:
     return one_line(str(operation.info.get("title") or operation.session_id))
-
-
-def _count(operation: Operation, key: str) -> int:
-    found = operation.info.get(key)
-    return found if isinstance(found, int) else 0
