@@ -218,7 +218,7 @@ class _Worker:
         self._process: BaseProcess = context.Process(target=_work, args=arguments, daemon=True)
         # without the interpreter's own words on processes that cannot be started
         quiet = warnings.catch_warnings(action="ignore", category=UserWarning)
-        with suppress(OSError), _safe_path(), deaf_children(), quiet:
+        with suppress(OSError), quiet, _safe_path(), deaf_children():
             self._process.start()
         other.close()
 
