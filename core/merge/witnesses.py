@@ -221,7 +221,12 @@ class _Judge(Timeline):
         if run is None or e.merged.role == "user" or not others <= {run.name}:
             return False
         prompt = self._prompt(k)
-        return prompt is not None and not self.kept[prompt] and run.name not in self.entries[prompt].versions
+        return self._is_orphan(k) and prompt is not None and run.name not in self.entries[prompt].versions
+
+    def _is_orphan(self, k: int) -> bool:
+        """Whether an answer stays without its prompt, as one that a run showed once more after a retry or an edit."""
+        prompt = self._prompt(k)
+        return prompt is not None and prompt != k and not self.kept[prompt]
 
     def _after(self, act: float) -> dict[int, Reason]:
         cut = self.last_kept(act)
@@ -229,7 +234,8 @@ class _Judge(Timeline):
         result: dict[int, Reason] = {}
         taken = Reason.CLEARED if act == 0.0 and self.marks.clear_generation is not None else Reason.UNDONE
         files = [w for w in self.after_act if w.marks is not None]
-        first = next((k for k in range(cut + 1, len(self.kept)) if self.kept[k] or self.holds(files, k)), None)
+        shown = (k for k in range(cut + 1, len(self.kept)) if self.kept[k] or self.holds(files, k))
+        first = next((k for k in shown if not self._is_orphan(k)), None)
         for k in self._missing():
             if self.was_saved_after(k):
                 if act == 0.0 and self.known.state is FileState.EMPTY and self.known.pending is None:

@@ -116,7 +116,7 @@ def _unexpected(error: Exception) -> None:
     if isinstance(error, TyperException):
         _fail(f"{error.format_message()} See: hermes-rescue --help", USAGE)
 
-    if isinstance(error, Cancelled):
+    if isinstance(error, Cancelled) or stops.is_ending():
         _fail(_STOPPED, stops.status())
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""

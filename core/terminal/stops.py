@@ -27,6 +27,7 @@ class _State:
     number: int = 0  # the signal that came, 0 for none
     is_held: bool = False
     is_told: bool = False  # that one came while held
+    is_raised: bool = False
 
 
 _state = _State()
@@ -66,6 +67,13 @@ def is_requested() -> bool:
     return _state.number != 0
 
 
+def is_ending() -> bool:
+    """Whether :class:`Stopped` was raised: whatever error comes then may be what became of it on its way. Python makes
+    a SyntaxError of it where it stops the loading of a module.
+    """
+    return _state.is_raised
+
+
 def status() -> int:
     """The exit status of a command that a signal stopped, as shells count it; that of Ctrl+C where none came."""
     return 128 + (_state.number or int(signal.SIGINT))
@@ -76,6 +84,7 @@ def _on_signal(number: int, _: FrameType | None) -> None:
     _state.number = _state.number or number
     if not _state.is_held:
         if is_first:  # a second one finds the first on its way out
+            _state.is_raised = True
             raise Stopped
     elif not _state.is_told:
         _state.is_told = True

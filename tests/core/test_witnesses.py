@@ -74,6 +74,18 @@ def test_a_lost_turn_in_the_middle_is_not_taken_back_because_the_watermark_moved
     assert hermes.texts() == hermes.said([*kept, *after])
 
 
+def test_an_answer_that_an_edit_left_behind_says_nothing_of_the_turns_after_it(hermes: Hermes) -> None:
+    """The server shows such an answer once more with the edited turn, without its prompt; the rest stays taken back."""
+    kept, undone = hermes.turns("a", "b"), hermes.turns("c", "d", "e", start=100)
+    after = hermes.turns("edited", start=6000)
+    shown = [*kept, undone[1], *after]
+    hermes.write_live(shown, **hermes.undo_marks(kept, after[0]["timestamp"]) | {"updated_at": START + 7000})
+    hermes.write_run(shown)
+    hermes.write_rows([*kept, *undone, *after])
+    assert categories(hermes) <= {Category.INFO}
+    assert is_left_alone(hermes)
+
+
 @pytest.mark.parametrize("undoes", [True, False])
 def test_a_done_vetoes_nothing_for_want_of_a_mark(hermes: Hermes, undoes: bool) -> None:
     """The newest run ended before the undo, or there was none: that it has no marks does not say that what it lacks is

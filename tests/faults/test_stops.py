@@ -208,6 +208,26 @@ def test_nothing_prints_a_traceback_whenever_it_is_stopped(home: Path, tmp_path:
         assert "Traceback" not in terminal.text and "KeyboardInterrupt" not in terminal.text, (k, terminal.text)
 
 
+def test_a_stop_that_breaks_the_loading_of_a_module_is_no_error_of_the_program() -> None:
+    """Python's compiler swallows what a signal raises while it loads ``unicodedata``, and speaks of wrong syntax."""
+    script = """if True:
+        import signal
+        from hermes_rescue.core.terminal import commands, stops
+
+        @commands.app.command()
+        def load():
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except stops.Stopped:
+                raise SyntaxError("(unicode error) can't load unicodedata module")
+
+        commands.main()
+    """
+    done = subprocess.run([sys.executable, "-c", script, "load"], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 130, done.stderr
+    assert "error of this program" not in done.stderr and "Stopped" in done.stderr
+
+
 def test_an_undo_that_is_stopped_goes_on(home: Path) -> None:
     before = live_files(home)
     place = shlex.quote(str(home))
