@@ -26,7 +26,8 @@ from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.merge.fast_path import whole
 from hermes_rescue.core.merge.intent import TAKEN_BACK, Reason
 from hermes_rescue.core.merge.metadata import is_profile_gone
-from hermes_rescue.core.merge.proposal import Proposal, propose, session_of
+from hermes_rescue.core.merge.proposal import Proposal, propose
+from hermes_rescue.core.merge.sidecar_copies import session_of
 
 _MERGE = 0.4
 """The share of what is left to do for a session that the merge of its copies takes, about."""

@@ -75,13 +75,16 @@ class Evidence:
 class Verdict:
     """Why messages are left out, by their position. ``doubt`` names both readings where the whole is in question;
     ``base`` is the copy that holds the transcript as it was last saved; ``origin`` too, or one from right before the
-    newest act.
+    newest act. ``again`` are the messages of the file that were said after that act, whatever the copies from before it
+    (``older``) have of the same words.
     """
 
     reasons: Mapping[int, Reason] = field(default_factory=dict)
     doubt: str | None = None
     base: str | None = None
     origin: str | None = None
+    again: frozenset[int] = frozenset()
+    older: frozenset[str] = frozenset()
 
 
 def state_of(live: Sidecar | None) -> FileState:

@@ -9,7 +9,8 @@ from typing import Any
 
 from hermes_rescue.core.base.jsontext import LIST_FIELD, NOTHING, Piece, number
 from hermes_rescue.core.hermes import sidecar
-from hermes_rescue.core.hermes.copies import BACKUP, LIVE, RUN, SessionCopies, temp_name
+from hermes_rescue.core.hermes.copies import BACKUP, LIVE, RUN, SessionCopies
+from hermes_rescue.core.hermes.database.blocks import carried_text
 from hermes_rescue.core.hermes.message import Message, message
 from hermes_rescue.core.hermes.runs.killed_runs import DeadRun, dead_runs, pending_prompt, prompt_message
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
@@ -20,6 +21,7 @@ from hermes_rescue.core.merge.evidence import Evidence, FileState, Verdict, Witn
 from hermes_rescue.core.merge.intent import MARK_FIELDS, Marks, Reason, marks, tells_marks
 from hermes_rescue.core.merge.metadata import Found
 from hermes_rescue.core.merge.restored_turns import KilledRun, RestoredCard, restore
+from hermes_rescue.core.merge.sidecar_copies import raw_copies, session_of, sidecar_copies
 from hermes_rescue.core.merge.transcript import Entry
 from hermes_rescue.core.merge.witnesses import judge
 
@@ -159,20 +161,6 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     return replace(told, is_outdated=is_outdated)
 
 
-def session_of(file: sidecar.SidecarFile | None) -> Sidecar | None:
-    """The session in a file that may be missing, unreadable or something else."""
-    return file.sidecar if file is not None and file.sidecar is not None and file.sidecar.is_session else None
-
-
-def _sidecar_copies(copies: SessionCopies) -> dict[str, Sidecar]:
-    found = {LIVE: session_of(copies.live)}
-    found |= {temp_name(k): session_of(temp) for k, temp in enumerate(copies.temps)}
-    found[BACKUP] = session_of(copies.backup)
-    if copies.run is not None:
-        found[RUN] = Sidecar(copies.run.fields, copies.run.messages)
-    return {name: copy for name, copy in found.items() if copy is not None}
-
-
 def _merged(copies: SessionCopies) -> list[Entry]:
     """All messages of all copies in one sequence. The copy that shares most with what is merged so far comes next, the
     most trusted of equals: one that shares nothing waits for another that knows both.
@@ -185,7 +173,7 @@ def _merged(copies: SessionCopies) -> list[Entry]:
     first = _newest(copies, sequences)
     trust = [first, *(name for name in sequences if name != first)]
     order = [first]
-    raw = {name for name, copy in _sidecar_copies(copies).items() if copy.get("_recovered_from_state_db")}
+    raw = raw_copies(copies)
     entries = [transcript.entry(first, m, k, is_raw=first in raw) for k, m in enumerate(sequences.pop(first, ()))]
     while sequences:
         there = [e.merged for e in entries]
@@ -213,7 +201,7 @@ def _newest(copies: SessionCopies, sequences: Mapping[str, Sequence[Message]]) -
     """The copy whose order stands: the live file's, where it is damaged or lost that of the whole file or run that was
     saved last.
     """
-    sidecars = {name: copy for name, copy in _sidecar_copies(copies).items() if copy.messages}
+    sidecars = {name: copy for name, copy in sidecar_copies(copies).items() if copy.messages}
     if not sidecars:
         return next(iter(sequences), LIVE)
     if LIVE in sidecars and sidecars[LIVE].complete:
@@ -224,7 +212,7 @@ def _newest(copies: SessionCopies, sequences: Mapping[str, Sequence[Message]]) -
 
 def _file_messages(copies: SessionCopies) -> dict[str, Sequence[Message]]:
     """The messages of each file, one object where they are the same bytes, as most are in every file."""
-    sidecars = _sidecar_copies(copies)
+    sidecars = sidecar_copies(copies)
     leading = session_of(copies.leading) if copies.told else None
     others = {name: copy for name, copy in sidecars.items() if copy is not leading}
     known = {_bytes_of(m.piece): m for m in copies.told} if others else {}
@@ -256,7 +244,7 @@ def _marked(sidecars: Mapping[str, Sidecar]) -> str | None:
 
 def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
     """What is known of the session beside its messages."""
-    sidecars = _sidecar_copies(copies)
+    sidecars = sidecar_copies(copies)
     run = sidecars.pop(RUN, None)
     newest = _marked(sidecars)
     state = state_of(live)
@@ -296,9 +284,10 @@ def _reasons(
     copies: SessionCopies, live: Sidecar | None, entries: Sequence[Entry]
 ) -> tuple[dict[int, Reason], Verdict]:
     """Why an entry (by identity) is left out, with the verdict of the witnesses."""
-    sidecars = _sidecar_copies(copies)
-    spoken = row_reasons(copies)
+    sidecars = sidecar_copies(copies)
+    spoken, raw = row_reasons(copies), raw_copies(copies)
     own: dict[int, Reason] = {}
+    is_whole = state_of(live) is FileState.WHOLE  # then it has the summaries that the server wanted in it
     for k, e in enumerate(entries):
         if LIVE not in e.versions:
             rows = [version for version in e.versions.values() if id(version) in spoken]
@@ -310,10 +299,14 @@ def _reasons(
             ]
             if said and None not in said:
                 own[k] = next(reason for reason in said if reason is not None)
-            elif e.merged.is_summary and sidecars.keys().isdisjoint(e.versions):
+            elif e.merged.is_summary and (
+                sidecars.keys().isdisjoint(e.versions) or (is_whole and carried_text(e.merged) is None)
+            ):
                 own[k] = Reason.SUMMARY
     left = [e for k, e in enumerate(entries) if k not in own]
     verdict = judge(left, _evidence(copies, live))
+    for k in verdict.again:
+        left[k].take_nothing_from(verdict.older, raw)
     reasons = {id(left[k]): reason for k, reason in verdict.reasons.items() if LIVE not in left[k].versions}
     return reasons | {id(entries[k]): reason for k, reason in own.items()}, verdict
 
@@ -416,7 +409,7 @@ def _rebuilt(
     """
     found = metadata.recover(copies, live)
     pieces = [item.message.piece for item in items if item.included]
-    sidecars = _sidecar_copies(copies) or further.files(copies.further)
+    sidecars = sidecar_copies(copies) or further.files(copies.further)
     if not pieces and not sidecars and "worktree_path" not in found:
         return Proposal(copies.session_id, tuple(items), None)
     if "title" not in found:
@@ -474,7 +467,7 @@ def _pointers(
     new_cards: Sequence[RestoredCard],
 ) -> dict[str, Any]:
     """The fields that point into the message list, for these messages; what is as it was is not among them."""
-    sidecars = _sidecar_copies(copies) or further.files(copies.further)
+    sidecars = sidecar_copies(copies) or further.files(copies.further)
     is_loaded = live is not None and live.damage is None and bool(live.messages)
     sources = [LIVE] if is_loaded else [verdict.origin or LIVE, RUN, *(copy.name for copy in copies.further)]
     name = next((n for n in sources if n in sidecars and "tool_calls" in sidecars[n].head), LIVE)

@@ -73,6 +73,13 @@ class Entry:
             self.merged = fuller(self.merged, self.versions[self.unmasked], ("content",))
             self.enriched = {**self.enriched, "content": self.unmasked}
 
+    def take_nothing_from(self, copies: Container[str], raw: Container[str]) -> None:
+        """Merge the versions again without what these copies have more; ``raw`` as for :meth:`settle`."""
+        if any(copy in copies for copy in self.enriched.values()):
+            versions = self.versions
+            self._merge([name for name in versions if name not in copies], raw)
+            self.versions = versions
+
     def drop_calls(self, raw: Container[str]) -> None:
         """Leave the calls to the copies that have them; ``raw`` as for :meth:`settle`."""
         self._merge([*self.versions], raw, without=("tool_calls",))

@@ -34,7 +34,13 @@ def judge(entries: Sequence[Entry], evidence: Evidence) -> Verdict:
     """What of a merged transcript stays out."""
     judgement = _Judge(entries, evidence)
     base = judgement.base
-    return replace(judgement.verdict(), base=base.name if base is not None else None, origin=judgement.origin)
+    return replace(
+        judgement.verdict(),
+        base=base.name if base is not None else None,
+        origin=judgement.origin,
+        again=judgement.again,
+        older=frozenset(w.name for w in judgement.before_act),
+    )
 
 
 class _Judge(Timeline):
@@ -44,6 +50,14 @@ class _Judge(Timeline):
         rank = lambda w: (w.is_whole, w.saved or 0.0, w.marks is None)  # noqa: E731
         newest = self.base or max(self.before_act, key=rank, default=None)
         return newest.name if newest is not None else None
+
+    @property
+    def again(self) -> frozenset[int]:
+        """The messages of a whole file that were said after the newest act."""
+        act = self.marks.act
+        if act is None or self.known.state is not FileState.WHOLE:
+            return frozenset()
+        return frozenset(k for k in range(self.last_kept(act) + 1, len(self.kept)) if self.kept[k])
 
     def verdict(self) -> Verdict:
         act, known = self.marks.act, self.known
@@ -290,7 +304,9 @@ class _Judge(Timeline):
     def _before_boundary(self, k: int, kept: Sequence[int]) -> Reason | None:
         """Of a message that stood before the boundary and is missing all the same."""
         if self.holds(self.before_act, k):
-            return self._lost_since(k, kept) if self.known.state is FileState.WHOLE else None
+            if self.known.state is not FileState.WHOLE:
+                return None
+            return self._lost_since(k, kept) or (Reason.EARLIER_UNDO if self._was_before_more(k) else None)
         if self.marks.clear_generation is not None and kept and k < kept[0]:
             return Reason.CLEARED
         if kept and self._is_contained(k, kept):
@@ -300,6 +316,15 @@ class _Judge(Timeline):
         if self._was_taken_back_before(k) or self.has_run_ended_after(k):
             return Reason.UNDONE  # the newest run that ended showed a transcript without it
         return Reason.EARLIER_UNDO if self.known.state is FileState.WHOLE or self.known.count else None
+
+    def _was_before_more(self, k: int) -> bool:
+        """Whether only a run shows a message, and more was said between its end and the newest act: another act may
+        have come between them.
+        """
+        run, act = self.known.run, self.marks.act
+        if run is None or run.saved is None or act is None:
+            return False
+        return act > run.saved + STAMP and not self.holds((w for w in self.before_act if w is not run), k)
 
     def _is_half_a_turn(self, k: int) -> bool:
         """Whether the prompt of an answer is there: an undo cuts before a prompt."""

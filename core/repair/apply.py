@@ -23,7 +23,7 @@ from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.sidecar import Write, plan_writes
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
-from hermes_rescue.core.merge.proposal import session_of
+from hermes_rescue.core.merge.sidecar_copies import session_of
 from hermes_rescue.core.repair import rebuild_index, vault
 from hermes_rescue.core.repair.plan import Plan, PlannedSession, interrupted_runs, refusal_of, to_write, unnoticed
 from hermes_rescue.core.repair.run_record import Operation, Run

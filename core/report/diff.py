@@ -15,7 +15,8 @@ from hermes_rescue.core.hermes.message import PARTS, REASONING, Message, message
 from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.merge.align import align
 from hermes_rescue.core.merge.intent import Reason
-from hermes_rescue.core.merge.proposal import Item, Proposal, session_of
+from hermes_rescue.core.merge.proposal import Item, Proposal
+from hermes_rescue.core.merge.sidecar_copies import session_of
 
 RECOVERED = "recovered"
 

@@ -14,7 +14,7 @@ from hermes_rescue.core.base.errors import VaultError
 from hermes_rescue.core.hermes.copies import LIVE, Inventory
 from hermes_rescue.core.hermes.message import called
 from hermes_rescue.core.hermes.store import Store
-from hermes_rescue.core.merge.proposal import session_of
+from hermes_rescue.core.merge.sidecar_copies import session_of
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.report import diff
 from hermes_rescue.core.report.diff import Change, MessageRow

@@ -20,7 +20,8 @@ from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, SessionR
 from hermes_rescue.core.hermes.message import Message, message
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar, SidecarFile
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
-from hermes_rescue.core.merge.proposal import Item, propose, session_of
+from hermes_rescue.core.merge.proposal import Item, propose
+from hermes_rescue.core.merge.sidecar_copies import session_of
 from hermes_rescue.core.search.message_texts import Part, parts_of, strings
 from hermes_rescue.core.search.query import Excerpt, Query
 

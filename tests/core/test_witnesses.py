@@ -86,6 +86,40 @@ def test_an_answer_that_an_edit_left_behind_says_nothing_of_the_turns_after_it(h
     assert is_left_alone(hermes)
 
 
+def test_a_run_from_before_two_acts_does_not_know_what_the_first_of_them_took_back(hermes: Hermes) -> None:
+    """Its journal is the newest that is left; what it shows before the newest act can have been edited away since."""
+    kept, edited = hermes.turns("a"), hermes.turns("b", start=100)
+    newer, undone = hermes.turns("edited", start=200), hermes.turns("c", start=300)
+    hermes.write_live([*kept, *newer], **hermes.undo_marks([*kept, *newer]))
+    hermes.write_run([*kept, *edited])
+    hermes.write_rows([*kept, *edited, *newer, *undone])
+    assert Category.REPAIRABLE not in categories(hermes)
+    assert is_left_alone(hermes)
+
+
+def test_a_prompt_that_a_retry_sent_again_is_another_message_than_the_one_in_the_backup(hermes: Hermes) -> None:
+    """The server sends it without the attachments of the first one."""
+    kept, asked, again = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("b", start=100.5)
+    asked[0]["attachments"] = ["chart.png"]
+    again[1]["content"] = "another answer"
+    hermes.write_live([*kept, *again], **hermes.undo_marks(kept, again[0]["timestamp"]))
+    hermes.write_backup([*kept, *asked])
+    assert categories(hermes) <= {Category.INFO}
+    assert is_left_alone(hermes)
+
+
+def test_a_summary_that_a_later_turn_dropped_is_no_loss(hermes: Hermes) -> None:
+    """The server shows a compaction's summary in one turn and no more in the next, in the middle of a healthy file."""
+    said, newer = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    summary = {"role": "user", "content": "[CONTEXT COMPACTION - REFERENCE ONLY] Said so far.", "timestamp": START + 5}
+    shown = [*said[:2], summary, *said[2:]]
+    hermes.write_live([*said, *newer])
+    hermes.write_run(shown)
+    hermes.write_rows([*shown, *newer])
+    assert categories(hermes) <= {Category.INFO}
+    assert is_left_alone(hermes)
+
+
 @pytest.mark.parametrize("undoes", [True, False])
 def test_a_done_vetoes_nothing_for_want_of_a_mark(hermes: Hermes, undoes: bool) -> None:
     """The newest run ended before the undo, or there was none: that it has no marks does not say that what it lacks is
