@@ -15,6 +15,7 @@ lint:
 	$(bin)/ruff format --check .
 	$(bin)/ruff check .
 	$(bin)/mypy
+	$(bin)/mypy tests
 	$(bin)/lint-imports
 
 format:

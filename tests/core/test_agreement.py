@@ -32,7 +32,7 @@ PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA
 
 def transcript() -> list[dict[str, Any]]:
     """Two turns, one with a tool call, in the words of a sidecar."""
-    said = [
+    said: list[dict[str, Any]] = [
         {"role": "user", "content": 'look\tat "it"'},
         {"role": "assistant", "content": "", "tool_calls": [CALL], "reasoning": "why\nnot"},
         {"role": "tool", "content": "größer", "tool_call_id": "call_7", "tool_name": "terminal"},

@@ -34,7 +34,7 @@ def home(tmp_path: Path) -> Path:
 def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The sessions that were looked at, and not only remembered."""
     found: list[str] = []
-    examine = engine.examine_unless_whole
+    examine = engine.examine_unless_whole  # type: ignore[attr-defined]
 
     def noted(reader: Any, webui: Any, session_id: str, *rest: Any) -> Any:
         found.append(session_id)

@@ -249,12 +249,12 @@ def test_pictures_are_in_the_page_only_where_they_are_in_the_session() -> None:
 
 def test_emoji_and_scripts_that_need_joiners_stay_whole() -> None:
     text = "👨‍👩‍👧 नमस्ते می‌خواهم 京都 l’été à Noël"
-    values = [{"role": role, "content": text} for role in ("user", "assistant")]
+    values: list[dict[str, Any]] = [{"role": role, "content": text} for role in ("user", "assistant")]
     assert page(values).text.count(text) == markdown(values).count(text) == 2
 
 
 def test_odd_sessions_are_saved_in_every_form() -> None:
-    values = [
+    values: list[Any] = [
         *("text", 7, None, [], {}, {"role": 5, "content": {"a": float("nan")}}),
         {"role": "assistant", "content": "x", "tool_calls": [3, {"function": {"name": None, "arguments": {"q": 1}}}]},
         {"role": "assistant", "content": [5, {"type": {}}, {"type": "thinking", "thinking": "deep"}], "reasoning": 5},

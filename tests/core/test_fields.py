@@ -341,6 +341,6 @@ def test_an_index_nested_too_deep_is_a_fact(hermes: Any, depth: int) -> None:
     (hermes.sessions / "_index.json").write_bytes(b'[{"session_id": "eeeeeeeeeeee", "title": "Flat"}, %s]' % row)
     index = read_index(hermes.sessions)
     assert index.problem is None or "damaged" in index.problem
-    assert index.row("eeeeeeeeeeee")["title"] == "Flat"
-    assert index.problem or index.row("ffffffffffff")["title"] == "Deep"
+    assert (index.row("eeeeeeeeeeee") or {})["title"] == "Flat"
+    assert index.problem or (index.row("ffffffffffff") or {})["title"] == "Deep"
     hermes.repair()

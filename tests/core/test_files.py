@@ -135,7 +135,7 @@ def test_a_link_that_replaces_the_file_after_the_look_is_not_followed(
         sidecar.symlink_to("/etc/hostname")
         return really_open(path, *rest)
 
-    monkeypatch.setattr(files.os, "open", swap_then_open)
+    monkeypatch.setattr(os, "open", swap_then_open)
     with pytest.raises(UnreadableError, match="symbolic link"):
         files.read_regular(sidecar)
 
@@ -201,9 +201,9 @@ def test_bytes_are_durable_before_their_name_is_and_the_name_before_the_return(
         name = os.readlink(f"/proc/self/fd/{descriptor}")
         return "folder" if name == str(sidecar.parent) else "bytes"
 
-    monkeypatch.setattr(files.os, "fsync", noting(os.fsync, synced))
+    monkeypatch.setattr(os, "fsync", noting(os.fsync, synced))
     monkeypatch.setattr(files, "_exchange", noting(files._exchange, lambda *_: "name"))
-    monkeypatch.setattr(files.os, "link", noting(os.link, lambda *_: "name"))
+    monkeypatch.setattr(os, "link", noting(os.link, lambda *_: "name"))
     if action == "create":
         sidecar.unlink()
     act(action, sidecar)
@@ -340,7 +340,7 @@ def test_creates_or_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wide_umask: None, code: int | None, rename_code: int | None
 ) -> None:
     if code:
-        monkeypatch.setattr(files.os, "link", refusing(code))
+        monkeypatch.setattr(os, "link", refusing(code))
     if rename_code:
         monkeypatch.setattr(files, "_renameat2", refusing(rename_code))
     path = tmp_path / "abc.json"
@@ -367,7 +367,7 @@ def test_the_mode_is_the_one_asked_for(tmp_path: Path, umask: int) -> None:
 def test_a_link_error_that_means_something_else_is_not_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files.os, "link", refusing(errno.ENOSPC))
+    monkeypatch.setattr(os, "link", refusing(errno.ENOSPC))
     with pytest.raises(OSError, match="No space"):
         files.create_exclusive(tmp_path / "abc.json", NEW)
     assert names(tmp_path) == []
@@ -386,7 +386,7 @@ def remove_in_traffic(sidecar: Path, monkeypatch: pytest.MonkeyPatch, newer: byt
         if yet_newer:
             save_like_the_webui(sidecar, yet_newer)
 
-    monkeypatch.setattr(files.os, "rename", rename_in_traffic)
+    monkeypatch.setattr(os, "rename", rename_in_traffic)
     files.remove_if_unchanged(sidecar, files.digest_of(OLD))
 
 
@@ -406,7 +406,7 @@ def test_a_save_in_the_middle_of_a_removal_stays(
     sidecar: Path, monkeypatch: pytest.MonkeyPatch, code: int | None, rename_code: int | None, yet_newer: bytes | None
 ) -> None:
     if code:
-        monkeypatch.setattr(files.os, "link", refusing(code))
+        monkeypatch.setattr(os, "link", refusing(code))
     if rename_code:
         monkeypatch.setattr(files, "_renameat2", refusing(rename_code))
     with pytest.raises(ChangedMeanwhileError):
@@ -448,9 +448,9 @@ def test_a_fault_anywhere_leaves_the_old_file_and_nothing_else(
 
         with pytest.MonkeyPatch.context() as patch:
             if not links and primitive != "link":
-                patch.setattr(files.os, "link", refusing(errno.EPERM))
+                patch.setattr(os, "link", refusing(errno.EPERM))
                 patch.setattr(files, "_renameat2", refusing(errno.EINVAL))
-            patch.setattr(files.os, primitive, faulty)
+            patch.setattr(os, primitive, faulty)
             try:
                 act(action, sidecar)
             except (OSError, UnreadableError, ChangedMeanwhileError, Killed):

@@ -286,7 +286,7 @@ def test_what_the_webui_itself_put_back_stays_alone() -> None:
 
 
 def test_events_of_any_form_are_passed_over() -> None:
-    odd = [
+    odd: list[Any] = [
         {},
         {"event": "token"},
         {"event": "token", "payload": {"text": 5}},
@@ -296,7 +296,7 @@ def test_events_of_any_form_are_passed_over() -> None:
         {"event": "interim_assistant", "payload": {}},
     ]
     assert texts(recover(RUN, [*odd, *events(TWO[1])])) == ["u look first", "a", "a It is there, and it is red."]
-    there = [
+    there: list[Any] = [
         ASK,
         {"role": "assistant", "content": None, "tool_calls": ["x", {"function": 3}, {"id": "c", "function": None}]},
     ]

@@ -60,7 +60,7 @@ class TestOwners:
         assert (found.owners, found.parts) == ({"b": "a", "c": "a"}, {"a": ("a", "b", "c")})
 
     def test_the_link_between_two_compactions_of_one_turn_is_no_session(self) -> None:
-        index = {"a": {"pre_compression_snapshot": True}, "c": {"parent_session_id": "a"}}
+        index: dict[str, dict[str, Any]] = {"a": {"pre_compression_snapshot": True}, "c": {"parent_session_id": "a"}}
         found = traced(known("a", "c", index=index), *CHAIN)
         assert found.owners == {"b": "c"}
         assert found.parts["c"] == ("a", "b", "c")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hermes_rescue.core.hermes.store import find_store
-from hermes_rescue.core.repair import prune, run_record, vault
+from hermes_rescue.core.repair import prune, run_record
 from hermes_rescue.core.repair.vault import Vault
 
 Rescue = Callable[..., tuple[int, str, str]]
@@ -22,12 +23,12 @@ def kept(hermes: Any, monkeypatch: pytest.MonkeyPatch) -> Vault:
     """Repairs of one session, one a day for thirty days; the oldest died, and the second cannot be read."""
     made = Vault.of(find_store(home=hermes.home))
     for day in range(30, 0, -1):
-        monkeypatch.setattr(vault.time, "time", lambda day=day: NOW - day * DAY)
+        monkeypatch.setattr(time, "time", lambda day=day: NOW - day * DAY)
         with made.begin_run([], 0) as run:
             name = f"{hermes.live.stem}.json"
             hermes.live.unlink(missing_ok=True)
             run.create(hermes.live.stem, name, b"{}")
-    monkeypatch.setattr(vault.time, "time", lambda: NOW)
+    monkeypatch.setattr(time, "time", lambda: NOW)
     oldest = made.list_runs()[-1]
     folder = made.runs_folder
     run_record.write(folder / oldest.run_id, made.list_runs()[-1].__class__(*_fields(oldest, status="running")))

@@ -245,7 +245,7 @@ def test_a_slip_of_somebody_who_edited_the_file_costs_nothing(hermes: Any, old: 
 
 def places(data: bytes, parsed: Sidecar) -> list[tuple[int, int]]:
     """Where each message of a whole file begins and ends in it."""
-    found = []
+    found: list[tuple[int, int]] = []
     for piece in parsed.messages:
         begin = data.index(piece.raw, found[-1][1] if found else 0)
         found.append((begin, begin + len(piece.raw)))
@@ -363,10 +363,14 @@ def test_a_list_without_an_end_does_not_hold_the_reader_up() -> None:
     assert found.damage is Damage.TORN and found.fields["b"].value == 1
 
 
+_NO_PATHS: tuple[Any, ...] = (None, 0, [], {}, ["/srv"], "/srv/\0x", "/srv/\ud83d")
+_EMPTY: tuple[Any, ...] = (None, "", 0, [])
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        *[("workspace", value) for value in (None, 0, [], {}, ["/srv"], "/srv/\0x", "/srv/\ud83d")],
+        *[("workspace", value) for value in _NO_PATHS],
         *[(f, v) for f in ("created_workspace", "worktree_path", "worktree_repo_root") for v in (1, ["/srv"], "/\0")],
         *[("message_count", float("inf")), ("post_compression_context_tokens_estimate", float("inf"))],
         *[("parent_session_id", ["a"]), ("active_stream_id", {"a": 1}), ("self", 1)],
@@ -384,7 +388,7 @@ def test_a_field_that_the_webui_cannot_load_is_damage_and_no_part_of_the_session
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        *[(f, v) for f in ("created_workspace", "worktree_path") for v in (None, "", 0, [])],
+        *[(f, v) for f in ("created_workspace", "worktree_path") for v in _EMPTY],
         *[("workspace", ""), ("workspace", "/srv/\udc80x"), ("parent_session_id", []), ("message_count", float("nan"))],
         *[("message_count", "many"), ("title", 5), ("profile", ["x"]), ("pinned", "yes")],
     ],

@@ -13,9 +13,11 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -272,7 +274,7 @@ def test_a_journal_that_cannot_be_written_stops_the_run_before_the_file(store: S
 
     before = store.contents()
     with store.begin() as run, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_record.os, "write", refuse)
+        patch.setattr(os, "write", refuse)
         with pytest.raises(VaultError, match="No space"):
             run.replace("aaa", A, REPAIRED, digest_of(LIVE))
     assert store.contents() == before
@@ -282,7 +284,7 @@ def test_a_journal_that_cannot_be_written_stops_the_run_before_the_file(store: S
 def test_run_ids_sort_by_time_also_within_a_moment(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = []
     for now in (1_777_777_777.25, 1_777_777_777.9999999, 1_777_777_777.9999999, 1_777_777_778.0, 1_777_777_779.5):
-        monkeypatch.setattr(vault.time, "time", lambda now=now: now)
+        monkeypatch.setattr(time, "time", lambda now=now: now)
         with store.begin() as run:
             ids.append(run.run_id)
     assert ids == sorted(set(ids))
@@ -578,7 +580,7 @@ def test_an_undo_that_died_anywhere_can_be_repeated(store: Store, tmp_path: Path
     run_id = store.repair()
     for step in range(1000):
         broken = copied(store, tmp_path / "broken")
-        through = end_at(step, lambda broken=broken: broken.undo(run_id), links)
+        through = end_at(step, partial(broken.undo, run_id), links)
         assert broken.undo(run_id) == vault.UndoResult(run_id, ("bbb", "aaa"), {}, index_stale=False), step
         assert broken.contents() == before, step
         if through:
@@ -662,7 +664,7 @@ def test_a_save_that_came_while_an_undo_died_is_not_lost(store: Store, tmp_path:
                 save_like_the_webui(broken.sessions / A, NEWER)
                 saved.write_bytes(b"")
 
-        through = end_at(step, lambda broken=broken: broken.undo(run_id, "aaa"), on_exchange=save_once)
+        through = end_at(step, partial(broken.undo, run_id, "aaa"), on_exchange=save_once)
         result = broken.undo(run_id, "aaa")
         assert (broken.sessions / A).read_bytes() == (NEWER if saved.exists() else LIVE), step
         assert list(result.refused) == (["aaa"] if saved.exists() else [])
@@ -862,7 +864,7 @@ def test_a_vault_that_is_no_folder_is_refused(store: Store, make: Callable[[Path
 def test_the_newest_run_is_the_last_one_whatever_the_clock_said(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = []
     for now in (1_900_000_000.0, 1_777_777_777.0, 1_777_777_776.0, 1_900_000_000.0):
-        monkeypatch.setattr(vault.time, "time", lambda now=now: now)
+        monkeypatch.setattr(time, "time", lambda now=now: now)
         with store.begin() as run:
             ids.append(run.run_id)
     assert [run.run_id for run in store.vault.list_runs()] == ids[::-1]

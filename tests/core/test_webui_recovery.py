@@ -61,7 +61,7 @@ def test_what_was_lost_after_a_compress_would_be_restored_although_newer_message
     assert startup_would_restore(live, backup)
 
 
-MARKED = {
+MARKED: dict[Act, tuple[dict[str, Any], dict[str, Any]]] = {
     Act.COMPRESS: (COMPRESSED, {"context_messages": ["any"] * 3}),
     Act.CLEAR: ({"truncation_watermark": 0.0, "truncation_boundary": 0.0, "clear_generation": "c" * 32}, {}),
     Act.SHRINK: ({"intentional_shrink_generation": "f3ece896034044d595d19fdba191bbac"}, {}),

@@ -8,7 +8,7 @@ import os
 import signal
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -248,6 +248,7 @@ def test_processes_tell_how_far_they_are_within_a_session(store: Store) -> None:
 def test_whoever_stops_listening_leaves_no_process(store: Store) -> None:
     with Inventory(store) as inventory:
         batches = over_sessions(echo, inventory, webui_status(store), [f"s{k}" for k in range(1000)])
+        assert isinstance(batches, Generator)
         next(batches)
         batches.close()
 
@@ -255,7 +256,7 @@ def test_whoever_stops_listening_leaves_no_process(store: Store) -> None:
 def test_an_audit_shows_the_session_that_it_failed_at(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = store_audit.audit(store)
     victim = whole.of(None)[0]
-    propose = audit_session.propose
+    propose = audit_session.propose  # type: ignore[attr-defined]
 
     def broken(copies: Any, *rest: Any, **options: Any) -> Any:
         if copies.session_id == victim.session_id:

@@ -155,7 +155,10 @@ class Case:
 
 
 def _content(name: str, change: Callable[[bytes], bytes], harmless: Collection[str] = ()) -> Case:
-    return Case(name, lambda path, sound, _: path.write_bytes(change(sound)) and None, frozenset(harmless))
+    def make(path: Path, sound: bytes, _: Path) -> None:
+        path.write_bytes(change(sound))
+
+    return Case(name, make, frozenset(harmless))
 
 
 def fifo(path: Path, _: bytes, __: Path) -> None:

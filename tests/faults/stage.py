@@ -153,7 +153,7 @@ def _filter(machine: int, arch: int, *, reads: bool) -> bytes:
     load, jump_if, jump_set, answer = 0x20, 0x15, 0x45, 0x06
     code = [(load, 0, 0, 4), (jump_if, 1, 0, arch), (answer, 0, 0, _ALLOW), (load, 0, 0, 0)]
     for name, numbers in CALLS.items():
-        number = numbers[machine]
+        number = numbers[:2][machine]
         if number is None or (name in READS and not reads):
             continue
         if name in OPENS and not reads:

@@ -42,7 +42,7 @@ def home(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("first", ["", os.pathsep], ids=["named", "an empty place"])
 def test_no_module_of_the_current_folder_is_loaded(home: Path, workspace: Path, first: str) -> None:
     places = first + os.pathsep.join(path for path in sys.path if path)
-    command = [sys.executable, "-m", "hermes_rescue.core", "audit", "--json", "--no-cache", "--home", home]
+    command = [sys.executable, "-m", "hermes_rescue.core", "audit", "--json", "--no-cache", "--home", str(home)]
     done = subprocess.run(
         command, cwd=workspace, env={**os.environ, "PYTHONPATH": places}, capture_output=True, timeout=300
     )

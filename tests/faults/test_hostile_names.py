@@ -309,8 +309,9 @@ def test_every_column_has_the_wrong_type(tmp_path: Path, rescue: Rescue, table: 
     # what has no text, or another time, is another message, and comes back beside the one that it was
     assert wrong <= {"content", "timestamp"}
     for name in wrong:
-        said = transcript(hermes, next(sid for sid in sids if sids[sid] == name))
-        assert (said is not None and {*said} == {*SAID} and said[-4:] == SAID) or said[:4] == SAID
+        back = transcript(hermes, next(sid for sid in sids if sids[sid] == name))
+        assert back is not None
+        assert ({*back} == {*SAID} and back[-4:] == SAID) or back[:4] == SAID
     repair_again(hermes)
 
 

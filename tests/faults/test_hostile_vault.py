@@ -98,6 +98,8 @@ CLIMBING = (
     ".x.json",
     "-.exe",
 )
+_ODD: tuple[Any, ...] = (None, 7.5e300, "x", [[]], {"a": 1}, -1)
+_VERSIONS: tuple[Any, ...] = (2, 0, -1, None, "1", 1.0, True, [], 2**70)
 
 REFUSED: dict[str, Edit] = {
     **{f"path {path!r}": op(path=path) for path in CLIMBING},
@@ -113,9 +115,9 @@ REFUSED: dict[str, Edit] = {
     **{
         f"{name} {value!r:.20}": top(**{name: value})
         for name in ("run_id", "created_at", "stores", "status", "turns", "operations")
-        for value in (None, 7.5e300, "x", [[]], {"a": 1}, -1)
+        for value in _ODD
     },
-    **{f"version {version!r}": top(version=version) for version in (2, 0, -1, None, "1", 1.0, True, [], 2**70)},
+    **{f"version {version!r}": top(version=version) for version in _VERSIONS},
     "operations deep": top(operations=json.loads(nested(900))),
     "an operation is missing": lambda manifest: manifest["operations"].pop(0),
     "info deep": op(info={"a": json.loads(nested(500))}),

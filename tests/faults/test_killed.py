@@ -114,8 +114,8 @@ class Trial:
             assert offered == (run.status == "interrupted")
             assert offered or self.sessions(home) == self.before or self.repaired(home) == after
         assert runs or self.sessions(home) == self.before
-        (run_id,) = [run.run_id for run in runs] or [None]
-        return run_id
+        assert len(runs) <= 1
+        return runs[0].run_id if runs else None
 
     def check_finish(self, stage: Stage, home: Path, after: dict[str, Any]) -> None:
         """Going on comes to what would have come without the kill; and all of it can be undone."""

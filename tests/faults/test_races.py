@@ -38,7 +38,7 @@ SID = SIDS[0]
 
 def rescue(home: Path, *arguments: str) -> tuple[int, Any, str]:
     """The real command in a process of its own: its exit status, its JSON and what it says on stderr."""
-    command = [COMMAND, *arguments, "--home", home, "--json"]
+    command = [str(COMMAND), *arguments, "--home", str(home), "--json"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
     return ended.returncode, json.loads(ended.stdout) if ended.stdout else None, ended.stderr
 
@@ -172,7 +172,7 @@ BUSY = "Another Hermes Rescue is working on this store. Wait until it is done."
 
 
 def starting(home: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [COMMAND, *arguments, "--home", home, "--json"]
+    command = [str(COMMAND), *arguments, "--home", str(home), "--json"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -67,7 +67,7 @@ def words(store: Store) -> list[str]:
 
 def rescue(store: Store, *arguments: str) -> tuple[int, str, str]:
     """The real command: its exit status, stdout and stderr."""
-    command = [COMMAND, *arguments, "--home", str(store.home)]
+    command = [str(COMMAND), *arguments, "--home", str(store.home)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     return ended.returncode, ended.stdout, ended.stderr
 

@@ -261,7 +261,7 @@ def server_process(home: Path, **environ: str) -> Iterator[OtherProcess]:
 
 @contextmanager
 def _obeying(command: Sequence[str], **options: Any) -> Iterator[OtherProcess]:
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
     with subprocess.Popen(command, **pipes, **options) as process:
         other = OtherProcess(process)
         yield other

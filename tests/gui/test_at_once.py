@@ -279,7 +279,7 @@ def test_what_is_asked_before_closing_is_true(
 def test_no_key_waits_for_a_webui_that_does_not_answer(
     qtbot: QtBot, open_window: Open, demo: DemoStore, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "webui_status", gate.around(reader.webui_status))
+    monkeypatch.setattr(reader, "webui_status", gate.around(reader.webui_status))  # type: ignore[attr-defined]
     window = open_window(Place(demo.home), wait=False)
     qtbot.waitUntil(lambda: bool(gate.reached), timeout=20_000)
     window.actions_["rescan"].trigger()
@@ -300,7 +300,7 @@ def test_a_repair_begins_when_the_reader_has_let_go_of_the_store(
 ) -> None:
     window = open_window(Place(demo.home))
     order: list[str] = []
-    examine, apply = reader.examine, api.apply
+    examine, apply = reader.examine, api.apply  # type: ignore[attr-defined]
 
     def looking(*of: Any, **options: Any) -> Any:
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from hermes_rescue.core import api
-from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.repair.vault import Vault
@@ -45,7 +45,7 @@ def repair_all(qtbot: QtBot, window: MainWindow, wait_scanned: Scanned) -> None:
 
 
 def on_the_terminal(demo: DemoStore) -> None:
-    command = [COMMAND, "repair", "--all", "--yes", "--json", "--home", demo.home]
+    command = [str(COMMAND), "repair", "--all", "--yes", "--json", "--home", str(demo.home)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert json.loads(ended.stdout)["repaired"] == 16
 
@@ -65,6 +65,6 @@ def test_what_the_terminal_repaired_while_the_window_asked_is_not_repaired_again
     repair_all(qtbot, window, wait_scanned)
     assert "16 not repaired" in window.result.text
     assert {path.name: path.read_bytes() for path in store.sessions_dir.glob("*.json")} == repaired
-    assert window.table.sessions.counts()[Category.REPAIRABLE] == 0
+    assert window.table.sessions.counts()[Standing.REPAIRABLE] == 0
     newest = api.undoable(Vault.of(store).list_runs())
     assert len(newest) == 1  # the terminal's

@@ -110,7 +110,7 @@ def character(view: Conversation, at: int, position: int) -> QPoint:
     placed = block(view, at).texts[0]
     found = placed.text.document.findBlock(position)
     line = found.layout().lineForTextPosition(position - found.position())
-    x, _ = line.cursorToX(position - found.position())
+    x: float = line.cursorToX(position - found.position())[0]  # type: ignore[index]  # its stubs say object
     y = placed.text.document.documentLayout().blockBoundingRect(found).top() + line.y() + line.height() / 2
     corner = view.list.visualRect(view.rows.index(at)).topLeft()
     return corner + (placed.rect.topLeft() + QPointF(x, y)).toPoint()

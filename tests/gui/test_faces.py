@@ -24,12 +24,12 @@ from hermes_rescue.gui.review.diff_view import FIELDS, NOTHING
 from hermes_rescue.gui.review.review_pane import CHANGES
 from hermes_rescue.gui.shell.main_window import MainWindow
 from hermes_rescue.gui.view_model.session_rows import Column
-from hermes_rescue.gui.widgets import notices
+from hermes_rescue.gui.view_model.wording import moment
 from hermes_rescue.gui.widgets.commands import COMMANDS
 from hermes_rescue.gui.widgets.faces import HelpDialog
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QFont
-from PySide6.QtWidgets import QAbstractButton, QApplication, QHeaderView, QMessageBox, QScrollArea, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QHeaderView, QMessageBox, QPushButton, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
 Open = Callable[..., MainWindow]
@@ -159,7 +159,7 @@ def test_where_all_is_well_it_says_so_and_when_that_was_checked(
     assert told.isVisible()
     assert "Nothing to repair" in told.text
     assert "3 sessions" in told.text
-    assert notices.moment(1_777_809_742.0) in told.text
+    assert moment(1_777_809_742.0) in told.text
     (home / "webui" / "sessions" / "000000000000.json").write_text('{"session_id": "0')
     window.rescan()
     wait_scanned(window)
@@ -350,7 +350,7 @@ def test_tab_walks_through_all_of_the_window_as_people_read_and_back(
             focused = QApplication.focusWidget()
             if focused is start:
                 break
-            assert focused is not None
+            assert isinstance(focused, QPushButton)
             walk.append(focused)
         walks.append(walk)
     there, back = walks

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core import api
-from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.merge.choices import Choices
@@ -235,7 +235,7 @@ def test_while_another_works_on_the_store_nothing_is_lost_and_it_can_be_tried_ag
         assert snapshot(store.sessions_dir) == before
         assert window.shown.choices == chosen
         assert not [w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox) and w.isVisible()]
-        assert window.table.sessions.counts()[Category.REPAIRABLE] > 0
+        assert window.table.sessions.counts()[Standing.REPAIRABLE] > 0
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
     window.actions_["repair_all"].trigger()
     finished(qtbot, window, wait_scanned)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -225,7 +226,7 @@ def test_an_undo_says_what_it_puts_back_and_is_not_done_by_enter_or_escape(
         qtbot.waitUntil(window.actions_["undo"].isEnabled, timeout=20_000)
         asked = len(said)
         window.actions_["undo"].trigger()
-        qtbot.waitUntil(lambda asked=asked: len(said) > asked, timeout=60_000)
+        qtbot.waitUntil(partial(lambda before: len(said) > before, asked), timeout=60_000)
         finished(qtbot, window, wait_scanned)
         assert path.read_bytes() == after
     messages = json.loads(after)["messages"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.search import store_search
 from hermes_rescue.core.search.query import Query
@@ -113,7 +113,7 @@ def test_a_title_is_found_at_once(qtbot: QtBot, open_window: Open, demo: DemoSto
 
 def test_a_chip_does_not_hide_what_is_found(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
     window = open_window(Place(demo.home))
-    qtbot.mouseClick(window.chips._chips[Category.REVIEW], Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(window.chips._chips[Standing.REVIEW], Qt.MouseButton.LeftButton)
     typed(qtbot, window, "Two weeks by train")
     where = window.search.list.visualRect(window.search.hits.index(0)).center()
     qtbot.mouseClick(window.search.list.viewport(), Qt.MouseButton.LeftButton, pos=where)

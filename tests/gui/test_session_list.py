@@ -13,7 +13,7 @@ from hermes_rescue.gui.view_model.session_line import line_of
 from hermes_rescue.gui.view_model.session_rows import Column, row_for
 from hermes_rescue.gui.view_model.wording import day
 from hermes_rescue.gui.widgets import theme
-from PySide6.QtCore import QLocale, QPoint, QPointF, Qt
+from PySide6.QtCore import QDate, QLocale, QPoint, QPointF, Qt
 from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -85,10 +85,11 @@ def test_a_date_is_written_as_the_place_writes_it(name: str) -> None:
     try:
         year = datetime.now(tz=UTC).year
         this, other = (datetime(y, 5, 3, 12, tzinfo=UTC).timestamp() for y in (year, 2001))
-        month = QLocale().toString(datetime(year, 5, 3, tzinfo=UTC).date(), "MMM")
+        month = QLocale().toString(QDate(year, 5, 3), "MMM")
         assert month.rstrip(".") in day(this)
         assert str(year) not in day(this)
-        assert day(other) == QLocale().toString(datetime(2001, 5, 3, tzinfo=UTC).date(), QLocale.FormatType.ShortFormat)
+        short = QLocale().toString(QDate(2001, 5, 3), QLocale.FormatType.ShortFormat)
+        assert day(other) == short
     finally:
         QLocale.setDefault(before)
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from hermes_rescue.core.audit.findings import KINDS, LEFT, Category, Finding, SessionAudit, Standing, finding
@@ -209,7 +210,7 @@ def test_the_most_urgent_comes_first(model: SessionModel) -> None:
     ],
 )
 def test_a_column_sorts_by_its_values_and_not_by_their_words(
-    model: SessionModel, by: Column, field: str, values: list[object]
+    model: SessionModel, by: Column, field: str, values: list[Any]
 ) -> None:
     plain = [session(f"s{k}", title="Same") for k in range(len(values))]
     sessions = [replace(one, **{field: value}) for one, value in zip(plain, values, strict=True)]
@@ -251,7 +252,8 @@ def test_whatever_comes_and_in_whatever_order_the_right_rows_show(model: Session
     QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Warning, model)
     chance = random.Random(11)
     known: dict[str, SessionAudit] = {}
-    by, order, standing = Column.LIVE, ASCENDING, ALL
+    filters: tuple[Literal["all"] | Standing, ...] = (ALL, Standing.REPAIRABLE, Standing.HEALTHY, Standing.DELETED)
+    by, order, standing = Column.LIVE, ASCENDING, filters[0]
     model.sort(by, order)
     for _ in range(120):
         match chance.randrange(5):
@@ -259,7 +261,7 @@ def test_whatever_comes_and_in_whatever_order_the_right_rows_show(model: Session
                 by, order = chance.choice((Column.LIVE, Column.SIZE)), chance.choice((ASCENDING, DESCENDING))
                 model.sort(by, order)
             case 1:
-                standing = chance.choice((ALL, Standing.REPAIRABLE, Standing.HEALTHY, Standing.DELETED))
+                standing = chance.choice(filters)
                 model.set_standing(standing)
             case _:
                 batch = [
@@ -344,7 +346,7 @@ def test_what_a_whole_scan_no_longer_finds_is_gone(table: SessionTable) -> None:
     table.sessions.end_scan()
     assert ids(table.sessions) == ["s0001", "s0000"]
     assert table.selected_ids() == [table.current_id] == ["s0001"]
-    assert table.sessions.counts()[Category.REPAIRABLE] == 2
+    assert table.sessions.counts()[Standing.REPAIRABLE] == 2
 
 
 def test_a_repaired_session_moves_and_stays_the_current_one(table: SessionTable) -> None:

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,7 @@ def test_the_bar_moves_while_one_session_is_checked(
     monkeypatch.setattr(reader, "BATCH", 0)
     window = open_window(Place(demo.home), wait=False)
     bar = window.foot.findChild(QProgressBar)
+    assert bar is not None
     shown: list[float] = []
     said: list[str] = []
 
@@ -157,7 +159,7 @@ def test_a_session_that_nobody_waits_for_any_more_is_not_read_to_its_end(
     begun: list[str] = []
     ended: list[str] = []
     go_on = threading.Event()
-    examine = reader.examine
+    examine = reader.examine  # type: ignore[attr-defined]
 
     def held(inventory: Any, webui: Any, session_id: str, choices: Any, **options: Any) -> Any:
         begun.append(session_id)
@@ -224,7 +226,7 @@ def test_from_start_to_restored_in_three_clicks(
             assert not path.exists()
     assert window.result.text.startswith("16 sessions repaired at ")
     assert "16 repaired at " in window.foot.text
-    assert window.table.sessions.counts()[Category.REPAIRABLE] == 0
+    assert window.table.sessions.counts()[Standing.REPAIRABLE] == 0
 
 
 def test_the_keyboard_alone_repairs_undoes_and_reports(
@@ -268,7 +270,7 @@ def test_escape_and_enter_repair_nothing_by_accident(
     window = open_window(Place(demo.home))
     before = snapshot(demo.home)
     for key in (Qt.Key.Key_Escape, Qt.Key.Key_Return):
-        when_asked(qtbot, RepairDialog, lambda dialog, key=key: qtbot.keyClick(dialog, key))
+        when_asked(qtbot, RepairDialog, partial(qtbot.keyClick, key=key))
         window.actions_["repair_all"].trigger()
         qtbot.waitUntil(lambda: not window.writer.is_busy)
     assert snapshot(demo.home) == before
@@ -340,7 +342,9 @@ def test_a_choice_made_message_by_message_is_what_is_written(
     window.table.select(story.session_id)
     wait_scanned(window)
     rows = window.review.difference.rows
-    left_out = [row.position for row in window.review._detail.outline.rows if row.item and not row.item.included]  # type: ignore[union-attr]
+    assert window.review._detail is not None
+    shown = window.review._detail.outline.rows
+    left_out = [row.position for row in shown if row.item and not row.item.included and row.position is not None]
     assert left_out
     path = demo.home / "webui" / "sessions" / f"{story.session_id}.json"
     before = len(texts(path))
@@ -525,7 +529,7 @@ def test_looking_leaves_no_trace(
 
 def test_the_chips_narrow_the_list(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
     window = open_window(Place(demo.home))
-    chip = window.chips._chips[Category.REVIEW]
+    chip = window.chips._chips[Standing.REVIEW]
     qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)
     assert window.table.sessions.visible_count == 3
     qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)
