@@ -270,7 +270,7 @@ def test_escape_and_enter_repair_nothing_by_accident(
     window = open_window(Place(demo.home))
     before = snapshot(demo.home)
     for key in (Qt.Key.Key_Escape, Qt.Key.Key_Return):
-        when_asked(qtbot, RepairDialog, partial(qtbot.keyClick, key=key))
+        when_asked(qtbot, RepairDialog, partial(lambda key, dialog: qtbot.keyClick(dialog, key), key))
         window.actions_["repair_all"].trigger()
         qtbot.waitUntil(lambda: not window.writer.is_busy)
     assert snapshot(demo.home) == before
