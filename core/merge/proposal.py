@@ -16,7 +16,15 @@ from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidec
 from hermes_rescue.core.merge import further, metadata, pointers, server_merge, transcript
 from hermes_rescue.core.merge.align import align
 from hermes_rescue.core.merge.choices import Choices, fingerprint
-from hermes_rescue.core.merge.evidence import Evidence, FileState, Verdict, Witness, is_untitled, row_reasons, state_of
+from hermes_rescue.core.merge.evidence import (
+    Evidence,
+    FileState,
+    Verdict,
+    Witness,
+    is_untitled,
+    reasons_of_rows,
+    state_of,
+)
 from hermes_rescue.core.merge.intent import MARK_FIELDS, Marks, Reason, marks, tells_marks
 from hermes_rescue.core.merge.metadata import Found
 from hermes_rescue.core.merge.restored_turns import KilledRun, RestoredCard, restore
@@ -296,22 +304,7 @@ def _reasons(
     copies: SessionCopies, live: Sidecar | None, entries: Sequence[Entry]
 ) -> tuple[dict[int, Reason], Verdict]:
     """Why an entry (by identity) is left out, with the verdict of the witnesses."""
-    sidecars = _sidecar_copies(copies)
-    spoken = row_reasons(copies)
-    own: dict[int, Reason] = {}
-    for k, e in enumerate(entries):
-        if LIVE not in e.versions:
-            rows = [version for version in e.versions.values() if id(version) in spoken]
-            # a row that has lost its text says nothing about the message that another copy still has
-            said = [
-                spoken[id(v)]
-                for v in rows
-                if not v.says_nothing or e.merged.says_nothing or spoken[id(v)] == Reason.REWOUND
-            ]
-            if said and None not in said:
-                own[k] = next(reason for reason in said if reason is not None)
-            elif e.merged.is_summary and sidecars.keys().isdisjoint(e.versions):
-                own[k] = Reason.SUMMARY
+    own = reasons_of_rows(entries, copies, _sidecar_copies(copies))
     left = [e for k, e in enumerate(entries) if k not in own]
     verdict = judge(left, _evidence(copies, live))
     reasons = {id(left[k]): reason for k, reason in verdict.reasons.items() if LIVE not in left[k].versions}
