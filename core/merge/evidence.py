@@ -74,6 +74,11 @@ class Evidence:
     databases: frozenset[str] = frozenset()
     sent: float | None = None
 
+    @property
+    def is_whole_untitled(self) -> bool:
+        """Whether the file can be loaded and has the title of a new session, which the first turn takes away."""
+        return self.is_untitled and self.state in (FileState.WHOLE, FileState.EMPTY)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
