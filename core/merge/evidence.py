@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 
-from hermes_rescue.core.hermes.copies import SessionCopies
+from hermes_rescue.core.hermes.copies import LIVE, SessionCopies
+from hermes_rescue.core.hermes.database.blocks import SECOND, carried_text, within
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar
+from hermes_rescue.core.merge.align import turns
 from hermes_rescue.core.merge.intent import Marks, Reason, tells_marks
+from hermes_rescue.core.merge.transcript import Entry
 
 UNDECIDED = "You took messages back and went on; which of those that are left came after that, no copy says."
 BEGINNING = "The newest answer was given without what was said before it: you took that back, or it was lost before."
@@ -70,6 +74,11 @@ class Evidence:
     databases: frozenset[str] = frozenset()
     sent: float | None = None
 
+    @property
+    def is_whole_untitled(self) -> bool:
+        """Whether the file can be loaded and has the title of a new session, which the first turn takes away."""
+        return self.is_untitled and self.state in (FileState.WHOLE, FileState.EMPTY)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -104,10 +113,55 @@ def is_untitled(live: Sidecar | None) -> bool:
     return begun or title == FIELD_DEFAULTS["title"]
 
 
-def row_reasons(copies: SessionCopies) -> dict[int, Reason | None]:
-    """What each row (by identity of its message) says of being shown: a reason against it, or None."""
-    return {
+def reasons_of_rows(
+    entries: Sequence[Entry], copies: SessionCopies, live: Sidecar | None, files: Collection[str]
+) -> dict[int, Reason]:
+    """Why rows say themselves that a message (by position) is not to be shown, or to be shown once. ``files``: the
+    copies that are sidecars.
+    """
+    is_whole = state_of(live) is FileState.WHOLE  # then it has the summaries that the server wanted in it
+    spoken = {
         id(m): Reason.REWOUND if k in copy.rewound else Reason.HIDDEN if k in copy.hidden else None
         for copy in copies.databases
         for k, m in enumerate(copy.messages)
     }
+    found = dict.fromkeys(_written_again(entries, {copy.name for copy in copies.databases}), Reason.CONTAINED)
+    for k, e in enumerate(entries):
+        if LIVE in e.versions:
+            continue
+        rows = [version for version in e.versions.values() if id(version) in spoken]
+        # a row that has lost its text says nothing about the message that another copy still has
+        said = [
+            spoken[id(v)]
+            for v in rows
+            if not v.says_nothing or e.merged.says_nothing or spoken[id(v)] == Reason.REWOUND
+        ]
+        if said and None not in said:
+            found[k] = next(reason for reason in said if reason is not None)
+        elif e.merged.is_summary and (
+            e.versions.keys().isdisjoint(files) or (is_whole and carried_text(e.merged) is None)
+        ):
+            found[k] = Reason.SUMMARY
+    return found
+
+
+def _written_again(entries: Sequence[Entry], databases: Set[str]) -> Iterator[int]:
+    """The messages of a turn that only rows have and that a flush wrote again: rows of one database within a second say
+    the turn beside it, of which another copy knows.
+
+    Rows alone do not tell it from what a program said again so fast; a copy that was made of the whole session does.
+    """
+    for pair in pairwise(turns([e.merged for e in entries])):
+        for turn, beside in (pair, pair[::-1]):
+            again, first = entries[turn.start : turn.end], entries[beside.start : beside.end]
+            if not turn.has_prompt or len(again) != len(first) or first[0].versions.keys() <= databases:
+                continue
+            is_of_rows = all(e.versions.keys() <= databases for e in again)
+            if is_of_rows and any(_is_written_again(again, first, name) for name in again[0].versions):
+                yield from range(turn.start, turn.end)
+
+
+def _is_written_again(again: Sequence[Entry], first: Sequence[Entry], database: str) -> bool:
+    rows = [(e.versions.get(database), f.versions.get(database)) for e, f in zip(again, first, strict=True)]
+    said = [(e, f) for e, f in rows if e is not None and f is not None and e.exact == f.exact]
+    return len(said) == len(rows) and within(*said[0], SECOND)

@@ -99,7 +99,7 @@ class Marks:
         """
         if self.boundary is None or self.watermark is None or min(self.boundary, self.watermark) < 0.0:
             return None
-        if self.boundary > self.watermark and self.shrink_generation is None:
+        if self.boundary > self.watermark and self.shrink_generation is None and self.knows_generations:
             return None
         if self.boundary == self.watermark == 0.0:
             return self.boundary if self.shrink_generation is not None or self._is_clear else None
@@ -143,8 +143,8 @@ class Marks:
             return True
         if self.shrink_generation is not None and self.shrink_generation != older.shrink_generation:
             return not older.shrink_malformed
-        if self.act is not None and self.clear_generation is None and self.shrink_generation is None:
-            return older.act != self.act
+        if self.act is not None and self.shrink_generation is None:  # of a version that knew none of these
+            return self.clear_generation == older.clear_generation and older.act != self.act
         return False
 
 

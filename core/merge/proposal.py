@@ -10,14 +10,21 @@ from typing import Any
 from hermes_rescue.core.base.jsontext import LIST_FIELD, NOTHING, Piece, number
 from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.copies import BACKUP, LIVE, RUN, SessionCopies
-from hermes_rescue.core.hermes.database.blocks import carried_text
 from hermes_rescue.core.hermes.message import Message, message
 from hermes_rescue.core.hermes.runs.killed_runs import DeadRun, dead_runs, pending_prompt, prompt_message
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
 from hermes_rescue.core.merge import further, metadata, pointers, server_merge, transcript
 from hermes_rescue.core.merge.align import align
 from hermes_rescue.core.merge.choices import Choices, fingerprint
-from hermes_rescue.core.merge.evidence import Evidence, FileState, Verdict, Witness, is_untitled, row_reasons, state_of
+from hermes_rescue.core.merge.evidence import (
+    Evidence,
+    FileState,
+    Verdict,
+    Witness,
+    is_untitled,
+    reasons_of_rows,
+    state_of,
+)
 from hermes_rescue.core.merge.intent import MARK_FIELDS, Marks, Reason, marks, tells_marks
 from hermes_rescue.core.merge.metadata import Found
 from hermes_rescue.core.merge.restored_turns import KilledRun, RestoredCard, restore
@@ -284,29 +291,11 @@ def _reasons(
     copies: SessionCopies, live: Sidecar | None, entries: Sequence[Entry]
 ) -> tuple[dict[int, Reason], Verdict]:
     """Why an entry (by identity) is left out, with the verdict of the witnesses."""
-    sidecars = sidecar_copies(copies)
-    spoken, raw = row_reasons(copies), raw_copies(copies)
-    own: dict[int, Reason] = {}
-    is_whole = state_of(live) is FileState.WHOLE  # then it has the summaries that the server wanted in it
-    for k, e in enumerate(entries):
-        if LIVE not in e.versions:
-            rows = [version for version in e.versions.values() if id(version) in spoken]
-            # a row that has lost its text says nothing about the message that another copy still has
-            said = [
-                spoken[id(v)]
-                for v in rows
-                if not v.says_nothing or e.merged.says_nothing or spoken[id(v)] == Reason.REWOUND
-            ]
-            if said and None not in said:
-                own[k] = next(reason for reason in said if reason is not None)
-            elif e.merged.is_summary and (
-                sidecars.keys().isdisjoint(e.versions) or (is_whole and carried_text(e.merged) is None)
-            ):
-                own[k] = Reason.SUMMARY
+    own = reasons_of_rows(entries, copies, live, sidecar_copies(copies))
     left = [e for k, e in enumerate(entries) if k not in own]
     verdict = judge(left, _evidence(copies, live))
     for k in verdict.again:
-        left[k].take_nothing_from(verdict.older, raw)
+        left[k].take_nothing_from(verdict.older, raw_copies(copies))
     reasons = {id(left[k]): reason for k, reason in verdict.reasons.items() if LIVE not in left[k].versions}
     return reasons | {id(entries[k]): reason for k, reason in own.items()}, verdict
 

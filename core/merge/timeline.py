@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hermes_rescue.core.hermes.copies import LIVE
+from hermes_rescue.core.merge.align import is_at_once
 from hermes_rescue.core.merge.evidence import Evidence, FileState, Witness
+from hermes_rescue.core.merge.intent import Marks
 from hermes_rescue.core.merge.transcript import Entry
 
 STAMP = 1e-3
@@ -41,21 +43,35 @@ class Timeline:
         self.base = self._base()
         self.kept = [self._is_kept(e) for e in entries]
         self._base_rows = self._last_rows(e for e, is_kept in zip(entries, self.kept, strict=True) if is_kept)
-        self._run_rows = self._last_rows(e for e in entries if run is not None and run.name in e.versions)
+        self._run_rows = self._rows_of([run] if run is not None else [])
 
     def _is_before_act(self, file: Witness) -> bool:
         if file.tells_marks:
-            return file.marks is not None and self.marks.supersede(file.marks)
+            return file.marks is not None and (
+                self.marks.supersede(file.marks) or self._was_cut_again(file, file.marks)
+            )
         return self.marks.act is not None and not is_same(file.saved, self.known.marked)
+
+    def _was_cut_again(self, file: Witness, older: Marks) -> bool:
+        """Whether the newest act cut where the one before it had cut, of a version without generations: turns had been
+        saved since in an older file, which moved its watermark on, and this one has the last message that was kept (to
+        the stamp, which a file that was filled from the rows has not).
+        """
+        mine, marked = self.marks, self.known.marked
+        is_one = mine.generations == older.generations and mine.shrink_generation is None and mine.act == older.act
+        is_older = file.saved is not None and marked is not None and file.saved <= marked
+        if not (is_one and is_older and mine.act) or older.is_fresh:
+            return False
+        return any(LIVE in e.versions and is_same(e.versions[LIVE].time, mine.act) for e in self.entries)
 
     def _is_after_act(self, run: Witness) -> bool:
         """Whether a run ended after the newest act, whose marks it has not: what it holds tells it before its time."""
         act, marked, mark = self.marks.act, self.known.marked, self.marks.watermark
         if act is None:
             return True
-        if act == 0.0 and self.known.state is FileState.EMPTY and self.known.is_untitled:
-            return False  # the file was saved last when it was cleared
         held = [k for k in range(len(self.entries)) if self.holds([run], k)]
+        if act == 0.0 and self.known.is_whole_untitled and not any(self.kept[k] for k in held):
+            return False  # no run has come to an end since the file was cleared
         if mark != act and any(self.entries[k].merged.role == "user" and self.has_stamp(k, mark) for k in held):
             return True
         last = self.last_kept(act)
@@ -69,12 +85,23 @@ class Timeline:
         if run.saved is None:
             return False
         if marked is not None and run.saved > marked + STAMP:
-            return True
+            return not self._was_under_way(held, marked)
         if own is not None and own.saved is not None:
             return run.saved > own.saved + STAMP
         if act == 0.0:
             return bool(held) and held[0] > 0
         return mark is not None and act < mark <= run.saved + STAMP
+
+    def _was_under_way(self, held: Sequence[int], marked: float) -> bool:
+        """Whether the last turn of a run (that holds these messages) had begun when an act saved the marks: then the
+        clock was set back in between, because nobody takes anything back while a run goes on.
+        """
+        is_read = self.known.state in (FileState.WHOLE, FileState.EMPTY) and self.marks.is_fresh and self.marks.act
+        prompt = next((k for k in reversed(held) if self.entries[k].merged.role == "user"), None)
+        if not is_read or prompt is None or self.kept[prompt] or self.is_pending(prompt):
+            return False
+        began = self.times[prompt]
+        return began is not None and began <= marked
 
     def _is_witnessed(self, k: int) -> bool:
         """Whether the database, or a file from before the act, has a message."""
@@ -82,8 +109,12 @@ class Timeline:
 
     def _goes_further(self, one: Witness, other: Witness) -> bool | None:
         """Whether the last message of one copy was written behind that of another; None where no database has both."""
-        mine, theirs = (self._last_rows(e for e in self.entries if w.name in e.versions) for w in (one, other))
+        mine, theirs = self._rows_of([one]), self._rows_of([other])
         return next((mine[name] > theirs[name] for name in mine if name in theirs), None)
+
+    def _rows_of(self, witnesses: Sequence[Witness]) -> dict[str, int]:
+        """Of each database the place of the last row that one of these copies has."""
+        return self._last_rows(e for k, e in enumerate(self.entries) if self.holds(witnesses, k))
 
     def _last_rows(self, held: Iterable[Entry]) -> dict[str, int]:
         """Of each database the place of the last row that is one of these messages."""
@@ -123,14 +154,24 @@ class Timeline:
             return base is None
         # a backup is older than the file, whatever the clock said when they were saved
         older = [known.backup] if known.backup is not None and known.state is FileState.WHOLE else []
-        if self.holds((*self.before_act, *older), k) or self._is_before(self._base_rows, k):
+        older = [*self.before_act, *older]
+        if self.holds(older, k) or self._is_before(self._base_rows, k) or self._is_before(self._rows_of(older), k):
             return False
         if any(w.saved is not None and w.saved > saved + STAMP and self.holds([w], k) for w in self.after_act):
             return True
         began = self.began[k]
-        if began is None:
-            return False
-        return began > saved or (known.pending is not None and began >= known.pending - STAMP)
+        return began is not None and (began > saved or self.is_pending(k))
+
+    def is_pending(self, k: int) -> bool:
+        """Whether a message is from the turn that the file still waits for, or came after it."""
+        began, pending = self.began[k], self.known.pending
+        return began is not None and pending is not None and began >= pending - STAMP
+
+    def pending_turn(self) -> int:
+        """The position of the prompt that the file waits for; behind the last message where no copy has it."""
+        prompts = (k for k, e in enumerate(self.entries) if e.merged.role == "user")
+        sent = self.known.pending
+        return next((k for k in prompts if is_at_once(self.times[k], sent)), len(self.entries))
 
     def has_run_ended_after(self, k: int) -> bool:
         """Whether the newest run ended after a message was said."""
@@ -160,8 +201,11 @@ class Timeline:
             before = [k for k in exact if k < prompt] or exact
             kept = [k for k in before if self.kept[k]] if self.known.state is FileState.WHOLE else []
             return (kept or before)[-1]
-        behind = (k for k, e in enumerate(self.entries) if e.merged.role == "user" and is_after(self.times[k], act))
-        return next(behind, len(self.entries)) - 1
+        prompts = [k for k, e in enumerate(self.entries) if e.merged.role == "user"]
+        behind = [k for k in prompts if is_after(self.times[k], act)]
+        if self.marks.by_hand:  # of a compress, before which the clock can have been set back
+            behind = [k for k in behind if k > max(set(prompts).difference(behind), default=-1)]
+        return next(iter(behind), len(self.entries)) - 1
 
     def has_stamp(self, k: int, time: float | None) -> bool:
         """Whether a file has a message with exactly this stamp (rows are stamped earlier)."""

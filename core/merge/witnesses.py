@@ -136,12 +136,15 @@ class _Judge(Timeline):
     def _without_mark(self) -> dict[int, Reason]:
         """No act is known: with a version that marks them, what is missing was lost."""
         known, result = self.known, dict[int, Reason]()
-        if known.state is FileState.EMPTY and known.is_untitled and not self.marks.records_acts:
-            return dict.fromkeys(range(len(self.entries)), Reason.CLEARED)
         kept = [k for k, is_kept in enumerate(self.kept) if is_kept]
+        if known.is_whole_untitled and not self.marks.records_acts:  # cleared
+            before = range(self.pending_turn() if known.state is FileState.EMPTY else kept[0])
+            result |= dict.fromkeys(before, Reason.CLEARED)
+            if known.state is FileState.EMPTY:
+                return result
         ahead = self._run_is_ahead(kept)
         for k in self._missing():
-            if not kept or self.was_saved_after(k):
+            if not kept or k in result or self.was_saved_after(k):
                 continue
             reason: Reason | None
             if not self.holds(self.after_act, k) and self.holds(self.before_act, k):
@@ -285,6 +288,8 @@ class _Judge(Timeline):
         own = next((w for w in self.before_act if w.marks is not None), None)
         if own is None or own.marks is None or not self.marks.is_fresh or own.marks.act != self.marks.act:
             return False
+        if any(self.kept[cut + 1 :]):
+            return False  # the marks of a file that was emptied stay as they are when it goes on
         turns = [e for e in self.entries[cut + 1 :] if own.name in e.versions and e.merged.role == "user"]
         return len(turns) > 1
 
@@ -303,7 +308,11 @@ class _Judge(Timeline):
 
     def _before_boundary(self, k: int, kept: Sequence[int]) -> Reason | None:
         """Of a message that stood before the boundary and is missing all the same."""
+        if self.known.is_whole_untitled and kept and k < kept[0]:
+            return Reason.CLEARED
         if self.holds(self.before_act, k):
+            if self._was_cut_before_compress(k, kept):
+                return Reason.UNDONE
             if self.known.state is not FileState.WHOLE:
                 return None
             return self._lost_since(k, kept) or (Reason.EARLIER_UNDO if self._was_before_more(k) else None)
@@ -325,6 +334,15 @@ class _Judge(Timeline):
         if run is None or run.saved is None or act is None:
             return False
         return act > run.saved + STAMP and not self.holds((w for w in self.before_act if w is not run), k)
+
+    def _was_cut_before_compress(self, k: int, kept: Sequence[int]) -> bool:
+        """Whether a message is what an act took back before a compress by hand, which moved its boundary on to a time
+        that no message has: the file that was compressed ended before it.
+        """
+        marks, act = self.marks, self.marks.act
+        if self.known.state is not FileState.WHOLE or not marks.by_hand or marks.shrink_generation is None:
+            return False
+        return k > kept[-1] and act is not None and not any(self.has_stamp(j, act) for j in range(len(self.entries)))
 
     def _is_half_a_turn(self, k: int) -> bool:
         """Whether the prompt of an answer is there: an undo cuts before a prompt."""

@@ -394,3 +394,36 @@ def test_a_clock_that_was_set_back_before_an_undo_makes_no_new_message(hermes: H
     hermes.write_rows([*kept, *undone])
     assert categories(hermes) <= {Category.INFO}
     assert is_left_alone(hermes)
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.9])
+def test_a_short_turn_that_a_flush_wrote_again_after_the_save_is_no_loss(hermes: Hermes, seconds: float) -> None:
+    said = [*hermes.turns("a"), *short_turn(100.0)]
+    hermes.write_live(said)
+    hermes.write_rows([*said, *short_turn(100.0 + seconds)])
+    assert hermes.kinds() == []
+    assert is_left_alone(hermes)
+
+
+def test_what_was_taken_back_does_not_return_because_a_flush_wrote_it_again(hermes: Hermes) -> None:
+    said = short_turn(100.0)
+    marks = {"truncation_boundary": 0.0, "truncation_watermark": 0.0, "intentional_shrink_generation": SHRINK}
+    hermes.write_live([], **marks | {"updated_at": START + ACT})
+    hermes.write_run(said)
+    hermes.write_rows([*said, *short_turn(100.5)])
+    assert categories(hermes) <= {Category.INFO}
+    assert is_left_alone(hermes)
+
+
+def test_a_short_turn_that_was_said_again_comes_back(hermes: Hermes) -> None:
+    said = [*hermes.turns("a"), *short_turn(100.0)]
+    hermes.write_live(said)
+    hermes.write_rows([*said, *short_turn(103.0)])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*said, *short_turn(103.0)])
+
+
+def short_turn(start: float) -> list[Value]:
+    """A turn that says nothing to be known again, within a tenth of a second."""
+    prompt = {"role": "user", "content": "go on", "timestamp": START + start}
+    return [prompt, {"role": "assistant", "content": "Done.", "timestamp": START + start + 0.1}]

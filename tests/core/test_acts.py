@@ -1,0 +1,181 @@
+"""What a person took back stays out of a healthy file, whatever the clock, a later act or an older version did to its
+marks; and what was cleared stays out when a killed answer comes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hermes_rescue.core.audit.findings import Category
+
+from .conftest import ACT, SID, START, Hermes
+
+Value = dict[str, Any]
+
+EARLIER = "5b1d8e0f2a3c4d6e9f8a7b6c5d4e3f2a"
+"""The mark of the act before the newest one."""
+
+
+def is_quiet(hermes: Hermes) -> bool:
+    """Whether nothing is offered or asked, and a repair of everything leaves the live file as it is."""
+    before = hermes.live.read_bytes()
+    told = {f.category for s in hermes.audit().sessions for f in s.findings}
+    hermes.repair()
+    return told <= {Category.INFO} and hermes.live.read_bytes() == before
+
+
+def bounded(hermes: Hermes, name: str, messages: list[Value], **fields: Any) -> None:
+    """A file of a version that marked acts by a boundary and had no generation for an undo."""
+    session = hermes.session(messages, clear_generation=None) | fields
+    session.pop("intentional_shrink_generation")
+    hermes.write(hermes.sessions / f"{SID}.json{name}", session)
+
+
+def cut(kept: list[Value], watermark: float | None = None) -> Value:
+    at = kept[-1]["timestamp"]
+    return {"truncation_boundary": at, "truncation_watermark": at if watermark is None else watermark}
+
+
+# --- a clock that was set back --------------------------------------------------------------------------------------
+
+
+def test_rows_before_those_that_an_undo_took_back_are_older_than_it(hermes: Hermes) -> None:
+    """Two turns were taken back one after the other; the file was saved with a time from before both."""
+    kept, first, second = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
+    hermes.write_live(kept, **hermes.undo_marks(kept) | {"updated_at": START + 90})
+    marks = hermes.undo_marks(kept, second[0]["timestamp"]) | {"intentional_shrink_generation": EARLIER}
+    hermes.write_backup([*kept, *second], **marks | {"updated_at": START + 210})
+    hermes.write_rows([*kept, *first, *second])
+    assert is_quiet(hermes)
+
+
+@pytest.mark.parametrize("began", [-5.0, -0.1])
+def test_a_run_that_was_under_way_when_an_undo_was_saved_had_ended(hermes: Hermes, began: float) -> None:
+    kept = hermes.turns("a")
+    undone = hermes.turns("b", start=ACT + began)
+    hermes.write_live(kept, **hermes.undo_marks(kept))
+    hermes.write_run([*kept, *undone])
+    hermes.write_rows([*kept, *hermes.turns("c", start=100), *undone])
+    assert is_quiet(hermes)
+
+
+def test_a_run_after_an_undo_comes_back(hermes: Hermes) -> None:
+    kept, undone, later = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=ACT + 10)
+    hermes.write_live(kept, **hermes.undo_marks(kept))
+    hermes.write_run([*kept, *later])
+    hermes.write_rows([*kept, *undone, *later])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *later])
+
+
+# --- a compress by hand, which moves the boundary -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", ["b", "bc"])
+def test_what_was_taken_back_before_a_compress_stays_out(hermes: Hermes, words: str) -> None:
+    kept, undone = hermes.turns("a"), hermes.turns(*words, start=100)
+    hermes.write_live(kept, **compressed(hermes, ACT))
+    hermes.write_run([*kept, *undone])
+    hermes.write_rows([*kept, *undone])
+    assert is_quiet(hermes)
+
+
+def test_a_compress_after_the_clock_was_set_back_brings_nothing_back(hermes: Hermes) -> None:
+    kept, undone = hermes.turns("a", start=9000), hermes.turns("b", start=9100)
+    after, later = hermes.turns("c", start=100), hermes.turns("d", start=300)
+    marks = compressed(hermes, 200) | {"truncation_watermark": later[0]["timestamp"], "updated_at": START + 304}
+    hermes.write_live([*kept, *after, *later], **marks)
+    hermes.write_run([*kept, *after, *later])
+    hermes.write_rows([*kept, *undone, *after, *later])
+    assert is_quiet(hermes)
+
+
+def test_a_turn_that_was_lost_before_a_compress_and_no_act_comes_back(hermes: Hermes) -> None:
+    kept, lost = hermes.turns("a"), hermes.turns("b", start=100)
+    hermes.write_live(kept, **compressed(hermes, ACT) | {"intentional_shrink_generation": None})
+    hermes.write_run([*kept, *lost])
+    hermes.write_rows([*kept, *lost])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *lost])
+
+
+def compressed(hermes: Hermes, at: float) -> Value:
+    """The marks of a compress by hand, in a session that was shortened before."""
+    both = {"truncation_boundary": START + at, "truncation_watermark": START + at, "updated_at": START + at}
+    return {**both, "compression_anchor_mode": "manual", "intentional_shrink_generation": hermes.shrink}
+
+
+# --- versions without generations -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_an_act_that_cuts_where_the_one_before_it_cut_is_another(hermes: Hermes, goes_on: bool) -> None:
+    kept, first, second = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
+    later = hermes.turns("d", start=ACT + 5) if goes_on else []
+    marks = cut(kept, later[0]["timestamp"] if later else None)
+    bounded(hermes, "", [*kept, *later], **marks, updated_at=START + ACT + 20)
+    bounded(hermes, ".bak", [*kept, *second], **cut(kept, second[0]["timestamp"]), updated_at=START + 210)
+    hermes.write_rows([*kept, *first, *second, *later])
+    assert is_quiet(hermes)
+
+
+def test_a_file_that_was_filled_from_its_rows_after_a_wipe_gets_the_rest_back(hermes: Hermes) -> None:
+    """It has the times of the rows, not the stamp where the act cut."""
+    kept, undone, lost = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
+    later = hermes.turns("d", start=ACT + 5)
+    refilled = [kept[0], {**kept[1], "timestamp": kept[1]["timestamp"] - 1}]
+    bounded(hermes, "", [*refilled, *later], **cut(kept, later[0]["timestamp"]), updated_at=START + ACT + 20)
+    bounded(hermes, ".bak", [*kept, *lost], **cut(kept, lost[0]["timestamp"]), updated_at=START + 210)
+    hermes.write_rows([*kept, *undone, *lost, *later])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *lost, *later])
+
+
+def test_a_retry_in_a_session_that_was_cleared_once_is_an_act(hermes: Hermes) -> None:
+    kept, undone, again = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
+    marks = cut(kept, again[0]["timestamp"]) | {"clear_generation": hermes.clear}
+    bounded(hermes, "", [*kept, *again], **marks, updated_at=START + 210)
+    cleared = {"truncation_boundary": 0.0, "truncation_watermark": 0.0, "clear_generation": hermes.clear}
+    bounded(hermes, ".bak", [*kept, *undone], **cleared, updated_at=START + 110)
+    hermes.write_rows([*kept, *undone, *again])
+    assert is_quiet(hermes)
+
+
+def test_a_boundary_counts_where_the_clock_was_set_back_and_the_watermark_with_it(hermes: Hermes) -> None:
+    kept, undone, later = hermes.turns("a", start=9000), hermes.turns("b", start=9100), hermes.turns("c", start=100)
+    bounded(hermes, "", [*kept, *later], **cut(kept, later[0]["timestamp"]), updated_at=START + 104)
+    bounded(hermes, ".bak", [*kept, *undone], updated_at=START + 9104)
+    hermes.write_rows([*kept, *undone, *later])
+    assert is_quiet(hermes)
+
+
+# --- a session that was emptied -------------------------------------------------------------------------------------
+
+
+def test_a_session_whose_first_prompt_was_edited_twice_is_no_older_file(hermes: Hermes) -> None:
+    """Its marks stay 0.0 with every turn, so they tell nothing of whether it went on."""
+    first, second, third = (hermes.turns(word, word * 2, start=100 * k) for k, word in enumerate("abc"))
+    emptied = {"truncation_boundary": 0.0, "truncation_watermark": 0.0}
+    hermes.write_live(third, **emptied, intentional_shrink_generation=hermes.shrink)
+    hermes.write_backup(second, **emptied, intentional_shrink_generation=EARLIER)
+    hermes.write_rows([*first, *second, *third])
+    assert is_quiet(hermes)
+
+
+@pytest.mark.parametrize("clock", [0.0, 3600.0])
+@pytest.mark.parametrize("is_marked", [True, False])
+def test_what_was_cleared_stays_out_when_a_killed_answer_comes_back(
+    hermes: Hermes, clock: float, is_marked: bool
+) -> None:
+    """Also when everything is repaired once more; ``clock``: seconds by which it was set back after the clear."""
+    gone = hermes.turns("a", "b", start=clock)
+    prompt = {"role": "user", "content": "and now?", "timestamp": START + 100}
+    pending = {"pending_user_message": "and now?", "pending_started_at": START + 100, "active_stream_id": "f1"}
+    marks = hermes.cleared if is_marked else {}
+    session = {**marks, **pending, "title": "Untitled", "updated_at": START + 101}
+    hermes.write_live([], **session) if is_marked else hermes.write_old(hermes.live, [], **session)
+    hermes.write_rows([*gone, prompt])
+    hermes.write_run(gone)
+    hermes.repair()
+    assert hermes.texts() == ["and now?"]
+    assert is_quiet(hermes)
