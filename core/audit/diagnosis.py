@@ -307,8 +307,9 @@ def _questions(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Ite
     sid = copies.session_id
     asked = [item.reason for item in proposal.items]
     if proposal.fuller and Reason.FURTHER not in asked:
-        evidence = f"{proposal.fuller} messages are fuller in a copy from another place."
-        yield finding("further_copy", sid, evidence, counts=counts, messages=proposal.fuller)
+        fuller = len(proposal.fuller)
+        evidence = f"{fuller} messages are fuller in a copy from another place."
+        yield finding("further_copy", sid, evidence, counts=counts, messages=fuller)
     for reason, (kind, words) in _QUESTIONS.items():
         n = asked.count(reason)
         if n:

@@ -36,6 +36,11 @@ class Offer:
     reasons: dict[int, Reason] = field(default_factory=dict)
     fuller: Mapping[int, tuple[Message, Mapping[str, str]]] = field(default_factory=dict)
 
+    @property
+    def fuller_in(self) -> tuple[frozenset[str], ...]:
+        """Of each message that would get fuller, the copies that its parts are from."""
+        return tuple(frozenset(parts.values()) for _, parts in self.fuller.values())
+
     def accept(self) -> None:
         """Take over what makes the session's own messages fuller."""
         for e in self.entries:

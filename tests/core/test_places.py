@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hermes_rescue.core import api
+from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.hermes.store import find_store
 
 from tests.core.conftest import SID, START
@@ -228,6 +231,55 @@ def test_a_place_that_is_given_counts(hermes: Any, tmp_path: Any, what: str) -> 
     assert hermes.texts() == hermes.said(said[:2])
     api.apply(api.plan(store, (SID,)))
     assert hermes.texts() == hermes.said(said)
+
+
+@pytest.mark.parametrize("what", ["folder", "zip"])
+def test_a_smaller_backup_that_is_given_is_read_in_full(hermes: Any, tmp_path: Any, what: str) -> None:
+    said = hermes.turns("one", "two", "three", "four")
+    old = tmp_path / "old home"
+    old.mkdir()
+    hermes.write(old / f"{SID}.json", hermes.session(said[:4]))
+    hermes.write_live([*said[:2], *said[4:]], session_note="x" * 5000)
+    given = old if what == "folder" else Path(shutil.make_archive(str(old), "zip", old))
+    with_it = find_store(home=hermes.home, also=[given])
+    assert [f.name for f in audit(with_it).findings] == ["further_copy"]
+    (place,) = audit(with_it).places
+    assert (place.path, place.is_given, dict(place.adds)) == (given, True, {SID: 2})
+    api.apply(api.plan(with_it, [SID]))
+    assert hermes.texts() == hermes.said(said)
+
+
+def test_each_place_says_whether_it_adds_anything(hermes: Any, tmp_path: Any) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write_live(said, session_note="x" * 5000)
+    snapshot(hermes, said[:2])
+    shutil.make_archive(str(hermes.home / "hermes-backup-20260701"), "zip", hermes.sessions)
+    empty, unread = tmp_path / "empty", tmp_path / "torn.zip"
+    empty.mkdir()
+    unread.write_bytes(b"PK\3\4 and no more")
+    fuller = tmp_path / f"hermes-{SID}.json"
+    hermes.write(fuller, hermes.session([*said, *hermes.turns("three", start=20)]))
+    found = audit(find_store(home=hermes.home, also=[empty, unread, fuller]))
+    assert {place.path: dict(place.adds) for place in found.places} == {
+        fuller: {SID: 2},
+        empty: {},
+        unread: {},
+        hermes.home / "sessions": {},
+        hermes.home / "hermes-backup-20260701.zip": {},
+    }
+    assert [place.path for place in found.places if place.is_unread] == [hermes.home / "hermes-backup-20260701.zip"]
+    assert any(str(unread) in f.evidence for f in found.store_findings)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads everything")
+def test_what_may_not_be_read_in_a_place_is_told(hermes: Any, tmp_path: Any) -> None:
+    hermes.write_live(hermes.turns("one"))
+    inside = tmp_path / "old" / f"{SID}.json"
+    inside.parent.mkdir()
+    hermes.write(inside, hermes.session(hermes.turns("one", "two")))
+    inside.chmod(0)
+    found = audit(find_store(home=hermes.home, also=[tmp_path / "old"]))
+    assert any(str(inside) in f.evidence for f in found.store_findings)
 
 
 def test_importing_an_export_puts_the_session_back_and_can_be_undone(

@@ -34,7 +34,8 @@ class Candidate:
 
     ``name`` is its name as a copy, ``shown`` where it lies, for people; ``saved`` when it was written (seconds),
     ``size`` in bytes. ``count``: how many messages it has at most, None where only reading it tells. ``is_near``: it is
-    read whenever its session is; any other only where the session needs it. ``root``: the place that a person named.
+    read whenever its session is; any other only where the session needs it. ``root``: the place that a person named,
+    or the archive that it is from.
     """
 
     name: str
@@ -54,7 +55,8 @@ class Places:
 
     ``misnamed``: from the name of a session file to the id that it carries, where it is the copy of that session;
     ``beside``: the same of every other file beside the session files. ``in_cloud``: sessions of which only a
-    placeholder is on this disk. ``notes`` says what could not be read, a sentence each.
+    placeholder is on this disk. ``notes`` says what could not be read, a sentence each; ``unread`` are the
+    archives that no session needed.
     """
 
     of: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)
@@ -63,6 +65,7 @@ class Places:
     beside: Mapping[str, str] = field(default_factory=dict)
     in_cloud: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+    unread: tuple[Path, ...] = ()
 
     def only(self, ids: Iterable[str]) -> Places:
         """The part that is about some sessions."""

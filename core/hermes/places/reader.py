@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.base.files import shown
@@ -20,9 +20,6 @@ from hermes_rescue.core.hermes.places.candidate import Candidate, Form, FurtherC
 from hermes_rescue.core.hermes.places.given import Given
 from hermes_rescue.core.hermes.places.search import Search, homes_of
 from hermes_rescue.core.hermes.store import Store
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _LARGE = 64 * 2**20
 """Bytes of a set-aside database from which on it is taken for whole until something else shows."""
@@ -107,15 +104,19 @@ def find_places(inventory: Inventory, reader: FurtherReader, files: SessionFiles
     given = Given(search, reader.new_folder)
     for path in store.also:
         given.add(path)
-    needy = _needy(inventory)
+    needy, unopened = _needy(inventory), list[Path]()
     for path in search.archives if store.home is not None else ():
         unknown = {each for name in archives.names_in(path) if (each := beside.session_in(name))} - inventory.known_ids
         ids = needy | (unknown - listing.deleted)
         if ids:
             given.archive(path, ids)
+        else:
+            unopened.append(path)
     unread = tuple(_add_databases(search, reader, store))
     in_cloud = frozenset(filter(None, map(beside.placeholder_of, files.others)))
-    return Places(search.found, tuple(search.looked), misnamed, copies, in_cloud, (*given.notes, *unread))
+    return Places(
+        search.found, tuple(search.looked), misnamed, copies, in_cloud, (*given.notes, *unread), tuple(unopened)
+    )
 
 
 def _needy(inventory: Inventory) -> frozenset[str]:

@@ -27,7 +27,7 @@ _MOST = 10_000
 
 class Search:
     """What lies where, session by session. ``known``: the ids that anything of the WebUI knows, ``foreign`` those of
-    other programs' sessions. ``root``: the place that a person named, while what is in it is added.
+    other programs' sessions. ``root``: the place that a person named, or an archive, while what is in it is added.
     """
 
     def __init__(self, known: Collection[str], foreign: Collection[str]) -> None:
@@ -88,15 +88,17 @@ class Search:
             elif status.st_size and path.name != "state.db" and _is_database(path):
                 self._database(path, status, "(set aside)")
 
-    def given(self, path: Path, where: str, date: float | None = None) -> None:
-        """A file of whatever kind; one of many where there is a date, which their copies are named by."""
+    def given(self, path: Path, where: str, date: float | None = None, *, is_near: bool = True) -> None:
+        """A file of whatever kind; one of many where there is a date, which their copies are named by. ``is_near``: a
+        person named the place, and wants to know of everything in it.
+        """
         status = os.lstat(path)
         if _is_database(path):
-            self._database(path, status, "(added)", date, where)
+            self._database(path, status, "(added)", date, where, is_near=is_near)
             return
         kind = "snapshot" if path.name.startswith("session_") else "backup"
         label = "" if date is None else f"{kind} of {day(date)}"
-        for session_id, each in beside.of_file(path, shown=where, label=label, is_near=date is None):
+        for session_id, each in beside.of_file(path, shown=where, label=label, is_near=is_near):
             if kind == "backup" or session_id in self._known or forms.head(path).platform == "webui":
                 self.add(session_id, each)
 
@@ -148,12 +150,19 @@ class Search:
                         self._database(path, status, "(set aside)", date_in(dated))
 
     def _database(
-        self, path: Path, status: os.stat_result, what: str, date: float | None = None, where: str = ""
+        self,
+        path: Path,
+        status: os.stat_result,
+        what: str,
+        date: float | None = None,
+        where: str = "",
+        *,
+        is_near: bool = False,
     ) -> None:
         date = date or date_in(path.name) or status.st_mtime
         name = f"database of {day(date)} {what}".strip()
         where = where or str(path)
-        found = Candidate(name, path, Form.DATABASE, date, status.st_size, False, where, root=self.root)
+        found = Candidate(name, path, Form.DATABASE, date, status.st_size, is_near, where, root=self.root)
         self.databases.append(found)
         self.looked.append(where)
 
