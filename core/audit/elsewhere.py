@@ -26,7 +26,8 @@ class FoundPlace:
     """A file, folder, archive or database other than a store's own that holds copies of sessions.
 
     ``is_given``: a person named it. ``sessions``: of how many it has a copy; ``adds``: the sessions to which it offers
-    messages, with how many. ``is_unread``: no session needed it, so it was not looked into.
+    messages, with how many. ``is_unread``: no session needed it, so it was not looked into; ``is_torn``: it could not
+    be read, or not in full.
     """
 
     path: Path
@@ -34,21 +35,25 @@ class FoundPlace:
     sessions: int = 0
     adds: Mapping[str, int] = field(default_factory=dict)
     is_unread: bool = False
+    is_torn: bool = False
+
+    @property
+    def words(self) -> str:
+        """What it adds, for a person."""
+        if self.is_unread:
+            return "not looked into, since no session needs it."
+        if not self.sessions:
+            return "could not be read." if self.is_torn else "adds nothing: it has no session of Hermes WebUI."
+        part = " It could not be read in full." if self.is_torn else ""
+        if not self.adds:
+            return f"adds nothing to the {_count(self.sessions, 'session')} in it.{part}"
+        adds = f"adds {_count(sum(self.adds.values()), 'message')} to {_count(len(self.adds), 'session')}"
+        return f"{adds}{f', of {self.sessions} in it' if len(self.adds) < self.sessions else ''}.{part}"
 
     @property
     def sentence(self) -> str:
-        """What it adds, for a person."""
-        of = _count(self.sessions, "session")
-        if self.is_unread:
-            what = "not looked into, since no session needs it."
-        elif not self.sessions:
-            what = "adds nothing: it has no session of Hermes WebUI."
-        elif not self.adds:
-            what = f"adds nothing to the {of} in it."
-        else:
-            what = f"adds {_count(sum(self.adds.values()), 'message')} to {_count(len(self.adds), 'session')}"
-            what += f", of {self.sessions} in it." if len(self.adds) < self.sessions else "."
-        return f"{shown(str(self.path))}: {what}"
+        """The same with where it is."""
+        return f"{shown(str(self.path))}: {self.words}"
 
 
 def found_places(store: Store, places: Places, sessions: Iterable[SessionAudit]) -> tuple[FoundPlace, ...]:
@@ -64,7 +69,10 @@ def found_places(store: Store, places: Places, sessions: Iterable[SessionAudit])
                 found = adds.setdefault(place, {})
                 found[session_id] = max(found.get(session_id, 0), n)
     given = {*store.also}
-    made = [FoundPlace(path, path in given, len(ids), adds.get(path, {})) for path, ids in of.items()]
+    made = [
+        FoundPlace(path, path in given, len(ids), adds.get(path, {}), is_torn=path in places.torn)
+        for path, ids in of.items()
+    ]
     made += [FoundPlace(path, is_given=False, is_unread=True) for path in places.unread if path not in of]
     return tuple(sorted(made, key=lambda place: (not place.adds, not place.is_given, os.fspath(place.path))))
 

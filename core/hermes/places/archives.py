@@ -101,8 +101,8 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool] = lambda _
             path = target / base
             if not path.exists() and _write(member, path, problems):
                 yield Unpacked(path, name, member.changed)
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError, RuntimeError, ValueError) as error:
-        problems.append(f"it is damaged ({type(error).__name__})")
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError, RuntimeError, ValueError):
+        problems.append("it is damaged")
     except NotImplementedError:
         problems.append("it is packed in a way that is not known here")
     if problems:

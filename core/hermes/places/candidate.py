@@ -56,7 +56,7 @@ class Places:
     ``misnamed``: from the name of a session file to the id that it carries, where it is the copy of that session;
     ``beside``: the same of every other file beside the session files. ``in_cloud``: sessions of which only a
     placeholder is on this disk. ``notes`` says what could not be read, a sentence each; ``unread`` are the
-    archives that no session needed.
+    archives that no session needed, ``torn`` the named places that could not be read, or not in full.
     """
 
     of: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)
@@ -66,6 +66,7 @@ class Places:
     in_cloud: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     unread: tuple[Path, ...] = ()
+    torn: frozenset[Path] = frozenset()
 
     def only(self, ids: Iterable[str]) -> Places:
         """The part that is about some sessions."""

@@ -21,17 +21,19 @@ _PASSED_OVER = frozenset(
 
 class Given:
     """Adds places to a search. ``new_folder`` makes a private folder for what is unpacked; ``notes`` says what could
-    not be read.
+    not be read, ``torn`` are the places that this is about.
     """
 
     def __init__(self, search: Search, new_folder: Callable[[], Path]) -> None:
         self._search = search
         self._new_folder = new_folder
         self.notes: list[str] = []
+        self.torn: set[Path] = set()
 
     def add(self, path: Path) -> None:
         """A file, a folder or an archive that a person named."""
         self._search.looked.append(str(path))
+        noted = len(self.notes)
         if os.path.isdir(path):
             self._many(path, self._walked(path), is_near=True)
         elif not os.access(path, os.R_OK):
@@ -42,6 +44,8 @@ class Given:
             self._search.root = path
             self._search.given(path, str(path))
             self._search.root = None
+        if len(self.notes) > noted:
+            self.torn.add(path)
 
     def archive(self, path: Path, ids: Collection[str]) -> None:
         """An archive in the home, of which only some sessions are wanted."""

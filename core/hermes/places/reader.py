@@ -115,7 +115,14 @@ def find_places(inventory: Inventory, reader: FurtherReader, files: SessionFiles
     unread = tuple(_add_databases(search, reader, store))
     in_cloud = frozenset(filter(None, map(beside.placeholder_of, files.others)))
     return Places(
-        search.found, tuple(search.looked), misnamed, copies, in_cloud, (*given.notes, *unread), tuple(unopened)
+        search.found,
+        tuple(search.looked),
+        misnamed,
+        copies,
+        in_cloud,
+        (*given.notes, *unread),
+        tuple(unopened),
+        frozenset(given.torn),
     )
 
 
