@@ -53,10 +53,7 @@ class Backups(QObject):
         actions.connect("add_backup", partial(self._ask_for_files, self.tr("Add a backup"), self.add))
         actions.connect("add_folder", self._ask_for_folder)
         actions.connect("import", partial(self._ask_for_files, self.tr("Import sessions"), self._import))
-        self._buttons = notice.buttons
-        take, forget = self._buttons
-        take.clicked.connect(lambda: self._import(self._shown().place.also))
-        forget.clicked.connect(self._forget)
+        notice.buttons[0].clicked.connect(lambda: self._import(self._shown().place.also))
         self.show_places(())
         window.setAcceptDrops(True)
         window.installEventFilter(self)
@@ -76,13 +73,11 @@ class Backups(QObject):
         """
         self._fill_menu(places)
         given = self._shown().place.also
-        told = [f"{_name_of(place)}: {place.words}" for place in places if place.is_given or place.adds]
+        told = [_line_of(place) for place in places if place.is_given or place.adds]
         told += [self.tr("{}: it is no longer there.").format(shown(p.name)) for p in given if not os.path.exists(p)]
         told += [self.tr("{}: it is looked into already.").format(shown(path.name)) for path in self._asked]
         self._asked = ()
-        take, forget = self._buttons
-        take.setVisible(any(place.is_given and place.adds for place in places))
-        forget.setVisible(bool(given))
+        self._notice.buttons[0].setVisible(any(place.is_given and place.adds for place in places))
         if not told:
             self._notice.hide()
             return
@@ -94,16 +89,20 @@ class Backups(QObject):
 
     def _fill_menu(self, places: Sequence[FoundPlace]) -> None:
         self.menu.clear()
-        self.menu.setEnabled(bool(places))
+        given = self._shown().place.also
+        self.menu.setEnabled(bool(places or given))
         metrics = self.menu.fontMetrics()
         for place in places:
             room = metrics.averageCharWidth() * _WIDTH
-            words = metrics.elidedText(place.sentence, Qt.TextElideMode.ElideMiddle, room)
+            words = metrics.elidedText(_line_of(place), Qt.TextElideMode.ElideMiddle, room)
             action = self.menu.addAction(words.replace("&", "&&"))
             action.setToolTip(plain_tip(place.sentence))
             action.setEnabled(bool(place.adds))
             if place.adds:
                 action.triggered.connect(partial(self.session_wanted.emit, min(place.adds)))
+        if given:
+            self.menu.addSeparator()
+            self.menu.addAction(self.tr("&Forget what was added")).triggered.connect(self._forget)
 
     def _ask_for_files(self, title: str, use: Callable[[Sequence[Path]], None]) -> None:
         files_dialog(self._window, title, use).open()
@@ -137,7 +136,7 @@ class Backups(QObject):
         return super().eventFilter(watched, event)
 
 
-def _name_of(place: FoundPlace) -> str:
-    """A place in a few words: what was added by its name, what was found with that of its folder as well."""
+def _line_of(place: FoundPlace) -> str:
+    """What a place adds: one that was added by its name, one that was found with that of its folder as well."""
     parts = place.path.parts
-    return shown(parts[-1] if place.is_given else "/".join(parts[-2:]))
+    return f"{shown(parts[-1] if place.is_given else '/'.join(parts[-2:]))}: {place.words}"

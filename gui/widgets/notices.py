@@ -154,7 +154,7 @@ class StoreNotices(QWidget):
         self.webui = Notice(theme)
         self.store = Notice(theme, rescan)
         self.changed = Notice(theme, rescan)
-        self.places = Notice(theme, (self.tr("Import…"), self.tr("Forget")))
+        self.places = Notice(theme, (self.tr("Import…"),))
         self.healthy = Notice(theme)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

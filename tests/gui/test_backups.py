@@ -145,7 +145,7 @@ def test_each_place_says_whether_it_adds_anything_and_leads_to_it(
     window.rescan()
     wait_scanned(window)
     assert "no longer there" in window.notices.places.text
-    window.notices.places.buttons[1].click()
+    window.backups.menu.actions()[-1].trigger()
     wait_scanned(window)
     assert window.notices.places.text == ""
 
