@@ -65,13 +65,14 @@ def offer(
     if not further:
         return Offer(entries)
     own = {id(e): (e.merged, e.enriched) for e in entries}
+    older = {copy.name: all(m.time is None for m in copy.messages) for copy in further}  # else the times tell
     merged = entries
     left = {copy.name: copy.messages for copy in further}
     while left:
         there = [e.merged for e in merged]
         found = {name: align(there, said) for name, said in left.items()}
         closest = max(found, key=lambda name: len(found[name].pairs))
-        merged = transcript.merge(merged, closest, left.pop(closest), found[closest], older=True)
+        merged = transcript.merge(merged, closest, left.pop(closest), found[closest], older=older[closest])
     fuller = {}
     for e in merged:
         if id(e) in own and own[id(e)][0] is not e.merged:

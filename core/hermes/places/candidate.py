@@ -21,10 +21,12 @@ _MONTHS = (
 
 
 class Form(StrEnum):
-    """How a place holds sessions: one in a JSON file, or in lines; any number in a database."""
+    """How a place holds sessions: one in a JSON file, or in lines; a message in each file of a folder; any number in a
+    database."""
 
     FILE = "file"
     LINES = "lines"
+    REFUSED = "refused"
     DATABASE = "database"
 
 

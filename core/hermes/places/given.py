@@ -47,12 +47,12 @@ class Given:
         if len(self.notes) > noted:
             self.torn.add(path)
 
-    def archive(self, path: Path, ids: Collection[str]) -> None:
-        """An archive in the home, of which only some sessions are wanted."""
+    def archive(self, path: Path, ids: Collection[str], *, with_databases: bool) -> None:
+        """An archive in the home, of which only some sessions are wanted, or its databases too."""
         self._search.looked.append(str(path))
 
         def wanted(name: str) -> bool:
-            return ".db" in name or session_in(name) in ids
+            return (with_databases and ".db" in name) or session_in(name) in ids
 
         self._many(path, archives.unpack(path, self._new_folder(), wanted), is_near=False)
 

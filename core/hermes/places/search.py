@@ -9,11 +9,10 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.hermes.places import beside, forms
 from hermes_rescue.core.hermes.places.archives import is_archive
 from hermes_rescue.core.hermes.places.candidate import Candidate, Form, date_in, day, free
-from hermes_rescue.core.hermes.store import Store, is_session_name
+from hermes_rescue.core.hermes.store import Store, is_home, is_session_name
 
 _DATABASE = re.compile(r"state\b.*", re.IGNORECASE)
 _COMPANION = ("-wal", "-shm", "-journal")
@@ -78,6 +77,7 @@ class Search:
     def home(self, home: Path) -> None:
         """The agent's own files, set-aside databases and exports in the home of a profile."""
         self._agent_files(home / "sessions")
+        self._refused(home / "pending_messages")
         self._set_aside(home)
         for path, status in _files(home):
             if is_archive(path):
@@ -122,21 +122,21 @@ class Search:
                 )
             elif path.name == f"{stem}.jsonl" and stem in self._known:
                 self._spool(stem, path, status)
-        for path, status in _files(folder.parent / "pending_messages"):
-            if path.name.startswith("pending-"):
-                try:
-                    ids = {*forms.ids_in_lines(path)}
-                except (OSError, UnreadableError):
-                    continue
-                for each in ids.intersection(self._known):
-                    self._spool(each, path, status)
 
-    def _spool(self, session_id: str, path: Path, status: os.stat_result) -> None:
+    def _refused(self, folder: Path) -> None:
+        """Messages that the database refused, each in a file, and what an agent that ended could not save."""
+        for path, status in _files(folder):
+            if not path.name.startswith(forms.REFUSED):
+                continue
+            session_id = forms.head(path).session_id
+            if session_id is not None and session_id in self._known:
+                self._spool(session_id, path, status, Form.FILE)
+            elif (found := forms.refused(path)) is not None and found.session_id in self._known:
+                self._spool(found.session_id, folder, status, Form.REFUSED)
+
+    def _spool(self, session_id: str, path: Path, status: os.stat_result, form: Form = Form.LINES) -> None:
         name = f"spool of {day(status.st_mtime)}"
-        self.add(
-            session_id,
-            Candidate(name, path, Form.LINES, status.st_mtime, status.st_size, True, str(path)),
-        )
+        self.add(session_id, Candidate(name, path, form, status.st_mtime, status.st_size, True, str(path)))
 
     def _set_aside(self, home: Path) -> None:
         for folder in _folders(home):
@@ -168,10 +168,11 @@ class Search:
 
 
 def homes_of(store: Store) -> list[Path]:
-    """The home of all profiles, and that of each."""
-    if store.home is None:
+    """The home of all profiles, and that of each; also where only a sessions folder in it was named."""
+    home = store.home or store.state_dir.parent
+    if store.home is None and not is_home(home):
         return []
-    base = store.home.parent.parent if store.home.parent.name == "profiles" else store.home
+    base = home.parent.parent if home.parent.name == "profiles" else home
     return [base, *_folders(base / "profiles")]
 
 
