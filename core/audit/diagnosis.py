@@ -295,7 +295,10 @@ _QUESTIONS = {
     Reason.OLD_UNDO: ("shrunken_live_unmarked", "{n} messages after the end of the file are in other copies. {why}"),
     Reason.EARLIER_UNDO: ("state_db_gap", "{n} messages are in other copies only. {why}"),
     Reason.UNDECIDED: ("state_db_gap", "{n} messages are in other copies only. {why}"),
-    Reason.FURTHER: ("further_copy", "{missing}{n} messages are in {copies} only. {why}"),
+    Reason.FURTHER: (
+        "further_copy",
+        "{missing}{n} messages are in {copies} only: you took them back since, or they were lost.",
+    ),
     Reason.UNANSWERED: ("turn_journal_pending_turn", "A prompt that you sent is in no copy of the session."),
 }
 """What asks about messages that are left out for a reason: the kind of finding, and its evidence."""
@@ -308,13 +311,15 @@ def _questions(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Ite
     sid = copies.session_id
     asked = [item.reason for item in proposal.items]
     if proposal.fuller and Reason.FURTHER not in asked:
-        evidence = f"{proposal.fuller} messages are fuller in a copy from another place."
-        yield finding("further_copy", sid, evidence, counts=counts, messages=proposal.fuller)
+        fuller = len(proposal.fuller)
+        evidence = f"{fuller} messages are fuller in a copy from another place."
+        yield finding("further_copy", sid, evidence, counts=counts, messages=fuller)
     for reason, (kind, words) in _QUESTIONS.items():
         n = asked.count(reason)
         if n:
             missing = "The file is missing; " if copies.live is None else ""
-            evidence = words.format(n=n, why=reason.sentence, missing=missing, copies=_named(proposal))
+            places = _named(proposal) if reason is Reason.FURTHER else ""
+            evidence = words.format(n=n, why=reason.sentence, missing=missing, copies=places)
             yield finding(kind, sid, evidence, counts=counts, category=Category.REVIEW, messages=n)
     if n := len(proposal.masked):
         evidence = (
@@ -326,4 +331,5 @@ def _questions(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Ite
 def _named(proposal: Proposal) -> str:
     """The copies from other places that have what is asked about."""
     asked = [item.copies for item in proposal.items if item.reason is Reason.FURTHER]
-    return " and ".join(dict.fromkeys(f"the {name}" for names in asked for name in names))
+    *first, last = dict.fromkeys(f"the {name}" for names in asked for name in names)
+    return f"{', '.join(first)} and {last}" if first else last

@@ -97,7 +97,8 @@ class SessionAudit:
     is the number of messages that a repair leaves (the live count where there is nothing to repair). ``left_out``:
     messages that other copies hold and the user took back, which a repair does not bring; ``is_cleared``: with a clear.
     ``files``: what the WebUI's own recovery sees in its files. ``basis`` is a digest of the file and of what a repair
-    would make of it (empty where there is nothing to repair or decide).
+    would make of it (empty where there is nothing to repair or decide). ``offered``: how many messages each copy from
+    another place offers, by the name of the copy.
     """
 
     session_id: str
@@ -119,6 +120,7 @@ class SessionAudit:
     left_out: int = 0
     is_cleared: bool = False
     basis: str = ""
+    offered: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def standing(self) -> Standing:

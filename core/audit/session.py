@@ -11,6 +11,7 @@ from typing import Any
 
 from hermes_rescue.core.audit.cache import RowsDigest
 from hermes_rescue.core.audit.diagnosis import diagnose
+from hermes_rescue.core.audit.elsewhere import added_by
 from hermes_rescue.core.audit.findings import Category, Counts, Finding, SessionAudit, finding
 from hermes_rescue.core.audit.webui_audit import facts_of
 from hermes_rescue.core.base.files import shown
@@ -127,7 +128,8 @@ def _audited(copies: SessionCopies, proposal: Proposal, reader: CopyReader, webu
     seen = facts_of(copies, reader.listing.turn_journals.get(copies.session_id, ()))
     row = _row(copies, reader, found, numbers, partial(_value, copies, proposal), seen, is_loaded=is_loaded)
     taken_back = [item.reason for item in proposal.items if item.reason in TAKEN_BACK and not item.included]
-    row = dataclasses.replace(row, left_out=len(taken_back), is_cleared=Reason.CLEARED in taken_back)
+    offered = {copy.name: n for copy in copies.further if (n := added_by(proposal, copy.name))}
+    row = dataclasses.replace(row, left_out=len(taken_back), is_cleared=Reason.CLEARED in taken_back, offered=offered)
     if all(f.category is Category.INFO for f in found):
         return row
     live_file = copies.live.digest if copies.live is not None else None

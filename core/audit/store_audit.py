@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hermes_rescue.core.audit import left
 from hermes_rescue.core.audit.cache import AuditCache, Kept, RowsDigest, digest_of, keys_of
+from hermes_rescue.core.audit.elsewhere import FoundPlace, found_places
 from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, Standing, finding
 from hermes_rescue.core.audit.session import examine_unless_whole
 from hermes_rescue.core.audit.webui_audit import Reported, webui_items
@@ -35,7 +36,7 @@ from hermes_rescue.core.hermes.worktree import state_of
 @dataclass(frozen=True, slots=True)
 class Audit:
     """What was found in a store. ``session_files`` counts the names that the WebUI takes for session files;
-    ``webui_items`` are what its own audit has to say, where that was asked for.
+    ``webui_items`` are what its own audit has to say, where that was asked for; ``places`` where else copies lie.
     """
 
     store: Store
@@ -45,6 +46,7 @@ class Audit:
     seconds: float
     session_files: int = 0
     webui_items: tuple[Reported, ...] = ()
+    places: tuple[FoundPlace, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -54,7 +56,10 @@ class Audit:
     def only(self, session_ids: Collection[str]) -> Audit:
         """What was found in some of the sessions, without what is wrong with the store."""
         return dataclasses.replace(
-            self, sessions=tuple(s for s in self.sessions if s.session_id in session_ids), store_findings=()
+            self,
+            sessions=tuple(s for s in self.sessions if s.session_id in session_ids),
+            store_findings=(),
+            places=(),
         )
 
     @property
@@ -151,7 +156,8 @@ def whole_audit(inventory: Inventory, webui: WebUIStatus, sessions: Sequence[Ses
     """All sessions of a store, in the order of their ids, and the findings that are about none of them."""
     found = tuple(sorted(sessions, key=lambda session: session.session_id))
     files = len(inventory.listing.sidecars) + sum(name.endswith(".json") for name, _ in inventory.strangers)
-    return Audit(inventory.store, webui, found, _store_findings(inventory, found), seconds, files)
+    places = found_places(inventory.store, inventory.listing.places, found)
+    return Audit(inventory.store, webui, found, _store_findings(inventory, found), seconds, files, places=places)
 
 
 def _not_examined(failure: Failure, inventory: Inventory) -> SessionAudit:

@@ -248,10 +248,11 @@ class CopyReader:
             databases=databases,
             told=told,
             goes_on_in_turn=self._goes_on_in_turn(files, databases),
-            further=self._from_elsewhere(files, steps),
+            further=self.elsewhere(files, steps),
         )
 
-    def _from_elsewhere(self, files: FileCopies, steps: Steps) -> tuple[FurtherCopy, ...]:
+    def elsewhere(self, files: FileCopies, steps: Steps) -> tuple[FurtherCopy, ...]:
+        """What other places hold of the session, as far as it needs them."""
         live = files.live.sidecar if files.live is not None else None
         have = len(live.messages) if live is not None and live.damage is None else 0
         wanted = self.wanted(files.session_id, have, files.live.size if files.live is not None else 0)

@@ -129,16 +129,17 @@ def find_store(
 
 def _meant_by_home(path: Path) -> tuple[Path | None, Path | None]:
     """The home that a person means by a folder, or the sessions folder: what is in it tells."""
-    if _is_home(path):
+    if is_home(path):
         return path, None
     for sessions in (path, path / "sessions"):
         if _has_session(sessions):
             base = sessions.parent.parent
-            return (base if _is_home(base) else None), sessions
-    return next((each for each in (path / ".hermes", path / "hermes") if _is_home(each)), path), None
+            return (base if is_home(base) else None), sessions
+    return next((each for each in (path / ".hermes", path / "hermes") if is_home(each)), path), None
 
 
-def _is_home(path: Path) -> bool:
+def is_home(path: Path) -> bool:
+    """Whether a folder is a Hermes home, by what is in it."""
     return os.path.lexists(path / "state.db") or any(_has_any(root / "sessions") for root in _webui_folders(path))
 
 

@@ -36,6 +36,11 @@ class Offer:
     reasons: dict[int, Reason] = field(default_factory=dict)
     fuller: Mapping[int, tuple[Message, Mapping[str, str]]] = field(default_factory=dict)
 
+    @property
+    def fuller_in(self) -> tuple[frozenset[str], ...]:
+        """Of each message that would get fuller, the copies that its parts are from."""
+        return tuple(frozenset(parts.values()) for _, parts in self.fuller.values())
+
     def accept(self) -> None:
         """Take over what makes the session's own messages fuller."""
         for e in self.entries:
@@ -60,13 +65,14 @@ def offer(
     if not further:
         return Offer(entries)
     own = {id(e): (e.merged, e.enriched) for e in entries}
+    older = {copy.name: all(m.time is None for m in copy.messages) for copy in further}  # else the times tell
     merged = entries
     left = {copy.name: copy.messages for copy in further}
     while left:
         there = [e.merged for e in merged]
         found = {name: align(there, said) for name, said in left.items()}
         closest = max(found, key=lambda name: len(found[name].pairs))
-        merged = transcript.merge(merged, closest, left.pop(closest), found[closest], older=True)
+        merged = transcript.merge(merged, closest, left.pop(closest), found[closest], older=older[closest])
     fuller = {}
     for e in merged:
         if id(e) in own and own[id(e)][0] is not e.merged:

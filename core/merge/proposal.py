@@ -77,7 +77,7 @@ class Proposal:
 
     ``origins`` says for each field of a rebuilt sidecar, and for each that a person chose, which copy it is from;
     ``offers`` what each copy says of a field (core.merge.metadata.offers), ``chosen`` the choices among them that hold.
-    ``fuller``: how many messages a copy from another place has more of.
+    ``fuller``: the copies of each message that a copy from another place has more of.
     ``is_outdated``: the choices were made on another proposal, so nothing of them is in this one.
     """
 
@@ -89,7 +89,7 @@ class Proposal:
     offers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     chosen: Mapping[str, str] = field(default_factory=dict)
     doubt: str | None = None
-    fuller: int = 0
+    fuller: tuple[frozenset[str], ...] = ()
     is_outdated: bool = False
 
     @property
@@ -164,7 +164,7 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     else:
         proposal = _rebuilt(copies, live, items, kept, verdict, new_cards, chosen)
     taken = {name: found.origin for name, found in chosen.items()}
-    told = replace(proposal, doubt=verdict.doubt, offers=offers, chosen=taken, fuller=len(found.fuller))
+    told = replace(proposal, doubt=verdict.doubt, offers=offers, chosen=taken, fuller=found.fuller_in)
     return replace(told, is_outdated=is_outdated)
 
 

@@ -14,7 +14,6 @@ from hermes_rescue.core.hermes.copies import BACKUP, INDEX, LIVE, RUN, SessionCo
 from hermes_rescue.core.hermes.message import PARTS, REASONING, Message, message, visible_text
 from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.merge.align import align
-from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.proposal import Item, Proposal
 from hermes_rescue.core.merge.sidecar_copies import session_of
 
@@ -150,11 +149,6 @@ def versions(copies: SessionCopies, proposal: Proposal, wanted: Container[str] |
     if recovered is not None:
         result[RECOVERED] = version(RECOVERED, recovered)
     return result
-
-
-def added_by(proposal: Proposal, copy: str) -> int:
-    """How many messages a copy from another place offers."""
-    return sum(item.reason is Reason.FURTHER and copy in item.copies for item in proposal.items)
 
 
 def version_of(name: str, session: Sidecar) -> Version:

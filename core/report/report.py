@@ -12,6 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from hermes_rescue.core.audit.elsewhere import FoundPlace, added_by
 from hermes_rescue.core.audit.findings import KINDS, NO_ADVICE, Category, Finding, SessionAudit, Standing
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.audit.webui_audit import Reported
@@ -22,7 +23,7 @@ from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.repair.apply import Result, State
 from hermes_rescue.core.repair.plan import Plan
 from hermes_rescue.core.repair.run_record import Operation, Run
-from hermes_rescue.core.report.diff import Change, Difference, MessageRow, added_by, review_fields
+from hermes_rescue.core.report.diff import Change, Difference, MessageRow, review_fields
 from hermes_rescue.core.report.excerpts import SessionQuotes
 
 if TYPE_CHECKING:
@@ -84,7 +85,19 @@ def audit_json(audit: Audit) -> dict[str, Any]:
             "webui": audit.webui.evidence,
         },
         "webui": _webui(audit.webui),
+        "places": [_place(place) for place in audit.places],
         "seconds": round(audit.seconds, 3),
+    }
+
+
+def _place(place: FoundPlace) -> dict[str, Any]:
+    """A place other than the store's own, and what it adds."""
+    return {
+        "path": str(place.path),
+        "named": place.is_given,
+        "sessions": place.sessions,
+        "adds": dict(place.adds),
+        "evidence": place.sentence,
     }
 
 

@@ -191,12 +191,13 @@ class _Search:
         self._id = session_id
         self._steps = steps
         self._files = reader.files(session_id, steps)
+        self._further = reader.elsewhere(self._files, steps)
         self._rows: list[tuple[str, SessionRow]] = []
 
     def looked(self) -> Looked:
         """What came of it."""
         files = self._files
-        found = _without_known_cards([*self._in_files(), *self._in_rows(), *self._in_journals()])
+        found = _without_known_cards([*self._in_files(), *self._in_rows(), *self._in_journals(), *self._elsewhere()])
         titles = [each for title, copy in self._titles() if (each := self._finder.text(Part.TITLE, title, copy))]
         program = self._program()
         tally = _Tally(self._finder.query)
@@ -222,11 +223,13 @@ class _Search:
         named += ((row.title, name) for name, row in self._rows)
         if files.run is not None and "title" in files.run.fields:
             named.append((files.run.fields["title"].value, RUN))
+        named += ((each.session.get("title"), each.name) for each in self._further if each.session is not None)
         yield from ((title, name) for title, name in named if isinstance(title, str) and title)
 
     def _updated(self) -> float | None:
         heads = [session.get("updated_at") for _, _, session in self._sidecars()]
         heads.append((self._files.index_row or {}).get("updated_at"))
+        heads += (each.session.get("updated_at") for each in self._further if each.session is not None)
         rows = (time for _, row in self._rows for time in (row.ended_at, row.started_at))
         return next((time for time in (*map(number, heads), *rows) if time is not None), None)
 
@@ -352,6 +355,11 @@ class _Search:
         for name, row, matches in self._reader.messages_with(self._id, self._finder.query.may_be_in, read, self._steps):
             self._rows.append((name, row))
             yield from (each._replace(copy=name, is_foreign=not row.is_webui) for each in matches)
+
+    def _elsewhere(self) -> Iterator[_Match]:
+        for copy in self._further:
+            found = (self._finder.message(m, copy.name, k) for k, m in enumerate(copy.messages))
+            yield from (each for each in found if each is not None)
 
     def _in_journals(self) -> Iterator[_Match]:
         files, finder = self._files, self._finder

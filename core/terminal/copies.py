@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hermes_rescue.core.audit.elsewhere import added_by
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.hermes.copies import LIVE, SessionCopies
 from hermes_rescue.core.merge.proposal import Proposal
-from hermes_rescue.core.report.diff import added_by
 from hermes_rescue.core.report.report import stamp
 
 

@@ -158,6 +158,8 @@ class View:
             self._print(table)
         for f in found.store_findings:
             self._out.print(Text.assemble((f"{_WORD[f.category]}: ", _STYLE[f.category]), shown(f.evidence)))
+        for place in found.places:
+            self._line(f"elsewhere: {place.sentence}")
         counts = found.standings
         shown_always = (Standing.REPAIRABLE, Standing.REVIEW, Standing.HEALTHY)
         told = (f"{counts[s]} {_STANDING[s]}" for s in Standing if counts[s] or s in shown_always)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,25 +15,24 @@ from PySide6.QtCore import QMimeData
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which store to open: as on the terminal, nothing named means the usual places."""
+    """Which store to open: as on the terminal, nothing named means the usual places. ``also``: where to look for copies
+    as well, which lasts as long as it is open.
+    """
 
     home: Path | None = None
     session_dir: Path | None = None
     state_dbs: tuple[Path, ...] = ()
+    also: tuple[Path, ...] = ()
 
     @classmethod
     def of(cls, folder: Path) -> Place:
         """The place of a folder that a person chose or dropped: a home, or a sessions folder."""
         return cls(session_dir=folder) if folder.name == "sessions" else cls(home=folder)
 
-    @classmethod
-    def dropped(cls, data: QMimeData) -> Place | None:
-        """The place of the first folder or file in what was dropped, None where there is none."""
-        return next((cls.of(Path(url.toLocalFile())) for url in data.urls() if url.isLocalFile()), None)
-
     def find(self) -> Store:
-        """Raises RescueError."""
-        return find_store(home=self.home, session_dir=self.session_dir, state_dbs=self.state_dbs)
+        """Raises RescueError; a further place that is no longer there is passed over."""
+        also = [path for path in self.also if os.path.exists(path)]
+        return find_store(home=self.home, session_dir=self.session_dir, state_dbs=self.state_dbs, also=also)
 
     @property
     def options(self) -> Sequence[str]:
@@ -41,7 +41,14 @@ class Place:
         options += ["--session-dir", str(self.session_dir)] if self.session_dir is not None else []
         for path in self.state_dbs:
             options += ["--state-db", str(path)]
+        for path in self.also:
+            options += ["--also", str(path)]
         return options
+
+
+def dropped_paths(data: QMimeData) -> tuple[Path, ...]:
+    """The files and folders in what is dropped."""
+    return tuple(Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile())
 
 
 def make_demo(folder: Path) -> Callable[[Context], Path]:

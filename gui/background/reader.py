@@ -184,7 +184,8 @@ class StoreReader:
             return
         audited, copies, proposal = left.marked(found.audited, left.read(inventory.store)), found.copies, found.proposal
         versions = diff.versions(copies, proposal, (*question.pair, LIVE))
-        self._tell("detailed", question.number, _detail(audited, proposal, versions, question.pair))
+        further = tuple(copy.name for copy in copies.further)
+        self._tell("detailed", question.number, _detail(audited, proposal, versions, question.pair, further))
         parts: list[object] = [*copies.told, *(m for version in versions.values() for m in version.messages)]
         del found, copies, proposal, versions
         self._let_the_window_paint()
@@ -198,7 +199,11 @@ class StoreReader:
 
 
 def _detail(
-    audited: SessionAudit, proposal: Proposal, versions: dict[str, diff.Version], pair: tuple[str, str]
+    audited: SessionAudit,
+    proposal: Proposal,
+    versions: dict[str, diff.Version],
+    pair: tuple[str, str],
+    further: tuple[str, ...],
 ) -> Detail:
     names = tuple(dict.fromkeys((LIVE, *versions, diff.RECOVERED)))
     left, right = (versions.get(name, diff.Version(name, (), {})) for name in pair)
@@ -208,7 +213,7 @@ def _detail(
         audited,
         proposal,
         proposal.fingerprint,
-        coverage(proposal, is_live_whole=audited.live is not None),
+        coverage(proposal, is_live_whole=audited.live is not None, further=further),
         names,
         pair,
         review if is_review else outlined(diff.compare_messages(left.messages, right.messages)),

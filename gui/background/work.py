@@ -56,6 +56,11 @@ def plan_repair(
     )
 
 
+def plan_import(store: Store, files: Sequence[Path]) -> Callable[[Context], api.Plan]:
+    """A dry run of bringing in what files add, which are among the further places of the store."""
+    return lambda context: api.import_plan(store, files, progress=context.progress, should_cancel=context.should_cancel)
+
+
 def run_repair(plan: api.Plan) -> Callable[[Context], api.Result]:
     """Carry out a plan."""
     return lambda context: api.apply(plan, progress=context.progress, should_cancel=context.should_cancel)

@@ -24,6 +24,7 @@ from hermes_rescue.gui.background.jobs import Context, Job, Jobs
 from hermes_rescue.gui.background.place import make_demo
 from hermes_rescue.gui.background.work import (
     leave_session,
+    plan_import,
     plan_repair,
     run_repair,
     run_undo,
@@ -31,6 +32,7 @@ from hermes_rescue.gui.background.work import (
     suggested_name,
     write_report,
 )
+from hermes_rescue.gui.repairs.import_dialog import ImportDialog
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.repairs.report_dialog import ReportDialog
 from hermes_rescue.gui.repairs.save_dialog import file_dialog, folder_dialog, usual_folder
@@ -122,7 +124,11 @@ class Writer(QObject):
         """Plan, ask, and repair."""
         self._run(self.tr("Preparing the repair…"), plan_repair(store, session_ids, choices), self._confirm)
 
-    def _confirm(self, plan: api.Plan) -> None:
+    def import_files(self, store: Store, files: Sequence[Path]) -> None:
+        """Plan, ask, and bring in what files add, which are among the further places of the store."""
+        self._run(self.tr("Reading the files…"), plan_import(store, files), partial(self._confirm, kind=ImportDialog))
+
+    def _confirm(self, plan: api.Plan, kind: type[RepairDialog] = RepairDialog) -> None:
         def answer() -> None:
             if dialog.result() == QDialog.DialogCode.Accepted:
                 self._question = self.tr("A repair is running. Stop after the current session and quit?")
@@ -130,7 +136,7 @@ class Writer(QObject):
             else:
                 self._end(Outcome(is_outdated=OUTDATED in plan.refused.values()))
 
-        dialog = RepairDialog(plan, self.theme, self._window)
+        dialog = kind(plan, self.theme, self._window)
         self._ask(dialog, answer)
 
     def _on_repaired(self, plan: api.Plan, result: api.Result) -> None:

@@ -165,7 +165,7 @@ class ConversationMaker:
         needed = sum(self._metrics.horizontalAdvance(dot + words) for words, _ in actions)
         x = float(MARGIN + round(self._em * 0.9))
         room = width - x - MARGIN - self._pad - needed
-        words = self._metrics.elidedText(outlines.gap_words(gap), Qt.TextElideMode.ElideRight, room)
+        words = self._metrics.elidedText(outlines.gap_words(gap, self._rows.rows), Qt.TextElideMode.ElideRight, room)
         x = self._put(block, x, y, words, self._font, "muted")
         for words, what in actions:
             x = self._put(block, x, y, dot, self._font, "muted")

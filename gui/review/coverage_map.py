@@ -213,7 +213,7 @@ class CoverageMap(QWidget):
         """Where the lanes lie: between the labels and the counts."""
         bold = QFontMetrics(self._bold(), self)
         widest = max((bold.horizontalAdvance(lane.label) for lane in self._lanes), default=0) + 2  # for roundings
-        left = _SIDE + min(widest, 18 * self.fontMetrics().averageCharWidth()) + _SPACE
+        left = _SIDE + min(widest, max(18 * self.fontMetrics().averageCharWidth(), self.width() // 3)) + _SPACE
         counts = max((bold.horizontalAdvance(lane.number) for lane in self._lanes), default=0)
         width = self.width() - left - counts - _SPACE - _SIDE
         return QRect(left, _ENDS, max(1, width), len(self._lanes) * self._pitch())

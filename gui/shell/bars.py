@@ -75,7 +75,7 @@ class ToolRow(QWidget):
         self.store_button.setAccessibleName(self.tr("Store"))
         row = _row(self)
         row.addWidget(self.store_button)
-        for name in ("rescan", "repair_all", "undo", "export"):
+        for name in ("add_backup", "rescan", "repair_all", "undo", "export"):
             button = QPushButton()
             button.setIconSize(ICON_SIZE)
             action = actions[name]
@@ -89,6 +89,9 @@ class ToolRow(QWidget):
             self._buttons[name] = button
             row.addWidget(button)
         self._buttons["repair_all"].setProperty("primary", True)
+        add_menu = QMenu(self)
+        add_menu.addActions([actions["add_backup"], actions["add_folder"]])
+        self._buttons["add_backup"].setMenu(add_menu)
         self.filter = QLineEdit()
         self.filter.setClearButtonEnabled(True)
         self.filter.setPlaceholderText(self.tr("Search titles and messages"))
@@ -98,6 +101,7 @@ class ToolRow(QWidget):
         self._search = self.filter.addAction(theme.icon("search", "muted"), QLineEdit.ActionPosition.LeadingPosition)
         row.addWidget(self.filter, 1)
         self._words = {
+            "add_backup": self.tr("Add a backup…"),
             "rescan": self.tr("Rescan"),
             "undo": self.tr("Undo last repair"),
             "export": self.tr("Export report…"),
@@ -158,9 +162,11 @@ class ToolRow(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Draw the icons anew."""
-        icons = {"rescan": "text", "undo": "text", "export": "text", "repair_all": "accent-text"}
+        icons = {"add_backup": "text", "rescan": "text", "undo": "text", "export": "text", "repair_all": "accent-text"}
         for name, token in icons.items():
-            self._buttons[name].setIcon(theme.icon("repair" if name == "repair_all" else name, token))
+            self._buttons[name].setIcon(
+                theme.icon({"repair_all": "repair", "add_backup": "add"}.get(name, name), token)
+            )
         self.store_button.setIcon(theme.icon("store"))
         self._fit()
         self._search.setIcon(theme.icon("search", "muted"))
@@ -248,6 +254,11 @@ class ChipRow(QWidget):
     def clear(self) -> None:
         """Show every session again."""
         self._choose(Standing.HEALTHY, checked=False)
+
+    def reset(self) -> None:
+        """Another store: nothing is known of its sessions yet, and all of them show."""
+        self.clear()
+        self.show_counts({})
 
     def _choose(self, standing: Standing, checked: bool) -> None:
         for other, chip in self._chips.items():

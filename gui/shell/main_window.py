@@ -28,6 +28,7 @@ from hermes_rescue.gui.repairs.writer import Outcome, Writer
 from hermes_rescue.gui.review.review_pane import ReviewPane
 from hermes_rescue.gui.sessions.search import Search
 from hermes_rescue.gui.sessions.session_pane import SessionPane
+from hermes_rescue.gui.shell.backups import Backups
 from hermes_rescue.gui.shell.bars import ChipRow, FootRow, ToolRow
 from hermes_rescue.gui.shell.memory import Memory
 from hermes_rescue.gui.shell.search_places import SearchPlaces
@@ -44,7 +45,7 @@ from hermes_rescue.gui.widgets.panes import focus_next_pane, stacked
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QSettings, Qt, Slot
 from PySide6.QtGui import QCloseEvent, QGuiApplication
-from PySide6.QtWidgets import QApplication, QMainWindow, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QMainWindow, QSplitter, QStackedWidget, QWidget
 
 
 class MainWindow(QMainWindow):
@@ -77,14 +78,15 @@ class MainWindow(QMainWindow):
     def _build(self) -> None:
         self.actions_.fill(self.menuBar())
         self.tools = ToolRow(self.actions_, self.theme)
-        self.chooser = StoreChooser(self, self.tools.store_menu, self.actions_, self._memory)
         self.chips = ChipRow(self.theme)
         self.notices = StoreNotices(self.theme)
+        self.backups = Backups(self, self.actions_, self.notices.places, lambda: self.shown)
+        self.chooser = StoreChooser(self, self.tools.store_menu, self.actions_, self._memory, self.backups)
         self.table = SessionPane(self.theme)
         self.review = ReviewPane(self.theme)
         self.history = HistoryPanel(self.theme)
         self.lookback = Lookback(self.history, self.jobs, self, self.theme)
-        self.no_store = NoStore(self.theme)
+        self.no_store = NoStore(self.actions_, self.theme)
         told = (self.table.selected_ids, lambda: self.shown, lambda: self.review.copies)
         self.of_sessions = SessionActions(self, self.actions_, *told)
         self.review.head.buttons.insertWidget(1, self.of_sessions.save_button)
@@ -97,7 +99,7 @@ class MainWindow(QMainWindow):
         self.side.addWidget(self.review)
         self.side.addWidget(self.history)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
-        self.splitter.addWidget(stacked(self.places.left, self.notices))
+        self.splitter.addWidget(stacked(self.places.left, self.notices, growing=self.places.left))
         self.splitter.addWidget(self.side)
         self.splitter.setChildrenCollapsible(False)
         self.splitter.setStretchFactor(0, 0)  # more room is for the conversation
@@ -105,13 +107,8 @@ class MainWindow(QMainWindow):
         self.middle = QStackedWidget()
         self.middle.addWidget(self.splitter)
         self.middle.addWidget(self.no_store)
-        body = QWidget()
-        column = QVBoxLayout(body)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        for part in (self.tools, self.places.above, self.middle, self.foot):
-            column.addWidget(part, int(part is self.middle))
-        self.setCentralWidget(body)
+        parts = (self.tools, self.places.above, self.middle, self.foot)
+        self.setCentralWidget(stacked(*parts, growing=self.middle))
 
     def _connect(self) -> None:
         slots: dict[str, Callable[[], object]] = {
@@ -173,11 +170,10 @@ class MainWindow(QMainWindow):
         self.writer.about_to_write.connect(self._on_about_to_write)
         self.writer.ended.connect(self._on_work_ended)
         self.notices.rescan_requested.connect(self.rescan)
-        self.no_store.retry_requested.connect(self.rescan)
-        self.no_store.choose_requested.connect(self.chooser.ask)
-        self.no_store.demo_requested.connect(self.chooser.ask_for_demo)
         self.chooser.chosen.connect(self.open)
         self.chooser.demo_wanted.connect(self._make_demo)
+        self.backups.import_wanted.connect(self._import)
+        self.backups.session_wanted.connect(self.table.select)
         QGuiApplication.styleHints().colorSchemeChanged.connect(lambda _: self._choose_theme(self._memory.theme))
 
     # --- the store --------------------------------------------------------------------------------------------------
@@ -205,6 +201,7 @@ class MainWindow(QMainWindow):
         self.result.hide()
         self.lookback.clear()
         self.search.show_store(None)
+        self.chips.reset()
         self.foot.show_runs(0)
         self.table.sessions.clear()
         self.review.clear("")
@@ -261,6 +258,7 @@ class MainWindow(QMainWindow):
         counts = self.table.sessions.counts()
         self.chips.show_counts(counts)
         self.notices.tell_audit(audit, counts, time.time())
+        self.backups.show_places(audit.places)
         if not self.table.selected_ids() and self.table.sessions.visible_count:
             self.table.select(self.table.sessions.id_at(0))
         self._turn(Event.SCANNED)
@@ -348,6 +346,10 @@ class MainWindow(QMainWindow):
         if store is not None and session_ids != [] and self._turn(Event.PREPARE):
             chosen = {sid: c for sid, c in choices.items() if session_ids is None or sid in session_ids}
             self.writer.repair(store, session_ids, chosen)
+
+    def _import(self, store: Store, files: Sequence[Path]) -> None:
+        if self._turn(Event.PREPARE):
+            self.writer.import_files(store, files)
 
     @Slot(str, str)
     def _undo(self, run_id: str, session_id: str) -> None:

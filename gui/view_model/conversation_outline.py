@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.report.diff import Change, MessageRow
 from hermes_rescue.gui.view_model import diff_text
 from hermes_rescue.gui.view_model.diff_outline import Gap
-from hermes_rescue.gui.view_model.diff_text import copy_name, message_of, one_line, translate
+from hermes_rescue.gui.view_model.diff_text import copy_name, listed, message_of, one_line, translate
 from hermes_rescue.gui.view_model.wording import number
 
 PART = 4_000
@@ -62,11 +62,18 @@ def gaps(shown: Sequence[Gap], turned: Collection[int]) -> list[Gap]:
     return sorted(found, key=lambda gap: gap.rows.start)
 
 
-def gap_words(gap: Gap) -> str:
-    """The line that stands for what stays out: "2 messages that you took back"."""
+def gap_words(gap: Gap, rows: Sequence[MessageRow]) -> str:
+    """The line that stands for those of ``rows`` that stay out: "2 messages that you took back"."""
     one, many = _gap_texts(gap.reason)
     count = len(gap.rows)
-    return one if count == 1 else many.format(n=number(count))
+    places = _places(rows[gap.rows.start : gap.rows.stop]) if gap.reason is Reason.FURTHER else ""
+    return (one if count == 1 else many).format(n=number(count), places=places)
+
+
+def _places(rows: Iterable[MessageRow]) -> str:
+    """The copies from other places that have messages: "the snapshot of 2 May 2026"."""
+    names = dict.fromkeys(row.item.copies[0] for row in rows if row.item is not None)
+    return listed(translate("Conversation", "the {}").format(copy_name(name)) for name in names)
 
 
 def _gap_texts(reason: Reason | None) -> tuple[str, str]:
@@ -99,6 +106,11 @@ def _gap_texts(reason: Reason | None) -> tuple[str, str]:
         return (
             translate("Conversation", "1 prompt without an answer. Do you want it back?"),
             translate("Conversation", "{n} prompts without an answer. Do you want them back?"),
+        )
+    if reason is Reason.FURTHER:
+        return (
+            translate("Conversation", "1 message only in {places}. Do you want it back?"),
+            translate("Conversation", "{n} messages only in {places}. Do you want them back?"),
         )
     if reason is not None and reason.is_question:
         return (

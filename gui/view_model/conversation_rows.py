@@ -97,7 +97,7 @@ class ConversationRows(EntryRows):
         gap = self.gap_at(index.row())
         if gap is not None:
             state = self.tr("shown") if self.is_open(gap.rows) else self.tr("not shown")
-            return f"{outlines.gap_words(gap)}, {state}"
+            return f"{outlines.gap_words(gap, self.rows)}, {state}"
         row = self.rows[entry.row]
         m = message_of(row)
         if m.role == "tool" and not self.is_opened(entry.row, RESULT):
@@ -243,7 +243,7 @@ class ConversationRows(EntryRows):
     def copied_text(self, at: int) -> str:
         """What goes to the clipboard: the whole text of a message, as it is; for a gap, its line."""
         gap = self.gap_at(at)
-        return outlines.gap_words(gap) if gap else text_of(message_of(self.rows[self.entries[at].row]))
+        return outlines.gap_words(gap, self.rows) if gap else text_of(message_of(self.rows[self.entries[at].row]))
 
     def entry_of(self, row: int, part: int = 0) -> int:
         """The entry that shows a part of a row, or the line of the gap that the row is in."""

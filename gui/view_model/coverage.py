@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
@@ -67,14 +67,15 @@ class Coverage:
     left_out: Mapping[Reason | None, int] = field(default_factory=dict)
 
 
-def coverage(proposal: Proposal, *, is_live_whole: bool = True) -> Coverage:
+def coverage(proposal: Proposal, *, is_live_whole: bool = True, further: Collection[str] = ()) -> Coverage:
     """Look at every message of a proposal; takes a moment where they are many. ``is_live_whole``: the live file is
-    there and can be loaded.
+    there and can be loaded; ``further``: the names of the copies from other places, whose lanes follow those of the
+    session's own.
     """
     items = proposal.items
     if not items:
         return Coverage()
-    names = sorted({LIVE}.union(*(item.copies for item in items)), key=_rank)
+    names = sorted({LIVE}.union(*(item.copies for item in items)), key=lambda name: (name in further, *_rank(name)))
     holds = {name: bytearray(len(items)) for name in names}
     result = bytearray(len(items))
     for position, item in enumerate(items):
@@ -105,8 +106,8 @@ def copy_label(name: str) -> str:
         TURNS: translate("CoverageMap", "Turn journal"),
         PENDING: translate("CoverageMap", "Pending prompt"),
     }
-    known = next((known for known in _ORDER if name.startswith(known)), "")
-    return words.get(known, "") + shown(name[len(known) :])
+    known = next((known for known in _ORDER if name.startswith(known)), name[:1])
+    return words.get(known, known.upper()) + shown(name[len(known) :])
 
 
 def _rank(name: str) -> tuple[int, str]:

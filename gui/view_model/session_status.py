@@ -91,6 +91,8 @@ def _question(finding: Finding, n: int) -> str:
             return say("SessionStatus", "%n after the end: did you take them back?", "messages", n)
         case "state_db_gap":
             return say("SessionStatus", "%n only in other copies: did you take them back?", "messages", n)
+        case "further_copy" if n:
+            return say("SessionStatus", "%n in another place only: do you want them?", "messages", n)
         case "turn_journal_pending_turn":
             return say("SessionStatus", "A prompt of yours is in no copy")
         case "orphan_backup_without_state_row":

@@ -59,10 +59,37 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "demo",
         "file",
-        _t("Open a &demo store…"),
+        _t("Open a &demo store"),
         _t("Make a damaged store to try everything on"),
         "play",
         cli="demo DIR",
+    ),
+    Command(
+        "add_backup",
+        "file",
+        _t("Add a &backup…"),
+        _t("Look for further copies in a file, an archive or a database; it is only read"),
+        "add",
+        ("Ctrl+B",),
+        "audit --also PATH",
+        begins_group=True,
+    ),
+    Command(
+        "add_folder",
+        "file",
+        _t("Add a backup &folder…"),
+        _t("Look for further copies in a folder or an old home; it is only read"),
+        "add",
+        cli="audit --also PATH",
+    ),
+    Command(
+        "import",
+        "file",
+        _t("&Import sessions…"),
+        _t("Bring in sessions from exports, session files or archives; asks first and can be undone"),
+        "",
+        ("Ctrl+I",),
+        "import FILE",
     ),
     Command(
         "rescan", "file", _t("&Rescan"), _t("Check every session again"), "rescan", ("F5",), "audit", begins_group=True

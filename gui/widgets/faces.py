@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.gui.view_model.wording import breakable
-from hermes_rescue.gui.widgets.commands import CONTEXT, Command
+from hermes_rescue.gui.widgets.commands import CONTEXT, Actions, Command
 from hermes_rescue.gui.widgets.notices import announce
 from hermes_rescue.gui.widgets.theme import Theme
-from PySide6.QtCore import QCoreApplication, QSize, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QSize, Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
     QDialog,
@@ -68,11 +68,7 @@ class ActiveFace(Face):
 class NoStore(QWidget):
     """There is no store, or it cannot be read: where was looked, or which file it is and why, and what to do now."""
 
-    choose_requested = Signal()
-    demo_requested = Signal()
-    retry_requested = Signal()
-
-    def __init__(self, theme: Theme) -> None:
+    def __init__(self, actions: Actions, theme: Theme) -> None:
         super().__init__()
         self._theme = theme
         self._is_found = False
@@ -87,11 +83,11 @@ class NoStore(QWidget):
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._retry = QPushButton(self.tr("Try again"))
         self._retry.setProperty("primary", True)
-        self._retry.clicked.connect(self.retry_requested)
+        self._retry.clicked.connect(actions["rescan"].trigger)
         self._choose = QPushButton(self.tr("Choose folder…"))
-        self._choose.clicked.connect(self.choose_requested)
-        self._demo = QPushButton(self.tr("Try with a demo store…"))
-        self._demo.clicked.connect(self.demo_requested)
+        self._choose.clicked.connect(actions["open"].trigger)
+        self._demo = QPushButton(self.tr("Try with a demo store"))
+        self._demo.clicked.connect(actions["demo"].trigger)
         row = QHBoxLayout()
         for button in (self._retry, self._choose, self._demo):
             row.addWidget(button)

@@ -154,21 +154,22 @@ class StoreNotices(QWidget):
         self.webui = Notice(theme)
         self.store = Notice(theme, rescan)
         self.changed = Notice(theme, rescan)
+        self.places = Notice(theme, (self.tr("Import…"),))
         self.healthy = Notice(theme)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         for notice in self._all():
             column.addWidget(notice)
-            for button in notice.buttons:
-                button.clicked.connect(self.rescan_requested)
+        for notice in (self.store, self.changed):
+            notice.buttons[0].clicked.connect(self.rescan_requested)
 
     def _all(self) -> tuple[Notice, ...]:
-        return self.webui, self.store, self.changed, self.healthy
+        return self.webui, self.store, self.changed, self.places, self.healthy
 
     def begin(self) -> None:
         """A check begins: what the last one said about the store is no longer known."""
-        for notice in (self.store, self.changed, self.healthy):
+        for notice in (self.store, self.changed, self.places, self.healthy):
             notice.hide()
 
     def tell_webui(self, webui: WebUIStatus) -> None:

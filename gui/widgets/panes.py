@@ -24,15 +24,15 @@ def focus_next_pane(panes: Sequence[QWidget]) -> None:
             return
 
 
-def stacked(part: QWidget, foot: QWidget) -> QWidget:
-    """A part above its foot, which comes and goes: nothing but the lower edge of the part moves."""
-    both = QWidget()
-    column = QVBoxLayout(both)
+def stacked(*parts: QWidget, growing: QWidget) -> QWidget:
+    """Parts one above the other. One of them has all the room that the others leave, which come and go."""
+    all_of_them = QWidget()
+    column = QVBoxLayout(all_of_them)
     column.setContentsMargins(0, 0, 0, 0)
     column.setSpacing(0)
-    column.addWidget(part, 1)
-    column.addWidget(foot)
-    return both
+    for part in parts:
+        column.addWidget(part, int(part is growing))
+    return all_of_them
 
 
 def _target(pane: QWidget) -> QWidget | None:

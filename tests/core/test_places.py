@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hermes_rescue.core import api
+from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.hermes.store import find_store
 
 from tests.core.conftest import SID, START
@@ -228,6 +231,111 @@ def test_a_place_that_is_given_counts(hermes: Any, tmp_path: Any, what: str) -> 
     assert hermes.texts() == hermes.said(said[:2])
     api.apply(api.plan(store, (SID,)))
     assert hermes.texts() == hermes.said(said)
+
+
+def test_messages_that_the_database_refused_are_offered_in_their_order(hermes: Any) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_live(said[:2])
+    folder = hermes.home / "pending_messages"
+    folder.mkdir()
+    for k, each in enumerate(said[2:]):
+        spooled = {"session_key": SID, "reason": "transcript_cap_drop", "ts": 1, "seq": k}
+        spooled["data"] = {"session_id": SID, "message": each}
+        hermes.write(folder / f"pending-{9 - k}.json", spooled)
+    hermes.write(folder / "pending-x.json", {"session_key": "telegram:1", "reason": "shutdown", "data": {"text": "no"}})
+    assert hermes.kinds() == ["further_copy"]
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+
+
+def test_what_an_agent_could_not_save_at_its_end_is_offered(hermes: Any) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write_live(said[:2])
+    folder = hermes.home / "pending_messages"
+    folder.mkdir()
+    kept = {"reason": "shutdown-with-unpersisted-agent-history", "session_id": SID, "count": 4, "messages": said}
+    (folder / "pending-77.json").write_text(json.dumps(kept, indent=2))
+    assert hermes.kinds() == ["further_copy"]
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+
+
+def test_what_was_said_last_stands_last_wherever_it_was_kept(hermes: Any) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_live([*said[:2], *said[4:]])
+    lines = "".join(json.dumps({"session_id": SID, **each}) + "\n" for each in said[2:4])
+    spool = hermes.home / "sessions" / f"{SID}.jsonl"
+    spool.parent.mkdir()
+    spool.write_text(lines)
+    os.utime(spool, (START + 15, START + 15))
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+
+
+def test_a_sessions_folder_alone_leads_to_the_home_around_it(hermes: Any) -> None:
+    said = hermes.turns("one", "two")
+    snapshot(hermes, said)
+    hermes.write_live(said[:2])
+    found = audit(find_store(session_dir=hermes.sessions))
+    assert [f.name for f in found.findings if f.session_id == SID] == ["further_copy"]
+
+
+def test_an_archive_in_the_home_is_opened_for_a_session_that_was_larger_there(hermes: Any) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_live(said, session_note="x" * 5000)
+    hermes.write_rows([])
+    shutil.make_archive(str(hermes.home / "hermes-backup-20260701"), "zip", hermes.sessions)
+    hermes.write_live(said[:2], session_note="x" * 5000)
+    assert hermes.kinds() == ["further_copy"]
+
+
+@pytest.mark.parametrize("what", ["folder", "zip"])
+def test_a_smaller_backup_that_is_given_is_read_in_full(hermes: Any, tmp_path: Any, what: str) -> None:
+    said = hermes.turns("one", "two", "three", "four")
+    old = tmp_path / "old home"
+    old.mkdir()
+    hermes.write(old / f"{SID}.json", hermes.session(said[:4]))
+    hermes.write_live([*said[:2], *said[4:]], session_note="x" * 5000)
+    given = old if what == "folder" else Path(shutil.make_archive(str(old), "zip", old))
+    with_it = find_store(home=hermes.home, also=[given])
+    assert [f.name for f in audit(with_it).findings] == ["further_copy"]
+    (place,) = audit(with_it).places
+    assert (place.path, place.is_given, dict(place.adds)) == (given, True, {SID: 2})
+    api.apply(api.plan(with_it, [SID]))
+    assert hermes.texts() == hermes.said(said)
+
+
+def test_each_place_says_whether_it_adds_anything(hermes: Any, tmp_path: Any) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write_live(said, session_note="x" * 5000)
+    snapshot(hermes, said[:2])
+    shutil.make_archive(str(hermes.home / "hermes-backup-20260701"), "zip", hermes.sessions)
+    empty, unread = tmp_path / "empty", tmp_path / "torn.zip"
+    empty.mkdir()
+    unread.write_bytes(b"PK\3\4 and no more")
+    fuller = tmp_path / f"hermes-{SID}.json"
+    hermes.write(fuller, hermes.session([*said, *hermes.turns("three", start=20)]))
+    found = audit(find_store(home=hermes.home, also=[empty, unread, fuller]))
+    assert {place.path: dict(place.adds) for place in found.places} == {
+        fuller: {SID: 2},
+        empty: {},
+        unread: {},
+        hermes.home / "sessions": {},
+        hermes.home / "hermes-backup-20260701.zip": {},
+    }
+    assert [place.path for place in found.places if place.is_unread] == [hermes.home / "hermes-backup-20260701.zip"]
+    assert any(str(unread) in f.evidence for f in found.store_findings)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads everything")
+def test_what_may_not_be_read_in_a_place_is_told(hermes: Any, tmp_path: Any) -> None:
+    hermes.write_live(hermes.turns("one"))
+    inside = tmp_path / "old" / f"{SID}.json"
+    inside.parent.mkdir()
+    hermes.write(inside, hermes.session(hermes.turns("one", "two")))
+    inside.chmod(0)
+    found = audit(find_store(home=hermes.home, also=[tmp_path / "old"]))
+    assert any(str(inside) in f.evidence for f in found.store_findings)
 
 
 def test_importing_an_export_puts_the_session_back_and_can_be_undone(

@@ -85,6 +85,24 @@ def test_the_same_words_said_again_are_hits_of_their_own(hermes: Any) -> None:
     assert session.counts == {Held.LIVE: 1, Held.LOST: 2}
 
 
+def test_what_only_another_place_has_is_found_there(hermes: Any) -> None:
+    hermes.write_live(TALK[:2])
+    hermes.write(hermes.sessions / f"{SID} (DESK's conflicted copy 2026-08-07).json", hermes.session(TALK))
+    (hit,) = hits(hermes, "back")
+    assert (hit.held, hit.copies) == (Held.LEFT_OUT, ("conflict copy of DESK",))
+    (both,) = hits(hermes, "naxos")
+    assert both.held is Held.LIVE
+    assert set(both.copies) == {"live", "conflict copy of DESK"}
+
+
+def test_a_session_that_only_another_place_has_is_found(hermes: Any) -> None:
+    hermes.write(hermes.home / f"hermes-{SID}.json", hermes.session(TALK, title="To the islands"))
+    session = found(hermes, "naxos")[SID]
+    assert session.title == "To the islands"
+    assert [hit.held for hit in session.hits] == [Held.LEFT_OUT]
+    assert found(hermes, "islands")[SID].count == 1
+
+
 def test_what_was_taken_back_is_left_out(hermes: Any) -> None:
     hermes.write_backup(TALK)
     hermes.write_live(TALK[:2], **hermes.undo_marks(TALK[:2]))

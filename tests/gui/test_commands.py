@@ -23,10 +23,7 @@ TERMINAL = {command.name or command.callback.__name__ for command in app.registe
 
 def test_what_the_terminal_can_do_the_window_can() -> None:
     in_the_head = {"leave"}  # an answer to a question, not a command
-    of_the_terminal_only = {"import"}
-    assert {
-        command.cli.split()[0] for command in COMMANDS if command.cli
-    } | in_the_head | of_the_terminal_only == TERMINAL
+    assert {command.cli.split()[0] for command in COMMANDS if command.cli} | in_the_head == TERMINAL
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.cli], ids=lambda command: command.name)
@@ -34,7 +31,10 @@ def test_the_line_of_a_command_is_one_that_the_terminal_understands(command: Any
     """It may find no store there, but it must not be wrong usage."""
     place = [] if command.cli.startswith("demo") else ["--home", str(tmp_path / "a b")]
     line = command_line(command, place, ["0123456789ab"])
-    words = [{"DIR": str(tmp_path), "FILE": str(tmp_path / "x.md")}.get(word, word) for word in shlex.split(line)]
+    words = [
+        {"DIR": str(tmp_path), "FILE": str(tmp_path / "x.md"), "PATH": str(tmp_path)}.get(word, word)
+        for word in shlex.split(line)
+    ]
     assert words[0] == "hermes-rescue"
     status, _, err = rescue(*words[1:])
     assert status in (0, 3), err

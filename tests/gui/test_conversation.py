@@ -426,6 +426,20 @@ def test_what_was_left_out_is_one_line_in_its_place(qtbot: QtBot, view: Conversa
     assert len(view.rows.entries) == 4
 
 
+def test_what_only_another_place_has_is_offered_by_the_names_of_its_copies(view: Conversation) -> None:
+    at = "snapshot of 2 May 2026", "database of 1 July 2026 (set aside)"
+    rows = talk("first", "second")
+    rows += [row(said("user", "lost"), 2 + k, copies=at[k:], reason=Reason.FURTHER) for k in range(2)]
+    show(view, rows)
+    line = lines(view)[2]
+    assert line.startswith("2 messages only in ")
+    assert all(name in line for name in at)
+    assert "took back" not in line
+    show(view, rows[:3])
+    assert lines(view)[2].startswith("1 message only in the snapshot of 2 May 2026.")
+    assert at[1] not in lines(view)[2]
+
+
 def test_they_are_taken_in_with_a_click_and_left_out_again(qtbot: QtBot, view: Conversation) -> None:
     show(view, undone())
     click(qtbot, view, 2, TAKE)

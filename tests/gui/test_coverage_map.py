@@ -104,6 +104,15 @@ def test_lanes_stand_in_the_order_of_trust(proposals: Proposals) -> None:
     ]
 
 
+def test_copies_from_other_places_stand_after_those_of_the_session_by_name_and_date(proposals: Proposals) -> None:
+    further = "backup of 2 May 2026", "database of 1 July 2026 (set aside)", "snapshot of 2 May 2026"
+    made = coverage(many(proposals["wiped"], [(*further, "backup", "database")]), further=further)
+    assert [lane.label for lane in made.lanes[1:-1]] == [
+        *("Backup", "Database", "Backup of 2 May 2026", "Database of 1 July 2026 (set aside)"),
+        "Snapshot of 2 May 2026",
+    ]
+
+
 def test_what_it_shows_is_said_to_who_cannot_see_it(qtbot: QtBot, proposals: Proposals) -> None:
     made = show(qtbot, proposals["undone_before_marks"])
     assert made.accessibleName() == "Which copy holds what"

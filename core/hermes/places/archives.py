@@ -14,7 +14,7 @@ import tarfile
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
@@ -69,15 +69,20 @@ def may_hold_sessions(name: str) -> bool:
     return _WANTED.search(name) is not None and not name.startswith(("_", "."))
 
 
-def names_in(archive: Path) -> tuple[str, ...]:
-    """The names of the files in a zip, from its list; none of another archive, which would have to be unpacked."""
+def sizes_in(archive: Path) -> Mapping[str, int]:
+    """The names and sizes of the files in a zip, as its list has them; of those of one name the largest. Of another
+    archive none, which would have to be unpacked.
+    """
+    sizes: dict[str, int] = {}
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as packed:
-                return tuple(PurePosixPath(name).name for name in packed.namelist()[:MOST_MEMBERS])
+                for info in packed.infolist()[:MOST_MEMBERS]:
+                    name = PurePosixPath(info.filename).name
+                    sizes[name] = max(info.file_size, sizes.get(name, 0))
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
         pass
-    return ()
+    return sizes
 
 
 def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool] = lambda _: True) -> Iterator[Unpacked]:
@@ -101,8 +106,8 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool] = lambda _
             path = target / base
             if not path.exists() and _write(member, path, problems):
                 yield Unpacked(path, name, member.changed)
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError, RuntimeError, ValueError) as error:
-        problems.append(f"it is damaged ({type(error).__name__})")
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError, RuntimeError, ValueError):
+        problems.append("it is damaged")
     except NotImplementedError:
         problems.append("it is packed in a way that is not known here")
     if problems:

@@ -21,10 +21,12 @@ _MONTHS = (
 
 
 class Form(StrEnum):
-    """How a place holds sessions: one in a JSON file, or in lines; any number in a database."""
+    """How a place holds sessions: one in a JSON file, or in lines; a message in each file of a folder; any number in a
+    database."""
 
     FILE = "file"
     LINES = "lines"
+    REFUSED = "refused"
     DATABASE = "database"
 
 
@@ -34,7 +36,8 @@ class Candidate:
 
     ``name`` is its name as a copy, ``shown`` where it lies, for people; ``saved`` when it was written (seconds),
     ``size`` in bytes. ``count``: how many messages it has at most, None where only reading it tells. ``is_near``: it is
-    read whenever its session is; any other only where the session needs it. ``root``: the place that a person named.
+    read whenever its session is; any other only where the session needs it. ``root``: the place that a person named,
+    or the archive that it is from.
     """
 
     name: str
@@ -54,7 +57,8 @@ class Places:
 
     ``misnamed``: from the name of a session file to the id that it carries, where it is the copy of that session;
     ``beside``: the same of every other file beside the session files. ``in_cloud``: sessions of which only a
-    placeholder is on this disk. ``notes`` says what could not be read, a sentence each.
+    placeholder is on this disk. ``notes`` says what could not be read, a sentence each; ``unread`` are the
+    archives that no session needed, ``torn`` the named places that could not be read, or not in full.
     """
 
     of: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)
@@ -63,6 +67,8 @@ class Places:
     beside: Mapping[str, str] = field(default_factory=dict)
     in_cloud: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+    unread: tuple[Path, ...] = ()
+    torn: frozenset[Path] = frozenset()
 
     def only(self, ids: Iterable[str]) -> Places:
         """The part that is about some sessions."""

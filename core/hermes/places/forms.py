@@ -27,6 +27,9 @@ from hermes_rescue.core.hermes.workspace_tag import untag
 LARGEST = 2**30
 """Bytes of a file beyond which it is no session, packed or not."""
 
+REFUSED = "pending-"
+"""What the names of files with refused messages begin with."""
+
 _HEAD = 64 * 1024
 _GZIP = b"\x1f\x8b"
 _BLOCK = 2**20
@@ -88,6 +91,42 @@ def read(path: Path, session_id: str) -> Sidecar | None:
         if found is not None:
             return found
     return next((found for key, found in _sessions_in_lines(data, path.name) if key == session_id), None)
+
+
+class Refused(NamedTuple):
+    """A message that a database refused: whose it is, what orders it among the others, and what it says."""
+
+    session_id: str
+    order: tuple[float, float, str]
+    message: dict[str, Any]
+
+
+def refused(path: Path) -> Refused | None:
+    """The message in a file of ``pending_messages``; None where it holds none of a session."""
+    try:
+        fields = jsontext.parse_object(files.read_regular(path, LARGEST)).fields
+    except (OSError, UnreadableError):
+        return None
+    said = {name: fields[name].value for name in ("ts", "seq", "data") if name in fields}
+    data = said.get("data")
+    session_id, value = (data.get("session_id"), data.get("message")) if isinstance(data, dict) else (None, None)
+    if not is_session_name(session_id) or not isinstance(value, dict) or not isinstance(value.get("role"), str):
+        return None
+    order = number(said.get("ts")) or 0.0, number(said.get("seq")) or 0.0, path.name
+    return Refused(session_id, order, value)
+
+
+def read_refused(folder: Path, session_id: str) -> Sidecar | None:
+    """All messages of a session in such a folder. Raises OSError."""
+    found = [each for path in folder.iterdir() if path.name.startswith(REFUSED) and (each := refused(path)) is not None]
+    own = sorted((each for each in found if each.session_id == session_id), key=lambda each: each.order)
+    pieces = [_spooled(k, each.message) for k, each in enumerate(own)]
+    return _made({"session_id": session_id}, pieces) if pieces else None
+
+
+def _spooled(k: int, value: Mapping[str, Any]) -> Piece:
+    """A message as the agent has it, as one of a sidecar."""
+    return sidecar.message_piece(message_row(k, {name: _as_text(each) for name, each in value.items()}).message)
 
 
 def may_have_lines(path: Path) -> bool:
@@ -193,8 +232,7 @@ def _sessions_in_lines(data: bytes, name: str) -> Iterator[tuple[str, Sidecar]]:
             is_row = line.keys() >= _ROW
             yield key, _of_row(line, line[LIST_FIELD], key) if is_row else _of_line(line, key)
         elif isinstance(line.get("role"), str):
-            made = message_row(len(spooled), {each: _as_text(value) for each, value in line.items()})
-            spooled.setdefault(key, []).append(sidecar.message_piece(made.message))
+            spooled.setdefault(key, []).append(_spooled(len(spooled), line))
     for key, messages in spooled.items():
         yield key, _made({"session_id": key}, messages)
 

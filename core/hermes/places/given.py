@@ -21,53 +21,66 @@ _PASSED_OVER = frozenset(
 
 class Given:
     """Adds places to a search. ``new_folder`` makes a private folder for what is unpacked; ``notes`` says what could
-    not be read.
+    not be read, ``torn`` are the places that this is about.
     """
 
     def __init__(self, search: Search, new_folder: Callable[[], Path]) -> None:
         self._search = search
         self._new_folder = new_folder
         self.notes: list[str] = []
+        self.torn: set[Path] = set()
 
     def add(self, path: Path) -> None:
         """A file, a folder or an archive that a person named."""
         self._search.looked.append(str(path))
-        self._search.root = path
+        noted = len(self.notes)
         if os.path.isdir(path):
-            self._many(path, _walked(path))
+            self._many(path, self._walked(path), is_near=True)
+        elif not os.access(path, os.R_OK):
+            self._note_denied(path)
         elif archives.is_archive(path):
-            self._many(path, archives.unpack(path, self._new_folder()))
+            self._many(path, archives.unpack(path, self._new_folder()), is_near=True)
         else:
+            self._search.root = path
             self._search.given(path, str(path))
-        self._search.root = None
+            self._search.root = None
+        if len(self.notes) > noted:
+            self.torn.add(path)
 
-    def archive(self, path: Path, ids: Collection[str]) -> None:
-        """An archive in the home, of which only some sessions are wanted."""
+    def archive(self, path: Path, ids: Collection[str], *, with_databases: bool) -> None:
+        """An archive in the home, of which only some sessions are wanted, or its databases too."""
         self._search.looked.append(str(path))
 
         def wanted(name: str) -> bool:
-            return ".db" in name or session_in(name) in ids
+            return (with_databases and ".db" in name) or session_in(name) in ids
 
-        self._many(path, archives.unpack(path, self._new_folder(), wanted))
+        self._many(path, archives.unpack(path, self._new_folder(), wanted), is_near=False)
 
-    def _many(self, root: Path, found: Iterator[Unpacked]) -> None:
-        date = date_in(root.name)
+    def _many(self, root: Path, found: Iterator[Unpacked], *, is_near: bool) -> None:
+        self._search.root, date = root, date_in(root.name)
         try:
             for each in found:
-                self._search.given(each.path, f"{shown(root)}: {each.name}", date or each.changed)
+                where = f"{shown(root)}: {each.name}"
+                self._search.given(each.path, where, date or each.changed, is_near=is_near)
         except ArchiveError as error:
             self.notes.append(str(error))
+        self._search.root = None
 
+    def _note_denied(self, path: Path | str) -> None:
+        self.notes.append(f"{shown(path)} could not be read: there is no permission.")
 
-def _walked(folder: Path) -> Iterator[Unpacked]:
-    """The files of a folder and those below it, but no links. Raises ArchiveError where there are too many."""
-    seen = 0
-    for at, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in _PASSED_OVER)
-        for name in sorted(names):
-            seen += 1
-            if seen > archives.MOST_MEMBERS:
-                raise ArchiveError(f"{shown(folder)} was not read in full: it has more than {seen - 1} files.")
-            path = Path(at, name)
-            if archives.may_hold_sessions(name) and path.is_file() and not path.is_symlink():
-                yield Unpacked(path, os.path.relpath(path, folder), path.lstat().st_mtime)
+    def _walked(self, folder: Path) -> Iterator[Unpacked]:
+        """The files of a folder and those below it, but no links. Raises ArchiveError where there are too many."""
+        seen = 0
+        for at, folders, names in os.walk(folder, onerror=lambda error: self._note_denied(error.filename)):
+            folders[:] = sorted(name for name in folders if name not in _PASSED_OVER)
+            for name in sorted(names):
+                seen += 1
+                if seen > archives.MOST_MEMBERS:
+                    raise ArchiveError(f"{shown(folder)} was not read in full: it has more than {seen - 1} files.")
+                path = Path(at, name)
+                if archives.may_hold_sessions(name) and path.is_file() and not path.is_symlink():
+                    if os.access(path, os.R_OK):
+                        yield Unpacked(path, os.path.relpath(path, folder), path.lstat().st_mtime)
+                    else:
+                        self._note_denied(path)

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.private_folder import private_folder, sweep
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes.copies import FileCopies, Inventory
-from hermes_rescue.core.hermes.listing import SessionFiles
+from hermes_rescue.core.hermes.listing import Listing, SessionFiles
 from hermes_rescue.core.hermes.message import message
 from hermes_rescue.core.hermes.places import archives, beside, forms
 from hermes_rescue.core.hermes.places.candidate import Candidate, Form, FurtherCopy, Places
 from hermes_rescue.core.hermes.places.given import Given
 from hermes_rescue.core.hermes.places.search import Search, homes_of
 from hermes_rescue.core.hermes.store import Store
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _LARGE = 64 * 2**20
 """Bytes of a set-aside database from which on it is taken for whole until something else shows."""
@@ -85,7 +83,8 @@ class FurtherReader:
 
 def _file(of: FileCopies, candidate: Candidate) -> FurtherCopy | None:
     try:
-        session = forms.read(candidate.path, of.session_id)
+        read = forms.read_refused if candidate.form is Form.REFUSED else forms.read
+        session = read(candidate.path, of.session_id)
     except (OSError, UnreadableError):
         return None
     if session is None:
@@ -107,15 +106,27 @@ def find_places(inventory: Inventory, reader: FurtherReader, files: SessionFiles
     given = Given(search, reader.new_folder)
     for path in store.also:
         given.add(path)
-    needy = _needy(inventory)
-    for path in search.archives if store.home is not None else ():
-        unknown = {each for name in archives.names_in(path) if (each := beside.session_in(name))} - inventory.known_ids
-        ids = needy | (unknown - listing.deleted)
-        if ids:
-            given.archive(path, ids)
+    needy, unopened = _needy(inventory), list[Path]()
+    for path in search.archives:
+        packed = _packed_sessions(path)
+        lost = needy | (packed.keys() - inventory.known_ids - listing.deleted)
+        fuller = {each for each, size in packed.items() if each in listing.sidecars and size > _size(listing, each)}
+        if lost or fuller:
+            given.archive(path, lost | fuller, with_databases=bool(lost))
+        else:
+            unopened.append(path)
     unread = tuple(_add_databases(search, reader, store))
     in_cloud = frozenset(filter(None, map(beside.placeholder_of, files.others)))
-    return Places(search.found, tuple(search.looked), misnamed, copies, in_cloud, (*given.notes, *unread))
+    return Places(
+        search.found,
+        tuple(search.looked),
+        misnamed,
+        copies,
+        in_cloud,
+        (*given.notes, *unread),
+        tuple(unopened),
+        frozenset(given.torn),
+    )
 
 
 def _needy(inventory: Inventory) -> frozenset[str]:
@@ -123,14 +134,24 @@ def _needy(inventory: Inventory) -> frozenset[str]:
     listing = inventory.listing
     kept = listing.backups.keys() | listing.temps.keys() | inventory.webui_rows
     lost = {each for each in listing.index.rows if each not in listing.sidecars and each not in kept}
-    return frozenset(lost | {each for each, path in listing.sidecars.items() if _is_small(path)})
+    return frozenset(lost | {each for each in listing.sidecars if _size(listing, each) < _SMALL})
 
 
-def _is_small(path: Path) -> bool:
+def _packed_sessions(archive: Path) -> dict[str, int]:
+    """The sessions in an archive that its list tells, with the bytes of the largest file of each."""
+    found: dict[str, int] = {}
+    for name, size in archives.sizes_in(archive).items():
+        if session_id := beside.session_in(name):
+            found[session_id] = max(size, found.get(session_id, 0))
+    return found
+
+
+def _size(listing: Listing, session_id: str) -> int:
+    """The bytes of a session file; more than any has where it cannot be looked at."""
     try:
-        return path.lstat().st_size < _SMALL
+        return listing.sidecars[session_id].lstat().st_size
     except OSError:
-        return False
+        return sys.maxsize
 
 
 def _add_databases(search: Search, reader: FurtherReader, store: Store) -> Iterator[str]:

@@ -9,11 +9,10 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.hermes.places import beside, forms
 from hermes_rescue.core.hermes.places.archives import is_archive
 from hermes_rescue.core.hermes.places.candidate import Candidate, Form, date_in, day, free
-from hermes_rescue.core.hermes.store import Store, is_session_name
+from hermes_rescue.core.hermes.store import Store, is_home, is_session_name
 
 _DATABASE = re.compile(r"state\b.*", re.IGNORECASE)
 _COMPANION = ("-wal", "-shm", "-journal")
@@ -27,7 +26,7 @@ _MOST = 10_000
 
 class Search:
     """What lies where, session by session. ``known``: the ids that anything of the WebUI knows, ``foreign`` those of
-    other programs' sessions. ``root``: the place that a person named, while what is in it is added.
+    other programs' sessions. ``root``: the place that a person named, or an archive, while what is in it is added.
     """
 
     def __init__(self, known: Collection[str], foreign: Collection[str]) -> None:
@@ -78,6 +77,7 @@ class Search:
     def home(self, home: Path) -> None:
         """The agent's own files, set-aside databases and exports in the home of a profile."""
         self._agent_files(home / "sessions")
+        self._refused(home / "pending_messages")
         self._set_aside(home)
         for path, status in _files(home):
             if is_archive(path):
@@ -88,15 +88,17 @@ class Search:
             elif status.st_size and path.name != "state.db" and _is_database(path):
                 self._database(path, status, "(set aside)")
 
-    def given(self, path: Path, where: str, date: float | None = None) -> None:
-        """A file of whatever kind; one of many where there is a date, which their copies are named by."""
+    def given(self, path: Path, where: str, date: float | None = None, *, is_near: bool = True) -> None:
+        """A file of whatever kind; one of many where there is a date, which their copies are named by. ``is_near``: a
+        person named the place, and wants to know of everything in it.
+        """
         status = os.lstat(path)
         if _is_database(path):
-            self._database(path, status, "(added)", date, where)
+            self._database(path, status, "(added)", date, where, is_near=is_near)
             return
         kind = "snapshot" if path.name.startswith("session_") else "backup"
         label = "" if date is None else f"{kind} of {day(date)}"
-        for session_id, each in beside.of_file(path, shown=where, label=label, is_near=date is None):
+        for session_id, each in beside.of_file(path, shown=where, label=label, is_near=is_near):
             if kind == "backup" or session_id in self._known or forms.head(path).platform == "webui":
                 self.add(session_id, each)
 
@@ -120,21 +122,21 @@ class Search:
                 )
             elif path.name == f"{stem}.jsonl" and stem in self._known:
                 self._spool(stem, path, status)
-        for path, status in _files(folder.parent / "pending_messages"):
-            if path.name.startswith("pending-"):
-                try:
-                    ids = {*forms.ids_in_lines(path)}
-                except (OSError, UnreadableError):
-                    continue
-                for each in ids.intersection(self._known):
-                    self._spool(each, path, status)
 
-    def _spool(self, session_id: str, path: Path, status: os.stat_result) -> None:
+    def _refused(self, folder: Path) -> None:
+        """Messages that the database refused, each in a file, and what an agent that ended could not save."""
+        for path, status in _files(folder):
+            if not path.name.startswith(forms.REFUSED):
+                continue
+            session_id = forms.head(path).session_id
+            if session_id is not None and session_id in self._known:
+                self._spool(session_id, path, status, Form.FILE)
+            elif (found := forms.refused(path)) is not None and found.session_id in self._known:
+                self._spool(found.session_id, folder, status, Form.REFUSED)
+
+    def _spool(self, session_id: str, path: Path, status: os.stat_result, form: Form = Form.LINES) -> None:
         name = f"spool of {day(status.st_mtime)}"
-        self.add(
-            session_id,
-            Candidate(name, path, Form.LINES, status.st_mtime, status.st_size, True, str(path)),
-        )
+        self.add(session_id, Candidate(name, path, form, status.st_mtime, status.st_size, True, str(path)))
 
     def _set_aside(self, home: Path) -> None:
         for folder in _folders(home):
@@ -148,21 +150,29 @@ class Search:
                         self._database(path, status, "(set aside)", date_in(dated))
 
     def _database(
-        self, path: Path, status: os.stat_result, what: str, date: float | None = None, where: str = ""
+        self,
+        path: Path,
+        status: os.stat_result,
+        what: str,
+        date: float | None = None,
+        where: str = "",
+        *,
+        is_near: bool = False,
     ) -> None:
         date = date or date_in(path.name) or status.st_mtime
         name = f"database of {day(date)} {what}".strip()
         where = where or str(path)
-        found = Candidate(name, path, Form.DATABASE, date, status.st_size, False, where, root=self.root)
+        found = Candidate(name, path, Form.DATABASE, date, status.st_size, is_near, where, root=self.root)
         self.databases.append(found)
         self.looked.append(where)
 
 
 def homes_of(store: Store) -> list[Path]:
-    """The home of all profiles, and that of each."""
-    if store.home is None:
+    """The home of all profiles, and that of each; also where only a sessions folder in it was named."""
+    home = store.home or store.state_dir.parent
+    if store.home is None and not is_home(home):
         return []
-    base = store.home.parent.parent if store.home.parent.name == "profiles" else store.home
+    base = home.parent.parent if home.parent.name == "profiles" else home
     return [base, *_folders(base / "profiles")]
 
 

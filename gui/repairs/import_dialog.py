@@ -1,0 +1,27 @@
+"""The last look before sessions are brought in from files: that before a repair, in other words."""
+
+from __future__ import annotations
+
+from hermes_rescue.core.repair.plan import Plan
+from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
+from hermes_rescue.gui.view_model.wording import number
+from hermes_rescue.gui.widgets.theme import Theme
+from PySide6.QtWidgets import QWidget
+
+
+class ImportDialog(RepairDialog):
+    """Asks whether the plan of an import is to be carried out."""
+
+    def __init__(self, plan: Plan, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(plan, theme, parent)
+        self.setWindowTitle(self.tr("Import"))
+
+    def _question(self) -> str:
+        n = len(self._plan.sessions)
+        if n:
+            return self.tr("Import 1 session?") if n == 1 else self.tr("Import {n} sessions?").format(n=number(n))
+        return self.tr("There is nothing to import: what these files have is here already, or was taken back.")
+
+    def _verb(self) -> str:
+        n = len(self._plan.sessions)
+        return self.tr("Import {n} sessions").format(n=number(n)) if n > 1 else self.tr("Import 1 session")
