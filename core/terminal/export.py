@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -94,6 +95,10 @@ def _print_page() -> PrintPage:
     try:
         return cast("PrintPage", import_module("hermes_rescue.gui.background.conversation_pdf").pdf_of)
     except ImportError as error:
+        if getattr(sys, "frozen", False) and find_spec("PySide6") is None:
+            raise RescueError(
+                "This single file comes without the window, which makes PDFs. Use --form html and print that."
+            ) from None
         missing = system_libraries.missing_packages(system_libraries.QT)
         also = f"; on Debian and Ubuntu also: {system_libraries.install_line(missing)}" if missing else ""
         raise RescueError(

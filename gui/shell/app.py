@@ -5,19 +5,17 @@ from __future__ import annotations
 import gc
 import sys
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from types import TracebackType
 
 from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.base.program import NAME, version
 from hermes_rescue.gui.background.place import Place
 from hermes_rescue.gui.shell.main_window import MainWindow
 from hermes_rescue.gui.start import Options
 from PySide6.QtCore import QSettings
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
-
-NAME = "hermes-rescue"
 
 SWITCH_INTERVAL = 0.00005
 """Seconds after which a busy worker lets the window have the interpreter. Painting gives it away with every stroke, and
@@ -39,7 +37,7 @@ def main(asked: Options) -> None:
     application = QApplication(["hermes-rescue-gui"])
     application.setApplicationName(NAME)
     application.setApplicationDisplayName("Hermes Rescue")
-    application.setApplicationVersion(_version())
+    application.setApplicationVersion(version())
     application.setDesktopFileName(NAME)  # Wayland and desktop shells find icon and windows by it
     application.setWindowIcon(QIcon(str(files("hermes_rescue.resources").joinpath("icons", "app.svg"))))
     settings = QSettings(NAME, NAME)
@@ -67,10 +65,3 @@ def show_what_goes_wrong_in(window: MainWindow) -> None:
         window.tell_error(error)
 
     sys.excepthook = hook
-
-
-def _version() -> str:
-    try:
-        return version(NAME)
-    except PackageNotFoundError:
-        return ""
