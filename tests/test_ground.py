@@ -24,6 +24,7 @@ CONSTRAINTS = [
     for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     if line and not line.startswith("#")
 ]
+EXTRAS = PROJECT["optional-dependencies"]
 PACKAGES = ("core", "gui", "resources")
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
@@ -39,7 +40,7 @@ EXACT = {canonicalize_name(constraint.name): exact_version(constraint) for const
 
 @pytest.mark.parametrize(
     "requirement",
-    [*PROJECT["dependencies"], *(each for extra in PROJECT["optional-dependencies"].values() for each in extra)],
+    [*PROJECT["dependencies"], *(each for extra in EXTRAS.values() for each in extra)],
 )
 def test_the_tested_versions_are_within_the_ranges(requirement: str) -> None:
     wanted = Requirement(requirement)
@@ -59,7 +60,7 @@ def test_constraints_hold_all_that_is_pulled_in() -> None:
                 needed(requirement.name, frozenset(requirement.extras))
 
     found: set[str] = set()
-    needed("hermes-rescue", frozenset(PROJECT["optional-dependencies"]))
+    needed("hermes-rescue", frozenset(EXTRAS))
     assert found <= EXACT.keys()
 
 
@@ -73,7 +74,7 @@ def test_constraints_name_no_place_to_download_from() -> None:
 def test_this_qt_does_not_lose_references() -> None:
     bad = Version("6.12.0")
     assert Version(importlib.metadata.version("PySide6-Essentials")) != bad
-    (requirement,) = (Requirement(each) for each in PROJECT["dependencies"] if each.startswith("PySide6"))
+    (requirement,) = map(Requirement, EXTRAS["gui"])
     assert bad not in requirement.specifier
 
 
@@ -139,7 +140,7 @@ def test_what_is_shown_is_made_without_widgets() -> None:
 
 
 def test_nothing_undeclared_is_imported() -> None:
-    declared = {canonicalize_name(Requirement(each).name) for each in PROJECT["dependencies"]}
+    declared = {canonicalize_name(Requirement(each).name) for each in [*PROJECT["dependencies"], *EXTRAS["gui"]]}
     distributions = importlib.metadata.packages_distributions()
     imported: set[str] = set()
     for path in SOURCES:

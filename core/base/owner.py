@@ -25,7 +25,7 @@ from hermes_rescue.core.base.files import sentence, shown
 from hermes_rescue.core.base.rights import login, user
 
 _PART = re.compile(r"hermes_rescue\.\w+")
-_LOADED_LATE = (
+LOADED_LATE = (
     "email.parser",
     "fcntl",
     "importlib.metadata",
@@ -155,5 +155,5 @@ def _load_everything() -> None:
             if not module.name.endswith("__main__"):
                 with suppress(ImportError):  # of another system
                     import_module(module.name)
-    for name in _LOADED_LATE:
+    for name in LOADED_LATE:
         import_module(name)

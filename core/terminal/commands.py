@@ -67,6 +67,7 @@ SessionId = Annotated[str, typer.Argument(metavar="SID", help="The id of a sessi
 
 def main() -> None:
     """Run the command line; always ends in SystemExit, never in a traceback."""
+    from hermes_rescue.core.terminal import about as about
     from hermes_rescue.core.terminal import export as export
     from hermes_rescue.core.terminal import find as find
     from hermes_rescue.core.terminal import importing as importing

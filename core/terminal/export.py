@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
+from hermes_rescue.core.base import system_libraries
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.terminal.commands import (
     NOTHING_LEFT,
@@ -93,8 +95,13 @@ def _print_page() -> PrintPage:
     try:
         return cast("PrintPage", import_module("hermes_rescue.gui.background.conversation_pdf").pdf_of)
     except ImportError as error:
+        if getattr(sys, "frozen", False) and find_spec("PySide6") is None:
+            raise RescueError(
+                "This single file comes without the window, which makes PDFs. Use --form html and print that."
+            ) from None
+        missing = system_libraries.missing_packages(system_libraries.QT)
+        also = f"; on Debian and Ubuntu also: {system_libraries.install_line(missing)}" if missing else ""
         raise RescueError(
-            f"A PDF needs the libraries of the window, and one is missing ({error}). Install it (pip install"
-            " PySide6-Essentials; on Debian and Ubuntu also: apt install libgl1 libegl1 libfontconfig1 libxkbcommon0),"
-            " or use --form html and print that."
+            f"A PDF needs the libraries of the window, and one is missing ({error}). Type: pip install"
+            f" 'hermes-rescue[gui]'{also}. Or use --form html and print that."
         ) from None

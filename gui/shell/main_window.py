@@ -28,6 +28,7 @@ from hermes_rescue.gui.repairs.writer import Outcome, Writer
 from hermes_rescue.gui.review.review_pane import ReviewPane
 from hermes_rescue.gui.sessions.search import Search
 from hermes_rescue.gui.sessions.session_pane import SessionPane
+from hermes_rescue.gui.shell.about import AboutDialog
 from hermes_rescue.gui.shell.backups import Backups
 from hermes_rescue.gui.shell.bars import ChipRow, FootRow, ToolRow
 from hermes_rescue.gui.shell.memory import Memory
@@ -39,7 +40,7 @@ from hermes_rescue.gui.shell.window_layout import WindowLayout
 from hermes_rescue.gui.view_model.wording import now, number
 from hermes_rescue.gui.widgets import theme as themes
 from hermes_rescue.gui.widgets.commands import COMMANDS, Actions
-from hermes_rescue.gui.widgets.faces import HelpDialog, NoStore, message_of, show_about, show_error
+from hermes_rescue.gui.widgets.faces import HelpDialog, NoStore, message_of, show_error
 from hermes_rescue.gui.widgets.notices import ResultBar, StoreNotices
 from hermes_rescue.gui.widgets.panes import focus_next_pane, stacked
 from hermes_rescue.gui.widgets.theme import Theme
@@ -124,7 +125,7 @@ class MainWindow(QMainWindow):
             "previous": self.review.difference.previous_change,
             "undo": lambda: self._undo("", ""),
             "help": lambda: HelpDialog(COMMANDS, self).open(),
-            "about": lambda: show_about(self),
+            "about": lambda: AboutDialog(self.shown.audit, self).open(),
             **{name: partial(self.review.difference.set_mode, name) for name in ("unified", "split")},
             **{f"theme_{name}": partial(self._choose_theme, name) for name in ("system", *themes.NAMES)},
         }

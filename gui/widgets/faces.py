@@ -155,14 +155,6 @@ def show_error(window: QWidget, error: BaseException) -> None:
     box.open()
 
 
-def show_about(window: QWidget) -> None:
-    """What this program is."""
-    text = QCoreApplication.translate(
-        "Faces", "Hermes Rescue {}\nFinds and repairs lost or damaged Hermes conversations.\nMIT licence."
-    )
-    QMessageBox.about(window, window.windowTitle(), text.format(QCoreApplication.applicationVersion()))
-
-
 class HelpDialog(QDialog):
     """What the keys do."""
 

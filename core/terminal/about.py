@@ -1,0 +1,56 @@
+"""The commands ``diagnostics`` and ``licences`` of the terminal front: this program and this computer."""
+
+from __future__ import annotations
+
+from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.terminal import stops
+from hermes_rescue.core.terminal.commands import (
+    NOTHING_LEFT,
+    Also,
+    AsJson,
+    Home,
+    SessionDir,
+    StateDbs,
+    _print_json,
+    _store,
+    _view,
+    app,
+)
+
+
+@app.command()
+def diagnostics(
+    home: Home = None,
+    session_dir: SessionDir = None,
+    state_db: StateDbs = None,
+    also: Also = None,
+    as_json: AsJson = False,
+) -> int:
+    """Print versions, platform and counts of findings for a bug report: no path, no title, no text."""
+    from hermes_rescue.core.audit.cache import AuditCache, usual_folder
+    from hermes_rescue.core.audit.store_audit import audit
+    from hermes_rescue.core.report import diagnostics as facts_of
+
+    found, problem = None, ""
+    try:
+        store = _store(home, session_dir, state_db, also)
+        with _view().progress("Checking sessions") as progress:
+            cache = AuditCache(store, usual_folder())
+            found = audit(store, cache=cache, progress=progress, should_cancel=stops.is_requested)
+    except RescueError as error:  # its text names places
+        problem = type(error).__name__
+    facts = facts_of.diagnostics(found, problem)
+    if as_json:
+        _print_json(facts)
+    else:
+        print(facts_of.text_of(facts))
+    return NOTHING_LEFT
+
+
+@app.command()
+def licences() -> int:
+    """Print the licences of this program and of all that it is made with."""
+    from hermes_rescue.core.base.program import licences as texts
+
+    print(texts())
+    return NOTHING_LEFT

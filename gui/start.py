@@ -1,0 +1,126 @@
+"""What comes before Qt is loaded: the options, and whether a window can be opened at all.
+
+Qt ends the whole process where it finds no screen or misses a library, so that is looked at first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import shlex
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from hermes_rescue.core.base import system_libraries
+
+FAILED = 3
+"""The exit status of a window that cannot be opened, as the terminal has it for what could not be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for on the command line."""
+
+    home: Path | None
+    session_dir: Path | None
+    state_dbs: tuple[Path, ...]
+    reset_settings: bool
+
+    @property
+    def place(self) -> list[str]:
+        """The options that name the store, as they are typed."""
+        words = [("--home", self.home), ("--session-dir", self.session_dir)]
+        words += [("--state-db", path) for path in self.state_dbs]
+        return [word for name, path in words if path is not None for word in (name, str(path))]
+
+
+def options(arguments: Sequence[str]) -> Options:
+    """What some words on the command line ask for. Raises SystemExit where they are wrong, or ask for help."""
+    parser = argparse.ArgumentParser(prog="hermes-rescue-gui", description="The window of Hermes Rescue.")
+    parser.add_argument("--home", type=Path, help="the Hermes home, if not the usual one")
+    parser.add_argument("--session-dir", type=Path, help="the sessions folder of a WebUI, in place of a home")
+    parser.add_argument("--state-db", type=Path, action="append", default=[], help="a database of the agent")
+    parser.add_argument("--reset-settings", action="store_true", help="forget how the window was")
+    asked = parser.parse_args(arguments)
+    if asked.home and asked.session_dir:
+        parser.error("give --home or --session-dir, not both")
+    return Options(asked.home, asked.session_dir, tuple(asked.state_db), asked.reset_settings)
+
+
+def require_window(asked: Options) -> None:
+    """Ends the program, with what to install or to type instead, where no window can be opened."""
+    reason = _reason()
+    if reason:
+        command = shlex.join(["hermes-rescue", "audit", *asked.place])
+        _tell(f"{reason}\nThe terminal does the same without a window: {command}")
+        raise SystemExit(FAILED)
+
+
+def _reason() -> str:
+    """Why no window can be opened, and what helps; empty where nothing is known to be in the way."""
+    if find_spec("PySide6") is None:
+        return "The window needs Qt, which is not installed. Type: pip install 'hermes-rescue[gui]'"
+    screens = _screens()
+    if not screens:
+        return "There is no screen to open a window on (DISPLAY and WAYLAND_DISPLAY name none that answers)."
+    missing = [system_libraries.missing_packages(system_libraries.QT, libraries) for libraries in screens]
+    if all(missing):
+        line = system_libraries.install_line(missing[0])
+        return f"The window needs libraries that this system lacks. On Debian and Ubuntu, type: {line}"
+    try:
+        import PySide6.QtWidgets  # noqa: F401
+    except ImportError as error:
+        return f"Qt cannot be loaded here: {error}. Type: pip install --force-reinstall 'hermes-rescue[gui]'"
+    return ""
+
+
+def _screens() -> list[Mapping[str, str]]:
+    """For each screen that Qt can open a window on, the libraries that it needs for that."""
+    platform = os.environ.get("QT_QPA_PLATFORM", "").partition(":")[0]
+    if sys.platform != "linux" or platform not in ("", "xcb", "wayland"):
+        return [{}]
+    screens = []
+    if platform != "wayland" and _x11_answers():
+        screens.append(system_libraries.X11)
+    if platform != "xcb" and _wayland_answers():
+        screens.append(system_libraries.WAYLAND)
+    return screens
+
+
+def _wayland_answers() -> bool:
+    name = os.environ.get("WAYLAND_DISPLAY", "")
+    if not name:
+        return False
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(os.path.join(os.environ.get("XDG_RUNTIME_DIR", ""), name))
+        except OSError:
+            return False
+    return True
+
+
+def _x11_answers() -> bool:
+    """Whether the X server that DISPLAY names lets this user in."""
+    if not os.environ.get("DISPLAY"):
+        return False
+    try:
+        xcb = ctypes.CDLL("libxcb.so.1")
+    except OSError:
+        return True  # the missing libraries are told
+    xcb.xcb_connect.restype = ctypes.c_void_p
+    connection = ctypes.c_void_p(xcb.xcb_connect(None, None))
+    error: int = xcb.xcb_connection_has_error(connection)
+    xcb.xcb_disconnect(connection)
+    return error == 0
+
+
+def _tell(text: str) -> None:
+    if sys.platform == "win32" and sys.stderr is None:  # a program without a console
+        ctypes.windll.user32.MessageBoxW(None, text, "Hermes Rescue", 0x10)
+    else:
+        print(f"hermes-rescue-gui: {text}", file=sys.stderr)
