@@ -20,3 +20,5 @@ def test_fifteen_of_a_hundred_sessions_need_a_repair_and_the_others_nothing(
     _, out, _ = rescue("audit", "--home", store, "--json")
     summary = json.loads(out)["summary"]
     assert (summary["repairable"], summary["healthy"], summary["sessions"]) == (15, 85, 100)
+    journals = [len([*folder.iterdir()]) for folder in (store / "webui/sessions/_run_journal").iterdir()]
+    assert len(journals) == 100 and min(journals) == 2 < max(journals)

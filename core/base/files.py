@@ -299,17 +299,19 @@ def _require_regular(path: Path, status: os.stat_result) -> None:
     _require(path, status, stat.S_IFREG)
 
 
+_KINDS = {
+    stat.S_IFREG: "a regular file",
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+}
+
+
 def _require(path: Path, status: os.stat_result, wanted: int) -> None:
-    kinds = {
-        stat.S_IFREG: "a regular file",
-        stat.S_IFLNK: "a symbolic link",
-        stat.S_IFDIR: "a folder",
-        stat.S_IFIFO: "a named pipe",
-        stat.S_IFSOCK: "a socket",
-    }
     found = stat.S_IFMT(status.st_mode)
     if found != wanted:
-        raise UnreadableError(f"{shown(path)} is {kinds.get(found, 'a device')}, not {kinds[wanted]}.")
+        raise UnreadableError(f"{shown(path)} is {_KINDS.get(found, 'a device')}, not {_KINDS[wanted]}.")
 
 
 def _state(status: os.stat_result, digest: str, size: int) -> FileState:

@@ -12,6 +12,7 @@ import codecs
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
@@ -217,12 +218,27 @@ def _pruned(value: Any) -> Any:
 
 def dumps(value: Any, level: int = 0) -> bytes:
     """The JSON text of a value in the WebUI's layout (``indent=2``, no ASCII escapes), nested ``level`` deep."""
-    text = json.dumps(value, ensure_ascii=False, indent=2)
-    try:
-        encoded = text.encode()
-    except UnicodeEncodeError:  # a lone surrogate has no UTF-8 form; its escape has
-        encoded = json.dumps(value, indent=2).encode()
+    encoded = _encoded(value)
     return encoded.replace(b"\n", b"\n" + b"  " * level) if level else encoded
+
+
+def _encoded(value: Any) -> bytes:
+    if _is_usual(value):  # then orjson writes the same bytes, in a tenth of the time
+        with suppress(orjson.JSONEncodeError):
+            return orjson.dumps(value, option=orjson.OPT_INDENT_2)
+    try:
+        return json.dumps(value, ensure_ascii=False, indent=2).encode()
+    except UnicodeEncodeError:  # a lone surrogate has no UTF-8 form; its escape has
+        return json.dumps(value, indent=2).encode()
+
+
+def _is_usual(value: Any) -> bool:
+    """Whether every number in a value is one that all programs write alike: without an exponent, and finite."""
+    if isinstance(value, float):
+        return value == 0 or 1e-4 <= abs(value) < 1e15
+    if isinstance(value, dict):
+        return all(map(_is_usual, value.values()))
+    return all(map(_is_usual, value)) if isinstance(value, list) else True
 
 
 def parse_object(data: bytes) -> Document:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from hermes_rescue.core.base.jsontext import LIST_FIELD, NOTHING, NotJSONError, Piece, loads, require_utf8
+from hermes_rescue.core.base.jsontext import LIST_FIELD, NOTHING, NotJSONError, loads, require_utf8
 from hermes_rescue.core.hermes.copies import FileCopies
 from hermes_rescue.core.hermes.database.statedb import CloserLookError
 from hermes_rescue.core.hermes.database.statedb_rows import SpokenRow
@@ -28,6 +28,7 @@ _PARTS = JSON_PREFIX.encode()
 _ESCAPES = ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\t", b"\\t"), (b"\r", b"\\r"))
 _SUMMARIES = (b"[CONTEXT COMPACTION", b"[CONTEXT SUMMARY]", b"[PRIOR CONTEXT")
 _LATEST = 1e12  # seconds; what is beyond is no time
+_BESIDE = ("attachments", *REASONING)
 _EMPTY = frozenset((b"", b"null", b'""', b"[]", b"{}"))
 
 
@@ -61,6 +62,7 @@ _SESSION: Any = msgspec.json.Decoder(
         gc=False,
     )
 )
+_RUN: Any = msgspec.json.Decoder(msgspec.defstruct("_Run", [(LIST_FIELD, list[_Said])], gc=False))
 _CALLS = msgspec.json.Decoder(list[_Call])
 
 
@@ -95,7 +97,7 @@ def whole(files: FileCopies, spoken: Iterable[Iterable[SpokenRow]]) -> Whole | N
         head = {name: value for name in _HEAD if (value := getattr(session, name)) is not UNSET}
         if any(map(_is_dressed, said)) or not _is_at_rest(head, files.session_id, len(said)):
             return None
-        if files.run is not None and not _is_beginning(said, files.run.messages):
+        if files.run is not None and not _is_beginning(said, _RUN.decode(files.run.session).messages):
             return None
         counts = [_matched(said, rows) for rows in spoken]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, NotJSONError, CloserLookError, _Differs):
@@ -121,24 +123,25 @@ def _is_dressed(said: _Said) -> bool:
     return said.role == "user" and begin.startswith((b'"[', b"[")) and untag(_value(said))[1] is not None
 
 
-def _is_beginning(said: Sequence[_Said], shown: Sequence[Piece]) -> bool:
+def _is_beginning(said: Sequence[_Said], shown: Sequence[_Said]) -> bool:
     """Whether what a run showed at its end is what the messages begin with, and nothing more of any."""
     return len(shown) <= len(said) and all(map(_is_shown, said, shown))
 
 
-def _is_shown(said: _Said, shown: Piece) -> bool:
+def _is_shown(said: _Said, shown: _Said) -> bool:
     """Whether a message of a run is this one to the letter and has no part that it lacks."""
-    value = shown.value
-    if not isinstance(value, dict) or value.get("role") != said.role or value.get("timestamp") != said.timestamp:
-        return False
-    if (value.get("tool_call_id") or "") != (said.tool_call_id or "") or value.get("content") != _value(said):
-        return False
-    calls = value.get("tool_calls") or []
-    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
-        return False
-    if [call.get("id") or call.get("call_id") or "" for call in calls] != _ids(said.tool_calls):
-        return False
-    return not any(value.get(name) and bytes(getattr(said, name)) in _EMPTY for name in ("attachments", *REASONING))
+    return (
+        shown.role == said.role
+        and shown.timestamp == said.timestamp
+        and (shown.tool_call_id or "") == (said.tool_call_id or "")
+        and (bytes(shown.content) == bytes(said.content) or _value(shown) == _value(said))
+        and _ids(shown.tool_calls) == _ids(said.tool_calls)
+        and not any(_has(shown, name) and not _has(said, name) for name in _BESIDE)
+    )
+
+
+def _has(said: _Said, name: str) -> bool:
+    return bytes(getattr(said, name)) not in _EMPTY
 
 
 def _matched(said: Sequence[_Said], rows: Iterable[SpokenRow]) -> int:

@@ -138,6 +138,27 @@ def _audit(name: str, what: str, home: Path) -> Figure:
     )
 
 
+def audit_of_journals(bench: Bench) -> list[Figure]:
+    """The first audit of a store, beside that of the same without journals."""
+    shape = {"messages": 90, "length": 1500}
+    with_journals, without = (
+        bench.store(name, range(bench.scaled(400)), journals=name == "journals", **shape)
+        for name in ("journals", "no-journals")
+    )
+    seconds, floor = best(lambda: first_audit(with_journals), lambda: first_audit(without), turns=5)
+    return [
+        Figure(
+            name="audit_of_journals",
+            what="audit, 400 sessions with journals",
+            value=seconds / floor,
+            target=1.3,
+            seconds=seconds,
+            floor="the same without journals",
+            floor_seconds=floor,
+        )
+    ]
+
+
 def audit_again(bench: Bench) -> list[Figure]:
     """The audits that come after a first one: nothing has changed, and one session has."""
     home = gigabyte(bench)

@@ -30,6 +30,7 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
         alignments.alignment,
         audits.first_rows,
         audits.audit_of_a_gigabyte,
+        audits.audit_of_journals,
         audits.audit_again,
         audits.search_of_a_gigabyte,
         repairs.repair_of_a_gigabyte,

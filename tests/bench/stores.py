@@ -1,11 +1,13 @@
 """Makes large stores to measure on: sidecars in the WebUI's layout, a state.db with the agent's tables and indexes (its
-full-text tables apart, which no audit reads), backups, and damage of each kind. The same numbers give the same store.
+full-text tables apart, which no audit reads), backups, journals, and damage of each kind. The same numbers give the
+same store.
 
-    python tests/bench/stores.py FOLDER --sessions 2000 --messages 90 --length 4800
+    python tests/bench/stores.py FOLDER --sessions 2000 --messages 90 --length 4800 [--no-journals]
 
 Shares and shapes are those of stores that the real programs wrote: of the bytes of a file 9 % are not ASCII and almost
 no text is without, half of the texts have an emoji; a line break, a tab and a quote for each 600 bytes; one message in
-four is a tool's; in one session of five somebody sent a picture; lengths spread as theirs do.
+four is a tool's; in one session of five somebody sent a picture; lengths spread as theirs do. In one of ten the
+agent wrote the rows of its last turn twice.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import orjson
 from hermes_rescue.core.demo.demo_store import SCHEMA
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
 from hermes_rescue.core.repair.rebuild_index import ROW_FIELDS
+from journals import write_journals
 
 Value = dict[str, Any]
 
@@ -137,7 +140,8 @@ class Talk:
 class Writer:
     """Writes one store."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, journals: bool) -> None:
+        self._has_journals = journals
         self.sessions_dir = home / "webui" / "sessions"
         self.sessions_dir.mkdir(parents=True)
         self._index: list[bytes] = []
@@ -161,6 +165,8 @@ class Writer:
         }
         path = self.sessions_dir / f"{sid}.json"
         whole = _sidecar(fields, transcript)
+        if self._has_journals:
+            write_journals(self.sessions_dir, session, fields, transcript)
         if kind in ("wiped", "shrunken", "undone"):
             path.with_suffix(".json.bak").write_bytes(whole)
         elif kind == "unsaved":
@@ -174,6 +180,8 @@ class Writer:
             path.write_bytes({"torn": text[: len(text) * 2 // 3], "empty": b""}.get(kind, text))
         self._add_row(fields, transcript[:kept] if kind == "undone" else transcript)
         self._add_rows(fields, transcript, taken_back=last_turn if kind == "undone" else len(transcript))
+        if session % 10 == 4 and kind != "undone":
+            self._write_rows(fields, transcript[last_turn:])
 
     def add_foreign(self, sessions: int, rows: int) -> None:
         """Sessions of another front, with so many rows each."""
@@ -208,8 +216,12 @@ class Writer:
     def _add_rows(self, fields: Value, transcript: list[Value], *, taken_back: int) -> None:
         sid, workspace = fields["session_id"], fields["workspace"]
         self._add_session(sid, "webui", fields["created_at"], taken_back, fields["title"], workspace)
-        rows = (row_of(sid, workspace, message, active=k < taken_back) for k, message in enumerate(transcript))
-        self._database.executemany(INSERT, rows)
+        self._write_rows(fields, transcript[:taken_back])
+        self._write_rows(fields, transcript[taken_back:], active=False)
+
+    def _write_rows(self, fields: Value, messages: list[Value], *, active: bool = True) -> None:
+        sid, workspace = fields["session_id"], fields["workspace"]
+        self._database.executemany(INSERT, (row_of(sid, workspace, message, active=active) for message in messages))
 
 
 def row_of(sid: str, workspace: str, message: Value, *, active: bool = True) -> tuple[object, ...]:
@@ -259,15 +271,17 @@ def make_store(
     ascii_only: bool = False,
     became: Callable[[int], str] = mishap,
     foreign_rows: int = 0,
+    journals: bool = True,
 ) -> Path:
     """A store in a new folder, which is returned.
 
     ``sessions`` are numbers, each of which stands for the same session in every store; ``messages`` how many one has on
     average, and ``spread`` how far from that (0: all have as many); ``length`` the characters of a message on average,
     which real ones have not only of ASCII.
-    ``became`` says what became of each; ``foreign_rows`` are rows of sessions that another front made.
+    ``became`` says what became of each; ``foreign_rows`` are rows of sessions that another front made;
+    ``journals``: as the WebUI writes them, one for each run.
     """
-    writer = Writer(home)
+    writer = Writer(home, journals=journals)
     for session in sessions:
         talk = Talk(session, messages, length, spread=spread, ascii_only=ascii_only)
         writer.add(session, talk.transcript(), became(session))
@@ -296,5 +310,8 @@ if __name__ == "__main__":
     parser.add_argument("--sessions", type=int, default=2000)
     parser.add_argument("--messages", type=int, default=90, help="of a session, on average")
     parser.add_argument("--length", type=int, default=4800, help="characters of a message, on average")
+    parser.add_argument("--no-journals", dest="journals", action="store_false")
     asked = parser.parse_args()
-    make_store(asked.folder, sessions=range(asked.sessions), messages=asked.messages, length=asked.length)
+    sessions = range(asked.sessions)
+    shape = {"messages": asked.messages, "length": asked.length, "journals": asked.journals}
+    make_store(asked.folder, sessions=sessions, **shape)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core.base import files, jsontext
-from hermes_rescue.core.base.json_lines import LineFile
+from hermes_rescue.core.base.json_lines import LineFile, objects
 from hermes_rescue.core.base.jsontext import LARGE
 from hermes_rescue.core.hermes.runs.run_journal import ENDS, RunJournal
 from hermes_rescue.core.hermes.runs.turn_journal import read_turn_journal
@@ -118,6 +118,32 @@ def test_an_end_is_seen_without_the_session_before_it(tmp_path: Path, amount: di
     write(tmp_path / "a.jsonl", event("token", 1.0), whole("done", 2.0, "x" * LARGE), event("stream_end", 3.0))
     assert RunJournal(SID, [tmp_path / "a.jsonl"]).has_ended("a") is True
     assert sum(amount.values()) < LARGE / 50
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        b'{"event": "stream_end", "terminal": true, "created_at": 3.5}',
+        b'{"event": "stream_end", "created_at": 3.5}\n\n',
+        b'{"event": "metering", "terminal": true, "created_at": 3.5}\n\0\0\0',
+        b'{"event": "stream_end", "created_at": "late", "terminal": 1}\n{"event": "metering", "created_at": 3.5}',
+        b'{"event": "stream_end", "created_at": 3.5, "payload": "\xff"}\n',
+        b'{"event": "stream_end", "created_at": 3.5}\n{"event": "metr',
+    ],
+)
+def test_however_the_last_line_looks_the_end_is_seen(tmp_path: Path, last: bytes) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(json.dumps(event("token", 1.0)).encode() + b"\n" + last)
+    journal = RunJournal(SID, [path])
+    assert [journal.end(run) for run in journal.runs] == [(True, 3.5)]
+
+
+def test_a_line_that_is_not_utf8_is_damaged_however_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"event": "token", "created_at": 1.0, "payload": {"text": "a\xed\xa0\x80b"}}\n')
+    assert objects(path)[1] == 1
+    journal = RunJournal(SID, [path])
+    assert len(journal.unended) == 1 and len(journal.problems) == 1
 
 
 def test_a_large_session_has_the_layout_of_a_sidecar(tmp_path: Path) -> None:

@@ -34,14 +34,31 @@ _BEGUN = re.compile(rb'\s*\{[^{}]*?"created_at"\s*:\s*(-?\d+(?:\.\d+)?(?:[eE][+-
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
+
+class _Sign(msgspec.Struct):
+    event: Any = None
+    terminal: Any = None
+    created_at: Any = None
+
+
+_SIGN = msgspec.json.Decoder(_Sign)
+
+
+class _Shown(msgspec.Struct):
+    session_id: Any = None
+    messages: msgspec.Raw = msgspec.Raw()
+
+
+_SHOWN = msgspec.json.Decoder(_Shown)
+
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Done:
     """The whole session as it was at the end of a run. ``event`` is the one that holds it: done, or apperror or cancel.
 
-    ``created_at`` is in seconds. ``fields`` are those that a sidecar has. Secrets in the title and in the messages are
+    ``created_at`` is in seconds, ``session`` what the event holds. Secrets in the title and in the messages are
     masked by default, and none of the marks of intent is in it, so that their absence proves nothing.
     """
 
@@ -49,8 +66,21 @@ class Done:
     event: str
     created_at: float | None
     path: Path
-    fields: dict[str, Piece]
-    messages: tuple[Piece, ...]
+    session: bytes
+
+    @cached_property
+    def _held(self) -> _Held:
+        return _held(self.session) or _Held({}, ())
+
+    @cached_property
+    def fields(self) -> dict[str, Piece]:
+        """Those of the fields that a sidecar has."""
+        return _known(self._held.fields)
+
+    @property
+    def messages(self) -> tuple[Piece, ...]:
+        """All that the session said."""
+        return self._held.messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +136,17 @@ class RunJournal:
 
     @cached_property
     def _found(self) -> tuple[Run, ...]:
-        read = self._read
-        return tuple(Run(path.name.removesuffix(SUFFIX), path, read(path, _started_at, None)) for path in self._paths)
+        return tuple(Run(path.name.removesuffix(SUFFIX), path, self._started_at(path)) for path in self._paths)
+
+    def _started_at(self, path: Path) -> float | None:
+        """When a run began. Whether its last line says that it ended is looked at with that, for opening a file takes
+        longer than reading both.
+        """
+        nothing: tuple[float | None, End | None] = (None, None)
+        started_at, end = self._read(path, lambda lines: (_started_at(lines), _seen_end(lines)), nothing)
+        if end is not None:
+            self._ends[path] = end
+        return started_at
 
     @cached_property
     def _age(self) -> Mapping[str, tuple[bool, float, int]]:
@@ -174,10 +213,11 @@ class RunJournal:
     def _last_session(self, lines: LineFile, run: Run) -> Done | None:
         """The last event that holds this session; a parent's run can hold the parent, too."""
         for event in lines.backwards():
-            held = _held(event)
-            if held is not None and _value(held.fields, "session_id") in (None, self.session_id):
+            payload = event.get("payload")
+            session = None if payload is None else _inner(payload, "session")
+            if session is not None and _shows(raw := session.raw, self.session_id):
                 name, when = _value(event, "event"), _when(event)
-                return Done(run.stream_id, str(name or ""), when, run.path, _known(held.fields), held.messages)
+                return Done(run.stream_id, str(name or ""), when, run.path, raw)
         return None
 
     def _read(self, path: Path, read: Callable[[LineFile], _T], otherwise: _T) -> _T:
@@ -216,18 +256,23 @@ class _Compact(Element):
         return jsontext.loads(bytes(self._raw))
 
 
-def _held(event: Mapping[str, Piece]) -> _Held | None:
-    payload = event.get("payload")
-    session = None if payload is None else _inner(payload, "session")
-    if session is None:
-        return None
-    raw = session.raw
+def _shows(raw: bytes, session_id: str) -> bool:
+    """Whether a text is the session of this id, or of none, with its messages."""
+    try:
+        shown = _SHOWN.decode(raw)
+    except (msgspec.MsgspecError, RecursionError):
+        held = _held(raw)
+        return held is not None and _value(held.fields, "session_id") in (None, session_id)
+    return shown.session_id in (None, session_id) and bytes(memoryview(shown.messages)[:1]) == b"["
+
+
+def _held(raw: bytes) -> _Held | None:
     if len(raw) >= LARGE:
         document = jsontext.parse_object(raw)
         if document.elements is None:
             return None
         return _Held(document.fields, tuple(_Compact(piece.raw, level=2) for piece in document.elements))
-    value = session.value
+    value = jsontext.loads(raw)
     messages = value.get(LIST_FIELD) if isinstance(value, dict) else None
     if not isinstance(messages, list):
         return None
@@ -262,17 +307,41 @@ def _value(fields: Mapping[str, Piece], name: str) -> Any:
 
 def _started_at(lines: LineFile) -> float | None:
     head = lines.beginning(_HEAD)
-    begun = None if b"\n" in head else _BEGUN.match(head)
+    line, is_whole, _ = head.partition(b"\n")
+    first = _sign(line) if is_whole else None
+    if first is not None and (at := number(first.created_at)) is not None:
+        return at
+    begun = None if is_whole else _BEGUN.match(head)
     if begun is not None:
         return number(float(begun[1]))
     return next((at for event in lines.forwards() if (at := _when(event)) is not None), None)
+
+
+def _seen_end(lines: LineFile) -> End | None:
+    """How a run ended, if a short last line says it, as that of most does; else None."""
+    _, is_whole, line = lines.ending(_HEAD).removesuffix(b"\n").rpartition(b"\n")
+    last = _sign(line) if is_whole else None
+    return End(True, number(last.created_at)) if last is not None and _is_end(last.terminal, last.event) else None
+
+
+def _sign(line: bytes) -> _Sign | None:
+    """What an event says beside its payload; None where anything is unusual."""
+    try:
+        jsontext.require_utf8(line)
+        return _SIGN.decode(line)
+    except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
+        return None
+
+
+def _is_end(terminal: Any, event: Any) -> bool:
+    return terminal is True or event in ENDS
 
 
 def _end(lines: LineFile) -> End:
     at = None
     for event in lines.backwards():
         at = _when(event) if at is None else at
-        if _value(event, "terminal") is True or _value(event, "event") in ENDS:
+        if _is_end(_value(event, "terminal"), _value(event, "event")):
             return End(True, at)
     return End(False, at)
 
