@@ -168,7 +168,7 @@ def test_a_session_that_the_store_does_not_know_is_imported_when_it_was_agreed_t
     window.notices.places.buttons[0].click()
     finished(qtbot, window, wait_scanned)
     assert texts(made) == texts(export)
-    assert window.shown.last_run
+    assert window.shown.store is not None and window.shown.last_run
     window.writer.undo(window.shown.store, window.shown.last_run, "")
     finished(qtbot, window, wait_scanned)
     assert not made.exists()
@@ -238,4 +238,6 @@ def test_a_demo_store_opens_at_once(qtbot: QtBot, open_window: Open, wait_scanne
     qtbot.waitUntil(lambda: window.shown.store is not None, timeout=60_000)
     wait_scanned(window)
     assert window.table.sessions.total_count > 10
-    shutil.rmtree(window.shown.store.home)
+    store = window.shown.store
+    assert store is not None and store.home is not None
+    shutil.rmtree(store.home)
