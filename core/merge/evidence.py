@@ -79,6 +79,12 @@ class Evidence:
         """Whether the file can be loaded and has the title of a new session, which the first turn takes away."""
         return self.is_untitled and self.state in (FileState.WHOLE, FileState.EMPTY)
 
+    @property
+    def was_seen_empty(self) -> bool:
+        """Whether the session list knows of the file as it was saved, empty: it was not emptied since."""
+        is_saved = self.saved is not None and self.last == self.saved
+        return self.state is FileState.EMPTY and self.count == 0 and is_saved
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -146,7 +152,7 @@ def _written_again(entries: Sequence[Entry], databases: Set[str]) -> Iterator[in
     for pair in pairwise(turns([e.merged for e in entries])):
         for turn, beside in (pair, pair[::-1]):
             again, first = entries[turn.start : turn.end], entries[beside.start : beside.end]
-            if not turn.has_prompt or len(again) != len(first) or first[0].versions.keys() <= databases:
+            if not turn.has_prompt or first[0].versions.keys() <= databases:
                 continue
             is_of_rows = all(e.versions.keys() <= databases for e in again)
             if is_of_rows and any(_is_written_again(again, first, name) for name in again[0].versions):
@@ -154,6 +160,5 @@ def _written_again(entries: Sequence[Entry], databases: Set[str]) -> Iterator[in
 
 
 def _is_written_again(again: Sequence[Entry], first: Sequence[Entry], database: str) -> bool:
-    rows = [(e.versions.get(database), f.versions.get(database)) for e, f in zip(again, first, strict=True)]
-    said = [(e, f) for e, f in rows if e is not None and f is not None and e.exact == f.exact]
-    return len(said) == len(rows) and within(*said[0], SECOND)
+    one, other = ([e.versions[database] for e in turn if database in e.versions] for turn in (again, first))
+    return [m.exact for m in one] == [m.exact for m in other] and within(one[0], other[0], SECOND)

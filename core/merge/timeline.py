@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hermes_rescue.core.hermes.copies import LIVE
-from hermes_rescue.core.merge.align import is_at_once
+from hermes_rescue.core.merge.align import SLACK
 from hermes_rescue.core.merge.evidence import Evidence, FileState, Witness
 from hermes_rescue.core.merge.intent import Marks
 from hermes_rescue.core.merge.transcript import Entry
 
 STAMP = 1e-3
 """Seconds within which two files mean the same stamp: they hold it to the microsecond."""
+
+_WHOLE = 1.0
+"""Seconds by which a stamp is early that was cut to whole ones."""
 
 
 class Timeline:
@@ -72,6 +75,8 @@ class Timeline:
         held = [k for k in range(len(self.entries)) if self.holds([run], k)]
         if act == 0.0 and self.known.is_whole_untitled and not any(self.kept[k] for k in held):
             return False  # no run has come to an end since the file was cleared
+        if act == 0.0 and self.known.was_seen_empty:
+            return False
         if mark != act and any(self.entries[k].merged.role == "user" and self.has_stamp(k, mark) for k in held):
             return True
         last = self.last_kept(act)
@@ -169,9 +174,10 @@ class Timeline:
 
     def pending_turn(self) -> int:
         """The position of the prompt that the file waits for; behind the last message where no copy has it."""
-        prompts = (k for k, e in enumerate(self.entries) if e.merged.role == "user")
+        times = ((k, t) for k, t in enumerate(self.times) if self.entries[k].merged.role == "user" and t is not None)
         sent = self.known.pending
-        return next((k for k in prompts if is_at_once(self.times[k], sent)), len(self.entries))
+        found = (k for k, time in times if sent is not None and sent - _WHOLE <= time <= sent + SLACK)
+        return next(found, len(self.entries))
 
     def has_run_ended_after(self, k: int) -> bool:
         """Whether the newest run ended after a message was said."""

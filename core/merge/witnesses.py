@@ -241,8 +241,8 @@ class _Judge(Timeline):
         first = next((k for k in shown if not self._is_orphan(k)), None)
         for k in self._missing():
             if self.was_saved_after(k):
-                if act == 0.0 and self.known.state is FileState.EMPTY and self.known.pending is None:
-                    result[k] = Reason.UNDECIDED  # a cleared file stays empty unless somebody says otherwise
+                if self.known.pending is None and self._would_be_told(k, act):
+                    result[k] = Reason.UNDECIDED
                 continue
             reason: Reason | None
             if (
@@ -267,10 +267,26 @@ class _Judge(Timeline):
                 result[k] = reason
         return result if self.known.state is FileState.WHOLE else self._counted(result, cut)
 
-    def _may_be_stale(self, cut: int) -> bool:
-        """Whether the file can also be an older one that was saved too late: its act cut where the one before it had
-        cut, and more turns had been said since than an undo takes back.
+    def _would_be_told(self, k: int, act: float) -> bool:
+        """Whether the file would have to tell of a turn that began after an act, and only the database does: its marks
+        say that nothing was said since, and a clock that was set back makes rows from before the act look newer.
         """
+        if act == 0.0:
+            return self.known.state is FileState.EMPTY
+        is_of_rows = self.entries[k].versions.keys() <= self.known.databases
+        return self.known.state is FileState.WHOLE and self.marks.is_fresh and is_of_rows
+
+    def _is_empty_before_run(self) -> bool:
+        """Whether a run ended later than the file, and the session list with it, was saved empty."""
+        run, marked = self.known.run, self.known.marked
+        return self.known.was_seen_empty and run is not None and is_after(run.saved, marked or 0.0)
+
+    def _may_be_stale(self, cut: int) -> bool:
+        """Whether the file can also be an older one that was saved too late: it is empty, and a run ended later; or its
+        act cut where the one before it had cut, and more turns had been said since than an undo takes back.
+        """
+        if self._is_empty_before_run():
+            return True
         own = next((w for w in self.before_act if w.marks is not None), None)
         if own is None or own.marks is None or not self.marks.is_fresh or own.marks.act != self.marks.act:
             return False
@@ -376,7 +392,7 @@ class _Judge(Timeline):
             ):
                 return settled
         count = self.known.count
-        if not asked or count is None:
+        if not asked or count is None or self._is_empty_before_run():
             return reasons
         want = count - (len(self.entries) - len(settled) - len(behind))
         at = len(behind) - want

@@ -179,3 +179,48 @@ def test_what_was_cleared_stays_out_when_a_killed_answer_comes_back(
     hermes.repair()
     assert hermes.texts() == ["and now?"]
     assert is_quiet(hermes)
+
+
+@pytest.mark.parametrize("ended", [-1.0, 60.0])
+def test_a_file_that_the_session_list_saw_empty_is_not_filled_again(hermes: Hermes, ended: float) -> None:
+    """The newest run ended before the file was emptied, or after it by a clock that was set back, which is asked."""
+    cleared, undone = hermes.turns("a"), hermes.turns("b", start=ACT + ended - 4)
+    hermes.write_live([], **hermes.cleared)
+    hermes.write_index(
+        hermes.session([]) | {"message_count": 0, "last_message_at": START + ACT, "updated_at": START + ACT}
+    )
+    hermes.write_rows([*cleared, *undone])
+    hermes.write_run(undone)
+    before = hermes.live.read_bytes()
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+    assert (hermes.kinds() == []) == (ended < 0)
+
+
+def test_rows_alone_do_not_say_that_something_followed_an_undo(hermes: Hermes) -> None:
+    """The marks say that nothing did. The clock was set back before it, or the turn was lost: that is asked."""
+    kept, undone, later = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=ACT + 10)
+    hermes.write_live(kept, **hermes.undo_marks(kept))
+    hermes.write_rows([*kept, *undone, *later])
+    before = hermes.live.read_bytes()
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said([*kept, *later])
+
+
+def test_a_retry_is_another_turn_though_its_calls_count_from_0_again(hermes: Hermes) -> None:
+    """Its first call has the id and the result of the one that was taken back; no rows are left to tell them apart."""
+    kept = hermes.turns("a")
+    undone, again = (
+        [
+            {"role": "user", "content": "look", "timestamp": START + start},
+            {"role": "assistant", "content": said, "tool_calls": [{"id": "call_0"}], "timestamp": START + start + 3},
+            {"role": "tool", "content": '{"output": "nothing to do", "exit_code": 0}', "tool_call_id": "call_0"},
+            {"role": "assistant", "content": f"It is {start} now.", "timestamp": START + start + 3},
+        ]
+        for start, said in ((100.0, "I look."), (110.0, ""))
+    )
+    hermes.write_live([*kept, *again], **hermes.undo_marks(kept, START + 110))
+    hermes.write_backup([*kept, *undone], updated_at=START + 104)
+    assert is_quiet(hermes)
