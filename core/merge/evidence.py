@@ -51,9 +51,9 @@ class Evidence:
     """What is known of a session beside its messages. Times in seconds, None where nobody says.
 
     ``marks`` are those of the file, or of the newest copy that tells any, which was saved at ``marked``; ``saved``:
-    when the file was last saved; ``pending``: when the prompt was sent that was still unanswered then; ``sent``: when
-    the newest one was that the journals know. ``count`` and ``last``: how many messages it had when it was saved, and
-    the stamp of the last one. ``backup`` is the act's own backup or
+    when the file was last saved; ``pending``: when the ``prompt`` was sent that was still unanswered then; ``sent``:
+    when the newest one was that the journals know. ``count`` and ``last``: how many messages it had when it was saved,
+    and the stamp of the last one. ``backup`` is the act's own backup or
     another file from before or after, ``run`` the newest finished run, ``others`` further files, the newest first.
     ``is_untitled``: the file has the title of a new session, as a clear leaves it; ``is_missing``: there is no file at
     all.
@@ -73,11 +73,18 @@ class Evidence:
     is_missing: bool = False
     databases: frozenset[str] = frozenset()
     sent: float | None = None
+    prompt: str = ""
 
     @property
     def is_whole_untitled(self) -> bool:
         """Whether the file can be loaded and has the title of a new session, which the first turn takes away."""
         return self.is_untitled and self.state in (FileState.WHOLE, FileState.EMPTY)
+
+    @property
+    def is_behind_list(self) -> bool:
+        """Whether the session list knows of a message from after the file was saved, empty."""
+        is_later = self.last is not None and self.saved is not None and self.last > self.saved
+        return self.state is FileState.EMPTY and is_later
 
     @property
     def was_seen_empty(self) -> bool:

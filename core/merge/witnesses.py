@@ -124,7 +124,7 @@ class _Judge(Timeline):
         known, result = self.known, dict[int, Reason]()
         kept = [k for k, is_kept in enumerate(self.kept) if is_kept]
         if known.is_whole_untitled and not self.marks.records_acts:  # cleared
-            before = range(self.pending_turn() if known.state is FileState.EMPTY else kept[0])
+            before = range(self.pending_turn if known.state is FileState.EMPTY else kept[0])
             result |= dict.fromkeys(before, Reason.CLEARED)
             if known.state is FileState.EMPTY:
                 return result
@@ -253,6 +253,8 @@ class _Judge(Timeline):
                 reason = taken if k > cut else Reason.UNDECIDED if self._may_be_lost(k, kept) else Reason.UNDONE
             elif k > cut and not self.holds(files, k) and self.holds(self.before_act, k):
                 reason = Reason.EARLIER_UNDO if self._may_be_stale(cut) else taken
+            elif self._may_be_edited(k, act):
+                reason = Reason.EARLIER_UNDO
             elif self.holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
             elif k <= cut:
@@ -267,6 +269,16 @@ class _Judge(Timeline):
                 result[k] = reason
         return result if self.known.state is FileState.WHOLE else self._counted(result, cut)
 
+    def _may_be_edited(self, k: int, act: float) -> bool:
+        """Whether a cleared file that was lost and one whose first prompt was edited look alike: a version without
+        generations marks them alike, and its backup has nothing of what the file has.
+        """
+        known = self.known
+        if act != 0.0 or self.marks.knows_generations or known.state is not FileState.WHOLE or known.backup is None:
+            return False
+        is_other = not any(is_kept and self.holds([known.backup], j) for j, is_kept in enumerate(self.kept))
+        return is_other and self.holds([known.backup], k)
+
     def _would_be_told(self, k: int, act: float) -> bool:
         """Whether the file would have to tell of a turn that began after an act, and only the database does: its marks
         say that nothing was said since, and a clock that was set back makes rows from before the act look newer.
@@ -277,9 +289,16 @@ class _Judge(Timeline):
         return self.known.state is FileState.WHOLE and self.marks.is_fresh and is_of_rows
 
     def _is_empty_before_run(self) -> bool:
-        """Whether a run ended later than the file, and the session list with it, was saved empty."""
+        """Whether a run ended later than the file, and the session list with it, was saved empty; the act's own backup
+        knows nothing of it.
+        """
         run, marked = self.known.run, self.known.marked
-        return self.known.was_seen_empty and run is not None and is_after(run.saved, marked or 0.0)
+        if not self.known.was_seen_empty or self.known.is_untitled or run is None:
+            return False
+        files = [w for w in self.before_act if w is not run]
+        held = [k for k in range(len(self.entries)) if self.holds([run], k)]
+        is_new = any(not self.holds(files, k) for k in held) and is_after(run.saved, marked or 0.0)
+        return is_new and not self.was_under_way(held, marked or 0.0)
 
     def _may_be_stale(self, cut: int) -> bool:
         """Whether the file can also be an older one that was saved too late: it is empty, and a run ended later; or its

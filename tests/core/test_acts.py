@@ -224,3 +224,34 @@ def test_a_retry_is_another_turn_though_its_calls_count_from_0_again(hermes: Her
     hermes.write_live([*kept, *again], **hermes.undo_marks(kept, START + 110))
     hermes.write_backup([*kept, *undone], updated_at=START + 104)
     assert is_quiet(hermes)
+
+
+@pytest.mark.parametrize("is_retry", [True, False])
+def test_a_first_prompt_that_was_said_again_in_a_cleared_session(hermes: Hermes, is_retry: bool) -> None:
+    """A version without generations marks it as the clear before it. The same prompt again is a retry; another one can
+    be an edit, or what was said after the file was wiped: a question."""
+    first, again = hermes.turns("b"), hermes.turns("c", start=100)
+    if is_retry:
+        again[0]["content"] = first[0]["content"]
+    cleared = {"truncation_boundary": 0.0, "truncation_watermark": 0.0, "clear_generation": hermes.clear}
+    bounded(hermes, "", again, **cleared)
+    bounded(hermes, ".bak", first, **cleared)
+    hermes.write_rows([*first, *again])
+    before = hermes.live.read_bytes()
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(again if is_retry else [*first, *again])
+
+
+@pytest.mark.parametrize("act", ["clear", "undo"])
+def test_a_killed_prompt_is_the_newest_though_the_clock_was_set_back(hermes: Hermes, act: str) -> None:
+    kept, undone = hermes.turns("a", start=9000), hermes.turns("b", start=9100)
+    prompt = {"role": "user", "content": "and now?", "timestamp": START + 100}
+    pending = {"pending_user_message": "and now?", "pending_started_at": START + 100, "active_stream_id": "f1"}
+    saved = {**pending, "updated_at": START + 101}
+    said = [] if act == "clear" else kept
+    hermes.write_live(said, **(hermes.cleared if act == "clear" else hermes.undo_marks(kept)) | saved)
+    hermes.write_rows([*kept, *undone, *([prompt] if act == "clear" else [])])
+    hermes.repair()
+    assert hermes.texts() == [*hermes.said(said), "and now?"]
