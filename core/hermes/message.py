@@ -111,13 +111,9 @@ class Message(NamedTuple):
 
     @property
     def is_telling(self) -> bool:
-        """Whether it says enough to be known again: a long text, or the id of a call. A tool gives the same result
-        twice, and an id that counts from 0 in each turn is no proof beyond it.
-        """
+        """Whether it says enough to be known again: a long text, or the id of a call."""
         if len(self.answers) >= LONG_ID or any(len(call) >= LONG_ID for call in self.calls):
             return True
-        if self.answers:
-            return False
         if isinstance(self.sign, int):  # a long text of a large session
             return True
         if len(self.sign) < _LONG_TEXT:

@@ -307,7 +307,8 @@ class _Looked:
         self.calls = {call for m in self.messages for call in m.calls if call}
         self.long_calls = {call for call in self.calls if len(call) >= LONG_ID}
         self.letters = Counter(m.exact for m in self.messages)
-        self.telling = {m.exact: m for m in self.messages if m.is_telling}
+        # a tool gives the same result twice, and an id that counts from 0 in each turn is no proof beyond it
+        self.telling = {m.exact: m for m in self.messages if m.is_telling and not 0 < len(m.answers) < LONG_ID}
         first = self.prompt or (self.messages[0] if self.messages else None)
         self.time = first.time if first is not None else None
         after = messages[turn.end].time if turn.end < len(messages) else None

@@ -192,7 +192,8 @@ class _Judge(Timeline):
         e = self.entries[k]
         if not e.versions.keys() <= self.known.databases:
             return False
-        if (e.merged.calls or e.merged.answers) and not e.merged.is_telling:
+        is_short = (e.merged.calls or e.merged.answers) and not e.merged.is_telling
+        if is_short and (e.merged.answers or repr(e.merged.part("tool_calls")) not in self._calls):
             return False  # some providers count ids from 0 in every turn
         has_row_of_its_own = self._texts.get(e.merged.key)
         if has_row_of_its_own is None or (k <= kept[0] and has_row_of_its_own):
@@ -206,6 +207,12 @@ class _Judge(Timeline):
     def _in_files(self) -> frozenset[Key]:
         """What the messages say that another copy than the rows has."""
         return frozenset(e.merged.key for e in self.entries if not e.versions.keys() <= self.known.databases)
+
+    @cached_property
+    def _calls(self) -> frozenset[str]:
+        """The calls that stay, with all that they say."""
+        kept = (e.merged.part("tool_calls") for e, is_kept in zip(self.entries, self.kept, strict=True) if is_kept)
+        return frozenset(map(repr, filter(None, kept)))
 
     @cached_property
     def _texts(self) -> Mapping[Key, bool]:

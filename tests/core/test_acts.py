@@ -3,6 +3,7 @@ marks; and what was cleared stays out when a killed answer comes back."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -255,3 +256,19 @@ def test_a_killed_prompt_is_the_newest_though_the_clock_was_set_back(hermes: Her
     hermes.write_rows([*kept, *undone, *([prompt] if act == "clear" else [])])
     hermes.repair()
     assert hermes.texts() == [*hermes.said(said), "and now?"]
+
+
+def test_a_call_that_a_compaction_left_behind_is_the_one_of_the_file(hermes: Hermes) -> None:
+    """Its id counts from 0 in each turn, but it says what the file has, with all its arguments."""
+    call = {"id": "call_0", "type": "function", "function": {"name": "terminal", "arguments": '{"command": "ls -la"}'}}
+    look = [
+        {"role": "user", "content": "look", "timestamp": START + 100},
+        {"role": "assistant", "content": "I look.", "tool_calls": [call], "timestamp": START + 103},
+        {"role": "tool", "content": "nothing", "tool_call_id": "call_0", "timestamp": START + 103},
+        {"role": "assistant", "content": "There is nothing.", "timestamp": START + 103},
+    ]
+    said = [*hermes.turns("a"), *look, *hermes.turns("b", start=200)]
+    hermes.write_live(said)
+    rows = [{**m, "tool_calls": json.dumps(m["tool_calls"])} if "tool_calls" in m else m for m in said]
+    hermes.write_rows([*rows, {**rows[3], "timestamp": START + 300}])
+    assert is_quiet(hermes)
