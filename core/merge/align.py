@@ -116,7 +116,7 @@ def _paired_turns(
         anchors = [(i + i0, j + j0) for i, j in anchors]
         pairs += anchors
         gaps += _between(gap, anchors)
-    one_clock = not pairs or any(is_at_once(a[in_a[i].start].time, b[in_b[j].start].time) for i, j in pairs)
+    one_clock = not pairs or any(_is_at_once(a[in_a[i].start].time, b[in_b[j].start].time) for i, j in pairs)
     for gap in gaps:
         i0, i1, j0, j1 = gap
         if (i1 - i0, j1 - j0) == (1, 1) and _is_one_prompt(a, b, in_a[i0], in_b[j0]):
@@ -129,7 +129,7 @@ def _paired_turns(
 def _is_one_prompt(a: Sequence[Message], b: Sequence[Message], one: Turn, other: Turn) -> bool:
     """Whether two turns with no other turn to choose have the same prompt at the same time: then they are one."""
     mine, theirs = a[one.start], b[other.start]
-    both = one.has_prompt and other.has_prompt and is_at_once(mine.time, theirs.time)
+    both = one.has_prompt and other.has_prompt and _is_at_once(mine.time, theirs.time)
     return both and likeness(Look(mine), Look(theirs)) > 1
 
 
@@ -159,7 +159,7 @@ _MOMENT = 1.0
 """Seconds by which a row can be older or newer than the message that it is, where both came at the end of a turn."""
 
 
-def is_at_once(one: float | None, other: float | None) -> bool:
+def _is_at_once(one: float | None, other: float | None) -> bool:
     """Whether two stamps of a prompt are one: it carries its start in every copy (a cancelled one whole seconds)."""
     return one is not None and other is not None and abs(one - other) <= SLACK
 
@@ -307,7 +307,8 @@ class _Looked:
         self.calls = {call for m in self.messages for call in m.calls if call}
         self.long_calls = {call for call in self.calls if len(call) >= LONG_ID}
         self.letters = Counter(m.exact for m in self.messages)
-        self.telling = {m.exact: m for m in self.messages if m.is_telling}
+        # a tool gives the same result twice, and an id that counts from 0 in each turn is no proof beyond it
+        self.telling = {m.exact: m for m in self.messages if m.is_telling and not 0 < len(m.answers) < LONG_ID}
         first = self.prompt or (self.messages[0] if self.messages else None)
         self.time = first.time if first is not None else None
         after = messages[turn.end].time if turn.end < len(messages) else None
@@ -370,15 +371,15 @@ def _turn_likeness(one: _Looked, other: _Looked, prompts: int, have_like_ends: b
     is_one = prompts > 0 or one.prompt is None or other.prompt is None
     if not shared and is_one and one.messages and other.messages:
         shared = telling = have_like_ends
-    begin_at_once = is_at_once(one.time, other.time)
-    apart = one_clock and not (begin_at_once or one.began_during(other) or other.began_during(one))
+    is_at_once = _is_at_once(one.time, other.time)
+    apart = one_clock and not (is_at_once or one.began_during(other) or other.began_during(one))
     if apart and not telling:
         return 0
     if shared:
         same = 10 + min(shared, 50) + prompts if is_one else shared
     elif prompts > 1 and (not one.messages or not other.messages):
         same = prompts
-    elif prompts > 1 and begin_at_once:
+    elif prompts > 1 and is_at_once:
         same = 1
     else:
         return 0

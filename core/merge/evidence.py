@@ -51,9 +51,9 @@ class Evidence:
     """What is known of a session beside its messages. Times in seconds, None where nobody says.
 
     ``marks`` are those of the file, or of the newest copy that tells any, which was saved at ``marked``; ``saved``:
-    when the file was last saved; ``pending``: when the prompt was sent that was still unanswered then; ``sent``: when
-    the newest one was that the journals know. ``count`` and ``last``: how many messages it had when it was saved, and
-    the stamp of the last one. ``backup`` is the act's own backup or
+    when the file was last saved; ``pending``: when the ``prompt`` was sent that was still unanswered then; ``sent``:
+    when the newest one was that the journals know. ``count`` and ``last``: how many messages it had when it was saved,
+    and the stamp of the last one. ``backup`` is the act's own backup or
     another file from before or after, ``run`` the newest finished run, ``others`` further files, the newest first.
     ``is_untitled``: the file has the title of a new session, as a clear leaves it; ``is_missing``: there is no file at
     all.
@@ -73,11 +73,24 @@ class Evidence:
     is_missing: bool = False
     databases: frozenset[str] = frozenset()
     sent: float | None = None
+    prompt: str = ""
 
     @property
     def is_whole_untitled(self) -> bool:
         """Whether the file can be loaded and has the title of a new session, which the first turn takes away."""
         return self.is_untitled and self.state in (FileState.WHOLE, FileState.EMPTY)
+
+    @property
+    def is_behind_list(self) -> bool:
+        """Whether the session list knows of a message from after the file was saved, empty."""
+        is_later = self.last is not None and self.saved is not None and self.last > self.saved
+        return self.state is FileState.EMPTY and is_later
+
+    @property
+    def was_seen_empty(self) -> bool:
+        """Whether the session list knows of the file as it was saved, empty: it was not emptied since."""
+        is_saved = self.saved is not None and self.last == self.saved
+        return self.state is FileState.EMPTY and self.count == 0 and is_saved
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +167,7 @@ def _written_again(entries: Sequence[Entry], databases: Set[str]) -> Iterator[in
     for pair in pairwise(turns([e.merged for e in entries])):
         for turn, beside in (pair, pair[::-1]):
             again, first = entries[turn.start : turn.end], entries[beside.start : beside.end]
-            if not turn.has_prompt or len(again) != len(first) or first[0].versions.keys() <= databases:
+            if not turn.has_prompt or first[0].versions.keys() <= databases:
                 continue
             is_of_rows = all(e.versions.keys() <= databases for e in again)
             if is_of_rows and any(_is_written_again(again, first, name) for name in again[0].versions):
@@ -162,6 +175,5 @@ def _written_again(entries: Sequence[Entry], databases: Set[str]) -> Iterator[in
 
 
 def _is_written_again(again: Sequence[Entry], first: Sequence[Entry], database: str) -> bool:
-    rows = [(e.versions.get(database), f.versions.get(database)) for e, f in zip(again, first, strict=True)]
-    said = [(e, f) for e, f in rows if e is not None and f is not None and e.exact == f.exact]
-    return len(said) == len(rows) and within(*said[0], SECOND)
+    one, other = ([e.versions[database] for e in turn if database in e.versions] for turn in (again, first))
+    return [m.exact for m in one] == [m.exact for m in other] and within(one[0], other[0], SECOND)

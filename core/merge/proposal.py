@@ -12,6 +12,7 @@ from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.copies import BACKUP, LIVE, RUN, SessionCopies
 from hermes_rescue.core.hermes.message import Message, message
 from hermes_rescue.core.hermes.runs.killed_runs import DeadRun, dead_runs, pending_prompt, prompt_message
+from hermes_rescue.core.hermes.same_text import folded
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
 from hermes_rescue.core.merge import further, metadata, pointers, server_merge, transcript
 from hermes_rescue.core.merge.align import align
@@ -284,6 +285,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         copies.live is None,
         frozenset(copy.name for copy in copies.databases),
         max((turn.created_at for turn in copies.turns if turn.created_at is not None), default=None),
+        folded(str(live.get("pending_user_message") or "")) if live is not None else "",
     )
 
 

@@ -14,7 +14,7 @@ from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.message import message
 from hermes_rescue.core.hermes.runs.killed_runs import DeadRun, Recovered, is_prompt, recover
 from hermes_rescue.core.merge.intent import Reason
-from hermes_rescue.core.merge.transcript import Entry
+from hermes_rescue.core.merge.transcript import LIVE, Entry
 
 
 class KilledRun(NamedTuple):
@@ -49,7 +49,7 @@ def restore(
         if at is None:
             if killed.run.prompt is None:
                 continue
-            start = end = _place_by_time(killed.run, entries)
+            start = end = _place_by_time(killed.run, entries, is_last=killed.is_active)
         else:
             if id(entries[at]) in reasons:
                 continue  # the user took the prompt back
@@ -70,13 +70,16 @@ def _place_of(run: DeadRun, entries: Sequence[Entry]) -> int | None:
     return next(places, None)
 
 
-def _place_by_time(run: DeadRun, entries: Sequence[Entry]) -> int:
-    """Before the first turn that began after the run."""
+def _place_by_time(run: DeadRun, entries: Sequence[Entry], *, is_last: bool) -> int:
+    """Before the first turn that began after the run. ``is_last``: the file waits for it, so what that has is older,
+    whatever the clock said.
+    """
+    behind = max((k + 1 for k, e in enumerate(entries) if is_last and LIVE in e.versions), default=0)
     if run.started_at is None:
         return len(entries)
     later = (
         k
-        for k, e in enumerate(entries)
+        for k, e in enumerate(entries[behind:], behind)
         if e.merged.role == "user" and e.merged.time is not None and e.merged.time > run.started_at
     )
     return next(later, len(entries))

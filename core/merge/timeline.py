@@ -8,15 +8,18 @@ was set back makes a save look older than what is in it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 from hermes_rescue.core.hermes.copies import LIVE
-from hermes_rescue.core.merge.align import is_at_once
 from hermes_rescue.core.merge.evidence import Evidence, FileState, Witness
 from hermes_rescue.core.merge.intent import Marks
 from hermes_rescue.core.merge.transcript import Entry
 
 STAMP = 1e-3
 """Seconds within which two files mean the same stamp: they hold it to the microsecond."""
+
+_WHOLE = 1.0
+"""Seconds by which a stamp is early that was cut to whole ones."""
 
 
 class Timeline:
@@ -55,14 +58,19 @@ class Timeline:
     def _was_cut_again(self, file: Witness, older: Marks) -> bool:
         """Whether the newest act cut where the one before it had cut, of a version without generations: turns had been
         saved since in an older file, which moved its watermark on, and this one has the last message that was kept (to
-        the stamp, which a file that was filled from the rows has not).
+        the stamp, which a file that was filled from the rows has not). Where none was kept, it begins with the prompt
+        of the older one: a retry.
         """
         mine, marked = self.marks, self.known.marked
         is_one = mine.generations == older.generations and mine.shrink_generation is None and mine.act == older.act
-        is_older = file.saved is not None and marked is not None and file.saved <= marked
-        if not (is_one and is_older and mine.act) or older.is_fresh:
+        if not is_one or file.saved is None or marked is None or file.saved > marked:
             return False
-        return any(LIVE in e.versions and is_same(e.versions[LIVE].time, mine.act) for e in self.entries)
+        if mine.act == 0.0:
+            first, again = (next((e for e in self.entries if name in e.versions), None) for name in (file.name, LIVE))
+            is_retry = first is not None and again is not None and first.merged.key == again.merged.key
+            return is_retry and first is not again and not mine.knows_generations
+        live = (e.versions[LIVE] for e in self.entries if LIVE in e.versions)
+        return not older.is_fresh and any(is_same(m.time, mine.act) for m in live)
 
     def _is_after_act(self, run: Witness) -> bool:
         """Whether a run ended after the newest act, whose marks it has not: what it holds tells it before its time."""
@@ -70,8 +78,11 @@ class Timeline:
         if act is None:
             return True
         held = [k for k in range(len(self.entries)) if self.holds([run], k)]
-        if act == 0.0 and self.known.is_whole_untitled and not any(self.kept[k] for k in held):
+        is_unsaid = self.known.is_whole_untitled and not self.known.is_behind_list
+        if act == 0.0 and is_unsaid and not any(self.kept[k] for k in held):
             return False  # no run has come to an end since the file was cleared
+        if act == 0.0 and self.known.was_seen_empty:
+            return False
         if mark != act and any(self.entries[k].merged.role == "user" and self.has_stamp(k, mark) for k in held):
             return True
         last = self.last_kept(act)
@@ -85,20 +96,21 @@ class Timeline:
         if run.saved is None:
             return False
         if marked is not None and run.saved > marked + STAMP:
-            return not self._was_under_way(held, marked)
+            return not self.was_under_way(held, marked)
         if own is not None and own.saved is not None:
             return run.saved > own.saved + STAMP
         if act == 0.0:
             return bool(held) and held[0] > 0
         return mark is not None and act < mark <= run.saved + STAMP
 
-    def _was_under_way(self, held: Sequence[int], marked: float) -> bool:
+    def was_under_way(self, held: Sequence[int], marked: float) -> bool:
         """Whether the last turn of a run (that holds these messages) had begun when an act saved the marks: then the
         clock was set back in between, because nobody takes anything back while a run goes on.
         """
-        is_read = self.known.state in (FileState.WHOLE, FileState.EMPTY) and self.marks.is_fresh and self.marks.act
+        is_unsaid = self.marks.is_fresh and (bool(self.marks.act) or self.known.was_seen_empty)
+        is_read = self.known.state in (FileState.WHOLE, FileState.EMPTY) and is_unsaid
         prompt = next((k for k in reversed(held) if self.entries[k].merged.role == "user"), None)
-        if not is_read or prompt is None or self.kept[prompt] or self.is_pending(prompt):
+        if not is_read or prompt is None or self.kept[prompt] or prompt >= self.pending_turn:
             return False
         began = self.times[prompt]
         return began is not None and began <= marked
@@ -159,19 +171,23 @@ class Timeline:
             return False
         if any(w.saved is not None and w.saved > saved + STAMP and self.holds([w], k) for w in self.after_act):
             return True
+        if known.pending is not None:
+            return k >= self.pending_turn  # the turn that the file still waits for is its newest
         began = self.began[k]
-        return began is not None and (began > saved or self.is_pending(k))
+        return began is not None and began > saved
 
-    def is_pending(self, k: int) -> bool:
-        """Whether a message is from the turn that the file still waits for, or came after it."""
-        began, pending = self.began[k], self.known.pending
-        return began is not None and pending is not None and began >= pending - STAMP
-
+    @cached_property
     def pending_turn(self) -> int:
-        """The position of the prompt that the file waits for; behind the last message where no copy has it."""
-        prompts = (k for k, e in enumerate(self.entries) if e.merged.role == "user")
-        sent = self.known.pending
-        return next((k for k in prompts if is_at_once(self.times[k], sent)), len(self.entries))
+        """The position of the prompt that the file waits for; behind the last message where no copy has it. The agent
+        can have written it much later than it was sent; what was said before a clock was set back says something else.
+        """
+        sent, prompt = self.known.pending, self.known.prompt
+        for k, (e, time) in enumerate(zip(self.entries, self.times, strict=True)):
+            if e.merged.role != "user" or sent is None or time is None or time < sent - _WHOLE:
+                continue
+            if e.merged.text.startswith(prompt) or prompt.startswith(e.merged.text):
+                return k
+        return len(self.entries)
 
     def has_run_ended_after(self, k: int) -> bool:
         """Whether the newest run ended after a message was said."""

@@ -138,7 +138,7 @@ class _Judge(Timeline):
         known, result = self.known, dict[int, Reason]()
         kept = [k for k, is_kept in enumerate(self.kept) if is_kept]
         if known.is_whole_untitled and not self.marks.records_acts:  # cleared
-            before = range(self.pending_turn() if known.state is FileState.EMPTY else kept[0])
+            before = range(self.pending_turn if known.state is FileState.EMPTY else kept[0])
             result |= dict.fromkeys(before, Reason.CLEARED)
             if known.state is FileState.EMPTY:
                 return result
@@ -206,7 +206,8 @@ class _Judge(Timeline):
         e = self.entries[k]
         if not e.versions.keys() <= self.known.databases:
             return False
-        if (e.merged.calls or e.merged.answers) and not e.merged.is_telling:
+        is_short = (e.merged.calls or e.merged.answers) and not e.merged.is_telling
+        if is_short and (e.merged.answers or repr(e.merged.part("tool_calls")) not in self._calls):
             return False  # some providers count ids from 0 in every turn
         has_row_of_its_own = self._texts.get(e.merged.key)
         if has_row_of_its_own is None or (k <= kept[0] and has_row_of_its_own):
@@ -220,6 +221,12 @@ class _Judge(Timeline):
     def _in_files(self) -> frozenset[Key]:
         """What the messages say that another copy than the rows has."""
         return frozenset(e.merged.key for e in self.entries if not e.versions.keys() <= self.known.databases)
+
+    @cached_property
+    def _calls(self) -> frozenset[str]:
+        """The calls that stay, with all that they say."""
+        kept = (e.merged.part("tool_calls") for e, is_kept in zip(self.entries, self.kept, strict=True) if is_kept)
+        return frozenset(map(repr, filter(None, kept)))
 
     @cached_property
     def _texts(self) -> Mapping[Key, bool]:
@@ -255,8 +262,8 @@ class _Judge(Timeline):
         first = next((k for k in shown if not self._is_orphan(k)), None)
         for k in self._missing():
             if self.was_saved_after(k):
-                if act == 0.0 and self.known.state is FileState.EMPTY and self.known.pending is None:
-                    result[k] = Reason.UNDECIDED  # a cleared file stays empty unless somebody says otherwise
+                if self.known.pending is None and self._would_be_told(k, act):
+                    result[k] = Reason.UNDECIDED
                 continue
             reason: Reason | None
             if (
@@ -267,6 +274,8 @@ class _Judge(Timeline):
                 reason = taken if k > cut else Reason.UNDECIDED if self._may_be_lost(k, kept) else Reason.UNDONE
             elif k > cut and not self.holds(files, k) and self.holds(self.before_act, k):
                 reason = Reason.EARLIER_UNDO if self._may_be_stale(cut) else taken
+            elif self._may_be_edited(k, act):
+                reason = Reason.EARLIER_UNDO
             elif self.holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
             elif k <= cut:
@@ -281,10 +290,43 @@ class _Judge(Timeline):
                 result[k] = reason
         return result if self.known.state is FileState.WHOLE else self._counted(result, cut)
 
-    def _may_be_stale(self, cut: int) -> bool:
-        """Whether the file can also be an older one that was saved too late: its act cut where the one before it had
-        cut, and more turns had been said since than an undo takes back.
+    def _may_be_edited(self, k: int, act: float) -> bool:
+        """Whether a cleared file that was lost and one whose first prompt was edited look alike: a version without
+        generations marks them alike, and its backup has nothing of what the file has.
         """
+        known = self.known
+        if act != 0.0 or self.marks.knows_generations or known.state is not FileState.WHOLE or known.backup is None:
+            return False
+        is_other = not any(is_kept and self.holds([known.backup], j) for j, is_kept in enumerate(self.kept))
+        return is_other and self.holds([known.backup], k)
+
+    def _would_be_told(self, k: int, act: float) -> bool:
+        """Whether the file would have to tell of a turn that began after an act, and only the database does: its marks
+        say that nothing was said since, and a clock that was set back makes rows from before the act look newer.
+        """
+        if act == 0.0:
+            return self.known.state is FileState.EMPTY
+        is_of_rows = self.entries[k].versions.keys() <= self.known.databases
+        return self.known.state is FileState.WHOLE and self.marks.is_fresh and is_of_rows
+
+    def _is_empty_before_run(self) -> bool:
+        """Whether a run ended later than the file, and the session list with it, was saved empty; the act's own backup
+        knows nothing of it.
+        """
+        run, marked = self.known.run, self.known.marked
+        if not self.known.was_seen_empty or self.known.is_untitled or run is None:
+            return False
+        files = [w for w in self.before_act if w is not run]
+        held = [k for k in range(len(self.entries)) if self.holds([run], k)]
+        is_new = any(not self.holds(files, k) for k in held) and is_after(run.saved, marked or 0.0)
+        return is_new and not self.was_under_way(held, marked or 0.0)
+
+    def _may_be_stale(self, cut: int) -> bool:
+        """Whether the file can also be an older one that was saved too late: it is empty, and a run ended later; or its
+        act cut where the one before it had cut, and more turns had been said since than an undo takes back.
+        """
+        if self._is_empty_before_run():
+            return True
         own = next((w for w in self.before_act if w.marks is not None), None)
         if own is None or own.marks is None or not self.marks.is_fresh or own.marks.act != self.marks.act:
             return False
@@ -401,7 +443,7 @@ class _Judge(Timeline):
             ):
                 return settled
         count = self.known.count
-        if not asked or count is None:
+        if not asked or count is None or self._is_empty_before_run():
             return reasons
         want = count - (len(self.entries) - len(settled) - len(behind))
         at = len(behind) - want

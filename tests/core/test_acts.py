@@ -3,6 +3,7 @@ marks; and what was cleared stays out when a killed answer comes back."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -178,4 +179,96 @@ def test_what_was_cleared_stays_out_when_a_killed_answer_comes_back(
     hermes.write_run(gone)
     hermes.repair()
     assert hermes.texts() == ["and now?"]
+    assert is_quiet(hermes)
+
+
+@pytest.mark.parametrize("ended", [-1.0, 60.0])
+def test_a_file_that_the_session_list_saw_empty_is_not_filled_again(hermes: Hermes, ended: float) -> None:
+    """The newest run ended before the file was emptied, or after it by a clock that was set back, which is asked."""
+    cleared, undone = hermes.turns("a"), hermes.turns("b", start=ACT + ended - 4)
+    hermes.write_live([], **hermes.cleared)
+    hermes.write_index(
+        hermes.session([]) | {"message_count": 0, "last_message_at": START + ACT, "updated_at": START + ACT}
+    )
+    hermes.write_rows([*cleared, *undone])
+    hermes.write_run(undone)
+    before = hermes.live.read_bytes()
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+    assert (hermes.kinds() == []) == (ended < 0)
+
+
+def test_rows_alone_do_not_say_that_something_followed_an_undo(hermes: Hermes) -> None:
+    """The marks say that nothing did. The clock was set back before it, or the turn was lost: that is asked."""
+    kept, undone, later = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=ACT + 10)
+    hermes.write_live(kept, **hermes.undo_marks(kept))
+    hermes.write_rows([*kept, *undone, *later])
+    before = hermes.live.read_bytes()
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said([*kept, *later])
+
+
+def test_a_retry_is_another_turn_though_its_calls_count_from_0_again(hermes: Hermes) -> None:
+    """Its first call has the id and the result of the one that was taken back; no rows are left to tell them apart."""
+    kept = hermes.turns("a")
+    undone, again = (
+        [
+            {"role": "user", "content": "look", "timestamp": START + start},
+            {"role": "assistant", "content": said, "tool_calls": [{"id": "call_0"}], "timestamp": START + start + 3},
+            {"role": "tool", "content": '{"output": "nothing to do", "exit_code": 0}', "tool_call_id": "call_0"},
+            {"role": "assistant", "content": f"It is {start} now.", "timestamp": START + start + 3},
+        ]
+        for start, said in ((100.0, "I look."), (110.0, ""))
+    )
+    hermes.write_live([*kept, *again], **hermes.undo_marks(kept, START + 110))
+    hermes.write_backup([*kept, *undone], updated_at=START + 104)
+    assert is_quiet(hermes)
+
+
+@pytest.mark.parametrize("is_retry", [True, False])
+def test_a_first_prompt_that_was_said_again_in_a_cleared_session(hermes: Hermes, is_retry: bool) -> None:
+    """A version without generations marks it as the clear before it. The same prompt again is a retry; another one can
+    be an edit, or what was said after the file was wiped: a question."""
+    first, again = hermes.turns("b"), hermes.turns("c", start=100)
+    if is_retry:
+        again[0]["content"] = first[0]["content"]
+    cleared = {"truncation_boundary": 0.0, "truncation_watermark": 0.0, "clear_generation": hermes.clear}
+    bounded(hermes, "", again, **cleared)
+    bounded(hermes, ".bak", first, **cleared)
+    hermes.write_rows([*first, *again])
+    before = hermes.live.read_bytes()
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(again if is_retry else [*first, *again])
+
+
+@pytest.mark.parametrize("act", ["clear", "undo"])
+def test_a_killed_prompt_is_the_newest_though_the_clock_was_set_back(hermes: Hermes, act: str) -> None:
+    kept, undone = hermes.turns("a", start=9000), hermes.turns("b", start=9100)
+    prompt = {"role": "user", "content": "and now?", "timestamp": START + 100}
+    pending = {"pending_user_message": "and now?", "pending_started_at": START + 100, "active_stream_id": "f1"}
+    saved = {**pending, "updated_at": START + 101}
+    said = [] if act == "clear" else kept
+    hermes.write_live(said, **(hermes.cleared if act == "clear" else hermes.undo_marks(kept)) | saved)
+    hermes.write_rows([*kept, *undone, *([prompt] if act == "clear" else [])])
+    hermes.repair()
+    assert hermes.texts() == [*hermes.said(said), "and now?"]
+
+
+def test_a_call_that_a_compaction_left_behind_is_the_one_of_the_file(hermes: Hermes) -> None:
+    """Its id counts from 0 in each turn, but it says what the file has, with all its arguments."""
+    call = {"id": "call_0", "type": "function", "function": {"name": "terminal", "arguments": '{"command": "ls -la"}'}}
+    look = [
+        {"role": "user", "content": "look", "timestamp": START + 100},
+        {"role": "assistant", "content": "I look.", "tool_calls": [call], "timestamp": START + 103},
+        {"role": "tool", "content": "nothing", "tool_call_id": "call_0", "timestamp": START + 103},
+        {"role": "assistant", "content": "There is nothing.", "timestamp": START + 103},
+    ]
+    said = [*hermes.turns("a"), *look, *hermes.turns("b", start=200)]
+    hermes.write_live(said)
+    rows = [{**m, "tool_calls": json.dumps(m["tool_calls"])} if "tool_calls" in m else m for m in said]
+    hermes.write_rows([*rows, {**rows[3], "timestamp": START + 300}])
     assert is_quiet(hermes)

@@ -405,6 +405,14 @@ def test_a_short_turn_that_a_flush_wrote_again_after_the_save_is_no_loss(hermes:
     assert is_left_alone(hermes)
 
 
+def test_a_stopped_turn_that_a_flush_wrote_again_is_no_loss(hermes: Hermes) -> None:
+    """The file has a notice of the server with it, which no row has."""
+    said = [*hermes.turns("a"), *short_turn(100.0)]
+    hermes.write_live([*said, {"role": "assistant", "content": "**Task cancelled**", "timestamp": START + 100.2}])
+    hermes.write_rows([*said, *short_turn(100.7)])
+    assert is_left_alone(hermes)
+
+
 def test_what_was_taken_back_does_not_return_because_a_flush_wrote_it_again(hermes: Hermes) -> None:
     said = short_turn(100.0)
     marks = {"truncation_boundary": 0.0, "truncation_watermark": 0.0, "intentional_shrink_generation": SHRINK}

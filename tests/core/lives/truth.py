@@ -61,7 +61,7 @@ def truth(left: Left) -> Truth:
             return Truth(sid, "exact", "the file is whole, but for a run that was killed", told, taken=taken, tail=tail)
         if _has_lost_a_picture(left):
             return Truth(sid, "exact", "the file is whole, but for a picture", told, taken=taken)
-        quiet = (world.era.boundary or not world.acts) and world.life.damage.also == ""
+        quiet = (world.era.boundary or not world.acts) and world.life.damage.also == "" and not _may_be_edited(left)
         return Truth(sid, "untouched", "the file is whole", told, taken=taken, quiet=quiet)
     known = determined(left)
     may_be_deleted = live is None and not left.rows
@@ -142,6 +142,8 @@ def _backup_of_the_wipe(left: Left) -> Numbers | None:
         return None
     if not left.world.era.boundary and (live.numbers or live.state.title == "Untitled"):
         return None  # an old clear sets the title, too
+    if _may_be_edited(left):
+        return None
     if not _same_act(live.state.marks, backup.state.marks) or set(backup.numbers) <= set(live.numbers):
         return None
     return backup.numbers + tuple(n for n in live.numbers if n not in backup.numbers)
@@ -216,6 +218,8 @@ def _ahead_of(left: Left, state: State) -> Iterator[tuple[Numbers, bool]]:
     """Readings of an older file: what the newest run, or the rows from after its save, have behind it."""
     world, done, marks = left.world, left.newest_done, state.marks
     firm = state.acts == world.history[-1].acts  # what was taken back since, nothing but the newest file says
+    if state.marks.boundary == 0.0 and not state.numbers and (left.index is None or left.index.last == state.updated):
+        firm = False  # emptied by an act, before which the clock can have been set back
     if done is not None and done.updated > state.updated and not _cancelled_since(left):
         yield done.numbers, firm
     later = {row.number for row in left.rows if row.time > state.updated}
@@ -238,6 +242,15 @@ def _and_behind(numbers: Numbers, rows: Numbers) -> Numbers:
 
 def _same_act(mine: Marks, other: Marks) -> bool:
     return (mine.clear, mine.shrink, mine.boundary) == (other.clear, other.shrink, other.boundary)
+
+
+def _may_be_edited(left: Left) -> bool:
+    """A version without generations leaves after an edit of the first prompt since a clear what it leaves where the
+    file is wiped and goes on (formats.md: watermark and boundary 0.0)."""
+    live = left.live
+    if live is None or not live.numbers or not left.world.era.boundary or left.world.era.shrink:
+        return False
+    return live.state.marks.boundary == 0.0 and left.backup is not None
 
 
 def _is_older(backup: Copy | None, done: State) -> bool:
