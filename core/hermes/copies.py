@@ -376,7 +376,7 @@ class Inventory(CopyReader):
         if not self._is_alone:
             from hermes_rescue.core.hermes.places.reader import find_places
 
-            places = find_places(self, self.further, self._files)
+            places = find_places(self, self.further, self._files, self._only)
             self.listing = replace(self.listing, places=places if self._only is None else places.only(self._only))
         return self
 
