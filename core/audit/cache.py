@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -225,6 +226,7 @@ def digest_of(databases: Iterable[Iterable[tuple[Any, ...]]]) -> bytes:
 def _stamp(path: Path | str) -> Stamp | None:
     try:
         found = os.lstat(path)
+        found = os.stat(path) if stat.S_ISLNK(found.st_mode) else found
     except OSError:
         return None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -198,7 +198,7 @@ class CopyReader:
         journal = read_turn_journal(session_id, listing.turn_journals.get(session_id, ()))
         runs = RunJournal(session_id, listing.run_journals.get(session_id, ()), journal.streams)
         states = [fact.state for fact in self.database_facts]
-        live = _read(listing.sidecars.get(session_id))
+        live = _read(listing.sidecars.get(session_id), self.store.home or self.store.state_dir)
         backup = _read(listing.backups.get(session_id))
         temps = tuple(found for path in listing.temps.get(session_id, ()) if (found := _read(path)) is not None)
         steps.step(_FILE)
@@ -376,7 +376,7 @@ class Inventory(CopyReader):
         if not self._is_alone:
             from hermes_rescue.core.hermes.places.reader import find_places
 
-            places = find_places(self, self.further, self._files)
+            places = find_places(self, self.further, self._files, self._only)
             self.listing = replace(self.listing, places=places if self._only is None else places.only(self._only))
         return self
 
@@ -473,11 +473,11 @@ def _events(path: Path) -> Sequence[Mapping[str, Any]]:
         return ()
 
 
-def _read(path: Path | None) -> SidecarFile | None:
+def _read(path: Path | None, home: Path | None = None) -> SidecarFile | None:
     if path is None:
         return None
     try:
-        return sidecar.read(path)
+        return sidecar.read(path) if home is None else sidecar.read_linked(path, home)
     except FileNotFoundError:
         return None
 

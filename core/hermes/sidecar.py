@@ -8,6 +8,7 @@ that shrinks the transcript leaves the old file as its backup first.
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -155,12 +156,15 @@ class Sidecar:
 
 @dataclass(frozen=True)
 class SidecarFile:
-    """What lies at a path: the session in it, or why there is none. ``mtime`` in seconds."""
+    """What lies at a path: the session in it, or why there is none. ``mtime`` in seconds; ``target``: what was read,
+    where the path is a link.
+    """
 
     path: Path
     data: bytes | None
     mtime: float = 0.0
     problem: str | None = None
+    target: Path | None = None
 
     @cached_property
     def sidecar(self) -> Sidecar | None:
@@ -241,6 +245,19 @@ def read(path: Path) -> SidecarFile:
     except UnreadableError as error:
         return SidecarFile(path, None, problem=str(error))
     return SidecarFile(path, data, mtime)
+
+
+def read_linked(path: Path, home: Path) -> SidecarFile:
+    """The same; a link within a home is read as the WebUI reads it. Raises FileNotFoundError."""
+    found = read(path)
+    if found.problem is None or not path.is_symlink():
+        return found
+    target = Path(os.path.realpath(path))
+    if not target.is_relative_to(os.path.realpath(home)):
+        words = f"{files.shown(path)} is a symbolic link that leads out of the Hermes home, to {files.shown(target)}."
+        return replace(found, problem=words)
+    linked = read(target)
+    return replace(linked, path=path, target=target) if linked.problem is None else found
 
 
 def read_head(path: Path) -> Mapping[str, Piece]:

@@ -135,12 +135,21 @@ def _meant_by_home(path: Path) -> tuple[Path | None, Path | None]:
         if _has_session(sessions):
             base = sessions.parent.parent
             return (base if is_home(base) else None), sessions
-    return next((each for each in (path / ".hermes", path / "hermes") if is_home(each)), path), None
+    near = [path / ".hermes", path / "hermes", *([path.parent] if _is_agents(path) else [])]
+    return next((each for each in near if is_home(each)), path), None
 
 
 def is_home(path: Path) -> bool:
     """Whether a folder is a Hermes home, by what is in it."""
     return os.path.lexists(path / "state.db") or any(_has_any(root / "sessions") for root in _webui_folders(path))
+
+
+def _is_agents(path: Path) -> bool:
+    """Whether a folder has the agent's own snapshots, which lie beside the folder of the WebUI."""
+    try:
+        return any(name.startswith(_SNAPSHOT) for name in os.listdir(path))
+    except OSError:
+        return False
 
 
 def _meant_by_sessions(path: Path) -> Path:
@@ -149,7 +158,7 @@ def _meant_by_sessions(path: Path) -> Path:
         raise StoreNotFoundError(f"There is no folder {shown(path)}. Name the sessions folder of a WebUI.")
     if _has_any(path):
         return path
-    near = (path / "sessions", path / "webui" / "sessions", path.parent)
+    near = (path / "sessions", path / "webui" / "sessions", path.parent, path.parent / "webui" / "sessions")
     return next((each for each in near if _has_session(each)), path)
 
 
@@ -193,7 +202,8 @@ def _is_named(environ: Mapping[str, str] | None) -> bool:
 def _has_any(folder: Path) -> bool:
     """Whether a folder has a file of the WebUI's own, also a list of sessions that are gone."""
     try:
-        return any(name.startswith("_") or _SESSION_FILE.match(name) for name in os.listdir(folder))
+        names = (name for name in os.listdir(folder) if not name.startswith(_SNAPSHOT))
+        return any(name.startswith("_") or _SESSION_FILE.match(name) for name in names)
     except OSError:
         return False
 

@@ -193,8 +193,7 @@ class MainWindow(QMainWindow):
         if not self._turn(Event.OPEN, place):
             return
         if self.state.phase is Phase.WRITING:
-            words = self.tr("The other store is opened as soon as this is done.")
-            self.result.tell_outcome(words, good=True)
+            self.result.tell_outcome(self.tr("The other store is opened as soon as this is done."), good=True)
             return
         self.writer.abandon()
         self.jobs.turn_to(self.state.token)

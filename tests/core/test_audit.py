@@ -270,6 +270,28 @@ def test_links_and_pipes_are_reported_and_not_followed(hermes: Any, tmp_path: Pa
     assert json.loads(outside.read_text())["messages"] == []
 
 
+def test_a_link_within_the_home_is_read_as_the_webui_reads_it(hermes: Any) -> None:
+    said = hermes.turns("a", "b")
+    target = hermes.home / "disk" / hermes.live.name
+    target.parent.mkdir()
+    hermes.write(target, hermes.session(said))
+    hermes.live.symlink_to(target)
+    hermes.write_rows(said)
+    assert hermes.kinds() == []
+    hermes.write(target, hermes.session([]))
+    hermes.write_backup(said)
+    (found,) = hermes.audit().sessions
+    assert found.category is Category.REVIEW
+    assert "put that file in the place of the link" in found.findings[0].evidence
+    hermes.repair(hermes.live.stem)
+    assert hermes.live.is_symlink()
+    assert json.loads(target.read_text())["messages"] == []
+    hermes.live.unlink()
+    target.rename(hermes.live)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
+
+
 def test_a_missing_sessions_folder_is_told_as_that(hermes: Any) -> None:
     hermes.write_rows(hermes.turns("a"))
     hermes.sessions.rmdir()

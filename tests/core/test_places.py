@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hermes_rescue.core import api
 from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.store import find_store
 
 from tests.core.conftest import SID, START
@@ -287,6 +288,18 @@ def test_an_archive_in_the_home_is_opened_for_a_session_that_was_larger_there(he
     shutil.make_archive(str(hermes.home / "hermes-backup-20260701"), "zip", hermes.sessions)
     hermes.write_live(said[:2], session_note="x" * 5000)
     assert hermes.kinds() == ["further_copy"]
+
+
+def test_an_archive_is_not_opened_for_other_sessions_than_the_one_that_is_looked_at(hermes: Any) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write_live(said, session_note="x" * 5000)
+    hermes.write(hermes.sessions / "20260807_101112_abcdef.json", hermes.session(said))
+    archive = shutil.make_archive(str(hermes.home / "hermes-backup-20260701"), "zip", hermes.sessions)
+    (hermes.sessions / "20260807_101112_abcdef.json").unlink()
+    store = find_store(home=hermes.home)
+    with Inventory(store) as whole, Inventory(store, only=(SID,)) as one:
+        assert archive in whole.listing.places.looked
+        assert archive not in one.listing.places.looked
 
 
 @pytest.mark.parametrize("what", ["folder", "zip"])

@@ -287,6 +287,15 @@ def test_what_was_named_and_is_not_there(named: dict[str, object], tmp_path: Pat
     assert str(tmp_path / ("empty" if "empty" in named.values() else "missing")) in str(caught.value)
 
 
+@pytest.mark.parametrize("option", ["home", "session_dir"])
+def test_the_folder_of_the_agents_snapshots_leads_to_the_store_beside_it(option: str, tmp_path: Path) -> None:
+    sessions = tmp_path / "webui" / "sessions"
+    for folder, name in ((sessions, "0123456789ab.json"), (tmp_path / "sessions", "session_0123456789ab.json")):
+        folder.mkdir(parents=True)
+        (folder / name).write_text('{"session_id": "0123456789ab", "messages": []}')
+    assert find_store(**{option: tmp_path / "sessions"}).sessions_dir == sessions  # type: ignore[arg-type]
+
+
 def test_the_error_says_how_to_name_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "_DOCKER_HOME", tmp_path / "docker")
     with pytest.raises(StoreNotFoundError) as caught:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -93,8 +93,12 @@ def _file(of: FileCopies, candidate: Candidate) -> FurtherCopy | None:
     return FurtherCopy(candidate.name, candidate.shown, candidate.saved, session, None, said)
 
 
-def find_places(inventory: Inventory, reader: FurtherReader, files: SessionFiles) -> Places:
-    """Where else in a home the sessions of a store lie. ``files``: what lies in the sessions folder."""
+def find_places(
+    inventory: Inventory, reader: FurtherReader, files: SessionFiles, only: Collection[str] | None
+) -> Places:
+    """Where else in a home the sessions of a store lie, or ``only`` some of them. ``files``: what lies in the sessions
+    folder.
+    """
     store, listing = inventory.store, inventory.listing
     foreign = {each for rows in listing.rows.values() for each in rows} - inventory.known_ids
     search = Search(inventory.known_ids, foreign)
@@ -111,6 +115,8 @@ def find_places(inventory: Inventory, reader: FurtherReader, files: SessionFiles
         packed = _packed_sessions(path)
         lost = needy | (packed.keys() - inventory.known_ids - listing.deleted)
         fuller = {each for each, size in packed.items() if each in listing.sidecars and size > _size(listing, each)}
+        if only is not None:
+            lost, fuller = lost.intersection(only), fuller.intersection(only)
         if lost or fuller:
             given.archive(path, lost | fuller, with_databases=bool(lost))
         else:

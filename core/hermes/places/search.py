@@ -94,7 +94,7 @@ class Search:
         """
         status = os.lstat(path)
         if _is_database(path):
-            self._database(path, status, "(added)", date, where, is_near=is_near)
+            self._database(path, status, "(added)" if is_near else "(in an archive)", date, where, is_near=is_near)
             return
         kind = "snapshot" if path.name.startswith("session_") else "backup"
         label = "" if date is None else f"{kind} of {day(date)}"
