@@ -1,6 +1,6 @@
 bin := .venv/bin
 
-.PHONY: run test lint format bench clean
+.PHONY: run test lint format bench dist clean
 
 run:            # prepare this machine, then open the window, or audit where there is no screen
 	@.ci/prepare run
@@ -14,7 +14,7 @@ lint:
 	@.ci/prepare dev
 	$(bin)/ruff format --check .
 	$(bin)/ruff check .
-	$(bin)/mypy
+	for system in linux win32 darwin; do $(bin)/mypy --platform $$system || exit; done
 	$(bin)/mypy tests
 	$(bin)/lint-imports
 
@@ -26,6 +26,11 @@ format:
 bench:          # measure; docs/performance.md says what, and how its table is written anew
 	@.ci/prepare dev
 	@$(bin)/python tests/bench/measure.py --json docs/performance.json
+
+dist:           # wheel, sdist and the bundles of this system, into dist
+	@.ci/prepare dist
+	@$(bin)/python .packaging/build.py
+	@$(bin)/python .packaging/try.py
 
 clean:
 	rm -rf .venv .demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist

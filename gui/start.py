@@ -94,7 +94,7 @@ def _screens() -> list[Mapping[str, str]]:
 
 def _wayland_answers() -> bool:
     name = os.environ.get("WAYLAND_DISPLAY", "")
-    if not name:
+    if sys.platform == "win32" or not name:
         return False
     with socket.socket(socket.AF_UNIX) as connection:
         try:

@@ -471,6 +471,8 @@ def _replace_after_look(temp: Path, path: Path, expected: str) -> None:
 
 def _pinned(path: Path, pins: ExitStack) -> _Identity:
     """The identity of whatever is at ``path``, which no other file can get before ``pins`` closes."""
+    if sys.platform != "linux":
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     pins.callback(os.close, descriptor)
     return _identity(os.fstat(descriptor))

@@ -132,6 +132,8 @@ def _session_files(folder: Path) -> list[os.stat_result]:
 
 
 def _become(owner: Owner) -> None:
+    if sys.platform == "win32":  # nobody is root there
+        return
     import pwd
 
     try:

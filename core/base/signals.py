@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
@@ -16,7 +17,7 @@ def deaf_children() -> Iterator[None]:
     """Whoever is started inside never hears of :data:`GROUP_WIDE`, from its first instruction on; this process hears
     of what came meanwhile at the end. Does nothing where the system has no signal masks.
     """
-    if not hasattr(signal, "pthread_sigmask"):
+    if sys.platform == "win32":
         yield
         return
     resource_tracker.ensure_running()  # the first child would start it, and that lets signals through

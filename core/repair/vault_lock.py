@@ -79,6 +79,8 @@ def _busy(path: Path) -> str:
 
 def _holder(path: Path) -> int | None:
     """The process that holds a lock, where the system tells."""
+    if sys.platform != "linux":
+        return None
     with suppress(OSError, ValueError, IndexError):
         status = os.stat(path)
         file = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"

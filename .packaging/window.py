@@ -1,0 +1,8 @@
+"""Where the window starts in a bundle."""
+
+from multiprocessing import freeze_support
+
+freeze_support()  # a worker process ends in there
+from hermes_rescue.gui.__main__ import main  # noqa: E402  # a worker does not load it
+
+main()
