@@ -9,6 +9,7 @@ what is whole in it.
 from __future__ import annotations
 
 import codecs
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -35,6 +36,8 @@ LARGE = 2**20
 
 _LOOKED_AT = 8 * 1024
 """Bytes of a text that are looked at in one go."""
+
+_SHORT = 256
 
 _NOT_PARSED: Any = ...  # no JSON value, and the same one in every process
 
@@ -75,6 +78,12 @@ class Piece:
         if self._raw is None:
             self._raw = dumps(self._value, self._level)
         return bytes(self._raw)
+
+    @property
+    def token(self) -> bytes:
+        """What tells its text from others: the text, or of a long one the digest."""
+        raw = self.raw
+        return raw if len(raw) <= _SHORT else hashlib.sha256(raw).digest()
 
     @property
     def value(self) -> Any:

@@ -200,7 +200,7 @@ class CopyReader:
         states = [fact.state for fact in self.database_facts]
         live = _read(listing.sidecars.get(session_id), self.store.home or self.store.state_dir)
         backup = _read(listing.backups.get(session_id))
-        temps = tuple(found for path in listing.temps.get(session_id, ()) if (found := _read(path)) is not None)
+        temps = tuple(sidecar.equal_once(filter(None, map(_read, listing.temps.get(session_id, ())))))
         steps.step(_FILE)
         return FileCopies(
             session_id=session_id,

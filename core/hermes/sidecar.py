@@ -157,7 +157,7 @@ class Sidecar:
 @dataclass(frozen=True)
 class SidecarFile:
     """What lies at a path: the session in it, or why there is none. ``mtime`` in seconds; ``target``: what was read,
-    where the path is a link.
+    where the path is a link; ``like``: a file of the same bytes that was read before.
     """
 
     path: Path
@@ -165,10 +165,13 @@ class SidecarFile:
     mtime: float = 0.0
     problem: str | None = None
     target: Path | None = None
+    like: SidecarFile | None = None
 
     @cached_property
     def sidecar(self) -> Sidecar | None:
         """The session in it, parsed when it is asked for."""
+        if self.like is not None:
+            return self.like.sidecar
         return None if self.data is None else parse(self.data)
 
     @property
@@ -180,6 +183,14 @@ class SidecarFile:
     def digest(self) -> str | None:
         """The SHA-256 of the bytes (hex), None where they could not be read."""
         return None if self.data is None else files.digest_of(self.data)
+
+
+def equal_once(found: Iterable[SidecarFile]) -> Iterator[SidecarFile]:
+    """The same files, of which bytes that several have are held and parsed once."""
+    known: dict[bytes, SidecarFile] = {}
+    for file in found:
+        first = file if file.data is None else known.setdefault(file.data, file)
+        yield file if first is file else replace(file, data=first.data, like=first)
 
 
 def parse(data: bytes) -> Sidecar:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -80,6 +80,20 @@ def align(a: Sequence[Message], b: Sequence[Message]) -> Alignment:
     pairs += ((i + head, j + head) for i, j in inner.pairs)
     pairs += ((len(a) - k, len(b) - k) for k in range(tail, 0, -1))
     return Alignment(tuple(pairs), tuple((i + head, j + head) for i, j in inner.moved))
+
+
+def align_all(there: Sequence[Message], sequences: Mapping[str, Sequence[Message]]) -> dict[str, Alignment]:
+    """How each of these is aligned with what is there, the one that shares most first. Those of the same messages are
+    aligned once.
+    """
+    known: dict[tuple[int, ...], Alignment] = {}
+    found = {}
+    for name, sequence in sequences.items():
+        same = tuple(map(id, sequence))
+        if same not in known:
+            known[same] = align(there, sequence)
+        found[name] = known[same]
+    return dict(sorted(found.items(), key=lambda item: -len(item[1].pairs)))
 
 
 def _common(a: Sequence[Message], b: Sequence[Message]) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import is_not
 from typing import Any
 
 from hermes_rescue.core.base.jsontext import LIST_FIELD, NOTHING, Piece, number
@@ -15,7 +15,7 @@ from hermes_rescue.core.hermes.runs.killed_runs import DeadRun, dead_runs, pendi
 from hermes_rescue.core.hermes.same_text import folded
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
 from hermes_rescue.core.merge import further, metadata, pointers, server_merge, transcript
-from hermes_rescue.core.merge.align import align
+from hermes_rescue.core.merge.align import Alignment, align_all
 from hermes_rescue.core.merge.choices import Choices, fingerprint
 from hermes_rescue.core.merge.evidence import (
     Evidence,
@@ -38,7 +38,6 @@ FIRST_MESSAGE = "first message"
 LAST_MESSAGE = "last message"
 DEFAULT = "default"
 
-_SHORT = 256
 _ACTS = frozenset((Reason.UNDONE, Reason.CLEARED, Reason.CHOSEN))
 
 TITLE_LENGTH = 64
@@ -183,12 +182,15 @@ def _merged(copies: SessionCopies) -> list[Entry]:
     order = [first]
     raw = raw_copies(copies)
     entries = [transcript.entry(first, m, k, is_raw=first in raw) for k, m in enumerate(sequences.pop(first, ()))]
+    there: list[Message] = []
+    found: dict[str, Alignment] = {}
     while sequences:
-        there = [e.merged for e in entries]
-        found = {name: align(there, sequence) for name, sequence in sequences.items()}
-        closest = max(found.items(), key=lambda item: len(item[1].pairs))[0]
+        now = [e.merged for e in entries]
+        if not found or len(now) != len(there) or any(map(is_not, now, there)):
+            there, found = now, align_all(now, sequences)
+        closest = next(iter(found))
         entries = transcript.merge(
-            entries, closest, sequences.pop(closest), found[closest], older=closest == BACKUP, is_raw=closest in raw
+            entries, closest, sequences.pop(closest), found.pop(closest), older=closest == BACKUP, is_raw=closest in raw
         )
         order.append(closest)
     if order != trust:
@@ -222,20 +224,15 @@ def _file_messages(copies: SessionCopies) -> dict[str, Sequence[Message]]:
     """The messages of each file, one object where they are the same bytes, as most are in every file."""
     sidecars = sidecar_copies(copies)
     leading = session_of(copies.leading) if copies.told else None
-    others = {name: copy for name, copy in sidecars.items() if copy is not leading}
-    known = {_bytes_of(m.piece): m for m in copies.told} if others else {}
-
-    def read(piece: Piece) -> Message:
-        key = _bytes_of(piece)
-        return known.get(key) or known.setdefault(key, message(piece))
-
-    return {name: tuple(map(read, copy.messages)) if name in others else copies.told for name, copy in sidecars.items()}
-
-
-def _bytes_of(piece: Piece) -> bytes:
-    """What tells the bytes of a message from others: themselves, or of a long one their digest."""
-    raw = piece.raw
-    return raw if len(raw) <= _SHORT else hashlib.sha256(raw).digest()
+    known: dict[bytes, Message] = {}
+    if any(copy is not leading for copy in sidecars.values()):
+        known = {m.piece.token: m for m in copies.told}
+    found = {id(leading): copies.told}
+    for copy in sidecars.values():
+        if id(copy) not in found:
+            tokens = ((piece, piece.token) for piece in copy.messages)
+            found[id(copy)] = tuple(known.get(key) or known.setdefault(key, message(each)) for each, key in tokens)
+    return {name: found[id(copy)] for name, copy in sidecars.items()}
 
 
 def _marked(sidecars: Mapping[str, Sidecar]) -> str | None:

@@ -7,12 +7,15 @@ them; here it finds its place.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, MutableMapping, Sequence
+from itertools import accumulate
+from math import inf
 from typing import Any, NamedTuple
 
 from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.message import message
-from hermes_rescue.core.hermes.runs.killed_runs import DeadRun, Recovered, is_prompt, recover
+from hermes_rescue.core.hermes.runs.killed_runs import DeadRun, Recovered, asked, may_have_sent, recover
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.transcript import LIVE, Entry
 
@@ -44,12 +47,13 @@ def restore(
     cards, ``names`` what a prompt and an answer that no other copy has are called as copies.
     """
     found: list[RestoredCard] = []
+    places = _Places(entries if runs else [])
     for killed in runs:
-        at = _place_of(killed.run, entries)
+        at = places.of(killed.run)
         if at is None:
             if killed.run.prompt is None:
                 continue
-            start = end = _place_by_time(killed.run, entries, is_last=killed.is_active)
+            start = end = places.by_time(killed.run, is_last=killed.is_active)
         else:
             if id(entries[at]) in reasons:
                 continue  # the user took the prompt back
@@ -60,33 +64,74 @@ def restore(
         if at is None and len(turn) == 1 and not killed.is_active:
             reasons[id(turn[0])] = Reason.UNANSWERED
         left_out = [e for e in entries[start:end] if id(e) in reasons]
-        entries[start:end] = [*turn, *left_out]
+        places.put(start, end, [*turn, *left_out])
         found += (RestoredCard(card, turn[card["assistant_msg_idx"]]) for card in recovered.cards if recovered.messages)
     return found
 
 
-def _place_of(run: DeadRun, entries: Sequence[Entry]) -> int | None:
-    places = (k for k in reversed(range(len(entries))) if is_prompt(run, entries[k].merged.value))
-    return next(places, None)
+class _Places:
+    """Where the prompts stand in a transcript that grows. However many runs there are, each message is read once."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self._entries = entries
+        self._ids: list[int] = []
+        self._latest: list[float] = []  # up to each message, when the latest prompt was sent
+        self._asked: dict[tuple[str, ...], list[Entry]] = {}  # the prompts of the same words, in their order
+        self._note(0, entries)
+        for e in filter(_is_prompt, entries):
+            self._asked.setdefault(asked(e.merged.value), []).append(e)
+
+    def of(self, run: DeadRun) -> int | None:
+        """The place of the prompt of a run. Where an earlier one said the same, the last one that can be it is."""
+        same = () if run.prompt is None else self._asked.get(asked(run.prompt), ())
+        found = next((e for e in reversed(same) if may_have_sent(run, e.merged.time)), None)
+        return None if found is None else self._place(found)
+
+    def by_time(self, run: DeadRun, *, is_last: bool) -> int:
+        """Before the first turn that began after the run. ``is_last``: the file waits for it, so what that has is
+        older, whatever the clock said.
+        """
+        began, entries = run.started_at, self._entries
+        if began is None:
+            return len(entries)
+        if not is_last:
+            return bisect_right(self._latest, began)
+        behind = max((k + 1 for k, e in enumerate(entries) if LIVE in e.versions), default=0)
+        times = ((k, entries[k].merged.time) for k in range(behind, len(entries)) if _is_prompt(entries[k]))
+        return next((k for k, time in times if time is not None and time > began), len(entries))
+
+    def put(self, start: int, end: int, turn: Sequence[Entry]) -> None:
+        """Put a turn where it was in part, or at a place."""
+        there = self._ids[start:end]
+        self._entries[start:end] = turn
+        del self._ids[start:end], self._latest[start:end]
+        self._note(start, turn)
+        for e in filter(_is_prompt, turn):
+            if id(e) not in there:
+                same = self._asked.setdefault(asked(e.merged.value), [])
+                same.insert(bisect_left(same, start, key=self._place), e)
+
+    def _place(self, e: Entry) -> int:
+        return self._ids.index(id(e))
+
+    def _note(self, start: int, turn: Sequence[Entry]) -> None:
+        latest = self._latest[start - 1] if start else -inf
+        sent = (e.merged.time if _is_prompt(e) and e.merged.time is not None else -inf for e in turn)
+        found = [*accumulate(sent, max, initial=latest)][1:]
+        self._ids[start:start] = map(id, turn)
+        self._latest[start:start] = found
+        for k in range(start + len(turn), len(self._latest)):
+            if self._latest[k] >= found[-1]:
+                break
+            self._latest[k] = found[-1]
 
 
-def _place_by_time(run: DeadRun, entries: Sequence[Entry], *, is_last: bool) -> int:
-    """Before the first turn that began after the run. ``is_last``: the file waits for it, so what that has is older,
-    whatever the clock said.
-    """
-    behind = max((k + 1 for k, e in enumerate(entries) if is_last and LIVE in e.versions), default=0)
-    if run.started_at is None:
-        return len(entries)
-    later = (
-        k
-        for k, e in enumerate(entries[behind:], behind)
-        if e.merged.role == "user" and e.merged.time is not None and e.merged.time > run.started_at
-    )
-    return next(later, len(entries))
+def _is_prompt(e: Entry) -> bool:
+    return e.merged.role == "user"
 
 
 def _end_of_turn(entries: Sequence[Entry], start: int) -> int:
-    following = (k for k in range(start + 1, len(entries)) if entries[k].merged.role == "user")
+    following = (k for k in range(start + 1, len(entries)) if _is_prompt(entries[k]))
     return next(following, len(entries))
 
 

@@ -266,6 +266,24 @@ def test_a_submitted_prompt_without_an_answer_is_a_question(hermes: Any) -> None
     assert hermes.texts() == ["ask a", "answer a", "lost", "ask b", "answer b"]
 
 
+def test_unanswered_prompts_stand_where_they_were_sent(hermes: Any) -> None:
+    turns = hermes.turns("a", "b", "c")
+    hermes.write_live(turns)
+    a, b, c = (turns[k]["timestamp"] for k in (0, 2, 4))
+    sent = [(a - 9, "early"), (a + 3, "same"), (a + 5, "same"), (b + 3, "same"), (b + 4, "later"), (c + 9, "last")]
+    fields = {"event": "submitted", "role": "user"}
+    events = [{**fields, "turn_id": f"t{k}", "content": say, "created_at": at} for k, (at, say) in enumerate(sent)]
+    events += [{**fields, "turn_id": "there", "content": "ask b", "created_at": b}]
+    journal = hermes.sessions / "_turn_journal"
+    journal.mkdir()
+    (journal / f"{hermes.live.stem}~5.jsonl").write_text("\n".join(map(json.dumps, events)))
+    hermes.repair(hermes.live.stem)
+    answers = [["ask a", "answer a"], ["ask b", "answer b"], ["ask c", "answer c"]]
+    between = ["early"], ["same", "same"], ["same", "later"], ["last"]
+    expected = [text for pair in zip(between, [*answers, []], strict=True) for each in pair for text in each]
+    assert hermes.texts() == expected
+
+
 def test_nothing_but_the_run_journal(hermes: Any) -> None:
     turns = hermes.turns("a")
     run = hermes.sessions / "_run_journal" / hermes.live.stem

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hermes_rescue.core.hermes.runs.killed_runs import DeadRun, Recovered, dead_runs, is_prompt, prompt_message, recover
+from hermes_rescue.core.hermes.runs.killed_runs import (
+    DeadRun,
+    Recovered,
+    asked,
+    dead_runs,
+    may_have_sent,
+    prompt_message,
+    recover,
+)
 from hermes_rescue.core.hermes.runs.run_journal import RunJournal
 from hermes_rescue.core.hermes.runs.turn_journal import SubmittedTurn
 from hypothesis import given
@@ -428,9 +436,8 @@ def test_a_stream_that_ended_is_not_dead_though_the_file_still_names_it(tmp_path
 )
 def test_the_row_of_a_prompt_is_known(content: Any, at: float | None, it_is: bool) -> None:
     run = RUN._replace(prompt=prompt_message("look first", (), SENT + 0.7))
-    assert is_prompt(run, {"role": "user", "content": content, "timestamp": at}) is it_is
-    assert not is_prompt(run, {"role": "assistant", "content": content, "timestamp": at})
-    assert not is_prompt(run._replace(prompt=None), {"role": "user", "content": content, "timestamp": at})
+    assert run.prompt is not None
+    assert (asked(run.prompt) == asked({"content": content}) and may_have_sent(run, at)) is it_is
 
 
 def test_a_prompt_that_a_program_sent_says_so() -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from hermes_rescue.core import api
 from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.merge.proposal import propose
 
 from .conftest import START
 
@@ -296,3 +298,17 @@ def test_answers_that_are_much_alike_make_no_two_prompts_one(hermes: Any) -> Non
     hermes.write_rows([*first, *third])
     hermes.repair()
     assert hermes.texts() == hermes.said([*first, *second, *third])
+
+
+def test_leftover_saves_of_the_same_bytes_are_held_once_and_each_is_named(hermes: Any) -> None:
+    turns = hermes.turns("a", "b", "c")
+    hermes.write_live(turns[:2])
+    for k, messages in enumerate([turns[:4], turns, turns[:4], turns]):
+        hermes.write(hermes.sessions / f"{hermes.live.stem}.tmp.77.{k}", hermes.session(messages))
+    with Inventory(find_store(home=hermes.home)) as inventory:
+        copies = inventory.copies(hermes.live.stem)
+    assert len({id(temp.data) for temp in copies.temps}) == len({id(temp.sidecar) for temp in copies.temps}) == 2
+    items = propose(copies).items
+    assert [item.message.value for item in items] == turns
+    assert [sorted(item.copies) for item in items[4:]] == [["temp 2", "temp 4"]] * 2
+    assert [sorted(item.copies) for item in items[2:4]] == [["temp", "temp 2", "temp 3", "temp 4"]] * 2

@@ -109,17 +109,15 @@ def prompt_message(
     return message
 
 
-def is_prompt(run: DeadRun, message: Mapping[str, Any]) -> bool:
-    """Whether a message can be the prompt of a run: the same words, not sent before it. Where an earlier one said the
-    same, the last one that can be it is.
-    """
-    if run.prompt is None or message.get("role") != "user":
-        return False
-    asked, said = (
-        visible_text(each.get("content"), "user").replace(IMAGE, "").split() for each in (run.prompt, message)
-    )
-    sent, arrived = number(run.prompt.get("timestamp")), number(message.get("timestamp"))
-    return asked == said and (sent is None or arrived is None or arrived > sent - _WHOLE_SECOND)
+def asked(prompt: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a prompt asks; of a run and of its message it is the same."""
+    return tuple(visible_text(prompt.get("content"), "user").replace(IMAGE, "").split())
+
+
+def may_have_sent(run: DeadRun, arrived: float | None) -> bool:
+    """Whether a message of this time can be the prompt of a run: it was not sent before it."""
+    sent = None if run.prompt is None else number(run.prompt.get("timestamp"))
+    return sent is None or arrived is None or arrived > sent - _WHOLE_SECOND
 
 
 def pending_prompt(head: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -313,6 +311,8 @@ class _Union:
         """The whole turn, without the calls that nothing answers and the cards that are there."""
         self._take(len(self._there))
         results = {str(each.get("tool_call_id")): each for each in self._there if each.get("role") == "tool"}
+        if not (self._cards or any(self._made)):
+            return Recovered(tuple(self._out), ())
         known = {(card.get("tid"), card.get("_recovered_stream_id")) for card in cards if isinstance(card, dict)}
         shown = {tid for tid, _ in known}
         found: list[dict[str, Any]] = []
