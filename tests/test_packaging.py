@@ -66,7 +66,7 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
 _hermes_rescue
 printf '%s\\n' "${COMPREPLY[@]}"
 """
-    typed = ["bash", "-c", program, "bash", script, "hermes-rescue", *words]
+    typed = ["bash", "-c", program, "bash", str(script), "hermes-rescue", *words]
     return set(subprocess.run(typed, capture_output=True, text=True, check=True).stdout.split())
 
 
