@@ -29,6 +29,7 @@ class Options:
     home: Path | None
     session_dir: Path | None
     state_dbs: tuple[Path, ...]
+    also: tuple[Path, ...]
     reset_settings: bool
 
     @property
@@ -36,6 +37,7 @@ class Options:
         """The options that name the store, as they are typed."""
         words = [("--home", self.home), ("--session-dir", self.session_dir)]
         words += [("--state-db", path) for path in self.state_dbs]
+        words += [("--also", path) for path in self.also]
         return [word for name, path in words if path is not None for word in (name, str(path))]
 
 
@@ -43,13 +45,14 @@ def options(arguments: Sequence[str]) -> Options:
     """What some words on the command line ask for. Raises SystemExit where they are wrong, or ask for help."""
     parser = argparse.ArgumentParser(prog="hermes-rescue-gui", description="The window of Hermes Rescue.")
     parser.add_argument("--home", type=Path, help="the Hermes home, if not the usual one")
-    parser.add_argument("--session-dir", type=Path, help="the sessions folder of a WebUI, in place of a home")
+    parser.add_argument("--session-dir", type=Path, help="the sessions folder of a WebUI, alone or beside a home")
     parser.add_argument("--state-db", type=Path, action="append", default=[], help="a database of the agent")
+    parser.add_argument("--also", type=Path, action="append", default=[], help="a further place to look for copies in")
     parser.add_argument("--reset-settings", action="store_true", help="forget how the window was")
     asked = parser.parse_args(arguments)
-    if asked.home and asked.session_dir:
-        parser.error("give --home or --session-dir, not both")
-    return Options(asked.home, asked.session_dir, tuple(asked.state_db), asked.reset_settings)
+    return Options(
+        asked.home, asked.session_dir, tuple(asked.state_db), tuple(asked.also), reset_settings=asked.reset_settings
+    )
 
 
 def require_window(asked: Options) -> None:

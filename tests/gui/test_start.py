@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hermes_rescue.gui.start import options
 
 WINDOW = "from hermes_rescue.gui.__main__ import main; main()"
 WITHOUT_QT = f"import sys; sys.modules['PySide6'] = None; {WINDOW}"
@@ -63,6 +64,13 @@ def test_without_a_screen_it_names_the_command_of_the_terminal(screen: dict[str,
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Qt brings its libraries on other systems")
+def test_the_window_takes_the_places_that_the_terminal_takes() -> None:
+    words = ["--home", "/a", "--session-dir", "/a/b", "--state-db", "/c.db", "--also", "/old.zip", "--also", "/older"]
+    asked = options(words)
+    assert asked.place == words
+    assert asked.also == (Path("/old.zip"), Path("/older"))
+
+
 def test_missing_system_libraries_are_named_in_one_line_to_type() -> None:
     done = start(WITHOUT_A_LIBRARY, QT_QPA_PLATFORM="offscreen")
     assert done.returncode == 3
