@@ -302,6 +302,21 @@ def test_an_archive_is_not_opened_for_other_sessions_than_the_one_that_is_looked
         assert archive not in one.listing.places.looked
 
 
+def test_a_session_that_only_a_database_in_an_archive_has_comes_back_by_its_name(hermes: Any) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write_rows(said)
+    old = hermes.home.parent / "old"
+    old.mkdir()
+    shutil.move(hermes.home / "state.db", old / "state.db")
+    shutil.make_archive(str(hermes.home / "hermes-backup-20260701"), "zip", old)
+    hermes.write(
+        hermes.sessions / "20260807_101112_abcdef.json", hermes.session([], session_id="20260807_101112_abcdef")
+    )
+    assert SID in [f.session_id for f in hermes.audit().findings]
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+
+
 @pytest.mark.parametrize("what", ["folder", "zip"])
 def test_a_smaller_backup_that_is_given_is_read_in_full(hermes: Any, tmp_path: Any, what: str) -> None:
     said = hermes.turns("one", "two", "three", "four")

@@ -116,7 +116,8 @@ def find_places(
         lost = needy | (packed.keys() - inventory.known_ids - listing.deleted)
         fuller = {each for each, size in packed.items() if each in listing.sidecars and size > _size(listing, each)}
         if only is not None:
-            lost, fuller = lost.intersection(only), fuller.intersection(only)
+            unknown = {*only} - inventory.known_ids  # a database in there may have it
+            lost, fuller = lost.intersection(only) | unknown, fuller.intersection(only)
         if lost or fuller:
             given.archive(path, lost | fuller, with_databases=bool(lost))
         else:
