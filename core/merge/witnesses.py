@@ -310,15 +310,15 @@ class _Judge(Timeline):
         return self.known.state is FileState.WHOLE and self.marks.is_fresh and is_of_rows
 
     def _is_empty_before_run(self) -> bool:
-        """Whether a run ended later than the file, and the session list with it, was saved empty; the act's own backup
-        knows nothing of it.
+        """Whether a run ended later than the file, and the session list with it, was saved empty, and shows nothing of
+        what the act's own backup has: it can have begun anew after it.
         """
         run, marked = self.known.run, self.known.marked
         if not self.known.was_seen_empty or self.known.is_untitled or run is None:
             return False
         files = [w for w in self.before_act if w is not run]
         held = [k for k in range(len(self.entries)) if self.holds([run], k)]
-        is_new = any(not self.holds(files, k) for k in held) and is_after(run.saved, marked or 0.0)
+        is_new = not any(self.holds(files, k) for k in held) and is_after(run.saved, marked or 0.0)
         return is_new and not self.was_under_way(held, marked or 0.0)
 
     def _may_be_stale(self, cut: int) -> bool:
