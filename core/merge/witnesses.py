@@ -26,7 +26,8 @@ from hermes_rescue.core.merge.evidence import (
     Witness,
 )
 from hermes_rescue.core.merge.intent import Reason
-from hermes_rescue.core.merge.timeline import STAMP, Timeline, is_after, is_same
+from hermes_rescue.core.merge.listed_length import ListedLength
+from hermes_rescue.core.merge.timeline import STAMP, is_after, is_same
 from hermes_rescue.core.merge.transcript import Entry
 
 
@@ -43,7 +44,7 @@ def judge(entries: Sequence[Entry], evidence: Evidence) -> Verdict:
     )
 
 
-class _Judge(Timeline):
+class _Judge(ListedLength):
     @property
     def origin(self) -> str | None:
         """The copy that what points into the messages is taken from."""
@@ -81,7 +82,7 @@ class _Judge(Timeline):
         base = self.base
         if known.last is None and base is not None and base is known.backup and self._is_all(base, reasons):
             return Verdict(reasons, SHORTENED)
-        return self._by_list(reasons)
+        return self.by_list(reasons)
 
     def _is_all(self, base: Witness, reasons: Mapping[int, Reason]) -> bool:
         """Whether the base has everything that was said until the file was saved once more: nothing beyond it is left,
@@ -96,13 +97,13 @@ class _Judge(Timeline):
 
     def _without_leftovers(self, reasons: dict[int, Reason], count: int) -> Verdict:
         """The transcript of the newest run, if it has as many messages as the head of the file tells."""
-        held = [k for k in self._held(reasons) if self.kept[k]]
+        held = [k for k in self.held(reasons) if self.kept[k]]
         if len(held) <= count or self.marks.act is None:
             return Verdict(reasons)
         orphans = [k for k in held if self._is_leftover(k)]
         if len(held) - len(orphans) == count:
             return Verdict(reasons | dict.fromkeys(orphans, Reason.UNDONE))
-        return Verdict(reasons, self._miscounted(len(held)))
+        return Verdict(reasons, self.miscounted(len(held)))
 
     def _with_their_prompts(self, reasons: dict[int, Reason]) -> dict[int, Reason]:
         """An answer comes back with its prompt, also where the file has the same words elsewhere."""
@@ -169,11 +170,15 @@ class _Judge(Timeline):
         return result
 
     def _is_of_file(self) -> bool:
-        """Whether the transcript as it was last saved is known from a file, of which nothing is missing."""
+        """Whether the transcript as it was last saved is known: from a file of which nothing is missing, or a copy that
+        has what is left of a torn one and as many messages as its head counts.
+        """
         known, base = self.known, self.base
-        if known.state is FileState.WHOLE:
+        if known.state is FileState.WHOLE or base is None:
+            return known.state is FileState.WHOLE
+        if known.state is FileState.TORN and base.is_whole and known.count == sum(self.kept):
             return True
-        return base is not None and base.marks is not None and is_same(base.saved, known.saved)
+        return base.marks is not None and is_same(base.saved, known.saved)
 
     def _may_be_lost(self, k: int, kept: Sequence[int]) -> bool:
         """Whether a message can have been lost before the newest run went on without it: it stands before all that the
@@ -310,15 +315,15 @@ class _Judge(Timeline):
         return self.known.state is FileState.WHOLE and self.marks.is_fresh and is_of_rows
 
     def _is_empty_before_run(self) -> bool:
-        """Whether a run ended later than the file, and the session list with it, was saved empty; the act's own backup
-        knows nothing of it.
+        """Whether a run ended later than the file, and the session list with it, was saved empty, and shows nothing of
+        what the act's own backup has: it can have begun anew after it.
         """
         run, marked = self.known.run, self.known.marked
         if not self.known.was_seen_empty or self.known.is_untitled or run is None:
             return False
         files = [w for w in self.before_act if w is not run]
         held = [k for k in range(len(self.entries)) if self.holds([run], k)]
-        is_new = any(not self.holds(files, k) for k in held) and is_after(run.saved, marked or 0.0)
+        is_new = not any(self.holds(files, k) for k in held) and is_after(run.saved, marked or 0.0)
         return is_new and not self.was_under_way(held, marked or 0.0)
 
     def _may_be_stale(self, cut: int) -> bool:
@@ -461,65 +466,4 @@ class _Judge(Timeline):
             and time <= mark + 1.0
             and abs(time - mark) < 1.0
             and (later is None or later > mark)
-        )
-
-    def _by_list(self, reasons: dict[int, Reason]) -> Verdict:
-        """How far a lost file went by its row in the session list: the stamp of its last message is right, its count
-        can be behind.
-        """
-        last, count = self.known.last, self.known.count
-        held = self._held(reasons)
-        if last is None or not held or self._is_never_shortened() or count == len(self.entries) - len(reasons):
-            return Verdict(reasons)
-        files = [k for k in held if self.has_stamp(k, last)]
-        if files:
-            cut = files[-1]
-        else:  # rows are stamped before the message that they are
-            behind = (k for k in held if self.entries[k].merged.role == "user" and is_after(self.times[k], last))
-            cut = next(behind, held[-1] + 1) - 1
-        after = [k for k in held if k > cut]
-        if not after:
-            is_told = count in (None, len(held)) or (files and self.kept[cut])
-            if is_told or not (self.known.is_missing or self._can_be_shortened(held)):
-                return Verdict(reasons)
-            return Verdict(reasons, self._miscounted(len(held)))
-        if files and self.known.run is not None and count in (None, len(held) - len(after)):
-            return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDONE)})
-        return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDECIDED)}, self._miscounted(len(held)))
-
-    def _can_be_shortened(self, held: Sequence[int]) -> bool:
-        """Whether an act can have left as many of these as the session list counts: it takes back whole turns, of its
-        own backup the last ones. After a restart the list keeps for a turn the count of before.
-        """
-        count, backup, last = self.known.count or 0, self.known.backup, held[-1]
-        prompts = [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
-        if count == (prompts[-1] if prompts else 0) and (
-            self.has_stamp(last, self.known.last) or self.entries[last].versions.keys() <= self.known.databases
-        ):
-            return False
-        own = [n for n, k in enumerate(held) if backup and self.holds([backup], k)]
-        ends = prompts[1:] if backup is None else [own[-1] + 1] if own and backup.is_whole else []
-        left = {end: count - (len(held) - end) for end in ends if end < len(held) or self.known.pending}
-        return count == 0 or any(0 <= n < end and n in prompts and (n or own) for end, n in left.items())
-
-    def _held(self, reasons: Mapping[int, Reason]) -> list[int]:
-        """What stays of the messages that were there when the session was last counted."""
-        saved, pending = self.known.saved, self.known.pending
-        return [
-            k
-            for k, began in enumerate(self.began)
-            if k not in reasons and (saved is None or began is None or began <= saved or self.kept[k])
-            if pending is None or began is None or began < pending - STAMP
-        ]
-
-    def _is_never_shortened(self) -> bool:
-        """Whether a copy from the last save, which has the newest message, tells that there never was an act."""
-        marked, saved = self.known.marked, self.known.saved
-        told = self.marks.records_acts and not self.marks.is_marked and self.kept[-1]
-        return told and marked is not None and saved is not None and marked >= saved - STAMP
-
-    def _miscounted(self, held: int) -> str:
-        return (
-            f"The session had {self.known.count} messages when it was last counted, "
-            f"the copies that are left hold {held}: you took messages back, or the count is behind."
         )

@@ -272,3 +272,18 @@ def test_a_call_that_a_compaction_left_behind_is_the_one_of_the_file(hermes: Her
     rows = [{**m, "tool_calls": json.dumps(m["tool_calls"])} if "tool_calls" in m else m for m in said]
     hermes.write_rows([*rows, {**rows[3], "timestamp": START + 300}])
     assert is_quiet(hermes)
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_a_torn_file_of_an_old_version_goes_as_far_as_its_head_counts(hermes: Hermes, fits: bool) -> None:
+    """The newest run has what is left of it, and as many messages as the file had: the rest of the backup was not in it
+    when it was saved, and no mark says whether it was taken back."""
+    kept, other, again = hermes.turns("a"), hermes.turns("b", "c", start=100), hermes.turns("d", start=300)
+    said = [*kept, *again]
+    hermes.write_old(hermes.live, said, message_count=len(said) + (0 if fits else 4))
+    hermes.tear_live("answer d")
+    hermes.write_old(hermes.sessions / f"{SID}.json.bak", [*kept, *other])
+    hermes.write_run(said)
+    hermes.write_rows([*kept, *other, *again])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said if fits else [*kept, *other, *again])

@@ -6,32 +6,13 @@ python -m tests.core.lives --count 1000 --seed 1 [--act undo] [--damage lost] [-
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
-from . import DAMAGES, STORIES, Life, life, play, truth
+from . import DAMAGES, STORIES, life, play, truth
 from .left import Left
-from .trial import Wrong, trial
-from .truth import Truth
+from .trial import tried
 from .write_out import describe
-
-BATCH = 32
-"""Sessions of one home."""
-
-Tried = tuple[Life, Truth, Wrong]
-
-
-def tried(seeds: range, act: str, damage: str) -> Iterator[Tried]:
-    """Each life with what is right for it and what was wrong."""
-    for first in range(seeds.start, seeds.stop, BATCH):
-        lives = [life(seed, act, damage) for seed in range(first, min(first + BATCH, seeds.stop))]
-        lefts = [play(each, number) for number, each in enumerate(lives)]
-        truths = [truth(left) for left in lefts]
-        with tempfile.TemporaryDirectory() as folder:
-            yield from zip(lives, truths, trial(Path(folder) / "home", lefts, truths), strict=True)
 
 
 def table(title: str, right: Counter[str], count: Counter[str]) -> None:

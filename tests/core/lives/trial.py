@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +14,16 @@ from hermes_rescue.core.audit.findings import Category
 from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.hermes.store import Store, find_store
 
+from . import Left, Life, Truth, life, play, truth
 from .judge import judge, transcript
-from .left import Left
 from .said import Identity
 from .store import write
-from .truth import Truth
 
 INDEX_KINDS = frozenset({"index_missing_entry", "index_missing_file", "malformed_index"})
 """Findings that are about the session list, not about the session."""
+
+BATCH = 32
+"""Sessions of one home."""
 
 Tree = dict[str, tuple[int, int, bytes]]
 
@@ -62,13 +65,15 @@ def contents(of: Tree) -> dict[str, tuple[int, bytes]]:
 def offered(store: Store, truths: Sequence[Truth]) -> dict[str, str]:
     """Session id -> what the audit says of a session that needs nothing, although it should not."""
     found: dict[str, str] = {}
-    asked = {truth.session_id: truth for truth in truths if truth.want in ("untouched", "absent")}
+    asked = {t.session_id: t for t in truths if t.is_healthy}
     for session in audit(store).sessions:
-        truth = asked.get(session.session_id)
-        if truth is None:
+        wanted = asked.get(session.session_id)
+        if wanted is None:
             continue
         told = [f for f in session.findings if f.name not in INDEX_KINDS]
-        loud = [f for f in told if f.category is Category.REPAIRABLE or (truth.quiet and f.category is Category.REVIEW)]
+        loud = [
+            f for f in told if f.category is Category.REPAIRABLE or (wanted.quiet and f.category is Category.REVIEW)
+        ]
         if loud:
             found[session.session_id] = "offered: " + ", ".join(f"{f.name} ({f.evidence})" for f in loud)
     return found
@@ -107,6 +112,16 @@ def trial(home: Path, lefts: Sequence[Left], truths: Sequence[Truth]) -> list[Wr
     if not back and not any(wrong.undone for wrong in found):
         found = [Wrong(w.offered, w.repaired, w.again, "undo left something else") for w in found]
     return found
+
+
+def tried(seeds: range, act: str = "", damage: str = "") -> Iterator[tuple[Life, Truth, Wrong]]:
+    """Each life with what is right for it and what was wrong."""
+    for first in range(seeds.start, seeds.stop, BATCH):
+        lives = [life(seed, act, damage) for seed in range(first, min(first + BATCH, seeds.stop))]
+        lefts = [play(each, number) for number, each in enumerate(lives)]
+        truths = [truth(left) for left in lefts]
+        with tempfile.TemporaryDirectory() as folder:
+            yield from zip(lives, truths, trial(Path(folder) / "home", lefts, truths), strict=True)
 
 
 @dataclass(frozen=True, slots=True)

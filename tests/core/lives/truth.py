@@ -45,6 +45,11 @@ class Truth:
     tail: Tail | None = None
     quiet: bool = False
 
+    @property
+    def is_healthy(self) -> bool:
+        """Nothing may be offered for it, or changed in it."""
+        return self.want in ("untouched", "absent")
+
 
 def truth(left: Left) -> Truth:
     """What is right for a session of which this is left."""

@@ -1,0 +1,77 @@
+"""How long a session was when it was last counted: what its row in the session list tells of a file that is lost
+(recovery.md, section 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from hermes_rescue.core.merge.evidence import Verdict
+from hermes_rescue.core.merge.intent import Reason
+from hermes_rescue.core.merge.timeline import STAMP, Timeline, is_after
+
+
+class ListedLength(Timeline):
+    """A timeline with what the session list counted."""
+
+    def by_list(self, reasons: dict[int, Reason]) -> Verdict:
+        """How far a lost file went by its row in the session list: the stamp of its last message is right, its count
+        can be behind.
+        """
+        last, count = self.known.last, self.known.count
+        held = self.held(reasons)
+        if last is None or not held or self._is_never_shortened() or count == len(self.entries) - len(reasons):
+            return Verdict(reasons)
+        files = [k for k in held if self.has_stamp(k, last)]
+        if files:
+            cut = files[-1]
+        else:  # rows are stamped before the message that they are
+            behind = (k for k in held if self.entries[k].merged.role == "user" and is_after(self.times[k], last))
+            cut = next(behind, held[-1] + 1) - 1
+        after = [k for k in held if k > cut]
+        if not after:
+            is_told = count in (None, len(held)) or (files and self.kept[cut])
+            if is_told or not (self.known.is_missing or self._can_be_shortened(held)):
+                return Verdict(reasons)
+            return Verdict(reasons, self.miscounted(len(held)))
+        if files and self.known.run is not None and count in (None, len(held) - len(after)):
+            return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDONE)})
+        return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDECIDED)}, self.miscounted(len(held)))
+
+    def _can_be_shortened(self, held: Sequence[int]) -> bool:
+        """Whether an act can have left as many of these as the session list counts: it takes back whole turns, of its
+        own backup the last ones. After a restart the list keeps for a turn the count of before.
+        """
+        count, backup, last = self.known.count or 0, self.known.backup, held[-1]
+        prompts = [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
+        if count == (prompts[-1] if prompts else 0) and (
+            self.has_stamp(last, self.known.last) or self.entries[last].versions.keys() <= self.known.databases
+        ):
+            return False
+        own = [n for n, k in enumerate(held) if backup and self.holds([backup], k)]
+        ends = prompts[1:] if backup is None else [own[-1] + 1] if own and backup.is_whole else []
+        left = {end: count - (len(held) - end) for end in ends if end < len(held) or self.known.pending}
+        return count == 0 or any(0 <= n < end and n in prompts and (n or own) for end, n in left.items())
+
+    def held(self, reasons: Mapping[int, Reason]) -> list[int]:
+        """What stays of the messages that were there when the session was last counted."""
+        saved, pending = self.known.saved, self.known.pending
+        return [
+            k
+            for k, began in enumerate(self.began)
+            if k not in reasons and (saved is None or began is None or began <= saved or self.kept[k])
+            if pending is None or began is None or began < pending - STAMP
+        ]
+
+    def _is_never_shortened(self) -> bool:
+        """Whether a copy from the last save, which has the newest message, tells that there never was an act."""
+        marked, saved = self.known.marked, self.known.saved
+        told = self.marks.records_acts and not self.marks.is_marked and self.kept[-1]
+        return told and marked is not None and saved is not None and marked >= saved - STAMP
+
+    def miscounted(self, held: int) -> str:
+        """The doubt where as many messages are held as nothing counts."""
+        return (
+            f"The session had {self.known.count} messages when it was last counted, "
+            f"the copies that are left hold {held}: you took messages back, or the count is behind."
+        )
