@@ -82,7 +82,7 @@ def test_the_licences_of_all_parts_are_handed_on(rescue: Rescue) -> None:
 def test_the_cache_tells_one_bundle_from_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bundle has no files of source to know the engine by, so what an older one found must not be believed."""
     bundle = tmp_path / "bundle"
-    monkeypatch.setattr(cache, "__file__", str(tmp_path / "no folder" / "cache.py"))
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
     monkeypatch.setattr(sys, "executable", str(bundle))
     marks = []
     for contents in ("one", "the next version"):
