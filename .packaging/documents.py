@@ -216,7 +216,7 @@ def _inner(command: Command, all_commands: list[Command]) -> list[str]:
     return [
         c.name.split()[-1]
         for c in all_commands
-        if c is not command and len(c.name.split()) == depth and c.name.startswith(command.name)
+        if c is not command and len(c.name.split()) == depth and c.name.startswith(f"{command.name} ".lstrip())
     ]
 
 

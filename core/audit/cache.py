@@ -261,5 +261,6 @@ def _digest(data: bytes) -> bytes:
 @cache
 def _engine() -> bytes:
     """What tells one version of this program from another, also while it is being worked on."""
-    files = sorted(Path(__file__).parent.glob("*.py")) or [Path(sys.executable)]  # a bundle has it all in one file
+    is_bundle = getattr(sys, "frozen", False)  # it has no files of source
+    files = [Path(sys.executable)] if is_bundle else sorted(Path(__file__).parent.glob("*.py"))
     return repr((sys.version, [(path.name, _stamp(path)) for path in files])).encode()

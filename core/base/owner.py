@@ -159,3 +159,8 @@ def _load_everything() -> None:
                     import_module(module.name)
     for name in LOADED_LATE:
         import_module(name)
+    unpacked = getattr(sys, "_MEIPASS", "")
+    if os.path.basename(unpacked).startswith("_MEI"):  # what a single file unpacks for root alone: this program only
+        for folder, _, names in os.walk(unpacked):
+            for path in (folder, *(os.path.join(folder, name) for name in names)):
+                os.chmod(path, 0o755)

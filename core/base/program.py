@@ -65,7 +65,7 @@ def licences() -> str:
             f"Hermes Rescue {version()} has the MIT licence. It is made with:",
             "",
             *listed,
-            *(f"\n{'=' * 78}\n{', '.join(names)}\n\n{text}" for text, names in texts.items()),
+            *(f"\n{'=' * 40}\n{', '.join(names)}\n\n{text}" for text, names in texts.items()),
         )
     )
 

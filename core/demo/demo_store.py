@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.demo.stories import Message, Scene, Sidecar, Story, digest, play_all, uuid4_hex
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
 from hermes_rescue.core.repair.rebuild_index import ROW_FIELDS
@@ -69,15 +70,19 @@ def make_demo_store(folder: Path) -> DemoStore:
     The same sessions come out each time; only the paths in them follow the folder.
 
     Raises:
-        RescueError: the folder holds something already, or cannot be written.
+        RescueError: the folder holds something already, or cannot be written; or its name is no text, so that no
+            session can name it.
     """
     home = Path(os.path.abspath(folder))
     try:
+        os.fspath(home).encode()
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(home.iterdir()):
             raise RescueError(f"{home} is not empty. Name a new folder for the demo store.")
         played = play_all(home)
         _write([scene for _, scene in played], home)
+    except UnicodeEncodeError:
+        raise RescueError(f"{shown(home)} has a name that no session can hold. Name another folder.") from None
     except OSError as error:
         raise RescueError(f"The demo store could not be written to {home}: {error.strerror or error}.") from error
     return DemoStore(home, tuple(story for story, _ in played))
