@@ -151,7 +151,8 @@ def _with_gaps(text: Text, whole: str) -> Relation | None:
         return None
     relations = set[Relation]()
     at = common = gaps[0].start
-    for gap, end_of_piece in zip(gaps, [*(gap.start for gap in gaps[1:]), len(lesser)], strict=True):
+    for k, gap in enumerate(gaps, 1):
+        end_of_piece = gaps[k].start if k < len(gaps) else len(lesser)
         piece = lesser[gap.end : end_of_piece]
         is_last = end_of_piece == len(lesser)
         end = len(whole) - len(piece) if is_last and whole.endswith(piece) else whole.find(piece, at + 1)

@@ -20,14 +20,14 @@ from hermes_rescue.core.base import files
 from hermes_rescue.core.hermes.copies import SessionCopies
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
 from hermes_rescue.core.merge.proposal import Proposal
-from hermes_rescue.core.repair.apply import Result, State
-from hermes_rescue.core.repair.plan import Plan
-from hermes_rescue.core.repair.run_record import Operation, Run
 from hermes_rescue.core.report.diff import Change, Difference, MessageRow, review_fields
-from hermes_rescue.core.report.excerpts import SessionQuotes
 
 if TYPE_CHECKING:
     import jinja2
+    from hermes_rescue.core.repair.apply import Result
+    from hermes_rescue.core.repair.plan import Plan
+    from hermes_rescue.core.repair.run_record import Operation, Run
+    from hermes_rescue.core.report.excerpts import SessionQuotes
 
 FORMATS = ("json", "md", "html")
 
@@ -230,6 +230,8 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 def result_json(plan: Plan, result: Result) -> dict[str, Any]:
     """What a repair did."""
+    from hermes_rescue.core.repair.apply import State
+
     return {
         "run": result.run_id,
         "repaired": result.count(State.REPAIRED),

@@ -144,7 +144,7 @@ def audit(
     from hermes_rescue.core.audit.cache import AuditCache, usual_folder
     from hermes_rescue.core.audit.findings import Category
     from hermes_rescue.core.audit.store_audit import audit as run_audit
-    from hermes_rescue.core.repair.plan import interrupted_runs
+    from hermes_rescue.core.repair.vault import Vault
     from hermes_rescue.core.report.report import audit_json
 
     store, view = _store(home, session_dir, state_db, also), _view(_options(home, session_dir, state_db, also))
@@ -155,7 +155,7 @@ def audit(
         _print_json(audit_json(found))
     else:
         try:
-            interrupted = interrupted_runs(store)
+            interrupted = Vault.of(store).open_runs()
         except VaultError as error:  # no more than that cannot be told
             interrupted = ()
             print(f"hermes-rescue: {error}", file=sys.stderr)

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, Standing
 from hermes_rescue.core.audit.store_audit import Audit
@@ -17,7 +18,6 @@ from hermes_rescue.core.hermes.copies import LIVE, SessionCopies
 from hermes_rescue.core.hermes.message import Message, called
 from hermes_rescue.core.hermes.worktree import Worktree
 from hermes_rescue.core.merge.proposal import Proposal
-from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.report.diff import (
     Change,
     Difference,
@@ -29,15 +29,17 @@ from hermes_rescue.core.report.diff import (
     text_of,
 )
 from hermes_rescue.core.report.report import moment, plain_lines
-from hermes_rescue.core.search.message_texts import Part
-from hermes_rescue.core.search.session_search import Held, Hit, SessionHits
-from hermes_rescue.core.search.store_search import Unread
 from hermes_rescue.core.terminal.copies import listed_copies
 from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from hermes_rescue.core.repair.run_record import Run
+    from hermes_rescue.core.search.session_search import Hit, SessionHits
+    from hermes_rescue.core.search.store_search import Unread
 
 PATIENCE = 0.5
 """Seconds after which a progress bar appears."""
@@ -299,6 +301,8 @@ class View:
 
     def found(self, each: SessionHits) -> None:
         """What was found in one session, of many hits the first."""
+        from hermes_rescue.core.search.message_texts import Part
+
         whose = f"  a session of {each.program}" if each.program is not None else ""
         note = f"  {shown(each.session_id)}  {moment(each.updated)}  {each.count} {_plural('hit', each.count)}{whose}"
         self._out.print(Text.assemble((_short(each.title, 100), "bold"), shown(note)))
@@ -379,6 +383,8 @@ def _offers(row: FieldRow) -> str:
 
 def _whereabouts(hit: Hit) -> str:
     """Which copies hold what was found, and what has become of it."""
+    from hermes_rescue.core.search.session_search import Held
+
     copies = " and ".join(hit.copies)
     return {
         Held.LIVE: "in the live file",

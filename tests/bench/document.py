@@ -33,6 +33,11 @@ LIMITS = {
     " the rows of sessions whose counts agree, which would miss what a rebuilt file lacks, or comparing in C.",
     "audit_of_ascii": "The same. No real store is like this; the floor is lower here, as Python keeps such texts as"
     " they lie in the file.",
+    "audit_of_journals": "Every run is opened, for its beginning and its end; the newest one is read to its last"
+    " session, which is compared with the file. A session with a killed run is merged. Less would take believing the"
+    " turn journal, or the times of files, which a copied store does not keep.",
+    "leftover_saves": "Reading the files. Those of the same bytes are held, parsed and aligned once.",
+    "unanswered_prompts": "Reading the session and its rows; all prompts find their places in one pass.",
     "audit_again": "The start of the command, and the times of every file.",
     "audit_after_a_change": "Somebody has written to the database, so the rows of every session are read and digested"
     " again: nothing else proves that they are the same. Profile: half of that is SQLite, a third SHA-256. Less would"

@@ -12,7 +12,8 @@ MESSAGES = 100_000
 
 def long_session(bench: Bench) -> list[Figure]:
     """Audit, show and repair it; look at it once more when it is whole; and stop each of them on its way."""
-    home = bench.store("long", [0], messages=bench.scaled(MESSAGES), length=4800, spread=0.0, became=lambda _: "behind")
+    shape = {"messages": bench.scaled(MESSAGES), "length": 4800, "spread": 0.0, "journals": False}
+    home = bench.store("long", [0], became=lambda _: "behind", **shape)
     sid = session_id(0)
     size = (home / "webui" / "sessions" / f"{sid}.json").stat().st_size / 2**20
     audit = (*RESCUE, "audit", "--home", home)

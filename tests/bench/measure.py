@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import alignments
 import audits
+import leftovers
 import long_session
 import repairs
 import starts
@@ -31,6 +32,7 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
         audits.first_rows,
         audits.audit_of_a_gigabyte,
         audits.audit_of_journals,
+        leftovers.leftovers,
         audits.audit_again,
         audits.search_of_a_gigabyte,
         repairs.repair_of_a_gigabyte,

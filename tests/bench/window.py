@@ -44,6 +44,7 @@ STORES: dict[str, dict[str, Any]] = {
         "length": 200,
         "spread": 0.0,
         "became": FEW.__getitem__,
+        "journals": False,
     },
     "a message of 2 MB": {
         "sessions": range(4),
@@ -51,6 +52,7 @@ STORES: dict[str, dict[str, Any]] = {
         "length": 800_000,
         "spread": 0.0,
         "became": FEW.__getitem__,
+        "journals": False,
     },
 }
 
