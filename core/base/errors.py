@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 
 class RescueError(Exception):
     """Something could not be done. ``str(error)`` is a plain sentence, safe to show, without message texts."""
@@ -9,6 +12,13 @@ class RescueError(Exception):
 
 class StoreNotFoundError(RescueError):
     """No Hermes data at the place that was named, or at any of the usual places."""
+
+
+class UnknownSessionError(RescueError):
+    """No copy of the sessions ``session_ids`` is known in a store."""
+
+    def __init__(self, session_ids: Iterable[str], sessions_dir: Path) -> None:
+        super().__init__(f"No copy of a session {', '.join(session_ids)} is known in {sessions_dir}.")
 
 
 class UnreadableError(RescueError):

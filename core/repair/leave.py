@@ -8,7 +8,7 @@ from hermes_rescue.core.audit import left
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.base import files
-from hermes_rescue.core.base.errors import RescueError, VaultError
+from hermes_rescue.core.base.errors import RescueError, UnknownSessionError, VaultError
 from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import webui_status
@@ -25,7 +25,7 @@ def leave(store: Store, session_id: str) -> SessionAudit:
         is_known = session_id in inventory.session_ids()
         found = examine(inventory, webui_status(store), session_id).audited if is_known else None
     if found is None:
-        raise RescueError(f"No copy of a session {session_id} is known in {store.sessions_dir}.")
+        raise UnknownSessionError((session_id,), store.sessions_dir)
     if not found.basis:
         raise RescueError(f"There is nothing to leave: the session {session_id} needs no repair and no decision.")
     kept = {session_id: found.basis}

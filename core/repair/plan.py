@@ -17,7 +17,7 @@ from hermes_rescue.core.audit.session import Examined, examine, examine_unless_w
 from hermes_rescue.core.audit.store_audit import no_folder
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
 from hermes_rescue.core.base import files, jsontext
-from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.base.errors import UnknownSessionError
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.copies import CopyReader, Inventory, SessionCopies
@@ -142,7 +142,7 @@ def plan(
     refused: dict[str, str] = {}
     with Inventory(store, only=None if session_ids is None else frozenset(session_ids)) as inventory:
         if session_ids is not None and (unknown := sorted(set(session_ids) - set(inventory.session_ids()))):
-            raise RescueError(f"No copy of a session {', '.join(unknown)} is known in {store.sessions_dir}.")
+            raise UnknownSessionError(unknown, store.sessions_dir)
         problem = ""
         if session_ids is None and inventory.lacks_folder:
             problem = f"{no_folder(inventory)} Name it, or name the sessions that are to be built again."

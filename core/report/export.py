@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from hermes_rescue.core.audit.session import merge_session
 from hermes_rescue.core.audit.workers import Cancelled, Failure, Progress
 from hermes_rescue.core.base import files
-from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.base.errors import RescueError, UnknownSessionError
 from hermes_rescue.core.base.jsontext import Piece, number
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes import sidecar
@@ -113,7 +113,7 @@ def read_copies(
         known = inventory.session_ids()
         wanted = known if session_ids is None else tuple(dict.fromkeys(session_ids))
         if unknown := sorted(set(wanted) - set(known)):
-            raise RescueError(f"No copy of a session {', '.join(unknown)} is known in {store.sessions_dir}.")
+            raise UnknownSessionError(unknown, store.sessions_dir)
         for done, session_id in enumerate(wanted):
 
             def tell(part: float, done: int = done) -> None:

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.terminal import stops
+from hermes_rescue.core.terminal.call import Call, on_a_store
 from hermes_rescue.core.terminal.commands import (
     NOTHING_LEFT,
-    Also,
     AsJson,
-    Home,
-    SessionDir,
-    StateDbs,
     _print_json,
-    _store,
     _view,
     app,
 )
 
 
 @app.command()
+@on_a_store
 def diagnostics(
-    home: Home = None,
-    session_dir: SessionDir = None,
-    state_db: StateDbs = None,
-    also: Also = None,
+    call: Call,
     as_json: AsJson = False,
 ) -> int:
     """Print versions, platform and counts of findings for a bug report: no path, no title, no text."""
@@ -33,8 +27,8 @@ def diagnostics(
 
     found, problem = None, ""
     try:
-        store = _store(home, session_dir, state_db, also)
-        with _view().progress("Checking sessions") as progress:
+        store = call.find_store()
+        with _view(call).progress("Checking sessions") as progress:
             cache = AuditCache(store, usual_folder())
             found = audit(store, cache=cache, progress=progress, should_cancel=stops.is_requested)
     except RescueError as error:  # its text names places

@@ -32,7 +32,7 @@ def _positions(option: str, texts: Sequence[str]) -> frozenset[int]:
     return frozenset(positions)
 
 
-def require_answer(*, as_json: bool, yes: bool) -> None:
-    """End with a sentence where JSON was asked for and a question would have to be asked."""
-    if as_json and not yes:
-        _fail("--json does not ask: give --yes or --dry-run with it.", USAGE)
+def require_answer(*, as_json: bool, is_quiet: bool, yes: bool) -> None:
+    """End with a sentence where nothing is to be shown and a question would have to be asked."""
+    if (as_json or is_quiet) and not yes:
+        _fail(f"{'--json' if as_json else '--quiet'} does not ask: give --yes with it.", USAGE)

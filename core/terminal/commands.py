@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shlex
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from hermes_rescue.core.base.errors import RescueError, VaultError
+from hermes_rescue.core.base.errors import RescueError, UnknownSessionError, VaultError
 from hermes_rescue.core.base.private_folder import sweep
 from hermes_rescue.core.terminal import stops, streams
+from hermes_rescue.core.terminal.call import Call, again, on_a_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from hermes_rescue.core.audit.findings import SessionAudit
     from hermes_rescue.core.hermes.copies import SessionCopies
@@ -42,24 +42,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Home = Annotated[
-    Path | None, typer.Option("--home", metavar="DIR", help="The Hermes home (default: found as Hermes does).")
-]
-SessionDir = Annotated[
-    Path | None, typer.Option("--session-dir", metavar="DIR", help="A sessions folder, in place of a home.")
-]
-StateDbs = Annotated[
-    list[Path] | None,
-    typer.Option("--state-db", metavar="FILE", help="A state.db to read; can be given more than once."),
-]
-Also = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--also",
-        metavar="PATH",
-        help="A further place to look in: a file, a folder, an old home, an archive, a database; repeatable.",
-    ),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 SessionId = Annotated[str, typer.Argument(metavar="SID", help="The id of a session (the name of its file).")]
@@ -115,7 +97,7 @@ def _unexpected(error: Exception) -> None:
     from typer.exceptions import TyperException
 
     if isinstance(error, TyperException):
-        _fail(f"{error.format_message()} See: hermes-rescue --help", USAGE)
+        _fail(f"{error.format_message()} See: {again(['--help'])}", USAGE)
 
     if isinstance(error, Cancelled) or stops.is_ending():
         _fail(_STOPPED, stops.status())
@@ -132,11 +114,9 @@ def _unexpected(error: Exception) -> None:
 
 
 @app.command()
+@on_a_store
 def audit(
-    home: Home = None,
-    session_dir: SessionDir = None,
-    state_db: StateDbs = None,
-    also: Also = None,
+    call: Call,
     as_json: AsJson = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Ignore the cache and read everything again.")] = False,
 ) -> int:
@@ -147,7 +127,7 @@ def audit(
     from hermes_rescue.core.repair.vault import Vault
     from hermes_rescue.core.report.report import audit_json
 
-    store, view = _store(home, session_dir, state_db, also), _view(_options(home, session_dir, state_db, also))
+    store, view = call.find_store(), _view(call)
     cache = AuditCache(store, None if no_cache else usual_folder())
     with view.progress("Checking sessions") as progress:
         found = run_audit(store, cache=cache, progress=progress, should_cancel=stops.is_requested)
@@ -164,29 +144,29 @@ def audit(
 
 
 @app.command()
+@on_a_store
 def show(
+    call: Call,
     sid: SessionId,
-    home: Home = None,
-    session_dir: SessionDir = None,
-    state_db: StateDbs = None,
-    also: Also = None,
     as_json: AsJson = False,
 ) -> int:
     """Show one session: its copies, what is wrong, what a repair gives back and what it leaves out. Changes nothing."""
     from hermes_rescue.core.audit.findings import Category
 
-    with _examined(_store(home, session_dir, state_db, also), sid) as (audited, copies, proposal):
+    with _examined(call, call.find_store(), sid) as (audited, copies, proposal):
         if as_json:
             from hermes_rescue.core.report.report import session_json
 
             _print_json(session_json(audited, copies, proposal))
         else:
-            _view(_options(home, session_dir, state_db, also)).session(audited, copies, proposal)
+            _view(call).session(audited, copies, proposal)
         return REMAINS if any(f.category is not Category.INFO for f in audited.findings) else NOTHING_LEFT
 
 
 @app.command()
+@on_a_store
 def diff(
+    call: Call,
     sid: SessionId,
     left: Annotated[
         str | None,
@@ -205,16 +185,12 @@ def diff(
         str | None, typer.Option("--run", metavar="RUN", help="Compare the session around a run (see history).")
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Show whole texts, and unchanged messages too.")] = False,
-    home: Home = None,
-    session_dir: SessionDir = None,
-    state_db: StateDbs = None,
-    also: Also = None,
     as_json: AsJson = False,
 ) -> int:
     """Show what differs between two copies of a session: messages, fields, words. Changes nothing."""
     from hermes_rescue.core.report import diff as differences
 
-    store = _store(home, session_dir, state_db, also)
+    store = call.find_store()
     notes: tuple[str, ...] = ()
     if run is not None:
         from hermes_rescue.core.repair.vault import Vault
@@ -225,7 +201,7 @@ def diff(
         names = (left or past.pair[0], right or past.pair[1])
     else:
         names = (left or "live", right or "recovered")
-        with _examined(store, sid) as (_, copies, proposal):
+        with _examined(call, store, sid) as (_, copies, proposal):
             known = {"live": differences.Version("live", (), {}), **differences.versions(copies, proposal, names)}
     for name in names:
         if name not in known:
@@ -241,7 +217,7 @@ def diff(
 
         _print_json(difference_json(sid, found))
     else:
-        view = _view(_options(home, session_dir, state_db, also))
+        view = _view(call)
         view.difference(found, full=full, notes=notes)
         if proposed is not None and found.messages:
             view.how_to_choose(sid, proposed, ("--include NUMBERS", "--exclude NUMBERS"))
@@ -249,7 +225,9 @@ def diff(
 
 
 @app.command()
+@on_a_store
 def report(
+    call: Call,
     run: Annotated[
         str | None, typer.Argument(metavar="[RUN]", help="A run (see history); without it: an audit of now.")
     ] = None,
@@ -265,10 +243,6 @@ def report(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write it to a new file instead of the terminal."),
     ] = None,
-    home: Home = None,
-    session_dir: SessionDir = None,
-    state_db: StateDbs = None,
-    also: Also = None,
 ) -> int:
     """Report what was found, or what a run did; without any message text unless --texts asks for them."""
     from hermes_rescue.core.audit.cache import AuditCache, usual_folder
@@ -282,7 +256,7 @@ def report(
         _fail("The window makes the PDF: hermes-rescue-gui, then Export report. Here: --format html, to print.", USAGE)
     if form not in FORMATS:
         _fail(f"--format is one of: {', '.join(FORMATS)}.", USAGE)
-    store, view = _store(home, session_dir, state_db, also), _view()
+    store, view = call.find_store(), _view(call)
     if run is not None:
         done = Vault.of(store).read_run(run)
         with view.progress("Reading messages") as progress:
@@ -310,38 +284,18 @@ def demo(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or em
 
     made = make_demo_store(folder)
     print(f"{len(made.stories)} sessions are in {made.home}. Look at them with:")
-    print(f"hermes-rescue audit --home {shlex.quote(str(made.home))}")
+    print(Call(made.home).command("audit"))
     return NOTHING_LEFT
 
 
-def _store(
-    home: Path | None, session_dir: Path | None, state_dbs: list[Path] | None, also: list[Path] | None = None
-) -> Store:
-    from hermes_rescue.core.hermes.store import find_store, has_any_session
-
-    store = find_store(home=home, session_dir=session_dir, state_dbs=state_dbs or (), also=also or ())
-    if session_dir is not None and not has_any_session(store):
-        raise RescueError(f"There is no session in {store.sessions_dir}. Name the folder that holds the *.json files.")
-    return store
-
-
-def _options(
-    home: Path | None, session_dir: Path | None, state_dbs: list[Path] | None, also: list[Path] | None
-) -> tuple[str, ...]:
-    """The options that name the store, for the commands that are suggested."""
-    given = [("--home", home), ("--session-dir", session_dir), *(("--state-db", path) for path in state_dbs or ())]
-    given += [("--also", path) for path in also or ()]
-    return tuple(word for option, path in given if path is not None for word in (option, str(path)))
-
-
-def _view(options: Sequence[str] = ()) -> View:
+def _view(call: Call) -> View:
     from hermes_rescue.core.terminal.view import View
 
-    return View(options)
+    return View(call)
 
 
 @contextmanager
-def _examined(store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCopies, Proposal]]:
+def _examined(call: Call, store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCopies, Proposal]]:
     from hermes_rescue.core.audit import left
     from hermes_rescue.core.audit.session import examine
     from hermes_rescue.core.base.progress import Steps
@@ -349,12 +303,12 @@ def _examined(store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCop
     from hermes_rescue.core.hermes.webui_status import webui_status
 
     with Inventory(store, only=(sid,)) as inventory:
-        with _view().progress("Reading the session") as progress:
+        with _view(call).progress("Reading the session") as progress:
             steps = Steps(lambda done: progress(done, 1))
             is_known = sid in inventory.session_ids()
             found = examine(inventory, webui_status(store), sid, steps=steps) if is_known else None
         if found is None or found.audited is None:
-            raise RescueError(f"No copy of a session {sid} is known in {store.sessions_dir}. See: hermes-rescue audit")
+            raise RescueError(f"{UnknownSessionError((sid,), store.sessions_dir)} See: {call.command('audit')}")
         yield left.marked(found.audited, left.read(store)), found.copies, found.proposal
 
 

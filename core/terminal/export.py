@@ -12,14 +12,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from hermes_rescue.core.base import system_libraries
 from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.terminal.call import Call, on_a_store
 from hermes_rescue.core.terminal.commands import (
     NOTHING_LEFT,
     REMAINS,
-    Also,
-    Home,
-    SessionDir,
-    StateDbs,
-    _store,
     _view,
     app,
 )
@@ -31,7 +27,9 @@ STDOUT = "-"
 
 
 @app.command()
+@on_a_store
 def export(
+    call: Call,
     sids: Annotated[list[str] | None, typer.Argument(metavar="[SID]...", help="The sessions to save.")] = None,
     form: Annotated[str, typer.Option("--form", metavar="md|html|json|pdf", help="The form of the copy.")] = "md",
     name: Annotated[
@@ -48,10 +46,6 @@ def export(
     ] = "./",
     everything: Annotated[bool, typer.Option("--all", help="Every session of the store.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
-    home: Home = None,
-    session_dir: SessionDir = None,
-    state_db: StateDbs = None,
-    also: Also = None,
 ) -> int:
     """Save conversations as Markdown, HTML, PDF, or JSON that Hermes WebUI imports. Changes nothing in the store."""
     from hermes_rescue.core.base.files import shown
@@ -64,7 +58,7 @@ def export(
     if output == STDOUT and (everything or len(sids or ()) > 1):
         raise typer.BadParameter("-o - is for one session. Name a folder.")
     ids = None if everything else list(dict.fromkeys(sids or ()))
-    store, view = _store(home, session_dir, state_db, also), _view()
+    store, view = call.find_store(), _view(call)
     print_page = _print_page() if form == "pdf" else None
     if output == STDOUT:
         with view.progress("Reading the session") as progress:

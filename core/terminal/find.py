@@ -8,15 +8,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from hermes_rescue.core.terminal.call import Call, on_a_store
 from hermes_rescue.core.terminal.commands import (
     NOTHING_LEFT,
     REMAINS,
-    Also,
     AsJson,
-    Home,
-    SessionDir,
-    StateDbs,
-    _store,
     _view,
     app,
 )
@@ -27,17 +23,15 @@ if TYPE_CHECKING:
 
 
 @app.command()
+@on_a_store
 def find(
+    call: Call,
     words: Annotated[
         list[str], typer.Argument(metavar="WORDS...", help='All have to be in one message; "two words" are a phrase.')
     ],
     regex: Annotated[
         bool, typer.Option("--regex", help="Take WORDS as one regular expression; that takes longer.")
     ] = False,
-    home: Home = None,
-    session_dir: SessionDir = None,
-    state_db: StateDbs = None,
-    also: Also = None,
     as_json: AsJson = False,
 ) -> int:
     """Search in titles and messages, in every copy: also what is lost, left out or deleted. Changes nothing.
@@ -53,7 +47,7 @@ def find(
         query = Query.of_pattern(" ".join(words)) if regex else Query.of_words(words)
     except QueryError as error:
         raise typer.BadParameter(str(error)) from None
-    store, view = _store(home, session_dir, state_db, also), _view()
+    store, view = call.find_store(), _view(call)
     found: Counter[str] = Counter()
     unread: list[Unread] = []
     is_complete = False

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from hermes_rescue.core.terminal.call import Call, on_a_store
 from hermes_rescue.core.terminal.commands import (
-    Also,
     AsJson,
-    Home,
-    SessionDir,
-    StateDbs,
     Yes,
-    _options,
-    _store,
     app,
 )
 from hermes_rescue.core.terminal.repairs import carry_out, repair_view
 
 
 @app.command("import")
+@on_a_store
 def import_(
+    call: Call,
     files: Annotated[
         list[Path],
         typer.Argument(
@@ -33,22 +31,15 @@ def import_(
     force: Annotated[
         bool, typer.Option("--force", help="Replace files although Hermes WebUI is running (see repair).")
     ] = False,
-    home: Home = None,
-    session_dir: SessionDir = None,
-    state_db: StateDbs = None,
-    also: Also = None,
     as_json: AsJson = False,
 ) -> int:
     """Put sessions from files back under their own ids: created, or merged into what is there. Can be undone."""
     from hermes_rescue.core.repair.importing import import_plan
     from hermes_rescue.core.terminal.choose import require_answer
 
-    require_answer(as_json=as_json, yes=yes or dry_run)
-    places = [*(also or ()), *files]
-    store, view = (
-        _store(home, session_dir, state_db, places),
-        repair_view(_options(home, session_dir, state_db, places)),
-    )
+    require_answer(as_json=as_json, is_quiet=call.is_quiet, yes=yes or dry_run)
+    call = replace(call, also=(*call.also, *files))
+    store, view = call.find_store(), repair_view(call)
     with view.progress("Reading files") as progress:
         plan = import_plan(store, files, force=force, progress=progress)
     return carry_out(plan, view, as_json=as_json, yes=yes, dry_run=dry_run)

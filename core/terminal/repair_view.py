@@ -30,22 +30,22 @@ class RepairView(View):
                     Text(shown(s.why)), Text("; ".join(s.operations)),
                 )  # fmt: skip
             self._print(table)
-            self._line(f"The old files are kept in {plan.store.vault_root} and can be put back: {self.command('undo')}")
+            self.line(f"The old files are kept in {plan.store.vault_root} and can be put back: {self.command('undo')}")
         for text in plan.unread:
-            self._line(f"Copy not readable: {text}")
+            self.line(f"Copy not readable: {text}")
         for run_id in plan.unfinished:
-            self._line(f"The interrupted repair {run_id} is finished.")
+            self.line(f"The interrupted repair {run_id} is finished.")
         if plan.rebuild_index or plan.sessions:
-            self._line("The session list (_index.json) is rebuilt at the end.")
+            self.line("The session list (_index.json) is rebuilt at the end.")
         for sid, reason in plan.refused.items():
-            self._line(f"Skipped: {sid}: {reason}")
+            self.line(f"Skipped: {sid}: {reason}")
         if plan.questions:
-            self._line(
+            self.line(
                 f"Waiting for your decision: {', '.join(plan.questions)}. "
                 f"Look: {self.command('show', 'SID')}    Repair one: {self.command('repair', 'SID')}"
             )
         if plan.is_empty and not plan.refused:
-            self._line(plan.problem or "There is nothing to repair.")
+            self.line(plan.problem or "There is nothing to repair.")
 
     def question(self, plan: api.Plan) -> str:
         """What a person is asked before a repair."""
@@ -59,21 +59,21 @@ class RepairView(View):
         titles = {s.session_id: s.title for s in plan.sessions}
         for outcome in result.outcomes:
             if outcome.state not in (api.State.REPAIRED, api.State.CANCELLED):
-                self._line(
+                self.line(
                     f"{outcome.state}: {outcome.session_id} {_short(titles[outcome.session_id], 40)}: {outcome.reason}"
                 )
         n = result.count(api.State.REPAIRED)
         if result.cancelled:
             return
-        self._line(
+        self.line(
             f"{n} {_plural('session', n)} repaired and verified."
             + (" The session list was rebuilt." if result.index_rebuilt else "")
         )
         if result.run_id is not None and n:
             report = self.command("report", result.run_id)
-            self._line(f"Undo: {self.command('undo', result.run_id)}    Report: {report}")
+            self.line(f"Undo: {self.command('undo', result.run_id)}    Report: {report}")
             if plan.force and plan.webui.running:
-                self._line("Restart Hermes WebUI now: it has the old sessions in memory and can write over the repair.")
+                self.line("Restart Hermes WebUI now: it has the old sessions in memory and can write over the repair.")
 
     def stopped(self, result: api.Result, again: str) -> str:
         """What a repair came to that was stopped; ``again`` is the command that goes on."""
@@ -98,14 +98,14 @@ class RepairView(View):
         """What an undo came to."""
         n = len(result.undone)
         if not result.left:
-            self._line(f"{n} {_plural('session', n)} put back.")
+            self.line(f"{n} {_plural('session', n)} put back.")
         for sid, reason in result.refused.items():
-            self._line(f"Not put back: {sid}: {reason}")
+            self.line(f"Not put back: {sid}: {reason}")
         if result.refused:
-            self._line(f"What changed since: {self.command('diff', 'SID', '--run', result.run_id)}")
+            self.line(f"What changed since: {self.command('diff', 'SID', '--run', result.run_id)}")
         if result.index_problem:
-            self._line(f"The session list still has to be rebuilt. {result.index_problem}")
-            self._line(f"Rebuild it: {self.command('repair', '--all')}")
+            self.line(f"The session list still has to be rebuilt. {result.index_problem}")
+            self.line(f"Rebuild it: {self.command('repair', '--all')}")
 
     def undo_stopped(self, result: UndoResult, again: str) -> str:
         """What an undo came to that was stopped; ``again`` is the command that goes on."""
@@ -114,12 +114,12 @@ class RepairView(View):
 
     def left(self, session: SessionAudit) -> None:
         """That a session stays as it is."""
-        self._line(f"{_short(session.title, 60)} is left as it is, until one of its copies changes.")
-        self._line(f"Take that back: {self.command('leave', session.session_id, '--forget')}")
+        self.line(f"{_short(session.title, 60)} is left as it is, until one of its copies changes.")
+        self.line(f"Take that back: {self.command('leave', session.session_id, '--forget')}")
 
     def taken_back(self, session_id: str, *, was_left: bool) -> None:
         """That a session counts again."""
-        self._line(f"{session_id} counts again." if was_left else f"{session_id} was not left as it is.")
+        self.line(f"{session_id} counts again." if was_left else f"{session_id} was not left as it is.")
 
     def history(self, runs: Iterable[Run]) -> None:
         """The runs, newest first."""
@@ -132,5 +132,6 @@ class RepairView(View):
             )  # fmt: skip
         if table.row_count:
             self._print(table)
+            self.line(f"What one did: {self.command('report', 'RUN')}    Undo one: {self.command('undo', 'RUN')}")
         else:
-            self._line("No repair was made yet.")
+            self.line("No repair was made yet.")

@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.terminal import stops, streams
+from hermes_rescue.core.terminal.call import Call, again, on_a_store
 from hermes_rescue.core.terminal.commands import (
     NOTHING_LEFT,
     REMAINS,
     USAGE,
-    Also,
     AsJson,
-    Home,
-    SessionDir,
     SessionId,
-    StateDbs,
     Yes,
     _confirm,
     _fail,
-    _options,
     _print_json,
-    _store,
     app,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from hermes_rescue.core import api
     from hermes_rescue.core.terminal.repair_view import RepairView
 
 
 @app.command()
+@on_a_store
 def repair(
+    call: Call,
     sids: Annotated[
         list[str] | None,
         typer.Argument(
@@ -73,10 +67,6 @@ def repair(
             help="Replace files although Hermes WebUI is running: what it saves afterwards can undo the repair.",
         ),
     ] = False,
-    home: Home = None,
-    session_dir: SessionDir = None,
-    state_db: StateDbs = None,
-    also: Also = None,
     as_json: AsJson = False,
 ) -> int:
     """Repair sessions. Shows the plan and asks; what is replaced is kept and can be undone."""
@@ -90,8 +80,8 @@ def repair(
     has_chosen = choices != Choices()
     if has_chosen and (sids is None or len(set(sids)) != 1):
         _fail("--field, --include, --exclude and --proposal are for one session. Name it.", USAGE)
-    require_answer(as_json=as_json, yes=yes or dry_run)
-    store, view = _store(home, session_dir, state_db, also), repair_view(_options(home, session_dir, state_db, also))
+    require_answer(as_json=as_json, is_quiet=call.is_quiet, yes=yes or dry_run)
+    store, view = call.find_store(), repair_view(call)
     with view.progress("Checking sessions") as progress:
         plan = api.plan(
             store,
@@ -125,18 +115,17 @@ def _carried_out(plan: api.Plan, view: RepairView, *, as_json: bool) -> int:
     from hermes_rescue.core import api
     from hermes_rescue.core.report.report import result_json
 
-    again = shlex.join(["hermes-rescue", *sys.argv[1:]])
     try:
         with view.progress("Repairing") as progress:
             result = api.apply(plan, progress=progress, should_cancel=stops.is_requested)
     except api.RunBrokenError as error:
-        raise RescueError(view.broken(error, again)) from error
+        raise RescueError(view.broken(error, again())) from error
     if as_json:
         _print_json(result_json(plan, result))
     else:
         view.result(plan, result)
     if result.cancelled:
-        _fail(view.stopped(result, again), stops.status())
+        _fail(view.stopped(result, again()), stops.status())
     n = result.count(api.State.REPAIRED)
     _tell_unread(
         f"{n} of {len(plan.sessions)} sessions were repaired. Undo: {view.command('undo', str(result.run_id))}"
@@ -152,7 +141,9 @@ def _tell_unread(text: str) -> None:
 
 
 @app.command()
+@on_a_store
 def undo(
+    call: Call,
     run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run to undo (default: the newest).")] = None,
     session: Annotated[str | None, typer.Option("--session", metavar="SID", help="Undo only this session.")] = None,
     yes: Yes = False,
@@ -163,24 +154,22 @@ def undo(
             help="Put files back although Hermes WebUI is running: what it saves afterwards can undo that.",
         ),
     ] = False,
-    home: Home = None,
-    session_dir: SessionDir = None,
-    state_db: StateDbs = None,
-    also: Also = None,
     as_json: AsJson = False,
 ) -> int:
     """Put back what a repair changed. Refused, with the reason, where a file has changed since."""
     from hermes_rescue.core import api
     from hermes_rescue.core.repair.vault import Vault
+    from hermes_rescue.core.terminal.choose import require_answer
 
-    store, view = _store(home, session_dir, state_db, also), repair_view(_options(home, session_dir, state_db, also))
+    require_answer(as_json=as_json, is_quiet=call.is_quiet, yes=yes)
+    store, view = call.find_store(), repair_view(call)
     if run is None:
         last = next((each for each in Vault.of(store).runs() if each.problem or api.undoable([each])), None)
         if last is None:
             if as_json:
                 _print_json({"run": None, "undone": [], "refused": {}})
             else:
-                print("There is nothing to undo.")
+                view.line("There is nothing to undo.")
             return NOTHING_LEFT
         run = last.run_id
     chosen = Vault.of(store).read_run(run)
@@ -193,26 +182,24 @@ def undo(
         else:
             view.undone(result)
         if result.left:
-            again = [word for word in sys.argv[1:] if word != run]
-            again.insert(again.index("undo") + 1, result.run_id)
-            _fail(view.undo_stopped(result, shlex.join(["hermes-rescue", *again])), stops.status())
+            words = [word for word in sys.argv[1:] if word != run]
+            words.insert(words.index("undo") + 1, result.run_id)
+            _fail(view.undo_stopped(result, again(words)), stops.status())
         _tell_unread(f"{len(result.undone)} sessions were put back.")
     return REMAINS if result.refused or result.index_problem else NOTHING_LEFT
 
 
 @app.command()
+@on_a_store
 def leave(
+    call: Call,
     sid: SessionId,
     forget: Annotated[bool, typer.Option("--forget", help="Take that back: the session counts again.")] = False,
-    home: Home = None,
-    session_dir: SessionDir = None,
-    state_db: StateDbs = None,
-    also: Also = None,
 ) -> int:
     """Leave a session as it is: it counts no more until one of its copies changes. Nothing of it is changed."""
     from hermes_rescue.core import api
 
-    store, view = _store(home, session_dir, state_db, also), repair_view(_options(home, session_dir, state_db, also))
+    store, view = call.find_store(), repair_view(call)
     if forget:
         view.taken_back(sid, was_left=api.take_back_leave(store, sid))
     else:
@@ -221,27 +208,25 @@ def leave(
 
 
 @app.command()
+@on_a_store
 def history(
-    home: Home = None,
-    session_dir: SessionDir = None,
-    state_db: StateDbs = None,
-    also: Also = None,
+    call: Call,
     as_json: AsJson = False,
 ) -> int:
     """List the repairs that were made. Changes nothing."""
     from hermes_rescue.core.repair.vault import Vault
     from hermes_rescue.core.report.report import run_report
 
-    runs = Vault.of(_store(home, session_dir, state_db, also)).list_runs()
+    runs = Vault.of(call.find_store()).list_runs()
     if as_json:
         _print_json([dict(run_report(run).facts) for run in runs])
     else:
-        repair_view(()).history(runs)
+        repair_view(call).history(runs)
     return NOTHING_LEFT
 
 
-def repair_view(options: Sequence[str]) -> RepairView:
-    """What shows plans, results and past repairs; ``options`` name the store in the commands that it suggests."""
+def repair_view(call: Call) -> RepairView:
+    """What shows plans, results and past repairs of the store of a call."""
     from hermes_rescue.core.terminal.repair_view import RepairView
 
-    return RepairView(options)
+    return RepairView(call)

@@ -7,18 +7,16 @@ import time
 from typing import Annotated
 
 import typer
+from hermes_rescue.core.terminal.call import Call, on_a_store
 from hermes_rescue.core.terminal.commands import (
     NOTHING_LEFT,
     USAGE,
     AsJson,
-    Home,
-    SessionDir,
-    StateDbs,
     Yes,
     _confirm,
     _fail,
     _print_json,
-    _store,
+    _view,
     app,
 )
 
@@ -29,42 +27,44 @@ app.add_typer(vault, name="vault")
 
 
 @vault.callback(invoke_without_command=True)
+@on_a_store
 def show(
+    call: Call,
     context: typer.Context,
-    home: Home = None,
-    session_dir: SessionDir = None,
-    state_db: StateDbs = None,
     as_json: AsJson = False,
 ) -> int:
     """Show what is kept of past repairs, and how large it is. Changes nothing."""
-    from hermes_rescue.core.base.files import shown
     from hermes_rescue.core.repair import prune as pruning
     from hermes_rescue.core.repair.vault import Vault
 
     if context.invoked_subcommand is not None:
+        if call != Call():  # else another store would be pruned than the one that is named
+            _fail(f"Give the options after {context.invoked_subcommand}, not before it.", USAGE)
         return NOTHING_LEFT
-    kept = Vault.of(_store(home, session_dir, state_db))
+    kept = Vault.of(call.find_store())
     sizes = {run_id: pruning.size_of(kept.runs_folder / run_id) for run_id in kept.run_ids()}
     total = pruning.size_of(kept.root)
     if as_json:
         runs = [{"run": run_id, "bytes": size} for run_id, size in sizes.items()]
         _print_json({"folder": str(kept.root), "bytes": total, "runs": runs})
         return NOTHING_LEFT
-    print(f"{shown(kept.root)}: {_size(total)}, {len(sizes)} {'repair' if len(sizes) == 1 else 'repairs'}")
+    view = _view(call)
+    view.line(f"{kept.root}: {_size(total)}, {len(sizes)} {'repair' if len(sizes) == 1 else 'repairs'}")
     for run_id, size in sizes.items():
-        print(f"  {run_id}  {_size(size):>10}")
+        view.line(f"  {run_id}  {_size(size):>10}")
+    if len(sizes) > pruning.KEPT_RUNS:
+        view.line(f"Delete what is old: {call.command('vault', 'prune', '--older-than', '90d')}")
     return NOTHING_LEFT
 
 
 @vault.command()
+@on_a_store
 def prune(
+    call: Call,
     older_than: Annotated[
         str, typer.Option("--older-than", metavar="AGE", help="Days, weeks, months or years: 90d, 12w, 6m, 1y.")
     ],
     yes: Yes = False,
-    home: Home = None,
-    session_dir: SessionDir = None,
-    state_db: StateDbs = None,
 ) -> int:
     """Delete what old repairs have kept, so that they cannot be undone any more. The newest ones always stay."""
     from hermes_rescue.core.repair import prune as pruning
@@ -74,17 +74,17 @@ def prune(
     if age is None:
         _fail(f"--older-than is an age such as 90d, 12w, 6m or 1y, not {older_than}.", USAGE)
         return USAGE
-    kept = Vault.of(_store(home, session_dir, state_db))
+    kept, view = Vault.of(call.find_store()), _view(call)
     runs = pruning.prunable(kept, time.time() - int(age[1]) * _DAYS[age[2]] * 86_400)
     if not runs:
-        print(f"Nothing to prune: the newest {pruning.KEPT_RUNS} repairs always stay.")
+        view.line(f"Nothing to prune: the newest {pruning.KEPT_RUNS} repairs always stay.")
         return NOTHING_LEFT
     size = sum(pruning.size_of(kept.runs_folder / run_id) for run_id in runs)
     what = f"{len(runs)} {'repair' if len(runs) == 1 else 'repairs'} ({_size(size)})"
     if not yes:
         _confirm(f"Delete what {what} kept? They cannot be undone afterwards.")
     pruning.prune(kept, runs)
-    print(f"What {what} kept is deleted.")
+    view.line(f"What {what} kept is deleted.")
     return NOTHING_LEFT
 
 

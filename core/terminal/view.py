@@ -3,7 +3,6 @@ reach the terminal, and nothing is read as markup."""
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,6 +28,7 @@ from hermes_rescue.core.report.diff import (
     text_of,
 )
 from hermes_rescue.core.report.report import moment, plain_lines
+from hermes_rescue.core.terminal.call import Call
 from hermes_rescue.core.terminal.copies import listed_copies
 from rich.cells import cell_len
 from rich.console import Console
@@ -47,9 +47,6 @@ PATIENCE = 0.5
 CLIPPED_LINES, CLIPPED_CHARACTERS = 4, 400
 FOUND_SHOWN = 3
 """Hits of a session that are shown; all are counted."""
-
-_PIPE_WIDTH = 400
-"""Columns where the output is no terminal: nothing is cut."""
 
 _STYLE = {Category.REPAIRABLE: "yellow", Category.REVIEW: "magenta", Category.INFO: "blue", None: "green"}
 _WORD = {
@@ -88,20 +85,14 @@ _SIGN_STYLE = {
 class View:
     """Draws on stdout; progress goes to stderr, and only to a terminal."""
 
-    def __init__(self, options: Sequence[str] = ()) -> None:
-        """``options`` name the store in the commands that are suggested."""
-        self._options = options
-        self._out = self._console(sys.stdout.isatty())
+    def __init__(self, call: Call) -> None:
+        """``call`` has the store that is told of, for the commands that are suggested."""
+        self.command = call.command
+        self._is_quiet = call.is_quiet
+        is_terminal = sys.stdout.isatty()  # else nothing is wrapped
+        self._out = Console(highlight=False, markup=False, emoji=False, soft_wrap=not is_terminal, quiet=self._is_quiet)
         self._err = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._bar: Progress | None = None
-
-    @staticmethod
-    def _console(is_terminal: bool) -> Console:
-        return Console(highlight=False, markup=False, emoji=False, width=None if is_terminal else _PIPE_WIDTH)
-
-    def command(self, *words: str) -> str:
-        """A command of this program on the same store, to be copied into a shell."""
-        return shlex.join(("hermes-rescue", *words, *self._options))
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Report]:
@@ -121,7 +112,7 @@ class View:
 
         def report(done: float, total: int) -> None:
             nonlocal started
-            if not started and self._err.is_terminal and time.monotonic() - start > PATIENCE:
+            if not (started or self._is_quiet) and self._err.is_terminal and time.monotonic() - start > PATIENCE:
                 bar.start()
                 started = True
                 self._bar = bar
@@ -146,8 +137,8 @@ class View:
 
     def audit(self, found: Audit, interrupted: Sequence[Run]) -> None:
         """The sessions with findings, the store's own findings, and what to do next."""
-        self._line(f"Sessions: {found.store.sessions_dir}")
-        self._line(found.webui.evidence)
+        self.line(f"Sessions: {found.store.sessions_dir}")
+        self.line(found.webui.evidence)
         listed = [s for category in Category for s in found.of(category)]
         if listed:
             table = _table("status", "session", "title", "live", "backup", "database", "after", "what was found")
@@ -161,18 +152,18 @@ class View:
         for f in found.store_findings:
             self._out.print(Text.assemble((f"{_WORD[f.category]}: ", _STYLE[f.category]), shown(f.evidence)))
         for place in found.places:
-            self._line(f"elsewhere: {place.sentence}")
+            self.line(f"elsewhere: {place.sentence}")
         counts = found.standings
         shown_always = (Standing.REPAIRABLE, Standing.REVIEW, Standing.HEALTHY)
         told = (f"{counts[s]} {_STANDING[s]}" for s in Standing if counts[s] or s in shown_always)
-        self._line(", ".join(told) + ".")
+        self.line(", ".join(told) + ".")
         self._interrupted(interrupted)
         if found.of(Category.REPAIRABLE):
-            self._line(f"Next: {self.command('repair', '--all')}    One session closely: {self.command('show', 'SID')}")
+            self.line(f"Next: {self.command('repair', '--all')}    One session closely: {self.command('show', 'SID')}")
 
     def _interrupted(self, runs: Sequence[Run]) -> None:
         for run in runs:
-            self._line(
+            self.line(
                 f"The repair {run.run_id} was interrupted. "
                 f"Finish it: {self.command('repair', '--all')}    Roll it back: {self.command('undo', run.run_id)}"
             )
@@ -196,33 +187,33 @@ class View:
         )
         self._print(table)
         if audited.worktree is not Worktree.NONE:
-            self._line(f"Worktree: {audited.worktree_path} ({audited.worktree})")
+            self.line(f"Worktree: {audited.worktree_path} ({audited.worktree})")
         for f in audited.findings:
             self._finding(f)
         self._lanes(proposal)
         left_out = [(k, item) for k, item in enumerate(proposal.items, 1) if not item.included]
         if left_out:
-            self._line("Left out:")
+            self.line("Left out:")
             for number, item in left_out:
                 reason = item.reason.sentence if item.reason is not None else ""
-                self._line(f"  #{number} {_head(item.message)} {_short(text_of(item.message), 60)}  [{reason}]")
+                self.line(f"  #{number} {_head(item.message)} {_short(text_of(item.message), 60)}  [{reason}]")
         if proposal.changes and audited.live is not None:
-            self._line("Fields that change:")
+            self.line("Fields that change:")
             for change in proposal.changes:
-                self._line(
+                self.line(
                     f"  {change.field}: {_short(change.before, 40)} -> {_short(change.after, 60)}"
                     f"  [from {change.origin}]"
                 )
         elif proposal.origins:
-            self._line(
+            self.line(
                 "Fields that come back: "
                 + ", ".join(f"{name} from {origin}" for name, origin in proposal.origins.items())
             )
         disputed = [row for row in review_fields(copies, proposal) if row.is_disputed]
         if disputed:
-            self._line("Fields whose value differs between copies:")
+            self.line("Fields whose value differs between copies:")
             for row in disputed:
-                self._line(f"  {row.field}: {_offers(row)}")
+                self.line(f"  {row.field}: {_offers(row)}")
         options = [*(["--include NUMBERS"] if left_out else ()), *(["--field NAME=COPY"] if disputed else ())]
         if options:
             self.how_to_choose(audited.session_id, proposal, options)
@@ -230,7 +221,7 @@ class View:
     def how_to_choose(self, session_id: str, proposal: Proposal, options: Iterable[str]) -> None:
         """The command that repairs a session as a person chooses, from this very proposal."""
         command = self.command("repair", session_id, "--proposal", proposal.fingerprint)
-        self._line(f"To choose yourself: {command} {' '.join(options)}")
+        self.line(f"To choose yourself: {command} {' '.join(options)}")
 
     def _finding(self, f: Finding) -> None:
         self._out.print(Text.assemble((f"{f.kind.label}: ", _STYLE[f.category]), shown(f.evidence)))
@@ -240,7 +231,7 @@ class View:
             ("What happens?", f.kind.outcome),
             ("Can I keep using this session?", f.kind.meanwhile),
         ):
-            self._line(f"  {question:<23} {answer}")
+            self.line(f"  {question:<23} {answer}")
 
     def _lanes(self, proposal: Proposal, width: int = 60) -> None:
         """Which copy holds what: a lane for each, along the recovered transcript and what is left out of it."""
@@ -250,28 +241,28 @@ class View:
             return
         cells = min(width, len(items))
         chunks = [items[k * len(items) // cells : (k + 1) * len(items) // cells] for k in range(cells)]
-        self._line("Which copy holds what (# all, + some, . none; / left out):")
+        self.line("Which copy holds what (# all, + some, . none; / left out):")
         for name in names:
             lane = "".join(_cell(sum(name in item.copies for item in chunk), len(chunk)) for chunk in chunks)
-            self._line(f"  {name:<14}{lane}  {sum(name in item.copies for item in items)}")
+            self.line(f"  {name:<14}{lane}  {sum(name in item.copies for item in items)}")
         recovered = "".join(
             "/" if not any(i.included for i in c) else _cell(sum(i.included for i in c), len(c)) for c in chunks
         )
-        self._line(f"  {'recovered':<14}{recovered}  {len(proposal.included)}")
+        self.line(f"  {'recovered':<14}{recovered}  {len(proposal.included)}")
 
     def difference(self, found: Difference, *, full: bool, notes: Sequence[str] = ()) -> None:
         """Messages and fields that differ, unchanged runs folded; ``notes`` say what could not be read."""
         for note in notes:
-            self._line(note)
-        self._line(f"--- {found.left}")
-        self._line(f"+++ {found.right}")
+            self.line(note)
+        self.line(f"--- {found.left}")
+        self.line(f"+++ {found.right}")
         for row in found.messages if full else fold(found.messages):
             if isinstance(row, int):
-                self._line(f"  ... {row} unchanged {_plural('message', row)} ...")
+                self.line(f"  ... {row} unchanged {_plural('message', row)} ...")
             else:
                 self._row(row, full=full)
         if found.fields:
-            self._line("Fields:")
+            self.line("Fields:")
         for field in found.fields:
             origin = f"  [from {field.origin}]" if field.origin else ""
             values = f"{_short(field.left, 60)} -> {_short(field.right, 60)}{origin}"
@@ -280,7 +271,7 @@ class View:
             text = f"{_SIGN[field.change]} {field.field}: {values}"
             self._out.print(Text(shown(text), _SIGN_STYLE[field.change]))
         if found.is_empty:
-            self._line("No difference.")
+            self.line("No difference.")
 
     def _row(self, row: MessageRow, *, full: bool) -> None:
         style = _SIGN_STYLE[row.change]
@@ -308,28 +299,29 @@ class View:
         self._out.print(Text.assemble((_short(each.title, 100), "bold"), shown(note)))
         for hit in each.hits[:FOUND_SHOWN]:
             part = f" ({hit.part})" if hit.part is not Part.TEXT else ""
-            self._line(f"  {shown(hit.role)}{part}  {moment(hit.time)}  {_whereabouts(hit)}".replace("  " * 2, "  "))
+            self.line(f"  {shown(hit.role)}{part}  {moment(hit.time)}  {_whereabouts(hit)}".replace("  " * 2, "  "))
             text, start, end = hit.excerpt.text, hit.excerpt.start, hit.excerpt.end
             marked = (shown(text[start:end]), "bold reverse")
             self._out.print(Text.assemble("    ", shown(text[:start]), marked, shown(text[end:])))
         if each.count > FOUND_SHOWN:
-            self._line(f"  ... {each.count - FOUND_SHOWN} more")
+            self.line(f"  ... {each.count - FOUND_SHOWN} more")
 
     def searched(self, sessions: int, hits: int, unread: Iterable[Unread]) -> None:
         """What a search came to."""
         for each in unread:
-            self._line(f"Not searched: {f'{each.session_id}: ' if each.session_id else ''}{each.reason}")
+            self.line(f"Not searched: {f'{each.session_id}: ' if each.session_id else ''}{each.reason}")
         if sessions:
-            self._line(f"{hits} {_plural('hit', hits)} in {sessions} {_plural('session', sessions)}.")
+            self.line(f"{hits} {_plural('hit', hits)} in {sessions} {_plural('session', sessions)}.")
         else:
-            self._line("Nothing was found.")
+            self.line("Nothing was found.")
 
-    def _line(self, text: str) -> None:
+    def line(self, text: str) -> None:
+        """A sentence of this program's own."""
         self._out.print(Text(plain_lines(text)))
 
     def _print(self, table: Table) -> None:
         """A table; where nothing has to be fitted into a terminal, in a fraction of the time that rich takes for it."""
-        if self._out.is_terminal:
+        if self._out.is_terminal or self._is_quiet:
             self._out.print(table)
             return
         columns = [[str(column.header), *map(str, column.cells)] for column in table.columns]

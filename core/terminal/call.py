@@ -1,0 +1,120 @@
+"""How a command was called: on which store, how loud, and how it is called again."""
+
+from __future__ import annotations
+
+import inspect
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.base.program import NAME
+
+if TYPE_CHECKING:
+    from hermes_rescue.core.hermes.store import Store
+
+_MODULE = ("-m", "hermes_rescue.core")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The options that every command on a store has: what names the store, as it was given, and ``is_quiet``."""
+
+    home: Path | None = None
+    session_dir: Path | None = None
+    state_dbs: Sequence[Path] = ()
+    also: Sequence[Path] = ()
+    is_quiet: bool = False
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The words that name the store."""
+        return tuple(word for option, path in self._named() for word in (option, str(path)))
+
+    def command(self, *words: str) -> str:
+        """A command of this program on the same store, to be copied into a shell."""
+        return shlex.join((*program(), *words, *self.options))
+
+    def find_store(self) -> Store:
+        """The store that is meant. Raises RescueError where there is none."""
+        from hermes_rescue.core.hermes.store import find_store, has_any_session
+
+        store = find_store(home=self.home, session_dir=self.session_dir, state_dbs=self.state_dbs, also=self.also)
+        if self.session_dir is not None and not has_any_session(store):
+            raise RescueError(
+                f"There is no session in {store.sessions_dir}. Name the folder that holds the *.json files."
+            )
+        return store
+
+    def _named(self) -> Iterator[tuple[str, Path]]:
+        for option, path in (("--home", self.home), ("--session-dir", self.session_dir)):
+            if path is not None:
+                yield option, path
+        for option, paths in (("--state-db", self.state_dbs), ("--also", self.also)):
+            yield from ((option, path) for path in paths)
+
+
+def program() -> tuple[str, ...]:
+    """The words that this program was started with, as a person types them."""
+    started = Path(sys.argv[0])
+    if started.name == "__main__.py":
+        return ("python3" if shutil.which("python3") == sys.executable else sys.executable, *_MODULE)
+    if started.parent == Path() or shutil.which(started.name) == str(started):
+        return (NAME if started.name in ("", "-c") else started.name,)
+    return (str(started),)
+
+
+def again(words: Sequence[str] | None = None) -> str:
+    """This very command once more, or with other words; to be copied into a shell."""
+    return shlex.join((*program(), *(sys.argv[1:] if words is None else words)))
+
+
+def _options(
+    home: Annotated[
+        Path | None, typer.Option("--home", metavar="DIR", help="The Hermes home (default: found as Hermes does).")
+    ] = None,
+    session_dir: Annotated[
+        Path | None, typer.Option("--session-dir", metavar="DIR", help="A sessions folder, in place of a home.")
+    ] = None,
+    state_db: Annotated[
+        list[Path] | None,
+        typer.Option("--state-db", metavar="FILE", help="A state.db to read; can be given more than once."),
+    ] = None,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--also",
+            metavar="PATH",
+            help="A further place to look in: a file, a folder, an old home, an archive, a database; repeatable.",
+        ),
+    ] = None,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet", "-q", help="Tell only what went wrong: the exit status says the rest. JSON is still printed."
+        ),
+    ] = False,
+) -> Call:
+    return Call(home, session_dir, tuple(state_db or ()), tuple(also or ()), quiet)
+
+
+def on_a_store(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options of a :class:`Call`, which it gets as its argument ``call``."""
+    options = inspect.signature(_options, eval_str=True).parameters
+    own = inspect.signature(command, eval_str=True).parameters
+
+    @wraps(command)
+    def called(**given: Any) -> int:
+        return command(call=_options(**{name: given.pop(name) for name in options}), **given)
+
+    parameters = [*(own[name] for name in own if name != "call"), *options.values()]
+    keyword = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
+    called.__signature__ = inspect.Signature(keyword, return_annotation=int)  # type: ignore[attr-defined]
+    called.__annotations__ = {each.name: each.annotation for each in keyword}
+    return called
