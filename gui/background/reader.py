@@ -22,6 +22,7 @@ from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.audit.store_audit import audit_sessions, whole_audit
 from hermes_rescue.core.audit.workers import Cancelled
 from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.base.private_folder import sweep
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes.copies import LIVE, Inventory
 from hermes_rescue.core.hermes.heads import glance
@@ -135,6 +136,7 @@ class StoreReader:
         while (some := tuple(islice(glances, AT_ONCE))) and not context.should_cancel():
             self._tell("listed", some)
         cache = AuditCache(store, usual_folder())
+        sweep()  # what a killed window or command left of databases and archives
         with Inventory(store, cache.whole_databases) as inventory:
             self._scan(inventory, webui, cache)
             while not context.should_cancel():

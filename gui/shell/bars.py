@@ -103,7 +103,7 @@ class ToolRow(QWidget):
         self._words = {
             "add_backup": self.tr("Add a backup…"),
             "rescan": self.tr("Rescan"),
-            "undo": self.tr("Undo last repair"),
+            "undo": self.tr("Undo"),
             "export": self.tr("Export report…"),
         }
         for name, words in self._words.items():

@@ -16,7 +16,6 @@ from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.base.errors import RescueError, StoreNotFoundError
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
-from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.gui.background.jobs import Jobs
 from hermes_rescue.gui.background.place import Place, page_of, short_path
@@ -31,6 +30,7 @@ from hermes_rescue.gui.sessions.session_pane import SessionPane
 from hermes_rescue.gui.shell.about import AboutDialog
 from hermes_rescue.gui.shell.backups import Backups
 from hermes_rescue.gui.shell.bars import ChipRow, FootRow, ToolRow
+from hermes_rescue.gui.shell.choosing import Choosing
 from hermes_rescue.gui.shell.memory import Memory
 from hermes_rescue.gui.shell.search_places import SearchPlaces
 from hermes_rescue.gui.shell.session_actions import SessionActions
@@ -85,6 +85,7 @@ class MainWindow(QMainWindow):
         self.chooser = StoreChooser(self, self.tools.store_menu, self.actions_, self._memory, self.backups)
         self.table = SessionPane(self.theme)
         self.review = ReviewPane(self.theme)
+        self.choosing = Choosing(self.table, self.review, self.reading, lambda: self.shown, self)
         self.history = HistoryPanel(self.theme)
         self.lookback = Lookback(self.history, self.jobs, self, self.theme)
         self.no_store = NoStore(self.actions_, self.theme)
@@ -123,7 +124,7 @@ class MainWindow(QMainWindow):
             "pane": lambda: focus_next_pane((self.places.left, self.side, self.review.pages)),
             "next": self.review.difference.next_change,
             "previous": self.review.difference.previous_change,
-            "undo": lambda: self._undo("", ""),
+            "undo": lambda: self.choosing.take_back() or self._undo("", ""),
             "help": lambda: HelpDialog(COMMANDS, self).open(),
             "about": lambda: AboutDialog(self.shown.audit, self).open(),
             **{name: partial(self.review.difference.set_mode, name) for name in ("unified", "split")},
@@ -147,7 +148,7 @@ class MainWindow(QMainWindow):
         self.reading.scanned.connect(self._on_scanned)
         self.reading.detailed.connect(self._on_detail)
         self.reading.failed.connect(self._on_scan_failed)
-        self.review.choices_changed.connect(self._on_choices)
+        self.choosing.changed.connect(self._enable)
         self.review.comparison_wanted.connect(self._compare)
         self.review.next_session_wanted.connect(self._next_session)
         self.of_sessions.save_wanted.connect(self._save_copies)
@@ -318,12 +319,6 @@ class MainWindow(QMainWindow):
         else:
             self.review.show_detail(detail)
         self.places.show_words(session_id)
-
-    @Slot(str, object)
-    def _on_choices(self, session_id: str, choices: Choices) -> None:
-        self.shown.choose(session_id, choices)
-        self.reading.ask(session_id, choices, self.review.pair)
-        self._enable()
 
     @Slot(str, str)
     def _compare(self, left: str, right: str) -> None:

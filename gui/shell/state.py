@@ -88,12 +88,15 @@ def after(state: State, event: Event, place: Place | None = None) -> State | Non
     return None
 
 
+_NONE = Choices()
+
+
 @dataclass(slots=True)
 class Shown:
     """What is known of the store in the window: another store begins with a new one, so nothing of it is left.
-    ``choices`` are what a person chose, by session id; ``last_run`` is the run that the result on show can undo,
-    ``last_done`` what was done last and ``checked`` what was checked, in words; ``webui`` is the address of its running
-    WebUI, "" where none is known.
+    ``choices`` are what a person chose, by session id, ``earlier`` what it was before each of them, the newest last;
+    ``last_run`` is the run that the result on show can undo, ``last_done`` what was done last and ``checked`` what was
+    checked, in words; ``webui`` is the address of its running WebUI, "" where none is known.
     """
 
     place: Place
@@ -101,6 +104,7 @@ class Shown:
     audit: Audit | None = None
     runs: tuple[Run, ...] = ()
     choices: dict[str, Choices] = field(default_factory=dict)
+    earlier: list[tuple[str, Choices]] = field(default_factory=list)
     last_run: str = ""
     last_done: str = ""
     checked: str = ""
@@ -112,7 +116,21 @@ class Shown:
 
     def choose(self, session_id: str, choices: Choices) -> None:
         """Remember what was chosen of a session."""
-        self.forget(session_id)
+        before = self.choices.get(session_id, _NONE)
+        if choices != before and not (choices.are_none and before.are_none):
+            self.earlier.append((session_id, before))
+            self._set(session_id, choices)
+
+    def take_back(self) -> str:
+        """Take back what was chosen last; the session that it was chosen of, "" where there is nothing to take back."""
+        if not self.earlier:
+            return ""
+        session_id, before = self.earlier.pop()
+        self._set(session_id, before)
+        return session_id
+
+    def _set(self, session_id: str, choices: Choices) -> None:
+        self.choices.pop(session_id, None)
         if not choices.are_none:
             self.choices[session_id] = choices
 
@@ -120,6 +138,7 @@ class Shown:
         """What was chosen of these sessions no longer counts."""
         for session_id in session_ids:
             self.choices.pop(session_id, None)
+        self.earlier = [each for each in self.earlier if each[0] not in session_ids]
 
 
 def possible(state: State, shown: Shown, repairable: int, *, has_selected: bool) -> dict[str, bool]:
@@ -132,7 +151,7 @@ def possible(state: State, shown: Shown, repairable: int, *, has_selected: bool)
     return {
         "repair_all": is_free and is_wanted,
         "repair": is_free and has_selected,
-        "undo": is_free and bool(undoable(shown.runs)),
+        "undo": is_free and bool(shown.earlier or undoable(shown.runs)),
         "export": is_free and shown.audit is not None,
         "export_selected": is_free and shown.audit is not None and has_selected,
         "rescan": is_idle,

@@ -9,6 +9,7 @@ from typing import Final, TypeGuard
 from hermes_rescue.core.base.files import shown
 from PySide6.QtCore import QDate, QDateTime, QLocale, QTime
 
+_SHORT: Final = QLocale.FormatType.ShortFormat
 _END_OF_TIME = 253402300800  # seconds; the year 10000: what a session says beyond it is no time
 _BETWEEN: Final = r"(?:'[^']*'|[^dMy'])*"
 _DAY_AND_MONTH: Final = re.compile(rf"(?<![d'])dd?(?!d){_BETWEEN}M+|M+{_BETWEEN}(?<!d)dd?(?!d)[日일]?")
@@ -33,12 +34,14 @@ def local_time(seconds: float | None) -> QDateTime | None:
 def moment(seconds: float | None) -> str:
     """A time for a person, in the place's own way; empty for what is none."""
     time = local_time(seconds)
-    return QLocale().toString(time, QLocale.FormatType.ShortFormat) if time is not None else ""
+    if time is None:
+        return ""
+    return time.toString("yyyy-MM-dd HH:mm") if _is_nowhere() else QLocale().toString(time, _SHORT)
 
 
 def now() -> str:
     """The time of day, in the place's own way."""
-    return QLocale().toString(QTime.currentTime(), QLocale.FormatType.ShortFormat)
+    return QLocale().toString(QTime.currentTime(), _SHORT)
 
 
 def day(seconds: float | None) -> str:
@@ -56,7 +59,14 @@ def day(seconds: float | None) -> str:
 def long_day(seconds: float | None) -> str:
     """A date with its year, in the place's own way; empty for what is none."""
     time = local_time(seconds)
-    return "" if time is None else QLocale().toString(time.date(), QLocale.FormatType.ShortFormat)
+    if time is None:
+        return ""
+    return time.toString("yyyy-MM-dd") if _is_nowhere() else QLocale().toString(time.date(), _SHORT)
+
+
+def _is_nowhere() -> bool:
+    """Whether the system names no language: its short dates, as "3 05 2026", could be read in two ways."""
+    return QLocale().language() is QLocale.Language.C
 
 
 def plain_tip(text: str) -> str:

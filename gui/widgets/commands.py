@@ -273,8 +273,8 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "undo",
         "history",
-        _t("&Undo last repair"),
-        _t("Put back what the last repair changed"),
+        _t("&Undo"),
+        _t("Take back what you chose last; after that, put back what the last repair changed"),
         "undo",
         ("Ctrl+Z",),
         "undo",

@@ -18,6 +18,7 @@ from hermes_rescue.core.report.diff import Change, MessageRow, text_of
 from hermes_rescue.gui.background.jobs import Jobs
 from hermes_rescue.gui.background.place import Place
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
+from hermes_rescue.gui.repairs.undo_dialog import UndoDialog
 from hermes_rescue.gui.review import conversation_blocks, pictures
 from hermes_rescue.gui.review.conversation import Conversation
 from hermes_rescue.gui.review.diff_view import MESSAGES
@@ -507,6 +508,33 @@ def test_both_pages_agree_and_what_is_chosen_is_written(
     parsed = read(path).sidecar
     assert parsed is not None
     assert len(parsed.messages) == before + len(rows) - 1
+
+
+def test_ctrl_z_takes_back_a_choice_before_it_asks_about_a_repair(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    window = opened(open_window, wait_scanned, demo, "wiped")
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+    window.actions_["repair"].trigger()
+    finished(qtbot, window, wait_scanned)
+    chosen_of = story(demo, "undone")
+    window.table.select(chosen_of)
+    qtbot.waitUntil(lambda: window.review.session_id == chosen_of, timeout=60_000)
+    boxes = window.review.difference.rows.boxes
+    rows = window.review.conversation.rows.gaps[0].rows[:2]
+    for row in rows:
+        boxes.set_checked([row], True)
+    with qtbot.waitActive(window):
+        window.activateWindow()
+    for kept in (1, 0):
+        qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+        qtbot.waitUntil(lambda n=kept: [boxes.is_checked(row) for row in rows] == [n > 0, False], timeout=60_000)
+    assert window.shown.choices == {}
+    asked: list[UndoDialog] = []
+    when_asked(qtbot, UndoDialog, lambda dialog: (asked.append(dialog), dialog.reject()))
+    qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: bool(asked))
+    qtbot.waitUntil(window.actions_["undo"].isEnabled, timeout=20_000)
 
 
 def test_after_a_repair_the_whole_conversation_is_shown(

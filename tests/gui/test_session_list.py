@@ -11,9 +11,9 @@ from hermes_rescue.gui.sessions.session_list import SessionList
 from hermes_rescue.gui.sessions.session_pane import SessionPane
 from hermes_rescue.gui.view_model.session_line import line_of
 from hermes_rescue.gui.view_model.session_rows import Column, row_for
-from hermes_rescue.gui.view_model.wording import day
+from hermes_rescue.gui.view_model.wording import day, long_day, moment
 from hermes_rescue.gui.widgets import theme
-from PySide6.QtCore import QDate, QLocale, QPoint, QPointF, Qt
+from PySide6.QtCore import QDate, QDateTime, QLocale, QPoint, QPointF, Qt, QTime
 from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -90,6 +90,16 @@ def test_a_date_is_written_as_the_place_writes_it(name: str) -> None:
         assert str(year) not in day(this)
         short = QLocale().toString(QDate(2001, 5, 3), QLocale.FormatType.ShortFormat)
         assert day(other) == short
+    finally:
+        QLocale.setDefault(before)
+
+
+def test_without_a_language_of_the_system_a_date_can_be_read_in_one_way_only() -> None:
+    before = QLocale()
+    QLocale.setDefault(QLocale.c())
+    try:
+        seconds = QDateTime(QDate(2001, 5, 3), QTime(7, 37)).toSecsSinceEpoch()
+        assert (long_day(seconds), moment(seconds)) == ("2001-05-03", "2001-05-03 07:37")
     finally:
         QLocale.setDefault(before)
 

@@ -70,3 +70,24 @@ def test_a_choice_that_was_taken_back_is_none() -> None:
     shown.choose("b", Choices(fields={"title": "backup"}, made_on="f"))
     shown.choose("a", Choices(made_on="f"))
     assert list(shown.choices) == ["b"]
+
+
+def test_choices_are_taken_back_the_newest_first_whichever_session_they_are_about() -> None:
+    shown = Shown(OTHER)
+    first, second = (Choices(exclude=frozenset(each), made_on="f") for each in ({2}, {2, 3}))
+    shown.choose("a", first)
+    shown.choose("b", first)
+    shown.choose("a", second)
+    shown.choose("a", second)
+    assert (shown.take_back(), shown.choices) == ("a", {"a": first, "b": first})
+    assert (shown.take_back(), shown.choices) == ("b", {"a": first})
+    assert (shown.take_back(), shown.choices) == ("a", {})
+    assert shown.take_back() == ""
+
+
+def test_what_no_longer_counts_cannot_be_taken_back() -> None:
+    shown = Shown(OTHER)
+    for session_id in ("a", "b"):
+        shown.choose(session_id, Choices(exclude=frozenset({2}), made_on="f"))
+    shown.forget("b")
+    assert (shown.take_back(), shown.take_back(), shown.choices) == ("a", "", {})

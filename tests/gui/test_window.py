@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,6 +17,7 @@ from hermes_rescue.core import api
 from hermes_rescue.core.audit.findings import Category, SessionAudit, Standing
 from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.base import progress
+from hermes_rescue.core.base.private_folder import private_folder
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.hermes.message import message
 from hermes_rescue.core.hermes.sidecar import read
@@ -739,3 +741,16 @@ def test_an_interrupted_repair_can_be_finished_where_no_session_needs_it(
     finished(qtbot, window, wait_scanned)
     assert asked == ["Finish the interrupted repair?"]
     assert api.interrupted_runs(store) == ()
+
+
+def test_the_window_takes_away_what_a_killed_one_left_in_the_folder_for_temporary_files(
+    open_window: Open, demo: DemoStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with private_folder() as in_use:
+        left = tmp_path / f"{in_use.name}-left"
+        left.mkdir()
+        (left / "owner.lock").touch()
+        (left / "state.db").write_text("what was said")
+        open_window(Place(demo.home))
+        assert not left.exists() and in_use.exists()

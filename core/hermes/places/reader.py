@@ -57,7 +57,7 @@ class FurtherReader:
     def new_folder(self) -> Path:
         """A private folder that goes when this is closed."""
         if self._folder is None:
-            sweep()  # a window is no command, and would never do it
+            sweep()  # a program that uses the engine may never do it otherwise
             self._folder = self._stack.enter_context(private_folder())
         self._made += 1
         folder = self._folder / f"archive{self._made}"
