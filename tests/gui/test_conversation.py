@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -528,7 +529,8 @@ def test_ctrl_z_takes_back_a_choice_before_it_asks_about_a_repair(
         window.activateWindow()
     for kept in (1, 0):
         qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-        qtbot.waitUntil(lambda n=kept: [boxes.is_checked(row) for row in rows] == [n > 0, False], timeout=60_000)
+        wanted = [kept > 0, False]
+        qtbot.waitUntil(partial(lambda wanted: [*map(boxes.is_checked, rows)] == wanted, wanted), timeout=60_000)
     assert window.shown.choices == {}
     asked: list[UndoDialog] = []
     when_asked(qtbot, UndoDialog, lambda dialog: (asked.append(dialog), dialog.reject()))
