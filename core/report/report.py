@@ -90,6 +90,11 @@ def audit_json(audit: Audit) -> dict[str, Any]:
     }
 
 
+def list_json(audit: Audit) -> dict[str, Any]:
+    """Every session of a store, as in :func:`audit_json`."""
+    return {"sessions_dir": str(audit.store.sessions_dir), "sessions": [_session(s) for s in audit.sessions]}
+
+
 def _place(place: FoundPlace) -> dict[str, Any]:
     """A place other than the store's own, and what it adds."""
     return {

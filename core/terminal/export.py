@@ -50,6 +50,7 @@ def export(
     """Save conversations as Markdown, HTML, PDF, or JSON that Hermes WebUI imports. Changes nothing in the store."""
     from hermes_rescue.core.base.files import shown
     from hermes_rescue.core.report import export as exports
+    from hermes_rescue.core.terminal.names import sessions_named
 
     if bool(sids) == everything:
         raise typer.BadParameter("Name the sessions to save, or give --all.")
@@ -57,8 +58,8 @@ def export(
         raise typer.BadParameter(f"--form is one of: {', '.join(exports.FORMS)}.")
     if output == STDOUT and (everything or len(sids or ()) > 1):
         raise typer.BadParameter("-o - is for one session. Name a folder.")
-    ids = None if everything else list(dict.fromkeys(sids or ()))
     store, view = call.find_store(), _view(call)
+    ids = None if everything else sessions_named(call, store, sids or ())
     print_page = _print_page() if form == "pdf" else None
     if output == STDOUT:
         with view.progress("Reading the session") as progress:
