@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("json", "md", "html")
 
+SCHEMA_VERSION = 1
+"""What ``resources/schemas`` and docs/json.md describe; it grows where a name goes or means something else."""
+
 CHANGES = {
     Change.ADDED: "comes back",
     Change.CHANGED: "changes",
@@ -311,10 +314,15 @@ def render(report: Report, form: str) -> str:
     """The report as ``json``, ``md`` or ``html`` (one file that loads nothing). Raises ValueError for another form."""
     if form == "json":
         # in ASCII: a half character, which no file can hold, and what steers a terminal are escaped as well
-        return json_of({"title": report.title, **report.facts}, indent=2) + "\n"
+        return answer_of({"title": report.title, **report.facts}) + "\n"
     if form not in FORMATS:
         raise ValueError(form)
     return _template(form).render(title=report.title, kinds=KINDS, changes=CHANGES, **report.facts)
+
+
+def answer_of(facts: Mapping[str, Any]) -> str:
+    """What a command answers a program, as JSON with the version of its names."""
+    return json_of({"schema_version": SCHEMA_VERSION, **facts}, indent=2)
 
 
 def json_of(value: Any, indent: int | None = None) -> str:

@@ -20,7 +20,7 @@ from hermes_rescue.core.terminal import stops, streams
 from hermes_rescue.core.terminal.call import Call, again, on_a_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from hermes_rescue.core.audit.findings import SessionAudit
     from hermes_rescue.core.audit.store_audit import Audit
@@ -303,11 +303,16 @@ def report(
 
 
 @app.command()
-def demo(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")]) -> int:
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")], as_json: AsJson = False
+) -> int:
     """Make a damaged store to try everything on."""
     from hermes_rescue.core.demo.demo_store import make_demo_store
 
     made = make_demo_store(folder)
+    if as_json:
+        _print_json({"home": str(made.home), "sessions": len(made.stories)})
+        return NOTHING_LEFT
     print(f"{len(made.stories)} sessions are in {made.home}. Look at them with:")
     print(Call(made.home).command("audit"))
     return NOTHING_LEFT
@@ -358,7 +363,7 @@ def _confirm(question: str) -> None:
         raise RescueError("Nothing was changed.")
 
 
-def _print_json(value: Any) -> None:
-    from hermes_rescue.core.report.report import json_of
+def _print_json(facts: Mapping[str, Any]) -> None:
+    from hermes_rescue.core.report.report import answer_of
 
-    print(json_of(value, indent=2))
+    print(answer_of(facts))

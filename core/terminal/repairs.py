@@ -200,6 +200,7 @@ def leave(
     call: Call,
     sid: SessionId,
     forget: Annotated[bool, typer.Option("--forget", help="Take that back: the session counts again.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Leave a session as it is: it counts no more until one of its copies changes. Nothing of it is changed."""
     from hermes_rescue.core import api
@@ -207,10 +208,14 @@ def leave(
 
     store, view = call.find_store(), repair_view(call)
     sid = session_named(call, store, sid)
-    if forget:
-        view.taken_back(sid, was_left=api.take_back_leave(store, sid))
+    left = None if forget else api.leave(store, sid)
+    has_changed = left is not None or api.take_back_leave(store, sid)
+    if as_json:
+        _print_json({"session_id": sid, "left": left is not None, "changed": has_changed})
+    elif left is not None:
+        view.left(left)
     else:
-        view.left(api.leave(store, sid))
+        view.taken_back(sid, was_left=has_changed)
     return NOTHING_LEFT
 
 
@@ -226,7 +231,7 @@ def history(
 
     runs = Vault.of(call.find_store()).list_runs()
     if as_json:
-        _print_json([dict(run_report(run).facts) for run in runs])
+        _print_json({"runs": [dict(run_report(run).facts) for run in runs]})
     else:
         repair_view(call).history(runs)
     return NOTHING_LEFT

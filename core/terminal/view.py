@@ -102,10 +102,10 @@ _AUDIT = (
 _LIST = (
     Column("session"),
     Column("state"),
-    Column("messages", is_number=True, is_spare=True),
+    Column("live", is_number=True, is_spare=True),
     Column("after", is_number=True, is_spare=True),
-    Column("bytes", is_number=True, is_spare=True),
     Column("changed", is_spare=True),
+    Column("bytes", is_number=True, is_spare=True),
     Column("begun", is_spare=True),
     Column("title", least=16),
 )
@@ -204,7 +204,7 @@ class View:
         for s in sorted(found.sessions, key=lambda s: (-(s.updated or 0), s.session_id)):
             table.add_row(
                 Text(shown(s.session_id)), Text(_STATE[s.standing], _STYLE[s.category]), _count(s.live),
-                _count(s.after), Text(f"{s.size:,}"), Text(moment(s.updated)[:_TO_MINUTES]),
+                _count(s.after), Text(moment(s.updated)[:_TO_MINUTES]), Text(f"{s.size:,}"),
                 Text(moment(s.created)[:_TO_MINUTES]), Text(_one_line(s.title)),
             )  # fmt: skip
         if table.rows:
