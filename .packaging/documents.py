@@ -68,7 +68,7 @@ def commands() -> list[Command]:
             for each in group.params  # type: ignore[attr-defined]
             if each.param_type_name == "argument"
         ]
-        options.append(Option(("--help",), "", "Say what can be typed here."))
+        options.append(Option(("-h", "--help"), "", "Say what can be typed here."))
         help_text = (group.help or "").strip()  # type: ignore[attr-defined]
         found.append(Command(name, " ".join(arguments), help_text, tuple(options)))
         for inner, command in sorted(getattr(group, "commands", {}).items()):

@@ -121,6 +121,7 @@ class SessionAudit:
     is_cleared: bool = False
     basis: str = ""
     offered: Mapping[str, int] = field(default_factory=dict)
+    created: float | None = None
 
     @property
     def standing(self) -> Standing:

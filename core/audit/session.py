@@ -182,6 +182,7 @@ def _row(
         *place,
         state,
         seen,
+        created=number(value("created_at")),
     )
 
 

@@ -169,6 +169,7 @@ def _not_examined(failure: Failure, inventory: Inventory) -> SessionAudit:
         title if isinstance(title, str) and title else "Untitled",
         (finding("not_examined", failure.session_id, failure.reason),),
         updated=number(row.get("updated_at")),
+        created=number(row.get("created_at")),
     )
 
 

@@ -53,7 +53,8 @@ class _Said(msgspec.Struct, gc=False):
 
 _HEAD = (
     *("session_id", "workspace", "message_count", *IDLE_STREAM),  # what must be right
-    *("title", "profile", "updated_at", "worktree_path", "worktree_branch", "worktree_repo_root"),  # what a list shows
+    *("title", "profile", "created_at", "updated_at"),  # what a list shows
+    *("worktree_path", "worktree_branch", "worktree_repo_root"),
 )
 _SESSION: Any = msgspec.json.Decoder(
     msgspec.defstruct(

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("json", "md", "html")
 
+SCHEMA_VERSION = 1
+"""What ``resources/schemas`` and docs/json.md describe; it grows where a name goes or means something else."""
+
 CHANGES = {
     Change.ADDED: "comes back",
     Change.CHANGED: "changes",
@@ -88,6 +91,11 @@ def audit_json(audit: Audit) -> dict[str, Any]:
         "places": [_place(place) for place in audit.places],
         "seconds": round(audit.seconds, 3),
     }
+
+
+def list_json(audit: Audit) -> dict[str, Any]:
+    """Every session of a store, as in :func:`audit_json`."""
+    return {"sessions_dir": str(audit.store.sessions_dir), "sessions": [_session(s) for s in audit.sessions]}
 
 
 def _place(place: FoundPlace) -> dict[str, Any]:
@@ -308,10 +316,15 @@ def render(report: Report, form: str) -> str:
     """The report as ``json``, ``md`` or ``html`` (one file that loads nothing). Raises ValueError for another form."""
     if form == "json":
         # in ASCII: a half character, which no file can hold, and what steers a terminal are escaped as well
-        return json_of({"title": report.title, **report.facts}, indent=2) + "\n"
+        return answer_of({"title": report.title, **report.facts}) + "\n"
     if form not in FORMATS:
         raise ValueError(form)
     return _template(form).render(title=report.title, kinds=KINDS, changes=CHANGES, **report.facts)
+
+
+def answer_of(facts: Mapping[str, Any]) -> str:
+    """What a command answers a program, as JSON with the version of its names."""
+    return json_of({"schema_version": SCHEMA_VERSION, **facts}, indent=2)
 
 
 def json_of(value: Any, indent: int | None = None) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from hermes_rescue.core.base.errors import RescueError
-from hermes_rescue.core.terminal import stops
 from hermes_rescue.core.terminal.call import Call, on_a_store
 from hermes_rescue.core.terminal.commands import (
     NOTHING_LEFT,
     AsJson,
+    _audited,
     _print_json,
     _view,
     app,
@@ -21,16 +21,11 @@ def diagnostics(
     as_json: AsJson = False,
 ) -> int:
     """Print versions, platform and counts of findings for a bug report: no path, no title, no text."""
-    from hermes_rescue.core.audit.cache import AuditCache, usual_folder
-    from hermes_rescue.core.audit.store_audit import audit
     from hermes_rescue.core.report import diagnostics as facts_of
 
     found, problem = None, ""
     try:
-        store = call.find_store()
-        with _view(call).progress("Checking sessions") as progress:
-            cache = AuditCache(store, usual_folder())
-            found = audit(store, cache=cache, progress=progress, should_cancel=stops.is_requested)
+        found = _audited(_view(call), call.find_store())
     except RescueError as error:  # its text names places
         problem = type(error).__name__
     facts = facts_of.diagnostics(found, problem)

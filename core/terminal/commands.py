@@ -20,9 +20,10 @@ from hermes_rescue.core.terminal import stops, streams
 from hermes_rescue.core.terminal.call import Call, again, on_a_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from hermes_rescue.core.audit.findings import SessionAudit
+    from hermes_rescue.core.audit.store_audit import Audit
     from hermes_rescue.core.hermes.copies import SessionCopies
     from hermes_rescue.core.hermes.store import Store
     from hermes_rescue.core.merge.proposal import Proposal
@@ -38,13 +39,36 @@ app = typer.Typer(
     epilog="Exit status: 0 nothing (left) to do, 1 findings or differences remain, 2 wrong usage, 3 it could not be"
     " done, 130 stopped by Ctrl+C (129 by a closed terminal, 143 by SIGTERM).",
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def _version(is_asked: bool) -> None:
+    if is_asked:
+        from hermes_rescue.core.base.program import NAME, version
+
+        print(NAME, version())
+        raise typer.Exit
+
+
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-SessionId = Annotated[str, typer.Argument(metavar="SID", help="The id of a session (the name of its file).")]
+SessionId = Annotated[
+    str,
+    typer.Argument(metavar="SID", help="A session: its id (the name of its file), how the id begins, or its title."),
+]
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """Find and repair damaged Hermes sessions: merged from every copy, verified, undoable."""
 
 
 def main() -> None:
@@ -53,6 +77,7 @@ def main() -> None:
     from hermes_rescue.core.terminal import export as export
     from hermes_rescue.core.terminal import find as find
     from hermes_rescue.core.terminal import importing as importing
+    from hermes_rescue.core.terminal import listing as listing
     from hermes_rescue.core.terminal import repairs as repairs
     from hermes_rescue.core.terminal import vault as vault
 
@@ -121,16 +146,12 @@ def audit(
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Ignore the cache and read everything again.")] = False,
 ) -> int:
     """List what is wrong with the sessions of a store. Changes nothing."""
-    from hermes_rescue.core.audit.cache import AuditCache, usual_folder
     from hermes_rescue.core.audit.findings import Category
-    from hermes_rescue.core.audit.store_audit import audit as run_audit
     from hermes_rescue.core.repair.vault import Vault
     from hermes_rescue.core.report.report import audit_json
 
     store, view = call.find_store(), _view(call)
-    cache = AuditCache(store, None if no_cache else usual_folder())
-    with view.progress("Checking sessions") as progress:
-        found = run_audit(store, cache=cache, progress=progress, should_cancel=stops.is_requested)
+    found = _audited(view, store, is_cached=not no_cache)
     if as_json:
         _print_json(audit_json(found))
     else:
@@ -152,8 +173,10 @@ def show(
 ) -> int:
     """Show one session: its copies, what is wrong, what a repair gives back and what it leaves out. Changes nothing."""
     from hermes_rescue.core.audit.findings import Category
+    from hermes_rescue.core.terminal.names import session_named
 
-    with _examined(call, call.find_store(), sid) as (audited, copies, proposal):
+    store = call.find_store()
+    with _examined(call, store, session_named(call, store, sid)) as (audited, copies, proposal):
         if as_json:
             from hermes_rescue.core.report.report import session_json
 
@@ -189,6 +212,7 @@ def diff(
 ) -> int:
     """Show what differs between two copies of a session: messages, fields, words. Changes nothing."""
     from hermes_rescue.core.report import diff as differences
+    from hermes_rescue.core.terminal import names
 
     store = call.find_store()
     notes: tuple[str, ...] = ()
@@ -196,18 +220,21 @@ def diff(
         from hermes_rescue.core.repair.vault import Vault
         from hermes_rescue.core.report.history import Looker
 
-        past = Looker(store, Vault.of(store).read_run(run)).past(sid)
+        done = Vault.of(store).read_run(names.run_named(call, store, run))
+        sid = names.session_of_run(call, done, sid)
+        past = Looker(store, done).past(sid)
         known, notes, proposal = past.versions, past.notes, None
-        names = (left or past.pair[0], right or past.pair[1])
+        pair = (left or past.pair[0], right or past.pair[1])
     else:
-        names = (left or "live", right or "recovered")
+        sid = names.session_named(call, store, sid)
+        pair = (left or "live", right or "recovered")
         with _examined(call, store, sid) as (_, copies, proposal):
-            known = {"live": differences.Version("live", (), {}), **differences.versions(copies, proposal, names)}
-    for name in names:
+            known = {"live": differences.Version("live", (), {}), **differences.versions(copies, proposal, pair)}
+    for name in pair:
         if name not in known:
             raise RescueError(f"This session has no copy '{name}'. It has: {', '.join(known)}.")
-    found = differences.compare(known[names[0]], known[names[1]], proposal)
-    proposed = proposal if names == ("live", "recovered") else None
+    found = differences.compare(known[pair[0]], known[pair[1]], proposal)
+    proposed = proposal if pair == ("live", "recovered") else None
     if proposed is not None:  # with the numbers of the messages, to choose by
         reviewed = differences.review(known["live"], proposed)
         shown = tuple(row for row in reviewed if row.change is not differences.Change.LEFT_OUT)
@@ -245,12 +272,11 @@ def report(
     ] = None,
 ) -> int:
     """Report what was found, or what a run did; without any message text unless --texts asks for them."""
-    from hermes_rescue.core.audit.cache import AuditCache, usual_folder
-    from hermes_rescue.core.audit.store_audit import audit as run_audit
     from hermes_rescue.core.base import files
     from hermes_rescue.core.repair.vault import Vault
     from hermes_rescue.core.report import excerpts
     from hermes_rescue.core.report.report import FORMATS, audit_report, render, run_report
+    from hermes_rescue.core.terminal.names import run_named
 
     if form == "pdf":
         _fail("The window makes the PDF: hermes-rescue-gui, then Export report. Here: --format html, to print.", USAGE)
@@ -258,12 +284,11 @@ def report(
         _fail(f"--format is one of: {', '.join(FORMATS)}.", USAGE)
     store, view = call.find_store(), _view(call)
     if run is not None:
-        done = Vault.of(store).read_run(run)
+        done = Vault.of(store).read_run(run_named(call, store, run))
         with view.progress("Reading messages") as progress:
             made = run_report(done, excerpts.of_run(store, done, progress=progress) if texts else None)
     else:
-        with view.progress("Checking sessions") as progress:
-            found = run_audit(store, cache=AuditCache(store, usual_folder()), progress=progress)
+        found = _audited(view, store)
         with view.progress("Reading messages") as progress:
             made = audit_report(found, excerpts.of_audit(found, progress=progress) if texts else None)
     text = render(made, form)
@@ -278,11 +303,16 @@ def report(
 
 
 @app.command()
-def demo(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")]) -> int:
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")], as_json: AsJson = False
+) -> int:
     """Make a damaged store to try everything on."""
     from hermes_rescue.core.demo.demo_store import make_demo_store
 
     made = make_demo_store(folder)
+    if as_json:
+        _print_json({"home": str(made.home), "sessions": len(made.stories)})
+        return NOTHING_LEFT
     print(f"{len(made.stories)} sessions are in {made.home}. Look at them with:")
     print(Call(made.home).command("audit"))
     return NOTHING_LEFT
@@ -292,6 +322,16 @@ def _view(call: Call) -> View:
     from hermes_rescue.core.terminal.view import View
 
     return View(call)
+
+
+def _audited(view: View, store: Store, *, is_cached: bool = True) -> Audit:
+    """What is found in a store; ``is_cached``: with what the last audit kept."""
+    from hermes_rescue.core.audit.cache import AuditCache, usual_folder
+    from hermes_rescue.core.audit.store_audit import audit
+
+    cache = AuditCache(store, usual_folder() if is_cached else None)
+    with view.progress("Checking sessions") as progress:
+        return audit(store, cache=cache, progress=progress, should_cancel=stops.is_requested)
 
 
 @contextmanager
@@ -323,7 +363,7 @@ def _confirm(question: str) -> None:
         raise RescueError("Nothing was changed.")
 
 
-def _print_json(value: Any) -> None:
-    from hermes_rescue.core.report.report import json_of
+def _print_json(facts: Mapping[str, Any]) -> None:
+    from hermes_rescue.core.report.report import answer_of
 
-    print(json_of(value, indent=2))
+    print(answer_of(facts))

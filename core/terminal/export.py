@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import asdict
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,8 @@ from hermes_rescue.core.terminal.call import Call, on_a_store
 from hermes_rescue.core.terminal.commands import (
     NOTHING_LEFT,
     REMAINS,
+    AsJson,
+    _print_json,
     _view,
     app,
 )
@@ -45,11 +48,13 @@ def export(
         typer.Option("--output", "-o", metavar="FILE|FOLDER", help="Where to write; - is the terminal."),
     ] = "./",
     everything: Annotated[bool, typer.Option("--all", help="Every session of the store.")] = False,
+    as_json: AsJson = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
 ) -> int:
     """Save conversations as Markdown, HTML, PDF, or JSON that Hermes WebUI imports. Changes nothing in the store."""
     from hermes_rescue.core.base.files import shown
     from hermes_rescue.core.report import export as exports
+    from hermes_rescue.core.terminal.names import sessions_named
 
     if bool(sids) == everything:
         raise typer.BadParameter("Name the sessions to save, or give --all.")
@@ -57,8 +62,10 @@ def export(
         raise typer.BadParameter(f"--form is one of: {', '.join(exports.FORMS)}.")
     if output == STDOUT and (everything or len(sids or ()) > 1):
         raise typer.BadParameter("-o - is for one session. Name a folder.")
-    ids = None if everything else list(dict.fromkeys(sids or ()))
+    if output == STDOUT and as_json:
+        raise typer.BadParameter("--json says which files were written. Name a file or folder.")
     store, view = call.find_store(), _view(call)
+    ids = None if everything else sessions_named(call, store, sids or ())
     print_page = _print_page() if form == "pdf" else None
     if output == STDOUT:
         with view.progress("Reading the session") as progress:
@@ -77,8 +84,11 @@ def export(
         )
     if done.failed and len(ids or ()) == 1:
         raise RescueError(done.failed[0].reason)
-    for path in done.written:
-        print(shown(path))
+    if as_json:
+        _print_json({"written": [str(path) for path in done.written], "failed": [asdict(each) for each in done.failed]})
+    else:
+        for path in done.written:
+            view.line(shown(str(path)))
     for each in done.failed:
         print(f"Not saved: {each.session_id}: {shown(each.reason)}", file=sys.stderr)
     return REMAINS if done.failed else NOTHING_LEFT

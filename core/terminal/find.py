@@ -38,7 +38,7 @@ def find(
 
     Exit status: 0 something was found, 1 nothing.
     """
-    from hermes_rescue.core.report.report import json_of
+    from hermes_rescue.core.report.report import SCHEMA_VERSION, json_of
     from hermes_rescue.core.search.query import Query, QueryError
     from hermes_rescue.core.search.session_search import SessionHits
     from hermes_rescue.core.search.store_search import search
@@ -53,7 +53,7 @@ def find(
     is_complete = False
     with view.progress("Searching") as progress:
         if as_json:
-            print('{"sessions": [', end="")
+            print(f'{{"schema_version": {SCHEMA_VERSION}, "sessions": [', end="")
         try:
             for batch in search(store, query, progress=progress):
                 with view.beside_the_bar() if batch else nullcontext():

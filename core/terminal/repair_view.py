@@ -7,11 +7,32 @@ from collections.abc import Iterable
 from hermes_rescue.core import api
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.repair.plan import PlannedSession
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.repair.vault import UndoResult
 from hermes_rescue.core.report.report import stamp
-from hermes_rescue.core.terminal.view import View, _count, _plural, _short, _table
+from hermes_rescue.core.terminal.table import Column, Table
+from hermes_rescue.core.terminal.view import View, _count, _one_line, _plural, _short
 from rich.text import Text
+
+_PLAN = (
+    Column("session"),
+    Column("title", least=12),
+    Column("lost", is_number=True, is_spare=True),
+    Column("before", is_number=True, is_spare=True),
+    Column("after", is_number=True, is_spare=True),
+    Column("bytes", is_number=True, is_spare=True),
+    Column("file", is_spare=True),
+    Column("why", least=16),
+)
+_HISTORY = (
+    Column("run"),
+    Column("when", is_spare=True),
+    Column("status"),
+    Column("sessions", is_number=True),
+    Column("undone", is_number=True),
+    Column("", least=12),
+)
 
 
 class RepairView(View):
@@ -20,16 +41,16 @@ class RepairView(View):
     def plan(self, plan: api.Plan) -> None:
         """The dry run: per session what comes back, what is lost, and the file operations."""
         if plan.sessions:
-            table = _table("session", "title", "before", "after", "lost", "bytes", "why", "file operations")
+            table = Table(_PLAN)
             for s in plan.sessions:
                 table.add_row(
-                    Text(shown(s.session_id)), Text(_short(s.title, 30)),
-                    _count(s.messages_before), _count(s.messages_after),
+                    Text(shown(s.session_id)), Text(_one_line(s.title)),
                     Text(str(s.messages_lost or "nothing"), "red" if s.messages_lost else ""),
+                    _count(s.messages_before), _count(s.messages_after),
                     Text(f"{s.size_after:,}"),
-                    Text(shown(s.why)), Text("; ".join(s.operations)),
+                    Text(_file_work(s)), Text(shown(s.why)),
                 )  # fmt: skip
-            self._print(table)
+            self.table(table)
             self.line(f"The old files are kept in {plan.store.vault_root} and can be put back: {self.command('undo')}")
         for text in plan.unread:
             self.line(f"Copy not readable: {text}")
@@ -123,15 +144,21 @@ class RepairView(View):
 
     def history(self, runs: Iterable[Run]) -> None:
         """The runs, newest first."""
-        table = _table("run", "when", "status", "sessions", "undone", "")
+        table = Table(_HISTORY)
         for run in runs:
             undone = {op.session_id for op in run.operations if op.state == "undone" and op.session_id}
             table.add_row(
                 Text(run.run_id), Text(stamp(run.created_at)), Text(run.status),
                 _count(len(run.session_ids)), _count(len(undone)), Text(shown(run.problem)),
             )  # fmt: skip
-        if table.row_count:
-            self._print(table)
+        if table.rows:
+            self.table(table)
             self.line(f"What one did: {self.command('report', 'RUN')}    Undo one: {self.command('undo', 'RUN')}")
         else:
             self.line("No repair was made yet.")
+
+
+def _file_work(session: PlannedSession) -> str:
+    """What is done to the files of a session, in short."""
+    written = (("new" if session.before is None else "replaced"),) if session.is_written else ()
+    return ", ".join((*written, *(("backup moves",) if session.backup_moves else ())))

@@ -73,6 +73,7 @@ def repair(
     from hermes_rescue.core import api
     from hermes_rescue.core.merge.choices import Choices
     from hermes_rescue.core.terminal.choose import choices_of, require_answer
+    from hermes_rescue.core.terminal.names import sessions_named
 
     if bool(sids) == everything:
         _fail("Name the sessions to repair, or give --all.", USAGE)
@@ -82,11 +83,12 @@ def repair(
         _fail("--field, --include, --exclude and --proposal are for one session. Name it.", USAGE)
     require_answer(as_json=as_json, is_quiet=call.is_quiet, yes=yes or dry_run)
     store, view = call.find_store(), repair_view(call)
+    ids = sessions_named(call, store, sids or ())
     with view.progress("Checking sessions") as progress:
         plan = api.plan(
             store,
-            None if everything else list(dict.fromkeys(sids or ())),
-            choices={sids[0]: choices} if sids and has_chosen else None,
+            None if everything else ids,
+            choices={ids[0]: choices} if has_chosen else None,
             force=force,
             progress=progress,
             should_cancel=stops.is_requested,
@@ -159,6 +161,7 @@ def undo(
     """Put back what a repair changed. Refused, with the reason, where a file has changed since."""
     from hermes_rescue.core import api
     from hermes_rescue.core.repair.vault import Vault
+    from hermes_rescue.core.terminal import names
     from hermes_rescue.core.terminal.choose import require_answer
 
     require_answer(as_json=as_json, is_quiet=call.is_quiet, yes=yes)
@@ -172,7 +175,9 @@ def undo(
                 view.line("There is nothing to undo.")
             return NOTHING_LEFT
         run = last.run_id
-    chosen = Vault.of(store).read_run(run)
+    chosen = Vault.of(store).read_run(names.run_named(call, store, run))
+    if session is not None:
+        session = names.session_of_run(call, chosen, session)
     if not yes:
         _confirm(view.undo_question(chosen, session))
     with stops.held():
@@ -195,15 +200,22 @@ def leave(
     call: Call,
     sid: SessionId,
     forget: Annotated[bool, typer.Option("--forget", help="Take that back: the session counts again.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Leave a session as it is: it counts no more until one of its copies changes. Nothing of it is changed."""
     from hermes_rescue.core import api
+    from hermes_rescue.core.terminal.names import session_named
 
     store, view = call.find_store(), repair_view(call)
-    if forget:
-        view.taken_back(sid, was_left=api.take_back_leave(store, sid))
+    sid = session_named(call, store, sid)
+    left = None if forget else api.leave(store, sid)
+    has_changed = left is not None or api.take_back_leave(store, sid)
+    if as_json:
+        _print_json({"session_id": sid, "left": left is not None, "changed": has_changed})
+    elif left is not None:
+        view.left(left)
     else:
-        view.left(api.leave(store, sid))
+        view.taken_back(sid, was_left=has_changed)
     return NOTHING_LEFT
 
 
@@ -219,7 +231,7 @@ def history(
 
     runs = Vault.of(call.find_store()).list_runs()
     if as_json:
-        _print_json([dict(run_report(run).facts) for run in runs])
+        _print_json({"runs": [dict(run_report(run).facts) for run in runs]})
     else:
         repair_view(call).history(runs)
     return NOTHING_LEFT

@@ -65,26 +65,32 @@ def prune(
         str, typer.Option("--older-than", metavar="AGE", help="Days, weeks, months or years: 90d, 12w, 6m, 1y.")
     ],
     yes: Yes = False,
+    as_json: AsJson = False,
 ) -> int:
     """Delete what old repairs have kept, so that they cannot be undone any more. The newest ones always stay."""
     from hermes_rescue.core.repair import prune as pruning
     from hermes_rescue.core.repair.vault import Vault
+    from hermes_rescue.core.terminal.choose import require_answer
 
     age = re.fullmatch(r"(\d{1,5})([dwmy])", older_than, re.ASCII)
     if age is None:
         _fail(f"--older-than is an age such as 90d, 12w, 6m or 1y, not {older_than}.", USAGE)
         return USAGE
+    require_answer(as_json=as_json, is_quiet=call.is_quiet, yes=yes)
     kept, view = Vault.of(call.find_store()), _view(call)
     runs = pruning.prunable(kept, time.time() - int(age[1]) * _DAYS[age[2]] * 86_400)
-    if not runs:
-        view.line(f"Nothing to prune: the newest {pruning.KEPT_RUNS} repairs always stay.")
-        return NOTHING_LEFT
     size = sum(pruning.size_of(kept.runs_folder / run_id) for run_id in runs)
     what = f"{len(runs)} {'repair' if len(runs) == 1 else 'repairs'} ({_size(size)})"
-    if not yes:
-        _confirm(f"Delete what {what} kept? They cannot be undone afterwards.")
-    pruning.prune(kept, runs)
-    view.line(f"What {what} kept is deleted.")
+    if runs:
+        if not yes:
+            _confirm(f"Delete what {what} kept? They cannot be undone afterwards.")
+        pruning.prune(kept, runs)
+    if as_json:
+        _print_json({"runs": list(runs), "bytes": size})
+    elif runs:
+        view.line(f"What {what} kept is deleted.")
+    else:
+        view.line(f"Nothing to prune: the newest {pruning.KEPT_RUNS} repairs always stay.")
     return NOTHING_LEFT
 
 

@@ -30,10 +30,9 @@ from hermes_rescue.core.report.diff import (
 from hermes_rescue.core.report.report import moment, plain_lines
 from hermes_rescue.core.terminal.call import Call
 from hermes_rescue.core.terminal.copies import listed_copies
-from rich.cells import cell_len
+from hermes_rescue.core.terminal.table import Column, Table
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -54,6 +53,16 @@ _WORD = {
     Category.REVIEW: "your decision",
     Category.INFO: "note",
     None: "healthy",
+}
+_STATE = {
+    Standing.REPAIRABLE: "can be repaired",
+    Standing.REVIEW: "your decision",
+    Standing.LEFT: "left as it is",
+    Standing.LEFT_OUT: "partly taken back",
+    Standing.DELETED: "deleted by you",
+    Standing.PARTLY_READ: "partly read",
+    Standing.NOTE: "note",
+    Standing.HEALTHY: "healthy",
 }
 _STANDING = {
     Standing.REPAIRABLE: "can be repaired",
@@ -80,6 +89,29 @@ _SIGN_STYLE = {
     Change.CHANGED: "magenta",
     Change.MOVED: "blue",
 }
+
+
+_AUDIT = (
+    Column("status", is_spare=True),
+    Column("session"),
+    Column("title", least=12),
+    Column("live", is_number=True, is_spare=True),
+    Column("after", is_number=True, is_spare=True),
+    Column("backup", is_number=True, is_spare=True),
+    Column("database", is_number=True, is_spare=True),
+    Column("what was found", least=16),
+)
+_LIST = (
+    Column("session"),
+    Column("state"),
+    Column("live", is_number=True, is_spare=True),
+    Column("after", is_number=True, is_spare=True),
+    Column("changed", is_spare=True),
+    Column("bytes", is_number=True, is_spare=True),
+    Column("begun", is_spare=True),
+    Column("title", least=16),
+)
+_TO_MINUTES = len("2026-05-03 14:12")
 
 
 class View:
@@ -141,14 +173,14 @@ class View:
         self.line(found.webui.evidence)
         listed = [s for category in Category for s in found.of(category)]
         if listed:
-            table = _table("status", "session", "title", "live", "backup", "database", "after", "what was found")
+            table = Table(_AUDIT)
             for s in listed:
                 table.add_row(
-                    Text(_state(s), _STYLE[s.category]), Text(shown(s.session_id)), Text(_short(s.title, 40)),
-                    *(_count(n) for n in (s.live, s.backup, s.database, s.after)),
+                    Text(_state(s), _STYLE[s.category]), Text(shown(s.session_id)), Text(_one_line(s.title)),
+                    *(_count(n) for n in (s.live, s.after, s.backup, s.database)),
                     Text("; ".join(f.kind.label for f in s.findings)),
                 )  # fmt: skip
-            self._print(table)
+            self.table(table)
         for f in found.store_findings:
             self._out.print(Text.assemble((f"{_WORD[f.category]}: ", _STYLE[f.category]), shown(f.evidence)))
         for place in found.places:
@@ -168,6 +200,20 @@ class View:
                 f"Finish it: {self.command('repair', '--all')}    Roll it back: {self.command('undo', run.run_id)}"
             )
 
+    def sessions(self, found: Audit) -> None:
+        """Every session, the newest first."""
+        table = Table(_LIST)
+        for s in sorted(found.sessions, key=lambda s: (-(s.updated or 0), s.session_id)):
+            table.add_row(
+                Text(shown(s.session_id)), Text(_STATE[s.standing], _STYLE[s.category]), _count(s.live),
+                _count(s.after), Text(moment(s.updated)[:_TO_MINUTES]), Text(f"{s.size:,}"),
+                Text(moment(s.created)[:_TO_MINUTES]), Text(_one_line(s.title)),
+            )  # fmt: skip
+        if table.rows:
+            self.table(table)
+        else:
+            self.line(f"There is no session in {found.store.sessions_dir}.")
+
     def session(self, audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> None:
         """One session: copies, findings with their four answers, the map of the copies, what is left out, fields."""
         self._out.print(
@@ -177,7 +223,7 @@ class View:
                 (_state(audited), _STYLE[audited.category]),
             )
         )
-        table = _table("copy", "messages", "")
+        table = Table((Column("copy"), Column("messages", is_number=True), Column("")))
         for name, n, note in listed_copies(audited, copies, proposal):
             table.add_row(Text(name), _count(n), Text(note))
         table.add_row(
@@ -185,7 +231,7 @@ class View:
             _count(audited.after if proposal.sidecar is None else len(proposal.included)),
             Text(""),
         )
-        self._print(table)
+        self.table(table)
         if audited.worktree is not Worktree.NONE:
             self.line(f"Worktree: {audited.worktree_path} ({audited.worktree})")
         for f in audited.findings:
@@ -319,42 +365,10 @@ class View:
         """A sentence of this program's own."""
         self._out.print(Text(plain_lines(text)))
 
-    def _print(self, table: Table) -> None:
-        """A table; where nothing has to be fitted into a terminal, in a fraction of the time that rich takes for it."""
-        if self._out.is_terminal or self._is_quiet:
-            self._out.print(table)
-            return
-        columns = [[str(column.header), *map(str, column.cells)] for column in table.columns]
-        widths = [max(map(cell_len, cells)) for cells in columns]
-        right = [column.justify == "right" for column in table.columns]
-        for row in zip(*columns, strict=True):
-            blanks = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
-            cells = (blank + cell if r else cell + blank for cell, blank, r in zip(row, blanks, right, strict=True))
-            self._out.file.write("  ".join(cells).rstrip() + "\n")
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in columns:
-        numeric = column in (
-            "live",
-            "backup",
-            "database",
-            "after",
-            "before",
-            "lost",
-            "bytes",
-            "messages",
-            "sessions",
-            "undone",
-        )
-        table.add_column(
-            column,
-            justify="right" if numeric else "left",
-            overflow="fold",
-            no_wrap=column in ("session", "run", "status"),
-        )
-    return table
+    def table(self, table: Table) -> None:
+        """A table, fitted into the terminal where there is one."""
+        for line in table.lines(self._out.width if self._out.is_terminal else None):
+            self._out.print(line, soft_wrap=True)
 
 
 def _state(session: SessionAudit) -> str:
@@ -408,8 +422,12 @@ def _body(m: Message, *, full: bool) -> list[str]:
 
 
 def _short(value: object, limit: int) -> str:
-    text = shown(" ".join(str(value).split()))
+    text = _one_line(str(value))
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _one_line(value: str) -> str:
+    return shown(" ".join(value.split()))
 
 
 def _count(n: int | None) -> Text:

@@ -50,7 +50,7 @@ def test_the_whole_walk(wiped: Any, rescue: Rescue) -> None:
     assert rescue("audit", *home)[0] == 0
     status, out, _ = rescue("history", *home)
     assert status == 0
-    run = json.loads(rescue("history", "--json", *home)[1])[0]["run"]
+    run = json.loads(rescue("history", "--json", *home)[1])["runs"][0]["run"]
     assert run in out
     status, out, _ = rescue("report", run, *home)
     assert status == 0
@@ -167,7 +167,7 @@ def test_a_report_never_overwrites_a_file(wiped: Any, rescue: Rescue, tmp_path: 
 def test_reports_hold_no_message_text(wiped: Any, rescue: Rescue) -> None:
     home = ("--home", wiped.home)
     rescue("repair", "--all", "--yes", *home)
-    run = json.loads(rescue("history", "--json", *home)[1])[0]["run"]
+    run = json.loads(rescue("history", "--json", *home)[1])["runs"][0]["run"]
     outputs = [
         rescue("report", *which, "--format", form, *home)[1] for which in ((), (run,)) for form in ("json", "md")
     ]

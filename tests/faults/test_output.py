@@ -52,8 +52,10 @@ def test_a_repair_whose_output_is_lost_is_done_and_says_so(
     assert repaired(home)
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
     if redirections in ("| true", "> /dev/full"):
-        assert "3 of 3 sessions were repaired" in done.stderr and "hermes-rescue undo " in done.stderr
-    assert [each["status"] for each in json.loads(run("history", "--json", "--home", home).stdout)] == ["finished"]
+        assert "3 of 3 sessions were repaired" in done.stderr and " undo " in done.stderr
+    assert [each["status"] for each in json.loads(run("history", "--json", "--home", home).stdout)["runs"]] == [
+        "finished"
+    ]
 
 
 def test_a_repair_that_nobody_can_read_asks_nobody(home: Path) -> None:

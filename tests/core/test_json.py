@@ -1,0 +1,137 @@
+"""What programs read: every answer in JSON is as its schema and its page of the documents say."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from hermes_rescue.core.demo.demo_store import make_demo_store
+from hermes_rescue.core.report.report import SCHEMA_VERSION
+from hermes_rescue.core.terminal.commands import app, main
+
+Rescue = Callable[..., tuple[int, str, str]]
+
+SCHEMA = json.loads(
+    resources.files("hermes_rescue.resources").joinpath("schemas", f"v{SCHEMA_VERSION}.json").read_text("utf-8")
+)
+PAGE = Path(__file__).parents[2] / "docs" / "json.md"
+DOCUMENTED = {
+    name: (command, json.loads(example))
+    for name, command, example in re.findall(
+        r"^## [^\n]* \((\w+)\)$.*?^    hermes-rescue ([^\n]*)$.*?^```json\n(.*?)^```$", PAGE.read_text(), re.M | re.S
+    )
+}
+ANSWERS = [name for name, each in SCHEMA["$defs"].items() if "schema_version" in each.get("properties", {})]
+TYPES: dict[str, Callable[[Any], bool]] = {
+    "null": lambda value: value is None,
+    "boolean": lambda value: isinstance(value, bool),
+    "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    "string": lambda value: isinstance(value, str),
+    "array": lambda value: isinstance(value, list),
+    "object": lambda value: isinstance(value, dict),
+}
+CHECKED = {"$ref", "anyOf", "const", "enum", "type", "required", "properties", "additionalProperties", "items"}
+
+
+def problems(value: Any, schema: dict[str, Any], at: str = "") -> Iterator[str]:
+    """Where a value is not as its schema says; also a name that the schema does not have."""
+    assert schema.keys() <= CHECKED | {"description"}, at  # nothing in it goes unchecked
+    if "$ref" in schema:
+        yield from problems(value, SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")], at)
+    if "anyOf" in schema and all([*problems(value, each, at)] for each in schema["anyOf"]):
+        yield f"{at}: none of them"
+    allowed = [schema["const"]] if "const" in schema else schema.get("enum", [value])
+    types = schema.get("type", [])
+    is_of_type = any(TYPES[each](value) for each in ([types] if isinstance(types, str) else types))
+    if value not in allowed or (types and not is_of_type):
+        yield f"{at}: {value!r:.60}"
+        return
+    if isinstance(value, dict) and "type" in schema:
+        yield from (f"{at}.{name}: missing" for name in schema.get("required", ()) if name not in value)
+        for name, each in value.items():
+            found = schema.get("properties", {}).get(name, schema.get("additionalProperties"))
+            yield from [f"{at}.{name}: not in the schema"] if found is None else problems(each, found, f"{at}.{name}")
+    if isinstance(value, list) and "items" in schema:
+        for k, each in enumerate(value):
+            yield from problems(each, schema["items"], f"{at}[{k}]")
+
+
+def test_every_answer_has_a_schema_and_an_example() -> None:
+    assert sorted(DOCUMENTED) == sorted(ANSWERS)
+    for command, _ in DOCUMENTED.values():
+        assert "json" in command
+
+
+def test_every_command_that_answers_in_json_is_documented() -> None:
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr("sys.argv", ["hermes-rescue", "--help"])
+        main()  # has every command loaded
+
+    def with_json(group: Any, name: str = "") -> Iterator[str]:
+        for word, command in getattr(group, "commands", {}).items():
+            yield from with_json(command, f"{name} {word}".strip())
+        if any("--json" in each.opts for each in group.params):
+            yield name
+
+    documented = [command for command, _ in DOCUMENTED.values()]
+    page = PAGE.read_text()
+    for name in with_json(typer.main.get_command(app)):
+        assert any(command.startswith(f"{name} ") for command in documented) or f"`{name} " in page, name
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_an_example_is_as_its_schema(name: str) -> None:
+    assert [*problems(DOCUMENTED[name][1], SCHEMA["$defs"][name])] == []
+
+
+def test_real_answers_are_as_their_schemas(rescue: Rescue, tmp_path: Path) -> None:
+    home = ("--home", tmp_path / "demo")
+    asked: set[str] = set()
+
+    def ask(name: str, *words: object) -> Any:
+        out = rescue(*words, *(home if name != "demo" else ()))[1]
+        answer = json.loads(out)
+        assert [*problems(answer, SCHEMA["$defs"][name])] == [], words
+        assert next(iter(answer)) == "schema_version"
+        asked.add(name)
+        return answer
+
+    ask("demo", "demo", tmp_path / "demo", "--json")
+    old = make_demo_store(tmp_path / "old").home / "webui" / "sessions"
+    ask("audit", "audit", "--json", "--also", old)
+    listed = [each["session_id"] for each in ask("list", "list", "--json")["sessions"]]
+    for sid in listed:
+        ask("show", "show", sid, "--json")
+    ask("find", "find", "the", "--json")
+    ask("export", "export", *listed[:2], "-o", f"{tmp_path}/copies/", "--json")
+    ask("diagnostics", "diagnostics", "--json")
+    plan = ask("plan", "repair", "--all", "--dry-run", "--json")
+    for each in plan["sessions"]:
+        ask("diff", "diff", each["session_id"], "--json")
+    ask("leave", "leave", plan["need_decision"][0], "--json")
+    ask("leave", "leave", plan["need_decision"][0], "--forget", "--json")
+    ask("report", "report", "--texts", "--format", "json")
+    run = ask("repair", "repair", "--all", "--yes", "--json")["run"]
+    ask("plan", "repair", "--all", "--yes", "--json")
+    ask("plan", "import", old, "--dry-run", "--json")
+    ask("report_run", "report", run, "--texts", "--format", "json")
+    ask("diff", "diff", plan["sessions"][0]["session_id"], "--run", run, "--json")
+    ask("history", "history", "--json")
+    ask("vault", "vault", "--json")
+    ask("vault_prune", "vault", "prune", "--older-than", "1d", "--yes", "--json")
+    ask("undo", "undo", "--yes", "--json")
+    ask("undo", "undo", "--yes", "--json")
+    assert sorted(asked) == sorted(ANSWERS)
+
+
+def test_an_answer_without_a_store_is_as_its_schema(rescue: Rescue, tmp_path: Path) -> None:
+    answer = json.loads(rescue("diagnostics", "--json", "--home", tmp_path)[1])
+    assert [*problems(answer, SCHEMA["$defs"]["diagnostics"])] == []
+    assert "problem" in answer["store"]
