@@ -100,13 +100,15 @@ class Search(QObject):
     """Looks for what is typed into a field.
 
     ``begun`` and ``ended``: whether the sessions that are found show in place of all; ``chosen`` carries the session
-    that somebody goes to, ``opened`` that the conversation wants the keyboard.
+    that somebody goes to, ``opened`` that the conversation wants the keyboard, ``passed`` that the sessions want it:
+    somebody goes on from the field without having typed anything.
     """
 
     begun = Signal()
     ended = Signal()
     chosen = Signal(str)
     opened = Signal()
+    passed = Signal()
 
     def __init__(self, jobs: Jobs, field: QLineEdit, sessions: SessionModel, theme: Theme, parent: QWidget) -> None:
         super().__init__(parent)
@@ -296,15 +298,19 @@ class Search(QObject):
     # Keys of the field
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Called by Qt for every event of the field: Enter and Down go into the list, Esc looks for nothing."""
+        """Called by Qt for every event of the field: Enter and Down go into the list, Esc looks for nothing, and all of
+        them to the sessions where nothing was typed.
+        """
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
             keys = Qt.Key
-            if event.key() in (keys.Key_Return, keys.Key_Enter, keys.Key_Down):
-                if self._query is not None:
+            goes_on = event.key() in (keys.Key_Return, keys.Key_Enter, keys.Key_Down)
+            if goes_on or event.key() == keys.Key_Escape:
+                if not self._words:
+                    self.passed.emit()
+                elif not goes_on:
+                    self.clear()
+                elif self._query is not None:
                     self.list.enter()
-                return True
-            if event.key() == keys.Key_Escape and self._words:
-                self.clear()
                 return True
         return super().eventFilter(watched, event)
 

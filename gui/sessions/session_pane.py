@@ -57,6 +57,7 @@ class SessionPane(QWidget):
         column.setSpacing(0)
         column.addWidget(self._build_top())
         column.addWidget(self._views, 1)
+        self.setFocusProxy(self.view)
         self.setTabOrder(self._order, self.list)
         self.setTabOrder(self.list, self.table)
         self.sessions.rearranged.connect(lambda _: self._show_count())
@@ -137,6 +138,7 @@ class SessionPane(QWidget):
         if on is not self.is_table:
             before, self.view = self.view, self.table if on else self.list
             self._views.setCurrentWidget(self.view)
+            self.setFocusProxy(self.view)
             self.view.take_over(before)
             if before.hasFocus():
                 self.view.setFocus()

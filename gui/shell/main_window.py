@@ -71,7 +71,7 @@ class MainWindow(QMainWindow):
         )
         self.layout_.restore()
         self.set_theme(self.theme)
-        self.table.view.setFocus()
+        self.tools.filter.setFocus()  # a word of what was said is what people know of a lost conversation
         self.open(place)
 
     # --- building ---------------------------------------------------------------------------------------------------

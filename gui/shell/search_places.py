@@ -27,6 +27,7 @@ class SearchPlaces(QObject):
         search.begun.connect(lambda: self._show(True))
         search.ended.connect(lambda: self._show(False))
         search.chosen.connect(self._choose)
+        search.passed.connect(lambda: table.view.setFocus(Qt.FocusReason.OtherFocusReason))
         search.opened.connect(lambda: review.conversation.list.setFocus(Qt.FocusReason.OtherFocusReason))
 
     def _show(self, on: bool) -> None:

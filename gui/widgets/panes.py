@@ -36,8 +36,9 @@ def stacked(*parts: QWidget, growing: QWidget) -> QWidget:
 
 
 def _target(pane: QWidget) -> QWidget | None:
-    """What takes the keyboard in a pane: itself, or the first widget in it that Tab would come to."""
+    """What takes the keyboard in a pane: what stands for it, or the first widget in it that Tab would come to."""
     every = (pane, *pane.findChildren(QWidget)) if pane.isVisible() else ()
+    targets = (widget.focusProxy() or widget for widget in every if widget.isVisible())
     return next(
-        (w for w in every if w.isVisible() and w.isEnabled() and w.focusPolicy() & Qt.FocusPolicy.TabFocus), None
+        (w for w in targets if w.isVisible() and w.isEnabled() and w.focusPolicy() & Qt.FocusPolicy.TabFocus), None
     )

@@ -15,6 +15,7 @@ from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.search import store_search
 from hermes_rescue.core.search.query import Query
 from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.review.review_pane import CHANGES, CONVERSATION
 from hermes_rescue.gui.sessions import search as gui_search
 from hermes_rescue.gui.shell.main_window import MainWindow
@@ -75,6 +76,42 @@ def test_what_was_said_is_found_in_every_copy(qtbot: QtBot, open_window: Open, d
     assert "lost" in lost and "backup" in lost and "database" in lost
     assert "damaged file" in found(window)["A walk around Naxos"]
     assert f"{hits.rowCount()} sessions" in window.search.row.text and WORDS in window.search.row.text
+
+
+def test_a_session_that_is_remembered_by_a_word_is_restored_with_three_clicks(
+    qtbot: QtBot, open_window: Open, demo: DemoStore
+) -> None:
+    story = next(story for story in demo.stories if story.name == "wiped")
+    window = open_window(Place(demo.home))
+    with qtbot.waitActive(window):
+        window.activateWindow()
+    qtbot.keyClicks(QApplication.focusWidget(), "Naxos")
+    searched(qtbot, window)
+
+    hit = window.search.list.visualRect(window.search.hits.index(window.search.hits.row_of(story.session_id)))
+    qtbot.mouseClick(window.search.list.viewport(), Qt.MouseButton.LeftButton, pos=hit.center())
+    qtbot.waitUntil(lambda: window.review.session_id == story.session_id)
+    qtbot.mouseClick(window.review.head.repair, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: isinstance(QApplication.activeModalWidget(), RepairDialog), timeout=20_000)
+    dialog = QApplication.activeModalWidget()
+    assert isinstance(dialog, RepairDialog)
+    qtbot.mouseClick(dialog.accept_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: f"{story.title} is back" in window.result.text, timeout=60_000)
+
+
+@pytest.mark.parametrize("key", [Keys.Key_Return, Keys.Key_Down, Keys.Key_Escape, Keys.Key_F6])
+def test_who_types_nothing_goes_on_to_the_sessions_with_one_key(
+    qtbot: QtBot, open_window: Open, wait_scanned: Callable[[MainWindow], None], demo: DemoStore, key: Qt.Key
+) -> None:
+    window = open_window(Place(demo.home))
+    with qtbot.waitActive(window):
+        window.activateWindow()
+    qtbot.keyClick(window.tools.filter, key)
+    assert QApplication.focusWidget() is window.table.view
+    before = window.table.current_id
+    qtbot.keyClick(window.table.view, Keys.Key_S)
+    assert window.table.current_id != before
+    wait_scanned(window)
 
 
 def test_the_keyboard_leads_from_the_words_to_the_first_hit_and_back(
