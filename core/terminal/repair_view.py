@@ -142,8 +142,8 @@ class RepairView(View):
         """That a session counts again."""
         self.line(f"{session_id} counts again." if was_left else f"{session_id} was not left as it is.")
 
-    def history(self, runs: Iterable[Run]) -> None:
-        """The runs, newest first."""
+    def history(self, runs: Iterable[Run], older: int) -> None:
+        """The runs, newest first; ``older`` are not among them."""
         table = Table(_HISTORY)
         for run in runs:
             undone = {op.session_id for op in run.operations if op.state == "undone" and op.session_id}
@@ -153,6 +153,8 @@ class RepairView(View):
             )  # fmt: skip
         if table.rows:
             self.table(table)
+            if older:
+                self.line(f"{older} older: {self.command('history', '--all')}")
             self.line(f"What one did: {self.command('report', 'RUN')}    Undo one: {self.command('undo', 'RUN')}")
         else:
             self.line("No repair was made yet.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,6 +26,10 @@ from hermes_rescue.core.terminal.commands import (
 if TYPE_CHECKING:
     from hermes_rescue.core import api
     from hermes_rescue.core.terminal.repair_view import RepairView
+
+
+SHOWN_RUNS = 20
+"""Runs that ``history`` shows where not all are asked for: each has to be read, and there can be thousands."""
 
 
 @app.command()
@@ -67,6 +72,13 @@ def repair(
             help="Replace files although Hermes WebUI is running: what it saves afterwards can undo the repair.",
         ),
     ] = False,
+    when_stopped: Annotated[
+        bool,
+        typer.Option(
+            "--when-stopped",
+            help="Then wait until Hermes WebUI stops, and repair what could not be repaired beside it.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Repair sessions. Shows the plan and asks; what is replaced is kept and can be undone."""
@@ -74,6 +86,7 @@ def repair(
     from hermes_rescue.core.merge.choices import Choices
     from hermes_rescue.core.terminal.choose import choices_of, require_answer
     from hermes_rescue.core.terminal.names import sessions_named
+    from hermes_rescue.core.terminal.waiting import repair_the_rest
 
     if bool(sids) == everything:
         _fail("Name the sessions to repair, or give --all.", USAGE)
@@ -81,19 +94,26 @@ def repair(
     has_chosen = choices != Choices()
     if has_chosen and (sids is None or len(set(sids)) != 1):
         _fail("--field, --include, --exclude and --proposal are for one session. Name it.", USAGE)
+    if when_stopped and (as_json or dry_run):
+        _fail("--when-stopped tells as it goes: give it without --json and --dry-run.", USAGE)
     require_answer(as_json=as_json, is_quiet=call.is_quiet, yes=yes or dry_run)
     store, view = call.find_store(), repair_view(call)
     ids = sessions_named(call, store, sids or ())
-    with view.progress("Checking sessions") as progress:
-        plan = api.plan(
-            store,
-            None if everything else ids,
-            choices={ids[0]: choices} if has_chosen else None,
-            force=force,
-            progress=progress,
-            should_cancel=stops.is_requested,
-        )
-    return carry_out(plan, view, as_json=as_json, yes=yes, dry_run=dry_run)
+
+    def planned() -> api.Plan:
+        with view.progress("Checking sessions") as progress:
+            return api.plan(
+                store,
+                None if everything else ids,
+                choices={ids[0]: choices} if has_chosen else None,
+                force=force,
+                progress=progress,
+                should_cancel=stops.is_requested,
+            )
+
+    plan = planned()
+    status = carry_out(plan, view, as_json=as_json, yes=yes, dry_run=dry_run)
+    return repair_the_rest(plan, status, planned, view, yes=yes) if when_stopped else status
 
 
 def carry_out(plan: api.Plan, view: RepairView, *, as_json: bool, yes: bool, dry_run: bool) -> int:
@@ -223,17 +243,20 @@ def leave(
 @on_a_store
 def history(
     call: Call,
+    everything: Annotated[bool, typer.Option("--all", help=f"Every repair, not only the newest {SHOWN_RUNS}.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """List the repairs that were made. Changes nothing."""
     from hermes_rescue.core.repair.vault import Vault
     from hermes_rescue.core.report.report import run_report
 
-    runs = Vault.of(call.find_store()).list_runs()
+    kept = Vault.of(call.find_store())
+    n = len(kept.run_ids())
+    runs = list(islice(kept.runs(), n if everything or as_json else SHOWN_RUNS))
     if as_json:
         _print_json({"runs": [dict(run_report(run).facts) for run in runs]})
     else:
-        repair_view(call).history(runs)
+        repair_view(call).history(runs, older=n - len(runs))
     return NOTHING_LEFT
 
 

@@ -106,3 +106,19 @@ def test_quiet_tells_by_the_status_only(wiped: Any, rescue: Rescue) -> None:
     status, out, err = rescue("show", "0123", "--quiet", *home)
     assert (status, out) == (3, "")
     assert err
+
+
+def test_of_many_repairs_the_newest_are_shown_and_read(wiped: Any, rescue: Rescue) -> None:
+    home = ("--home", wiped.home)
+    assert rescue("repair", "--all", "--yes", *home)[0] == 0
+    runs = wiped.home / "webui" / "rescue" / "runs"
+    (newest,) = (each.name for each in runs.iterdir())
+    older = [f"20200101T0000{k:02}Z-000000" for k in range(30)]
+    for name in older:
+        (runs / name).mkdir()  # which nobody can read
+    out = rescue("history", *home)[1]
+    assert newest in out
+    assert older[-1] in out and older[0] not in out
+    (command,) = (each for each in suggestions(out) if each[1] == "history")
+    assert all(name in rescue(*command[1:])[1] for name in [newest, *older])
+    assert len(json.loads(rescue("history", "--json", *home)[1])["runs"]) == 31
