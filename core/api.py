@@ -11,6 +11,7 @@ result = api.apply(api.plan(store))
 from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.repair.apply import Outcome, Result, RunBrokenError, State, apply, undo, undoable
+from hermes_rescue.core.repair.as_copy import copy_plan
 from hermes_rescue.core.repair.importing import import_plan
 from hermes_rescue.core.repair.leave import leave, take_back_leave
 from hermes_rescue.core.repair.plan import Plan, interrupted_runs, plan
@@ -24,6 +25,7 @@ __all__ = [
     "Store",
     "apply",
     "audit",
+    "copy_plan",
     "find_store",
     "import_plan",
     "interrupted_runs",

@@ -19,15 +19,19 @@ from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, U
 from hermes_rescue.core.base.owner import require_owner
 from hermes_rescue.core.base.progress import Cancelled, Steps
 from hermes_rescue.core.hermes import journals
-from hermes_rescue.core.hermes.copies import Inventory
-from hermes_rescue.core.hermes.sidecar import Write, plan_writes
+from hermes_rescue.core.hermes.copies import Inventory, SessionCopies
+from hermes_rescue.core.hermes.sidecar import Write, plan_writes, serialise
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
+from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.merge.sidecar_copies import session_of
 from hermes_rescue.core.repair import rebuild_index, vault
+from hermes_rescue.core.repair.as_copy import copied
 from hermes_rescue.core.repair.plan import Plan, PlannedSession, interrupted_runs, refusal_of, to_write, unnoticed
 from hermes_rescue.core.repair.run_record import Operation, Run
 from hermes_rescue.core.repair.vault import UndoResult, Vault
+
+_COPY_CHANGED = "A copy of the session has changed since the plan was made. Look at it again."
 
 _STEP = 0.3
 """The share of what is left to do for a session that merging it takes, and each write, about."""
@@ -133,7 +137,7 @@ def _carried_out(work: _Work) -> Result:
     with kept.lock(), ExitStack() as finished:
         died = [finished.enter_context(kept.finish_run(run.run_id)) for run in interrupted_runs(store)]
         made = {sid: file.after for run in reversed(died) for sid, file in _live_files(run).items()}
-        wanted = {each.session_id for each in plan.sessions} | made.keys()
+        wanted = {each.source for each in plan.sessions} | made.keys()
         with (
             # a database that has been damaged since is no danger: only what the plan has seen is written
             Inventory(store, plan.databases, wanted) as inventory,
@@ -223,7 +227,11 @@ def _prepared(
     sid = planned.session_id
     path = plan.store.sessions_dir / f"{sid}.json"
     try:
-        copies, proposal = merge_session(inventory, webui, sid, plan.choices.get(sid), steps=steps)
+        copies, proposal = merge_session(
+            inventory, webui, planned.source, plan.choices.get(planned.source), steps=steps
+        )
+        if planned.copy_of:
+            return _prepared_copy(planned, copies, proposal)
         refusal = None if plan.force else refusal_of(copies, planned, webui)
         if refusal is not None:
             return Outcome(sid, State.SKIPPED, refusal)
@@ -246,11 +254,22 @@ def _prepared(
         return Outcome(sid, State.SKIPPED, files.sentence(error, path))
     except (RescueError, OSError) as error:
         return Outcome(sid, State.FAILED, files.sentence(error, path))
-    if files.digest_of(writes[-1].data) != planned.after:
-        return Outcome(
-            sid, State.SKIPPED, "A copy of the session has changed since the plan was made. Look at it again."
-        )
-    return _Prepared(writes, backup)
+    return _Prepared(writes, backup) if _are_meant(writes, planned) else Outcome(sid, State.SKIPPED, _COPY_CHANGED)
+
+
+def _prepared_copy(planned: PlannedSession, copies: SessionCopies, proposal: Proposal) -> _Prepared | Outcome:
+    """The same for a session that is restored under a new id."""
+    made = copied(copies, proposal, planned.session_id)
+    if made is not None:
+        writes = (Write(f"{planned.session_id}.json", serialise(made), None),)
+        if _are_meant(writes, planned):
+            return _Prepared(writes, None)
+    return Outcome(planned.session_id, State.SKIPPED, _COPY_CHANGED)
+
+
+def _are_meant(writes: tuple[Write, ...], planned: PlannedSession) -> bool:
+    """Whether what would be written is what the plan promised."""
+    return files.digest_of(writes[-1].data) == planned.after
 
 
 def _written(prepared: _Prepared, planned: PlannedSession, store: Store, run: vault.ActiveRun, steps: Steps) -> Outcome:

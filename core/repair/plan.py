@@ -39,7 +39,8 @@ INDEX_KINDS = frozenset({"index_missing_entry", "index_missing_file", "malformed
 class PlannedSession:
     """What a repair does to one session. ``before`` is the sha256 (hex) of the live file, None where it is created;
     ``after`` of what is written, the same where only the backup moves. ``messages_before`` is None where nothing
-    was readable; sizes in bytes. ``fields_from``: the copies that a person chose for metadata fields.
+    was readable; sizes in bytes. ``fields_from``: the copies that a person chose for metadata fields. ``copy_of``: the
+    session that is restored under the new id ``session_id``, "" where it keeps its own.
     """
 
     session_id: str
@@ -55,10 +56,18 @@ class PlannedSession:
     backup_moves: bool
     backup_size: int
     fields_from: Mapping[str, str]
+    copy_of: str = ""
+
+    @property
+    def source(self) -> str:
+        """The session whose copies are merged for it."""
+        return self.copy_of or self.session_id
 
     @property
     def why(self) -> str:
         """Why the session is written, in words: what was found, and what was chosen."""
+        if self.copy_of:
+            return f"copy of {self.copy_of}"
         chosen = (f"{name} from {copy}" for name, copy in self.fields_from.items())
         return ", ".join(filter(None, (labels(self.kinds), *chosen))) or "your choice"
 
@@ -217,7 +226,7 @@ def _look(
         unread = tuple(file.problem for file in (*copies.temps, copies.backup) if file is not None and file.problem)
         decided = choice or Choices()
         denied = next((f.evidence for f in audited.findings if f.kind.name == "live_denied"), None)
-        refusal = _unfulfilled(decided, proposal) or denied
+        refusal = unfulfilled(decided, proposal) or denied
         answered = refusal is None and decided.are_about_messages and proposal.sidecar is not None
         if refusal is None and _is_wanted(audited, proposal, named=choice is not None):
             proposed = to_write(copies, proposal)
@@ -227,7 +236,7 @@ def _look(
             if refusal is None:
                 data = sidecar.serialise(proposed)
                 planned = replace(planned, after=files.digest_of(data), size_after=len(data))
-                refusal = _problem(data, proposed, steps)
+                refusal = problem_of(data, proposed, steps)
         elif refusal is None and choice is not None and proposal.sidecar is None and _is_replaced(audited, copies):
             planned = _only_backup_moves(audited, copies, proposal)
     if not (audited.findings or unread or planned or refusal):
@@ -264,7 +273,7 @@ def _is_wanted(audited: SessionAudit, proposal: Proposal, *, named: bool) -> boo
     return named or any(f.category is Category.REPAIRABLE for f in audited.findings if f.kind.name not in INDEX_KINDS)
 
 
-def _unfulfilled(decided: Choices, proposal: Proposal) -> str | None:
+def unfulfilled(decided: Choices, proposal: Proposal) -> str | None:
     """That something else was chosen from, which message was chosen that is not there, or which field from a copy that
     does not have it.
     """
@@ -325,7 +334,7 @@ def _only_backup_moves(audited: SessionAudit, copies: SessionCopies, proposal: P
     )
 
 
-def _problem(data: bytes, promised: Sidecar, steps: Steps) -> str | None:
+def problem_of(data: bytes, promised: Sidecar, steps: Steps) -> str | None:
     """What is wrong with the bytes of a file that is to be written: Hermes must be able to load them, and find every
     promised message and the right count. The digest says after the writing whether the file is these bytes.
     """

@@ -71,6 +71,8 @@ class RepairView(View):
     def question(self, plan: api.Plan) -> str:
         """What a person is asked before a repair."""
         n = len(plan.sessions)
+        if any(each.copy_of for each in plan.sessions):
+            return "Restore the session as a copy?"
         if n:
             return f"Repair {n} {_plural('session', n)}?"
         return "Finish the interrupted repair?" if plan.unfinished else "Rebuild the session list?"

@@ -62,6 +62,12 @@ def repair(
             " nothing is written.",
         ),
     ] = "",
+    as_copy: Annotated[
+        bool,
+        typer.Option(
+            "--as-copy", help="Restore one session under a new id, as a copy beside it, which itself stays as it is."
+        ),
+    ] = False,
     everything: Annotated[bool, typer.Option("--all", help="Every session that has one right answer.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, change nothing.")] = False,
     yes: Yes = False,
@@ -94,6 +100,8 @@ def repair(
     has_chosen = choices != Choices()
     if has_chosen and (sids is None or len(set(sids)) != 1):
         _fail("--field, --include, --exclude and --proposal are for one session. Name it.", USAGE)
+    if as_copy and (sids is None or len(set(sids)) != 1 or when_stopped or force):
+        _fail("--as-copy is for one session, and needs neither --force nor --when-stopped. Name it.", USAGE)
     if when_stopped and (as_json or dry_run):
         _fail("--when-stopped tells as it goes: give it without --json and --dry-run.", USAGE)
     require_answer(as_json=as_json, is_quiet=call.is_quiet, yes=yes or dry_run)
@@ -102,6 +110,8 @@ def repair(
 
     def planned() -> api.Plan:
         with view.progress("Checking sessions") as progress:
+            if as_copy:
+                return api.copy_plan(store, ids[0], choices, progress=progress, should_cancel=stops.is_requested)
             return api.plan(
                 store,
                 None if everything else ids,
