@@ -56,6 +56,13 @@ def plan_repair(
     )
 
 
+def plan_copy(store: Store, session_id: str, choices: Choices | None) -> Callable[[Context], api.Plan]:
+    """A dry run of restoring a session under a new id."""
+    return lambda context: api.copy_plan(
+        store, session_id, choices, progress=context.progress, should_cancel=context.should_cancel
+    )
+
+
 def plan_import(store: Store, files: Sequence[Path]) -> Callable[[Context], api.Plan]:
     """A dry run of bringing in what files add, which are among the further places of the store."""
     return lambda context: api.import_plan(store, files, progress=context.progress, should_cancel=context.should_cancel)

@@ -24,6 +24,7 @@ from hermes_rescue.gui.background.jobs import Context, Job, Jobs
 from hermes_rescue.gui.background.place import make_demo
 from hermes_rescue.gui.background.work import (
     leave_session,
+    plan_copy,
     plan_import,
     plan_repair,
     run_repair,
@@ -32,6 +33,7 @@ from hermes_rescue.gui.background.work import (
     suggested_name,
     write_report,
 )
+from hermes_rescue.gui.repairs.copy_dialog import CopyDialog
 from hermes_rescue.gui.repairs.import_dialog import ImportDialog
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.repairs.report_dialog import ReportDialog
@@ -123,6 +125,11 @@ class Writer(QObject):
     def repair(self, store: Store, session_ids: Sequence[str] | None, choices: Mapping[str, Choices]) -> None:
         """Plan, ask, and repair."""
         self._run(self.tr("Preparing the repair…"), plan_repair(store, session_ids, choices), self._confirm)
+
+    def repair_copy(self, store: Store, session_id: str, choices: Choices | None) -> None:
+        """Plan, ask, and restore a session under a new id."""
+        work = plan_copy(store, session_id, choices)
+        self._run(self.tr("Preparing the repair…"), work, partial(self._confirm, kind=CopyDialog))
 
     def import_files(self, store: Store, files: Sequence[Path]) -> None:
         """Plan, ask, and bring in what files add, which are among the further places of the store."""

@@ -120,6 +120,7 @@ class MainWindow(QMainWindow):
             "quit": self.close,
             "repair_all": lambda: self._repair(None),
             "repair": lambda: self._repair(self.table.selected_ids()),
+            "repair_copy": self._repair_copy,
             "next_open": self.table.select_next_open,
             "pane": lambda: focus_next_pane((self.places.left, self.side, self.review.pages)),
             "next": self.review.difference.next_change,
@@ -342,6 +343,11 @@ class MainWindow(QMainWindow):
             chosen = {sid: c for sid, c in choices.items() if session_ids is None or sid in session_ids}
             self.writer.repair(store, session_ids, chosen)
 
+    def _repair_copy(self) -> None:
+        store, selected = self.shown.store, self.table.selected_ids()
+        if store is not None and len(selected) == 1 and self._turn(Event.PREPARE):
+            self.writer.repair_copy(store, selected[0], self.shown.choices.get(selected[0]))
+
     def _import(self, store: Store, files: Sequence[Path]) -> None:
         if self._turn(Event.PREPARE):
             self.writer.import_files(store, files)
@@ -435,7 +441,7 @@ class MainWindow(QMainWindow):
         picked = self.table.sessions.repairable(selected) if len(selected) > 1 else 0
         self.tools.show_repairable(picked or repairable, of_selection=bool(picked))
         self.review.head.show_picked(picked)
-        for name, on in possible(self.state, self.shown, repairable, has_selected=bool(selected)).items():
+        for name, on in possible(self.state, self.shown, repairable, selected=len(selected)).items():
             self.actions_[name].setEnabled(on)
         for button in (self.review.head.repair, self.review.head.leave):
             button.setEnabled(self.state.work is None)

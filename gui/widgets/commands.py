@@ -129,6 +129,16 @@ COMMANDS: tuple[Command, ...] = (
         "repair {sessions}",
     ),
     Command(
+        "repair_copy",
+        "sessions",
+        _t("Restore &as a copy…"),
+        _t("Restore the selected session under a new id; the session itself stays as it is"),
+        "",
+        (),
+        "repair {sessions} --as-copy",
+        "repair {sessions} --as-copy {choices}",
+    ),
+    Command(
         "next_open",
         "sessions",
         _t("Next &open session"),
