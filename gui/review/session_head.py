@@ -202,6 +202,11 @@ class SessionHead(QWidget):
         """Whether the button is about several selected sessions."""
         return self._picked > 1
 
+    def set_idle(self, is_idle: bool) -> None:
+        """Whether the session can be decided now."""
+        for button in (self.repair, self.leave):
+            button.setEnabled(is_idle)
+
     def show_picked(self, count: int) -> None:
         """Say on the button how many sessions it is about: the one that is shown (0), or those that are selected."""
         self._picked = count

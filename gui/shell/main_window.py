@@ -443,8 +443,7 @@ class MainWindow(QMainWindow):
         self.review.head.show_picked(picked)
         for name, on in possible(self.state, self.shown, repairable, selected=len(selected)).items():
             self.actions_[name].setEnabled(on)
-        for button in (self.review.head.repair, self.review.head.leave):
-            button.setEnabled(self.state.work is None)
+        self.review.head.set_idle(self.state.work is None)
 
     @Slot(object)
     def _on_runs(self, runs: tuple[Run, ...]) -> None:

@@ -68,6 +68,7 @@ def test_what_was_chosen_in_the_window_can_be_typed_on_the_terminal(
         return
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hermes_rescue.core.hermes.store.find_store", lambda **_: None)
+        patch.setattr("hermes_rescue.core.terminal.names._is_id", lambda *_: True)
         patch.setattr("hermes_rescue.core.api.plan", plan)
         patch.setattr("sys.argv", shlex.split(line))
         with pytest.raises(SystemExit):
