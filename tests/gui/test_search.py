@@ -81,12 +81,13 @@ def test_what_was_said_is_found_in_every_copy(qtbot: QtBot, open_window: Open, d
 def test_a_session_that_is_remembered_by_a_word_is_restored_with_three_clicks(
     qtbot: QtBot, open_window: Open, demo: DemoStore
 ) -> None:
-    story = next(story for story in demo.stories if story.name == "wiped")
+    story = next(story for story in demo.stories if story.title == "Two weeks by train")
     window = open_window(Place(demo.home))
     with qtbot.waitActive(window):
         window.activateWindow()
     qtbot.keyClicks(QApplication.focusWidget(), "Naxos")
     searched(qtbot, window)
+    assert window.table.current_id != story.session_id
 
     hit = window.search.list.visualRect(window.search.hits.index(window.search.hits.row_of(story.session_id)))
     qtbot.mouseClick(window.search.list.viewport(), Qt.MouseButton.LeftButton, pos=hit.center())
