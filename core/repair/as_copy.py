@@ -9,7 +9,7 @@ from dataclasses import replace
 from hermes_rescue.core.audit.session import merge_session
 from hermes_rescue.core.audit.workers import Progress
 from hermes_rescue.core.base import files
-from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.base.errors import UnknownSessionError
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.copies import Inventory, SessionCopies
@@ -52,7 +52,7 @@ def copy_plan(
     steps = Steps((lambda done: progress(done, 1)) if progress is not None else None, should_cancel)
     with Inventory(store, only=frozenset((session_id,))) as inventory:
         if session_id not in inventory.session_ids():
-            raise RescueError(f"No copy of a session {session_id} is known in {store.sessions_dir}.")
+            raise UnknownSessionError((session_id,), store.sessions_dir)
         copies, proposal = merge_session(inventory, webui, session_id, decided, steps=steps)
         whole = frozenset(database.path for database in inventory.databases if database.is_known)
     made = copied(copies, proposal, uuid.uuid4().hex[:12])  # an id as the WebUI makes them
