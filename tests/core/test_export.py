@@ -424,4 +424,4 @@ def test_without_the_window_the_terminal_says_what_to_install(
     target = tmp_path / "copy.pdf"
     status, _, said = rescue("export", wiped.live.stem, "--form", "pdf", "-o", target, "--home", wiped.home)
     assert (status, said.count("\n"), target.exists()) == (3, 1, False)
-    assert "PySide6" in said
+    assert "hermes-rescue[gui]" in said

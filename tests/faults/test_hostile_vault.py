@@ -67,7 +67,7 @@ class Repaired:
         """History, audit and report answer, and the audit knows the healthy session."""
         with bounded():
             assert rescue("history", "--home", self.hermes.home)[0] == 0
-            runs = run_json(rescue, self.hermes, "history")
+            runs = run_json(rescue, self.hermes, "history")["runs"]
             rescue("report", self.run_id, "--home", self.hermes.home)
         assert [run["run"] for run in runs]
         assert HEALTHY in {s["session_id"] for s in run_json(rescue, self.hermes, "audit")["sessions"]}
