@@ -7,6 +7,7 @@ from hermes_rescue.gui.review.review_pane import CONVERSATION, ReviewPane
 from hermes_rescue.gui.sessions.search import Search
 from hermes_rescue.gui.sessions.session_pane import SessionPane
 from hermes_rescue.gui.shell.bars import ChipRow
+from hermes_rescue.gui.widgets.panes import focus_next_pane
 from PySide6.QtCore import QModelIndex, QObject, Qt, Slot
 from PySide6.QtWidgets import QStackedWidget
 
@@ -29,6 +30,8 @@ class SearchPlaces(QObject):
         search.chosen.connect(self._choose)
         search.passed.connect(lambda: table.view.setFocus(Qt.FocusReason.OtherFocusReason))
         search.opened.connect(lambda: review.conversation.list.setFocus(Qt.FocusReason.OtherFocusReason))
+        for wanted in (review.repair_wanted, review.leave_wanted):  # whose button goes, and the keyboard would with it
+            wanted.connect(lambda *_: focus_next_pane((self.left,)))
 
     def _show(self, on: bool) -> None:
         self.left.setCurrentIndex(int(on))

@@ -98,6 +98,9 @@ def test_a_session_that_is_remembered_by_a_word_is_restored_with_three_clicks(
     assert isinstance(dialog, RepairDialog)
     qtbot.mouseClick(dialog.accept_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: f"{story.title} is back" in window.result.text, timeout=60_000)
+    with qtbot.waitActive(window):
+        window.activateWindow()
+    assert QApplication.focusWidget() is window.search.list
 
 
 @pytest.mark.parametrize("key", [Keys.Key_Return, Keys.Key_Down, Keys.Key_Escape, Keys.Key_F6])
