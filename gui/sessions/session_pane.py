@@ -12,6 +12,7 @@ from hermes_rescue.gui.sessions.session_model import SessionModel
 from hermes_rescue.gui.sessions.session_table import SessionTable
 from hermes_rescue.gui.view_model.session_rows import Column
 from hermes_rescue.gui.view_model.wording import number
+from hermes_rescue.gui.widgets.panes import ENTRY
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QActionGroup
@@ -47,6 +48,7 @@ class SessionPane(QWidget):
         self._views = QStackedWidget()
         for view in (self.list, self.table):
             self._views.addWidget(view)
+            view.setProperty(ENTRY, True)
             for name in (
                 "current_changed", "selection_changed", "context_menu_requested", "clear_filter_requested", "opened",
                 "paged",
@@ -57,7 +59,6 @@ class SessionPane(QWidget):
         column.setSpacing(0)
         column.addWidget(self._build_top())
         column.addWidget(self._views, 1)
-        self.setFocusProxy(self.view)
         self.setTabOrder(self._order, self.list)
         self.setTabOrder(self.list, self.table)
         self.sessions.rearranged.connect(lambda _: self._show_count())
@@ -138,7 +139,6 @@ class SessionPane(QWidget):
         if on is not self.is_table:
             before, self.view = self.view, self.table if on else self.list
             self._views.setCurrentWidget(self.view)
-            self.setFocusProxy(self.view)
             self.view.take_over(before)
             if before.hasFocus():
                 self.view.setFocus()

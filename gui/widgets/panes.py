@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
 
+ENTRY = "entry"
+"""The property of a widget to which the way from pane to pane leads, whatever stands before it in its pane."""
+
 
 def focus_next_pane(panes: Sequence[QWidget]) -> None:
     """Give the keyboard to the pane after the one that has it, else to the first; one that does not show, or where
@@ -36,9 +39,7 @@ def stacked(*parts: QWidget, growing: QWidget) -> QWidget:
 
 
 def _target(pane: QWidget) -> QWidget | None:
-    """What takes the keyboard in a pane: what stands for it, or the first widget in it that Tab would come to."""
+    """What takes the keyboard in a pane: its entry, or the first widget in it that Tab would come to."""
     every = (pane, *pane.findChildren(QWidget)) if pane.isVisible() else ()
-    targets = (widget.focusProxy() or widget for widget in every if widget.isVisible())
-    return next(
-        (w for w in targets if w.isVisible() and w.isEnabled() and w.focusPolicy() & Qt.FocusPolicy.TabFocus), None
-    )
+    stops = [w for w in every if w.isVisible() and w.isEnabled() and w.focusPolicy() & Qt.FocusPolicy.TabFocus]
+    return next((w for w in stops if w.property(ENTRY)), stops[0] if stops else None)
