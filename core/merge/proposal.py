@@ -292,9 +292,9 @@ def _reasons(
     """Why an entry (by identity) is left out, with the verdict of the witnesses."""
     own = reasons_of_rows(entries, copies, live, sidecar_copies(copies))
     left = [e for k, e in enumerate(entries) if k not in own]
-    verdict = judge(left, _evidence(copies, live))
+    verdict, raw = judge(left, _evidence(copies, live)), raw_copies(copies)
     for k in verdict.again:
-        left[k].take_nothing_from(verdict.older, raw_copies(copies))
+        left[k].take_nothing_from(verdict.older, raw)
     reasons = {id(left[k]): reason for k, reason in verdict.reasons.items() if LIVE not in left[k].versions}
     return reasons | {id(entries[k]): reason for k, reason in own.items()}, verdict
 

@@ -164,10 +164,7 @@ class Timeline:
         saved = base.saved if base is not None else known.saved or known.marked
         if saved is None:
             return base is None
-        # a backup is older than the file, whatever the clock said when they were saved
-        older = [known.backup] if known.backup is not None and known.state is FileState.WHOLE else []
-        older = [*self.before_act, *older]
-        if self.holds(older, k) or self._is_before(self._base_rows, k) or self._is_before(self._rows_of(older), k):
+        if self.holds(self._older, k) or self._is_before(self._base_rows, k) or self._is_before(self._rows_of_older, k):
             return False
         if any(w.saved is not None and w.saved > saved + STAMP and self.holds([w], k) for w in self.after_act):
             return True
@@ -175,6 +172,18 @@ class Timeline:
             return k >= self.pending_turn  # the turn that the file still waits for is its newest
         began = self.began[k]
         return began is not None and began > saved
+
+    @cached_property
+    def _older(self) -> Sequence[Witness]:
+        """The copies from before the base. A backup is older than the file, whatever the clock said when they were
+        saved.
+        """
+        backup = self.known.backup if self.known.state is FileState.WHOLE else None
+        return [*self.before_act, *([backup] if backup is not None else [])]
+
+    @cached_property
+    def _rows_of_older(self) -> Mapping[str, int]:
+        return self._rows_of(self._older)
 
     @cached_property
     def pending_turn(self) -> int:

@@ -265,6 +265,8 @@ class _Judge(ListedLength):
         files = [w for w in self.after_act if w.marks is not None]
         shown = (k for k in range(cut + 1, len(self.kept)) if self.kept[k] or self.holds(files, k))
         first = next((k for k in shown if not self._is_orphan(k)), None)
+        cut_before = Reason.EARLIER_UNDO if self._may_be_stale(cut) else taken
+        edited = self._may_be_edited(act)
         for k in self._missing():
             if self.was_saved_after(k):
                 if self.known.pending is None and self._would_be_told(k, act):
@@ -278,8 +280,8 @@ class _Judge(ListedLength):
             ):
                 reason = taken if k > cut else Reason.UNDECIDED if self._may_be_lost(k, kept) else Reason.UNDONE
             elif k > cut and not self.holds(files, k) and self.holds(self.before_act, k):
-                reason = Reason.EARLIER_UNDO if self._may_be_stale(cut) else taken
-            elif self._may_be_edited(k, act):
+                reason = cut_before
+            elif self.holds(edited, k):
                 reason = Reason.EARLIER_UNDO
             elif self.holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
@@ -295,15 +297,15 @@ class _Judge(ListedLength):
                 result[k] = reason
         return result if self.known.state is FileState.WHOLE else self._counted(result, cut)
 
-    def _may_be_edited(self, k: int, act: float) -> bool:
-        """Whether a cleared file that was lost and one whose first prompt was edited look alike: a version without
-        generations marks them alike, and its backup has nothing of what the file has.
+    def _may_be_edited(self, act: float) -> Sequence[Witness]:
+        """The backup of a file that was cleared or whose first prompt was edited: a version without generations marks
+        them alike, and its backup has nothing of what the file has. None where that cannot be.
         """
         known = self.known
         if act != 0.0 or self.marks.knows_generations or known.state is not FileState.WHOLE or known.backup is None:
-            return False
+            return ()
         is_other = not any(is_kept and self.holds([known.backup], j) for j, is_kept in enumerate(self.kept))
-        return is_other and self.holds([known.backup], k)
+        return (known.backup,) if is_other else ()
 
     def _would_be_told(self, k: int, act: float) -> bool:
         """Whether the file would have to tell of a turn that began after an act, and only the database does: its marks
@@ -358,7 +360,7 @@ class _Judge(ListedLength):
         if self.known.is_whole_untitled and kept and k < kept[0]:
             return Reason.CLEARED
         if self.holds(self.before_act, k):
-            if self._was_cut_before_compress(k, kept):
+            if self._was_cut_before_compress and k > kept[-1]:
                 return Reason.UNDONE
             if self.known.state is not FileState.WHOLE:
                 return None
@@ -382,14 +384,15 @@ class _Judge(ListedLength):
             return False
         return act > run.saved + STAMP and not self.holds((w for w in self.before_act if w is not run), k)
 
-    def _was_cut_before_compress(self, k: int, kept: Sequence[int]) -> bool:
-        """Whether a message is what an act took back before a compress by hand, which moved its boundary on to a time
-        that no message has: the file that was compressed ended before it.
+    @cached_property
+    def _was_cut_before_compress(self) -> bool:
+        """Whether a compress by hand moved the boundary of an act on to a time that no message has: the file that was
+        compressed ended with its last message.
         """
         marks, act = self.marks, self.marks.act
         if self.known.state is not FileState.WHOLE or not marks.by_hand or marks.shrink_generation is None:
             return False
-        return k > kept[-1] and act is not None and not any(self.has_stamp(j, act) for j in range(len(self.entries)))
+        return act is not None and not any(self.has_stamp(k, act) for k in range(len(self.entries)))
 
     def _is_half_a_turn(self, k: int) -> bool:
         """Whether the prompt of an answer is there: an undo cuts before a prompt."""
