@@ -56,7 +56,7 @@ class Evidence:
     and the stamp of the last one. ``backup`` is the act's own backup or
     another file from before or after, ``run`` the newest finished run, ``others`` further files, the newest first.
     ``is_untitled``: the file has the title of a new session, as a clear leaves it; ``is_missing``: there is no file at
-    all.
+    all. ``listed``: when the session list last wrote its row.
     """
 
     state: FileState
@@ -74,6 +74,7 @@ class Evidence:
     databases: frozenset[str] = frozenset()
     sent: float | None = None
     prompt: str = ""
+    listed: float | None = None
 
     @property
     def is_whole_untitled(self) -> bool:

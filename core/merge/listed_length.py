@@ -55,7 +55,7 @@ class ListedLength(Timeline):
 
     def held(self, reasons: Mapping[int, Reason]) -> list[int]:
         """What stays of the messages that were there when the session was last counted."""
-        saved, pending = self.known.saved, self.known.pending
+        saved, pending = self.known.listed or self.known.saved, self.known.pending
         return [
             k
             for k, began in enumerate(self.began)

@@ -283,6 +283,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         frozenset(copy.name for copy in copies.databases),
         max((turn.created_at for turn in copies.turns if turn.created_at is not None), default=None),
         folded(str(live.get("pending_user_message") or "")) if live is not None else "",
+        number(index.get("updated_at")),
     )
 
 

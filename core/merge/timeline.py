@@ -142,7 +142,26 @@ class Timeline:
             return Witness(LIVE, self.known.saved, self.marks)
         # a file before a run of the same moment, which can show answers that were taken back
         rank = lambda w: (w.saved or 0.0, w.marks is not None)  # noqa: E731
-        return max((w for w in self.after_act if w.is_whole), key=rank, default=None)
+        return max((w for w in self.after_act if w.is_whole and not self._can_be_outdated(w)), key=rank, default=None)
+
+    def _can_be_outdated(self, file: Witness) -> bool:
+        """Whether an act can have come between a file and the torn one: of a version that leaves no mark of it the
+        backup is from before the file was made shorter.
+        """
+        known = self.known
+        is_torn = self.is_unmarked_part and known.state is FileState.TORN
+        if not is_torn or file is not known.backup or is_same(file.saved, known.saved):
+            return False
+        return known.count != sum(file.name in e.versions or LIVE in e.versions for e in self.entries)
+
+    @property
+    def is_unmarked_part(self) -> bool:
+        """Whether the file is torn or older than its row in the session list, and of a version that does not mark every
+        act.
+        """
+        known = self.known
+        is_stale = known.state is FileState.WHOLE and known.saved is not None and is_after(known.last, known.saved)
+        return (is_stale or known.state is FileState.TORN) and self.marks.act is None and not self.marks.records_acts
 
     def _is_kept(self, e: Entry) -> bool:
         if self.known.state is FileState.TORN and LIVE in e.versions:

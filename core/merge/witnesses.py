@@ -75,7 +75,7 @@ class _Judge(ListedLength):
         if known.state is FileState.WHOLE and self._is_older_than_run(reasons):
             return Verdict(reasons, OLDER)
         is_wiped = known.state is FileState.EMPTY and act is None and not self.marks.records_acts
-        if known.state is not FileState.LOST and not (is_wiped and known.count):
+        if known.state is not FileState.LOST and not (is_wiped and known.count) and not self.is_unmarked_part:
             return Verdict(reasons)
         if Reason.UNDECIDED in reasons.values():
             return Verdict(reasons, BEGINNING)
@@ -153,7 +153,7 @@ class _Judge(ListedLength):
             elif self.base is not None and self.base.marks is None and known.state is FileState.LOST:
                 is_taken = self._takes_rows_back() and not known.databases.isdisjoint(self.entries[k].versions)
                 reason = Reason.UNDECIDED if not is_taken and self._may_be_lost(k, kept) else Reason.UNDONE
-            elif self._is_of_file() and not self.marks.records_acts:
+            elif (self._is_of_file() or (self.is_unmarked_part and k < kept[0])) and not self.marks.records_acts:
                 reason = Reason.CONTAINED if self._is_contained(k, kept) else Reason.OLD_UNDO
             elif self.holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
@@ -170,15 +170,15 @@ class _Judge(ListedLength):
         return result
 
     def _is_of_file(self) -> bool:
-        """Whether the transcript as it was last saved is known: from a file of which nothing is missing, or a copy that
-        has what is left of a torn one and as many messages as its head counts.
+        """Whether the transcript as it was last saved is known: from a file of which nothing is missing, or from what
+        is left of a torn one and a copy that has it, if these are as many messages as were counted.
         """
         known, base = self.known, self.base
-        if known.state is FileState.WHOLE or base is None:
-            return known.state is FileState.WHOLE
-        if known.state is FileState.TORN and base.is_whole and known.count == sum(self.kept):
+        if known.state is FileState.WHOLE:
             return True
-        return base.marks is not None and is_same(base.saved, known.saved)
+        if known.state is FileState.TORN and known.count == sum(self.kept):
+            return True
+        return base is not None and base.marks is not None and is_same(base.saved, known.saved)
 
     def _may_be_lost(self, k: int, kept: Sequence[int]) -> bool:
         """Whether a message can have been lost before the newest run went on without it: it stands before all that the

@@ -23,9 +23,12 @@ from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.copies import CopyReader, Inventory, SessionCopies
 from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.hermes.store import Store
+from hermes_rescue.core.hermes.webui_recovery import startup_would_restore
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.merge.choices import OUTDATED, Choices
+from hermes_rescue.core.merge.intent import TAKEN_BACK, marks
 from hermes_rescue.core.merge.proposal import Proposal, propose
+from hermes_rescue.core.merge.sidecar_copies import session_of
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.repair.vault import Vault
 
@@ -230,7 +233,7 @@ def _look(
         answered = refusal is None and decided.are_about_messages and proposal.sidecar is not None
         if refusal is None and _is_wanted(audited, proposal, named=choice is not None):
             proposed = to_write(copies, proposal)
-            planned = _planned(audited, copies, proposal)
+            planned = _planned(audited, copies, proposal, proposed)
             refusal = None if force else refusal_of(copies, planned, webui)
             del found, copies, proposal  # a session can be large
             if refusal is None:
@@ -290,12 +293,10 @@ def unfulfilled(decided: Choices, proposal: Proposal) -> str | None:
     return None
 
 
-def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> PlannedSession:
-    """What is planned for a session, but for what is to be written. A backup moves to the vault that a WebUI of any
-    version would put in the place of what is written.
-    """
+def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal, after: Sidecar) -> PlannedSession:
+    """What is planned for a session, whose file is ``after`` then, but for what is to be written."""
     messages = len(proposal.included)
-    larger_backup = (audited.backup or 0) > messages and not proposal.lost  # what a person leaves out is marked as that
+    larger_backup = (audited.backup or 0) > messages and not _may_stay(proposal, after, session_of(copies.backup))
     return PlannedSession(
         audited.session_id,
         audited.title,
@@ -315,6 +316,17 @@ def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -
     )
 
 
+def _may_stay(proposal: Proposal, after: Sidecar, backup: Sidecar | None) -> bool:
+    """Whether a larger backup stays beside the file; else a WebUI of some version would put it in the place of what is
+    written (``after``). It is what a person left messages out of, which the file says, or it tells what was taken back,
+    which every version believes that has written such a file.
+    """
+    if proposal.lost:
+        return True
+    tells_act = any(item.reason in TAKEN_BACK and not item.included for item in proposal.items)
+    return tells_act and marks(after).knows_generations and not startup_would_restore(after, backup)
+
+
 def _is_replaced(audited: SessionAudit, copies: SessionCopies) -> bool:
     """Whether the next start of the WebUI puts the backup in the place of a file that stays as it is."""
     is_there = copies.live is not None and copies.live.digest is not None
@@ -324,7 +336,7 @@ def _is_replaced(audited: SessionAudit, copies: SessionCopies) -> bool:
 def _only_backup_moves(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> PlannedSession:
     """What is planned for a session whose file is right, but would be replaced by its backup."""
     assert copies.live is not None and copies.live.sidecar is not None and copies.live.digest is not None
-    planned = _planned(audited, copies, proposal)
+    planned = _planned(audited, copies, proposal, copies.live.sidecar)
     return replace(
         planned,
         kinds=("backup_would_return",),

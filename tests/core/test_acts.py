@@ -287,3 +287,56 @@ def test_a_torn_file_of_an_old_version_goes_as_far_as_its_head_counts(hermes: He
     hermes.write_rows([*kept, *other, *again])
     hermes.repair()
     assert hermes.texts() == hermes.said(said if fits else [*kept, *other, *again])
+
+
+def listed(hermes: Hermes, said: list[Value]) -> None:
+    """The row of a session in the list, written after an act that left these messages."""
+    row = {name: value for name, value in hermes.session(said, updated_at=START + ACT).items() if name != "messages"}
+    hermes.write_index({**row, "message_count": len(said), "last_message_at": said[-1]["timestamp"]})
+
+
+def test_what_an_old_version_cleared_does_not_return_with_the_end_of_a_torn_file(hermes: Hermes) -> None:
+    """The front of the file can be read: what its backup has was not before it when it was saved."""
+    cleared, after = hermes.turns("a", "b"), hermes.turns("c", "d", start=100)
+    hermes.write_old(hermes.live, after, updated_at=START + ACT)
+    hermes.tear_live("answer d")
+    hermes.write_old(hermes.sessions / f"{SID}.json.bak", cleared)
+    hermes.write_rows([*cleared, *after])
+    listed(hermes, after)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(after)
+
+
+def test_what_an_old_version_edited_does_not_return_where_only_the_end_of_the_file_is_torn(hermes: Hermes) -> None:
+    kept, edited, again = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=200)
+    hermes.write_old(hermes.live, [*kept, *again], message_count=None, updated_at=START + ACT)
+    hermes.live.write_bytes(hermes.live.read_bytes().rstrip().removesuffix(b"}").rstrip().removesuffix(b"]"))
+    hermes.write_old(hermes.sessions / f"{SID}.json.bak", [*kept, *edited])
+    hermes.write_rows([*kept, *edited, *again])
+    listed(hermes, [*kept, *again])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *again])
+
+
+@pytest.mark.parametrize("is_torn", [True, False])
+def test_more_than_the_session_list_counts_of_an_old_version_is_asked(hermes: Hermes, is_torn: bool) -> None:
+    """The file is torn, or older than its row in the list: an undo that left no mark came before that row."""
+    kept, undone = hermes.turns("a", "b", "c"), hermes.turns("d", start=100)
+    if is_torn:
+        hermes.write_old(hermes.live, kept, message_count=None)
+        hermes.tear_live("answer b")
+    else:
+        hermes.write_old(hermes.live, kept[:2])
+    hermes.write_rows([*kept, *undone])
+    listed(hermes, kept)
+    assert Category.REVIEW in {f.category for s in hermes.audit().sessions for f in s.findings}
+    assert is_left_alone(hermes)
+    hermes.repair(SID)  # naming it is the yes
+    assert hermes.texts() == hermes.said([*kept, *undone])
+
+
+def is_left_alone(hermes: Hermes) -> bool:
+    """Whether a repair of everything leaves the live file as it is."""
+    before = hermes.live.read_bytes()
+    hermes.repair()
+    return hermes.live.read_bytes() == before

@@ -241,8 +241,7 @@ def test_what_a_run_that_died_left_open_is_done_though_every_session_is_well(
 ) -> None:
     """The index and the larger backup come last; nothing about the session itself would bring them back to mind."""
     kept = hermes.turns("a", "b")
-    hermes.write_live(kept, message_count=9, **hermes.undo_marks(kept))
-    hermes.write_backup(hermes.turns("a", "b", "c"))
+    shorten_old(hermes, kept)
     hermes.write_index({"session_id": hermes.live.stem, "title": "Notes", "message_count": 9, "updated_at": 1.0})
     with monkeypatch.context() as patch:
         patch.setattr(vault.ActiveRun, "remove", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -263,9 +262,7 @@ def test_what_a_run_that_died_left_open_is_done_though_the_repair_is_stopped(
     monkeypatch.setattr(progress, "INTERVAL", 0)
     with monkeypatch.context() as patch:
         patch.setattr(vault.ActiveRun, "remove", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
-        kept = hermes.turns("a", "b")
-        hermes.write_live(kept, message_count=9, **hermes.undo_marks(kept))
-        hermes.write_backup(hermes.turns("a", "b", "c"))
+        shorten_old(hermes, hermes.turns("a", "b"))
         with pytest.raises(KeyboardInterrupt):
             api.apply(api.plan(store))
     other = json.dumps(hermes.session(hermes.turns("z"), session_id="000000000001"))
@@ -303,9 +300,7 @@ def test_a_backup_that_cannot_be_moved_takes_the_repair_back(
     hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beside it, the WebUI's own start-up restore would undo the repair."""
-    kept = hermes.turns("a", "b")
-    before = hermes.write_live(kept, message_count=9, **hermes.undo_marks(kept))
-    hermes.write_backup(hermes.turns("a", "b", "c"))
+    before = shorten_old(hermes, hermes.turns("a", "b"))
 
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError(errno.EACCES, os.strerror(errno.EACCES))
@@ -454,6 +449,25 @@ def test_a_copy_that_cannot_be_read_is_told(hermes: Any, store: Store, rescue: A
     backup.mkdir()
     assert [str(backup) in text for text in api.plan(store).unread] == [True]
     assert str(backup) in rescue("repair", "--all", "--dry-run", "--home", hermes.home)[1].replace("\n", "")
+
+
+def shorten_old(hermes: Any, kept: list[Any]) -> bytes:
+    """A file with a wrong count that an old version shortened, beside the larger backup, which its start puts back."""
+    hermes.write_old(hermes.live.with_suffix(".json.bak"), hermes.turns("a", "b", "c"))
+    written: bytes = hermes.write_old(hermes.live, kept, message_count=9, **hermes.undo_marks(kept))
+    return written
+
+
+def test_a_backup_that_tells_what_was_taken_back_stays(hermes: Any, store: Store) -> None:
+    """The next start of the WebUI believes the marks of the file, and the next audit what was undone."""
+    kept = hermes.turns("a", "b")
+    hermes.write_live(kept, message_count=9, **hermes.undo_marks(kept))
+    hermes.write_backup(hermes.turns("a", "b", "c"))
+    assert only(api.apply(api.plan(store))).state is State.REPAIRED
+    assert hermes.live.with_suffix(".json.bak").exists()
+    assert not returns(hermes)
+    assert hermes.texts() == hermes.said(kept)
+    assert hermes.audit().findings == ()
 
 
 @pytest.fixture
