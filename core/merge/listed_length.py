@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hermes_rescue.core.merge.evidence import Verdict
+from hermes_rescue.core.merge.evidence import FileState, Verdict
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.timeline import STAMP, Timeline, is_after
 
@@ -15,8 +15,8 @@ class ListedLength(Timeline):
     """A timeline with what the session list counted."""
 
     def by_list(self, reasons: dict[int, Reason]) -> Verdict:
-        """How far a lost file went by its row in the session list: the stamp of its last message is right, its count
-        can be behind.
+        """How far a file that is not whole went by its row in the session list: the stamp of its last message is right,
+        its count can be behind.
         """
         last, count = self.known.last, self.known.count
         held = self.held(reasons)
@@ -31,7 +31,8 @@ class ListedLength(Timeline):
         after = [k for k in held if k > cut]
         if not after:
             is_told = count in (None, len(held)) or (files and self.kept[cut])
-            if is_told or not (self.known.is_missing or self._can_be_shortened(held)):
+            is_whole = self.known.state is FileState.WHOLE  # what it lacked when it was counted, it need not count
+            if is_told or is_whole or not (self.known.is_missing or self._can_be_shortened(held)):
                 return Verdict(reasons)
             return Verdict(reasons, self.miscounted(len(held)))
         if files and self.known.run is not None and count in (None, len(held) - len(after)):

@@ -156,12 +156,14 @@ class Timeline:
 
     @property
     def is_unmarked_part(self) -> bool:
-        """Whether the file is torn or older than its row in the session list, and of a version that does not mark every
-        act.
+        """Whether the file is not all that was saved, and has no mark of an act: it is older than its row in the
+        session list, or torn and of a version that does not mark every act.
         """
-        known = self.known
+        known, marks = self.known, self.marks
+        if marks.act is not None:
+            return False
         is_stale = known.state is FileState.WHOLE and known.saved is not None and is_after(known.last, known.saved)
-        return (is_stale or known.state is FileState.TORN) and self.marks.act is None and not self.marks.records_acts
+        return is_stale or (known.state is FileState.TORN and not marks.records_acts)
 
     def _is_kept(self, e: Entry) -> bool:
         if self.known.state is FileState.TORN and LIVE in e.versions:
@@ -223,6 +225,16 @@ class Timeline:
         if self._is_before(self._run_rows, k):
             return True
         return run is not None and run.saved is not None and time is not None and run.saved > time
+
+    def is_passed_over(self, k: int) -> bool:
+        """Whether the newest run, which ended after the file was saved, went on without a message that came after that:
+        it was taken back, or lost before that run.
+        """
+        run, saved = self.known.run, self.known.saved
+        if self.known.state is not FileState.WHOLE or run is None or self.holds([run], k):
+            return False
+        is_later = run.saved is not None and saved is not None and run.saved > saved + STAMP
+        return is_later and self._is_before(self._run_rows, k)
 
     def _is_before(self, rows: Mapping[str, int], k: int) -> bool:
         """Whether one of these rows stands behind a message."""

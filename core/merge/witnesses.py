@@ -77,7 +77,7 @@ class _Judge(ListedLength):
         is_wiped = known.state is FileState.EMPTY and act is None and not self.marks.records_acts
         if known.state is not FileState.LOST and not (is_wiped and known.count) and not self.is_unmarked_part:
             return Verdict(reasons)
-        if Reason.UNDECIDED in reasons.values():
+        if Reason.UNDECIDED in reasons.values() and known.state is not FileState.WHOLE:
             return Verdict(reasons, BEGINNING)
         base = self.base
         if known.last is None and base is not None and base is known.backup and self._is_all(base, reasons):
@@ -145,7 +145,11 @@ class _Judge(ListedLength):
                 return result
         ahead = self._run_is_ahead(kept)
         for k in self._missing():
-            if not kept or k in result or self.was_saved_after(k):
+            if not kept or k in result:
+                continue
+            if self.was_saved_after(k):
+                if self.is_passed_over(k):
+                    result[k] = Reason.UNDECIDED
                 continue
             reason: Reason | None
             if not self.holds(self.after_act, k) and self.holds(self.before_act, k):
@@ -153,7 +157,7 @@ class _Judge(ListedLength):
             elif self.base is not None and self.base.marks is None and known.state is FileState.LOST:
                 is_taken = self._takes_rows_back() and not known.databases.isdisjoint(self.entries[k].versions)
                 reason = Reason.UNDECIDED if not is_taken and self._may_be_lost(k, kept) else Reason.UNDONE
-            elif (self._is_of_file() or (self.is_unmarked_part and k < kept[0])) and not self.marks.records_acts:
+            elif not self.marks.records_acts and (self._is_of_file() or self._can_be_cut(k, kept[0])):
                 reason = Reason.CONTAINED if self._is_contained(k, kept) else Reason.OLD_UNDO
             elif self.holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
@@ -168,6 +172,17 @@ class _Judge(ListedLength):
             if reason is not None:
                 result[k] = reason
         return result
+
+    def _can_be_cut(self, k: int, first: int) -> bool:
+        """Whether a torn file of a version without marks can have been made shorter by a message before it was torn:
+        its ``first`` message, which can be read, comes after it, or nothing counts how long it was, and the backup from
+        before that has it.
+        """
+        known = self.known
+        if known.state is not FileState.TORN:
+            return False
+        is_of_backup = known.backup is not None and self.holds([known.backup], k)
+        return k < first or (known.count is None and is_of_backup)
 
     def _is_of_file(self) -> bool:
         """Whether the transcript as it was last saved is known: from a file of which nothing is missing, or from what

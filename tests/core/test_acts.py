@@ -335,6 +335,44 @@ def test_more_than_the_session_list_counts_of_an_old_version_is_asked(hermes: He
     assert hermes.texts() == hermes.said([*kept, *undone])
 
 
+# --- a file that is older than the last save --------------------------------------------------------------------------
+
+
+def test_what_the_newest_run_went_on_without_does_not_return_to_a_stale_file(hermes: Hermes) -> None:
+    """The file is from before an undo; what was said after it comes back, what the run lacks is asked."""
+    kept, undone, later = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=200)
+    hermes.write_live(kept)
+    hermes.write_run([*kept, *later])
+    hermes.write_rows([*kept, *undone, *later])
+    assert {f.category for s in hermes.audit().sessions for f in s.findings} == {Category.REPAIRABLE, Category.REVIEW}
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *later])
+    hermes.repair(SID)  # naming it is the yes
+    assert hermes.texts() == hermes.said([*kept, *undone, *later])
+
+
+def test_what_was_undone_after_the_newest_run_does_not_return_to_a_stale_file(hermes: Hermes) -> None:
+    """The session list knows how far the session went when it was last saved; the file is from long before."""
+    kept, later, undone = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=200)
+    hermes.write_live(kept)
+    hermes.write_run([*kept, *later, *undone])
+    hermes.write_rows([*kept, *later, *undone])
+    listed(hermes, [*kept, *later])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *later])
+
+
+def test_a_turn_that_a_stale_file_lacked_before_comes_back_whatever_the_session_list_counts(hermes: Hermes) -> None:
+    """Only the rows had it when the list was written, which so counts less than all copies hold."""
+    said, newer = hermes.turns("a", "b", "c"), hermes.turns("d", start=100)
+    hermes.write_live([*said[:2], *said[4:]])
+    hermes.write_temp([*said[:2], *said[4:], *newer])
+    hermes.write_rows([*said, *newer])
+    listed(hermes, [*said[:2], *said[4:], *newer])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*said, *newer])
+
+
 def is_left_alone(hermes: Hermes) -> bool:
     """Whether a repair of everything leaves the live file as it is."""
     before = hermes.live.read_bytes()
