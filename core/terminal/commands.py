@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from hermes_rescue.core.base.errors import RescueError, UnknownSessionError, VaultError
 from hermes_rescue.core.base.private_folder import sweep
-from hermes_rescue.core.terminal import stops, streams
+from hermes_rescue.core.terminal import saving, stops, streams
 from hermes_rescue.core.terminal.call import Call, again, on_a_store
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def main() -> None:
     from hermes_rescue.core.terminal import listing as listing
     from hermes_rescue.core.terminal import repairs as repairs
     from hermes_rescue.core.terminal import vault as vault
+    from hermes_rescue.core.terminal import watch as watch
 
     with streams.safe(), stops.watched():
         try:
@@ -144,17 +146,30 @@ def audit(
     call: Call,
     as_json: AsJson = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Ignore the cache and read everything again.")] = False,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            "--metrics",
+            metavar="FILE",
+            help="Also write the totals as metrics for Prometheus; the name of the file tells one store from another."
+            " - prints them, and nothing else.",
+        ),
+    ] = None,
 ) -> int:
     """List what is wrong with the sessions of a store. Changes nothing."""
     from hermes_rescue.core.audit.findings import Category
     from hermes_rescue.core.repair.vault import Vault
     from hermes_rescue.core.report.report import audit_json
 
+    if as_json and metrics == saving.STDOUT:
+        _fail("--json and --metrics - both print. Name a file for the metrics.", USAGE)
     store, view = call.find_store(), _view(call)
     found = _audited(view, store, is_cached=not no_cache)
+    if metrics is not None:
+        saving.save_metrics(found, time.time(), metrics)
     if as_json:
         _print_json(audit_json(found))
-    else:
+    elif metrics != saving.STDOUT:
         try:
             interrupted = Vault.of(store).open_runs()
         except VaultError as error:  # no more than that cannot be told

@@ -27,7 +27,9 @@ DOCUMENTED = {
         r"^## [^\n]* \((\w+)\)$.*?^    hermes-rescue ([^\n]*)$.*?^```json\n(.*?)^```$", PAGE.read_text(), re.M | re.S
     )
 }
-ANSWERS = [name for name, each in SCHEMA["$defs"].items() if "schema_version" in each.get("properties", {})]
+VERSIONED = [name for name, each in SCHEMA["$defs"].items() if "schema_version" in each.get("properties", {})]
+LINES = [name for name in VERSIONED if "event" in SCHEMA["$defs"][name]["properties"]]
+ANSWERS = [name for name in VERSIONED if name not in LINES]
 TYPES: dict[str, Callable[[Any], bool]] = {
     "null": lambda value: value is None,
     "boolean": lambda value: isinstance(value, bool),
@@ -64,9 +66,9 @@ def problems(value: Any, schema: dict[str, Any], at: str = "") -> Iterator[str]:
 
 
 def test_every_answer_has_a_schema_and_an_example() -> None:
-    assert sorted(DOCUMENTED) == sorted(ANSWERS)
-    for command, _ in DOCUMENTED.values():
-        assert "json" in command
+    assert sorted(DOCUMENTED) == sorted(VERSIONED)
+    for name in ANSWERS:
+        assert "json" in DOCUMENTED[name][0]
 
 
 def test_every_command_that_answers_in_json_is_documented() -> None:
