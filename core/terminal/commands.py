@@ -273,7 +273,12 @@ def report(
     run: Annotated[
         str | None, typer.Argument(metavar="[RUN]", help="A run (see history); without it: an audit of now.")
     ] = None,
-    form: Annotated[str, typer.Option("--format", metavar="json|md|html", help="The form of the report.")] = "md",
+    given_form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="json|md|html", help="The form of the report (default: as -o FILE ends, else md)."
+        ),
+    ] = None,
     texts: Annotated[
         bool,
         typer.Option(
@@ -283,16 +288,17 @@ def report(
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write it to a new file instead of the terminal."),
+        typer.Option("--output", "-o", metavar="FILE", help="Write it to a file instead of the terminal."),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
 ) -> int:
     """Report what was found, or what a run did; without any message text unless --texts asks for them."""
-    from hermes_rescue.core.base import files
     from hermes_rescue.core.repair.vault import Vault
     from hermes_rescue.core.report import excerpts
     from hermes_rescue.core.report.report import FORMATS, audit_report, render, run_report
     from hermes_rescue.core.terminal.names import run_named
 
+    form = saving.form_of(given_form, output, (*FORMATS, "pdf"))
     if form == "pdf":
         _fail("The window makes the PDF: hermes-rescue-gui, then Export report. Here: --format html, to print.", USAGE)
     if form not in FORMATS:
@@ -307,13 +313,10 @@ def report(
         with view.progress("Reading messages") as progress:
             made = audit_report(found, excerpts.of_audit(found, progress=progress) if texts else None)
     text = render(made, form)
-    if output is None:
+    if output is None or str(output) == saving.STDOUT:
         sys.stdout.write(text)
-        return NOTHING_LEFT
-    try:
-        files.create_exclusive(output, text.encode("utf-8", "replace"))
-    except FileExistsError:
-        raise RescueError(f"{output} is there already. Choose another name.") from None
+    else:
+        saving.save(store, output, text, overwrite=overwrite)
     return NOTHING_LEFT
 
 

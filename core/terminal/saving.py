@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,13 +36,12 @@ def save(store: Store, path: Path, text: str, *, overwrite: bool) -> None:
     """
     from hermes_rescue.core.report.export import is_of_hermes
 
-    is_hermes = is_of_hermes(store, path)
+    if os.path.lexists(path) and is_of_hermes(store, path):
+        raise RescueError(f"{path} is in a folder of Hermes. Choose another name.")
     try:
-        files.write(path, text.encode("utf-8", "replace"), overwrite=overwrite and not is_hermes)
+        files.write(path, text.encode("utf-8", "replace"), overwrite=overwrite)
     except FileExistsError:
-        where = "in a folder of Hermes" if is_hermes else "there already"
-        advice = "Choose another name." if is_hermes or overwrite else "Choose another name, or give --overwrite."
-        raise RescueError(f"{path} is {where}. {advice}") from None
+        raise RescueError(f"{path} is there already. Choose another name, or give --overwrite.") from None
 
 
 def save_metrics(found: Audit, at: float, target: str) -> None:

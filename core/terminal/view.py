@@ -30,6 +30,7 @@ from hermes_rescue.core.report.diff import (
 from hermes_rescue.core.report.report import moment, plain_lines
 from hermes_rescue.core.terminal.call import Call
 from hermes_rescue.core.terminal.copies import listed_copies
+from hermes_rescue.core.terminal.progress import as_lines
 from hermes_rescue.core.terminal.table import Column, Table
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -121,6 +122,7 @@ class View:
         """``call`` has the store that is told of, for the commands that are suggested."""
         self.command = call.command
         self._is_quiet = call.is_quiet
+        self._has_progress_lines = call.has_progress_lines
         is_terminal = sys.stdout.isatty()  # else nothing is wrapped
         self._out = Console(highlight=False, markup=False, emoji=False, soft_wrap=not is_terminal, quiet=self._is_quiet)
         self._err = Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -128,7 +130,12 @@ class View:
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Report]:
-        """A bar for work that takes longer than ``PATIENCE``; nothing where stderr is no terminal."""
+        """A bar for work that takes longer than ``PATIENCE``; nothing where stderr is no terminal. Lines for a program
+        where it asked for them.
+        """
+        if self._has_progress_lines:
+            yield as_lines(what)
+            return
         bar = Progress(
             SpinnerColumn("line"),  # one session can be so large that nothing else moves for a while
             TextColumn(what),

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def test_real_answers_are_as_their_schemas(rescue: Rescue, tmp_path: Path) -> No
     asked: set[str] = set()
 
     def ask(name: str, *words: object) -> Any:
-        out = rescue(*words, *(home if name != "demo" else ()))[1]
+        out = rescue(*words, *(home if name not in ("demo", "licences") else ()))[1]
         answer = json.loads(out)
         assert [*problems(answer, SCHEMA["$defs"][name])] == [], words
         assert next(iter(answer)) == "schema_version"
@@ -114,6 +115,7 @@ def test_real_answers_are_as_their_schemas(rescue: Rescue, tmp_path: Path) -> No
     ask("find", "find", "the", "--json")
     ask("export", "export", *listed[:2], "-o", f"{tmp_path}/copies/", "--json")
     ask("diagnostics", "diagnostics", "--json")
+    ask("licences", "licences", "--json")
     plan = ask("plan", "repair", "--all", "--dry-run", "--json")
     for each in plan["sessions"]:
         ask("diff", "diff", each["session_id"], "--json")
@@ -137,3 +139,33 @@ def test_an_answer_without_a_store_is_as_its_schema(rescue: Rescue, tmp_path: Pa
     answer = json.loads(rescue("diagnostics", "--json", "--home", tmp_path)[1])
     assert [*problems(answer, SCHEMA["$defs"]["diagnostics"])] == []
     assert "problem" in answer["store"]
+
+
+COMMANDS: list[list[str]] = [
+    ["audit", "--json"],
+    ["list"],
+    ["find", "the"],
+    ["export", "--all", "-o", "COPIES"],
+    ["repair", "--all", "--dry-run"],
+    ["repair", "--all", "--yes", "--quiet"],
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_program_is_told_how_far_the_work_is(rescue: Rescue, tmp_path: Path, words: list[str]) -> None:
+    home = make_demo_store(tmp_path / "demo").home
+    words = [word.replace("COPIES", f"{tmp_path}/copies/") for word in words]
+    usual = rescue(*words, "--home", make_demo_store(tmp_path / "other").home)
+    status, out, err = rescue(*words, "--json-progress", "--home", home)
+    assert status == usual[0]
+    assert "{" not in usual[2]  # nobody else is told
+    lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+    assert lines
+    for line in lines:
+        assert [*problems(line, SCHEMA["$defs"]["progress"])] == []
+    ends = {line["task"]: (line["done"], line["total"]) for line in lines}
+    assert all(done == total > 0 for done, total in ends.values())
+    for before, after in pairwise(lines):
+        assert before["task"] != after["task"] or before["done"] < after["done"]
+    if "--json" in words:
+        json.loads(out)
