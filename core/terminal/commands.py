@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 NOTHING_LEFT, REMAINS, USAGE, FAILED = 0, 1, 2, 3
 
-_STOPPED = "Stopped. No session was changed."
-
 app = typer.Typer(
     name="hermes-rescue",
     help="Find and repair damaged Hermes sessions: merged from every copy, verified, undoable.",
@@ -87,7 +85,7 @@ def main() -> None:
         try:
             _run()
         except stops.Stopped:
-            _fail(_STOPPED, stops.status())
+            _fail(stops.sentence(), stops.status())
 
 
 def _run() -> None:
@@ -98,7 +96,7 @@ def _run() -> None:
     except RescueError as error:
         _fail(str(error))
     except (KeyboardInterrupt, typer.Abort):
-        _fail(_STOPPED, stops.status())
+        _fail(stops.sentence(), stops.status())
     except Exception as error:
         _unexpected(error)
 
@@ -127,7 +125,7 @@ def _unexpected(error: Exception) -> None:
         _fail(f"{error.format_message()} See: {again(['--help'])}", USAGE)
 
     if isinstance(error, Cancelled) or stops.is_ending():
-        _fail(_STOPPED, stops.status())
+        _fail(stops.sentence(), stops.status())
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         _fail(f"{place}{error.strerror or error}. Check the place and its rights, then try again.")

@@ -138,7 +138,7 @@ def carry_out(plan: api.Plan, view: RepairView, *, as_json: bool, yes: bool, dry
         return REMAINS if plan.remaining or not plan.is_empty else NOTHING_LEFT
     if not yes:
         _confirm(view.question(plan))
-    with stops.held():
+    with stops.held(f"Stopped. What was repaired until then stays. The rest: {again()}"):
         return _carried_out(plan, view, as_json=as_json)
 
 
@@ -210,7 +210,7 @@ def undo(
         session = names.session_of_run(call, chosen, session)
     if not yes:
         _confirm(view.undo_question(chosen, session))
-    with stops.held():
+    with stops.held(f"Stopped. What was put back until then stays. See: {view.command('history')}"):
         result = api.undo(store, chosen.run_id, session, force=force, should_cancel=stops.is_requested)
         if as_json:
             _print_json({"run": result.run_id, "undone": list(result.undone), "refused": dict(result.refused)})

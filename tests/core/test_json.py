@@ -15,6 +15,7 @@ import typer
 from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.report.report import SCHEMA_VERSION
 from hermes_rescue.core.terminal.commands import app, main
+from hermes_rescue.core.terminal.progress import as_lines
 
 Rescue = Callable[..., tuple[int, str, str]]
 
@@ -169,3 +170,10 @@ def test_a_program_is_told_how_far_the_work_is(rescue: Rescue, tmp_path: Path, w
         assert before["task"] != after["task"] or before["done"] < after["done"]
     if "--json" in words:
         json.loads(out)
+
+
+def test_an_end_that_is_told_twice_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    report = as_lines("Checking sessions")
+    for done in (0.0, 0.25, 1.0, 1.0):
+        report(done, 1)
+    assert [json.loads(line)["done"] for line in capsys.readouterr().err.splitlines()] == [0, 1]
