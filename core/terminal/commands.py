@@ -111,9 +111,9 @@ def _end(status: int) -> None:
 
 
 def _fail(text: str, status: int = FAILED) -> None:
-    from hermes_rescue.core.base.files import shown
+    from hermes_rescue.core.terminal.prose import tell
 
-    print(f"hermes-rescue: {shown(text)}", file=sys.stderr)
+    tell(text)
     raise SystemExit(status)
 
 
@@ -158,6 +158,7 @@ def audit(
     from hermes_rescue.core.audit.findings import Category
     from hermes_rescue.core.repair.vault import Vault
     from hermes_rescue.core.report.report import audit_json
+    from hermes_rescue.core.terminal.prose import tell
 
     if as_json and metrics == saving.STDOUT:
         _fail("--json and --metrics - both print. Name a file for the metrics.", USAGE)
@@ -172,7 +173,7 @@ def audit(
             interrupted = Vault.of(store).open_runs()
         except VaultError as error:  # no more than that cannot be told
             interrupted = ()
-            print(f"hermes-rescue: {error}", file=sys.stderr)
+            tell(str(error))
         view.audit(found, interrupted)
     return REMAINS if any(f.category is not Category.INFO for f in found.findings) else NOTHING_LEFT
 

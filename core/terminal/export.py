@@ -93,7 +93,7 @@ def export(
         _print_json({"written": [str(path) for path in done.written], "failed": [asdict(each) for each in done.failed]})
     else:
         for path in done.written:
-            view.line(shown(str(path)))
+            view.whole(shown(str(path)))
     for each in done.failed:
         print(f"Not saved: {each.session_id}: {shown(each.reason)}", file=sys.stderr)
     return REMAINS if done.failed else NOTHING_LEFT

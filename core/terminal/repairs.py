@@ -169,7 +169,9 @@ def _tell_unread(text: str) -> None:
     """What was done, for the person who sees stderr only: the output had an end before that."""
     sys.stdout.flush()
     if streams.problem_of(sys.stdout) is not None:
-        print(f"hermes-rescue: The output was cut off. {text}", file=sys.stderr)
+        from hermes_rescue.core.terminal.prose import tell
+
+        tell(f"The output was cut off. {text}")
 
 
 @app.command()
