@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Callable
@@ -73,7 +74,10 @@ def test_a_pipe_gets_each_sentence_in_one_line(wiped: Any, rescue: Rescue, monke
     monkeypatch.setenv("FORCE_COLOR", "1")
     for words, text in sentences(wiped, rescue).items():
         assert re.sub(r"\x1b\[[\d;]*m", "", text) == usual[words]
-    assert any(len(line) > WIDTH for line in usual["audit",].splitlines())
+    found = json.loads(rescue("show", SID, "--json", "--home", wiped.home)[1])["findings"]
+    whole = [f"{each[name]}\n" for each in found for name in ("evidence", "how_serious", "what_happens")]
+    assert any(len(each) > WIDTH for each in whole)
+    assert all(each in usual["show", SID] for each in whole)
 
 
 def test_an_error_is_wrapped_on_a_terminal_only(wiped: Any, rescue: Rescue, monkeypatch: pytest.MonkeyPatch) -> None:
