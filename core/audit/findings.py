@@ -42,6 +42,7 @@ class Standing(StrEnum):
 
 DELETED_BY_USER = "state_db_deleted_webui_tombstone"
 COPY_DAMAGED, COPY_DENIED = "damaged_file", "copy_denied"
+OTHER_STATE_DIR = "other_state_dir"
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +259,7 @@ KINDS: dict[str, Kind] = {
              "Make the worktree again from its branch if you need the files.", _NOTHING, "You can read it; its tools have no folder to work in."),
         Kind("profile_gone", _I, "profile gone", "none", "The profile of the session does not exist, so the WebUI hides the session.",
              "Make the profile again, or give the session another one.", _NOTHING, "Not before its profile exists."),
-        Kind("other_state_dir", _V, "another folder", _MANUAL, "Another folder holds sessions that this one lacks.",
+        Kind(OTHER_STATE_DIR, _V, "another folder", _MANUAL, "Another folder holds sessions that this one lacks.",
              "Check which folder your WebUI uses; hermes-rescue import FOLDER takes its sessions over.", _NOTHING, _YES),
         Kind("no_sessions_folder", _V, "sessions folder missing", _MANUAL, "The folder of the session files is not where it should be.",
              "Name it with --session-dir if it is elsewhere; sessions that are named are built again from the database.", _NOTHING,

@@ -17,7 +17,7 @@ from pathlib import Path
 from hermes_rescue.core.audit import left
 from hermes_rescue.core.audit.cache import AuditCache, Kept, RowsDigest, digest_of, keys_of
 from hermes_rescue.core.audit.elsewhere import FoundPlace, found_places
-from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, Standing, finding
+from hermes_rescue.core.audit.findings import OTHER_STATE_DIR, Category, Finding, SessionAudit, Standing, finding
 from hermes_rescue.core.audit.session import examine_unless_whole
 from hermes_rescue.core.audit.webui_audit import Reported, webui_items
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
@@ -221,7 +221,7 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
         if missing:
             found.append(
                 finding(
-                    "other_state_dir",
+                    OTHER_STATE_DIR,
                     None,
                     f"{folder} holds {len(missing)} sessions that this store lacks.",
                     path=str(folder),

@@ -191,15 +191,15 @@ def create_exclusive(path: Path, data: bytes, *, mode: int | None = 0o600, mtime
     sync_folder(path.parent)
 
 
-def write(path: Path, data: bytes, *, overwrite: bool) -> None:
-    """Create a file for its user alone. With ``overwrite`` one that is there is replaced, unless it changes meanwhile
-    (ChangedMeanwhileError); without, the call raises ``FileExistsError``.
+def write(path: Path, data: bytes, *, overwrite: bool, mode: int = 0o600) -> None:
+    """Create a file, for its user alone where ``mode`` does not say otherwise. With ``overwrite`` one that is there is
+    replaced, unless it changes meanwhile (ChangedMeanwhileError); without, the call raises ``FileExistsError``.
     """
     there = look(path) if overwrite else None
     if there is None:
-        create_exclusive(path, data)
+        create_exclusive(path, data, mode=mode)
     else:
-        replace_if_unchanged(path, data, there.digest, mode=0o600)
+        replace_if_unchanged(path, data, there.digest, mode=mode)
 
 
 def remove_if_unchanged(path: Path, expected: str, *, keep: Keep | None = None) -> None:

@@ -86,7 +86,7 @@ def _impossible(place: Path, owner: Owner, why: str) -> RescueError:
     who = shlex.quote(login(owner.uid))
     return RescueError(
         f"{shown(place)} belongs to {user(owner.uid)}, and this runs as root and cannot become that user: {why}."
-        f" Nothing was changed. Run it as that user: sudo -u {who} hermes-rescue ..."
+        f" Nothing was changed. Run the same as that user, with this before it: sudo -u {who}"
     )
 
 

@@ -9,6 +9,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from importlib.resources import files
 
 NAME = "hermes-rescue"
+LICENCE = "MIT"
 
 _OURS = ("dev", "dist")
 """Our extras whose packages no installed program needs."""
@@ -62,7 +63,7 @@ def licences() -> str:
             texts.setdefault(text.strip("\n"), []).append(line)
     return "\n".join(
         (
-            f"Hermes Rescue {version()} has the MIT licence. It is made with:",
+            f"Hermes Rescue {version()} has the {LICENCE} licence. It is made with:",
             "",
             *listed,
             *(f"\n{'=' * 40}\n{', '.join(names)}\n\n{text}" for text, names in texts.items()),

@@ -173,13 +173,13 @@ def export(
             if taken[path.name.casefold()] > 1:
                 path = path.with_name(f"{path.stem} ({copy.session_id}).{form}")
         try:
-            is_of_hermes = _is_of_hermes(store, path)
-            files.write(path, render(copy, form, print_page, steps), overwrite=overwrite and not is_of_hermes)
+            is_hermes = is_of_hermes(store, path)
+            files.write(path, render(copy, form, print_page, steps), overwrite=overwrite and not is_hermes)
             written.append(path)
         except RescueError as error:
             failed.append(Failure(copy.session_id, str(error)))
         except FileExistsError:
-            whose = "is in a folder of Hermes and" if is_of_hermes else "already"
+            whose = "is in a folder of Hermes and" if is_hermes else "already"
             failed.append(Failure(copy.session_id, f"{path} {whose} exists; it was not changed."))
     return Exported(tuple(written), tuple(failed))
 
@@ -211,7 +211,7 @@ def _require_foreign(store: Store, folder: Path) -> None:
         raise RescueError(f"{folder} is the folder of the sessions themselves. Choose another one.")
 
 
-def _is_of_hermes(store: Store, path: Path) -> bool:
+def is_of_hermes(store: Store, path: Path) -> bool:
     """Whether a file that is there may be one of Hermes' own, and so is never replaced."""
     real = Path(os.path.realpath(path.parent)) / path.name
     homes = {each for each in (store.home, store.state_dir, store.sessions_dir) if each is not None}

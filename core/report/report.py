@@ -322,9 +322,9 @@ def render(report: Report, form: str) -> str:
     return _template(form).render(title=report.title, kinds=KINDS, changes=CHANGES, **report.facts)
 
 
-def answer_of(facts: Mapping[str, Any]) -> str:
-    """What a command answers a program, as JSON with the version of its names."""
-    return json_of({"schema_version": SCHEMA_VERSION, **facts}, indent=2)
+def answer_of(facts: Mapping[str, Any], indent: int | None = 2) -> str:
+    """What a command answers a program, as JSON with the version of its names; without ``indent`` in one line."""
+    return json_of({"schema_version": SCHEMA_VERSION, **facts}, indent)
 
 
 def json_of(value: Any, indent: int | None = None) -> str:

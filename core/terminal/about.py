@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.terminal.call import Call, on_a_store
 from hermes_rescue.core.terminal.commands import (
@@ -37,9 +39,18 @@ def diagnostics(
 
 
 @app.command()
-def licences() -> int:
+def licences(as_json: AsJson = False) -> int:
     """Print the licences of this program and of all that it is made with."""
-    from hermes_rescue.core.base.program import licences as texts
+    from hermes_rescue.core.base import program
 
-    print(texts())
+    if as_json:
+        _print_json(
+            {
+                "hermes_rescue": program.version(),
+                "licence": program.LICENCE,
+                "parts": [asdict(part) for part in program.parts()],
+            }
+        )
+    else:
+        print(program.licences())
     return NOTHING_LEFT

@@ -24,13 +24,16 @@ _MODULE = ("-m", "hermes_rescue.core")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The options that every command on a store has: what names the store, as it was given, and ``is_quiet``."""
+    """The options that every command on a store has: what names the store, as it was given, ``is_quiet``, and whether
+    progress is told to a program, in lines.
+    """
 
     home: Path | None = None
     session_dir: Path | None = None
     state_dbs: Sequence[Path] = ()
     also: Sequence[Path] = ()
     is_quiet: bool = False
+    has_progress_lines: bool = False
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -100,8 +103,12 @@ def _options(
             "--quiet", "-q", help="Tell only what went wrong: the exit status says the rest. JSON is still printed."
         ),
     ] = False,
+    json_progress: Annotated[
+        bool,
+        typer.Option("--json-progress", help="Tell on stderr how far the work is, as lines of JSON for a program."),
+    ] = False,
 ) -> Call:
-    return Call(home, session_dir, tuple(state_db or ()), tuple(also or ()), quiet)
+    return Call(home, session_dir, tuple(state_db or ()), tuple(also or ()), quiet, json_progress)
 
 
 def on_a_store(command: Callable[..., int]) -> Callable[..., int]:

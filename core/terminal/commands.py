@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from hermes_rescue.core.base.errors import RescueError, UnknownSessionError, VaultError
 from hermes_rescue.core.base.private_folder import sweep
-from hermes_rescue.core.terminal import stops, streams
+from hermes_rescue.core.terminal import saving, stops, streams
 from hermes_rescue.core.terminal.call import Call, again, on_a_store
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from hermes_rescue.core.terminal.view import View
 
 NOTHING_LEFT, REMAINS, USAGE, FAILED = 0, 1, 2, 3
-
-_STOPPED = "Stopped. No session was changed."
 
 app = typer.Typer(
     name="hermes-rescue",
@@ -80,12 +79,13 @@ def main() -> None:
     from hermes_rescue.core.terminal import listing as listing
     from hermes_rescue.core.terminal import repairs as repairs
     from hermes_rescue.core.terminal import vault as vault
+    from hermes_rescue.core.terminal import watch as watch
 
     with streams.safe(), stops.watched():
         try:
             _run()
         except stops.Stopped:
-            _fail(_STOPPED, stops.status())
+            _fail(stops.sentence(), stops.status())
 
 
 def _run() -> None:
@@ -96,7 +96,7 @@ def _run() -> None:
     except RescueError as error:
         _fail(str(error))
     except (KeyboardInterrupt, typer.Abort):
-        _fail(_STOPPED, stops.status())
+        _fail(stops.sentence(), stops.status())
     except Exception as error:
         _unexpected(error)
 
@@ -111,9 +111,9 @@ def _end(status: int) -> None:
 
 
 def _fail(text: str, status: int = FAILED) -> None:
-    from hermes_rescue.core.base.files import shown
+    from hermes_rescue.core.terminal.prose import tell
 
-    print(f"hermes-rescue: {shown(text)}", file=sys.stderr)
+    tell(text)
     raise SystemExit(status)
 
 
@@ -125,7 +125,7 @@ def _unexpected(error: Exception) -> None:
         _fail(f"{error.format_message()} See: {again(['--help'])}", USAGE)
 
     if isinstance(error, Cancelled) or stops.is_ending():
-        _fail(_STOPPED, stops.status())
+        _fail(stops.sentence(), stops.status())
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         _fail(f"{place}{error.strerror or error}. Check the place and its rights, then try again.")
@@ -144,22 +144,36 @@ def audit(
     call: Call,
     as_json: AsJson = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Ignore the cache and read everything again.")] = False,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            "--metrics",
+            metavar="FILE",
+            help="Also write the totals as metrics for Prometheus; the name of the file tells one store from another."
+            " - prints them, and nothing else.",
+        ),
+    ] = None,
 ) -> int:
     """List what is wrong with the sessions of a store. Changes nothing."""
     from hermes_rescue.core.audit.findings import Category
     from hermes_rescue.core.repair.vault import Vault
     from hermes_rescue.core.report.report import audit_json
+    from hermes_rescue.core.terminal.prose import tell
 
+    if as_json and metrics == saving.STDOUT:
+        _fail("--json and --metrics - both print. Name a file for the metrics.", USAGE)
     store, view = call.find_store(), _view(call)
     found = _audited(view, store, is_cached=not no_cache)
+    if metrics is not None:
+        saving.save_metrics(found, time.time(), metrics)
     if as_json:
         _print_json(audit_json(found))
-    else:
+    elif metrics != saving.STDOUT:
         try:
             interrupted = Vault.of(store).open_runs()
         except VaultError as error:  # no more than that cannot be told
             interrupted = ()
-            print(f"hermes-rescue: {error}", file=sys.stderr)
+            tell(str(error))
         view.audit(found, interrupted)
     return REMAINS if any(f.category is not Category.INFO for f in found.findings) else NOTHING_LEFT
 
@@ -258,7 +272,12 @@ def report(
     run: Annotated[
         str | None, typer.Argument(metavar="[RUN]", help="A run (see history); without it: an audit of now.")
     ] = None,
-    form: Annotated[str, typer.Option("--format", metavar="json|md|html", help="The form of the report.")] = "md",
+    given_form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="json|md|html", help="The form of the report (default: as -o FILE ends, else md)."
+        ),
+    ] = None,
     texts: Annotated[
         bool,
         typer.Option(
@@ -268,16 +287,17 @@ def report(
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write it to a new file instead of the terminal."),
+        typer.Option("--output", "-o", metavar="FILE", help="Write it to a file instead of the terminal."),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
 ) -> int:
     """Report what was found, or what a run did; without any message text unless --texts asks for them."""
-    from hermes_rescue.core.base import files
     from hermes_rescue.core.repair.vault import Vault
     from hermes_rescue.core.report import excerpts
     from hermes_rescue.core.report.report import FORMATS, audit_report, render, run_report
     from hermes_rescue.core.terminal.names import run_named
 
+    form = saving.form_of(given_form, output, (*FORMATS, "pdf"))
     if form == "pdf":
         _fail("The window makes the PDF: hermes-rescue-gui, then Export report. Here: --format html, to print.", USAGE)
     if form not in FORMATS:
@@ -292,13 +312,10 @@ def report(
         with view.progress("Reading messages") as progress:
             made = audit_report(found, excerpts.of_audit(found, progress=progress) if texts else None)
     text = render(made, form)
-    if output is None:
+    if output is None or str(output) == saving.STDOUT:
         sys.stdout.write(text)
-        return NOTHING_LEFT
-    try:
-        files.create_exclusive(output, text.encode("utf-8", "replace"))
-    except FileExistsError:
-        raise RescueError(f"{output} is there already. Choose another name.") from None
+    else:
+        saving.save(store, output, text, overwrite=overwrite)
     return NOTHING_LEFT
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from hermes_rescue.core.base import system_libraries
 from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.terminal import saving
 from hermes_rescue.core.terminal.call import Call, on_a_store
 from hermes_rescue.core.terminal.commands import (
     NOTHING_LEFT,
@@ -26,15 +27,18 @@ from hermes_rescue.core.terminal.commands import (
 if TYPE_CHECKING:
     from hermes_rescue.core.report.export import PrintPage
 
-STDOUT = "-"
-
 
 @app.command()
 @on_a_store
 def export(
     call: Call,
     sids: Annotated[list[str] | None, typer.Argument(metavar="[SID]...", help="The sessions to save.")] = None,
-    form: Annotated[str, typer.Option("--form", metavar="md|html|json|pdf", help="The form of the copy.")] = "md",
+    given_form: Annotated[
+        str | None,
+        typer.Option(
+            "--form", metavar="md|html|json|pdf", help="The form of the copy (default: as -o FILE ends, else md)."
+        ),
+    ] = None,
     name: Annotated[
         str,
         typer.Option(
@@ -58,16 +62,17 @@ def export(
 
     if bool(sids) == everything:
         raise typer.BadParameter("Name the sessions to save, or give --all.")
+    form = saving.form_of(given_form, output, exports.FORMS)
     if form not in exports.FORMS:
         raise typer.BadParameter(f"--form is one of: {', '.join(exports.FORMS)}.")
-    if output == STDOUT and (everything or len(sids or ()) > 1):
+    if output == saving.STDOUT and (everything or len(sids or ()) > 1):
         raise typer.BadParameter("-o - is for one session. Name a folder.")
-    if output == STDOUT and as_json:
+    if output == saving.STDOUT and as_json:
         raise typer.BadParameter("--json says which files were written. Name a file or folder.")
     store, view = call.find_store(), _view(call)
     ids = None if everything else sessions_named(call, store, sids or ())
     print_page = _print_page() if form == "pdf" else None
-    if output == STDOUT:
+    if output == saving.STDOUT:
         with view.progress("Reading the session") as progress:
             for copy, steps in exports.read_copies(store, ids, name, progress=progress):
                 if not isinstance(copy, exports.Copy):
@@ -88,7 +93,7 @@ def export(
         _print_json({"written": [str(path) for path in done.written], "failed": [asdict(each) for each in done.failed]})
     else:
         for path in done.written:
-            view.line(shown(str(path)))
+            view.whole(shown(str(path)))
     for each in done.failed:
         print(f"Not saved: {each.session_id}: {shown(each.reason)}", file=sys.stderr)
     return REMAINS if done.failed else NOTHING_LEFT

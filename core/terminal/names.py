@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -78,9 +77,9 @@ def _meant(call: Call, text: str, titles: Mapping[str, str]) -> str | None:
         more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         _fail(f"{text} can be: {'; '.join(told[:_NAMED])}{more}. Name one by its id.", USAGE)
     if found[0] != text and not call.is_quiet:
-        from hermes_rescue.core.base.files import shown
+        from hermes_rescue.core.terminal.prose import tell
 
-        print(f"hermes-rescue: {shown(text)} is {shown(told[0])}.", file=sys.stderr)
+        tell(f"{text} is {told[0]}.")
     return found[0]
 
 

@@ -138,7 +138,7 @@ def carry_out(plan: api.Plan, view: RepairView, *, as_json: bool, yes: bool, dry
         return REMAINS if plan.remaining or not plan.is_empty else NOTHING_LEFT
     if not yes:
         _confirm(view.question(plan))
-    with stops.held():
+    with stops.held(f"Stopped. What was repaired until then stays. The rest: {again()}"):
         return _carried_out(plan, view, as_json=as_json)
 
 
@@ -169,7 +169,9 @@ def _tell_unread(text: str) -> None:
     """What was done, for the person who sees stderr only: the output had an end before that."""
     sys.stdout.flush()
     if streams.problem_of(sys.stdout) is not None:
-        print(f"hermes-rescue: The output was cut off. {text}", file=sys.stderr)
+        from hermes_rescue.core.terminal.prose import tell
+
+        tell(f"The output was cut off. {text}")
 
 
 @app.command()
@@ -210,7 +212,7 @@ def undo(
         session = names.session_of_run(call, chosen, session)
     if not yes:
         _confirm(view.undo_question(chosen, session))
-    with stops.held():
+    with stops.held(f"Stopped. What was put back until then stays. See: {view.command('history')}"):
         result = api.undo(store, chosen.run_id, session, force=force, should_cancel=stops.is_requested)
         if as_json:
             _print_json({"run": result.run_id, "undone": list(result.undone), "refused": dict(result.refused)})

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+_UNCHANGED = "Stopped. No session was changed."
 
 
 class Stopped(BaseException):
@@ -28,6 +29,7 @@ class _State:
     is_held: bool = False
     is_told: bool = False  # that one came while held
     is_raised: bool = False
+    sentence: str = _UNCHANGED
 
 
 _state = _State()
@@ -53,13 +55,24 @@ def watched() -> Iterator[None]:
 
 
 @contextmanager
-def held() -> Iterator[None]:
-    """Signals are only noted inside."""
+def held(sentence: str) -> Iterator[None]:
+    """Signals are only noted inside. ``sentence`` is true from then on, of a command that a signal stops."""
     _state.is_held = True
+    tell_at_stop(sentence)
     try:
         yield
     finally:
         _state.is_held = False
+
+
+def tell_at_stop(sentence: str) -> None:
+    """What a person is told from now on if a signal stops the command."""
+    _state.sentence = sentence
+
+
+def sentence() -> str:
+    """What to tell of a command that was stopped."""
+    return _state.sentence
 
 
 def is_requested() -> bool:

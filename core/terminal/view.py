@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, Standing
+from hermes_rescue.core.audit.findings import OTHER_STATE_DIR, Category, Finding, SessionAudit, Standing
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.audit.workers import Progress as Report
 from hermes_rescue.core.base.files import shown
@@ -30,6 +30,8 @@ from hermes_rescue.core.report.diff import (
 from hermes_rescue.core.report.report import moment, plain_lines
 from hermes_rescue.core.terminal.call import Call
 from hermes_rescue.core.terminal.copies import listed_copies
+from hermes_rescue.core.terminal.progress import as_lines
+from hermes_rescue.core.terminal.prose import WIDTH, wrapped
 from hermes_rescue.core.terminal.table import Column, Table
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -121,14 +123,21 @@ class View:
         """``call`` has the store that is told of, for the commands that are suggested."""
         self.command = call.command
         self._is_quiet = call.is_quiet
+        self._has_progress_lines = call.has_progress_lines
         is_terminal = sys.stdout.isatty()  # else nothing is wrapped
         self._out = Console(highlight=False, markup=False, emoji=False, soft_wrap=not is_terminal, quiet=self._is_quiet)
+        self._width = self._out.width if is_terminal else None
         self._err = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._bar: Progress | None = None
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Report]:
-        """A bar for work that takes longer than ``PATIENCE``; nothing where stderr is no terminal."""
+        """A bar for work that takes longer than ``PATIENCE``; nothing where stderr is no terminal. Lines for a program
+        where it asked for them.
+        """
+        if self._has_progress_lines:
+            yield as_lines(what)
+            return
         bar = Progress(
             SpinnerColumn("line"),  # one session can be so large that nothing else moves for a while
             TextColumn(what),
@@ -182,7 +191,9 @@ class View:
                 )  # fmt: skip
             self.table(table)
         for f in found.store_findings:
-            self._out.print(Text.assemble((f"{_WORD[f.category]}: ", _STYLE[f.category]), shown(f.evidence)))
+            self.labelled(_WORD[f.category], _STYLE[f.category], f.evidence)
+            if f.name == OTHER_STATE_DIR:
+                self.line(f"Take its sessions over: {self.command('import', str(f.details['path']))}")
         for place in found.places:
             self.line(f"elsewhere: {place.sentence}")
         counts = found.standings
@@ -270,16 +281,16 @@ class View:
         self.line(f"To choose yourself: {command} {' '.join(options)}")
 
     def _finding(self, f: Finding) -> None:
-        self._out.print(Text.assemble((f"{f.kind.label}: ", _STYLE[f.category]), shown(f.evidence)))
+        self.labelled(f.kind.label, _STYLE[f.category], f.evidence)
         for question, answer in (
             ("How serious?", f.kind.serious),
             ("What should I do?", f.advice),
             ("What happens?", f.kind.outcome),
             ("Can I keep using this session?", f.kind.meanwhile),
         ):
-            self.line(f"  {question:<23} {answer}")
+            self.line(f"  {question:<23} {answer}", hang=26)
 
-    def _lanes(self, proposal: Proposal, width: int = 60) -> None:
+    def _lanes(self, proposal: Proposal, width: int = 56) -> None:
         """Which copy holds what: a lane for each, along the recovered transcript and what is left out of it."""
         items = proposal.items
         names = list(dict.fromkeys(name for item in items for name in item.copies))
@@ -361,13 +372,28 @@ class View:
         else:
             self.line("Nothing was found.")
 
-    def line(self, text: str) -> None:
-        """A sentence of this program's own."""
-        self._out.print(Text(plain_lines(text)))
+    def line(self, text: str, hang: int | None = None) -> None:
+        """A sentence of this program's own; ``hang``: as in :func:`core.terminal.prose.wrapped`."""
+        for line in self._lines(plain_lines(text), hang):
+            self.whole(line)
+
+    def labelled(self, label: str, style: str, text: str) -> None:
+        """A sentence after a label that has a style."""
+        first, *others = map(Text, self._lines(f"{label}: {shown(text)}"))
+        first.stylize(style, 0, len(label) + 1)
+        for line in (first, *others):
+            self._out.print(line, soft_wrap=True)
+
+    def whole(self, text: str) -> None:
+        """A line that stays one: a path, or what is wrapped already."""
+        self._out.print(Text(text), soft_wrap=True)
+
+    def _lines(self, text: str, hang: int | None = None) -> list[str]:
+        return [text] if self._width is None else wrapped(text, min(self._width, WIDTH), hang)
 
     def table(self, table: Table) -> None:
         """A table, fitted into the terminal where there is one."""
-        for line in table.lines(self._out.width if self._out.is_terminal else None):
+        for line in table.lines(self._width):
             self._out.print(line, soft_wrap=True)
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import typer
 from hermes_rescue.core.terminal import stops
 from hermes_rescue.core.terminal.call import again
-from hermes_rescue.core.terminal.commands import _fail
 
 if TYPE_CHECKING:
     from hermes_rescue.core import api
@@ -28,14 +27,14 @@ def repair_the_rest(
     """
     from hermes_rescue.core.terminal.repairs import carry_out
 
-    try:
-        while plan.webui.running and plan.refused and (yes or _agrees(len(plan.refused))):
-            _wait(plan, view)
-            plan = planned()
-            yes = True
-            status = carry_out(plan, view, as_json=False, yes=True, dry_run=False)
-    except stops.Stopped:
-        _fail(f"Stopped waiting; what was repaired until then stays. The rest: {again()}", stops.status())
+    while plan.webui.running and plan.refused and (yes or _agrees(len(plan.refused))):
+        stops.tell_at_stop(f"Stopped waiting; what was repaired until then stays. The rest: {again()}")
+        if stops.is_requested():  # the signal came when the last session was done
+            raise stops.Stopped
+        _wait(plan, view)
+        plan = planned()
+        yes = True
+        status = carry_out(plan, view, as_json=False, yes=True, dry_run=False)
     return status
 
 

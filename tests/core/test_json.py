@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import typer
 from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.report.report import SCHEMA_VERSION
 from hermes_rescue.core.terminal.commands import app, main
+from hermes_rescue.core.terminal.progress import as_lines
 
 Rescue = Callable[..., tuple[int, str, str]]
 
@@ -27,7 +29,9 @@ DOCUMENTED = {
         r"^## [^\n]* \((\w+)\)$.*?^    hermes-rescue ([^\n]*)$.*?^```json\n(.*?)^```$", PAGE.read_text(), re.M | re.S
     )
 }
-ANSWERS = [name for name, each in SCHEMA["$defs"].items() if "schema_version" in each.get("properties", {})]
+VERSIONED = [name for name, each in SCHEMA["$defs"].items() if "schema_version" in each.get("properties", {})]
+LINES = [name for name in VERSIONED if "event" in SCHEMA["$defs"][name]["properties"]]
+ANSWERS = [name for name in VERSIONED if name not in LINES]
 TYPES: dict[str, Callable[[Any], bool]] = {
     "null": lambda value: value is None,
     "boolean": lambda value: isinstance(value, bool),
@@ -64,9 +68,9 @@ def problems(value: Any, schema: dict[str, Any], at: str = "") -> Iterator[str]:
 
 
 def test_every_answer_has_a_schema_and_an_example() -> None:
-    assert sorted(DOCUMENTED) == sorted(ANSWERS)
-    for command, _ in DOCUMENTED.values():
-        assert "json" in command
+    assert sorted(DOCUMENTED) == sorted(VERSIONED)
+    for name in ANSWERS:
+        assert "json" in DOCUMENTED[name][0]
 
 
 def test_every_command_that_answers_in_json_is_documented() -> None:
@@ -96,7 +100,7 @@ def test_real_answers_are_as_their_schemas(rescue: Rescue, tmp_path: Path) -> No
     asked: set[str] = set()
 
     def ask(name: str, *words: object) -> Any:
-        out = rescue(*words, *(home if name != "demo" else ()))[1]
+        out = rescue(*words, *(home if name not in ("demo", "licences") else ()))[1]
         answer = json.loads(out)
         assert [*problems(answer, SCHEMA["$defs"][name])] == [], words
         assert next(iter(answer)) == "schema_version"
@@ -112,6 +116,7 @@ def test_real_answers_are_as_their_schemas(rescue: Rescue, tmp_path: Path) -> No
     ask("find", "find", "the", "--json")
     ask("export", "export", *listed[:2], "-o", f"{tmp_path}/copies/", "--json")
     ask("diagnostics", "diagnostics", "--json")
+    ask("licences", "licences", "--json")
     plan = ask("plan", "repair", "--all", "--dry-run", "--json")
     for each in plan["sessions"]:
         ask("diff", "diff", each["session_id"], "--json")
@@ -135,3 +140,40 @@ def test_an_answer_without_a_store_is_as_its_schema(rescue: Rescue, tmp_path: Pa
     answer = json.loads(rescue("diagnostics", "--json", "--home", tmp_path)[1])
     assert [*problems(answer, SCHEMA["$defs"]["diagnostics"])] == []
     assert "problem" in answer["store"]
+
+
+COMMANDS: list[list[str]] = [
+    ["audit", "--json"],
+    ["list"],
+    ["find", "the"],
+    ["export", "--all", "-o", "COPIES"],
+    ["repair", "--all", "--dry-run"],
+    ["repair", "--all", "--yes", "--quiet"],
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_program_is_told_how_far_the_work_is(rescue: Rescue, tmp_path: Path, words: list[str]) -> None:
+    home = make_demo_store(tmp_path / "demo").home
+    words = [word.replace("COPIES", f"{tmp_path}/copies/") for word in words]
+    usual = rescue(*words, "--home", make_demo_store(tmp_path / "other").home)
+    status, out, err = rescue(*words, "--json-progress", "--home", home)
+    assert status == usual[0]
+    assert "{" not in usual[2]  # nobody else is told
+    lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+    assert lines
+    for line in lines:
+        assert [*problems(line, SCHEMA["$defs"]["progress"])] == []
+    ends = {line["task"]: (line["done"], line["total"]) for line in lines}
+    assert all(done == total > 0 for done, total in ends.values())
+    for before, after in pairwise(lines):
+        assert before["task"] != after["task"] or before["done"] < after["done"]
+    if "--json" in words:
+        json.loads(out)
+
+
+def test_an_end_that_is_told_twice_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    report = as_lines("Checking sessions")
+    for done in (0.0, 0.25, 1.0, 1.0):
+        report(done, 1)
+    assert [json.loads(line)["done"] for line in capsys.readouterr().err.splitlines()] == [0, 1]

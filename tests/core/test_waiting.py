@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager
 from typing import IO, Any
 
 import pytest
+from hermes_rescue.core.terminal import commands, repairs
+from hermes_rescue.core.terminal import waiting as waiting_room
 
 from tests.core.test_repair import running_webui
 
@@ -71,6 +73,55 @@ def test_a_wait_can_be_stopped(two: Any) -> None:
         assert "--when-stopped" in said  # how to go on
     assert len(two.load()["messages"]) == 4
     assert count_of(two) == 9
+
+
+def stop(*_: object) -> int:
+    signal.raise_signal(signal.SIGTERM)
+    return 0
+
+
+def test_a_stop_before_the_wait_does_not_deny_what_was_repaired(
+    two: Any, rescue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting_room, "repair_the_rest", lambda *_, **__: stop())
+    with running_webui(two.home, 0):
+        status, _, err = rescue("repair", "--all", "--yes", "--when-stopped", "--home", two.home)
+    assert status == 128 + signal.SIGTERM
+    assert len(two.load()["messages"]) == 4
+    assert "No session was changed" not in err
+    assert "--when-stopped" in err  # how to go on
+
+
+def test_a_stop_at_the_end_of_the_first_repair_is_no_wait(
+    two: Any, rescue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repairs, "_tell_unread", stop)
+    monkeypatch.setattr(waiting_room, "_wait", lambda *_: pytest.fail("it waits, and no signal would end that"))
+    with running_webui(two.home, 0):
+        status, _, err = rescue("repair", "--all", "--yes", "--when-stopped", "--home", two.home)
+    assert status == 128 + signal.SIGTERM
+    assert "--when-stopped" in err
+
+
+@pytest.mark.parametrize("words", [["repair", "--all", "--yes"], ["undo", "--yes"]], ids=" ".join)
+def test_a_stop_after_the_work_does_not_deny_it(
+    two: Any, rescue: Any, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    if words[0] == "undo":
+        two.repair()
+    before = two.live.read_bytes()
+    monkeypatch.setattr(commands, "_end", stop)
+    status, _, err = rescue(*words, "--home", two.home)
+    assert status == 128 + signal.SIGTERM
+    assert two.live.read_bytes() != before
+    assert "No session was changed" not in err
+
+
+def test_a_stop_of_what_only_reads_says_so(two: Any, rescue: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "_end", stop)
+    status, _, err = rescue("audit", "--home", two.home)
+    assert status == 128 + signal.SIGTERM
+    assert "No session was changed" in err
 
 
 def test_nobody_waits_for_a_webui_that_does_not_run(two: Any, rescue: Any) -> None:

@@ -236,7 +236,7 @@ def test_an_undo_that_is_stopped_goes_on(home: Path) -> None:
         terminal.wait_until(has_begun(home, 5))
         terminal.press(b"\x03")
         assert terminal.end() == 130
-    found = re.search(r"Stopped after (\d+) of (\d+)\. Go on: (.+)", terminal.text.replace("\r", ""))
+    found = re.search(r"Stopped after (\d+) of (\d+)\. Go on:\s+(.+)", terminal.text.replace("\r", ""))
     assert found is not None, terminal.text
     assert 5 <= int(found[1]) < int(found[2])
     assert run(found[3]).returncode == 0

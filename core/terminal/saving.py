@@ -1,0 +1,60 @@
+"""Files that a command writes for a person or another program: where, in which form, and what they may replace."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hermes_rescue.core.base import files
+from hermes_rescue.core.base.errors import RescueError
+
+if TYPE_CHECKING:
+    from hermes_rescue.core.audit.store_audit import Audit
+    from hermes_rescue.core.hermes.store import Store
+
+STDOUT = "-"
+"""What stands for the terminal in place of a file."""
+
+USUAL_FORM = "md"
+_OTHER_SUFFIXES = {"htm": "html", "markdown": "md"}
+
+
+def form_of(given: str | None, output: Path | str | None, forms: Collection[str]) -> str:
+    """The form of what is written: the one that is given, else what the name of the file ends in, else Markdown."""
+    if given is not None:
+        return given
+    suffix = Path(output or "").suffix.removeprefix(".").lower()
+    suffix = _OTHER_SUFFIXES.get(suffix, suffix)
+    return suffix if suffix in forms else USUAL_FORM
+
+
+def save(store: Store, path: Path, text: str, *, overwrite: bool) -> None:
+    """Write a text to a file for its user alone. Raises RescueError where the file is there already, without
+    ``overwrite``, or where it is one of Hermes' own.
+    """
+    from hermes_rescue.core.report.export import is_of_hermes
+
+    if os.path.lexists(path) and is_of_hermes(store, path):
+        raise RescueError(f"{path} is in a folder of Hermes. Choose another name.")
+    try:
+        files.write(path, text.encode("utf-8", "replace"), overwrite=overwrite)
+    except FileExistsError:
+        raise RescueError(f"{path} is there already. Choose another name, or give --overwrite.") from None
+
+
+def save_metrics(found: Audit, at: float, target: str) -> None:
+    """Write the metrics of an audit that ended ``at`` seconds since 1970, to stdout or to a file that others can read;
+    one that is there is replaced. Raises RescueError for a file in the Hermes home, which an audit leaves as it is.
+    """
+    from hermes_rescue.core.report.export import is_of_hermes
+    from hermes_rescue.core.report.metrics import metrics
+
+    if target == STDOUT:
+        print(metrics(found, at), end="")
+        return
+    path = Path(target)
+    if is_of_hermes(found.store, path):
+        raise RescueError(f"{target} is in a folder of Hermes, where an audit writes nothing. Choose another place.")
+    files.write(path, metrics(found, at, path.stem).encode("utf-8", "replace"), overwrite=True, mode=0o644)
