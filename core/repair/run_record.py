@@ -11,7 +11,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -116,6 +116,14 @@ class Run:
     def session_ids(self) -> tuple[str, ...]:
         """The sessions that the run has operations for, in their order."""
         return tuple(dict.fromkeys(each.session_id for each in self.operations if each.session_id is not None))
+
+    def only(self, session_ids: Collection[str]) -> Run:
+        """What it did to some of its sessions. Raises VaultError where one is none of them."""
+        for session_id in session_ids:
+            if session_id not in self.session_ids:
+                name = files.shown(session_id)
+                raise VaultError(f"The run {self.run_id} has not changed the session {name}.")
+        return replace(self, operations=tuple(each for each in self.operations if each.session_id in session_ids))
 
 
 @dataclass(frozen=True, slots=True)

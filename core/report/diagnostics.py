@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import locale
 import platform
-import re
 import sqlite3
 import sys
 from collections import Counter
@@ -17,8 +16,7 @@ from typing import Any
 
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.base import program
-
-_VERSION = re.compile(r"v?\d[0-9A-Za-z.+-]{0,40}")
+from hermes_rescue.core.report.anonymous import VERSION
 
 
 def diagnostics(audit: Audit | None, problem: str = "") -> dict[str, Any]:
@@ -68,6 +66,6 @@ def _store(audit: Audit) -> dict[str, Any]:
         "standings": {str(standing): n for standing, n in sorted(audit.standings.items())},
         "findings": dict(sorted(Counter(finding.kind.name for finding in audit.findings).items())),
         "webui_running": audit.webui.running,
-        "webui_versions": ", ".join(sorted(each for each in versions if _VERSION.fullmatch(each))) or None,
+        "webui_versions": ", ".join(sorted(each for each in versions if VERSION.fullmatch(each))) or None,
         "seconds": round(audit.seconds, 1),
     }

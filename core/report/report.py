@@ -20,6 +20,7 @@ from hermes_rescue.core.base import files
 from hermes_rescue.core.hermes.copies import SessionCopies
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
 from hermes_rescue.core.merge.proposal import Proposal
+from hermes_rescue.core.report.anonymous import anonymous_audit, anonymous_run
 from hermes_rescue.core.report.diff import Change, Difference, MessageRow, review_fields
 
 if TYPE_CHECKING:
@@ -251,15 +252,31 @@ def result_json(plan: Plan, result: Result) -> dict[str, Any]:
     }
 
 
-def audit_report(audit: Audit, texts: Sequence[SessionQuotes] | None = None) -> Report:
-    """The report of an audit; ``texts`` are the messages of its sessions, where they are asked for."""
+def audit_report(audit: Audit, texts: Sequence[SessionQuotes] | None = None, *, is_anonymous: bool = False) -> Report:
+    """The report of an audit; ``texts`` are the messages of its sessions, where they are asked for. An anonymous one
+    has nothing that could be anybody's, and no texts.
+    """
+    numbers = numbered(audit.sessions)
     own = replace(audit, webui_items=())  # for a person, who does not ask what another program says
+    if is_anonymous:
+        own, texts = anonymous_audit(own, numbers), None
     facts = {"kind": "audit", "made_at": stamp(time.time()), **audit_json(own), "texts": _texts(texts)}
     return Report("What Hermes Rescue found", facts)
 
 
-def run_report(run: Run, texts: Sequence[SessionQuotes] | None = None) -> Report:
-    """The report of a run: each file with its checksums before and after, and the ``texts`` that are asked for."""
+def numbered(sessions: Sequence[SessionAudit]) -> dict[str, int]:
+    """The number of each session in a report: what can be repaired first, then what is asked, then notes."""
+    order = [*Category, None]
+    ranked = sorted(sessions, key=lambda s: (order.index(s.category), s.is_left, -(s.updated or 0), s.session_id))
+    return {session.session_id: number for number, session in enumerate(ranked, 1)}
+
+
+def run_report(run: Run, texts: Sequence[SessionQuotes] | None = None, *, is_anonymous: bool = False) -> Report:
+    """The report of a run: each file with its checksums before and after, and the ``texts`` that are asked for. An
+    anonymous one has neither, and nothing else that could be anybody's.
+    """
+    if is_anonymous:
+        run, texts = anonymous_run(run, {sid: number for number, sid in enumerate(run.session_ids, 1)}), None
     of_session: dict[str, list[Operation]] = {}
     for operation in run.operations:
         if operation.session_id is not None:

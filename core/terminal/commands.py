@@ -285,6 +285,15 @@ def report(
             help="Add what was said: the messages that a repair brings back or leaves out, or that the run changed.",
         ),
     ] = False,
+    sids: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sid", metavar="SID", help="Only this session, by its id or title; can be given more than once."
+        ),
+    ] = None,
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="Without any title, id or path, for a place where everybody reads it.")
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write it to a file instead of the terminal."),
@@ -295,22 +304,31 @@ def report(
     from hermes_rescue.core.repair.vault import Vault
     from hermes_rescue.core.report import excerpts
     from hermes_rescue.core.report.report import FORMATS, audit_report, render, run_report
-    from hermes_rescue.core.terminal.names import run_named
+    from hermes_rescue.core.terminal import names
 
     form = saving.form_of(given_form, output, (*FORMATS, "pdf"))
+    if anonymous and texts:
+        _fail("--anonymous leaves out every text, so --texts cannot be given with it.", USAGE)
     if form == "pdf":
         _fail("The window makes the PDF: hermes-rescue-gui, then Export report. Here: --format html, to print.", USAGE)
     if form not in FORMATS:
         _fail(f"--format is one of: {', '.join(FORMATS)}.", USAGE)
     store, view = call.find_store(), _view(call)
     if run is not None:
-        done = Vault.of(store).read_run(run_named(call, store, run))
+        done = Vault.of(store).read_run(names.run_named(call, store, run))
+        if sids:
+            done = done.only([names.session_of_run(call, done, sid) for sid in sids])
         with view.progress("Reading messages") as progress:
-            made = run_report(done, excerpts.of_run(store, done, progress=progress) if texts else None)
+            said = excerpts.of_run(store, done, progress=progress) if texts else None
+        made = run_report(done, said, is_anonymous=anonymous)
     else:
+        only = names.sessions_named(call, store, sids or ())
         found = _audited(view, store)
+        if only:
+            found = found.only(only)
         with view.progress("Reading messages") as progress:
-            made = audit_report(found, excerpts.of_audit(found, progress=progress) if texts else None)
+            said = excerpts.of_audit(found, progress=progress) if texts else None
+        made = audit_report(found, said, is_anonymous=anonymous)
     text = render(made, form)
     if output is None or str(output) == saving.STDOUT:
         sys.stdout.write(text)
