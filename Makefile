@@ -8,7 +8,7 @@ run:            # prepare this machine, then open the window, or audit where the
 
 test:           # all tests; needs no screen
 	@.ci/prepare dev
-	@$(bin)/python -m pytest -n auto --dist worksteal
+	@PYTHONDONTWRITEBYTECODE= $(bin)/python -m pytest -n auto --dist worksteal    # else each process compiles anew
 
 lint:
 	@.ci/prepare dev

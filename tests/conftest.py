@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -40,6 +41,23 @@ def no_real_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
             monkeypatch.delenv(name)
     for name in ("HOME", "USERPROFILE", "LOCALAPPDATA", "APPDATA"):
         monkeypatch.setenv(name, home)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loaded_for_good() -> None:
+    """What was loaded to find the tests stays to the end, so nobody need look through it again: neither Python for what
+    can go, nor a test for what another left.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process has written outlives it without being synced, and waiting for the disk is most of what a repair
+    costs. When it is synced, and that it is before what relies on it, tests hold that look at the calls.
+    """
+    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture(scope="session")

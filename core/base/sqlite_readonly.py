@@ -421,14 +421,17 @@ class TableScan:
         return position + step
 
     def _next(self, position: int) -> Row | None:
-        """The first row behind a position, () at the end, None where damage is next."""
+        """The first row behind a position, () at the end, None where damage is next: there can be a row of an earlier
+        place, which would lead around in a circle.
+        """
         query = f"{self._select} WHERE _rowid_ > ? ORDER BY _rowid_ LIMIT 1"
         try:
-            return self._database.query(query, (position,)).fetchone() or ()
+            row: Row = self._database.query(query, (position,)).fetchone() or ()
         except sqlite3.Error as error:
             if not is_damage(error):
                 raise
             return None
+        return row if not row or row[0] > position else None
 
     def _known_to_an_index(self, seen: set[int]) -> Iterator[Row]:
         self.lost = None

@@ -147,10 +147,13 @@ def heading_font(font: QFont) -> QFont:
 
 def apply(app: QApplication, theme: Theme) -> None:
     """Let every window of the application, open or to come, look like the theme."""
+    sheet = theme.style_sheet()
+    if app.styleSheet() == sheet:  # else Qt would dress every widget anew
+        return
     QDir.setSearchPaths(_SEARCH_PREFIX, [str(_RESOURCES.joinpath("icons"))])
     app.setStyle("Fusion")
     app.setPalette(theme.palette())
-    app.setStyleSheet(theme.style_sheet())
+    app.setStyleSheet(sheet)
 
 
 def _mixed(color: QColor, other: QColor, share: float) -> QColor:

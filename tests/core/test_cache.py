@@ -248,7 +248,12 @@ def test_what_is_kept_lies_outside_the_home_for_this_user_alone(home: Path, snap
 @pytest.mark.usefixtures("settled")
 @pytest.mark.parametrize(
     "harm",
-    [lambda data: b"", lambda data: data[:-1], lambda data: data[:100] + b"\0" + data[101:], lambda data: data[32:]],
+    [
+        lambda data: b"",
+        lambda data: data[:-1],
+        lambda data: data[:100] + bytes([data[100] ^ 1]) + data[101:],
+        lambda data: data[32:],
+    ],
 )
 def test_a_damaged_cache_is_none(home: Path, examined: list[str], harm: Callable[[bytes], bytes]) -> None:
     first = remembered(home)

@@ -91,12 +91,6 @@ def change_everything(run: ActiveRun) -> None:
     run.replace(None, INDEX, NEW_INDEX, digest_of(INDEX_ROWS))
 
 
-@pytest.fixture(autouse=True)
-def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a process has written outlives it without being synced, and these tests write a lot."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "webui").fill()
