@@ -11,6 +11,7 @@ from hermes_rescue.core import api
 from hermes_rescue.core.audit.findings import Category
 from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.merge import align
 from hermes_rescue.core.merge.proposal import propose
 
 from .conftest import START
@@ -312,3 +313,67 @@ def test_leftover_saves_of_the_same_bytes_are_held_once_and_each_is_named(hermes
     assert [item.message.value for item in items] == turns
     assert [sorted(item.copies) for item in items[4:]] == [["temp 2", "temp 4"]] * 2
     assert [sorted(item.copies) for item in items[2:4]] == [["temp", "temp 2", "temp 3", "temp 4"]] * 2
+
+
+LONG = "Everything that you asked for is in the folder, tested and written down; say so if more is to be done."
+
+
+def same_turns(hermes: Any, *starts: float) -> list[dict[str, Any]]:
+    """The same prompt with the same long answer, at these times."""
+    said = [m for start in starts for m in hermes.turns("again", start=start)]
+    return [m if m["role"] == "user" else {**m, "content": LONG} for m in said]
+
+
+@pytest.mark.parametrize("cells", [align.GAP_CELLS, 0])
+def test_of_turns_that_say_the_same_the_one_of_that_time_gets_its_thought_back(
+    hermes: Any, monkeypatch: pytest.MonkeyPatch, cells: int
+) -> None:
+    """Of hundreds of turns as well: so many are not compared one by one."""
+    monkeypatch.setattr(align, "GAP_CELLS", cells)
+    said = same_turns(hermes, 0, 100, 200)
+    thought = [*said[:5], {**said[5], "reasoning": "the newest"}]
+    hermes.write_live(said)
+    hermes.write_rows(thought[4:])
+    hermes.repair()
+    assert hermes.load()["messages"] == thought
+
+
+@pytest.mark.parametrize("cells", [align.GAP_CELLS, 0])
+@pytest.mark.parametrize("timed", [True, False])
+def test_of_turns_that_say_the_same_those_before_the_one_that_is_left_come_back(
+    hermes: Any, monkeypatch: pytest.MonkeyPatch, cells: int, timed: bool
+) -> None:
+    """Also where the first of them have no times."""
+    monkeypatch.setattr(align, "GAP_CELLS", cells)
+    said = same_turns(hermes, 0, 100, 200)
+    hermes.write_live(said[4:])
+    if not timed:
+        for m in said[:4]:
+            del m["timestamp"]
+    said[5]["reasoning"] = "the newest"
+    hermes.write_backup(said)
+    hermes.repair()
+    assert hermes.load()["messages"] == said
+
+
+def test_a_turn_without_times_is_not_taken_for_one_that_has_the_very_time(hermes: Any) -> None:
+    said = same_turns(hermes, 0, 100)
+    for m in said[:2]:
+        del m["timestamp"]
+    thought = [*said[:3], {**said[3], "reasoning": "the newest"}]
+    hermes.write_live(said)
+    hermes.write_rows(thought[2:])
+    hermes.repair()
+    assert hermes.load()["messages"] == thought
+
+
+def test_turns_that_stand_in_another_order_in_a_copy_come_back_once(
+    hermes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of so many turns that they are not compared one by one."""
+    monkeypatch.setattr(align, "GAP_CELLS", 0)
+    said, newer = hermes.turns("a", "b", "c"), hermes.turns("d", start=100)
+    hermes.write_live(said)
+    hermes.write_rows([*said[2:4], *said[:2], *said[4:], *newer])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*said, *newer])
