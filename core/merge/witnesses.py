@@ -443,8 +443,10 @@ class _Judge(ListedLength):
         if behind and behind[0] == cut + 1 and self.marks.act:
             prompts = [k for k in behind if self.entries[k].merged.role == "user"]
             first_turn = behind[: behind.index(prompts[1])] if len(prompts) > 1 else behind
-            newest = next((k for k in prompts[1:] if self._is_newest_prompt(k)), None)
-            settled |= dict.fromkeys(first_turn, Reason.UNDONE)
+            later = prompts[self.marks.is_fresh :]  # what it took back can be gone, or be marked so in the database
+            newest = next((k for k in later if self._is_newest_prompt(k)), None)
+            if newest != first_turn[0]:
+                settled |= dict.fromkeys(first_turn, Reason.UNDONE)
             behind = [k for k in behind if k not in settled and (newest is None or k < newest)]
             if not behind and len(asked) == len(settled.keys() & set(asked)) + sum(
                 newest is not None and k >= newest for k in asked

@@ -126,8 +126,10 @@ def test_a_malformed_generation_in_the_backup_is_not_an_older_one(hermes: Any) -
     assert hermes.load()["messages"] == [*kept, *lost]
 
 
-def test_a_wipe_after_an_undo_brings_back_only_what_the_undo_kept(hermes: Any) -> None:
-    kept, gone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+@pytest.mark.parametrize("seconds", [1, 100])
+def test_a_wipe_after_an_undo_brings_back_only_what_the_undo_kept(hermes: Any, seconds: int) -> None:
+    """Also where what was taken back had been said right after what was kept."""
+    kept, gone = hermes.turns("a", "b"), hermes.turns("c", start=14 + seconds)
     hermes.write_live([], **hermes.undo_marks(kept))
     hermes.write_rows([*kept, *gone])
     hermes.repair()

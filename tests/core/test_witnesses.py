@@ -194,6 +194,48 @@ def test_an_unmarked_wipe_keeps_the_title(hermes: Hermes) -> None:
     assert hermes.texts() == hermes.said(lost)
 
 
+@pytest.mark.parametrize("torn", [True, False])
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("soon", [0.1, 3.0])
+def test_a_turn_that_was_said_right_after_an_undo_comes_back(
+    hermes: Hermes, torn: bool, at_once: bool, soon: float
+) -> None:
+    """The database marks what was taken back, and its rows can have the very stamps of the file: the only turn behind
+    the boundary is the one at which the watermark stands."""
+    kept, after = hermes.turns("a", "b"), hermes.turns("d", start=14 + soon)
+    undone = [{**m, "active": 0, "timestamp": kept[-1]["timestamp"] + soon / 4} for m in hermes.turns("c")]
+    marks = hermes.undo_marks(kept, after[0]["timestamp"])
+    hermes.write_live([*kept, *after] if torn else [], **marks)
+    if torn:
+        hermes.tear_live('"content": "answer b"')
+    late = 1.0 if at_once else 0.0  # the rows of an answer are stamped a second before it
+    hermes.write_rows(
+        {**m, "timestamp": m["timestamp"] + late * (m["role"] != "user")} for m in [*kept, *undone, *after]
+    )
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *after])
+
+
+def test_a_turn_that_was_sent_as_the_one_before_it_ended_is_taken_back_whole(hermes: Hermes) -> None:
+    """Its row has the stamp of the boundary, which is that of the last message that the file kept."""
+    kept, undone = hermes.turns("a", "b"), hermes.turns("c", start=14)
+    after = hermes.turns("d", start=100)
+    hermes.write_live([*kept, *after], **hermes.undo_marks(kept, after[0]["timestamp"]))
+    hermes.tear_live('"content": "answer d"')
+    hermes.write_rows([*kept, *undone, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *after])
+
+
+def test_a_newest_turn_comes_back_to_a_file_with_the_watermark_of_an_older_version(hermes: Hermes) -> None:
+    """It has outgrown that act; what was said after its last save was not taken back."""
+    said, newer = hermes.turns("a", "b", "c"), hermes.turns("d", start=100)
+    hermes.write_live(said, truncation_watermark=said[1]["timestamp"])
+    hermes.write_rows([*said, *newer])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*said, *newer])
+
+
 @pytest.mark.parametrize("turns_after", [1, 2, 3])
 def test_the_count_in_a_torn_head_settles_which_rows_belong(hermes: Hermes, turns_after: int) -> None:
     """After the boundary the rows have what was taken back and what was said since; the head has the count."""
