@@ -250,12 +250,25 @@ class _Judge(ListedLength):
         if run is None or e.merged.role == "user" or not others <= {run.name}:
             return False
         prompt = self._prompt(k)
-        return self._is_orphan(k) and prompt is not None and run.name not in self.entries[prompt].versions
+        if prompt is None or not self._is_orphan(k):
+            return False
+        return run.name not in self.entries[prompt].versions or self._is_cut_off(prompt, k)
 
     def _is_orphan(self, k: int) -> bool:
         """Whether an answer stays without its prompt, as one that a run showed once more after a retry or an edit."""
         prompt = self._prompt(k)
-        return prompt is not None and prompt != k and not self.kept[prompt]
+        return prompt is not None and prompt != k and (not self.kept[prompt] or self._is_cut_off(prompt, k))
+
+    def _is_cut_off(self, prompt: int, k: int) -> bool:
+        """Whether the newest act cut between a prompt and an answer, which then is that of another prompt: the one that
+        it took back, and that no copy has.
+        """
+        return self._cut is not None and prompt <= self._cut < k
+
+    @cached_property
+    def _cut(self) -> int | None:
+        """The position of the last message that the newest act kept."""
+        return None if self.marks.act is None else self.last_kept(self.marks.act)
 
     def _after(self, act: float) -> dict[int, Reason]:
         cut = self.last_kept(act)

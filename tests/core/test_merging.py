@@ -169,6 +169,20 @@ def test_a_text_that_is_spelled_otherwise_or_was_shortened_is_no_other_message(
     assert hermes.kinds() == []
 
 
+@pytest.mark.parametrize("row", ["it is done, and the rest of", "it is done, and the rest of it was \ufffd\ufffdblich"])
+@pytest.mark.parametrize("others_are_lost", [True, False])
+def test_a_text_that_lost_something_in_its_row_stays_as_the_file_has_it(
+    hermes: Any, row: str, others_are_lost: bool
+) -> None:
+    turns = hermes.turns("a", "b")
+    turns[1]["content"] = "it is done, and the rest of it was üblich as well"
+    before = hermes.write_live(turns[:2] if others_are_lost else turns)
+    hermes.write_rows([turns[0], {**turns[1], "content": row}, *turns[2:]])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(turns)
+    assert others_are_lost or hermes.live.read_bytes() == before
+
+
 def test_a_masked_text_gives_way_to_the_plain_one(hermes: Any) -> None:
     turns = hermes.turns("a", "b")
     plain = "the key is sk-proj-aaaabbbbccccddddeeeeffff and nothing else"
@@ -260,6 +274,15 @@ def test_parts_come_back_and_the_rest_keeps_its_bytes(hermes: Any) -> None:
     assert got.endswith(tail)
 
 
+def test_a_message_gets_what_only_its_row_tells_together_with_what_it_lost(hermes: Any) -> None:
+    turns = hermes.turns("a", "b")
+    hermes.write_live(turns)
+    row = {**turns[1], "reasoning": "hm", "finish_reason": "stop"}
+    hermes.write_rows([turns[0], row, *turns[2:]])
+    hermes.repair()
+    assert hermes.load()["messages"] == [turns[0], row, *turns[2:]]
+
+
 def test_raw_database_forms_in_a_rebuilt_file_are_cleaned(hermes: Any) -> None:
     turns = hermes.turns("a", "b")
     raw = [
@@ -288,6 +311,22 @@ def test_a_result_comes_after_its_call_whatever_the_stamps(hermes: Any) -> None:
     hermes.write_rows([*rest, *hermes.turns("c", start=200)])
     hermes.repair()
     assert hermes.texts() == hermes.said([*said, *rest, *hermes.turns("c", start=200)])
+
+
+@pytest.mark.parametrize("timed", [True, False])
+@pytest.mark.parametrize("is_rest_in_file", [True, False])
+def test_the_rest_of_a_turn_comes_before_the_next_prompt(hermes: Any, timed: bool, is_rest_in_file: bool) -> None:
+    """Also of one moment, or without times."""
+    said, end = hermes.turns("a", "b"), hermes.turns("c", start=20)
+    rest = {"role": "assistant", "content": "more of b", "timestamp": end[0]["timestamp"]}
+    if not timed:
+        for m in (rest, *end):
+            del m["timestamp"]
+    copies = [*said, rest], [*said, *end]
+    hermes.write_live(copies[not is_rest_in_file])
+    hermes.write_temp(copies[is_rest_in_file])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*said, rest, *end])
 
 
 def test_answers_that_are_much_alike_make_no_two_prompts_one(hermes: Any) -> None:

@@ -86,6 +86,19 @@ def test_an_answer_that_an_edit_left_behind_says_nothing_of_the_turns_after_it(h
     assert is_left_alone(hermes)
 
 
+@pytest.mark.parametrize("rows", ["active", "taken back", "gone"])
+def test_an_answer_that_only_a_run_showed_once_more_after_an_edit_does_not_return(hermes: Hermes, rows: str) -> None:
+    """Its prompt is left in the database at most; the file was saved later, without the answer."""
+    kept, undone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    after = hermes.turns("edited", start=6000)
+    hermes.write_live([*kept, *after], **hermes.undo_marks(kept, after[0]["timestamp"]) | {"updated_at": START + 7000})
+    hermes.write_run([*kept, undone[1], *after])
+    gone = [] if rows == "gone" else [{**m, "active": int(rows == "active")} for m in undone]
+    hermes.write_rows([*kept, *gone, *after])
+    assert categories(hermes) <= {Category.INFO}
+    assert is_left_alone(hermes)
+
+
 def test_a_run_from_before_two_acts_does_not_know_what_the_first_of_them_took_back(hermes: Hermes) -> None:
     """Its journal is the newest that is left; what it shows before the newest act can have been edited away since."""
     kept, edited = hermes.turns("a"), hermes.turns("b", start=100)
