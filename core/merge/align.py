@@ -271,39 +271,41 @@ def _sharing(one: Sequence[Iterable[Hashable]], other: Sequence[Iterable[Hashabl
 
 
 def _in_order(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn], gap: Gap) -> list[Pair]:
-    """Equal turns of a gap that is too large for anything else: each with the next one that is equal, the nearer in
-    time of those that a person's repetition made.
+    """Equal turns of a gap that is too large for anything else: each of the side that has fewer of them with the next
+    one of the other side, the nearer in time of those that a person's repetition made.
     """
     i0, i1, j0, j1 = gap
-    places: dict[tuple[Key, ...], list[int]] = {}
-    for j in range(j0, j1):
-        places.setdefault(_keys(b, in_b[j]), []).append(j)
-    at: dict[tuple[Key, ...], int] = {}
-    left = Counter(_keys(a, in_a[i]) for i in range(i0, i1))
-    pairs = []
+    places: dict[tuple[Key, ...], tuple[list[int], list[int]]] = {}
     for i in range(i0, i1):
-        key = _keys(a, in_a[i])
-        there, k = places.get(key, []), at.get(key, 0)
-        # as long as there are more on the other side than are needed here, one that is nearer in time is waited for
-        while len(there) - k > left[key] and _nearer(
-            a[in_a[i].start], b[in_b[there[k + 1]].start], b[in_b[there[k]].start]
-        ):
-            k += 1
-        left[key] -= 1
-        if k < len(there):
-            pairs.append((i, there[k]))
-            k += 1
-        at[key] = k
-    return _rising(pairs)
+        places.setdefault(_keys(a, in_a[i]), ([], []))[0].append(i)
+    for j in range(j0, j1):
+        places.setdefault(_keys(b, in_b[j]), ([], []))[1].append(j)
+    pairs: list[Pair] = []
+    for mine, theirs in places.values():
+        one, other = [a[in_a[i].start].time for i in mine], [b[in_b[j].start].time for j in theirs]
+        if len(mine) <= len(theirs):
+            pairs += ((mine[n], theirs[k]) for n, k in enumerate(_near(one, other)))
+        else:
+            pairs += ((mine[k], theirs[n]) for n, k in enumerate(_near(other, one)))
+    return _rising(sorted(pairs))
 
 
-def _nearer(m: Message, one: Message, other: Message) -> bool:
-    return (
-        m.time is not None
-        and one.time is not None
-        and other.time is not None
-        and abs(one.time - m.time) < abs(other.time - m.time)
-    )
+def _near(fewer: Sequence[float | None], more: Sequence[float | None]) -> Iterator[int]:
+    """For each of these times the place of one of the others, rising."""
+    k = 0
+    for n, time in enumerate(fewer):
+        # as long as there are more than the rest needs, one that is nearer in time is waited for
+        for later in range(k + 1, len(more) - len(fewer) + n + 1):
+            if _is_nearer(time, more[later], more[k]):
+                k = later
+            elif more[later] is not None:
+                break
+        yield k
+        k += 1
+
+
+def _is_nearer(time: float | None, one: float | None, other: float | None) -> bool:
+    return time is not None and one is not None and (other is None or abs(one - time) < abs(other - time))
 
 
 def _keys(messages: Sequence[Message], turn: Turn) -> tuple[Key, ...]:

@@ -265,12 +265,25 @@ class _Judge(ListedLength):
         if run is None or e.merged.role == "user" or not others <= {run.name}:
             return False
         prompt = self._prompt(k)
-        return self._is_orphan(k) and prompt is not None and run.name not in self.entries[prompt].versions
+        if prompt is None or not self._is_orphan(k):
+            return False
+        return run.name not in self.entries[prompt].versions or self._is_cut_off(prompt, k)
 
     def _is_orphan(self, k: int) -> bool:
         """Whether an answer stays without its prompt, as one that a run showed once more after a retry or an edit."""
         prompt = self._prompt(k)
-        return prompt is not None and prompt != k and not self.kept[prompt]
+        return prompt is not None and prompt != k and (not self.kept[prompt] or self._is_cut_off(prompt, k))
+
+    def _is_cut_off(self, prompt: int, k: int) -> bool:
+        """Whether the newest act cut between a prompt and an answer, which then is that of another prompt: the one that
+        it took back, and that no copy has.
+        """
+        return self._cut is not None and prompt <= self._cut < k
+
+    @cached_property
+    def _cut(self) -> int | None:
+        """The position of the last message that the newest act kept."""
+        return None if self.marks.act is None else self.last_kept(self.marks.act)
 
     def _after(self, act: float) -> dict[int, Reason]:
         cut = self.last_kept(act)
@@ -458,8 +471,10 @@ class _Judge(ListedLength):
         if behind and behind[0] == cut + 1 and self.marks.act:
             prompts = [k for k in behind if self.entries[k].merged.role == "user"]
             first_turn = behind[: behind.index(prompts[1])] if len(prompts) > 1 else behind
-            newest = next((k for k in prompts[1:] if self._is_newest_prompt(k)), None)
-            settled |= dict.fromkeys(first_turn, Reason.UNDONE)
+            later = prompts[self.marks.is_fresh :]  # what it took back can be gone, or be marked so in the database
+            newest = next((k for k in later if self._is_newest_prompt(k)), None)
+            if newest != first_turn[0]:
+                settled |= dict.fromkeys(first_turn, Reason.UNDONE)
             behind = [k for k in behind if k not in settled and (newest is None or k < newest)]
             if not behind and len(asked) == len(settled.keys() & set(asked)) + sum(
                 newest is not None and k >= newest for k in asked

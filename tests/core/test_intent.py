@@ -126,8 +126,10 @@ def test_a_malformed_generation_in_the_backup_is_not_an_older_one(hermes: Any) -
     assert hermes.load()["messages"] == [*kept, *lost]
 
 
-def test_a_wipe_after_an_undo_brings_back_only_what_the_undo_kept(hermes: Any) -> None:
-    kept, gone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+@pytest.mark.parametrize("seconds", [1, 100])
+def test_a_wipe_after_an_undo_brings_back_only_what_the_undo_kept(hermes: Any, seconds: int) -> None:
+    """Also where what was taken back had been said right after what was kept."""
+    kept, gone = hermes.turns("a", "b"), hermes.turns("c", start=14 + seconds)
     hermes.write_live([], **hermes.undo_marks(kept))
     hermes.write_rows([*kept, *gone])
     hermes.repair()
@@ -142,6 +144,30 @@ def test_a_torn_file_still_says_what_was_taken_back(hermes: Any) -> None:
     hermes.write_rows([*kept, *gone])
     hermes.repair()
     assert hermes.texts() == hermes.said(kept)
+
+
+@pytest.mark.parametrize("mark", ["truncation_boundary", "clear_generation", "intentional_shrink_generation"])
+@pytest.mark.parametrize("backup", [True, False])
+def test_what_was_cleared_stays_out_of_a_file_that_is_torn_right_after_a_mark(
+    hermes: Any, mark: str, backup: bool
+) -> None:
+    gone = hermes.turns("a", "b")
+    data = hermes.write_live([], title="Untitled", **hermes.cleared)
+    hermes.live.write_bytes(data[: data.index(b"\n", data.index(mark.encode()))])
+    if backup:
+        hermes.write_backup(gone)
+    hermes.write_rows(gone)
+    hermes.repair()
+    assert hermes.texts() == []
+
+
+def test_a_file_without_a_title_was_cleared_though_only_a_later_undo_has_left_marks(hermes: Any) -> None:
+    gone, kept, undone = (hermes.turns(word, word * 2, start=100 * i) for i, word in enumerate("abc"))
+    before = hermes.write_live(kept, title="Untitled", **hermes.undo_marks(kept))
+    hermes.write_rows([*gone, *kept, *undone])
+    assert hermes.kinds() == []
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
 
 
 def test_rows_that_the_agent_took_back_stay_out(hermes: Any) -> None:

@@ -11,6 +11,7 @@ from hermes_rescue.core import api
 from hermes_rescue.core.audit.findings import Category
 from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.merge import align
 from hermes_rescue.core.merge.proposal import propose
 
 from .conftest import START
@@ -168,6 +169,20 @@ def test_a_text_that_is_spelled_otherwise_or_was_shortened_is_no_other_message(
     assert hermes.kinds() == []
 
 
+@pytest.mark.parametrize("row", ["it is done, and the rest of", "it is done, and the rest of it was \ufffd\ufffdblich"])
+@pytest.mark.parametrize("others_are_lost", [True, False])
+def test_a_text_that_lost_something_in_its_row_stays_as_the_file_has_it(
+    hermes: Any, row: str, others_are_lost: bool
+) -> None:
+    turns = hermes.turns("a", "b")
+    turns[1]["content"] = "it is done, and the rest of it was üblich as well"
+    before = hermes.write_live(turns[:2] if others_are_lost else turns)
+    hermes.write_rows([turns[0], {**turns[1], "content": row}, *turns[2:]])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(turns)
+    assert others_are_lost or hermes.live.read_bytes() == before
+
+
 def test_a_masked_text_gives_way_to_the_plain_one(hermes: Any) -> None:
     turns = hermes.turns("a", "b")
     plain = "the key is sk-proj-aaaabbbbccccddddeeeeffff and nothing else"
@@ -259,6 +274,15 @@ def test_parts_come_back_and_the_rest_keeps_its_bytes(hermes: Any) -> None:
     assert got.endswith(tail)
 
 
+def test_a_message_gets_what_only_its_row_tells_together_with_what_it_lost(hermes: Any) -> None:
+    turns = hermes.turns("a", "b")
+    hermes.write_live(turns)
+    row = {**turns[1], "reasoning": "hm", "finish_reason": "stop"}
+    hermes.write_rows([turns[0], row, *turns[2:]])
+    hermes.repair()
+    assert hermes.load()["messages"] == [turns[0], row, *turns[2:]]
+
+
 def test_raw_database_forms_in_a_rebuilt_file_are_cleaned(hermes: Any) -> None:
     turns = hermes.turns("a", "b")
     raw = [
@@ -289,6 +313,22 @@ def test_a_result_comes_after_its_call_whatever_the_stamps(hermes: Any) -> None:
     assert hermes.texts() == hermes.said([*said, *rest, *hermes.turns("c", start=200)])
 
 
+@pytest.mark.parametrize("timed", [True, False])
+@pytest.mark.parametrize("is_rest_in_file", [True, False])
+def test_the_rest_of_a_turn_comes_before_the_next_prompt(hermes: Any, timed: bool, is_rest_in_file: bool) -> None:
+    """Also of one moment, or without times."""
+    said, end = hermes.turns("a", "b"), hermes.turns("c", start=20)
+    rest = {"role": "assistant", "content": "more of b", "timestamp": end[0]["timestamp"]}
+    if not timed:
+        for m in (rest, *end):
+            del m["timestamp"]
+    copies = [*said, rest], [*said, *end]
+    hermes.write_live(copies[not is_rest_in_file])
+    hermes.write_temp(copies[is_rest_in_file])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*said, rest, *end])
+
+
 def test_answers_that_are_much_alike_make_no_two_prompts_one(hermes: Any) -> None:
     first, second, third = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
     for turn in (first, second, third):
@@ -312,3 +352,67 @@ def test_leftover_saves_of_the_same_bytes_are_held_once_and_each_is_named(hermes
     assert [item.message.value for item in items] == turns
     assert [sorted(item.copies) for item in items[4:]] == [["temp 2", "temp 4"]] * 2
     assert [sorted(item.copies) for item in items[2:4]] == [["temp", "temp 2", "temp 3", "temp 4"]] * 2
+
+
+LONG = "Everything that you asked for is in the folder, tested and written down; say so if more is to be done."
+
+
+def same_turns(hermes: Any, *starts: float) -> list[dict[str, Any]]:
+    """The same prompt with the same long answer, at these times."""
+    said = [m for start in starts for m in hermes.turns("again", start=start)]
+    return [m if m["role"] == "user" else {**m, "content": LONG} for m in said]
+
+
+@pytest.mark.parametrize("cells", [align.GAP_CELLS, 0])
+def test_of_turns_that_say_the_same_the_one_of_that_time_gets_its_thought_back(
+    hermes: Any, monkeypatch: pytest.MonkeyPatch, cells: int
+) -> None:
+    """Of hundreds of turns as well: so many are not compared one by one."""
+    monkeypatch.setattr(align, "GAP_CELLS", cells)
+    said = same_turns(hermes, 0, 100, 200)
+    thought = [*said[:5], {**said[5], "reasoning": "the newest"}]
+    hermes.write_live(said)
+    hermes.write_rows(thought[4:])
+    hermes.repair()
+    assert hermes.load()["messages"] == thought
+
+
+@pytest.mark.parametrize("cells", [align.GAP_CELLS, 0])
+@pytest.mark.parametrize("timed", [True, False])
+def test_of_turns_that_say_the_same_those_before_the_one_that_is_left_come_back(
+    hermes: Any, monkeypatch: pytest.MonkeyPatch, cells: int, timed: bool
+) -> None:
+    """Also where the first of them have no times."""
+    monkeypatch.setattr(align, "GAP_CELLS", cells)
+    said = same_turns(hermes, 0, 100, 200)
+    hermes.write_live(said[4:])
+    if not timed:
+        for m in said[:4]:
+            del m["timestamp"]
+    said[5]["reasoning"] = "the newest"
+    hermes.write_backup(said)
+    hermes.repair()
+    assert hermes.load()["messages"] == said
+
+
+def test_a_turn_without_times_is_not_taken_for_one_that_has_the_very_time(hermes: Any) -> None:
+    said = same_turns(hermes, 0, 100)
+    for m in said[:2]:
+        del m["timestamp"]
+    thought = [*said[:3], {**said[3], "reasoning": "the newest"}]
+    hermes.write_live(said)
+    hermes.write_rows(thought[2:])
+    hermes.repair()
+    assert hermes.load()["messages"] == thought
+
+
+def test_turns_that_stand_in_another_order_in_a_copy_come_back_once(
+    hermes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of so many turns that they are not compared one by one."""
+    monkeypatch.setattr(align, "GAP_CELLS", 0)
+    said, newer = hermes.turns("a", "b", "c"), hermes.turns("d", start=100)
+    hermes.write_live(said)
+    hermes.write_rows([*said[2:4], *said[:2], *said[4:], *newer])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*said, *newer])

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hermes_rescue.core import api
+from hermes_rescue.core.hermes.store import find_store
 
-from .conftest import ACT, START, Hermes
+from .conftest import ACT, SID, START, Hermes
 
 Value = dict[str, Any]
 SUMMARY = {"role": "user", "content": "[CONTEXT COMPACTION — REFERENCE ONLY] earlier", "timestamp": START + 50}
@@ -162,3 +164,27 @@ def test_a_card_is_shown_where_its_call_is_whatever_the_run_counted(hermes: Herm
     session = hermes.load()
     assert hermes.said(session["messages"]) == hermes.said([*first, *last])
     assert shown(session) == {"call____________a": "let me see a", "call____________c": "let me see c"}
+
+
+def test_neither_a_card_nor_the_context_tells_of_what_a_person_left_out(hermes: Hermes) -> None:
+    first, gone, last = worked("a", 0), worked("b", 100), worked("c", 200)
+    whole = [*first, *gone, *last]
+    hermes.write_live(whole, tool_calls=cards(whole), context_messages=[SUMMARY, *gone, *last])
+    store = find_store(home=hermes.home)
+    api.apply(api.plan(store, [SID], choices=hermes.choose(exclude=range(4, 8))))
+    session = hermes.load()
+    assert session["messages"] == [*first, *last]
+    assert shown(session) == shown({"messages": whole, "tool_calls": [*cards(first), *cards(whole)[2:]]})
+    assert session["context_messages"] == []
+
+
+def test_calls_that_are_counted_from_0_have_a_card_in_each_turn(hermes: Hermes) -> None:
+    lost, there = worked("a", 0), worked("b", 100)
+    for turn in (lost, there):
+        turn[1]["tool_calls"][0]["id"] = turn[2]["tool_call_id"] = "call_0"
+    hermes.write_live(there, tool_calls=cards(there))
+    hermes.write_backup([*lost, *there])
+    hermes.repair()
+    found = {(card["assistant_msg_idx"], card["snippet"]) for card in hermes.load()["tool_calls"]}
+    assert hermes.load()["messages"] == [*lost, *there]
+    assert found == {(1, "output a"), (5, "output b")}

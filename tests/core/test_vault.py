@@ -165,6 +165,34 @@ def test_intent_and_kept_bytes_are_on_disk_before_a_file_is_touched(
     assert seen
 
 
+def test_no_file_is_touched_before_the_disk_has_what_the_run_promises(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only the system has it: when the power goes, what was written and not synced is gone."""
+    on_disk: dict[tuple[int, int], int] = {}
+    seen: list[str] = []
+
+    def sync(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        on_disk[status.st_dev, status.st_ino] = status.st_size
+
+    def checked(primitive: Callable[..., None], path: Path, *args: Any, **kwargs: Any) -> None:
+        if path.parent == store.sessions:
+            seen.append(path.name)
+            run = store.only_run()
+            kept = (f"{run_record.KEPT}/{each.kept}" for each in run.operations if each.kept)
+            for name in (run_record.JOURNAL, run_record.MANIFEST, *kept):
+                status = (store.root / "runs" / run.run_id / name).stat()
+                assert on_disk[status.st_dev, status.st_ino] == status.st_size > 0
+        primitive(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    for each in ("replace_if_unchanged", "remove_if_unchanged", "create_exclusive"):
+        monkeypatch.setattr(files, each, partial(checked, getattr(files, each)))
+    store.repair()
+    assert sorted(seen) == [INDEX, A, A_BACKUP, B]
+
+
 def test_a_file_that_is_another_by_now_is_skipped_and_stays(store: Store) -> None:
     (store.sessions / B).write_bytes(NEWER)
     before = store.contents()

@@ -86,6 +86,19 @@ def test_an_answer_that_an_edit_left_behind_says_nothing_of_the_turns_after_it(h
     assert is_left_alone(hermes)
 
 
+@pytest.mark.parametrize("rows", ["active", "taken back", "gone"])
+def test_an_answer_that_only_a_run_showed_once_more_after_an_edit_does_not_return(hermes: Hermes, rows: str) -> None:
+    """Its prompt is left in the database at most; the file was saved later, without the answer."""
+    kept, undone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    after = hermes.turns("edited", start=6000)
+    hermes.write_live([*kept, *after], **hermes.undo_marks(kept, after[0]["timestamp"]) | {"updated_at": START + 7000})
+    hermes.write_run([*kept, undone[1], *after])
+    gone = [] if rows == "gone" else [{**m, "active": int(rows == "active")} for m in undone]
+    hermes.write_rows([*kept, *gone, *after])
+    assert categories(hermes) <= {Category.INFO}
+    assert is_left_alone(hermes)
+
+
 def test_a_run_from_before_two_acts_does_not_know_what_the_first_of_them_took_back(hermes: Hermes) -> None:
     """Its journal is the newest that is left; what it shows before the newest act can have been edited away since."""
     kept, edited = hermes.turns("a"), hermes.turns("b", start=100)
@@ -192,6 +205,48 @@ def test_an_unmarked_wipe_keeps_the_title(hermes: Hermes) -> None:
     hermes.write_rows(lost)
     hermes.repair()
     assert hermes.texts() == hermes.said(lost)
+
+
+@pytest.mark.parametrize("torn", [True, False])
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("soon", [0.1, 3.0])
+def test_a_turn_that_was_said_right_after_an_undo_comes_back(
+    hermes: Hermes, torn: bool, at_once: bool, soon: float
+) -> None:
+    """The database marks what was taken back, and its rows can have the very stamps of the file: the only turn behind
+    the boundary is the one at which the watermark stands."""
+    kept, after = hermes.turns("a", "b"), hermes.turns("d", start=14 + soon)
+    undone = [{**m, "active": 0, "timestamp": kept[-1]["timestamp"] + soon / 4} for m in hermes.turns("c")]
+    marks = hermes.undo_marks(kept, after[0]["timestamp"])
+    hermes.write_live([*kept, *after] if torn else [], **marks)
+    if torn:
+        hermes.tear_live('"content": "answer b"')
+    late = 1.0 if at_once else 0.0  # the rows of an answer are stamped a second before it
+    hermes.write_rows(
+        {**m, "timestamp": m["timestamp"] + late * (m["role"] != "user")} for m in [*kept, *undone, *after]
+    )
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *after])
+
+
+def test_a_turn_that_was_sent_as_the_one_before_it_ended_is_taken_back_whole(hermes: Hermes) -> None:
+    """Its row has the stamp of the boundary, which is that of the last message that the file kept."""
+    kept, undone = hermes.turns("a", "b"), hermes.turns("c", start=14)
+    after = hermes.turns("d", start=100)
+    hermes.write_live([*kept, *after], **hermes.undo_marks(kept, after[0]["timestamp"]))
+    hermes.tear_live('"content": "answer d"')
+    hermes.write_rows([*kept, *undone, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *after])
+
+
+def test_a_newest_turn_comes_back_to_a_file_with_the_watermark_of_an_older_version(hermes: Hermes) -> None:
+    """It has outgrown that act; what was said after its last save was not taken back."""
+    said, newer = hermes.turns("a", "b", "c"), hermes.turns("d", start=100)
+    hermes.write_live(said, truncation_watermark=said[1]["timestamp"])
+    hermes.write_rows([*said, *newer])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*said, *newer])
 
 
 @pytest.mark.parametrize("turns_after", [1, 2, 3])
