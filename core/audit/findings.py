@@ -140,6 +140,13 @@ class SessionAudit:
         return Standing.NOTE if names else Standing.HEALTHY
 
     @property
+    def fingerprint(self) -> str:
+        """That of the proposal of a session (:mod:`core.merge.choices`); empty where there is nothing to repair or
+        decide.
+        """
+        return self.basis.partition("-")[0]
+
+    @property
     def is_left(self) -> bool:
         """Whether a person left it as it is (:mod:`core.audit.left`); its findings are notes then."""
         return any(LEFT in f.details for f in self.findings)

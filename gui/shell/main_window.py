@@ -85,7 +85,7 @@ class MainWindow(QMainWindow):
         self.chooser = StoreChooser(self, self.tools.store_menu, self.actions_, self._memory, self.backups)
         self.table = SessionPane(self.theme)
         self.review = ReviewPane(self.theme)
-        self.choosing = Choosing(self.table, self.review, self.reading, lambda: self.shown, self)
+        self.choosing = Choosing(self.table, self.review, self.reading, self._memory, lambda: self.shown, self)
         self.history = HistoryPanel(self.theme)
         self.lookback = Lookback(self.history, self.jobs, self, self.theme)
         self.no_store = NoStore(self.actions_, self.theme)
@@ -150,6 +150,7 @@ class MainWindow(QMainWindow):
         self.reading.detailed.connect(self._on_detail)
         self.reading.failed.connect(self._on_scan_failed)
         self.choosing.changed.connect(self._enable)
+        self.choosing.outdated.connect(lambda text: self.result.tell_outcome(text, good=False))
         self.review.comparison_wanted.connect(self._compare)
         self.review.next_session_wanted.connect(self._next_session)
         self.of_sessions.save_wanted.connect(self._save_copies)
@@ -199,6 +200,7 @@ class MainWindow(QMainWindow):
             return
         self.writer.abandon()
         self.jobs.turn_to(self.state.token)
+        self.choosing.keep()
         self.shown = Shown(place)
         self.result.hide()
         self.lookback.clear()
@@ -311,10 +313,6 @@ class MainWindow(QMainWindow):
             self.review.clear(self.tr("The session is no longer there. Rescan to see what is."))
             return
         session_id = detail.audited.session_id
-        if detail.proposal.is_outdated:
-            self.shown.forget(session_id)
-            words = self.tr("The copies of this session have changed since you chose. Your choices no longer count.")
-            self.result.tell_outcome(words, good=False)
         if self.review.shows(detail) and session_id in self.shown.choices:
             self.review.update_summary(detail)
         else:
@@ -410,7 +408,7 @@ class MainWindow(QMainWindow):
 
     def _tell(self, outcome: Outcome) -> None:
         """Show what a work came to, and what the store is like now."""
-        self.shown.forget(*outcome.sessions)
+        self.choosing.forget(outcome.sessions)
         if outcome.text:
             self.shown.last_run = outcome.run_id
             can_undo, page = bool(outcome.run_id), page_of(self.shown.webui, outcome.sessions)
@@ -496,5 +494,6 @@ class MainWindow(QMainWindow):
         self.watcher.rest()
         self.review.clear("")
         self.jobs.stop()
+        self.choosing.keep()
         self.layout_.save()
         super().closeEvent(event)

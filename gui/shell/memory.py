@@ -52,6 +52,18 @@ class Memory:
         """A place was opened."""
         self._settings.setValue("recent", [path, *(other for other in self.recent if other != path)][:_RECENT])
 
+    def choices(self, store: str) -> str:
+        """What was chosen of the sessions of a store, as it was kept; "" for nothing."""
+        value = self._settings.value(f"choices/{store}", "")
+        return value if isinstance(value, str) else ""
+
+    def keep_choices(self, store: str, choices: str) -> None:
+        """Keep what is chosen of the sessions of a store."""
+        if choices:
+            self._settings.setValue(f"choices/{store}", choices)
+        else:
+            self._settings.remove(f"choices/{store}")
+
     def state(self, name: str) -> QByteArray | None:
         """The state of a part of the window, as it was kept."""
         value = self._settings.value(name)
