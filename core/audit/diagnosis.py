@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from hermes_rescue.core.audit.findings import Category, Counts, Finding, finding
+from hermes_rescue.core.audit import story
+from hermes_rescue.core.audit.findings import Category, Counts, Finding, Story, finding
 from hermes_rescue.core.base.jsontext import NOTHING, Damage, number
 from hermes_rescue.core.base.rights import is_denied
+from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.hermes.copies import BACKUP, DATABASE, LIVE, RUN, TEMP, SessionCopies
 from hermes_rescue.core.hermes.database.lineage import SNAPSHOT_FIELD
 from hermes_rescue.core.hermes.sidecar import IDLE_STREAM, Sidecar, SidecarFile
 from hermes_rescue.core.hermes.store import is_session_name
 from hermes_rescue.core.hermes.webui_recovery import startup_would_restore
 from hermes_rescue.core.merge.intent import Reason
-from hermes_rescue.core.merge.proposal import Proposal
+from hermes_rescue.core.merge.proposal import Item, Proposal
 from hermes_rescue.core.merge.sidecar_copies import session_of
 
 
@@ -26,9 +28,7 @@ def diagnose(copies: SessionCopies, proposal: Proposal, counts: Counts, *, strea
     if copies.doubt is not None:
         why = copies.doubt.sentence(copies.goes_on)
         found = [
-            f
-            if f.category is not Category.REPAIRABLE
-            else replace(f, category=Category.REVIEW, evidence=f"{f.evidence} {why}")
+            f if f.category is not Category.REPAIRABLE else replace(f.with_more(why), category=Category.REVIEW)
             for f in found
         ]
     found = [*_with_next_start(copies, proposal, found, counts)]
@@ -84,7 +84,7 @@ def _with_next_start(
     will = "The next start of Hermes WebUI replaces the file with its backup."
     will += f" {gone} of its messages are not in the backup." if gone else ""
     main = next((f for f in found if f.category is not Category.INFO), None)
-    yield from (replace(f, evidence=f"{f.evidence} {will}") if f is main else f for f in found)
+    yield from (f.with_more(will) if f is main else f for f in found)
     if main is None:
         back = sum(BACKUP in item.copies and LIVE not in item.copies for item in proposal.items)
         will += f" {back} messages that the file leaves out would be back." if back else ""
@@ -128,6 +128,7 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Itera
             f"The file is missing; a temporary file of an interrupted save is left ({after} messages in all).{doubt}",
             counts=counts,
             category=category,
+            story=(f"The session file is gone; an interrupted save left {counted(after, 'message')}.{doubt}",),
         )
     elif backup is not None and (copies.rows or copies.databases_unknown):
         yield finding(
@@ -136,6 +137,7 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Itera
             f"The file is missing; the backup holds {counts[1]} messages, all copies together {after}.{doubt}",
             counts=counts,
             category=category,
+            story=(*_left(counts[1] or 0, after), doubt),
         )
     elif backup is not None and backup.complete:
         yield finding(
@@ -143,16 +145,21 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Itera
             sid,
             f"The file is missing; the backup holds {counts[1]} messages and no database knows the session.",
             counts=counts,
+            story=(
+                "The session file is gone and no database knows the session: you deleted it, or it was lost. "
+                f"The backup has {counted(counts[1] or 0, 'message')}.",
+            ),
         )
     elif copies.rows:
         if proposal.sidecar is not None:
-            what = f"its {after} messages" if after else "an empty session with a worktree"
+            what = f"its {counted(after, 'message')}" if after else "an empty session with a worktree"
             yield finding(
                 "state_db_missing_sidecar",
                 sid,
                 f"The file is missing; the database still has {what}.{doubt}",
                 counts=counts,
                 category=category,
+                story=(f"The session file is gone; the database still has {what}.{doubt}",),
             )
         else:
             yield finding(
@@ -167,12 +174,13 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Itera
             sid,
             f"The file is missing and the backup is damaged; {after} messages in it are whole.",
             counts=counts,
+            story=(f"Only a damaged backup is left of this session; {counted(after, 'message')} can be read in it.",),
         )
     elif copies.run is not None:
         yield finding(
             "run_journal_only",
             sid,
-            f"Only the run journal knows this session; it holds {after} messages.",
+            f"Only the run journal knows this session; it holds {counted(after, 'message')}.",
             counts=counts,
         )
     elif proposal.sidecar is not None and not any(item.reason is Reason.FURTHER for item in proposal.items):
@@ -182,8 +190,15 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Itera
             sid,
             "The file is missing; the session list still has the session and its worktree.",
             counts=counts,
+            story=("The session file is gone; the session list still has the session and its worktree.",),
             category=Category.REVIEW if count else category,
         )
+
+
+def _left(backup: int, after: int) -> Story:
+    """Of a session whose file is gone: what its backup has, and what other copies have beyond it."""
+    others = f", other copies have {after - backup} more" if after > backup else ""
+    return (f"The session file is gone; its backup has {counted(backup, 'message')}{others}.",)
 
 
 _DAMAGE = {
@@ -214,7 +229,8 @@ def _malformed(file: SidecarFile, proposal: Proposal, sid: str, counts: Counts) 
     after = len(proposal.sidecar.messages)
     category, doubt = (Category.REVIEW, f" {proposal.doubt}") if proposal.doubt is not None else (None, "")
     evidence = f"{what}; all copies together hold {after} messages.{_unread(file)}{doubt}"
-    return finding("malformed_live", sid, evidence, counts=counts, category=category)
+    told = (*story.damaged(what, proposal), _unread(file), doubt)
+    return finding("malformed_live", sid, evidence, counts=counts, category=category, story=told)
 
 
 def _unread(file: SidecarFile) -> str:
@@ -235,14 +251,14 @@ def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, stre
     """
     category = Category.INFO if streaming else Category.REVIEW if proposal.doubt is not None else None
     last = max((k for k, item in enumerate(proposal.items) if LIVE in item.copies), default=-1)
-    gained: dict[str, int] = {}
+    lost: dict[str, list[int]] = {}
     for k, item in enumerate(proposal.items):
-        if item.included and LIVE not in item.copies and not (item.reason and item.reason.is_question):
+        if _is_lost(item):
             kind = _loss_kind(item.copies, live, behind=k > last)
             if kind:
-                gained[kind] = gained.get(kind, 0) + 1
-    if "shrunken_live" in gained and "state_db_gap" in gained:
-        gained["shrunken_live"] += gained.pop("state_db_gap")
+                lost.setdefault(kind, []).append(k)
+    if "shrunken_live" in lost and "state_db_gap" in lost:
+        lost["shrunken_live"] = sorted(lost["shrunken_live"] + lost.pop("state_db_gap"))
     words = {
         "shrunken_live": "{n} messages are missing from the file; other copies, the backup first, still have them.",
         "unsaved_temp": "{n} messages are in a temporary file of an interrupted save only.",
@@ -251,8 +267,10 @@ def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, stre
         "state_db_gap": "{n} messages before the last one of the file are in the database only.",
         "run_journal_ahead": "{n} messages are in the run journal only.",
     }
-    for kind, n in gained.items():
-        yield finding(kind, sid, words[kind].format(n=n), counts=counts, category=category, messages=n)
+    for kind, positions in lost.items():
+        if n := sum(proposal.items[k].included for k in positions):
+            told = _loss_story(kind, positions, proposal, live)
+            yield finding(kind, sid, words[kind].format(n=n), counts=counts, category=category, story=told, messages=n)
     if proposal.enriched:
         parts = sorted({part for item in proposal.enriched for part in item.enriched})
         n = len(proposal.enriched)
@@ -262,6 +280,7 @@ def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, stre
             f"{n} messages lack parts that other copies have: {', '.join(parts)}.",
             counts=counts,
             category=category,
+            story=story.parts_lost(n, parts),
             messages=n,
         )
     if not streaming and any(live.get(name) not in NOTHING for name in IDLE_STREAM):
@@ -270,6 +289,7 @@ def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, stre
             sid,
             "The session is still marked as generating a reply, but nothing is running.",
             counts=counts,
+            story=story.stuck(live),
         )
     stated = live.get("message_count")
     if stated is not None and stated != len(live.messages):
@@ -279,6 +299,26 @@ def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, stre
             f"The header says {stated!s:.20} messages; the file contains {len(live.messages)}.",
             counts=counts,
         )
+
+
+def _is_lost(item: Item) -> bool:
+    """Whether a message comes back without a question, or would but for a person's choice."""
+    if LIVE in item.copies or (item.reason is not None and item.reason.is_question):
+        return False
+    return item.included or item.reason is Reason.CHOSEN
+
+
+def _loss_story(kind: str, lost: Sequence[int], proposal: Proposal, live: Sidecar) -> Story:
+    match kind:
+        case "unsaved_temp":
+            return story.interrupted_save(lost, proposal)
+        case "state_db_ahead":
+            return story.never_saved(lost, proposal, "the database")
+        case "run_journal_ahead":
+            return story.never_saved(lost, proposal, "the run journal")
+        case "state_db_gap":
+            return story.missing_between(lost)
+    return story.lost_by_a_save(lost, proposal, live)
 
 
 def _loss_kind(names: Sequence[str], live: Sidecar, *, behind: bool) -> str | None:
@@ -320,7 +360,10 @@ def _questions(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Ite
             missing = "The file is missing; " if copies.live is None else ""
             places = _named(proposal) if reason is Reason.FURTHER else ""
             evidence = words.format(n=n, why=reason.sentence, missing=missing, copies=places)
-            yield finding(kind, sid, evidence, counts=counts, category=Category.REVIEW, messages=n)
+            told: Story = ()
+            if reason is Reason.UNANSWERED:
+                told = story.unanswered([item for item in proposal.items if item.reason is reason])
+            yield finding(kind, sid, evidence, counts=counts, category=Category.REVIEW, story=told, messages=n)
     if n := len(proposal.masked):
         evidence = (
             f"{n} messages have a mask (as sk-...1234) in the file; other copies have the text under it. {MASKED}"

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, Standing
 from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.gui.review.answers import AnswersPopup
 from hermes_rescue.gui.view_model.diff_text import copy_name
 from hermes_rescue.gui.view_model.session_line import worktree_words
-from hermes_rescue.gui.view_model.wording import breakable, long_day, number, plain_tip
+from hermes_rescue.gui.view_model.wording import breakable, counted, long_day, number, plain_tip, told_moment
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from hermes_rescue.gui.widgets.theme import heading_font
 from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt
@@ -45,7 +46,7 @@ def sentence(audited: SessionAudit, proposal: Proposal) -> str:
     """What happened to a session and what comes back, and what a person chose of it."""
     main, chosen = main_finding(audited), _chosen_words(proposal)
     wish = translate("SessionHead", "You chose: {}. A repair of this session writes it.").format(chosen)
-    told = main.evidence if main is not None else "" if chosen else _healthy_words(audited, proposal)
+    told = main.told(told_moment) if main is not None else "" if chosen else _healthy_words(audited, proposal)
     return " ".join(filter(None, (told, wish if chosen else "")))
 
 
@@ -66,10 +67,20 @@ def _healthy_words(audited: SessionAudit, proposal: Proposal) -> str:
 
 
 def _chosen_words(proposal: Proposal) -> str:
-    """The fields that a person took from other copies, as far as that changes them: "title from backup"."""
+    """The messages that a person left out or restored, and the fields taken from other copies, as far as that changes
+    them: "2 messages left out, title from backup".
+    """
+    counts = (
+        (translate("SessionHead", "{} left out"), sum(item.reason is Reason.CHOSEN for item in proposal.items)),
+        (
+            translate("SessionHead", "{} restored"),
+            sum(item.included and item.reason is not None for item in proposal.items),
+        ),
+    )
+    told = [words.format(counted(n, "message")) for words, n in counts if n]
     words = translate("SessionHead", "{} from {}")
     taken = (c for c in proposal.changes if c.field in proposal.chosen)
-    return ", ".join(words.format(shown(c.field), copy_name(c.origin)) for c in taken)
+    return ", ".join([*told, *(words.format(shown(c.field), copy_name(c.origin)) for c in taken)])
 
 
 class _Lines(QLabel):

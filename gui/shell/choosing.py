@@ -50,6 +50,7 @@ class Choosing(QObject):
         self._pause = QTimer(self, singleShot=True, interval=_QUIET)
         self._pause.timeout.connect(self.keep)
         self.changed.connect(self._pause.start)
+        self.changed.connect(lambda: table.sessions.show_choices(self._shown().choices))
         review.choices_changed.connect(self._choose)
         reading.found.connect(self._restore)
         reading.audited.connect(self._compare)
@@ -96,6 +97,7 @@ class Choosing(QObject):
             return  # it is checked again
         for session_id, choices in _choices_in(self._memory.choices(_name_of(store))).items():
             known.choose(session_id, choices)
+        self.changed.emit()
 
     @Slot(object)
     def _compare(self, sessions: tuple[SessionAudit, ...]) -> None:

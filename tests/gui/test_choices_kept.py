@@ -12,6 +12,7 @@ from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.gui.background.place import Place
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
+from hermes_rescue.gui.view_model.session_line import line_of
 from PySide6.QtCore import QSettings, Qt
 from pytestqt.qtbot import QtBot
 
@@ -55,11 +56,18 @@ def test_a_choice_outlives_the_window_and_can_still_be_taken_back(
     boxes = again.review.difference.rows.boxes
     assert not boxes.is_checked(0)
     assert boxes.is_checked(1)
+    line = line_of(again.table.sessions.row_at(again.table.sessions.row_of(wiped)))
+    assert line.detail == " · 1 left out by you"
+    assert int(line.after) == len(again.review._detail.proposal.included)  # type: ignore[union-attr]
+    assert "1 message left out" in again.review.head.evidence.accessibleName()
     assert snapshot(demo.home) == before
     with qtbot.waitActive(again):
         again.activateWindow()
     qtbot.keyClick(again, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     qtbot.waitUntil(lambda: boxes.is_checked(0), timeout=60_000)
+    line = line_of(again.table.sessions.row_at(again.table.sessions.row_of(wiped)))
+    assert "by you" not in line.detail
+    assert int(line.after) == len(again.review._detail.proposal.items)  # type: ignore[union-attr]
     close(again)
     assert open_window(Place(demo.home)).shown.choices == {}
 
