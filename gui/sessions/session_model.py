@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -117,8 +118,10 @@ class SessionModel(QAbstractTableModel):
         return self._steps is not None
 
     def counts(self) -> dict[Standing, int]:
-        """How many sessions stand how, whatever the filter says."""
-        return {standing: self._rows.counts[standing] for standing in Standing}
+        """How many sessions stand how, whatever the filter says, also those that wait for a hand to go."""
+        new = {each.session_id: each for each in self._waiting if isinstance(each, SessionAudit)}
+        counts = self._rows.counts + Counter(s.standing for s in new.values() if self._rows.known(s.session_id) is None)
+        return {standing: counts[standing] for standing in Standing}
 
     def known(self, session_id: str) -> Row | None:
         """A session, whether it shows or not."""
