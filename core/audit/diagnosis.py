@@ -9,7 +9,7 @@ from hermes_rescue.core.audit import story
 from hermes_rescue.core.audit.findings import Category, Counts, Finding, Story, finding
 from hermes_rescue.core.base.jsontext import NOTHING, Damage, number
 from hermes_rescue.core.base.rights import is_denied
-from hermes_rescue.core.base.words import counted
+from hermes_rescue.core.base.words import counted, plural
 from hermes_rescue.core.hermes.copies import BACKUP, DATABASE, LIVE, RUN, TEMP, SessionCopies
 from hermes_rescue.core.hermes.database.lineage import SNAPSHOT_FIELD
 from hermes_rescue.core.hermes.sidecar import IDLE_STREAM, Sidecar, SidecarFile
@@ -82,12 +82,12 @@ def _with_next_start(
         return
     gone = sum(LIVE in item.copies and BACKUP not in item.copies for item in proposal.items)
     will = "The next start of Hermes WebUI replaces the file with its backup."
-    will += f" {gone} of its messages are not in the backup." if gone else ""
+    will += f" {gone} of its messages {plural(gone, 'is', 'are')} not in the backup." if gone else ""
     main = next((f for f in found if f.category is not Category.INFO), None)
     yield from (f.with_more(will) if f is main else f for f in found)
     if main is None:
         back = sum(BACKUP in item.copies and LIVE not in item.copies for item in proposal.items)
-        will += f" {back} messages that the file leaves out would be back." if back else ""
+        will += f" {counted(back, 'message')} that the file leaves out would be back." if back else ""
         yield finding("backup_would_return", copies.session_id, will, counts=counts)
 
 
@@ -107,6 +107,7 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Itera
     """Findings of a session without a file: one, by the best copy that is left."""
     sid = copies.session_id
     after = len(proposal.sidecar.messages) if proposal.sidecar is not None else 0
+    in_all, in_backup = counted(after, "message"), counted(counts[1] or 0, "message")
     backup = session_of(copies.backup)
     category, doubt = None, ""
     if proposal.doubt is not None:
@@ -125,16 +126,16 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Itera
         yield finding(
             "unsaved_temp",
             sid,
-            f"The file is missing; a temporary file of an interrupted save is left ({after} messages in all).{doubt}",
+            f"The file is missing; a temporary file of an interrupted save is left ({in_all} in all).{doubt}",
             counts=counts,
             category=category,
-            story=(f"The session file is gone; an interrupted save left {counted(after, 'message')}.{doubt}",),
+            story=(f"The session file is gone; an interrupted save left {in_all}.{doubt}",),
         )
     elif backup is not None and (copies.rows or copies.databases_unknown):
         yield finding(
             "orphan_backup",
             sid,
-            f"The file is missing; the backup holds {counts[1]} messages, all copies together {after}.{doubt}",
+            f"The file is missing; the backup holds {in_backup}, all copies together {after}.{doubt}",
             counts=counts,
             category=category,
             story=(*_left(counts[1] or 0, after), doubt),
@@ -143,16 +144,16 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Itera
         yield finding(
             "orphan_backup_without_state_row",
             sid,
-            f"The file is missing; the backup holds {counts[1]} messages and no database knows the session.",
+            f"The file is missing; the backup holds {in_backup} and no database knows the session.",
             counts=counts,
             story=(
                 "The session file is gone and no database knows the session: you deleted it, or it was lost. "
-                f"The backup has {counted(counts[1] or 0, 'message')}.",
+                f"The backup has {in_backup}.",
             ),
         )
     elif copies.rows:
         if proposal.sidecar is not None:
-            what = f"its {counted(after, 'message')}" if after else "an empty session with a worktree"
+            what = f"its {in_all}" if after else "an empty session with a worktree"
             yield finding(
                 "state_db_missing_sidecar",
                 sid,
@@ -172,15 +173,15 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Itera
         yield finding(
             "malformed_orphan_backup",
             sid,
-            f"The file is missing and the backup is damaged; {after} messages in it are whole.",
+            f"The file is missing and the backup is damaged; {in_all} in it can be read.",
             counts=counts,
-            story=(f"Only a damaged backup is left of this session; {counted(after, 'message')} can be read in it.",),
+            story=(f"Only a damaged backup is left of this session; {in_all} can be read in it.",),
         )
     elif copies.run is not None:
         yield finding(
             "run_journal_only",
             sid,
-            f"Only the run journal knows this session; it holds {counted(after, 'message')}.",
+            f"Only the run journal knows this session; it holds {in_all}.",
             counts=counts,
         )
     elif proposal.sidecar is not None and not any(item.reason is Reason.FURTHER for item in proposal.items):
@@ -228,7 +229,7 @@ def _malformed(file: SidecarFile, proposal: Proposal, sid: str, counts: Counts) 
         )
     after = len(proposal.sidecar.messages)
     category, doubt = (Category.REVIEW, f" {proposal.doubt}") if proposal.doubt is not None else (None, "")
-    evidence = f"{what}; all copies together hold {after} messages.{_unread(file)}{doubt}"
+    evidence = f"{what}; all copies together hold {counted(after, 'message')}.{_unread(file)}{doubt}"
     told = (*story.damaged(what, proposal), _unread(file), doubt)
     return finding("malformed_live", sid, evidence, counts=counts, category=category, story=told)
 
@@ -239,8 +240,8 @@ def _unread(file: SidecarFile) -> str:
     if found is None or found.damage in (Damage.EMPTY, Damage.NUL):
         return ""
     lost, behind = found.lost_bytes, len(found.after_end)
-    told = f" {lost} bytes of it make no sense; they can have held more." if lost else ""
-    told += f" {behind} messages behind its end are of an older file and stay out." if behind else ""
+    told = f" {counted(lost, 'byte')} of it cannot be read and may have held more." if lost else ""
+    told += f" Left out: {counted(behind, 'message')} of an older file, after its end." if behind else ""
     is_guess = not found.encoding.startswith("utf")
     return told + (f" It is read as {found.encoding}." if is_guess else "")
 
@@ -260,24 +261,25 @@ def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, stre
     if "shrunken_live" in lost and "state_db_gap" in lost:
         lost["shrunken_live"] = sorted(lost["shrunken_live"] + lost.pop("state_db_gap"))
     words = {
-        "shrunken_live": "{n} messages are missing from the file; other copies, the backup first, still have them.",
-        "unsaved_temp": "{n} messages are in a temporary file of an interrupted save only.",
-        "emptied_live": "The file is empty; the database has {n} messages.",
-        "state_db_ahead": "The database has {n} messages after the last one in the file.",
-        "state_db_gap": "{n} messages before the last one of the file are in the database only.",
-        "run_journal_ahead": "{n} messages are in the run journal only.",
+        "shrunken_live": "{n} missing from the file; other copies, the backup first, still have {it}.",
+        "unsaved_temp": "{n} in a temporary file of an interrupted save only.",
+        "emptied_live": "The file is empty; the database has {bare}.",
+        "state_db_ahead": "The database has {bare} after the last one in the file.",
+        "state_db_gap": "{n} in the database only, before the last one in the file.",
+        "run_journal_ahead": "{n} in the run journal only.",
     }
     for kind, positions in lost.items():
         if n := sum(proposal.items[k].included for k in positions):
             told = _loss_story(kind, positions, proposal, live)
-            yield finding(kind, sid, words[kind].format(n=n), counts=counts, category=category, story=told, messages=n)
+            evidence = words[kind].format(n=_are(n), bare=counted(n, "message"), it=plural(n, "it", "them"))
+            yield finding(kind, sid, evidence, counts=counts, category=category, story=told, messages=n)
     if proposal.enriched:
         parts = sorted({part for item in proposal.enriched for part in item.enriched})
         n = len(proposal.enriched)
         yield finding(
             "lossy_rebuild",
             sid,
-            f"{n} messages lack parts that other copies have: {', '.join(parts)}.",
+            f"{counted(n, 'message lacks', 'messages lack')} parts that other copies have: {', '.join(parts)}.",
             counts=counts,
             category=category,
             story=story.parts_lost(n, parts),
@@ -299,6 +301,10 @@ def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, stre
             f"The header says {stated!s:.20} messages; the file contains {len(live.messages)}.",
             counts=counts,
         )
+
+
+def _are(n: int) -> str:
+    return counted(n, "message is", "messages are")
 
 
 def _is_lost(item: Item) -> bool:
@@ -332,12 +338,12 @@ def _loss_kind(names: Sequence[str], live: Sidecar, *, behind: bool) -> str | No
 
 
 _QUESTIONS = {
-    Reason.OLD_UNDO: ("shrunken_live_unmarked", "{n} messages after the end of the file are in other copies. {why}"),
-    Reason.EARLIER_UNDO: ("state_db_gap", "{n} messages are in other copies only. {why}"),
-    Reason.UNDECIDED: ("state_db_gap", "{n} messages are in other copies only. {why}"),
+    Reason.OLD_UNDO: ("shrunken_live_unmarked", "{n} in other copies only, after the end of the file. {why}"),
+    Reason.EARLIER_UNDO: ("state_db_gap", "{n} in other copies only. {why}"),
+    Reason.UNDECIDED: ("state_db_gap", "{n} in other copies only. {why}"),
     Reason.FURTHER: (
         "further_copy",
-        "{missing}{n} messages are in {copies} only: you took them back since, or they were lost.",
+        "{missing}{n} in {copies} only: taken back by you since, or lost.",
     ),
     Reason.UNANSWERED: ("turn_journal_pending_turn", "A prompt that you sent is in no copy of the session."),
 }
@@ -352,22 +358,21 @@ def _questions(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Ite
     asked = [item.reason for item in proposal.items]
     if proposal.fuller and Reason.FURTHER not in asked:
         fuller = len(proposal.fuller)
-        evidence = f"{fuller} messages are fuller in a copy from another place."
+        evidence = f"{_are(fuller)} fuller in a copy from another place."
         yield finding("further_copy", sid, evidence, counts=counts, messages=fuller)
     for reason, (kind, words) in _QUESTIONS.items():
         n = asked.count(reason)
         if n:
             missing = "The file is missing; " if copies.live is None else ""
             places = _named(proposal) if reason is Reason.FURTHER else ""
-            evidence = words.format(n=n, why=reason.sentence, missing=missing, copies=places)
+            evidence = words.format(n=_are(n), why=reason.sentence, missing=missing, copies=places)
             told: Story = ()
             if reason is Reason.UNANSWERED:
                 told = story.unanswered([item for item in proposal.items if item.reason is reason])
             yield finding(kind, sid, evidence, counts=counts, category=Category.REVIEW, story=told, messages=n)
     if n := len(proposal.masked):
-        evidence = (
-            f"{n} messages have a mask (as sk-...1234) in the file; other copies have the text under it. {MASKED}"
-        )
+        has = counted(n, "message has", "messages have")
+        evidence = f"{has} a mask (as sk-...1234) in the file; other copies have the text under it. {MASKED}"
         yield finding("lossy_rebuild", sid, evidence, counts=counts, category=Category.REVIEW, messages=n)
 
 
