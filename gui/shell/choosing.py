@@ -17,6 +17,7 @@ from hermes_rescue.gui.review.review_pane import ReviewPane
 from hermes_rescue.gui.sessions.session_pane import SessionPane
 from hermes_rescue.gui.shell.memory import Memory
 from hermes_rescue.gui.shell.state import Shown
+from hermes_rescue.gui.view_model.wording import counted
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 _QUIET = 500
@@ -47,6 +48,7 @@ class Choosing(QObject):
         self._table, self._review, self._reading, self._shown = table, review, reading, shown
         self._memory = memory
         self._dropped: set[str] = set()
+        self._restored: Shown | None = None
         self._pause = QTimer(self, singleShot=True, interval=_QUIET)
         self._pause.timeout.connect(self.keep)
         self.changed.connect(self._pause.start)
@@ -93,8 +95,9 @@ class Choosing(QObject):
         session.
         """
         known = self._shown()
-        if known.choices or known.earlier:
-            return  # it is checked again
+        if known is self._restored:
+            return  # it is only checked again
+        self._restored = known
         for session_id, choices in _choices_in(self._memory.choices(_name_of(store))).items():
             known.choose(session_id, choices)
         self.changed.emit()
@@ -119,14 +122,9 @@ class Choosing(QObject):
     def _tell_dropped(self, audit: Audit) -> None:
         known = {each.session_id for each in audit.sessions}
         self._drop([each for each in self._shown().choices if each not in known])
-        n = len(self._dropped)
-        if n == 1:
-            self.outdated.emit(
-                self.tr("The copies of a session have changed since you chose. Your choices no longer count.")
-            )
-        elif n:
-            words = self.tr("The copies of {} sessions have changed since you chose. Your choices no longer count.")
-            self.outdated.emit(words.format(n))
+        if self._dropped:
+            words = self.tr("The copies of {} have changed since you chose. Your choices no longer count.")
+            self.outdated.emit(words.format(counted(len(self._dropped), "session")))
         self._dropped.clear()
 
     @Slot(object)

@@ -25,6 +25,19 @@ class Memory:
         self._settings.setValue("theme", choice)
 
     @property
+    def zoom(self) -> float:
+        """The size of the text as a share of the system's."""
+        value = self._settings.value("zoom", 1.0)
+        try:
+            return min(max(float(str(value)), 0.5), 3.0)
+        except ValueError:
+            return 1.0
+
+    @zoom.setter
+    def zoom(self, zoom: float) -> None:
+        self._settings.setValue("zoom", zoom)
+
+    @property
     def mode(self) -> str:
         """How differences are shown, "unified" or "split"."""
         return "split" if self._settings.value("mode") == "split" else "unified"
