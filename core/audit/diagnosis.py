@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from hermes_rescue.core.audit.findings import Category, Counts, Finding, finding
+from hermes_rescue.core.audit import story
+from hermes_rescue.core.audit.findings import Category, Counts, Finding, Story, finding
 from hermes_rescue.core.base.jsontext import NOTHING, Damage, number
 from hermes_rescue.core.base.rights import is_denied
+from hermes_rescue.core.base.words import counted, plural
 from hermes_rescue.core.hermes.copies import BACKUP, DATABASE, LIVE, RUN, TEMP, SessionCopies
 from hermes_rescue.core.hermes.database.lineage import SNAPSHOT_FIELD
 from hermes_rescue.core.hermes.sidecar import IDLE_STREAM, Sidecar, SidecarFile
 from hermes_rescue.core.hermes.store import is_session_name
 from hermes_rescue.core.hermes.webui_recovery import startup_would_restore
 from hermes_rescue.core.merge.intent import Reason
-from hermes_rescue.core.merge.proposal import Proposal
+from hermes_rescue.core.merge.proposal import Item, Proposal
 from hermes_rescue.core.merge.sidecar_copies import session_of
 
 
@@ -26,9 +28,7 @@ def diagnose(copies: SessionCopies, proposal: Proposal, counts: Counts, *, strea
     if copies.doubt is not None:
         why = copies.doubt.sentence(copies.goes_on)
         found = [
-            f
-            if f.category is not Category.REPAIRABLE
-            else replace(f, category=Category.REVIEW, evidence=f"{f.evidence} {why}")
+            f if f.category is not Category.REPAIRABLE else replace(f.with_more(why), category=Category.REVIEW)
             for f in found
         ]
     found = [*_with_next_start(copies, proposal, found, counts)]
@@ -82,12 +82,12 @@ def _with_next_start(
         return
     gone = sum(LIVE in item.copies and BACKUP not in item.copies for item in proposal.items)
     will = "The next start of Hermes WebUI replaces the file with its backup."
-    will += f" {gone} of its messages are not in the backup." if gone else ""
+    will += f" {gone} of its messages {plural(gone, 'is', 'are')} not in the backup." if gone else ""
     main = next((f for f in found if f.category is not Category.INFO), None)
-    yield from (replace(f, evidence=f"{f.evidence} {will}") if f is main else f for f in found)
+    yield from (f.with_more(will) if f is main else f for f in found)
     if main is None:
         back = sum(BACKUP in item.copies and LIVE not in item.copies for item in proposal.items)
-        will += f" {back} messages that the file leaves out would be back." if back else ""
+        will += f" {counted(back, 'message')} that the file leaves out would be back." if back else ""
         yield finding("backup_would_return", copies.session_id, will, counts=counts)
 
 
@@ -107,6 +107,7 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Itera
     """Findings of a session without a file: one, by the best copy that is left."""
     sid = copies.session_id
     after = len(proposal.sidecar.messages) if proposal.sidecar is not None else 0
+    in_all, in_backup = counted(after, "message"), counted(counts[1] or 0, "message")
     backup = session_of(copies.backup)
     category, doubt = None, ""
     if proposal.doubt is not None:
@@ -125,34 +126,41 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Itera
         yield finding(
             "unsaved_temp",
             sid,
-            f"The file is missing; a temporary file of an interrupted save is left ({after} messages in all).{doubt}",
+            f"The file is missing; a temporary file of an interrupted save is left ({in_all} in all).{doubt}",
             counts=counts,
             category=category,
+            story=(f"The session file is gone; an interrupted save left {in_all}.{doubt}",),
         )
     elif backup is not None and (copies.rows or copies.databases_unknown):
         yield finding(
             "orphan_backup",
             sid,
-            f"The file is missing; the backup holds {counts[1]} messages, all copies together {after}.{doubt}",
+            f"The file is missing; the backup holds {in_backup}, all copies together {after}.{doubt}",
             counts=counts,
             category=category,
+            story=(*_left(counts[1] or 0, after), doubt),
         )
     elif backup is not None and backup.complete:
         yield finding(
             "orphan_backup_without_state_row",
             sid,
-            f"The file is missing; the backup holds {counts[1]} messages and no database knows the session.",
+            f"The file is missing; the backup holds {in_backup} and no database knows the session.",
             counts=counts,
+            story=(
+                "The session file is gone and no database knows the session: you deleted it, or it was lost. "
+                f"The backup has {in_backup}.",
+            ),
         )
     elif copies.rows:
         if proposal.sidecar is not None:
-            what = f"its {after} messages" if after else "an empty session with a worktree"
+            what = f"its {in_all}" if after else "an empty session with a worktree"
             yield finding(
                 "state_db_missing_sidecar",
                 sid,
                 f"The file is missing; the database still has {what}.{doubt}",
                 counts=counts,
                 category=category,
+                story=(f"The session file is gone; the database still has {what}.{doubt}",),
             )
         else:
             yield finding(
@@ -165,14 +173,15 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Itera
         yield finding(
             "malformed_orphan_backup",
             sid,
-            f"The file is missing and the backup is damaged; {after} messages in it are whole.",
+            f"The file is missing and the backup is damaged; {in_all} in it can be read.",
             counts=counts,
+            story=(f"Only a damaged backup is left of this session; {in_all} can be read in it.",),
         )
     elif copies.run is not None:
         yield finding(
             "run_journal_only",
             sid,
-            f"Only the run journal knows this session; it holds {after} messages.",
+            f"Only the run journal knows this session; it holds {in_all}.",
             counts=counts,
         )
     elif proposal.sidecar is not None and not any(item.reason is Reason.FURTHER for item in proposal.items):
@@ -182,8 +191,15 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Itera
             sid,
             "The file is missing; the session list still has the session and its worktree.",
             counts=counts,
+            story=("The session file is gone; the session list still has the session and its worktree.",),
             category=Category.REVIEW if count else category,
         )
+
+
+def _left(backup: int, after: int) -> Story:
+    """Of a session whose file is gone: what its backup has, and what other copies have beyond it."""
+    others = f", other copies have {after - backup} more" if after > backup else ""
+    return (f"The session file is gone; its backup has {counted(backup, 'message')}{others}.",)
 
 
 _DAMAGE = {
@@ -213,8 +229,9 @@ def _malformed(file: SidecarFile, proposal: Proposal, sid: str, counts: Counts) 
         )
     after = len(proposal.sidecar.messages)
     category, doubt = (Category.REVIEW, f" {proposal.doubt}") if proposal.doubt is not None else (None, "")
-    evidence = f"{what}; all copies together hold {after} messages.{_unread(file)}{doubt}"
-    return finding("malformed_live", sid, evidence, counts=counts, category=category)
+    evidence = f"{what}; all copies together hold {counted(after, 'message')}.{_unread(file)}{doubt}"
+    told = (*story.damaged(what, proposal), _unread(file), doubt)
+    return finding("malformed_live", sid, evidence, counts=counts, category=category, story=told)
 
 
 def _unread(file: SidecarFile) -> str:
@@ -223,8 +240,8 @@ def _unread(file: SidecarFile) -> str:
     if found is None or found.damage in (Damage.EMPTY, Damage.NUL):
         return ""
     lost, behind = found.lost_bytes, len(found.after_end)
-    told = f" {lost} bytes of it make no sense; they can have held more." if lost else ""
-    told += f" {behind} messages behind its end are of an older file and stay out." if behind else ""
+    told = f" {counted(lost, 'byte')} of it cannot be read and may have held more." if lost else ""
+    told += f" Left out: {counted(behind, 'message')} of an older file, after its end." if behind else ""
     is_guess = not found.encoding.startswith("utf")
     return told + (f" It is read as {found.encoding}." if is_guess else "")
 
@@ -235,33 +252,37 @@ def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, stre
     """
     category = Category.INFO if streaming else Category.REVIEW if proposal.doubt is not None else None
     last = max((k for k, item in enumerate(proposal.items) if LIVE in item.copies), default=-1)
-    gained: dict[str, int] = {}
+    lost: dict[str, list[int]] = {}
     for k, item in enumerate(proposal.items):
-        if item.included and LIVE not in item.copies and not (item.reason and item.reason.is_question):
+        if _is_lost(item):
             kind = _loss_kind(item.copies, live, behind=k > last)
             if kind:
-                gained[kind] = gained.get(kind, 0) + 1
-    if "shrunken_live" in gained and "state_db_gap" in gained:
-        gained["shrunken_live"] += gained.pop("state_db_gap")
+                lost.setdefault(kind, []).append(k)
+    if "shrunken_live" in lost and "state_db_gap" in lost:
+        lost["shrunken_live"] = sorted(lost["shrunken_live"] + lost.pop("state_db_gap"))
     words = {
-        "shrunken_live": "{n} messages are missing from the file; other copies, the backup first, still have them.",
-        "unsaved_temp": "{n} messages are in a temporary file of an interrupted save only.",
-        "emptied_live": "The file is empty; the database has {n} messages.",
-        "state_db_ahead": "The database has {n} messages after the last one in the file.",
-        "state_db_gap": "{n} messages before the last one of the file are in the database only.",
-        "run_journal_ahead": "{n} messages are in the run journal only.",
+        "shrunken_live": "{n} missing from the file; other copies, the backup first, still have {it}.",
+        "unsaved_temp": "{n} in a temporary file of an interrupted save only.",
+        "emptied_live": "The file is empty; the database has {bare}.",
+        "state_db_ahead": "The database has {bare} after the last one in the file.",
+        "state_db_gap": "{n} in the database only, before the last one in the file.",
+        "run_journal_ahead": "{n} in the run journal only.",
     }
-    for kind, n in gained.items():
-        yield finding(kind, sid, words[kind].format(n=n), counts=counts, category=category, messages=n)
+    for kind, positions in lost.items():
+        if n := sum(proposal.items[k].included for k in positions):
+            told = _loss_story(kind, positions, proposal, live)
+            evidence = words[kind].format(n=_are(n), bare=counted(n, "message"), it=plural(n, "it", "them"))
+            yield finding(kind, sid, evidence, counts=counts, category=category, story=told, messages=n)
     if proposal.enriched:
         parts = sorted({part for item in proposal.enriched for part in item.enriched})
         n = len(proposal.enriched)
         yield finding(
             "lossy_rebuild",
             sid,
-            f"{n} messages lack parts that other copies have: {', '.join(parts)}.",
+            f"{counted(n, 'message lacks', 'messages lack')} parts that other copies have: {', '.join(parts)}.",
             counts=counts,
             category=category,
+            story=story.parts_lost(n, parts),
             messages=n,
         )
     if not streaming and any(live.get(name) not in NOTHING for name in IDLE_STREAM):
@@ -270,6 +291,7 @@ def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, stre
             sid,
             "The session is still marked as generating a reply, but nothing is running.",
             counts=counts,
+            story=story.stuck(live),
         )
     stated = live.get("message_count")
     if stated is not None and stated != len(live.messages):
@@ -279,6 +301,30 @@ def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, stre
             f"The header says {stated!s:.20} messages; the file contains {len(live.messages)}.",
             counts=counts,
         )
+
+
+def _are(n: int) -> str:
+    return counted(n, "message is", "messages are")
+
+
+def _is_lost(item: Item) -> bool:
+    """Whether a message comes back without a question, or would but for a person's choice."""
+    if LIVE in item.copies or (item.reason is not None and item.reason.is_question):
+        return False
+    return item.included or item.reason is Reason.CHOSEN
+
+
+def _loss_story(kind: str, lost: Sequence[int], proposal: Proposal, live: Sidecar) -> Story:
+    match kind:
+        case "unsaved_temp":
+            return story.interrupted_save(lost, proposal)
+        case "state_db_ahead":
+            return story.never_saved(lost, proposal, "the database")
+        case "run_journal_ahead":
+            return story.never_saved(lost, proposal, "the run journal")
+        case "state_db_gap":
+            return story.missing_between(lost)
+    return story.lost_by_a_save(lost, proposal, live)
 
 
 def _loss_kind(names: Sequence[str], live: Sidecar, *, behind: bool) -> str | None:
@@ -292,12 +338,12 @@ def _loss_kind(names: Sequence[str], live: Sidecar, *, behind: bool) -> str | No
 
 
 _QUESTIONS = {
-    Reason.OLD_UNDO: ("shrunken_live_unmarked", "{n} messages after the end of the file are in other copies. {why}"),
-    Reason.EARLIER_UNDO: ("state_db_gap", "{n} messages are in other copies only. {why}"),
-    Reason.UNDECIDED: ("state_db_gap", "{n} messages are in other copies only. {why}"),
+    Reason.OLD_UNDO: ("shrunken_live_unmarked", "{n} in other copies only, after the end of the file. {why}"),
+    Reason.EARLIER_UNDO: ("state_db_gap", "{n} in other copies only. {why}"),
+    Reason.UNDECIDED: ("state_db_gap", "{n} in other copies only. {why}"),
     Reason.FURTHER: (
         "further_copy",
-        "{missing}{n} messages are in {copies} only: you took them back since, or they were lost.",
+        "{missing}{n} in {copies} only: taken back by you since, or lost.",
     ),
     Reason.UNANSWERED: ("turn_journal_pending_turn", "A prompt that you sent is in no copy of the session."),
 }
@@ -312,19 +358,21 @@ def _questions(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Ite
     asked = [item.reason for item in proposal.items]
     if proposal.fuller and Reason.FURTHER not in asked:
         fuller = len(proposal.fuller)
-        evidence = f"{fuller} messages are fuller in a copy from another place."
+        evidence = f"{_are(fuller)} fuller in a copy from another place."
         yield finding("further_copy", sid, evidence, counts=counts, messages=fuller)
     for reason, (kind, words) in _QUESTIONS.items():
         n = asked.count(reason)
         if n:
             missing = "The file is missing; " if copies.live is None else ""
             places = _named(proposal) if reason is Reason.FURTHER else ""
-            evidence = words.format(n=n, why=reason.sentence, missing=missing, copies=places)
-            yield finding(kind, sid, evidence, counts=counts, category=Category.REVIEW, messages=n)
+            evidence = words.format(n=_are(n), why=reason.sentence, missing=missing, copies=places)
+            told: Story = ()
+            if reason is Reason.UNANSWERED:
+                told = story.unanswered([item for item in proposal.items if item.reason is reason])
+            yield finding(kind, sid, evidence, counts=counts, category=Category.REVIEW, story=told, messages=n)
     if n := len(proposal.masked):
-        evidence = (
-            f"{n} messages have a mask (as sk-...1234) in the file; other copies have the text under it. {MASKED}"
-        )
+        has = counted(n, "message has", "messages have")
+        evidence = f"{has} a mask (as sk-...1234) in the file; other copies have the text under it. {MASKED}"
         yield finding("lossy_rebuild", sid, evidence, counts=counts, category=Category.REVIEW, messages=n)
 
 

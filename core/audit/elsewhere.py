@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.hermes.places.candidate import Candidate, Form, Places
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.merge.intent import Reason
@@ -46,8 +47,8 @@ class FoundPlace:
             return "could not be read." if self.is_torn else "adds nothing: it has no session of Hermes WebUI."
         part = " It could not be read in full." if self.is_torn else ""
         if not self.adds:
-            return f"adds nothing to the {_count(self.sessions, 'session')} in it.{part}"
-        adds = f"adds {_count(sum(self.adds.values()), 'message')} to {_count(len(self.adds), 'session')}"
+            return f"adds nothing to the {counted(self.sessions, 'session')} in it.{part}"
+        adds = f"adds {counted(sum(self.adds.values()), 'message')} to {counted(len(self.adds), 'session')}"
         return f"{adds}{f', of {self.sessions} in it' if len(self.adds) < self.sessions else ''}.{part}"
 
     @property
@@ -82,7 +83,3 @@ def _place(candidate: Candidate) -> Path:
     if candidate.root is not None:
         return candidate.root
     return candidate.path if candidate.form is Form.DATABASE else candidate.path.parent
-
-
-def _count(n: int, word: str) -> str:
-    return f"{n} {word}" if n == 1 else f"{n} {word}s"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -62,11 +62,15 @@ class Kind:
 Counts: TypeAlias = tuple[int | None, int | None]
 """The messages in the live file and in the backup, None where there is nothing readable."""
 
+Story: TypeAlias = tuple[str | float, ...]
+"""What happened (:mod:`core.audit.story`): texts, and between them times in seconds since 1970."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One finding of one session (``session_id`` None: of the store). ``evidence`` is a plain sentence; counts are None
-    where the file is absent or unreadable. ``category`` can be another than the kind's own.
+    where the file is absent or unreadable. ``category`` can be another than the kind's own. ``story`` is empty where
+    the evidence tells as much.
     """
 
     name: str
@@ -76,6 +80,16 @@ class Finding:
     live_messages: int | None = None
     bak_messages: int | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    story: Story = ()
+
+    def told(self, moment: Callable[[float], str]) -> str:
+        """What happened, for a person. ``moment`` writes a time as it stands after "at" or "between"."""
+        return "".join(part if isinstance(part, str) else moment(part) for part in self.story) or self.evidence
+
+    def with_more(self, sentence: str) -> Finding:
+        """The same with one more sentence about it."""
+        story = (*self.story, f" {sentence}") if self.story else ()
+        return replace(self, evidence=f"{self.evidence} {sentence}", story=story)
 
     @property
     def kind(self) -> Kind:
@@ -139,6 +153,13 @@ class SessionAudit:
         if self.left_out and not self.has_repair:
             return Standing.LEFT_OUT
         return Standing.NOTE if names else Standing.HEALTHY
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the proposal of a session (:mod:`core.merge.choices`); empty where there is nothing to repair or
+        decide.
+        """
+        return self.basis.partition("-")[0]
 
     @property
     def is_left(self) -> bool:
@@ -287,7 +308,8 @@ def finding(
     *,
     counts: Counts = (None, None),
     category: Category | None = None,
+    story: Story = (),
     **details: Any,
 ) -> Finding:
     """A finding of a kind, with its evidence. ``counts``: messages in the live file and in the backup."""
-    return Finding(kind, category or KINDS[kind].category, session_id, evidence, *counts, details)
+    return Finding(kind, category or KINDS[kind].category, session_id, evidence, *counts, details, story)

@@ -25,6 +25,7 @@ from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.jsontext import number
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.base.rights import is_denied
+from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.hermes.copies import CopyReader, Inventory
 from hermes_rescue.core.hermes.journals import INDEX_NAME
 from hermes_rescue.core.hermes.places.beside import APPLE
@@ -184,7 +185,7 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
     strangers = {name: copy.format(of[name]) if name in of else why for name, why in inventory.strangers}
     apple = [name for name in strangers if name.startswith(APPLE)]
     if apple:
-        what = f"{len(apple)} files of macOS ({APPLE}...) lie in the sessions folder; they hold no session."
+        what = f"{counted(len(apple), 'file')} of macOS ({APPLE}...) in the sessions folder: no session is in them."
         found.append(finding("not_a_file", None, what))
     found += [
         finding("not_a_file", None, f"{name!r:.80} in the sessions folder: {reason}.")
@@ -223,7 +224,7 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
                 finding(
                     OTHER_STATE_DIR,
                     None,
-                    f"{folder} holds {len(missing)} sessions that this store lacks.",
+                    f"{folder} holds {counted(len(missing), 'session')} that this store lacks.",
                     path=str(folder),
                     sessions=len(missing),
                 )
@@ -244,5 +245,5 @@ def no_folder(inventory: Inventory) -> str:
     """That the sessions folder is not there, and where it was looked for."""
     store = inventory.store
     looked = ", ".join(dict.fromkeys(shown(path) for path in (store.sessions_dir, *store.other_session_dirs)))
-    n = len(inventory.webui_rows)
-    return f"The sessions folder is not here (looked in {looked}); the database has {n} sessions of Hermes WebUI."
+    sessions = counted(len(inventory.webui_rows), "session")
+    return f"The sessions folder is not here (looked in {looked}); the database has {sessions} of Hermes WebUI."

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, TypeAlias, TypeVar
 import msgspec
 from hermes_rescue.core.base import files, jsontext
 from hermes_rescue.core.base.jsontext import NotJSONError, Piece
+from hermes_rescue.core.base.words import counted
 
 _BLOCK = 4 * 1024
 _LARGEST_BLOCK = 2**20
@@ -105,7 +106,7 @@ def objects(path: Path) -> tuple[list[dict[str, Any]], int]:
 
 def damage(path: Path, lines: int) -> str:
     """What is wrong with a file of which so many lines are damaged, in a sentence."""
-    return f"{files.shown(path)} has {lines} damaged line{'' if lines == 1 else 's'}."
+    return f"{files.shown(path)} has {counted(lines, 'damaged line')}."
 
 
 def _object(line: bytes) -> tuple[dict[str, Piece] | None, bool]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.merge.evidence import FileState, Verdict
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.timeline import STAMP, Timeline, is_after
@@ -73,6 +74,6 @@ class ListedLength(Timeline):
     def miscounted(self, held: int) -> str:
         """The doubt where as many messages are held as nothing counts."""
         return (
-            f"The session had {self.known.count} messages when it was last counted, "
+            f"The session had {counted(self.known.count or 0, 'message')} when it was last counted, "
             f"the copies that are left hold {held}: you took messages back, or the count is behind."
         )

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import takewhile
 
-from hermes_rescue.core.hermes.message import Key
+from hermes_rescue.core.merge.contained import Contained
 from hermes_rescue.core.merge.evidence import (
     BEGINNING,
     OLDER,
@@ -44,7 +44,7 @@ def judge(entries: Sequence[Entry], evidence: Evidence) -> Verdict:
     )
 
 
-class _Judge(ListedLength):
+class _Judge(Contained, ListedLength):
     @property
     def origin(self) -> str | None:
         """The copy that what points into the messages is taken from."""
@@ -158,14 +158,14 @@ class _Judge(ListedLength):
                 is_taken = self._takes_rows_back() and not known.databases.isdisjoint(self.entries[k].versions)
                 reason = Reason.UNDECIDED if not is_taken and self._may_be_lost(k, kept) else Reason.UNDONE
             elif not self.marks.records_acts and (self._is_of_file() or self._can_be_cut(k, kept[0])):
-                reason = Reason.CONTAINED if self._is_contained(k, kept) else Reason.OLD_UNDO
+                reason = Reason.CONTAINED if self.is_contained(k, kept) else Reason.OLD_UNDO
             elif self.holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
             elif ahead and self.has_run_ended_after(
                 k
             ):  # the transcript as the user saw it at the end of that run lacks it
                 reason = Reason.EARLIER_UNDO if known.state in (FileState.TORN, FileState.EMPTY) else Reason.UNDONE
-            elif self._is_contained(k, kept):
+            elif self.is_contained(k, kept):
                 reason = Reason.CONTAINED
             else:
                 reason = None
@@ -220,43 +220,6 @@ class _Judge(ListedLength):
             return False
         held = [k for k, e in enumerate(self.entries) if run.name in e.versions]
         return self.base is run or (bool(held) and held[-1] > kept[-1])
-
-    def _is_contained(self, k: int, kept: Sequence[int]) -> bool:
-        """A row whose text the file has already: the server itself drops, merges and moves what is said twice."""
-        e = self.entries[k]
-        if not e.versions.keys() <= self.known.databases:
-            return False
-        is_short = (e.merged.calls or e.merged.answers) and not e.merged.is_telling
-        if is_short and (e.merged.answers or repr(e.merged.part("tool_calls")) not in self._calls):
-            return False  # some providers count ids from 0 in every turn
-        has_row_of_its_own = self._texts.get(e.merged.key)
-        if has_row_of_its_own is None or (k <= kept[0] and has_row_of_its_own):
-            return False
-        if e.merged.role == "user" and k + 1 < len(self.entries):  # a prompt goes with an answer that is new
-            answer = self.entries[k + 1].merged
-            return answer.role == "user" or answer.key in self._in_files
-        return True
-
-    @cached_property
-    def _in_files(self) -> frozenset[Key]:
-        """What the messages say that another copy than the rows has."""
-        return frozenset(e.merged.key for e in self.entries if not e.versions.keys() <= self.known.databases)
-
-    @cached_property
-    def _calls(self) -> frozenset[str]:
-        """The calls that stay, with all that they say."""
-        kept = (e.merged.part("tool_calls") for e, is_kept in zip(self.entries, self.kept, strict=True) if is_kept)
-        return frozenset(map(repr, filter(None, kept)))
-
-    @cached_property
-    def _texts(self) -> Mapping[Key, bool]:
-        """What the messages that stay say, and whether all that say it have a row of their own."""
-        found: dict[Key, bool] = {}
-        for e, is_kept in zip(self.entries, self.kept, strict=True):
-            if is_kept:
-                key = e.merged.key
-                found[key] = found.get(key, True) and not self.known.databases.isdisjoint(e.versions)
-        return found
 
     def _is_leftover(self, k: int) -> bool:
         """An answer that only a finished run still shows, without its prompt (formats.md: after a retry or an edit)."""
@@ -372,7 +335,7 @@ class _Judge(ListedLength):
 
     def _lost_since(self, k: int, kept: Sequence[int]) -> Reason | None:
         """Of a message from after the newest act: no later one took it back."""
-        if kept and self._is_contained(k, kept):
+        if kept and self.is_contained(k, kept):
             return Reason.CONTAINED
         run, base = self.known.run, self.base
         names = self.entries[k].versions.keys() - self.known.databases
@@ -395,7 +358,7 @@ class _Judge(ListedLength):
             return self._lost_since(k, kept) or (Reason.EARLIER_UNDO if self._was_before_more(k) else None)
         if self.marks.clear_generation is not None and kept and k < kept[0]:
             return Reason.CLEARED
-        if kept and self._is_contained(k, kept):
+        if kept and self.is_contained(k, kept):
             return Reason.CONTAINED
         if self._backup_is_from_before_any() or self._is_half_a_turn(k):
             return None

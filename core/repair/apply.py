@@ -18,6 +18,7 @@ from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, UnreadableError
 from hermes_rescue.core.base.owner import require_owner
 from hermes_rescue.core.base.progress import Cancelled, Steps
+from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.hermes import journals
 from hermes_rescue.core.hermes.copies import Inventory, SessionCopies
 from hermes_rescue.core.hermes.sidecar import Write, plan_writes, serialise
@@ -76,7 +77,7 @@ class RunBrokenError(RescueError):
     """
 
     def __init__(self, reason: str, run_id: str, repaired: int, count: int) -> None:
-        said = f"{repaired} of {count} {'session was' if count == 1 else 'sessions were'} repaired"
+        said = f"{repaired} of {counted(count, 'session was', 'sessions were')} repaired"
         super().__init__(f"{reason} {said}; the repair {run_id} is not finished.")
         self.run_id = run_id
 

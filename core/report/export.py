@@ -23,6 +23,7 @@ from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import RescueError, UnknownSessionError
 from hermes_rescue.core.base.jsontext import Piece, number
 from hermes_rescue.core.base.progress import Steps
+from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.copies import INDEX, Inventory, SessionCopies
 from hermes_rescue.core.hermes.store import Store
@@ -236,7 +237,7 @@ def _facts(copy: Copy) -> Iterator[str]:
     span = dict.fromkeys(moment(each)[:10] for each in (min(times), max(times))) if times else {}
     yield from filter(None, [" to ".join(filter(None, span))])
     count = len(copy.version.messages)
-    yield f"{count} message" if count == 1 else f"{count} messages"
+    yield counted(count, "message")
     model = copy.version.fields.get("model")
     if isinstance(model, str) and model:
         yield clean(model)

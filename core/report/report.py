@@ -17,6 +17,7 @@ from hermes_rescue.core.audit.findings import KINDS, NO_ADVICE, Category, Findin
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.audit.webui_audit import Reported
 from hermes_rescue.core.base import files
+from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.hermes.copies import SessionCopies
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
 from hermes_rescue.core.merge.proposal import Proposal
@@ -148,7 +149,7 @@ def _as_theirs(count: int | None) -> int:
 def _webui_item(reported: Reported) -> dict[str, Any]:
     """An item of the WebUI's own audit that is no finding of ours."""
     kind, *counts = reported.item
-    live, backup = (f"{n} messages" if n >= 0 else "none that it can read" for n in counts)
+    live, backup = (counted(n, "message") if n >= 0 else "none that it can read" for n in counts)
     return {
         "session_id": reported.session_id,
         "kind": kind,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from hermes_rescue.core.base.errors import RescueError, UnknownSessionError, VaultError
 from hermes_rescue.core.base.private_folder import sweep
+from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.terminal import saving, stops, streams
 from hermes_rescue.core.terminal.call import Call, again, on_a_store
 
@@ -348,7 +349,7 @@ def demo(
     if as_json:
         _print_json({"home": str(made.home), "sessions": len(made.stories)})
         return NOTHING_LEFT
-    print(f"{len(made.stories)} sessions are in {made.home}. Look at them with:")
+    print(f"{counted(len(made.stories), 'session is', 'sessions are')} in {made.home}. Look at them with:")
     print(Call(made.home).command("audit"))
     return NOTHING_LEFT
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from hermes_rescue.core.audit.elsewhere import added_by
 from hermes_rescue.core.audit.findings import SessionAudit
+from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.hermes.copies import LIVE, SessionCopies
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.report.report import stamp
@@ -26,5 +27,5 @@ def listed_copies(
         yield "run journal", len(copies.run.messages), copies.run.path.name
     for further in copies.further:
         n = added_by(proposal, further.name)
-        adds = f"adds {n} messages" if n else "adds nothing"
+        adds = f"adds {counted(n, 'message')}" if n else "adds nothing"
         yield further.name, len(further.messages), f"{adds}: {further.shown}"

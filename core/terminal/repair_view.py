@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from hermes_rescue.core import api
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.repair.plan import PlannedSession
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.repair.vault import UndoResult
 from hermes_rescue.core.report.report import stamp
 from hermes_rescue.core.terminal.table import Column, Table
-from hermes_rescue.core.terminal.view import View, _count, _one_line, _plural, _short
+from hermes_rescue.core.terminal.view import View, _count, _one_line, _short
 from rich.text import Text
 
 _PLAN = (
@@ -74,7 +75,7 @@ class RepairView(View):
         if any(each.copy_of for each in plan.sessions):
             return "Restore the session as a copy?"
         if n:
-            return f"Repair {n} {_plural('session', n)}?"
+            return f"Repair {counted(n, 'session')}?"
         return "Finish the interrupted repair?" if plan.unfinished else "Rebuild the session list?"
 
     def result(self, plan: api.Plan, result: api.Result) -> None:
@@ -89,7 +90,7 @@ class RepairView(View):
         if result.cancelled:
             return
         self.line(
-            f"{n} {_plural('session', n)} repaired and verified."
+            f"{counted(n, 'session')} repaired and verified."
             + (" The session list was rebuilt." if result.index_rebuilt else "")
         )
         if result.run_id is not None and n:
@@ -110,18 +111,14 @@ class RepairView(View):
 
     def undo_question(self, run: Run, session: str | None) -> str:
         """What a person is asked before an undo."""
-        what = (
-            f"session {shown(session)}"
-            if session
-            else f"{len(run.session_ids)} {_plural('session', len(run.session_ids))}"
-        )
+        what = f"session {shown(session)}" if session else counted(len(run.session_ids), "session")
         return f"Put {what} back to what it was before the repair of {stamp(run.created_at)}?"
 
     def undone(self, result: UndoResult) -> None:
         """What an undo came to."""
         n = len(result.undone)
         if not result.left:
-            self.line(f"{n} {_plural('session', n)} put back.")
+            self.line(f"{counted(n, 'session')} put back.")
         for sid, reason in result.refused.items():
             self.line(f"Not put back: {sid}: {reason}")
         if result.refused:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.terminal import stops, streams
 from hermes_rescue.core.terminal.call import Call, again, on_a_store
 from hermes_rescue.core.terminal.commands import (
@@ -159,9 +160,8 @@ def _carried_out(plan: api.Plan, view: RepairView, *, as_json: bool) -> int:
     if result.cancelled:
         _fail(view.stopped(result, again()), stops.status())
     n = result.count(api.State.REPAIRED)
-    _tell_unread(
-        f"{n} of {len(plan.sessions)} sessions were repaired. Undo: {view.command('undo', str(result.run_id))}"
-    )
+    all_of_them = counted(len(plan.sessions), "session was", "sessions were")
+    _tell_unread(f"{n} of {all_of_them} repaired. Undo: {view.command('undo', str(result.run_id))}")
     return REMAINS if plan.remaining or n < len(plan.sessions) else NOTHING_LEFT
 
 
@@ -222,7 +222,7 @@ def undo(
             words = [word for word in sys.argv[1:] if word != run]
             words.insert(words.index("undo") + 1, result.run_id)
             _fail(view.undo_stopped(result, again(words)), stops.status())
-        _tell_unread(f"{len(result.undone)} sessions were put back.")
+        _tell_unread(f"{counted(len(result.undone), 'session was', 'sessions were')} put back.")
     return REMAINS if result.refused or result.index_problem else NOTHING_LEFT
 
 

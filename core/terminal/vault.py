@@ -7,6 +7,7 @@ import time
 from typing import Annotated
 
 import typer
+from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.terminal.call import Call, on_a_store
 from hermes_rescue.core.terminal.commands import (
     NOTHING_LEFT,
@@ -49,7 +50,7 @@ def show(
         _print_json({"folder": str(kept.root), "bytes": total, "runs": runs})
         return NOTHING_LEFT
     view = _view(call)
-    view.line(f"{kept.root}: {_size(total)}, {len(sizes)} {'repair' if len(sizes) == 1 else 'repairs'}")
+    view.line(f"{kept.root}: {_size(total)}, {counted(len(sizes), 'repair')}")
     for run_id, size in sizes.items():
         view.line(f"  {run_id}  {_size(size):>10}")
     if len(sizes) > pruning.KEPT_RUNS:
@@ -80,7 +81,7 @@ def prune(
     kept, view = Vault.of(call.find_store()), _view(call)
     runs = pruning.prunable(kept, time.time() - int(age[1]) * _DAYS[age[2]] * 86_400)
     size = sum(pruning.size_of(kept.runs_folder / run_id) for run_id in runs)
-    what = f"{len(runs)} {'repair' if len(runs) == 1 else 'repairs'} ({_size(size)})"
+    what = f"{counted(len(runs), 'repair')} ({_size(size)})"
     if runs:
         if not yes:
             _confirm(f"Delete what {what} kept? They cannot be undone afterwards.")

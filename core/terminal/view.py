@@ -13,6 +13,7 @@ from hermes_rescue.core.audit.findings import OTHER_STATE_DIR, Category, Finding
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.audit.workers import Progress as Report
 from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.base.words import counted, plural
 from hermes_rescue.core.hermes.copies import LIVE, SessionCopies
 from hermes_rescue.core.hermes.message import Message, called
 from hermes_rescue.core.hermes.worktree import Worktree
@@ -234,6 +235,9 @@ class View:
                 (_state(audited), _STYLE[audited.category]),
             )
         )
+        main = next((f for f in audited.findings if f.category is audited.category), None)
+        if main is not None:
+            self.line(main.told(lambda time: moment(time)[:_TO_MINUTES]))
         table = Table((Column("copy"), Column("messages", is_number=True), Column("")))
         for name, n, note in listed_copies(audited, copies, proposal):
             table.add_row(Text(name), _count(n), Text(note))
@@ -315,7 +319,7 @@ class View:
         self.line(f"+++ {found.right}")
         for row in found.messages if full else fold(found.messages):
             if isinstance(row, int):
-                self.line(f"  ... {row} unchanged {_plural('message', row)} ...")
+                self.line(f"  ... {row} unchanged {plural(row, 'message')} ...")
             else:
                 self._row(row, full=full)
         if found.fields:
@@ -352,7 +356,7 @@ class View:
         from hermes_rescue.core.search.message_texts import Part
 
         whose = f"  a session of {each.program}" if each.program is not None else ""
-        note = f"  {shown(each.session_id)}  {moment(each.updated)}  {each.count} {_plural('hit', each.count)}{whose}"
+        note = f"  {shown(each.session_id)}  {moment(each.updated)}  {counted(each.count, 'hit')}{whose}"
         self._out.print(Text.assemble((_short(each.title, 100), "bold"), shown(note)))
         for hit in each.hits[:FOUND_SHOWN]:
             part = f" ({hit.part})" if hit.part is not Part.TEXT else ""
@@ -368,7 +372,7 @@ class View:
         for each in unread:
             self.line(f"Not searched: {f'{each.session_id}: ' if each.session_id else ''}{each.reason}")
         if sessions:
-            self.line(f"{hits} {_plural('hit', hits)} in {sessions} {_plural('session', sessions)}.")
+            self.line(f"{counted(hits, 'hit')} in {counted(sessions, 'session')}.")
         else:
             self.line("Nothing was found.")
 
@@ -458,7 +462,3 @@ def _one_line(value: str) -> str:
 
 def _count(n: int | None) -> Text:
     return Text("–" if n is None else str(n))
-
-
-def _plural(word: str, n: int) -> str:
-    return word if n == 1 or word not in ("message", "session", "note", "hit") else f"{word}s"

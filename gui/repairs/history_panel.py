@@ -9,7 +9,7 @@ from typing import Any
 
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.repair.run_record import Operation, Run
-from hermes_rescue.gui.view_model.wording import breakable, moment, number, plain_tip
+from hermes_rescue.gui.view_model.wording import breakable, counted, moment, number, plain_tip
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, QPoint, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QShowEvent
@@ -187,8 +187,8 @@ class RunTree(QAbstractItemModel):
         when = moment(run.created_at) if run.status != "unreadable" else run.run_id
         problem = shown(run.problem)
         if told.refusals:
-            left = self.tr("An undo would leave {n} of {total} sessions as they are; each says why.")
-            problem = left.format(n=number(len(told.refusals)), total=number(len(told.sessions)))
+            left = self.tr("An undo would leave {n} of {total} as before; each says why.")
+            problem = left.format(n=number(len(told.refusals)), total=counted(len(told.sessions), "session"))
         status, icon = self._status(run, told.undone, len(told.sessions))
         return Entry(
             run.run_id,
@@ -207,8 +207,7 @@ class RunTree(QAbstractItemModel):
         if not n:
             return self.tr("The session list was rebuilt")
         titles = ", ".join(_title(*session) for session in told.sessions[:_NAMED]) + (", …" if n > _NAMED else "")
-        words = self.tr("1 session: {titles}") if n == 1 else self.tr("{n} sessions: {titles}")
-        return words.format(n=number(n), titles=titles)
+        return self.tr("{}: {}").format(counted(n, "session"), titles)
 
     def _status(self, run: Run, undone: int, sessions: int) -> tuple[str, tuple[str, str]]:
         if run.status == "unreadable":

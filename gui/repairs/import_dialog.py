@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hermes_rescue.core.repair.plan import Plan
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
-from hermes_rescue.gui.view_model.wording import number
+from hermes_rescue.gui.view_model.wording import counted
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtWidgets import QWidget
 
@@ -19,9 +19,9 @@ class ImportDialog(RepairDialog):
     def _question(self) -> str:
         n = len(self._plan.sessions)
         if n:
-            return self.tr("Import 1 session?") if n == 1 else self.tr("Import {n} sessions?").format(n=number(n))
+            return self.tr("Import {}?").format(counted(n, "session"))
         return self.tr("There is nothing to import: what these files have is here already, or was taken back.")
 
     def _verb(self) -> str:
         n = len(self._plan.sessions)
-        return self.tr("Import {n} sessions").format(n=number(n)) if n > 1 else self.tr("Import 1 session")
+        return self.tr("Import {}").format(counted(n, "session")) if n else self.tr("Import")

@@ -8,7 +8,7 @@ from typing import Any
 
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.repair.plan import Plan, PlannedSession
-from hermes_rescue.gui.view_model.wording import number, plain_tip
+from hermes_rescue.gui.view_model.wording import counted, number, plain_tip
 from hermes_rescue.gui.widgets.theme import Theme, heading_font
 from PySide6.QtCore import QAbstractTableModel, QEvent, QLocale, QModelIndex, QPersistentModelIndex, Qt, Slot
 from PySide6.QtGui import QFontDatabase, QFontInfo
@@ -110,8 +110,7 @@ class PlannedSessions(QAbstractTableModel):
             return number(session.messages_after)
         if column is Column.LOST:
             n = session.messages_lost
-            some = self.tr("1 message") if n == 1 else self.tr("{n} messages").format(n=number(n))
-            return some if n else self.tr("nothing")
+            return counted(n, "message") if n else self.tr("nothing")
         after = QLocale().formattedDataSize(session.size_after, 1)
         before = QLocale().formattedDataSize(session.size_before, 1)
         return after if session.before is None else self.tr("{before} → {after}").format(before=before, after=after)
@@ -167,7 +166,7 @@ class RepairDialog(QDialog):
     def _question(self) -> str:
         n = len(self._plan.sessions)
         if n:
-            return self.tr("Repair 1 session?") if n == 1 else self.tr("Repair {n} sessions?").format(n=number(n))
+            return self.tr("Repair {}?").format(counted(n, "session"))
         if self._plan.unfinished:
             return self.tr("Finish the interrupted repair?")
         return self.tr("There is nothing to repair.") if self._plan.is_empty else self.tr("Rebuild the session list?")
@@ -175,7 +174,7 @@ class RepairDialog(QDialog):
     def _verb(self) -> str:
         n = len(self._plan.sessions)
         if n:
-            return self.tr("Repair 1 session") if n == 1 else self.tr("Repair {n} sessions").format(n=number(n))
+            return self.tr("Repair {}").format(counted(n, "session"))
         if self._plan.unfinished:
             return self.tr("Finish the repair")
         return self.tr("Repair") if self._plan.is_empty else self.tr("Rebuild the session list")
@@ -185,11 +184,9 @@ class RepairDialog(QDialog):
         lost = sum(s.messages_lost for s in self._plan.sessions)
         if self._plan.is_empty:
             return ""
-        if lost == 1:
-            return self.tr("You chose to leave 1 message out. Whatever is replaced is kept, and can be put back.")
         if lost:
-            words = self.tr("You chose to leave {n} messages out. Whatever is replaced is kept, and can be put back.")
-            return words.format(n=number(lost))
+            words = self.tr("You chose to leave {} out. Whatever is replaced is kept, and can be put back.")
+            return words.format(counted(lost, "message"))
         return self.tr("Nothing is lost. Whatever is replaced is kept, and can be put back.")
 
     def _operation_lines(self) -> list[str]:
@@ -256,8 +253,8 @@ class RepairDialog(QDialog):
             layout.addWidget(self.operations, 2)
         if left_open := self._open_lines():
             n = len(left_open)
-            words = self.tr("1 session is left open:") if n == 1 else self.tr("{n} sessions are left open:")
-            layout.addWidget(_sentence(words.format(n=number(n))))
+            words = self.tr("{} left open:").format(counted(n, "session is", "sessions are"))
+            layout.addWidget(_sentence(words))
             self.left_open.setPlainText("\n".join(left_open))
             self.left_open.setFixedHeight(round((min(n, 4) + 1.2) * self.fontMetrics().lineSpacing()))
             layout.addWidget(self.left_open)

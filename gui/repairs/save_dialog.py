@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hermes_rescue.gui.view_model.wording import counted
 from PySide6.QtCore import QCoreApplication, QStandardPaths
 from PySide6.QtWidgets import QFileDialog, QWidget
 
@@ -38,7 +39,7 @@ def file_dialog(window: QWidget, suggested: Path, form: str) -> QFileDialog:
 
 def folder_dialog(window: QWidget, count: int, folder: Path) -> QFileDialog:
     """Asks for the folder of several conversations."""
-    words = translate("SaveDialog", "Choose a folder for the copies of {} sessions").format(count)
+    words = translate("SaveDialog", "Choose a folder for the copies of {}").format(counted(count, "session"))
     dialog = QFileDialog(window, words, str(folder))
     dialog.setFileMode(QFileDialog.FileMode.Directory)
     dialog.setOption(QFileDialog.Option.ShowDirsOnly)

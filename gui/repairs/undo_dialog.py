@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hermes_rescue.core.repair.run_record import Operation, Run
 from hermes_rescue.gui.view_model.session_rows import one_line
-from hermes_rescue.gui.view_model.wording import moment, number
+from hermes_rescue.gui.view_model.wording import counted, moment, number
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QWidget
 
@@ -30,7 +30,7 @@ class UndoDialog(QMessageBox):
             self.setText(self.tr("Undo {}, repaired {}?").format(_title(operations[0]), when))
             self.setInformativeText(self._sum(operations))
         else:
-            self.setText(self.tr("Undo {} sessions, repaired {}?").format(number(n), when))
+            self.setText(self.tr("Undo {}, repaired {}?").format(counted(n, "session"), when))
             lines = [self._line(each) for each in operations[:_NAMED]]
             if n > _NAMED:
                 lines.append(self.tr("and {} more").format(number(n - _NAMED)))
@@ -43,16 +43,16 @@ class UndoDialog(QMessageBox):
     def _sum(self, operations: list[Operation]) -> str:
         """How many messages the session files have now, and then."""
         now, then = (sum(each.count(key) or 0 for each in operations) for key in ("messages_after", "messages_before"))
-        return self.tr("The session files are put back as they were: {} messages now, {} then.").format(
-            number(now), number(then)
+        return self.tr("The session files are put back as they were: {} now, {} then.").format(
+            counted(now, "message"), number(then)
         )
 
     def _line(self, operation: Operation) -> str:
-        title, now = _title(operation), number(operation.count("messages_after") or 0)
+        title, now = _title(operation), counted(operation.count("messages_after") or 0, "message")
         if operation.action == "create":
-            return self.tr("{}: {} messages now, then no file").format(title, now)
+            return self.tr("{}: {} now, then no file").format(title, now)
         then = number(operation.count("messages_before") or 0)
-        return self.tr("{}: {} messages now, {} then").format(title, now, then)
+        return self.tr("{}: {} now, {} then").format(title, now, then)
 
 
 def _title(operation: Operation) -> str:

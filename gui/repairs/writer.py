@@ -40,7 +40,7 @@ from hermes_rescue.gui.repairs.report_dialog import ReportDialog
 from hermes_rescue.gui.repairs.save_dialog import file_dialog, folder_dialog, usual_folder
 from hermes_rescue.gui.repairs.undo_dialog import UndoDialog
 from hermes_rescue.gui.view_model.session_rows import one_line
-from hermes_rescue.gui.view_model.wording import now, number
+from hermes_rescue.gui.view_model.wording import counted, now, number
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox, QWidget
@@ -150,7 +150,7 @@ class Writer(QObject):
         changed = tuple(o.session_id for o in result.outcomes if o.state is api.State.REPAIRED)
         others = [o for o in result.outcomes if o.state is not api.State.REPAIRED]
         n = len(changed)
-        text = self.tr("{} sessions repaired at {}, and verified. The old files are kept.").format(number(n), now())
+        text = self.tr("{} repaired at {}, and verified. The old files are kept.").format(counted(n, "session"), now())
         if n == 1:
             text = self._one_repaired(next(each for each in plan.sessions if each.session_id == changed[0]))
         if others:
@@ -164,11 +164,11 @@ class Writer(QObject):
     def _one_repaired(self, planned: PlannedSession) -> str:
         title = one_line(planned.title)
         if planned.messages_after > (planned.messages_before or 0):
-            text = self.tr("{title} is back: {n} messages, repaired at {when}.")
+            text = self.tr("{title} is back: {n}, repaired at {when}.")
         else:
-            text = self.tr("{title} is repaired: {n} messages, {when}.")
+            text = self.tr("{title} is repaired: {n}, {when}.")
         kept = self.tr(" The old file is kept.") if planned.before is not None else ""
-        return text.format(title=title, n=number(planned.messages_after), when=now()) + kept
+        return text.format(title=title, n=counted(planned.messages_after, "message"), when=now()) + kept
 
     def ask_undo(self, store: Store, run_id: str, session_id: str) -> None:
         """Ask whether a run, or one session of it, is to be put back, and do it."""
@@ -193,11 +193,13 @@ class Writer(QObject):
 
     def _on_undone(self, result: vault.UndoResult) -> None:
         n = len(result.undone)
-        text = (self.tr("1 session put back.") if n == 1 else self.tr("{} sessions put back.")).format(n)
+        text = self.tr("{} put back.").format(counted(n, "session"))
         if result.refused:
             text += " " + next(iter(result.refused.values()))
         if (more := len(result.refused) - 1) > 0:
-            text += " " + self.tr("{} more were not changed; see History for the reasons.").format(more)
+            text += " " + self.tr("{} not changed; see History for the reasons.").format(
+                counted(more, "more was", "more were")
+            )
         refused = (result.run_id, result.refused)
         good = not result.refused
         done = self.tr("{} put back at {}.").format(number(n), now()) if n else ""
@@ -270,7 +272,7 @@ class Writer(QObject):
         n, failed = len(exported.written), exported.failed
         text = self.tr("Saved: {}.").format(shown(target)) if n == 1 and not target.is_dir() else ""
         if n and not text:
-            text = self.tr("{} copies saved in {}.").format(number(n), shown(target))
+            text = self.tr("{} saved in {}.").format(counted(n, "copy", "copies"), shown(target))
         if failed:
             text += f" {self.tr('{} not saved: {}').format(number(len(failed)), shown(failed[0].reason))}"
         self._end(Outcome(text.strip(), not failed, saved=target if n else None))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 
+from hermes_rescue.core.base.words import plural
 from hermes_rescue.core.hermes.message import Message
 from hermes_rescue.core.report.diff import Change
 from hermes_rescue.gui.background.errands import Errands
@@ -154,9 +155,7 @@ class ConversationMaker:
         block = ConversationBlock(Tone.GAP, height=math.ceil(self.line + 2.6 * self._pad))
         y = (block.height - self.line) / 2
         is_open = self._rows.is_open(gap.rows)
-        take = (
-            translate("Conversation", "take it in") if len(gap.rows) == 1 else translate("Conversation", "take them in")
-        )
+        take = plural(len(gap.rows), translate("Conversation", "take it in"), translate("Conversation", "take them in"))
         actions = (
             (translate("Conversation", "hide") if is_open else translate("Conversation", "show"), RUN),
             (take, TAKE),

@@ -18,7 +18,7 @@ from hermes_rescue.gui.view_model import diff_text
 from hermes_rescue.gui.view_model.diff_outline import FOLD, Entry
 from hermes_rescue.gui.view_model.diff_rows import CALL, CHECK, REASONING, RUN, TEXT, DiffRows, Side, Span, cut
 from hermes_rescue.gui.view_model.diff_text import message_of, plain, translate
-from hermes_rescue.gui.view_model.wording import number
+from hermes_rescue.gui.view_model.wording import counted, number
 from hermes_rescue.gui.widgets.markdown_text import units
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QPointF, QRectF, Qt
@@ -293,11 +293,7 @@ class BlockMaker:
         reasoning = diff_text.reasoning_of(m)
         if reasoning:
             count = reasoning.count(" ") + reasoning.count("\n") + 1  # about; to split a huge text takes too long
-            words = (
-                translate("Difference", "reasoning, %n words", None, count)
-                if count > 1
-                else translate("Difference", "reasoning, 1 word")
-            )
+            words = translate("Difference", "reasoning, {}").format(counted(count, "word"))
             end = self._label(block, column, column.left + self._em * 0.9, words, self._font, "muted")
             self._opening(block, column, REASONING, end, row, reasoning, self._font)
 

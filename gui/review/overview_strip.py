@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hermes_rescue.gui.view_model.wording import counted, number
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen
@@ -48,7 +49,7 @@ class OverviewStrip(QWidget):
         """Show other marks, along so many positions."""
         self._marks, self._total = marks, total
         self.setAccessibleDescription(
-            self.tr("{} of {} messages differ").format(sum(m.stop - m.start for m in marks), total)
+            self.tr("{} of {} differ").format(number(sum(m.stop - m.start for m in marks)), counted(total, "message"))
         )
         self.update()
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, Standing
 from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.gui.review.answers import AnswersPopup
 from hermes_rescue.gui.view_model.diff_text import copy_name
 from hermes_rescue.gui.view_model.session_line import worktree_words
-from hermes_rescue.gui.view_model.wording import breakable, long_day, number, plain_tip
+from hermes_rescue.gui.view_model.wording import breakable, counted, long_day, number, plain_tip, told_moment
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from hermes_rescue.gui.widgets.theme import heading_font
 from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt
@@ -45,18 +46,16 @@ def sentence(audited: SessionAudit, proposal: Proposal) -> str:
     """What happened to a session and what comes back, and what a person chose of it."""
     main, chosen = main_finding(audited), _chosen_words(proposal)
     wish = translate("SessionHead", "You chose: {}. A repair of this session writes it.").format(chosen)
-    told = main.evidence if main is not None else "" if chosen else _healthy_words(audited, proposal)
+    told = main.told(told_moment) if main is not None else "" if chosen else _healthy_words(audited, proposal)
     return " ".join(filter(None, (told, wish if chosen else "")))
 
 
 def _healthy_words(audited: SessionAudit, proposal: Proposal) -> str:
     if audited.standing is Standing.LEFT_OUT:
-        words = translate("SessionHead", "You took messages of this session back. Other copies still have {n} of them.")
+        words = translate("SessionHead", "You took messages of this session back. Other copies still have {n}.")
         if audited.is_cleared:
-            words = translate(
-                "SessionHead", "You cleared this session. Other copies still have {n} messages of before."
-            )
-        return words.format(n=number(audited.left_out))
+            words = translate("SessionHead", "You cleared this session. Other copies still have {n} of before.")
+        return words.format(n=counted(audited.left_out, "message"))
     n = sum(item.included for item in proposal.items)
     if n == 0:
         return translate("SessionHead", "The session has no messages, and no copy has any.")
@@ -66,10 +65,20 @@ def _healthy_words(audited: SessionAudit, proposal: Proposal) -> str:
 
 
 def _chosen_words(proposal: Proposal) -> str:
-    """The fields that a person took from other copies, as far as that changes them: "title from backup"."""
+    """The messages that a person left out or restored, and the fields taken from other copies, as far as that changes
+    them: "2 messages left out, title from backup".
+    """
+    counts = (
+        (translate("SessionHead", "{} left out"), sum(item.reason is Reason.CHOSEN for item in proposal.items)),
+        (
+            translate("SessionHead", "{} restored"),
+            sum(item.included and item.reason is not None for item in proposal.items),
+        ),
+    )
+    told = [words.format(counted(n, "message")) for words, n in counts if n]
     words = translate("SessionHead", "{} from {}")
     taken = (c for c in proposal.changes if c.field in proposal.chosen)
-    return ", ".join(words.format(shown(c.field), copy_name(c.origin)) for c in taken)
+    return ", ".join([*told, *(words.format(shown(c.field), copy_name(c.origin)) for c in taken)])
 
 
 class _Lines(QLabel):
@@ -174,18 +183,22 @@ class SessionHead(QWidget):
         left.addWidget(view, 1)
         row.addLayout(left, 1)
         self._side = QWidget()
-        self.buttons = QVBoxLayout(self._side)
-        """The buttons of the session, from the top; what comes in between stands after the first."""
-        self.buttons.setContentsMargins(0, 2, 0, 0)
-        self.buttons.setSpacing(8)
-        self.buttons.addWidget(self.repair)
-        self.buttons.addWidget(self.why, alignment=Qt.AlignmentFlag.AlignHCenter)
-        self.buttons.addWidget(self.leave)
-        self.buttons.addStretch()
+        self._buttons = QVBoxLayout(self._side)
+        self._buttons.setContentsMargins(0, 2, 0, 0)
+        self._buttons.setSpacing(8)
+        self._buttons.addWidget(self.repair)
+        self._buttons.addWidget(self.why, alignment=Qt.AlignmentFlag.AlignHCenter)
+        self._buttons.addWidget(self.leave)
+        self._buttons.addStretch()
         row.addWidget(self._side)
         policy = self.repair.sizePolicy()
         policy.setRetainSizeWhenHidden(True)  # the buttons below stay where they are
         self.repair.setSizePolicy(policy)
+
+    def add_button(self, button: QWidget) -> None:
+        """Put one more button below that of the session, also on the way of the Tab key."""
+        self._buttons.insertWidget(1, button)
+        QWidget.setTabOrder(self.repair, button)
 
     @property
     def usual_height(self) -> int:
@@ -226,10 +239,10 @@ class SessionHead(QWidget):
         n = main.details.get("messages", 0) if main is not None else 0
         self._restores = self.tr("Restore this session")
         if audited.category is Category.REVIEW and n:
-            self._restores = self.tr("Restore the message") if n == 1 else self.tr("Restore {} messages").format(n)
+            self._restores = self.tr("Restore {}").format(counted(n, "message"))
         if is_way_back:
             n = audited.left_out
-            self._restores = self.tr("Bring {} messages back").format(n) if n else self.tr("Bring it back")
+            self._restores = self.tr("Bring {} back").format(counted(n, "message")) if n else self.tr("Bring it back")
         self._has_answer = audited.is_left or (audited.standing is Standing.REVIEW and audited.basis != "")
         self.leave.setText(self.tr("Ask me again") if audited.is_left else self.tr("Leave it as it is"))
         self._name_button()
@@ -241,7 +254,7 @@ class SessionHead(QWidget):
         self._content.show()
 
     def _name_button(self) -> None:
-        several = self.tr("Restore {} sessions").format(number(self._picked))
+        several = self.tr("Restore {}").format(counted(self._picked, "session"))
         self.repair.setText(several if self.is_about_several else self._restores)
         self.leave.setVisible(self._has_answer and not self.is_about_several)
 

@@ -14,7 +14,7 @@ from hermes_rescue.gui.background.jobs import Context, Job, Jobs
 from hermes_rescue.gui.background.slices import Slices
 from hermes_rescue.gui.sessions.search_hits import Found, HitList, HitModel
 from hermes_rescue.gui.sessions.session_model import SessionModel
-from hermes_rescue.gui.view_model.wording import number, plain_tip
+from hermes_rescue.gui.view_model.wording import counted, number, plain_tip
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from hermes_rescue.gui.widgets.notices import announce
 from hermes_rescue.gui.widgets.theme import Theme
@@ -279,18 +279,17 @@ class Search(QObject):
         words = shown(self._words)
         own = self._sessions.total_count
         if not is_over:
-            return self.tr("Searching for “{}” in every copy of {} sessions… {} found").format(
-                words, number(own), number(n)
+            return self.tr("Searching for “{}” in every copy of {}… {} found").format(
+                words, counted(own, "session"), number(n)
             )
         others = max(self._total - own, 0)
-        where = self.tr("in every copy of {} sessions").format(number(own))
+        where = self.tr("in every copy of {}").format(counted(own, "session"))
         if others:
-            where = self.tr("in every copy of {} sessions and {} of other programs").format(number(own), number(others))
-        many = self.tr("1 session has “{}”, {}.") if n == 1 else self.tr("{} sessions have “{}”, {}.")
+            where = self.tr("{} and {} of other programs").format(where, number(others))
         if n == 0:
             text = self.tr("No session has “{}”: titles and messages were searched, {}.").format(words, where)
         else:
-            text = many.format(words, where) if n == 1 else many.format(number(n), words, where)
+            text = self.tr("{} “{}”, {}.").format(counted(n, "session has", "sessions have"), words, where)
         if self._unread:
             text += " " + self.tr("{} could not be searched.").format(number(len(self._unread)))
         return text

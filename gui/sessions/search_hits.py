@@ -13,7 +13,7 @@ from hermes_rescue.core.search.query import Query
 from hermes_rescue.core.search.session_search import Held, SessionHits
 from hermes_rescue.gui.view_model.diff_text import copy_name
 from hermes_rescue.gui.view_model.session_rows import Row, one_line
-from hermes_rescue.gui.view_model.wording import day, number, plain_tip
+from hermes_rescue.gui.view_model.wording import counted, day, number, plain_tip
 from hermes_rescue.gui.widgets.faces import ActiveFace
 from hermes_rescue.gui.widgets.markdown_text import units
 from hermes_rescue.gui.widgets.theme import Theme
@@ -167,7 +167,7 @@ class HitModel(QAbstractListModel):
         if found.counts is None:
             return self.tr("Found in the title"), "muted"
         count = sum(found.counts.values())
-        parts = [self.tr("1 hit") if count == 1 else self.tr("{} hits").format(number(count))]
+        parts = [counted(count, "hit")]
         if found.program is not None:
             parts.append(self.tr("session of another program ({})").format(shown(found.program)))
             return " · ".join(parts), "info"

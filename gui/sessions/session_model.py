@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -12,9 +13,11 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from hermes_rescue.core.audit.findings import SessionAudit, Standing
 from hermes_rescue.core.hermes.heads import Glance
 from hermes_rescue.core.hermes.worktree import Worktree
+from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.gui.view_model.session_rows import (
     COUNTS,
     KEYS,
+    NO_CHOICES,
     STEP,
     Arrangement,
     Column,
@@ -94,6 +97,7 @@ class SessionModel(QAbstractTableModel):
         self._unseen: set[str] = set()  # ids that the running scan has not come to yet
         self._is_held = False
         self._keeps_order = False
+        self._choices: Mapping[str, Choices] = {}
         self.is_scanning = False
 
     # What is in it
@@ -114,8 +118,10 @@ class SessionModel(QAbstractTableModel):
         return self._steps is not None
 
     def counts(self) -> dict[Standing, int]:
-        """How many sessions stand how, whatever the filter says."""
-        return {standing: self._rows.counts[standing] for standing in Standing}
+        """How many sessions stand how, whatever the filter says, also those that wait for a hand to go."""
+        new = {each.session_id: each for each in self._waiting if isinstance(each, SessionAudit)}
+        counts = self._rows.counts + Counter(s.standing for s in new.values() if self._rows.known(s.session_id) is None)
+        return {standing: counts[standing] for standing in Standing}
 
     def known(self, session_id: str) -> Row | None:
         """A session, whether it shows or not."""
@@ -200,12 +206,20 @@ class SessionModel(QAbstractTableModel):
         if self._is_held:
             self._waiting += [each for each in sessions if self._rows.known(each.session_id) is None]
             sessions = [each for each in sessions if self._rows.known(each.session_id) is not None]
-        rows = [row for row in map(row_for, sessions) if row.is_examined or not self._is_examined(row)]
+        made = (row_for(each, self._choices.get(each.session_id, NO_CHOICES)) for each in sessions)
+        rows = [row for row in made if row.is_examined or not self._is_examined(row)]
         if rows:
             with self._rearrangement():
                 for row in rows:
                     self._rows.put(row, keeps_place=self._is_held or self._keeps_order)
                     (self._unseen.discard if row.is_examined else self._unseen.add)(row.session.session_id)
+
+    def show_choices(self, choices: Mapping[str, Choices]) -> None:
+        """Say on the rows what a person has chosen of the messages of their sessions."""
+        before, self._choices = self._choices, dict(choices)
+        turned = (sid for sid in before.keys() | choices.keys() if before.get(sid) != choices.get(sid))
+        known = (row for row in map(self._rows.known, turned) if row is not None)
+        self.add([row.session for row in known if row.is_examined])
 
     def hold(self) -> None:
         """A hand is at the rows: they keep their places, and new ones wait."""
@@ -313,7 +327,7 @@ class SessionModel(QAbstractTableModel):
         """How a cell looks."""
         row, column = self._rows[index.row()], _COLUMNS[index.column()]
         color = self._theme.color(self._token(row, column))
-        is_bold = column is Column.AFTER and row.session.after != row.session.live
+        is_bold = column is Column.AFTER and row.after != row.session.live
         return Look(self._text(row, column), color, self._icon(row, column), _FLAGS[column], is_bold)
 
     def data(self, index: Index, role: int = Role.DisplayRole) -> Any:
@@ -398,7 +412,7 @@ class SessionModel(QAbstractTableModel):
             case Column.TITLE:
                 return "text"
             case Column.AFTER:
-                return "muted" if session.after == session.live else "text"
+                return "muted" if row.after == session.live else "text"
             case Column.LIVE | Column.BACKUP | Column.DATABASE:
                 return "muted" if KEYS[column](row) < 0 else "text"
             case Column.WORKTREE:

@@ -11,7 +11,7 @@ from hermes_rescue.gui.sessions.session_list import SessionList
 from hermes_rescue.gui.sessions.session_model import SessionModel
 from hermes_rescue.gui.sessions.session_table import SessionTable
 from hermes_rescue.gui.view_model.session_rows import Column
-from hermes_rescue.gui.view_model.wording import number
+from hermes_rescue.gui.view_model.wording import counted, number
 from hermes_rescue.gui.widgets.panes import ENTRY
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QPoint, Qt, Signal
@@ -145,7 +145,7 @@ class SessionPane(QWidget):
 
     def _show_count(self) -> None:
         total, visible = self.sessions.total_count, self.sessions.visible_count
-        text = self.tr("1 session") if total == 1 else self.tr("{} sessions").format(number(total))
+        text = counted(total, "session")
         if visible != total:
             text = self.tr("{} of {}").format(number(visible), text)
         self._count.setText(text if total else "")

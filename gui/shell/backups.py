@@ -15,7 +15,7 @@ from hermes_rescue.core.audit.elsewhere import FoundPlace
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.gui.background.place import Place, dropped_paths
 from hermes_rescue.gui.shell.state import Shown
-from hermes_rescue.gui.view_model.wording import breakable, number, plain_tip
+from hermes_rescue.gui.view_model.wording import breakable, counted, plain_tip
 from hermes_rescue.gui.widgets.commands import Actions
 from hermes_rescue.gui.widgets.notices import Notice
 from hermes_rescue.gui.widgets.path_dialogs import files_dialog, folder_dialog
@@ -83,7 +83,7 @@ class Backups(QObject):
             return
         lines = [breakable(line) for line in told[:_TOLD_AT_ONCE]]
         if (more := len(told) - _TOLD_AT_ONCE) > 0:
-            lines.append(self.tr("{} more are in the menu of the store.").format(number(more)))
+            lines.append(self.tr("{} in the menu of the store.").format(counted(more, "more is", "more are")))
         self._notice.tell("\n".join(lines), "info")
         self._notice.setToolTip(plain_tip("\n".join(place.sentence for place in places[:_IN_TIP])))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
-from hermes_rescue.gui.view_model.wording import number, plain_tip
+from hermes_rescue.gui.view_model.time_left import TimeLeft
+from hermes_rescue.gui.view_model.wording import counted, number, plain_tip
 from hermes_rescue.gui.widgets.commands import Actions
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from hermes_rescue.gui.widgets.notices import announce
@@ -144,9 +146,7 @@ class ToolRow(QWidget):
         self._fit()
 
     def _repair_words(self, count: int) -> str:
-        if count == 1:
-            return self.tr("Repair 1 session…")
-        return self.tr("Repair {} sessions…").format(number(count)) if count else self.tr("Repair…")
+        return self.tr("Repair {}…").format(counted(count, "session")) if count else self.tr("Repair…")
 
     def _look(self) -> None:
         """Give the keyboard to the search, to type something else."""
@@ -203,20 +203,20 @@ class ChipRow(QWidget):
     def show_counts(self, counts: Mapping[Standing, int]) -> None:
         """Put the numbers on the chips."""
         words = {
-            Standing.REPAIRABLE: self.tr("{} can be repaired"),
-            Standing.REVIEW: self.tr("{} need your decision"),
-            Standing.LEFT: self.tr("{} left as they are"),
-            Standing.LEFT_OUT: self.tr("{} with parts left out"),
-            Standing.DELETED: self.tr("{} deleted by you"),
-            Standing.PARTLY_READ: self.tr("{} partly read"),
-            Standing.NOTE: self.tr("{} notes"),
-            Standing.HEALTHY: self.tr("{} healthy"),
+            Standing.REPAIRABLE: (self.tr("can be repaired"), ""),
+            Standing.REVIEW: (self.tr("needs your decision"), self.tr("need your decision")),
+            Standing.LEFT: (self.tr("left as it is"), self.tr("left as they are")),
+            Standing.LEFT_OUT: (self.tr("with parts left out"), ""),
+            Standing.DELETED: (self.tr("deleted by you"), ""),
+            Standing.PARTLY_READ: (self.tr("partly read"), ""),
+            Standing.NOTE: (self.tr("note"), self.tr("notes")),
+            Standing.HEALTHY: (self.tr("healthy"), ""),
         }
-        one = {Standing.REVIEW: self.tr("{} needs your decision"), Standing.NOTE: self.tr("{} note")}
         for standing, chip in self._chips.items():
             n = counts.get(standing, 0)
             self._numbers[standing] = number(n)
-            text = (one.get(standing, words[standing]) if n == 1 else words[standing]).format(number(n))
+            one, many = words[standing]
+            text = counted(n, one, many or one)
             chip.setToolTip(text)
             chip.setAccessibleName(text)
             chip.setAccessibleDescription(self.tr("Show only these sessions"))
@@ -259,6 +259,7 @@ class ChipRow(QWidget):
         """Another store: nothing is known of its sessions yet, and all of them show."""
         self.clear()
         self.show_counts({})
+        self._webui.show_text("")
 
     def _choose(self, standing: Standing, checked: bool) -> None:
         for other, chip in self._chips.items():
@@ -281,6 +282,7 @@ class FootRow(QWidget):
         self.setProperty("foot", True)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         row = _row(self, margins=(14, 4, 14, 4))
+        self._left = TimeLeft()
         self._text = QLabel()
         self._text.setTextFormat(Qt.TextFormat.PlainText)
         self._text.setProperty("muted", True)
@@ -307,8 +309,11 @@ class FootRow(QWidget):
         return self._text.text()
 
     def progress(self, text: str, done: float, total: int, *, can_cancel: bool = True) -> None:
-        """Show how far something is, with no total that it is going on."""
-        self._text.setText(text)
+        """Show how far something is and how long it still takes, with no total that it is going on."""
+        if total:
+            text = self.tr("{} {} of {}").format(text, number(int(done)), number(total))
+        left = self._left.words(done, total, time.monotonic())
+        self._text.setText(" · ".join(filter(None, (text, left))))
         self._bar.setRange(0, total * _PARTS)
         self._bar.setValue(int(done * _PARTS))
         self._bar.setVisible(True)

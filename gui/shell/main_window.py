@@ -21,6 +21,7 @@ from hermes_rescue.gui.background.jobs import Jobs
 from hermes_rescue.gui.background.place import Place, page_of, short_path
 from hermes_rescue.gui.background.reader import USUAL_PAIR, Detail, Reading
 from hermes_rescue.gui.background.watcher import Watcher
+from hermes_rescue.gui.background.webui_poll import WebUIPoll
 from hermes_rescue.gui.repairs.history_panel import HistoryPanel
 from hermes_rescue.gui.repairs.lookback import Lookback
 from hermes_rescue.gui.repairs.writer import Outcome, Writer
@@ -31,22 +32,22 @@ from hermes_rescue.gui.shell.about import AboutDialog
 from hermes_rescue.gui.shell.backups import Backups
 from hermes_rescue.gui.shell.bars import ChipRow, FootRow, ToolRow
 from hermes_rescue.gui.shell.choosing import Choosing
+from hermes_rescue.gui.shell.looks import Looks
 from hermes_rescue.gui.shell.memory import Memory
 from hermes_rescue.gui.shell.search_places import SearchPlaces
 from hermes_rescue.gui.shell.session_actions import SessionActions
 from hermes_rescue.gui.shell.state import Event, Phase, Shown, State, after, possible
 from hermes_rescue.gui.shell.store_chooser import StoreChooser
 from hermes_rescue.gui.shell.window_layout import WindowLayout
-from hermes_rescue.gui.view_model.wording import now, number
-from hermes_rescue.gui.widgets import theme as themes
+from hermes_rescue.gui.view_model.wording import counted, now
 from hermes_rescue.gui.widgets.commands import COMMANDS, Actions
 from hermes_rescue.gui.widgets.faces import HelpDialog, NoStore, message_of, show_error
 from hermes_rescue.gui.widgets.notices import ResultBar, StoreNotices
 from hermes_rescue.gui.widgets.panes import focus_next_pane, stacked
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QSettings, Qt, Slot
-from PySide6.QtGui import QCloseEvent, QGuiApplication
-from PySide6.QtWidgets import QApplication, QMainWindow, QSplitter, QStackedWidget, QWidget
+from PySide6.QtGui import QCloseEvent
+from PySide6.QtWidgets import QMainWindow, QSplitter, QStackedWidget
 
 
 class MainWindow(QMainWindow):
@@ -58,46 +59,47 @@ class MainWindow(QMainWindow):
         self._memory = Memory(settings)
         self.state = State()
         self.shown = Shown(place)
-        self.theme: Theme = themes.load(themes.name_of(self._memory.theme))
         self.jobs = Jobs(self)
         self.reading = Reading(self.jobs, self)
         self.watcher = Watcher(self)
-        self.writer = Writer(self.jobs, self, self.theme)
-        self.actions_ = Actions(self, self.theme)
+        self.webui = WebUIPoll(self.jobs, self)
+        self.looks = Looks(self._memory, self)
+        self.writer = Writer(self.jobs, self, self.looks.theme)
+        self.actions_ = Actions(self, self.looks.theme)
         self._build()
         self._connect()
         self.layout_ = WindowLayout(
             self, self.splitter, self.table, self.review.difference, self.actions_, self._memory
         )
         self.layout_.restore()
-        self.set_theme(self.theme)
+        self.looks.show(self.actions_)
         self.tools.filter.setFocus()  # a word of what was said is what people know of a lost conversation
         self.open(place)
 
     # --- building ---------------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
+        theme = self.looks.theme
         self.actions_.fill(self.menuBar())
-        self.tools = ToolRow(self.actions_, self.theme)
-        self.chips = ChipRow(self.theme)
-        self.notices = StoreNotices(self.theme)
+        self.tools = ToolRow(self.actions_, theme)
+        self.chips = ChipRow(theme)
+        self.notices = StoreNotices(theme)
         self.backups = Backups(self, self.actions_, self.notices.places, lambda: self.shown)
         self.chooser = StoreChooser(self, self.tools.store_menu, self.actions_, self._memory, self.backups)
-        self.table = SessionPane(self.theme)
-        self.review = ReviewPane(self.theme)
-        self.choosing = Choosing(self.table, self.review, self.reading, lambda: self.shown, self)
-        self.history = HistoryPanel(self.theme)
-        self.lookback = Lookback(self.history, self.jobs, self, self.theme)
-        self.no_store = NoStore(self.actions_, self.theme)
+        self.table = SessionPane(theme)
+        self.review = ReviewPane(theme)
+        self.choosing = Choosing(self.table, self.review, self.reading, self._memory, lambda: self.shown, self)
+        self.history = HistoryPanel(theme)
+        self.lookback = Lookback(self.history, self.jobs, self, theme)
+        self.no_store = NoStore(self.actions_, theme)
         told = (self.table.selected_ids, lambda: self.shown, lambda: self.review.copies)
         self.of_sessions = SessionActions(self, self.actions_, *told)
-        self.review.head.buttons.insertWidget(1, self.of_sessions.save_button)
-        QWidget.setTabOrder(self.review.head.repair, self.of_sessions.save_button)
-        self.foot = FootRow(self.actions_, self.theme)
-        self.search = Search(self.jobs, self.tools.filter, self.table.sessions, self.theme, self)
+        self.review.head.add_button(self.of_sessions.save_button)
+        self.foot = FootRow(self.actions_, theme)
+        self.search = Search(self.jobs, self.tools.filter, self.table.sessions, theme, self)
         self.places = SearchPlaces(self.search, self.table, self.chips, self.review)
         self.side = QStackedWidget()  # the history comes second: its action, checked or not, is the index
-        self.result = ResultBar(self.theme, self.side)
+        self.result = ResultBar(theme, self.side)
         self.side.addWidget(self.review)
         self.side.addWidget(self.history)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
@@ -129,7 +131,6 @@ class MainWindow(QMainWindow):
             "help": lambda: HelpDialog(COMMANDS, self).open(),
             "about": lambda: AboutDialog(self.shown.audit, self).open(),
             **{name: partial(self.review.difference.set_mode, name) for name in ("unified", "split")},
-            **{f"theme_{name}": partial(self._choose_theme, name) for name in ("system", *themes.NAMES)},
         }
         for name, slot in slots.items():
             self.actions_.connect(name, slot)
@@ -150,6 +151,7 @@ class MainWindow(QMainWindow):
         self.reading.detailed.connect(self._on_detail)
         self.reading.failed.connect(self._on_scan_failed)
         self.choosing.changed.connect(self._enable)
+        self.choosing.outdated.connect(lambda text: self.result.tell_outcome(text, good=False))
         self.review.comparison_wanted.connect(self._compare)
         self.review.next_session_wanted.connect(self._next_session)
         self.of_sessions.save_wanted.connect(self._save_copies)
@@ -167,6 +169,7 @@ class MainWindow(QMainWindow):
         self.history.finish_requested.connect(lambda _: self._repair(None))
         self.history.show_requested.connect(self.table.select)
         self.watcher.changed.connect(self.notices.tell_changed)
+        self.webui.changed.connect(self._on_webui)
         self.writer.started.connect(lambda text: self.foot.progress(text, 0, 0))
         self.writer.progressed.connect(self.foot.progress)
         self.writer.asked.connect(lambda: self.foot.end(""))
@@ -177,7 +180,8 @@ class MainWindow(QMainWindow):
         self.chooser.demo_wanted.connect(self._make_demo)
         self.backups.import_wanted.connect(self._import)
         self.backups.session_wanted.connect(self.table.select)
-        QGuiApplication.styleHints().colorSchemeChanged.connect(lambda _: self._choose_theme(self._memory.theme))
+        self.looks.themed.connect(self._draw)
+        self.looks.zoom_over(self.review.conversation.list.viewport())
 
     # --- the store --------------------------------------------------------------------------------------------------
 
@@ -199,8 +203,11 @@ class MainWindow(QMainWindow):
             return
         self.writer.abandon()
         self.jobs.turn_to(self.state.token)
+        self.webui.rest()
+        self.choosing.keep()
         self.shown = Shown(place)
         self.result.hide()
+        self.notices.reset()
         self.lookback.clear()
         self.search.show_store(None)
         self.chips.reset()
@@ -233,11 +240,15 @@ class MainWindow(QMainWindow):
         self.shown.store = store
         self.search.show_store(store)
         self.tools.show_store(short_path(store), str(store.sessions_dir))
+        self.webui.watch(store, webui)
+        self.lookback.read(store)
+        self.chooser.opened(str(store.home or store.sessions_dir))
+
+    @Slot(object)
+    def _on_webui(self, webui: WebUIStatus) -> None:
         self.shown.webui = next((each.address for each in webui.servers if each.answers and each.address), "")
         self.chips.show_webui(webui)
         self.notices.tell_webui(webui)
-        self.lookback.read(store)
-        self.chooser.opened(str(store.home or store.sessions_dir))
 
     @Slot(object)
     def _on_audited(self, sessions: tuple[SessionAudit, ...]) -> None:
@@ -248,14 +259,14 @@ class MainWindow(QMainWindow):
 
     @Slot(float, int)
     def _on_scan_progress(self, done: float, total: int) -> None:
-        self.foot.progress(self.tr("Checking… {} of {} sessions").format(int(done), total), done, total)
+        self.foot.progress(self.tr("Checking sessions…"), done, total)
 
     @Slot(object)
     def _on_scanned(self, audit: Audit) -> None:
         self.shown.audit = audit
         self.watcher.watch(audit.store.sessions_dir)
         self.table.sessions.end_scan()
-        self.shown.checked = self.tr("{} sessions checked at {}.").format(number(len(audit.sessions)), now())
+        self.shown.checked = self.tr("{} checked at {}.").format(counted(len(audit.sessions), "session"), now())
         self.foot.end(self._status())
         counts = self.table.sessions.counts()
         self.chips.show_counts(counts)
@@ -311,10 +322,6 @@ class MainWindow(QMainWindow):
             self.review.clear(self.tr("The session is no longer there. Rescan to see what is."))
             return
         session_id = detail.audited.session_id
-        if detail.proposal.is_outdated:
-            self.shown.forget(session_id)
-            words = self.tr("The copies of this session have changed since you chose. Your choices no longer count.")
-            self.result.tell_outcome(words, good=False)
         if self.review.shows(detail) and session_id in self.shown.choices:
             self.review.update_summary(detail)
         else:
@@ -410,7 +417,7 @@ class MainWindow(QMainWindow):
 
     def _tell(self, outcome: Outcome) -> None:
         """Show what a work came to, and what the store is like now."""
-        self.shown.forget(*outcome.sessions)
+        self.choosing.forget(outcome.sessions)
         if outcome.text:
             self.shown.last_run = outcome.run_id
             can_undo, page = bool(outcome.run_id), page_of(self.shown.webui, outcome.sessions)
@@ -461,22 +468,13 @@ class MainWindow(QMainWindow):
 
     # --- looks and memory ---------------------------------------------------------------------------------------------
 
-    def _choose_theme(self, choice: str) -> None:
-        self._memory.theme = choice
-        self.set_theme(themes.load(themes.name_of(self._memory.theme)))
-
-    def set_theme(self, theme: Theme) -> None:
-        """Draw everything in other colours."""
-        self.theme = theme
-        app = QApplication.instance()
-        if isinstance(app, QApplication):
-            themes.apply(app, theme)
+    @Slot(object)
+    def _draw(self, theme: Theme) -> None:
         for bar in (self.actions_, self.tools, self.chips, self.search, self.notices, self.result, self.foot):
             bar.set_theme(theme)
         for pane in (self.table, self.review, self.history, self.no_store):
             pane.set_theme(theme)
         self.writer.theme = self.lookback.theme = theme
-        self.actions_[f"theme_{self._memory.theme}"].setChecked(True)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask while something is written, and close at the next safe point; what only looks or prepares is told to stop
@@ -494,7 +492,9 @@ class MainWindow(QMainWindow):
             return
         self.reading.stop()
         self.watcher.rest()
+        self.webui.rest()
         self.review.clear("")
         self.jobs.stop()
+        self.choosing.keep()
         self.layout_.save()
         super().closeEvent(event)

@@ -25,6 +25,19 @@ class Memory:
         self._settings.setValue("theme", choice)
 
     @property
+    def zoom(self) -> float:
+        """The size of the text as a share of the system's."""
+        value = self._settings.value("zoom", 1.0)
+        try:
+            return min(max(float(str(value)), 0.5), 3.0)
+        except ValueError:
+            return 1.0
+
+    @zoom.setter
+    def zoom(self, zoom: float) -> None:
+        self._settings.setValue("zoom", zoom)
+
+    @property
     def mode(self) -> str:
         """How differences are shown, "unified" or "split"."""
         return "split" if self._settings.value("mode") == "split" else "unified"
@@ -51,6 +64,18 @@ class Memory:
     def opened(self, path: str) -> None:
         """A place was opened."""
         self._settings.setValue("recent", [path, *(other for other in self.recent if other != path)][:_RECENT])
+
+    def choices(self, store: str) -> str:
+        """What was chosen of the sessions of a store, as it was kept; "" for nothing."""
+        value = self._settings.value(f"choices/{store}", "")
+        return value if isinstance(value, str) else ""
+
+    def keep_choices(self, store: str, choices: str) -> None:
+        """Keep what is chosen of the sessions of a store."""
+        if choices:
+            self._settings.setValue(f"choices/{store}", choices)
+        else:
+            self._settings.remove(f"choices/{store}")
 
     def state(self, name: str) -> QByteArray | None:
         """The state of a part of the window, as it was kept."""

@@ -18,7 +18,7 @@ from hermes_rescue.core.report.diff import Change, MessageRow
 from hermes_rescue.gui.view_model import diff_text
 from hermes_rescue.gui.view_model.diff_outline import Gap
 from hermes_rescue.gui.view_model.diff_text import copy_name, listed, message_of, one_line, translate
-from hermes_rescue.gui.view_model.wording import number
+from hermes_rescue.gui.view_model.wording import counted
 
 PART = 4_000
 """Characters of a text that one entry shows, so that no text is ever laid out at once."""
@@ -65,9 +65,8 @@ def gaps(shown: Sequence[Gap], turned: Collection[int]) -> list[Gap]:
 def gap_words(gap: Gap, rows: Sequence[MessageRow]) -> str:
     """The line that stands for those of ``rows`` that stay out: "2 messages that you took back"."""
     one, many = _gap_texts(gap.reason)
-    count = len(gap.rows)
     places = _places(rows[gap.rows.start : gap.rows.stop]) if gap.reason is Reason.FURTHER else ""
-    return (one if count == 1 else many).format(n=number(count), places=places)
+    return counted(len(gap.rows), one, many).format(places=places)
 
 
 def _places(rows: Iterable[MessageRow]) -> str:
@@ -77,52 +76,53 @@ def _places(rows: Iterable[MessageRow]) -> str:
 
 
 def _gap_texts(reason: Reason | None) -> tuple[str, str]:
+    """What one message, or more of them, are called that stay out for a reason."""
     if reason in (Reason.UNDONE, Reason.REWOUND):
         return (
-            translate("Conversation", "1 message that you took back"),
-            translate("Conversation", "{n} messages that you took back"),
+            translate("Conversation", "message that you took back"),
+            translate("Conversation", "messages that you took back"),
         )
     if reason is Reason.CLEARED:
         return (
-            translate("Conversation", "1 message that you cleared"),
-            translate("Conversation", "{n} messages that you cleared"),
+            translate("Conversation", "message that you cleared"),
+            translate("Conversation", "messages that you cleared"),
         )
     if reason is Reason.HIDDEN:
         return (
-            translate("Conversation", "1 message that Hermes wrote for itself"),
-            translate("Conversation", "{n} messages that Hermes wrote for itself"),
+            translate("Conversation", "message that Hermes wrote for itself"),
+            translate("Conversation", "messages that Hermes wrote for itself"),
         )
     if reason is Reason.SUMMARY:
         return (
-            translate("Conversation", "1 summary that a compression wrote"),
-            translate("Conversation", "{n} summaries that a compression wrote"),
+            translate("Conversation", "summary that a compression wrote"),
+            translate("Conversation", "summaries that a compression wrote"),
         )
     if reason is Reason.CONTAINED:
         return (
-            translate("Conversation", "1 message that is a part of another one"),
-            translate("Conversation", "{n} messages that are parts of others"),
+            translate("Conversation", "message that is a part of another one"),
+            translate("Conversation", "messages that are parts of others"),
         )
     if reason is Reason.UNANSWERED:
         return (
-            translate("Conversation", "1 prompt without an answer. Do you want it back?"),
-            translate("Conversation", "{n} prompts without an answer. Do you want them back?"),
+            translate("Conversation", "prompt without an answer. Do you want it back?"),
+            translate("Conversation", "prompts without an answer. Do you want them back?"),
         )
     if reason is Reason.FURTHER:
         return (
-            translate("Conversation", "1 message only in {places}. Do you want it back?"),
-            translate("Conversation", "{n} messages only in {places}. Do you want them back?"),
+            translate("Conversation", "message only in {places}. Do you want it back?"),
+            translate("Conversation", "messages only in {places}. Do you want them back?"),
         )
     if reason is not None and reason.is_question:
         return (
-            translate("Conversation", "1 message that you took back or lost: only you know"),
-            translate("Conversation", "{n} messages that you took back or lost: only you know"),
+            translate("Conversation", "message that you took back or lost: only you know"),
+            translate("Conversation", "messages that you took back or lost: only you know"),
         )
     if reason is Reason.CHOSEN:
         return (
-            translate("Conversation", "1 message that you left out"),
-            translate("Conversation", "{n} messages that you left out"),
+            translate("Conversation", "message that you left out"),
+            translate("Conversation", "messages that you left out"),
         )
-    return translate("Conversation", "1 message left out"), translate("Conversation", "{n} messages left out")
+    return translate("Conversation", "message left out"), translate("Conversation", "messages left out")
 
 
 def speaker(m: Message) -> str:
@@ -226,21 +226,14 @@ def _open_fence(opener: str, part: str) -> tuple[str, str]:
 def opening_words(m: Message, text: str) -> str:
     """The line of a tool's result that is folded: "web_search: result, 96 characters"."""
     name = m.value.get("name") or m.value.get("tool_name")
-    length = len(text)
-    words = (
-        translate("Conversation", "result, 1 character")
-        if length == 1
-        else translate("Conversation", "result, {n} characters").format(n=number(length))
-    )
+    words = translate("Conversation", "result, {}").format(counted(len(text), "character"))
     return f"{one_line(str(name), 60)}: {words}" if name else words
 
 
 def reasoning_words(text: str) -> str:
     """The line of a reasoning that is folded."""
     count = text.count(" ") + text.count("\n") + 1  # about; to split a huge text takes too long
-    if count == 1:
-        return translate("Conversation", "reasoning, 1 word")
-    return translate("Conversation", "reasoning, {n} words").format(n=number(count))
+    return translate("Conversation", "reasoning, {}").format(counted(count, "word"))
 
 
 def heading(row: MessageRow) -> str:

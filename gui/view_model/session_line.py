@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.hermes.worktree import Worktree
+from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.gui.view_model.session_rows import Row, one_line
 from hermes_rescue.gui.view_model.wording import day, number
 from PySide6.QtCore import QCoreApplication
@@ -46,9 +47,10 @@ def line_of(row: Row) -> Line:
             )
             if n is not None
         ]
-        detail = f" · {', '.join(copies)}" if copies else ""
-        if row.standing is Standing.REPAIRABLE and session.after != session.live:
-            before, after = f"{before} → ", _count(session.after)
+        chosen = _chosen_words(row.choices)
+        detail = f" · {chosen or ', '.join(copies)}" if chosen or copies else ""
+        if (chosen or row.standing is Standing.REPAIRABLE) and row.after != session.live:
+            before, after = f"{before} → ", _count(row.after)
     path = one_line(session.worktree_path) if session.worktree_path else ""
     state = worktree_words(session.worktree) if row.is_examined and path else ""
     return Line(
@@ -64,6 +66,15 @@ def line_of(row: Row) -> Line:
         state,
         path and f"{path} · {state}",
     )
+
+
+def _chosen_words(choices: Choices) -> str:
+    """What a person chose of the messages of a session."""
+    told = (
+        (translate("SessionLine", "{} left out by you"), len(choices.exclude)),
+        (translate("SessionLine", "{} restored by you"), len(choices.include)),
+    )
+    return ", ".join(words.format(number(n)) for words, n in told if n)
 
 
 def worktree_words(state: Worktree) -> str:

@@ -21,6 +21,7 @@ from hermes_rescue.core.audit.findings import SessionAudit, Standing
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.hermes.heads import Glance
 from hermes_rescue.core.hermes.worktree import Worktree
+from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.gui.view_model.session_status import Status, status_of, unexamined
 from hermes_rescue.gui.view_model.wording import is_time
 
@@ -30,6 +31,8 @@ UNEXAMINED: Final = "unexamined"
 """In place of the standing of a session of which only the head was read: what is wrong with it is not known yet."""
 
 Wanted: TypeAlias = Standing | Literal["all", "unexamined"]
+
+NO_CHOICES: Final = Choices()
 
 STEP: Final = 10_000
 """Rows that are sorted or filtered in one step."""
@@ -57,7 +60,7 @@ class Column(IntEnum):
 @dataclass(frozen=True, slots=True)
 class Row:
     """A session with what is asked of all rows at once: its standing, its status, where that ranks it, and its folded
-    title, for the order and the type-ahead.
+    title, for the order and the type-ahead. ``choices`` are what a person chose of its messages.
 
     Where the standing is ``UNEXAMINED``, ``session`` holds what the head of the file says, and nothing else of it
     counts.
@@ -68,6 +71,13 @@ class Row:
     status: Status
     rank: float
     folded: str
+    choices: Choices = NO_CHOICES
+
+    @property
+    def after(self) -> int | None:
+        """The number of messages that a repair leaves, as it was chosen."""
+        after = self.session.after
+        return None if after is None else after - len(self.choices.exclude) + len(self.choices.include)
 
     @property
     def is_examined(self) -> bool:
@@ -75,12 +85,12 @@ class Row:
         return self.standing != UNEXAMINED
 
 
-def row_for(found: SessionAudit | Glance) -> Row:
-    """The row of a session. A glance ranks it among the healthy ones, so that most rows stay where they are when they
-    have been examined.
+def row_for(found: SessionAudit | Glance, choices: Choices = NO_CHOICES) -> Row:
+    """The row of a session, with what a person chose of it. A glance ranks it among the healthy ones, so that most rows
+    stay where they are when they have been examined.
     """
     if isinstance(found, SessionAudit):
-        return _row(found, found.standing, status_of(found))
+        return _row(found, found.standing, status_of(found), choices)
     known = SessionAudit(
         found.session_id,
         found.title,
@@ -94,8 +104,8 @@ def row_for(found: SessionAudit | Glance) -> Row:
     return _row(known, UNEXAMINED, unexamined())
 
 
-def _row(session: SessionAudit, standing: Wanted, status: Status) -> Row:
-    return Row(session, standing, status, _rank(status, session.updated), one_line(session.title).casefold())
+def _row(session: SessionAudit, standing: Wanted, status: Status, choices: Choices = NO_CHOICES) -> Row:
+    return Row(session, standing, status, _rank(status, session.updated), one_line(session.title).casefold(), choices)
 
 
 def _rank(status: Status, updated: float | None) -> float:
@@ -119,7 +129,7 @@ COUNTS: Final[dict[Column, Callable[[Row], int | None]]] = {
     Column.LIVE: attrgetter("session.live"),
     Column.BACKUP: attrgetter("session.backup"),
     Column.DATABASE: attrgetter("session.database"),
-    Column.AFTER: attrgetter("session.after"),
+    Column.AFTER: attrgetter("after"),
 }
 """The columns of message counts, None where nothing is known."""
 

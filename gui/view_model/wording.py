@@ -7,7 +7,8 @@ import re
 from typing import Final, TypeGuard
 
 from hermes_rescue.core.base.files import shown
-from PySide6.QtCore import QDate, QDateTime, QLocale, QTime
+from hermes_rescue.core.base.words import plural
+from PySide6.QtCore import QCoreApplication, QDate, QDateTime, QLocale, QTime
 
 _SHORT: Final = QLocale.FormatType.ShortFormat
 _END_OF_TIME = 253402300800  # seconds; the year 10000: what a session says beyond it is no time
@@ -19,6 +20,11 @@ _DAY_AND_MONTH: Final = re.compile(rf"(?<![d'])dd?(?!d){_BETWEEN}M+|M+{_BETWEEN}
 def number(n: int) -> str:
     """A count, as people of the system's language write it."""
     return QLocale().toString(n)
+
+
+def counted(n: int, one: str, many: str = "") -> str:
+    """A count with its word: "1 message", "2 messages"."""
+    return f"{number(n)} {plural(n, one, many)}"
 
 
 def is_time(seconds: float | None) -> TypeGuard[float]:
@@ -37,6 +43,15 @@ def moment(seconds: float | None) -> str:
     if time is None:
         return ""
     return time.toString("yyyy-MM-dd HH:mm") if _is_nowhere() else QLocale().toString(time, _SHORT)
+
+
+def told_moment(seconds: float) -> str:
+    """A time within a sentence: "07:37 on 3 May"; empty for what is no time."""
+    time = local_time(seconds)
+    if time is None:
+        return ""
+    clock = QLocale().toString(time.time(), _SHORT)
+    return QCoreApplication.translate("Wording", "{time} on {day}").format(time=clock, day=day(seconds))
 
 
 def now() -> str:

@@ -256,6 +256,11 @@ COMMANDS: tuple[Command, ...] = (
         checkable=True,
         begins_group=True,
     ),
+    Command(
+        "zoom_in", "view", _t("&Larger text"), _t("Show every text larger"), "", ("Ctrl++", "Ctrl+="), begins_group=True
+    ),
+    Command("zoom_out", "view", _t("&Smaller text"), _t("Show every text smaller"), "", ("Ctrl+-",)),
+    Command("zoom_usual", "view", _t("Usual text si&ze"), _t("Show every text in the system's size"), "", ("Ctrl+0",)),
     Command("pane", "view", _t("Next &pane"), _t("Go to the sessions, the head, the pages"), "", ("F6",)),
     Command(
         "theme_system",

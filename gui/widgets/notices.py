@@ -11,7 +11,7 @@ from pathlib import Path
 from hermes_rescue.core.audit.findings import NO_ADVICE, Finding, Standing
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
-from hermes_rescue.gui.view_model.wording import breakable, moment, number, plain_tip
+from hermes_rescue.gui.view_model.wording import breakable, counted, moment, plain_tip
 from hermes_rescue.gui.widgets.theme import ICON_SIZE, Theme
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, QUrl, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QDesktopServices
@@ -172,6 +172,11 @@ class StoreNotices(QWidget):
         for notice in (self.store, self.changed, self.places, self.healthy):
             notice.hide()
 
+    def reset(self) -> None:
+        """Another store: nothing is known of it."""
+        self.begin()
+        self.webui.hide()
+
     def tell_webui(self, webui: WebUIStatus) -> None:
         """Say what is and what is not possible while the WebUI runs."""
         if webui.running:
@@ -194,15 +199,15 @@ class StoreNotices(QWidget):
         if found:
             lines = [self._sentence(finding) for finding in found[:_TOLD_AT_ONCE]]
             if len(found) > _TOLD_AT_ONCE:
-                lines.append(self.tr("{} more are in the report.").format(number(len(found) - _TOLD_AT_ONCE)))
+                lines.append(
+                    self.tr("{} in the report.").format(counted(len(found) - _TOLD_AT_ONCE, "more is", "more are"))
+                )
             self.store.tell("\n".join(lines), "repair")
             self.store.setToolTip(plain_tip("\n".join(f.evidence for f in found[:10])))
         elif audit.sessions and not counts[Standing.REPAIRABLE] and not counts[Standing.REVIEW]:
             n = len(audit.sessions)
-            text = self.tr("Nothing to repair: 1 session was checked, {when}.")
-            if n > 1:
-                text = self.tr("Nothing to repair: all {n} sessions were checked, {when}.")
-            self.healthy.tell(text.format(n=number(n), when=moment(when)), "ok")
+            text = self.tr("Nothing to repair: {} checked, {}.")
+            self.healthy.tell(text.format(counted(n, "session was", "sessions were"), moment(when)), "ok")
 
     @staticmethod
     def _sentence(finding: Finding) -> str:

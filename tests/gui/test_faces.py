@@ -387,7 +387,7 @@ def test_everything_that_takes_the_keyboard_has_a_name_that_can_be_read_out(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
     window = open_window(Place(demo.home))
-    report = ReportDialog(window.theme, window)
+    report = ReportDialog(window.looks.theme, window)
     help_ = HelpDialog(COMMANDS, window)
     for dialog in (report, help_):
         dialog.show()

@@ -16,6 +16,7 @@ from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.gui.review.answers import AnswerBoxes
 from hermes_rescue.gui.review.coverage_map import CoverageMap
 from hermes_rescue.gui.review.session_head import SessionHead
+from hermes_rescue.gui.view_model.wording import told_moment
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from hermes_rescue.gui.widgets.theme import apply, load
 from PySide6.QtCore import Qt
@@ -85,7 +86,8 @@ def test_what_happened_stands_there_and_the_answers_open_over_the_window(qtbot: 
     note = finding("worktree_gone", audited.session_id, "The worktree folder is gone.")
     head = head_of(qtbot, dataclasses.replace(audited, findings=(note, *audited.findings)), proposal)
     main = audited.findings[0]
-    assert head.evidence.text() == main.evidence
+    assert head.evidence.text().replace("\n", "") == main.told(told_moment)
+    assert main.evidence not in head.evidence.text()
     before = head.height()
     qtbot.mouseClick(head.why, Qt.MouseButton.LeftButton)
     assert head.popup.isVisible()
@@ -140,7 +142,7 @@ def test_clear_leaves_nothing(qtbot: QtBot, sessions: Sessions) -> None:
 def test_what_a_session_says_stays_text(qtbot: QtBot, sessions: Sessions) -> None:
     audited, proposal = sessions["wiped"]
     evil = dataclasses.replace(
-        audited, title=EVIL * 20, findings=(dataclasses.replace(audited.findings[0], evidence=EVIL),)
+        audited, title=EVIL * 20, findings=(dataclasses.replace(audited.findings[0], evidence=EVIL, story=()),)
     )
     head = head_of(qtbot, evil, proposal)
     assert head.title.text() == EVIL_SHOWN * 20
@@ -153,7 +155,7 @@ def test_what_a_session_says_stays_text(qtbot: QtBot, sessions: Sessions) -> Non
 
 def test_a_sentence_that_is_cut_off_is_in_the_tip(qtbot: QtBot, sessions: Sessions) -> None:
     audited, proposal = sessions["wiped"]
-    long = dataclasses.replace(audited.findings[0], evidence="A sentence that goes on and on. " * 30)
+    long = dataclasses.replace(audited.findings[0], evidence="A sentence that goes on and on. " * 30, story=())
     head = head_of(qtbot, dataclasses.replace(audited, findings=(long,)), proposal)
     assert head.evidence.toolTip().count("goes on") == 30
     head.show_session(*sessions["healthy"])

@@ -230,6 +230,7 @@ def test_rows_keep_their_places_under_the_mouse_and_go_on_when_it_rests(pane: Se
     move_over(pane, 1)
     pane.add([session("s0004", title="Session 0004"), session("new", lost(99))])
     assert ids(pane.sessions) == before
+    assert sum(pane.sessions.counts().values()) == 6  # what waits is counted
     assert line_of(pane.sessions.row_at(0)).state != line_of(row_for(many(5)[4])).state
     qtbot.waitUntil(lambda: ids(pane.sessions) != before, timeout=10_000)
     assert ids(pane.sessions) == ["new", *before[1:], "s0004"]

@@ -610,7 +610,7 @@ def test_what_the_window_was_like_is_remembered(
     window.close()
     again = open_window(Place(demo.home))
     assert again.review.difference.mode == "split"
-    assert again.theme.name == "dark"
+    assert again.looks.theme.name == "dark"
     assert again.table.table.isColumnHidden(6)
     assert str(demo.home) in [action.text() for action in again.tools.store_menu.actions()]
 

@@ -1,0 +1,50 @@
+"""What the database has besides, and the file says already in another form (formats.md, "untidy but healthy")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from hermes_rescue.core.hermes.message import Key
+from hermes_rescue.core.merge.timeline import Timeline
+
+
+class Contained(Timeline):
+    """A timeline, and what its rows repeat of the messages that stay."""
+
+    def is_contained(self, k: int, kept: Sequence[int]) -> bool:
+        """A row whose text the file has already: the server itself drops, merges and moves what is said twice."""
+        e = self.entries[k]
+        if not e.versions.keys() <= self.known.databases:
+            return False
+        is_short = (e.merged.calls or e.merged.answers) and not e.merged.is_telling
+        if is_short and (e.merged.answers or repr(e.merged.part("tool_calls")) not in self._calls):
+            return False  # some providers count ids from 0 in every turn
+        has_row_of_its_own = self._texts.get(e.merged.key)
+        if has_row_of_its_own is None or (k <= kept[0] and has_row_of_its_own):
+            return False
+        if e.merged.role == "user" and k + 1 < len(self.entries):  # a prompt goes with an answer that is new
+            answer = self.entries[k + 1].merged
+            return answer.role == "user" or answer.key in self._in_files
+        return True
+
+    @cached_property
+    def _in_files(self) -> frozenset[Key]:
+        """What the messages say that another copy than the rows has."""
+        return frozenset(e.merged.key for e in self.entries if not e.versions.keys() <= self.known.databases)
+
+    @cached_property
+    def _calls(self) -> frozenset[str]:
+        """The calls that stay, with all that they say."""
+        kept = (e.merged.part("tool_calls") for e, is_kept in zip(self.entries, self.kept, strict=True) if is_kept)
+        return frozenset(map(repr, filter(None, kept)))
+
+    @cached_property
+    def _texts(self) -> Mapping[Key, bool]:
+        """What the messages that stay say, and whether all that say it have a row of their own."""
+        found: dict[Key, bool] = {}
+        for e, is_kept in zip(self.entries, self.kept, strict=True):
+            if is_kept:
+                key = e.merged.key
+                found[key] = found.get(key, True) and not self.known.databases.isdisjoint(e.versions)
+        return found

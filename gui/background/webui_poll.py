@@ -1,0 +1,67 @@
+"""Whether the WebUI of a store runs, looked at again and again in a thread of its own."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from hermes_rescue.core.hermes.store import Store
+from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
+from hermes_rescue.gui.background.jobs import Context, Job, Jobs
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+
+KEY = "webui"
+
+INTERVAL = 4_000
+"""Milliseconds between the end of one look and the next: a server that does not answer makes a look long."""
+
+
+class WebUIPoll(QObject):
+    """``changed`` carries the WebUIStatus of the store that is watched, where it is another one than before."""
+
+    changed = Signal(object)
+
+    def __init__(self, jobs: Jobs, parent: QObject) -> None:
+        super().__init__(parent)
+        self._jobs = jobs
+        self._job: Job | None = None
+        self._store: Store | None = None
+        self._known: WebUIStatus | None = None
+        self._timer = QTimer(self, singleShot=True, interval=INTERVAL)
+        self._timer.timeout.connect(self._look)
+
+    def watch(self, store: Store, known: WebUIStatus) -> None:
+        """Watch the WebUI of a store, of which this is known."""
+        self.rest()
+        self._store = store
+        self._timer.start()
+        self._tell(known)
+
+    def rest(self) -> None:
+        """Watch nothing."""
+        self._timer.stop()
+        if self._job is not None:
+            self._job.drop()
+        self._store = self._known = self._job = None
+
+    @Slot()
+    def _look(self) -> None:
+        assert self._store is not None
+        self._job = self._jobs.prepare(KEY, partial(_status_of, self._store))
+        self._job.done.connect(self._on_looked)
+        self._job.failed.connect(lambda _: self._timer.start())
+        self._job.start()
+
+    @Slot(object)
+    def _on_looked(self, status: WebUIStatus) -> None:
+        self._job = None
+        self._timer.start()
+        if status != self._known:
+            self._tell(status)
+
+    def _tell(self, status: WebUIStatus) -> None:
+        self._known = status
+        self.changed.emit(status)
+
+
+def _status_of(store: Store, _: Context) -> WebUIStatus:
+    return webui_status(store)

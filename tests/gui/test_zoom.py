@@ -1,0 +1,78 @@
+"""Every text larger or smaller, by keys and by the wheel; the window is so the next time as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from hermes_rescue.core.demo.demo_store import DemoStore
+from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.shell.main_window import MainWindow
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QFontInfo, QWheelEvent
+from PySide6.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
+
+Open = Callable[..., MainWindow]
+CTRL = Qt.KeyboardModifier.ControlModifier
+
+
+@pytest.fixture(autouse=True)
+def size_of_the_system() -> Iterator[float]:
+    """The size of the text before, which is put back."""
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    font = app.font()
+    yield QFontInfo(font).pointSizeF()
+    app.setFont(font)
+    app.setProperty("systemPointSize", None)
+
+
+def turn(over: QWidget, steps: int) -> None:
+    at = QPointF(over.rect().center())
+    event = QWheelEvent(
+        at, over.mapToGlobal(at), QPoint(), QPoint(0, 120 * steps), Qt.MouseButton.NoButton, CTRL,
+        Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(over, event)
+
+
+def sizes(window: MainWindow) -> set[int]:
+    """The heights of a line in parts that are drawn in different ways."""
+    parts = (window.table.view, window.review.head.evidence, window.review.conversation.list, window.foot._text)
+    return {part.fontMetrics().height() for part in parts}
+
+
+def test_keys_and_wheel_change_every_text_and_the_next_window_is_so(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, size_of_the_system: float
+) -> None:
+    window = open_window(Place(demo.home))
+    (usual,) = sizes(window)
+    qtbot.keyClick(window, Qt.Key.Key_Plus, CTRL)
+    (larger,) = sizes(window)
+    assert larger > usual
+    conversation = window.review.conversation.list
+    scrolled = conversation.verticalScrollBar().value()
+    turn(conversation.viewport(), 1)
+    (largest,) = sizes(window)
+    assert largest > larger
+    assert conversation.verticalScrollBar().value() == scrolled
+    turn(conversation.viewport(), -1)
+    assert sizes(window) == {larger}
+    window.close()
+    again = open_window(Place(demo.home))
+    assert sizes(again) == {larger}
+    qtbot.keyClick(again, Qt.Key.Key_0, CTRL)
+    assert sizes(again) == {usual}
+    assert QFontInfo(QApplication.font()).pointSizeF() == size_of_the_system
+
+
+def test_it_ends_at_the_smallest_and_the_largest_size(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
+    window = open_window(Place(demo.home))
+    for key in (Qt.Key.Key_Plus, Qt.Key.Key_Minus):
+        for _ in range(20):
+            qtbot.keyClick(window, key, CTRL)
+        end = sizes(window)
+        qtbot.keyClick(window, key, CTRL)
+        assert sizes(window) == end
+        assert window.width() <= 2_000
