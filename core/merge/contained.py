@@ -1,4 +1,4 @@
-"""What the database has besides, and the file says already in another form (formats.md, "untidy but healthy")."""
+"""What the database has besides, and the file says in another form (formats.md, "A healthy file need not be tidy")."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _SESSIONS = "sessions"
 
 _RUNNING = {
     True: "Hermes WebUI is running.",
-    False: "Hermes WebUI is not running.",
+    False: "There is no sign of a running Hermes WebUI.",
     None: "Whether Hermes WebUI is running is not known.",
 }
 
