@@ -49,12 +49,11 @@ def _told(call: Call, interval: float) -> Iterator[Mapping[str, Any]]:
     from hermes_rescue.core.audit.footprint import footprint
     from hermes_rescue.core.report import changes
 
-    view = _view(call)
-    began = time.monotonic()
-    store = call.find_store()
+    view, store = _view(call), call.find_store()
     audited = footprint(store)
     found = _audited(view, store)
     yield changes.start(found, interval)
+    began = time.monotonic()  # the first audit has to read everything, those that follow do not
     last, looks, problem = audited, 0, None
     while True:
         gc.collect()  # which is switched off for commands that end
