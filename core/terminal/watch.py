@@ -27,7 +27,10 @@ IDLE = 5.0
 def watch(
     call: Call,
     interval: Annotated[
-        float, typer.Option("--interval", metavar="SECONDS", min=0.1, help="How long to wait between two looks.")
+        float,
+        typer.Option(
+            "--interval", metavar="SECONDS", min=0.1, max=86_400.0, help="How long to wait between two looks."
+        ),
     ] = 5.0,
 ) -> int:
     """Audit again whenever the files of a store have settled; print a line of JSON for each change. Changes nothing.
