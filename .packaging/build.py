@@ -32,6 +32,7 @@ def main() -> None:
     icons = BUILD / "icons"
     python(HERE / "icons.py", icons)
     shutil.copytree(icons / "hicolor", share / "icons" / "hicolor")
+    shutil.copytree(ROOT / "resources" / "systemd", share / "systemd" / "user")
     for name, place in ((f"{NAME}.desktop", "applications"), (f"{NAME}.metainfo.xml", "metainfo")):
         (share / place).mkdir(exist_ok=True)
         shutil.copy(HERE / name, share / place / name)

@@ -123,8 +123,7 @@ def _unexpected(error: Exception) -> None:
     from typer.exceptions import TyperException
 
     if isinstance(error, TyperException):
-        _fail(f"{error.format_message()} See: {again(['--help'])}", USAGE)
-
+        _fail(f"{error.format_message().removesuffix('.')}. See: {_help_on(error)}", USAGE)
     if isinstance(error, Cancelled) or stops.is_ending():
         _fail(stops.sentence(), stops.status())
     if isinstance(error, OSError):
@@ -137,6 +136,15 @@ def _unexpected(error: Exception) -> None:
         trace = trace.tb_next
     where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace is not None else "?"
     _fail(f"An error of this program ({type(error).__name__} at {where}). HERMES_RESCUE_DEBUG=1 shows it in full.")
+
+
+def _help_on(error: Exception) -> str:
+    """The command that says how what was typed wrongly is typed."""
+    words, context = ["--help"], getattr(error, "ctx", None)
+    while context is not None and context.parent is not None:
+        words.insert(0, context.info_name)
+        context = context.parent
+    return again(words)
 
 
 @app.command()

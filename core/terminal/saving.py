@@ -39,7 +39,7 @@ def save(store: Store, path: Path, text: str, *, overwrite: bool) -> None:
     if os.path.lexists(path) and is_of_hermes(store, path):
         raise RescueError(f"{path} is in a folder of Hermes. Choose another name.")
     try:
-        files.write(path, text.encode("utf-8", "replace"), overwrite=overwrite)
+        _write(path, text, overwrite=overwrite)
     except FileExistsError:
         raise RescueError(f"{path} is there already. Choose another name, or give --overwrite.") from None
 
@@ -57,4 +57,16 @@ def save_metrics(found: Audit, at: float, target: str) -> None:
     path = Path(target)
     if is_of_hermes(found.store, path):
         raise RescueError(f"{target} is in a folder of Hermes, where an audit writes nothing. Choose another place.")
-    files.write(path, metrics(found, at, path.stem).encode("utf-8", "replace"), overwrite=True, mode=0o644)
+    _write(path, metrics(found, at, path.stem), overwrite=True, mode=0o644)
+
+
+def _write(path: Path, text: str, *, overwrite: bool, mode: int = 0o600) -> None:
+    """As :func:`core.base.files.write`, with every refusal of the system but that as a RescueError that names the file
+    itself, not the temp beside it.
+    """
+    try:
+        files.write(path, text.encode("utf-8", "replace"), overwrite=overwrite, mode=mode)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise RescueError(files.sentence(error, path)) from error

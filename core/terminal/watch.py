@@ -27,7 +27,10 @@ IDLE = 5.0
 def watch(
     call: Call,
     interval: Annotated[
-        float, typer.Option("--interval", metavar="SECONDS", min=0.1, help="How long to wait between two looks.")
+        float,
+        typer.Option(
+            "--interval", metavar="SECONDS", min=0.1, max=86_400.0, help="How long to wait between two looks."
+        ),
     ] = 5.0,
 ) -> int:
     """Audit again whenever the files of a store have settled; print a line of JSON for each change. Changes nothing.
@@ -49,12 +52,11 @@ def _told(call: Call, interval: float) -> Iterator[Mapping[str, Any]]:
     from hermes_rescue.core.audit.footprint import footprint
     from hermes_rescue.core.report import changes
 
-    view = _view(call)
-    began = time.monotonic()
-    store = call.find_store()
+    view, store = _view(call), call.find_store()
     audited = footprint(store)
     found = _audited(view, store)
     yield changes.start(found, interval)
+    began = time.monotonic()  # the first audit has to read everything, those that follow do not
     last, looks, problem = audited, 0, None
     while True:
         gc.collect()  # which is switched off for commands that end

@@ -122,3 +122,20 @@ def test_of_many_repairs_the_newest_are_shown_and_read(wiped: Any, rescue: Rescu
     (command,) = (each for each in suggestions(out) if each[1] == "history")
     assert all(name in rescue(*command[1:])[1] for name in [newest, *older])
     assert len(json.loads(rescue("history", "--json", *home)[1])["runs"]) == 31
+
+
+@pytest.mark.parametrize(
+    ("words", "about"),
+    [
+        (["export", "--bogus"], ["export"]),
+        (["watch", "--interval", "never"], ["watch"]),
+        (["find"], ["find"]),
+        (["vault", "prune"], ["vault", "prune"]),
+        (["bogus"], []),
+    ],
+)
+def test_what_is_typed_wrongly_leads_to_the_help_on_it(rescue: Rescue, words: list[str], about: list[str]) -> None:
+    status, out, err = rescue(*words)
+    assert (status, out) == (2, "")
+    assert err.endswith(f". See: {shlex.join(['hermes-rescue', *about, '--help'])}\n")
+    assert rescue(*about, "--help")[0] == 0

@@ -101,3 +101,13 @@ def test_a_dash_is_the_terminal(wiped: Any, rescue: Rescue, tmp_path: Path, monk
     assert status == 0
     assert json.loads(out)["kind"] == "audit"
     assert not (tmp_path / "-").exists()
+
+
+@pytest.mark.parametrize("words", [("report", "-o"), ("audit", "--metrics")], ids=" ".join)
+def test_a_place_that_is_not_there_is_named_as_it_was_typed(
+    wiped: Any, rescue: Rescue, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    target = tmp_path / "nowhere" / "a.md"
+    status, out, err = rescue(*words, target, "--home", wiped.home)
+    assert (status, out) == (3, "")
+    assert f"{target}: No such file" in err

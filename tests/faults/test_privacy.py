@@ -100,7 +100,8 @@ def test_a_private_copy_of_a_database_is_private(home: Path, tmp_path: Path, mon
 
 def test_no_message_text_is_told_unasked(rescue: Rescue, home: Path) -> None:
     at = ("--home", home)
-    said = [rescue(*words, *at) for words in (["audit"], ["audit", "--json"], ["repair", "--all", "--dry-run"])]
+    looks = ["audit"], ["audit", "--json"], ["audit", "--metrics", "-"], ["repair", "--all", "--dry-run"]
+    said = [rescue(*words, *at) for words in looks]
     said += [rescue("show", sid, "--json", *at) for sid in (HEALTHY, WIPED, MARKED, LOST)]
     said += [rescue("report", "--format", form, *at) for form in ("md", "html", "json")]
     said.append(rescue("repair", "--all", "--yes", "--json", *at))
