@@ -46,7 +46,9 @@ def wrong_with(line: str, known: dict[str, set[str]]) -> str:
         name = f"{name} {words.pop(0)}".strip()
     if not name and words and not words[0].startswith("-"):
         return f"no command {words[0]}"
-    unknown = [word for word in words if word.startswith("-") and word.partition("=")[0] not in known[name]]
+    unknown = [
+        word for word in words if word != "-" and word.startswith("-") and word.partition("=")[0] not in known[name]
+    ]
     return f"no option {unknown}" if unknown else ""
 
 
