@@ -32,7 +32,5 @@ class Help(QObject):
     def _place(self) -> str:
         """Where the guide explains the most urgent finding of the selected session; its index where there is none."""
         row = self._table.sessions.known(self._table.current_id)
-        if row is None or not row.is_examined or row.session.category is None:
-            return guide_pages.INDEX
-        found, urgent = row.session.findings, row.session.category
-        return guide_pages.place_of(next(each.name for each in found if each.category is urgent))
+        main = row.session.main if row is not None and row.is_examined else None
+        return guide_pages.INDEX if main is None else guide_pages.place_of(main.name)

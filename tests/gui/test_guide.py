@@ -94,6 +94,33 @@ def test_there_is_one_guide_that_follows_and_leads_back(
     guide.close()
 
 
+def test_other_colours_reach_the_links_of_the_page_that_is_open(
+    qtbot: QtBot, open_window: Open, demo: DemoStore
+) -> None:
+    window = open_window(Place(demo.home))
+    guide = press_f1(qtbot, window)
+    place = guide.pages.place
+    for theme in ("light", "contrast"):
+        window.actions_[f"theme_{theme}"].trigger()
+        qtbot.waitUntil(lambda: link_colours(guide) == {guide.palette().link().color().name()})
+    assert guide.pages.place == place
+    guide.close()
+
+
+def link_colours(guide: GuideWindow) -> set[str]:
+    found = set()
+    block = guide.pages.document().begin()
+    while block.isValid():
+        at = block.begin()
+        while not at.atEnd():
+            form = at.fragment().charFormat()
+            if form.anchorHref():
+                found.add(form.foreground().color().name())
+            at += 1
+        block = block.next()
+    return found
+
+
 @pytest.fixture
 def guide(qtbot: QtBot) -> Any:
     window = GuideWindow(None)  # type: ignore[arg-type]
