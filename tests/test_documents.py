@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core.audit.findings import KINDS
+from hermes_rescue.gui import start
 
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "resources" / "guide"
@@ -57,6 +58,12 @@ def test_what_a_page_tells_people_to_type_can_be_typed(page: Path, known: dict[s
     assert [
         (line, wrong) for line in lines_to_type(page.read_text("utf-8")) if (wrong := wrong_with(line, known))
     ] == []
+
+
+@of_page
+def test_what_a_page_says_of_the_window_can_be_typed(page: Path) -> None:
+    for words in re.findall(r"(?<![\w/-])hermes-rescue-gui( --[^`\n|#]*)", page.read_text("utf-8")):
+        start.options(shlex.split(words))  # ends the program where they are wrong
 
 
 def test_a_command_or_option_that_does_not_exist_is_noticed(known: dict[str, set[str]]) -> None:
