@@ -1,6 +1,6 @@
 bin := .venv/bin
 
-.PHONY: run test lint format bench dist clean
+.PHONY: run test lint format docs bench dist clean
 
 run:            # prepare this machine, then open the window, or audit where there is no screen
 	@.ci/prepare run
@@ -22,6 +22,10 @@ format:
 	@.ci/prepare dev
 	$(bin)/ruff check --fix-only .
 	$(bin)/ruff format .
+
+docs:           # the page of the terminal, from the commands
+	@.ci/prepare dev
+	@$(bin)/python .packaging/documents.py
 
 bench:          # measure; docs/performance.md says what, and how its table is written anew
 	@.ci/prepare dev

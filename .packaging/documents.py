@@ -1,4 +1,8 @@
-"""The man page and the completions of the shells, made from the commands themselves: documents.py FOLDER"""
+"""What is made from the commands themselves.
+
+documents.py FOLDER    the man page and the completions of the shells, below the folder
+documents.py           docs/terminal.md, anew
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,10 @@ from hermes_rescue.core.base.program import version
 from hermes_rescue.core.terminal.commands import app
 
 NAME = "hermes-rescue"
+SHARED = ("--home", "--session-dir", "--state-db", "--also", "--quiet")
+"""The options that every command on a store has."""
+
+REFERENCE = Path(__file__).parents[1] / "docs" / "terminal.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,47 @@ def man_page(all_commands: list[Command]) -> str:
     epilog = typer.main.get_command(app).epilog
     lines += [".SH EXIT STATUS", _roff(epilog or ""), ".SH SEE ALSO", rf"\fB{NAME}-gui\fR, the window."]
     return "\n".join(line for line in lines if line) + "\n"
+
+
+def reference(all_commands: list[Command]) -> str:
+    """The same as a page of the documents. What every command on a store has stands in it once."""
+    program, *rest = all_commands
+    on_a_store = next(command for command in rest if command.name == "audit")
+    shared = [option for option in on_a_store.options if option.names[0] in SHARED]
+    lines = [
+        "# The terminal",
+        "",
+        "<!-- made from the commands: make docs -->",
+        "",
+        program.help,
+        "",
+        f"    {NAME} COMMAND [options]",
+        "",
+        typer.main.get_command(app).epilog or "",
+        "",
+        "A session (SID) is named by its id, by how that begins, or by its title; a run (RUN) by how its id begins.",
+        "",
+        "## Options of every command on a store",
+        "",
+        *map(_item, shared),
+        "",
+        "## Options of the program itself",
+        "",
+        *map(_item, program.options),
+    ]
+    for command in rest:
+        own = [option for option in command.options if option not in shared and "--help" not in option.names]
+        is_on_a_store = all(option in command.options for option in shared)
+        lines += [
+            "",
+            f"## {command.name}",
+            "",
+            f"    {' '.join(filter(None, (NAME, command.name, command.arguments)))}",
+        ]
+        lines += ["", command.help, "", *map(_item, own)]
+        if is_on_a_store:
+            lines += ["- the options of every command on a store"]
+    return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
 
 def bash(all_commands: list[Command]) -> str:
@@ -202,8 +251,11 @@ DOCUMENTS = {
 
 
 def main() -> None:
-    """Write them below the folder that is named."""
+    """Write them below the folder that is named, or the page of the documents where none is."""
     all_commands = commands()
+    if len(sys.argv) == 1:
+        REFERENCE.write_text(reference(all_commands), "utf-8")
+        return
     for name, make in DOCUMENTS.items():
         path = Path(sys.argv[1], name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -228,6 +280,12 @@ def _zsh_option(option: Option) -> str:
     elif option.is_place:
         value += "_files"
     return " ".join(_quoted(f"*{name}[{about}]{value}") for name in option.names)
+
+
+def _item(option: Option) -> str:
+    """An option as an item of a list in Markdown."""
+    names = ", ".join(f"`{name}`" for name in option.names)
+    return f"- {names} {option.value}".rstrip() + f": {option.help}"
 
 
 def _quoted(text: str) -> str:

@@ -31,6 +31,7 @@ def main() -> None:
             with tarfile.open(packed) as archive:
                 archive.extractall(place)
             (folder,) = place.iterdir()
+            require(any(folder.rglob("resources/guide/README.md")), folder, "the guide is missing")
             programs += [folder / "hermes-rescue", folder / "hermes-rescue-gui"]
         for number, program in enumerate(programs):
             home = place / f"home {number}"

@@ -6,9 +6,13 @@ store = api.find_store()
 for session in api.audit(store).sessions:
     print(session.title, [finding.kind.name for finding in session.findings])
 result = api.apply(api.plan(store))
+
+docs/embedding.md says more.
 """
 
 from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.base.errors import RescueError
+from hermes_rescue.core.base.progress import Cancelled
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.repair.apply import Outcome, Result, RunBrokenError, State, apply, undo, undoable
 from hermes_rescue.core.repair.as_copy import copy_plan
@@ -17,8 +21,10 @@ from hermes_rescue.core.repair.leave import leave, take_back_leave
 from hermes_rescue.core.repair.plan import Plan, interrupted_runs, plan
 
 __all__ = [
+    "Cancelled",
     "Outcome",
     "Plan",
+    "RescueError",
     "Result",
     "RunBrokenError",
     "State",

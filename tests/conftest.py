@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
 import stat
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -152,3 +155,15 @@ def as_stranger(work: Callable[[], Any]) -> Any:
         told = answer.read()
     os.waitpid(child, 0)
     return json.loads(told)
+
+
+@pytest.fixture(scope="session")
+def documents() -> ModuleType:
+    """What makes the documents of the commands."""
+    spec = importlib.util.spec_from_file_location(
+        "documents", Path(__file__).parents[1] / ".packaging" / "documents.py"
+    )
+    assert spec is not None and spec.loader is not None
+    module = sys.modules["documents"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

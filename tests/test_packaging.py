@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import subprocess
-import sys
 import xml.etree.ElementTree
 from pathlib import Path
 from types import ModuleType
@@ -15,15 +13,6 @@ import typer
 from hermes_rescue.core.terminal.commands import app
 
 PACKAGING = Path(__file__).parents[1] / ".packaging"
-
-
-@pytest.fixture(scope="module")
-def documents() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("documents", PACKAGING / "documents.py")
-    assert spec is not None and spec.loader is not None
-    module = sys.modules["documents"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

@@ -175,6 +175,11 @@ class SessionAudit:
         return next((category for category in Category if category in found), None)
 
     @property
+    def main(self) -> Finding | None:
+        """The first of the most urgent findings; None for a healthy session."""
+        return next((f for f in self.findings if f.category is self.category), None)
+
+    @property
     def has_repair(self) -> bool:
         """Whether something can be done about it when it is named."""
         return self.is_left or any(

@@ -235,8 +235,7 @@ class View:
                 (_state(audited), _STYLE[audited.category]),
             )
         )
-        main = next((f for f in audited.findings if f.category is audited.category), None)
-        if main is not None:
+        if (main := audited.main) is not None:
             self.line(main.told(lambda time: moment(time)[:_TO_MINUTES]))
         table = Table((Column("copy"), Column("messages", is_number=True), Column("")))
         for name, n, note in listed_copies(audited, copies, proposal):

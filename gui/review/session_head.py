@@ -5,7 +5,7 @@ It has one height, whatever it says: what there is more to say opens over the wi
 
 from __future__ import annotations
 
-from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, Standing
+from hermes_rescue.core.audit.findings import Category, SessionAudit, Standing
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.proposal import Proposal
@@ -37,14 +37,9 @@ _LINES = 2
 """Lines that there are for what happened; the tip and the answers have all of it."""
 
 
-def main_finding(audited: SessionAudit) -> Finding | None:
-    """The first of the most urgent findings; None for a healthy session."""
-    return next((f for f in audited.findings if f.category is audited.category), None)
-
-
 def sentence(audited: SessionAudit, proposal: Proposal) -> str:
     """What happened to a session and what comes back, and what a person chose of it."""
-    main, chosen = main_finding(audited), _chosen_words(proposal)
+    main, chosen = audited.main, _chosen_words(proposal)
     wish = translate("SessionHead", "You chose: {}. A repair of this session writes it.").format(chosen)
     told = main.told(told_moment) if main is not None else "" if chosen else _healthy_words(audited, proposal)
     return " ".join(filter(None, (told, wish if chosen else "")))
@@ -227,7 +222,7 @@ class SessionHead(QWidget):
 
     def show_session(self, audited: SessionAudit, proposal: Proposal) -> None:
         """Show what was found of a session, and what the proposal makes of it."""
-        main = main_finding(audited)
+        main = audited.main
         self.title.show_text(audited.title)
         self.title.setAccessibleName(self.title.text())
         self.about.show_text(" · ".join(filter(None, _about(audited))))

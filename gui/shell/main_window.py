@@ -28,10 +28,10 @@ from hermes_rescue.gui.repairs.writer import Outcome, Writer
 from hermes_rescue.gui.review.review_pane import ReviewPane
 from hermes_rescue.gui.sessions.search import Search
 from hermes_rescue.gui.sessions.session_pane import SessionPane
-from hermes_rescue.gui.shell.about import AboutDialog
 from hermes_rescue.gui.shell.backups import Backups
 from hermes_rescue.gui.shell.bars import ChipRow, FootRow, ToolRow
 from hermes_rescue.gui.shell.choosing import Choosing
+from hermes_rescue.gui.shell.help import Help
 from hermes_rescue.gui.shell.looks import Looks
 from hermes_rescue.gui.shell.memory import Memory
 from hermes_rescue.gui.shell.search_places import SearchPlaces
@@ -40,8 +40,8 @@ from hermes_rescue.gui.shell.state import Event, Phase, Shown, State, after, pos
 from hermes_rescue.gui.shell.store_chooser import StoreChooser
 from hermes_rescue.gui.shell.window_layout import WindowLayout
 from hermes_rescue.gui.view_model.wording import counted, now
-from hermes_rescue.gui.widgets.commands import COMMANDS, Actions
-from hermes_rescue.gui.widgets.faces import HelpDialog, NoStore, message_of, show_error
+from hermes_rescue.gui.widgets.commands import Actions
+from hermes_rescue.gui.widgets.faces import NoStore, message_of, show_error
 from hermes_rescue.gui.widgets.notices import ResultBar, StoreNotices
 from hermes_rescue.gui.widgets.panes import focus_next_pane, stacked
 from hermes_rescue.gui.widgets.theme import Theme
@@ -94,6 +94,7 @@ class MainWindow(QMainWindow):
         self.no_store = NoStore(self.actions_, theme)
         told = (self.table.selected_ids, lambda: self.shown, lambda: self.review.copies)
         self.of_sessions = SessionActions(self, self.actions_, *told)
+        self.help = Help(self, self.actions_, self.table, lambda: self.shown)
         self.review.head.add_button(self.of_sessions.save_button)
         self.foot = FootRow(self.actions_, theme)
         self.search = Search(self.jobs, self.tools.filter, self.table.sessions, theme, self)
@@ -128,8 +129,6 @@ class MainWindow(QMainWindow):
             "next": self.review.difference.next_change,
             "previous": self.review.difference.previous_change,
             "undo": lambda: self.choosing.take_back() or self._undo("", ""),
-            "help": lambda: HelpDialog(COMMANDS, self).open(),
-            "about": lambda: AboutDialog(self.shown.audit, self).open(),
             **{name: partial(self.review.difference.set_mode, name) for name in ("unified", "split")},
         }
         for name, slot in slots.items():

@@ -305,12 +305,14 @@ COMMANDS: tuple[Command, ...] = (
         checkable=True,
     ),
     Command(
+        "guide", "help", _t("&Guide"), _t("What was found in the selected session, and what to do"), "help", ("F1",)
+    ),
+    Command(
         "help",
         "help",
         _t("&Keyboard shortcuts and terms"),
         _t("What the keys do and what the terms mean"),
-        "help",
-        ("F1",),
+        shortcuts=("Ctrl+F1",),
     ),
     Command("about", "help", _t("&About Hermes Rescue"), _t("Version and licence"), begins_group=True),
 )

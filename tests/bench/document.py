@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from figures import Figure, load
 from growth import picture
 
 DOCS = Path(__file__).parents[2] / "docs"
+WIDTH = 100
+"""Columns in which the page can be read as it is."""
+
 START, END = "<!-- figures: tests/bench/document.py writes them -->", "<!-- end of the figures -->"
 
 LIMITS = {
@@ -88,20 +92,32 @@ def main() -> None:
     before, _, rest = page.read_text("utf-8").partition(START)
     _, _, after = rest.partition(END)
     machine = json.loads(source.read_text("utf-8"))["machine"]
-    page.write_text(f"{before}{START}\n\n{table(figures)}\n\nMeasured on {machine}.\n\n{END}{after}", "utf-8")
+    parts = (table(figures), f"Measured on {machine}.", "### What limits each of them", limits(figures))
+    page.write_text("\n\n".join((f"{before}{START}", *parts, f"{END}{after}")), "utf-8")
     (DOCS / "growth.svg").write_text(picture([each for each in figures if each.sessions]), "utf-8")
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """The figures as a Markdown table."""
-    rows = [("what", "target", "measured", "memory", "what the limit is, and what more would take")]
+    """The figures as a Markdown table, narrow enough to be read as it is."""
+    rows = [("what", "measured", "seconds: it / floor", "target", "memory")]
     rows.append(("---",) * len(rows[0]))
-    rows += [(_what(each), _target(each), _measured(each), _memory(each), _limit(each)) for each in figures]
+    rows += [(each.what, _value(each), _seconds(each), _target(each), _memory(each)) for each in figures]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _what(figure: Figure) -> str:
-    return f"{figure.what}; floor: {figure.floor}" if figure.floor else figure.what
+def limits(figures: Sequence[Figure]) -> str:
+    """What each figure is measured beside, what limits it, and what else was seen, as a list."""
+    told = [(each, " ".join(filter(None, (_beside(each), LIMITS.get(each.name, ""), _note(each))))) for each in figures]
+    items = (f"- **{each.what}**{': ' if each.floor == '' else ', '}{text}" for each, text in told if text)
+    return "\n".join(textwrap.fill(item, WIDTH, subsequent_indent="  ", break_on_hyphens=False) for item in items)
+
+
+def _beside(figure: Figure) -> str:
+    return f"beside {figure.floor}." if figure.floor else ""
+
+
+def _note(figure: Figure) -> str:
+    return f"({figure.note})" if figure.note else ""
 
 
 def _target(figure: Figure) -> str:
@@ -110,19 +126,17 @@ def _target(figure: Figure) -> str:
     return ", ".join(targets)
 
 
-def _measured(figure: Figure) -> str:
-    seconds = [each for each in (figure.seconds, figure.floor_seconds) if each is not None]
+def _value(figure: Figure) -> str:
     value = f"{figure.value:.2f} {figure.unit}"
-    times = f" ({' / '.join(f'{each:.3g}' for each in seconds)} s)" if seconds else ""
-    return (value if figure.is_reached else f"**{value}**") + times
+    return value if figure.is_reached else f"**{value}**"
+
+
+def _seconds(figure: Figure) -> str:
+    return " / ".join(f"{each:.3g}" for each in (figure.seconds, figure.floor_seconds) if each is not None)
 
 
 def _memory(figure: Figure) -> str:
     return "" if figure.megabytes is None else f"{figure.megabytes} MB"
-
-
-def _limit(figure: Figure) -> str:
-    return " ".join(text for text in (LIMITS.get(figure.name, ""), figure.note and f"({figure.note})") if text)
 
 
 if __name__ == "__main__":

@@ -435,7 +435,7 @@ def test_the_finding_tells_what_of_a_damaged_file_is_not_merged(hermes: Any) -> 
     hermes.write_rows(new)
     mixed = parse(hermes.live.read_bytes())
     assert f" {mixed.lost_bytes} bytes " in evidence(hermes)
-    assert f" {len(mixed.after_end)} messages behind its end " in evidence(hermes)
+    assert f" {len(mixed.after_end)} messages of an older file, after its end" in evidence(hermes)
     hermes.live.write_bytes(data.replace(b"answer c", "café, déjà vu: l'été à la forêt".encode("cp1252")))
     assert parse(hermes.live.read_bytes()).encoding in evidence(hermes)
     hermes.live.write_bytes(data[: data.index(b"\n    }") + 7])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hermes_rescue.core.audit.findings import Standing
+from hermes_rescue.core.audit.findings import SessionAudit, Standing, finding
 from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.hermes.store import find_store
@@ -31,3 +31,12 @@ def test_every_story_stands_as_it_was_made_and_the_totals_are_their_sum(tmp_path
     assert all(s.left_out and s.standing is Standing.LEFT_OUT for s in cleared)
     assert found.standings.total() == len(found.sessions)
     assert audit_json(found)["standings"] == {str(each): found.standings[each] for each in Standing}
+
+
+def test_the_main_finding_is_the_first_of_the_most_urgent_ones() -> None:
+    names = ("worktree_gone", "state_db_ahead", "lossy_rebuild", "turn_journal_pending_turn")
+    found = tuple(finding(name, "s", "") for name in names)
+    main = SessionAudit("s", "", found).main
+    assert main is not None
+    assert main.name == "state_db_ahead"
+    assert SessionAudit("s", "", ()).main is None

@@ -27,6 +27,7 @@ from hermes_rescue.gui.view_model.session_rows import Column
 from hermes_rescue.gui.view_model.wording import moment
 from hermes_rescue.gui.widgets.commands import COMMANDS
 from hermes_rescue.gui.widgets.faces import HelpDialog
+from hermes_rescue.gui.widgets.guide import GuideWindow
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QFont
 from PySide6.QtWidgets import QAbstractButton, QApplication, QHeaderView, QMessageBox, QScrollArea, QWidget
@@ -388,18 +389,18 @@ def test_everything_that_takes_the_keyboard_has_a_name_that_can_be_read_out(
 ) -> None:
     window = open_window(Place(demo.home))
     report = ReportDialog(window.looks.theme, window)
-    help_ = HelpDialog(COMMANDS, window)
-    for dialog in (report, help_):
+    help_, guide = HelpDialog(COMMANDS, window), GuideWindow(window)
+    for dialog in (report, help_, guide):
         dialog.show()
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    widgets = [w for top in (window, report, help_) for w in top.findChildren(QWidget)]
+    widgets = [w for top in (window, report, help_, guide) for w in top.findChildren(QWidget)]
     nameless = []
     for widget in widgets:
         if not widget.focusPolicy() & Qt.FocusPolicy.TabFocus or isinstance(widget, QHeaderView):
             continue
         if not QAccessible.queryAccessibleInterface(widget).text(QAccessible.Text.Name):
             nameless.append(f"{type(widget).__name__} in {type(widget.parent()).__name__}")
-    for dialog in (report, help_):
+    for dialog in (report, help_, guide):
         dialog.close()
     assert nameless == []
     assert any(isinstance(w, QScrollArea) for w in widgets)
