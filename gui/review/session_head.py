@@ -33,6 +33,8 @@ translate = QCoreApplication.translate
 
 _GAP, _SIDE = 10, 16  # points between the parts, and beside everything
 _HEIGHT = 12.5  # lines of text
+_TITLE = 0.8
+"""The part of the line that a title has at most; date, profile and worktree have the rest."""
 _LINES = 2
 """Lines that there are for what happened; the tip and the answers have all of it."""
 
@@ -225,6 +227,7 @@ class SessionHead(QWidget):
         main = audited.main
         self.title.show_text(audited.title)
         self.title.setAccessibleName(self.title.text())
+        self._fit_title()
         self.about.show_text(" · ".join(filter(None, _about(audited))))
         self.evidence.show_text(sentence(audited, proposal))
         is_way_back = audited.standing in (Standing.LEFT_OUT, Standing.DELETED)
@@ -252,6 +255,17 @@ class SessionHead(QWidget):
         several = self.tr("Restore {}").format(counted(self._picked, "session"))
         self.repair.setText(several if self.is_about_several else self._restores)
         self.leave.setVisible(self._has_answer and not self.is_about_several)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Called by Qt."""
+        super().resizeEvent(event)
+        self._fit_title()
+
+    def _fit_title(self) -> None:
+        """Let what is beside the title make room for it, up to a part of the line."""
+        room = self.width() - self._side.width() - 3 * _SIDE - _GAP
+        wanted = self.title.fontMetrics().horizontalAdvance(self.title.text()) + 2
+        self.title.setMinimumWidth(max(min(wanted, round(room * _TITLE)), 0))
 
     def changeEvent(self, event: QEvent) -> None:
         """Called by Qt: the title stays larger than the text, whatever its size."""

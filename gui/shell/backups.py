@@ -82,6 +82,10 @@ class Backups(QObject):
             self._notice.hide()
             return
         lines = [breakable(line) for line in told[:_TOLD_AT_ONCE]]
+        if len(told) > 1:  # which the notice shows as long as it is folded
+            n = sum(bool(place.adds) for place in places)
+            some = self.tr("{} messages.").format(counted(n, "place adds", "places add"))
+            lines.insert(0, some if n else self.tr("No other place adds anything."))
         if (more := len(told) - _TOLD_AT_ONCE) > 0:
             lines.append(self.tr("{} in the menu of the store.").format(counted(more, "more is", "more are")))
         self._notice.tell("\n".join(lines), "info")

@@ -310,7 +310,7 @@ class FootRow(QWidget):
 
     def progress(self, text: str, done: float, total: int, *, can_cancel: bool = True) -> None:
         """Show how far something is and how long it still takes, with no total that it is going on."""
-        if total:
+        if total > 1:
             text = self.tr("{} {} of {}").format(text, number(int(done)), number(total))
         left = self._left.words(done, total, time.monotonic())
         self._text.setText(" · ".join(filter(None, (text, left))))

@@ -9,7 +9,7 @@ from hermes_rescue.gui.sessions.session_pane import SessionPane
 from hermes_rescue.gui.shell.bars import ChipRow
 from hermes_rescue.gui.widgets.panes import focus_next_pane
 from PySide6.QtCore import QModelIndex, QObject, Qt, Signal, Slot
-from PySide6.QtWidgets import QStackedWidget
+from PySide6.QtWidgets import QApplication, QStackedWidget
 
 
 class SearchPlaces(QObject):
@@ -44,8 +44,11 @@ class SearchPlaces(QObject):
         return found or self._table.selected_ids()
 
     def _show(self, on: bool) -> None:
+        had_keyboard = any(part.isAncestorOf(QApplication.focusWidget() or part) for part in (self.left, self.above))
         self.left.setCurrentIndex(int(on))
         self.above.setCurrentIndex(int(on))
+        if had_keyboard:  # what had it goes out of sight
+            focus_next_pane((self.left,))
         self._awaited = ""
         if not on:
             self._review.conversation.find_words("")
