@@ -12,9 +12,10 @@ from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.gui.review.answers import AnswersPopup
 from hermes_rescue.gui.view_model.diff_text import copy_name
 from hermes_rescue.gui.view_model.session_line import worktree_words
-from hermes_rescue.gui.view_model.wording import breakable, counted, long_day, number, plain_tip, told_moment
+from hermes_rescue.gui.view_model.wording import breakable, counted, long_day, number, told_moment
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from hermes_rescue.gui.widgets.theme import heading_font
+from hermes_rescue.gui.widgets.tips import show_tip
 from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt
 from PySide6.QtGui import QResizeEvent, QTextLayout
 from PySide6.QtWidgets import (
@@ -124,7 +125,7 @@ class _Lines(QLabel):
             self._said[last:], Qt.TextElideMode.ElideRight, self.contentsRect().width()
         )
         self.setText(f"{self._said[:last].rstrip()}\n{rest}" if is_cut else self._said)
-        self.setToolTip(plain_tip(self._said) if is_cut else "")
+        show_tip(self, self._said if is_cut else "")
 
 
 class SessionHead(QWidget):

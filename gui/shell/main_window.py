@@ -43,7 +43,7 @@ from hermes_rescue.gui.view_model.wording import counted, now
 from hermes_rescue.gui.widgets.commands import Actions
 from hermes_rescue.gui.widgets.faces import NoStore, message_of, show_error
 from hermes_rescue.gui.widgets.notices import ResultBar, StoreNotices
-from hermes_rescue.gui.widgets.panes import focus_next_pane, stacked
+from hermes_rescue.gui.widgets.panes import focus_next_pane, in_reading_order, stacked
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QSettings, Qt, Slot
 from PySide6.QtGui import QCloseEvent
@@ -106,14 +106,14 @@ class MainWindow(QMainWindow):
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.addWidget(stacked(self.places.left, self.notices, growing=self.places.left))
         self.splitter.addWidget(self.side)
+        in_reading_order(self.splitter)
         self.splitter.setChildrenCollapsible(False)
         self.splitter.setStretchFactor(0, 0)  # more room is for the conversation
         self.splitter.setStretchFactor(1, 1)
         self.middle = QStackedWidget()
         self.middle.addWidget(self.splitter)
         self.middle.addWidget(self.no_store)
-        parts = (self.tools, self.places.above, self.middle, self.foot)
-        self.setCentralWidget(stacked(*parts, growing=self.middle))
+        self.setCentralWidget(stacked(self.tools, self.places.above, self.middle, self.foot, growing=self.middle))
 
     def _connect(self) -> None:
         slots: dict[str, Callable[[], object]] = {

@@ -11,8 +11,9 @@ from pathlib import Path
 from hermes_rescue.core.audit.findings import NO_ADVICE, Finding, Standing
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
-from hermes_rescue.gui.view_model.wording import breakable, counted, moment, plain_tip
+from hermes_rescue.gui.view_model.wording import breakable, counted, moment
 from hermes_rescue.gui.widgets.theme import ICON_SIZE, Theme
+from hermes_rescue.gui.widgets.tips import show_tip
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, QUrl, Signal, Slot
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QDesktopServices, QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
@@ -51,6 +52,7 @@ class Notice(QFrame):
         if is_folded:
             self._text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._fold = QToolButton()
+        self._fold.setText(self.tr("More"))
         self._fold.setProperty("link", True)
         self._fold.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._fold.clicked.connect(self._turn)
@@ -222,7 +224,7 @@ class StoreNotices(QWidget):
             )
             text = self.tr("Hermes WebUI is running. {} Everything else waits until it is stopped: {}.")
             self.webui.tell(text.format(now, breakable(webui.how_to_stop)), "info")
-            self.webui.setToolTip(plain_tip(webui.evidence))
+            show_tip(self.webui, webui.evidence)
         else:
             self.webui.hide()
 
@@ -238,7 +240,7 @@ class StoreNotices(QWidget):
                     self.tr("{} in the report.").format(counted(len(found) - _TOLD_AT_ONCE, "more is", "more are"))
                 )
             self.store.tell("\n".join(lines), "repair")
-            self.store.setToolTip(plain_tip("\n".join(f.evidence for f in found[:10])))
+            show_tip(self.store, "\n".join(f.evidence for f in found[:10]))
         elif audit.sessions and not counts[Standing.REPAIRABLE] and not counts[Standing.REVIEW]:
             n = len(audit.sessions)
             text = self.tr("Nothing to repair: {} checked, {}.")
