@@ -318,5 +318,5 @@ class ReviewPane(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Draw everything anew."""
-        for part in (self.coverage, self.difference, self.conversation):
+        for part in (self.head, self.coverage, self.difference, self.conversation):
             part.set_theme(theme)

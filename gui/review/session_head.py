@@ -14,7 +14,7 @@ from hermes_rescue.gui.view_model.diff_text import copy_name
 from hermes_rescue.gui.view_model.session_line import worktree_words
 from hermes_rescue.gui.view_model.wording import breakable, counted, long_day, number, told_moment
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
-from hermes_rescue.gui.widgets.theme import heading_font
+from hermes_rescue.gui.widgets.theme import Theme, heading_font
 from hermes_rescue.gui.widgets.tips import show_tip
 from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt
 from PySide6.QtGui import QResizeEvent, QTextLayout
@@ -273,6 +273,10 @@ class SessionHead(QWidget):
         super().changeEvent(event)
         if event.type() == QEvent.Type.FontChange:
             self._fit_to_font()
+
+    def set_theme(self, _: Theme) -> None:
+        """Draw everything anew: a new style sheet has put older fonts back."""
+        self._fit_to_font()
 
     def _fit_to_font(self) -> None:
         self.title.setFont(heading_font(self.font()))
