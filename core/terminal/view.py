@@ -67,15 +67,15 @@ _STATE = {
     Standing.NOTE: "note",
     Standing.HEALTHY: "healthy",
 }
-_STANDING = {
-    Standing.REPAIRABLE: "can be repaired",
-    Standing.REVIEW: "need your decision",
-    Standing.LEFT: "left as it is (by you)",
-    Standing.LEFT_OUT: "with parts that you took back",
-    Standing.DELETED: "deleted by you",
-    Standing.PARTLY_READ: "healthy as far as they could be read",
-    Standing.NOTE: "with a note",
-    Standing.HEALTHY: "healthy",
+_STANDING = {  # of one session, and of more
+    Standing.REPAIRABLE: ("can be repaired",) * 2,
+    Standing.REVIEW: ("needs your decision", "need your decision"),
+    Standing.LEFT: ("left as it is (by you)", "left as they are (by you)"),
+    Standing.LEFT_OUT: ("with parts that you took back",) * 2,
+    Standing.DELETED: ("deleted by you",) * 2,
+    Standing.PARTLY_READ: ("healthy as far as it could be read", "healthy as far as they could be read"),
+    Standing.NOTE: ("with a note",) * 2,
+    Standing.HEALTHY: ("healthy",) * 2,
 }
 _SIGN = {
     Change.SAME: " ",
@@ -199,7 +199,7 @@ class View:
             self.line(f"elsewhere: {place.sentence}")
         counts = found.standings
         shown_always = (Standing.REPAIRABLE, Standing.REVIEW, Standing.HEALTHY)
-        told = (f"{counts[s]} {_STANDING[s]}" for s in Standing if counts[s] or s in shown_always)
+        told = (counted(counts[s], *_STANDING[s]) for s in Standing if counts[s] or s in shown_always)
         self.line(", ".join(told) + ".")
         self._interrupted(interrupted)
         if found.of(Category.REPAIRABLE):
@@ -401,7 +401,7 @@ class View:
 
 
 def _state(session: SessionAudit) -> str:
-    return _STANDING[Standing.LEFT] if session.is_left else _WORD[session.category]
+    return _STANDING[Standing.LEFT][0] if session.is_left else _WORD[session.category]
 
 
 def _offers(row: FieldRow) -> str:

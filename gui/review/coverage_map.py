@@ -22,7 +22,6 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QPen,
-    QResizeEvent,
     QTransform,
 )
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
@@ -121,12 +120,6 @@ class CoverageMap(QWidget):
         """Half as wide; the height is always needed."""
         return QSize(self.sizeHint().width() // 2, self.sizeHint().height())
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Called by Qt: the legend wraps, so the height follows the width."""
-        super().resizeEvent(event)
-        if self.sizeHint().height() != self.height():
-            self.updateGeometry()
-
     def paintEvent(self, event: QPaintEvent) -> None:
         """Called by Qt."""
         if not self._lanes:
@@ -168,12 +161,14 @@ class CoverageMap(QWidget):
         announce(self, self.message_words(target))
 
     def event(self, event: QEvent) -> bool:
-        """Answers a tool tip with what is known of the message under the mouse."""
+        """Answers a tool tip with what is known of the message under the mouse, or a line of the legend in full."""
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            lines = zip(self._legend_areas(), self._legend, strict=True)
+            words = next((words for area, (_, words) in lines if area.contains(event.pos())), "")
             position = self.position_at(event.pos().x())
-            QToolTip.showText(
-                event.globalPos(), plain_tip(self.message_words(position)) if position is not None else "", self
-            )
+            if not words and position is not None:
+                words = self.message_words(position)
+            QToolTip.showText(event.globalPos(), plain_tip(words) if words else "", self)
             return True
         if event.type() == QEvent.Type.FontChange:
             self.updateGeometry()
@@ -221,13 +216,8 @@ class CoverageMap(QWidget):
     def _legend_areas(self) -> list[QRect]:
         """Where the words of the legend are, one below the other."""
         left, top = self._track().left() + self._bar_height() + _SPACE, self._track().bottom() + 1
-        areas = []
-        for _, words in self._legend:
-            room = QRect(left, top, max(1, self.width() - _SIDE - left), 1 << 16)
-            height = self.fontMetrics().boundingRect(room, Qt.TextFlag.TextWordWrap, words).height()
-            areas.append(QRect(left, top, room.width(), height + self._pitch() - self.fontMetrics().height()))
-            top = areas[-1].bottom() + 1
-        return areas
+        width, pitch = max(1, self.width() - _SIDE - left), self._pitch()
+        return [QRect(left, top + k * pitch, width, pitch) for k in range(len(self._legend))]
 
     def _bold(self) -> QFont:
         font = QFont(self.font())
@@ -304,7 +294,8 @@ class CoverageMap(QWidget):
         self._paint_hold(painter, swatch, hold, "add", 1.0)
         painter.setFont(self.font())
         painter.setPen(self._theme.color("muted"))
-        painter.drawText(area, Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap, words)
+        elided = self.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, area.width())
+        painter.drawText(area, Qt.AlignmentFlag.AlignVCenter, elided)
 
     def _bar_height(self) -> int:
         """The height of a lane's bar, and the side of a legend's swatch."""

@@ -20,7 +20,7 @@ from hermes_rescue.gui.review.diff_view import FIELDS, MESSAGES, DiffView
 from hermes_rescue.gui.review.session_head import SessionHead
 from hermes_rescue.gui.view_model.coverage import Coverage
 from hermes_rescue.gui.widgets.page_tabs import PageTabs
-from hermes_rescue.gui.widgets.panes import focus_next_pane
+from hermes_rescue.gui.widgets.panes import focus_next_pane, in_reading_order
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QResizeEvent
@@ -73,6 +73,7 @@ class ReviewPane(QWidget):
         self.splitter = QSplitter(Qt.Orientation.Vertical)
         self.splitter.addWidget(self.head)
         self.splitter.addWidget(self._build_pages())
+        in_reading_order(self.splitter)
         self.splitter.setStretchFactor(1, 1)
         for widget, behind in pairwise((self.head.repair, self.head.why, self.head.leave, self.coverage, self.tabs)):
             QWidget.setTabOrder(widget, behind)
@@ -317,5 +318,5 @@ class ReviewPane(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Draw everything anew."""
-        for part in (self.coverage, self.difference, self.conversation):
+        for part in (self.head, self.coverage, self.difference, self.conversation):
             part.set_theme(theme)

@@ -12,9 +12,10 @@ from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.gui.review.answers import AnswersPopup
 from hermes_rescue.gui.view_model.diff_text import copy_name
 from hermes_rescue.gui.view_model.session_line import worktree_words
-from hermes_rescue.gui.view_model.wording import breakable, counted, long_day, number, plain_tip, told_moment
+from hermes_rescue.gui.view_model.wording import breakable, counted, long_day, number, told_moment
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
-from hermes_rescue.gui.widgets.theme import heading_font
+from hermes_rescue.gui.widgets.theme import Theme, heading_font
+from hermes_rescue.gui.widgets.tips import show_tip
 from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt
 from PySide6.QtGui import QResizeEvent, QTextLayout
 from PySide6.QtWidgets import (
@@ -33,6 +34,8 @@ translate = QCoreApplication.translate
 
 _GAP, _SIDE = 10, 16  # points between the parts, and beside everything
 _HEIGHT = 12.5  # lines of text
+_TITLE = 0.8
+"""The part of the line that a title has at most; date, profile and worktree have the rest."""
 _LINES = 2
 """Lines that there are for what happened; the tip and the answers have all of it."""
 
@@ -122,7 +125,7 @@ class _Lines(QLabel):
             self._said[last:], Qt.TextElideMode.ElideRight, self.contentsRect().width()
         )
         self.setText(f"{self._said[:last].rstrip()}\n{rest}" if is_cut else self._said)
-        self.setToolTip(plain_tip(self._said) if is_cut else "")
+        show_tip(self, self._said if is_cut else "")
 
 
 class SessionHead(QWidget):
@@ -225,6 +228,7 @@ class SessionHead(QWidget):
         main = audited.main
         self.title.show_text(audited.title)
         self.title.setAccessibleName(self.title.text())
+        self._fit_title()
         self.about.show_text(" · ".join(filter(None, _about(audited))))
         self.evidence.show_text(sentence(audited, proposal))
         is_way_back = audited.standing in (Standing.LEFT_OUT, Standing.DELETED)
@@ -253,11 +257,26 @@ class SessionHead(QWidget):
         self.repair.setText(several if self.is_about_several else self._restores)
         self.leave.setVisible(self._has_answer and not self.is_about_several)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Called by Qt."""
+        super().resizeEvent(event)
+        self._fit_title()
+
+    def _fit_title(self) -> None:
+        """Let what is beside the title make room for it, up to a part of the line."""
+        room = self.width() - self._side.width() - 3 * _SIDE - _GAP
+        wanted = self.title.fontMetrics().horizontalAdvance(self.title.text()) + 2
+        self.title.setMinimumWidth(max(min(wanted, round(room * _TITLE)), 0))
+
     def changeEvent(self, event: QEvent) -> None:
         """Called by Qt: the title stays larger than the text, whatever its size."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.FontChange:
             self._fit_to_font()
+
+    def set_theme(self, _: Theme) -> None:
+        """Draw everything anew: a new style sheet has put older fonts back."""
+        self._fit_to_font()
 
     def _fit_to_font(self) -> None:
         self.title.setFont(heading_font(self.font()))

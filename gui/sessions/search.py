@@ -14,10 +14,11 @@ from hermes_rescue.gui.background.jobs import Context, Job, Jobs
 from hermes_rescue.gui.background.slices import Slices
 from hermes_rescue.gui.sessions.search_hits import Found, HitList, HitModel
 from hermes_rescue.gui.sessions.session_model import SessionModel
-from hermes_rescue.gui.view_model.wording import counted, number, plain_tip
+from hermes_rescue.gui.view_model.wording import counted, number
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from hermes_rescue.gui.widgets.notices import announce
 from hermes_rescue.gui.widgets.theme import Theme
+from hermes_rescue.gui.widgets.tips import show_tip
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QProgressBar, QPushButton, QWidget
@@ -72,7 +73,7 @@ class SearchRow(QWidget):
     def say(self, text: str, tip: str = "") -> None:
         """Show a sentence."""
         self._text.show_text(text)
-        self.setToolTip(plain_tip(tip) if tip else "")
+        show_tip(self, tip)
 
     def progress(self, done: float, total: int) -> None:
         """Show how far the search is, without a total that it goes on."""

@@ -192,11 +192,12 @@ class HitModel(QAbstractListModel):
 
 
 class HitList(QListView):
-    """Shows them. ``current_changed`` carries the session that has the keyboard, ``opened``: somebody wants to read it,
-    ``left``: Esc, or up from the first row.
+    """Shows them; several can be selected. ``current_changed`` carries the session that has the keyboard, ``opened``:
+    somebody wants to read it, ``left``: Esc, or up from the first row.
     """
 
     current_changed = Signal(str)
+    selection_changed = Signal()
     opened = Signal()
     left = Signal()
     context_menu_requested = Signal(QPoint)
@@ -207,6 +208,7 @@ class HitList(QListView):
         self.setModel(model)
         self._delegate = _Delegate(theme, self)
         self.setItemDelegate(self._delegate)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setUniformItemSizes(True)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -214,12 +216,19 @@ class HitList(QListView):
         self.face = ActiveFace(self.tr("Clear search"), self)
         self.activated.connect(lambda _: self.opened.emit())
         self.selectionModel().currentChanged.connect(self._tell)
+        self.selectionModel().selectionChanged.connect(lambda *_: self.selection_changed.emit())
 
     @property
     def current_id(self) -> str:
         """The session that has the keyboard, or nothing."""
         index = self.currentIndex()
         return self.hits.found(index.row()).session_id if index.isValid() else ""
+
+    def selected_ids(self) -> list[str]:
+        """The selected sessions of the WebUI, from the top; nothing can be done with those of other programs."""
+        rows = sorted(index.row() for index in self.selectedIndexes())
+        ids = (self.hits.found(row).session_id for row in rows)
+        return [session_id for session_id in ids if self.hits.known(session_id) is not None]
 
     def enter(self) -> None:
         """Give the keyboard to the list, and to its first row where it was at none."""
@@ -262,7 +271,9 @@ class HitList(QListView):
             at = self.viewport().mapToGlobal(self.visualRect(self.currentIndex()).center())
         else:
             at = event.globalPos()
-            self.selectionModel().setCurrentIndex(index, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+            flag = QItemSelectionModel.SelectionFlag
+            is_one_of_them = self.selectionModel().isSelected(index)
+            self.selectionModel().setCurrentIndex(index, flag.NoUpdate if is_one_of_them else flag.ClearAndSelect)
         if self.currentIndex().isValid():
             self.context_menu_requested.emit(at)
 

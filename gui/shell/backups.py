@@ -19,6 +19,7 @@ from hermes_rescue.gui.view_model.wording import breakable, counted, plain_tip
 from hermes_rescue.gui.widgets.commands import Actions
 from hermes_rescue.gui.widgets.notices import Notice
 from hermes_rescue.gui.widgets.path_dialogs import files_dialog, folder_dialog
+from hermes_rescue.gui.widgets.tips import show_tip
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QMenu, QWidget
@@ -82,10 +83,14 @@ class Backups(QObject):
             self._notice.hide()
             return
         lines = [breakable(line) for line in told[:_TOLD_AT_ONCE]]
+        if len(told) > 1:  # which the notice shows as long as it is folded
+            n = sum(bool(place.adds) for place in places)
+            some = self.tr("{} messages.").format(counted(n, "place adds", "places add"))
+            lines.insert(0, some if n else self.tr("No other place adds anything."))
         if (more := len(told) - _TOLD_AT_ONCE) > 0:
             lines.append(self.tr("{} in the menu of the store.").format(counted(more, "more is", "more are")))
         self._notice.tell("\n".join(lines), "info")
-        self._notice.setToolTip(plain_tip("\n".join(place.sentence for place in places[:_IN_TIP])))
+        show_tip(self._notice, "\n".join(place.sentence for place in places[:_IN_TIP]))
 
     def _fill_menu(self, places: Sequence[FoundPlace]) -> None:
         self.menu.clear()

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
 from hermes_rescue.gui.view_model.time_left import TimeLeft
-from hermes_rescue.gui.view_model.wording import counted, number, plain_tip
+from hermes_rescue.gui.view_model.wording import counted, number
 from hermes_rescue.gui.widgets.commands import Actions
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from hermes_rescue.gui.widgets.notices import announce
 from hermes_rescue.gui.widgets.theme import ICON_SIZE, Theme
+from hermes_rescue.gui.widgets.tips import show_tip
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
@@ -23,6 +24,7 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSizePolicy,
+    QToolButton,
     QWidget,
 )
 
@@ -96,11 +98,14 @@ class ToolRow(QWidget):
         self._buttons["add_backup"].setMenu(add_menu)
         self.filter = QLineEdit()
         self.filter.setClearButtonEnabled(True)
+        for clear in self.filter.findChildren(QToolButton):
+            clear.setAccessibleName(self.tr("Clear search"))
         self.filter.setPlaceholderText(self.tr("Search titles and messages"))
         self.filter.setAccessibleName(self.tr("Search titles and messages"))
         self.filter.setMinimumWidth(self.fontMetrics().horizontalAdvance("m") * 16)
         self.filter.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._search = self.filter.addAction(theme.icon("search", "muted"), QLineEdit.ActionPosition.LeadingPosition)
+        self._search.setText(self.tr("Search"))  # the name of its picture
         row.addWidget(self.filter, 1)
         self._words = {
             "add_backup": self.tr("Add a backup…"),
@@ -157,7 +162,7 @@ class ToolRow(QWidget):
         """Name the store on its button."""
         room = self.fontMetrics().horizontalAdvance("m") * 20
         self.store_button.setText(self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, room))
-        self.store_button.setToolTip(plain_tip(tip))
+        show_tip(self.store_button, tip)
         self._fit()
 
     def set_theme(self, theme: Theme) -> None:
@@ -310,7 +315,7 @@ class FootRow(QWidget):
 
     def progress(self, text: str, done: float, total: int, *, can_cancel: bool = True) -> None:
         """Show how far something is and how long it still takes, with no total that it is going on."""
-        if total:
+        if total > 1:
             text = self.tr("{} {} of {}").format(text, number(int(done)), number(total))
         left = self._left.words(done, total, time.monotonic())
         self._text.setText(" · ".join(filter(None, (text, left))))

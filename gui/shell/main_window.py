@@ -43,7 +43,7 @@ from hermes_rescue.gui.view_model.wording import counted, now
 from hermes_rescue.gui.widgets.commands import Actions
 from hermes_rescue.gui.widgets.faces import NoStore, message_of, show_error
 from hermes_rescue.gui.widgets.notices import ResultBar, StoreNotices
-from hermes_rescue.gui.widgets.panes import focus_next_pane, stacked
+from hermes_rescue.gui.widgets.panes import focus_next_pane, in_reading_order, stacked
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QSettings, Qt, Slot
 from PySide6.QtGui import QCloseEvent
@@ -92,13 +92,13 @@ class MainWindow(QMainWindow):
         self.history = HistoryPanel(theme)
         self.lookback = Lookback(self.history, self.jobs, self, theme)
         self.no_store = NoStore(self.actions_, theme)
-        told = (self.table.selected_ids, lambda: self.shown, lambda: self.review.copies)
+        self.search = Search(self.jobs, self.tools.filter, self.table.sessions, theme, self)
+        self.places = SearchPlaces(self.search, self.table, self.chips, self.review)
+        told = (self.places.selected_ids, lambda: self.shown, lambda: self.review.copies)
         self.of_sessions = SessionActions(self, self.actions_, *told)
         self.help = Help(self, self.actions_, self.table, lambda: self.shown)
         self.review.head.add_button(self.of_sessions.save_button)
         self.foot = FootRow(self.actions_, theme)
-        self.search = Search(self.jobs, self.tools.filter, self.table.sessions, theme, self)
-        self.places = SearchPlaces(self.search, self.table, self.chips, self.review)
         self.side = QStackedWidget()  # the history comes second: its action, checked or not, is the index
         self.result = ResultBar(theme, self.side)
         self.side.addWidget(self.review)
@@ -106,23 +106,23 @@ class MainWindow(QMainWindow):
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.addWidget(stacked(self.places.left, self.notices, growing=self.places.left))
         self.splitter.addWidget(self.side)
+        in_reading_order(self.splitter)
         self.splitter.setChildrenCollapsible(False)
         self.splitter.setStretchFactor(0, 0)  # more room is for the conversation
         self.splitter.setStretchFactor(1, 1)
         self.middle = QStackedWidget()
         self.middle.addWidget(self.splitter)
         self.middle.addWidget(self.no_store)
-        parts = (self.tools, self.places.above, self.middle, self.foot)
-        self.setCentralWidget(stacked(*parts, growing=self.middle))
+        self.setCentralWidget(stacked(self.tools, self.places.above, self.middle, self.foot, growing=self.middle))
 
     def _connect(self) -> None:
         slots: dict[str, Callable[[], object]] = {
             "rescan": self.rescan,
             "export": lambda: self._export(""),
-            "export_selected": lambda: self._export("", self.table.selected_ids()),
+            "export_selected": lambda: self._export("", self.places.selected_ids()),
             "quit": self.close,
             "repair_all": lambda: self._repair(None),
-            "repair": lambda: self._repair(self.table.selected_ids()),
+            "repair": lambda: self._repair(self.places.selected_ids()),
             "repair_copy": self._repair_copy,
             "next_open": self.table.select_next_open,
             "pane": lambda: focus_next_pane((self.places.left, self.side, self.review.pages)),
@@ -136,7 +136,7 @@ class MainWindow(QMainWindow):
         self.search.list.context_menu_requested.connect(self.of_sessions.show_menu)
         self.chips.chosen.connect(self.table.sessions.set_standing)
         self.table.current_changed.connect(self._show_session)
-        self.table.selection_changed.connect(lambda _: self._enable())
+        self.places.selection_changed.connect(self._enable)
         self.table.context_menu_requested.connect(self.of_sessions.show_menu)
         self.table.clear_filter_requested.connect(self.chips.clear)
         self.table.opened.connect(self.review.focus_page)
@@ -350,7 +350,7 @@ class MainWindow(QMainWindow):
             self.writer.repair(store, session_ids, chosen)
 
     def _repair_copy(self) -> None:
-        store, selected = self.shown.store, self.table.selected_ids()
+        store, selected = self.shown.store, self.places.selected_ids()
         if store is not None and len(selected) == 1 and self._turn(Event.PREPARE):
             self.writer.repair_copy(store, selected[0], self.shown.choices.get(selected[0]))
 
@@ -372,7 +372,7 @@ class MainWindow(QMainWindow):
 
     @Slot(str, str)
     def _save_copies(self, form: str, name: str) -> None:
-        store, selected = self.shown.store, self.table.selected_ids()
+        store, selected = self.shown.store, self.places.selected_ids()
         if store is not None and selected and self._turn(Event.PREPARE):
             chosen = {sid: c for sid, c in self.shown.choices.items() if sid in selected}
             self.writer.save_copies(store, selected, form, name, chosen)
@@ -442,7 +442,7 @@ class MainWindow(QMainWindow):
     # --- what the window shows ----------------------------------------------------------------------------------------
 
     def _enable(self) -> None:
-        selected = self.table.selected_ids()
+        selected = self.places.selected_ids()
         repairable = self.table.sessions.counts()[Standing.REPAIRABLE]
         picked = self.table.sessions.repairable(selected) if len(selected) > 1 else 0
         self.tools.show_repairable(picked or repairable, of_selection=bool(picked))

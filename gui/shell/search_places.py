@@ -8,14 +8,17 @@ from hermes_rescue.gui.sessions.search import Search
 from hermes_rescue.gui.sessions.session_pane import SessionPane
 from hermes_rescue.gui.shell.bars import ChipRow
 from hermes_rescue.gui.widgets.panes import focus_next_pane
-from PySide6.QtCore import QModelIndex, QObject, Qt, Slot
-from PySide6.QtWidgets import QStackedWidget
+from PySide6.QtCore import QModelIndex, QObject, Qt, Signal, Slot
+from PySide6.QtWidgets import QApplication, QStackedWidget
 
 
 class SearchPlaces(QObject):
     """Has the list on the ``left``, with all sessions or those that were found, and the row ``above`` it, with the
     chips or what the search says. Whoever goes to a session that was found sees it with the words marked.
+    ``selection_changed``: other sessions are selected in the list that shows.
     """
+
+    selection_changed = Signal()
 
     def __init__(self, search: Search, table: SessionPane, chips: ChipRow, review: ReviewPane) -> None:
         super().__init__(search)
@@ -25,6 +28,8 @@ class SearchPlaces(QObject):
         for stack, widgets in ((self.left, (table, search.list)), (self.above, (chips, search.row))):
             for widget in widgets:
                 stack.addWidget(widget)
+        search.list.selection_changed.connect(self.selection_changed)
+        table.selection_changed.connect(lambda _: self.selection_changed.emit())
         search.begun.connect(lambda: self._show(True))
         search.ended.connect(lambda: self._show(False))
         search.chosen.connect(self._choose)
@@ -33,12 +38,21 @@ class SearchPlaces(QObject):
         for wanted in (review.repair_wanted, review.leave_wanted):  # whose button goes, and the keyboard would with it
             wanted.connect(lambda *_: focus_next_pane((self.left,)))
 
+    def selected_ids(self) -> list[str]:
+        """The sessions that are selected in the list that shows, from the top."""
+        found = self._search.list.selected_ids() if self.left.currentWidget() is self._search.list else []
+        return found or self._table.selected_ids()
+
     def _show(self, on: bool) -> None:
+        had_keyboard = any(part.isAncestorOf(QApplication.focusWidget() or part) for part in (self.left, self.above))
         self.left.setCurrentIndex(int(on))
         self.above.setCurrentIndex(int(on))
+        if had_keyboard:  # what had it goes out of sight
+            focus_next_pane((self.left,))
         self._awaited = ""
         if not on:
             self._review.conversation.find_words("")
+        self.selection_changed.emit()
 
     @Slot(str)
     def _choose(self, session_id: str) -> None:

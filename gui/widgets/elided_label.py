@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hermes_rescue.core.base.files import shown
-from hermes_rescue.gui.view_model.wording import plain_tip
+from hermes_rescue.gui.widgets.tips import show_tip
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
@@ -29,7 +29,7 @@ class ElidedLabel(QLabel):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Called by Qt: the tip comes and goes with the room."""
         super().resizeEvent(event)
-        self.setToolTip(plain_tip(self.text()) if self._elided() != self.text() else "")
+        show_tip(self, self.text() if self._elided() != self.text() else "")
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Called by Qt."""

@@ -11,11 +11,12 @@ from pathlib import Path
 from hermes_rescue.core.audit.findings import NO_ADVICE, Finding, Standing
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
-from hermes_rescue.gui.view_model.wording import breakable, counted, moment, plain_tip
+from hermes_rescue.gui.view_model.wording import breakable, counted, moment
 from hermes_rescue.gui.widgets.theme import ICON_SIZE, Theme
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, QUrl, Signal
-from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QDesktopServices
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+from hermes_rescue.gui.widgets.tips import show_tip
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, QUrl, Signal, Slot
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QDesktopServices, QResizeEvent
+from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 _TOLD_AT_ONCE = 2
 """Findings about the store that are told in full; there may be thousands."""
@@ -35,44 +36,57 @@ def announce(source: QObject, text: str) -> None:
 
 class Notice(QFrame):
     """A sentence with an icon, and buttons for what one may want to do about it. Hidden until there is something to
-    tell.
+    tell. ``is_folded``: it takes one line, and has a button that opens the rest.
     """
 
-    def __init__(self, theme: Theme, actions: Sequence[str] = ()) -> None:
+    def __init__(self, theme: Theme, actions: Sequence[str] = (), *, is_folded: bool = False) -> None:
         super().__init__()
+        self._told = ""
+        self._can_fold = self._is_folded = is_folded
         self._theme = theme
         self._token = "info"
         self._icon = QLabel()
         self._text = QLabel()
         self._text.setTextFormat(Qt.TextFormat.PlainText)
-        self._text.setWordWrap(True)
+        self._text.setWordWrap(not is_folded)
+        if is_folded:
+            self._text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._fold = QToolButton()
+        self._fold.setText(self.tr("More"))
+        self._fold.setProperty("link", True)
+        self._fold.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._fold.clicked.connect(self._turn)
         self.buttons = tuple(QPushButton(words) for words in actions)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(14, 6, 14, 6)
-        row.setSpacing(8)
-        row.addWidget(self._icon)
-        row.addWidget(self._text, 1)
-        for button in self.buttons:
-            row.addWidget(button)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(14, 6, 14, 6)
+        self._grid.setHorizontalSpacing(8)
+        self._grid.setColumnStretch(1, 1)
+        self._grid.addWidget(self._icon, 0, 0)
+        self._grid.addWidget(self._text, 0, 1)
+        for at, button in enumerate((self._fold, *self.buttons), 2):
+            self._grid.addWidget(button, 0, at)
         self._close = QToolButton()
         self._close.setProperty("flat", True)
         self._close.setToolTip(self.tr("Hide this message"))
         self._close.setAccessibleName(self._close.toolTip())
         self._close.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._close.clicked.connect(self.hide)
-        row.addWidget(self._close)
+        self._grid.addWidget(self._close, 0, 2 + len((self._fold, *self.buttons)))
         self.hide()
 
     @property
     def text(self) -> str:
         """What it says; nothing while it is hidden."""
-        return "" if self.isHidden() else self._text.text()
+        return "" if self.isHidden() else self._told
 
     def tell(self, text: str, token: str) -> None:
         """Show a sentence, in the colours of "ok", "repair" or "info", and have it read out where it is new."""
         is_new = text != self.text
         self._token = token
-        self._text.setText(text)
+        if is_new:
+            self._is_folded = self._can_fold
+        self._told = text
+        self._fit()
         self.setAccessibleName(text)
         self.setProperty("notice", token)
         self.style().polish(self)
@@ -80,6 +94,29 @@ class Notice(QFrame):
         self.show()
         if is_new:
             announce(self, text)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Called by Qt."""
+        super().resizeEvent(event)
+        self._fit()
+
+    @Slot()
+    def _turn(self) -> None:
+        self._is_folded = not self._is_folded
+        self._fit()
+
+    def _fit(self) -> None:
+        """Show what there is room for: everything, or the beginning of the first line."""
+        first = self._told.split("\n", 1)[0]
+        metrics = self._text.fontMetrics()
+        is_long = first != self._told or metrics.horizontalAdvance(first) > self._text.width()
+        if self._can_fold:  # open, it has the whole width, below the buttons
+            self._grid.addWidget(self._text, *((0, 1) if self._is_folded else (1, 0, 1, self._grid.columnCount())))
+        self._fold.setText(self.tr("More") if self._is_folded else self.tr("Less"))
+        self._fold.setVisible(self._can_fold and (is_long or not self._is_folded))
+        self._text.setWordWrap(not self._is_folded)
+        beginning = metrics.elidedText(first, Qt.TextElideMode.ElideRight, self._text.width())
+        self._text.setText(beginning if self._is_folded else self._told)
 
     def set_theme(self, theme: Theme) -> None:
         """Draw the icons anew."""
@@ -151,11 +188,11 @@ class StoreNotices(QWidget):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         rescan = (self.tr("Rescan"),)
-        self.webui = Notice(theme)
-        self.store = Notice(theme, rescan)
-        self.changed = Notice(theme, rescan)
-        self.places = Notice(theme, (self.tr("Import…"),))
-        self.healthy = Notice(theme)
+        self.webui = Notice(theme, is_folded=True)
+        self.store = Notice(theme, rescan, is_folded=True)
+        self.changed = Notice(theme, rescan, is_folded=True)
+        self.places = Notice(theme, (self.tr("Import…"),), is_folded=True)
+        self.healthy = Notice(theme, is_folded=True)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -187,7 +224,7 @@ class StoreNotices(QWidget):
             )
             text = self.tr("Hermes WebUI is running. {} Everything else waits until it is stopped: {}.")
             self.webui.tell(text.format(now, breakable(webui.how_to_stop)), "info")
-            self.webui.setToolTip(plain_tip(webui.evidence))
+            show_tip(self.webui, webui.evidence)
         else:
             self.webui.hide()
 
@@ -203,7 +240,7 @@ class StoreNotices(QWidget):
                     self.tr("{} in the report.").format(counted(len(found) - _TOLD_AT_ONCE, "more is", "more are"))
                 )
             self.store.tell("\n".join(lines), "repair")
-            self.store.setToolTip(plain_tip("\n".join(f.evidence for f in found[:10])))
+            show_tip(self.store, "\n".join(f.evidence for f in found[:10]))
         elif audit.sessions and not counts[Standing.REPAIRABLE] and not counts[Standing.REVIEW]:
             n = len(audit.sessions)
             text = self.tr("Nothing to repair: {} checked, {}.")

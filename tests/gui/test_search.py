@@ -103,6 +103,32 @@ def test_a_session_that_is_remembered_by_a_word_is_restored_with_three_clicks(
     assert QApplication.focusWidget() is window.search.list
 
 
+def test_several_that_were_found_are_repaired_together_and_nothing_else(
+    qtbot: QtBot, open_window: Open, demo: DemoStore
+) -> None:
+    window = open_window(Place(demo.home))
+    typed(qtbot, window, WORDS)
+    hits, found = window.search.hits, window.search.list
+    open_ones = [at for at in range(hits.rowCount()) if hits.known(hits.found(at).session_id).session.has_repair]  # type: ignore[union-attr]
+    wanted = [hits.found(at).session_id for at in open_ones[:3]]
+    assert len(wanted) == 3
+    for at in open_ones[:3]:
+        where = found.visualRect(hits.index(at)).center()
+        qtbot.mouseClick(found.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ControlModifier, pos=where)
+    assert window.review.head.repair.text() == "Restore 3 sessions"
+    assert "Repair 3 sessions" in window.tools._buttons["repair_all"].text()
+    qtbot.waitUntil(lambda: window.review.session_id == wanted[-1], timeout=20_000)
+    window.actions_["repair"].trigger()
+    qtbot.waitUntil(lambda: isinstance(QApplication.activeModalWidget(), RepairDialog), timeout=20_000)
+    dialog = QApplication.activeModalWidget()
+    assert isinstance(dialog, RepairDialog)
+    assert {each.session_id for each in dialog._plan.sessions} == set(wanted)
+    dialog.reject()
+    qtbot.waitUntil(lambda: not window.writer.is_busy)
+    window.search.clear()
+    assert window.review.head.repair.text() == "Restore this session"
+
+
 @pytest.mark.parametrize("key", [Keys.Key_Return, Keys.Key_Down, Keys.Key_Escape, Keys.Key_F6])
 def test_who_types_nothing_goes_on_to_the_sessions_with_one_key(
     qtbot: QtBot, open_window: Open, wait_scanned: Callable[[MainWindow], None], demo: DemoStore, key: Qt.Key

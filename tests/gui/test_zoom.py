@@ -51,6 +51,8 @@ def test_keys_and_wheel_change_every_text_and_the_next_window_is_so(
     qtbot.keyClick(window, Qt.Key.Key_Plus, CTRL)
     (larger,) = sizes(window)
     assert larger > usual
+    head = window.review.head
+    assert head.title.font().pointSizeF() > 1.2 * head.font().pointSizeF()
     conversation = window.review.conversation.list
     scrolled = conversation.verticalScrollBar().value()
     turn(conversation.viewport(), 1)

@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar
 from hermes_rescue.core.base import sqlite_readonly
 from hermes_rescue.core.base.rights import cure, is_denied
 from hermes_rescue.core.base.sqlite_readonly import KeepsChangingError, ReadOnlyDatabase, TableScan, quoted
+from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.hermes.database.statedb_rows import (
     MESSAGE_COLUMNS,
     SESSION_COLUMNS,
@@ -408,7 +409,7 @@ class StateDB:
             self._damaged(None if self.fact.lost_rows is None else self.fact.lost_rows + 1)
 
     def _damaged(self, lost: int | None) -> None:
-        count = "some rows" if lost is None else "1 row" if lost == 1 else f"{lost} rows"
+        count = "some rows" if lost is None else counted(lost, "row")
         reason = f"It is damaged: {count} could not be read." if lost != 0 else "It is damaged, but no row is lost."
         if self._cut_off:
             reason += f" Rows found on pages that the damage had cut off: {self._cut_off}."

@@ -1,0 +1,49 @@
+"""A notice about the store takes one line of the list, and opens."""
+
+from __future__ import annotations
+
+from hermes_rescue.gui.widgets.notices import StoreNotices
+from hermes_rescue.gui.widgets.theme import load
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QToolButton
+from pytestqt.qtbot import QtBot
+
+LINES = ["3 places add messages.", *(f"/srv/backups/of-may/{k}: adds 12 messages to 4 sessions." for k in range(3))]
+
+
+def test_many_lines_take_one_until_they_are_opened(qtbot: QtBot) -> None:
+    notices = StoreNotices(load("light"))
+    qtbot.addWidget(notices)
+    notices.resize(400, 10)
+    notices.places.tell(LINES[0], "info")
+    with qtbot.waitExposed(notices):
+        notices.show()
+    notices.adjustSize()
+    notices.resize(400, notices.sizeHint().height())
+    one, more = notices.places.height(), notices.places.findChild(QToolButton)
+    assert more is not None and not more.isVisible()
+    notices.places.tell("\n".join(LINES), "info")
+    assert notices.places.sizeHint().height() <= one + 4
+    assert notices.places.text == "\n".join(LINES)
+    label = next(each for each in notices.places.findChildren(QLabel) if each.text())
+    assert label.text() == LINES[0]
+    qtbot.mouseClick(more, Qt.MouseButton.LeftButton)
+    assert label.text() == "\n".join(LINES)
+    assert notices.places.heightForWidth(400) > 2 * one
+    qtbot.mouseClick(more, Qt.MouseButton.LeftButton)
+    assert label.text() == LINES[0]
+
+
+def test_a_long_sentence_is_cut_and_read_out_in_full(qtbot: QtBot) -> None:
+    notices = StoreNotices(load("light"))
+    qtbot.addWidget(notices)
+    sentence = "Hermes WebUI is running. " + "Everything else waits until it is stopped. " * 3
+    notices.webui.tell(sentence, "info")
+    notices.resize(400, 60)
+    with qtbot.waitExposed(notices):
+        notices.show()
+    label = next(each for each in notices.webui.findChildren(QLabel) if each.text())
+    assert label.text().endswith("…")
+    assert notices.webui.accessibleName() == sentence
+    notices.webui.tell("Short.", "info")
+    assert label.text() == "Short."
