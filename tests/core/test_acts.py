@@ -182,6 +182,18 @@ def test_what_was_cleared_stays_out_when_a_killed_answer_comes_back(
     assert is_quiet(hermes)
 
 
+def test_a_prompt_that_was_taken_back_stays_out_though_its_answer_was_killed(hermes: Hermes) -> None:
+    kept, undone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    hermes.write_live(kept, **hermes.undo_marks(kept))
+    hermes.write_backup([*kept, undone[0]])
+    hermes.write_events([("token", undone[1]["timestamp"], {"text": "answer"})], "f1")
+    journal = hermes.sessions / "_turn_journal"
+    journal.mkdir()
+    sent = {"event": "submitted", "turn_id": "t1", "stream_id": "f1", "role": "user", "content": undone[0]["content"]}
+    (journal / f"{SID}.jsonl").write_text(json.dumps({**sent, "created_at": undone[0]["timestamp"]}))
+    assert is_quiet(hermes)
+
+
 @pytest.mark.parametrize("ended", [-1.0, 60.0])
 def test_a_file_that_the_session_list_saw_empty_is_not_filled_again(hermes: Hermes, ended: float) -> None:
     """The newest run ended before the file was emptied, or after it by a clock that was set back, which is asked."""
@@ -196,6 +208,19 @@ def test_a_file_that_the_session_list_saw_empty_is_not_filled_again(hermes: Herm
     hermes.repair()
     assert hermes.live.read_bytes() == before
     assert (hermes.kinds() == []) == (ended < 0)
+
+
+@pytest.mark.parametrize("shown", [2, 4])
+def test_an_older_file_that_was_saved_too_late_does_not_say_what_was_taken_back(hermes: Hermes, shown: int) -> None:
+    """It has no marks, while its backup, which was saved as the next prompt was sent, has some: what was said from then
+    on was lost.
+    """
+    kept, undone, newer = hermes.turns("a", "b"), hermes.turns("c", start=100), hermes.turns("d", "e", start=200)
+    hermes.write_live(kept[:shown], updated_at=START + ACT)
+    hermes.write_backup(kept, **hermes.undo_marks(kept, newer[0]["timestamp"]) | {"updated_at": newer[0]["timestamp"]})
+    hermes.write_rows([*kept, *undone, *newer])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *newer])
 
 
 def test_rows_alone_do_not_say_that_something_followed_an_undo(hermes: Hermes) -> None:

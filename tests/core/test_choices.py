@@ -56,6 +56,28 @@ def renamed(hermes: Any) -> Any:
     return hermes
 
 
+def test_what_a_person_leaves_out_settles_no_question(hermes: Any) -> None:
+    """The marks that keep it out would take back whatever is asked as well."""
+    said, asked = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    hermes.write_old(hermes.live, said, updated_at=asked[-1]["timestamp"] + 60)
+    hermes.write_rows([*said, *asked])
+    api.apply(planned(hermes, hermes.choose(exclude=[0, 1])[hermes.live.stem]))
+    assert hermes.texts() == hermes.said(said[2:])
+    hermes.repair(hermes.live.stem)
+    assert hermes.texts()[-2:] == hermes.said(asked)
+
+
+def test_choices_that_were_made_on_another_proposal_change_nothing(hermes: Any) -> None:
+    hermes.write_live(hermes.turns("a", "b"), title="Now")
+    hermes.write_index({"session_id": hermes.live.stem, "title": "Listed", "updated_at": 1.0})
+    made = hermes.choose(exclude=[0, 1])[hermes.live.stem]
+    hermes.write_live(hermes.turns("a", "b", "c"), title="Now")
+    with Inventory(find_store(home=hermes.home)) as inventory:
+        copies = inventory.copies(hermes.live.stem)
+    found = propose(copies, replace(made, fields={"title": "index"}))
+    assert (found.sidecar, found.lost, found.chosen) == (None, (), {})
+
+
 def test_a_choice_alone_is_written_and_nothing_else(renamed: Any) -> None:
     before = renamed.live.read_bytes()
     assert api.plan(find_store(home=renamed.home)).sessions == ()

@@ -235,6 +235,21 @@ def test_a_pending_prompt_that_arrived_is_not_said_twice(hermes: Any) -> None:
     assert hermes.texts() == hermes.said(turns)
 
 
+@pytest.mark.parametrize("backup", [True, False])
+def test_the_turn_that_a_lost_file_waited_for_comes_back_where_the_session_list_tells_of_it(
+    hermes: Any, backup: bool
+) -> None:
+    """The list counts what was there before; the answer came after the file was last saved."""
+    said, newest = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    row = hermes.session(said) | {"updated_at": newest[0]["timestamp"], "last_message_at": newest[0]["timestamp"]}
+    hermes.write_index(row | {"has_pending_user_message": True, "pending_user_message": newest[0]["content"]})
+    if backup:
+        hermes.write_backup(said)
+    hermes.write_rows([*said, *newest])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*said, *newest])
+
+
 def test_a_submitted_prompt_without_an_answer_is_a_question(hermes: Any) -> None:
     turns = hermes.turns("a", "b")
     hermes.write_live(turns)

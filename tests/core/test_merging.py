@@ -329,6 +329,25 @@ def test_the_rest_of_a_turn_comes_before_the_next_prompt(hermes: Any, timed: boo
     assert hermes.texts() == hermes.said([*said, rest, *end])
 
 
+def test_a_result_is_not_taken_for_that_of_another_call_though_both_say_the_same(hermes: Any) -> None:
+    turns = hermes.turns("a", "b")
+    at = turns[2]["timestamp"] + 2
+    function = {"name": "terminal", "arguments": "{}"}
+    calls = [{"id": f"call_{k:0>12}", "type": "function", "function": function} for k in range(2)]
+    caller = {"role": "assistant", "content": "let me see", "tool_calls": calls, "timestamp": at}
+    first, second = (
+        {"role": "tool", "content": "ok", "tool_call_id": call["id"], "name": "terminal", "timestamp": at}
+        for call in calls
+    )
+    begin, end = [*turns[:3], caller], turns[3:]
+    hermes.write_live([*begin, first, *end])
+    hermes.write_rows([*begin, second, *end])
+    hermes.repair()
+    found = hermes.load()["messages"]
+    assert len(found) == len([*begin, first, second, *end])
+    assert {m["tool_call_id"] for m in found if m["role"] == "tool"} == {call["id"] for call in calls}
+
+
 def test_answers_that_are_much_alike_make_no_two_prompts_one(hermes: Any) -> None:
     first, second, third = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
     for turn in (first, second, third):

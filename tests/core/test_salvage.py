@@ -284,6 +284,17 @@ def test_a_hole_makes_no_message_of_the_beginning_of_one_and_the_end_of_another(
     assert [piece.value for piece in torn.messages] == turns[:2] + turns[4:]
 
 
+def test_what_is_left_of_two_messages_whose_middle_is_gone_is_no_message(hermes: Any) -> None:
+    """Nothing stands where bytes were; what is left has one field twice, and would be a prompt that nobody sent."""
+    turns = hermes.turns("a", "b", "c")
+    turns[2]["attachments"] = ["plan.pdf"]
+    data = hermes.write_live(turns)
+    begin = data.index(b'"ask b"') + len(b'"ask b"')
+    hermes.live.write_bytes(data[:begin] + data[data.index(b'"content": "answer b"') :])
+    found = [piece.value for piece in parse(hermes.live.read_bytes()).messages]
+    assert found == [*turns[:2], *turns[4:]]
+
+
 def test_a_few_lost_bytes_cost_only_themselves(hermes: Any) -> None:
     data = hermes.write_live(hermes.turns("a", "b"))
     torn = parse(data.replace(b"answer a", b"ans\0\0r a"))
