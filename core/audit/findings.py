@@ -40,6 +40,30 @@ class Standing(StrEnum):
     HEALTHY = "healthy"
 
 
+ONE_STANDS = {
+    Standing.REPAIRABLE: "can be repaired",
+    Standing.REVIEW: "your decision",
+    Standing.LEFT: "left as it is",
+    Standing.LEFT_OUT: "partly taken back",
+    Standing.DELETED: "deleted by you",
+    Standing.PARTLY_READ: "partly read",
+    Standing.NOTE: "note",
+    Standing.HEALTHY: "healthy",
+}
+"""How a session stands, for a person."""
+
+SEVERAL_STAND = {
+    Standing.REPAIRABLE: "can be repaired",
+    Standing.REVIEW: "need your decision",
+    Standing.LEFT: "left as it is (by you)",
+    Standing.LEFT_OUT: "with parts that you took back",
+    Standing.DELETED: "deleted by you",
+    Standing.PARTLY_READ: "healthy as far as they could be read",
+    Standing.NOTE: "with a note",
+    Standing.HEALTHY: "healthy",
+}
+"""The same after a number of sessions."""
+
 DELETED_BY_USER = "state_db_deleted_webui_tombstone"
 COPY_DAMAGED, COPY_DENIED = "damaged_file", "copy_denied"
 OTHER_STATE_DIR = "other_state_dir"

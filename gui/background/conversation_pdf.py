@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 
-from hermes_rescue.gui.background.report_pdf import laid_out, printed
+from hermes_rescue.gui.background.paper import laid_out, printed
 from PySide6.QtCore import QByteArray
 from PySide6.QtGui import QGuiApplication, QImage, QTextDocument
 
