@@ -304,10 +304,15 @@ def _in_order(
 
 
 def numbered(sessions: Sequence[SessionAudit]) -> dict[str, int]:
-    """The number of each session in a report: what can be repaired first, then what is asked, then notes."""
+    """The number of each session in a report: what can be repaired first, then what is asked, then notes; among those
+    where most comes back, and the newest.
+    """
     order = [*Category, None]
-    ranked = sorted(sessions, key=lambda s: (order.index(s.category), s.is_left, -(s.updated or 0), s.session_id))
-    return {session.session_id: number for number, session in enumerate(ranked, 1)}
+
+    def rank(s: SessionAudit) -> tuple[float | str, ...]:
+        return order.index(s.category), s.is_left, (s.live or 0) - (s.after or 0), -(s.updated or 0), s.session_id
+
+    return {session.session_id: number for number, session in enumerate(sorted(sessions, key=rank), 1)}
 
 
 def run_report(

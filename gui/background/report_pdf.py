@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hermes_rescue.core.report.report import Report, written
 from hermes_rescue.gui.background.paper import laid_out, printed
 from hermes_rescue.gui.widgets import theme
-from PySide6.QtCore import QRect, QRectF, QSizeF
+from PySide6.QtCore import QObject, QRect, QRectF, QSizeF
 from PySide6.QtGui import QPainter, QPyTextObject, QTextDocument, QTextFormat
 
 _PART = "<!--part-->"
@@ -34,6 +34,8 @@ pre { font-size: 8.5pt; margin-left: 12px; margin-top: 2px; margin-bottom: 6px; 
 code { font-size: 7pt; }
 td { padding-top: 1px; padding-bottom: 1px; padding-right: 8px; }
 .listed td, .lanes td { vertical-align: middle; }
+.listed td { font-size: 9pt; }
+.one { white-space: nowrap; }
 .muted, .id, .note { color: @muted; }
 .id, .note { font-size: 8.5pt; }
 .healthy, .done, .added, .changed { color: @ok; }
@@ -64,6 +66,12 @@ def _parts(report: Report) -> Iterator[str]:
 class _Bars(QPyTextObject):
     """Paints the bars of the pictures, which the page has as images by a name that says all of it."""
 
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        light = theme.load("light")
+        self._colors = {name: light.color(token) for name, token in _COLORS.items()}
+        self._colors["there"] = light.color("muted").lighter(165)
+
     def intrinsicSize(self, document: QTextDocument, position: int, fmt: QTextFormat) -> QSizeF:
         """Called by Qt: the size in units of the paper."""
         image = fmt.toImageFormat()
@@ -76,13 +84,10 @@ class _Bars(QPyTextObject):
     ) -> None:
         """Called by Qt."""
         _, length, areas = fmt.toImageFormat().name().split(":")
-        light = theme.load("light")
-        colors = {name: light.color(token) for name, token in _COLORS.items()}
-        colors["there"] = light.color("muted").lighter(165)
         rect = QRectF(rect)
-        painter.fillRect(rect, colors[""])
+        painter.fillRect(rect, self._colors[""])
         across, down = rect.width() / max(1, int(length)), rect.height() / 12
         for area in filter(None, areas.split(";")):
             x, y, width, height, kind = area.split(",")
             left, top = rect.left() + int(x) * across, rect.top() + int(y) * down
-            painter.fillRect(QRectF(left, top, int(width) * across, int(height) * down), colors[kind])
+            painter.fillRect(QRectF(left, top, int(width) * across, int(height) * down), self._colors[kind])
