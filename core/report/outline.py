@@ -14,6 +14,7 @@ from typing import Any
 
 from hermes_rescue.core.audit.findings import KINDS, ONE_STANDS, SEVERAL_STAND, Standing
 from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.base.words import plural
 from hermes_rescue.core.report.amounts import Amounts
 
 _AMOUNTS = {
@@ -188,7 +189,7 @@ class _Outline:
         yield from self.about()
         yield "Hermes home", _below_home(self.home) if self.home else ""
         yield "Sessions folder", self.near(store["sessions_dir"])
-        yield _plural(len(store["databases"]), "Database", "Databases"), ", ".join(map(self.near, store["databases"]))
+        yield plural(len(store["databases"]), "Database"), ", ".join(map(self.near, store["databases"]))
 
     def near(self, text: str) -> str:
         """A text with its paths as they are seen from the home of the store."""
@@ -215,7 +216,7 @@ class _Outline:
     def verb(self, name: str, n: int) -> str:
         """One of the amounts in words."""
         one, several = self.back if name == "back" else _AMOUNTS[name]
-        return f"{n:,} {one if n == 1 else several}"
+        return f"{n:,} {plural(n, one, several)}"
 
     def common(self, session: Facts) -> dict[str, Any]:
         """What both kinds of reports say of a session."""
@@ -287,7 +288,7 @@ class _Audit(_Outline):
         if not self.facts["items"]:
             return "Nothing was found. Every session is healthy."
         rest = len(self.facts["sessions"]) - listed
-        return _plural(rest, f"{rest:,} more session has no finding.", f"{rest:,} more sessions have no finding.")
+        return f"{rest:,} more {plural(rest, 'session has', 'sessions have')} no finding." if rest else ""
 
     def section(self, session: Facts) -> Section:
         def words(n: int | None) -> str:
@@ -425,8 +426,4 @@ def _lanes(picture: Facts | None) -> Iterator[Lane]:
 
 
 def _count(n: int, word: str) -> str:
-    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
-
-
-def _plural(n: int, one: str, many: str) -> str:
-    return "" if n == 0 else one if n == 1 else many
+    return f"{n:,} {plural(n, word)}"
