@@ -141,6 +141,83 @@ def test_the_three_forms_carry_the_same_facts(damaged: Store) -> None:
             assert not missing, form
 
 
+def test_paths_begin_at_the_home_of_the_store(damaged: Store) -> None:
+    for made in reports(damaged):
+        for text in (plain(render(made, "md")), Page(render(made, "html")).text):
+            assert f"{damaged.home}/" not in text
+            assert str(damaged.home) in text
+            assert "webui/sessions" in text
+
+
+def test_a_path_that_only_looks_like_one_of_the_home_stays(hermes: Any) -> None:
+    hermes.write_live([])
+    hermes.write_backup(hermes.turns("a"))
+    inner = f"/mnt{hermes.home}/webui"
+    found = audit(find_store(home=hermes.home))
+    odd = replace(found.findings[0], evidence=f"{inner} and {hermes.home}/webui and {hermes.home}-old/webui")
+    made = report.audit_report(replace(found, store_findings=(odd,)))
+    text = Page(render(made, "html")).text
+    assert f"{inner} and webui and {hermes.home}-old/webui" in text
+
+
+def test_a_session_has_one_number_and_what_came_back_is_told_in_all(damaged: Store) -> None:
+    found, done = reports(damaged, with_texts=True)
+    for made, back in ((found, "come back"), (done, "came back")):
+        facts = made.facts
+        assert [session["number"] for session in facts["sessions"]] == [*range(1, len(facts["sessions"]) + 1)]
+        gains = {s["session_id"]: s["messages"]["back"] for s in facts["sessions"]}
+        assert gains["3f2a9c51b7d0"] == 6
+        assert sum(gains.values()) == facts["totals"]["back"]
+        number = next(s["number"] for s in facts["sessions"] if s["session_id"] == "3f2a9c51b7d0")
+        text = render(made, "md")
+        assert f"{facts['totals']['back']} {back}" in text
+        assert f"| {number} | Notes |" in text
+        assert text.count(f"### {number}. Notes") == 2  # the session, and what was said in it
+    assert f"| {number} | 3f2a9c51b7d0.json |" in plain(text)
+    assert plain(text).index("## Checksums") > plain(text).index("## Texts of messages")
+
+
+def test_the_picture_says_which_copy_holds_what(damaged: Store) -> None:
+    found, done = reports(damaged)
+    [of_audit, of_run] = (
+        next(s["picture"] for s in made.facts["sessions"] if s["session_id"] == "3f2a9c51b7d0")
+        for made in (found, done)
+    )
+    held = {copy["copy"]: (copy["messages"], copy["spans"]) for copy in of_audit["copies"]}
+    assert of_audit["messages"] == 6
+    assert held["live"] == (0, [])
+    assert held["backup"] == held["recovered"] == (6, [[0, 6, "whole"]])
+    assert held["database"] == (4, [[0, 4, "whole"]])
+    assert [(c["copy"], c["spans"]) for c in of_run["copies"]] == [("before", []), ("after", [[0, 6, "whole"]])]
+    for made in (found, done):
+        page = Page(render(made, "html"))
+        assert page.tags.count("svg") >= 5
+        assert ("class", "back") in page.attributes
+
+
+def test_what_waits_for_a_decision_does_not_come_back_by_itself(hermes: Any) -> None:
+    hermes.write_backup(hermes.turns("a", "b"))  # no live file and no row: deleted, or lost
+    hermes.write(hermes.sessions / "0123456789ab.json", hermes.session(hermes.turns("c"), session_id="0123456789ab"))
+    hermes.write_rows(hermes.turns("c"), sid="0123456789ab")
+    found = audit(find_store(home=hermes.home))
+    made = report.audit_report(found, excerpts.of_audit(found))
+    assert made.facts["totals"] == {"there": 2, "back": 0, "asked": 4, "left_out": 0}
+    assert "4 wait for your decision" in render(made, "md")
+
+
+def test_an_address_in_a_title_is_no_link(hermes: Any) -> None:
+    title = "see http://e.vil/x, HTTPS://E.VIL, www.e.vil and me@e.vil"
+    hermes.write_live([], title=title)
+    hermes.write_backup(hermes.turns("a"), title=title)
+    for made in reports(find_store(home=hermes.home)):
+        markdown = render(made, "md")
+        assert title in plain(markdown)
+        assert not [sign for sign in ("http:", "HTTPS:", "www.", "me@") if sign in markdown]
+        page = Page(render(made, "html"))
+        assert title in page.text
+        assert all((value or "").startswith("#s") for name, value in page.attributes if name == "href")
+
+
 def test_a_store_without_findings_says_so_in_each_form(hermes: Any) -> None:
     hermes.write_live(hermes.turns("a"))
     made = report.audit_report(audit(find_store(home=hermes.home)))

@@ -138,6 +138,16 @@ def test_it_has_pages_and_a_title_and_is_made_in_the_thread_of_a_job(
     assert reports[0].title.encode("utf-16-be") in pdf
 
 
+def test_an_anonymous_one_has_nothing_of_anybody(qtbot: QtBot, demo: DemoStore) -> None:
+    found = audit(find_store(home=demo.home))
+    document = document_of(audit_report(found, excerpts.of_audit(found), is_anonymous=True))
+    page = document.toPlainText() + document.toHtml()
+    for story in demo.stories:
+        assert story.session_id not in page
+        assert story.title not in page or story.title == "Untitled"
+    assert demo.home.name not in page
+
+
 def test_what_was_said_is_not_read_as_a_page(qtbot: QtBot) -> None:
     evil = "<h2>big</h2><img src='file:///etc/hostname'></section><section><style>p{}</style>&amp;<table><tr><td><dl>"
     said = excerpts.SessionQuotes("0123456789ab", evil, (excerpts.Quote(Change.ADDED, evil, None, None, evil),))
