@@ -35,8 +35,8 @@ _UNITS = _DPI / 96
 """Qt takes the side margins of paragraphs in units of the printer, and everything else in those of a screen."""
 
 _COLOR = re.compile(r"@([a-z-]+)")
-_HEADING = re.compile(r"\s*<h([1-6])\b")
-_GAPS = {2: 20.0, 3: 14.0, 6: 5.0}
+_HEADING = re.compile(r"(?:\s|<article>)*<h([1-6])\b")
+_GAPS = {2: 20.0, 3: 14.0}
 """The space above a heading that begins a part, by its level."""
 
 _MARGIN = re.compile(r"(margin-(?:left|right)): (\d+)px")
