@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from hermes_rescue.core.base.words import plural
 from hermes_rescue.core.hermes.webui_recovery import NO_FILES, FileFacts
 from hermes_rescue.core.hermes.worktree import Worktree
 
@@ -38,6 +39,35 @@ class Standing(StrEnum):
     PARTLY_READ = "partly_read"
     NOTE = "note"
     HEALTHY = "healthy"
+
+
+ONE_STANDS = {
+    Standing.REPAIRABLE: "can be repaired",
+    Standing.REVIEW: "your decision",
+    Standing.LEFT: "left as it is",
+    Standing.LEFT_OUT: "partly taken back",
+    Standing.DELETED: "deleted by you",
+    Standing.PARTLY_READ: "partly read",
+    Standing.NOTE: "note",
+    Standing.HEALTHY: "healthy",
+}
+"""How a session stands, for a person."""
+
+_STAND = {  # one session, and more
+    Standing.REPAIRABLE: ("can be repaired",) * 2,
+    Standing.REVIEW: ("needs your decision", "need your decision"),
+    Standing.LEFT: ("left as it is (by you)", "left as they are (by you)"),
+    Standing.LEFT_OUT: ("with parts that you took back",) * 2,
+    Standing.DELETED: ("deleted by you",) * 2,
+    Standing.PARTLY_READ: ("healthy as far as it could be read", "healthy as far as they could be read"),
+    Standing.NOTE: ("with a note",) * 2,
+    Standing.HEALTHY: ("healthy",) * 2,
+}
+
+
+def how_they_stand(n: int, standing: Standing) -> str:
+    """The same behind the number of the sessions that stand so."""
+    return plural(n, *_STAND[standing])
 
 
 DELETED_BY_USER = "state_db_deleted_webui_tombstone"

@@ -17,6 +17,9 @@ from hermes_rescue.core.audit.findings import Finding, SessionAudit
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import Server, WebUIStatus
+from hermes_rescue.core.report.coverage import COPIES, Coverage
+from hermes_rescue.core.report.diff import RECOVERED
+from hermes_rescue.core.report.history import AFTER, BEFORE
 
 if TYPE_CHECKING:
     from hermes_rescue.core.repair.run_record import Operation, Run
@@ -53,6 +56,22 @@ def anonymous_run(run: Run, numbers: Mapping[str, int]) -> Run:
     stores = (_SESSIONS, *_databases(len(run.stores) - 1)) if run.stores else ()
     operations = tuple(_operation(each, numbers) for each in run.operations)
     return replace(run, stores=stores, turns=(), operations=operations, problem="")
+
+
+def anonymous_pictures(pictures: Mapping[str, Coverage], numbers: Mapping[str, int]) -> dict[str, Coverage]:
+    """Which copy holds what, with copies that have only the names that this program gives them."""
+    return {
+        named(numbers[session_id]): replace(
+            seen, lanes=tuple(replace(lane, name=_copy(lane.name, k)) for k, lane in enumerate(seen.lanes))
+        )
+        for session_id, seen in pictures.items()
+    }
+
+
+def _copy(name: str, number: int) -> str:
+    if name in (*COPIES, RECOVERED, BEFORE, AFTER):
+        return name
+    return f"{next((known for known in COPIES if name.startswith(known)), 'copy')} {number}"
 
 
 def named(number: int) -> str:

@@ -1,11 +1,12 @@
-"""The texts of messages for a report, where somebody asks for them: what a repair would bring back and what it leaves
-out, or what a run changed. Bounded, however much was said; what is cut is counted.
+"""What a report takes from the sessions themselves: which copy holds what, and, where somebody asks for them, the texts
+of the messages that a repair would bring back or leaves out, or that a run changed. The texts are bounded, however much
+was said; what is cut is counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.audit.store_audit import Audit
@@ -17,6 +18,7 @@ from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.merge.sidecar_copies import session_of
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.report import diff
+from hermes_rescue.core.report.coverage import Coverage, change_of, coverage
 from hermes_rescue.core.report.diff import Change, MessageRow
 from hermes_rescue.core.report.history import AFTER, BEFORE, Looker
 
@@ -61,13 +63,28 @@ class SessionQuotes:
     note: str = ""
 
 
-def of_audit(
-    audit: Audit, *, progress: Progress | None = None, should_cancel: Callable[[], bool] | None = None
-) -> tuple[SessionQuotes, ...]:
-    """What a repair of each session with findings would bring back, and what stays out. Reads the sessions again, and
-    changes nothing. Raises Cancelled.
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What is read of the sessions of a report: ``texts``, None where nobody asked for them, and ``pictures`` of who
+    holds what, by session id.
     """
-    ids = [session.session_id for session in audit.sessions if session.findings]
+
+    texts: tuple[SessionQuotes, ...] | None = None
+    pictures: Mapping[str, Coverage] = field(default_factory=dict)
+
+
+def of_audit(
+    audit: Audit,
+    *,
+    with_texts: bool = True,
+    progress: Progress | None = None,
+    should_cancel: Callable[[], bool] | None = None,
+) -> Details:
+    """What the copies hold of each session that something can be done about, and what a repair of each with findings
+    would bring back or leave out. Reads the sessions again, and changes nothing. Raises Cancelled.
+    """
+    ids = [s.session_id for s in audit.sessions if s.findings and (with_texts or s.has_repair)]
+    pictures: dict[str, Coverage] = {}
 
     def found() -> Iterator[tuple[str, str, Iterable[MessageRow], str]]:
         with Inventory(audit.store, only=frozenset(ids)) as inventory:
@@ -76,26 +93,33 @@ def of_audit(
                 session, copies, proposal = found.audited, found.copies, found.proposal
                 if session is None:
                     continue
+                further = {copy.name for copy in copies.further}
+                pictures[session_id] = coverage(proposal, is_live_whole=session.live is not None, further=further)
+                if not with_texts:
+                    continue
                 live = session_of(copies.live)
                 rows = diff.review(diff.version_of(LIVE, live) if live is not None else None, proposal)
                 if proposal.sidecar is None:  # nothing would be written
                     rows = tuple(row for row in rows if row.change is Change.LEFT_OUT)
                 yield session.session_id, session.title, rows, ""
 
-    return _quoted(found())
+    texts = _quoted(found())
+    return Details(texts if with_texts else None, pictures)
 
 
 def of_run(
     store: Store,
     run: Run,
     *,
+    with_texts: bool = True,
     progress: Progress | None = None,
     should_cancel: Callable[[], bool] | None = None,
-) -> tuple[SessionQuotes, ...]:
+) -> Details:
     """What a run changed, as far as what it left is still there. Changes nothing. Raises Cancelled."""
     looker = Looker(store, run)
     titles = {each.session_id: str(each.info.get("title", "")) for each in reversed(run.operations)}
     ids = list(dict.fromkeys(each.session_id for each in run.operations if each.session_id and each.may_have_changed))
+    pictures: dict[str, Coverage] = {}
 
     def found() -> Iterator[tuple[str, str, Iterable[MessageRow], str]]:
         for session_id in _one_by_one(ids, progress, should_cancel):
@@ -109,9 +133,11 @@ def of_run(
                 note = " ".join(past.notes)
                 if BEFORE in past.versions and AFTER in past.versions:
                     rows = diff.compare(past.versions[BEFORE], past.versions[AFTER]).messages
+                    pictures[session_id] = change_of(rows)
             yield session_id, titles[session_id], rows, note
 
-    return _quoted(found())
+    texts = _quoted(found())
+    return Details(texts if with_texts else None, pictures)
 
 
 def _one_by_one(

@@ -4,32 +4,38 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hermes_rescue.core.audit.elsewhere import FoundPlace, added_by
 from hermes_rescue.core.audit.findings import KINDS, NO_ADVICE, Category, Finding, SessionAudit, Standing
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.audit.webui_audit import Reported
-from hermes_rescue.core.base import files
+from hermes_rescue.core.base import files, program
 from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.hermes.copies import SessionCopies
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
 from hermes_rescue.core.merge.proposal import Proposal
-from hermes_rescue.core.report.anonymous import anonymous_audit, anonymous_run
+from hermes_rescue.core.report import amounts
+from hermes_rescue.core.report.amounts import Amounts
+from hermes_rescue.core.report.anonymous import anonymous_audit, anonymous_pictures, anonymous_run, named
+from hermes_rescue.core.report.coverage import Coverage
 from hermes_rescue.core.report.diff import Change, Difference, MessageRow, review_fields
+from hermes_rescue.core.report.outline import page_of
 
 if TYPE_CHECKING:
     import jinja2
     from hermes_rescue.core.repair.apply import Result
     from hermes_rescue.core.repair.plan import Plan
     from hermes_rescue.core.repair.run_record import Operation, Run
-    from hermes_rescue.core.report.excerpts import SessionQuotes
+    from hermes_rescue.core.report.excerpts import Details, SessionQuotes
 
 FORMATS = ("json", "md", "html")
 
@@ -44,6 +50,9 @@ CHANGES = {
     Change.LEFT_OUT: "stays out",
 }
 """What a repair does to a message, in words."""
+
+_ADDRESS = re.compile(r"(\b[a-z][a-z0-9+.-]*)(:(?=//))|(\bwww)(\.)", re.IGNORECASE)
+"""Where what readers of Markdown take for a link begins."""
 
 LATEST = 1e11
 """Seconds since 1970 from which on a time stamp is no time."""
@@ -84,6 +93,7 @@ def audit_json(audit: Audit) -> dict[str, Any]:
         "items": items,
         "sessions": [_session(s) for s in audit.sessions],
         "store": {
+            "home": str(audit.store.home) if audit.store.home is not None else None,
             "sessions_dir": str(audit.store.sessions_dir),
             "databases": [str(path) for path in audit.store.databases],
             "webui_running": audit.webui.running is True,
@@ -253,52 +263,90 @@ def result_json(plan: Plan, result: Result) -> dict[str, Any]:
     }
 
 
-def audit_report(audit: Audit, texts: Sequence[SessionQuotes] | None = None, *, is_anonymous: bool = False) -> Report:
-    """The report of an audit; ``texts`` are the messages of its sessions, where they are asked for. An anonymous one
-    has nothing that could be anybody's, and no texts.
+def audit_report(audit: Audit, details: Details | None = None, *, is_anonymous: bool = False) -> Report:
+    """The report of an audit; ``details`` is what was read of its sessions for it. An anonymous one has nothing that
+    could be anybody's, and no texts.
     """
     numbers = numbered(audit.sessions)
+    texts, pictures = (details.texts, details.pictures) if details is not None else (None, {})
     own = replace(audit, webui_items=())  # for a person, who does not ask what another program says
     if is_anonymous:
-        own, texts = anonymous_audit(own, numbers), None
-    facts = {"kind": "audit", "made_at": stamp(time.time()), **audit_json(own), "texts": _texts(texts)}
-    return Report("What Hermes Rescue found", facts)
+        own, texts, pictures = anonymous_audit(own, numbers), None, anonymous_pictures(pictures, numbers)
+        numbers = {named(number): number for number in numbers.values()}
+    held = {s.session_id: amounts.of_session(s, pictures.get(s.session_id)) for s in own.sessions}
+    facts = audit_json(own)
+    facts["sessions"] = _in_order(facts["sessions"], numbers, held, pictures)
+    return Report("What Hermes Rescue found", {**_head("audit"), **facts, **_foot(held, texts)})
+
+
+def _head(kind: str) -> dict[str, Any]:
+    return {"kind": kind, "made_at": stamp(time.time()), "version": program.version() or None}
+
+
+def _foot(held: Mapping[str, Amounts], texts: Sequence[SessionQuotes] | None) -> dict[str, Any]:
+    said = [asdict(session) for session in texts] if texts is not None else None
+    return {"totals": asdict(amounts.total(held.values())), "texts": said}
+
+
+def _in_order(
+    sessions: Iterable[Mapping[str, Any]],
+    numbers: Mapping[str, int],
+    held: Mapping[str, Amounts],
+    pictures: Mapping[str, Coverage],
+) -> list[dict[str, Any]]:
+    """The sessions of a report by their numbers, each with how many messages it has, and who holds them."""
+    found = []
+    for session in sorted(sessions, key=lambda session: numbers[session["session_id"]]):
+        sid = session["session_id"]
+        more = {"messages": asdict(held[sid]), "picture": amounts.picture(pictures.get(sid))}
+        found.append({"number": numbers[sid], **session, **more})
+    return found
 
 
 def numbered(sessions: Sequence[SessionAudit]) -> dict[str, int]:
-    """The number of each session in a report: what can be repaired first, then what is asked, then notes."""
-    order = [*Category, None]
-    ranked = sorted(sessions, key=lambda s: (order.index(s.category), s.is_left, -(s.updated or 0), s.session_id))
-    return {session.session_id: number for number, session in enumerate(ranked, 1)}
-
-
-def run_report(run: Run, texts: Sequence[SessionQuotes] | None = None, *, is_anonymous: bool = False) -> Report:
-    """The report of a run: each file with its checksums before and after, and the ``texts`` that are asked for. An
-    anonymous one has neither, and nothing else that could be anybody's.
+    """The number of each session in a report: what can be repaired first, then what is asked, then notes; among those
+    where most comes back, and the newest.
     """
+    order = [*Category, None]
+
+    def rank(s: SessionAudit) -> tuple[float | str, ...]:
+        return order.index(s.category), s.is_left, (s.live or 0) - (s.after or 0), -(s.updated or 0), s.session_id
+
+    return {session.session_id: number for number, session in enumerate(sorted(sessions, key=rank), 1)}
+
+
+def run_report(
+    run: Run, details: Details | None = None, *, home: Path | None = None, is_anonymous: bool = False
+) -> Report:
+    """The report of a run: each file with its checksums before and after; ``details`` is what was read of its sessions
+    for it, ``home`` that of its store. An anonymous one has neither checksums nor texts, and nothing else that could be
+    anybody's.
+    """
+    numbers = {session_id: number for number, session_id in enumerate(run.session_ids, 1)}
+    texts, pictures = (details.texts, details.pictures) if details is not None else (None, {})
     if is_anonymous:
-        run, texts = anonymous_run(run, {sid: number for number, sid in enumerate(run.session_ids, 1)}), None
+        run, home, texts, pictures = anonymous_run(run, numbers), None, None, anonymous_pictures(pictures, numbers)
+        numbers = {named(number): number for number in numbers.values()}
     of_session: dict[str, list[Operation]] = {}
     for operation in run.operations:
         if operation.session_id is not None:
             of_session.setdefault(operation.session_id, []).append(operation)
+    held = {session_id: amounts.of_operations(operations) for session_id, operations in of_session.items()}
+    sessions = (_run_session(session_id, operations) for session_id, operations in of_session.items())
     facts = {
-        "kind": "run",
-        "made_at": stamp(time.time()),
         "run": run.run_id,
         "status": run.status,
         "started_at": stamp(run.created_at),
         "finished_at": stamp(run.finished_at) if run.finished_at is not None else None,
-        "store": {"sessions_dir": run.stores[0] if run.stores else "", "databases": list(run.stores[1:])},
-        "sessions": [_run_session(sid, operations) for sid, operations in of_session.items()],
+        "store": {
+            "home": str(home) if home is not None else None,
+            "sessions_dir": run.stores[0] if run.stores else "",
+            "databases": list(run.stores[1:]),
+        },
+        "sessions": _in_order(sessions, numbers, held, pictures),
         "index": [_operation(op) for op in run.operations if op.session_id is None],
-        "texts": _texts(texts),
     }
-    return Report("What Hermes Rescue did", facts)
-
-
-def _texts(texts: Sequence[SessionQuotes] | None) -> list[dict[str, Any]] | None:
-    return [asdict(session) for session in texts] if texts is not None else None
+    return Report("What Hermes Rescue did", {**_head("run"), **facts, **_foot(held, texts)})
 
 
 def _run_session(session_id: str, operations: Sequence[Operation]) -> dict[str, Any]:
@@ -337,7 +385,12 @@ def render(report: Report, form: str) -> str:
         return answer_of({"title": report.title, **report.facts}) + "\n"
     if form not in FORMATS:
         raise ValueError(form)
-    return _template(form).render(title=report.title, kinds=KINDS, changes=CHANGES, **report.facts)
+    return written(report, form)
+
+
+def written(report: Report, form: str) -> str:
+    """The report as its template says it: ``md``, ``html``, or ``pdf``, the page that the window lays out on paper."""
+    return _template(form).render(page=page_of(report.title, report.facts), changes=CHANGES)
 
 
 def answer_of(facts: Mapping[str, Any], indent: int | None = 2) -> str:
@@ -366,7 +419,7 @@ def _template(form: str) -> jinja2.Template:
     import jinja2  # not on the way to a list of findings
 
     environment = jinja2.Environment(
-        autoescape=form == "html",  # Markdown has a filter of its own for what the sessions say
+        autoescape=form != "md",  # Markdown has a filter of its own for what the sessions say
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
@@ -380,9 +433,12 @@ def _template(form: str) -> jinja2.Template:
 
 
 def plain_markdown(value: Any) -> str:
-    """A text of a session that means itself in Markdown, on one line and without control characters."""
+    """A text of a session that means itself in Markdown, on one line and without control characters; an address in it
+    becomes no link.
+    """
     text = " ".join(files.shown(str(value)).split())
-    return "".join("\\" + c if c in "\\`*_[]<>|~&" else c for c in text)
+    text = "".join("\\" + c if c in "\\`*_[]<>|~&@" else c for c in text)
+    return _ADDRESS.sub(lambda found: "\\".join(filter(None, found.groups())), text)
 
 
 def plain_lines(text: str) -> str:

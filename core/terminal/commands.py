@@ -327,17 +327,17 @@ def report(
         done = Vault.of(store).read_run(names.run_named(call, store, run))
         if sids:
             done = done.only([names.session_of_run(call, done, sid) for sid in sids])
-        with view.progress("Reading messages") as progress:
-            said = excerpts.of_run(store, done, progress=progress) if texts else None
-        made = run_report(done, said, is_anonymous=anonymous)
+        with view.progress("Reading sessions") as progress:
+            details = excerpts.of_run(store, done, with_texts=texts, progress=progress)
+        made = run_report(done, details, home=store.home, is_anonymous=anonymous)
     else:
         only = names.sessions_named(call, store, sids or ())
         found = _audited(view, store)
         if only:
             found = found.only(only)
-        with view.progress("Reading messages") as progress:
-            said = excerpts.of_audit(found, progress=progress) if texts else None
-        made = audit_report(found, said, is_anonymous=anonymous)
+        with view.progress("Reading sessions") as progress:
+            details = excerpts.of_audit(found, with_texts=texts, progress=progress)
+        made = audit_report(found, details, is_anonymous=anonymous)
     text = render(made, form)
     if output is None or str(output) == saving.STDOUT:
         sys.stdout.write(text)

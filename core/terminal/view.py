@@ -9,7 +9,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hermes_rescue.core.audit.findings import OTHER_STATE_DIR, Category, Finding, SessionAudit, Standing
+from hermes_rescue.core.audit.findings import (
+    ONE_STANDS,
+    OTHER_STATE_DIR,
+    Category,
+    Finding,
+    SessionAudit,
+    Standing,
+    how_they_stand,
+)
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.audit.workers import Progress as Report
 from hermes_rescue.core.base.files import shown
@@ -56,26 +64,6 @@ _WORD = {
     Category.REVIEW: "your decision",
     Category.INFO: "note",
     None: "healthy",
-}
-_STATE = {
-    Standing.REPAIRABLE: "can be repaired",
-    Standing.REVIEW: "your decision",
-    Standing.LEFT: "left as it is",
-    Standing.LEFT_OUT: "partly taken back",
-    Standing.DELETED: "deleted by you",
-    Standing.PARTLY_READ: "partly read",
-    Standing.NOTE: "note",
-    Standing.HEALTHY: "healthy",
-}
-_STANDING = {  # of one session, and of more
-    Standing.REPAIRABLE: ("can be repaired",) * 2,
-    Standing.REVIEW: ("needs your decision", "need your decision"),
-    Standing.LEFT: ("left as it is (by you)", "left as they are (by you)"),
-    Standing.LEFT_OUT: ("with parts that you took back",) * 2,
-    Standing.DELETED: ("deleted by you",) * 2,
-    Standing.PARTLY_READ: ("healthy as far as it could be read", "healthy as far as they could be read"),
-    Standing.NOTE: ("with a note",) * 2,
-    Standing.HEALTHY: ("healthy",) * 2,
 }
 _SIGN = {
     Change.SAME: " ",
@@ -199,7 +187,7 @@ class View:
             self.line(f"elsewhere: {place.sentence}")
         counts = found.standings
         shown_always = (Standing.REPAIRABLE, Standing.REVIEW, Standing.HEALTHY)
-        told = (counted(counts[s], *_STANDING[s]) for s in Standing if counts[s] or s in shown_always)
+        told = (f"{counts[s]} {how_they_stand(counts[s], s)}" for s in Standing if counts[s] or s in shown_always)
         self.line(", ".join(told) + ".")
         self._interrupted(interrupted)
         if found.of(Category.REPAIRABLE):
@@ -217,7 +205,7 @@ class View:
         table = Table(_LIST)
         for s in sorted(found.sessions, key=lambda s: (-(s.updated or 0), s.session_id)):
             table.add_row(
-                Text(shown(s.session_id)), Text(_STATE[s.standing], _STYLE[s.category]), _count(s.live),
+                Text(shown(s.session_id)), Text(ONE_STANDS[s.standing], _STYLE[s.category]), _count(s.live),
                 _count(s.after), Text(moment(s.updated)[:_TO_MINUTES]), Text(f"{s.size:,}"),
                 Text(moment(s.created)[:_TO_MINUTES]), Text(_one_line(s.title)),
             )  # fmt: skip
@@ -401,7 +389,7 @@ class View:
 
 
 def _state(session: SessionAudit) -> str:
-    return _STANDING[Standing.LEFT][0] if session.is_left else _WORD[session.category]
+    return how_they_stand(1, Standing.LEFT) if session.is_left else _WORD[session.category]
 
 
 def _offers(row: FieldRow) -> str:

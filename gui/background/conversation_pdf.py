@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 
-from hermes_rescue.gui.background.report_pdf import laid_out, printed
+from hermes_rescue.gui.background.paper import laid_out, printed
 from PySide6.QtCore import QByteArray
 from PySide6.QtGui import QGuiApplication, QImage, QTextDocument
 
@@ -19,15 +19,18 @@ _ARTICLES = re.compile(r"(?=<article)")
 
 _PICTURE = re.compile(r'<img src="data:[^,"]*,([^"]*)"')
 _ON_PAPER = (
-    ("<h2>", '<p class="who">'),
-    ("</h2>", "</p>"),
+    ("<h2>", '<h6 class="who">'),
+    ("</h2>", "</h6>"),
+    ('<p class="note">Result</p>', '<h6 class="note">Result</h6>'),
     ('<span class="time">', '&nbsp; <span class="time">'),
     ("<table>", '<table class="listed" border="1" cellspacing="0" cellpadding="4">'),
-    ("<details><summary>", '<p class="fold">'),
-    ("</summary>\n<div>", '</p><blockquote class="folded">'),
+    ("<details><summary>", '<h6 class="fold">'),
+    ("</summary>\n<div>", '</h6><blockquote class="folded">'),
     ("</div></details>", "</blockquote>"),
 )
-"""Paper has nothing to open: a fold is a line and what was in it, in small letters."""
+"""Paper has nothing to open: a fold is a line and what was in it, in small letters. What must not be parted from the
+text below it is a heading.
+"""
 
 _YOURS = (
     ('<article class="you">', '<table class="yours" width="100%" cellpadding="8"><tr><td class="you">'),
@@ -49,10 +52,10 @@ th { text-align: left; }
 .you pre { background-color: transparent; }
 .typed p { white-space: pre-wrap; }
 .yours { margin-top: 8px; }
-.who { font-weight: bold; margin-top: 0px; }
+.who { font-size: 9.5pt; font-weight: bold; margin-top: 0px; margin-bottom: 5px; }
 .facts, .note, .language, .time, .fold { color: @muted; }
-.note, .language, .time { font-size: 8pt; font-weight: normal; }
-.fold { font-size: 8pt; font-weight: bold; }
+.note, .language, .time { font-size: 8pt; font-weight: normal; margin-top: 3px; margin-bottom: 5px; }
+.fold { font-size: 8pt; font-weight: bold; margin-top: 3px; margin-bottom: 5px; }
 .folded, .folded pre { font-size: 7.5pt; color: @muted; }
 span[class^="k"], .ow { color: @ask; }
 span[class^="s"], .gi { color: @ok; }

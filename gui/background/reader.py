@@ -31,9 +31,9 @@ from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.report import diff
+from hermes_rescue.core.report.coverage import Coverage, coverage
 from hermes_rescue.gui.background.jobs import Context, Job, Jobs
 from hermes_rescue.gui.background.release import release
-from hermes_rescue.gui.view_model.coverage import Coverage, coverage
 from hermes_rescue.gui.view_model.diff_outline import Outline, outlined
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 

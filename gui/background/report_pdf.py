@@ -1,54 +1,57 @@
-"""A report on paper: the page of its HTML form, laid out by Qt."""
+"""A report on paper: a page of its own, laid out by Qt."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from hermes_rescue.core.report.report import Report, render
+from hermes_rescue.core.report.report import Report, written
+from hermes_rescue.gui.background.paper import laid_out, printed
 from hermes_rescue.gui.widgets import theme
-from PySide6.QtCore import QBuffer, QIODevice, QMarginsF
-from PySide6.QtGui import QFont, QPageSize, QPdfWriter, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextDocument
+from PySide6.QtCore import QObject, QRect, QRectF, QSizeF
+from PySide6.QtGui import QPainter, QPyTextObject, QTextDocument, QTextFormat
 
-POINTS = 9.5
-"""Size of the text."""
+_PART = "<!--part-->"
+"""Where the page can be taken apart. What sessions say is escaped in it, so this is its own."""
 
-_UNITS = 1200 / 96
-"""Qt takes the side margins of paragraphs in units of the printer, and everything else in those of a screen."""
-
-_COLOR = re.compile(r"@([a-z-]+)")
-_MARGIN = re.compile(r"(margin-(?:left|right)): (\d+)px")
-_STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)
-_PARTS = re.compile(r"(?=<section|<h2>|<p class=\"who\">)")
-"""Where the page can be taken apart. What sessions say is escaped in it, so these tags are its own."""
-
-_TABLES = (
-    ("<dl>", "<table>"),
-    ("<dt>", '<tr><td class="note">'),
-    ("</dt><dd>", "</td><td>"),
-    ("</dd>", "</td></tr>"),
-    ("</dl>", "</table>"),
-)
-"""Qt knows no grid: the lists of facts become tables."""
+_COLORS = {
+    "": "fold",
+    "back": "add",
+    "whole": "add",
+    "some": "add",
+    "part": "repair",
+    "asked": "ask",
+    "left_out": "info",
+}
+"""The colour of each stretch of a bar (:class:`core.report.outline.Bar`), and of its ground."""
 
 _PAPER = """
-h1 { font-size: 18pt; margin-bottom: 10px; }
-h2 { font-size: 14pt; margin-top: 22px; margin-bottom: 4px; }
-h3 { font-size: 11pt; margin-top: 14px; margin-bottom: 4px; }
+h1 { font-size: 18pt; margin-top: 0px; margin-bottom: 8px; }
+h2 { font-size: 14pt; margin-top: 20px; margin-bottom: 6px; }
+h3 { font-size: 11pt; margin-top: 14px; margin-bottom: 2px; }
+h6 { font-size: 9.5pt; font-weight: normal; margin-top: 4px; margin-bottom: 2px; }
 p { margin-top: 4px; margin-bottom: 4px; }
 pre { font-size: 8.5pt; margin-left: 12px; margin-top: 2px; margin-bottom: 6px; white-space: pre-wrap; }
 code { font-size: 7pt; }
-td, th { padding-top: 2px; padding-bottom: 2px; padding-right: 10px; }
-th { text-align: left; font-weight: normal; }
-.file { white-space: nowrap; }
-.id, .note, th { color: @muted; }
-.chip { color: @accent; }
+td { padding-top: 1px; padding-bottom: 1px; padding-right: 8px; }
+.listed td, .lanes td { vertical-align: middle; }
+.listed td { font-size: 9pt; }
+.one { white-space: nowrap; }
+.muted, .id, .note { color: @muted; }
+.id, .note { font-size: 8.5pt; }
+.healthy, .done, .added, .changed { color: @ok; }
+.repairable, .planned, .skipped { color: @repair; }
+.unsafe_to_repair { color: @ask; }
+.failed, .removed { color: @lost; }
+.info { color: @info; }
 """
 
 
 def pdf_of(report: Report) -> bytes:
     """The report as PDF, with numbered pages. May be called in any thread."""
-    return printed(report.title, document_of(report))
+    document = document_of(report)
+    bars = _Bars(document)
+    document.documentLayout().registerHandler(QTextFormat.ObjectTypes.ImageObject, bars)
+    return printed(report.title, document)
 
 
 def document_of(report: Report) -> QTextDocument:
@@ -56,43 +59,35 @@ def document_of(report: Report) -> QTextDocument:
     return laid_out(_parts(report), _PAPER)
 
 
-def printed(title: str, document: QTextDocument) -> bytes:
-    """A document as PDF, with numbered pages. May be called in any thread."""
-    buffer = QBuffer()
-    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    writer = QPdfWriter(buffer)
-    writer.setTitle(title)
-    writer.setPageSize(QPageSize(QPageSize.PageSizeId.A4))
-    writer.setPageMargins(QMarginsF(0, 0, 0, 0))  # the document brings its own
-    document.print_(writer)
-    return bytes(buffer.data().data())
-
-
-def laid_out(parts: Iterable[str], style: str) -> QTextDocument:
-    """A document from the parts of a page: Qt keeps Python waiting while it reads one, and the window with it. In the
-    style sheet ``@name`` is a colour of the light theme.
-    """
-    document = QTextDocument()
-    document.setUndoRedoEnabled(False)
-    font = QFont("sans-serif")  # not the desktop's own: the terminal makes the same pages
-    font.setPointSizeF(POINTS)
-    document.setDefaultFont(font)
-    colors = theme.load("light")
-    style = _COLOR.sub(lambda name: colors.color(name[1]).name(), style)
-    document.setDefaultStyleSheet(_MARGIN.sub(lambda it: f"{it[1]}: {round(int(it[2]) * _UNITS)}px", style))
-    gap = QTextBlockFormat()
-    gap.setTopMargin(POINTS)
-    cursor = QTextCursor(document)
-    for number, part in enumerate(parts):
-        cursor.movePosition(QTextCursor.MoveOperation.End)
-        if number:
-            cursor.insertBlock(gap, QTextCharFormat())
-        cursor.insertHtml(part)
-    return document
-
-
 def _parts(report: Report) -> Iterator[str]:
-    page = _STYLE.sub("", render(report, "html"))
-    for tag, other in _TABLES:
-        page = page.replace(tag, other)
-    return iter(_PARTS.split(page))
+    return iter(written(report, "pdf").split(_PART))
+
+
+class _Bars(QPyTextObject):
+    """Paints the bars of the pictures, which the page has as images by a name that says all of it."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        light = theme.load("light")
+        self._colors = {name: light.color(token) for name, token in _COLORS.items()}
+        self._colors["there"] = light.color("muted").lighter(165)
+
+    def intrinsicSize(self, document: QTextDocument, position: int, fmt: QTextFormat) -> QSizeF:
+        """Called by Qt: the size in units of the paper."""
+        image = fmt.toImageFormat()
+        device = document.documentLayout().paintDevice()
+        scale = device.logicalDpiX() / 96 if device is not None else 1.0
+        return QSizeF(image.width() * scale, image.height() * scale)
+
+    def drawObject(
+        self, painter: QPainter, rect: QRectF | QRect, document: QTextDocument, position: int, fmt: QTextFormat
+    ) -> None:
+        """Called by Qt."""
+        _, length, areas = fmt.toImageFormat().name().split(":")
+        rect = QRectF(rect)
+        painter.fillRect(rect, self._colors[""])
+        across, down = rect.width() / max(1, int(length)), rect.height() / 12
+        for area in filter(None, areas.split(";")):
+            x, y, width, height, kind = area.split(",")
+            left, top = rect.left() + int(x) * across, rect.top() + int(y) * down
+            painter.fillRect(QRectF(left, top, int(width) * across, int(height) * down), self._colors[kind])

@@ -30,12 +30,15 @@ PDF = "pdf"
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which report is wanted: its form (one of :data:`core.report.report.FORMATS`, or ``PDF``), its file, and whether
-    the texts of messages are in it.
+    the texts of messages are in it, or nothing that could be anybody's; ``session_ids``: of which sessions, empty for
+    all.
     """
 
     form: str
     path: Path
-    texts: bool
+    texts: bool = False
+    is_anonymous: bool = False
+    session_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +169,19 @@ def write_report(store: Store, audit: Audit | None, run_id: str | None, wanted: 
 
 def _run_report(store: Store, run_id: str, wanted: Wanted, context: Context) -> report.Report:
     run = Vault.of(store).read_run(run_id)
-    if not wanted.texts:
-        return report.run_report(run)
-    texts = excerpts.of_run(store, run, progress=context.progress, should_cancel=context.should_cancel)
-    return report.run_report(run, texts)
+    if wanted.session_ids:
+        run = run.only(wanted.session_ids)
+    details = excerpts.of_run(
+        store, run, with_texts=wanted.texts, progress=context.progress, should_cancel=context.should_cancel
+    )
+    return report.run_report(run, details, home=store.home, is_anonymous=wanted.is_anonymous)
 
 
 def _audit_report(audit: Audit | None, wanted: Wanted, context: Context) -> report.Report:
     assert audit is not None
-    if not wanted.texts:
-        return report.audit_report(audit)
-    texts = excerpts.of_audit(audit, progress=context.progress, should_cancel=context.should_cancel)
-    return report.audit_report(audit, texts)
+    if wanted.session_ids:
+        audit = audit.only(wanted.session_ids)
+    details = excerpts.of_audit(
+        audit, with_texts=wanted.texts, progress=context.progress, should_cancel=context.should_cancel
+    )
+    return report.audit_report(audit, details, is_anonymous=wanted.is_anonymous)

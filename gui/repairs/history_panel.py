@@ -268,7 +268,7 @@ class HistoryPanel(QWidget):
     undo_requested = Signal(str, str)
     changes_requested = Signal(str, str, str)
     check_requested = Signal(str)
-    report_requested = Signal(str)
+    report_requested = Signal(str, str)
     finish_requested = Signal(str)
     show_requested = Signal(str)
 
@@ -433,7 +433,7 @@ class HistoryPanel(QWidget):
 
     def _report(self) -> None:
         if (entry := self.selected()) is not None:
-            self.report_requested.emit(entry.run_id)
+            self.report_requested.emit(entry.run_id, entry.session_id)
 
     def _show_session(self) -> None:
         entry = self.selected()

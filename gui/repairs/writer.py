@@ -93,7 +93,7 @@ class Writer(QObject):
         self._dialog: QDialog | None = None
         self._question = ""
         self._folder = usual_folder()
-        """Where the last copy was saved."""
+        """Where the last file was saved."""
 
     @property
     def is_busy(self) -> bool:
@@ -216,11 +216,16 @@ class Writer(QObject):
 
     # --- files --------------------------------------------------------------------------------------------------------
 
-    def export(self, store: Store, audit: Audit | None, run_id: str) -> None:
-        """Ask for a form and a file, and write the report of a run, or of the audit."""
+    def export(
+        self, store: Store, audit: Audit | None, run_id: str, session_ids: Sequence[str], *, is_chosen: bool
+    ) -> None:
+        """Ask for a form and a file, and write the report of a run, or of the audit: of all its sessions, or of some,
+        which ``is_chosen`` suggests.
+        """
 
         def answer() -> None:
             if dialog.result() == QDialog.DialogCode.Accepted and dialog.wanted is not None:
+                self._folder = dialog.wanted.path.parent
                 self._question = self.tr("A report is being written. Stop and quit without it?")
                 self.about_to_write.emit(False)
                 work = write_report(store, audit, run_id or None, dialog.wanted)
@@ -228,7 +233,10 @@ class Writer(QObject):
             else:
                 self._end(Outcome())
 
-        dialog = ReportDialog(self.theme, self._window, run_id=run_id)
+        titles = {each.session_id: each.title for each in audit.sessions} if audit is not None else {}
+        some = {session_id: titles.get(session_id, session_id) for session_id in session_ids}
+        dialog = ReportDialog(self.theme, self._window, run_id=run_id, some=some, folder=self._folder)
+        dialog.of_some.setChecked(bool(some) and is_chosen)
         self._ask(dialog, answer)
 
     def save_copies(

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.proposal import Item, Proposal
-from hermes_rescue.gui.view_model.coverage import Coverage, Hold, Lane, copy_label
+from hermes_rescue.core.report.coverage import Coverage, Hold, Lane
+from hermes_rescue.gui.view_model.coverage import copy_label, lane_count, lane_label
 from hermes_rescue.gui.view_model.wording import moment, number, plain_tip
 from hermes_rescue.gui.widgets.notices import announce
 from hermes_rescue.gui.widgets.theme import Theme
@@ -195,7 +196,7 @@ class CoverageMap(QWidget):
             return ""
         total = number(len(self._items))
         held = [
-            self.tr("{copy} holds {n} of {total}").format(copy=lane.label, n=lane.number, total=total)
+            self.tr("{copy} holds {n} of {total}").format(copy=lane_label(lane), n=lane_count(lane), total=total)
             for lane in self._lanes
         ]
         return "; ".join(held) + "." + "".join(f" {words}" for _, words in self._legend)
@@ -207,9 +208,9 @@ class CoverageMap(QWidget):
     def _track(self) -> QRect:
         """Where the lanes lie: between the labels and the counts."""
         bold = QFontMetrics(self._bold(), self)
-        widest = max((bold.horizontalAdvance(lane.label) for lane in self._lanes), default=0) + 2  # for roundings
+        widest = max((bold.horizontalAdvance(lane_label(lane)) for lane in self._lanes), default=0) + 2  # for roundings
         left = _SIDE + min(widest, max(18 * self.fontMetrics().averageCharWidth(), self.width() // 3)) + _SPACE
-        counts = max((bold.horizontalAdvance(lane.number) for lane in self._lanes), default=0)
+        counts = max((bold.horizontalAdvance(lane_count(lane)) for lane in self._lanes), default=0)
         width = self.width() - left - counts - _SPACE - _SIDE
         return QRect(left, _ENDS, max(1, width), len(self._lanes) * self._pitch())
 
@@ -230,11 +231,11 @@ class CoverageMap(QWidget):
         painter.setPen(self._theme.color("text" if lane.is_result else "muted"))
         top = track.top() + row * pitch
         label = QRect(_SIDE, top, track.left() - _SPACE - _SIDE, pitch)
-        elided = painter.fontMetrics().elidedText(lane.label, Qt.TextElideMode.ElideRight, label.width())
+        elided = painter.fontMetrics().elidedText(lane_label(lane), Qt.TextElideMode.ElideRight, label.width())
         painter.drawText(label, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, elided)
         count = QRect(track.right() + 1 + _SPACE, top, self.width() - track.right(), pitch)
         painter.setPen(self._theme.color("text"))
-        painter.drawText(count, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, lane.number)
+        painter.drawText(count, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, lane_count(lane))
 
     def _paint_lanes(self, painter: QPainter, track: QRect) -> None:
         """In pixels of the screen, so that every edge is sharp."""

@@ -11,6 +11,7 @@ from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.hermes.copies import INDEX
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.merge.intent import TAKEN_BACK
+from hermes_rescue.core.report.coverage import Coverage
 from hermes_rescue.core.report.diff import RECOVERED
 from hermes_rescue.gui.background.reader import USUAL_PAIR, Detail
 from hermes_rescue.gui.background.release import Release
@@ -18,7 +19,6 @@ from hermes_rescue.gui.review.conversation import Conversation
 from hermes_rescue.gui.review.coverage_map import CoverageMap
 from hermes_rescue.gui.review.diff_view import FIELDS, MESSAGES, DiffView
 from hermes_rescue.gui.review.session_head import SessionHead
-from hermes_rescue.gui.view_model.coverage import Coverage
 from hermes_rescue.gui.widgets.page_tabs import PageTabs
 from hermes_rescue.gui.widgets.panes import focus_next_pane, in_reading_order
 from hermes_rescue.gui.widgets.theme import Theme

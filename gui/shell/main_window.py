@@ -118,8 +118,8 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         slots: dict[str, Callable[[], object]] = {
             "rescan": self.rescan,
-            "export": lambda: self._export(""),
-            "export_selected": lambda: self._export("", self.places.selected_ids()),
+            "export": lambda: self._export("", is_chosen=False),
+            "export_selected": lambda: self._export(""),
             "quit": self.close,
             "repair_all": lambda: self._repair(None),
             "repair": lambda: self._repair(self.places.selected_ids()),
@@ -377,12 +377,11 @@ class MainWindow(QMainWindow):
             chosen = {sid: c for sid, c in self.shown.choices.items() if sid in selected}
             self.writer.save_copies(store, selected, form, name, chosen)
 
-    def _export(self, run_id: str, only: Sequence[str] = ()) -> None:
+    def _export(self, run_id: str, session_id: str = "", *, is_chosen: bool = True) -> None:
         store, audit = self.shown.store, self.shown.audit
-        if audit is not None and only:
-            audit = audit.only(only)
+        sessions = [session_id] if session_id else [] if run_id else self.places.selected_ids()
         if store is not None and (run_id or audit is not None) and self._turn(Event.PREPARE):
-            self.writer.export(store, audit, run_id)
+            self.writer.export(store, audit, run_id, sessions, is_chosen=is_chosen)
 
     @Slot(object)
     def _make_demo(self, folder: Path) -> None:

@@ -54,7 +54,7 @@ def test_the_whole_walk(wiped: Any, rescue: Rescue) -> None:
     assert run in out
     status, out, _ = rescue("report", run, *home)
     assert status == 0
-    assert "sha256" in out
+    assert "SHA-256" in out
     assert rescue("undo", "--yes", *home)[0] == 0
     assert wiped.live.read_bytes() == before
     status, out, _ = rescue("undo", "--yes", *home)

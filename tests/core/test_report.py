@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core import api
-from hermes_rescue.core.audit.findings import KINDS
+from hermes_rescue.core.audit.findings import KINDS, Standing, how_they_stand
 from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.repair.vault import Vault
@@ -20,9 +20,10 @@ from hermes_rescue.core.report.report import FORMATS, Report, render, run_report
 
 EVIL = "<script>alert('x')</script>\"'><img src=http://e.vil onerror=x> & {{ 7*7 }} `|*_ \x1b[31m\u202e\x00"
 EVIL_SHOWN = "<script>alert('x')</script>\"'><img src=http://e.vil onerror=x> & {{ 7*7 }} `|*_ \\x1b[31m\\x202e\\x00"
-VOID = {"meta"}
+VOID = {"meta", "br"}
 TAGS = {
     *("html", "head", "meta", "title", "style", "body", "header", "main", "section", "h1", "h2", "h3", "p", "ul", "li"),
+    *("footer", "a", "br", "svg", "rect"),
     *("dl", "dt", "dd", "span", "code", "b", "pre", "table", "thead", "tbody", "tr", "th", "td"),
 }
 
@@ -66,34 +67,44 @@ def plain(markdown: str) -> str:
     return " ".join(markdown.replace("\\\\", "\0").replace("\\", "").replace("\0", "\\").split())
 
 
+def near(path: str, facts: dict[str, Any]) -> str:
+    """A path as it is seen from the home of the store."""
+    return path.replace(f"{facts['store']['home']}/", "")
+
+
 def audit_facts(facts: dict[str, Any]) -> Iterator[str]:
     """What a person must be able to read in a report of an audit."""
-    yield from (
-        facts["made_at"],
-        facts["store"]["sessions_dir"],
-        facts["webui"]["evidence"],
-        *facts["store"]["databases"],
-    )
-    yield from (f"{facts['summary']['healthy']} healthy", f"{facts['summary']['repairable']} can be repaired")
-    yield from (f"{facts['summary']['unsafe_to_repair']} need a decision", f"{facts['summary']['info']} notes")
+    store, titles = facts["store"], {session["session_id"]: session for session in facts["sessions"]}
+    yield from (facts["made_at"], facts["version"], store["home"], near(store["sessions_dir"], facts))
+    yield from (near(path, facts) for path in (facts["webui"]["evidence"], *store["databases"]))
+    for standing, n in facts["standings"].items():
+        yield f"{n} {how_they_stand(n, Standing(standing))}" if n else ""
+    yield f"{facts['totals']['back']} come back"
     for item in facts["items"]:
-        yield from (item["session_id"] or "The store", KINDS[item["kind"]].label, item["evidence"])
-        yield f"({item['kind']}, {item['category']})"
-        counts = [str(n) if n >= 0 else "–" for n in (item["live_messages"], item["bak_messages"])]
-        yield "{} in the live file, {} in the backup".format(*counts)
+        yield from (KINDS[item["kind"]].label, near(item["evidence"], facts), item["kind"], item["category"])
         yield from (item["how_serious"], item["what_to_do"], item["what_happens"], item["meanwhile"])
+        if item["session_id"]:
+            session = titles[item["session_id"]]
+            yield from (f"{session['number']}. {session['title']}", session["session_id"])
+            yield from (
+                f"{session[name]} in the {name}" for name in ("backup", "database") if session[name] is not None
+            )
 
 
 def run_facts(facts: dict[str, Any]) -> Iterator[str]:
     """What a person must be able to read in a report of a run."""
-    yield from (facts["made_at"], facts["run"], facts["status"], facts["started_at"], facts["finished_at"])
-    yield from (facts["store"]["sessions_dir"], *facts["store"]["databases"])
+    store = facts["store"]
+    yield from (facts["made_at"], facts["version"], facts["run"], facts["status"], facts["started_at"])
+    yield from (facts["finished_at"], store["home"], near(store["sessions_dir"], facts))
+    yield from (near(path, facts) for path in store["databases"])
+    yield f"{facts['totals']['back']} came back"
     for session in facts["sessions"]:
-        yield from (session["title"], session["session_id"], *(KINDS[kind].label for kind in session["found"]))
+        yield from (f"{session['number']}. {session['title']}", session["session_id"])
+        yield from (KINDS[kind].label for kind in session["found"])
         before = "–" if session["messages_before"] is None else str(session["messages_before"])
         yield f"{before} before, {session['messages_after']} after"
         for op in session["operations"]:
-            yield from (op["file"], op["action"], op["state"], op["note"])
+            yield from (op["file"], op["action"], op["note"])
             yield from (op["sha256_before"] or "–", op["sha256_after"] or "–")
     for op in facts["index"]:
         yield from (op["sha256_before"], op["sha256_after"])
@@ -110,12 +121,14 @@ def damaged(hermes: Any) -> Store:
     return find_store(home=hermes.home)
 
 
-def reports(store: Store) -> tuple[Report, Report]:
+def reports(store: Store, *, with_texts: bool = False) -> tuple[Report, Report]:
     """The report of an audit, and that of the repair of everything."""
-    found = report.audit_report(audit(store))
+    found = audit(store)
+    made = report.audit_report(found, excerpts.of_audit(found, with_texts=with_texts))
     done = api.apply(api.plan(store))
     assert done.run_id is not None
-    return found, report.run_report(Vault.of(store).read_run(done.run_id))
+    run = Vault.of(store).read_run(done.run_id)
+    return made, report.run_report(run, excerpts.of_run(store, run, with_texts=with_texts), home=store.home)
 
 
 def test_the_three_forms_carry_the_same_facts(damaged: Store) -> None:
@@ -126,6 +139,83 @@ def test_the_three_forms_carry_the_same_facts(damaged: Store) -> None:
             folded = text.casefold()
             missing = [fact for fact in facts if fact.casefold() not in folded]
             assert not missing, form
+
+
+def test_paths_begin_at_the_home_of_the_store(damaged: Store) -> None:
+    for made in reports(damaged):
+        for text in (plain(render(made, "md")), Page(render(made, "html")).text):
+            assert f"{damaged.home}/" not in text
+            assert str(damaged.home) in text
+            assert "webui/sessions" in text
+
+
+def test_a_path_that_only_looks_like_one_of_the_home_stays(hermes: Any) -> None:
+    hermes.write_live([])
+    hermes.write_backup(hermes.turns("a"))
+    inner = f"/mnt{hermes.home}/webui"
+    found = audit(find_store(home=hermes.home))
+    odd = replace(found.findings[0], evidence=f"{inner} and {hermes.home}/webui and {hermes.home}-old/webui")
+    made = report.audit_report(replace(found, store_findings=(odd,)))
+    text = Page(render(made, "html")).text
+    assert f"{inner} and webui and {hermes.home}-old/webui" in text
+
+
+def test_a_session_has_one_number_and_what_came_back_is_told_in_all(damaged: Store) -> None:
+    found, done = reports(damaged, with_texts=True)
+    for made, back in ((found, "come back"), (done, "came back")):
+        facts = made.facts
+        assert [session["number"] for session in facts["sessions"]] == [*range(1, len(facts["sessions"]) + 1)]
+        gains = {s["session_id"]: s["messages"]["back"] for s in facts["sessions"]}
+        assert gains["3f2a9c51b7d0"] == 6
+        assert sum(gains.values()) == facts["totals"]["back"]
+        number = next(s["number"] for s in facts["sessions"] if s["session_id"] == "3f2a9c51b7d0")
+        text = render(made, "md")
+        assert f"{facts['totals']['back']} {back}" in text
+        assert f"| {number} | Notes |" in text
+        assert text.count(f"### {number}. Notes") == 2  # the session, and what was said in it
+    assert f"| {number} | 3f2a9c51b7d0.json |" in plain(text)
+    assert plain(text).index("## Checksums") > plain(text).index("## Texts of messages")
+
+
+def test_the_picture_says_which_copy_holds_what(damaged: Store) -> None:
+    found, done = reports(damaged)
+    [of_audit, of_run] = (
+        next(s["picture"] for s in made.facts["sessions"] if s["session_id"] == "3f2a9c51b7d0")
+        for made in (found, done)
+    )
+    held = {copy["copy"]: (copy["messages"], copy["spans"]) for copy in of_audit["copies"]}
+    assert of_audit["messages"] == 6
+    assert held["live"] == (0, [])
+    assert held["backup"] == held["recovered"] == (6, [[0, 6, "whole"]])
+    assert held["database"] == (4, [[0, 4, "whole"]])
+    assert [(c["copy"], c["spans"]) for c in of_run["copies"]] == [("before", []), ("after", [[0, 6, "whole"]])]
+    for made in (found, done):
+        page = Page(render(made, "html"))
+        assert page.tags.count("svg") >= 5
+        assert ("class", "back") in page.attributes
+
+
+def test_what_waits_for_a_decision_does_not_come_back_by_itself(hermes: Any) -> None:
+    hermes.write_backup(hermes.turns("a", "b"))  # no live file and no row: deleted, or lost
+    hermes.write(hermes.sessions / "0123456789ab.json", hermes.session(hermes.turns("c"), session_id="0123456789ab"))
+    hermes.write_rows(hermes.turns("c"), sid="0123456789ab")
+    found = audit(find_store(home=hermes.home))
+    made = report.audit_report(found, excerpts.of_audit(found))
+    assert made.facts["totals"] == {"there": 2, "back": 0, "asked": 4, "left_out": 0}
+    assert "4 wait for your decision" in render(made, "md")
+
+
+def test_an_address_in_a_title_is_no_link(hermes: Any) -> None:
+    title = "see http://e.vil/x, HTTPS://E.VIL, www.e.vil and me@e.vil"
+    hermes.write_live([], title=title)
+    hermes.write_backup(hermes.turns("a"), title=title)
+    for made in reports(find_store(home=hermes.home)):
+        markdown = render(made, "md")
+        assert title in plain(markdown)
+        assert not [sign for sign in ("http:", "HTTPS:", "www.", "me@") if sign in markdown]
+        page = Page(render(made, "html"))
+        assert title in page.text
+        assert all((value or "").startswith("#s") for name, value in page.attributes if name == "href")
 
 
 def test_a_store_without_findings_says_so_in_each_form(hermes: Any) -> None:
@@ -143,18 +233,8 @@ def test_no_form_holds_what_was_said(hermes: Any, damaged: Store) -> None:
             assert not [said for said in hermes.said(hermes.turns("a", "b", "c", "x")) if said in text]
 
 
-def with_texts(store: Store) -> tuple[Report, Report]:
-    """The same two reports with what was said."""
-    found = audit(store)
-    made = report.audit_report(found, excerpts.of_audit(found))
-    done = api.apply(api.plan(store))
-    assert done.run_id is not None
-    run = Vault.of(store).read_run(done.run_id)
-    return made, report.run_report(run, excerpts.of_run(store, run))
-
-
 def test_what_was_said_is_in_every_form_when_asked_for(hermes: Any, damaged: Store) -> None:
-    for made in with_texts(damaged):
+    for made in reports(damaged, with_texts=True):
         for form in report.FORMATS:
             text = render(made, form)
             assert [said for said in hermes.said(hermes.turns("a", "b", "c")) if said not in text] == [], form
@@ -169,7 +249,7 @@ def test_a_changed_message_is_told_as_it_was_and_as_it_is(hermes: Any) -> None:
     whole = hermes.turns("a")
     hermes.write_live([whole[0], {**whole[1], "content": "answer a, which was cut"}])
     hermes.write_rows([whole[0], {**whole[1], "content": "answer a, which was cut off here"}])
-    for made in with_texts(find_store(home=hermes.home)):
+    for made in reports(find_store(home=hermes.home), with_texts=True):
         [session] = json.loads(render(made, "json"))["texts"]
         [message] = session["messages"]
         assert (message["change"], message["parts"]) == ("changed", ["content"])
@@ -205,7 +285,7 @@ def test_what_was_said_cannot_break_out_of_its_place(hermes: Any) -> None:
     said[1]["tool_calls"] = [{"id": "1", "function": {"name": "<i>*run*"}}, "odd", {"function": 7}]
     half = {"role": "tool", "content": "\ud800 half", "tool_call_id": "1", "timestamp": 1e300}
     (hermes.sessions / f"{hermes.live.name}.bak").write_text(json.dumps(hermes.session([*said, half])))
-    for made in with_texts(find_store(home=hermes.home)):
+    for made in reports(find_store(home=hermes.home), with_texts=True):
         page = Page(render(made, "html"))
         assert set(page.tags) <= TAGS
         assert "<script>alert(1)</script>" in page.text
@@ -231,7 +311,7 @@ def test_much_is_cut_and_the_report_says_how_much(hermes: Any, monkeypatch: pyte
     turns = hermes.turns(*(f"{k:02}" for k in range(20)))
     turns[0]["content"] = "x" * 80
     hermes.write_backup(turns)
-    for made in with_texts(find_store(home=hermes.home)):
+    for made in reports(find_store(home=hermes.home), with_texts=True):
         [session] = json.loads(render(made, "json"))["texts"]
         shown = session["messages"]
         assert (shown[0]["after"], shown[0]["cut"]) == ("x" * 50, 30)
@@ -247,12 +327,12 @@ def test_the_whole_report_is_bounded_too(hermes: Any, monkeypatch: pytest.Monkey
     for sid in ("0123456789ab", "0123456789ac"):
         hermes.write_rows(hermes.turns("a", "b", "c", "d"), sid=sid, title=sid)
     found = audit(find_store(home=hermes.home))
-    first, second = excerpts.of_audit(found)
+    first, second = excerpts.of_audit(found).texts or ()
     assert (len(first.messages), second.messages, second.left_off) == (8, (), 8)
 
 
 def test_what_a_run_left_and_nobody_holds_any_more_is_not_made_up(hermes: Any, damaged: Store) -> None:
-    made = with_texts(damaged)[1]
+    made = reports(damaged, with_texts=True)[1]
     run = Vault.of(damaged).read_run(made.facts["run"])
     left = hermes.live.read_bytes()
     backup = hermes.live.with_name(f"{hermes.live.name}.bak")
@@ -307,9 +387,11 @@ def test_the_page_loads_nothing_runs_nothing_and_suits_screen_and_paper(damaged:
         page = Page(render(made, "html"))
         assert "script" not in page.tags
         assert {name for name, _ in page.attributes} <= {
-            *("lang", "charset", "http-equiv", "content", "name", "class", "scope")
+            *("lang", "charset", "http-equiv", "content", "name", "class", "scope", "id", "href", "role", "aria-label"),
+            *("viewbox", "preserveaspectratio", "x", "y", "width", "height", "aria-hidden"),
         }
         assert not [value for _, value in page.attributes if value and "http" in value.casefold()]
+        assert all((value or "").startswith("#s") for name, value in page.attributes if name == "href")
         assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in page.attributes
         assert "prefers-color-scheme: dark" in page.style
         assert "@media print" in page.style

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.repair.vault import Vault
-from hermes_rescue.core.report import report
+from hermes_rescue.core.report import excerpts, report
 from hermes_rescue.core.report.report import FORMATS, Report, render
 
 Rescue = Callable[..., tuple[int, str, str]]
@@ -55,8 +56,11 @@ def marked(tmp_path: Path, hermes: Any) -> Store:
     (made.sessions / f"{MARKER}-torn.json").write_text(f'{{"session_id": "{MARKER}-torn", "title": "{MARKER}')
     (made.sessions / f"{MARKER} stranger.json").write_text(f'"{MARKER}"')
     (made.sessions / f"{MARKER}-folder.json").mkdir()
+    work = home / "profiles" / f"{MARKER}-work"
+    work.mkdir(parents=True)
+    type(hermes)(work).write_rows(made.turns(f"{MARKER} a", f"{MARKER} b", f"{MARKER} c"))
     profile = home / "profiles" / f"{MARKER}-2"
-    profile.mkdir(parents=True)
+    profile.mkdir()
     (profile / "state.db").write_text(f"{MARKER} is no database" * 200)
     other = home / f"old-{MARKER}" / "webui" / "sessions"
     other.mkdir(parents=True)
@@ -66,12 +70,17 @@ def marked(tmp_path: Path, hermes: Any) -> Store:
 
 
 def anonymous(store: Store) -> Iterator[Report]:
-    """The anonymous report of an audit, then that of the repair of everything that can be repaired or asked."""
+    """The anonymous report of an audit, then that of the repair of everything that can be repaired or asked; made of
+    whatever a report can be made of.
+    """
     found = audit(store)
-    yield report.audit_report(found, is_anonymous=True)
+    yield report.audit_report(found, excerpts.of_audit(found), is_anonymous=True)
     done = api.apply(api.plan(store, [s.session_id for s in found.sessions if s.has_repair]))
     assert done.run_id is not None
-    yield report.run_report(Vault.of(store).read_run(done.run_id), is_anonymous=True)
+    run = Vault.of(store).read_run(done.run_id)
+    noted = tuple(replace(each, note=f"{MARKER} at {store.home}") for each in run.operations)
+    run = replace(run, operations=noted)
+    yield report.run_report(run, excerpts.of_run(store, run), home=store.home, is_anonymous=True)
 
 
 def parts_of(session_id: str) -> set[str]:
@@ -85,8 +94,12 @@ def test_no_form_has_anything_of_anybody(marked: Store) -> None:
     assert {"emptied_live", "copy_denied", "unsafe_id", "not_a_file"} & kinds  # the marker was read in many ways
     assert len(kinds) > 5
     ids = {part for s in found.sessions for part in parts_of(s.session_id)}
+    own = report.audit_report(found, excerpts.of_audit(found))
+    copies = {copy["copy"] for s in own.facts["sessions"] if s["picture"] for copy in s["picture"]["copies"]}
+    assert [name for name in copies if MARKER in name]
+    assert own.facts["texts"]
     for form in FORMATS:
-        assert MARKER in render(report.audit_report(found), form)
+        assert MARKER in render(own, form)
     for made in anonymous(marked):
         for form in FORMATS:
             text = render(made, form)

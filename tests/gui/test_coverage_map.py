@@ -13,8 +13,9 @@ from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.proposal import Item, Proposal
+from hermes_rescue.core.report.coverage import Coverage, coverage
 from hermes_rescue.gui.review.coverage_map import CoverageMap
-from hermes_rescue.gui.view_model.coverage import Coverage, coverage
+from hermes_rescue.gui.view_model.coverage import lane_label
 from hermes_rescue.gui.view_model.wording import plain_tip
 from hermes_rescue.gui.widgets.theme import load
 from PySide6.QtCore import QPoint, Qt
@@ -82,7 +83,7 @@ def lane_pitch(image: QImage, of: int) -> int:
 
 
 def test_each_copy_has_a_lane_and_the_result_is_last(proposals: Proposals) -> None:
-    found = [(lane.label, lane.count, lane.is_result) for lane in coverage(proposals["wiped"]).lanes]
+    found = [(lane_label(lane), lane.count, lane.is_result) for lane in coverage(proposals["wiped"]).lanes]
     assert found == [("Live", 0, False), ("Backup", 102, False), ("Database", 102, False), ("Recovered", 102, True)]
 
 
@@ -97,7 +98,7 @@ def test_lanes_stand_in_the_order_of_trust(proposals: Proposals) -> None:
         "temp",
         "pending prompt",
     )
-    order = [lane.label for lane in coverage(many(proposals["wiped"], [copies])).lanes]
+    order = [lane_label(lane) for lane in coverage(many(proposals["wiped"], [copies])).lanes]
     assert order == [
         *("Live", "Temp", "Temp 2", "Backup", "Database", "Database of work", "Run journal", "Turn journal"),
         *("Pending prompt", "Recovered"),
@@ -107,7 +108,7 @@ def test_lanes_stand_in_the_order_of_trust(proposals: Proposals) -> None:
 def test_copies_from_other_places_stand_after_those_of_the_session_by_name_and_date(proposals: Proposals) -> None:
     further = "backup of 2 May 2026", "database of 1 July 2026 (set aside)", "snapshot of 2 May 2026"
     made = coverage(many(proposals["wiped"], [(*further, "backup", "database")]), further=further)
-    assert [lane.label for lane in made.lanes[1:-1]] == [
+    assert [lane_label(lane) for lane in made.lanes[1:-1]] == [
         *("Backup", "Database", "Backup of 2 May 2026", "Database of 1 July 2026 (set aside)"),
         "Snapshot of 2 May 2026",
     ]
@@ -239,7 +240,9 @@ def test_a_hostile_message_cannot_speak_html(qtbot: QtBot, proposals: Proposals)
     evil = item.message._replace(role="<img src='x'>\x1b", time=1e300)
     items: tuple[Item, ...] = (dataclasses.replace(item, message=evil, copies=("database of <b>\u202e",)),)
     made = show(qtbot, dataclasses.replace(proposals["wiped"], items=items))
-    assert coverage(dataclasses.replace(proposals["wiped"], items=items)).lanes[1].label == "Database of <b>\\x202e"
+    assert (
+        lane_label(coverage(dataclasses.replace(proposals["wiped"], items=items)).lanes[1]) == "Database of <b>\\x202e"
+    )
     tip = plain_tip(made.message_words(0))
     assert "<img" not in tip
     assert "&lt;img src=&#x27;x&#x27;&gt;\\x1b" in tip

@@ -15,7 +15,7 @@ from hermes_rescue.gui.background.work import Wanted
 from hermes_rescue.gui.repairs.repair_dialog import Column, RepairDialog
 from hermes_rescue.gui.repairs.report_dialog import ReportDialog
 from hermes_rescue.gui.widgets.theme import load
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtTest import QSignalSpy
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QDialog, QLabel, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
@@ -213,6 +213,46 @@ def test_the_file_is_asked_for_with_its_suffix(qtbot: QtBot, tmp_path: Path) -> 
 
     QTimer.singleShot(0, type_name)
     assert dialog.ask_path(tmp_path / "report.md", "md") == tmp_path / "mine.md"
+
+
+def test_an_anonymous_report_has_no_texts(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    dialog = ReportDialog(LIGHT)
+    qtbot.addWidget(dialog)
+    monkeypatch.setattr(dialog, "ask_path", lambda *_: tmp_path / "report")
+    with qtbot.waitExposed(dialog):
+        dialog.show()
+    dialog.texts.setChecked(True)
+    qtbot.mouseClick(dialog.anonymous, Qt.MouseButton.LeftButton, pos=QPoint(8, dialog.anonymous.height() // 2))
+    assert not dialog.texts.isEnabled()
+    assert "no title, id, path or text" in dialog.privacy.text()
+    assert "where the store" not in dialog.contents.text()
+    dialog.save.click()
+    assert dialog.wanted == Wanted("html", tmp_path / "report", texts=False, is_anonymous=True)
+
+
+def test_it_is_about_all_sessions_or_those_that_are_meant(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for some, words in (({"a": EVIL}, EVIL_SHOWN.replace("&", "&&")), ({"a": "A", "b": "B"}, "2 selected sessions")):
+        dialog = ReportDialog(LIGHT, some=some)
+        qtbot.addWidget(dialog)
+        monkeypatch.setattr(dialog, "ask_path", lambda *_: tmp_path / "report")
+        assert words[:40] in dialog.of_some.text()
+        for button, wanted in ((dialog.of_some, tuple(some)), (dialog.of_all, ())):
+            button.click()
+            dialog.forms["md"].click()
+            assert (button.isChecked(), dialog.form) == (True, "md")
+            dialog.save.click()
+            assert dialog.wanted is not None
+            assert dialog.wanted.session_ids == wanted
+
+
+def test_the_folder_of_the_last_file_is_suggested_where_it_is_still_there(qtbot: QtBot, tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "gone"):
+        dialog = ReportDialog(LIGHT, folder=folder)
+        qtbot.addWidget(dialog)
+        assert dialog.suggested().parent.is_dir()
+        assert (dialog.suggested().parent == folder) is folder.is_dir()
 
 
 def test_it_says_when_the_list_is_built_again_too(qtbot: QtBot, made: DemoStore) -> None:

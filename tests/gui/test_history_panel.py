@@ -176,7 +176,7 @@ def test_sessions_and_reports_are_reached_by_the_keys(qtbot: QtBot, panel: Histo
     assert [show.at(k) for k in range(show.count())] == [[session_id]]
     panel.buttons[panel.report].setFocus()
     qtbot.keyClick(panel.buttons[panel.report], Qt.Key.Key_Space)
-    assert [report.at(k) for k in range(report.count())] == [[run_id]]
+    assert [report.at(k) for k in range(report.count())] == [[run_id, session_id]]
 
 
 def test_the_menu_offers_the_same(qtbot: QtBot, panel: HistoryPanel, store: Store) -> None:

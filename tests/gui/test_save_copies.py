@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hermes_rescue.core import api
 from hermes_rescue.core.demo.demo_store import DemoStore
+from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import Server, WebUIStatus
 from hermes_rescue.gui.background import reader
 from hermes_rescue.gui.background.place import Place
@@ -194,6 +196,35 @@ def test_one_session_is_reported_alone(
     text = saved.read_text()
     wanted = story(demo, "wiped_and_continued")
     assert [each.session_id for each in demo.stories if each.session_id in text] == [wanted]
+    assert all(button.isVisible() for button in window.result.buttons[1:3])  # open it, show it in its folder
+
+
+def test_what_a_repair_did_to_one_session_is_reported_alone(
+    qtbot: QtBot,
+    open_window: Open,
+    wait_scanned: Scanned,
+    demo: DemoStore,
+    documents: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = api.apply(api.plan(find_store(home=demo.home)))
+    wanted = next(each for each in demo.stories if each.name == "wiped_and_continued")
+    monkeypatch.setattr(ReportDialog, "ask_path", lambda _, suggested, form: suggested)
+    window = open_window(Place(demo.home))
+    for is_anonymous in (False, True):
+
+        def answer(dialog: ReportDialog, is_anonymous: bool = is_anonymous) -> None:
+            assert wanted.title in dialog.of_some.text()
+            dialog.anonymous.setChecked(is_anonymous)
+            dialog.save.click()
+
+        when_asked(qtbot, ReportDialog, answer)
+        window.history.report_requested.emit(done.run_id, wanted.session_id)
+        finished(qtbot, window, wait_scanned)
+        (saved,) = documents.iterdir()
+        text = saved.read_text()
+        titles = [each.title for each in demo.stories if each.title in text]
+        assert titles == ([] if is_anonymous else [wanted.title])
 
 
 # --- repaired, and put back -------------------------------------------------------------------------------------------

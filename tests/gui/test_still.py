@@ -10,6 +10,7 @@ from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.gui.background.place import Place
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
+from hermes_rescue.gui.view_model.coverage import lane_count, lane_label
 from hermes_rescue.gui.view_model.session_line import line_of
 from PySide6.QtCore import QPoint, QRect
 from PySide6.QtWidgets import QApplication, QWidget
@@ -81,9 +82,9 @@ def test_the_list_and_the_head_say_the_same_of_every_story(
             assert line.after in ("", "0"), story.name
             continue
         live, recovered = lanes[0], lanes[-1]
-        assert (live.number if live.label == "Live" else "–") == line.before.removesuffix(" → "), story.name
+        assert (lane_count(live) if lane_label(live) == "Live" else "–") == line.before.removesuffix(" → "), story.name
         if row.standing is Standing.REPAIRABLE:
-            assert recovered.number == (line.after or line.before), story.name
+            assert lane_count(recovered) == (line.after or line.before), story.name
         can_do = row.session.has_repair or row.standing in (Standing.LEFT_OUT, Standing.DELETED)
         assert window.review.head.repair.isVisible() is can_do, story.name
 
