@@ -159,6 +159,7 @@ def _write_database(path: Path, scenes: list[Scene]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=OFF")  # a demo that a power cut takes is made anew
         database.executescript(SCHEMA)
         for scene in scenes:
             if scene.rows is not None:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import orjson
+
 from .said import WORKSPACE, Said, Value
 from .state import START, SUMMARY, IndexRow, Marks, Run, State
 from .world import World
@@ -45,6 +47,13 @@ _NOT_INDEXED = {
     "parent_session_id", "worktree_path", "worktree_branch", "worktree_repo_root", "worktree_created_at",
 }  # fmt: skip
 _INDEXED = tuple(key for key in (*_BEFORE, *_BEHIND) if key not in _NOT_INDEXED)
+
+
+def written(value: object) -> bytes:
+    """A document as the WebUI writes it, to the byte what ``json.dumps(value, indent=2, ensure_ascii=False)`` gives, in a
+    fraction of its time.
+    """
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2)
 
 
 def document(world: World, state: State) -> Value:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 
 from . import forms
@@ -69,19 +68,25 @@ class Left:
 
 def whole(world: World, state: State) -> Copy:
     """A copy with nothing wrong."""
-    text = json.dumps(forms.document(world, state), indent=2, ensure_ascii=False)
-    return Copy(text.encode(), state, state.numbers, state.marks, len(state.numbers), list_whole=True)
+    return Copy(
+        forms.written(forms.document(world, state)),
+        state,
+        state.numbers,
+        state.marks,
+        len(state.numbers),
+        list_whole=True,
+    )
 
 
 def torn(world: World, state: State, at: float) -> Copy:
     """A copy of which only the beginning is left, the fraction ``at`` of its bytes."""
     document = forms.document(world, state)
-    data = json.dumps(document, indent=2, ensure_ascii=False).encode()
+    data = forms.written(document)
     end = min(int(len(data) * at), len(data) - 1)
     numbers, place = [], data.index(b'"messages": [')
     behind = data.index(b"]" if not state.numbers else b"\n  ],", place)
     for number, value in zip(state.numbers, document["messages"], strict=True):
-        piece = json.dumps(value, indent=2, ensure_ascii=False).replace("\n", "\n    ").encode()
+        piece = forms.written(value).replace(b"\n", b"\n    ")
         place = data.index(piece, place) + len(piece)
         if place <= end:
             numbers.append(number)
@@ -131,7 +136,7 @@ def _on_live(left: Left, done: Damage) -> Left:
             data = bytes(len(left.live.data)) if done.back > 1 else b""
             return replace(left, live=Copy(data, State(), (), None, None, list_whole=False, damaged=True))
         case "bom" | "utf16":
-            text = json.dumps(forms.document(world, world.live), indent=2, ensure_ascii=False)
+            text = forms.written(forms.document(world, world.live)).decode()
             data = text.encode("utf-8-sig" if done.live == "bom" else "utf-16")
             return replace(left, live=replace(whole(world, world.live), data=data, damaged=True))
         case "miscounted":
@@ -149,7 +154,7 @@ def _on_live(left: Left, done: Damage) -> Left:
 def _miscounted(world: World) -> Copy:
     document = forms.document(world, world.live)
     document["message_count"] += 3
-    data = json.dumps(document, indent=2, ensure_ascii=False).encode()
+    data = forms.written(document)
     return replace(whole(world, world.live), data=data, count=None, damaged=True)
 
 
@@ -160,7 +165,7 @@ def _lossy(world: World) -> Copy:
         for key in ("tool_calls", "reasoning", "reasoning_content"):
             value.pop(key, None)
     document["_recovered_from_state_db"] = True
-    data = json.dumps(document, indent=2, ensure_ascii=False).encode()
+    data = forms.written(document)
     return replace(whole(world, world.live), data=data, damaged=True)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
 
+from .forms import written
 from .left import Left
 from .state import SUMMARY
 
@@ -46,7 +47,7 @@ def restamp(home: Path, session_id: str, copy: str, by: Rising) -> None:
         except (FileNotFoundError, ValueError):
             return
         _move(document, by)
-        path.write_text(json.dumps(document, indent=2, ensure_ascii=False), "utf-8")
+        path.write_bytes(written(document))
 
 
 def _move(document: dict[str, Any], by: Rising) -> None:

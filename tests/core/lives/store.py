@@ -32,7 +32,7 @@ def write(home: Path, lefts: Sequence[Left]) -> None:
                 index.append(forms.index_row(left.world, left.index))
     if index or not lefts:
         index.sort(key=lambda row: float(row["updated_at"]), reverse=True)
-        (sessions / "_index.json").write_text(json.dumps(index, ensure_ascii=False, indent=2), "utf-8")
+        (sessions / "_index.json").write_bytes(forms.written(index))
     deleted = sorted(left.world.session_id for left in lefts if left.world.deleted)
     if deleted:
         value = {"version": 1, "ids": deleted}
