@@ -227,15 +227,16 @@ class _Judge(Contained, ListedLength):
         others = e.versions.keys() - self.known.databases - {w.name for w in self.before_act}
         if run is None or e.merged.role == "user" or not others <= {run.name}:
             return False
-        prompt = self._prompt(k)
-        if prompt is None or not self._is_orphan(k):
-            return False
-        return run.name not in self.entries[prompt].versions or self._is_cut_off(prompt, k)
+        prompt = self._lost_prompt(k)
+        return prompt is not None and (run.name not in self.entries[prompt].versions or self._is_cut_off(prompt, k))
 
-    def _is_orphan(self, k: int) -> bool:
-        """Whether an answer stays without its prompt, as one that a run showed once more after a retry or an edit."""
+    def _lost_prompt(self, k: int) -> int | None:
+        """The prompt of an answer that stays without it, as one that a run showed once more after a retry or an edit;
+        None for any other message.
+        """
         prompt = self._prompt(k)
-        return prompt is not None and prompt != k and (not self.kept[prompt] or self._is_cut_off(prompt, k))
+        is_lost = prompt is not None and prompt != k and (not self.kept[prompt] or self._is_cut_off(prompt, k))
+        return prompt if is_lost else None
 
     def _is_cut_off(self, prompt: int, k: int) -> bool:
         """Whether the newest act cut between a prompt and an answer, which then is that of another prompt: the one that
@@ -255,7 +256,7 @@ class _Judge(Contained, ListedLength):
         taken = Reason.CLEARED if act == 0.0 and self.marks.clear_generation is not None else Reason.UNDONE
         files = [w for w in self.after_act if w.marks is not None]
         shown = (k for k in range(cut + 1, len(self.kept)) if self.kept[k] or self.holds(files, k))
-        first = next((k for k in shown if not self._is_orphan(k)), None)
+        first = next((k for k in shown if self._lost_prompt(k) is None), None)
         cut_before = Reason.EARLIER_UNDO if self._may_be_stale(cut) else taken
         edited = self._may_be_edited(act)
         for k in self._missing():

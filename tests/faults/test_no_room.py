@@ -18,8 +18,8 @@ UNDO = ("undo", "--yes", "--home")
 
 REFUSALS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE)
 
-NORMAL_STRIDE = 17
-"""The normal run tries every seventeenth point, so that each reason meets every kind of step."""
+NORMAL_STRIDE = 31
+"""The normal run tries every thirty-first point, so that each reason meets every kind of step."""
 
 Contents = dict[str, tuple[bytes, int]]
 Point = tuple[int, int, bool]

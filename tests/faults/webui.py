@@ -188,6 +188,9 @@ class WebUI:
         class Listener(ThreadingHTTPServer):
             address_family = socket.AF_INET6 if ":" in os.environ.get("HERMES_WEBUI_HOST", "") else socket.AF_INET
 
+            def handle_error(self, *_: object) -> None:
+                """Who asked did not wait. Said on stderr, it could meet the end of this process, and be that."""
+
         host = os.environ.get("HERMES_WEBUI_HOST", "127.0.0.1")
         server = Listener((host, int(os.environ.get("HERMES_WEBUI_PORT", "0"))), Health)
         if certificate := os.environ.get("HERMES_WEBUI_TLS_CERT"):
@@ -256,6 +259,7 @@ def server_process(home: Path, **environ: str) -> Iterator[OtherProcess]:
             (tree / part).mkdir()
         (tree / "ctl.sh").write_text("")
         with _obeying([sys.executable, "server.py", str(home)], cwd=tree, env=environ) as process:
+            process("load", "")  # a process that is only just started does not show its command line yet
             yield process
 
 
