@@ -50,9 +50,7 @@ _INDEXED = tuple(key for key in (*_BEFORE, *_BEHIND) if key not in _NOT_INDEXED)
 
 
 def written(value: object) -> bytes:
-    """A document as the WebUI writes it, to the byte what ``json.dumps(value, indent=2, ensure_ascii=False)`` gives, in a
-    fraction of its time.
-    """
+    """A document as the WebUI writes it: to the byte ``json.dumps(value, indent=2, ensure_ascii=False)``, but quick."""
     return orjson.dumps(value, option=orjson.OPT_INDENT_2)
 
 
