@@ -10,8 +10,9 @@ import resource
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
-from figures import Bench, Figure, best
+from figures import Bench, Figure, beside, best
 from hermes_rescue.core.base.jsontext import Packed, dumps
 from hermes_rescue.core.hermes.message import Message, message
 from hermes_rescue.core.hermes.sidecar import message_piece
@@ -101,30 +102,19 @@ def alignment(bench: Bench) -> list[Figure]:
     """Three copies of 100,000 messages."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as child:
         (aligned, merged, unlike, floor), megabytes = child.submit(_measured, bench.scaled(100_000)).result()
-    beside = {"floor": "hashing these messages with SHA-256", "floor_seconds": floor}
+    hashed = partial(beside, floor_seconds=floor, floor="hashing these messages with SHA-256")
     return [
-        Figure(
-            name="alignment",
-            what="aligning 3 copies of 100,000 messages",
-            value=aligned / floor,
-            target=3.0,
-            seconds=aligned,
-            **beside,
-        ),
-        Figure(
+        hashed(aligned, name="alignment", what="aligning 3 copies of 100,000 messages", target=3.0),
+        hashed(
+            merged,
             name="merging",
             what="merging these copies, each message in its fullest form",
-            value=merged / floor,
-            seconds=merged,
             megabytes=megabytes,
             note="memory beside that of the copies themselves",
-            **beside,
         ),
-        Figure(
+        hashed(
+            unlike,
             name="alignment_of_strangers",
             what="aligning 2 copies of 490 turns that have nothing in common, secrets masked",
-            value=unlike / floor,
-            seconds=unlike,
-            **beside,
         ),
     ]

@@ -7,12 +7,13 @@ import os
 import sqlite3
 import time
 from contextlib import closing
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 
 import orjson
 from commands import RESCUE, Place, fresh_place
-from figures import Bench, Figure, best
+from figures import Bench, Figure, beside, best
 from hermes_rescue.core.hermes.heads import glance
 from hermes_rescue.core.hermes.store import find_store
 from stores import say_more
@@ -74,14 +75,13 @@ def first_rows(bench: Bench) -> list[Figure]:
 
     seconds, floor = best(heads, reading, turns=50)
     return [
-        Figure(
+        beside(
+            seconds,
+            floor,
             name="first_rows",
             what="the first 100 of 2,000 rows, from their heads",
-            value=seconds / floor,
             target=3.0,
-            seconds=seconds,
             floor="scandir, and reading the first 64 KB of 100 files",
-            floor_seconds=floor,
         )
     ]
 
@@ -109,14 +109,13 @@ def _search(name: str, what: str, home: Path, word: str) -> Figure:
     with fresh_place() as place:
         megabytes = place.watched(*command)[1]
         seconds, floor = best(lambda: place.run(*command), lambda: first_audit(home))
-    return Figure(
+    return beside(
+        seconds,
+        floor,
         name=name,
         what=what,
-        value=seconds / floor,
         target=1.0,
-        seconds=seconds,
         floor="the first audit",
-        floor_seconds=floor,
         megabytes=megabytes,
         memory_target=400,
     )
@@ -125,14 +124,13 @@ def _search(name: str, what: str, home: Path, word: str) -> Figure:
 def _audit(name: str, what: str, home: Path) -> Figure:
     megabytes = audit_memory(home)
     seconds, floor = best(lambda: first_audit(home), lambda: parse(home))
-    return Figure(
+    return beside(
+        seconds,
+        floor,
         name=name,
         what=what,
-        value=seconds / floor,
         target=0.9,
-        seconds=seconds,
         floor=PARSING,
-        floor_seconds=floor,
         megabytes=megabytes,
         memory_target=400,
     )
@@ -147,14 +145,13 @@ def audit_of_journals(bench: Bench) -> list[Figure]:
     )
     seconds, floor = best(lambda: first_audit(with_journals), lambda: first_audit(without), turns=5)
     return [
-        Figure(
+        beside(
+            seconds,
+            floor,
             name="audit_of_journals",
             what="audit, 400 sessions with journals",
-            value=seconds / floor,
             target=1.3,
-            seconds=seconds,
             floor="the same without journals",
-            floor_seconds=floor,
         )
     ]
 
@@ -174,25 +171,10 @@ def audit_again(bench: Bench) -> list[Figure]:
             turns.append(turn(place))
             memory = place.watched(*RESCUE, "audit", "--home", home)[1]
     first, again, after = map(min, zip(*turns, strict=True))
-    shown = {"floor": "the first audit", "floor_seconds": first}
+    repeated = partial(beside, floor_seconds=first, floor="the first audit")
     return [
-        Figure(
-            name="audit_again",
-            what="audit again, nothing has changed",
-            value=again / first,
-            target=0.1,
-            seconds=again,
-            megabytes=memory,
-            **shown,
-        ),
-        Figure(
-            name="audit_after_a_change",
-            what="audit again, one session has changed",
-            value=after / first,
-            target=0.15,
-            seconds=after,
-            **shown,
-        ),
+        repeated(again, name="audit_again", what="audit again, nothing has changed", target=0.1, megabytes=memory),
+        repeated(after, name="audit_after_a_change", what="audit again, one session has changed", target=0.15),
     ]
 
 
@@ -204,13 +186,12 @@ def growth(bench: Bench) -> list[Figure]:
         megabytes = audit_memory(home)
         seconds, floor = best(lambda home=home: first_audit(home), lambda home=home: parse(home), turns=turns)
         found.append(
-            Figure(
+            beside(
+                seconds,
+                floor,
                 name=f"audit_of_{sessions}",
                 what=f"audit, {sessions:,} small sessions",
-                value=seconds / floor,
-                seconds=seconds,
                 floor=PARSING,
-                floor_seconds=floor,
                 megabytes=megabytes,
                 sessions=bench.scaled(sessions),
             )
@@ -245,13 +226,12 @@ def audit_of_many_rows(bench: Bench) -> list[Figure]:
     megabytes = audit_memory(home)
     seconds, floor = best(lambda: first_audit(home), least)
     return [
-        Figure(
+        beside(
+            seconds,
+            floor,
             name="audit_of_many_rows",
             what="audit, state.db of 2 million rows",
-            value=seconds / floor,
-            seconds=seconds,
             floor=f"counting the rows of each session by the index, and {PARSING}",
-            floor_seconds=floor,
             megabytes=megabytes,
         )
     ]

@@ -8,6 +8,7 @@ import platform
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import stores
 
@@ -40,6 +41,11 @@ class Figure:
         """Whether it is within its targets."""
         in_time = self.target is None or self.value <= self.target
         return in_time and (self.memory_target is None or (self.megabytes or 0) <= self.memory_target)
+
+
+def beside(seconds: float, floor_seconds: float, **rest: Any) -> Figure:
+    """The figure that says how many times its floor something took."""
+    return Figure(value=seconds / floor_seconds, seconds=seconds, floor_seconds=floor_seconds, **rest)
 
 
 @dataclass(frozen=True, slots=True)

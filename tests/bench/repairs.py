@@ -12,7 +12,7 @@ from pathlib import Path
 
 from audits import gigabyte, small
 from commands import RESCUE, fresh_place
-from figures import Bench, Figure, best
+from figures import Bench, Figure, beside, best
 from stores import KINDS, mishap, session_id
 
 
@@ -71,14 +71,13 @@ def repair_of_a_gigabyte(bench: Bench) -> list[Figure]:
 
     seconds, floor = best(repair, lambda: copy_twice(texts, bench.folder))
     return [
-        Figure(
+        beside(
+            seconds,
+            floor,
             name="repair_of_a_gigabyte",
             what=f"repair --all, {len(sessions)} of 2,000 sessions, 1 GB",
-            value=seconds / floor,
             target=2.5,
-            seconds=seconds,
             floor=f"writing the {sum(map(len, texts)) / 1e6:.0f} MB of these files twice, with fsync",
-            floor_seconds=floor,
             megabytes=megabytes,
         )
     ]
@@ -98,14 +97,13 @@ def repair_of_ten(bench: Bench) -> list[Figure]:
 
     seconds, floor = best(lambda: repair(large)[0], lambda: repair(alone)[0], turns=5)
     return [
-        Figure(
+        beside(
+            seconds,
+            floor,
             name="repair_of_ten",
             what="repair of 10 sessions among 10,000",
-            value=seconds / floor,
             target=1.5,
-            seconds=seconds,
             floor="repair of the same 10 alone",
-            floor_seconds=floor,
             megabytes=repair(large)[1],
             note="without a session list, which is read and written as a whole",
         )

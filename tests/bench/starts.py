@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from commands import RESCUE, ROOT, fresh_place
-from figures import Bench, Figure, best
+from figures import Bench, Figure, beside, best
 
 NEEDLESS = ("PySide6", "jinja2", "rapidfuzz")
 
@@ -52,13 +52,12 @@ def _start(name: str, what: str, *words: object) -> Figure:
         seconds, floor = best(
             lambda: place.run(*words), lambda: place.run(sys.executable, "-c", "import typer"), turns=10
         )
-    return Figure(
+    return beside(
+        seconds,
+        floor,
         name=name,
         what=what,
-        value=seconds / floor,
-        seconds=seconds,
         floor="importing typer",
-        floor_seconds=floor,
         megabytes=megabytes,
         note=_imports(*words),
     )
@@ -88,13 +87,12 @@ def start_of_the_window(_: Bench) -> list[Figure]:
         )
         _, megabytes = place.watched(sys.executable, "-c", OURS)
     return [
-        Figure(
+        beside(
+            seconds,
+            floor,
             name="start_of_the_window",
             what="the empty window",
-            value=seconds / floor,
-            seconds=seconds,
             floor="an empty QMainWindow",
-            floor_seconds=floor,
             megabytes=megabytes,
         )
     ]
