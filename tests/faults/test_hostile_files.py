@@ -182,8 +182,8 @@ def test_a_hole_costs_only_the_message_that_it_is_in(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("tiny", ["{}", "7", '{"role": "user", "content": "x"}'])
 def test_a_great_many_tiny_messages(tmp_path: Path, tiny: str) -> None:
-    """Ten thousand of them (a million on request) in the file, and one more in the backup."""
-    many = 1_000_000 if LONG else 10_000
+    """Four thousand of them (a million on request) in the file, and one more in the backup."""
+    many = 1_000_000 if LONG else 4_000
     hermes = sound_home(tmp_path)
     for path, count in ((hermes.live, many), (POSITIONS["backup"](hermes), many + 1)):
         path.write_text(json.dumps(hermes.session([json.loads(tiny)] * count)))
