@@ -11,6 +11,7 @@ import shutil
 import stat
 import sys
 import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -35,10 +36,16 @@ Snapshot = dict[str, Entry]
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the home of each test: pytest looks through all that lie in its own for every new one."""
+    return tmp_path_factory.mktemp("homes")
+
+
 @pytest.fixture(autouse=True)
-def no_real_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_real_home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Puts every test into an empty home, so that no mistake in one can reach the Hermes data of whoever runs it."""
-    home = str(tmp_path_factory.mktemp("home"))
+    home = tempfile.mkdtemp(dir=homes)
     for name in os.environ:
         if name.startswith(("HERMES_", "GIT_")) or (name.startswith("XDG_") and name.endswith("_HOME")):
             monkeypatch.delenv(name)
