@@ -136,7 +136,7 @@ def test_of_several_that_are_refused_the_history_shows_each(
     when_asked(qtbot, UndoDialog, lambda dialog: dialog.undo.click())
     window.history.undo_requested.emit(run_id, "")
     finished(qtbot, window, wait_scanned)
-    assert "1 more were not changed" in window.result.text
+    assert "1 more was not changed" in window.result.text
     assert QApplication.activeModalWidget() is None
     selected = window.history.selected()
     assert selected is not None
@@ -223,7 +223,9 @@ def test_while_another_works_on_the_store_nothing_is_lost_and_it_can_be_tried_ag
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, store: Store, snapshot: Snapshot
 ) -> None:
     window = open_window(Place(demo.home))
-    chosen = {window.table.current_id: Choices(answer_questions=True)}
+    assert window.shown.audit is not None
+    shown = next(s for s in window.shown.audit.sessions if s.session_id == window.table.current_id)
+    chosen = {shown.session_id: Choices(answer_questions=True, made_on=shown.fingerprint)}
     window.shown.choices.update(chosen)
     with somebody_at_work(store):
         before = snapshot(store.sessions_dir)
@@ -294,7 +296,9 @@ def test_a_report_that_cannot_be_written_costs_no_choice(
 ) -> None:
     monkeypatch.setattr(ReportDialog, "ask_path", lambda *_: tmp_path / "no" / "such" / "folder.html")
     window = open_window(Place(demo.home))
-    chosen = {window.table.current_id: Choices(answer_questions=True)}
+    assert window.shown.audit is not None
+    shown = next(s for s in window.shown.audit.sessions if s.session_id == window.table.current_id)
+    chosen = {shown.session_id: Choices(answer_questions=True, made_on=shown.fingerprint)}
     window.shown.choices.update(chosen)
     when_asked(qtbot, ReportDialog, lambda dialog: dialog.save.click())
     window.actions_["export"].trigger()
