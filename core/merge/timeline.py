@@ -227,14 +227,20 @@ class Timeline:
         return run is not None and run.saved is not None and time is not None and run.saved > time
 
     def is_passed_over(self, k: int) -> bool:
-        """Whether the newest run, which ended after the file was saved, went on without a message that came after that:
-        it was taken back, or lost before that run.
+        """Whether the newest run, which ended after the file was saved, went on without a message of a turn that began
+        after that.
         """
-        run, saved = self.known.run, self.known.saved
+        run, saved, began = self.known.run, self.known.saved, self.began[k]
         if self.known.state is not FileState.WHOLE or run is None or self.holds([run], k):
             return False
         is_later = run.saved is not None and saved is not None and run.saved > saved + STAMP
-        return is_later and self._is_before(self._run_rows, k)
+        return is_later and began is not None and began > (saved or 0.0) and self._is_before(self._run_rows, k)
+
+    @cached_property
+    def run_begins(self) -> int:
+        """The position of the first message that the newest run has; behind the last one where it has none."""
+        name = self.known.run.name if self.known.run is not None else ""
+        return next((k for k, e in enumerate(self.entries) if name in e.versions), len(self.entries))
 
     def _is_before(self, rows: Mapping[str, int], k: int) -> bool:
         """Whether one of these rows stands behind a message."""

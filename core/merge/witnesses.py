@@ -147,9 +147,10 @@ class _Judge(Contained, ListedLength):
         for k in self._missing():
             if not kept or k in result:
                 continue
+            if self.is_passed_over(k):
+                result[k] = Reason.UNDONE if self.run_begins < k else Reason.UNDECIDED
+                continue
             if self.was_saved_after(k):
-                if self.is_passed_over(k):
-                    result[k] = Reason.UNDECIDED
                 continue
             reason: Reason | None
             if not self.holds(self.after_act, k) and self.holds(self.before_act, k):

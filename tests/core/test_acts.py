@@ -364,16 +364,25 @@ def test_more_than_the_session_list_counts_of_an_old_version_is_asked(hermes: He
 
 
 def test_what_the_newest_run_went_on_without_does_not_return_to_a_stale_file(hermes: Hermes) -> None:
-    """The file is from before an undo; what was said after it comes back, what the run lacks is asked."""
+    """The file is from before an undo; what was said after it comes back, and nothing more the next time."""
     kept, undone, later = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=200)
     hermes.write_live(kept)
     hermes.write_run([*kept, *later])
     hermes.write_rows([*kept, *undone, *later])
-    assert {f.category for s in hermes.audit().sessions for f in s.findings} == {Category.REPAIRABLE, Category.REVIEW}
     hermes.repair()
     assert hermes.texts() == hermes.said([*kept, *later])
-    hermes.repair(SID)  # naming it is the yes
-    assert hermes.texts() == hermes.said([*kept, *undone, *later])
+    assert is_quiet(hermes)
+
+
+def test_what_stands_before_all_that_the_newest_run_shows_is_asked_of_a_stale_file(hermes: Hermes) -> None:
+    """The file is from before its first turn; the run began anew, after an undo or a loss."""
+    first, later = hermes.turns("a", start=100), hermes.turns("b", start=200)
+    hermes.write_live(hermes.turns("draft"))
+    hermes.write_run(later)
+    hermes.write_rows([*first, *later])
+    assert Category.REVIEW in {f.category for s in hermes.audit().sessions for f in s.findings}
+    hermes.repair()
+    assert not set(hermes.said(first)) & set(hermes.texts())
 
 
 def test_what_was_undone_after_the_newest_run_does_not_return_to_a_stale_file(hermes: Hermes) -> None:
