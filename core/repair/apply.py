@@ -28,7 +28,15 @@ from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.merge.sidecar_copies import session_of
 from hermes_rescue.core.repair import rebuild_index, vault
 from hermes_rescue.core.repair.as_copy import copied
-from hermes_rescue.core.repair.plan import Plan, PlannedSession, interrupted_runs, refusal_of, to_write, unnoticed
+from hermes_rescue.core.repair.plan import (
+    Plan,
+    PlannedSession,
+    interrupted_runs,
+    is_believed,
+    refusal_of,
+    to_write,
+    unnoticed,
+)
 from hermes_rescue.core.repair.run_record import Operation, Run
 from hermes_rescue.core.repair.vault import UndoResult, Vault
 
@@ -182,7 +190,9 @@ def _move_backups(died: Iterable[Run], inventory: Inventory, run: vault.ActiveRu
             live, backup = session_of(copies.live), session_of(copies.backup)
             if copies.live is None or copies.live.digest != made.after or f"{sid}.json.bak" in left:
                 continue
-            if live and backup and copies.backup and len(backup.messages) > len(live.messages):
+            if not (live and backup and copies.backup) or is_believed(live, backup):
+                continue
+            if len(backup.messages) > len(live.messages):
                 _require(run.remove(sid, copies.backup.path.name, str(copies.backup.digest), info=made.info))
 
 

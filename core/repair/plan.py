@@ -26,7 +26,7 @@ from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_recovery import startup_would_restore
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.merge.choices import OUTDATED, Choices
-from hermes_rescue.core.merge.intent import TAKEN_BACK, marks
+from hermes_rescue.core.merge.intent import marks
 from hermes_rescue.core.merge.proposal import Proposal, propose
 from hermes_rescue.core.merge.sidecar_copies import session_of
 from hermes_rescue.core.repair.run_record import Run
@@ -294,9 +294,13 @@ def unfulfilled(decided: Choices, proposal: Proposal) -> str | None:
 
 
 def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal, after: Sidecar) -> PlannedSession:
-    """What is planned for a session, whose file is ``after`` then, but for what is to be written."""
+    """What is planned for a session, whose file is ``after`` then, but for what is to be written. A backup moves to the
+    vault that a WebUI of some version would put in the place of it.
+    """
     messages = len(proposal.included)
-    larger_backup = (audited.backup or 0) > messages and not _may_stay(proposal, after, session_of(copies.backup))
+    backup = session_of(copies.backup)
+    is_larger = (audited.backup or 0) > messages and not proposal.lost  # what a person leaves out is marked as that
+    larger_backup = is_larger and (backup is None or not is_believed(after, backup))
     return PlannedSession(
         audited.session_id,
         audited.title,
@@ -316,15 +320,11 @@ def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal, a
     )
 
 
-def _may_stay(proposal: Proposal, after: Sidecar, backup: Sidecar | None) -> bool:
-    """Whether a larger backup stays beside the file; else a WebUI of some version would put it in the place of what is
-    written (``after``). It is what a person left messages out of, which the file says, or it tells what was taken back,
-    which every version believes that has written such a file.
+def is_believed(after: Sidecar, backup: Sidecar) -> bool:
+    """Whether every version that can have written a backup leaves it where it is beside this file, as its marks say
+    what was taken back. Then it stays: it is the witness of that.
     """
-    if proposal.lost:
-        return True
-    tells_act = any(item.reason in TAKEN_BACK and not item.included for item in proposal.items)
-    return tells_act and marks(after).knows_generations and not startup_would_restore(after, backup)
+    return marks(backup).knows_generations and not startup_would_restore(after, backup)
 
 
 def _is_replaced(audited: SessionAudit, copies: SessionCopies) -> bool:

@@ -45,7 +45,9 @@ def small_store(home: Path) -> Path:
     at = kept[-1]["timestamp"]
     marks = {"truncation_boundary": at, "truncation_watermark": at, "intentional_shrink_generation": _SHRINK}
     _write(sessions / f"{MARKED}.json", {**_session(MARKED, kept, **marks), "message_count": 9})
-    _write(sessions / f"{MARKED}.json.bak", _session(MARKED, _talk(5)))
+    backup = _session(MARKED, _talk(5))
+    del backup["intentional_shrink_generation"]  # of a version that would put it in the place of the file
+    _write(sessions / f"{MARKED}.json.bak", backup)
     listed = {HEALTHY: 4, WIPED: 0}
     rows = [
         {"session_id": sid, "title": "Notes", "message_count": n, "updated_at": _START} for sid, n in listed.items()

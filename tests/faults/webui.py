@@ -101,12 +101,17 @@ class WebUI:
         self.save(sid)
 
     def restore(self) -> list[str]:
-        """What the WebUI does when it starts: a backup that holds more than its file takes the place of it."""
+        """What the WebUI does when it starts: a backup that holds more than its file takes the place of it, unless the
+        file tells of an act that the backup does not know.
+        """
         restored = []
         for backup in sorted(self.folder.glob("*.json.bak")):
             sid = backup.name.removesuffix(".json.bak")
             data, there = backup.read_bytes(), self.load(sid)
-            if there is None or json.loads(data)["message_count"] > there["message_count"]:
+            older = json.loads(data)
+            act = "intentional_shrink_generation"
+            is_believed = there is not None and there.get(act) and there[act] != older.get(act)
+            if there is None or (older["message_count"] > there["message_count"] and not is_believed):
                 self._put(f"{sid}.json", data)
                 restored.append(sid)
         return restored
