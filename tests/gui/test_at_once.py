@@ -118,8 +118,8 @@ def test_a_message_left_out_while_the_database_is_locked_is_never_another_one_af
     assert hermes.live.read_bytes() == before
     qtbot.waitUntil(lambda: window.shown.choices == {}, timeout=20_000)
     assert "changed since you chose" in window.result.text
+    qtbot.waitUntil(lambda: len(window.review.difference.rows.rows) == 6, timeout=20_000)
     rows = window.review.difference.rows
-    assert len(rows.rows) == 6
     assert rows.choices().are_none
     leave_out(window, 4)
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())

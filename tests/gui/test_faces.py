@@ -30,7 +30,7 @@ from hermes_rescue.gui.widgets.faces import HelpDialog
 from hermes_rescue.gui.widgets.guide import GuideWindow
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QFont
-from PySide6.QtWidgets import QAbstractButton, QApplication, QHeaderView, QMessageBox, QScrollArea, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QHeaderView, QLineEdit, QMessageBox, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
 Open = Callable[..., MainWindow]
@@ -234,7 +234,8 @@ def test_with_a_large_font_the_window_stays_as_large_as_it_is_and_no_button_is_c
             wait_scanned(window)
             QApplication.processEvents()
             assert window.size() == size
-    buttons = [b for b in window.findChildren(QAbstractButton) if b.isVisible() and b.text()]
+    shown = (b for b in window.findChildren(QAbstractButton) if b.isVisible() and b.text())
+    buttons = [b for b in shown if not isinstance(b.parent(), QLineEdit)]  # those show their picture alone
     assert [b.text() for b in buttons if b.width() < b.sizeHint().width()] == []
     for name in ("rescan", "undo", "export"):  # known by their icon, and by name to a screen reader
         button = window.tools._buttons[name]
