@@ -165,7 +165,7 @@ class Conversation(QWidget):
         if any(self._boxes.is_checked(row) for row in rows):
             menu.addAction(self.tr("Leave out"), lambda: self._boxes.set_checked(rows, False))
         if not all(self._boxes.is_checked(row) for row in rows):
-            menu.addAction(self.tr("Take in"), lambda: self._boxes.set_checked(rows, True))
+            menu.addAction(self.tr("Restore"), lambda: self._boxes.set_checked(rows, True))
         menu.addAction(self.tr("Show in changes"), lambda: self.change_wanted.emit(rows[0]))
         copies = menu.addMenu(self.tr("Copies that hold it"))
         for name in holders(self.rows.rows[rows[0]]):

@@ -155,10 +155,12 @@ class ConversationMaker:
         block = ConversationBlock(Tone.GAP, height=math.ceil(self.line + 2.6 * self._pad))
         y = (block.height - self.line) / 2
         is_open = self._rows.is_open(gap.rows)
-        take = plural(len(gap.rows), translate("Conversation", "take it in"), translate("Conversation", "take them in"))
+        restore = plural(
+            len(gap.rows), translate("Conversation", "restore it"), translate("Conversation", "restore them")
+        )
         actions = (
             (translate("Conversation", "hide") if is_open else translate("Conversation", "show"), RUN),
-            (take, TAKE),
+            (restore, TAKE),
         )
         dot = "  ·  "
         needed = sum(self._metrics.horizontalAdvance(dot + words) for words, _ in actions)

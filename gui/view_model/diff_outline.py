@@ -20,7 +20,7 @@ FOLD = -1
 """The part of an entry that stands for a run."""
 
 LONG_RUN = 6
-"""Rows of one change that are shown before a longer run of them is folded; the last ``KEPT`` stay in view then."""
+"""Rows that go or stay out which are shown before a longer run of them is folded; the last ``KEPT`` stay in view."""
 
 KEPT = 3
 
@@ -30,15 +30,15 @@ _SAMPLE = 500
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """The rows of a comparison. ``changes``: neighbouring rows of one kind that differ; ``runs``: what folds, each with
-    the copies that its messages come from. Both in rising order. ``overruled``: rows with which a person had it
-    otherwise than the proposal would by itself. ``sample``: how many characters and calls some of the messages have.
-    ``gaps``: what of a proposal stays out, as neighbouring rows with one reason.
+    """The rows of a comparison. ``changes``: neighbouring rows of one kind that differ; ``runs``: what folds. Both in
+    rising order. ``overruled``: rows with which a person had it otherwise than the proposal would by itself.
+    ``sample``: how many characters and calls some of the messages have. ``gaps``: what of a proposal stays out, as
+    neighbouring rows with one reason.
     """
 
     rows: Sequence[MessageRow]
     changes: tuple[range, ...]
-    runs: Mapping[range, tuple[str, ...]]
+    runs: tuple[range, ...]
     overruled: frozenset[int]
     sample: tuple[tuple[int, int], ...]
     gaps: tuple[Gap, ...] = ()
@@ -60,22 +60,16 @@ def outlined(rows: Sequence[MessageRow]) -> Outline:
         for change, reason, run in groups
         if change in (Change.LEFT_OUT, Change.REMOVED) and rows[run.start].item is not None
     )
-    runs = sorted(_foldable(rows), key=lambda run: run.start)
+    runs = tuple(sorted(_foldable(rows), key=lambda run: run.start))
     overruled = (k for k, row in enumerate(rows) if row.item is not None and row.item.included != by_itself(row.item))
-    sources = {run: _sources(rows[run.start : run.stop]) for run in runs}
     some = map(message_of, rows[:: len(rows) // _SAMPLE + 1])
     sample = tuple((len(m.said), len(m.calls)) for m in some)
-    return Outline(rows, changes, sources, frozenset(overruled), sample, gaps)
+    return Outline(rows, changes, runs, frozenset(overruled), sample, gaps)
 
 
 def by_itself(item: Item) -> bool:
     """Whether a message is in the proposal as long as nobody says otherwise."""
     return item.reason in (None, Reason.CHOSEN)
-
-
-def _sources(rows: Sequence[MessageRow]) -> tuple[str, ...]:
-    """The first copy that each message comes from, the first of them first."""
-    return tuple(dict.fromkeys(row.item.copies[0] for row in rows if row.item is not None))
 
 
 class Entry(NamedTuple):
@@ -185,7 +179,9 @@ def _groups(rows: Sequence[MessageRow]) -> Iterator[tuple[Change, Reason | None,
 
 
 def _foldable(rows: Sequence[MessageRow]) -> Iterator[range]:
-    """Runs to fold: unchanged rows but for those beside a change, long runs of one change but for their last rows."""
+    """Runs to fold: unchanged rows but for those beside a change, and what goes or stays out, but for its last rows.
+    What is added is never folded: it is what people look for.
+    """
     at = 0
     for piece in fold(rows):
         length = piece if isinstance(piece, int) else 1
@@ -193,5 +189,5 @@ def _foldable(rows: Sequence[MessageRow]) -> Iterator[range]:
             yield range(at, at + length)
         at += length
     for change, _, run in _groups(rows):
-        if change in (Change.ADDED, Change.REMOVED, Change.LEFT_OUT) and len(run) > LONG_RUN:
+        if change in (Change.REMOVED, Change.LEFT_OUT) and len(run) > LONG_RUN:
             yield run[:-KEPT]

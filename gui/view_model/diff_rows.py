@@ -5,7 +5,7 @@ One model for the unified and the split view. It knows nothing of widths and col
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import groupby
 from typing import Any
@@ -57,7 +57,6 @@ class DiffRows(EntryRows):
         self.sample: tuple[tuple[int, int], ...] = ()
         """How many characters and calls some of the messages have."""
         self._runs: dict[int, range] = {}  # by where they begin
-        self._sources: Mapping[range, tuple[str, ...]] = {}
         self._unfolded: list[range] = []  # of rows
         self._opened: dict[int, set[str]] = {}
         self._cuts: dict[int, dict[Side, list[int]]] = {}
@@ -75,7 +74,7 @@ class DiffRows(EntryRows):
         if choosing:
             self.boxes.show(outline)
         self._spans.clear()
-        self._runs, self._sources = {run.start: run for run in outline.runs}, outline.runs
+        self._runs = {run.start: run for run in outline.runs}
         if not again:
             self._opened.clear()
             self._cuts.clear()
@@ -231,7 +230,7 @@ class DiffRows(EntryRows):
 
     def run_words(self, run: range) -> str:
         """The line of a run."""
-        return diff_text.run_words(self.rows[run.start].change, len(run), self._sources[run])
+        return diff_text.run_words(self.rows[run.start].change, len(run))
 
     def _sentence(self, entry: Entry) -> str:
         if entry.part == FOLD:

@@ -168,19 +168,13 @@ def part_name(part: str) -> str:
     }.get(part, plain(part))
 
 
-def run_words(change: Change, count: int, sources: Iterable[str]) -> str:
-    """The line of a folded run of ``count`` (at least 2) rows with one change. ``sources``: the copies that they come
-    from, none where nothing is proposed.
-    """
+def run_words(change: Change, count: int) -> str:
+    """The line of a folded run of ``count`` (at least 2) rows that are unchanged, removed or left out."""
     if change is Change.SAME:
         return translate("Difference", "%n unchanged messages", None, count)
     if change is Change.REMOVED:
         return translate("Difference", "%n messages are removed", None, count)
-    if change is Change.LEFT_OUT:
-        return translate("Difference", "%n messages are left out", None, count)
-    if not (names := [copy_name(source) for source in sources]):
-        return translate("Difference", "%n messages are added", None, count)
-    return translate("Difference", "%n messages come back from the {}", None, count).format(listed(names))
+    return translate("Difference", "%n messages are left out", None, count)
 
 
 def reason_sentence(row: MessageRow) -> str:

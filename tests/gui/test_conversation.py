@@ -418,7 +418,7 @@ def test_what_was_left_out_is_one_line_in_its_place(qtbot: QtBot, view: Conversa
     show(view, undone())
     assert [entry.part for entry in view.rows.entries] == [0, 0, FOLD, 0]
     assert lines(view)[2].startswith("2 messages that you took back")
-    assert {"show", "take them in"} <= set(words(view, 2))
+    assert {"show", "restore them"} <= set(words(view, 2))
     click(qtbot, view, 2, RUN)
     assert [entry.row for entry in view.rows.entries] == [0, 1, 2, 2, 3, 4]
     assert document_text(view, 3) == "taken back 0"
@@ -448,7 +448,7 @@ def test_they_are_taken_in_with_a_click_and_left_out_again(qtbot: QtBot, view: C
     assert [entry.part for entry in view.rows.entries] == [0] * 5
     assert view._boxes.choices().include == {2, 3}
     menu = view.menu_for(2)
-    assert "Take in" not in titles(menu)
+    assert "Restore" not in titles(menu)
     action(menu, "Leave out").trigger()
     assert view._boxes.choices().include == {3}
     assert lines(view)[2].startswith("1 message that you took back")

@@ -423,4 +423,4 @@ def test_rows_are_read_out_as_sentences(
     assert "102 in the backup" in spoken
     messages = QAccessible.queryAccessibleInterface(window.review.difference.list)
     assert messages.childCount() > 0
-    assert "come back from" in messages.child(0).text(QAccessible.Text.Name)
+    assert "from backup" in messages.child(0).text(QAccessible.Text.Name)
