@@ -35,7 +35,11 @@ _SIDE, _ENDS = 16, 8  # points left free beside, and above and below the lanes
 
 
 class CoverageMap(QWidget):
-    """The picture that explains the damage. ``jumped`` carries the position in ``Proposal.items`` that was chosen."""
+    """The picture that explains the damage. ``jumped`` carries the position in ``Proposal.items`` that was chosen.
+
+    Where it shows through a smaller view, the first lane and the last one (the live file and the result) stay at the
+    edges of that, and the others scroll between them.
+    """
 
     jumped = Signal(int)
 
@@ -126,10 +130,13 @@ class CoverageMap(QWidget):
         if not self._lanes:
             return
         painter = QPainter(self)
-        track = self._track()
-        for row, lane in enumerate(self._lanes):
-            self._paint_words(painter, row, lane, track)
-        self._paint_lanes(painter, track)
+        track, tops = self._track(), self._tops()
+        ends = (0, len(self._lanes) - 1)
+        self._paint_lanes(painter, track, {row: tops[row] for row in ends})
+        painter.save()
+        painter.setClipRect(0, tops[0] + self._pitch(), self.width(), tops[-1] - tops[0] - self._pitch())
+        self._paint_lanes(painter, track, {row: top for row, top in enumerate(tops) if row not in ends})
+        painter.restore()
         self._paint_marks(painter, track)
         for area, (hold, words) in zip(self._legend_areas(), self._legend, strict=True):
             self._paint_legend(painter, area, hold, words)
@@ -214,6 +221,15 @@ class CoverageMap(QWidget):
         width = self.width() - left - counts - _SPACE - _SIDE
         return QRect(left, _ENDS, max(1, width), len(self._lanes) * self._pitch())
 
+    def _tops(self) -> list[int]:
+        """Where each lane begins (points from above), with the first and the last one in view."""
+        pitch, frame = self._pitch(), self.parentWidget()
+        view = self.rect() if frame is None else self.rect() & frame.rect().translated(-self.pos())
+        tops = [_ENDS + row * pitch for row in range(len(self._lanes))]
+        tops[0] = max(tops[0], view.top() + _ENDS)
+        tops[-1] = max(tops[0], min(tops[-1], view.bottom() + 1 - _ENDS - pitch))
+        return tops
+
     def _legend_areas(self) -> list[QRect]:
         """Where the words of the legend are, one below the other."""
         left, top = self._track().left() + self._bar_height() + _SPACE, self._track().bottom() + 1
@@ -225,11 +241,10 @@ class CoverageMap(QWidget):
         font.setBold(True)
         return font
 
-    def _paint_words(self, painter: QPainter, row: int, lane: Lane, track: QRect) -> None:
+    def _paint_words(self, painter: QPainter, top: int, lane: Lane, track: QRect) -> None:
         pitch = self._pitch()
         painter.setFont(self._bold() if lane.is_result else self.font())
         painter.setPen(self._theme.color("text" if lane.is_result else "muted"))
-        top = track.top() + row * pitch
         label = QRect(_SIDE, top, track.left() - _SPACE - _SIDE, pitch)
         elided = painter.fontMetrics().elidedText(lane_label(lane), Qt.TextElideMode.ElideRight, label.width())
         painter.drawText(label, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, elided)
@@ -237,8 +252,10 @@ class CoverageMap(QWidget):
         painter.setPen(self._theme.color("text"))
         painter.drawText(count, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, lane_count(lane))
 
-    def _paint_lanes(self, painter: QPainter, track: QRect) -> None:
-        """In pixels of the screen, so that every edge is sharp."""
+    def _paint_lanes(self, painter: QPainter, track: QRect, tops: Mapping[int, int]) -> None:
+        """Some lanes, by their number, each from its top on; in pixels of the screen, so that every edge is sharp."""
+        for row, top in tops.items():
+            self._paint_words(painter, top, self._lanes[row], track)
         ratio = self.devicePixelRatioF()
         left, width = round(track.left() * ratio), round(track.width() * ratio)
         if self._spans[0] != width:
@@ -246,9 +263,10 @@ class CoverageMap(QWidget):
             self._spans = (width, [list(_spans(lane, width, gap)) for lane in self._lanes])
         painter.save()
         painter.scale(1 / ratio, 1 / ratio)
-        for row, (lane, spans) in enumerate(zip(self._lanes, self._spans[1], strict=True)):
-            margin = (self._pitch() - self._bar_height()) // 2
-            top = round((track.top() + row * self._pitch() + margin) * ratio)
+        margin = (self._pitch() - self._bar_height()) // 2
+        for row, begin in tops.items():
+            lane, spans = self._lanes[row], self._spans[1][row]
+            top = round((begin + margin) * ratio)
             height = round(self._bar_height() * ratio)
             painter.fillRect(left, top, width, height, self._theme.color("fold"))
             for start, end, hold in spans:

@@ -178,6 +178,8 @@ class SessionHead(QWidget):
         view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         view.setWidget(picture)
+        for moved in (view.verticalScrollBar().valueChanged, view.verticalScrollBar().rangeChanged):
+            moved.connect(lambda *_: picture.update())  # some of it stays where it is
         left.addWidget(view, 1)
         row.addLayout(left, 1)
         self._side = QWidget()
@@ -200,7 +202,7 @@ class SessionHead(QWidget):
 
     @property
     def usual_height(self) -> int:
-        """The height that it has for any session: room for five copies; more of them scroll."""
+        """The height that it has for any session: room for four copies and the result; more of them scroll."""
         return round(_HEIGHT * self.fontMetrics().height())
 
     def clear(self) -> None:

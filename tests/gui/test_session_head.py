@@ -13,15 +13,16 @@ from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.merge.proposal import Proposal
+from hermes_rescue.core.report.coverage import coverage
 from hermes_rescue.gui.review.answers import AnswerBoxes
 from hermes_rescue.gui.review.coverage_map import CoverageMap
 from hermes_rescue.gui.review.session_head import SessionHead
 from hermes_rescue.gui.view_model.wording import told_moment
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from hermes_rescue.gui.widgets.theme import apply, load
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QRect, Qt
 from PySide6.QtGui import QFont
-from PySide6.QtWidgets import QApplication, QLabel, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
 LIGHT = load("light")
@@ -199,3 +200,40 @@ def test_the_answers_take_two_rows_where_four_do_not_fit(qtbot: QtBot) -> None:
         assert max(box.geometry().bottom() for box in frames) < boxes.height()
         assert max(box.geometry().right() for box in frames) < width
     assert tops == [1, 2]
+
+
+def image_of_live(area: QScrollArea) -> bytes:
+    """What the first lane looks like, with its name."""
+    lines = area.fontMetrics().height()
+    return area.viewport().grab(QRect(0, 8, area.viewport().width() // 4, lines)).toImage().constBits().tobytes()
+
+
+@pytest.mark.parametrize("copies", [3, 9])
+def test_the_live_file_and_the_result_stay_in_view_however_many_copies_there_are(
+    qtbot: QtBot, sessions: Sessions, look: None, copies: int
+) -> None:
+    audited, proposal = sessions["wiped"]
+    further = tuple(f"snapshot of {day} May 2026" for day in range(1, copies + 1))
+    items = tuple(dataclasses.replace(item, copies=("live", "backup", *further)) for item in proposal.items)
+    proposal = dataclasses.replace(proposal, items=items)
+    head = head_of(qtbot, audited, proposal)
+    picture = head.findChild(CoverageMap)
+    picture.set_proposal(proposal, coverage(proposal, further=further))
+    area = head.findChild(QScrollArea)
+    qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() > 0)
+
+    def bars() -> list[str]:
+        """The colours of the lanes in view, from above, each as often as it has a stretch of its own."""
+        image = area.viewport().grab().toImage()
+        known = {LIGHT.color(token).name(): token for token in ("add", "ok")}
+        column = [known.get(image.pixelColor(image.width() // 2, y).name(), "") for y in range(image.height())]
+        return [token for token, before in zip(column, ["", *column], strict=False) if token and token != before]
+
+    begins = [image_of_live(area)]
+    for at in (area.verticalScrollBar().maximum() // 2, area.verticalScrollBar().maximum(), 0):
+        area.verticalScrollBar().setValue(at)
+        shown = bars()
+        assert (shown[0], shown.count("ok")) == ("add", 1)
+        assert len(shown) >= 3
+        begins.append(image_of_live(area))
+    assert len(set(begins)) == 1
