@@ -91,11 +91,11 @@ class PlannedSession:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A dry run: ``refused`` maps sessions that cannot be repaired now to the reason; ``rebuild_index``: the session
-    list needs it, whatever else is done; ``questions`` are the sessions that wait for a decision; ``force``: a
-    running WebUI forbids nothing; ``unfinished``: runs that died and are finished on the way;
-    ``unread``: databases, backups and temps that could not be read, each with the reason; ``titles`` of what is refused
-    or waits; ``problem``: why nothing can be planned;
-    ``databases``: those that were found whole (:func:`core.hermes.database.statedb.open_statedb`).
+    list needs it, whatever else is done; ``questions`` are the sessions that wait for a decision; ``force``: a running
+    WebUI forbids nothing; ``forbidden``: what it forbids, as it would be written; ``unfinished``: runs that died and
+    are finished on the way; ``unread``: databases, backups and temps that could not be read, each with the reason;
+    ``titles`` of what is refused or waits; ``problem``: why nothing can be planned; ``databases``: those that were
+    found whole (:func:`core.hermes.database.statedb.open_statedb`).
     """
 
     store: Store
@@ -111,6 +111,7 @@ class Plan:
     titles: Mapping[str, str] = field(default_factory=dict)
     databases: frozenset[Path] = frozenset()
     problem: str = ""
+    forbidden: tuple[PlannedSession, ...] = ()
 
     @property
     def remaining(self) -> tuple[str, ...]:
@@ -183,13 +184,14 @@ def plan(
         {each.session_id: each.title for each in looks if each.refusal is not None or each.is_open_question},
         whole,
         problem,
+        tuple(each.forbidden for each in looks if each.forbidden is not None),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
     """What a plan has to know of a session about which there is something to know. ``planned`` is None where nothing is
-    to be written, or it is refused.
+    to be written, or it is refused; ``forbidden``: what is refused only because the WebUI runs.
     """
 
     session_id: str
@@ -199,6 +201,7 @@ class _Look:
     is_open_question: bool
     index_is_wrong: bool
     unread: tuple[str, ...]
+    forbidden: PlannedSession | None
 
 
 def _look(
@@ -223,7 +226,7 @@ def _look(
     audited = found.audited if isinstance(found, Examined) else found
     if audited is None or (choice is None and left.is_left(audited, left_alone)):
         return None
-    planned, refusal, answered, unread = None, None, False, tuple[str, ...]()
+    planned, refusal, forbidden, answered, unread = None, None, None, False, tuple[str, ...]()
     if isinstance(found, Examined):
         copies, proposal = found.copies, found.proposal
         unread = tuple(file.problem for file in (*copies.temps, copies.backup) if file is not None and file.problem)
@@ -234,12 +237,13 @@ def _look(
         if refusal is None and _is_wanted(audited, proposal, named=choice is not None):
             proposed = to_write(copies, proposal)
             planned = _planned(audited, copies, proposal, proposed)
-            refusal = None if force else refusal_of(copies, planned, webui)
+            forbids = None if force else refusal_of(copies, planned, webui)
             del found, copies, proposal  # a session can be large
-            if refusal is None:
-                data = sidecar.serialise(proposed)
-                planned = replace(planned, after=files.digest_of(data), size_after=len(data))
-                refusal = problem_of(data, proposed, steps)
+            data = sidecar.serialise(proposed)
+            planned = replace(planned, after=files.digest_of(data), size_after=len(data))
+            refusal = problem_of(data, proposed, steps)
+            if refusal is None and forbids is not None:
+                refusal, forbidden = forbids, planned
         elif refusal is None and choice is not None and proposal.sidecar is None and _is_replaced(audited, copies):
             planned = _only_backup_moves(audited, copies, proposal)
     if not (audited.findings or unread or planned or refusal):
@@ -253,6 +257,7 @@ def _look(
         not answered and any(f.category is Category.REVIEW for f in audited.findings if not _is_dropped(f, choice)),
         any(f.category is Category.REPAIRABLE or _is_dropped(f, choice) for f in listed),
         unread,
+        forbidden,
     )
 
 

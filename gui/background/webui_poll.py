@@ -16,8 +16,11 @@ INTERVAL = 4_000
 
 
 class WebUIPoll(QObject):
-    """``changed`` carries the WebUIStatus of the store that is watched, where it is another one than before."""
+    """``looked`` carries the WebUIStatus of the store that is watched, each time; ``changed`` where it is another one
+    than before.
+    """
 
+    looked = Signal(object)
     changed = Signal(object)
 
     def __init__(self, jobs: Jobs, parent: QObject) -> None:
@@ -57,6 +60,7 @@ class WebUIPoll(QObject):
         self._timer.start()
         if status != self._known:
             self._tell(status)
+        self.looked.emit(status)
 
     def _tell(self, status: WebUIStatus) -> None:
         self._known = status

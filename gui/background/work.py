@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hermes_rescue.core import api
@@ -12,8 +12,9 @@ from hermes_rescue.core.audit.workers import Cancelled
 from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.hermes.store import Store
-from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.core.merge.choices import OUTDATED, Choices
 from hermes_rescue.core.repair import vault
+from hermes_rescue.core.repair.plan import PlannedSession
 from hermes_rescue.core.repair.vault import Vault
 from hermes_rescue.core.report import diff, excerpts, report
 from hermes_rescue.core.report import export as exports
@@ -57,6 +58,36 @@ def plan_repair(
     return lambda context: api.plan(
         store, session_ids, choices=choices, progress=context.progress, should_cancel=context.should_cancel
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What was confirmed, and waits until the WebUI stops: ``sessions`` as they are to be written, of a repair of
+    ``session_ids`` (None for all) with ``choices``. ``how_to_stop``: the WebUI, in words.
+    """
+
+    store: Store
+    session_ids: Sequence[str] | None
+    choices: Mapping[str, Choices]
+    sessions: tuple[PlannedSession, ...]
+    how_to_stop: str
+
+
+def plan_rest(rest: Rest) -> Callable[[Context], api.Plan]:
+    """A dry run of what waited. It holds what would be written exactly as it was confirmed; all else of it is refused,
+    or still forbidden.
+    """
+
+    def work(context: Context) -> api.Plan:
+        plan = plan_repair(rest.store, rest.session_ids, rest.choices)(context)
+        confirmed = {each.session_id: (each.before, each.after) for each in rest.sessions}
+        same = tuple(s for s in plan.sessions if confirmed.get(s.session_id) == (s.before, s.after))
+        forbidden = tuple(each for each in plan.forbidden if each.session_id in confirmed)
+        done = {each.session_id for each in (*same, *forbidden)}
+        refused = {sid: plan.refused.get(sid, OUTDATED) for sid in confirmed if sid not in done}
+        return replace(plan, sessions=same, forbidden=forbidden, refused=refused, questions=())
+
+    return work
 
 
 def plan_copy(store: Store, session_id: str, choices: Choices | None) -> Callable[[Context], api.Plan]:

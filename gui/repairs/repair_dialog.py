@@ -14,6 +14,7 @@ from PySide6.QtCore import QAbstractTableModel, QEvent, QLocale, QModelIndex, QP
 from PySide6.QtGui import QFontDatabase, QFontInfo
 from PySide6.QtWidgets import (
     QAbstractItemView,
+    QCheckBox,
     QDialog,
     QDialogButtonBox,
     QHBoxLayout,
@@ -139,10 +140,14 @@ class RepairDialog(QDialog):
         self.operations.setFont(fixed)
         self.operations.hide()
         self.left_open = _lines(self.tr("Left open"))
+        waiting = counted(len(plan.forbidden), "session")
+        self.waits = QCheckBox(self.tr("Repair the rest when Hermes WebUI stops: {}").format(waiting))
+        self.waits.setVisible(bool(plan.forbidden))
         self.cancel = QPushButton(self.tr("Cancel"))
         self.accept_button = QPushButton(self._verb())
         self.accept_button.setProperty("primary", True)
         self.accept_button.setEnabled(not plan.is_empty)
+        self.waits.toggled.connect(lambda on: self.accept_button.setEnabled(on or not plan.is_empty))
         self._lay_out()
         self.set_theme(theme)
         self.details.toggled.connect(self._show_details)
@@ -169,7 +174,11 @@ class RepairDialog(QDialog):
             return self.tr("Repair {}?").format(counted(n, "session"))
         if self._plan.unfinished:
             return self.tr("Finish the interrupted repair?")
-        return self.tr("There is nothing to repair.") if self._plan.is_empty else self.tr("Rebuild the session list?")
+        if not self._plan.is_empty:
+            return self.tr("Rebuild the session list?")
+        if self._plan.forbidden:
+            return self.tr("Nothing can be repaired while Hermes WebUI is running.")
+        return self.tr("There is nothing to repair.")
 
     def _verb(self) -> str:
         n = len(self._plan.sessions)
@@ -177,12 +186,14 @@ class RepairDialog(QDialog):
             return self.tr("Repair {}").format(counted(n, "session"))
         if self._plan.unfinished:
             return self.tr("Finish the repair")
-        return self.tr("Repair") if self._plan.is_empty else self.tr("Rebuild the session list")
+        if not self._plan.is_empty:
+            return self.tr("Rebuild the session list")
+        return self.tr("Repair when it stops") if self._plan.forbidden else self.tr("Repair")
 
     def _summary(self) -> str:
         """What happens to all of them together."""
-        lost = sum(s.messages_lost for s in self._plan.sessions)
-        if self._plan.is_empty:
+        lost = sum(s.messages_lost for s in (*self._plan.sessions, *self._plan.forbidden))
+        if self._plan.is_empty and not lost:
             return ""
         if lost:
             words = self.tr("You chose to leave {} out. Whatever is replaced is kept, and can be put back.")
@@ -258,6 +269,7 @@ class RepairDialog(QDialog):
             self.left_open.setPlainText("\n".join(left_open))
             self.left_open.setFixedHeight(round((min(n, 4) + 1.2) * self.fontMetrics().lineSpacing()))
             layout.addWidget(self.left_open)
+        layout.addWidget(self.waits)
         buttons = QDialogButtonBox()
         buttons.addButton(self.cancel, QDialogButtonBox.ButtonRole.RejectRole)
         buttons.addButton(self.accept_button, QDialogButtonBox.ButtonRole.AcceptRole)

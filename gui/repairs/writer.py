@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,12 @@ from hermes_rescue.gui.background import reader
 from hermes_rescue.gui.background.jobs import Context, Job, Jobs
 from hermes_rescue.gui.background.place import make_demo
 from hermes_rescue.gui.background.work import (
+    Rest,
     leave_session,
     plan_copy,
     plan_import,
     plan_repair,
+    plan_rest,
     run_repair,
     run_undo,
     save_copies,
@@ -81,6 +83,8 @@ class Writer(QObject):
     started = Signal(str)
     progressed = Signal(str, float, int)
     asked = Signal()
+    postponed = Signal(object)
+    """Carries a Rest: what was confirmed for the time when the WebUI has stopped."""
     about_to_write = Signal(bool)
     ended = Signal(object)
 
@@ -124,7 +128,26 @@ class Writer(QObject):
 
     def repair(self, store: Store, session_ids: Sequence[str] | None, choices: Mapping[str, Choices]) -> None:
         """Plan, ask, and repair."""
-        self._run(self.tr("Preparing the repair…"), plan_repair(store, session_ids, choices), self._confirm)
+
+        def postpone(plan: api.Plan) -> None:
+            self.postponed.emit(Rest(store, session_ids, choices, plan.forbidden, plan.webui.how_to_stop))
+
+        confirm = partial(self._confirm, postpone=postpone)
+        self._run(self.tr("Preparing the repair…"), plan_repair(store, session_ids, choices), confirm)
+
+    def repair_rest(self, rest: Rest) -> None:
+        """Repair what was confirmed and had to wait; where a WebUI runs again, it waits on."""
+
+        def repair(plan: api.Plan) -> None:
+            if waiting := {each.session_id for each in plan.forbidden}:
+                sessions = tuple(each for each in rest.sessions if each.session_id in waiting)
+                self.postponed.emit(replace(rest, sessions=sessions, how_to_stop=plan.webui.how_to_stop))
+            if plan.sessions:
+                self._carry_out(plan, tuple(plan.refused.values()))
+            else:
+                self._end(Outcome(self._not_repaired(tuple(plan.refused.values())), good=False, is_outdated=True))
+
+        self._run(self.tr("Preparing the repair…"), plan_rest(rest), repair)
 
     def repair_copy(self, store: Store, session_id: str, choices: Choices | None) -> None:
         """Plan, ask, and restore a session under a new id."""
@@ -135,28 +158,42 @@ class Writer(QObject):
         """Plan, ask, and bring in what files add, which are among the further places of the store."""
         self._run(self.tr("Reading the files…"), plan_import(store, files), partial(self._confirm, kind=ImportDialog))
 
-    def _confirm(self, plan: api.Plan, kind: type[RepairDialog] = RepairDialog) -> None:
+    def _confirm(
+        self,
+        plan: api.Plan,
+        kind: type[RepairDialog] = RepairDialog,
+        postpone: Callable[[api.Plan], None] | None = None,
+    ) -> None:
         def answer() -> None:
-            if dialog.result() == QDialog.DialogCode.Accepted:
-                self._question = self.tr("A repair is running. Stop after the current session and quit?")
-                self._write(self.tr("Repairing…"), run_repair(plan), partial(self._on_repaired, plan))
+            is_accepted = dialog.result() == QDialog.DialogCode.Accepted
+            if is_accepted and dialog.waits.isChecked() and postpone is not None:
+                postpone(plan)
+            if is_accepted and not plan.is_empty:
+                self._carry_out(plan)
             else:
                 self._end(Outcome(is_outdated=OUTDATED in plan.refused.values()))
 
         dialog = kind(plan, self.theme, self._window)
         self._ask(dialog, answer)
 
-    def _on_repaired(self, plan: api.Plan, result: api.Result) -> None:
+    def _carry_out(self, plan: api.Plan, untold: tuple[str, ...] = ()) -> None:
+        """Repair; ``untold``: why sessions of it are not repaired, which nobody has seen yet."""
+        self._question = self.tr("A repair is running. Stop after the current session and quit?")
+        self._write(self.tr("Repairing…"), run_repair(plan), partial(self._on_repaired, plan, untold))
+
+    def _not_repaired(self, reasons: Sequence[str]) -> str:
+        return self.tr("{} not repaired: {}").format(number(len(reasons)), reasons[0]) if reasons else ""
+
+    def _on_repaired(self, plan: api.Plan, untold: tuple[str, ...], result: api.Result) -> None:
         changed = tuple(o.session_id for o in result.outcomes if o.state is api.State.REPAIRED)
-        others = [o for o in result.outcomes if o.state is not api.State.REPAIRED]
+        others = [o.reason or str(o.state) for o in result.outcomes if o.state is not api.State.REPAIRED]
+        others += untold
         n = len(changed)
         text = self.tr("{} repaired at {}, and verified. The old files are kept.").format(counted(n, "session"), now())
         if n == 1:
             text = self._one_repaired(next(each for each in plan.sessions if each.session_id == changed[0]))
         if others:
-            reason = others[0].reason or str(others[0].state)
-            text = f"{text} " if n else ""
-            text += self.tr("{} not repaired: {}").format(number(len(others)), reason)
+            text = " ".join(filter(None, (text if n else "", self._not_repaired(others))))
         run_id = (result.run_id or "") if n else ""
         done = self.tr("{} repaired at {}.").format(number(n), now()) if n else ""
         self._end(Outcome(text, not others, run_id, done=done, is_outdated=True, sessions=changed))

@@ -123,6 +123,12 @@ class SessionPane(QWidget):
         row = self.sessions.next_open(self.view.currentIndex().row() + 1)
         return row >= 0 and self.select(self.sessions.id_at(row))
 
+    def select_beside(self, session_id: str, direction: int) -> str:
+        """Go to the session after (1) or before (-1) one; its id, "" where there is none."""
+        row = self.sessions.row_of(session_id) + direction
+        found = self.sessions.id_at(row) if 0 <= row < self.sessions.visible_count else ""
+        return found if found and self.select(found) else ""
+
     def sort(self, column: Column, order: Qt.SortOrder = _Order.AscendingOrder) -> None:
         """Sort both views by the values of a column."""
         self.table.sortByColumn(column, order)

@@ -6,11 +6,10 @@ It puts the parts together and carries their wishes to the reader and the jobs; 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from hermes_rescue.core import api
 from hermes_rescue.core.audit.findings import SessionAudit, Standing
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.base.errors import RescueError, StoreNotFoundError
@@ -24,6 +23,7 @@ from hermes_rescue.gui.background.watcher import Watcher
 from hermes_rescue.gui.background.webui_poll import WebUIPoll
 from hermes_rescue.gui.repairs.history_panel import HistoryPanel
 from hermes_rescue.gui.repairs.lookback import Lookback
+from hermes_rescue.gui.repairs.waiting import Waiting
 from hermes_rescue.gui.repairs.writer import Outcome, Writer
 from hermes_rescue.gui.review.review_pane import ReviewPane
 from hermes_rescue.gui.sessions.search import Search
@@ -34,6 +34,7 @@ from hermes_rescue.gui.shell.choosing import Choosing
 from hermes_rescue.gui.shell.help import Help
 from hermes_rescue.gui.shell.looks import Looks
 from hermes_rescue.gui.shell.memory import Memory
+from hermes_rescue.gui.shell.requests import Requests
 from hermes_rescue.gui.shell.search_places import SearchPlaces
 from hermes_rescue.gui.shell.session_actions import SessionActions
 from hermes_rescue.gui.shell.state import Event, Phase, Shown, State, after, possible
@@ -96,6 +97,8 @@ class MainWindow(QMainWindow):
         self.places = SearchPlaces(self.search, self.table, self.chips, self.review)
         told = (self.places.selected_ids, lambda: self.shown, lambda: self.review.copies)
         self.of_sessions = SessionActions(self, self.actions_, *told)
+        self.requests = Requests(self.writer, self.places, lambda: self.shown, partial(self._turn, Event.PREPARE))
+        self.waiting = Waiting(self.writer, self.notices.waiting, partial(self._turn, Event.PREPARE), self)
         self.help = Help(self, self.actions_, self.table, lambda: self.shown)
         self.review.head.add_button(self.of_sessions.save_button)
         self.foot = FootRow(self.actions_, theme)
@@ -118,17 +121,17 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         slots: dict[str, Callable[[], object]] = {
             "rescan": self.rescan,
-            "export": lambda: self._export("", is_chosen=False),
-            "export_selected": lambda: self._export(""),
+            "export": lambda: self.requests.export("", is_chosen=False),
+            "export_selected": lambda: self.requests.export(""),
             "quit": self.close,
-            "repair_all": lambda: self._repair(None),
-            "repair": lambda: self._repair(self.places.selected_ids()),
-            "repair_copy": self._repair_copy,
+            "repair_all": lambda: self.requests.repair(None),
+            "repair": lambda: self.requests.repair(self.places.selected_ids()),
+            "repair_copy": self.requests.repair_copy,
             "next_open": self.table.select_next_open,
             "pane": lambda: focus_next_pane((self.places.left, self.side, self.review.pages)),
             "next": self.review.difference.next_change,
             "previous": self.review.difference.previous_change,
-            "undo": lambda: self.choosing.take_back() or self._undo("", ""),
+            "undo": self._take_back,
             **{name: partial(self.review.difference.set_mode, name) for name in ("unified", "split")},
         }
         for name, slot in slots.items():
@@ -153,22 +156,23 @@ class MainWindow(QMainWindow):
         self.choosing.outdated.connect(lambda text: self.result.tell_outcome(text, good=False))
         self.review.comparison_wanted.connect(self._compare)
         self.review.next_session_wanted.connect(self._next_session)
-        self.of_sessions.save_wanted.connect(self._save_copies)
+        self.of_sessions.save_wanted.connect(self.requests.save_copies)
         self.review.repair_wanted.connect(self.actions_["repair"].trigger)
-        self.review.leave_wanted.connect(self._leave)
-        self.result.undo_requested.connect(lambda: self._undo(self.shown.last_run, ""))
-        self.result.export_requested.connect(lambda: self._export(self.shown.last_run))
+        self.review.leave_wanted.connect(self.requests.leave)
+        self.result.undo_requested.connect(lambda: self.requests.undo(self.shown.last_run, ""))
+        self.result.export_requested.connect(lambda: self.requests.export(self.shown.last_run))
         self.foot.cancel_requested.connect(self._cancel)
         self.lookback.runs_read.connect(self._on_runs)
         self.lookback.failed.connect(self.tell_error)
         self.lookback.shown.connect(lambda: self.actions_["history"].setChecked(True))
         self.actions_["history"].toggled.connect(self.side.setCurrentIndex)
-        self.history.undo_requested.connect(self._undo)
-        self.history.report_requested.connect(self._export)
-        self.history.finish_requested.connect(lambda _: self._repair(None))
+        self.history.undo_requested.connect(self.requests.undo)
+        self.history.report_requested.connect(self.requests.export)
+        self.history.finish_requested.connect(lambda _: self.requests.repair(None))
         self.history.show_requested.connect(self.table.select)
         self.watcher.changed.connect(self.notices.tell_changed)
         self.webui.changed.connect(self._on_webui)
+        self.webui.looked.connect(self.waiting.look)
         self.writer.started.connect(lambda text: self.foot.progress(text, 0, 0))
         self.writer.progressed.connect(self.foot.progress)
         self.writer.asked.connect(lambda: self.foot.end(""))
@@ -177,7 +181,7 @@ class MainWindow(QMainWindow):
         self.notices.rescan_requested.connect(self.rescan)
         self.chooser.chosen.connect(self.open)
         self.chooser.demo_wanted.connect(self._make_demo)
-        self.backups.import_wanted.connect(self._import)
+        self.backups.import_wanted.connect(self.requests.import_files)
         self.backups.session_wanted.connect(self.table.select)
         self.looks.themed.connect(self._draw)
         self.looks.zoom_over(self.review.conversation.list.viewport())
@@ -203,6 +207,7 @@ class MainWindow(QMainWindow):
         self.writer.abandon()
         self.jobs.turn_to(self.state.token)
         self.webui.rest()
+        self.waiting.drop()
         self.choosing.keep()
         self.shown = Shown(place)
         self.result.hide()
@@ -212,7 +217,7 @@ class MainWindow(QMainWindow):
         self.chips.reset()
         self.foot.show_runs(0)
         self.table.sessions.clear()
-        self.review.clear("")
+        self.review.clear("")  # which lets go of the session before
         self._scan()
 
     @Slot()
@@ -229,6 +234,8 @@ class MainWindow(QMainWindow):
         self.middle.setCurrentWidget(self.splitter)
         self.notices.begin()
         self.review.outdate()
+        if not self.review.session_id:
+            self.review.clear(self.tr("The sessions are being checked. Select one to read it meanwhile."))
         self.table.sessions.begin_scan(keeps_order=keeps_order)
         self.foot.progress(self.tr("Looking for sessions…"), 0, 0)
         self.reading.start(self.shown.place.find)
@@ -264,17 +271,22 @@ class MainWindow(QMainWindow):
     def _on_scanned(self, audit: Audit) -> None:
         self.shown.audit = audit
         self.watcher.watch(audit.store.sessions_dir)
-        self.table.sessions.end_scan()
+        self._end_scan(complete=True)
         self.shown.checked = self.tr("{} checked at {}.").format(counted(len(audit.sessions), "session"), now())
         self.foot.end(self._status())
         counts = self.table.sessions.counts()
         self.chips.show_counts(counts)
         self.notices.tell_audit(audit, counts, time.time())
         self.backups.show_places(audit.places)
-        if not self.table.selected_ids() and self.table.sessions.visible_count:
-            self.table.select(self.table.sessions.id_at(0))
+        if not self.table.selected_ids():
+            self.table.select_beside("", 1)
         self._turn(Event.SCANNED)
         self.search.again()
+
+    def _end_scan(self, *, complete: bool) -> None:
+        self.table.sessions.end_scan(complete=complete)
+        if not self.review.session_id and not self.table.current_id:
+            self._show_none()
 
     def _status(self) -> str:
         """What was checked and done last."""
@@ -284,7 +296,7 @@ class MainWindow(QMainWindow):
     @Slot(object)
     def _on_scan_failed(self, error: Exception) -> None:
         self.foot.end("")
-        self.table.sessions.end_scan(complete=False)
+        self._end_scan(complete=False)
         is_of_store = isinstance(error, (RescueError, OSError))
         if not is_of_store:
             self.tell_error(error)
@@ -306,8 +318,13 @@ class MainWindow(QMainWindow):
         if session_id:
             self._ask(session_id)
         else:
-            self.review.clear(self.tr("Select a session to see what is in its copies."))
+            self._show_none()
         self._enable()
+
+    def _show_none(self) -> None:
+        """Say what can be done where no session is shown."""
+        has_some = self.table.sessions.total_count > 0
+        self.review.clear(self.tr("Select a session to see what is in its copies.") if has_some else "")
 
     def _ask(self, session_id: str) -> None:
         """Have a session read in full; where it is the one that is shown, with the same two versions compared."""
@@ -334,54 +351,16 @@ class MainWindow(QMainWindow):
 
     @Slot(int)
     def _next_session(self, direction: int) -> None:
-        row = self.table.sessions.row_of(self.review.session_id) + direction
-        if 0 <= row < self.table.sessions.visible_count:
-            session_id = self.table.sessions.id_at(row)
-            if direction < 0:
-                self.review.enter_at_end(session_id)
-            self.table.select(session_id)
+        session_id = self.table.select_beside(self.review.session_id, direction)
+        if direction < 0:
+            self.review.enter_at_end(session_id)
 
     # --- repair, undo, report -----------------------------------------------------------------------------------------
 
-    def _repair(self, session_ids: Sequence[str] | None) -> None:
-        store, choices = self.shown.store, self.shown.choices
-        if store is not None and session_ids != [] and self._turn(Event.PREPARE):
-            chosen = {sid: c for sid, c in choices.items() if session_ids is None or sid in session_ids}
-            self.writer.repair(store, session_ids, chosen)
-
-    def _repair_copy(self) -> None:
-        store, selected = self.shown.store, self.places.selected_ids()
-        if store is not None and len(selected) == 1 and self._turn(Event.PREPARE):
-            self.writer.repair_copy(store, selected[0], self.shown.choices.get(selected[0]))
-
-    def _import(self, store: Store, files: Sequence[Path]) -> None:
-        if self._turn(Event.PREPARE):
-            self.writer.import_files(store, files)
-
-    @Slot(str, str)
-    def _undo(self, run_id: str, session_id: str) -> None:
-        undoable = api.undoable(self.shown.runs)
-        run_id = run_id or (undoable[0].run_id if undoable else "")
-        if self.shown.store is not None and run_id and self._turn(Event.PREPARE):
-            self.writer.ask_undo(self.shown.store, run_id, session_id)
-
-    @Slot(str, bool)
-    def _leave(self, session_id: str, is_left: bool) -> None:
-        if self.shown.store is not None and self._turn(Event.PREPARE):
-            self.writer.leave(self.shown.store, session_id, is_left=is_left)
-
-    @Slot(str, str)
-    def _save_copies(self, form: str, name: str) -> None:
-        store, selected = self.shown.store, self.places.selected_ids()
-        if store is not None and selected and self._turn(Event.PREPARE):
-            chosen = {sid: c for sid, c in self.shown.choices.items() if sid in selected}
-            self.writer.save_copies(store, selected, form, name, chosen)
-
-    def _export(self, run_id: str, session_id: str = "", *, is_chosen: bool = True) -> None:
-        store, audit = self.shown.store, self.shown.audit
-        sessions = [session_id] if session_id else [] if run_id else self.places.selected_ids()
-        if store is not None and (run_id or audit is not None) and self._turn(Event.PREPARE):
-            self.writer.export(store, audit, run_id, sessions, is_chosen=is_chosen)
+    def _take_back(self) -> None:
+        """Undo what was chosen last; where nothing was, ask about the newest repair."""
+        if not self.choosing.take_back():
+            self.requests.undo("", "")
 
     @Slot(object)
     def _make_demo(self, folder: Path) -> None:
@@ -435,7 +414,7 @@ class MainWindow(QMainWindow):
             self.foot.progress(self.tr("Stopping after the current session…"), 0, 0, can_cancel=False)
         elif self._turn(Event.SCANNED):
             self.reading.stop()
-            self.table.sessions.end_scan(complete=False)
+            self._end_scan(complete=False)
             self.foot.end(self.tr("The check was stopped. Rescan to look at the rest."))
 
     # --- what the window shows ----------------------------------------------------------------------------------------

@@ -36,10 +36,12 @@ def announce(source: QObject, text: str) -> None:
 
 class Notice(QFrame):
     """A sentence with an icon, and buttons for what one may want to do about it. Hidden until there is something to
-    tell. ``is_folded``: it takes one line, and has a button that opens the rest.
+    tell. ``is_folded``: it takes one line, and has a button that opens the rest; ``can_hide``: it can be put away.
     """
 
-    def __init__(self, theme: Theme, actions: Sequence[str] = (), *, is_folded: bool = False) -> None:
+    def __init__(
+        self, theme: Theme, actions: Sequence[str] = (), *, is_folded: bool = False, can_hide: bool = True
+    ) -> None:
         super().__init__()
         self._told = ""
         self._can_fold = self._is_folded = is_folded
@@ -71,6 +73,7 @@ class Notice(QFrame):
         self._close.setAccessibleName(self._close.toolTip())
         self._close.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._close.clicked.connect(self.hide)
+        self._close.setVisible(can_hide)
         self._grid.addWidget(self._close, 0, 2 + len((self._fold, *self.buttons)))
         self.hide()
 
@@ -189,6 +192,7 @@ class StoreNotices(QWidget):
         super().__init__()
         rescan = (self.tr("Rescan"),)
         self.webui = Notice(theme, is_folded=True)
+        self.waiting = Notice(theme, (self.tr("Do not wait"),), is_folded=True, can_hide=False)
         self.store = Notice(theme, rescan, is_folded=True)
         self.changed = Notice(theme, rescan, is_folded=True)
         self.places = Notice(theme, (self.tr("Import…"),), is_folded=True)
@@ -202,7 +206,7 @@ class StoreNotices(QWidget):
             notice.buttons[0].clicked.connect(self.rescan_requested)
 
     def _all(self) -> tuple[Notice, ...]:
-        return self.webui, self.store, self.changed, self.places, self.healthy
+        return self.webui, self.waiting, self.store, self.changed, self.places, self.healthy
 
     def begin(self) -> None:
         """A check begins: what the last one said about the store is no longer known."""

@@ -205,7 +205,7 @@ def test_the_answers_take_two_rows_where_four_do_not_fit(qtbot: QtBot) -> None:
 def image_of_live(area: QScrollArea) -> bytes:
     """What the first lane looks like, with its name."""
     lines = area.fontMetrics().height()
-    return area.viewport().grab(QRect(0, 8, area.viewport().width() // 4, lines)).toImage().constBits().tobytes()
+    return bytes(area.viewport().grab(QRect(0, 8, area.viewport().width() // 4, lines)).toImage().constBits())
 
 
 @pytest.mark.parametrize("copies", [3, 9])
@@ -217,9 +217,9 @@ def test_the_live_file_and_the_result_stay_in_view_however_many_copies_there_are
     items = tuple(dataclasses.replace(item, copies=("live", "backup", *further)) for item in proposal.items)
     proposal = dataclasses.replace(proposal, items=items)
     head = head_of(qtbot, audited, proposal)
-    picture = head.findChild(CoverageMap)
+    [picture] = head.findChildren(CoverageMap)
     picture.set_proposal(proposal, coverage(proposal, further=further))
-    area = head.findChild(QScrollArea)
+    [area] = (each for each in head.findChildren(QScrollArea) if each.widget() is picture)
     qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() > 0)
 
     def bars() -> list[str]:

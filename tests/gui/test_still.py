@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.reader import StoreReader
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
 from hermes_rescue.gui.view_model.coverage import lane_count, lane_label
@@ -66,6 +69,44 @@ def test_every_story_leaves_the_controls_where_they_are(
         for part in (window.review.head.repair, window.review.head.why):
             shown = QRect(part.mapTo(window, QPoint()), part.size())
             assert not part.isVisible() or window.rect().contains(shown), story.name
+
+
+def test_what_stands_there_during_the_check_is_where_it_is_after_it(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, scan = threading.Event(), StoreReader._scan
+
+    def held(self: StoreReader, *of: Any) -> None:
+        opened.wait(60)
+        scan(self, *of)
+
+    monkeypatch.setattr(StoreReader, "_scan", held)
+    try:
+        window = open_window(Place(demo.home), wait=False)
+        window.resize(1280, 760)
+        qtbot.waitUntil(lambda: window.table.sessions.total_count > 0 and window.shown.store is not None)
+        first, height = corners(window), window.review.head.height()
+        assert "being checked" in window.review.conversation._face.text
+    finally:
+        opened.set()
+    wait_scanned(window)
+    now = corners(window)
+    assert {name: at for name, at in first.items() if now.get(name, at) != at} == {}
+    assert window.review.head.height() == height
+
+
+def test_a_check_that_is_stopped_says_what_can_be_done(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = threading.Event()
+    monkeypatch.setattr(StoreReader, "_scan", lambda *_: opened.wait(60))
+    try:
+        window = open_window(Place(demo.home), wait=False)
+        qtbot.waitUntil(lambda: window.table.sessions.total_count > 0, timeout=60_000)
+        window.foot.cancel_requested.emit()
+        assert "Select a session" in window.review.conversation._face.text
+    finally:
+        opened.set()
 
 
 def test_the_list_and_the_head_say_the_same_of_every_story(

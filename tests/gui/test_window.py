@@ -110,8 +110,11 @@ def test_the_sessions_show_before_they_are_checked_and_nothing_is_said_of_them(
     assert not window.actions_["export"].isEnabled()
     assert window.notices.healthy.isHidden()
     assert window.table.selected_ids() == []
+    assert "being checked" in window.review.conversation._face.text
+    assert "being checked" in window.review.difference._face.text
     gate.set()
     wait_scanned(window)
+    assert "being checked" not in window.review.conversation._face.text
     assert "Not checked yet" not in statuses(window)
     assert window.table.view.currentIndex().row() == 0
     assert window.actions_["repair_all"].isEnabled()
