@@ -55,6 +55,6 @@ class Waiting(QObject):
             self._notice.hide()
             return
         n = sum(len(rest.sessions) for rest in self._rests)
-        text = self.tr("{}, as you confirmed, as soon as Hermes WebUI stops. Stop it: {}.")
-        told = counted(n, self.tr("session is repaired"), self.tr("sessions are repaired"))
+        told = counted(n, self.tr("session waits"), self.tr("sessions wait"))
+        text = self.tr("{} until Hermes WebUI stops, and then the repair is done as you confirmed it. Stop it: {}.")
         self._notice.tell(text.format(told, breakable(self._rests[-1].how_to_stop)), "info")
