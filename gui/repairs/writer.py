@@ -85,6 +85,8 @@ class Writer(QObject):
     asked = Signal()
     postponed = Signal(object)
     """Carries a Rest: what was confirmed for the time when the WebUI has stopped."""
+    repaired_beside = Signal(object, object)
+    """Carries a plan that was carried out while the WebUI ran, and the ids of the sessions that were repaired."""
     about_to_write = Signal(bool)
     ended = Signal(object)
 
@@ -194,6 +196,8 @@ class Writer(QObject):
             text = self._one_repaired(next(each for each in plan.sessions if each.session_id == changed[0]))
         if others:
             text = " ".join(filter(None, (text if n else "", self._not_repaired(others))))
+        if n and plan.webui.running:
+            self.repaired_beside.emit(plan, changed)
         run_id = (result.run_id or "") if n else ""
         done = self.tr("{} repaired at {}.").format(number(n), now()) if n else ""
         self._end(Outcome(text, not others, run_id, done=done, is_outdated=True, sessions=changed))

@@ -23,6 +23,7 @@ from hermes_rescue.gui.background.watcher import Watcher
 from hermes_rescue.gui.background.webui_poll import WebUIPoll
 from hermes_rescue.gui.repairs.history_panel import HistoryPanel
 from hermes_rescue.gui.repairs.lookback import Lookback
+from hermes_rescue.gui.repairs.second_look import SecondLook
 from hermes_rescue.gui.repairs.waiting import Waiting
 from hermes_rescue.gui.repairs.writer import Outcome, Writer
 from hermes_rescue.gui.review.review_pane import ReviewPane
@@ -99,6 +100,7 @@ class MainWindow(QMainWindow):
         self.of_sessions = SessionActions(self, self.actions_, *told)
         self.requests = Requests(self.writer, self.places, lambda: self.shown, partial(self._turn, Event.PREPARE))
         self.waiting = Waiting(self.writer, self.notices.waiting, partial(self._turn, Event.PREPARE), self)
+        self.second_look = SecondLook(self.jobs, self)
         self.help = Help(self, self.actions_, self.table, lambda: self.shown)
         self.review.head.add_button(self.of_sessions.save_button)
         self.foot = FootRow(self.actions_, theme)
@@ -173,6 +175,8 @@ class MainWindow(QMainWindow):
         self.watcher.changed.connect(self.notices.tell_changed)
         self.webui.changed.connect(self._on_webui)
         self.webui.looked.connect(self.waiting.look)
+        self.writer.repaired_beside.connect(self.second_look.expect)
+        self.second_look.noticed.connect(self._on_written_over)
         self.writer.started.connect(lambda text: self.foot.progress(text, 0, 0))
         self.writer.progressed.connect(self.foot.progress)
         self.writer.asked.connect(lambda: self.foot.end(""))
@@ -208,6 +212,7 @@ class MainWindow(QMainWindow):
         self.jobs.turn_to(self.state.token)
         self.webui.rest()
         self.waiting.drop()
+        self.second_look.drop()
         self.choosing.keep()
         self.shown = Shown(place)
         self.result.hide()
@@ -357,6 +362,11 @@ class MainWindow(QMainWindow):
 
     # --- repair, undo, report -----------------------------------------------------------------------------------------
 
+    @Slot(str)
+    def _on_written_over(self, text: str) -> None:
+        self.result.tell_outcome(text, good=False)
+        self._check_again(keeps_order=True)
+
     def _take_back(self) -> None:
         """Undo what was chosen last; where nothing was, ask about the newest repair."""
         if not self.choosing.take_back():
@@ -470,6 +480,7 @@ class MainWindow(QMainWindow):
         self.reading.stop()
         self.watcher.rest()
         self.webui.rest()
+        self.second_look.drop()
         self.review.clear("")
         self.jobs.stop()
         self.choosing.keep()

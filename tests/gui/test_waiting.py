@@ -169,3 +169,41 @@ def test_what_only_waits_needs_the_agreement_before_the_button_does_anything(
     finished(qtbot, window, wait_scanned)
     assert wiped not in repairable(store)
     assert "is back" in window.result.text
+
+
+# --- the second look --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_written_over", [True, False])
+def test_a_repair_that_the_server_wrote_over_is_told_some_time_later(
+    qtbot: QtBot,
+    open_window: Open,
+    wait_scanned: Scanned,
+    demo: DemoStore,
+    store: Store,
+    is_written_over: bool,
+) -> None:
+    window = open_window(Place(demo.home))
+    with webui_process(demo.home) as webui:
+        webui("start")
+        qtbot.waitUntil(lambda: window.shown.webui != "", timeout=30_000)
+        continued = next(s for s in demo.stories if s.name == "wiped_and_continued")
+        path = store.sessions_dir / f"{continued.session_id}.json"
+        before = path.read_bytes()
+        window.table.select(continued.session_id)
+        wait_scanned(window)
+        when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
+        window.actions_["repair"].trigger()
+        finished(qtbot, window, wait_scanned)
+        repaired = path.read_bytes()
+        assert len(json.loads(repaired)["messages"]) > len(json.loads(before)["messages"])
+        if is_written_over:
+            path.write_bytes(before)
+        assert window.second_look._timer.isActive()
+        window.second_look._timer.start(0)  # some minutes go by
+        qtbot.waitUntil(lambda: not window.second_look._timer.isActive(), timeout=20_000)
+        qtbot.waitUntil(lambda: window.second_look._job is None, timeout=20_000)
+        wait_scanned(window)
+        assert ("fewer messages again" in window.result.text) is is_written_over
+        assert ("is back" in window.result.text) is not is_written_over
+    assert path.read_bytes() == (before if is_written_over else repaired)
