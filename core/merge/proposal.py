@@ -405,7 +405,9 @@ def _rebuilt(
         first = next((item.message.said for item in items if item.included and item.message.role == "user"), "")
         if title := " ".join(first.split())[:TITLE_LENGTH]:
             found["title"] = Found(title, FIRST_MESSAGE)
-    last = max((item.message.time for item in items if item.included and item.message.time is not None), default=None)
+    known = [item for item in items if item.included or (item.reason is not None and item.reason.is_question)]
+    last = max((item.message.time for item in known if item.message.time is not None), default=None)
+    # what is asked was not said after this file is written: else the next repair would take it for new
     if last is not None and last > (number(found["updated_at"].value) or 0.0 if "updated_at" in found else 0.0):
         found["updated_at"] = Found(last, LAST_MESSAGE)
     found |= chosen
