@@ -414,7 +414,7 @@ def is_left_alone(hermes: Hermes) -> bool:
     return hermes.live.read_bytes() == before
 
 
-@pytest.mark.parametrize("other", ["database", "backup"])
+@pytest.mark.parametrize("other", ["database", "run", "backup"])
 def test_a_question_about_a_torn_file_stays_one_when_the_file_is_repaired(hermes: Hermes, other: str) -> None:
     """The file that is written says when its last message was said, and that nothing is missing from it; the backup
     that holds the rest would go to the vault."""
@@ -423,9 +423,14 @@ def test_a_question_about_a_torn_file_stays_one_when_the_file_is_repaired(hermes
     data = hermes.live.read_bytes()
     behind = data.index(b'"messages"')
     hermes.live.write_bytes(bytes(behind) + data[behind:])
-    if other == "database":
+    if other in ("database", "run"):
         hermes.write_rows(said)
-    else:
+    if other == "run":
+        hermes.write_run(said, updated_at=said[-1]["timestamp"] + 60)
+        hermes.write_old(hermes.live.with_suffix(".json.bak"), said)
+        backup = hermes.live.with_suffix(".json.bak")
+        backup.write_bytes(backup.read_bytes()[:behind])
+    if other == "backup":
         hermes.write_old(hermes.live.with_suffix(".json.bak"), said)
     for _ in range(3):
         assert "shrunken_live_unmarked" in hermes.kinds()
