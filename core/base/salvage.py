@@ -135,12 +135,14 @@ class Walk:
     def read(self) -> None:
         """Walk the text. Raises :class:`DamagedError` and RecursionError at the first flaw if the walk is strict."""
         at = self._skip(0)
-        if self._is_at(at, "{"):
+        if self._is_at(at, "{") and not self._is_message(at):
             begin, at = at + 1, self._skip(at + 1)
             if self._is_at(at, '"'):
                 self._margin = self.text[begin:at]
         else:
             self._note(Flaw.TORN)
+            if not self._is_at(at, f'"{LIST_FIELD}"') and self._next_message(at, self._next_field(at)) is not None:
+                at = self._leap(at)  # it begins with a message, or inside one, whose end is not that of the object
         at = self._skip(self._object(at))
         if at < len(self.text):
             self._note(Flaw.TRAILING)
@@ -149,6 +151,17 @@ class Walk:
             self._note(Flaw.WRONG_SHAPE)
         elif self.gaps:
             self._set_aside_older(self.elements)
+
+    def _is_message(self, at: int) -> bool:
+        """Whether the text begins with one of the elements, because what was before it is gone."""
+        if self._strict:
+            return False
+        try:
+            value, end = self._exact(self.text, at)
+        except (StopIteration, ValueError, RecursionError):
+            return False
+        is_element = LIST_FIELD not in value and isinstance(value.get("role"), str)
+        return is_element and self.text.startswith((",", "]"), self._skip(end))
 
     def _set_aside_older(self, elements: list[Value]) -> None:
         """Take out what an older file left behind a gap, where the writing of this one over it broke off: it begins

@@ -405,7 +405,12 @@ def _rebuilt(
         first = next((item.message.said for item in items if item.included and item.message.role == "user"), "")
         if title := " ".join(first.split())[:TITLE_LENGTH]:
             found["title"] = Found(title, FIRST_MESSAGE)
-    last = max((item.message.time for item in items if item.included and item.message.time is not None), default=None)
+    asked = [item for item in items if item.reason is not None and item.reason.is_question]
+    times = [item.message.time for item in (*asked, *(item for item in items if item.included))]
+    run = _evidence(copies, live).run
+    if asked and run is not None:  # else the next repair would take what is asked for something from after this file
+        times.append(run.saved)
+    last = max((time for time in times if time is not None), default=None)
     if last is not None and last > (number(found["updated_at"].value) or 0.0 if "updated_at" in found else 0.0):
         found["updated_at"] = Found(last, LAST_MESSAGE)
     found |= chosen

@@ -20,7 +20,7 @@ from hermes_rescue.core.base import files, jsontext
 from hermes_rescue.core.base.errors import UnknownSessionError
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes import sidecar
-from hermes_rescue.core.hermes.copies import CopyReader, Inventory, SessionCopies
+from hermes_rescue.core.hermes.copies import BACKUP, CopyReader, Inventory, SessionCopies
 from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_recovery import startup_would_restore
@@ -236,7 +236,7 @@ def _look(
         answered = refusal is None and decided.are_about_messages and proposal.sidecar is not None
         if refusal is None and _is_wanted(audited, proposal, named=choice is not None):
             proposed = to_write(copies, proposal)
-            planned = _planned(audited, copies, proposal, proposed)
+            planned = _planned(audited, copies, proposal, proposed, is_decided=decided.are_about_messages)
             forbids = None if force else refusal_of(copies, planned, webui)
             del found, copies, proposal  # a session can be large
             data = sidecar.serialise(proposed)
@@ -298,14 +298,18 @@ def unfulfilled(decided: Choices, proposal: Proposal) -> str | None:
     return None
 
 
-def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal, after: Sidecar) -> PlannedSession:
-    """What is planned for a session, whose file is ``after`` then, but for what is to be written. A backup moves to the
-    vault that a WebUI of some version would put in the place of it.
+def _planned(
+    audited: SessionAudit, copies: SessionCopies, proposal: Proposal, after: Sidecar, *, is_decided: bool
+) -> PlannedSession:
+    """What is planned for a session, whose file is ``after`` then, but for what is to be written; ``is_decided``: a
+    person answered its questions. A backup moves to the vault that a WebUI of some version would put in the place of
+    it, unless a question depends on it.
     """
     messages = len(proposal.included)
     backup = session_of(copies.backup)
     is_larger = (audited.backup or 0) > messages and not proposal.lost  # what a person leaves out is marked as that
-    larger_backup = is_larger and (backup is None or not is_believed(after, backup))
+    stays = (not is_decided and _is_asked(proposal)) or (backup is not None and is_believed(after, backup))
+    larger_backup = is_larger and not stays
     return PlannedSession(
         audited.session_id,
         audited.title,
@@ -325,6 +329,16 @@ def _planned(audited: SessionAudit, copies: SessionCopies, proposal: Proposal, a
     )
 
 
+def _is_asked(proposal: Proposal) -> bool:
+    """Whether a question is open that only stays one with the backup, which has all else as well: a WebUI that puts it
+    in the place of what is written loses nothing.
+    """
+    asked = any(
+        item.reason is not None and item.reason.is_question and BACKUP in item.copies for item in proposal.items
+    )
+    return asked and all(BACKUP in item.copies for item in proposal.included)
+
+
 def is_believed(after: Sidecar, backup: Sidecar) -> bool:
     """Whether every version that can have written a backup leaves it where it is beside this file, as its marks say
     what was taken back. Then it stays: it is the witness of that.
@@ -341,7 +355,7 @@ def _is_replaced(audited: SessionAudit, copies: SessionCopies) -> bool:
 def _only_backup_moves(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> PlannedSession:
     """What is planned for a session whose file is right, but would be replaced by its backup."""
     assert copies.live is not None and copies.live.sidecar is not None and copies.live.digest is not None
-    planned = _planned(audited, copies, proposal, copies.live.sidecar)
+    planned = _planned(audited, copies, proposal, copies.live.sidecar, is_decided=True)
     return replace(
         planned,
         kinds=("backup_would_return",),

@@ -154,7 +154,7 @@ def export(
     One session that fails never stops the others. Raises RescueError where nothing can be written there, Cancelled.
     """
     folder = target if target.is_dir() or session_ids is None or len(session_ids) > 1 else None
-    _require_foreign(store, folder or target.parent)
+    _require_foreign_folder(store, folder or target.parent)
     if folder is not None:
         if folder.exists() and not folder.is_dir():
             raise RescueError(f"{folder} is a file. Several sessions need a folder.")
@@ -206,10 +206,17 @@ def file_name(copy: Copy, form: str) -> str:
     return f"{date or copy.session_id} {title}".strip() + f".{form}"
 
 
-def _require_foreign(store: Store, folder: Path) -> None:
+def _require_foreign_folder(store: Store, folder: Path) -> None:
     """Raises RescueError for a folder whose files Hermes would take for its own."""
     if os.path.realpath(folder) == os.path.realpath(store.sessions_dir):
         raise RescueError(f"{folder} is the folder of the sessions themselves. Choose another one.")
+
+
+def require_foreign(store: Store, path: Path) -> None:
+    """Raises RescueError for a file that Hermes would take for its own, or that is there and may be one of its own."""
+    _require_foreign_folder(store, path.parent)
+    if os.path.lexists(path) and is_of_hermes(store, path):
+        raise RescueError(f"{path} is in a folder of Hermes. Choose another name.")
 
 
 def is_of_hermes(store: Store, path: Path) -> bool:

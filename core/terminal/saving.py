@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,12 +31,13 @@ def form_of(given: str | None, output: Path | str | None, forms: Collection[str]
 
 def save(store: Store, path: Path, text: str, *, overwrite: bool) -> None:
     """Write a text to a file for its user alone. Raises RescueError where the file is there already, without
-    ``overwrite``, or where it is one of Hermes' own.
+    ``overwrite``, or where it is one of Hermes' own or would be taken for one.
     """
-    from hermes_rescue.core.report.export import is_of_hermes
+    from hermes_rescue.core.report.export import require_foreign
 
-    if os.path.lexists(path) and is_of_hermes(store, path):
-        raise RescueError(f"{path} is in a folder of Hermes. Choose another name.")
+    if path.is_dir():
+        raise RescueError(f"{path} is a folder. Name a file.")
+    require_foreign(store, path)
     try:
         _write(path, text, overwrite=overwrite)
     except FileExistsError:

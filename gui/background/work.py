@@ -185,13 +185,16 @@ def save_copies(
 
 
 def write_report(store: Store, audit: Audit | None, run_id: str | None, wanted: Wanted) -> Callable[[Context], Path]:
-    """Write the report of a run, or else of the audit, to a file; one that is there was agreed to be replaced."""
+    """Write the report of a run, or else of the audit, to a file; one that is there was agreed to be replaced, unless
+    it is one of Hermes' own.
+    """
 
     def work(context: Context) -> Path:
         made = _run_report(store, run_id, wanted, context) if run_id else _audit_report(audit, wanted, context)
         data = pdf_of(made) if wanted.form == PDF else report.render(made, wanted.form).encode("utf-8", "replace")
         if context.should_cancel():
             raise Cancelled
+        exports.require_foreign(store, wanted.path)
         files.write(wanted.path, data, overwrite=True)
         return wanted.path
 

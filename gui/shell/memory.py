@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from PySide6.QtCore import QByteArray, QSettings
@@ -29,9 +30,10 @@ class Memory:
         """The size of the text as a share of the system's."""
         value = self._settings.value("zoom", 1.0)
         try:
-            return min(max(float(str(value)), 0.5), 3.0)
+            zoom = float(str(value))
         except ValueError:
             return 1.0
+        return 1.0 if math.isnan(zoom) else min(max(zoom, 0.5), 3.0)
 
     @zoom.setter
     def zoom(self, zoom: float) -> None:

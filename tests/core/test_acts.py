@@ -412,3 +412,40 @@ def is_left_alone(hermes: Hermes) -> bool:
     before = hermes.live.read_bytes()
     hermes.repair()
     return hermes.live.read_bytes() == before
+
+
+@pytest.mark.parametrize("other", ["database", "run", "backup"])
+def test_a_question_about_a_torn_file_stays_one_when_the_file_is_repaired(hermes: Hermes, other: str) -> None:
+    """The file that is written says when its last message was said, and that nothing is missing from it; the backup
+    that holds the rest would go to the vault."""
+    said = hermes.turns("a", "b", "c")
+    hermes.write_old(hermes.live, said[:4])
+    data = hermes.live.read_bytes()
+    behind = data.index(b'"messages"')
+    hermes.live.write_bytes(bytes(behind) + data[behind:])
+    if other in ("database", "run"):
+        hermes.write_rows(said)
+    if other == "run":
+        hermes.write_run(said, updated_at=said[-1]["timestamp"] + 60)
+        hermes.write_old(hermes.live.with_suffix(".json.bak"), said)
+        backup = hermes.live.with_suffix(".json.bak")
+        backup.write_bytes(backup.read_bytes()[:behind])
+    if other == "backup":
+        hermes.write_old(hermes.live.with_suffix(".json.bak"), said)
+    for _ in range(3):
+        assert "shrunken_live_unmarked" in hermes.kinds()
+        hermes.repair()
+        assert hermes.texts() == hermes.said(said[:4])
+    hermes.repair(hermes.live.stem)
+    assert hermes.texts() == hermes.said(said)
+
+
+def test_a_backup_that_lacks_what_is_written_does_not_stay_for_a_question(hermes: Hermes) -> None:
+    """The next start of the WebUI would put it in the place of the file."""
+    said, newer = hermes.turns("a", "b", "c"), hermes.turns("d", start=500)
+    hermes.write_old(hermes.live, [*said[:2], *newer])
+    hermes.tear_live('  "tool_calls"')
+    hermes.write_old(hermes.live.with_suffix(".json.bak"), hermes.turns("a", "b", "c", "x", "y"))
+    hermes.repair()
+    assert not hermes.live.with_suffix(".json.bak").exists()
+    assert hermes.texts()[-2:] == hermes.said(newer)

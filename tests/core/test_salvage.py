@@ -347,6 +347,19 @@ def test_without_its_beginning_a_file_still_gives_what_follows(hermes: Any) -> N
     assert behind.messages == ()
 
 
+@pytest.mark.parametrize("fill", [b"", b"\0"], ids=["cut off", "zero bytes"])
+def test_every_whole_message_behind_a_lost_beginning_is_found_wherever_it_ends(hermes: Any, fill: bytes) -> None:
+    turns = hermes.turns("a", "b", "c")
+    data = hermes.write_live(turns, context_messages=[{"role": "user", "content": "not the transcript"}])
+    begins = [data.index(b"{", data.rindex(b"}", 0, data.index(t.encode()))) for t in hermes.said(turns)[1:]]
+    for at in range(data.index(b'"messages"') + 1, begins[-1] + 1):
+        whole = sum(begin >= at for begin in begins)
+        found = parse(fill * at + data[at:])
+        said = [piece.value["content"] for piece in found.messages]
+        assert said[-whole:] == hermes.said(turns)[-whole:], at
+        assert {"content", "timestamp"}.isdisjoint(found.head), at
+
+
 def test_a_damaged_field_costs_no_other(hermes: Any) -> None:
     turns = hermes.turns("a")
     data = hermes.write_live(turns, odd="HERE", context_messages=hermes.turns("context"))

@@ -82,17 +82,31 @@ def test_a_report_replaces_another_only_where_it_is_told_to(wiped: Any, rescue: 
     assert [path.name for path in tmp_path.iterdir() if path != wiped.home] == ["a.json"]
 
 
-def test_no_report_replaces_a_file_of_hermes(
+def test_no_report_becomes_a_file_of_hermes(
     wiped: Any, rescue: Rescue, tmp_path: Path, snapshot: Callable[[Path], object]
 ) -> None:
-    before = snapshot(wiped.home)
     link = tmp_path / "link"
     link.symlink_to(wiped.sessions)
-    for target in (wiped.live, link / wiped.live.name):
+    database = wiped.home / "state.db"
+    database.touch()
+    before = snapshot(wiped.home)
+    for target in (wiped.live, link / wiped.live.name, database, wiped.sessions / "new.json"):
         status, _, err = rescue("report", "--overwrite", "-o", target, "--home", wiped.home)
         assert status == 3
-        assert "Hermes" in err
+        assert "folder" in err
     assert snapshot(wiped.home) == before
+
+
+@pytest.mark.parametrize("name", [".", "", "folder"])
+def test_a_report_is_a_file_and_no_folder(
+    wiped: Any, rescue: Rescue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for more in ((), ("--overwrite",)):
+        status, out, err = rescue("report", "-o", name, *more, "--home", wiped.home)
+        assert (status, out) == (3, "")
+        assert "is a folder" in err
 
 
 def test_a_dash_is_the_terminal(wiped: Any, rescue: Rescue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -291,10 +291,14 @@ def test_the_window_writes_every_form_with_and_without_texts(
     assert len(short) < len(long)
 
 
-def test_a_report_that_cannot_be_written_costs_no_choice(
-    qtbot: QtBot, open_window: Open, demo: DemoStore, tmp_path: Path, monkeypatch: Any
+@pytest.mark.parametrize("of_hermes", [False, True])
+def test_a_report_that_cannot_be_written_costs_neither_a_choice_nor_a_file(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, tmp_path: Path, monkeypatch: Any, of_hermes: bool
 ) -> None:
-    monkeypatch.setattr(ReportDialog, "ask_path", lambda *_: tmp_path / "no" / "such" / "folder.html")
+    session = find_store(home=demo.home).sessions_dir / f"{demo.stories[0].session_id}.json"
+    before = session.read_bytes()
+    target = session if of_hermes else tmp_path / "no" / "such" / "folder.html"
+    monkeypatch.setattr(ReportDialog, "ask_path", lambda *_: target)
     window = open_window(Place(demo.home))
     assert window.shown.audit is not None
     shown = next(s for s in window.shown.audit.sessions if s.session_id == window.table.current_id)
@@ -304,7 +308,8 @@ def test_a_report_that_cannot_be_written_costs_no_choice(
     window.actions_["export"].trigger()
     qtbot.waitUntil(lambda: not window.writer.is_busy, timeout=60_000)
     [box] = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox) and w.isVisible()]
-    assert "folder.html" in box.text()
+    assert ("sessions" if of_hermes else target.name) in box.text()
     box.close()
+    assert session.read_bytes() == before
     assert window.shown.choices == chosen
     assert window.actions_["export"].isEnabled()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.gui.background.place import Place
 from hermes_rescue.gui.shell.main_window import MainWindow
-from PySide6.QtCore import QPoint, QPointF, Qt
+from hermes_rescue.gui.shell.memory import Memory
+from PySide6.QtCore import QPoint, QPointF, QSettings, Qt
 from PySide6.QtGui import QFontInfo, QWheelEvent
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
@@ -78,3 +80,11 @@ def test_it_ends_at_the_smallest_and_the_largest_size(qtbot: QtBot, open_window:
         qtbot.keyClick(window, key, CTRL)
         assert sizes(window) == end
         assert window.width() <= 2_000
+
+
+@pytest.mark.parametrize("kept", ["nan", "", "large"])
+def test_what_is_no_size_counts_as_forgotten(tmp_path: Path, kept: str) -> None:
+    settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
+    usual = Memory(settings).zoom
+    settings.setValue("zoom", kept)
+    assert Memory(settings).zoom == usual
