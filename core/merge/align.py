@@ -10,7 +10,7 @@ it works.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -292,14 +292,13 @@ def _in_order(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b
 
 def _near(fewer: Sequence[float | None], more: Sequence[float | None]) -> Iterator[int]:
     """For each of these times the place of one of the others, rising."""
+    timed = [k for k, time in enumerate(more) if time is not None]
     k = 0
     for n, time in enumerate(fewer):
         # as long as there are more than the rest needs, one that is nearer in time is waited for
-        for later in range(k + 1, len(more) - len(fewer) + n + 1):
-            if _is_nearer(time, more[later], more[k]):
-                k = later
-            elif more[later] is not None:
-                break
+        last, at = len(more) - len(fewer) + n, bisect_right(timed, k)
+        while at < len(timed) and timed[at] <= last and _is_nearer(time, more[timed[at]], more[k]):
+            k, at = timed[at], at + 1
         yield k
         k += 1
 

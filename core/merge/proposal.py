@@ -407,9 +407,9 @@ def _rebuilt(
             found["title"] = Found(title, FIRST_MESSAGE)
     asked = [item for item in items if item.reason is not None and item.reason.is_question]
     times = [item.message.time for item in (*asked, *(item for item in items if item.included))]
-    run = _evidence(copies, live).run
+    run = sidecars.get(RUN)
     if asked and run is not None:  # else the next repair would take what is asked for something from after this file
-        times.append(run.saved)
+        times.append(number(run.get("updated_at")))
     last = max((time for time in times if time is not None), default=None)
     if last is not None and last > (number(found["updated_at"].value) or 0.0 if "updated_at" in found else 0.0):
         found["updated_at"] = Found(last, LAST_MESSAGE)

@@ -158,7 +158,7 @@ class _Judge(Contained, ListedLength):
             elif self.base is not None and self.base.marks is None and known.state is FileState.LOST:
                 is_taken = self._takes_rows_back() and not known.databases.isdisjoint(self.entries[k].versions)
                 reason = Reason.UNDECIDED if not is_taken and self._may_be_lost(k, kept) else Reason.UNDONE
-            elif not self.marks.records_acts and (self._is_of_file() or self._can_be_cut(k, kept[0])):
+            elif not self.marks.records_acts and (self._is_of_file or self._can_be_cut(k, kept[0])):
                 reason = Reason.CONTAINED if self.is_contained(k, kept) else Reason.OLD_UNDO
             elif self.holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
@@ -185,6 +185,7 @@ class _Judge(Contained, ListedLength):
         is_of_backup = known.backup is not None and self.holds([known.backup], k)
         return k < first or (known.count is None and is_of_backup)
 
+    @cached_property
     def _is_of_file(self) -> bool:
         """Whether the transcript as it was last saved is known: from a file of which nothing is missing, or from what
         is left of a torn one and a copy that has it, if these are as many messages as were counted.
