@@ -91,6 +91,8 @@ class Timeline:
         if others and has_kept and all(self.holds([run], k) for k in others):
             return False  # nothing was taken back yet
         own = next((w for w in self.before_act if w.saved is not None), None)
+        if own is not None and own.marks is not None and self._ends_at(held, own.marks):
+            return False  # its last turn is the one that the act's own backup was saved with
         if own is not None and own.is_whole and (is_later := self._goes_further(run, own)) is not None:
             return is_later  # the act's own backup is the file as it was saved last before it; a torn one ends anywhere
         if run.saved is None:
@@ -102,6 +104,11 @@ class Timeline:
         if act == 0.0:
             return bool(held) and held[0] > 0
         return mark is not None and act < mark <= run.saved + STAMP
+
+    def _ends_at(self, held: Sequence[int], older: Marks) -> bool:
+        """Whether the newest prompt among these messages is the one to which the watermark of an older file moved."""
+        prompt = next((k for k in reversed(held) if self.entries[k].merged.role == "user"), None)
+        return prompt is not None and not older.is_fresh and self.has_stamp(prompt, older.watermark)
 
     def was_under_way(self, held: Sequence[int], marked: float) -> bool:
         """Whether the last turn of a run (that holds these messages) had begun when an act saved the marks: then the
@@ -192,7 +199,16 @@ class Timeline:
         if known.pending is not None:
             return k >= self.pending_turn  # the turn that the file still waits for is its newest
         began = self.began[k]
-        return began is not None and began > saved
+        return began is not None and began > saved and not self._is_before(self._rows_by_then, k)
+
+    @cached_property
+    def _rows_by_then(self) -> Mapping[str, int]:
+        """Of each database the place of the last row of a turn that had begun when the base was saved: what stands
+        before it was there by then, whatever a clock said that was set back since.
+        """
+        saved = self.base.saved if self.base is not None else self.known.saved or self.known.marked
+        by_then = (e for e, began in zip(self.entries, self.began, strict=True) if began and began <= (saved or 0.0))
+        return self._last_rows(by_then)
 
     @cached_property
     def _older(self) -> Sequence[Witness]:
@@ -267,6 +283,7 @@ class Timeline:
         behind = [k for k in prompts if is_after(self.times[k], act)]
         if self.marks.by_hand:  # of a compress, before which the clock can have been set back
             behind = [k for k in behind if k > max(set(prompts).difference(behind), default=-1)]
+            behind.sort(key=lambda k: self.times[k] or 0.0)
         return next(iter(behind), len(self.entries)) - 1
 
     def has_stamp(self, k: int, time: float | None) -> bool:

@@ -210,7 +210,7 @@ class _Judge(Contained, ListedLength):
         return all(rows.isdisjoint(e.versions) for e in before)
 
     def _is_whole_by_list(self, kept: Sequence[int]) -> bool:
-        """Whether the session list knows just the messages of the newest run."""
+        """Whether the session list knows just these messages."""
         return (
             self.known.count == len(kept) and self.known.last is not None and self.has_stamp(kept[-1], self.known.last)
         )

@@ -50,6 +50,26 @@ def test_rows_before_those_that_an_undo_took_back_are_older_than_it(hermes: Herm
     assert is_quiet(hermes)
 
 
+def test_rows_that_stand_before_one_from_before_the_save_are_older_than_it(hermes: Hermes) -> None:
+    """The clock was set back between two turns, both of which were taken back."""
+    kept, first, second = hermes.turns("a"), hermes.turns("b", start=9000), hermes.turns("c", start=100)
+    hermes.write_live(kept, **hermes.undo_marks(kept) | {"updated_at": START + 110})
+    hermes.write_rows([*kept, *first, *second])
+    assert is_quiet(hermes)
+
+
+def test_a_torn_backup_whose_watermark_is_the_prompt_of_a_run_was_saved_with_it(hermes: Hermes) -> None:
+    """The undo was saved with a time from before the turn that it took back."""
+    kept, first, second = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
+    hermes.write_live(kept, **hermes.undo_marks(kept) | {"updated_at": START + 90})
+    marks = hermes.undo_marks(kept, second[0]["timestamp"]) | {"intentional_shrink_generation": EARLIER}
+    data = hermes.write_backup([*kept, *second], **marks | {"updated_at": START + 210})
+    (hermes.sessions / f"{SID}.json.bak").write_bytes(data[: data.index(b'"content": "answer a"')])
+    hermes.write_run([*kept, *second], updated_at=START + 204)
+    hermes.write_rows([*kept, *first, *second])
+    assert is_quiet(hermes)
+
+
 @pytest.mark.parametrize("began", [-5.0, -0.1])
 def test_a_run_that_was_under_way_when_an_undo_was_saved_had_ended(hermes: Hermes, began: float) -> None:
     kept = hermes.turns("a")
@@ -81,9 +101,10 @@ def test_what_was_taken_back_before_a_compress_stays_out(hermes: Hermes, words: 
     assert is_quiet(hermes)
 
 
-def test_a_compress_after_the_clock_was_set_back_brings_nothing_back(hermes: Hermes) -> None:
+@pytest.mark.parametrize("words", ["", "c"])
+def test_a_compress_after_the_clock_was_set_back_brings_nothing_back(hermes: Hermes, words: str) -> None:
     kept, undone = hermes.turns("a", start=9000), hermes.turns("b", start=9100)
-    after, later = hermes.turns("c", start=100), hermes.turns("d", start=300)
+    after, later = hermes.turns(*words, start=100), hermes.turns("d", start=300)
     marks = compressed(hermes, 200) | {"truncation_watermark": later[0]["timestamp"], "updated_at": START + 304}
     hermes.write_live([*kept, *after, *later], **marks)
     hermes.write_run([*kept, *after, *later])
