@@ -218,6 +218,15 @@ def test_a_damaged_last_line(tmp_path: Path, damage: bytes) -> None:
     assert journal.problems == (f"{path} has 1 damaged line.",)
 
 
+def test_a_line_that_was_appended_to_the_zero_bytes_of_a_power_failure_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", event("token", 1.0, {"text": "one"}))
+    path.write_bytes(path.read_bytes() + b"\0" * 600 + path.read_bytes().replace(b"one", b"two"))
+    journal = RunJournal(SID, [path])
+    (run,) = journal.unended
+    assert [each["payload"]["text"] for each in journal.events(run)] == ["one", "two"]
+    assert journal.problems == (f"{path} has 1 damaged line.",)
+
+
 def test_damage_in_a_killed_run_takes_only_its_line(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", event("token", 1.0, {"text": "one"}), event("token", 2.0, {"text": "two"}))
     path.write_bytes(b"{torn\n" + path.read_bytes().replace(b"\n", b'\n{"event": {\n', 1) + b'{"event":"token","payl')
