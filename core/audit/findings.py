@@ -143,7 +143,8 @@ class SessionAudit:
     messages that other copies hold and the user took back, which a repair does not bring; ``is_cleared``: with a clear;
     ``left_out_by_you``: those that were left out of an earlier repair. ``files``: what the WebUI's own recovery sees in its files. ``basis`` is a digest of the file and of what a repair
     would make of it (empty where there is nothing to repair or decide). ``offered``: how many messages each copy from
-    another place offers, by the name of the copy.
+    another place offers, by the name of the copy. ``proposed``: the number of messages that a repair by its name leaves
+    where its questions stay open, None where nothing was merged.
     """
 
     session_id: str
@@ -168,6 +169,7 @@ class SessionAudit:
     offered: Mapping[str, int] = field(default_factory=dict)
     created: float | None = None
     left_out_by_you: int = 0
+    proposed: int | None = None
 
     @property
     def standing(self) -> Standing:

@@ -138,6 +138,7 @@ def _audited(copies: SessionCopies, proposal: Proposal, reader: CopyReader, webu
         is_cleared=Reason.CLEARED in taken_back,
         offered=offered,
         left_out_by_you=left_out,
+        proposed=len(proposal.included),
     )
     if all(f.category is Category.INFO for f in found):
         return row

@@ -163,7 +163,7 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     kept = [e for e, item in zip(entries, items, strict=True) if item.included]
     if not any(item.reason is Reason.FURTHER for item in items if item.included):
         copies = replace(copies, further=())  # what is not taken from there gives nothing else either
-    if live is None and copies.deleted and not (choices.include or choices.answer_questions):
+    if live is None and copies.deleted and not choices.are_about_messages:
         proposal = Proposal(copies.session_id, items, None)
     elif live is not None and live.damage is None:
         proposal = _amended(copies, live, items, kept, verdict, new_cards, chosen, stream_is_live=stream_is_live)

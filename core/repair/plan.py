@@ -82,6 +82,11 @@ class PlannedSession:
         return self.before != self.after
 
     @property
+    def changes_files(self) -> bool:
+        """Whether a file changes: not where a person leaves out all that would come back."""
+        return self.is_written or self.backup_moves
+
+    @property
     def operations(self) -> tuple[str, ...]:
         """The file operations in words, in their order."""
         name = f"{self.session_id}.json"

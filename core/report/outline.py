@@ -303,6 +303,7 @@ class _Audit(_Outline):
         amounts = Amounts(**session["messages"])
         if amounts.asked or amounts.left_out:
             more = [text for name, text in self.legend(amounts) if name in ("asked", "left_out")]
+            more += [f"{n:,} left out by you"] if (n := session["left_out_by_you"]) else []
             facts.append(("Other messages", ", ".join(more)))
         return Section(
             **self.common(session),

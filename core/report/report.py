@@ -178,7 +178,7 @@ def _webui_item(reported: Reported) -> dict[str, Any]:
 
 def _session(s: SessionAudit) -> dict[str, Any]:
     values = asdict(s)
-    del values["findings"], values["files"], values["basis"]
+    del values["findings"], values["files"], values["basis"], values["proposed"]
     category = str(s.category) if s.category else "healthy"
     return {
         **values,

@@ -291,3 +291,13 @@ def test_a_copy_of_the_session_leaves_nothing_out_of_it(wiped: Any) -> None:
     api.apply(api.copy_plan(store, sid, choices))
     (session,) = (s for s in api.audit(store).sessions if s.session_id == sid)
     assert session.after == 6
+
+
+def test_a_deleted_session_comes_back_without_what_is_left_out(wiped: Any) -> None:
+    store, sid = find_store(home=wiped.home), wiped.live.stem
+    wiped.live.unlink()
+    wiped.write(wiped.sessions / "_deleted_webui_sessions.json", [sid])
+    (session,) = api.audit(store).sessions
+    assert session.standing is Standing.DELETED
+    leave_out(wiped, "ask b")
+    assert wiped.texts() == ["ask a", "answer a", "answer b", "ask c", "answer c"]
