@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core import api
+from hermes_rescue.core.audit import cache
 from hermes_rescue.core.audit.cache import AuditCache
 from hermes_rescue.core.audit.findings import Category, SessionAudit, Standing
 from hermes_rescue.core.audit.session import Examined, examine
@@ -176,6 +177,7 @@ def test_the_same_words_said_another_time_are_another_message(hermes: Any) -> No
     said = [item.message.said for item in seen(hermes).proposal.items]
     assert said == ["ask on", "answer on"] * 4
     api.apply(api.plan(find_store(home=hermes.home), choices=hermes.choose(exclude=[4, 5])))
+    hermes.write_live([])
     proposal = seen(hermes).proposal
     assert [k for k, item in enumerate(proposal.items) if item.reason is Reason.LEFT_OUT] == [4, 5]
 
@@ -214,8 +216,9 @@ def test_a_question_that_was_answered_with_no_is_not_asked_again(hermes: Any) ->
     assert hermes.audit().sessions[0].left_out_by_you == 2
 
 
-def test_an_audit_from_before_is_not_believed(wiped: Any, tmp_path: Path) -> None:
+def test_an_audit_from_before_is_not_believed(wiped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither when a decision was put down nor when it is gone."""
+    monkeypatch.setattr(cache, "FRESH", 0.0)  # files count as at rest as soon as they are written
     store = find_store(home=wiped.home)
 
     def audited() -> SessionAudit:
