@@ -163,7 +163,8 @@ def keys_of(inventory: Inventory, webui: WebUIStatus, session_ids: Iterable[str]
             [(each.id, each.columns, each.is_known) for each in found.get(session_id, ())]
             for found in listing.rows.values()
         ]
-        about = session_id in listing.deleted, listing.lineage.about(session_id)
+        left_out = sorted(listing.left_out.get(session_id, {}).items())
+        about = session_id in listing.deleted, listing.lineage.about(session_id), left_out
         parts = (around, list(map(os.fsencode, paths)), stamps, row and row.raw, about, rows)
         try:
             keys[session_id] = hashlib.sha256(msgspec.msgpack.encode(parts)).digest()

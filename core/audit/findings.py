@@ -28,7 +28,7 @@ class Category(StrEnum):
 class Standing(StrEnum):
     """How a session stands, as every list and every total names it. ``LEFT``: as it is, by a person's decision;
     ``PARTLY_READ``: healthy as far as its copies could be read; ``LEFT_OUT``: healthy but for messages that the user
-    took back.
+    took back or left out.
     """
 
     REPAIRABLE = "repairable"
@@ -45,7 +45,7 @@ ONE_STANDS = {
     Standing.REPAIRABLE: "can be repaired",
     Standing.REVIEW: "your decision",
     Standing.LEFT: "left as it is",
-    Standing.LEFT_OUT: "partly taken back",
+    Standing.LEFT_OUT: "partly left out",
     Standing.DELETED: "deleted by you",
     Standing.PARTLY_READ: "partly read",
     Standing.NOTE: "note",
@@ -57,7 +57,7 @@ _STAND = {  # one session, and more
     Standing.REPAIRABLE: ("can be repaired",) * 2,
     Standing.REVIEW: ("needs your decision", "need your decision"),
     Standing.LEFT: ("left as it is (by you)", "left as they are (by you)"),
-    Standing.LEFT_OUT: ("with parts that you took back",) * 2,
+    Standing.LEFT_OUT: ("with parts that you took back or left out",) * 2,
     Standing.DELETED: ("deleted by you",) * 2,
     Standing.PARTLY_READ: ("healthy as far as it could be read", "healthy as far as they could be read"),
     Standing.NOTE: ("with a note",) * 2,
@@ -140,10 +140,11 @@ class Finding:
 class SessionAudit:
     """One session as a list shows it. Counts are None where a copy is absent or unreadable; times in seconds; ``after``
     is the number of messages that a repair leaves (the live count where there is nothing to repair). ``left_out``:
-    messages that other copies hold and the user took back, which a repair does not bring; ``is_cleared``: with a clear.
-    ``files``: what the WebUI's own recovery sees in its files. ``basis`` is a digest of the file and of what a repair
+    messages that other copies hold and the user took back, which a repair does not bring; ``is_cleared``: with a clear;
+    ``left_out_by_you``: those that were left out of an earlier repair. ``files``: what the WebUI's own recovery sees in its files. ``basis`` is a digest of the file and of what a repair
     would make of it (empty where there is nothing to repair or decide). ``offered``: how many messages each copy from
-    another place offers, by the name of the copy.
+    another place offers, by the name of the copy. ``proposed``: the number of messages that a repair by its name leaves
+    where its questions stay open, None where nothing was merged.
     """
 
     session_id: str
@@ -167,6 +168,8 @@ class SessionAudit:
     basis: str = ""
     offered: Mapping[str, int] = field(default_factory=dict)
     created: float | None = None
+    left_out_by_you: int = 0
+    proposed: int | None = None
 
     @property
     def standing(self) -> Standing:
@@ -180,7 +183,7 @@ class SessionAudit:
             return Standing.DELETED
         if not names.isdisjoint((COPY_DAMAGED, COPY_DENIED)):
             return Standing.PARTLY_READ
-        if self.left_out and not self.has_repair:
+        if (self.left_out or self.left_out_by_you) and not self.has_repair:
             return Standing.LEFT_OUT
         return Standing.NOTE if names else Standing.HEALTHY
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from hermes_rescue.core.audit import left
+from hermes_rescue.core.hermes import left_out
 from hermes_rescue.core.hermes.store import Store
 
 Footprint: TypeAlias = Mapping[str, tuple[int, int, int]]
@@ -17,11 +18,12 @@ Footprint: TypeAlias = Mapping[str, tuple[int, int, int]]
 
 def footprint(store: Store) -> Footprint:
     """That of a store: everything below its sessions folder, its databases with their logs, and what a person left as
-    it is. Of other places only the names. What cannot be seen is as if it were not there.
+    it is or out. Of other places only the names. What cannot be seen is as if it were not there.
     """
     found: dict[str, tuple[int, int, int]] = {}
     databases = (Path(f"{path}{end}") for path in store.databases for end in ("", "-wal", "-journal"))
-    for path in (left.path_of(store), *databases, *store.other_session_dirs, *store.also):
+    decided = left.path_of(store), left_out.path_of(store.vault_root)
+    for path in (*decided, *databases, *store.other_session_dirs, *store.also):
         with suppress(OSError):
             found[os.fspath(path)] = _stamp(os.stat(path))
     for entry in _below(store.sessions_dir):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import chain, count, islice
 from pathlib import Path
@@ -26,6 +26,7 @@ from hermes_rescue.core.hermes.database.database_copy import DatabaseCopy, datab
 from hermes_rescue.core.hermes.database.lineage import SNAPSHOT_FIELD, Doubt, Known
 from hermes_rescue.core.hermes.database.statedb import DatabaseFact, Numbered, StateDB, Trouble, open_statedb
 from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, SessionRow, SpokenRow
+from hermes_rescue.core.hermes.left_out import LeftOut
 from hermes_rescue.core.hermes.listing import Listing, Rows, listed, session_files
 from hermes_rescue.core.hermes.message import Key, Message, message
 from hermes_rescue.core.hermes.places import forms
@@ -95,13 +96,14 @@ class FileCopies:
 class SessionCopies(FileCopies):
     """All that is known of one session. ``told``: the messages of the leading file. ``goes_on_in_turn``: the session
     that goes on with it does so within a turn, or nothing says that this one was meant to stay beside it. ``further``:
-    copies from other places, which only ever offer something.
+    copies from other places, which only ever offer something. ``left_out``: what a person left out of its repairs.
     """
 
     databases: tuple[DatabaseCopy, ...]
     told: tuple[Message, ...]
     goes_on_in_turn: bool
     further: tuple[FurtherCopy, ...] = ()
+    left_out: LeftOut = field(default_factory=dict)
 
     @property
     def doubt(self) -> Doubt | None:
@@ -249,6 +251,7 @@ class CopyReader:
             told=told,
             goes_on_in_turn=self._goes_on_in_turn(files, databases),
             further=self.elsewhere(files, steps),
+            left_out=self.listing.left_out.get(files.session_id, {}),
         )
 
     def elsewhere(self, files: FileCopies, steps: Steps) -> tuple[FurtherCopy, ...]:

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.base.files import sentence
-from hermes_rescue.core.hermes import journals, sidecar
+from hermes_rescue.core.hermes import journals, left_out, sidecar
 from hermes_rescue.core.hermes.database.lineage import Known, Lineage
 from hermes_rescue.core.hermes.database.statedb_rows import SessionRow
 from hermes_rescue.core.hermes.journals import Index
+from hermes_rescue.core.hermes.left_out import LeftOut
 from hermes_rescue.core.hermes.places.candidate import Places
 from hermes_rescue.core.hermes.store import Store, is_safe_session_id, is_session_name
 
@@ -36,7 +37,7 @@ Rows = Mapping[str, tuple[SessionRow, ...]]
 class Listing:
     """From the id of a session to each of its copies that is there. ``rows`` has the session rows of each database by
     its name, ``lineage`` what their parents say, ``places`` where else copies lie; ``deletions_unknown``: the list of
-    deleted sessions could not be read, or not in full.
+    deleted sessions could not be read, or not in full. ``left_out``: the messages that a person left out of repairs.
     """
 
     sidecars: dict[str, Path] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class Listing:
     rows: Mapping[str, Rows] = field(default_factory=dict)
     lineage: Lineage = field(default_factory=Lineage)
     places: Places = field(default_factory=Places)
+    left_out: Mapping[str, LeftOut] = field(default_factory=dict)
 
     def of(self, session_ids: Iterable[str]) -> Self:
         """The part that is about some sessions: small enough to go to another process."""
@@ -66,6 +68,7 @@ class Listing:
             rows={name: _only(ids, rows) for name, rows in self.rows.items()},
             lineage=self.lineage.of(ids),
             places=self.places.only(ids),
+            left_out=_only(ids, self.left_out),
         )
 
     def known(self, sessions_dir: Path) -> Known:
@@ -166,6 +169,7 @@ def listed(store: Store, files: SessionFiles) -> tuple[Listing, tuple[str, ...]]
     turns, runs = journals.turn_journals(sessions_dir), journals.run_journals(sessions_dir)
     index = journals.read_index(sessions_dir)
     unknown = tombstones.problem is not None
-    listing = Listing(*files[:3], turns.of, runs.of, index, tombstones.ids, unknown)
+    left = left_out.read(store.vault_root)
+    listing = Listing(*files[:3], turns.of, runs.of, index, tombstones.ids, unknown, left_out=left)
     problems = (tombstones.problem, journals.projects_problem(store.state_dir))
     return listing, (*filter(None, problems), *turns.problems, *runs.problems)

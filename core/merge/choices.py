@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hermes_rescue.core.hermes import left_out
+from hermes_rescue.core.hermes.left_out import LeftOut
 from hermes_rescue.core.hermes.message import Message
 from hermes_rescue.core.merge.intent import Reason
+from hermes_rescue.core.merge.transcript import LIVE, Entry
 
 _LENGTH = 12
 """Hexadecimal digits of a fingerprint: few enough to be typed."""
@@ -47,6 +50,20 @@ class Choices:
     def need_a_proposal(self) -> bool:
         """Whether they mean something only together with the proposal that they were made on."""
         return bool(self.made_on or self.include or self.exclude)
+
+
+def left_out_before(entries: Sequence[Entry], known: LeftOut) -> dict[int, Reason]:
+    """The entries (by identity) that the live file lacks because a person left them out of an earlier repair. Reads
+    every message where there are any.
+    """
+    if not known:
+        return {}
+    named = zip(entries, left_out.identities(e.merged for e in entries), strict=True)
+    return {
+        id(e): Reason.LEFT_OUT
+        for e, identity in named
+        if LIVE not in e.versions and identity in known and (e.merged.time or 0.0) <= known[identity]
+    }
 
 
 def fingerprint(

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     UNANSWERED = "unanswered"
     FURTHER = "further"
     CHOSEN = "chosen"
+    LEFT_OUT = "left_out"
 
     @property
     def is_question(self) -> bool:
@@ -64,6 +65,7 @@ _SENTENCES = {
     Reason.UNANSWERED: "You sent this prompt, but no copy of the session holds it and no answer is known.",
     Reason.FURTHER: "Only a copy from another place has this message: you took it back since, or it was lost.",
     Reason.CHOSEN: "You chose to leave this message out.",
+    Reason.LEFT_OUT: "You left this message out of a repair.",
 }
 
 

@@ -16,7 +16,7 @@ from hermes_rescue.core.hermes.same_text import folded
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
 from hermes_rescue.core.merge import further, metadata, pointers, server_merge, transcript
 from hermes_rescue.core.merge.align import Alignment, align_all
-from hermes_rescue.core.merge.choices import Choices, fingerprint
+from hermes_rescue.core.merge.choices import Choices, fingerprint, left_out_before
 from hermes_rescue.core.merge.evidence import (
     Evidence,
     FileState,
@@ -38,7 +38,7 @@ FIRST_MESSAGE = "first message"
 LAST_MESSAGE = "last message"
 DEFAULT = "default"
 
-_ACTS = frozenset((Reason.UNDONE, Reason.CLEARED, Reason.CHOSEN))
+_ACTS = frozenset((Reason.UNDONE, Reason.CLEARED, Reason.CHOSEN, Reason.LEFT_OUT))
 
 TITLE_LENGTH = 64
 """Characters of the first prompt that make a title where none is left."""
@@ -117,6 +117,11 @@ class Proposal:
         return tuple(item for item in self.items if not item.included and LIVE in item.copies)
 
     @property
+    def left_out_by_you(self) -> int:
+        """How many messages stay out because a person wants it so, now or since an earlier repair."""
+        return sum(item.reason in (Reason.CHOSEN, Reason.LEFT_OUT) and not item.included for item in self.items)
+
+    @property
     def enriched(self) -> tuple[Item, ...]:
         """Messages of the live file that get back a part of themselves."""
         return tuple(item for item in self.items if item.included and LIVE in item.copies and item.enriched)
@@ -142,6 +147,7 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     new_cards = restore(entries, reasons, killed, _listed(live, "tool_calls"), (PENDING, RUN))
     found = further.offer(entries, reasons, copies.further, lambda: _evidence(copies, live))
     entries, reasons = found.entries, reasons | found.reasons
+    reasons |= left_out_before(entries, copies.left_out)
     offers = metadata.offers(copies, live)
     is_outdated = choices.need_a_proposal and choices.made_on != fingerprint(
         (e.merged for e in entries), (reasons.get(id(e)) for e in entries), offers
@@ -157,7 +163,7 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     kept = [e for e, item in zip(entries, items, strict=True) if item.included]
     if not any(item.reason is Reason.FURTHER for item in items if item.included):
         copies = replace(copies, further=())  # what is not taken from there gives nothing else either
-    if live is None and copies.deleted and not (choices.include or choices.answer_questions):
+    if live is None and copies.deleted and not choices.are_about_messages:
         proposal = Proposal(copies.session_id, items, None)
     elif live is not None and live.damage is None:
         proposal = _amended(copies, live, items, kept, verdict, new_cards, chosen, stream_is_live=stream_is_live)

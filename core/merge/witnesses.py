@@ -55,10 +55,9 @@ class _Judge(Contained, ListedLength):
     @property
     def again(self) -> frozenset[int]:
         """The messages of a whole file that were said after the newest act."""
-        act = self.marks.act
-        if act is None or self.known.state is not FileState.WHOLE:
+        if self._cut is None or self.known.state is not FileState.WHOLE:
             return frozenset()
-        return frozenset(k for k in range(self.last_kept(act) + 1, len(self.kept)) if self.kept[k])
+        return frozenset(k for k in range(self._cut + 1, len(self.kept)) if self.kept[k])
 
     def verdict(self) -> Verdict:
         act, known = self.marks.act, self.known
@@ -252,7 +251,8 @@ class _Judge(Contained, ListedLength):
         return None if self.marks.act is None else self.last_kept(self.marks.act)
 
     def _after(self, act: float) -> dict[int, Reason]:
-        cut = self.last_kept(act)
+        cut = self._cut
+        assert cut is not None  # there is an act
         kept = [k for k, is_kept in enumerate(self.kept) if is_kept]
         result: dict[int, Reason] = {}
         taken = Reason.CLEARED if act == 0.0 and self.marks.clear_generation is not None else Reason.UNDONE

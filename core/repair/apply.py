@@ -6,6 +6,7 @@ to be are still so; each result is read back from disk, and what cannot be read 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -21,9 +22,12 @@ from hermes_rescue.core.base.progress import Cancelled, Steps
 from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.hermes import journals
 from hermes_rescue.core.hermes.copies import Inventory, SessionCopies
+from hermes_rescue.core.hermes.left_out import Act, identities
 from hermes_rescue.core.hermes.sidecar import Write, plan_writes, serialise
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
+from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.merge.sidecar_copies import session_of
 from hermes_rescue.core.repair import rebuild_index, vault
@@ -33,6 +37,7 @@ from hermes_rescue.core.repair.plan import (
     PlannedSession,
     interrupted_runs,
     is_believed,
+    left_out_now,
     refusal_of,
     to_write,
     unnoticed,
@@ -204,10 +209,13 @@ def _require(operation: Operation) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A session that still is what the plan saw: what is written, and the SHA-256 of the backup that moves then."""
+    """A session that still is what the plan saw: what is written, and the SHA-256 of the backup that moves then.
+    ``decided``: the messages that a person left out of it, or brought back, until now.
+    """
 
     writes: tuple[Write, ...]
     backup: str | None
+    decided: Act | None = None
 
 
 def _repair_one(
@@ -220,7 +228,7 @@ def _repair_one(
     steps: Steps,
 ) -> Outcome:
     """``made``: the digests that runs which died gave to live files, maybe after the plan was made."""
-    prepared = _prepared(plan, planned, inventory, webui, made, steps)
+    prepared = _prepared(plan, planned, inventory, webui, made, steps, run.run_id)
     if isinstance(prepared, Outcome):
         return prepared
     return _written(prepared, planned, plan.store, run, steps)
@@ -233,6 +241,7 @@ def _prepared(
     webui: WebUIStatus,
     made: Mapping[str, str | None],
     steps: Steps,
+    run_id: str,
 ) -> _Prepared | Outcome:
     """Merge a session once more; what is to be written, or what came of it instead. Writes nothing."""
     sid = planned.session_id
@@ -254,8 +263,9 @@ def _prepared(
         if (proposal.sidecar is None) is planned.is_written or now != planned.before:
             return Outcome(sid, State.SKIPPED, "The session has changed since the plan was made. Check it again.")
         backup = copies.backup.digest if planned.backup_moves and copies.backup is not None else None
+        decided = _left_out_act(proposal, plan.choices.get(sid), run_id)
         if not planned.is_written:
-            return _Prepared((), backup)
+            return _Prepared((), backup, decided)
         live, proposed = copies.live, to_write(copies, proposal)
         del copies, proposal  # a session can be large
         writes = plan_writes(path, proposed, live)
@@ -265,7 +275,11 @@ def _prepared(
         return Outcome(sid, State.SKIPPED, files.sentence(error, path))
     except (RescueError, OSError) as error:
         return Outcome(sid, State.FAILED, files.sentence(error, path))
-    return _Prepared(writes, backup) if _are_meant(writes, planned) else Outcome(sid, State.SKIPPED, _COPY_CHANGED)
+    return (
+        _Prepared(writes, backup, decided)
+        if _are_meant(writes, planned)
+        else Outcome(sid, State.SKIPPED, _COPY_CHANGED)
+    )
 
 
 def _prepared_copy(planned: PlannedSession, copies: SessionCopies, proposal: Proposal) -> _Prepared | Outcome:
@@ -287,11 +301,15 @@ def _written(prepared: _Prepared, planned: PlannedSession, store: Store, run: va
     """Write what was prepared, and read it back."""
     steps.commit()
     sid = planned.session_id
+    if prepared.decided is not None:
+        run.leave_out(sid, prepared.decided)
     info: dict[str, str | int] = {
         "title": planned.title,
         "kinds": " ".join(planned.kinds),
         "messages_after": planned.messages_after,
     }
+    if planned.left_out:
+        info["left_out"] = planned.left_out
     if planned.messages_before is not None:
         info["messages_before"] = planned.messages_before
     for write in prepared.writes:
@@ -316,6 +334,20 @@ def _written(prepared: _Prepared, planned: PlannedSession, store: Store, run: va
         if moved.state != "done" and not prepared.writes:
             return Outcome(sid, State.SKIPPED, moved.note)
     return Outcome(sid, State.REPAIRED)
+
+
+def _left_out_act(proposal: Proposal, choices: Choices | None, run_id: str) -> Act | None:
+    """What a person who made these choices leaves out of a session that a run repairs, and what comes back that was
+    left out before; None where that is nothing.
+    """
+    items = proposal.items
+    out = left_out_now(choices or Choices(), proposal)
+    back = [k for k, item in enumerate(items) if item.included and item.reason is Reason.LEFT_OUT]
+    if not (out or back):
+        return None
+    named = [*identities(item.message for item in items)]
+    until = max([time.time(), *(items[k].message.time or 0.0 for k in out)])
+    return Act(run_id, until, tuple(named[k] for k in out), tuple(named[k] for k in back))
 
 
 def _put_back(run: vault.ActiveRun, sid: str, state: State, problem: str) -> Outcome:

@@ -26,7 +26,7 @@ from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_recovery import startup_would_restore
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.merge.choices import OUTDATED, Choices
-from hermes_rescue.core.merge.intent import marks
+from hermes_rescue.core.merge.intent import Reason, marks
 from hermes_rescue.core.merge.proposal import Proposal, propose
 from hermes_rescue.core.merge.sidecar_copies import session_of
 from hermes_rescue.core.repair.run_record import Run
@@ -41,9 +41,10 @@ INDEX_KINDS = frozenset({"index_missing_entry", "index_missing_file", "malformed
 @dataclass(frozen=True, slots=True)
 class PlannedSession:
     """What a repair does to one session. ``before`` is the sha256 (hex) of the live file, None where it is created;
-    ``after`` of what is written, the same where only the backup moves. ``messages_before`` is None where nothing
+    ``after`` of what is written, the same where the file stays. ``messages_before`` is None where nothing
     was readable; sizes in bytes. ``fields_from``: the copies that a person chose for metadata fields. ``copy_of``: the
-    session that is restored under the new id ``session_id``, "" where it keeps its own.
+    session that is restored under the new id ``session_id``, "" where it keeps its own. ``left_out``: messages that
+    stay out because a person wants it so, those of the file (``messages_lost``) among them.
     """
 
     session_id: str
@@ -60,6 +61,7 @@ class PlannedSession:
     backup_size: int
     fields_from: Mapping[str, str]
     copy_of: str = ""
+    left_out: int = 0
 
     @property
     def source(self) -> str:
@@ -78,6 +80,11 @@ class PlannedSession:
     def is_written(self) -> bool:
         """Whether the live file changes."""
         return self.before != self.after
+
+    @property
+    def changes_files(self) -> bool:
+        """Whether a file changes: not where a person leaves out all that would come back."""
+        return self.is_written or self.backup_moves
 
     @property
     def operations(self) -> tuple[str, ...]:
@@ -233,7 +240,8 @@ def _look(
         decided = choice or Choices()
         denied = next((f.evidence for f in audited.findings if f.kind.name == "live_denied"), None)
         refusal = unfulfilled(decided, proposal) or denied
-        answered = refusal is None and decided.are_about_messages and proposal.sidecar is not None
+        is_left_out = refusal is None and bool(left_out_now(decided, proposal))
+        answered = refusal is None and decided.are_about_messages and (is_left_out or proposal.sidecar is not None)
         if refusal is None and _is_wanted(audited, proposal, named=choice is not None):
             proposed = to_write(copies, proposal)
             planned = _planned(audited, copies, proposal, proposed, is_decided=decided.are_about_messages)
@@ -244,8 +252,8 @@ def _look(
             refusal = problem_of(data, proposed, steps)
             if refusal is None and forbids is not None:
                 refusal, forbidden = forbids, planned
-        elif refusal is None and choice is not None and proposal.sidecar is None and _is_replaced(audited, copies):
-            planned = _only_backup_moves(audited, copies, proposal)
+        elif refusal is None and choice is not None and proposal.sidecar is None:
+            planned = _stays(audited, copies, proposal, is_left_out=is_left_out)
     if not (audited.findings or unread or planned or refusal):
         return None
     listed = [f for f in audited.findings if f.kind.name in INDEX_KINDS]
@@ -326,6 +334,7 @@ def _planned(
         larger_backup,
         copies.backup.size if copies.backup is not None and larger_backup else 0,
         proposal.chosen,
+        left_out=proposal.left_out_by_you,
     )
 
 
@@ -346,19 +355,28 @@ def is_believed(after: Sidecar, backup: Sidecar) -> bool:
     return marks(backup).knows_generations and not startup_would_restore(after, backup)
 
 
-def _is_replaced(audited: SessionAudit, copies: SessionCopies) -> bool:
-    """Whether the next start of the WebUI puts the backup in the place of a file that stays as it is."""
-    is_there = copies.live is not None and copies.live.digest is not None
-    return is_there and audited.files.is_replaced and BLOCKING.isdisjoint(f.kind.name for f in audited.findings)
+def left_out_now(decided: Choices, proposal: Proposal) -> list[int]:
+    """The positions of the messages that a person leaves out with these choices, and that would come back or be asked
+    without them.
+    """
+    reasons = [(k, proposal.items[k].reason) for k in sorted(decided.exclude)]
+    return [k for k, why in reasons if why is not None and (why is Reason.CHOSEN or why.is_question)]
 
 
-def _only_backup_moves(audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> PlannedSession:
-    """What is planned for a session whose file is right, but would be replaced by its backup."""
-    assert copies.live is not None and copies.live.sidecar is not None and copies.live.digest is not None
+def _stays(
+    audited: SessionAudit, copies: SessionCopies, proposal: Proposal, *, is_left_out: bool
+) -> PlannedSession | None:
+    """What is planned for a session whose file is right, but would be replaced by its backup at the next start of the
+    WebUI, or where a person leaves out what would come back (``is_left_out``); None for any other.
+    """
+    if not (audited.files.is_replaced or is_left_out) or BLOCKING & {f.kind.name for f in audited.findings}:
+        return None
+    if copies.live is None or copies.live.sidecar is None or copies.live.digest is None:
+        return None
     planned = _planned(audited, copies, proposal, copies.live.sidecar, is_decided=True)
     return replace(
         planned,
-        kinds=("backup_would_return",),
+        kinds=("backup_would_return",) if audited.files.is_replaced else (),
         after=copies.live.digest,
         messages_after=len(copies.live.sidecar.messages),
         size_after=planned.size_before,

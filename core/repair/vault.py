@@ -24,6 +24,7 @@ from pathlib import Path
 from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, UnreadableError, VaultError
 from hermes_rescue.core.base.owner import usual_mode
+from hermes_rescue.core.hermes import left_out
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.repair import put_back, room, run_record, temp_cleanup, vault_lock
 from hermes_rescue.core.repair.run_record import Action, Operation, Run, State, Status
@@ -186,6 +187,7 @@ class Vault:
                 else:
                     refused[each] = reason
             whole = session_id is None and not (refused or left)
+            left_out.forget(self.root, run_id, None if whole else undone)
             index_stale = any(operation.may_stand for operation in of_index) and not (
                 whole and put_back.undo_together(folder, self.sessions_dir, of_index) is None
             )
@@ -276,6 +278,7 @@ class ActiveRun:
     def __init__(self, folder: Path, sessions_dir: Path) -> None:
         self.run_id = folder.name
         self._folder = folder
+        self._root = folder.parent.parent
         self._sessions_dir = sessions_dir
         self._usual_mode = usual_mode(sessions_dir)
         self._count = 0
@@ -322,10 +325,18 @@ class ActiveRun:
             draft, expected, lambda path: files.remove_if_unchanged(path, expected, keep=self._aside(draft))
         )
 
+    def leave_out(self, session_id: str, act: left_out.Act) -> None:
+        """Put down, before a session is changed, what a person leaves out of it."""
+        with _vault_errors(self._root):
+            left_out.remember(self._root, session_id, act)
+
     def take_back(self, session_id: str) -> str | None:
         """Undo what was done to a session, newest first. Returns the reason where that is refused, as
         :meth:`Vault.undo`."""
-        return put_back.undo_together(self._folder, self._sessions_dir, self._of.get(session_id, [])[::-1])
+        refused = put_back.undo_together(self._folder, self._sessions_dir, self._of.get(session_id, [])[::-1])
+        with _vault_errors(self._root):
+            left_out.forget(self._root, self.run_id, (session_id,))
+        return refused
 
     def _aside(self, draft: Operation) -> files.Keep:
         return partial(run_record.keep_aside, self._folder, draft)

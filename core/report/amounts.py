@@ -35,7 +35,7 @@ def of_session(session: SessionAudit, seen: Coverage | None) -> Amounts:
     if seen is None or not seen.lanes:
         there = session.live or 0
         new = max(0, (session.after or 0) - there)
-        asked, out = 0, session.left_out
+        asked, out = 0, session.left_out + session.left_out_by_you
     else:
         live, result = seen.lanes[0].holds, seen.lanes[-1].holds
         included = result.count(Hold.WHOLE)

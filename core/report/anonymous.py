@@ -116,6 +116,7 @@ def _session(session: SessionAudit, number: int) -> SessionAudit:
         files=session.files,
         left_out=session.left_out,
         is_cleared=session.is_cleared,
+        left_out_by_you=session.left_out_by_you,
         offered={f"copy {k}": n for k, n in enumerate(session.offered.values(), 1)},
     )
 

@@ -303,6 +303,7 @@ class _Audit(_Outline):
         amounts = Amounts(**session["messages"])
         if amounts.asked or amounts.left_out:
             more = [text for name, text in self.legend(amounts) if name in ("asked", "left_out")]
+            more += [f"{n:,} left out by you"] if (n := session["left_out_by_you"]) else []
             facts.append(("Other messages", ", ".join(more)))
         return Section(
             **self.common(session),
@@ -370,7 +371,8 @@ class _Run(_Outline):
             for when in ("before", "after")
         )
         facts = [("Found", ", ".join(KINDS[name].label for name in session["found"]))]
-        facts.append(("Messages", f"{before} before, {after} after"))
+        left_out = f", {n:,} left out by you" if (n := session["left_out_by_you"]) else ""
+        facts.append(("Messages", f"{before} before, {after} after{left_out}"))
         for op in session["operations"]:
             said = _ACTIONS[op["action"]] if op["state"] == "done" else f"{op['action']}: {op['state']}"
             facts.append((self.near(op["file"]), f"{said}. {self.near(op['note'])}" if op["note"] else said))

@@ -178,7 +178,7 @@ def _webui_item(reported: Reported) -> dict[str, Any]:
 
 def _session(s: SessionAudit) -> dict[str, Any]:
     values = asdict(s)
-    del values["findings"], values["files"], values["basis"]
+    del values["findings"], values["files"], values["basis"], values["proposed"]
     category = str(s.category) if s.category else "healthy"
     return {
         **values,
@@ -357,6 +357,7 @@ def _run_session(session_id: str, operations: Sequence[Operation]) -> dict[str, 
         "found": [kind for kind in str(info.get("kinds", "")).split() if kind in KINDS],
         "messages_before": operations[0].count("messages_before"),
         "messages_after": operations[0].count("messages_after"),
+        "left_out_by_you": operations[0].count("left_out") or 0,
         "operations": [_operation(op) for op in operations],
     }
 

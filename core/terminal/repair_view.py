@@ -52,6 +52,8 @@ class RepairView(View):
                     Text(_file_work(s)), Text(shown(s.why)),
                 )  # fmt: skip
             self.table(table)
+            if n := sum(s.left_out for s in plan.sessions):
+                self.line(f"{counted(n, 'message is', 'messages are')} left out, as you chose.")
             self.line(f"The old files are kept in {plan.store.vault_root} and can be put back: {self.command('undo')}")
         for text in plan.unread:
             self.line(f"Copy not readable: {text}")

@@ -6,8 +6,9 @@ from functools import partial
 
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
-from hermes_rescue.gui.background.jobs import Context, Job, Jobs
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from hermes_rescue.gui.background.jobs import Context, Jobs
+from hermes_rescue.gui.background.timed_job import TimedJob
+from PySide6.QtCore import QObject, Signal, Slot
 
 KEY = "webui"
 
@@ -25,39 +26,33 @@ class WebUIPoll(QObject):
 
     def __init__(self, jobs: Jobs, parent: QObject) -> None:
         super().__init__(parent)
-        self._jobs = jobs
-        self._job: Job | None = None
         self._store: Store | None = None
         self._known: WebUIStatus | None = None
-        self._timer = QTimer(self, singleShot=True, interval=INTERVAL)
-        self._timer.timeout.connect(self._look)
+        self._next = TimedJob(jobs, KEY, INTERVAL, self)
+        self._next.due.connect(self._look)
+        self._next.done.connect(self._on_looked)
+        self._next.failed.connect(self._next.wait)
 
     def watch(self, store: Store, known: WebUIStatus) -> None:
         """Watch the WebUI of a store, of which this is known."""
         self.rest()
         self._store = store
-        self._timer.start()
+        self._next.wait()
         self._tell(known)
 
     def rest(self) -> None:
         """Watch nothing."""
-        self._timer.stop()
-        if self._job is not None:
-            self._job.drop()
-        self._store = self._known = self._job = None
+        self._next.stop()
+        self._store = self._known = None
 
     @Slot()
     def _look(self) -> None:
         assert self._store is not None
-        self._job = self._jobs.prepare(KEY, partial(_status_of, self._store))
-        self._job.done.connect(self._on_looked)
-        self._job.failed.connect(lambda _: self._timer.start())
-        self._job.start()
+        self._next.begin(partial(_status_of, self._store))
 
     @Slot(object)
     def _on_looked(self, status: WebUIStatus) -> None:
-        self._job = None
-        self._timer.start()
+        self._next.wait()
         if status != self._known:
             self._tell(status)
         self.looked.emit(status)

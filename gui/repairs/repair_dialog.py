@@ -192,12 +192,12 @@ class RepairDialog(QDialog):
 
     def _summary(self) -> str:
         """What happens to all of them together."""
-        lost = sum(s.messages_lost for s in (*self._plan.sessions, *self._plan.forbidden))
-        if self._plan.is_empty and not lost:
+        left_out = sum(s.left_out for s in (*self._plan.sessions, *self._plan.forbidden))
+        if self._plan.is_empty and not left_out:
             return ""
-        if lost:
+        if left_out:
             words = self.tr("You chose to leave {} out. Whatever is replaced is kept, and can be put back.")
-            return words.format(counted(lost, "message"))
+            return words.format(counted(left_out, "message"))
         return self.tr("Nothing is lost. Whatever is replaced is kept, and can be put back.")
 
     def _operation_lines(self) -> list[str]:

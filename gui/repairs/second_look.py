@@ -7,10 +7,11 @@ from functools import partial
 from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.repair.plan import Plan, PlannedSession
-from hermes_rescue.gui.background.jobs import Context, Job, Jobs
+from hermes_rescue.gui.background.jobs import Context, Jobs
+from hermes_rescue.gui.background.timed_job import TimedJob
 from hermes_rescue.gui.view_model.session_rows import one_line
 from hermes_rescue.gui.view_model.wording import counted
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 KEY = "second look"
 
@@ -25,40 +26,34 @@ class SecondLook(QObject):
 
     def __init__(self, jobs: Jobs, parent: QObject) -> None:
         super().__init__(parent)
-        self._jobs = jobs
-        self._job: Job | None = None
         self._store: Store | None = None
         self._how_to_stop = ""
         self._sessions: dict[str, PlannedSession] = {}
-        self._timer = QTimer(self, singleShot=True, interval=INTERVAL)
-        self._timer.timeout.connect(self._look)
+        self._next = TimedJob(jobs, KEY, INTERVAL, self)
+        self._next.due.connect(self._look)
+        self._next.done.connect(self._on_looked)
 
     @Slot(object, object)
     def expect(self, plan: Plan, session_ids: tuple[str, ...]) -> None:
         """Look at these sessions later, which were repaired by this plan."""
         self._store, self._how_to_stop = plan.store, plan.webui.how_to_stop
         self._sessions |= {each.session_id: each for each in plan.sessions if each.session_id in session_ids}
-        self._timer.start()
+        self._next.wait()
 
     def drop(self) -> None:
         """Another store is shown, or none."""
-        self._timer.stop()
-        if self._job is not None:
-            self._job.drop()
-        self._job = self._store = None
+        self._next.stop()
+        self._store = None
         self._sessions.clear()
 
     @Slot()
     def _look(self) -> None:
         assert self._store is not None
         sessions, self._sessions = tuple(self._sessions.values()), {}
-        self._job = self._jobs.prepare(KEY, partial(_shrunken, self._store, sessions))
-        self._job.done.connect(self._on_looked)
-        self._job.start()
+        self._next.begin(partial(_shrunken, self._store, sessions))
 
     @Slot(object)
     def _on_looked(self, shrunken: tuple[PlannedSession, ...]) -> None:
-        self._job = None
         if not shrunken:
             return
         names = one_line(shrunken[0].title) if len(shrunken) == 1 else counted(len(shrunken), "session")

@@ -198,12 +198,16 @@ class Writer(QObject):
             text = " ".join(filter(None, (text if n else "", self._not_repaired(others))))
         if n and plan.webui.running:
             self.repaired_beside.emit(plan, changed)
-        run_id = (result.run_id or "") if n else ""
+        can_undo = any(each.changes_files for each in plan.sessions if each.session_id in changed)
+        run_id = (result.run_id or "") if can_undo else ""
         done = self.tr("{} repaired at {}.").format(number(n), now()) if n else ""
         self._end(Outcome(text, not others, run_id, done=done, is_outdated=True, sessions=changed))
 
     def _one_repaired(self, planned: PlannedSession) -> str:
         title = one_line(planned.title)
+        if not planned.changes_files:
+            text = self.tr("{title} stays as it is: {n} left out of it, {when}.")
+            return text.format(title=title, n=counted(planned.left_out, "message"), when=now())
         if planned.messages_after > (planned.messages_before or 0):
             text = self.tr("{title} is back: {n}, repaired at {when}.")
         else:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.hermes.copies import INDEX
 from hermes_rescue.core.merge.choices import Choices
-from hermes_rescue.core.merge.intent import TAKEN_BACK
+from hermes_rescue.core.merge.intent import TAKEN_BACK, Reason
 from hermes_rescue.core.report.coverage import Coverage
 from hermes_rescue.core.report.diff import RECOVERED
 from hermes_rescue.gui.background.reader import USUAL_PAIR, Detail
@@ -273,11 +273,14 @@ class ReviewPane(QWidget):
 
     @Slot()
     def _restore(self) -> None:
-        """Have the session repaired; what the user took back comes back with it where nothing else is to be done."""
+        """Have the session repaired; what the user took back or left out comes back with it where nothing else is to
+        be done.
+        """
         detail = self._detail
         if detail is not None and detail.audited.standing is Standing.LEFT_OUT and not self.head.is_about_several:
             items = detail.proposal.items
-            wanted = frozenset(at for at, item in enumerate(items) if not item.included and item.reason in TAKEN_BACK)
+            kept_out = TAKEN_BACK | {Reason.LEFT_OUT}
+            wanted = frozenset(at for at, item in enumerate(items) if not item.included and item.reason in kept_out)
             mine = self.difference.rows.boxes.choices() if detail.is_review else Choices()
             self._on_choice(replace(mine, include=mine.include | wanted, fields=detail.proposal.chosen))
         self.repair_wanted.emit(self.session_id)

@@ -45,11 +45,11 @@ def sentence(audited: SessionAudit, proposal: Proposal) -> str:
     main, chosen = audited.main, _chosen_words(proposal)
     wish = translate("SessionHead", "You chose: {}. A repair of this session writes it.").format(chosen)
     told = main.told(told_moment) if main is not None else "" if chosen else _healthy_words(audited, proposal)
-    return " ".join(filter(None, (told, wish if chosen else "")))
+    return " ".join(filter(None, (told, _earlier_words(audited), wish if chosen else "")))
 
 
 def _healthy_words(audited: SessionAudit, proposal: Proposal) -> str:
-    if audited.standing is Standing.LEFT_OUT:
+    if audited.standing is Standing.LEFT_OUT and audited.left_out:
         words = translate("SessionHead", "You took messages of this session back. Other copies still have {n}.")
         if audited.is_cleared:
             words = translate("SessionHead", "You cleared this session. Other copies still have {n} of before.")
@@ -60,6 +60,14 @@ def _healthy_words(audited: SessionAudit, proposal: Proposal) -> str:
     if n == 1:
         return translate("SessionHead", "Its message is in the file. There is nothing to repair.")
     return translate("SessionHead", "All {n} messages are in the file. There is nothing to repair.").format(n=number(n))
+
+
+def _earlier_words(audited: SessionAudit) -> str:
+    """What a person left out of earlier repairs, and the way back."""
+    words = translate("SessionHead", "{n} left out by you in a repair: check it to have it back.")
+    if audited.left_out_by_you > 1:
+        words = translate("SessionHead", "{n} left out by you in a repair: check those that you want back.")
+    return words.format(n=counted(audited.left_out_by_you, "message")) if audited.left_out_by_you else ""
 
 
 def _chosen_words(proposal: Proposal) -> str:
@@ -242,7 +250,7 @@ class SessionHead(QWidget):
         if audited.category is Category.REVIEW and n:
             self._restores = self.tr("Restore {}").format(counted(n, "message"))
         if is_way_back:
-            n = audited.left_out
+            n = audited.left_out + audited.left_out_by_you
             self._restores = self.tr("Bring {} back").format(counted(n, "message")) if n else self.tr("Bring it back")
         self._has_answer = audited.is_left or (audited.standing is Standing.REVIEW and audited.basis != "")
         self.leave.setText(self.tr("Ask me again") if audited.is_left else self.tr("Leave it as it is"))

@@ -117,7 +117,7 @@ def _gap_texts(reason: Reason | None) -> tuple[str, str]:
             translate("Conversation", "message that you took back or lost: only you know"),
             translate("Conversation", "messages that you took back or lost: only you know"),
         )
-    if reason is Reason.CHOSEN:
+    if reason in (Reason.CHOSEN, Reason.LEFT_OUT):
         return (
             translate("Conversation", "message that you left out"),
             translate("Conversation", "messages that you left out"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hermes_rescue.core.audit.findings import Standing
+from hermes_rescue.core.audit.findings import SessionAudit, Standing
 from hermes_rescue.core.hermes.worktree import Worktree
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.gui.view_model.session_rows import Row, one_line
@@ -47,7 +47,7 @@ def line_of(row: Row) -> Line:
             )
             if n is not None
         ]
-        chosen = _chosen_words(row.choices)
+        chosen = _chosen_words(row.choices, session)
         detail = f" · {chosen or ', '.join(copies)}" if chosen or copies else ""
         if (chosen or row.standing is Standing.REPAIRABLE) and row.after != session.live:
             before, after = f"{before} → ", _count(row.after)
@@ -68,10 +68,12 @@ def line_of(row: Row) -> Line:
     )
 
 
-def _chosen_words(choices: Choices) -> str:
-    """What a person chose of the messages of a session."""
+def _chosen_words(choices: Choices, session: SessionAudit) -> str:
+    """What a person chose of the messages of a session, now and in earlier repairs; not again what its state says."""
+    is_told = session.standing is Standing.LEFT_OUT and not session.left_out
+    before = 0 if is_told else session.left_out_by_you
     told = (
-        (translate("SessionLine", "{} left out by you"), len(choices.exclude)),
+        (translate("SessionLine", "{} left out by you"), len(choices.exclude) + before),
         (translate("SessionLine", "{} restored by you"), len(choices.include)),
     )
     return ", ".join(words.format(number(n)) for words, n in told if n)

@@ -76,7 +76,9 @@ class Row:
     @property
     def after(self) -> int | None:
         """The number of messages that a repair leaves, as it was chosen."""
-        after = self.session.after
+        after, proposed = self.session.after, self.session.proposed
+        if self.choices.exclude or self.choices.include:
+            after = after if proposed is None else proposed
         return None if after is None else after - len(self.choices.exclude) + len(self.choices.include)
 
     @property

@@ -77,6 +77,9 @@ def _status(finding: Finding, session: SessionAudit) -> Status:
 
 def _left_out(session: SessionAudit) -> Status:
     say, n = QCoreApplication.translate, session.left_out
+    if n == 0:
+        by_you = say("SessionStatus", "%n left out by you", "messages", session.left_out_by_you)
+        return Status(by_you, "left-out", "info", 5, 0)
     by_clear = say("SessionStatus", "%n left out: you cleared it", "messages", n)
     by_undo = say("SessionStatus", "%n left out: you took them back", "messages", n)
     text = say("SessionStatus", "%n left out", "messages", n)

@@ -84,7 +84,7 @@ def test_the_operations_are_there_for_who_asks(qtbot: QtBot, plan: api.Plan) -> 
 
 
 def test_what_would_be_lost_is_said_in_red(qtbot: QtBot, plan: api.Plan) -> None:
-    loses = dataclasses.replace(plan.sessions[0], messages_lost=3, title=EVIL)
+    loses = dataclasses.replace(plan.sessions[0], messages_lost=3, left_out=3, title=EVIL)
     dialog = ask(qtbot, dataclasses.replace(plan, sessions=(loses,), refused={"0123456789ab": "Stop it first."}))
     cell = dialog.sessions.index(0, Column.LOST)
     assert cell.data() == "3 messages"

@@ -40,10 +40,15 @@ def store(demo: DemoStore) -> Store:
     return find_store(home=demo.home)
 
 
-def confirm_waiting(qtbot: QtBot, window: MainWindow, webui: OtherProcess, scanned: Scanned) -> set[str]:
-    """Repair all beside the server, and agree to the rest; the ids of the rest."""
+def start(qtbot: QtBot, window: MainWindow, webui: OtherProcess) -> None:
+    """Have a server run beside the window that notices no change of a file."""
     webui("start", NEVER_RELOADS)
     qtbot.waitUntil(lambda: window.shown.webui != "", timeout=30_000)
+
+
+def confirm_waiting(qtbot: QtBot, window: MainWindow, webui: OtherProcess, scanned: Scanned) -> set[str]:
+    """Repair all beside the server, and agree to the rest; the ids of the rest."""
+    start(qtbot, window, webui)
     waiting: set[str] = set()
 
     def agree(dialog: RepairDialog) -> None:
@@ -127,8 +132,7 @@ def test_without_the_agreement_nothing_waits(
 ) -> None:
     window = open_window(Place(demo.home))
     with webui_process(demo.home) as webui:
-        webui("start", NEVER_RELOADS)
-        qtbot.waitUntil(lambda: window.shown.webui != "", timeout=30_000)
+        start(qtbot, window, webui)
         before = snapshot(demo.home / "webui" / "sessions")
 
         def think_again(dialog: RepairDialog) -> None:
@@ -150,8 +154,7 @@ def test_what_only_waits_needs_the_agreement_before_the_button_does_anything(
     window = open_window(Place(demo.home))
     wiped = next(s.session_id for s in demo.stories if s.name == "wiped")
     with webui_process(demo.home) as webui:
-        webui("start", NEVER_RELOADS)
-        qtbot.waitUntil(lambda: window.shown.webui != "", timeout=30_000)
+        start(qtbot, window, webui)
         window.table.select(wiped)
         wait_scanned(window)
 
@@ -199,10 +202,10 @@ def test_a_repair_that_the_server_wrote_over_is_told_some_time_later(
         assert len(json.loads(repaired)["messages"]) > len(json.loads(before)["messages"])
         if is_written_over:
             path.write_bytes(before)
-        assert window.second_look._timer.isActive()
-        window.second_look._timer.start(0)  # some minutes go by
-        qtbot.waitUntil(lambda: not window.second_look._timer.isActive(), timeout=20_000)
-        qtbot.waitUntil(lambda: window.second_look._job is None, timeout=20_000)
+        assert window.second_look._next._timer.isActive()
+        window.second_look._next._timer.start(0)  # some minutes go by
+        qtbot.waitUntil(lambda: not window.second_look._next._timer.isActive(), timeout=20_000)
+        qtbot.waitUntil(lambda: window.second_look._next._job is None, timeout=20_000)
         wait_scanned(window)
         assert ("fewer messages again" in window.result.text) is is_written_over
         assert ("is back" in window.result.text) is not is_written_over

@@ -1,0 +1,31 @@
+"""What a person decided of sessions, as it is kept in the vault's folder: one small file for each kind of decision."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hermes_rescue.core.base import files, jsontext
+from hermes_rescue.core.base.errors import UnreadableError
+from hermes_rescue.core.hermes.store import is_session_name
+
+_LIMIT = 1 << 26  # bytes; far more than a list of all sessions takes
+
+
+def decided(path: Path) -> dict[str, Any]:
+    """Session id -> what was decided of it. What cannot be read is as if nothing had been."""
+    try:
+        files.require_folder(path.parent)
+        found = jsontext.loads_exactly(files.read_regular(path, _LIMIT))
+    except (OSError, UnreadableError, jsontext.NotJSONError):
+        return {}
+    sessions = found.get("sessions") if isinstance(found, dict) else None
+    return {sid: of for sid, of in sessions.items() if is_session_name(sid)} if isinstance(sessions, dict) else {}
+
+
+def keep(path: Path, sessions: Mapping[str, Any]) -> None:
+    """Write that down instead. Raises RescueError, OSError."""
+    data = json.dumps({"version": 1, "sessions": dict(sorted(sessions.items()))}, indent=2).encode()
+    files.write(path, data, overwrite=True)
