@@ -127,10 +127,17 @@ class Finding:
         return KINDS[self.name]
 
     @property
+    def label(self) -> str:
+        """What it is, in a few words."""
+        return "repair written over" if self.details.get(WRITTEN_OVER) else self.kind.label
+
+    @property
     def advice(self) -> str:
         """What to do about it, also where its category is another than that of its kind."""
         if self.details.get(LEFT):
             return _LEFT
+        if self.details.get(WRITTEN_OVER):
+            return _OVER
         if self.category is self.kind.category:
             return self.kind.advice
         return {Category.REVIEW: _DECIDE, Category.REPAIRABLE: _REPAIR, Category.INFO: _LATER}[self.category]
@@ -200,6 +207,11 @@ class SessionAudit:
         return any(LEFT in f.details for f in self.findings)
 
     @property
+    def is_written_over(self) -> bool:
+        """Whether a repair of it was written over (:mod:`core.audit.written_over`)."""
+        return any(WRITTEN_OVER in f.details for f in self.findings)
+
+    @property
     def category(self) -> Category | None:
         """The most urgent category of the findings; None for a healthy session."""
         if not self.findings:
@@ -223,6 +235,10 @@ class SessionAudit:
 LEFT = "left_by_you"
 """The detail of a finding of a session that a person left as it is."""
 
+WRITTEN_OVER = "written_over"
+"""The detail of a finding of a session whose repair was written over (:mod:`core.audit.written_over`)."""
+
+_OVER = "Stop Hermes WebUI, then repair it again."
 _LEFT = "Nothing: you left it as it is. That holds until a copy of the session changes."
 
 NO_ADVICE = "Nothing."

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hermes_rescue.core.audit import left
 from hermes_rescue.core.audit.cache import AuditCache, Kept, RowsDigest, digest_of, keys_of
 from hermes_rescue.core.audit.elsewhere import FoundPlace, found_places
 from hermes_rescue.core.audit.findings import OTHER_STATE_DIR, Category, Finding, SessionAudit, Standing, finding
+from hermes_rescue.core.audit.remembered import marker
 from hermes_rescue.core.audit.session import examine_unless_whole
 from hermes_rescue.core.audit.webui_audit import Reported, webui_items
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
@@ -109,11 +109,11 @@ def audit_sessions(
     :func:`core.audit.workers.over_sessions` gives them.
     """
     ids = inventory.session_ids()
-    left_alone = left.read(inventory.store)
+    marked = marker(inventory.store, webui)
     keys = keys_of(inventory, webui, ids)
     known = {each: kept for each, kept in cache.known(keys).items() if _stands(kept.answer)}
     kept = dict(known) if cache.rows_are_same else {}
-    yield [left.marked(each.answer, left_alone) for each in kept.values() if each.answer is not None]
+    yield [marked(each.answer) for each in kept.values() if each.answer is not None]
     others = [each for each in ids if each not in kept]
     look = partial(_look, known={each: known[each] for each in others if each in known})
 
@@ -123,7 +123,7 @@ def audit_sessions(
 
     for batch in over_sessions(look, inventory, webui, others, progress=report, should_cancel=should_cancel):
         found = [_not_examined(each, inventory) if isinstance(each, Failure) else each.answer for each in batch]
-        yield [left.marked(session, left_alone) for session in found if session is not None]
+        yield [marked(session) for session in found if session is not None]
         kept |= {each.session_id: each for each in batch if isinstance(each, Kept)}
     for session_id, each in kept.items():
         each.key = keys.get(session_id, b"")

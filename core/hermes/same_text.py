@@ -48,6 +48,11 @@ class Text:
         """What stands for something else in it, in order."""
         return tuple(_gaps(self.folded))
 
+    @cached_property
+    def end(self) -> str:
+        """What stands after the last gap. It tells most texts of one form apart without a look at every gap."""
+        return self.folded[self.gaps[-1].end :] if self.gaps else self.folded
+
     @property
     def intact(self) -> int:
         """How many characters at its beginning are those of the whole text."""
@@ -147,7 +152,7 @@ def _with_gaps(text: Text, whole: str) -> Relation | None:
     as can be and none that fits is missed.
     """
     lesser, gaps = text.folded, text.gaps
-    if not gaps or not whole.startswith(lesser[: gaps[0].start]):
+    if not gaps or not whole.startswith(lesser[: gaps[0].start]) or text.end not in whole:
         return None
     relations = set[Relation]()
     at = common = gaps[0].start

@@ -295,6 +295,12 @@ def _with_sessions(folders: Sequence[Path], own: Path) -> tuple[Path, ...]:
     return tuple(found.values())[1:]
 
 
+def is_sessions_folder(folder: Path) -> bool:
+    """Whether a folder is that of the sessions of any WebUI: that is what it is called, and what is in it."""
+    real = Path(os.path.realpath(folder))
+    return real.name == "sessions" and _has_session(real)
+
+
 def _has_session(folder: Path) -> bool:
     """Whether a folder holds a sidecar or a backup; other programs keep other ``*.json`` in folders named sessions."""
     try:

@@ -7,14 +7,16 @@ to be are still so; each result is read back from disk, and what cannot be read 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Container, Iterable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
+from hermes_rescue.core.audit import written_over
 from hermes_rescue.core.audit.session import merge_session
 from hermes_rescue.core.audit.workers import Progress
+from hermes_rescue.core.audit.written_over import Brought
 from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, UnreadableError
 from hermes_rescue.core.base.owner import require_owner
@@ -127,6 +129,7 @@ class _Work:
     should_cancel: Callable[[], bool] | None
     run_id: str | None = None
     outcomes: list[Outcome] = field(default_factory=list)
+    brought: dict[str, Brought] = field(default_factory=dict)
 
     @property
     def repaired(self) -> int:
@@ -164,13 +167,14 @@ def _carried_out(work: _Work) -> Result:
                     continue
                 work.tell(0.0)
                 steps = Steps(work.tell, work.should_cancel)
-                outcomes.append(_repair_one(plan, planned, inventory, work.webui, run_, made, steps))
+                outcomes.append(_repair_one(work, planned, inventory, run_, made, steps))
             written = {each.session_id for each in plan.sessions if each.is_written}
             done = [o.session_id for o in outcomes if o.state in (State.REPAIRED, State.FAILED)]
             changed = [sid for sid in done if sid in written]
             changed += made
             _move_backups(died, inventory, run_)
             rebuilt = (bool(changed) or plan.rebuild_index) and _write_index(store, run_, changed, plan.remaining)
+        _remember(store, work.brought)
         work.tell(0.0)
         cancelled = any(outcome.state is State.CANCELLED for outcome in outcomes)
         return Result(run_.run_id, tuple(outcomes), rebuilt, cancelled)
@@ -210,28 +214,32 @@ def _require(operation: Operation) -> None:
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     """A session that still is what the plan saw: what is written, and the SHA-256 of the backup that moves then.
-    ``decided``: the messages that a person left out of it, or brought back, until now.
+    ``decided``: the messages that a person left out of it, or brought back, until now; ``signs``: digests of what the
+    file has then and had not before.
     """
 
     writes: tuple[Write, ...]
     backup: str | None
     decided: Act | None = None
+    signs: tuple[str, ...] = ()
 
 
 def _repair_one(
-    plan: Plan,
+    work: _Work,
     planned: PlannedSession,
     inventory: Inventory,
-    webui: WebUIStatus,
     run: vault.ActiveRun,
     made: Mapping[str, str | None],
     steps: Steps,
 ) -> Outcome:
     """``made``: the digests that runs which died gave to live files, maybe after the plan was made."""
-    prepared = _prepared(plan, planned, inventory, webui, made, steps, run.run_id)
+    prepared = _prepared(work.plan, planned, inventory, work.webui, made, steps, run.run_id)
     if isinstance(prepared, Outcome):
         return prepared
-    return _written(prepared, planned, plan.store, run, steps)
+    outcome = _written(prepared, planned, work.plan.store, run, steps)
+    if outcome.state is State.REPAIRED and prepared.signs:
+        work.brought[planned.session_id] = Brought(time.time(), planned.after, prepared.signs)
+    return outcome
 
 
 def _prepared(
@@ -269,17 +277,16 @@ def _prepared(
         live, proposed = copies.live, to_write(copies, proposal)
         del copies, proposal  # a session can be large
         writes = plan_writes(path, proposed, live)
+        signs = written_over.signs(live.sidecar if live is not None else None, proposed)
     except Cancelled:
         return Outcome(sid, State.CANCELLED)
     except (ChangedMeanwhileError, FileNotFoundError) as error:
         return Outcome(sid, State.SKIPPED, files.sentence(error, path))
     except (RescueError, OSError) as error:
         return Outcome(sid, State.FAILED, files.sentence(error, path))
-    return (
-        _Prepared(writes, backup, decided)
-        if _are_meant(writes, planned)
-        else Outcome(sid, State.SKIPPED, _COPY_CHANGED)
-    )
+    if not _are_meant(writes, planned):
+        return Outcome(sid, State.SKIPPED, _COPY_CHANGED)
+    return _Prepared(writes, backup, decided, signs)
 
 
 def _prepared_copy(planned: PlannedSession, copies: SessionCopies, proposal: Proposal) -> _Prepared | Outcome:
@@ -373,6 +380,17 @@ def _write_index(store: Store, run: vault.ActiveRun, changed: Iterable[str], wai
     return written.state == "done"
 
 
+def _remember(store: Store, brought: Mapping[str, Brought], undone: Container[str] = ()) -> None:
+    """Remember what a repair brought, no more what an undo took away. Where that cannot be kept, no more is lost than
+    that a later audit takes a repair that was written over for a fresh loss.
+    """
+    old = written_over.read(store)
+    new = {**{sid: each for sid, each in old.items() if sid not in undone}, **brought}
+    if new != old:
+        with suppress(RescueError, OSError):
+            files.write(written_over.path_of(store), written_over.packed(new, time.time()), overwrite=True)
+
+
 def _index_room(store: Store) -> int:
     """Bytes for the old list of the sessions, which is kept, and the new one."""
     try:
@@ -413,6 +431,7 @@ def undo(
     kept = Vault.of(store)
     with kept.lock():
         result = kept.undo(run_id, session_id, should_cancel)
+        _remember(store, {}, result.undone)
         if not result.index_stale:
             return result
         try:

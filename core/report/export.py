@@ -26,7 +26,7 @@ from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.copies import INDEX, Inventory, SessionCopies
-from hermes_rescue.core.hermes.store import Store
+from hermes_rescue.core.hermes.store import Store, is_sessions_folder
 from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.merge.choices import OUTDATED, Choices
 from hermes_rescue.core.merge.metadata import row_fields
@@ -175,6 +175,8 @@ def export(
                 path = path.with_name(f"{path.stem} ({copy.session_id}).{form}")
         try:
             is_hermes = is_of_hermes(store, path)
+            if is_hermes and os.path.lexists(path):
+                raise FileExistsError
             files.write(path, render(copy, form, print_page, steps), overwrite=overwrite and not is_hermes)
             written.append(path)
         except RescueError as error:
@@ -207,9 +209,9 @@ def file_name(copy: Copy, form: str) -> str:
 
 
 def _require_foreign_folder(store: Store, folder: Path) -> None:
-    """Raises RescueError for a folder whose files Hermes would take for its own."""
-    if os.path.realpath(folder) == os.path.realpath(store.sessions_dir):
-        raise RescueError(f"{folder} is the folder of the sessions themselves. Choose another one.")
+    """Raises RescueError for a folder whose files Hermes would take for its own, that of another store as well."""
+    if os.path.realpath(folder) == os.path.realpath(store.sessions_dir) or is_sessions_folder(folder):
+        raise RescueError(f"{folder} is a folder of Hermes' sessions themselves. Choose another one.")
 
 
 def require_foreign(store: Store, path: Path) -> None:
@@ -220,8 +222,10 @@ def require_foreign(store: Store, path: Path) -> None:
 
 
 def is_of_hermes(store: Store, path: Path) -> bool:
-    """Whether a file that is there may be one of Hermes' own, and so is never replaced."""
+    """Whether a file that is there may be one of Hermes' own, also of another home, and so is never replaced."""
     real = Path(os.path.realpath(path.parent)) / path.name
+    if real.name == "state.db" or is_sessions_folder(real.parent):
+        return True
     homes = {each for each in (store.home, store.state_dir, store.sessions_dir) if each is not None}
     known = (f"{database}{end}" for database in store.databases for end in ("", "-wal", "-shm"))
     return any(real.is_relative_to(os.path.realpath(each)) for each in homes) or str(real) in map(

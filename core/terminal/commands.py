@@ -380,7 +380,7 @@ def _audited(view: View, store: Store, *, is_cached: bool = True) -> Audit:
 
 @contextmanager
 def _examined(call: Call, store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCopies, Proposal]]:
-    from hermes_rescue.core.audit import left
+    from hermes_rescue.core.audit.remembered import marker
     from hermes_rescue.core.audit.session import examine
     from hermes_rescue.core.base.progress import Steps
     from hermes_rescue.core.hermes.copies import Inventory
@@ -390,10 +390,11 @@ def _examined(call: Call, store: Store, sid: str) -> Iterator[tuple[SessionAudit
         with _view(call).progress("Reading the session") as progress:
             steps = Steps(lambda done: progress(done, 1))
             is_known = sid in inventory.session_ids()
-            found = examine(inventory, webui_status(store), sid, steps=steps) if is_known else None
+            webui = webui_status(store)
+            found = examine(inventory, webui, sid, steps=steps) if is_known else None
         if found is None or found.audited is None:
             raise RescueError(f"{UnknownSessionError((sid,), store.sessions_dir)} See: {call.command('audit')}")
-        yield left.marked(found.audited, left.read(store)), found.copies, found.proposal
+        yield marker(store, webui)(found.audited), found.copies, found.proposal
 
 
 def _confirm(question: str) -> None:

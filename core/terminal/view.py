@@ -20,6 +20,7 @@ from hermes_rescue.core.audit.findings import (
 )
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.audit.workers import Progress as Report
+from hermes_rescue.core.audit.written_over import what_to_do
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.words import counted, plural
 from hermes_rescue.core.hermes.copies import LIVE, SessionCopies
@@ -176,9 +177,12 @@ class View:
                 table.add_row(
                     Text(_state(s), _STYLE[s.category]), Text(shown(s.session_id)), Text(_one_line(s.title)),
                     *(_count(n) for n in (s.live, s.after, s.backup, s.database)),
-                    Text("; ".join(f.kind.label for f in s.findings)),
+                    Text("; ".join(f.label for f in s.findings)),
                 )  # fmt: skip
             self.table(table)
+        if over := sum(s.is_written_over for s in found.sessions):
+            of = "a repaired session" if over == 1 else f"{over} repaired sessions"
+            self.line(f"Hermes WebUI saved over {of}. {what_to_do(found.webui)}")
         for f in found.store_findings:
             self.labelled(_WORD[f.category], _STYLE[f.category], f.evidence)
             if f.name == OTHER_STATE_DIR:
@@ -272,7 +276,7 @@ class View:
         self.line(f"To choose yourself: {command} {' '.join(options)}")
 
     def _finding(self, f: Finding) -> None:
-        self.labelled(f.kind.label, _STYLE[f.category], f.evidence)
+        self.labelled(f.label, _STYLE[f.category], f.evidence)
         for question, answer in (
             ("How serious?", f.kind.serious),
             ("What should I do?", f.advice),

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from hermes_rescue.core.audit import left
 from hermes_rescue.core.audit.cache import AuditCache, usual_folder
 from hermes_rescue.core.audit.findings import SessionAudit
+from hermes_rescue.core.audit.remembered import marker
 from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.audit.store_audit import audit_sessions, whole_audit
 from hermes_rescue.core.audit.workers import Cancelled
@@ -184,7 +184,8 @@ class StoreReader:
         if found is None or found.audited is None:
             self._tell("detailed", question.number, None)
             return
-        audited, copies, proposal = left.marked(found.audited, left.read(inventory.store)), found.copies, found.proposal
+        audited = marker(inventory.store, webui)(found.audited)
+        copies, proposal = found.copies, found.proposal
         versions = diff.versions(copies, proposal, (*question.pair, LIVE))
         further = tuple(copy.name for copy in copies.further)
         self._tell("detailed", question.number, _detail(audited, proposal, versions, question.pair, further))

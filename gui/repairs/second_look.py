@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from hermes_rescue.core.hermes import sidecar
+from hermes_rescue.core.audit.findings import SessionAudit
+from hermes_rescue.core.audit.remembered import marker
+from hermes_rescue.core.audit.session import examine
+from hermes_rescue.core.audit.written_over import what_to_do
+from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.store import Store
-from hermes_rescue.core.repair.plan import Plan, PlannedSession
+from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
+from hermes_rescue.core.repair.plan import Plan
 from hermes_rescue.gui.background.jobs import Context, Jobs
 from hermes_rescue.gui.background.timed_job import TimedJob
 from hermes_rescue.gui.view_model.session_rows import one_line
@@ -20,15 +25,14 @@ INTERVAL = 180_000
 
 
 class SecondLook(QObject):
-    """``noticed`` carries in words which repaired sessions have fewer messages than the repair wrote."""
+    """``noticed`` carries in words which repairs were written over, and what to do."""
 
     noticed = Signal(str)
 
     def __init__(self, jobs: Jobs, parent: QObject) -> None:
         super().__init__(parent)
         self._store: Store | None = None
-        self._how_to_stop = ""
-        self._sessions: dict[str, PlannedSession] = {}
+        self._sessions: set[str] = set()
         self._next = TimedJob(jobs, KEY, INTERVAL, self)
         self._next.due.connect(self._look)
         self._next.done.connect(self._on_looked)
@@ -36,8 +40,8 @@ class SecondLook(QObject):
     @Slot(object, object)
     def expect(self, plan: Plan, session_ids: tuple[str, ...]) -> None:
         """Look at these sessions later, which were repaired by this plan."""
-        self._store, self._how_to_stop = plan.store, plan.webui.how_to_stop
-        self._sessions |= {each.session_id: each for each in plan.sessions if each.session_id in session_ids}
+        self._store = plan.store
+        self._sessions.update(session_ids)
         self._next.wait()
 
     def drop(self) -> None:
@@ -49,28 +53,29 @@ class SecondLook(QObject):
     @Slot()
     def _look(self) -> None:
         assert self._store is not None
-        sessions, self._sessions = tuple(self._sessions.values()), {}
-        self._next.begin(partial(_shrunken, self._store, sessions))
+        sessions, self._sessions = frozenset(self._sessions), set()
+        self._next.begin(partial(_written_over, self._store, sessions))
 
     @Slot(object)
-    def _on_looked(self, shrunken: tuple[PlannedSession, ...]) -> None:
-        if not shrunken:
-            return
-        names = one_line(shrunken[0].title) if len(shrunken) == 1 else counted(len(shrunken), "session")
-        text = self.tr(
-            "{}: fewer messages again than the repair wrote. If you took none back, Hermes WebUI saved over them. "
-            "Stop it ({}), then repair again."
-        )
-        self.noticed.emit(text.format(names, self._how_to_stop))
+    def _on_looked(self, found: tuple[WebUIStatus, tuple[SessionAudit, ...]]) -> None:
+        webui, sessions = found
+        if sessions:
+            names = one_line(sessions[0].title) if len(sessions) == 1 else counted(len(sessions), "session")
+            text = self.tr("{}: Hermes WebUI saved over the repair. {}")
+            self.noticed.emit(text.format(names, what_to_do(webui)))
 
 
-def _shrunken(store: Store, sessions: tuple[PlannedSession, ...], context: Context) -> tuple[PlannedSession, ...]:
-    """The sessions whose files have fewer messages than the repair wrote; those that were deleted since are none."""
-    found = []
-    for each in sessions:
-        if context.should_cancel():
-            break
-        now = sidecar.read(store.sessions_dir / f"{each.session_id}.json").sidecar
-        if now is not None and len(now.messages) < each.messages_after:
-            found.append(each)
-    return tuple(found)
+def _written_over(
+    store: Store, session_ids: frozenset[str], context: Context
+) -> tuple[WebUIStatus, tuple[SessionAudit, ...]]:
+    """The sessions whose repair was written over; those that were deleted since are none."""
+    webui, found = webui_status(store), []
+    marked = marker(store, webui)
+    with Inventory(store, only=session_ids) as inventory:
+        for each in sorted(session_ids.intersection(inventory.session_ids())):
+            if context.should_cancel():
+                break
+            audited = examine(inventory, webui, each).audited
+            if audited is not None and (audited := marked(audited)).is_written_over:
+                found.append(audited)
+    return webui, tuple(found)

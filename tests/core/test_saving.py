@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -95,6 +96,38 @@ def test_no_report_becomes_a_file_of_hermes(
         assert status == 3
         assert "folder" in err
     assert snapshot(wiped.home) == before
+
+
+@pytest.mark.parametrize("command", ["report", "audit", "export"])
+def test_none_replaces_a_file_of_another_home(
+    wiped: Any, rescue: Rescue, tmp_path: Path, snapshot: Callable[[Path], object], command: str
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(wiped.home, other)
+    (other / "state.db").touch()
+    (tmp_path / "link").symlink_to(other / "webui" / "sessions")
+    before = snapshot(other)
+    words = {
+        "report": ("report", "--overwrite", "-o"),
+        "audit": ("audit", "--metrics"),
+        "export": ("export", wiped.live.stem, "--overwrite", "-o"),
+    }
+    sessions = other / "webui" / "sessions"
+    for target in (sessions / wiped.live.name, tmp_path / "link" / wiped.live.name, other / "state.db"):
+        status, _, err = rescue(*words[command], target, "--home", wiped.home)
+        assert status == 3
+        assert "of Hermes" in err
+    assert snapshot(other) == before
+
+
+def test_a_copy_of_a_session_in_a_folder_of_ones_own_can_be_replaced(
+    wiped: Any, rescue: Rescue, tmp_path: Path
+) -> None:
+    target = tmp_path / "mine" / "sessions" / "A walk.json"
+    target.parent.mkdir(parents=True)
+    for _ in range(2):
+        words = ("export", wiped.live.stem, "--form", "json", "--overwrite", "-o", target)
+        assert rescue(*words, "--home", wiped.home)[0] == 0
 
 
 @pytest.mark.parametrize("name", [".", "", "folder"])

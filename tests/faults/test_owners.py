@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,8 @@ from .conftest import HEALTHY, LOST, WIPED, small_store
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can work in another user's home"
 )
+
+ACCESS_LIST = "system.posix_acl_access"
 
 UNKNOWN = 48_231
 """The id of a user whom this computer does not know by name."""
@@ -256,6 +259,44 @@ def test_without_others_it_has_the_mode_that_the_webui_would_give_it(public: Pat
     assert run("repair", LOST, "--yes", "--home", public / "hermes", umask=umask).returncode == 0
     assert mode(sessions / f"{LOST}.json") == 0o666 & ~umask
     assert json.loads((sessions / f"{LOST}.json").read_bytes())["messages"]
+
+
+@pytest.mark.parametrize("has_others", [True, False])
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_it_can_be_read_by_whom_the_folder_gives_to_by_default(public: Path, umask: int, has_others: bool) -> None:
+    """The default access control list of the folder counts as for a session that the WebUI makes."""
+    home = public / "hermes"
+    sessions = small_store(home)
+    for path in sessions.iterdir():
+        path.unlink()
+    give_by_default(sessions, STRANGER)
+    other = sessions / "other.json"
+    make_as_the_webui_does(other, umask)
+    wanted = os.getxattr(other, ACCESS_LIST)
+    if not has_others:
+        other.unlink()
+    assert run("repair", LOST, "--yes", "--home", home, umask=umask).returncode == 0
+    made = sessions / f"{LOST}.json"
+    assert os.getxattr(made, ACCESS_LIST) == wanted
+    done = subprocess.run(["cat", made], user=STRANGER, group=STRANGER, extra_groups=[], capture_output=True)
+    assert json.loads(done.stdout)["session_id"] == LOST
+
+
+def give_by_default(folder: Path, uid: int) -> None:
+    """Have what is made in a folder readable and writable for a user and the group, and for nobody else."""
+    nobody = 0xFFFF_FFFF
+    entries = ((1, 7, nobody), (2, 6, uid), (4, 7, nobody), (0x10, 7, nobody), (0x20, 0, nobody))
+    packed = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(folder, "system.posix_acl_default", packed)
+    except OSError as error:
+        pytest.skip(f"this file system has no access control lists ({error.strerror})")
+
+
+def make_as_the_webui_does(path: Path, umask: int) -> None:
+    session = '{"session_id": "other", "messages": []}'
+    command = f"open({str(path)!r}, 'x').write({session!r})"
+    subprocess.run([sys.executable, "-c", command], umask=umask, check=True)
 
 
 def test_it_has_the_group_of_a_folder_that_gives_its_own(public: Path) -> None:

@@ -2,8 +2,8 @@
 
 It keeps the sessions that it has opened in memory and writes them back whole: unique temp, fsync, replace; a save that
 shrinks the messages first leaves the old file as the backup; memory gives way to the disk only where the count there is
-strictly larger. It answers ``GET /health`` where the environment tells it to listen, by itself on a free port of the
-loopback, and leaves the notes of ``ctl.sh`` in the Hermes home.
+strictly larger, and in a version before 0.51.327 never. It answers ``GET /health`` where the environment tells it to
+listen, by itself on a free port of the loopback, and leaves the notes of ``ctl.sh`` in the Hermes home.
 
 As a program it obeys lines of JSON on stdin, each a list of a method's name and its arguments, and answers each with a
 line of JSON; it ends with its stdin.
@@ -39,16 +39,25 @@ class WebUI:
         self.memory: dict[str, Session] = {}
         self.saved: dict[str, list[str]] = {}
         self.sync = True  # without it a save is as quick as on a fast disk
+        self.reloads = True
 
     # --- sessions ---------------------------------------------------------------------------------------------------
 
     def get(self, sid: str) -> Session:
         """A session as the WebUI knows it."""
         known, on_disk = self.memory.get(sid), self.load(sid)
-        if known is None or (on_disk is not None and on_disk["message_count"] > len(known["messages"])):
+        if known is None or (
+            self.reloads and on_disk is not None and on_disk["message_count"] > len(known["messages"])
+        ):
             assert on_disk is not None
             self.memory[sid] = on_disk
         return self.memory[sid]
+
+    def open(self, sid: str) -> None:
+        """Have a session in the memory as it is on disk now."""
+        session = self.load(sid)
+        assert session is not None
+        self.memory[sid] = session
 
     def load(self, sid: str) -> Session | None:
         data = self._read(f"{sid}.json")
@@ -172,6 +181,7 @@ class WebUI:
     def listen(self, version: str | None = "0.52.262") -> int:
         """Answer, as this version, and leave no notes, as a server does that was started by hand. Returns the port."""
         webui = self
+        self.reloads = version is not None and tuple(map(int, version.split("."))) >= (0, 51, 327)
 
         class Health(BaseHTTPRequestHandler):
             server_version = f"HermesWebUI/{version}" if version else "HermesWebUI"

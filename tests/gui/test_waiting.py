@@ -207,6 +207,6 @@ def test_a_repair_that_the_server_wrote_over_is_told_some_time_later(
         qtbot.waitUntil(lambda: not window.second_look._next._timer.isActive(), timeout=20_000)
         qtbot.waitUntil(lambda: window.second_look._next._job is None, timeout=20_000)
         wait_scanned(window)
-        assert ("fewer messages again" in window.result.text) is is_written_over
+        assert ("saved over the repair" in window.result.text) is is_written_over
         assert ("is back" in window.result.text) is not is_written_over
     assert path.read_bytes() == (before if is_written_over else repaired)
