@@ -18,7 +18,7 @@ from hermes_rescue.core.base.program import version
 from hermes_rescue.core.terminal.commands import app
 
 NAME = "hermes-rescue"
-SHARED = ("--home", "--session-dir", "--state-db", "--also", "--quiet")
+SHARED = ("--home", "--session-dir", "--state-db", "--also", "--quiet", "--json-progress")
 """The options that every command on a store has."""
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "terminal.md"

@@ -44,15 +44,24 @@ class Options:
 def options(arguments: Sequence[str]) -> Options:
     """What some words on the command line ask for. Raises SystemExit where they are wrong, or ask for help."""
     parser = argparse.ArgumentParser(prog="hermes-rescue-gui", description="The window of Hermes Rescue.")
-    parser.add_argument("--home", type=Path, help="the Hermes home, if not the usual one")
-    parser.add_argument("--session-dir", type=Path, help="the sessions folder of a WebUI, alone or beside a home")
-    parser.add_argument("--state-db", type=Path, action="append", default=[], help="a database of the agent")
-    parser.add_argument("--also", type=Path, action="append", default=[], help="a further place to look for copies in")
+    parser.add_argument("--home", type=_place, help="the Hermes home, if not the usual one")
+    parser.add_argument("--session-dir", type=_place, help="the sessions folder of a WebUI, alone or beside a home")
+    parser.add_argument("--state-db", type=_place, action="append", default=[], help="a database of the agent")
+    parser.add_argument(
+        "--also", type=_place, action="append", default=[], help="a further place to look for copies in"
+    )
     parser.add_argument("--reset-settings", action="store_true", help="forget how the window was")
     asked = parser.parse_args(arguments)
     return Options(
         asked.home, asked.session_dir, tuple(asked.state_db), tuple(asked.also), reset_settings=asked.reset_settings
     )
+
+
+def _place(text: str) -> Path:
+    """A path as it was typed. An empty one, which Python takes for the current folder, is refused."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; name a file or folder (the current one is called '.')")
+    return Path(text)
 
 
 def require_window(asked: Options) -> None:

@@ -78,21 +78,40 @@ def again(words: Sequence[str] | None = None) -> str:
     return shlex.join((*program(), *(sys.argv[1:] if words is None else words)))
 
 
+def named(text: str) -> str:
+    """A word that names a file or folder. Raises BadParameter for an empty one, which Python takes for the current
+    folder: it is what a variable gives that nobody has set.
+    """
+    if not text:
+        raise typer.BadParameter("It is empty. Name a file or folder (the current one is called '.').")
+    return text
+
+
+def place(text: str) -> Path:
+    """The same as a path."""
+    return Path(named(text))
+
+
 def _options(
     home: Annotated[
-        Path | None, typer.Option("--home", metavar="DIR", help="The Hermes home (default: found as Hermes does).")
+        Path | None,
+        typer.Option("--home", parser=place, metavar="DIR", help="The Hermes home (default: found as Hermes does)."),
     ] = None,
     session_dir: Annotated[
-        Path | None, typer.Option("--session-dir", metavar="DIR", help="A sessions folder, in place of a home.")
+        Path | None,
+        typer.Option("--session-dir", parser=place, metavar="DIR", help="A sessions folder, in place of a home."),
     ] = None,
     state_db: Annotated[
         list[Path] | None,
-        typer.Option("--state-db", metavar="FILE", help="A state.db to read; can be given more than once."),
+        typer.Option(
+            "--state-db", parser=place, metavar="FILE", help="A state.db to read; can be given more than once."
+        ),
     ] = None,
     also: Annotated[
         list[Path] | None,
         typer.Option(
             "--also",
+            parser=place,
             metavar="PATH",
             help="A further place to look in: a file, a folder, an old home, an archive, a database; repeatable.",
         ),
@@ -105,7 +124,10 @@ def _options(
     ] = False,
     json_progress: Annotated[
         bool,
-        typer.Option("--json-progress", help="Tell on stderr how far the work is, as lines of JSON for a program."),
+        typer.Option(
+            "--json-progress",
+            help="Tell on stderr how far the work is, and what went wrong, as lines of JSON for a program.",
+        ),
     ] = False,
 ) -> Call:
     return Call(home, session_dir, tuple(state_db or ()), tuple(also or ()), quiet, json_progress)
