@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
-import shlex
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from hermes_rescue.core.base import system_libraries
+from hermes_rescue.core.base.words import typed
 
 FAILED = 3
 """The exit status of a window that cannot be opened, as the terminal has it for what could not be done."""
@@ -68,7 +68,7 @@ def require_window(asked: Options) -> None:
     """Ends the program, with what to install or to type instead, where no window can be opened."""
     reason = _reason()
     if reason:
-        command = shlex.join(["hermes-rescue", "audit", *asked.place])
+        command = typed(["hermes-rescue", "audit", *asked.place])
         _tell(f"{reason}\nThe terminal does the same without a window: {command}")
         raise SystemExit(FAILED)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.base.program import NAME
+from hermes_rescue.core.base.words import typed
 
 if TYPE_CHECKING:
     from hermes_rescue.core.hermes.store import Store
@@ -42,7 +42,7 @@ class Call:
 
     def command(self, *words: str) -> str:
         """A command of this program on the same store, to be copied into a shell."""
-        return shlex.join((*program(), *words, *self.options))
+        return typed((*program(), *words, *self.options))
 
     def find_store(self) -> Store:
         """The store that is meant. Raises RescueError where there is none."""
@@ -75,7 +75,7 @@ def program() -> tuple[str, ...]:
 
 def again(words: Sequence[str] | None = None) -> str:
     """This very command once more, or with other words; to be copied into a shell."""
-    return shlex.join((*program(), *(sys.argv[1:] if words is None else words)))
+    return typed((*program(), *(sys.argv[1:] if words is None else words)))
 
 
 def named(text: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import sys
 
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.program import NAME
+from hermes_rescue.core.base.words import typed
 from hermes_rescue.core.terminal import progress
 from hermes_rescue.core.terminal.call import program
 from rich.cells import cell_len
@@ -28,7 +28,7 @@ def wrapped(text: str, width: int, hang: int | None = None) -> list[str]:
         return [text]
     hang = len(text) - len(text.lstrip()) if hang is None else hang
     line, rest = text[:hang], text[hang:]
-    call = f"{shlex.join(program())} "
+    call = f"{typed(program())} "
     lines = []
     for part in rest.split(GAP) if call in rest else [rest]:
         prose, named, words = part.partition(call)
