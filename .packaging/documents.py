@@ -18,7 +18,7 @@ from hermes_rescue.core.base.program import version
 from hermes_rescue.core.terminal.commands import app
 
 NAME = "hermes-rescue"
-SHARED = ("--home", "--session-dir", "--state-db", "--also", "--quiet")
+SHARED = ("--home", "--session-dir", "--state-db", "--also", "--quiet", "--json-progress")
 """The options that every command on a store has."""
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "terminal.md"
@@ -167,7 +167,7 @@ def bash(all_commands: list[Command]) -> str:
         (
             f"# bash completion of {NAME}, made from its commands",
             "_hermes_rescue() {",
-            "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command= words= word",
+            "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' words='' word",
             '    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
             "        case $command:$word in",
             "            *:-*) ;;",

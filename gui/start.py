@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
-import shlex
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from hermes_rescue.core.base import system_libraries
+from hermes_rescue.core.base.words import typed
 
 FAILED = 3
 """The exit status of a window that cannot be opened, as the terminal has it for what could not be done."""
@@ -44,10 +44,12 @@ class Options:
 def options(arguments: Sequence[str]) -> Options:
     """What some words on the command line ask for. Raises SystemExit where they are wrong, or ask for help."""
     parser = argparse.ArgumentParser(prog="hermes-rescue-gui", description="The window of Hermes Rescue.")
-    parser.add_argument("--home", type=Path, help="the Hermes home, if not the usual one")
-    parser.add_argument("--session-dir", type=Path, help="the sessions folder of a WebUI, alone or beside a home")
-    parser.add_argument("--state-db", type=Path, action="append", default=[], help="a database of the agent")
-    parser.add_argument("--also", type=Path, action="append", default=[], help="a further place to look for copies in")
+    parser.add_argument("--home", type=_place, help="the Hermes home, if not the usual one")
+    parser.add_argument("--session-dir", type=_place, help="the sessions folder of a WebUI, alone or beside a home")
+    parser.add_argument("--state-db", type=_place, action="append", default=[], help="a database of the agent")
+    parser.add_argument(
+        "--also", type=_place, action="append", default=[], help="a further place to look for copies in"
+    )
     parser.add_argument("--reset-settings", action="store_true", help="forget how the window was")
     asked = parser.parse_args(arguments)
     return Options(
@@ -55,11 +57,18 @@ def options(arguments: Sequence[str]) -> Options:
     )
 
 
+def _place(text: str) -> Path:
+    """A path as it was typed. An empty one, which Python takes for the current folder, is refused."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; name a file or folder (the current one is called '.')")
+    return Path(text)
+
+
 def require_window(asked: Options) -> None:
     """Ends the program, with what to install or to type instead, where no window can be opened."""
     reason = _reason()
     if reason:
-        command = shlex.join(["hermes-rescue", "audit", *asked.place])
+        command = typed(["hermes-rescue", "audit", *asked.place])
         _tell(f"{reason}\nThe terminal does the same without a window: {command}")
         raise SystemExit(FAILED)
 

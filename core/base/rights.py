@@ -6,10 +6,11 @@ Only of systems with owners and modes; elsewhere there is nothing to say.
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 import sys
 from pathlib import Path
+
+from hermes_rescue.core.base.words import typed
 
 
 def user(uid: int) -> str:
@@ -41,7 +42,7 @@ def cure(path: Path) -> str:
     if found is None:
         return ""
     place, status = found
-    me, quoted = os.geteuid(), shlex.quote(str(place))
+    me, quoted = os.geteuid(), typed([str(place)])
     it = "It" if place == path.absolute() else str(place)
     if status.st_uid == me:
         wanted = stat.S_IRWXU if stat.S_ISDIR(status.st_mode) else stat.S_IRUSR | stat.S_IWUSR

@@ -9,7 +9,6 @@ import encodings.idna  # noqa: F401  # asked for by getaddrinfo, perhaps when no
 import ipaddress
 import os
 import re
-import shlex
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,8 +17,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.jsontext import NotJSONError, loads
+from hermes_rescue.core.base.words import typed
 
 DEFAULT_PORT = 8787
 
@@ -87,7 +86,7 @@ class Process:
         if is_noted and os.path.isfile(_seen_by(self.pid, f"{self.tree}/ctl.sh")):
             home = (self.environ or {}).get("HERMES_HOME")
             named = ("env", f"HERMES_HOME={home}") if home else ()
-            return shown(shlex.join((*named, f"{self.tree}/ctl.sh", "stop")))
+            return typed((*named, f"{self.tree}/ctl.sh", "stop"))
         return None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.base.program import NAME
+from hermes_rescue.core.base.words import typed
 
 if TYPE_CHECKING:
     from hermes_rescue.core.hermes.store import Store
@@ -42,7 +42,7 @@ class Call:
 
     def command(self, *words: str) -> str:
         """A command of this program on the same store, to be copied into a shell."""
-        return shlex.join((*program(), *words, *self.options))
+        return typed((*program(), *words, *self.options))
 
     def find_store(self) -> Store:
         """The store that is meant. Raises RescueError where there is none."""
@@ -75,24 +75,43 @@ def program() -> tuple[str, ...]:
 
 def again(words: Sequence[str] | None = None) -> str:
     """This very command once more, or with other words; to be copied into a shell."""
-    return shlex.join((*program(), *(sys.argv[1:] if words is None else words)))
+    return typed((*program(), *(sys.argv[1:] if words is None else words)))
+
+
+def named(text: str) -> str:
+    """A word that names a file or folder. Raises BadParameter for an empty one, which Python takes for the current
+    folder: it is what a variable gives that nobody has set.
+    """
+    if not text:
+        raise typer.BadParameter("It is empty. Name a file or folder (the current one is called '.').")
+    return text
+
+
+def place(text: str) -> Path:
+    """The same as a path."""
+    return Path(named(text))
 
 
 def _options(
     home: Annotated[
-        Path | None, typer.Option("--home", metavar="DIR", help="The Hermes home (default: found as Hermes does).")
+        Path | None,
+        typer.Option("--home", parser=place, metavar="DIR", help="The Hermes home (default: found as Hermes does)."),
     ] = None,
     session_dir: Annotated[
-        Path | None, typer.Option("--session-dir", metavar="DIR", help="A sessions folder, in place of a home.")
+        Path | None,
+        typer.Option("--session-dir", parser=place, metavar="DIR", help="A sessions folder, in place of a home."),
     ] = None,
     state_db: Annotated[
         list[Path] | None,
-        typer.Option("--state-db", metavar="FILE", help="A state.db to read; can be given more than once."),
+        typer.Option(
+            "--state-db", parser=place, metavar="FILE", help="A state.db to read; can be given more than once."
+        ),
     ] = None,
     also: Annotated[
         list[Path] | None,
         typer.Option(
             "--also",
+            parser=place,
             metavar="PATH",
             help="A further place to look in: a file, a folder, an old home, an archive, a database; repeatable.",
         ),
@@ -105,7 +124,10 @@ def _options(
     ] = False,
     json_progress: Annotated[
         bool,
-        typer.Option("--json-progress", help="Tell on stderr how far the work is, as lines of JSON for a program."),
+        typer.Option(
+            "--json-progress",
+            help="Tell on stderr how far the work is, and what went wrong, as lines of JSON for a program.",
+        ),
     ] = False,
 ) -> Call:
     return Call(home, session_dir, tuple(state_db or ()), tuple(also or ()), quiet, json_progress)

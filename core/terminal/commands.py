@@ -19,7 +19,7 @@ from hermes_rescue.core.base.errors import RescueError, UnknownSessionError, Vau
 from hermes_rescue.core.base.private_folder import sweep
 from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.terminal import saving, stops, streams
-from hermes_rescue.core.terminal.call import Call, again, on_a_store
+from hermes_rescue.core.terminal.call import Call, again, named, on_a_store, place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -114,7 +114,7 @@ def _end(status: int) -> None:
 def _fail(text: str, status: int = FAILED) -> None:
     from hermes_rescue.core.terminal.prose import tell
 
-    tell(text)
+    tell(text, status)
     raise SystemExit(status)
 
 
@@ -157,6 +157,7 @@ def audit(
         str | None,
         typer.Option(
             "--metrics",
+            parser=named,
             metavar="FILE",
             help="Also write the totals as metrics for Prometheus; the name of the file tells one store from another."
             " - prints them, and nothing else.",
@@ -305,7 +306,9 @@ def report(
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write it to a file instead of the terminal."),
+        typer.Option(
+            "--output", "-o", parser=place, metavar="FILE", help="Write it to a file instead of the terminal."
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
 ) -> int:
@@ -323,15 +326,16 @@ def report(
     if form not in FORMATS:
         _fail(f"--format is one of: {', '.join(FORMATS)}.", USAGE)
     store, view = call.find_store(), _view(call)
+    asked = dataclasses.replace(call, is_quiet=call.is_quiet or anonymous)  # which session is meant is not told
     if run is not None:
-        done = Vault.of(store).read_run(names.run_named(call, store, run))
+        done = Vault.of(store).read_run(names.run_named(asked, store, run))
         if sids:
-            done = done.only([names.session_of_run(call, done, sid) for sid in sids])
+            done = done.only([names.session_of_run(asked, done, sid) for sid in sids])
         with view.progress("Reading sessions") as progress:
             details = excerpts.of_run(store, done, with_texts=texts, progress=progress)
         made = run_report(done, details, home=store.home, is_anonymous=anonymous)
     else:
-        only = names.sessions_named(call, store, sids or ())
+        only = names.sessions_named(asked, store, sids or ())
         found = _audited(view, store)
         if only:
             found = found.only(only)
@@ -348,7 +352,8 @@ def report(
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")], as_json: AsJson = False
+    folder: Annotated[Path, typer.Argument(parser=place, metavar="DIR", help="A new or empty folder.")],
+    as_json: AsJson = False,
 ) -> int:
     """Make a damaged store to try everything on."""
     from hermes_rescue.core.demo.demo_store import make_demo_store

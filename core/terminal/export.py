@@ -14,7 +14,7 @@ import typer
 from hermes_rescue.core.base import system_libraries
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.terminal import saving
-from hermes_rescue.core.terminal.call import Call, on_a_store
+from hermes_rescue.core.terminal.call import Call, named, on_a_store
 from hermes_rescue.core.terminal.commands import (
     NOTHING_LEFT,
     REMAINS,
@@ -49,7 +49,7 @@ def export(
     ] = "recovered",
     output: Annotated[
         str,
-        typer.Option("--output", "-o", metavar="FILE|FOLDER", help="Where to write; - is the terminal."),
+        typer.Option("--output", "-o", parser=named, metavar="FILE|FOLDER", help="Where to write; - is the terminal."),
     ] = "./",
     everything: Annotated[bool, typer.Option("--all", help="Every session of the store.")] = False,
     as_json: AsJson = False,
@@ -59,6 +59,7 @@ def export(
     from hermes_rescue.core.base.files import shown
     from hermes_rescue.core.report import export as exports
     from hermes_rescue.core.terminal.names import sessions_named
+    from hermes_rescue.core.terminal.prose import tell
 
     if bool(sids) == everything:
         raise typer.BadParameter("Name the sessions to save, or give --all.")
@@ -95,7 +96,7 @@ def export(
         for path in done.written:
             view.whole(shown(str(path)))
     for each in done.failed:
-        print(f"Not saved: {each.session_id}: {shown(each.reason)}", file=sys.stderr)
+        tell(f"Not saved: {each.session_id}: {each.reason}")
     return REMAINS if done.failed else NOTHING_LEFT
 
 

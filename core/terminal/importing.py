@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from hermes_rescue.core.terminal.call import Call, on_a_store
+from hermes_rescue.core.terminal.call import Call, on_a_store, place
 from hermes_rescue.core.terminal.commands import (
     AsJson,
     Yes,
@@ -23,7 +23,9 @@ def import_(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE...", help="Exports, session files, folders, databases, archives: whatever --also takes."
+            parser=place,
+            metavar="FILE...",
+            help="Exports, session files, folders, databases, archives: whatever --also takes.",
         ),
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, change nothing.")] = False,

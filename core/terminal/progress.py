@@ -1,15 +1,28 @@
-"""How far a command is, as lines of JSON on stderr for the program that called it."""
+"""How far a command is and what it has to say, as lines of JSON on stderr for the program that called it."""
 
 from __future__ import annotations
 
 import sys
 import time
+from typing import TYPE_CHECKING, Any
 
-from hermes_rescue.core.audit.workers import Progress
-from hermes_rescue.core.report.report import answer_of
+if TYPE_CHECKING:
+    from hermes_rescue.core.audit.workers import Progress
+
+OPTION = "--json-progress"
 
 PAUSE = 0.5
 """Seconds between two lines at least; the last one always comes."""
+
+
+def is_asked() -> bool:
+    """Whether this command tells a program; also where what was typed is wrong otherwise."""
+    return OPTION in sys.argv[1:]
+
+
+def notice(text: str, status: int | None = None) -> str:
+    """The line for a sentence; ``status`` is the exit status where the command ends with it."""
+    return _line({"event": "notice", "text": text, "exit_status": status})
 
 
 def as_lines(task: str) -> Progress:
@@ -22,6 +35,12 @@ def as_lines(task: str) -> Progress:
             return
         due, last = time.monotonic() + PAUSE, (done, total)
         facts = {"event": "progress", "task": task, "done": round(done, 3), "total": total}
-        print(answer_of(facts, indent=None), file=sys.stderr, flush=True)
+        print(_line(facts), file=sys.stderr, flush=True)
 
     return report
+
+
+def _line(facts: dict[str, Any]) -> str:
+    from hermes_rescue.core.report.report import answer_of  # not on the way to what was typed wrongly
+
+    return answer_of(facts, indent=None)

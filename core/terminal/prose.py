@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import sys
 
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.program import NAME
+from hermes_rescue.core.base.words import typed
+from hermes_rescue.core.terminal import progress
 from hermes_rescue.core.terminal.call import program
 from rich.cells import cell_len
 
@@ -27,7 +28,7 @@ def wrapped(text: str, width: int, hang: int | None = None) -> list[str]:
         return [text]
     hang = len(text) - len(text.lstrip()) if hang is None else hang
     line, rest = text[:hang], text[hang:]
-    call = f"{shlex.join(program())} "
+    call = f"{typed(program())} "
     lines = []
     for part in rest.split(GAP) if call in rest else [rest]:
         prose, named, words = part.partition(call)
@@ -43,8 +44,13 @@ def wrapped(text: str, width: int, hang: int | None = None) -> list[str]:
     return lines
 
 
-def tell(text: str) -> None:
-    """A sentence on stderr, under the name of this program."""
+def tell(text: str, status: int | None = None) -> None:
+    """A sentence on stderr, under the name of this program; to a program that asked for it, a line of JSON. ``status``:
+    the exit status where the command ends with it.
+    """
+    if progress.is_asked():
+        print(progress.notice(text, status), file=sys.stderr)
+        return
     text = f"{NAME}: {shown(text)}"
     width = min(WIDTH, shutil.get_terminal_size().columns)
     print(*(wrapped(text, width) if sys.stderr.isatty() else [text]), sep="\n", file=sys.stderr)

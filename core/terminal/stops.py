@@ -15,7 +15,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
+from hermes_rescue.core.terminal import progress
+
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+_STOPPING = "Stopping when the current session is done."
 _UNCHANGED = "Stopped. No session was changed."
 
 
@@ -101,8 +104,9 @@ def _on_signal(number: int, _: FrameType | None) -> None:
             raise Stopped
     elif not _state.is_told:
         _state.is_told = True
+        line = progress.notice(_STOPPING) if progress.is_asked() else f"\n{_STOPPING}"
         with suppress(OSError):  # the terminal may be gone
-            os.write(2, b"\nStopping when the current session is done.\n")
+            os.write(2, f"{line}\n".encode())
 
 
 def _on_unraisable(unraisable: sys.UnraisableHookArgs) -> None:

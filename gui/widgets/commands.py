@@ -5,11 +5,11 @@ Menus, tool bar, context menus, "Copy command" and the help come from this table
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from hermes_rescue.core.base.words import typed
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, QObject
@@ -329,8 +329,8 @@ def command_line(
         return ""
     chosen = (choices or {}).get(sessions[0]) if len(sessions) == 1 and command.cli_chosen else None
     line = command.cli if chosen is None else command.cli_chosen
-    line = line.format(sessions=shlex.join(sessions), choices=shlex.join(_options(chosen or Choices())))
-    return " ".join((PROGRAM, line, shlex.join(place))) if place else f"{PROGRAM} {line}"
+    line = line.format(sessions=typed(sessions), choices=typed(_options(chosen or Choices())))
+    return " ".join((PROGRAM, line, typed(place))) if place else f"{PROGRAM} {line}"
 
 
 def _options(choices: Choices) -> list[str]:

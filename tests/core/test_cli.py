@@ -111,6 +111,12 @@ def test_a_sessions_folder_and_databases_can_be_named(wiped: Any, rescue: Rescue
         ["nonsense"],
         ["audit", "--nonsense"],
         ["show"],
+        *(["audit", option, ""] for option in ("--home", "--session-dir", "--state-db", "--also", "--metrics")),
+        ["repair", "--all", "--yes", "--home", ""],
+        ["report", "-o", ""],
+        ["export", "--all", "-o", ""],
+        ["import", "", "--yes"],
+        ["demo", ""],
     ],
 )
 def test_wrong_usage_is_status_2_and_one_line(rescue: Rescue, arguments: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -160,7 +161,7 @@ def test_a_program_is_told_how_far_the_work_is(rescue: Rescue, tmp_path: Path, w
     status, out, err = rescue(*words, "--json-progress", "--home", home)
     assert status == usual[0]
     assert "{" not in usual[2]  # nobody else is told
-    lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+    lines = [line for each in err.splitlines() if (line := json.loads(each))["event"] == "progress"]
     assert lines
     for line in lines:
         assert [*problems(line, SCHEMA["$defs"]["progress"])] == []
@@ -170,6 +171,33 @@ def test_a_program_is_told_how_far_the_work_is(rescue: Rescue, tmp_path: Path, w
         assert before["task"] != after["task"] or before["done"] < after["done"]
     if "--json" in words:
         json.loads(out)
+
+
+ENDS: list[tuple[int, list[str]]] = [
+    (2, ["audit", "--nonsense"]),
+    (3, ["show", "nobody"]),
+    (3, ["repair", "--all"]),  # nobody is there to be asked
+    (1, ["export", "--all", "-o", "COPIES"]),  # of which one is there already
+    (0, ["report", "--sid", "Two weeks", "--format", "json"]),
+]
+
+
+@pytest.mark.parametrize(("status", "words"), ENDS, ids=lambda each: str(each))
+def test_a_program_is_told_what_went_wrong_in_lines_as_well(
+    rescue: Rescue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, words: list[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    home = ("--home", make_demo_store(tmp_path / "demo").home)
+    copies = tmp_path / "copies"
+    rescue("export", "Two weeks by train", "-o", f"{copies}/", *home)
+    words = [word.replace("COPIES", str(copies)) for word in words]
+    found, _, err = rescue(*words, "--json-progress", *home)
+    lines = [json.loads(line) for line in err.splitlines()]
+    told = [line for line in lines if line["event"] == "notice"]
+    assert found == status
+    assert told
+    assert all([*problems(line, SCHEMA["$defs"][line["event"]])] == [] for line in lines)
+    assert told[-1]["exit_status"] == (status if status > 1 else None)
 
 
 def test_an_end_that_is_told_twice_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

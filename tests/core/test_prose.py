@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
+from hermes_rescue.core.base.words import typed
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.terminal.call import program
 from hermes_rescue.core.terminal.prose import GAP, WIDTH, wrapped
@@ -21,6 +27,7 @@ Rescue = Callable[..., tuple[int, str, str]]
 HEADS = ("status   ", "session   ")
 """What the first lines of tables begin with; they fit the terminal by rules of their own."""
 
+CALL_OF_MODULE = f"{sys.executable} -m hermes_rescue.core"
 CALL = shlex.join(program())
 DEEP = "a folder with spaces in its name/and another one that makes the command longer than any line of prose is"
 
@@ -98,6 +105,26 @@ def test_suggestions_that_do_not_fit_have_lines_of_their_own() -> None:
     assert lines == text.split(GAP)
     tight = wrapped(text, 10)
     assert tight == ["Undo:", f"{CALL} undo RUN", "Report:", f"{CALL} report RUN"]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="it is tried in bash")
+def test_a_command_can_be_copied_whatever_is_in_a_name() -> None:
+    words = [b"plain", b"a b", "Hôtel 旅".encode(), b"no text \xff\x9b7", b"it's \\ a\nb \x1b[31m", b"$(x) `y`", b""]
+    command = typed(map(os.fsdecode, words))
+    assert command.isprintable()
+    done = subprocess.run(["bash", "-c", f"printf '%s\\0' {command}"], capture_output=True, check=True)
+    assert done.stdout.split(b"\0")[:-1] == words
+
+
+def test_the_next_command_names_a_home_whose_name_is_no_text(hermes: Any) -> None:
+    hermes.write_live([])
+    hermes.write_backup(hermes.turns("a"))
+    home = hermes.home.rename(hermes.home.with_name(os.fsdecode(b"a \xff home")))
+    run = partial(subprocess.run, capture_output=True, env={**os.environ, "LC_ALL": "C"}, check=False)
+    told = run([sys.executable, "-m", "hermes_rescue.core", "audit", "--home", home]).stdout.decode()
+    (line,) = (line for line in told.splitlines() if "repair --all" in line)
+    command = line[line.index(CALL_OF_MODULE) :].partition(GAP)[0]
+    assert SID in run(["bash", "-c", f"{command} --dry-run"]).stdout.decode()
 
 
 def test_further_lines_begin_where_they_are_told_to() -> None:

@@ -178,3 +178,7 @@ def test_a_report_can_be_of_some_sessions(rescue: Rescue, hermes: Any) -> None:
         status, _, said = rescue("report", *what, "--sid", "nobody", *home)
         assert status not in (0, 1)
         assert "nobody" in said
+        assert rescue("report", *what, "--sid", "ferr", *home)[2] != ""  # which one that is
+        status, text, said = rescue("report", *what, "--sid", "ferr", "--anonymous", *home)
+        assert (status, said) == (0, "")
+        assert "Ferries" not in text and OTHER not in text

@@ -45,6 +45,14 @@ def test_without_qt_its_options_can_be_read() -> None:
     assert "--session-dir" in done.stdout
 
 
+@pytest.mark.parametrize("option", ["--home", "--session-dir", "--state-db", "--also"])
+def test_an_empty_place_is_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        options([option, ""])
+    assert ended.value.code == 2
+    assert "empty" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a screen")
 @pytest.mark.parametrize(
     "screen",
