@@ -19,7 +19,7 @@ from hermes_rescue.core.base.jsontext import NOTHING, Damage, number
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes.copies import CopyReader, FileCopies, SessionCopies
 from hermes_rescue.core.hermes.listing import FRESH_TEMP
-from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar, SidecarFile
+from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar
 from hermes_rescue.core.hermes.webui_recovery import FileFacts
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
 from hermes_rescue.core.hermes.worktree import Worktree, state_of
@@ -119,8 +119,6 @@ def _audited(copies: SessionCopies, proposal: Proposal, reader: CopyReader, webu
         return None
     counts = (_count(live), _count(backup))
     found = diagnose(copies, proposal, counts, streaming=stream_is_live(copies, webui))
-    if copies.live is not None and copies.live.target is not None:
-        found = _not_through(copies.live, found)
     rows = (len(copy.messages) - len(copy.rewound | copy.hidden) for copy in copies.databases if copy.row.is_webui)
     proposed = proposal.sidecar if any(f.category is Category.REPAIRABLE for f in found) else None
     after = len(proposed.messages) if proposed is not None else counts[0]
@@ -184,21 +182,6 @@ def _row(
         seen,
         created=number(value("created_at")),
     )
-
-
-def _not_through(link: SidecarFile, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """The findings of a session whose file is a link: nothing is written through it, so what to do is said."""
-    if all(f.category is Category.INFO for f in found):
-        return found
-    evidence = (
-        f"{shown(link.path)} is a symbolic link to {shown(str(link.target))}: it is read, but not written. "
-        "To repair the session, first put that file in the place of the link."
-    )
-    asked = (dataclasses.replace(f, category=Category.REVIEW) for f in found if f.category is not Category.INFO)
-    noted = (f for f in found if f.category is Category.INFO)
-    first = found[0]
-    counts = first.live_messages, first.bak_messages
-    return (finding("not_a_file", first.session_id, evidence, counts=counts, category=Category.REVIEW), *asked, *noted)
 
 
 def _is_stranger(copies: SessionCopies) -> bool:

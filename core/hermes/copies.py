@@ -198,7 +198,7 @@ class CopyReader:
         journal = read_turn_journal(session_id, listing.turn_journals.get(session_id, ()))
         runs = RunJournal(session_id, listing.run_journals.get(session_id, ()), journal.streams)
         states = [fact.state for fact in self.database_facts]
-        live = _read(listing.sidecars.get(session_id), self.store.home or self.store.state_dir)
+        live = _read(listing.sidecars.get(session_id), self.store.reach)
         backup = _read(listing.backups.get(session_id))
         temps = tuple(sidecar.equal_once(filter(None, map(_read, listing.temps.get(session_id, ())))))
         steps.step(_FILE)
