@@ -19,6 +19,8 @@ from hermes_rescue.core.base.jsontext import NOTHING, Damage, number
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes.copies import CopyReader, FileCopies, SessionCopies
 from hermes_rescue.core.hermes.listing import FRESH_TEMP
+from hermes_rescue.core.hermes.places.candidate import Form
+from hermes_rescue.core.hermes.places.forms import contents_of, may_add
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar
 from hermes_rescue.core.hermes.webui_recovery import FileFacts
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
@@ -78,9 +80,11 @@ def examine_unless_whole(
     files = _settled(reader.files(session_id, steps), webui)
     rows = reader.spoken(session_id, steps)
     places = reader.listing.places.of.get(session_id, ())
-    found = None if any(each.is_near for each in places) else whole(files, rows if seen is None else seen.over(rows))
-    if found is not None and files.live and reader.wanted(session_id, found.messages, files.live.size):
-        found = None  # another place may have more
+    found = None
+    if not any(each.is_near for each in places):
+        found = whole(files, rows if seen is None else seen.over(rows), contents_of(places))
+    if found is not None and any(each.form is Form.DATABASE and may_add(each, found.messages) for each in places):
+        found = None
     if found is None:
         merged = _merged(files, reader, webui, None, steps)
         return Examined(_audited(*merged, reader, webui), *merged)
