@@ -19,7 +19,9 @@ from hermes_rescue.core.base.jsontext import NOTHING, Damage, number
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes.copies import CopyReader, FileCopies, SessionCopies
 from hermes_rescue.core.hermes.listing import FRESH_TEMP
-from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar, SidecarFile
+from hermes_rescue.core.hermes.places.candidate import Form
+from hermes_rescue.core.hermes.places.forms import contents_of, may_add
+from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar
 from hermes_rescue.core.hermes.webui_recovery import FileFacts
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
 from hermes_rescue.core.hermes.worktree import Worktree, state_of
@@ -78,9 +80,11 @@ def examine_unless_whole(
     files = _settled(reader.files(session_id, steps), webui)
     rows = reader.spoken(session_id, steps)
     places = reader.listing.places.of.get(session_id, ())
-    found = None if any(each.is_near for each in places) else whole(files, rows if seen is None else seen.over(rows))
-    if found is not None and files.live and reader.wanted(session_id, found.messages, files.live.size):
-        found = None  # another place may have more
+    found = None
+    if not any(each.is_near for each in places):
+        found = whole(files, rows if seen is None else seen.over(rows), contents_of(places))
+    if found is not None and any(each.form is Form.DATABASE and may_add(each, found.messages) for each in places):
+        found = None
     if found is None:
         merged = _merged(files, reader, webui, None, steps)
         return Examined(_audited(*merged, reader, webui), *merged)
@@ -119,8 +123,6 @@ def _audited(copies: SessionCopies, proposal: Proposal, reader: CopyReader, webu
         return None
     counts = (_count(live), _count(backup))
     found = diagnose(copies, proposal, counts, streaming=stream_is_live(copies, webui))
-    if copies.live is not None and copies.live.target is not None:
-        found = _not_through(copies.live, found)
     rows = (len(copy.messages) - len(copy.rewound | copy.hidden) for copy in copies.databases if copy.row.is_webui)
     proposed = proposal.sidecar if any(f.category is Category.REPAIRABLE for f in found) else None
     after = len(proposed.messages) if proposed is not None else counts[0]
@@ -192,21 +194,6 @@ def _row(
         seen,
         created=number(value("created_at")),
     )
-
-
-def _not_through(link: SidecarFile, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """The findings of a session whose file is a link: nothing is written through it, so what to do is said."""
-    if all(f.category is Category.INFO for f in found):
-        return found
-    evidence = (
-        f"{shown(link.path)} is a symbolic link to {shown(str(link.target))}: it is read, but not written. "
-        "To repair the session, first put that file in the place of the link."
-    )
-    asked = (dataclasses.replace(f, category=Category.REVIEW) for f in found if f.category is not Category.INFO)
-    noted = (f for f in found if f.category is Category.INFO)
-    first = found[0]
-    counts = first.live_messages, first.bak_messages
-    return (finding("not_a_file", first.session_id, evidence, counts=counts, category=Category.REVIEW), *asked, *noted)
 
 
 def _is_stranger(copies: SessionCopies) -> bool:

@@ -13,13 +13,9 @@ from __future__ import annotations
 import ctypes
 import errno
 import hashlib
-import itertools
 import os
-import re
 import stat
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -28,6 +24,7 @@ from pathlib import Path
 
 from hermes_rescue.core.base import rights
 from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, UnreadableError
+from hermes_rescue.core.base.own_temps import temp_beside
 
 NOT_FOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | NOT_FOLLOWED
@@ -43,12 +40,6 @@ _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errn
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
-
-_TEMP_NAME = re.compile(
-    r"\.(?P<target>.+)\.rescue\.tmp\.(?P<pid>\d+)\.\d+\.(?P<number>\d+)(?P<part>\.part)?", re.DOTALL
-)
-# From the time on, so that a process which gets the id of a dead one goes on above the numbers of that.
-_numbers = itertools.count(time.time_ns())
 
 Keep = Callable[[bytes], object]
 """Gets the bytes of each save that a replacement or removal took out of its name by mistake. It was put back, but for a
@@ -68,18 +59,6 @@ class FileState:
     size: int
     mode: int
     mtime_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class OwnTemp:
-    """What the name of one of our temps says: the file it stands beside, the process that made it, the number that this
-    drew for it, and whether it was still being written (``partial``). One that is not partial can hold what was taken
-    out of the target's name."""
-
-    target: str
-    pid: int
-    number: int
-    partial: bool
 
 
 def shown(path: Path | str) -> str:
@@ -108,19 +87,6 @@ def digest_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def own_temp(name: str) -> OwnTemp | None:
-    """Read the name of a temp; None where it is not one of ours."""
-    match = _TEMP_NAME.fullmatch(name)
-    if match is None:
-        return None
-    return OwnTemp(match["target"], int(match["pid"]), int(match["number"]), match["part"] is not None)
-
-
-def next_number() -> int:
-    """A number above those of all temps that this process has made, and below those of all that it will make."""
-    return next(_numbers)
-
-
 def read_regular(path: Path, limit: int | None = None) -> bytes:
     """The bytes of a regular file, at most the first ``limit``.
 
@@ -137,21 +103,35 @@ def read_dated(path: Path) -> tuple[bytes, float]:
         return handle.read(), status.st_mtime_ns / 1e9
 
 
-def snapshot(path: Path) -> tuple[FileState, bytes]:
-    """A regular file's state and bytes, from one read. Raises as :func:`read_regular`."""
-    with _opened(path) as (handle, status):
+def link_at(path: Path) -> str | None:
+    """What a link says, None where there is none."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
+
+
+def snapshot(path: Path, link: str | None = None) -> tuple[FileState, bytes]:
+    """A regular file's state and bytes, from one read; ``link`` as for :func:`look`. Raises as :func:`read_regular`."""
+    with _opened(_behind(path, link)) as (handle, status):
         data = handle.read()
     return _state(status, digest_of(data), len(data)), data
 
 
-def look(path: Path) -> FileState | None:
-    """The state of a regular file, None where nothing is there. Otherwise raises as :func:`read_regular`."""
+def look(path: Path, link: str | None = None) -> FileState | None:
+    """The state of a regular file, None where nothing is there. A link that says ``link`` stands for the file that it
+    leads to. Otherwise raises as :func:`read_regular`.
+    """
     try:
-        with _opened(path) as (handle, status):
+        with _opened(_behind(path, link)) as (handle, status):
             digest = hashlib.file_digest(handle, "sha256").hexdigest()
             return _state(status, digest, handle.tell())
     except FileNotFoundError:
         return None
+
+
+def _behind(path: Path, link: str | None) -> Path:
+    return Path(os.path.realpath(path)) if link is not None and link_at(path) == link else path
 
 
 def replace_if_unchanged(
@@ -159,24 +139,41 @@ def replace_if_unchanged(
     data: bytes,
     expected: str,
     *,
+    link: str | None = None,
     mode: int | None = None,
     mtime_ns: int | None = None,
     keep: Keep | None = None,
 ) -> None:
-    """Put ``data`` in the place of a file whose SHA-256 is ``expected`` (hex).
+    """Put ``data`` in the place of a file whose SHA-256 is ``expected`` (hex), or of a link that says ``link`` and
+    leads to such a file, which stays.
 
     The mode stays what it was unless ``mode`` says otherwise; ``mtime_ns`` None means now.
     Raises :class:`ChangedMeanwhileError` where the file is another or gone by now: it then holds the newest save of
     whoever changed it, also where that save came in the middle of this call; ``keep`` gets such a save.
     """
-    old = look(path)
+    old = look(path, link)
     if old is None or old.digest != expected:
         raise _changed(path)
     try:
         with _written_temp(path, data, old.mode if mode is None else mode, mtime_ns) as temp:
-            _swap_in(temp, path, expected, keep)
+            _swap_in(temp, path, expected, keep, link)
     except FileNotFoundError as error:
         raise _changed(path) from error
+
+
+def replace_by_link(path: Path, link: str, expected: str, *, keep: Keep | None = None) -> None:
+    """Put a link that says ``link`` in the place of a file whose SHA-256 is ``expected`` (hex). Raises as
+    :func:`replace_if_unchanged`.
+    """
+    temp = temp_beside(path)
+    os.symlink(link, temp)
+    identity = _identity(os.lstat(temp))
+    try:
+        _swap_in(temp, path, expected, keep)
+    except FileNotFoundError as error:
+        raise _changed(path) from error
+    finally:
+        _unlink_if(temp, identity)
 
 
 def create_exclusive(path: Path, data: bytes, *, mode: int | None = 0o600, mtime_ns: int | None = None) -> None:
@@ -213,7 +210,7 @@ def remove_if_unchanged(path: Path, expected: str, *, keep: Keep | None = None) 
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     if old.digest != expected:
         raise _changed(path)
-    aside = _temp_beside(path)
+    aside = temp_beside(path)
     os.rename(path, aside)
     try:
         if not _holds(aside, expected):
@@ -228,21 +225,6 @@ def remove_if_unchanged(path: Path, expected: str, *, keep: Keep | None = None) 
         sync_folder(path.parent)
         raise
     aside.unlink(missing_ok=True)
-
-
-def make_private(folder: Path) -> None:
-    """Close a folder to everybody but its user. A link in its place is not followed (OSError)."""
-    if sys.platform == "win32":
-        return
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | NOT_FOLLOWED)
-    except PermissionError:  # then this is not root, and no link can lead to what is somebody else's
-        folder.chmod(0o700)
-        return
-    try:
-        os.fchmod(descriptor, 0o700)
-    finally:
-        os.close(descriptor)
 
 
 def sync_folder(path: Path) -> None:
@@ -322,26 +304,24 @@ def _changed(path: Path) -> ChangedMeanwhileError:
     return ChangedMeanwhileError(f"{shown(path)} has changed since it was read; it was not changed by Hermes Rescue.")
 
 
-def _holds(temp: Path, expected: str) -> bool:
+def _holds(temp: Path, expected: str, link: str | None = None) -> bool:
     """Whether what was taken out of its name is what was expected there."""
+    if link is not None and link_at(temp) != link:
+        return False
     try:
-        state = look(temp)
+        state = look(temp, link)
     except UnreadableError as error:
         if isinstance(error.__cause__, OSError):  # nobody knows; what is no file at all is certainly another
             raise
         return False
     # Hermes sweeps old temps away. A newer save is not old, so what has gone was the file that was looked at.
-    return state is None or state.digest == expected
-
-
-def _temp_beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.rescue.tmp.{os.getpid()}.{threading.get_ident()}.{next_number()}")
+    return link is None if state is None else state.digest == expected
 
 
 @contextmanager
 def _written_temp(path: Path, data: bytes, mode: int | None, mtime_ns: int | None) -> Iterator[Path]:
     """A whole and synced temp beside ``path``. It is removed afterwards, unless its name came to hold another file."""
-    temp = _temp_beside(path)
+    temp = temp_beside(path)
     # While it grows it has yet another name: whoever finds a temp after a crash knows whether it is whole.
     part = temp.with_name(f"{temp.name}.part")
     identity = _write_new(part, data, mode, mtime_ns)
@@ -400,11 +380,11 @@ def _give_name(source: Path, path: Path) -> None:
         _write_new(path, data, state.mode, state.mtime_ns)
 
 
-def _swap_in(temp: Path, path: Path, expected: str, keep: Keep | None) -> None:
+def _swap_in(temp: Path, path: Path, expected: str, keep: Keep | None, link: str | None = None) -> None:
     """Exchange the two names, keep it so where ``expected`` came out, else undo it. The temp's name is free afterwards,
     unless an error left in it what belongs to somebody else."""
     if sys.platform != "linux":
-        _replace_after_look(temp, path, expected)
+        _replace_after_look(temp, path, expected, link)
         return
     with ExitStack() as pins:
         placed = _pinned(temp, pins)
@@ -413,10 +393,10 @@ def _swap_in(temp: Path, path: Path, expected: str, keep: Keep | None) -> None:
         except OSError as error:
             if error.errno not in _NO_EXCHANGE:
                 raise
-            _replace_after_look(temp, path, expected)
+            _replace_after_look(temp, path, expected, link)
             return
         try:
-            if not _holds(temp, expected):
+            if not _holds(temp, expected, link):
                 raise _changed(path)
             sync_folder(path.parent)
         except BaseException:
@@ -460,9 +440,9 @@ def _keep(came_out: list[bytes | None], expected: str, keep: Keep | None) -> Non
             keep(data)
 
 
-def _replace_after_look(temp: Path, path: Path, expected: str) -> None:
+def _replace_after_look(temp: Path, path: Path, expected: str, link: str | None) -> None:
     """The closest thing where names cannot be exchanged: a last look right before the replacement."""
-    state = look(path)
+    state = look(path, link)
     if state is None or state.digest != expected:
         raise _changed(path)
     os.replace(temp, path)

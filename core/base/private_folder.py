@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from hermes_rescue.core.base.files import NOT_FOLLOWED
 
 _PREFIX = "hermes-rescue-"
 _LOCK = "owner.lock"
@@ -31,6 +33,21 @@ def private_folder() -> Iterator[Path]:
             yield Path(name)
         finally:
             lock.release(force=True)
+
+
+def make_private(folder: Path) -> None:
+    """Close a folder to everybody but its user. A link in its place is not followed (OSError)."""
+    if sys.platform == "win32":
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | NOT_FOLLOWED)
+    except PermissionError:  # then this is not root, and no link can lead to what is somebody else's
+        folder.chmod(0o700)
+        return
+    try:
+        os.fchmod(descriptor, 0o700)
+    finally:
+        os.close(descriptor)
 
 
 def sweep() -> None:

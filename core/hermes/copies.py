@@ -200,7 +200,7 @@ class CopyReader:
         journal = read_turn_journal(session_id, listing.turn_journals.get(session_id, ()))
         runs = RunJournal(session_id, listing.run_journals.get(session_id, ()), journal.streams)
         states = [fact.state for fact in self.database_facts]
-        live = _read(listing.sidecars.get(session_id), self.store.home or self.store.state_dir)
+        live = _read(listing.sidecars.get(session_id), self.store.reach)
         backup = _read(listing.backups.get(session_id))
         temps = tuple(sidecar.equal_once(filter(None, map(_read, listing.temps.get(session_id, ())))))
         steps.step(_FILE)
@@ -254,17 +254,17 @@ class CopyReader:
             left_out=self.listing.left_out.get(files.session_id, {}),
         )
 
-    def elsewhere(self, files: FileCopies, steps: Steps) -> tuple[FurtherCopy, ...]:
-        """What other places hold of the session, as far as it needs them."""
+    def elsewhere(
+        self, files: FileCopies, steps: Steps, is_wanted: Callable[[Candidate], bool] = lambda _: True
+    ) -> tuple[FurtherCopy, ...]:
+        """What other places hold of the session, as far as it needs them; ``is_wanted`` says which of them count."""
+        found = self.listing.places.of.get(files.session_id)
+        if found is None:
+            return ()
         live = files.live.sidecar if files.live is not None else None
         have = len(live.messages) if live is not None and live.damage is None else 0
-        wanted = self.wanted(files.session_id, have, files.live.size if files.live is not None else 0)
+        wanted = [each for each in found if forms.may_add(each, have) and is_wanted(each)]
         return self.further.copies(files, wanted, steps) if wanted else ()
-
-    def wanted(self, session_id: str, messages: int, size: int) -> tuple[Candidate, ...]:
-        """The other places that are read for a session whose file has so many messages and bytes."""
-        found = self.listing.places.of.get(session_id, ())
-        return tuple(each for each in found if forms.may_add(each, messages, size))
 
     @property
     def further(self) -> FurtherReader:

@@ -353,7 +353,7 @@ def plan_writes(path: Path, sidecar: Sidecar, replaced: SidecarFile | None) -> t
         raise UnreadableError(replaced.problem)
     if replaced.sidecar is None or len(sidecar.messages) >= len(replaced.sidecar.messages):
         return (write(replaced.digest),)
-    now, old = files.snapshot(path)
+    now, old = files.snapshot(replaced.target or path)
     if now.digest != replaced.digest:
         raise ChangedMeanwhileError(
             f"{files.shown(path)} has changed since it was read; it was not changed by Hermes Rescue."

@@ -62,6 +62,12 @@ class Store:
         return _folders_of(self.sessions_dir, self.state_dir, self.home)
 
     @property
+    def reach(self) -> Path:
+        """The folder within which a link of a session file is followed: the home."""
+        around = self.state_dir.parent
+        return self.home or (around if is_home(around) else self.state_dir)
+
+    @property
     def vault_root(self) -> Path:
         """Where what a repair replaced is kept: beside the sessions folder itself, however it was named, so that there
         is one vault and one lock of it."""

@@ -82,10 +82,11 @@ class Whole:
     rows: int | None
 
 
-def whole(files: FileCopies, spoken: Iterable[Iterable[SpokenRow]]) -> Whole | None:
-    """The session, if a merge of its files with its rows in each database would change nothing; else None.
+def whole(files: FileCopies, spoken: Iterable[Iterable[SpokenRow]], further: Iterable[bytes] = ()) -> Whole | None:
+    """The session, if a merge of its files with its rows in each database, and with ``further`` files of other places,
+    would change nothing; else None.
 
-    The rows are only read, and then all of them, where the files leave it open.
+    The rows are only read, and then all of them, where the files leave it open; the further files only after that.
     """
     data = files.live.data if files.live is not None else None
     others = files.backup or files.temps or files.problems or files.killed
@@ -101,6 +102,8 @@ def whole(files: FileCopies, spoken: Iterable[Iterable[SpokenRow]]) -> Whole | N
         if files.run is not None and not _is_beginning(said, _RUN.decode(files.run.session).messages):
             return None
         counts = [_matched(said, rows) for rows in spoken]
+        if not all(_are_among(said, _RUN.decode(data).messages) for data in further):
+            return None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, NotJSONError, CloserLookError, _Differs):
         return None
     return Whole(head, len(said), max(counts, default=None))
@@ -127,6 +130,33 @@ def _is_dressed(said: _Said) -> bool:
 def _is_beginning(said: Sequence[_Said], shown: Sequence[_Said]) -> bool:
     """Whether what a run showed at its end is what the messages begin with, and nothing more of any."""
     return len(shown) <= len(said) and all(map(_is_shown, said, shown))
+
+
+def _are_among(said: Sequence[_Said], told: Iterable[_Said]) -> bool:
+    """Whether all that another place tells are some of these messages in their order, and it has no more of any."""
+    left = iter(said)
+    return all(any(_is_told(one, each) for one in left) for each in told)
+
+
+def _is_told(said: _Said, told: _Said) -> bool:
+    """Whether a message is this one, but for the time and the tag of its workspace."""
+    return (
+        told.role == said.role
+        and told.role in SPEAKERS
+        and (told.tool_call_id or "") == (said.tool_call_id or "")
+        and _is_tagged(bytes(told.content), bytes(said.content))
+        and (not (told.tool_calls or said.tool_calls) or _ids(told.tool_calls) == _ids(said.tool_calls))
+        and not any(_has(told, name) and not _has(said, name) for name in _BESIDE)
+    )
+
+
+def _is_tagged(told: bytes, said: bytes) -> bool:
+    """Whether a content is the other one, as it is or with the tag of a workspace before it."""
+    if told == said:
+        return True
+    if said[:1] == b'"' and told.endswith(said[1:]):
+        return not untag(loads(told[: 1 - len(said)] + b'"'))[0]
+    return bool(untag(loads(told))[0] == loads(said))
 
 
 def _is_shown(said: _Said, shown: _Said) -> bool:

@@ -372,7 +372,7 @@ def _write_index(store: Store, run: vault.ActiveRun, changed: Iterable[str], wai
     old = journals.read_index(store.sessions_dir)
     if old.digest is None:
         return False
-    data = rebuild_index.rebuilt(old, store.sessions_dir, changed, waiting)
+    data = rebuild_index.rebuilt(old, store, changed, waiting)
     if files.digest_of(data) == old.digest:
         return False
     written = run.replace(None, journals.INDEX_NAME, data, old.digest)

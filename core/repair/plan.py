@@ -18,6 +18,7 @@ from hermes_rescue.core.audit.store_audit import no_folder
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
 from hermes_rescue.core.base import files, jsontext
 from hermes_rescue.core.base.errors import UnknownSessionError
+from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.copies import BACKUP, CopyReader, Inventory, SessionCopies
@@ -44,7 +45,8 @@ class PlannedSession:
     ``after`` of what is written, the same where the file stays. ``messages_before`` is None where nothing
     was readable; sizes in bytes. ``fields_from``: the copies that a person chose for metadata fields. ``copy_of``: the
     session that is restored under the new id ``session_id``, "" where it keeps its own. ``left_out``: messages that
-    stay out because a person wants it so, those of the file (``messages_lost``) among them.
+    stay out because a person wants it so, those of the file (``messages_lost``) among them. ``link_to``: where its file
+    leads that is a link.
     """
 
     session_id: str
@@ -62,6 +64,7 @@ class PlannedSession:
     fields_from: Mapping[str, str]
     copy_of: str = ""
     left_out: int = 0
+    link_to: str = ""
 
     @property
     def source(self) -> str:
@@ -90,7 +93,11 @@ class PlannedSession:
     def operations(self) -> tuple[str, ...]:
         """The file operations in words, in their order."""
         name = f"{self.session_id}.json"
-        first = f"create {name}" if self.before is None else f"replace {name} (the old file is kept in the vault)"
+        first = f"replace {name} (the old file is kept in the vault)"
+        if self.before is None:
+            first = f"create {name}"
+        elif self.link_to:
+            first = f"replace the link {name} by a file (what it leads to stays as it is: {self.link_to})"
         written = (first,) if self.is_written else ()
         return (*written, f"move {name}.bak to the vault") if self.backup_moves else written
 
@@ -335,6 +342,7 @@ def _planned(
         copies.backup.size if copies.backup is not None and larger_backup else 0,
         proposal.chosen,
         left_out=proposal.left_out_by_you,
+        link_to=shown(copies.live.target) if copies.live is not None and copies.live.target is not None else "",
     )
 
 

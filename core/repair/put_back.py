@@ -30,7 +30,7 @@ def undo_steps(folder: Path, sessions_dir: Path, newest_first: Sequence[Operatio
         if not operation.may_stand:
             continue
         path = sessions_dir / operation.path
-        found = now[operation.path] if operation.path in now else digest_at(path)
+        found = now[operation.path] if operation.path in now else digest_at(path, operation.link)
         stands = found == operation.after and found != operation.digest_before
         if stands:
             if operation.before is not None:
@@ -70,12 +70,14 @@ def revert(folder: Path, path: Path, operation: Operation) -> None:
         files.create_exclusive(
             path, run_record.kept_bytes(folder, operation), mode=before.mode, mtime_ns=before.mtime_ns
         )
+    elif operation.link is not None:
+        files.replace_by_link(path, operation.link, after, keep=aside)
     else:
         data = run_record.kept_bytes(folder, operation)
         files.replace_if_unchanged(path, data, after, mode=before.mode, mtime_ns=before.mtime_ns, keep=aside)
 
 
-def digest_at(path: Path) -> str | None:
-    """The SHA-256 of a file, None where there is none."""
-    state = files.look(path)
+def digest_at(path: Path, link: str | None) -> str | None:
+    """The SHA-256 of a file, None where there is none; ``link``: of a link that says so, that of what it leads to."""
+    state = files.look(path, link)
     return state.digest if state else None

@@ -7,7 +7,6 @@ last place of its metadata.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from hermes_rescue.core.base.jsontext import Piece, number
@@ -16,6 +15,7 @@ from hermes_rescue.core.hermes.journals import Index
 from hermes_rescue.core.hermes.listing import session_ids
 from hermes_rescue.core.hermes.message import message
 from hermes_rescue.core.hermes.sidecar import Sidecar
+from hermes_rescue.core.hermes.store import Store
 
 # fmt: off
 ROW_FIELDS = (
@@ -38,14 +38,14 @@ ROW_FIELDS = (
 _WORKTREE = tuple(name for name in ROW_FIELDS if name.startswith("worktree_"))
 
 
-def rebuilt(index: Index, sessions_dir: Path, changed: Iterable[str] = (), waiting: Iterable[str] = ()) -> bytes:
+def rebuilt(index: Index, store: Store, changed: Iterable[str] = (), waiting: Iterable[str] = ()) -> bytes:
     """The bytes of the index for the session files that are there.
 
     ``changed`` names the sessions whose old row no longer fits, ``waiting`` those that wait for a decision: the row of
     one without a file stays, since it says how far the session went. One bad file never stops the others.
     """
     stale = frozenset(changed)
-    there = [*session_ids(sessions_dir)]
+    there = [*session_ids(store.sessions_dir)]
     lost = frozenset(waiting).difference(there)
     rows = [piece for session_id, piece in index.rows.items() if session_id in lost]
     for session_id in there:
@@ -54,7 +54,7 @@ def rebuilt(index: Index, sessions_dir: Path, changed: Iterable[str] = (), waiti
             rows.append(old)
             continue
         try:
-            session = sidecar.read(sessions_dir / f"{session_id}.json").sidecar
+            session = sidecar.read_linked(store.sessions_dir / f"{session_id}.json", store.reach).sidecar
         except FileNotFoundError:
             continue
         if session is not None and session.get("session_id", session_id) != session_id and old is None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import msgspec
-from hermes_rescue.core.base import files, jsontext
+from hermes_rescue.core.base import files, jsontext, own_temps
 from hermes_rescue.core.base.errors import ChangedMeanwhileError, UnreadableError, VaultError
 from hermes_rescue.core.base.files import FileState
 from hermes_rescue.core.base.jsontext import NotJSONError
@@ -52,7 +52,7 @@ class Operation:
     ``path`` is the file's bare name in the sessions folder; ``session_id`` is None for the index. ``before`` and
     ``after`` (SHA-256, hex) say what the file was and what the change makes of it, None where there is no file;
     ``kept`` names the copy of the old bytes. ``info`` is for lists and reports: counts, a title, kinds of findings,
-    never message texts.
+    never message texts. ``link``: where a link was replaced, what it said; ``before`` is of the file that it led to.
     """
 
     number: int
@@ -65,6 +65,7 @@ class Operation:
     state: State
     note: str
     info: Mapping[str, str | int]
+    link: str | None = None
 
     @property
     def digest_before(self) -> str | None:
@@ -222,7 +223,7 @@ def take_up(folder: Path) -> None:
 
 def this_turn() -> Turn:
     """A turn of this process that begins now."""
-    return Turn(os.getpid(), files.next_number())
+    return Turn(os.getpid(), own_temps.next_number())
 
 
 def keep(folder: Path, name: str, data: bytes, digest: str) -> None:
@@ -380,6 +381,8 @@ def _is_sound(operation: Operation) -> bool:
     if (after is not None and not _DIGEST.fullmatch(after)) or (kept is not None and not _KEPT_NAME.fullmatch(kept)):
         return False
     if (after is None) != (operation.action == "remove"):
+        return False
+    if operation.link is not None and (operation.action != "replace" or not operation.link or "\0" in operation.link):
         return False
     # What was skipped or failed at the first look has nothing kept.
     looked_only = operation.state in ("skipped", "failed") and before is None and kept is None

@@ -13,9 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
-from hermes_rescue.core.base import files
+from hermes_rescue.core.base import files, own_temps
 from hermes_rescue.core.base.errors import RescueError
-from hermes_rescue.core.base.files import FileState, OwnTemp
+from hermes_rescue.core.base.files import FileState
+from hermes_rescue.core.base.own_temps import OwnTemp
 from hermes_rescue.core.repair import run_record
 from hermes_rescue.core.repair.run_record import Operation, Run
 
@@ -33,7 +34,8 @@ def clear(folder: Path, sessions_dir: Path, run: Run, all_runs: Runs) -> None:
         on_target = [operation for operation in run.operations if operation.path == temp.target]
         if on_target and maker == run.run_id:
             with suppress(RescueError, OSError):
-                if not temp.partial:
+                is_link = files.link_at(sessions_dir / name) in _links(on_target)
+                if not temp.partial and not is_link:  # what a link says is on record
                     _settle(folder, sessions_dir / name, sessions_dir / temp.target, on_target)
                 (sessions_dir / name).unlink()
 
@@ -45,7 +47,9 @@ def makers(sessions_dir: Path, all_runs: Runs) -> set[str]:
 
 def _temps(sessions_dir: Path, all_runs: Runs) -> Iterator[tuple[OwnTemp, str, str | None]]:
     """Each temp in a folder, its name, and the id of the run that it is from, where that is known."""
-    temps = [(temp, name) for name in sorted(os.listdir(sessions_dir)) if (temp := files.own_temp(name)) is not None]
+    temps = [
+        (temp, name) for name in sorted(os.listdir(sessions_dir)) if (temp := own_temps.own_temp(name)) is not None
+    ]
     turns = [(turn.pid, turn.number, each.run_id) for each in all_runs() for turn in each.turns] if temps else []
     for temp, name in temps:
         yield temp, name, _made_by(temp, turns)
@@ -61,7 +65,9 @@ def _settle(folder: Path, path: Path, target: Path, on_target: Sequence[Operatio
     last = on_target[-1]
     state, data = files.snapshot(path)
     run_record.keep_aside(folder, last, data)
-    there = files.look(target)
+    link = files.link_at(target)
+    link = link if link in _links(on_target) else None
+    there = files.look(target, link)
     known = {digest for operation in on_target for digest in (operation.digest_before, operation.after)}
     if state.digest in known:
         if last.action != "replace" and there is not None:
@@ -72,8 +78,12 @@ def _settle(folder: Path, path: Path, target: Path, on_target: Sequence[Operatio
         if there is None:
             files.create_exclusive(target, data, mode=state.mode, mtime_ns=state.mtime_ns)
         else:
-            run_record.keep_aside(folder, last, files.read_regular(target))
-            files.replace_if_unchanged(target, data, there.digest, mode=state.mode, mtime_ns=state.mtime_ns)
+            run_record.keep_aside(folder, last, files.snapshot(target, link)[1])
+            files.replace_if_unchanged(target, data, there.digest, link=link, mode=state.mode, mtime_ns=state.mtime_ns)
+
+
+def _links(operations: Sequence[Operation]) -> set[str]:
+    return {operation.link for operation in operations if operation.link is not None}
 
 
 def _complete(target: Path, there: FileState, whole: FileState, data: bytes) -> None:

@@ -25,6 +25,7 @@ from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, UnreadableError, VaultError
 from hermes_rescue.core.base.owner import usual_mode
 from hermes_rescue.core.hermes import left_out
+from hermes_rescue.core.base.private_folder import make_private
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.repair import put_back, room, run_record, temp_cleanup, vault_lock
 from hermes_rescue.core.repair.run_record import Action, Operation, Run, State, Status
@@ -35,6 +36,9 @@ APPEARED = "sidecar_appeared_during_reconcile"
 _RUNS = "runs"
 _RUN_ID = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-f]+)", re.ASCII)
 _TICKS = 1 << 24  # a second
+
+_Change = Callable[[Path, str | None], object]
+"""Changes a file; gets what it says where it is a link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,7 @@ class Vault:
                 folder, run = self._taken_up(run_id)
                 for operation in run.operations:
                     if operation.state == "planned":
-                        now = put_back.digest_at(self.sessions_dir / operation.path)
+                        now = put_back.digest_at(self.sessions_dir / operation.path, operation.link)
                         if now == operation.after:
                             run_record.note_outcome(folder, operation, "done")
                         elif now == operation.digest_before:
@@ -294,12 +298,16 @@ class ActiveRun:
         info: Mapping[str, str | int] | None = None,
         mtime_ns: int | None = None,
     ) -> Operation:
-        """Put ``data`` in the place of the file ``name`` while its SHA-256 is ``expected`` (hex)."""
+        """Put ``data`` in the place of the file ``name`` while its SHA-256 is ``expected`` (hex). Where the name is a
+        link, that is replaced, as the WebUI does it, and not what it leads to.
+        """
         draft = self._draft("replace", session_id, name, files.digest_of(data), info)
         return self._carry_out(
             draft,
             expected,
-            lambda path: files.replace_if_unchanged(path, data, expected, mtime_ns=mtime_ns, keep=self._aside(draft)),
+            lambda path, link: files.replace_if_unchanged(
+                path, data, expected, link=link, mtime_ns=mtime_ns, keep=self._aside(draft)
+            ),
         )
 
     def create(
@@ -314,7 +322,7 @@ class ActiveRun:
         """Create the file ``name``; skipped, with the note :data:`APPEARED`, where it is there by now."""
         draft = self._draft("create", session_id, name, files.digest_of(data), info)
         create = partial(files.create_exclusive, mode=self._usual_mode, mtime_ns=mtime_ns)
-        return self._carry_out(draft, None, lambda path: create(path, data))
+        return self._carry_out(draft, None, lambda path, _: create(path, data))
 
     def remove(
         self, session_id: str | None, name: str, expected: str, *, info: Mapping[str, str | int] | None = None
@@ -322,7 +330,7 @@ class ActiveRun:
         """Move the file ``name`` into the vault while its SHA-256 is ``expected`` (hex)."""
         draft = self._draft("remove", session_id, name, None, info)
         return self._carry_out(
-            draft, expected, lambda path: files.remove_if_unchanged(path, expected, keep=self._aside(draft))
+            draft, expected, lambda path, _: files.remove_if_unchanged(path, expected, keep=self._aside(draft))
         )
 
     def leave_out(self, session_id: str, act: left_out.Act) -> None:
@@ -354,12 +362,12 @@ class ActiveRun:
         self._count += 1
         return Operation(self._count, session_id, action, name, None, after, None, "planned", "", dict(info or {}))
 
-    def _carry_out(self, draft: Operation, expected: str | None, change: Callable[[Path], object]) -> Operation:
+    def _carry_out(self, draft: Operation, expected: str | None, change: _Change) -> Operation:
         operation = self._carried_out(draft, expected, change)
         self._of.setdefault(draft.session_id, []).append(operation)
         return operation
 
-    def _carried_out(self, draft: Operation, expected: str | None, change: Callable[[Path], object]) -> Operation:
+    def _carried_out(self, draft: Operation, expected: str | None, change: _Change) -> Operation:
         path = self._sessions_dir / draft.path
         with _vault_errors(self._folder):
             try:
@@ -370,21 +378,22 @@ class ActiveRun:
             if operation.state != "planned":
                 return operation
             try:
-                change(path)
+                change(path, operation.link)
             except (RescueError, OSError) as error:
                 note = APPEARED if isinstance(error, FileExistsError) else files.sentence(error, path)
                 return run_record.note_outcome(self._folder, operation, _state_after(error), note)
             return run_record.note_outcome(self._folder, operation, "done")
 
     def _keep(self, draft: Operation, path: Path, expected: str) -> Operation:
-        before, data = files.snapshot(path)
+        link = files.link_at(path) if draft.action == "replace" else None
+        before, data = files.snapshot(path, link)
         if before.digest != expected:
             raise ChangedMeanwhileError(
                 f"{files.shown(path)} has changed since it was read; it was not changed by Hermes Rescue."
             )
         kept = f"{draft.number:04d}"
         run_record.keep(self._folder, kept, data, before.digest)
-        return replace(draft, before=before, kept=kept)
+        return replace(draft, before=before, kept=kept, link=link)
 
 
 def _run_id(ticks: int) -> str:
@@ -415,7 +424,7 @@ def _private_folder(path: Path) -> None:
             raise VaultError(
                 f"{files.shown(path)} exists but is not a folder; the vault needs a folder there."
             ) from None
-    files.make_private(path)
+    make_private(path)
 
 
 @contextmanager

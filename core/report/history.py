@@ -54,7 +54,7 @@ class Looker:
     def past(self, session_id: str) -> Past:
         """Raises VaultError where the run has not changed the session, or what it kept of it is not whole."""
         path = self._store.sessions_dir / f"{session_id}.json"
-        now = {"": _read(path), OF_BACKUP: _read(backup_path(path))}
+        now = {"": self._file(path), OF_BACKUP: self._file(backup_path(path))}
         versions: dict[str, Version] = {}
         notes = [file.problem for file in now.values() if file.problem]
         changed: list[str] = []
@@ -78,6 +78,13 @@ class Looker:
         mark = (changed or ["" if BEFORE in versions else OF_BACKUP])[0]
         return Past(versions, (mark + BEFORE, mark + NOW), tuple(notes))
 
+    def _file(self, path: Path) -> SidecarFile:
+        """A session file; one without anything where nothing is there."""
+        try:
+            return sidecar.read_linked(path, self._store.reach)
+        except FileNotFoundError:
+            return SidecarFile(path, None)
+
     def _holding(self, digest: str, now: tuple[SidecarFile, ...]) -> Sidecar | None:
         """The session in whatever still holds these very bytes."""
         for file in now:
@@ -96,14 +103,6 @@ class Looker:
         """Whatever the vault holds, by its SHA-256."""
         runs = Vault.of(self._store).list_runs()
         return {each.before.digest: (run, each) for run in runs for each in run.operations if each.kept and each.before}
-
-
-def _read(path: Path) -> SidecarFile:
-    """A session file; one without anything where nothing is there."""
-    try:
-        return sidecar.read(path)
-    except FileNotFoundError:
-        return SidecarFile(path, None)
 
 
 def _version(name: str, session: Sidecar | None) -> Version:

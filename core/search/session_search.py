@@ -18,6 +18,8 @@ from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes.copies import BACKUP, INDEX, LIVE, RUN, TURNS, CopyReader, temp_name
 from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, SessionRow
 from hermes_rescue.core.hermes.message import Message, message
+from hermes_rescue.core.hermes.places.candidate import Candidate, Form
+from hermes_rescue.core.hermes.places.forms import contents_of
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar, SidecarFile
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
 from hermes_rescue.core.merge.proposal import Item, propose
@@ -191,8 +193,14 @@ class _Search:
         self._id = session_id
         self._steps = steps
         self._files = reader.files(session_id, steps)
-        self._further = reader.elsewhere(self._files, steps)
+        self._further = reader.elsewhere(self._files, steps, self._may_tell)
         self._rows: list[tuple[str, SessionRow]] = []
+
+    def _may_tell(self, candidate: Candidate) -> bool:
+        """Whether what is looked for may be in another place."""
+        if candidate.form is not Form.FILE:
+            return True
+        return any(any(map(self._finder.query.may_be_in, _blocks(data))) for data in contents_of([candidate]))
 
     def looked(self) -> Looked:
         """What came of it."""

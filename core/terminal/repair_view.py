@@ -163,5 +163,6 @@ class RepairView(View):
 
 def _file_work(session: PlannedSession) -> str:
     """What is done to the files of a session, in short."""
-    written = (("new" if session.before is None else "replaced"),) if session.is_written else ()
+    replaced = "link replaced" if session.link_to else "replaced"
+    written = ("new" if session.before is None else replaced,) if session.is_written else ()
     return ", ".join((*written, *(("backup moves",) if session.backup_moves else ())))

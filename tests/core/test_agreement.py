@@ -18,7 +18,6 @@ from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.hermes.webui_status import webui_status
-from hermes_rescue.core.merge.fast_path import whole
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,7 +48,7 @@ def took_the_short_way(inventory: Inventory, session_id: str) -> bool:
     merged = session.examine(inventory, webui, session_id)
     found = session.examine_unless_whole(inventory, webui, session_id, Steps())
     assert (found.audited if isinstance(found, session.Examined) else found) == merged.audited
-    is_short = whole(inventory.files(session_id, Steps()), inventory.spoken(session_id, Steps())) is not None
+    is_short = not isinstance(found, session.Examined)
     assert not (is_short and merged.proposal.sidecar is not None)
     return is_short
 
@@ -248,6 +247,36 @@ def test_whatever_a_run_shows_the_result_is_that_of_the_merge(hermes: Hermes) ->
         sid = f"{number:012x}"
         hermes.write(hermes.sessions / f"{sid}.json", hermes.session(live, session_id=sid))
         journalled(hermes, sid, [done(sid, each, updated_at=1.75e9 + 150)])
+    found = short_ways(find_store(home=hermes.home))
+    assert len(found) == len(cases) and any(found.values())
+
+
+def kept_by_the_agent(hermes: Hermes, sid: str, messages: list[dict[str, Any]]) -> None:
+    """The agent's snapshot of a session: no times, and the workspace in the prompts."""
+    said = [{name: value for name, value in each.items() if name != "timestamp"} for each in messages]
+    for each in said:
+        if each.get("role") == "user" and isinstance(each.get("content"), str):
+            each["content"] = f"[Workspace::v1: /srv/notes]\n{each['content']}"
+    folder = hermes.home / "sessions"
+    folder.mkdir(exist_ok=True)
+    head = {"session_id": sid, "platform": "webui", "session_start": "2026-04-24T10:00:00"}
+    hermes.write(folder / f"session_{sid}.json", {**head, "messages": said})
+
+
+@pytest.mark.parametrize("part", [slice(None), slice(4), slice(2, None)], ids=["all", "the beginning", "the end"])
+def test_a_snapshot_that_says_nothing_else_leaves_a_session_on_the_short_way(hermes: Hermes, part: slice) -> None:
+    hermes.write_live(transcript())
+    hermes.write_rows(transcript())
+    kept_by_the_agent(hermes, SID, transcript()[part])
+    assert short_ways(find_store(home=hermes.home)) == {SID: True}
+
+
+def test_whatever_a_snapshot_says_the_result_is_that_of_the_merge(hermes: Hermes) -> None:
+    cases = [edited(transcript(), edit) for edit in EDITS][::STRIDE]
+    for number, each in enumerate(cases):
+        sid = f"{number:012x}"
+        hermes.write(hermes.sessions / f"{sid}.json", hermes.session(transcript(), session_id=sid))
+        kept_by_the_agent(hermes, sid, each)
     found = short_ways(find_store(home=hermes.home))
     assert len(found) == len(cases) and any(found.values())
 

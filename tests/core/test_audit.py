@@ -270,7 +270,9 @@ def test_links_and_pipes_are_reported_and_not_followed(hermes: Any, tmp_path: Pa
     assert json.loads(outside.read_text())["messages"] == []
 
 
-def test_a_link_within_the_home_is_read_as_the_webui_reads_it(hermes: Any) -> None:
+def test_a_link_within_the_home_is_read_and_replaced_as_the_webui_does_it(
+    hermes: Any, snapshot: Callable[[Path], dict[str, Any]]
+) -> None:
     said = hermes.turns("a", "b")
     target = hermes.home / "disk" / hermes.live.name
     target.parent.mkdir()
@@ -280,16 +282,18 @@ def test_a_link_within_the_home_is_read_as_the_webui_reads_it(hermes: Any) -> No
     assert hermes.kinds() == []
     hermes.write(target, hermes.session([]))
     hermes.write_backup(said)
-    (found,) = hermes.audit().sessions
-    assert found.category is Category.REVIEW
-    assert "put that file in the place of the link" in found.findings[0].evidence
-    hermes.repair(hermes.live.stem)
-    assert hermes.live.is_symlink()
-    assert json.loads(target.read_text())["messages"] == []
-    hermes.live.unlink()
-    target.rename(hermes.live)
-    hermes.repair()
+    before = snapshot(hermes.home)
+    (planned,) = api.plan(find_store(home=hermes.home)).sessions
+    assert str(target) in planned.operations[0]
+    result = hermes.repair()
     assert hermes.texts() == hermes.said(said)
+    assert not hermes.live.is_symlink()  # as a save of the WebUI leaves it
+    assert json.loads(target.read_text())["messages"] == []
+    assert hermes.kinds() == []
+    assert result.run_id is not None
+    api.undo(find_store(home=hermes.home), result.run_id)
+    for name, entry in snapshot(hermes.home).items():
+        assert "rescue" in name or (entry[0], entry[4]) == (before[name][0], before[name][4])
 
 
 def test_a_missing_sessions_folder_is_told_as_that(hermes: Any) -> None:

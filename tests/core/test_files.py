@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hermes_rescue.core.base import files
+from hermes_rescue.core.base import files, own_temps
 from hermes_rescue.core.base.errors import ChangedMeanwhileError, UnreadableError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -518,9 +518,9 @@ def test_temps_are_known_by_their_names_and_by_nothing_else(sidecar: Path, monke
     assert len(set(seen)) == 2
     for name in seen:
         number = int(name.rsplit(".", 1)[1])
-        assert files.own_temp(name) == files.OwnTemp("abc.json", os.getpid(), number, partial=False)
-        assert files.own_temp(f"{name}.part") == files.OwnTemp("abc.json", os.getpid(), number, partial=True)
+        assert own_temps.own_temp(name) == own_temps.OwnTemp("abc.json", os.getpid(), number, partial=False)
+        assert own_temps.own_temp(f"{name}.part") == own_temps.OwnTemp("abc.json", os.getpid(), number, partial=True)
         assert name.startswith(".abc.json.rescue.tmp.")
         assert not name.endswith(".json")
     for name in ("abc.json", "abc.tmp.12.34", ".abc.json.rescue.tmp.1.2", f"{seen[0]}.json", f"x{seen[0]}", ""):
-        assert not files.own_temp(name)
+        assert not own_temps.own_temp(name)

@@ -410,3 +410,15 @@ def test_a_set_aside_database_that_cannot_be_read_is_told_and_stops_nothing(herm
     assert [s.findings for s in found.sessions] == [()]
     (note,) = found.store_findings
     assert "state.db.corrupt-20260701" in note.evidence
+
+
+def test_a_snapshot_of_fewer_messages_with_another_middle_is_offered(hermes: Any) -> None:
+    said = hermes.turns("one", "two", "three", "four")
+    snapshot(hermes, said[:4])
+    now = [*said[:2], *said[4:]]
+    hermes.write_live(now, session_note="x" * 200_000)
+    hermes.write_rows(now)
+    assert hermes.kinds() == ["further_copy"]
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+    assert hermes.kinds() == []

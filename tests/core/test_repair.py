@@ -119,8 +119,8 @@ def test_what_cannot_be_read_back_is_rolled_back(hermes: Any, store: Store, monk
     real = files.look
     failed: list[Path] = []
 
-    def look(path: Path) -> files.FileState | None:
-        state = real(path)
+    def look(path: Path, link: str | None = None) -> files.FileState | None:
+        state = real(path, link)
         if not failed and path == hermes.live and state and state.digest == plan.sessions[0].after:
             failed.append(path)
             raise UnreadableError(f"{path} cannot be read (Input/output error).")

@@ -95,6 +95,16 @@ def test_what_only_another_place_has_is_found_there(hermes: Any) -> None:
     assert set(both.copies) == {"live", "conflict copy of DESK"}
 
 
+def test_what_only_a_shorter_snapshot_has_is_found_there(hermes: Any) -> None:
+    hermes.write_live(said("one", "first", "two", "second", "three", "third"))
+    (hermes.home / "sessions").mkdir()
+    kept = {"session_id": SID, "platform": "webui", "messages": said("one", "first", "Is there a lighthouse?")}
+    hermes.write(hermes.home / "sessions" / f"session_{SID}.json", kept)
+    (hit,) = hits(hermes, "lighthouse")
+    assert hit.held is Held.LEFT_OUT
+    assert [copy.partition(" ")[0] for copy in hit.copies] == ["snapshot"]
+
+
 def test_a_session_that_only_another_place_has_is_found(hermes: Any) -> None:
     hermes.write(hermes.home / f"hermes-{SID}.json", hermes.session(TALK, title="To the islands"))
     session = found(hermes, "naxos")[SID]

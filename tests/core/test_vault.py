@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hermes_rescue.core.base import files
+from hermes_rescue.core.base import files, own_temps
 from hermes_rescue.core.base.errors import BusyError, VaultError
 from hermes_rescue.core.base.files import digest_of
 from hermes_rescue.core.repair import room, run_record, vault
@@ -58,6 +58,13 @@ class Store:
             os.utime(path, ns=(mtime, mtime))
         return self
 
+    def link(self) -> None:
+        """Make the shrunken session's file a link to where it lies then."""
+        disk = self.state_dir / "disk"
+        disk.mkdir()
+        (self.sessions / A).rename(disk / A)
+        (self.sessions / A).symlink_to(f"../disk/{A}")
+
     def begin(self, bytes_needed: int = 1000) -> Any:
         return self.vault.begin_run([self.state_dir], bytes_needed)
 
@@ -76,7 +83,9 @@ class Store:
 
     def contents(self) -> dict[str, tuple[bytes, int, int]]:
         return {
-            path.name: (path.read_bytes(), stat.S_IMODE(path.stat().st_mode), path.stat().st_mtime_ns)
+            path.name: (os.readlink(path).encode(), 0, 0)
+            if path.is_symlink()
+            else (path.read_bytes(), stat.S_IMODE(path.stat().st_mode), path.stat().st_mtime_ns)
             for path in self.sessions.iterdir()
         }
 
@@ -537,7 +546,7 @@ def end_at(
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("rename", "replace", "unlink", "write", "ftruncate", "chmod", "utime", "mkdir"):
+        for name in ("rename", "replace", "unlink", "write", "ftruncate", "chmod", "utime", "mkdir", "symlink"):
             patch.setattr(os, name, dying(getattr(os, name)))
         patch.setattr(os, "supports_fd", {*os.supports_fd, os.chmod, os.utime})
         patch.setattr(os, "open", dying_open)
@@ -554,12 +563,15 @@ def end_at(
 
 def copied(store: Store, target: Path) -> Store:
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(store.state_dir, target)
+    shutil.copytree(store.state_dir, target, symlinks=True)
     return Store(target)
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
-def test_a_run_that_died_anywhere_can_be_rolled_back(store: Store, tmp_path: Path, links: bool) -> None:
+@pytest.mark.parametrize("linked", [False, True], ids=["a file", "a linked file"])
+def test_a_run_that_died_anywhere_can_be_rolled_back(store: Store, tmp_path: Path, links: bool, linked: bool) -> None:
+    if linked:
+        store.link()
     before = store.contents()
     for step in range(1000):
         broken = copied(store, tmp_path / "broken")
@@ -577,7 +589,12 @@ def test_a_run_that_died_anywhere_can_be_rolled_back(store: Store, tmp_path: Pat
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
-def test_a_run_that_died_anywhere_can_be_closed_and_still_undone(store: Store, tmp_path: Path, links: bool) -> None:
+@pytest.mark.parametrize("linked", [False, True], ids=["a file", "a linked file"])
+def test_a_run_that_died_anywhere_can_be_closed_and_still_undone(
+    store: Store, tmp_path: Path, links: bool, linked: bool
+) -> None:
+    if linked:
+        store.link()
     before = store.contents()
     for step in range(1000):
         broken = copied(store, tmp_path / "broken")
@@ -588,7 +605,7 @@ def test_a_run_that_died_anywhere_can_be_closed_and_still_undone(store: Store, t
             closed = broken.vault.read_run(run.run_id)
             assert closed.status == "finished"
             assert {each.state for each in closed.operations} <= {"done", "skipped"}, step
-            assert not [name for name in broken.contents() if files.own_temp(name)]
+            assert not [name for name in broken.contents() if own_temps.own_temp(name)]
             assert broken.undo(run.run_id).refused == {}
         assert broken.contents() == before, step
         if through:
@@ -597,7 +614,10 @@ def test_a_run_that_died_anywhere_can_be_closed_and_still_undone(store: Store, t
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
-def test_an_undo_that_died_anywhere_can_be_repeated(store: Store, tmp_path: Path, links: bool) -> None:
+@pytest.mark.parametrize("linked", [False, True], ids=["a file", "a linked file"])
+def test_an_undo_that_died_anywhere_can_be_repeated(store: Store, tmp_path: Path, links: bool, linked: bool) -> None:
+    if linked:
+        store.link()
     before = store.contents()
     run_id = store.repair()
     for step in range(1000):
@@ -608,6 +628,35 @@ def test_an_undo_that_died_anywhere_can_be_repeated(store: Store, tmp_path: Path
         if through:
             return
     pytest.fail("never came to its end")
+
+
+def test_what_a_replaced_link_leads_to_stays_and_the_link_returns(store: Store) -> None:
+    store.link()
+    before, disk = store.contents(), store.state_dir / "disk" / A
+    run_id = store.repair()
+    assert not (store.sessions / A).is_symlink()
+    assert ((store.sessions / A).read_bytes(), disk.read_bytes()) == (REPAIRED, LIVE)
+    disk.write_bytes(NEWER)  # the link came back to whatever lies there by then
+    assert store.undo(run_id).refused == {}
+    assert store.contents() == before
+
+
+def test_a_save_in_the_place_of_a_link_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.link()
+    exchange = files._exchange
+
+    def exchange_after_a_save(one: Path, other: Path) -> None:
+        monkeypatch.setattr(files, "_exchange", exchange)
+        saved = store.sessions / "aaa.tmp.1.2"
+        saved.write_bytes(LIVE)  # the very bytes that the link led to
+        os.replace(saved, store.sessions / A)
+        exchange(one, other)
+
+    monkeypatch.setattr(files, "_exchange", exchange_after_a_save)
+    with store.begin() as run:
+        assert run.replace("aaa", A, REPAIRED, digest_of(LIVE)).state == "skipped"
+    assert (store.sessions / A).read_bytes() == LIVE
+    assert not (store.sessions / A).is_symlink()
 
 
 def refusing_once(really: Callable[..., Any], count: Iterator[int], step: int) -> Callable[..., Any]:
@@ -657,7 +706,7 @@ def test_a_save_that_came_while_a_run_died_is_not_lost(store: Store, tmp_path: P
                 run.replace("aaa", A, REPAIRED, digest_of(LIVE))
 
         through = end_at(step, repair_one, on_exchange=save_once)
-        in_temp = any(files.own_temp(name) and data == NEWER for name, (data, _, _) in broken.contents().items())
+        in_temp = any(own_temps.own_temp(name) and data == NEWER for name, (data, _, _) in broken.contents().items())
         for run in broken.vault.list_runs():
             if again == "undo":
                 # Where the save is back but that is not on record, it may as well have come after the change.
@@ -690,7 +739,7 @@ def test_a_save_that_came_while_an_undo_died_is_not_lost(store: Store, tmp_path:
         result = broken.undo(run_id, "aaa")
         assert (broken.sessions / A).read_bytes() == (NEWER if saved.exists() else LIVE), step
         assert list(result.refused) == (["aaa"] if saved.exists() else [])
-        assert not [name for name in broken.contents() if files.own_temp(name)]
+        assert not [name for name in broken.contents() if own_temps.own_temp(name)]
         if through:
             return
     pytest.fail("never came to its end")
@@ -699,7 +748,7 @@ def test_a_save_that_came_while_an_undo_died_is_not_lost(store: Store, tmp_path:
 def test_what_another_run_left_behind_is_not_taken_for_a_save(store: Store) -> None:
     """In a container every process may have the same id."""
     with store.begin() as first:
-        temp = store.sessions / f".{A}.rescue.tmp.{os.getpid()}.1.{files.next_number()}"
+        temp = store.sessions / f".{A}.rescue.tmp.{os.getpid()}.1.{own_temps.next_number()}"
         temp.write_bytes(b"what the first run was about to write")
     before = store.contents()
     second = store.repair()

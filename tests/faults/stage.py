@@ -348,11 +348,11 @@ def _load() -> None:
 
 def _become(request: Mapping[str, Any], listen: Callable[[], int], theirs: socket.socket) -> None:
     """Turn this fork into the command. Does not come back."""
-    from hermes_rescue.core.base import files
+    from hermes_rescue.core.base import own_temps
     from hermes_rescue.core.terminal import commands
 
     os.environ.update(request.get("environ", {}))
-    files._numbers = itertools.count(time.time_ns())  # as if it had been loaded only now
+    own_temps._numbers = itertools.count(time.time_ns())  # as if it had been loaded only now
     command = [str(Path(sys.executable).with_name("hermes-rescue")), *request["arguments"]]
     listener = listen()
     socket.send_fds(theirs, [b"+"], [listener])

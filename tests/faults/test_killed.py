@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core import api
-from hermes_rescue.core.base import files
+from hermes_rescue.core.base import own_temps
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.repair.vault import Vault
 
@@ -98,7 +98,7 @@ class Trial:
     def is_beginning(self, path: Path) -> bool:
         """Where nothing can be named in one step: the file is not all there yet, but its temp is."""
         temps = [
-            each for each in path.parent.iterdir() if (own := files.own_temp(each.name)) and own.target == path.name
+            each for each in path.parent.iterdir() if (own := own_temps.own_temp(each.name)) and own.target == path.name
         ]
         held = [temp.read_bytes() for temp in temps if not temp.name.endswith(".part")]
         in_place = {"link", "renameat2"} <= self.never.keys()

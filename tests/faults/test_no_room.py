@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hermes_rescue.core.base import files
+from hermes_rescue.core.base import own_temps
 
 from .conftest import LONG, Stages, small_store
 from .stage import Done, Stage, possible
@@ -56,7 +56,7 @@ def refuse_everywhere(
         """Without what may come out otherwise: a repair goes on without a copy that it cannot read, and leaves its row
         in the index; an undo that is not done all at once builds the index again in place of putting it back."""
         name = Path(step.split()[-1]).name
-        is_read = step.startswith(("openat: ", "read: ", "pread64: ")) and not files.own_temp(name)
+        is_read = step.startswith(("openat: ", "read: ", "pread64: ")) and not own_temps.own_temp(name)
         spared = {"_index.json"} if is_read or command == UNDO else set()
         spared |= {name} if is_read and command == REPAIR else set()
         return {name: each for name, each in found.items() if name not in spared}
@@ -69,7 +69,7 @@ def refuse_everywhere(
         check_words(done, home, code)
         found = contents(home)
         strays = found.keys() - before.keys() - expected.keys()
-        assert all(map(files.own_temp, strays))
+        assert all(map(own_temps.own_temp, strays))
         assert lasting or not strays or steps[step].startswith("unlink"), strays
         for name in (before.keys() | expected.keys()) - {"_index.json"}:
             assert found.get(name) in (before.get(name), expected.get(name)), name

@@ -65,11 +65,9 @@ def of_file(path: Path, *, shown: str = "", label: str = "", is_near: bool = Tru
             ids = [*dict.fromkeys(forms.ids_in_lines(path))] if forms.may_have_lines(path) else []
         except (OSError, UnreadableError):
             ids = []
-        count = None
     else:
         said = forms.head(path)
         ids = [said.session_id or (_by_name(name) if said.is_session else "")]
-        count = said.messages
     form = Form.LINES if is_lines else Form.FILE
     for session_id in filter(is_session_name, ids):
         title = label or f"{name_of(path.name, session_id)}"
@@ -77,7 +75,7 @@ def of_file(path: Path, *, shown: str = "", label: str = "", is_near: bool = Tru
         where = shown or str(path)
         yield (
             session_id,
-            Candidate(title, path, form, status.st_mtime, status.st_size, is_near, where, count),
+            Candidate(title, path, form, status.st_mtime, status.st_size, is_near, where),
         )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from io import BytesIO
@@ -19,7 +19,7 @@ from hermes_rescue.core.base.json_lines import LineFile
 from hermes_rescue.core.base.jsontext import LIST_FIELD, Piece, number
 from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.database.statedb_rows import message_row
-from hermes_rescue.core.hermes.places.candidate import Candidate
+from hermes_rescue.core.hermes.places.candidate import Candidate, Form
 from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.hermes.store import is_session_name
 from hermes_rescue.core.hermes.workspace_tag import untag
@@ -39,12 +39,11 @@ _ROW = frozenset({"id", "source", "started_at"})
 
 
 class Head(NamedTuple):
-    """What the beginning of a file says: whose session it is, how many messages it has, which program it belongs to,
-    and whether there is a list of messages at all.
+    """What the beginning of a file says: whose session it is, which program it belongs to, and whether there is a list
+    of messages at all.
     """
 
     session_id: str | None = None
-    messages: int | None = None
     platform: str | None = None
     is_session: bool = False
 
@@ -59,28 +58,22 @@ def head(path: Path) -> Head:
         return Head()
     document = jsontext.parse_object(data)
     fields = document.fields
-    said = {name: fields[name].value for name in ("session_id", "id", "message_count", "platform") if name in fields}
-    inner, count, platform = said.get("session_id"), said.get("message_count"), said.get("platform")
+    said = {name: fields[name].value for name in ("session_id", "id", "platform") if name in fields}
+    inner, platform = said.get("session_id"), said.get("platform")
     if inner is None and "source" in fields:
         inner = said.get("id")
     return Head(
         inner if is_session_name(inner) else None,
-        count if isinstance(count, int) and not isinstance(count, bool) else None,
         platform if isinstance(platform, str) else None,
         document.elements is not None,
     )
 
 
-def may_add(candidate: Candidate, messages: int, size: int) -> bool:
-    """Whether a place is read for a session whose file has so many messages and bytes: one near it always, any other
-    where it may have more.
+def may_add(candidate: Candidate, messages: int) -> bool:
+    """Whether a place is read for a session whose file has so many messages: one near it always, any other where
+    nothing says that it has not more.
     """
-    if candidate.is_near or not messages:
-        return True
-    if candidate.count is not None or candidate.size <= size:
-        return (candidate.count or 0) > messages
-    count = head(candidate.path).messages
-    return count is None or count > messages
+    return candidate.is_near or not messages or candidate.count is None or candidate.count > messages
 
 
 def read(path: Path, session_id: str) -> Sidecar | None:
@@ -159,6 +152,14 @@ def contents(path: Path) -> bytes:
         if not unpacked:
             raise UnreadableError(f"{files.shown(path)} is a damaged gzip file.") from None
     return bytes(unpacked)  # of a torn one what is whole
+
+
+def contents_of(candidates: Iterable[Candidate]) -> Iterator[bytes]:
+    """The bytes of those candidates that are files and can be read."""
+    for each in candidates:
+        if each.form is not Form.DATABASE:
+            with suppress(OSError, UnreadableError):
+                yield contents(each.path)
 
 
 def _is_lines(name: str) -> bool:

@@ -176,4 +176,4 @@ def _add_databases(search: Search, reader: FurtherReader, store: Store) -> Itera
         for rows in found.listing.rows.values():
             for session_id in found.webui_rows & rows.keys():
                 count = sum(row.message_count for row in rows[session_id])
-                search.add(session_id, replace(candidate, count=count or None))
+                search.add(session_id, replace(candidate, count=count))
