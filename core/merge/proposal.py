@@ -26,7 +26,7 @@ from hermes_rescue.core.merge.evidence import (
     reasons_of_rows,
     state_of,
 )
-from hermes_rescue.core.merge.intent import MARK_FIELDS, Marks, Reason, marks, tells_marks
+from hermes_rescue.core.merge.intent import GENERATIONS, MARK_FIELDS, Marks, Reason, marks, tells_marks
 from hermes_rescue.core.merge.metadata import Found
 from hermes_rescue.core.merge.restored_turns import KilledRun, RestoredCard, restore
 from hermes_rescue.core.merge.sidecar_copies import raw_copies, session_of, sidecar_copies
@@ -37,6 +37,9 @@ PENDING = "pending prompt"
 FIRST_MESSAGE = "first message"
 LAST_MESSAGE = "last message"
 DEFAULT = "default"
+
+_ACTS_ASKED = frozenset((Reason.OLD_UNDO, Reason.EARLIER_UNDO, Reason.UNDECIDED))
+"""Of these an act is possible and not known."""
 
 _ACTS = frozenset((Reason.UNDONE, Reason.CLEARED, Reason.CHOSEN))
 
@@ -435,6 +438,8 @@ def _rebuilt(
         }
         fields = {**missing, **values, **IDLE_STREAM, "session_id": copies.session_id}
         proposed = live.with_fields(fields).with_messages(pieces)
+    if not _ACTS_ASKED.isdisjoint(item.reason for item in asked) and not marks(proposed).is_marked:
+        proposed = proposed.without(GENERATIONS)  # with them it would say that nothing was ever taken back
     changes = tuple(
         FieldChange(
             name,
