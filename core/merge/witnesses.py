@@ -282,7 +282,7 @@ class _Judge(Contained, ListedLength):
             if (
                 self.base is not None
                 and self.base.marks is None
-                and (self.known.state is FileState.LOST or not self.holds(files, k))
+                and (self.known.state is FileState.LOST or (k > cut and not self.holds(files, k)))
                 and not self._is_behind_run(k)
             ):
                 reason = taken if k > cut else Reason.UNDECIDED if self._may_be_lost(k, kept) else Reason.UNDONE
@@ -293,7 +293,7 @@ class _Judge(Contained, ListedLength):
             elif self.holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
             elif k <= cut:
-                reason = self._before_boundary(k, kept)
+                reason = self._before_boundary(k, kept, result)
             elif first is not None and k > first:
                 reason = self._lost_since(k, kept) or (Reason.UNDECIDED if self._would_be_told(k, act) else None)
             elif first is not None or self.known.state is FileState.WHOLE:
@@ -363,8 +363,8 @@ class _Judge(Contained, ListedLength):
                 return Reason.UNDONE
         return None
 
-    def _before_boundary(self, k: int, kept: Sequence[int]) -> Reason | None:
-        """Of a message that stood before the boundary and is missing all the same."""
+    def _before_boundary(self, k: int, kept: Sequence[int], reasons: Mapping[int, Reason]) -> Reason | None:
+        """Of a message that stood before the boundary and is missing all the same; ``reasons``: of those before it."""
         if self.known.is_whole_untitled and kept and k < kept[0]:
             return Reason.CLEARED
         if self.holds(self.before_act, k):
@@ -377,7 +377,7 @@ class _Judge(Contained, ListedLength):
             return Reason.CLEARED
         if kept and self.is_contained(k, kept):
             return Reason.CONTAINED
-        if self._backup_is_from_before_any() or self._is_half_a_turn(k):
+        if self._backup_is_from_before_any() or self._is_half_a_turn(k, reasons):
             return None
         if self._was_taken_back_before(k) or self.has_run_ended_after(k):
             return Reason.UNDONE  # the newest run that ended showed a transcript without it
@@ -402,10 +402,10 @@ class _Judge(Contained, ListedLength):
             return False
         return act is not None and not any(self.has_stamp(k, act) for k in range(len(self.entries)))
 
-    def _is_half_a_turn(self, k: int) -> bool:
-        """Whether the prompt of an answer is there: an undo cuts before a prompt."""
+    def _is_half_a_turn(self, k: int, reasons: Mapping[int, Reason]) -> bool:
+        """Whether the prompt of an answer is there, or comes back: an undo cuts before a prompt."""
         prompt = self._prompt(k)
-        return prompt is not None and self.kept[prompt]
+        return prompt is not None and prompt != k and prompt not in reasons
 
     def _was_taken_back_before(self, k: int) -> bool:
         """Whether the marks of the act's own backup say that an act before it took a message back."""
