@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -146,9 +146,13 @@ class Sidecar:
                 head[field] = Piece(None, value, 1)
         return replace(self, head=_in_order(head, self.head))
 
+    def without(self, fields: Collection[str]) -> Sidecar:
+        """The same without these fields."""
+        return replace(self, head={name: piece for name, piece in self.head.items() if name not in fields})
+
     def with_messages(self, messages: Iterable[Piece]) -> Sidecar:
-        """The same with another transcript and its count (an older file without a count stays without)."""
-        changed = replace(self, messages=tuple(messages))
+        """A whole session with another transcript and its count (an older file without a count stays without)."""
+        changed = Sidecar(_in_order({**self.head, LIST_FIELD: MESSAGES_HERE}, self.head), tuple(messages))
         return (
             changed.with_fields({"message_count": len(changed.messages)}) if "message_count" in self.head else changed
         )
@@ -284,7 +288,6 @@ def new(session_id: str, fields: Mapping[str, Any], messages: Iterable[Piece]) -
     """A sidecar for a session that has none, with the WebUI's defaults where ``fields`` says nothing."""
     values = {**FIELD_DEFAULTS, **fields, "session_id": session_id}
     head = {key: Piece(None, value, 1) for key, value in values.items()}
-    head[LIST_FIELD] = MESSAGES_HERE
     return Sidecar(_in_order(head, {}), ()).with_messages(messages)
 
 
@@ -306,9 +309,8 @@ def serialise(sidecar: Sidecar) -> bytes:
 
 
 def _parts(sidecar: Sidecar) -> Iterator[bytes]:
-    head = sidecar.head if LIST_FIELD in sidecar.head else {**sidecar.head, LIST_FIELD: MESSAGES_HERE}
     before = b"{\n  "
-    for key, piece in head.items():
+    for key, piece in sidecar.head.items():
         yield before + jsontext.dumps(key) + b": "
         before = b",\n  "
         if key == LIST_FIELD:

@@ -150,7 +150,10 @@ class Marks:
         return False
 
 
-MARK_FIELDS = ("truncation_watermark", "truncation_boundary", "clear_generation", "intentional_shrink_generation")
+GENERATIONS = ("clear_generation", "intentional_shrink_generation")
+"""The fields that only a version writes which marks every act."""
+
+MARK_FIELDS = ("truncation_watermark", "truncation_boundary", *GENERATIONS)
 """The fields of a sidecar that hold its marks; they only mean something together."""
 
 

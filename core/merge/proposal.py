@@ -26,7 +26,7 @@ from hermes_rescue.core.merge.evidence import (
     reasons_of_rows,
     state_of,
 )
-from hermes_rescue.core.merge.intent import MARK_FIELDS, Marks, Reason, marks, tells_marks
+from hermes_rescue.core.merge.intent import GENERATIONS, MARK_FIELDS, Marks, Reason, marks, tells_marks
 from hermes_rescue.core.merge.metadata import Found
 from hermes_rescue.core.merge.restored_turns import KilledRun, RestoredCard, restore
 from hermes_rescue.core.merge.sidecar_copies import raw_copies, session_of, sidecar_copies
@@ -39,6 +39,8 @@ LAST_MESSAGE = "last message"
 DEFAULT = "default"
 
 _ACTS = frozenset((Reason.UNDONE, Reason.CLEARED, Reason.CHOSEN, Reason.LEFT_OUT))
+_OF_ACTS = _ACTS | {Reason.OLD_UNDO, Reason.EARLIER_UNDO, Reason.UNDECIDED}
+"""What an act took back, or what it may have taken back."""
 
 TITLE_LENGTH = 64
 """Characters of the first prompt that make a title where none is left."""
@@ -411,10 +413,10 @@ def _rebuilt(
         first = next((item.message.said for item in items if item.included and item.message.role == "user"), "")
         if title := " ".join(first.split())[:TITLE_LENGTH]:
             found["title"] = Found(title, FIRST_MESSAGE)
-    asked = [item for item in items if item.reason is not None and item.reason.is_question]
-    times = [item.message.time for item in (*asked, *(item for item in items if item.included))]
+    out = [item for item in items if item.reason in _OF_ACTS and not item.included]
+    times = [item.message.time for item in (*out, *(item for item in items if item.included))]
     run = sidecars.get(RUN)
-    if asked and run is not None:  # else the next repair would take what is asked for something from after this file
+    if out and run is not None:  # else the next repair would take what is left out for something from after this file
         times.append(number(run.get("updated_at")))
     last = max((time for time in times if time is not None), default=None)
     if last is not None and last > (number(found["updated_at"].value) or 0.0 if "updated_at" in found else 0.0):
@@ -425,11 +427,10 @@ def _rebuilt(
     if "workspace" not in values and (live is None or live.get("workspace") is None):
         values["workspace"] = ""  # null makes the WebUI's load fail
     marked = _marked(sidecars)
-    if marked != LIVE:
-        if marked is not None:
-            values |= {name: sidecars[marked].get(name) for name in MARK_FIELDS if name in sidecars[marked].head}
-        if _has_act(items):
-            values |= server_merge.marks(kept, copies)
+    if marked is not None and marked != LIVE:
+        values |= {name: sidecars[marked].get(name) for name in MARK_FIELDS if name in sidecars[marked].head}
+    if _has_act(items) and (live is None or marked != LIVE or not marks(live).is_marked):
+        values |= server_merge.marks(kept, copies)
     pieces = server_merge.with_tokens(pieces, copies.turns)
     if live is None:
         proposed = sidecar.new(copies.session_id, values, pieces)
@@ -441,6 +442,8 @@ def _rebuilt(
         }
         fields = {**missing, **values, **IDLE_STREAM, "session_id": copies.session_id}
         proposed = live.with_fields(fields).with_messages(pieces)
+    if any(item.reason not in _ACTS for item in out) and not marks(proposed).is_marked:
+        proposed = proposed.without(GENERATIONS)  # with them it would say that nothing was ever taken back
     changes = tuple(
         FieldChange(
             name,

@@ -15,7 +15,7 @@ from typing import Any
 
 from hermes_rescue.core.base.jsontext import Piece
 from hermes_rescue.core.hermes import sidecar
-from hermes_rescue.core.hermes.copies import BACKUP, SessionCopies
+from hermes_rescue.core.hermes.copies import BACKUP, RUN, SessionCopies
 from hermes_rescue.core.hermes.message import message
 from hermes_rescue.core.hermes.runs.turn_journal import SubmittedTurn
 from hermes_rescue.core.hermes.webui_recovery import marks_that_keep_out, marks_that_supersede
@@ -26,7 +26,7 @@ TOKEN = "_active_turn_token"
 
 def marks(entries: Sequence[Entry], copies: SessionCopies) -> dict[str, Any]:
     """The marks that keep out what the recovered transcript (``entries``) leaves out of the databases and of the
-    backup; none where there is nothing.
+    backup, or of the newest run alone; none where there is nothing.
     """
     transcript = [(e.merged.role, e.merged.time) for e in entries]
     found = None
@@ -36,6 +36,8 @@ def marks(entries: Sequence[Entry], copies: SessionCopies) -> dict[str, Any]:
     backup = copies.backup.sidecar if copies.backup is not None else None
     if backup is not None:
         found = marks_that_supersede(transcript, _held(entries, BACKUP, range(len(backup.messages))), found)
+    if found is None and copies.run is not None:  # the server does not merge it, but the next repair does
+        found = marks_that_supersede(transcript, _held(entries, RUN, range(len(copies.run.messages))), found)
     if found is None:
         return {}
     digest = hashlib.sha256(repr((copies.session_id, found)).encode()).hexdigest()

@@ -161,9 +161,8 @@ class _Judge(Contained, ListedLength):
                 reason = Reason.CONTAINED if self.is_contained(k, kept) else Reason.OLD_UNDO
             elif self.holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
-            elif ahead and self.has_run_ended_after(
-                k
-            ):  # the transcript as the user saw it at the end of that run lacks it
+            elif ahead and self.has_run_ended_after(k) and not self._is_behind_run(k):
+                # the transcript as the user saw it at the end of that run lacks it
                 reason = Reason.EARLIER_UNDO if known.state in (FileState.TORN, FileState.EMPTY) else Reason.UNDONE
             elif self.is_contained(k, kept):
                 reason = Reason.CONTAINED
@@ -213,6 +212,19 @@ class _Judge(Contained, ListedLength):
         return (
             self.known.count == len(kept) and self.known.last is not None and self.has_stamp(kept[-1], self.known.last)
         )
+
+    def _is_behind_run(self, k: int) -> bool:
+        """Whether a message stands behind all that the newest run shows, and so does what is left of the file: it was
+        said after that run.
+        """
+        end = self._run_ends
+        return end is not None and k > end and any(self.kept[end + 1 :])
+
+    @cached_property
+    def _run_ends(self) -> int | None:
+        """The position of the last message that the newest run shows."""
+        name = self.known.run.name if self.known.run is not None else ""
+        return max((k for k, e in enumerate(self.entries) if name in e.versions), default=None)
 
     def _run_is_ahead(self, kept: Sequence[int]) -> bool:
         """Whether the newest run shows what was said after the last message of the base, or is the base."""
@@ -270,7 +282,8 @@ class _Judge(Contained, ListedLength):
             if (
                 self.base is not None
                 and self.base.marks is None
-                and (self.known.state is FileState.LOST or not self.holds(files, k))
+                and (self.known.state is FileState.LOST or (k > cut and not self.holds(files, k)))
+                and not self._is_behind_run(k)
             ):
                 reason = taken if k > cut else Reason.UNDECIDED if self._may_be_lost(k, kept) else Reason.UNDONE
             elif k > cut and not self.holds(files, k) and self.holds(self.before_act, k):
@@ -280,9 +293,9 @@ class _Judge(Contained, ListedLength):
             elif self.holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
             elif k <= cut:
-                reason = self._before_boundary(k, kept)
+                reason = self._before_boundary(k, kept, result)
             elif first is not None and k > first:
-                reason = self._lost_since(k, kept)
+                reason = self._lost_since(k, kept) or (Reason.UNDECIDED if self._would_be_told(k, act) else None)
             elif first is not None or self.known.state is FileState.WHOLE:
                 reason = self._between(k, taken)
             else:
@@ -340,17 +353,18 @@ class _Judge(Contained, ListedLength):
         """Of a message from after the newest act: no later one took it back."""
         if kept and self.is_contained(k, kept):
             return Reason.CONTAINED
-        run, base = self.known.run, self.base
+        run = self.known.run
         names = self.entries[k].versions.keys() - self.known.databases
-        if run is not None and base is not None and names == {run.name}:
-            if run.saved is not None and base.saved is not None and is_same(run.saved, base.saved):
+        if run is not None and names == {run.name}:
+            files = [w for w in (self.base, self.known.backup, *self.known.others) if w is not None and w is not run]
+            if any(w.is_whole and is_same(w.saved, run.saved) for w in files):
                 return Reason.UNDONE  # the file was saved at the end of that run, without it
             if self._is_leftover(k):
                 return Reason.UNDONE
         return None
 
-    def _before_boundary(self, k: int, kept: Sequence[int]) -> Reason | None:
-        """Of a message that stood before the boundary and is missing all the same."""
+    def _before_boundary(self, k: int, kept: Sequence[int], reasons: Mapping[int, Reason]) -> Reason | None:
+        """Of a message that stood before the boundary and is missing all the same; ``reasons``: of those before it."""
         if self.known.is_whole_untitled and kept and k < kept[0]:
             return Reason.CLEARED
         if self.holds(self.before_act, k):
@@ -363,7 +377,7 @@ class _Judge(Contained, ListedLength):
             return Reason.CLEARED
         if kept and self.is_contained(k, kept):
             return Reason.CONTAINED
-        if self._backup_is_from_before_any() or self._is_half_a_turn(k):
+        if self._backup_is_from_before_any() or self._is_half_a_turn(k, reasons):
             return None
         if self._was_taken_back_before(k) or self.has_run_ended_after(k):
             return Reason.UNDONE  # the newest run that ended showed a transcript without it
@@ -388,10 +402,10 @@ class _Judge(Contained, ListedLength):
             return False
         return act is not None and not any(self.has_stamp(k, act) for k in range(len(self.entries)))
 
-    def _is_half_a_turn(self, k: int) -> bool:
-        """Whether the prompt of an answer is there: an undo cuts before a prompt."""
+    def _is_half_a_turn(self, k: int, reasons: Mapping[int, Reason]) -> bool:
+        """Whether the prompt of an answer is there, or comes back: an undo cuts before a prompt."""
         prompt = self._prompt(k)
-        return prompt is not None and self.kept[prompt]
+        return prompt is not None and prompt != k and prompt not in reasons
 
     def _was_taken_back_before(self, k: int) -> bool:
         """Whether the marks of the act's own backup say that an act before it took a message back."""

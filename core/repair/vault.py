@@ -24,8 +24,8 @@ from pathlib import Path
 from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, UnreadableError, VaultError
 from hermes_rescue.core.base.owner import usual_mode
-from hermes_rescue.core.hermes import left_out
 from hermes_rescue.core.base.private_folder import make_private
+from hermes_rescue.core.hermes import left_out
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.repair import put_back, room, run_record, temp_cleanup, vault_lock
 from hermes_rescue.core.repair.run_record import Action, Operation, Run, State, Status

@@ -83,10 +83,13 @@ class Hermes:
         return {**FIELD_DEFAULTS, **usual, "message_count": len(messages), **fields, "messages": list(messages)}
 
     def write_live(self, messages: Sequence[Any], **fields: Any) -> bytes:
-        return self.write(self.live, self.session(messages, **fields))
+        return self.write_new(self.live, messages, **fields)
 
     def write_backup(self, messages: Sequence[Any], **fields: Any) -> bytes:
-        return self.write(self.sessions / f"{SID}.json.bak", self.session(messages, **fields))
+        return self.write_new(self.sessions / f"{SID}.json.bak", messages, **fields)
+
+    def write_new(self, path: Path, messages: Sequence[Any], **fields: Any) -> bytes:
+        return self.write(path, self.session(messages, **fields))
 
     def write_temp(self, messages: Sequence[Any], **fields: Any) -> bytes:
         return self.write(self.sessions / f"{SID}.tmp.77.1403", self.session(messages, **fields))
