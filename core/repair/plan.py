@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from hermes_rescue.core.audit import left
-from hermes_rescue.core.audit.findings import KINDS, Category, Finding, SessionAudit
+from hermes_rescue.core.audit.findings import KINDS, Category, Finding, SessionAudit, Standing
 from hermes_rescue.core.audit.session import Examined, examine, examine_unless_whole, stream_is_live
 from hermes_rescue.core.audit.store_audit import no_folder
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
@@ -108,8 +108,9 @@ class Plan:
     list needs it, whatever else is done; ``questions`` are the sessions that wait for a decision; ``force``: a running
     WebUI forbids nothing; ``forbidden``: what it forbids, as it would be written; ``unfinished``: runs that died and
     are finished on the way; ``unread``: databases, backups and temps that could not be read, each with the reason;
-    ``titles`` of what is refused or waits; ``problem``: why nothing can be planned; ``databases``: those that were
-    found whole (:func:`core.hermes.database.statedb.open_statedb`).
+    ``titles`` of what is refused, waits or is relisted; ``problem``: why nothing can be planned; ``databases``: those
+    that were found whole (:func:`core.hermes.database.statedb.open_statedb`); ``relisted``: sessions whose files stay,
+    and which the session list gets back.
     """
 
     store: Store
@@ -126,6 +127,12 @@ class Plan:
     databases: frozenset[Path] = frozenset()
     problem: str = ""
     forbidden: tuple[PlannedSession, ...] = ()
+    relisted: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many sessions are repaired, whether their files are written or the session list gets them back."""
+        return len(self.sessions) + len(self.relisted)
 
     @property
     def remaining(self) -> tuple[str, ...]:
@@ -195,17 +202,19 @@ def plan(
         force,
         tuple(run.run_id for run in interrupted_runs(store)),
         tuple(unread),
-        {each.session_id: each.title for each in looks if each.refusal is not None or each.is_open_question},
+        {x.session_id: x.title for x in looks if x.refusal is not None or x.is_open_question or x.is_relisted},
         whole,
         problem,
         tuple(each.forbidden for each in looks if each.forbidden is not None),
+        tuple(each.session_id for each in looks if each.is_relisted),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
     """What a plan has to know of a session about which there is something to know. ``planned`` is None where nothing is
-    to be written, or it is refused; ``forbidden``: what is refused only because the WebUI runs.
+    to be written, or it is refused; ``is_relisted``: it is repaired by the session list alone; ``forbidden``: what is
+    refused only because the WebUI runs.
     """
 
     session_id: str
@@ -214,6 +223,7 @@ class _Look:
     refusal: str | None
     is_open_question: bool
     index_is_wrong: bool
+    is_relisted: bool
     unread: tuple[str, ...]
     forbidden: PlannedSession | None
 
@@ -271,6 +281,7 @@ def _look(
         refusal,
         not answered and any(f.category is Category.REVIEW for f in audited.findings if not _is_dropped(f, choice)),
         any(f.category is Category.REPAIRABLE or _is_dropped(f, choice) for f in listed),
+        planned is None and refusal is None and audited.standing is Standing.REPAIRABLE,
         unread,
         forbidden,
     )

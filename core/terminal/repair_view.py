@@ -60,7 +60,8 @@ class RepairView(View):
         for run_id in plan.unfinished:
             self.line(f"The interrupted repair {run_id} is finished.")
         if plan.rebuild_index or plan.sessions:
-            self.line("The session list (_index.json) is rebuilt at the end.")
+            lacking = f" It gets back: {', '.join(plan.relisted)}." if plan.relisted else ""
+            self.line(f"The session list (_index.json) is rebuilt at the end.{lacking}")
         for sid, reason in plan.refused.items():
             self.line(f"Skipped: {sid}: {reason}")
         if plan.questions:
@@ -73,11 +74,10 @@ class RepairView(View):
 
     def question(self, plan: api.Plan) -> str:
         """What a person is asked before a repair."""
-        n = len(plan.sessions)
         if any(each.copy_of for each in plan.sessions):
             return "Restore the session as a copy?"
-        if n:
-            return f"Repair {counted(n, 'session')}?"
+        if plan.sessions:
+            return f"Repair {counted(plan.count, 'session')}?"
         return "Finish the interrupted repair?" if plan.unfinished else "Rebuild the session list?"
 
     def result(self, plan: api.Plan, result: api.Result) -> None:
@@ -91,8 +91,9 @@ class RepairView(View):
         n = result.count(api.State.REPAIRED)
         if result.cancelled:
             return
+        relisted = len(plan.relisted) if n and result.index_rebuilt else 0
         self.line(
-            f"{counted(n, 'session')} repaired and verified."
+            f"{counted(n + relisted, 'session')} repaired and verified."
             + (" The session list was rebuilt." if result.index_rebuilt else "")
         )
         if result.run_id is not None and n:

@@ -39,7 +39,7 @@ class ChangesDialog(QDialog):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setWordWrap(True)
         self.difference = DiffView(theme)
-        self.tabs = PageTabs((self.tr("Changes"), self.tr("Fields"), self.tr("Raw")))
+        self.tabs = PageTabs((self.tr("Changes"), self.tr("Fields"), self.tr("Raw")), counted=(MESSAGES, FIELDS))
         self.tabs.currentChanged.connect(self.difference.show_page)
         self.difference.page_shown.connect(self.tabs.setCurrentIndex)
         self.difference.counted.connect(self._show_counts)

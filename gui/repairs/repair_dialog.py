@@ -9,9 +9,8 @@ from typing import Any
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.repair.plan import Plan, PlannedSession
 from hermes_rescue.gui.view_model.wording import counted, number, plain_tip
-from hermes_rescue.gui.widgets.theme import Theme, heading_font
+from hermes_rescue.gui.widgets.theme import Theme, fixed_font, heading_font
 from PySide6.QtCore import QAbstractTableModel, QEvent, QLocale, QModelIndex, QPersistentModelIndex, Qt, Slot
-from PySide6.QtGui import QFontDatabase, QFontInfo
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -135,9 +134,7 @@ class RepairDialog(QDialog):
         self.details.setCheckable(True)
         self.details.setProperty("link", True)
         self.operations = _lines(self.tr("File operations"))
-        fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
-        fixed.setPointSizeF(QFontInfo(self.font()).pointSizeF())
-        self.operations.setFont(fixed)
+        self.operations.setFont(fixed_font(self.font()))
         self.operations.hide()
         self.left_open = _lines(self.tr("Left open"))
         waiting = counted(len(plan.forbidden), "session")
@@ -169,9 +166,8 @@ class RepairDialog(QDialog):
             self.heading.setFont(heading_font(self.font()))
 
     def _question(self) -> str:
-        n = len(self._plan.sessions)
-        if n:
-            return self.tr("Repair {}?").format(counted(n, "session"))
+        if self._plan.sessions:
+            return self.tr("Repair {}?").format(counted(self._plan.count, "session"))
         if self._plan.unfinished:
             return self.tr("Finish the interrupted repair?")
         if not self._plan.is_empty:
@@ -181,9 +177,8 @@ class RepairDialog(QDialog):
         return self.tr("There is nothing to repair.")
 
     def _verb(self) -> str:
-        n = len(self._plan.sessions)
-        if n:
-            return self.tr("Repair {}").format(counted(n, "session"))
+        if self._plan.sessions:
+            return self.tr("Repair {}").format(counted(self._plan.count, "session"))
         if self._plan.unfinished:
             return self.tr("Finish the repair")
         if not self._plan.is_empty:
@@ -199,6 +194,17 @@ class RepairDialog(QDialog):
             words = self.tr("You chose to leave {} out. Whatever is replaced is kept, and can be put back.")
             return words.format(counted(left_out, "message"))
         return self.tr("Nothing is lost. Whatever is replaced is kept, and can be put back.")
+
+    def _list_words(self) -> str:
+        """What happens to the session list, and which sessions are repaired by that alone."""
+        relisted = self._plan.relisted
+        if not relisted:
+            return self.tr("The session list no longer fits the files and is built again as well.")
+        if len(relisted) == 1:
+            words = self.tr("{} comes back into the session list, which is built again; its file stays as it is.")
+            return words.format(self._name(relisted[0]))
+        words = self.tr("{} come back into the session list, which is built again; their files stay as they are.")
+        return words.format(counted(len(relisted), "session"))
 
     def _operation_lines(self) -> list[str]:
         lines = [operation for session in self._plan.sessions for operation in session.operations]
@@ -247,9 +253,7 @@ class RepairDialog(QDialog):
         if summary := self._summary():
             layout.addWidget(_sentence(summary))
         if self._plan.sessions and self._plan.rebuild_index:
-            layout.addWidget(
-                _sentence(self.tr("The session list no longer fits the files and is built again as well."))
-            )
+            layout.addWidget(_sentence(self._list_words()))
         self.table.setVisible(bool(self._plan.sessions))
         layout.addWidget(self.table, 3)
         if not self._plan.is_empty:

@@ -190,7 +190,7 @@ class Writer(QObject):
         changed = tuple(o.session_id for o in result.outcomes if o.state is api.State.REPAIRED)
         others = [o.reason or str(o.state) for o in result.outcomes if o.state is not api.State.REPAIRED]
         others += untold
-        n = len(changed)
+        n = len(changed) + (len(plan.relisted) if changed and result.index_rebuilt else 0)
         text = self.tr("{} repaired at {}, and verified. The old files are kept.").format(counted(n, "session"), now())
         if n == 1:
             text = self._one_repaired(next(each for each in plan.sessions if each.session_id == changed[0]))

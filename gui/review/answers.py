@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from hermes_rescue.core.audit.findings import Finding
 from hermes_rescue.gui.view_model.wording import breakable
-from PySide6.QtCore import QEvent, QPoint, QSize, Qt
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QPoint, QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent
+from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 _GAP = 10  # points between the boxes
 _WIDTH = 110  # average characters
@@ -106,8 +106,10 @@ class AnswerBoxes(QWidget):
 
 class AnswersPopup(QFrame):
     """All that was found of a session, most urgent first, and the answers for the first; Escape or a click beside it
-    closes it.
+    closes it. ``guide_wanted``: somebody wants to read more about it.
     """
+
+    guide_wanted = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, Qt.WindowType.Popup)
@@ -122,17 +124,33 @@ class AnswersPopup(QFrame):
                 self.tr("Can I keep using this session?"),
             )
         )
+        self.guide = QToolButton()
+        self.guide.setText(self.tr("More about it in the guide"))
+        self.guide.setProperty("link", True)
+        self.guide.clicked.connect(self._leave_for_the_guide)
         column = QVBoxLayout(self)
         column.setContentsMargins(14, 12, 14, 14)
         column.setSpacing(_GAP)
         column.addWidget(self.evidence)
         column.addWidget(self.answers)
+        column.addWidget(self.guide, alignment=Qt.AlignmentFlag.AlignLeft)
 
     def show_findings(self, findings: Sequence[Finding]) -> None:
         """Say what was found, the main finding first; there is at least one."""
         main = findings[0]
         self.evidence.setText("\n".join(breakable(finding.evidence) for finding in findings))
         self.answers.show_answers((main.kind.serious, main.advice, main.kind.outcome, main.kind.meanwhile))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Called by Qt: the key of the guide opens it from here too."""
+        if event.matches(QKeySequence.StandardKey.HelpContents):
+            self._leave_for_the_guide()
+        else:
+            super().keyPressEvent(event)
+
+    def _leave_for_the_guide(self) -> None:
+        self.hide()
+        self.guide_wanted.emit()
 
     def open_below(self, widget: QWidget) -> None:
         """Show it below a widget, ending where that ends, inside the window."""

@@ -25,9 +25,9 @@ from hermes_rescue.gui.view_model.diff_text import message_of, translate
 from hermes_rescue.gui.view_model.wording import number
 from hermes_rescue.gui.widgets import markdown_text
 from hermes_rescue.gui.widgets.markdown_text import Style, Text
-from hermes_rescue.gui.widgets.theme import Theme
+from hermes_rescue.gui.widgets.theme import Theme, fixed_font
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QFont, QFontDatabase, QFontMetricsF, QImage
+from PySide6.QtGui import QFont, QFontMetricsF, QImage
 
 MARGIN = 18
 """Points left free beside every message."""
@@ -115,11 +115,7 @@ class ConversationMaker:
         """Lay out with another font; everything else follows its size."""
         self._font, self._bold = QFont(font), QFont(font)
         self._bold.setWeight(QFont.Weight.DemiBold)
-        self._mono = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
-        if font.pointSizeF() > 0:
-            self._mono.setPointSizeF(font.pointSizeF() * 0.93)
-        else:  # a font whose size was given in pixels
-            self._mono.setPixelSize(font.pixelSize())
+        self._mono = fixed_font(font)
         self._metrics = QFontMetricsF(self._font)
         self._em = self._metrics.height()
         self.line = math.ceil(self._em * 1.2)

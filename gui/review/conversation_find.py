@@ -14,7 +14,7 @@ from hermes_rescue.gui.view_model.conversation_rows import ConversationRows
 from hermes_rescue.gui.view_model.wording import number
 from hermes_rescue.gui.widgets.markdown_text import units, words_of
 from hermes_rescue.gui.widgets.theme import Theme
-from PySide6.QtCore import QObject, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QSizePolicy, QToolButton, QWidget
 
@@ -135,14 +135,21 @@ class _Field(QLineEdit):
     """As wide as what it says when it is empty, narrower where there is no room, and beside the hits."""
 
     def sizeHint(self) -> QSize:
-        """Called by Qt."""
-        words = self.placeholderText() if not self.text() else "m" * 9
-        width = self.fontMetrics().horizontalAdvance(words) + 2 * self.fontMetrics().height()
-        return QSize(width, super().sizeHint().height())
+        """Called by Qt: what it needs; whatever is beside it comes first."""
+        return QSize(self.fontMetrics().averageCharWidth() * 7, super().sizeHint().height())
 
-    def minimumSizeHint(self) -> QSize:
+    minimumSizeHint = sizeHint
+
+    def fit(self) -> None:
+        """Take more room than that only for what it says."""
+        words = self.placeholderText() if not self.text() else "m" * 9
+        self.setMaximumWidth(self.fontMetrics().horizontalAdvance(words) + 2 * self.fontMetrics().height())
+
+    def changeEvent(self, event: QEvent) -> None:
         """Called by Qt."""
-        return QSize(self.fontMetrics().averageCharWidth() * 12, super().minimumSizeHint().height())
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self.fit()
 
 
 class FindBar(QWidget):
@@ -157,7 +164,7 @@ class FindBar(QWidget):
         self.field.setPlaceholderText(self.tr("Find in this conversation"))
         self.field.setAccessibleName(self.tr("Find in this conversation"))
         self.field.setClearButtonEnabled(True)
-        self.field.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.count = QLabel(textFormat=Qt.TextFormat.PlainText)
         self.previous, self.next = QToolButton(), QToolButton()
         for button, name in ((self.previous, self.tr("Previous hit")), (self.next, self.tr("Next hit"))):
@@ -170,7 +177,9 @@ class FindBar(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
-        for widget in (self.field, self.previous, self.count, self.next):
+        row.addStretch(1)
+        row.addWidget(self.field, 1000)
+        for widget in (self.previous, self.count, self.next):
             row.addWidget(widget)
         finder.changed.connect(self._show)
         self.set_theme(theme)
@@ -201,7 +210,7 @@ class FindBar(QWidget):
         finder = self._finder
         for widget in (self.count, self.previous, self.next):
             widget.setVisible(finder.is_asked)
-        self.field.updateGeometry()
+        self.field.fit()
         total = number(len(finder.hits)) + ("+" if len(finder.hits) >= MOST_HITS else "…" if finder.is_busy else "")
         at = finder.at + 1
         words = self.tr("{} of {}").format(number(at), total) if at else self.tr("{} found").format(total)

@@ -232,9 +232,11 @@ class CoverageMap(QWidget):
 
     def _legend_areas(self) -> list[QRect]:
         """Where the words of the legend are, one below the other."""
-        left, top = self._track().left() + self._bar_height() + _SPACE, self._track().bottom() + 1
-        width, pitch = max(1, self.width() - _SIDE - left), self._pitch()
-        return [QRect(left, top + k * pitch, width, pitch) for k in range(len(self._legend))]
+        metrics, pitch, swatch = self.fontMetrics(), self._pitch(), self._bar_height() + _SPACE
+        widest = max((metrics.horizontalAdvance(words) for _, words in self._legend), default=0)
+        right, top = self.width() - _SIDE, self._track().bottom() + 1
+        left = max(_SIDE, min(self._track().left(), right - swatch - widest - 1)) + swatch
+        return [QRect(left, top + k * pitch, max(1, right - left), pitch) for k in range(len(self._legend))]
 
     def _bold(self) -> QFont:
         font = QFont(self.font())

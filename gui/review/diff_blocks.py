@@ -20,9 +20,9 @@ from hermes_rescue.gui.view_model.diff_rows import CALL, CHECK, REASONING, RUN, 
 from hermes_rescue.gui.view_model.diff_text import message_of, plain, translate
 from hermes_rescue.gui.view_model.wording import counted, number
 from hermes_rescue.gui.widgets.markdown_text import units
-from hermes_rescue.gui.widgets.theme import Theme
+from hermes_rescue.gui.widgets.theme import Theme, fixed_font
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QFont, QFontDatabase, QFontMetricsF, QTextCharFormat, QTextLayout, QTextOption
+from PySide6.QtGui import QFont, QFontMetricsF, QTextCharFormat, QTextLayout, QTextOption
 
 CLIPPED_LINES, ENOUGH_LINES = 6, 8
 """Lines of a clipped text; one that ends within the second number of lines is not clipped."""
@@ -105,11 +105,7 @@ class BlockMaker:
         """Lay out with another font; everything else follows its size."""
         self._font, self._bold = QFont(font), QFont(font)
         self._bold.setWeight(QFont.Weight.DemiBold)
-        self._mono = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
-        if font.pointSizeF() > 0:
-            self._mono.setPointSizeF(font.pointSizeF() * 0.95)
-        else:  # a font whose size was given in pixels
-            self._mono.setPixelSize(font.pixelSize())
+        self._mono = fixed_font(font)
         self._metrics = QFontMetricsF(self._font)
         self.line = math.ceil(max(self._metrics.height(), QFontMetricsF(self._mono).height()) * 1.12)
         self._em = self._metrics.height()

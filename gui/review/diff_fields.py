@@ -11,9 +11,10 @@ from hermes_rescue.core.base.jsontext import dumps
 from hermes_rescue.core.report.diff import Change, FieldRow
 from hermes_rescue.gui.view_model.diff_text import change_word, copy_name, listed, one_line, plain, title_of
 from hermes_rescue.gui.view_model.wording import number
-from hermes_rescue.gui.widgets.theme import Theme
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal, Slot
-from PySide6.QtGui import QActionGroup, QContextMenuEvent, QFontDatabase, QKeyEvent
+from hermes_rescue.gui.widgets.faces import Face
+from hermes_rescue.gui.widgets.theme import Theme, fixed_font
+from PySide6.QtCore import QAbstractTableModel, QEvent, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal, Slot
+from PySide6.QtGui import QActionGroup, QContextMenuEvent, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -182,7 +183,6 @@ class FieldsTable(QTableView):
         self.setTabKeyNavigation(False)
         self.setStyleSheet("QTableView::item { padding: 0 8px; }")  # as much as the header has
         self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(round(self.fontMetrics().height() * 1.9))
         header = self.horizontalHeader()
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setHighlightSections(False)
@@ -192,6 +192,27 @@ class FieldsTable(QTableView):
         self.setItemDelegateForColumn(FROM, _SourceDelegate(self))
         self.setAccessibleName(self.tr("Fields that differ"))
         self.clicked.connect(self._on_clicked)
+        self._face = Face(self)
+        self._face.say(self.tr("No field differs."))
+        self.fields.modelReset.connect(self._show_face)
+        self._fit_to_font()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Called by Qt."""
+        super().resizeEvent(event)
+        self._face.setGeometry(self.viewport().geometry())
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Called by Qt: the rows are as high as the text needs."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self._fit_to_font()
+
+    def _fit_to_font(self) -> None:
+        self.verticalHeader().setDefaultSectionSize(round(self.fontMetrics().height() * 1.9))
+
+    def _show_face(self) -> None:
+        self._face.setVisible(not self.fields.rowCount())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Called by Qt: Enter and Space open the copies that the current field can be taken from."""
@@ -249,9 +270,19 @@ class RawPage(QSplitter):
         self._texts = ("", "")
         for page in self._pages:
             page.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
-            page.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
             page.setTabChangesFocus(True)
             self.addWidget(page)
+        self._fit_to_font()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Called by Qt: the text is as large as every other."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self._fit_to_font()
+
+    def _fit_to_font(self) -> None:
+        for page in self._pages:
+            page.setFont(fixed_font(self.font()))
 
     def show_raw(self, texts: tuple[str, str], left: str, right: str) -> None:
         """Show the JSON of two versions, given by their names; not read before the page is seen."""

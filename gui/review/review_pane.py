@@ -59,7 +59,8 @@ class ReviewPane(QWidget):
         self.head = SessionHead(self.coverage)
         self.difference = DiffView(theme)
         self.conversation = Conversation(self.difference.rows.boxes, theme)
-        self.tabs = PageTabs((self.tr("Conversation"), self.tr("Changes"), self.tr("Fields"), self.tr("Raw")))
+        names = (self.tr("Conversation"), self.tr("Changes"), self.tr("Fields"), self.tr("Raw"))
+        self.tabs = PageTabs(names, counted=(CHANGES + MESSAGES, CHANGES + FIELDS))
         self._detail: Detail | None = None
         self._release = Release(self)
         self._is_outdated = False
@@ -68,8 +69,9 @@ class ReviewPane(QWidget):
         self._awaited_row: int | None = None
         self._are_linked = False
         """Whether both pages show the messages of the proposal, so that one can go along with the other."""
+        self._expected = ""
         self._reading = QTimer(self, singleShot=True, interval=PATIENCE)
-        self._reading.timeout.connect(lambda: self.clear(self.tr("Reading the copies of the session…")))
+        self._reading.timeout.connect(lambda: self.say(self._expected, self.tr("Reading the copies of the session…")))
         self.splitter = QSplitter(Qt.Orientation.Vertical)
         self.splitter.addWidget(self.head)
         self.splitter.addWidget(self._build_pages())
@@ -104,8 +106,8 @@ class ReviewPane(QWidget):
         top.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         row = QHBoxLayout(top)
         row.setContentsMargins(12, 5, 12, 5)
-        row.addWidget(self.tabs, 1)
-        row.addWidget(self.conversation.find_bar)
+        row.addWidget(self.tabs)
+        row.addWidget(self.conversation.find_bar, 1)
         whole = QWidget()
         column = QVBoxLayout(whole)
         column.setContentsMargins(0, 0, 0, 0)
@@ -145,9 +147,10 @@ class ReviewPane(QWidget):
         """What is shown may no longer be so: the next answer is shown in full, even for the same session."""
         self._is_outdated = True
 
-    def expect(self, session_id: str) -> None:
+    def expect(self, session_id: str, title: str) -> None:
         """Another session is being read: where that takes long, say so instead of showing the one before."""
         if session_id != self.session_id:
+            self._expected = title
             self._reading.start()
 
     def enter_at_end(self, session_id: str) -> None:
@@ -191,6 +194,11 @@ class ReviewPane(QWidget):
         self.difference.clear(text)
         self.conversation.clear(text)
         self._release.take(before)
+
+    def say(self, title: str, text: str) -> None:
+        """Say in the head what goes on, where a session will be shown."""
+        self.clear("")
+        self.head.show_expected(title, text)
 
     def _take(self, detail: Detail | None) -> list[object]:
         """Show another detail from now on; the parts of the one before, for when nothing shows them any more."""

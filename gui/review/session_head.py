@@ -5,6 +5,8 @@ It has one height, whatever it says: what there is more to say opens over the wi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hermes_rescue.core.audit.findings import Category, SessionAudit, Standing
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.merge.intent import Reason
@@ -17,7 +19,7 @@ from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from hermes_rescue.gui.widgets.theme import Theme, heading_font
 from hermes_rescue.gui.widgets.tips import show_tip
 from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt
-from PySide6.QtGui import QResizeEvent, QTextLayout
+from PySide6.QtGui import QFont, QFontMetrics, QResizeEvent, QTextLayout
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -33,9 +35,9 @@ from PySide6.QtWidgets import (
 translate = QCoreApplication.translate
 
 _GAP, _SIDE = 10, 16  # points between the parts, and beside everything
-_HEIGHT = 12.5  # lines of text
-_TITLE = 0.8
-"""The part of the line that a title has at most; date, profile and worktree have the rest."""
+_HEIGHT = 13.0  # lines of text
+_MANY = 999
+"""Messages that a button beside the words has room for."""
 _LINES = 2
 """Lines that there are for what happened; the tip and the answers have all of it."""
 
@@ -141,8 +143,8 @@ class SessionHead(QWidget):
 
     def __init__(self, picture: QWidget, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.title = ElidedLabel(Qt.TextElideMode.ElideRight)
-        self.about = ElidedLabel(Qt.TextElideMode.ElideMiddle)
+        self.title = ElidedLabel()
+        self.about = ElidedLabel()
         self.about.setProperty("muted", True)
         self.evidence = _Lines()
         self.repair = QPushButton(self.tr("Restore this session"))
@@ -153,7 +155,7 @@ class SessionHead(QWidget):
         self.why.setProperty("link", True)
         self.popup = AnswersPopup(self)
         self.why.clicked.connect(lambda: self.popup.open_below(self.why))
-        self._restores = self.repair.text()
+        self._usual = self._restores = self.repair.text()
         self._picked = 0
         self._has_answer = False
         self._lay_out(picture)
@@ -199,9 +201,10 @@ class SessionHead(QWidget):
         self._buttons.addWidget(self.leave)
         self._buttons.addStretch()
         row.addWidget(self._side)
-        policy = self.repair.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)  # the buttons below stay where they are
-        self.repair.setSizePolicy(policy)
+        for kept in (self.repair, self._side):  # what is below and beside stays where it is
+            policy = kept.sizePolicy()
+            policy.setRetainSizeWhenHidden(True)
+            kept.setSizePolicy(policy)
 
     def add_button(self, button: QWidget) -> None:
         """Put one more button below that of the session, also on the way of the Tab key."""
@@ -210,13 +213,27 @@ class SessionHead(QWidget):
 
     @property
     def usual_height(self) -> int:
-        """The height that it has for any session: room for four copies and the result; more of them scroll."""
+        """The height that it has for any session: room for four lanes and what is left out; more of them scroll."""
         return round(_HEIGHT * self.fontMetrics().height())
 
     def clear(self) -> None:
         """Show nothing."""
         self._content.hide()
         self.popup.hide()
+
+    def show_expected(self, title: str, text: str) -> None:
+        """Say where a session will stand what goes on until it does, at the places that its own words have."""
+        self._show_words(title, text)
+        self._side.hide()
+        self.popup.hide()
+
+    def _show_words(self, title: str, text: str, about: Sequence[str] = ()) -> None:
+        self.title.show_text(title)
+        self.title.setAccessibleName(self.title.text())
+        self.about.show_text(*(" · ".join(about[:n]) for n in range(len(about), 0, -1)))
+        self._fit_title()
+        self.evidence.show_text(text)
+        self._content.show()
 
     @property
     def is_about_several(self) -> bool:
@@ -236,17 +253,14 @@ class SessionHead(QWidget):
     def show_session(self, audited: SessionAudit, proposal: Proposal) -> None:
         """Show what was found of a session, and what the proposal makes of it."""
         main = audited.main
-        self.title.show_text(audited.title)
-        self.title.setAccessibleName(self.title.text())
-        self._fit_title()
-        self.about.show_text(" · ".join(filter(None, _about(audited))))
-        self.evidence.show_text(sentence(audited, proposal))
+        self._show_words(audited.title, sentence(audited, proposal), [*filter(None, _about(audited))])
+        self._side.show()
         is_way_back = audited.standing in (Standing.LEFT_OUT, Standing.DELETED)
         self.repair.setVisible(audited.has_repair or proposal.sidecar is not None or is_way_back)
         self.repair.setProperty("primary", not is_way_back and not audited.is_left)
         self.repair.style().polish(self.repair)
         n = main.details.get("messages", 0) if main is not None else 0
-        self._restores = self.tr("Restore this session")
+        self._restores = self._usual
         if audited.category is Category.REVIEW and n:
             self._restores = self.tr("Restore {}").format(counted(n, "message"))
         if is_way_back:
@@ -260,7 +274,6 @@ class SessionHead(QWidget):
             order = list(Category)
             rest = sorted((f for f in audited.findings if f is not main), key=lambda f: order.index(f.category))
             self.popup.show_findings((main, *rest))
-        self._content.show()
 
     def _name_button(self) -> None:
         several = self.tr("Restore {}").format(counted(self._picked, "session"))
@@ -273,10 +286,9 @@ class SessionHead(QWidget):
         self._fit_title()
 
     def _fit_title(self) -> None:
-        """Let what is beside the title make room for it, up to a part of the line."""
-        room = self.width() - self._side.width() - 3 * _SIDE - _GAP
-        wanted = self.title.fontMetrics().horizontalAdvance(self.title.text()) + 2
-        self.title.setMinimumWidth(max(min(wanted, round(room * _TITLE)), 0))
+        """Let what is beside the title make room for it, but for the date."""
+        room = self.width() - self._side.width() - 3 * _SIDE - _GAP - self.title.sizeHint().width() - 2
+        self.about.setMaximumWidth(max(room, self.about.minimumSizeHint().width()))
 
     def changeEvent(self, event: QEvent) -> None:
         """Called by Qt: the title stays larger than the text, whatever its size."""
@@ -290,7 +302,11 @@ class SessionHead(QWidget):
 
     def _fit_to_font(self) -> None:
         self.title.setFont(heading_font(self.font()))
-        self._side.setFixedWidth(self.fontMetrics().horizontalAdvance("m") * 17)
+        bold = QFont(self.font())
+        bold.setBold(True)  # as it is on the primary button
+        usual = QFontMetrics(bold).horizontalAdvance(self._usual)
+        other = self.fontMetrics().horizontalAdvance(self.tr("Bring {} back").format(counted(_MANY, "message")))
+        self._side.setFixedWidth(max(usual, other) + 3 * _GAP)
 
 
 def _about(audited: SessionAudit) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ class SearchRow(QWidget):
         super().__init__()
         self.setProperty("bar", True)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self._text = ElidedLabel(Qt.TextElideMode.ElideRight)
+        self._text = ElidedLabel()
         self._text.setProperty("muted", True)
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)

@@ -346,7 +346,8 @@ class _Delegate(QStyledItemDelegate):
         places = query.marked(text) if query is not None and is_found else []
         if places and metrics.horizontalAdvance(text[: places[0].end]) > space.width() * 0.8:
             start = places[0].start
-            before = metrics.elidedText(text[:start], Qt.TextElideMode.ElideLeft, round(space.width() * _BEFORE))
+            room = max(round(space.width() * _BEFORE), space.width() - metrics.horizontalAdvance(text[start:]))
+            before = metrics.elidedText(text[:start], Qt.TextElideMode.ElideLeft, room)
             shift = len(before) - start
             places = [each._replace(start=each.start + shift, end=each.end + shift) for each in places]
             text = before + text[start:]

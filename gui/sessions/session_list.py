@@ -258,7 +258,8 @@ class SessionList(SessionView, QListView):
             painter.drawPixmap(mark, self._theme.icon("worktree", token).pixmap(mark.size(), ratio))
             state = f" · {line.worktree_state}"
             wide = metrics.horizontalAdvance(state)
-            path = metrics.elidedText(line.worktree, Qt.TextElideMode.ElideLeft, third.width() - 18 - wide)
+            room = third.width() - 18 - wide - metrics.averageCharWidth()  # for roundings
+            path = metrics.elidedText(line.worktree, Qt.TextElideMode.ElideLeft, room)
             _text(painter, third.adjusted(18, 0, 0, 0), path + state, color("muted"), plain)
 
     def _paint_state(self, painter: QPainter, rect: QRect, line: Line) -> None:

@@ -102,7 +102,7 @@ class ToolRow(QWidget):
             clear.setAccessibleName(self.tr("Clear search"))
         self.filter.setPlaceholderText(self.tr("Search titles and messages"))
         self.filter.setAccessibleName(self.tr("Search titles and messages"))
-        self.filter.setMinimumWidth(self.fontMetrics().horizontalAdvance("m") * 16)
+        self.filter.setMinimumWidth(self.fontMetrics().horizontalAdvance("m") * 12)
         self.filter.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._search = self.filter.addAction(theme.icon("search", "muted"), QLineEdit.ActionPosition.LeadingPosition)
         self._search.setText(self.tr("Search"))  # the name of its picture
@@ -160,7 +160,7 @@ class ToolRow(QWidget):
 
     def show_store(self, text: str, tip: str) -> None:
         """Name the store on its button."""
-        room = self.fontMetrics().horizontalAdvance("m") * 20
+        room = self.fontMetrics().horizontalAdvance("m") * 16
         self.store_button.setText(self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, room))
         show_tip(self.store_button, tip)
         self._fit()
@@ -199,7 +199,7 @@ class ChipRow(QWidget):
             self._chips[standing] = chip
             row.addWidget(chip)
         row.addStretch(1)
-        self._webui = ElidedLabel(Qt.TextElideMode.ElideRight)
+        self._webui = ElidedLabel()
         self._webui.setProperty("muted", True)
         row.addWidget(self._webui)
         self.show_counts({})
@@ -253,8 +253,11 @@ class ChipRow(QWidget):
 
     def show_webui(self, webui: WebUIStatus) -> None:
         """Say whether the WebUI is running."""
-        no_sign = self.tr("No sign of a running Hermes WebUI; if yours runs, stop it first")
-        self._webui.show_text(self.tr("Hermes WebUI is running") if webui.running else no_sign)
+        if webui.running:
+            self._webui.show_text(self.tr("Hermes WebUI is running"), self.tr("WebUI is running"))
+        else:
+            no_sign = self.tr("No sign of a running Hermes WebUI; if yours runs, stop it first")
+            self._webui.show_text(no_sign, self.tr("No sign of a running Hermes WebUI"), self.tr("No WebUI seen"))
 
     def clear(self) -> None:
         """Show every session again."""

@@ -161,6 +161,7 @@ class MainWindow(QMainWindow):
         self.of_sessions.save_wanted.connect(self.requests.save_copies)
         self.review.repair_wanted.connect(self.actions_["repair"].trigger)
         self.review.leave_wanted.connect(self.requests.leave)
+        self.review.head.popup.guide_wanted.connect(self.actions_["guide"].trigger)
         self.result.undo_requested.connect(lambda: self.requests.undo(self.shown.last_run, ""))
         self.result.export_requested.connect(lambda: self.requests.export(self.shown.last_run))
         self.foot.cancel_requested.connect(self._cancel)
@@ -240,7 +241,7 @@ class MainWindow(QMainWindow):
         self.notices.begin()
         self.review.outdate()
         if not self.review.session_id:
-            self.review.clear(self.tr("The sessions are being checked. Select one to read it meanwhile."))
+            self.review.say(self.tr("The sessions are being checked"), self.tr("Select one to read it meanwhile."))
         self.table.sessions.begin_scan(keeps_order=keeps_order)
         self.foot.progress(self.tr("Looking for sessions…"), 0, 0)
         self.reading.start(self.shown.place.find)
@@ -333,7 +334,8 @@ class MainWindow(QMainWindow):
 
     def _ask(self, session_id: str) -> None:
         """Have a session read in full; where it is the one that is shown, with the same two versions compared."""
-        self.review.expect(session_id)
+        row = self.table.sessions.known(session_id)
+        self.review.expect(session_id, row.session.title if row is not None else "")
         pair = self.review.pair if session_id == self.review.session_id else USUAL_PAIR
         self.reading.ask(session_id, self.shown.choices.get(session_id), pair)
 

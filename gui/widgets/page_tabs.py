@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from hermes_rescue.gui.view_model.wording import number
 from PySide6.QtCore import QSize, Qt
@@ -14,11 +14,11 @@ _BESIDE, _ABOVE = 12, 5
 
 
 class PageTabs(QTabBar):
-    """Tabs with these names."""
+    """Tabs with these names; ``counted`` are those that get a count. None of them moves when another count comes."""
 
-    def __init__(self, names: Sequence[str], parent: QWidget | None = None) -> None:
+    def __init__(self, names: Sequence[str], counted: Collection[int], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._names = tuple(names)
+        self._names, self._counted = tuple(names), counted
         self.setExpanding(False)
         self.setDrawBase(False)
         self.setUsesScrollButtons(False)
@@ -34,13 +34,15 @@ class PageTabs(QTabBar):
             self.setTabText(at, text)
 
     def tabSizeHint(self, index: int) -> QSize:
-        """Called by Qt: room for the name in bold, so that no tab moves when it becomes the current one."""
+        """Called by Qt: room for the name in bold, so that no tab moves when it becomes the current one, and for a
+        count of two digits.
+        """
         font = QFont(self.font())
         font.setWeight(QFont.Weight.DemiBold)
         metrics = QFontMetrics(font)
-        return QSize(
-            metrics.horizontalAdvance(self.tabText(index)) + 2 * _BESIDE + 4, metrics.height() + 2 * _ABOVE + 4
-        )
+        usual = f"{self._names[index]} {number(99)}" if index in self._counted else self._names[index]
+        width = max(map(metrics.horizontalAdvance, (usual, self.tabText(index))))
+        return QSize(width + 2 * _BESIDE + 4, metrics.height() + 2 * _ABOVE + 4)
 
     def minimumTabSizeHint(self, index: int) -> QSize:
         """Called by Qt where there is little room."""

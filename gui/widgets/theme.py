@@ -24,6 +24,7 @@ from PySide6.QtCore import QByteArray, QDir, QPoint, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import (
     QColor,
     QFont,
+    QFontDatabase,
     QFontInfo,
     QGuiApplication,
     QIcon,
@@ -145,6 +146,13 @@ def heading_font(font: QFont) -> QFont:
     return heading
 
 
+def fixed_font(font: QFont) -> QFont:
+    """The font for code among text in a font. It looks larger than that, so it is a little smaller."""
+    fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+    fixed.setPointSizeF(QFontInfo(font).pointSizeF() * 0.94)
+    return fixed
+
+
 def apply(app: QApplication, theme: Theme) -> None:
     """Let every window of the application, open or to come, look like the theme."""
     sheet = theme.style_sheet()
@@ -252,6 +260,7 @@ _TEXT_ROLES: Final = (_Role.WindowText, _Role.Text, _Role.ButtonText, _Role.Plac
 # wider; the padding gives that pixel back, so that nothing moves.
 _RULES: Final = """
 QMainWindow, QDialog { background: @bg; }
+QDialogButtonBox { dialogbuttonbox-buttons-have-icons: 0; }
 QLabel { background: transparent; }
 QLabel[muted="true"] { color: @muted; }
 QLabel[title="true"] { font-size: TITLE_SIZE; font-weight: 600; }

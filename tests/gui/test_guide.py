@@ -62,6 +62,26 @@ def test_f1_opens_the_guide_at_what_was_found(
     guide.close()
 
 
+@pytest.mark.parametrize("by_key", [False, True])
+def test_the_answers_lead_to_the_same_place(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, by_key: bool
+) -> None:
+    window = open_window(Place(demo.home))
+    assert window.table.select(next(each.session_id for each in demo.stories if each.name == "behind_the_database"))
+    wait_scanned(window)
+    window.review.head.why.click()
+    popup = window.review.head.popup
+    if by_key:
+        qtbot.keyClick(popup, F1)
+    else:
+        qtbot.mouseClick(popup.guide, Qt.MouseButton.LeftButton)
+    assert not popup.isVisible()
+    guide = guide_of(window)
+    qtbot.waitUntil(guide.isVisible)
+    assert "state_db_ahead" in heading_at_top(guide)
+    guide.close()
+
+
 def test_without_a_session_f1_opens_the_index_and_the_window_stays_usable(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, tmp_path: Path
 ) -> None:

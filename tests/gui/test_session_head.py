@@ -205,7 +205,8 @@ def test_the_answers_take_two_rows_where_four_do_not_fit(qtbot: QtBot) -> None:
 def image_of_live(area: QScrollArea) -> bytes:
     """What the first lane looks like, with its name."""
     lines = area.fontMetrics().height()
-    return bytes(area.viewport().grab(QRect(0, 8, area.viewport().width() // 4, lines)).toImage().constBits())
+    image = area.viewport().grab(QRect(0, 8, area.viewport().width() // 4, lines)).toImage()
+    return bytes(image.constBits())
 
 
 @pytest.mark.parametrize("copies", [3, 9])

@@ -86,7 +86,9 @@ def test_what_stands_there_during_the_check_is_where_it_is_after_it(
         window.resize(1280, 760)
         qtbot.waitUntil(lambda: window.table.sessions.total_count > 0 and window.shown.store is not None)
         first, height = corners(window), window.review.head.height()
-        assert "being checked" in window.review.conversation._face.text
+        assert window.review.head.title.isVisible()
+        assert "being checked" in window.review.head.title.text()
+        assert not window.review.head.repair.isVisible()
     finally:
         opened.set()
     wait_scanned(window)

@@ -1,0 +1,107 @@
+"""Large text on a small screen: at 1280x800 and 14 points nothing that people need is cut off or out of reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from hermes_rescue.core.demo.demo_store import DemoStore
+from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.shell.main_window import MainWindow
+from hermes_rescue.gui.view_model.wording import long_day
+from hermes_rescue.gui.widgets.elided_label import ElidedLabel
+from PySide6.QtCore import QPoint, QRect
+from PySide6.QtGui import QFont, QFontInfo
+from PySide6.QtWidgets import QAbstractButton, QApplication, QPlainTextEdit, QScrollArea, QWidget
+from pytestqt.qtbot import QtBot
+
+Open = Callable[..., MainWindow]
+Scanned = Callable[[MainWindow], None]
+ROOM = (1280, 760)  # what a title bar and a panel leave of 1280x800
+
+
+@pytest.fixture(params=[9, 14])
+def points(request: pytest.FixtureRequest) -> Iterator[int]:
+    """The size of the system's text, in points."""
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    before, font = app.font(), QFont(app.font())
+    font.setPointSizeF(request.param)
+    app.setFont(font)
+    yield request.param
+    app.setFont(before)
+    app.setProperty("systemPointSize", None)
+
+
+@pytest.fixture
+def window(open_window: Open, demo: DemoStore, points: int) -> MainWindow:
+    shown = open_window(Place(demo.home))
+    shown.resize(*ROOM)
+    assert (shown.width(), shown.height()) == ROOM
+    return shown
+
+
+def cut(parts: list[QWidget], window: MainWindow) -> list[str]:
+    """The texts of buttons that are narrower than these, or reach out of the window."""
+    buttons = [part for part in parts if isinstance(part, QAbstractButton) and part.isVisible() and part.text()]
+    return [
+        part.text()
+        for part in buttons
+        if part.width() < part.sizeHint().width()
+        or not window.rect().contains(QRect(part.mapTo(window, QPoint()), part.size()))
+    ]
+
+
+def shown(label: ElidedLabel) -> str:
+    return label._elided()
+
+
+def test_every_story_has_its_date_its_buttons_and_what_was_left_out_in_view(
+    window: MainWindow, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    head, picture = window.review.head, window.review.coverage
+    (area,) = (each for each in head.findChildren(QScrollArea) if each.widget() is picture)
+    for story in demo.stories:
+        assert window.table.select(story.session_id)
+        wait_scanned(window)
+        QApplication.processEvents()
+        assert cut(head.findChildren(QWidget), window) == [], story.name
+        assert area.verticalScrollBar().maximum() == 0, story.name
+        row = window.table.sessions.known(story.session_id)
+        assert row is not None
+        assert shown(head.about).startswith(long_day(row.session.updated)), story.name
+        assert "…" not in shown(head.about), story.name
+
+
+@pytest.mark.parametrize("is_table", [False, True])
+def test_every_page_can_be_reached_beside_the_list_and_beside_the_table(window: MainWindow, is_table: bool) -> None:
+    if is_table:
+        window.actions_["table"].trigger()
+    QApplication.processEvents()
+    tabs = window.review.tabs
+    for at in range(tabs.count()):
+        assert tabs.tabRect(at).width() >= tabs.tabSizeHint(at).width(), tabs.tabText(at)
+        assert tabs.rect().contains(tabs.tabRect(at)), tabs.tabText(at)
+    assert window.width() == ROOM[0]
+
+
+def test_whether_a_webui_runs_is_said_in_whole_words(window: MainWindow) -> None:
+    said = shown(window.chips._webui)
+    assert said
+    assert "…" not in said
+
+
+def test_the_json_is_as_large_as_every_other_text(window: MainWindow, points: int) -> None:
+    for page in window.review.difference.raw.findChildren(QPlainTextEdit):
+        assert QFontInfo(page.font()).pointSizeF() == pytest.approx(points, rel=0.1)
+
+
+def test_a_page_without_fields_says_so(
+    qtbot: QtBot, window: MainWindow, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    assert window.table.select(next(each.session_id for each in demo.stories if each.name == "healthy"))
+    wait_scanned(window)
+    window.review.tabs.setCurrentIndex(2)
+    fields = window.review.difference.fields
+    assert fields.isVisible()
+    assert fields._face.isVisible() == (fields.fields.rowCount() == 0)
