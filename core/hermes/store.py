@@ -142,7 +142,9 @@ def _meant_by_home(path: Path) -> tuple[Path | None, Path | None]:
             base = sessions.parent.parent
             return (base if is_home(base) else None), sessions
     near = [path / ".hermes", path / "hermes", *([path.parent] if _is_agents(path) else [])]
-    return next((each for each in near if is_home(each)), path), None
+    meant = next((each for each in near if is_home(each)), None)
+    below = [each / "sessions" for each in _folders(path) if _has_session(each / "sessions")]
+    return (None, below[0]) if meant is None and len(below) == 1 else (meant or path, None)
 
 
 def is_home(path: Path) -> bool:
@@ -165,7 +167,8 @@ def _meant_by_sessions(path: Path) -> Path:
     if _has_any(path):
         return path
     near = (path / "sessions", path / "webui" / "sessions", path.parent, path.parent / "webui" / "sessions")
-    return next((each for each in near if _has_session(each)), path)
+    below = [each for inner in _folders(path) for each in (inner, inner / "sessions") if _has_session(each)]
+    return next((each for each in near if _has_session(each)), below[0] if len(below) == 1 else path)
 
 
 def _in_use(place: _Place) -> _Place:

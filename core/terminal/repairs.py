@@ -136,7 +136,7 @@ def carry_out(plan: api.Plan, view: RepairView, *, as_json: bool, yes: bool, dry
     if plan.is_empty or dry_run:
         if as_json:
             _print_json(plan_json(plan))
-        return REMAINS if plan.remaining or not plan.is_empty else NOTHING_LEFT
+        return REMAINS if plan.remaining or plan.problem or not plan.is_empty else NOTHING_LEFT
     if not yes:
         _confirm(view.question(plan))
     with stops.held(f"Stopped. What was repaired until then stays. The rest: {again()}"):

@@ -285,22 +285,23 @@ class View:
         ):
             self.line(f"  {question:<23} {answer}", hang=26)
 
-    def _lanes(self, proposal: Proposal, width: int = 56) -> None:
+    def _lanes(self, proposal: Proposal, width: int = 70) -> None:
         """Which copy holds what: a lane for each, along the recovered transcript and what is left out of it."""
         items = proposal.items
         names = list(dict.fromkeys(name for item in items for name in item.copies))
         if not items or len(names) < 2:
             return
-        cells = min(width, len(items))
+        wide = max(12, *map(len, names)) + 2
+        cells = min(max(width - wide, 20), len(items))
         chunks = [items[k * len(items) // cells : (k + 1) * len(items) // cells] for k in range(cells)]
         self.line("Which copy holds what (# all, + some, . none; / left out):")
         for name in names:
             lane = "".join(_cell(sum(name in item.copies for item in chunk), len(chunk)) for chunk in chunks)
-            self.line(f"  {name:<14}{lane}  {sum(name in item.copies for item in items)}")
+            self.line(f"  {name:<{wide}}{lane}  {sum(name in item.copies for item in items)}")
         recovered = "".join(
             "/" if not any(i.included for i in c) else _cell(sum(i.included for i in c), len(c)) for c in chunks
         )
-        self.line(f"  {'recovered':<14}{recovered}  {len(proposal.included)}")
+        self.line(f"  {'recovered':<{wide}}{recovered}  {len(proposal.included)}")
 
     def difference(self, found: Difference, *, full: bool, notes: Sequence[str] = ()) -> None:
         """Messages and fields that differ, unchanged runs folded; ``notes`` say what could not be read."""

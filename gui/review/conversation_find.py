@@ -161,6 +161,7 @@ class FindBar(QWidget):
         super().__init__(parent)
         self._finder = finder
         self.field = _Field()
+        self.field.setAcceptDrops(False)  # a file that is dropped here is dropped on the window
         self.field.setPlaceholderText(self.tr("Find in this conversation"))
         self.field.setAccessibleName(self.tr("Find in this conversation"))
         self.field.setClearButtonEnabled(True)

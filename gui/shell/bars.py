@@ -98,6 +98,7 @@ class ToolRow(QWidget):
         self._buttons["add_backup"].setMenu(add_menu)
         self.filter = QLineEdit()
         self.filter.setClearButtonEnabled(True)
+        self.filter.setAcceptDrops(False)  # a file that is dropped here is dropped on the window
         for clear in self.filter.findChildren(QToolButton):
             clear.setAccessibleName(self.tr("Clear search"))
         self.filter.setPlaceholderText(self.tr("Search titles and messages"))

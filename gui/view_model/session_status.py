@@ -72,7 +72,7 @@ def _status(finding: Finding, session: SessionAudit) -> Status:
             return Status(say("SessionStatus", "Not listed"), "warning", "repair", 3, 0)
         case "index_missing_file":
             return Status(say("SessionStatus", "Listed, gone"), "warning", "repair", 3, 0)
-    return Status(finding.label.capitalize(), "warning", "repair", 3, n)
+    return Status(_label(finding), "warning", "repair", 3, n)
 
 
 def _left_out(session: SessionAudit) -> Status:
@@ -104,7 +104,12 @@ def _question(finding: Finding, n: int) -> str:
             return say("SessionStatus", "Only a damaged backup is left")
         case "run_journal_only":
             return say("SessionStatus", "Only the run journal is left")
-    return finding.label.capitalize()
+    return _label(finding)
+
+
+def _label(finding: Finding) -> str:
+    """What a finding is called, where nothing more is said of it."""
+    return finding.label[:1].upper() + finding.label[1:]
 
 
 def _note(kind: str) -> tuple[str, str]:

@@ -296,7 +296,7 @@ def test_a_link_within_the_home_is_read_and_replaced_as_the_webui_does_it(
         assert "rescue" in name or (entry[0], entry[4]) == (before[name][0], before[name][4])
 
 
-def test_a_missing_sessions_folder_is_told_as_that(hermes: Any) -> None:
+def test_a_missing_sessions_folder_is_told_as_that(hermes: Any, rescue: Callable[..., tuple[int, str, str]]) -> None:
     hermes.write_rows(hermes.turns("a"))
     hermes.sessions.rmdir()
     hermes.sessions.parent.rmdir()
@@ -306,7 +306,7 @@ def test_a_missing_sessions_folder_is_told_as_that(hermes: Any) -> None:
     assert finding.name == "no_sessions_folder"
     assert str(hermes.sessions) in finding.evidence
     assert "sessions folder" in api.plan(find_store(home=hermes.home)).problem
-    hermes.repair()
+    assert rescue("repair", "--all", "--yes", "--home", hermes.home)[0] == 1
     assert not hermes.sessions.exists()
     hermes.repair(hermes.live.stem)
     assert hermes.texts() == hermes.said(hermes.turns("a"))

@@ -296,6 +296,32 @@ def test_the_folder_of_the_agents_snapshots_leads_to_the_store_beside_it(option:
     assert find_store(**{option: tmp_path / "sessions"}).sessions_dir == sessions  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("option", "sessions"), [("home", "any/sessions"), ("session_dir", "any/sessions"), ("session_dir", "any")]
+)
+def test_a_folder_one_level_too_high_leads_to_the_only_one_with_sessions(
+    option: str, sessions: str, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / sessions).mkdir(parents=True)
+    (tmp_path / sessions / "0123456789ab.json").write_text('{"session_id": "0123456789ab", "messages": []}')
+    assert find_store(**{option: tmp_path}).sessions_dir == tmp_path / sessions  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("option", ["home", "session_dir"])
+def test_of_two_folders_with_sessions_none_is_taken_for_the_one_above(option: str, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name / "sessions").mkdir(parents=True)
+        (tmp_path / name / "sessions" / "0123456789ab.json").write_text(
+            '{"session_id": "0123456789ab", "messages": []}'
+        )
+    try:
+        found = find_store(**{option: tmp_path}).sessions_dir  # type: ignore[arg-type]
+    except StoreNotFoundError:
+        return
+    assert found.parent.name not in ("one", "two")
+
+
 def test_the_error_says_how_to_name_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "_DOCKER_HOME", tmp_path / "docker")
     with pytest.raises(StoreNotFoundError) as caught:

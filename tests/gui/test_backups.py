@@ -16,7 +16,7 @@ from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
 from PySide6.QtCore import QDir, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.gui.test_window import finished, texts, when_asked
@@ -26,14 +26,14 @@ Scanned = Callable[[MainWindow], None]
 Snapshot = Callable[[Path], Any]
 
 
-def drop(window: MainWindow, *paths: Path) -> None:
+def drop(target: QWidget, *paths: Path) -> None:
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
     buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
     entering = QDragEnterEvent(QPoint(9, 9), Qt.DropAction.CopyAction, data, buttons, keys)
-    QApplication.sendEvent(window, entering)
+    QApplication.sendEvent(target, entering)
     assert entering.isAccepted()
-    QApplication.sendEvent(window, QDropEvent(QPointF(9, 9), Qt.DropAction.CopyAction, data, buttons, keys))
+    QApplication.sendEvent(target, QDropEvent(QPointF(9, 9), Qt.DropAction.CopyAction, data, buttons, keys))
 
 
 @pytest.fixture
@@ -99,6 +99,22 @@ def test_what_is_dropped_is_looked_into_and_offered_and_nothing_is_written(
     finished(qtbot, window, wait_scanned)
     assert texts(live(demo, healthy)) == full
     assert snapshot(old_home) == theirs
+
+
+def test_what_is_dropped_on_a_search_field_is_no_search(
+    open_window: Open, wait_scanned: Scanned, demo: DemoStore, old_home: Path, healthy: str
+) -> None:
+    window = open_window(Place(demo.home))
+    window.table.select(healthy)
+    wait_scanned(window)
+    for k, field in enumerate(window.findChildren(QLineEdit)):
+        given = old_home.with_name(f"old home {k}")
+        shutil.copytree(old_home, given)
+        drop(field, given)
+        wait_scanned(window)
+        assert field.text() == ""
+        assert given.name in window.notices.places.text.replace("\u200b", "")
+    assert k > 0
 
 
 def test_places_are_remembered_as_long_as_the_store_is_open(

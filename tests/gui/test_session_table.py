@@ -128,6 +128,7 @@ def test_every_kind_of_finding_has_words_an_icon_and_a_colour(
 ) -> None:
     status = status_of(session("x", finding(name, "x", "Evidence.", category=category, messages=7)))
     assert status.text and "%" not in status.text
+    assert "icloud" not in str(status)  # a name keeps its letters
     light = theme.load("light")
     assert not light.icon(status.icon, status.token).isNull()
     assert light.color(f"{status.token}-bg").isValid()
