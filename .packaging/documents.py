@@ -167,7 +167,8 @@ def bash(all_commands: list[Command]) -> str:
         (
             f"# bash completion of {NAME}, made from its commands",
             "_hermes_rescue() {",
-            "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' words='' word",
+            "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}",
+            "    local command='' words='' word",
             '    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
             "        case $command:$word in",
             "            *:-*) ;;",

@@ -28,7 +28,7 @@ from hermes_rescue.core.report.amounts import Amounts
 from hermes_rescue.core.report.anonymous import anonymous_audit, anonymous_pictures, anonymous_run, named
 from hermes_rescue.core.report.coverage import Coverage
 from hermes_rescue.core.report.diff import Change, Difference, MessageRow, review_fields
-from hermes_rescue.core.report.outline import page_of
+from hermes_rescue.core.report.outline import from_home, page_of
 
 if TYPE_CHECKING:
     import jinja2
@@ -276,7 +276,18 @@ def audit_report(audit: Audit, details: Details | None = None, *, is_anonymous: 
     held = {s.session_id: amounts.of_session(s, pictures.get(s.session_id)) for s in own.sessions}
     facts = audit_json(own)
     facts["sessions"] = _in_order(facts["sessions"], numbers, held, pictures)
-    return Report("What Hermes Rescue found", {**_head("audit"), **facts, **_foot(held, texts)})
+    seen = _from_home(facts, facts["store"]["home"] or "")
+    return Report("What Hermes Rescue found", {**_head("audit"), **seen, **_foot(held, texts)})
+
+
+def _from_home(value: Any, home: str) -> Any:
+    """Facts with every path as it is seen from the home of the store; what a title says is none."""
+    if isinstance(value, dict):
+        kept = {"home", "title"} & value.keys()
+        return {name: each if name in kept else _from_home(each, home) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_from_home(each, home) for each in value]
+    return from_home(value, home) if isinstance(value, str) else value
 
 
 def _head(kind: str) -> dict[str, Any]:
@@ -346,7 +357,8 @@ def run_report(
         "sessions": _in_order(sessions, numbers, held, pictures),
         "index": [_operation(op) for op in run.operations if op.session_id is None],
     }
-    return Report("What Hermes Rescue did", {**_head("run"), **facts, **_foot(held, texts)})
+    seen = _from_home(facts, facts["store"]["home"] or "")
+    return Report("What Hermes Rescue did", {**_head("run"), **seen, **_foot(held, texts)})
 
 
 def _run_session(session_id: str, operations: Sequence[Operation]) -> dict[str, Any]:

@@ -262,11 +262,12 @@ def history(
     from hermes_rescue.core.repair.vault import Vault
     from hermes_rescue.core.report.report import run_report
 
-    kept = Vault.of(call.find_store())
+    store = call.find_store()
+    kept = Vault.of(store)
     n = len(kept.run_ids())
     runs = list(islice(kept.runs(), n if everything or as_json else SHOWN_RUNS))
     if as_json:
-        _print_json({"runs": [dict(run_report(run).facts) for run in runs]})
+        _print_json({"runs": [dict(run_report(run, home=store.home).facts) for run in runs]})
     else:
         repair_view(call).history(runs, older=n - len(runs))
     return NOTHING_LEFT
