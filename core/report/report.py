@@ -344,20 +344,21 @@ def run_report(
             of_session.setdefault(operation.session_id, []).append(operation)
     held = {session_id: amounts.of_operations(operations) for session_id, operations in of_session.items()}
     sessions = (_run_session(session_id, operations) for session_id, operations in of_session.items())
+    where = str(home) if home is not None else None
     facts = {
         "run": run.run_id,
         "status": run.status,
         "started_at": stamp(run.created_at),
         "finished_at": stamp(run.finished_at) if run.finished_at is not None else None,
         "store": {
-            "home": str(home) if home is not None else None,
+            "home": where,
             "sessions_dir": run.stores[0] if run.stores else "",
             "databases": list(run.stores[1:]),
         },
         "sessions": _in_order(sessions, numbers, held, pictures),
         "index": [_operation(op) for op in run.operations if op.session_id is None],
     }
-    seen = _from_home(facts, facts["store"]["home"] or "")
+    seen = _from_home(facts, where or "")
     return Report("What Hermes Rescue did", {**_head("run"), **seen, **_foot(held, texts)})
 
 

@@ -39,9 +39,7 @@ def repair(
     call: Call,
     sids: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[SID]...", help="Sessions to repair. Naming a session also confirms its open questions."
-        ),
+        typer.Argument(metavar="SID", help="Sessions to repair. Naming a session also confirms its open questions."),
     ] = None,
     fields: Annotated[
         list[str] | None,
@@ -178,7 +176,7 @@ def _tell_unread(text: str) -> None:
 @on_a_store
 def undo(
     call: Call,
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run to undo (default: the newest).")] = None,
+    run: Annotated[str | None, typer.Argument(metavar="RUN", help="The run to undo (default: the newest).")] = None,
     session: Annotated[str | None, typer.Option("--session", metavar="SID", help="Undo only this session.")] = None,
     yes: Yes = False,
     force: Annotated[

@@ -120,11 +120,11 @@ def test_the_next_command_names_a_home_whose_name_is_no_text(hermes: Any) -> Non
     hermes.write_live([])
     hermes.write_backup(hermes.turns("a"))
     home = hermes.home.rename(hermes.home.with_name(os.fsdecode(b"a \xff home")))
-    run = partial(subprocess.run, capture_output=True, env={**os.environ, "LC_ALL": "C"}, check=False)
-    told = run([sys.executable, "-m", "hermes_rescue.core", "audit", "--home", home]).stdout.decode()
+    run = partial(subprocess.run, capture_output=True, encoding="utf-8", env={**os.environ, "LC_ALL": "C"}, check=False)
+    told = run([sys.executable, "-m", "hermes_rescue.core", "audit", "--home", home]).stdout
     (line,) = (line for line in told.splitlines() if "repair --all" in line)
     command = line[line.index(CALL_OF_MODULE) :].partition(GAP)[0]
-    assert SID in run(["bash", "-c", f"{command} --dry-run"]).stdout.decode()
+    assert SID in run(["bash", "-c", f"{command} --dry-run"]).stdout
 
 
 def test_further_lines_begin_where_they_are_told_to() -> None:
