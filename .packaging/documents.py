@@ -72,7 +72,7 @@ def commands() -> list[Command]:
             if each.param_type_name == "option" and not each.hidden
         ]
         arguments = [
-            each.metavar or each.name.upper()
+            (each.metavar if each.required else f"[{each.metavar}]") + "..." * (each.nargs != 1)
             for each in group.params  # type: ignore[attr-defined]
             if each.param_type_name == "argument"
         ]

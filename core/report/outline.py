@@ -1,6 +1,6 @@
 """What a report says, in which order and in which words: the same for each form that a person reads.
 
-Every session has one number, wherever it stands in a report. Paths are shortened by the home of the store.
+Every session has one number, wherever it stands in a report. The facts have their paths from the home of the store on.
 """
 
 from __future__ import annotations
@@ -192,11 +192,8 @@ class _Outline:
         yield plural(len(store["databases"]), "Database"), ", ".join(map(self.near, store["databases"]))
 
     def near(self, text: str) -> str:
-        """A text with its paths as they are seen from the home of the store."""
-        text = shown(text)
-        if self.home and len(self.home) > 1:
-            text = re.sub(_AT_START + re.escape(shown(self.home)) + "/", "", text)
-        return _below_home(text)
+        """A text with its paths as they are seen by whoever runs this."""
+        return _below_home(shown(text))
 
     def bar(self, amounts: Amounts) -> Bar:
         """How many messages are there, come back, are asked about or stay out."""
@@ -394,6 +391,13 @@ class _Run(_Outline):
 _CSS = {"repairable": "repairable", "review": "unsafe_to_repair", "healthy": "healthy"}
 _AT_START = r"(?<![\w/.-])"
 """Where a path begins in a sentence."""
+
+
+def from_home(text: str, home: str) -> str:
+    """A text with its paths as they are seen from the home of a store; also where the text was made to be printed."""
+    if len(home) <= 1:
+        return text
+    return re.sub(rf"{_AT_START}(?:{re.escape(home)}|{re.escape(shown(home))})/", "", text)
 
 
 def _below_home(text: str) -> str:

@@ -28,7 +28,7 @@ from hermes_rescue.core.report.amounts import Amounts
 from hermes_rescue.core.report.anonymous import anonymous_audit, anonymous_pictures, anonymous_run, named
 from hermes_rescue.core.report.coverage import Coverage
 from hermes_rescue.core.report.diff import Change, Difference, MessageRow, review_fields
-from hermes_rescue.core.report.outline import page_of
+from hermes_rescue.core.report.outline import from_home, page_of
 
 if TYPE_CHECKING:
     import jinja2
@@ -276,7 +276,18 @@ def audit_report(audit: Audit, details: Details | None = None, *, is_anonymous: 
     held = {s.session_id: amounts.of_session(s, pictures.get(s.session_id)) for s in own.sessions}
     facts = audit_json(own)
     facts["sessions"] = _in_order(facts["sessions"], numbers, held, pictures)
-    return Report("What Hermes Rescue found", {**_head("audit"), **facts, **_foot(held, texts)})
+    seen = _from_home(facts, facts["store"]["home"] or "")
+    return Report("What Hermes Rescue found", {**_head("audit"), **seen, **_foot(held, texts)})
+
+
+def _from_home(value: Any, home: str) -> Any:
+    """Facts with every path as it is seen from the home of the store; what a title says is none."""
+    if isinstance(value, dict):
+        kept = {"home", "title"} & value.keys()
+        return {name: each if name in kept else _from_home(each, home) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_from_home(each, home) for each in value]
+    return from_home(value, home) if isinstance(value, str) else value
 
 
 def _head(kind: str) -> dict[str, Any]:
@@ -333,20 +344,22 @@ def run_report(
             of_session.setdefault(operation.session_id, []).append(operation)
     held = {session_id: amounts.of_operations(operations) for session_id, operations in of_session.items()}
     sessions = (_run_session(session_id, operations) for session_id, operations in of_session.items())
+    where = str(home) if home is not None else None
     facts = {
         "run": run.run_id,
         "status": run.status,
         "started_at": stamp(run.created_at),
         "finished_at": stamp(run.finished_at) if run.finished_at is not None else None,
         "store": {
-            "home": str(home) if home is not None else None,
+            "home": where,
             "sessions_dir": run.stores[0] if run.stores else "",
             "databases": list(run.stores[1:]),
         },
         "sessions": _in_order(sessions, numbers, held, pictures),
         "index": [_operation(op) for op in run.operations if op.session_id is None],
     }
-    return Report("What Hermes Rescue did", {**_head("run"), **facts, **_foot(held, texts)})
+    seen = _from_home(facts, where or "")
+    return Report("What Hermes Rescue did", {**_head("run"), **seen, **_foot(held, texts)})
 
 
 def _run_session(session_id: str, operations: Sequence[Operation]) -> dict[str, Any]:

@@ -280,7 +280,7 @@ def diff(
 def report(
     call: Call,
     run: Annotated[
-        str | None, typer.Argument(metavar="[RUN]", help="A run (see history); without it: an audit of now.")
+        str | None, typer.Argument(metavar="RUN", help="A run (see history); without it: an audit of now.")
     ] = None,
     given_form: Annotated[
         str | None,

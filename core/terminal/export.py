@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @on_a_store
 def export(
     call: Call,
-    sids: Annotated[list[str] | None, typer.Argument(metavar="[SID]...", help="The sessions to save.")] = None,
+    sids: Annotated[list[str] | None, typer.Argument(metavar="SID", help="The sessions to save.")] = None,
     given_form: Annotated[
         str | None,
         typer.Option(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def find(
     call: Call,
     words: Annotated[
-        list[str], typer.Argument(metavar="WORDS...", help='All have to be in one message; "two words" are a phrase.')
+        list[str], typer.Argument(metavar="WORDS", help='All have to be in one message; "two words" are a phrase.')
     ],
     regex: Annotated[
         bool, typer.Option("--regex", help="Take WORDS as one regular expression; that takes longer.")

@@ -24,7 +24,7 @@ def import_(
         list[Path],
         typer.Argument(
             parser=place,
-            metavar="FILE...",
+            metavar="FILE",
             help="Exports, session files, folders, databases, archives: whatever --also takes.",
         ),
     ],

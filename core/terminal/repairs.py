@@ -39,9 +39,7 @@ def repair(
     call: Call,
     sids: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[SID]...", help="Sessions to repair. Naming a session also confirms its open questions."
-        ),
+        typer.Argument(metavar="SID", help="Sessions to repair. Naming a session also confirms its open questions."),
     ] = None,
     fields: Annotated[
         list[str] | None,
@@ -178,7 +176,7 @@ def _tell_unread(text: str) -> None:
 @on_a_store
 def undo(
     call: Call,
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run to undo (default: the newest).")] = None,
+    run: Annotated[str | None, typer.Argument(metavar="RUN", help="The run to undo (default: the newest).")] = None,
     session: Annotated[str | None, typer.Option("--session", metavar="SID", help="Undo only this session.")] = None,
     yes: Yes = False,
     force: Annotated[
@@ -262,11 +260,12 @@ def history(
     from hermes_rescue.core.repair.vault import Vault
     from hermes_rescue.core.report.report import run_report
 
-    kept = Vault.of(call.find_store())
+    store = call.find_store()
+    kept = Vault.of(store)
     n = len(kept.run_ids())
     runs = list(islice(kept.runs(), n if everything or as_json else SHOWN_RUNS))
     if as_json:
-        _print_json({"runs": [dict(run_report(run).facts) for run in runs]})
+        _print_json({"runs": [dict(run_report(run, home=store.home).facts) for run in runs]})
     else:
         repair_view(call).history(runs, older=n - len(runs))
     return NOTHING_LEFT

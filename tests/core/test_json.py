@@ -129,7 +129,8 @@ def test_real_answers_are_as_their_schemas(rescue: Rescue, tmp_path: Path) -> No
     ask("plan", "import", old, "--dry-run", "--json")
     ask("report_run", "report", run, "--texts", "--format", "json")
     ask("diff", "diff", plan["sessions"][0]["session_id"], "--run", run, "--json")
-    ask("history", "history", "--json")
+    (done,) = ask("history", "history", "--json")["runs"]
+    assert Path(done["store"]["home"], done["store"]["sessions_dir"]) == tmp_path / "demo" / "webui" / "sessions"
     ask("vault", "vault", "--json")
     ask("vault_prune", "vault", "prune", "--older-than", "1d", "--yes", "--json")
     ask("undo", "undo", "--yes", "--json")

@@ -149,6 +149,22 @@ def test_paths_begin_at_the_home_of_the_store(damaged: Store) -> None:
             assert "webui/sessions" in text
 
 
+def test_in_json_too_paths_are_relative_to_the_home_that_is_named(damaged: Store) -> None:
+    for made in reports(damaged):
+        text = render(made, "json")
+        store = json.loads(text)["store"]
+        assert f"{damaged.home}/" not in text
+        assert Path(store["home"], store["sessions_dir"]) == damaged.sessions_dir
+        assert [Path(store["home"], each) for each in store["databases"]] == list(damaged.databases)
+
+
+def test_a_title_that_has_a_path_stays_as_it_is(hermes: Any) -> None:
+    title = f"Look at {hermes.home}/webui"
+    hermes.write_live(hermes.turns("a"), title=title)
+    for form in ("json", "md"):
+        assert title in plain(render(report.audit_report(audit(find_store(home=hermes.home))), form))
+
+
 def test_a_path_that_only_looks_like_one_of_the_home_stays(hermes: Any) -> None:
     hermes.write_live([])
     hermes.write_backup(hermes.turns("a"))
