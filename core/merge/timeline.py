@@ -199,7 +199,17 @@ class Timeline:
         if known.pending is not None:
             return k >= self.pending_turn  # the turn that the file still waits for is its newest
         began = self.began[k]
-        return began is not None and began > saved and not self._is_before(self._rows_by_then, k)
+        if self._is_clock_behind or began is None:
+            return False
+        return began > saved and not self._is_before(self._rows_by_then, k)
+
+    @cached_property
+    def _is_clock_behind(self) -> bool:
+        """Whether a whole file was saved with a time from before messages in it: then no time makes another newer."""
+        saved = self.known.saved
+        if self.known.state is not FileState.WHOLE or saved is None:
+            return False
+        return any(is_kept and is_after(time, saved) for time, is_kept in zip(self.times, self.kept, strict=True))
 
     @cached_property
     def _rows_by_then(self) -> Mapping[str, int]:

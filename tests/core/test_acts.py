@@ -58,6 +58,18 @@ def test_rows_that_stand_before_one_from_before_the_save_are_older_than_it(herme
     assert is_quiet(hermes)
 
 
+def test_a_file_that_was_saved_before_its_own_messages_does_not_say_what_is_newer(hermes: Hermes) -> None:
+    """An undo that left no mark, after the clock was set back: that, or the turn was lost."""
+    kept, undone = hermes.turns("a", start=9000), hermes.turns("b", start=9100)
+    hermes.write_old(hermes.live, kept, updated_at=START + 90)
+    hermes.write_rows([*kept, *undone])
+    before = hermes.live.read_bytes()
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said([*kept, *undone])
+
+
 def test_a_torn_backup_whose_watermark_is_the_prompt_of_a_run_was_saved_with_it(hermes: Hermes) -> None:
     """The undo was saved with a time from before the turn that it took back."""
     kept, first, second = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
