@@ -16,7 +16,8 @@ from hermes_rescue.core.hermes.sidecar import IDLE_STREAM, Sidecar, SidecarFile
 from hermes_rescue.core.hermes.store import is_session_name
 from hermes_rescue.core.hermes.webui_recovery import startup_would_restore
 from hermes_rescue.core.merge.intent import Reason
-from hermes_rescue.core.merge.proposal import Item, Proposal
+from hermes_rescue.core.merge.item import Item
+from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.merge.sidecar_copies import session_of
 
 

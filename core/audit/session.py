@@ -26,8 +26,10 @@ from hermes_rescue.core.hermes.webui_recovery import FileFacts
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
 from hermes_rescue.core.hermes.worktree import Worktree, state_of
 from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.core.merge.evidence import FLEETING
 from hermes_rescue.core.merge.fast_path import whole
 from hermes_rescue.core.merge.intent import TAKEN_BACK, Reason
+from hermes_rescue.core.merge.lasting import lasts
 from hermes_rescue.core.merge.metadata import is_profile_gone
 from hermes_rescue.core.merge.proposal import Proposal, propose
 from hermes_rescue.core.merge.sidecar_copies import session_of
@@ -99,6 +101,8 @@ def _merged(
 ) -> tuple[SessionCopies, Proposal]:
     copies = reader.with_databases(files, steps)
     proposal = propose(copies, choices, stream_is_live=stream_is_live(copies, webui))
+    if choices is None and not lasts(copies, proposal):
+        proposal = dataclasses.replace(proposal, doubt=FLEETING)
     steps.step(_MERGE)
     return copies, proposal
 

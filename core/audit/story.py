@@ -13,7 +13,8 @@ from hermes_rescue.core.base.jsontext import number
 from hermes_rescue.core.base.words import counted, plural
 from hermes_rescue.core.hermes.copies import LIVE
 from hermes_rescue.core.hermes.sidecar import Sidecar
-from hermes_rescue.core.merge.proposal import Item, Proposal
+from hermes_rescue.core.merge.item import Item
+from hermes_rescue.core.merge.proposal import Proposal
 
 _END_OF_TIME = 253402300800.0  # the year 10000
 

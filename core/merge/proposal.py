@@ -14,7 +14,7 @@ from hermes_rescue.core.hermes.message import Message, message
 from hermes_rescue.core.hermes.runs.killed_runs import DeadRun, dead_runs, pending_prompt, prompt_message
 from hermes_rescue.core.hermes.same_text import folded
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
-from hermes_rescue.core.merge import further, metadata, pointers, server_merge, transcript
+from hermes_rescue.core.merge import further, metadata, pointers, second_look, server_merge, transcript
 from hermes_rescue.core.merge.align import Alignment, align_all
 from hermes_rescue.core.merge.choices import Choices, fingerprint, left_out_before
 from hermes_rescue.core.merge.evidence import (
@@ -26,7 +26,8 @@ from hermes_rescue.core.merge.evidence import (
     reasons_of_rows,
     state_of,
 )
-from hermes_rescue.core.merge.intent import GENERATIONS, MARK_FIELDS, Marks, Reason, marks, tells_marks
+from hermes_rescue.core.merge.intent import MARK_FIELDS, Marks, Reason, marks, tells_marks
+from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.merge.metadata import Found
 from hermes_rescue.core.merge.restored_turns import KilledRun, RestoredCard, restore
 from hermes_rescue.core.merge.sidecar_copies import raw_copies, session_of, sidecar_copies
@@ -38,28 +39,8 @@ FIRST_MESSAGE = "first message"
 LAST_MESSAGE = "last message"
 DEFAULT = "default"
 
-_ACTS = frozenset((Reason.UNDONE, Reason.CLEARED, Reason.CHOSEN, Reason.LEFT_OUT))
-_OF_ACTS = _ACTS | {Reason.OLD_UNDO, Reason.EARLIER_UNDO, Reason.UNDECIDED}
-"""What an act took back, or what it may have taken back."""
-
 TITLE_LENGTH = 64
 """Characters of the first prompt that make a title where none is left."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One message of the merged transcript. ``copies``: who holds it, the most trusted first; ``enriched``: fields that
-    were taken over from another copy; ``reason``: why it is (or without a choice would be) left out; ``places``: where;
-    ``masked``: as it is in the live file, where another copy has the secret under its mask: that is a question.
-    """
-
-    message: Message
-    copies: tuple[str, ...]
-    enriched: Mapping[str, str]
-    included: bool
-    reason: Reason | None = None
-    places: Mapping[str, int] = field(default_factory=dict)
-    masked: Message | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,8 +348,11 @@ def _amended(
     if changed_messages:
         pieces = server_merge.with_tokens(pieces, copies.turns, untouched=live.messages)
         fields |= _pointers(copies, live, verdict, kept, new_cards)
-        if not marks(live).is_marked and _has_act(items):
+        if not marks(live).is_marked and second_look.has_act(items):
             fields |= server_merge.marks(kept, copies)
+        if second_look.leaves_out(items):
+            date = second_look.date(items, sidecar_copies(copies).get(RUN))
+            fields |= {"updated_at": date} if date > (number(live.get("updated_at")) or 0.0) else {}
         if live.get("_recovered_from_state_db"):
             found = metadata.recover(copies, live)
             taken = {name: f for name, f in found.items() if f.origin != LIVE and live.get(name) in NOTHING}
@@ -384,12 +368,6 @@ def _amended(
     if not changes and not changed_messages:
         return Proposal(copies.session_id, tuple(items), None)
     return Proposal(copies.session_id, tuple(items), proposed, changes, origins)
-
-
-def _has_act(items: Sequence[Item]) -> bool:
-    """Whether the user took back what is left out, for certain: only then may the file tell the server so."""
-    reasons = {item.reason for item in items if item.reason is not None and not item.included}
-    return not reasons.isdisjoint(_ACTS) and not any(r.is_question for r in reasons if r is not Reason.FURTHER)
 
 
 def _rebuilt(
@@ -413,13 +391,8 @@ def _rebuilt(
         first = next((item.message.said for item in items if item.included and item.message.role == "user"), "")
         if title := " ".join(first.split())[:TITLE_LENGTH]:
             found["title"] = Found(title, FIRST_MESSAGE)
-    out = [item for item in items if item.reason in _OF_ACTS and not item.included]
-    times = [item.message.time for item in (*out, *(item for item in items if item.included))]
-    run = sidecars.get(RUN)
-    if out and run is not None:  # else the next repair would take what is left out for something from after this file
-        times.append(number(run.get("updated_at")))
-    last = max((time for time in times if time is not None), default=None)
-    if last is not None and last > (number(found["updated_at"].value) or 0.0 if "updated_at" in found else 0.0):
+    saved = number(found["updated_at"].value) if "updated_at" in found else None
+    if (last := second_look.date(items, sidecars.get(RUN))) > (saved or 0.0):
         found["updated_at"] = Found(last, LAST_MESSAGE)
     found |= chosen
     values = {name: f.value for name, f in found.items() if f.origin != LIVE}
@@ -429,7 +402,7 @@ def _rebuilt(
     marked = _marked(sidecars)
     if marked is not None and marked != LIVE:
         values |= {name: sidecars[marked].get(name) for name in MARK_FIELDS if name in sidecars[marked].head}
-    if _has_act(items) and (live is None or marked != LIVE or not marks(live).is_marked):
+    if second_look.has_act(items) and (live is None or marked != LIVE or not marks(live).is_marked):
         values |= server_merge.marks(kept, copies)
     pieces = server_merge.with_tokens(pieces, copies.turns)
     if live is None:
@@ -442,8 +415,7 @@ def _rebuilt(
         }
         fields = {**missing, **values, **IDLE_STREAM, "session_id": copies.session_id}
         proposed = live.with_fields(fields).with_messages(pieces)
-    if any(item.reason not in _ACTS for item in out) and not marks(proposed).is_marked:
-        proposed = proposed.without(GENERATIONS)  # with them it would say that nothing was ever taken back
+    proposed = second_look.without_claim(proposed, items)
     changes = tuple(
         FieldChange(
             name,

@@ -30,6 +30,7 @@ from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.merge.intent import Reason
+from hermes_rescue.core.merge.lasting import is_believed
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.merge.sidecar_copies import session_of
 from hermes_rescue.core.repair import rebuild_index, vault
@@ -38,7 +39,6 @@ from hermes_rescue.core.repair.plan import (
     Plan,
     PlannedSession,
     interrupted_runs,
-    is_believed,
     left_out_now,
     refusal_of,
     to_write,

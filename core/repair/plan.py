@@ -21,15 +21,14 @@ from hermes_rescue.core.base.errors import UnknownSessionError
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes import sidecar
-from hermes_rescue.core.hermes.copies import BACKUP, CopyReader, Inventory, SessionCopies
+from hermes_rescue.core.hermes.copies import CopyReader, Inventory, SessionCopies
 from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.hermes.store import Store
-from hermes_rescue.core.hermes.webui_recovery import startup_would_restore
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.merge.choices import OUTDATED, Choices
-from hermes_rescue.core.merge.intent import Reason, marks
+from hermes_rescue.core.merge.intent import Reason
+from hermes_rescue.core.merge.lasting import moves_backup
 from hermes_rescue.core.merge.proposal import Proposal, propose
-from hermes_rescue.core.merge.sidecar_copies import session_of
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.repair.vault import Vault
 
@@ -328,14 +327,10 @@ def _planned(
     audited: SessionAudit, copies: SessionCopies, proposal: Proposal, after: Sidecar, *, is_decided: bool
 ) -> PlannedSession:
     """What is planned for a session, whose file is ``after`` then, but for what is to be written; ``is_decided``: a
-    person answered its questions. A backup moves to the vault that a WebUI of some version would put in the place of
-    it, unless a question depends on it.
+    person answered its questions.
     """
     messages = len(proposal.included)
-    backup = session_of(copies.backup)
-    is_larger = (audited.backup or 0) > messages and not proposal.lost  # what a person leaves out is marked as that
-    stays = (not is_decided and _is_asked(proposal)) or (backup is not None and is_believed(after, backup))
-    larger_backup = is_larger and not stays
+    larger_backup = moves_backup(copies, proposal, after, is_decided=is_decided)
     return PlannedSession(
         audited.session_id,
         audited.title,
@@ -355,23 +350,6 @@ def _planned(
         left_out=proposal.left_out_by_you,
         link_to=shown(copies.live.target) if copies.live is not None and copies.live.target is not None else "",
     )
-
-
-def _is_asked(proposal: Proposal) -> bool:
-    """Whether a question is open that only stays one with the backup, which has all else as well: a WebUI that puts it
-    in the place of what is written loses nothing.
-    """
-    asked = any(
-        item.reason is not None and item.reason.is_question and BACKUP in item.copies for item in proposal.items
-    )
-    return asked and all(BACKUP in item.copies for item in proposal.included)
-
-
-def is_believed(after: Sidecar, backup: Sidecar) -> bool:
-    """Whether every version that can have written a backup leaves it where it is beside this file, as its marks say
-    what was taken back. Then it stays: it is the witness of that.
-    """
-    return marks(backup).knows_generations and not startup_would_restore(after, backup)
 
 
 def left_out_now(decided: Choices, proposal: Proposal) -> list[int]:

@@ -14,7 +14,8 @@ from hermes_rescue.core.hermes.copies import BACKUP, INDEX, LIVE, RUN, SessionCo
 from hermes_rescue.core.hermes.message import PARTS, REASONING, Message, message, visible_text
 from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.merge.align import align
-from hermes_rescue.core.merge.proposal import Item, Proposal
+from hermes_rescue.core.merge.item import Item
+from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.merge.sidecar_copies import session_of
 
 RECOVERED = "recovered"

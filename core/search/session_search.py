@@ -22,7 +22,8 @@ from hermes_rescue.core.hermes.places.candidate import Candidate, Form
 from hermes_rescue.core.hermes.places.forms import contents_of
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar, SidecarFile
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
-from hermes_rescue.core.merge.proposal import Item, propose
+from hermes_rescue.core.merge.item import Item
+from hermes_rescue.core.merge.proposal import propose
 from hermes_rescue.core.merge.sidecar_copies import session_of
 from hermes_rescue.core.search.message_texts import Part, parts_of, strings
 from hermes_rescue.core.search.query import Excerpt, Query

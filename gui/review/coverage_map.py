@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.merge.intent import Reason
-from hermes_rescue.core.merge.proposal import Item, Proposal
+from hermes_rescue.core.merge.item import Item
+from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.report.coverage import Coverage, Hold, Lane
 from hermes_rescue.gui.view_model.coverage import copy_label, lane_count, lane_label
 from hermes_rescue.gui.view_model.wording import moment, number, plain_tip

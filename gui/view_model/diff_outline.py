@@ -12,7 +12,7 @@ from itertools import accumulate, groupby
 from typing import NamedTuple, overload
 
 from hermes_rescue.core.merge.intent import Reason
-from hermes_rescue.core.merge.proposal import Item
+from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.report.diff import Change, MessageRow, fold
 from hermes_rescue.gui.view_model.diff_text import message_of
 

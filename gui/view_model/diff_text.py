@@ -16,7 +16,7 @@ from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.jsontext import NotJSONError, dumps, loads
 from hermes_rescue.core.hermes.copies import BACKUP, INDEX, LIVE, TEMP
 from hermes_rescue.core.hermes.message import REASONING, Message
-from hermes_rescue.core.merge.proposal import Item
+from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.report.diff import RECOVERED, WORD_LIMIT, Change, MessageRow, text_of
 from hermes_rescue.core.report.history import AFTER, BEFORE, NOW, OF_BACKUP
 from hermes_rescue.gui.view_model.wording import local_time, number

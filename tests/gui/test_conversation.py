@@ -14,7 +14,7 @@ from hermes_rescue.core.hermes.copies import BACKUP, LIVE
 from hermes_rescue.core.hermes.message import Message, message
 from hermes_rescue.core.hermes.sidecar import message_piece, read
 from hermes_rescue.core.merge.intent import Reason
-from hermes_rescue.core.merge.proposal import Item
+from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.report.diff import Change, MessageRow, text_of
 from hermes_rescue.gui.background.jobs import Jobs
 from hermes_rescue.gui.background.place import Place

@@ -12,7 +12,8 @@ from hermes_rescue.core.hermes.copies import BACKUP, LIVE, Inventory
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.merge.intent import Reason
-from hermes_rescue.core.merge.proposal import Item, Proposal
+from hermes_rescue.core.merge.item import Item
+from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.report.coverage import Coverage, coverage
 from hermes_rescue.gui.review.coverage_map import CoverageMap
 from hermes_rescue.gui.view_model.coverage import lane_label
