@@ -308,7 +308,8 @@ def test_a_deleted_session_stays_deleted(home: Path, sessions: Path, snapshot: C
 
 def test_a_larger_backup_cannot_undo_the_repair(home: Path, sessions: Path) -> None:
     """The WebUI restores a backup that holds more messages than the file. After an undo on purpose the file is the
-    smaller one; when something else about it is repaired, the backup goes to the vault.
+    smaller one; when something else about it is repaired, a backup that a version wrote which believes no mark of that
+    goes to the vault.
     """
     kept, gone = messages(4), messages(6)[4:]
     marks = {
@@ -319,7 +320,8 @@ def test_a_larger_backup_cannot_undo_the_repair(home: Path, sessions: Path) -> N
     }
     path = sessions / f"{SID}.json"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(session(kept, **marks)).encode())
-    write(sessions / f"{SID}.json.bak", session([*kept, *gone]))
+    older = {name: value for name, value in session([*kept, *gone]).items() if "generation" not in name}
+    write(sessions / f"{SID}.json.bak", older)
     result = repair_all(home)
     assert load(path)["messages"] == kept
     assert not (sessions / f"{SID}.json.bak").exists()
