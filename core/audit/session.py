@@ -91,7 +91,8 @@ def examine_unless_whole(
     index_row = files.index_row or {}
     value = lambda name: index_row.get(name) if found.head.get(name) in NOTHING else found.head[name]  # noqa: E731
     numbers = (found.messages, None, found.rows, found.messages)
-    return _row(files, reader, (), numbers, value, FileFacts(found.messages), is_loaded=True)
+    row = _row(files, reader, (), numbers, value, FileFacts(found.messages), is_loaded=True)
+    return dataclasses.replace(row, proposed=found.messages)
 
 
 def _merged(
