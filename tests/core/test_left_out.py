@@ -21,7 +21,7 @@ from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.proposal import Proposal
-from hermes_rescue.core.repair.vault import Vault
+from hermes_rescue.core.repair.vault import ActiveRun, Vault
 
 Rescue = Callable[..., tuple[int, str, str]]
 
@@ -304,3 +304,26 @@ def test_a_deleted_session_comes_back_without_what_is_left_out(wiped: Any) -> No
     assert session.standing is Standing.DELETED
     leave_out(wiped, "ask b")
     assert wiped.texts() == ["ask a", "answer a", "answer b", "ask c", "answer c"]
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_a_choice_outlives_a_repair_that_died_unless_it_is_rolled_back(
+    wiped: Any, monkeypatch: pytest.MonkeyPatch, is_finished: bool
+) -> None:
+    store = find_store(home=wiped.home)
+
+    def die(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ActiveRun, "replace", die)
+    with pytest.raises(KeyboardInterrupt):
+        leave_out(wiped, "ask b")
+    monkeypatch.undo()
+    (run_id,) = api.plan(store).unfinished
+    if is_finished:
+        wiped.repair()
+    else:
+        api.undo(store, run_id)
+    assert left(seen(wiped).proposal) == ["ask b"] * is_finished
+    wiped.repair()
+    assert ("ask b" in wiped.texts()) is not is_finished
