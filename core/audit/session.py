@@ -134,13 +134,12 @@ def _audited(copies: SessionCopies, proposal: Proposal, reader: CopyReader, webu
     row = _row(copies, reader, found, numbers, partial(_value, copies, proposal), seen, is_loaded=is_loaded)
     taken_back = [item.reason for item in proposal.items if item.reason in TAKEN_BACK and not item.included]
     offered = {copy.name: n for copy in copies.further if (n := added_by(proposal, copy.name))}
-    left_out = sum(item.reason is Reason.LEFT_OUT and not item.included for item in proposal.items)
     row = dataclasses.replace(
         row,
         left_out=len(taken_back),
         is_cleared=Reason.CLEARED in taken_back,
         offered=offered,
-        left_out_by_you=left_out,
+        left_out_by_you=proposal.left_out_before,
         proposed=len(proposal.included),
     )
     if all(f.category is Category.INFO for f in found):

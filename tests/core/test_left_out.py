@@ -216,6 +216,34 @@ def test_a_question_that_was_answered_with_no_is_not_asked_again(hermes: Any) ->
     assert hermes.audit().sessions[0].left_out_by_you == 2
 
 
+def test_who_takes_one_of_several_has_answered_for_the_others(hermes: Any, rescue: Rescue) -> None:
+    turns = hermes.turns("a", "b", "c")
+    hermes.write_old(hermes.live, turns[:2], truncation_watermark=turns[1]["timestamp"])
+    hermes.write_old(hermes.sessions / f"{hermes.live.stem}.json.bak", turns)
+    hermes.write_rows(turns)
+    (planned,) = api.plan(find_store(home=hermes.home), choices=hermes.choose(include=[2, 3])).sessions
+    assert planned.left_out == 2  # it is said before
+    leave_out(hermes, include=("ask b", "answer b"))
+    assert hermes.texts() == ["ask a", "answer a", "ask b", "answer b"]
+    assert rescue("audit", "--home", hermes.home)[0] == 0
+    assert hermes.audit().sessions[0].left_out_by_you == 2
+
+
+def test_who_imports_a_file_has_answered_nothing_else(hermes: Any, tmp_path: Path) -> None:
+    turns = hermes.turns("a", "b", "c")
+    hermes.write_live(turns[:2])
+    for name, messages in (("one", turns[:4]), ("other", [*turns[:2], *turns[4:]])):
+        (tmp_path / name).mkdir()
+        hermes.write(tmp_path / name / f"{hermes.live.stem}.json", hermes.session(messages))
+    one, other = (tmp_path / name / f"{hermes.live.stem}.json" for name in ("one", "other"))
+    store = find_store(home=hermes.home, also=(one, other))
+    plan = api.import_plan(store, [one])
+    assert [each.left_out for each in plan.sessions] == [0]
+    api.apply(plan)
+    assert hermes.texts() == ["ask a", "answer a", "ask b", "answer b"]
+    assert api.plan(store).questions == (hermes.live.stem,)
+
+
 def test_an_audit_from_before_is_not_believed(wiped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither when a decision was put down nor when it is gone."""
     monkeypatch.setattr(cache, "FRESH", 0.0)  # files count as at rest as soon as they are written
