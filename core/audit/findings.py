@@ -151,7 +151,7 @@ class SessionAudit:
     ``left_out_by_you``: those that were left out of an earlier repair. ``files``: what the WebUI's own recovery sees in its files. ``basis`` is a digest of the file and of what a repair
     would make of it (empty where there is nothing to repair or decide). ``offered``: how many messages each copy from
     another place offers, by the name of the copy. ``proposed``: the number of messages that a repair by its name leaves
-    where its questions stay open, None where nothing was merged.
+    where its questions stay open, None where nobody looked.
     """
 
     session_id: str

@@ -93,7 +93,8 @@ def examine_unless_whole(
     index_row = files.index_row or {}
     value = lambda name: index_row.get(name) if found.head.get(name) in NOTHING else found.head[name]  # noqa: E731
     numbers = (found.messages, None, found.rows, found.messages)
-    return _row(files, reader, (), numbers, value, FileFacts(found.messages), is_loaded=True)
+    row = _row(files, reader, (), numbers, value, FileFacts(found.messages), is_loaded=True)
+    return dataclasses.replace(row, proposed=found.messages)
 
 
 def _merged(
@@ -137,13 +138,12 @@ def _audited(copies: SessionCopies, proposal: Proposal, reader: CopyReader, webu
     row = _row(copies, reader, found, numbers, partial(_value, copies, proposal), seen, is_loaded=is_loaded)
     taken_back = [item.reason for item in proposal.items if item.reason in TAKEN_BACK and not item.included]
     offered = {copy.name: n for copy in copies.further if (n := added_by(proposal, copy.name))}
-    left_out = sum(item.reason is Reason.LEFT_OUT and not item.included for item in proposal.items)
     row = dataclasses.replace(
         row,
         left_out=len(taken_back),
         is_cleared=Reason.CLEARED in taken_back,
         offered=offered,
-        left_out_by_you=left_out,
+        left_out_by_you=proposal.left_out_before,
         proposed=len(proposal.included),
     )
     if all(f.category is Category.INFO for f in found):

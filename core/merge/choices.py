@@ -28,6 +28,9 @@ class Choices:
 
     ``made_on`` is the fingerprint of the proposal that was decided about: on another one nothing of this is carried
     out. Without it no position means anything, while answers and fields are about whatever there is.
+
+    Who takes in one message that is asked about has been asked about the others, which then stay out; not where it
+    ``leaves_open`` what it does not answer.
     """
 
     include: frozenset[int] = frozenset()
@@ -35,6 +38,7 @@ class Choices:
     answer_questions: bool = False
     fields: Mapping[str, str] = field(default_factory=dict)
     made_on: str = ""
+    leaves_open: bool = False
 
     @property
     def are_about_messages(self) -> bool:

@@ -100,9 +100,9 @@ class Proposal:
         return tuple(item for item in self.items if not item.included and LIVE in item.copies)
 
     @property
-    def left_out_by_you(self) -> int:
-        """How many messages stay out because a person wants it so, now or since an earlier repair."""
-        return sum(item.reason in (Reason.CHOSEN, Reason.LEFT_OUT) and not item.included for item in self.items)
+    def left_out_before(self) -> int:
+        """How many messages stay out because a person left them out of an earlier repair."""
+        return sum(item.reason is Reason.LEFT_OUT and not item.included for item in self.items)
 
     @property
     def enriched(self) -> tuple[Item, ...]:

@@ -61,4 +61,4 @@ def _chosen(
         for k, item in enumerate(proposal.items)
         if item.reason is Reason.FURTHER and not names[session_id].isdisjoint(item.copies)
     )
-    return session_id, Choices(include=frozenset(added), made_on=proposal.fingerprint)
+    return session_id, Choices(include=frozenset(added), made_on=proposal.fingerprint, leaves_open=True)

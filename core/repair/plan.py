@@ -256,11 +256,11 @@ def _look(
         decided = choice or Choices()
         denied = next((f.evidence for f in audited.findings if f.kind.name == "live_denied"), None)
         refusal = unfulfilled(decided, proposal) or denied
-        is_left_out = refusal is None and bool(left_out_now(decided, proposal))
-        answered = refusal is None and decided.are_about_messages and (is_left_out or proposal.sidecar is not None)
+        answered = refusal is None and decided.are_about_messages
+        answered = answered and (proposal.sidecar is not None or bool(left_out_now(decided, proposal)))
         if refusal is None and _is_wanted(audited, proposal, named=choice is not None):
             proposed = to_write(copies, proposal)
-            planned = _planned(audited, copies, proposal, proposed, is_decided=decided.are_about_messages)
+            planned = _planned(audited, copies, proposal, proposed, decided)
             forbids = None if force else refusal_of(copies, planned, webui)
             del found, copies, proposal  # a session can be large
             data = sidecar.serialise(proposed)
@@ -269,7 +269,7 @@ def _look(
             if refusal is None and forbids is not None:
                 refusal, forbidden = forbids, planned
         elif refusal is None and choice is not None and proposal.sidecar is None:
-            planned = _stays(audited, copies, proposal, is_left_out=is_left_out)
+            planned = _stays(audited, copies, proposal, decided)
     if not (audited.findings or unread or planned or refusal):
         return None
     listed = [f for f in audited.findings if f.kind.name in INDEX_KINDS]
@@ -324,13 +324,13 @@ def unfulfilled(decided: Choices, proposal: Proposal) -> str | None:
 
 
 def _planned(
-    audited: SessionAudit, copies: SessionCopies, proposal: Proposal, after: Sidecar, *, is_decided: bool
+    audited: SessionAudit, copies: SessionCopies, proposal: Proposal, after: Sidecar, decided: Choices
 ) -> PlannedSession:
-    """What is planned for a session, whose file is ``after`` then, but for what is to be written; ``is_decided``: a
-    person answered its questions.
+    """What is planned for a session, whose file is ``after`` then, but for what is to be written; ``decided``: what a
+    person chose of it.
     """
     messages = len(proposal.included)
-    larger_backup = moves_backup(copies, proposal, after, is_decided=is_decided)
+    larger_backup = moves_backup(copies, proposal, after, is_decided=decided.are_about_messages)
     return PlannedSession(
         audited.session_id,
         audited.title,
@@ -347,30 +347,33 @@ def _planned(
         larger_backup,
         copies.backup.size if copies.backup is not None and larger_backup else 0,
         proposal.chosen,
-        left_out=proposal.left_out_by_you,
+        left_out=proposal.left_out_before + len(left_out_now(decided, proposal)),
         link_to=shown(copies.live.target) if copies.live is not None and copies.live.target is not None else "",
     )
 
 
 def left_out_now(decided: Choices, proposal: Proposal) -> list[int]:
     """The positions of the messages that a person leaves out with these choices, and that would come back or be asked
-    without them.
+    without them: what is excluded, and where something that is asked is included, all else that is asked.
     """
-    reasons = [(k, proposal.items[k].reason) for k in sorted(decided.exclude)]
-    return [k for k, why in reasons if why is not None and (why is Reason.CHOSEN or why.is_question)]
+    items = proposal.items
+    asked = {k for k, item in enumerate(items) if item.reason is not None and item.reason.is_question}
+    is_answered = not (decided.leaves_open or asked.isdisjoint(decided.include))
+    excluded = {k for k in decided.exclude if k in asked or items[k].reason is Reason.CHOSEN}
+    return sorted(excluded | (asked - decided.include if is_answered else set()))
 
 
-def _stays(
-    audited: SessionAudit, copies: SessionCopies, proposal: Proposal, *, is_left_out: bool
-) -> PlannedSession | None:
+def _stays(audited: SessionAudit, copies: SessionCopies, proposal: Proposal, decided: Choices) -> PlannedSession | None:
     """What is planned for a session whose file is right, but would be replaced by its backup at the next start of the
-    WebUI, or where a person leaves out what would come back (``is_left_out``); None for any other.
+    WebUI, or where a person leaves out what would come back; None for any other.
     """
-    if not (audited.files.is_replaced or is_left_out) or BLOCKING & {f.kind.name for f in audited.findings}:
+    if not (audited.files.is_replaced or left_out_now(decided, proposal)) or BLOCKING & {
+        f.kind.name for f in audited.findings
+    }:
         return None
     if copies.live is None or copies.live.sidecar is None or copies.live.digest is None:
         return None
-    planned = _planned(audited, copies, proposal, copies.live.sidecar, is_decided=True)
+    planned = _planned(audited, copies, proposal, copies.live.sidecar, replace(decided, answer_questions=True))
     return replace(
         planned,
         kinds=("backup_would_return",) if audited.files.is_replaced else (),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from hashlib import sha256
 
 import msgspec
@@ -75,6 +75,13 @@ class Choosing(QObject):
         else:
             self._table.select(session_id)  # which has it read
         return True
+
+    def reset(self, session_ids: Iterable[str]) -> None:
+        """Choose nothing of these sessions any more; that can be taken back, session by session."""
+        for session_id in session_ids:
+            self._shown().choose(session_id, Choices())
+        self._review.outdate()
+        self._read(self._table.current_id)
 
     def forget(self, session_ids: Collection[str]) -> None:
         """What was chosen of these sessions no longer counts."""

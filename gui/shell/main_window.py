@@ -134,6 +134,7 @@ class MainWindow(QMainWindow):
             "next": self.review.difference.next_change,
             "previous": self.review.difference.previous_change,
             "undo": self._take_back,
+            "reset_choices": lambda: self.choosing.reset(self.places.selected_ids()),
             **{name: partial(self.review.difference.set_mode, name) for name in ("unified", "split")},
         }
         for name, slot in slots.items():
@@ -437,7 +438,7 @@ class MainWindow(QMainWindow):
         picked = self.table.sessions.repairable(selected) if len(selected) > 1 else 0
         self.tools.show_repairable(picked or repairable, of_selection=bool(picked))
         self.review.head.show_picked(picked)
-        for name, on in possible(self.state, self.shown, repairable, selected=len(selected)).items():
+        for name, on in possible(self.state, self.shown, repairable, selected=selected).items():
             self.actions_[name].setEnabled(on)
         self.review.head.set_idle(self.state.work is None)
 

@@ -73,7 +73,7 @@ class SessionActions(QObject):
     def show_menu(self, where: QPoint) -> None:
         """The context menu of the selected sessions."""
         menu = QMenu(self._window)
-        menu.addActions([self._actions["repair"], self._actions["repair_copy"]])
+        menu.addActions([self._actions[name] for name in ("repair", "repair_copy", "reset_choices")])
         menu.addMenu(self.save_menu)
         menu.addAction(self._actions["export_selected"])
         menu.addSeparator()

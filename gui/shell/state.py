@@ -5,6 +5,7 @@ Nothing here knows of a widget or of a thread.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -141,11 +142,11 @@ class Shown:
         self.earlier = [each for each in self.earlier if each[0] not in session_ids]
 
 
-def possible(state: State, shown: Shown, repairable: int, *, selected: int) -> dict[str, bool]:
-    """Which actions (names of gui.commands) can be done now, with so many sessions that have one right answer, and so
-    many that are ``selected``.
+def possible(state: State, shown: Shown, repairable: int, *, selected: Collection[str]) -> dict[str, bool]:
+    """Which actions (names of gui.commands) can be done now, with so many sessions that have one right answer, and
+    those that are ``selected``.
     """
-    has_selected = selected > 0
+    has_selected = len(selected) > 0
     is_idle = state.work is None
     is_free = shown.store is not None and is_idle
     of_store = shown.audit.store_findings if shown.audit is not None else ()
@@ -154,7 +155,8 @@ def possible(state: State, shown: Shown, repairable: int, *, selected: int) -> d
     return {
         "repair_all": is_free and is_wanted,
         "repair": is_free and has_selected,
-        "repair_copy": is_free and selected == 1,
+        "repair_copy": is_free and len(selected) == 1,
+        "reset_choices": is_free and not shown.choices.keys().isdisjoint(selected),
         "undo": is_free and bool(shown.earlier or undoable(shown.runs)),
         "export": is_free and shown.audit is not None,
         "export_selected": is_free and shown.audit is not None and has_selected,

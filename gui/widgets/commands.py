@@ -139,6 +139,12 @@ COMMANDS: tuple[Command, ...] = (
         "repair {sessions} --as-copy {choices}",
     ),
     Command(
+        "reset_choices",
+        "sessions",
+        _t("Rese&t my choices"),
+        _t("Choose nothing of the selected sessions any more; undo takes that back"),
+    ),
+    Command(
         "next_open",
         "sessions",
         _t("Next &open session"),

@@ -21,7 +21,7 @@ from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.proposal import Proposal
-from hermes_rescue.core.repair.vault import Vault
+from hermes_rescue.core.repair.vault import ActiveRun, Vault
 
 Rescue = Callable[..., tuple[int, str, str]]
 
@@ -216,6 +216,34 @@ def test_a_question_that_was_answered_with_no_is_not_asked_again(hermes: Any) ->
     assert hermes.audit().sessions[0].left_out_by_you == 2
 
 
+def test_who_takes_one_of_several_has_answered_for_the_others(hermes: Any, rescue: Rescue) -> None:
+    turns = hermes.turns("a", "b", "c")
+    hermes.write_old(hermes.live, turns[:2], truncation_watermark=turns[1]["timestamp"])
+    hermes.write_old(hermes.sessions / f"{hermes.live.stem}.json.bak", turns)
+    hermes.write_rows(turns)
+    (planned,) = api.plan(find_store(home=hermes.home), choices=hermes.choose(include=[2, 3])).sessions
+    assert planned.left_out == 2  # it is said before
+    leave_out(hermes, include=("ask b", "answer b"))
+    assert hermes.texts() == ["ask a", "answer a", "ask b", "answer b"]
+    assert rescue("audit", "--home", hermes.home)[0] == 0
+    assert hermes.audit().sessions[0].left_out_by_you == 2
+
+
+def test_who_imports_a_file_has_answered_nothing_else(hermes: Any, tmp_path: Path) -> None:
+    turns = hermes.turns("a", "b", "c")
+    hermes.write_live(turns[:2])
+    for name, messages in (("one", turns[:4]), ("other", [*turns[:2], *turns[4:]])):
+        (tmp_path / name).mkdir()
+        hermes.write(tmp_path / name / f"{hermes.live.stem}.json", hermes.session(messages))
+    one, other = (tmp_path / name / f"{hermes.live.stem}.json" for name in ("one", "other"))
+    store = find_store(home=hermes.home, also=(one, other))
+    plan = api.import_plan(store, [one])
+    assert [each.left_out for each in plan.sessions] == [0]
+    api.apply(plan)
+    assert hermes.texts() == ["ask a", "answer a", "ask b", "answer b"]
+    assert api.plan(store).questions == (hermes.live.stem,)
+
+
 def test_an_audit_from_before_is_not_believed(wiped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither when a decision was put down nor when it is gone."""
     monkeypatch.setattr(cache, "FRESH", 0.0)  # files count as at rest as soon as they are written
@@ -304,3 +332,26 @@ def test_a_deleted_session_comes_back_without_what_is_left_out(wiped: Any) -> No
     assert session.standing is Standing.DELETED
     leave_out(wiped, "ask b")
     assert wiped.texts() == ["ask a", "answer a", "answer b", "ask c", "answer c"]
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_a_choice_outlives_a_repair_that_died_unless_it_is_rolled_back(
+    wiped: Any, monkeypatch: pytest.MonkeyPatch, is_finished: bool
+) -> None:
+    store = find_store(home=wiped.home)
+
+    def die(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ActiveRun, "replace", die)
+    with pytest.raises(KeyboardInterrupt):
+        leave_out(wiped, "ask b")
+    monkeypatch.undo()
+    (run_id,) = api.plan(store).unfinished
+    if is_finished:
+        wiped.repair()
+    else:
+        api.undo(store, run_id)
+    assert left(seen(wiped).proposal) == ["ask b"] * is_finished
+    wiped.repair()
+    assert ("ask b" in wiped.texts()) is not is_finished

@@ -128,3 +128,24 @@ def test_what_somebody_else_wrote_into_the_settings_chooses_nothing(
     settings.setValue(key, json.dumps({wiped: {"include": "all", "made_on": 7}}))
     settings.endGroup()
     assert open_window(Place(demo.home)).shown.choices == {}
+
+
+def test_all_choices_of_a_session_are_reset_and_that_can_be_taken_back(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    wiped, other = id_of(demo, "wiped"), id_of(demo, "wiped_and_continued")
+    window = open_window(Place(demo.home))
+    kept = leave_out(qtbot, window, wait_scanned, other)
+    assert window.actions_["reset_choices"].isEnabled()
+    leave_out(qtbot, window, wait_scanned, wiped)
+    boxes = window.review.difference.rows.boxes
+    boxes.set_checked([1, 2], False)
+    qtbot.waitUntil(lambda: len(window.shown.choices[wiped].exclude) == 3)
+    chosen = window.shown.choices[wiped]
+    window.actions_["reset_choices"].trigger()
+    assert window.shown.choices == {other: kept}
+    qtbot.waitUntil(lambda: all(map(boxes.is_checked, range(3))), timeout=60_000)
+    assert not window.actions_["reset_choices"].isEnabled()
+    window.actions_["undo"].trigger()
+    assert window.shown.choices == {other: kept, wiped: chosen}
+    qtbot.waitUntil(lambda: not any(map(boxes.is_checked, range(3))), timeout=60_000)

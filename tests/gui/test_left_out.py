@@ -105,6 +105,30 @@ def test_all_that_would_come_back_can_be_left_out(
     assert line(window, sid).state == f"{len(gained)} left out by you"
 
 
+def test_of_what_is_asked_the_rest_is_left_out(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    """Who takes back one of several messages is not asked about the others again."""
+    window = open_window(Place(demo.home))
+    asked: list[int] = []
+    for story in (story for story in demo.stories if story.expect == "review"):
+        window.table.select(story.session_id)
+        wait_scanned(window)
+        items = window.review._detail.proposal.items  # type: ignore[union-attr]
+        asked = [k for k, item in enumerate(items) if item.reason is not None and item.reason.is_question]
+        if len(asked) > 1:
+            break
+    sid = window.table.current_id
+    boxes = window.review.difference.rows.boxes
+    boxes.set_checked(asked[:1], True)
+    qtbot.waitUntil(lambda: sid in window.shown.choices)
+    wait_scanned(window)
+    (told,) = repair(qtbot, window, wait_scanned)
+    n = len(asked) - 1
+    assert f"leave {n} message" in told
+    assert line(window, sid).state == f"{n} left out by you"
+
+
 @pytest.mark.parametrize("is_chosen", [False, True])
 def test_picture_boxes_list_dialog_and_terminal_have_one_number(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, rescue: Rescue, is_chosen: bool

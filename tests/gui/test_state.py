@@ -49,7 +49,7 @@ def test_one_thing_is_done_at_a_time(happened: list[Event], event: Event) -> Non
 @given(events)
 def test_nothing_is_repaired_without_a_store(happened: list[Event]) -> None:
     for state in lived(happened):
-        nothing = possible(state, Shown(OTHER), 9, selected=1)
+        nothing = possible(state, Shown(OTHER), 9, selected=["0123456789ab"])
         assert not any(nothing[name] for name in ("repair_all", "repair", "undo", "export", "history"))
 
 

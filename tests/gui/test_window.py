@@ -635,7 +635,7 @@ def test_a_context_menu_offers_the_commands_of_the_menu_bar(qtbot: QtBot, open_w
     window.table.context_menu_requested.emit(QPoint(10, 10))
     menu = QApplication.activePopupWidget()
     assert menu is not None
-    named = {"repair", "repair_copy", "export_selected", "copy_id", "copy_command", "compare"}
+    named = {"repair", "repair_copy", "reset_choices", "export_selected", "copy_id", "copy_command", "compare"}
     assert {action.objectName() for action in menu.actions()} - {""} == named
     assert [action.menu() for action in menu.actions() if action.menu()] == [window.of_sessions.save_menu]
     menu.close()
