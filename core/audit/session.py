@@ -85,8 +85,10 @@ def examine_unless_whole(
     found = None
     if not any(each.is_near for each in places):
         found = whole(files, rows if seen is None else seen.over(rows), contents_of(places))
-    if found is not None and any(each.form is Form.DATABASE and may_add(each, found.messages) for each in places):
-        found = None
+    if found is not None:
+        wanted = [each for each in places if each.form is Form.DATABASE and may_add(each, found.messages)]
+        if wanted and whole(files, reader.further.spoken(session_id, wanted, steps)) is None:
+            found = None
     if found is None:
         merged = _merged(files, reader, webui, None, steps)
         return Examined(_audited(*merged, reader, webui), *merged)

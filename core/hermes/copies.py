@@ -176,6 +176,11 @@ class CopyReader:
         )
 
     @property
+    def state_dbs(self) -> tuple[StateDB, ...]:
+        """The same, to be asked themselves."""
+        return tuple(self._databases.values())
+
+    @property
     def database_facts(self) -> tuple[DatabaseFact, ...]:
         """How each database could be read."""
         return tuple(database.fact for database in self._databases.values())

@@ -6,7 +6,9 @@ import gzip
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from hermes_rescue.core import api
 from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.places.reader import FurtherReader
 from hermes_rescue.core.hermes.store import find_store
 
 from tests.core.conftest import SID, START
@@ -422,3 +425,38 @@ def test_a_snapshot_of_fewer_messages_with_another_middle_is_offered(hermes: Any
     hermes.repair(SID)
     assert hermes.texts() == hermes.said(said)
     assert hermes.kinds() == []
+
+
+def test_a_database_of_fewer_messages_with_another_middle_is_offered(hermes: Any) -> None:
+    said = hermes.turns("one", "two", "three", "four")
+    hermes.write_rows(said[:4])
+    (hermes.home / "state.db").rename(hermes.home / "state.db.backup")
+    now = [*said[:2], *said[4:]]
+    hermes.write_live(now)
+    hermes.write_rows(now)
+    assert hermes.kinds() == ["further_copy"]
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+    assert hermes.kinds() == []
+
+
+def test_a_database_with_the_rows_that_the_store_has_is_not_read_for_a_whole_session(
+    hermes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_live(said)
+    hermes.write_rows(said[:4])
+    shutil.copy(hermes.home / "state.db", hermes.home / "state.db.backup")
+    with closing(sqlite3.connect(hermes.home / "state.db")) as database:
+        rows = "INSERT INTO messages (session_id, role, content, timestamp) VALUES (?, ?, ?, ?)"
+        database.executemany(rows, [(SID, each["role"], each["content"], each["timestamp"]) for each in said[4:]])
+        database.execute("CREATE INDEX IF NOT EXISTS idx_messages_session ON messages(session_id, timestamp)")
+        database.commit()
+    with closing(sqlite3.connect(hermes.home / "state.db.backup")) as database:
+        database.execute("CREATE INDEX IF NOT EXISTS idx_messages_session ON messages(session_id, timestamp)")
+        database.commit()
+    read: list[str] = []
+    monkeypatch.setattr(FurtherReader, "spoken", lambda _, sid, *__: read.append(sid) or ())
+    monkeypatch.setattr(FurtherReader, "copies", lambda _, of, *__: read.append(of.session_id) or ())
+    assert hermes.kinds() == []
+    assert read == []

@@ -65,6 +65,14 @@ class Numbered(Protocol):
 _Row = TypeVar("_Row", bound=Numbered)
 
 
+class Extent(NamedTuple):
+    """How many rows a session has, the sum of their times, and the highest of their ids."""
+
+    rows: int
+    times: float
+    newest: int
+
+
 class Trouble(NamedTuple):
     """What went wrong with an open database: how it could be read, and the row ids of what could not."""
 
@@ -130,6 +138,27 @@ class StateDB:
     def counts(self) -> Mapping[str, int]:
         """The number of message rows of each session that has any."""
         return self._counts
+
+    def extents(self) -> Mapping[str, Extent]:
+        """How far the rows of each session go, as an index has it; of none where no index has."""
+        return {key: Extent(*values) for key, *values in self._from_index("GROUP BY session_id")}
+
+    def extent_until(self, session_id: str, newest: int) -> Extent | None:
+        """The same of one session, without the rows that have a higher id; None where it has none, or no index."""
+        found = [*self._from_index("WHERE session_id = ? AND _rowid_ <= ? GROUP BY session_id", session_id, newest)]
+        return Extent(*found[0][1:]) if found else None
+
+    def _from_index(self, which: str, *parameters: Any) -> Iterable[tuple[Any, ...]]:
+        if self._database is None or not self.is_indexed or "timestamp" not in self._message_columns:
+            return ()
+        query = f"SELECT session_id, count(*), total(timestamp), max(_rowid_) FROM messages {which}"
+        try:
+            self._database.limit(self._seconds)
+            plan = self._database.query(f"EXPLAIN QUERY PLAN {query}", parameters).fetchall()
+            is_fast = all("COVERING INDEX" in step[-1] for step in plan)
+            return self._database.query(query, parameters).fetchall() if is_fast else ()
+        except (sqlite3.Error, MemoryError):
+            return ()
 
     @property
     def is_indexed(self) -> bool:

@@ -14,6 +14,7 @@ from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.private_folder import private_folder, sweep
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes.copies import FileCopies, Inventory
+from hermes_rescue.core.hermes.database.statedb_rows import SpokenRow
 from hermes_rescue.core.hermes.listing import Listing, SessionFiles
 from hermes_rescue.core.hermes.message import message
 from hermes_rescue.core.hermes.places import archives, beside, forms
@@ -53,6 +54,11 @@ class FurtherReader:
             elif (copy := _file(of, each)) is not None:
                 found.append(copy)
         return tuple(copy for copy in found if copy.messages)
+
+    def spoken(self, session_id: str, candidates: Iterable[Candidate], steps: Steps) -> Iterator[Iterator[SpokenRow]]:
+        """The message rows of a session in set-aside databases, as they lie there. Raises CloserLookError."""
+        for each in candidates:
+            yield from self.database(each).spoken(session_id, steps)
 
     def new_folder(self) -> Path:
         """A private folder that goes when this is closed."""
@@ -122,7 +128,7 @@ def find_places(
             given.archive(path, lost | fuller, with_databases=bool(lost))
         else:
             unopened.append(path)
-    unread = tuple(_add_databases(search, reader, store))
+    unread = tuple(_add_databases(search, reader, inventory))
     in_cloud = frozenset(filter(None, map(beside.placeholder_of, files.others)))
     return Places(
         search.found,
@@ -161,11 +167,11 @@ def _size(listing: Listing, session_id: str) -> int:
         return sys.maxsize
 
 
-def _add_databases(search: Search, reader: FurtherReader, store: Store) -> Iterator[str]:
+def _add_databases(search: Search, reader: FurtherReader, inventory: Inventory) -> Iterator[str]:
     """Add the sessions of each set-aside database, with the number of their messages as it tells it; what of them
-    cannot be read at all, a sentence each.
+    cannot be read at all, a sentence each. The number of one that has rows which those of the store lack tells nothing.
     """
-    own = {os.path.realpath(path) for path in store.databases}
+    own = {os.path.realpath(path) for path in inventory.store.databases}
     for candidate in search.databases:
         if os.path.realpath(candidate.path) in own:
             continue
@@ -173,7 +179,18 @@ def _add_databases(search: Search, reader: FurtherReader, store: Store) -> Itera
         for fact in found.database_facts:
             if fact.state not in ("ok", "absent", "no_tables") and not fact.salvaged:
                 yield f"{shown(candidate.shown)}: {fact.reason}"
+        lacking = frozenset(_with_other_rows(found, inventory))
         for rows in found.listing.rows.values():
             for session_id in found.webui_rows & rows.keys():
-                count = sum(row.message_count for row in rows[session_id])
+                parts = rows[session_id]
+                is_told = lacking.isdisjoint(row.id for row in parts)
+                count = sum(row.message_count for row in parts) if is_told else None
                 search.add(session_id, replace(candidate, count=count))
+
+
+def _with_other_rows(found: Inventory, inventory: Inventory) -> Iterator[str]:
+    """The rows of sessions that have messages in set-aside databases which none of a store has, by their ids."""
+    for database in found.state_dbs:
+        for row_id, extent in database.extents().items():
+            if all(own.extent_until(row_id, extent.newest) != extent for own in inventory.state_dbs):
+                yield row_id
