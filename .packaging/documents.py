@@ -7,6 +7,7 @@ documents.py           docs/terminal.md, anew
 from __future__ import annotations
 
 import pkgutil
+import re
 import sys
 from dataclasses import dataclass
 from importlib import import_module
@@ -21,7 +22,8 @@ NAME = "hermes-rescue"
 SHARED = ("--home", "--session-dir", "--state-db", "--also", "--quiet", "--json-progress")
 """The options that every command on a store has."""
 
-REFERENCE = Path(__file__).parents[1] / "docs" / "terminal.md"
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "terminal.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,18 @@ def commands() -> list[Command]:
     return found
 
 
+def released() -> str:
+    """The date of this version, as the list of changes has it."""
+    changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    found = re.search(rf"^## {re.escape(version())} \((.*)\)$", changes, re.MULTILINE)
+    return found[1] if found else ""
+
+
 def man_page(all_commands: list[Command]) -> str:
     """The page as roff."""
     program, *rest = all_commands
     lines = [
-        f'.TH {NAME.upper()} 1 "" "Hermes Rescue {version()}" "User Commands"',
+        f'.TH {NAME.upper()} 1 "{released()}" "Hermes Rescue {version()}" "User Commands"',
         ".SH NAME",
         rf"{NAME} \- {_roff(program.summary)}",
         ".SH SYNOPSIS",

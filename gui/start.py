@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from hermes_rescue.core.base import system_libraries
+from hermes_rescue.core.base.program import NAME
 from hermes_rescue.core.base.words import typed
 
 FAILED = 3
@@ -68,9 +70,15 @@ def require_window(asked: Options) -> None:
     """Ends the program, with what to install or to type instead, where no window can be opened."""
     reason = _reason()
     if reason:
-        command = typed(["hermes-rescue", "audit", *asked.place])
+        command = typed([_terminal(), "audit", *asked.place])
         _tell(f"{reason}\nThe terminal does the same without a window: {command}")
         raise SystemExit(FAILED)
+
+
+def _terminal() -> str:
+    """The program of the terminal, as it is typed: that beside this one, unless the shell finds it by its name."""
+    beside = Path(sys.argv[0]).with_name(NAME)
+    return NAME if shutil.which(NAME) == str(beside) or not beside.is_file() else str(beside)
 
 
 def _reason() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import shutil
 import subprocess
 import xml.etree.ElementTree
@@ -10,6 +11,7 @@ from types import ModuleType
 
 import pytest
 import typer
+from hermes_rescue.core.base.program import version
 from hermes_rescue.core.terminal.commands import app
 
 PACKAGING = Path(__file__).parents[1] / ".packaging"
@@ -44,6 +46,12 @@ def test_man_shows_the_page_without_a_warning(share: Path) -> None:
     done = subprocess.run(["man", "--warnings", "-l", page], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert "EXIT STATUS" in done.stdout
+
+
+def test_the_list_of_changes_has_this_version_and_its_date(documents: ModuleType, share: Path) -> None:
+    date = documents.released()
+    assert datetime.date.fromisoformat(date)
+    assert f'"{date}" "Hermes Rescue {version()}"' in (share / "man/man1/hermes-rescue.1").read_text()
 
 
 def completed(share: Path, *words: str) -> set[str]:

@@ -41,10 +41,13 @@ def session_of_run(call: Call, run: Run, text: str) -> str:
 
 
 def run_named(call: Call, store: Store, text: str) -> str:
-    """The id of a run; the text itself where there is none. Ends with the candidates for several."""
+    """The id of a run. Raises RescueError where there is none; ends with the candidates for several."""
     from hermes_rescue.core.repair.vault import Vault
 
-    return _meant(call, text, dict.fromkeys(Vault.of(store).run_ids(), "")) or text
+    run = _meant(call, text, dict.fromkeys(Vault.of(store).run_ids(), ""))
+    if run is None:
+        raise RescueError(f"There is no repair {text}. See: {call.command('history')}")
+    return run
 
 
 def _is_id(store: Store, text: str) -> bool:

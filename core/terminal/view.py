@@ -41,7 +41,7 @@ from hermes_rescue.core.report.report import moment, plain_lines
 from hermes_rescue.core.terminal.call import Call
 from hermes_rescue.core.terminal.copies import listed_copies
 from hermes_rescue.core.terminal.progress import as_lines
-from hermes_rescue.core.terminal.prose import WIDTH, wrapped
+from hermes_rescue.core.terminal.prose import GAP, WIDTH, wrapped
 from hermes_rescue.core.terminal.table import Column, Table
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -355,7 +355,9 @@ class View:
             self.line(f"  {shown(hit.role)}{part}  {moment(hit.time)}  {_whereabouts(hit)}".replace("  " * 2, "  "))
             text, start, end = hit.excerpt.text, hit.excerpt.start, hit.excerpt.end
             marked = (shown(text[start:end]), "bold reverse")
-            self._out.print(Text.assemble("    ", shown(text[:start]), marked, shown(text[end:])))
+            excerpt = Text.assemble(shown(text[:start]), marked, shown(text[end:]))
+            for line in [excerpt] if self._width is None else excerpt.wrap(self._out, self._width - len(GAP)):
+                self._out.print(Text(GAP).append_text(line), soft_wrap=True)
         if each.count > FOUND_SHOWN:
             self.line(f"  ... {each.count - FOUND_SHOWN} more")
 

@@ -45,6 +45,14 @@ def test_the_version_is_that_of_the_package(rescue: Rescue) -> None:
     assert out.split() == ["hermes-rescue", version()]
 
 
+def test_where_no_repair_is_meant_the_list_of_them_is_named(three: Any, rescue: Rescue) -> None:
+    for words in (["undo", "monday", "--yes"], ["report", "monday"], ["diff", SLOW, "--run", "monday"]):
+        status, out, err = rescue(*words, "--home", three.home)
+        assert (status, out) == (3, "")
+        assert "monday" in err
+        assert f"hermes-rescue history --home {three.home}" in err
+
+
 def test_h_is_help_everywhere(rescue: Rescue) -> None:
     for words in ([], ["repair"], ["vault", "prune"]):
         assert rescue(*words, "-h") == rescue(*words, "--help")

@@ -136,6 +136,14 @@ def test_further_lines_begin_where_they_are_told_to() -> None:
     assert " ".join(lines).split() == text.split()
 
 
+def test_what_was_found_stands_below_its_session(hermes: Any) -> None:
+    hermes.write_live(hermes.turns(" ".join(["needle", *["straw"] * 30])))
+    lines = printed("find", "needle", "--home", hermes.home, columns=60)
+    first = next(k for k, line in enumerate(lines) if "needle" in line)
+    assert lines[first].startswith("    ") and lines[first + 1].startswith("    straw")
+    assert all(len(line) <= 60 for line in lines[first:])
+
+
 def test_wide_characters_count_as_what_they_take() -> None:
     lines = wrapped("旅行 " * 30, 20)
     assert all(cell_len(line) <= 20 for line in lines)

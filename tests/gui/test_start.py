@@ -39,6 +39,17 @@ def test_without_qt_it_says_what_to_install_and_what_to_type_instead(tmp_path: P
     assert len(done.stderr.splitlines()) == 2
 
 
+def test_it_names_the_terminal_that_lies_beside_it(tmp_path: Path) -> None:
+    terminal = tmp_path / "the folder" / "hermes-rescue"
+    terminal.parent.mkdir()
+    terminal.touch(0o755)
+    beside = f"import sys; sys.argv[0] = {str(terminal.with_name('hermes-rescue-gui'))!r}; {WITHOUT_QT}"
+    assert f"'{terminal}' audit" in start(beside).stderr
+    assert ": hermes-rescue audit" in start(beside, PATH=str(terminal.parent)).stderr
+    terminal.unlink()
+    assert ": hermes-rescue audit" in start(beside).stderr
+
+
 def test_without_qt_its_options_can_be_read() -> None:
     done = start(WITHOUT_QT, "--help")
     assert done.returncode == 0
