@@ -25,7 +25,7 @@ from PySide6.QtGui import (
     QPen,
     QTransform,
 )
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtWidgets import QLabel, QSizePolicy, QToolTip, QWidget
 
 translate = QCoreApplication.translate
 
@@ -34,8 +34,9 @@ _SPACE = 10  # points between the labels, the lanes and the counts
 _SIDE, _ENDS = 16, 8  # points left free beside, and above and below the lanes
 
 
-class CoverageMap(QWidget):
-    """The picture that explains the damage. ``jumped`` carries the position in ``Proposal.items`` that was chosen.
+class CoverageMap(QLabel):
+    """The picture that explains the damage, a label for screen readers. ``jumped`` carries the position in
+    ``Proposal.items`` that was chosen.
 
     Where it shows through a smaller view, the first lane and the last one (the live file and the result) stay at the
     edges of that, and the others scroll between them.

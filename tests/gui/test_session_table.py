@@ -527,7 +527,7 @@ def test_a_head_tells_what_is_in_it_and_nothing_is_said_of_the_rest(model: Sessi
     assert said[Column.UPDATED].startswith("2023") or "2023" in said[Column.UPDATED]
     assert {said[c] for c in (Column.BACKUP, Column.DATABASE, Column.AFTER, Column.SIZE)} == {""}
     cell = model.index(0, Column.STATUS)
-    assert "Not checked yet: Deploy notes. 12 live, not known yet in the backup" in cell.data(Role.AccessibleTextRole)
+    assert "12 live, not known yet in the backup" in cell.data(Role.AccessibleTextRole)
     assert "not been compared" in cell.data(Role.ToolTipRole)
     assert model.index(0, Column.WORKTREE).data(Role.ToolTipRole) == path
     assert model.look(cell).color == theme.load("light").color("muted")
