@@ -396,7 +396,7 @@ class SessionModel(QAbstractTableModel):
             case Column.PROFILE:
                 return one_line(session.profile) if session.profile else self.tr("default")
             case Column.UPDATED:
-                return moment(session.updated) or NOTHING
+                return day(session.updated) or NOTHING
             case Column.SIZE:
                 return QLocale().formattedDataSize(session.size, 1) if session.size else NOTHING
             case Column.ID:
@@ -440,6 +440,8 @@ class SessionModel(QAbstractTableModel):
             case Column.BACKUP if session.backup_time is not None:
                 when = self.tr("Saved {date}, {age}.")
                 return when.format(date=moment(session.backup_time), age=_age(time.time() - session.backup_time))
+            case Column.UPDATED:
+                return moment(session.updated) or None
             case Column.WORKTREE if session.worktree_path:
                 return f"{one_line(session.worktree_path)}\n{self._worktree_state(session)}"
         return None
