@@ -77,6 +77,7 @@ class CoverageMap(QLabel):
         self._spans = (-1, [])
         self.set_current(current)
         self.setAccessibleDescription(self._sentence())
+        self.updateGeometry()  # nobody listens to a hidden one
         self.setVisible(bool(self._lanes))
         self.updateGeometry()
         self.update()

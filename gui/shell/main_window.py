@@ -313,7 +313,8 @@ class MainWindow(QMainWindow):
             return
         self._turn(Event.LOST)
         if isinstance(error, StoreNotFoundError):
-            self.no_store.tell_missing(str(error))
+            self.tools.show_no_store()
+            self.no_store.tell_missing(error.where)
         else:
             self.no_store.tell_unreadable(message_of(error)[0])
         self.middle.setCurrentWidget(self.no_store)

@@ -123,3 +123,13 @@ def test_a_link_that_has_the_keyboard_keeps_its_words(window: MainWindow) -> Non
     assert link.hasFocus()
     assert link.sizeHint().width() <= link.width()
     window.review.head.popup.hide()
+
+
+def test_no_scroll_bar_is_left_where_there_is_no_picture(
+    qtbot: QtBot, window: MainWindow, wait_scanned: Scanned
+) -> None:
+    (area,) = (each for each in window.review.head.findChildren(QScrollArea) if each.widget() is window.review.coverage)
+    window.resize(ROOM[0], 420)  # the picture does not fit
+    qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() > 0)
+    window.review.say("A title", "Its copies are being read.")
+    qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() == 0)
