@@ -195,7 +195,8 @@ def test_with_a_running_webui_it_says_what_is_possible(
     assert "kill 4711" in told.text
     for unseen in (False, None):
         nothing = WebUIStatus(unseen, (), "No sign of one.")
-        monkeypatch.setattr(reader, "webui_status", lambda store, nothing=nothing: nothing)
+        for asked in (reader, webui_poll):
+            monkeypatch.setattr(asked, "webui_status", lambda store, nothing=nothing: nothing)
         window.rescan()
         wait_scanned(window)
         assert told.isHidden()
