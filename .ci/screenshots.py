@@ -4,44 +4,87 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
 from PySide6.QtCore import QElapsedTimer, QSettings
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 PICTURES = Path(__file__).parent.parent / "resources" / "pictures"
+SIZE = (1280, 800)
+COLORS, SHADE = 256, 0xC0C0C0
 PATIENCE = 20_000  # milliseconds
+WORD = "Naxos"
 
 
-def draw(app: QApplication, home: Path, theme: str, session_id: str, size: tuple[int, int], target: Path) -> None:
-    """One picture of the window with a session selected."""
+@contextmanager
+def window_on(home: Path, theme: str, session_id: str) -> Iterator[MainWindow]:
+    """The window with a session selected."""
     with tempfile.TemporaryDirectory() as private:
         settings = QSettings(str(Path(private) / "settings.ini"), QSettings.Format.IniFormat)
         settings.setValue("theme", theme)
         window = MainWindow(Place(home), settings)
-        window.resize(*size)
+        window.resize(*SIZE)
         window.show()
-        wait(app, lambda: window.actions_["export"].isEnabled())
+        wait(lambda: window.actions_["export"].isEnabled())
         window.table.select(session_id)
-        wait(app, lambda: window.review.session_id == session_id)
-        for _ in range(50):
-            app.processEvents()
-        window.grab().save(str(target))
+        wait(lambda: window.review.session_id == session_id)
+        yield window
         window.close()
         window.jobs.wait()
 
 
-def wait(app: QApplication, is_there: object) -> None:
-    """Let the window work until something is there."""
+def wait(is_there: Callable[[], bool]) -> None:
+    """Let the window work until something is there, and has been painted."""
     clock = QElapsedTimer()
     clock.start()
-    while callable(is_there) and not is_there() and clock.elapsed() < PATIENCE:
-        app.processEvents()
+    while not is_there() and clock.elapsed() < PATIENCE:
+        QApplication.processEvents()
+    assert is_there()
+    for _ in range(50):
+        QApplication.processEvents()
+
+
+def draw(window: MainWindow, name: str) -> None:
+    """Keep what the window looks like, in few colours: one of each hue and shade, then the most frequent ones. That is
+    a third of the bytes, and no eye sees it.
+    """
+    image = window.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+    pixels = Counter(memoryview(image.constBits()).cast("I"))
+    colors = [color for color, _ in pixels.most_common()]
+    shades = {color & SHADE: color for color in reversed(colors)}
+    table = [*dict.fromkeys([*shades.values(), *colors])][:COLORS]
+    image.convertToFormat(QImage.Format.Format_Indexed8, table).save(str(PICTURES / name), quality=0)
+
+
+def search(window: MainWindow, session_id: str) -> None:
+    """Type a word, and open a session that has it."""
+    window.tools.filter.setText(WORD)
+    hits = window.search.list
+    wait(lambda: not window.search.is_busy and hits.hits.row_of(session_id) >= 0)
+    hits.setFocus()
+    hits.setCurrentIndex(hits.hits.index(hits.hits.row_of(session_id)))
+    wait(lambda: window.review.conversation.find_bar.field.text() == WORD)
+
+
+def repair(window: MainWindow) -> None:
+    """Restore the session that is shown."""
+    window.review.head.repair.click()
+    wait(lambda: isinstance(QApplication.activeModalWidget(), RepairDialog))
+    dialog = QApplication.activeModalWidget()
+    assert isinstance(dialog, RepairDialog)
+    dialog.accept()
+    wait(lambda: window.result.isVisible() and window.actions_["export"].isEnabled())
+    wait(lambda: not window.review.head.repair.isVisible())
 
 
 def main() -> None:
@@ -52,8 +95,17 @@ def main() -> None:
         os.environ["HOME"] = folder  # so that the pictures say ~/.hermes
         made = make_demo_store(Path(folder) / ".hermes")
         chosen = {story.name: story.session_id for story in made.stories}
-        draw(app, made.home, "light", chosen["wiped_and_continued"], (1280, 800), PICTURES / "window-light.png")
-        draw(app, made.home, "dark", chosen["behind_the_database"], (1280, 800), PICTURES / "window-dark.png")
+        with window_on(made.home, "dark", chosen["behind_the_database"]) as window:
+            draw(window, "window-dark.png")
+        session_id = chosen["wiped_and_continued"]
+        with window_on(made.home, "light", session_id) as window:
+            draw(window, "window-light.png")
+            search(window, session_id)
+            draw(window, "window-search.png")
+            window.tools.filter.clear()
+            repair(window)
+            draw(window, "window-done.png")
+    app.quit()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,13 @@ class RescueError(Exception):
 
 
 class StoreNotFoundError(RescueError):
-    """No Hermes data at the place that was named, or at any of the usual places."""
+    """No Hermes data at the place that was named, or at any of the usual places. ``where`` says where was looked;
+    ``in_terminal`` what can be typed instead.
+    """
+
+    def __init__(self, where: str, in_terminal: str = "") -> None:
+        super().__init__(" ".join(filter(None, (where, in_terminal))))
+        self.where = where
 
 
 class UnknownSessionError(RescueError):

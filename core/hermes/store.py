@@ -128,8 +128,8 @@ def find_store(
             return Store(place.home, place.state_dir, sessions_dir, databases, others, tuple(also))
     looked = [path for place in places for path in (place.state_dir / "sessions", place.base / "state.db")]
     raise StoreNotFoundError(
-        f"No Hermes data found. Looked for {', '.join(map(shown, looked))}. "
-        "Name the Hermes home with --home DIR, or the WebUI's sessions folder with --session-dir DIR."
+        f"No Hermes data found. Looked for {', '.join(map(shown, looked))}.",
+        "Name the Hermes home with --home DIR, or the WebUI's sessions folder with --session-dir DIR.",
     )
 
 

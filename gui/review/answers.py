@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermes_rescue.core.audit.findings import Finding
-from hermes_rescue.gui.view_model.wording import breakable
+from hermes_rescue.gui.view_model.wording import breakable, sentences
+from hermes_rescue.gui.widgets.notices import announce
 from PySide6.QtCore import QEvent, QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
@@ -161,3 +162,5 @@ class AnswersPopup(QFrame):
         corner = widget.mapTo(window, QPoint(widget.width(), widget.height()))
         self.move(window.mapToGlobal(QPoint(max(0, corner.x() - width), corner.y())))
         self.show()
+        self.guide.setFocus(Qt.FocusReason.PopupFocusReason)
+        announce(widget, sentences(label.text() for label in self.findChildren(QLabel)))  # which come to no popup

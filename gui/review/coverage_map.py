@@ -26,7 +26,7 @@ from PySide6.QtGui import (
     QPen,
     QTransform,
 )
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtWidgets import QLabel, QSizePolicy, QToolTip, QWidget
 
 translate = QCoreApplication.translate
 
@@ -35,8 +35,9 @@ _SPACE = 10  # points between the labels, the lanes and the counts
 _SIDE, _ENDS = 16, 8  # points left free beside, and above and below the lanes
 
 
-class CoverageMap(QWidget):
-    """The picture that explains the damage. ``jumped`` carries the position in ``Proposal.items`` that was chosen.
+class CoverageMap(QLabel):
+    """The picture that explains the damage, a label for screen readers. ``jumped`` carries the position in
+    ``Proposal.items`` that was chosen.
 
     Where it shows through a smaller view, the first lane and the last one (the live file and the result) stay at the
     edges of that, and the others scroll between them.
@@ -77,6 +78,7 @@ class CoverageMap(QWidget):
         self._spans = (-1, [])
         self.set_current(current)
         self.setAccessibleDescription(self._sentence())
+        self.updateGeometry()  # nobody listens to a hidden one
         self.setVisible(bool(self._lanes))
         self.updateGeometry()
         self.update()

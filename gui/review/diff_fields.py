@@ -212,7 +212,9 @@ class FieldsTable(QTableView):
         self.verticalHeader().setDefaultSectionSize(round(self.fontMetrics().height() * 1.9))
 
     def _show_face(self) -> None:
-        self._face.setVisible(not self.fields.rowCount())
+        is_empty = not self.fields.rowCount()
+        self._face.setVisible(is_empty)
+        self.setAccessibleDescription(self._face.text if is_empty else "")
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Called by Qt: Enter and Space open the copies that the current field can be taken from."""

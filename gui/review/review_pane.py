@@ -73,9 +73,10 @@ class ReviewPane(QWidget):
         self._reading = QTimer(self, singleShot=True, interval=PATIENCE)
         self._reading.timeout.connect(lambda: self.say(self._expected, self.tr("Reading the copies of the session…")))
         self.splitter = QSplitter(Qt.Orientation.Vertical)
-        self.splitter.addWidget(self.head)
-        self.splitter.addWidget(self._build_pages())
-        in_reading_order(self.splitter)
+        parts = (self.head, self._build_pages())
+        for part in parts:
+            self.splitter.addWidget(part)
+        in_reading_order(*parts)
         self.splitter.setStretchFactor(1, 1)
         for widget, behind in pairwise((self.head.repair, self.head.why, self.head.leave, self.coverage, self.tabs)):
             QWidget.setTabOrder(widget, behind)

@@ -16,6 +16,7 @@ from hermes_rescue.gui.view_model.diff_text import copy_name
 from hermes_rescue.gui.view_model.session_line import worktree_words
 from hermes_rescue.gui.view_model.wording import breakable, counted, long_day, number, told_moment
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
+from hermes_rescue.gui.widgets.panes import in_reading_order
 from hermes_rescue.gui.widgets.theme import Theme, heading_font
 from hermes_rescue.gui.widgets.tips import show_tip
 from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt
@@ -209,6 +210,7 @@ class SessionHead(QWidget):
     def add_button(self, button: QWidget) -> None:
         """Put one more button below that of the session, also on the way of the Tab key."""
         self._buttons.insertWidget(1, button)
+        in_reading_order(self.repair, button)
         QWidget.setTabOrder(self.repair, button)
 
     @property

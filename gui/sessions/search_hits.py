@@ -13,7 +13,7 @@ from hermes_rescue.core.search.query import Query
 from hermes_rescue.core.search.session_search import Held, SessionHits
 from hermes_rescue.gui.view_model.diff_text import copy_name
 from hermes_rescue.gui.view_model.session_rows import Row, one_line
-from hermes_rescue.gui.view_model.wording import counted, day, number, plain_tip
+from hermes_rescue.gui.view_model.wording import counted, day, number, plain_tip, sentences
 from hermes_rescue.gui.widgets.faces import ActiveFace
 from hermes_rescue.gui.widgets.markdown_text import units
 from hermes_rescue.gui.widgets.theme import Theme
@@ -152,7 +152,7 @@ class HitModel(QAbstractListModel):
             case Role.ToolTipRole:
                 return plain_tip("\n".join((self.said(found), self.whereabouts(found)[0])))
             case Role.AccessibleTextRole:
-                return ". ".join(filter(None, (one_line(found.title), self.said(found), self.whereabouts(found)[0])))
+                return sentences((one_line(found.title), self.said(found), self.whereabouts(found)[0]))
         return None
 
     def said(self, found: Found) -> str:

@@ -28,7 +28,7 @@ from hermes_rescue.gui.view_model.session_rows import (
     one_line,
     row_for,
 )
-from hermes_rescue.gui.view_model.wording import moment, number
+from hermes_rescue.gui.view_model.wording import day, moment, number, sentences
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import (
     QAbstractTableModel,
@@ -396,7 +396,7 @@ class SessionModel(QAbstractTableModel):
             case Column.PROFILE:
                 return one_line(session.profile) if session.profile else self.tr("default")
             case Column.UPDATED:
-                return moment(session.updated) or NOTHING
+                return day(session.updated) or NOTHING
             case Column.SIZE:
                 return QLocale().formattedDataSize(session.size, 1) if session.size else NOTHING
             case Column.ID:
@@ -440,6 +440,8 @@ class SessionModel(QAbstractTableModel):
             case Column.BACKUP if session.backup_time is not None:
                 when = self.tr("Saved {date}, {age}.")
                 return when.format(date=moment(session.backup_time), age=_age(time.time() - session.backup_time))
+            case Column.UPDATED:
+                return moment(session.updated) or None
             case Column.WORKTREE if session.worktree_path:
                 return f"{one_line(session.worktree_path)}\n{self._worktree_state(session)}"
         return None
@@ -460,14 +462,13 @@ class SessionModel(QAbstractTableModel):
 
     def _sentence(self, row: Row) -> str:
         sentence = self.tr(
-            "{status}: {title}. {live} live, {backup} in the backup, {database} in the database, {after} after repair."
+            "{live} live, {backup} in the backup, {database} in the database, {after} after repair."
         ).format(
-            status=row.status.text,
-            title=one_line(row.session.title),
             **{column.name.lower(): self._read_out(row, column) for column in COUNTS},
         )
-        worktree = row.session.worktree
-        return sentence if worktree is Worktree.NONE else f"{sentence} {self._worktree_state(row.session)}"
+        title = f"{row.status.text}: {one_line(row.session.title)}"
+        worktree = "" if row.session.worktree is Worktree.NONE else self._worktree_state(row.session)
+        return sentences((title, day(row.session.updated), sentence, worktree))
 
 
 def _last_part(path: str) -> str:

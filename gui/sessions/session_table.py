@@ -37,7 +37,10 @@ from PySide6.QtWidgets import (
 
 _STATE_TAGS: Final = {is_chosen: f"sessions-{len(Column)}-{is_chosen:d}:".encode() for is_chosen in (False, True)}
 """Before the header's own state: whether a person chose the columns."""
-_IF_THERE_IS_ROOM: Final = (Column.UPDATED, Column.LOSS, Column.PROFILE, Column.SIZE, Column.ID)
+_IF_THERE_IS_ROOM: Final = (
+    Column.DATABASE, Column.BACKUP, Column.WORKTREE, Column.LOSS, Column.PROFILE, Column.SIZE, Column.ID
+)  # fmt: skip
+_TITLE: Final = 18  # characters that a title has room for before any of these columns shows
 _PADDING: Final = 9  # points on the left and right of a cell, as in the header's style
 _BAR: Final = 3  # points, the accent bar of a selected row
 _ICON: Final = 16  # points
@@ -131,7 +134,7 @@ class SessionTable(SessionView, QTableView):
         """As long as nobody chose the columns, the less important ones show where the titles keep enough room."""
         if self._columns_are_chosen:
             return
-        titles = self.fontMetrics().averageCharWidth() * 40
+        titles = self.fontMetrics().averageCharWidth() * _TITLE
         room = (
             self.viewport().width()
             - titles
@@ -166,7 +169,7 @@ class SessionTable(SessionView, QTableView):
             Column.STATUS: max(text(self.tr("Deleted by you")), text(unexamined().text)) + room + _ICON + 6,
             Column.WORKTREE: text("hermes-0d") + room + _ICON + 6,
             Column.PROFILE: max(text(self._heading(Column.PROFILE)), text(self.tr("default"))) + room,
-            Column.UPDATED: text("00.00.0000 00:00") + room,
+            Column.UPDATED: text("00.00.0000") + room,
             Column.SIZE: text("1000.0 MiB") + room,
             Column.ID: text("0123456789abcdef") + room,
             Column.LOSS: text(number(99_999)) + room,

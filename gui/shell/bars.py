@@ -75,7 +75,6 @@ class ToolRow(QWidget):
         self.store_button = QPushButton()
         self.store_button.setMenu(self.store_menu)
         self.store_button.setIconSize(ICON_SIZE)
-        self.store_button.setText(self.tr("Choose store"))
         self.store_button.setAccessibleName(self.tr("Store"))
         row = _row(self)
         row.addWidget(self.store_button)
@@ -118,6 +117,7 @@ class ToolRow(QWidget):
             self._buttons[name].setAccessibleName(words)
         actions.connect("find", self._look)
         self.show_repairable(0)
+        self.show_no_store()
         self.set_theme(theme)
 
     def minimumSizeHint(self) -> QSize:
@@ -165,6 +165,10 @@ class ToolRow(QWidget):
         self.store_button.setText(self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, room))
         show_tip(self.store_button, tip)
         self._fit()
+
+    def show_no_store(self) -> None:
+        """Name none."""
+        self.show_store(self.tr("Choose store"), "")
 
     def set_theme(self, theme: Theme) -> None:
         """Draw the icons anew."""

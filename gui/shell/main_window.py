@@ -105,13 +105,15 @@ class MainWindow(QMainWindow):
         self.review.head.add_button(self.of_sessions.save_button)
         self.foot = FootRow(self.actions_, theme)
         self.side = QStackedWidget()  # the history comes second: its action, checked or not, is the index
-        self.result = ResultBar(theme, self.side)
         self.side.addWidget(self.review)
         self.side.addWidget(self.history)
+        right = stacked(self.side, growing=self.side)
+        self.result = ResultBar(theme, right)  # a stack would hide it from screen readers
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
-        self.splitter.addWidget(stacked(self.places.left, self.notices, growing=self.places.left))
-        self.splitter.addWidget(self.side)
-        in_reading_order(self.splitter)
+        left = stacked(self.places.left, self.notices, growing=self.places.left)
+        for part in (left, right):
+            self.splitter.addWidget(part)
+        in_reading_order(left, right)
         self.splitter.setChildrenCollapsible(False)
         self.splitter.setStretchFactor(0, 0)  # more room is for the conversation
         self.splitter.setStretchFactor(1, 1)
@@ -312,7 +314,8 @@ class MainWindow(QMainWindow):
             return
         self._turn(Event.LOST)
         if isinstance(error, StoreNotFoundError):
-            self.no_store.tell_missing(str(error))
+            self.tools.show_no_store()
+            self.no_store.tell_missing(error.where)
         else:
             self.no_store.tell_unreadable(message_of(error)[0])
         self.middle.setCurrentWidget(self.no_store)

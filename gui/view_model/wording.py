@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable
 from typing import Final, TypeGuard
 
 from hermes_rescue.core.base.files import shown
@@ -82,6 +83,11 @@ def long_day(seconds: float | None) -> str:
 def _is_nowhere() -> bool:
     """Whether the system names no language: its short dates, as "3 05 2026", could be read in two ways."""
     return QLocale().language() is QLocale.Language.C
+
+
+def sentences(texts: Iterable[str]) -> str:
+    """Texts as they are read out one after the other, each but the empty ones as a sentence."""
+    return " ".join(text if text[-1] in ".?!…" else f"{text}." for text in map(str.strip, texts) if text)
 
 
 def plain_tip(text: str) -> str:

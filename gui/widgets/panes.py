@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 ENTRY = "entry"
 """The property of a widget to which the way from pane to pane leads, whatever stands before it in its pane."""
@@ -38,11 +38,10 @@ def stacked(*parts: QWidget, growing: QWidget) -> QWidget:
     return all_of_them
 
 
-def in_reading_order(splitter: QSplitter) -> None:
-    """Have the parts of a splitter read out as they stand: it puts each new one before all others."""
-    for at in reversed(range(splitter.count())):
-        if (part := splitter.widget(at)) is not None:
-            part.lower()
+def in_reading_order(*parts: QWidget) -> None:
+    """Have the parts of a widget read out in this order, before its others."""
+    for part in reversed(parts):
+        part.lower()
 
 
 def _target(pane: QWidget) -> QWidget | None:

@@ -312,7 +312,7 @@ QPushButton[primary="true"]:disabled, QToolButton[primary="true"]:disabled {
 QPushButton[flat="true"], QToolButton[flat="true"] { background: transparent; border-color: transparent; }
 [link="true"] { background: transparent; border: 1px solid transparent; padding: 1px 0; color: @accent; }
 [link="true"]:hover { text-decoration: underline; }
-[link="true"]:focus { border-color: @accent; }
+[link="true"]:focus { border: 1px solid @accent; padding: 1px 0; }
 QPushButton[flat="true"]:hover, QToolButton[flat="true"]:hover { background: @pressed; }
 QPushButton[flat="true"]:focus, QToolButton[flat="true"]:focus { border-color: @accent; }
 [segment="first"] { border-top-right-radius: 0; border-bottom-right-radius: 0; }

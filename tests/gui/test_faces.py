@@ -17,7 +17,7 @@ from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import Server, WebUIStatus
-from hermes_rescue.gui.background import reader
+from hermes_rescue.gui.background import reader, webui_poll
 from hermes_rescue.gui.background.place import Place
 from hermes_rescue.gui.repairs.report_dialog import ReportDialog
 from hermes_rescue.gui.review.diff_view import FIELDS, NOTHING
@@ -185,7 +185,8 @@ def test_with_a_running_webui_it_says_what_is_possible(
 ) -> None:
     """And how to stop it; without a sign of one it denies nothing."""
     server = Server(4711, "http://127.0.0.1:8787", version, 0, answers=True, stop="kill 4711")
-    monkeypatch.setattr(reader, "webui_status", lambda store: WebUIStatus(True, (server,), "It is running."))
+    for asked in (reader, webui_poll):
+        monkeypatch.setattr(asked, "webui_status", lambda store: WebUIStatus(True, (server,), "It is running."))
     window = open_window(Place(demo.home))
     told = window.notices.webui
     assert told.isVisible()
@@ -194,7 +195,8 @@ def test_with_a_running_webui_it_says_what_is_possible(
     assert "kill 4711" in told.text
     for unseen in (False, None):
         nothing = WebUIStatus(unseen, (), "No sign of one.")
-        monkeypatch.setattr(reader, "webui_status", lambda store, nothing=nothing: nothing)
+        for asked in (reader, webui_poll):
+            monkeypatch.setattr(asked, "webui_status", lambda store, nothing=nothing: nothing)
         window.rescan()
         wait_scanned(window)
         assert told.isHidden()
@@ -310,6 +312,17 @@ def test_the_way_back_leads_to_the_last_change_of_the_session_before(
 def test_a_missing_store_is_said_aloud(qtbot: QtBot, open_window: Open, tmp_path: Path, heard: list[str]) -> None:
     open_window(Place(tmp_path / "nowhere"))
     assert any("No Hermes conversations found" in text for text in heard)
+
+
+def test_without_a_store_none_is_named_and_no_option_of_the_terminal(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, tmp_path: Path
+) -> None:
+    window = open_window(Place(demo.home))
+    window.open(Place(tmp_path / "nowhere"))
+    qtbot.waitUntil(window.no_store.isVisible)
+    assert "nowhere" in window.no_store.text.replace("\u200b", "")
+    assert "--" not in window.no_store.text
+    assert demo.home.name not in window.tools.store_button.text()
 
 
 def stops_tab(window: QWidget, widget: QWidget) -> bool:

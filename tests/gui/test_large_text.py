@@ -8,6 +8,7 @@ import pytest
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.gui.background.place import Place
 from hermes_rescue.gui.shell.main_window import MainWindow
+from hermes_rescue.gui.view_model.session_rows import Column
 from hermes_rescue.gui.view_model.wording import long_day
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from PySide6.QtCore import QPoint, QRect
@@ -105,3 +106,30 @@ def test_a_page_without_fields_says_so(
     fields = window.review.difference.fields
     assert fields.isVisible()
     assert fields._face.isVisible() == (fields.fields.rowCount() == 0)
+
+
+def test_the_table_shows_status_title_and_date_without_a_sideways_scroll(window: MainWindow) -> None:
+    window.actions_["table"].trigger()
+    QApplication.processEvents()
+    table = window.table.table
+    assert table.horizontalScrollBar().maximum() == 0
+    for column in (Column.STATUS, Column.TITLE, Column.UPDATED, Column.LIVE, Column.AFTER):
+        assert not table.isColumnHidden(column), column.name
+
+
+def test_a_link_that_has_the_keyboard_keeps_its_words(window: MainWindow) -> None:
+    window.review.head.why.click()
+    link = window.review.head.popup.guide
+    assert link.hasFocus()
+    assert link.sizeHint().width() <= link.width()
+    window.review.head.popup.hide()
+
+
+def test_no_scroll_bar_is_left_where_there_is_no_picture(
+    qtbot: QtBot, window: MainWindow, wait_scanned: Scanned
+) -> None:
+    (area,) = (each for each in window.review.head.findChildren(QScrollArea) if each.widget() is window.review.coverage)
+    window.resize(ROOM[0], 420)  # the picture does not fit
+    qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() > 0)
+    window.review.say("A title", "Its copies are being read.")
+    qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() == 0)

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.gui.background.place import Place
 from hermes_rescue.gui.shell.main_window import MainWindow
+from hermes_rescue.gui.view_model.wording import day
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QAccessibleInterface
+from PySide6.QtWidgets import QAbstractButton, QLabel
 from pytestqt.qtbot import QtBot
 
 Open = Callable[..., MainWindow]
@@ -53,3 +56,39 @@ def test_nothing_is_read_out_as_markup_and_no_button_is_nameless(
     assert [part for part in found if any(mark in text for text in part[1:] for mark in ("<qt>", "<br>", "&lt;"))] == []
     takes_a_press = (QAccessible.Role.Button, QAccessible.Role.ButtonMenu, QAccessible.Role.CheckBox)
     assert [part for part in found if part[0] in takes_a_press and not part[1]] == []
+
+
+def test_a_screen_reader_gets_to_the_result_and_to_the_answers(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, heard: list[str]
+) -> None:
+    window = open_window(Place(demo.home))
+    window.result.tell_outcome("It is back.", good=True, can_undo=True)
+    names = [name for _, name, _ in read_out(window)]
+    assert "It is back." in names
+    window.review.head.why.click()
+    labels = [label.text() for label in window.review.head.popup.findChildren(QLabel)]
+    assert labels and all(text.rstrip(".") in heard[-1] for text in labels)
+    assert window.review.head.popup.guide.hasFocus()
+    window.review.head.popup.hide()
+
+
+def test_buttons_are_read_in_the_order_in_which_they_stand_and_the_picture_is_no_mere_box(
+    qtbot: QtBot, open_window: Open, demo: DemoStore
+) -> None:
+    window = open_window(Place(demo.home))
+    head = window.review.head
+    buttons = sorted((b for b in head._side.findChildren(QAbstractButton) if b.isVisible()), key=lambda b: b.y())
+    wanted = [button.text() for button in buttons]
+    assert [name for _, name, _ in read_out(window) if name in wanted] == wanted
+    assert (QAccessible.Role.StaticText, window.review.coverage.accessibleName()) in [
+        part[:2] for part in read_out(window)
+    ]
+
+
+def test_a_row_says_its_date_and_every_sentence_ends_once(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
+    window = open_window(Place(demo.home))
+    model = window.table.sessions
+    for at in range(model.rowCount()):
+        said = model.index(at, 0).data(Qt.ItemDataRole.AccessibleTextRole)
+        assert day(model.row_at(at).session.updated) in said
+        assert not [twice for twice in ("..", "?.", "!.") if twice in said]

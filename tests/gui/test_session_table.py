@@ -452,10 +452,11 @@ def test_at_the_usual_width_no_heading_and_no_number_is_cut_off(table: SessionTa
     for at in (Column.LIVE, Column.BACKUP, Column.DATABASE, Column.AFTER):
         shown = table.sessions.index(0, at).data()
         assert table.columnWidth(at) >= QFontMetrics(bold).horizontalAdvance(shown) + 18, shown
-    for at in (Column.STATUS, Column.TITLE, Column.LIVE, Column.BACKUP, Column.DATABASE, Column.AFTER, Column.WORKTREE):
+    for at in (Column.STATUS, Column.TITLE, Column.LIVE, Column.BACKUP, Column.DATABASE, Column.AFTER, Column.UPDATED):
         heading = table.sessions.headerData(at, Qt.Orientation.Horizontal)
         assert table.columnWidth(at) >= table.fontMetrics().horizontalAdvance(heading) + 18, heading
-    assert all(table.isColumnHidden(at) for at in (Column.PROFILE, Column.UPDATED, Column.SIZE, Column.ID))
+        assert not table.isColumnHidden(at), heading
+    assert all(table.isColumnHidden(at) for at in (Column.PROFILE, Column.SIZE, Column.ID))
 
 
 def test_a_wide_table_shows_every_column_until_a_person_chooses(table: SessionTable) -> None:
@@ -472,7 +473,7 @@ def test_a_wide_table_shows_every_column_until_a_person_chooses(table: SessionTa
 
 def test_columns_come_and_go_by_the_menu_and_are_remembered(table: SessionTable, qtbot: QtBot) -> None:
     actions = dict(zip(Column, table.columns_menu.actions(), strict=True))
-    actions[Column.WORKTREE].trigger()
+    actions[Column.AFTER].trigger()
     actions[Column.ID].trigger()
     table.horizontalHeader().moveSection(0, 1)
     table.setColumnWidth(Column.BACKUP, 123)
@@ -484,7 +485,7 @@ def test_columns_come_and_go_by_the_menu_and_are_remembered(table: SessionTable,
     qtbot.addWidget(other)
     other.resize(table.size())
     assert other.restore_state(state)
-    assert (other.isColumnHidden(Column.WORKTREE), other.isColumnHidden(Column.ID)) == (True, False)
+    assert (other.isColumnHidden(Column.AFTER), other.isColumnHidden(Column.ID)) == (True, False)
     shown = {at for at, action in zip(Column, other.columns_menu.actions(), strict=True) if action.isChecked()}
     assert shown == {at for at in Column if not other.isColumnHidden(at)}
     assert other.horizontalHeader().visualIndex(Column.TITLE) == 0
@@ -527,7 +528,7 @@ def test_a_head_tells_what_is_in_it_and_nothing_is_said_of_the_rest(model: Sessi
     assert said[Column.UPDATED].startswith("2023") or "2023" in said[Column.UPDATED]
     assert {said[c] for c in (Column.BACKUP, Column.DATABASE, Column.AFTER, Column.SIZE)} == {""}
     cell = model.index(0, Column.STATUS)
-    assert "Not checked yet: Deploy notes. 12 live, not known yet in the backup" in cell.data(Role.AccessibleTextRole)
+    assert "12 live, not known yet in the backup" in cell.data(Role.AccessibleTextRole)
     assert "not been compared" in cell.data(Role.ToolTipRole)
     assert model.index(0, Column.WORKTREE).data(Role.ToolTipRole) == path
     assert model.look(cell).color == theme.load("light").color("muted")
