@@ -6,6 +6,10 @@ Worker processes load what started the program once more, so this loads nothing 
 
 def main(*, is_module: bool = False) -> None:
     """Run the command line; always ends in SystemExit. ``is_module``: it was started with ``python -m``."""
+    import _signal  # type: ignore[import-not-found]  # a part of Python itself, which loads nothing
+
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # until the command watches for it: no traceback
     from hermes_rescue.core.base.safe_path import leave_current_folder
 
     leave_current_folder(is_module=is_module)  # before anything else is loaded
@@ -13,10 +17,7 @@ def main(*, is_module: bool = False) -> None:
 
     take_process()
     import gc
-    import signal
 
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the command watches for it: no traceback
     gc.disable()  # it would look at every message again and again, and finds nothing: the engine makes no cycles
     from hermes_rescue.core.terminal import commands
 

@@ -228,6 +228,22 @@ def test_a_stop_that_breaks_the_loading_of_a_module_is_no_error_of_the_program()
     assert "error of this program" not in done.stderr and "Stopped" in done.stderr
 
 
+def test_ctrl_c_while_the_program_is_being_loaded_shows_no_traceback(home: Path) -> None:
+    """From its first module on, as slow as the computer may be."""
+    program = """
+import os, signal, sys
+class Late:
+    def find_spec(self, name, *_):
+        if name == "hermes_rescue.core.base.safe_path":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Late())
+from hermes_rescue.core.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program, "audit", "--home", home], capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+
+
 def test_an_undo_that_is_stopped_goes_on(home: Path) -> None:
     before = live_files(home)
     place = shlex.quote(str(home))
