@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from operator import is_not
 from typing import Any
 
@@ -15,7 +16,7 @@ from hermes_rescue.core.hermes.runs.killed_runs import DeadRun, dead_runs, pendi
 from hermes_rescue.core.hermes.same_text import folded
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
 from hermes_rescue.core.merge import further, metadata, pointers, second_look, server_merge, transcript
-from hermes_rescue.core.merge.align import Alignment, align_all
+from hermes_rescue.core.merge.align import align_all
 from hermes_rescue.core.merge.choices import Choices, fingerprint, left_out_before
 from hermes_rescue.core.merge.evidence import (
     Evidence,
@@ -30,7 +31,7 @@ from hermes_rescue.core.merge.intent import MARK_FIELDS, Marks, Reason, marks, t
 from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.merge.metadata import Found
 from hermes_rescue.core.merge.restored_turns import KilledRun, RestoredCard, restore
-from hermes_rescue.core.merge.sidecar_copies import raw_copies, session_of, sidecar_copies
+from hermes_rescue.core.merge.sidecar_copies import marked_copy, raw_copies, session_of, sidecar_copies
 from hermes_rescue.core.merge.transcript import Entry
 from hermes_rescue.core.merge.witnesses import judge
 
@@ -38,6 +39,9 @@ PENDING = "pending prompt"
 FIRST_MESSAGE = "first message"
 LAST_MESSAGE = "last message"
 DEFAULT = "default"
+
+_NEAREST = 8
+"""Copies, by what they share with the first one, that are aligned again as the merge grows: temps can be thousands."""
 
 TITLE_LENGTH = 64
 """Characters of the first prompt that make a title where none is left."""
@@ -171,13 +175,16 @@ def _merged(copies: SessionCopies) -> list[Entry]:
     order = [first]
     raw = raw_copies(copies)
     entries = [transcript.entry(first, m, k, is_raw=first in raw) for k, m in enumerate(sequences.pop(first, ()))]
-    there: list[Message] = []
-    found: dict[str, Alignment] = {}
+    there = [e.merged for e in entries]
+    found = align_all(there, sequences)
+    near = dict.fromkeys(found)
     while sequences:
         now = [e.merged for e in entries]
         if not found or len(now) != len(there) or any(map(is_not, now, there)):
-            there, found = now, align_all(now, sequences)
+            nearest = {*islice(near, _NEAREST)}
+            there, found = now, align_all(now, {name: m for name, m in sequences.items() if name in nearest})
         closest = next(iter(found))
+        del near[closest]
         entries = transcript.merge(
             entries, closest, sequences.pop(closest), found.pop(closest), older=closest == BACKUP, is_raw=closest in raw
         )
@@ -224,23 +231,11 @@ def _file_messages(copies: SessionCopies) -> dict[str, Sequence[Message]]:
     return {name: found[id(copy)] for name, copy in sidecars.items()}
 
 
-def _marked(sidecars: Mapping[str, Sidecar]) -> str | None:
-    """The copy whose marks count: the live file, or the next best where it is torn before them.
-
-    Marks never go away, so a file without any is older than one that has some, although it was saved later.
-    """
-    told = {name: marks(copy) for name, copy in sidecars.items() if tells_marks(copy)}
-    first = next(iter(told), None)
-    if first is None or not told[first].records_acts or told[first].is_marked:
-        return first
-    return next((name for name, found in told.items() if found.is_marked), first)
-
-
 def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
     """What is known of the session beside its messages."""
     sidecars = sidecar_copies(copies)
     run = sidecars.pop(RUN, None)
-    newest = _marked(sidecars)
+    newest = marked_copy(sidecars)
     state = state_of(live)
     if state is FileState.WHOLE and newest != LIVE:
         state = FileState.TORN  # an older object of the server, which was saved too late: a part of what is newer
@@ -399,7 +394,7 @@ def _rebuilt(
     values |= _pointers(copies, live, verdict, kept, new_cards)
     if "workspace" not in values and (live is None or live.get("workspace") is None):
         values["workspace"] = ""  # null makes the WebUI's load fail
-    marked = _marked(sidecars)
+    marked = marked_copy(sidecars)
     if marked is not None and marked != LIVE:
         values |= {name: sidecars[marked].get(name) for name in MARK_FIELDS if name in sidecars[marked].head}
     if second_look.has_act(items) and (live is None or marked != LIVE or not marks(live).is_marked):

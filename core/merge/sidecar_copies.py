@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hermes_rescue.core.hermes.copies import BACKUP, LIVE, RUN, SessionCopies, temp_name
 from hermes_rescue.core.hermes.sidecar import Sidecar, SidecarFile
+from hermes_rescue.core.merge.intent import marks, tells_marks
 
 
 def session_of(file: SidecarFile | None) -> Sidecar | None:
@@ -25,3 +28,15 @@ def raw_copies(copies: SessionCopies) -> frozenset[str]:
     """The names of the copies that were made of rows as they were."""
     files = sidecar_copies(copies).items()
     return frozenset(name for name, copy in files if copy.get("_recovered_from_state_db"))
+
+
+def marked_copy(sidecars: Mapping[str, Sidecar]) -> str | None:
+    """The copy whose marks count: the live file, or the next best where it is torn before them.
+
+    Marks never go away, so a file without any is older than one that has some, although it was saved later.
+    """
+    told = {name: marks(copy) for name, copy in sidecars.items() if tells_marks(copy)}
+    first = next(iter(told), None)
+    if first is None or not told[first].records_acts or told[first].is_marked:
+        return first
+    return next((name for name, found in told.items() if found.is_marked), first)

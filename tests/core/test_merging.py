@@ -435,3 +435,20 @@ def test_turns_that_stand_in_another_order_in_a_copy_come_back_once(
     hermes.write_rows([*said[2:4], *said[:2], *said[4:], *newer])
     hermes.repair()
     assert hermes.texts() == hermes.said([*said, *newer])
+
+
+def test_leftovers_of_a_growing_answer_are_aligned_a_few_at_a_time(
+    hermes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has a little more of the answer than the one before, so that every one of them changes what is merged."""
+    number, aligned = 60, list[Any]()
+    align_two = align.align
+    monkeypatch.setattr(align, "align", lambda *both: aligned.append(both) or align_two(*both))
+    hermes.write_live(hermes.turns("a"))
+    for k in range(number):
+        turn = hermes.turns("a", "b")
+        turn[-1]["content"] = "word " * (k + 1)
+        hermes.write_new(hermes.sessions / f"{hermes.live.stem}.tmp.77.{k}", turn)
+    (session,) = api.audit(find_store(home=hermes.home)).sessions
+    assert session.after == 4
+    assert len(aligned) < 12 * number
