@@ -15,8 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
-from hermes_rescue.core.base.errors import UnreadableError
-from hermes_rescue.core.base.json_lines import objects
 from hermes_rescue.core.base.jsontext import Element, Piece
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes import sidecar
@@ -32,7 +30,7 @@ from hermes_rescue.core.hermes.message import Key, Message, message
 from hermes_rescue.core.hermes.places import forms
 from hermes_rescue.core.hermes.places.candidate import Candidate, FurtherCopy, free
 from hermes_rescue.core.hermes.runs.run_journal import Done, RunJournal
-from hermes_rescue.core.hermes.runs.turn_journal import SubmittedTurn, read_turn_journal
+from hermes_rescue.core.hermes.runs.turn_journal import SubmittedTurn, read_turn_journal, turn_events
 from hermes_rescue.core.hermes.sidecar import SidecarFile
 from hermes_rescue.core.hermes.store import Store, is_session_name
 
@@ -233,7 +231,7 @@ class CopyReader:
     def _is_side_run(self, session_id: str, runs: RunJournal, *, is_whole: bool) -> bool | None:
         rows = chain.from_iterable(found.get(session_id, ()) for found in self.listing.rows.values())
         titles = ((self.listing.index.row(session_id) or {}).get("title"), *(row.title for row in rows))
-        turns = chain.from_iterable(map(_events, self.listing.turn_journals.get(session_id, ())))
+        turns = chain.from_iterable(map(turn_events, self.listing.turn_journals.get(session_id, ())))
         events = chain.from_iterable(map(runs.events, runs.runs))
         return lineage.side_run(titles, turns, events, is_whole=is_whole)
 
@@ -472,13 +470,6 @@ def _named(paths: Iterable[Path], known: Container[Path]) -> list[Database]:
         usual = DATABASE if profile is None else f"{DATABASE} of {profile}"
         found.append(Database(free(usual, [each.name for each in found]), path, path in known))
     return found
-
-
-def _events(path: Path) -> Sequence[Mapping[str, Any]]:
-    try:
-        return objects(path)[0]
-    except (FileNotFoundError, UnreadableError):  # told where the journal is read
-        return ()
 
 
 def _read(path: Path | None, home: Path | None = None) -> SidecarFile | None:

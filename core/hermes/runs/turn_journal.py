@@ -5,7 +5,7 @@ Shapes as in formats.md, "In the state dir". Several processes can have written 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -103,3 +103,11 @@ def _turn(turn_id: str, event: dict[str, Any], ended: bool) -> SubmittedTurn:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def turn_events(path: Path) -> Sequence[Mapping[str, Any]]:
+    """The events of a turn journal as they stand there; what cannot be read is told by :func:`read_turn_journal`."""
+    try:
+        return objects(path)[0]
+    except (FileNotFoundError, UnreadableError):
+        return ()
