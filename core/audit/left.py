@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hermes_rescue.core.audit.findings import LEFT, Category, SessionAudit
-from hermes_rescue.core.hermes import decisions
+from hermes_rescue.core.hermes import remembered
 from hermes_rescue.core.hermes.store import Store
 
 NAME = "left.json"
@@ -20,7 +20,7 @@ def path_of(store: Store) -> Path:
 
 def read(store: Store) -> dict[str, str]:
     """Session id -> what it was made from (:attr:`SessionAudit.basis`) when it was left as it is."""
-    return {sid: basis for sid, basis in decisions.decided(path_of(store)).items() if isinstance(basis, str)}
+    return {sid: basis for sid, basis in remembered.read(path_of(store)).items() if isinstance(basis, str)}
 
 
 def is_left(session: SessionAudit, left: Mapping[str, str]) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from hermes_rescue.core.audit.cache import AuditCache, Kept, RowsDigest, digest_of, keys_of
 from hermes_rescue.core.audit.elsewhere import FoundPlace, found_places
 from hermes_rescue.core.audit.findings import OTHER_STATE_DIR, Category, Finding, SessionAudit, Standing, finding
-from hermes_rescue.core.audit.remembered import marker
+from hermes_rescue.core.audit.marker import marker
 from hermes_rescue.core.audit.session import examine_unless_whole
 from hermes_rescue.core.audit.webui_audit import Reported, webui_items
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions

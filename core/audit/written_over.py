@@ -6,7 +6,6 @@ something again and what was brought is not all there, it is that repair that wa
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,16 +14,13 @@ from pathlib import Path
 
 import msgspec
 from hermes_rescue.core.audit.findings import WRITTEN_OVER, Category, SessionAudit
-from hermes_rescue.core.base import files, jsontext
-from hermes_rescue.core.base.errors import UnreadableError
-from hermes_rescue.core.hermes import sidecar
+from hermes_rescue.core.hermes import remembered, sidecar
 from hermes_rescue.core.hermes.message import Message, message
 from hermes_rescue.core.hermes.sidecar import Sidecar
-from hermes_rescue.core.hermes.store import Store, is_session_name
+from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
 
 NAME = "repaired.json"
-_LIMIT = 1 << 26  # bytes
 _SIGNS = 32
 """Messages that are remembered of what a repair brought: an older state of the file lacks the last of them at least."""
 
@@ -55,18 +51,15 @@ def path_of(store: Store) -> Path:
 def read(store: Store) -> dict[str, Brought]:
     """What the newest repair of each session brought. What cannot be read is as if nothing had been repaired."""
     try:
-        files.require_folder(store.vault_root)
-        found = jsontext.loads_exactly(files.read_regular(path_of(store), _LIMIT))
-        sessions = msgspec.convert(found["sessions"], dict[str, Brought])
-    except (OSError, UnreadableError, ValueError, TypeError, LookupError, RecursionError):
+        return msgspec.convert(remembered.read(path_of(store)), dict[str, Brought])
+    except (msgspec.ValidationError, RecursionError):
         return {}
-    return {sid: brought for sid, brought in sessions.items() if is_session_name(sid)}
 
 
-def packed(sessions: Mapping[str, Brought], now: float) -> bytes:
-    """The bytes of such a list, without what is too old to matter."""
-    kept = {sid: each for sid, each in sorted(sessions.items()) if now - _REMEMBERED < each.at <= now}
-    return json.dumps({"version": 1, "sessions": msgspec.to_builtins(kept)}).encode()
+def keep(store: Store, sessions: Mapping[str, Brought], now: float) -> None:
+    """Write that down instead, without what is too old to matter. Raises RescueError, OSError."""
+    kept = {sid: each for sid, each in sessions.items() if now - _REMEMBERED < each.at <= now}
+    remembered.keep(path_of(store), msgspec.to_builtins(kept))
 
 
 def signs(before: Sidecar | None, after: Sidecar) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from hermes_rescue.core.base.jsontext import number
-from hermes_rescue.core.hermes import decisions
+from hermes_rescue.core.hermes import remembered
 from hermes_rescue.core.hermes.message import Message
 
 NAME = "left_out.json"
@@ -81,7 +81,7 @@ def _sum(acts: Iterable[Act]) -> LeftOut:
 
 
 def _acts(path: Path) -> dict[str, list[Act]]:
-    found = {sid: [*_read(of)] for sid, of in decisions.decided(path).items() if isinstance(of, list)}
+    found = {sid: [*_read(of)] for sid, of in remembered.read(path).items() if isinstance(of, list)}
     return {sid: acts for sid, acts in found.items() if acts}
 
 
@@ -98,4 +98,4 @@ def _keep(vault_root: Path, acts: Mapping[str, Iterable[Act]]) -> None:
         sid: [{"run": act.run_id, "until": act.until, "out": act.out, "back": act.back} for act in of]
         for sid, of in acts.items()
     }
-    decisions.keep(path_of(vault_root), {sid: of for sid, of in told.items() if of})
+    remembered.keep(path_of(vault_root), {sid: of for sid, of in told.items() if of})

@@ -388,7 +388,7 @@ def _remember(store: Store, brought: Mapping[str, Brought], undone: Container[st
     new = {**{sid: each for sid, each in old.items() if sid not in undone}, **brought}
     if new != old:
         with suppress(RescueError, OSError):
-            files.write(written_over.path_of(store), written_over.packed(new, time.time()), overwrite=True)
+            written_over.keep(store, new, time.time())
 
 
 def _index_room(store: Store) -> int:

@@ -9,7 +9,7 @@ from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import RescueError, UnknownSessionError, VaultError
-from hermes_rescue.core.hermes import decisions
+from hermes_rescue.core.hermes import remembered
 from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import webui_status
@@ -46,6 +46,6 @@ def _keep(store: Store, change: Callable[[dict[str, str]], dict[str, str]]) -> N
     with Vault.of(store).lock():
         path = left.path_of(store)
         try:
-            decisions.keep(path, change(left.read(store)))
+            remembered.keep(path, change(left.read(store)))
         except (RescueError, OSError) as error:
             raise VaultError(f"That could not be remembered: {files.sentence(error, path)}") from error

@@ -385,7 +385,7 @@ def _audited(view: View, store: Store, *, is_cached: bool = True) -> Audit:
 
 @contextmanager
 def _examined(call: Call, store: Store, sid: str) -> Iterator[tuple[SessionAudit, SessionCopies, Proposal]]:
-    from hermes_rescue.core.audit.remembered import marker
+    from hermes_rescue.core.audit.marker import marker
     from hermes_rescue.core.audit.session import examine
     from hermes_rescue.core.base.progress import Steps
     from hermes_rescue.core.hermes.copies import Inventory

@@ -17,7 +17,7 @@ from itertools import chain, islice
 
 from hermes_rescue.core.audit.cache import AuditCache, usual_folder
 from hermes_rescue.core.audit.findings import SessionAudit
-from hermes_rescue.core.audit.remembered import marker
+from hermes_rescue.core.audit.marker import marker
 from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.audit.store_audit import audit_sessions, whole_audit
 from hermes_rescue.core.audit.workers import Cancelled

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from hermes_rescue.core.audit.findings import SessionAudit
-from hermes_rescue.core.audit.remembered import marker
+from hermes_rescue.core.audit.marker import marker
 from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.audit.written_over import what_to_do
 from hermes_rescue.core.hermes.copies import Inventory

@@ -1,4 +1,4 @@
-"""What a person decided of sessions, as it is kept in the vault's folder: one small file for each kind of decision."""
+"""What is remembered of sessions in the folder of the vault: one small file for each kind of thing."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hermes_rescue.core.hermes.store import is_session_name
 _LIMIT = 1 << 26  # bytes; far more than a list of all sessions takes
 
 
-def decided(path: Path) -> dict[str, Any]:
-    """Session id -> what was decided of it. What cannot be read is as if nothing had been."""
+def read(path: Path) -> dict[str, Any]:
+    """Session id -> what is remembered of it. What cannot be read is as if nothing were."""
     try:
         files.require_folder(path.parent)
         found = jsontext.loads_exactly(files.read_regular(path, _LIMIT))
