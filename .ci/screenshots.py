@@ -12,7 +12,7 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from hermes_rescue.core.demo.demo_store import make_demo_store
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import Place
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
 from PySide6.QtCore import QElapsedTimer, QSettings

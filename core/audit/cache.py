@@ -27,7 +27,7 @@ from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.base.files import read_regular
 from hermes_rescue.core.hermes.copies import Inventory
-from hermes_rescue.core.hermes.database.statedb import CloserLookError
+from hermes_rescue.core.hermes.database.statedb import UnindexedReadError
 from hermes_rescue.core.hermes.listing import FRESH_TEMP
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
@@ -48,8 +48,8 @@ class Kept(msgspec.Struct, array_like=True, gc=False):
     """The answer for one session, None where it is no session.
 
     ``rows`` is a digest of its message rows (empty where there can be none), as they are in
-    :meth:`core.hermes.copies.CopyReader.spoken` where ``is_short``, else with every column; ``key`` a digest of all the
-    rest that the answer came from.
+    :meth:`core.hermes.copies.CopyReader.raw_message_rows` where ``is_short``, else with every column; ``key`` a digest
+    of all the rest that the answer came from.
     """
 
     session_id: str
@@ -219,7 +219,7 @@ def digest_of(databases: Iterable[Iterable[tuple[Any, ...]]]) -> bytes:
         for rows in digest.over(databases):
             for _ in rows:
                 pass
-    except CloserLookError:
+    except UnindexedReadError:
         return b""
     return digest.value
 

@@ -83,10 +83,10 @@ class Kind:
     category: Category
     label: str
     recommendation: str
-    serious: str
+    severity_text: str
     advice: str
-    outcome: str
-    meanwhile: str
+    effect: str
+    usable_meanwhile: str
 
 
 Counts: TypeAlias = tuple[int | None, int | None]

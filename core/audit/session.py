@@ -27,7 +27,7 @@ from hermes_rescue.core.hermes.webui_status import WebUIStatus
 from hermes_rescue.core.hermes.worktree import Worktree, state_of
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.merge.evidence import FLEETING
-from hermes_rescue.core.merge.fast_path import whole
+from hermes_rescue.core.merge.fast_path import up_to_date
 from hermes_rescue.core.merge.intent import TAKEN_BACK, Reason
 from hermes_rescue.core.merge.lasting import lasts
 from hermes_rescue.core.merge.metadata import is_profile_gone
@@ -72,7 +72,7 @@ def merge_session(
     return _merged(_settled(reader.files(session_id, steps), webui), reader, webui, choices, steps)
 
 
-def examine_unless_whole(
+def examine_unless_up_to_date(
     reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps, seen: RowsDigest | None = None
 ) -> Examined | SessionAudit:
     """The same, but only the findings, without a merge, where no copy has anything to add to the live file.
@@ -80,14 +80,14 @@ def examine_unless_whole(
     ``seen`` gets the rows on which that was seen.
     """
     files = _settled(reader.files(session_id, steps), webui)
-    rows = reader.spoken(session_id, steps)
+    rows = reader.raw_message_rows(session_id, steps)
     places = reader.listing.places.of.get(session_id, ())
     found = None
     if not any(each.is_near for each in places):
-        found = whole(files, rows if seen is None else seen.over(rows), contents_of(places))
+        found = up_to_date(files, rows if seen is None else seen.over(rows), contents_of(places))
     if found is not None:
         wanted = [each for each in places if each.form is Form.DATABASE and may_add(each, found.messages)]
-        if wanted and whole(files, reader.further.spoken(session_id, wanted, steps)) is None:
+        if wanted and up_to_date(files, reader.further.raw_message_rows(session_id, wanted, steps)) is None:
             found = None
     if found is None:
         merged = _merged(files, reader, webui, None, steps)

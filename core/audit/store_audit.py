@@ -18,7 +18,7 @@ from hermes_rescue.core.audit.cache import AuditCache, Kept, RowsDigest, digest_
 from hermes_rescue.core.audit.elsewhere import FoundPlace, found_places
 from hermes_rescue.core.audit.findings import OTHER_STATE_DIR, Category, Finding, SessionAudit, Standing, finding
 from hermes_rescue.core.audit.marker import marker
-from hermes_rescue.core.audit.session import examine_unless_whole
+from hermes_rescue.core.audit.session import examine_unless_up_to_date
 from hermes_rescue.core.audit.webui_audit import Reported, webui_items
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
 from hermes_rescue.core.base.files import shown
@@ -134,11 +134,11 @@ def _look(reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps,
     """One session: what is known of it if its rows are the same, else what it is now."""
     old = known.get(session_id)
     if old is not None and old.rows:
-        read = reader.spoken if old.is_short else reader.rows
+        read = reader.raw_message_rows if old.is_short else reader.rows
         if digest_of(read(session_id, Steps())) == old.rows:
             return old
     seen = RowsDigest()
-    found = examine_unless_whole(reader, webui, session_id, steps, seen)
+    found = examine_unless_up_to_date(reader, webui, session_id, steps, seen)
     if isinstance(found, SessionAudit):
         return Kept(session_id, found, is_short=True, rows=seen.value)
     audited = found.audited
@@ -156,7 +156,7 @@ def _stands(answer: SessionAudit | None) -> bool:
 def whole_audit(inventory: Inventory, webui: WebUIStatus, sessions: Sequence[SessionAudit], seconds: float) -> Audit:
     """All sessions of a store, in the order of their ids, and the findings that are about none of them."""
     found = tuple(sorted(sessions, key=lambda session: session.session_id))
-    files = len(inventory.listing.sidecars) + sum(name.endswith(".json") for name, _ in inventory.strangers)
+    files = len(inventory.listing.sidecars) + sum(name.endswith(".json") for name, _ in inventory.unrecognised)
     places = found_places(inventory.store, inventory.listing.places, found)
     return Audit(inventory.store, webui, found, _store_findings(inventory, found), seconds, files, places=places)
 
@@ -182,14 +182,14 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
     ]
     of = inventory.listing.places.beside
     copy = "it is a copy of session {}; what it adds is offered there"
-    strangers = {name: copy.format(of[name]) if name in of else why for name, why in inventory.strangers}
-    apple = [name for name in strangers if name.startswith(APPLE)]
+    unrecognised = {name: copy.format(of[name]) if name in of else why for name, why in inventory.unrecognised}
+    apple = [name for name in unrecognised if name.startswith(APPLE)]
     if apple:
         what = f"{counted(len(apple), 'file')} of macOS ({APPLE}...) in the sessions folder: no session is in them."
         found.append(finding("not_a_file", None, what))
     found += [
         finding("not_a_file", None, f"{name!r:.80} in the sessions folder: {reason}.")
-        for name, reason in strangers.items()
+        for name, reason in unrecognised.items()
         if name not in apple
     ]
     index = inventory.listing.index

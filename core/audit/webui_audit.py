@@ -16,7 +16,7 @@ from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.base.json_lines import objects
 from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.copies import Inventory, SessionCopies
-from hermes_rescue.core.hermes.database.statedb import CloserLookError, StateDB
+from hermes_rescue.core.hermes.database.statedb import StateDB, UnindexedReadError
 from hermes_rescue.core.hermes.database.statedb_rows import SessionRow
 from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.hermes.webui_recovery import (
@@ -89,7 +89,7 @@ class _Names:
     @classmethod
     def of(cls, inventory: Inventory) -> _Names:
         listing, index, folder = inventory.listing, inventory.listing.index, inventory.store.sessions_dir
-        others = [(Path(name.removesuffix(".bak")).stem, folder / name) for name, _ in inventory.strangers]
+        others = [(Path(name.removesuffix(".bak")).stem, folder / name) for name, _ in inventory.unrecognised]
         return cls(
             listing.sidecars | {name: path for name, path in others if path.suffix != ".bak"},
             listing.backups | {name: path for name, path in others if path.suffix == ".bak"},
@@ -126,5 +126,5 @@ def _has_messages(database: StateDB, session_id: str) -> bool:
         return True
     try:
         return next(database.rows(session_id), None) is not None
-    except CloserLookError:  # all rows that can be read were counted
+    except UnindexedReadError:  # all rows that can be read were counted
         return False

@@ -31,7 +31,7 @@ from hermes_rescue.core.base.progress import Cancelled as Cancelled
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.base.signals import GROUP_WIDE, deaf_children
 from hermes_rescue.core.hermes.copies import CopyReader, Database, Inventory
-from hermes_rescue.core.hermes.database.statedb import Trouble
+from hermes_rescue.core.hermes.database.statedb import DatabaseDamage
 from hermes_rescue.core.hermes.listing import Listing
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
@@ -240,19 +240,19 @@ class _Worker:
         """
         if not self.pipe.poll():
             raise TimeoutError
-        received: float | tuple[list[_T | Failure], tuple[Trouble, ...]] = self.pipe.recv()
+        received: float | tuple[list[_T | Failure], tuple[DatabaseDamage, ...]] = self.pipe.recv()
         if isinstance(received, float):
             self.part = received
             return []
-        results, troubles = received
+        results, damages = received
         if not self.is_there:
             mine = self._inventory.database_facts
-            if any(its.fact.state not in ("ok", own.state) for its, own in zip(troubles, mine, strict=True)):
+            if any(its.fact.state not in ("ok", own.state) for its, own in zip(damages, mine, strict=True)):
                 raise EOFError
             self.is_there = True
             return []
         self.part = 0.0
-        self._inventory.share(troubles)
+        self._inventory.merge_damage(damages)
         took = max(time.monotonic() - self._started, 1e-6)
         # as many as fit into a turn, but no leap: the next ones may be larger
         self.pace = max(1, min(4 * self.pace, int(len(self.busy_with) * TURN / took)))
@@ -299,7 +299,7 @@ def _work(
     tempfile.tempdir = folder
     with CopyReader(store, Listing(), databases) as reader:
         try:
-            pipe.send(([], reader.troubles()))
+            pipe.send(([], reader.damages()))
         except OSError:
             return
         while True:
@@ -309,7 +309,7 @@ def _work(
                 for session_id in session_ids:
                     steps = Steps(partial(_tell, pipe, len(results)))
                     results.append(_attempt(task, reader, webui, session_id, steps))
-                pipe.send((results, reader.troubles()))
+                pipe.send((results, reader.damages()))
             except (EOFError, OSError):
                 return
 

@@ -93,7 +93,7 @@ class Piece:
         return self._value
 
 
-class Element(Piece):
+class LargeElement(Piece):
     """A piece of a large document: its value is made anew, unless it was the last one that was asked for. The values of
     all messages together take several times the memory of their file.
     """
@@ -114,11 +114,11 @@ class Element(Piece):
         return loads(self.raw)
 
 
-_latest: tuple[Element | None, Any] = (None, None)
+_latest: tuple[LargeElement | None, Any] = (None, None)
 """Whoever looks at a message mostly asks for its value several times in a row."""
 
 
-class Packed(Element):
+class PackedObject(LargeElement):
     """An object that comes from no file, kept small: without what ``like``, another object, has as well. Its JSON text
     is made anew each time too. Raises UnicodeEncodeError, OverflowError for what has no such form.
     """
@@ -299,7 +299,7 @@ def _split(data: bytes) -> Document:
     listed = raw.get(LIST_FIELD)
     if listed is None or bytes(memoryview(listed)[:1]) != b"[":
         return Document({key: Piece(value) for key, value in raw.items()}, None, Damage.WRONG_SHAPE)
-    kind = Element if len(data) >= LARGE else Piece
+    kind = LargeElement if len(data) >= LARGE else Piece
     elements = tuple(map(kind, msgspec.json.decode(listed, type=list[msgspec.Raw])))
     return Document({key: MESSAGES_HERE if key == LIST_FIELD else Piece(value) for key, value in raw.items()}, elements)
 
@@ -343,7 +343,7 @@ def _document(walk: salvage.Walk, decoded: charset.Decoded, *, large: bool) -> D
     def piece(value: salvage.Value, level: int) -> Piece:
         is_json = value.is_json
         raw = walk.text[value.start : value.end].encode() if is_json else dumps(_pruned(value.value), level)
-        return Element(raw) if large and level == 2 else Piece(raw)
+        return LargeElement(raw) if large and level == 2 else Piece(raw)
 
     gaps = salvage.merged(chain(walk.gaps, walk.rest))
     complete = walk.is_closed and not walk.gaps

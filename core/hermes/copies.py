@@ -15,15 +15,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
-from hermes_rescue.core.base.jsontext import Element, Piece
+from hermes_rescue.core.base.jsontext import LargeElement, Piece
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.database import lineage
 from hermes_rescue.core.hermes.database.continuation import HEAD, begins_with_summary, goes_on_in_turn
 from hermes_rescue.core.hermes.database.database_copy import DatabaseCopy, database_copy
 from hermes_rescue.core.hermes.database.lineage import SNAPSHOT_FIELD, Doubt, Known
-from hermes_rescue.core.hermes.database.statedb import DatabaseFact, Numbered, StateDB, Trouble, open_statedb
-from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, SessionRow, SpokenRow
+from hermes_rescue.core.hermes.database.statedb import DatabaseDamage, DatabaseFact, Numbered, StateDB, open_statedb
+from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, RawMessageRow, SessionRow
 from hermes_rescue.core.hermes.left_out import LeftOut
 from hermes_rescue.core.hermes.listing import Listing, Rows, listed, session_files
 from hermes_rescue.core.hermes.message import Key, Message, message
@@ -183,14 +183,14 @@ class CopyReader:
         """How each database could be read."""
         return tuple(database.fact for database in self._databases.values())
 
-    def troubles(self) -> tuple[Trouble, ...]:
+    def damages(self) -> tuple[DatabaseDamage, ...]:
         """What went wrong with each database while it was read."""
-        return tuple(database.trouble for database in self._databases.values())
+        return tuple(database.damage for database in self._databases.values())
 
-    def share(self, troubles: Iterable[Trouble]) -> None:
+    def merge_damage(self, damages: Iterable[DatabaseDamage]) -> None:
         """Take over what another reader of the same databases came upon."""
-        for database, trouble in zip(self._databases.values(), troubles, strict=True):
-            database.share(trouble)
+        for database, damage in zip(self._databases.values(), damages, strict=True):
+            database.merge_damage(damage)
 
     def copies(self, session_id: str) -> SessionCopies:
         """Read every copy of one session."""
@@ -246,7 +246,9 @@ class CopyReader:
             for name, database in self._databases.items()
             for rows in _conversations(self.listing.rows[name].get(files.session_id, ()), parts)
         ]
-        known = {m.exact: m for m in told if m.role} if found and told and isinstance(told[0].piece, Element) else {}
+        known = (
+            {m.exact: m for m in told if m.role} if found and told and isinstance(told[0].piece, LargeElement) else {}
+        )
         databases = tuple(self._database_copy(*each, files.session_id, known, steps) for each in found)
         return SessionCopies(
             **{each.name: getattr(files, each.name) for each in fields(FileCopies)},
@@ -329,12 +331,12 @@ class CopyReader:
 
                 yield name, row, database.messages_with(row.id, is_wanted_now, read)
 
-    def spoken(self, session_id: str, steps: Steps) -> Iterator[Iterator[SpokenRow]]:
-        """The message rows of a session in each database, as they lie there. Raises CloserLookError."""
-        return self._of_each(session_id, StateDB.spoken, steps)
+    def raw_message_rows(self, session_id: str, steps: Steps) -> Iterator[Iterator[RawMessageRow]]:
+        """The message rows of a session in each database, as they lie there. Raises UnindexedReadError."""
+        return self._of_each(session_id, StateDB.raw_message_rows, steps)
 
     def rows(self, session_id: str, steps: Steps) -> Iterator[Iterator[tuple[Any, ...]]]:
-        """The same with every column. Raises CloserLookError."""
+        """The same with every column. Raises UnindexedReadError."""
         return self._of_each(session_id, StateDB.rows, steps)
 
     def _of_each(
@@ -347,7 +349,7 @@ class CopyReader:
 
 
 class Inventory(CopyReader):
-    """The whole of a store, or what of it is about ``only`` some sessions. ``strangers`` are names in the sessions
+    """The whole of a store, or what of it is about ``only`` some sessions. ``unrecognised`` are names in the sessions
     folder that look like a session's but are none, each with the reason; ``problems`` says what of the small files
     beside them cannot be read, a sentence each. ``known`` are the databases that are known to be whole
     (:func:`core.hermes.database.statedb.open_statedb`); ``is_alone``: no other places are looked for.
@@ -364,7 +366,7 @@ class Inventory(CopyReader):
         self._only = only
         self._is_alone = is_alone
         self._files = files = session_files(store.sessions_dir, only)
-        self.strangers = files.strangers
+        self.unrecognised = files.unrecognised
         listing, self.problems = listed(store, files)
         super().__init__(store, listing, _named(store.databases, known))
 

@@ -22,7 +22,7 @@ _MOST = 10**9  # messages; a head that tells more is not to be believed
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class SessionHeader:
     """A session that nobody has examined yet. ``live`` is the number of messages that the head of its file tells,
     None where it tells none; ``updated`` is in seconds.
     """
@@ -49,7 +49,7 @@ _DECODER = msgspec.json.Decoder(_Head)
 _NOTHING_KNOWN = _Head()
 
 
-def glance(store: Store) -> Iterator[Glance]:
+def session_headers(store: Store) -> Iterator[SessionHeader]:
     """Every session file of a store, in the order of the ids; each is looked at when it is asked for.
 
     A file that cannot be read, or is no session's, comes with nothing but its id. Nothing is raised.
@@ -61,7 +61,7 @@ def glance(store: Store) -> Iterator[Glance]:
             except (OSError, UnreadableError):
                 head = _NOTHING_KNOWN
             count = head.message_count
-            yield Glance(
+            yield SessionHeader(
                 session_id,
                 _text(head.title) or "Untitled",
                 count if type(count) is int and 0 <= count <= _MOST else None,

@@ -103,15 +103,15 @@ def _only(ids: Iterable[str], of: Mapping[str, _T]) -> dict[str, _T]:
 
 
 class SessionFiles(NamedTuple):
-    """What lies in a sessions folder. ``strangers`` are names that look like a session's but are none, each with the
-    reason; ``others`` all those that are no file of the WebUI's own, the strangers among them; ``all_sidecars`` the
+    """What lies in a sessions folder. ``unrecognised`` are names that look like a session's but are none, each with the
+    reason; ``others`` all those that are no file of the WebUI's own, the unrecognised among them; ``all_sidecars`` the
     sessions that have a file, also where only some were asked for.
     """
 
     sidecars: dict[str, Path]
     backups: dict[str, Path]
     temps: dict[str, tuple[Path, ...]]
-    strangers: tuple[tuple[str, str], ...]
+    unrecognised: tuple[tuple[str, str], ...]
     others: tuple[str, ...]
     all_sidecars: tuple[str, ...]
 
@@ -137,7 +137,7 @@ def session_files(folder: Path, only: Container[str] | None = None) -> SessionFi
     sidecars: dict[str, Path] = {}
     backups: dict[str, Path] = {}
     temps: dict[str, tuple[Path, ...]] = {}
-    strangers, others, stems = [], [], []
+    unrecognised, others, stems = [], [], []
     for name in names:
         if name.startswith("_"):
             continue
@@ -156,8 +156,8 @@ def session_files(folder: Path, only: Container[str] | None = None) -> SessionFi
             continue
         others.append(name)
         if name.endswith((".json", ".json.bak")) and only is None:
-            strangers.append((name, "its name is no session id"))
-    return SessionFiles(sidecars, backups, temps, tuple(strangers), tuple(others), tuple(stems))
+            unrecognised.append((name, "its name is no session id"))
+    return SessionFiles(sidecars, backups, temps, tuple(unrecognised), tuple(others), tuple(stems))
 
 
 def listed(store: Store, files: SessionFiles) -> tuple[Listing, tuple[str, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, NamedTuple, TypeAlias
 
-from hermes_rescue.core.base.jsontext import Element, NotJSONError, Piece, loads, number
+from hermes_rescue.core.base.jsontext import LargeElement, NotJSONError, Piece, loads, number
 from hermes_rescue.core.hermes.same_text import folded
 from hermes_rescue.core.hermes.workspace_tag import strip_workspace_tag
 
@@ -135,7 +135,7 @@ class Message(NamedTuple):
 def message(piece: Piece, *, is_brief: bool = False) -> Message:
     """Read one element of a message list. ``is_brief``: do not hold its text, as for the elements of a large one."""
     value = piece.value
-    sign = _brief if is_brief or isinstance(piece, Element) else str
+    sign = _brief if is_brief or isinstance(piece, LargeElement) else str
     if not isinstance(value, dict):
         return Message(piece, "", sign(_said(piece, value, "")))
     role = sys.intern(str(value.get("role") or ""))

@@ -20,7 +20,7 @@ from typing import Any
 
 from hermes_rescue.core.base import files, jsontext
 from hermes_rescue.core.base.errors import ChangedMeanwhileError, UnreadableError
-from hermes_rescue.core.base.jsontext import LIST_FIELD, MESSAGES_HERE, Damage, Element, Packed, Piece
+from hermes_rescue.core.base.jsontext import LIST_FIELD, MESSAGES_HERE, Damage, LargeElement, PackedObject, Piece
 
 HEAD_LIMIT = 64 * 1024
 """Bytes of a file that hold its metadata (they stand before the messages)."""
@@ -295,9 +295,9 @@ def message_piece(value: Any, like: Piece | None = None) -> Piece:
     """A message that no sidecar holds yet, in the layout of the message list. ``like``: one that says much the same;
     where that is one of a large list, so is the new one.
     """
-    if isinstance(like, Element) and isinstance(value, Mapping):
+    if isinstance(like, LargeElement) and isinstance(value, Mapping):
         with suppress(UnicodeEncodeError, OverflowError):  # a lone surrogate, a huge integer
-            return Packed(value, 2, like)
+            return PackedObject(value, 2, like)
     return Piece(None, value, 2)
 
 

@@ -27,7 +27,7 @@ class Worktree(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class WorktreePath:
     """What the path of a worktree says: the root of its repository and its own name."""
 
     root: str
@@ -48,10 +48,10 @@ class Shape:
         return self.name.removeprefix("hermes-") == session_id[:8]
 
 
-def shape_of(path: object) -> Shape | None:
+def worktree_path_of(path: object) -> WorktreePath | None:
     """Read a path that lies in a worktree; None for any other."""
     found = _PATH.fullmatch(path) if isinstance(path, str) else None
-    return Shape(found["root"], found["name"]) if found else None
+    return WorktreePath(found["root"], found["name"]) if found else None
 
 
 def state_of(path: str | None, branch: str | None, repo_root: str | None) -> Worktree:

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 from hermes_rescue.core.base.jsontext import LIST_FIELD, NOTHING, NotJSONError, loads, require_utf8
 from hermes_rescue.core.hermes.copies import FileCopies
-from hermes_rescue.core.hermes.database.statedb import CloserLookError
-from hermes_rescue.core.hermes.database.statedb_rows import SpokenRow
+from hermes_rescue.core.hermes.database.statedb import UnindexedReadError
+from hermes_rescue.core.hermes.database.statedb_rows import RawMessageRow
 from hermes_rescue.core.hermes.message import JSON_PREFIX, REASONING, SPEAKERS, decoded, visible_text
 from hermes_rescue.core.hermes.sidecar import IDLE_STREAM
 from hermes_rescue.core.hermes.workspace_tag import strip_workspace_tag, untag
@@ -72,7 +72,7 @@ class _Differs(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class UpToDate:
     """A session that no copy has anything to add to: what a list shows of it, the number of its messages, and of its
     rows in a database (None where no database has it).
     """
@@ -82,7 +82,9 @@ class Whole:
     rows: int | None
 
 
-def whole(files: FileCopies, spoken: Iterable[Iterable[SpokenRow]], further: Iterable[bytes] = ()) -> Whole | None:
+def up_to_date(
+    files: FileCopies, spoken: Iterable[Iterable[RawMessageRow]], further: Iterable[bytes] = ()
+) -> UpToDate | None:
     """The session, if a merge of its files with its rows in each database, and with ``further`` files of other places,
     would change nothing; else None.
 
@@ -104,9 +106,9 @@ def whole(files: FileCopies, spoken: Iterable[Iterable[SpokenRow]], further: Ite
         counts = [_matched(said, rows) for rows in spoken]
         if not all(_are_among(said, _RUN.decode(data).messages) for data in further):
             return None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, NotJSONError, CloserLookError, _Differs):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, NotJSONError, UnindexedReadError, _Differs):
         return None
-    return Whole(head, len(said), max(counts, default=None))
+    return UpToDate(head, len(said), max(counts, default=None))
 
 
 def _is_at_rest(head: Mapping[str, Any], session_id: str, messages: int) -> bool:
@@ -175,7 +177,7 @@ def _has(said: _Said, name: str) -> bool:
     return bytes(getattr(said, name)) not in _EMPTY
 
 
-def _matched(said: Sequence[_Said], rows: Iterable[SpokenRow]) -> int:
+def _matched(said: Sequence[_Said], rows: Iterable[RawMessageRow]) -> int:
     """The number of rows. Raises :class:`_Differs` unless every row is one of the messages, in that order and turn by
     turn, each turn beginning at the same time.
     """
@@ -208,7 +210,7 @@ class _Before:
         self._seen: set[Any] = set()  # what the same moment, and within a turn the same call or answer, makes a repeat
         self._turn = 0
 
-    def may_have(self, row: SpokenRow) -> bool:
+    def may_have(self, row: RawMessageRow) -> bool:
         """Whether the row may be a repeat, or the summary that repeats stand around; rather once too often."""
         _, role, text, answers, calls, time, _, _ = row
         is_prompt, is_linked = role == _USER, answers or calls
@@ -248,7 +250,7 @@ def _is_at_once(one: float | None, other: Any) -> bool:
     return one is None or other is None or (isinstance(other, (int, float)) and abs(one - other) <= SLACK)
 
 
-def _is_same(said: _Said, row: SpokenRow) -> bool:
+def _is_same(said: _Said, row: RawMessageRow) -> bool:
     """Whether a row is this message and has nothing more."""
     _, role, text, tool_call_id, tool_calls, _, has_reasoning, plain = row
     if _ROLES.get(role) != said.role or not plain:

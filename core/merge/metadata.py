@@ -203,7 +203,7 @@ def _add_worktree(copies: SessionCopies, result: dict[str, Found]) -> None:
         return
     for copy in copies.databases:
         row = copy.row
-        shape = worktree.shape_of(row.cwd) if row.is_webui else None
+        shape = worktree.worktree_path_of(row.cwd) if row.is_webui else None
         if shape is not None and shape.is_of(copies.session_id):
             found = {
                 "worktree_path": shape.path,

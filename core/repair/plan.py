@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hermes_rescue.core.audit import left
 from hermes_rescue.core.audit.findings import KINDS, Category, Finding, SessionAudit, Standing
-from hermes_rescue.core.audit.session import Examined, examine, examine_unless_whole, stream_is_live
+from hermes_rescue.core.audit.session import Examined, examine, examine_unless_up_to_date, stream_is_live
 from hermes_rescue.core.audit.store_audit import no_folder
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
 from hermes_rescue.core.base import files, jsontext
@@ -240,7 +240,7 @@ def _look(
     choice = choices.get(session_id)
     found: Examined | SessionAudit
     if choice is None:
-        found = examine_unless_whole(reader, webui, session_id, steps)
+        found = examine_unless_up_to_date(reader, webui, session_id, steps)
     else:
         found = examine(reader, webui, session_id, steps=steps)
         if _decides_something(choice, found.copies, found.proposal):

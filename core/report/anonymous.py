@@ -125,7 +125,7 @@ def _finding(found: Finding, session_id: str | None) -> Finding:
     """With the sentence of its kind in the place of the evidence, which may name anything."""
     numbers = {name: value for name, value in found.details.items() if isinstance(value, int)}
     counts = found.live_messages, found.bak_messages
-    return Finding(found.name, found.category, session_id, found.kind.serious, *counts, numbers)
+    return Finding(found.name, found.category, session_id, found.kind.severity_text, *counts, numbers)
 
 
 def _place(place: FoundPlace, number: int, ids: Mapping[str, str]) -> FoundPlace:

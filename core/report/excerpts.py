@@ -20,7 +20,7 @@ from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.report import diff
 from hermes_rescue.core.report.coverage import Coverage, change_of, coverage
 from hermes_rescue.core.report.diff import Change, MessageRow
-from hermes_rescue.core.report.history import AFTER, BEFORE, Looker
+from hermes_rescue.core.report.history import AFTER, BEFORE, History
 
 TEXT_LIMIT, SESSION_LIMIT, REPORT_LIMIT = 20_000, 500_000, 4_000_000
 """Characters of one text, of one session and of a whole report; what is beyond is only counted."""
@@ -33,7 +33,7 @@ _NAMES, _NAME = 20, 80
 
 
 @dataclass(frozen=True, slots=True)
-class Quote:
+class Excerpt:
     """One message. ``before`` and ``after`` are its texts in the file, None where it is not in it; what is left out has
     its text in ``before``. ``parts`` are those that differ, ``calls`` the functions that it calls; ``cut``: characters
     of the texts that are left away.
@@ -51,14 +51,14 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionQuotes:
+class SessionExcerpts:
     """The messages of one session that a report is about. ``left_off``: how many more there are that have no room;
     ``note``: why there are none.
     """
 
     session_id: str
     title: str
-    messages: tuple[Quote, ...] = ()
+    messages: tuple[Excerpt, ...] = ()
     left_off: int = 0
     note: str = ""
 
@@ -69,7 +69,7 @@ class Details:
     holds what, by session id.
     """
 
-    texts: tuple[SessionQuotes, ...] | None = None
+    texts: tuple[SessionExcerpts, ...] | None = None
     pictures: Mapping[str, Coverage] = field(default_factory=dict)
 
 
@@ -103,7 +103,7 @@ def of_audit(
                     rows = tuple(row for row in rows if row.change is Change.LEFT_OUT)
                 yield session.session_id, session.title, rows, ""
 
-    texts = _quoted(found())
+    texts = _excerpts_of(found())
     return Details(texts if with_texts else None, pictures)
 
 
@@ -116,7 +116,7 @@ def of_run(
     should_cancel: Callable[[], bool] | None = None,
 ) -> Details:
     """What a run changed, as far as what it left is still there. Changes nothing. Raises Cancelled."""
-    looker = Looker(store, run)
+    history = History(store, run)
     titles = {each.session_id: str(each.info.get("title", "")) for each in reversed(run.operations)}
     ids = list(dict.fromkeys(each.session_id for each in run.operations if each.session_id and each.may_have_changed))
     pictures: dict[str, Coverage] = {}
@@ -126,7 +126,7 @@ def of_run(
             rows: Sequence[MessageRow] = ()
             note = ""
             try:
-                past = looker.past(session_id)
+                past = history.versions(session_id)
             except VaultError as error:
                 note = str(error)
             else:
@@ -136,7 +136,7 @@ def of_run(
                     pictures[session_id] = change_of(rows)
             yield session_id, titles[session_id], rows, note
 
-    texts = _quoted(found())
+    texts = _excerpts_of(found())
     return Details(texts if with_texts else None, pictures)
 
 
@@ -153,31 +153,31 @@ def _one_by_one(
         progress(len(session_ids), len(session_ids))
 
 
-def _quoted(sessions: Iterable[tuple[str, str, Iterable[MessageRow], str]]) -> tuple[SessionQuotes, ...]:
-    """The sessions that have something to quote or to note, within the limits."""
+def _excerpts_of(sessions: Iterable[tuple[str, str, Iterable[MessageRow], str]]) -> tuple[SessionExcerpts, ...]:
+    """The sessions that have something to excerpt or to note, within the limits."""
     room = REPORT_LIMIT
     result = []
     for session_id, title, rows, note in sessions:
-        quotes = []
+        excerpts = []
         left_off = 0
         left = min(room, SESSION_LIMIT)
         for row in rows:
             if row.change is Change.SAME:
                 continue
-            quote = _quote(row)
-            size = _COST + sum(len(text) for text in (quote.before, quote.after) if text is not None)
+            excerpt = _excerpt(row)
+            size = _COST + sum(len(text) for text in (excerpt.before, excerpt.after) if text is not None)
             if left_off or size > left:
                 left_off += 1
             else:
-                quotes.append(quote)
+                excerpts.append(excerpt)
                 left -= size
                 room -= size
-        if quotes or left_off or note:
-            result.append(SessionQuotes(session_id, title, tuple(quotes), left_off, note))
+        if excerpts or left_off or note:
+            result.append(SessionExcerpts(session_id, title, tuple(excerpts), left_off, note))
     return tuple(result)
 
 
-def _quote(row: MessageRow) -> Quote:
+def _excerpt(row: MessageRow) -> Excerpt:
     told = row.right or row.left
     assert told is not None
     sides = (told, None) if row.change is Change.LEFT_OUT else (row.left, row.right)
@@ -186,4 +186,4 @@ def _quote(row: MessageRow) -> Quote:
     cut = sum(max(0, len(text) - TEXT_LIMIT) for text in texts if text is not None)
     calls = tuple(name[:_NAME] for name in called(told)[:_NAMES])
     reason = row.item.reason.sentence if row.item is not None and row.item.reason is not None else ""
-    return Quote(row.change, told.role[:_NAME], told.time, before, after, row.parts, calls, reason, cut)
+    return Excerpt(row.change, told.role[:_NAME], told.time, before, after, row.parts, calls, reason, cut)

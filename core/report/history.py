@@ -28,7 +28,7 @@ NOT_THERE = "What the repair left is in no file any more, so it cannot be shown.
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class SessionVersions:
     """The versions of one session around a run, by name: empty where there was no file, missing where it is unknown.
 
     ``pair`` is what an undo would put back and what is there now, of the file that has changed since the run, or else
@@ -40,7 +40,7 @@ class Past:
     notes: tuple[str, ...]
 
 
-class Looker:
+class History:
     """Looks at the sessions around one run; what the vault holds is listed at most once."""
 
     def __init__(self, store: Store, run: Run) -> None:
@@ -51,7 +51,7 @@ class Looker:
             if each.may_have_changed:
                 self._changes.setdefault((each.session_id, each.path), []).append(each)
 
-    def past(self, session_id: str) -> Past:
+    def versions(self, session_id: str) -> SessionVersions:
         """Raises VaultError where the run has not changed the session, or what it kept of it is not whole."""
         path = self._store.sessions_dir / f"{session_id}.json"
         now = {"": self._file(path), OF_BACKUP: self._file(backup_path(path))}
@@ -76,7 +76,7 @@ class Looker:
         if not versions:
             raise VaultError(f"The run {self._run.run_id} has not changed the session {shown(session_id)}.")
         mark = (changed or ["" if BEFORE in versions else OF_BACKUP])[0]
-        return Past(versions, (mark + BEFORE, mark + NOW), tuple(notes))
+        return SessionVersions(versions, (mark + BEFORE, mark + NOW), tuple(notes))
 
     def _file(self, path: Path) -> SidecarFile:
         """A session file; one without anything where nothing is there."""

@@ -333,10 +333,10 @@ class _Audit(_Outline):
         for name in sorted(of, key=list(KINDS).index):
             kind = KINDS[name]
             facts = (
-                ("How serious", kind.serious),
+                ("How serious", kind.severity_text),
                 ("What to do", kind.advice),
-                ("What happens", kind.outcome),
-                ("Can I keep using this session", kind.meanwhile),
+                ("What happens", kind.effect),
+                ("Can I keep using this session", kind.usable_meanwhile),
             )
             yield Meaning(kind.label, name, kind.category.webui, tuple(sorted(of[name])), facts)
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hermes_rescue.core.repair.apply import Result
     from hermes_rescue.core.repair.plan import Plan
     from hermes_rescue.core.repair.run_record import Operation, Run
-    from hermes_rescue.core.report.excerpts import Details, SessionQuotes
+    from hermes_rescue.core.report.excerpts import Details, SessionExcerpts
 
 FORMATS = ("json", "md", "html")
 
@@ -143,10 +143,10 @@ def _item(f: Finding) -> dict[str, Any]:
         "live_messages": _as_theirs(f.live_messages),
         "bak_messages": _as_theirs(f.bak_messages),
         "evidence": f.evidence,
-        "how_serious": f.kind.serious,
+        "how_serious": f.kind.severity_text,
         "what_to_do": f.advice,
-        "what_happens": f.kind.outcome,
-        "meanwhile": f.kind.meanwhile,
+        "what_happens": f.kind.effect,
+        "meanwhile": f.kind.usable_meanwhile,
         **f.details,
     }
 
@@ -294,7 +294,7 @@ def _head(kind: str) -> dict[str, Any]:
     return {"kind": kind, "made_at": stamp(time.time()), "version": program.version() or None}
 
 
-def _foot(held: Mapping[str, Amounts], texts: Sequence[SessionQuotes] | None) -> dict[str, Any]:
+def _foot(held: Mapping[str, Amounts], texts: Sequence[SessionExcerpts] | None) -> dict[str, Any]:
     said = [asdict(session) for session in texts] if texts is not None else None
     return {"totals": asdict(amounts.total(held.values())), "texts": said}
 

@@ -242,11 +242,11 @@ def diff(
     notes: tuple[str, ...] = ()
     if run is not None:
         from hermes_rescue.core.repair.vault import Vault
-        from hermes_rescue.core.report.history import Looker
+        from hermes_rescue.core.report.history import History
 
         done = Vault.of(store).read_run(names.run_named(call, store, run))
         sid = names.session_of_run(call, done, sid)
-        past = Looker(store, done).past(sid)
+        past = History(store, done).versions(sid)
         known, notes, proposal = past.versions, past.notes, None
         pair = (left or past.pair[0], right or past.pair[1])
     else:

@@ -278,10 +278,10 @@ class View:
     def _finding(self, f: Finding) -> None:
         self.labelled(f.label, _STYLE[f.category], f.evidence)
         for question, answer in (
-            ("How serious?", f.kind.serious),
+            ("How serious?", f.kind.severity_text),
             ("What should I do?", f.advice),
-            ("What happens?", f.kind.outcome),
-            ("Can I keep using this session?", f.kind.meanwhile),
+            ("What happens?", f.kind.effect),
+            ("Can I keep using this session?", f.kind.usable_meanwhile),
         ):
             self.line(f"  {question:<23} {answer}", hang=26)
 

@@ -25,15 +25,15 @@ from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.base.private_folder import sweep
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes.copies import LIVE, Inventory
-from hermes_rescue.core.hermes.heads import glance
+from hermes_rescue.core.hermes.heads import session_headers
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.report import diff
 from hermes_rescue.core.report.coverage import Coverage, coverage
+from hermes_rescue.gui.background.deferred_free import release
 from hermes_rescue.gui.background.jobs import Context, Job, Jobs
-from hermes_rescue.gui.background.release import release
 from hermes_rescue.gui.view_model.diff_outline import Outline, outlined
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
@@ -98,11 +98,11 @@ class _Question:
     pair: tuple[str, str]
 
 
-class StoreReader:
+class ReaderThread:
     """Scans a store once and then answers questions about its sessions, until it is stopped: the work of one job.
 
-    What it hands over are pairs: the name of a signal of :class:`Reading`, and what comes with it; with ``detailed``
-    the number of the question and a Detail (None: the session is no longer there).
+    What it hands over are pairs: the name of a signal of :class:`ReaderProxy`, and what comes with it; with
+    ``detailed`` the number of the question and a Detail (None: the session is no longer there).
     """
 
     def __init__(self, find: Callable[[], Store]) -> None:
@@ -129,7 +129,7 @@ class StoreReader:
         """Read, in a thread of its own, until that is cancelled."""
         self._context = context
         store = self._find()
-        glances = glance(store)
+        glances = session_headers(store)
         self._tell("listed", tuple(islice(glances, AT_ONCE)))
         webui = webui_status(store)
         self._tell("found", store, webui)
@@ -238,7 +238,7 @@ def raw_lines(version: diff.Version) -> str:
     return ",\n".join(parts)
 
 
-class Reading(QObject):
+class ReaderProxy(QObject):
     """The reader of the moment: what a reader says that was replaced meanwhile is never heard.
 
     ``listed`` comes first, with tuples of glances, and ``found``, with the store and its WebUI; then ``audited`` with
@@ -259,7 +259,7 @@ class Reading(QObject):
         super().__init__(parent)
         self._jobs = jobs
         self._job: Job | None = None
-        self._reader: StoreReader | None = None
+        self._reader: ReaderThread | None = None
         self._news: deque[tuple[str, tuple[object, ...]]] = deque()
         self._telling = QTimer(self, interval=0)
         self._telling.timeout.connect(self._tell_next)
@@ -271,7 +271,7 @@ class Reading(QObject):
     def start(self, find: Callable[[], Store]) -> None:
         """Read a store, in place of the one before."""
         self.stop()
-        self._reader = StoreReader(find)
+        self._reader = ReaderThread(find)
         self._job = self._jobs.prepare(KEY, self._reader.run)
         self._job.told.connect(self._on_told)
         self._job.failed.connect(self._on_failed)

@@ -7,13 +7,13 @@ from typing import Any
 
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.repair.vault import Vault
-from hermes_rescue.core.report.history import Looker, Past
+from hermes_rescue.core.report.history import History, SessionVersions
 from hermes_rescue.gui.background.jobs import Context, Job, Jobs
-from hermes_rescue.gui.background.work import Comparison, compare_versions
+from hermes_rescue.gui.background.tasks import Comparison, compare_versions
 from hermes_rescue.gui.review.diff_view import FIELDS, MESSAGES, DiffView
-from hermes_rescue.gui.view_model.wording import breakable
+from hermes_rescue.gui.view_model.formatting import breakable
 from hermes_rescue.gui.widgets.commands import COMMANDS
-from hermes_rescue.gui.widgets.faces import message_of
+from hermes_rescue.gui.widgets.error_dialog import message_of
 from hermes_rescue.gui.widgets.page_tabs import PageTabs
 from hermes_rescue.gui.widgets.theme import Theme, heading_font
 from PySide6.QtCore import Qt, Slot
@@ -32,7 +32,7 @@ class ChangesDialog(QDialog):
         self.setWindowTitle(self.tr("What changed since the repair"))
         self._jobs = jobs
         self._job: Job | None = None
-        self._past: Past | None = None
+        self._past: SessionVersions | None = None
         self.heading, self.notes = QLabel(), QLabel()
         self.heading.setFont(heading_font(self.font()))
         for label in (self.heading, self.notes):
@@ -45,7 +45,7 @@ class ChangesDialog(QDialog):
         self.difference.counted.connect(self._show_counts)
         self.difference.versions_chosen.connect(self._compare)
         self._lay_out()
-        self._run(lambda _: Looker(store, Vault.of(store).read_run(run_id)).past(session_id), self._on_past)
+        self._run(lambda _: History(store, Vault.of(store).read_run(run_id)).versions(session_id), self._on_past)
 
     def tell(self, title: str, reason: str) -> None:
         """Say which session it is, and why an undo leaves it as it is ("" where nothing speaks against one)."""
@@ -64,7 +64,7 @@ class ChangesDialog(QDialog):
         super().done(result)
 
     def _run(self, work: Callable[[Context], Any], done: Callable[[Any], None]) -> None:
-        self.difference.clear(self.tr("Reading…"))
+        self.difference.clear(self.tr("ReaderProxy…"))
         self._job = self._jobs.prepare(KEY, work)
         self._job.done.connect(done)
         self._job.failed.connect(self._on_failed)
@@ -75,7 +75,7 @@ class ChangesDialog(QDialog):
         self.notes.setVisible(bool(self.notes.text()))
 
     @Slot(object)
-    def _on_past(self, past: Past) -> None:
+    def _on_past(self, past: SessionVersions) -> None:
         self._past = past
         self._add_notes(*past.notes)
         self.difference.set_versions(tuple(past.versions), *past.pair)

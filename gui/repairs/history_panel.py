@@ -9,7 +9,7 @@ from typing import Any
 
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.repair.run_record import Operation, Run
-from hermes_rescue.gui.view_model.wording import breakable, counted, moment, number, plain_tip
+from hermes_rescue.gui.view_model.formatting import breakable, counted, moment, number, plain_tip
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, QPoint, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QShowEvent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hermes_rescue.core.repair.plan import Plan
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
-from hermes_rescue.gui.view_model.wording import counted
+from hermes_rescue.gui.view_model.formatting import counted
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtWidgets import QWidget
 

@@ -8,7 +8,7 @@ from functools import partial
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.repair.vault import Vault
 from hermes_rescue.gui.background.jobs import Job, Jobs
-from hermes_rescue.gui.background.work import check_undo
+from hermes_rescue.gui.background.tasks import check_undo
 from hermes_rescue.gui.repairs.changes_dialog import ChangesDialog
 from hermes_rescue.gui.repairs.history_panel import HistoryPanel
 from hermes_rescue.gui.widgets.theme import Theme

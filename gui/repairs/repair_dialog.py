@@ -8,7 +8,7 @@ from typing import Any
 
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.repair.plan import Plan, PlannedSession
-from hermes_rescue.gui.view_model.wording import counted, number, plain_tip
+from hermes_rescue.gui.view_model.formatting import counted, number, plain_tip
 from hermes_rescue.gui.widgets.theme import Theme, fixed_font, heading_font
 from PySide6.QtCore import QAbstractTableModel, QEvent, QLocale, QModelIndex, QPersistentModelIndex, Qt, Slot
 from PySide6.QtWidgets import (

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from hermes_rescue.gui.background.work import PDF, Wanted
+from hermes_rescue.gui.background.tasks import PDF, Wanted
 from hermes_rescue.gui.repairs.save_dialog import usual_folder
+from hermes_rescue.gui.view_model.formatting import number
 from hermes_rescue.gui.view_model.session_rows import one_line
-from hermes_rescue.gui.view_model.wording import number
 from hermes_rescue.gui.widgets.theme import Theme, heading_font
 from PySide6.QtCore import QEvent, Qt, Slot
 from PySide6.QtGui import QResizeEvent

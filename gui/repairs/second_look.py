@@ -14,8 +14,8 @@ from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.repair.plan import Plan
 from hermes_rescue.gui.background.jobs import Context, Jobs
 from hermes_rescue.gui.background.timed_job import TimedJob
+from hermes_rescue.gui.view_model.formatting import counted
 from hermes_rescue.gui.view_model.session_rows import one_line
-from hermes_rescue.gui.view_model.wording import counted
 from PySide6.QtCore import QObject, Signal, Slot
 
 KEY = "second look"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hermes_rescue.core.repair.run_record import Operation, Run
+from hermes_rescue.gui.view_model.formatting import counted, moment, number
 from hermes_rescue.gui.view_model.session_rows import one_line
-from hermes_rescue.gui.view_model.wording import counted, moment, number
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QWidget
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
-from hermes_rescue.gui.background.work import Rest
+from hermes_rescue.gui.background.tasks import Rest
 from hermes_rescue.gui.repairs.writer import Writer
-from hermes_rescue.gui.view_model.wording import breakable, counted
-from hermes_rescue.gui.widgets.notices import Notice
+from hermes_rescue.gui.view_model.formatting import breakable, counted
+from hermes_rescue.gui.widgets.banners import Notice
 from PySide6.QtCore import QObject, Slot
 
 

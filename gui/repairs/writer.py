@@ -21,8 +21,8 @@ from hermes_rescue.core.repair.vault import Vault
 from hermes_rescue.core.report.export import Exported
 from hermes_rescue.gui.background import reader
 from hermes_rescue.gui.background.jobs import Context, Job, Jobs
-from hermes_rescue.gui.background.place import make_demo
-from hermes_rescue.gui.background.work import (
+from hermes_rescue.gui.background.store_location import make_demo
+from hermes_rescue.gui.background.tasks import (
     Rest,
     leave_session,
     plan_copy,
@@ -41,8 +41,8 @@ from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.repairs.report_dialog import ReportDialog
 from hermes_rescue.gui.repairs.save_dialog import file_dialog, folder_dialog, usual_folder
 from hermes_rescue.gui.repairs.undo_dialog import UndoDialog
+from hermes_rescue.gui.view_model.formatting import counted, now, number
 from hermes_rescue.gui.view_model.session_rows import one_line
-from hermes_rescue.gui.view_model.wording import counted, now, number
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox, QWidget
@@ -158,7 +158,9 @@ class Writer(QObject):
 
     def import_files(self, store: Store, files: Sequence[Path]) -> None:
         """Plan, ask, and bring in what files add, which are among the further places of the store."""
-        self._run(self.tr("Reading the files…"), plan_import(store, files), partial(self._confirm, kind=ImportDialog))
+        self._run(
+            self.tr("ReaderProxy the files…"), plan_import(store, files), partial(self._confirm, kind=ImportDialog)
+        )
 
     def _confirm(
         self,
@@ -229,7 +231,7 @@ class Writer(QObject):
 
             self._ask(dialog, answer)
 
-        self._run(self.tr("Reading what would be put back…"), lambda _: Vault.of(store).read_run(run_id), confirm)
+        self._run(self.tr("ReaderProxy what would be put back…"), lambda _: Vault.of(store).read_run(run_id), confirm)
 
     def undo(self, store: Store, run_id: str, session_id: str) -> None:
         """Put back a run, or one session of it."""
@@ -293,7 +295,7 @@ class Writer(QObject):
             save(folder_dialog(self._window, len(session_ids), self._folder))
             return
         self._run(
-            self.tr("Reading the session…"),
+            self.tr("ReaderProxy the session…"),
             suggested_name(store, session_ids[0], form, name, choices),
             lambda suggested: save(file_dialog(self._window, self._folder / suggested, form)),
             tells_errors=True,

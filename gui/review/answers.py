@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermes_rescue.core.audit.findings import Finding
-from hermes_rescue.gui.view_model.wording import breakable, sentences
-from hermes_rescue.gui.widgets.notices import announce
+from hermes_rescue.gui.view_model.formatting import breakable, sentences
+from hermes_rescue.gui.widgets.banners import announce
 from PySide6.QtCore import QEvent, QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
@@ -140,7 +140,7 @@ class AnswersPopup(QFrame):
         """Say what was found, the main finding first; there is at least one."""
         main = findings[0]
         self.evidence.setText("\n".join(breakable(finding.evidence) for finding in findings))
-        self.answers.show_answers((main.kind.serious, main.advice, main.kind.outcome, main.kind.meanwhile))
+        self.answers.show_answers((main.kind.severity_text, main.advice, main.kind.effect, main.kind.usable_meanwhile))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Called by Qt: the key of the guide opens it from here too."""

@@ -14,7 +14,7 @@ from hermes_rescue.gui.view_model.conversation_outline import holders
 from hermes_rescue.gui.view_model.conversation_rows import ConversationRows
 from hermes_rescue.gui.view_model.diff_outline import Outline, outlined
 from hermes_rescue.gui.view_model.diff_text import title_of
-from hermes_rescue.gui.widgets.faces import Face
+from hermes_rescue.gui.widgets.placeholders import Placeholder
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QHideEvent
@@ -37,7 +37,7 @@ class Conversation(QWidget):
         self.list = ConversationList(self.rows, Studio(self.errands), theme)
         self.finder = Finder(self.rows, self)
         self.find_bar = FindBar(self.finder, theme)
-        self._face = Face()
+        self._face = Placeholder()
         self._pages = QStackedWidget()
         self._pages.addWidget(self.list)
         self._pages.addWidget(self._face)

@@ -22,7 +22,7 @@ from hermes_rescue.gui.view_model.conversation_rows import RESULT, TAKE, Convers
 from hermes_rescue.gui.view_model.diff_outline import FOLD, Entry
 from hermes_rescue.gui.view_model.diff_rows import CALL, REASONING, RUN, TEXT
 from hermes_rescue.gui.view_model.diff_text import message_of, translate
-from hermes_rescue.gui.view_model.wording import number
+from hermes_rescue.gui.view_model.formatting import number
 from hermes_rescue.gui.widgets import markdown_text
 from hermes_rescue.gui.widgets.markdown_text import Style, Text
 from hermes_rescue.gui.widgets.theme import Theme, fixed_font

@@ -11,7 +11,7 @@ from hermes_rescue.core.search.query import Query, QueryError
 from hermes_rescue.gui.background.slices import Slices
 from hermes_rescue.gui.view_model.conversation_outline import Spot
 from hermes_rescue.gui.view_model.conversation_rows import ConversationRows
-from hermes_rescue.gui.view_model.wording import number
+from hermes_rescue.gui.view_model.formatting import number
 from hermes_rescue.gui.widgets.markdown_text import units, words_of
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal

@@ -10,8 +10,8 @@ from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.report.coverage import Coverage, Hold, Lane
 from hermes_rescue.gui.view_model.coverage import copy_label, lane_count, lane_label
-from hermes_rescue.gui.view_model.wording import moment, number, plain_tip
-from hermes_rescue.gui.widgets.notices import announce
+from hermes_rescue.gui.view_model.formatting import moment, number, plain_tip
+from hermes_rescue.gui.widgets.banners import announce
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QCoreApplication, QEvent, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (

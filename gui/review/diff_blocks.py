@@ -18,7 +18,7 @@ from hermes_rescue.gui.view_model import diff_text
 from hermes_rescue.gui.view_model.diff_outline import FOLD, Entry
 from hermes_rescue.gui.view_model.diff_rows import CALL, CHECK, REASONING, RUN, TEXT, DiffRows, Side, Span, cut
 from hermes_rescue.gui.view_model.diff_text import message_of, plain, translate
-from hermes_rescue.gui.view_model.wording import counted, number
+from hermes_rescue.gui.view_model.formatting import counted, number
 from hermes_rescue.gui.widgets.markdown_text import units
 from hermes_rescue.gui.widgets.theme import Theme, fixed_font
 from PySide6.QtCore import QPointF, QRectF, Qt

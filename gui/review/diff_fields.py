@@ -10,8 +10,8 @@ from typing import Any
 from hermes_rescue.core.base.jsontext import dumps
 from hermes_rescue.core.report.diff import Change, FieldRow
 from hermes_rescue.gui.view_model.diff_text import change_word, copy_name, listed, one_line, plain, title_of
-from hermes_rescue.gui.view_model.wording import number
-from hermes_rescue.gui.widgets.faces import Face
+from hermes_rescue.gui.view_model.formatting import number
+from hermes_rescue.gui.widgets.placeholders import Placeholder
 from hermes_rescue.gui.widgets.theme import Theme, fixed_font
 from PySide6.QtCore import QAbstractTableModel, QEvent, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal, Slot
 from PySide6.QtGui import QActionGroup, QContextMenuEvent, QKeyEvent, QResizeEvent
@@ -192,7 +192,7 @@ class FieldsTable(QTableView):
         self.setItemDelegateForColumn(FROM, _SourceDelegate(self))
         self.setAccessibleName(self.tr("Fields that differ"))
         self.clicked.connect(self._on_clicked)
-        self._face = Face(self)
+        self._face = Placeholder(self)
         self._face.say(self.tr("No field differs."))
         self.fields.modelReset.connect(self._show_face)
         self._fit_to_font()

@@ -14,8 +14,8 @@ from hermes_rescue.gui.review.overview_strip import Mark, OverviewStrip
 from hermes_rescue.gui.view_model.diff_outline import Outline, outlined
 from hermes_rescue.gui.view_model.diff_rows import DiffRows
 from hermes_rescue.gui.view_model.diff_text import title_of
-from hermes_rescue.gui.view_model.wording import number
-from hermes_rescue.gui.widgets.faces import Face
+from hermes_rescue.gui.view_model.formatting import number
+from hermes_rescue.gui.widgets.placeholders import Placeholder
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
@@ -66,7 +66,7 @@ class DiffView(QWidget):
         self.strip = OverviewStrip(theme)
         self.fields = FieldsTable(theme)
         self.raw = RawPage()
-        self._face = Face()
+        self._face = Placeholder()
         self._position = (0, 0)
         self._changed_fields = 0
         self._page = MESSAGES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hermes_rescue.gui.view_model.wording import counted, number
+from hermes_rescue.gui.view_model.formatting import counted, number
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen

@@ -13,8 +13,8 @@ from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.merge.intent import TAKEN_BACK, Reason
 from hermes_rescue.core.report.coverage import Coverage
 from hermes_rescue.core.report.diff import RECOVERED
+from hermes_rescue.gui.background.deferred_free import Release
 from hermes_rescue.gui.background.reader import USUAL_PAIR, Detail
-from hermes_rescue.gui.background.release import Release
 from hermes_rescue.gui.review.conversation import Conversation
 from hermes_rescue.gui.review.coverage_map import CoverageMap
 from hermes_rescue.gui.review.diff_view import FIELDS, MESSAGES, DiffView
@@ -71,7 +71,9 @@ class ReviewPane(QWidget):
         """Whether both pages show the messages of the proposal, so that one can go along with the other."""
         self._expected = ""
         self._reading = QTimer(self, singleShot=True, interval=PATIENCE)
-        self._reading.timeout.connect(lambda: self.say(self._expected, self.tr("Reading the copies of the session…")))
+        self._reading.timeout.connect(
+            lambda: self.say(self._expected, self.tr("ReaderProxy the copies of the session…"))
+        )
         self.splitter = QSplitter(Qt.Orientation.Vertical)
         parts = (self.head, self._build_pages())
         for part in parts:

@@ -13,8 +13,8 @@ from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.gui.review.answers import AnswersPopup
 from hermes_rescue.gui.view_model.diff_text import copy_name
+from hermes_rescue.gui.view_model.formatting import breakable, counted, long_day, number, told_moment
 from hermes_rescue.gui.view_model.session_line import worktree_words
-from hermes_rescue.gui.view_model.wording import breakable, counted, long_day, number, told_moment
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from hermes_rescue.gui.widgets.panes import in_reading_order
 from hermes_rescue.gui.widgets.theme import Theme, heading_font

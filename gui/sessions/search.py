@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.base.files import shown
-from hermes_rescue.core.hermes.heads import Glance
+from hermes_rescue.core.hermes.heads import SessionHeader
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.search.query import Query, QueryError
 from hermes_rescue.core.search.store_search import Unread, search
@@ -14,9 +14,9 @@ from hermes_rescue.gui.background.jobs import Context, Job, Jobs
 from hermes_rescue.gui.background.slices import Slices
 from hermes_rescue.gui.sessions.search_hits import Found, HitList, HitModel
 from hermes_rescue.gui.sessions.session_model import SessionModel
-from hermes_rescue.gui.view_model.wording import counted, number
+from hermes_rescue.gui.view_model.formatting import counted, number
+from hermes_rescue.gui.widgets.banners import announce
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
-from hermes_rescue.gui.widgets.notices import announce
 from hermes_rescue.gui.widgets.theme import Theme
 from hermes_rescue.gui.widgets.tips import show_tip
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
@@ -158,7 +158,7 @@ class Search(QObject):
         self._store = store
         self._tell()
 
-    def add(self, sessions: Sequence[SessionAudit | Glance]) -> None:
+    def add(self, sessions: Sequence[SessionAudit | SessionHeader]) -> None:
         """Sessions have come to be known: their titles count too."""
         if self._query is not None:
             self.hits.add(each for session in sessions if (each := self._titled(self._query, session)))
@@ -211,7 +211,7 @@ class Search(QObject):
             yield
 
     @staticmethod
-    def _titled(query: Query, session: SessionAudit | Glance) -> Found | None:
+    def _titled(query: Query, session: SessionAudit | SessionHeader) -> Found | None:
         texts = (session.title, session.session_id, session.worktree_path or "")
         if query.found_in(texts) is None:
             return None

@@ -12,10 +12,10 @@ from hermes_rescue.core.search.message_texts import Part
 from hermes_rescue.core.search.query import Query
 from hermes_rescue.core.search.session_search import Held, SessionHits
 from hermes_rescue.gui.view_model.diff_text import copy_name
+from hermes_rescue.gui.view_model.formatting import counted, day, number, plain_tip, sentences
 from hermes_rescue.gui.view_model.session_rows import Row, one_line
-from hermes_rescue.gui.view_model.wording import counted, day, number, plain_tip, sentences
-from hermes_rescue.gui.widgets.faces import ActiveFace
 from hermes_rescue.gui.widgets.markdown_text import units
+from hermes_rescue.gui.widgets.placeholders import ActionPlaceholder
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import (
     QAbstractListModel,
@@ -213,7 +213,7 @@ class HitList(QListView):
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setAccessibleName(self.tr("Sessions that were found"))
-        self.face = ActiveFace(self.tr("Clear search"), self)
+        self.face = ActionPlaceholder(self.tr("Clear search"), self)
         self.activated.connect(lambda _: self.opened.emit())
         self.selectionModel().currentChanged.connect(self._tell)
         self.selectionModel().selectionChanged.connect(lambda *_: self.selection_changed.emit())

@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from hermes_rescue.core.audit.findings import SessionAudit, Standing
-from hermes_rescue.core.hermes.heads import Glance
+from hermes_rescue.core.hermes.heads import SessionHeader
 from hermes_rescue.core.hermes.worktree import Worktree
 from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.gui.view_model.formatting import day, moment, number, sentences
 from hermes_rescue.gui.view_model.session_rows import (
     COUNTS,
     KEYS,
@@ -28,7 +29,6 @@ from hermes_rescue.gui.view_model.session_rows import (
     one_line,
     row_for,
 )
-from hermes_rescue.gui.view_model.wording import day, moment, number, sentences
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import (
     QAbstractTableModel,
@@ -93,7 +93,7 @@ class SessionModel(QAbstractTableModel):
         self._stepping = QTimer(self, interval=0)
         self._stepping.timeout.connect(self._step)
         self._is_asked = False  # whether a person asked for that order
-        self._waiting: list[SessionAudit | Glance] = []  # for the end of that, or of the hold
+        self._waiting: list[SessionAudit | SessionHeader] = []  # for the end of that, or of the hold
         self._unseen: set[str] = set()  # ids that the running scan has not come to yet
         self._is_held = False
         self._keeps_order = False
@@ -198,7 +198,7 @@ class SessionModel(QAbstractTableModel):
             self._rows = SessionRows(self._wanted)
             self._unseen, self._waiting = set(), []
 
-    def add(self, sessions: Sequence[SessionAudit | Glance]) -> None:
+    def add(self, sessions: Sequence[SessionAudit | SessionHeader]) -> None:
         """Take in sessions, new ones or newer states of known ones. A glance says nothing new of an examined one."""
         if self._steps is not None:
             self._waiting += sessions

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from hermes_rescue.core.audit.findings import SessionAudit
-from hermes_rescue.core.hermes.heads import Glance
+from hermes_rescue.core.hermes.heads import SessionHeader
 from hermes_rescue.gui.sessions.session_list import SessionList
 from hermes_rescue.gui.sessions.session_model import SessionModel
 from hermes_rescue.gui.sessions.session_table import SessionTable
+from hermes_rescue.gui.view_model.formatting import counted, number
 from hermes_rescue.gui.view_model.session_rows import Column
-from hermes_rescue.gui.view_model.wording import counted, number
 from hermes_rescue.gui.widgets.panes import ENTRY
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QPoint, Qt, Signal
@@ -100,7 +100,7 @@ class SessionPane(QWidget):
 
     # What it holds
 
-    def add(self, sessions: Sequence[SessionAudit | Glance]) -> None:
+    def add(self, sessions: Sequence[SessionAudit | SessionHeader]) -> None:
         """Take in sessions, new ones or newer states of known ones."""
         self.table.make_room(sessions)
         self.sessions.add(sessions)

@@ -8,12 +8,12 @@ from html import escape
 from typing import Final
 
 from hermes_rescue.core.audit.findings import SessionAudit
-from hermes_rescue.core.hermes.heads import Glance
+from hermes_rescue.core.hermes.heads import SessionHeader
 from hermes_rescue.gui.sessions.session_model import Index, Role, SessionModel
 from hermes_rescue.gui.sessions.session_view import SessionView
+from hermes_rescue.gui.view_model.formatting import number
 from hermes_rescue.gui.view_model.session_rows import COUNTS, Column
 from hermes_rescue.gui.view_model.session_status import unexamined
-from hermes_rescue.gui.view_model.wording import number
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import (
     QEvent,
@@ -92,7 +92,7 @@ class SessionTable(SessionView, QTableView):
             action.triggered.connect(lambda shown, column=column: self._choose_column(column, shown))
         return menu
 
-    def make_room(self, sessions: Sequence[SessionAudit | Glance]) -> None:
+    def make_room(self, sessions: Sequence[SessionAudit | SessionHeader]) -> None:
         """Make columns as wide as the numbers of sessions that come in."""
         bold = self.font()
         bold.setBold(True)
@@ -199,8 +199,8 @@ class SessionTable(SessionView, QTableView):
             self._fit_to_font()
 
 
-def _largest_count(session: SessionAudit | Glance) -> int:
-    if isinstance(session, Glance):
+def _largest_count(session: SessionAudit | SessionHeader) -> int:
+    if isinstance(session, SessionHeader):
         return session.live or 0
     return max(session.live or 0, session.backup or 0, session.database or 0, session.after or 0)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from hermes_rescue.gui.sessions.session_model import SessionModel
 from hermes_rescue.gui.view_model.session_rows import Column
-from hermes_rescue.gui.widgets.faces import ActiveFace
+from hermes_rescue.gui.widgets.placeholders import ActionPlaceholder
 from PySide6.QtCore import (
     QElapsedTimer,
     QEvent,
@@ -75,7 +75,7 @@ class SessionView(_View):
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setTabKeyNavigation(False)
         self.setMouseTracking(True)
-        self._face = ActiveFace(self.tr("Clear filter"), self)
+        self._face = ActionPlaceholder(self.tr("Clear filter"), self)
         self._face.button.clicked.connect(self.clear_filter_requested)
         self.selectionModel().selectionChanged.connect(self._tell)
         self.selectionModel().currentChanged.connect(self._tell)

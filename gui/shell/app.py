@@ -10,7 +10,7 @@ from types import TracebackType
 
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.base.program import NAME, version
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.shell.main_window import MainWindow
 from hermes_rescue.gui.start import Options
 from PySide6.QtCore import QSettings
@@ -30,7 +30,7 @@ which make none, and looking through those of 100,000 sessions stops the window 
 
 def main(asked: Options) -> None:
     """Open the window that was asked for; raises SystemExit with the status of its event loop when it is closed."""
-    place = Place(asked.home, asked.session_dir, asked.state_dbs, asked.also)
+    place = StoreLocation(asked.home, asked.session_dir, asked.state_dbs, asked.also)
     with suppress(RescueError):  # which the window tells; here root becomes the owner, before it makes files anywhere
         place.find()
     let_the_window_go_first()

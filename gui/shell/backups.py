@@ -13,11 +13,11 @@ from pathlib import Path
 
 from hermes_rescue.core.audit.elsewhere import FoundPlace
 from hermes_rescue.core.base.files import shown
-from hermes_rescue.gui.background.place import Place, dropped_paths
+from hermes_rescue.gui.background.store_location import StoreLocation, dropped_paths
 from hermes_rescue.gui.shell.state import Shown
-from hermes_rescue.gui.view_model.wording import breakable, counted, plain_tip
+from hermes_rescue.gui.view_model.formatting import breakable, counted, plain_tip
+from hermes_rescue.gui.widgets.banners import Notice
 from hermes_rescue.gui.widgets.commands import Actions
-from hermes_rescue.gui.widgets.notices import Notice
 from hermes_rescue.gui.widgets.path_dialogs import files_dialog, folder_dialog
 from hermes_rescue.gui.widgets.tips import show_tip
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
@@ -36,8 +36,8 @@ _WIDTH = 70
 
 class Backups(QObject):
     """The further places of the store that is shown; where they are others now, it is checked again. ``import_wanted``
-    carries a Store and the paths whose sessions are to be brought in, ``open_wanted`` the Place of what was dropped
-    where no store is shown, ``session_wanted`` the id of a session to show.
+    carries a Store and the paths whose sessions are to be brought in, ``open_wanted`` the StoreLocation of what was
+    dropped where no store is shown, ``session_wanted`` the id of a session to show.
     """
 
     import_wanted = Signal(object, object)
@@ -137,7 +137,9 @@ class Backups(QObject):
                 event.acceptProposedAction()
             elif paths and event.type() == QEvent.Type.Drop:
                 event.acceptProposedAction()
-                self.add(paths) if self._shown().store is not None else self.open_wanted.emit(Place.of(paths[0]))
+                self.add(paths) if self._shown().store is not None else self.open_wanted.emit(
+                    StoreLocation.of(paths[0])
+                )
         return super().eventFilter(watched, event)
 
 

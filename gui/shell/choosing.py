@@ -12,12 +12,12 @@ from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.merge.choices import Choices
-from hermes_rescue.gui.background.reader import Detail, Reading
+from hermes_rescue.gui.background.reader import Detail, ReaderProxy
 from hermes_rescue.gui.review.review_pane import ReviewPane
 from hermes_rescue.gui.sessions.session_pane import SessionPane
-from hermes_rescue.gui.shell.memory import Memory
 from hermes_rescue.gui.shell.state import Shown
-from hermes_rescue.gui.view_model.wording import counted
+from hermes_rescue.gui.shell.window_settings import WindowSettings
+from hermes_rescue.gui.view_model.formatting import counted
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 _QUIET = 500
@@ -39,8 +39,8 @@ class Choosing(QObject):
         self,
         table: SessionPane,
         review: ReviewPane,
-        reading: Reading,
-        memory: Memory,
+        reading: ReaderProxy,
+        memory: WindowSettings,
         shown: Callable[[], Shown],
         parent: QObject,
     ) -> None:

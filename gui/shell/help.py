@@ -9,8 +9,8 @@ from hermes_rescue.gui.shell.about import AboutDialog
 from hermes_rescue.gui.shell.state import Shown
 from hermes_rescue.gui.view_model import guide_pages
 from hermes_rescue.gui.widgets.commands import COMMANDS, Actions
-from hermes_rescue.gui.widgets.faces import HelpDialog
 from hermes_rescue.gui.widgets.guide import GuideWindow
+from hermes_rescue.gui.widgets.help_dialog import HelpDialog
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 

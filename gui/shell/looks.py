@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from hermes_rescue.gui.shell.memory import Memory
+from hermes_rescue.gui.shell.window_settings import WindowSettings
 from hermes_rescue.gui.widgets import theme as themes
 from hermes_rescue.gui.widgets.commands import Actions
 from hermes_rescue.gui.widgets.theme import Theme
@@ -28,7 +28,7 @@ class Looks(QObject):
 
     themed = Signal(object)
 
-    def __init__(self, memory: Memory, parent: QObject) -> None:
+    def __init__(self, memory: WindowSettings, parent: QObject) -> None:
         super().__init__(parent)
         self._memory = memory
         self.theme: Theme = themes.load(themes.name_of(memory.theme))

@@ -17,8 +17,8 @@ from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.gui.background.jobs import Jobs
-from hermes_rescue.gui.background.place import Place, page_of, short_path
-from hermes_rescue.gui.background.reader import USUAL_PAIR, Detail, Reading
+from hermes_rescue.gui.background.reader import USUAL_PAIR, Detail, ReaderProxy
+from hermes_rescue.gui.background.store_location import StoreLocation, page_of, short_path
 from hermes_rescue.gui.background.watcher import Watcher
 from hermes_rescue.gui.background.webui_poll import WebUIPoll
 from hermes_rescue.gui.repairs.history_panel import HistoryPanel
@@ -30,22 +30,25 @@ from hermes_rescue.gui.review.review_pane import ReviewPane
 from hermes_rescue.gui.sessions.search import Search
 from hermes_rescue.gui.sessions.session_pane import SessionPane
 from hermes_rescue.gui.shell.backups import Backups
-from hermes_rescue.gui.shell.bars import ChipRow, FootRow, ToolRow
 from hermes_rescue.gui.shell.choosing import Choosing
+from hermes_rescue.gui.shell.filter_bar import FilterBar
 from hermes_rescue.gui.shell.help import Help
 from hermes_rescue.gui.shell.looks import Looks
-from hermes_rescue.gui.shell.memory import Memory
 from hermes_rescue.gui.shell.requests import Requests
 from hermes_rescue.gui.shell.search_places import SearchPlaces
 from hermes_rescue.gui.shell.session_actions import SessionActions
 from hermes_rescue.gui.shell.state import Event, Phase, Shown, State, after, possible
+from hermes_rescue.gui.shell.status_bar import StatusBar
 from hermes_rescue.gui.shell.store_chooser import StoreChooser
+from hermes_rescue.gui.shell.toolbar import ToolBar
 from hermes_rescue.gui.shell.window_layout import WindowLayout
-from hermes_rescue.gui.view_model.wording import counted, now
+from hermes_rescue.gui.shell.window_settings import WindowSettings
+from hermes_rescue.gui.view_model.formatting import counted, now
+from hermes_rescue.gui.widgets.banners import ResultBar, StoreNotices
 from hermes_rescue.gui.widgets.commands import Actions
-from hermes_rescue.gui.widgets.faces import NoStore, message_of, show_error
-from hermes_rescue.gui.widgets.notices import ResultBar, StoreNotices
+from hermes_rescue.gui.widgets.error_dialog import message_of, show_error
 from hermes_rescue.gui.widgets.panes import focus_next_pane, in_reading_order, stacked
+from hermes_rescue.gui.widgets.placeholders import NoStore
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QSettings, Qt, Slot
 from PySide6.QtGui import QCloseEvent
@@ -55,14 +58,14 @@ from PySide6.QtWidgets import QMainWindow, QSplitter, QStackedWidget
 class MainWindow(QMainWindow):
     """One store in a window. ``place`` says which; what the window remembers is in ``settings``."""
 
-    def __init__(self, place: Place, settings: QSettings) -> None:
+    def __init__(self, place: StoreLocation, settings: QSettings) -> None:
         super().__init__()
         self.setWindowTitle(self.tr("Hermes Rescue"))
-        self._memory = Memory(settings)
+        self._memory = WindowSettings(settings)
         self.state = State()
         self.shown = Shown(place)
         self.jobs = Jobs(self)
-        self.reading = Reading(self.jobs, self)
+        self.reading = ReaderProxy(self.jobs, self)
         self.watcher = Watcher(self)
         self.webui = WebUIPoll(self.jobs, self)
         self.looks = Looks(self._memory, self)
@@ -83,8 +86,8 @@ class MainWindow(QMainWindow):
     def _build(self) -> None:
         theme = self.looks.theme
         self.actions_.fill(self.menuBar())
-        self.tools = ToolRow(self.actions_, theme)
-        self.chips = ChipRow(theme)
+        self.tools = ToolBar(self.actions_, theme)
+        self.chips = FilterBar(theme)
         self.notices = StoreNotices(theme)
         self.backups = Backups(self, self.actions_, self.notices.places, lambda: self.shown)
         self.chooser = StoreChooser(self, self.tools.store_menu, self.actions_, self._memory, self.backups)
@@ -103,7 +106,7 @@ class MainWindow(QMainWindow):
         self.second_look = SecondLook(self.jobs, self)
         self.help = Help(self, self.actions_, self.table, lambda: self.shown)
         self.review.head.add_button(self.of_sessions.save_button)
-        self.foot = FootRow(self.actions_, theme)
+        self.foot = StatusBar(self.actions_, theme)
         self.side = QStackedWidget()  # the history comes second: its action, checked or not, is the index
         self.side.addWidget(self.review)
         self.side.addWidget(self.history)
@@ -196,7 +199,7 @@ class MainWindow(QMainWindow):
 
     # --- the store --------------------------------------------------------------------------------------------------
 
-    def _turn(self, event: Event, place: Place | None = None) -> bool:
+    def _turn(self, event: Event, place: StoreLocation | None = None) -> bool:
         """Go on to what an event leads to; whether it leads anywhere."""
         state = after(self.state, event, place)
         if state is None:
@@ -205,7 +208,7 @@ class MainWindow(QMainWindow):
         self._enable()
         return True
 
-    def open(self, place: Place) -> None:
+    def open(self, place: StoreLocation) -> None:
         """Look at another store; where one is being written to, as soon as that has ended."""
         if not self._turn(Event.OPEN, place):
             return
@@ -402,7 +405,7 @@ class MainWindow(QMainWindow):
         if outcome.error is not None:
             self.tell_error(outcome.error)
         if outcome.demo is not None:
-            place = place or Place(outcome.demo)
+            place = place or StoreLocation(outcome.demo)
         if place is not None:
             self.open(place)
         else:

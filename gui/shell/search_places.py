@@ -6,7 +6,7 @@ from hermes_rescue.core.base.files import shown
 from hermes_rescue.gui.review.review_pane import CONVERSATION, ReviewPane
 from hermes_rescue.gui.sessions.search import Search
 from hermes_rescue.gui.sessions.session_pane import SessionPane
-from hermes_rescue.gui.shell.bars import ChipRow
+from hermes_rescue.gui.shell.filter_bar import FilterBar
 from hermes_rescue.gui.widgets.panes import focus_next_pane
 from PySide6.QtCore import QModelIndex, QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QApplication, QStackedWidget
@@ -20,7 +20,7 @@ class SearchPlaces(QObject):
 
     selection_changed = Signal()
 
-    def __init__(self, search: Search, table: SessionPane, chips: ChipRow, review: ReviewPane) -> None:
+    def __init__(self, search: Search, table: SessionPane, chips: FilterBar, review: ReviewPane) -> None:
         super().__init__(search)
         self._search, self._table, self._chips, self._review = search, table, chips, review
         self._awaited = ""  # the session that is to be shown with the words marked, as soon as it was read

@@ -16,7 +16,7 @@ from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.repair.apply import undoable
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.report.export import FORMS
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 
 
 class Phase(StrEnum):
@@ -53,7 +53,7 @@ class State:
     store: Phase = Phase.NO_STORE
     work: Phase | None = None
     token: int = 0
-    next: Place | None = None
+    next: StoreLocation | None = None
 
     @property
     def phase(self) -> Phase:
@@ -61,7 +61,7 @@ class State:
         return self.work or self.store
 
 
-def after(state: State, event: Event, place: Place | None = None) -> State | None:
+def after(state: State, event: Event, place: StoreLocation | None = None) -> State | None:
     """The state that an event leads to; None where it changes nothing, because it cannot come now. ``place`` is what
     OPEN is about.
     """
@@ -100,7 +100,7 @@ class Shown:
     checked, in words; ``webui`` is the address of its running WebUI, "" where none is known.
     """
 
-    place: Place
+    place: StoreLocation
     store: Store | None = None
     audit: Audit | None = None
     runs: tuple[Run, ...] = ()

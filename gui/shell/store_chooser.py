@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.shell.backups import Backups
-from hermes_rescue.gui.shell.memory import Memory
+from hermes_rescue.gui.shell.window_settings import WindowSettings
 from hermes_rescue.gui.widgets.commands import Actions
 from hermes_rescue.gui.widgets.path_dialogs import folder_dialog
 from PySide6.QtCore import QObject, Signal
@@ -16,12 +16,14 @@ from PySide6.QtWidgets import QMenu, QWidget
 
 
 class StoreChooser(QObject):
-    """Lets a person choose; ``chosen`` carries the Place, ``demo_wanted`` the folder for a new demo store."""
+    """Lets a person choose; ``chosen`` carries the StoreLocation, ``demo_wanted`` the folder for a new demo store."""
 
     chosen = Signal(object)
     demo_wanted = Signal(object)
 
-    def __init__(self, window: QWidget, menu: QMenu, actions: Actions, memory: Memory, backups: Backups) -> None:
+    def __init__(
+        self, window: QWidget, menu: QMenu, actions: Actions, memory: WindowSettings, backups: Backups
+    ) -> None:
         super().__init__(window)
         self._window, self._menu, self._actions, self._memory, self._places = (
             window,
@@ -45,7 +47,7 @@ class StoreChooser(QObject):
         folder_dialog(self._window, self.tr("Choose a Hermes home or a sessions folder"), self._choose).open()
 
     def _choose(self, folder: Path) -> None:
-        self.chosen.emit(Place.of(folder))
+        self.chosen.emit(StoreLocation.of(folder))
 
     def _fill_menu(self) -> None:
         self._menu.clear()

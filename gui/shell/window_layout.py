@@ -6,7 +6,7 @@ from typing import Final
 
 from hermes_rescue.gui.review.diff_view import DiffView
 from hermes_rescue.gui.sessions.session_pane import SessionPane
-from hermes_rescue.gui.shell.memory import Memory
+from hermes_rescue.gui.shell.window_settings import WindowSettings
 from hermes_rescue.gui.widgets.commands import Actions
 from PySide6.QtCore import QByteArray
 from PySide6.QtWidgets import QMainWindow, QSplitter, QStyle
@@ -25,7 +25,7 @@ class WindowLayout:
         sessions: SessionPane,
         difference: DiffView,
         actions: Actions,
-        memory: Memory,
+        memory: WindowSettings,
     ) -> None:
         self._window, self._splitter, self._sessions, self._difference = window, splitter, sessions, difference
         self._actions, self._memory = actions, memory

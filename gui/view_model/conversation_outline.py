@@ -18,7 +18,7 @@ from hermes_rescue.core.report.diff import Change, MessageRow
 from hermes_rescue.gui.view_model import diff_text
 from hermes_rescue.gui.view_model.diff_outline import Gap
 from hermes_rescue.gui.view_model.diff_text import copy_name, listed, message_of, one_line, translate
-from hermes_rescue.gui.view_model.wording import counted
+from hermes_rescue.gui.view_model.formatting import counted
 
 PART = 4_000
 """Characters of a text that one entry shows, so that no text is ever laid out at once."""

@@ -6,7 +6,7 @@ from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.hermes.copies import BACKUP, DATABASE, LIVE, RUN, TEMP, TURNS
 from hermes_rescue.core.merge.proposal import PENDING
 from hermes_rescue.core.report.coverage import COPIES, Lane
-from hermes_rescue.gui.view_model.wording import number
+from hermes_rescue.gui.view_model.formatting import number
 from PySide6.QtCore import QCoreApplication
 
 translate = QCoreApplication.translate

@@ -19,7 +19,7 @@ from hermes_rescue.core.hermes.message import REASONING, Message
 from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.report.diff import RECOVERED, WORD_LIMIT, Change, MessageRow, text_of
 from hermes_rescue.core.report.history import AFTER, BEFORE, NOW, OF_BACKUP
-from hermes_rescue.gui.view_model.wording import local_time, number
+from hermes_rescue.gui.view_model.formatting import local_time, number
 from PySide6.QtCore import QCoreApplication, QDateTime, QLocale
 
 translate = QCoreApplication.translate

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from hermes_rescue.core.audit.findings import SessionAudit, Standing
 from hermes_rescue.core.hermes.worktree import Worktree
 from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.gui.view_model.formatting import day, number
 from hermes_rescue.gui.view_model.session_rows import Row, one_line
-from hermes_rescue.gui.view_model.wording import day, number
 from PySide6.QtCore import QCoreApplication
 
 translate = QCoreApplication.translate

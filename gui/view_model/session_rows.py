@@ -19,11 +19,11 @@ from typing import Any, Final, Literal, TypeAlias
 
 from hermes_rescue.core.audit.findings import SessionAudit, Standing
 from hermes_rescue.core.base.files import shown
-from hermes_rescue.core.hermes.heads import Glance
+from hermes_rescue.core.hermes.heads import SessionHeader
 from hermes_rescue.core.hermes.worktree import Worktree
 from hermes_rescue.core.merge.choices import Choices
+from hermes_rescue.gui.view_model.formatting import is_time
 from hermes_rescue.gui.view_model.session_status import Status, status_of, unexamined
-from hermes_rescue.gui.view_model.wording import is_time
 
 ALL: Final = "all"
 """Stands for every standing."""
@@ -87,7 +87,7 @@ class Row:
         return self.standing != UNEXAMINED
 
 
-def row_for(found: SessionAudit | Glance, choices: Choices = NO_CHOICES) -> Row:
+def row_for(found: SessionAudit | SessionHeader, choices: Choices = NO_CHOICES) -> Row:
     """The row of a session, with what a person chose of it. A glance ranks it among the healthy ones, so that most rows
     stay where they are when they have been examined.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from hermes_rescue.gui.view_model.wording import counted
+from hermes_rescue.gui.view_model.formatting import counted
 from PySide6.QtCore import QCoreApplication
 
 _PACE = 20.0  # seconds that count: what was quick before (a cache, small sessions) says nothing of what comes

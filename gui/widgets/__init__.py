@@ -1,1 +1,1 @@
-"""What every part of the window is made with: theme, notices, placeholders, commands."""
+"""What every part of the window is made with: theme, banners, placeholders, commands."""

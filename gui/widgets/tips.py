@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hermes_rescue.gui.view_model.wording import plain_tip
+from hermes_rescue.gui.view_model.formatting import plain_tip
 from PySide6.QtWidgets import QWidget
 
 

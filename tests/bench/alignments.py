@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 from figures import Bench, Figure, beside, best
-from hermes_rescue.core.base.jsontext import Packed, dumps
+from hermes_rescue.core.base.jsontext import PackedObject, dumps
 from hermes_rescue.core.hermes.message import Message, message
 from hermes_rescue.core.hermes.sidecar import message_piece
 from hermes_rescue.core.merge.align import align
@@ -22,7 +22,7 @@ from stores import Talk
 
 COPIES = ("live", "backup", "database")
 
-_LARGE = Packed({}, 2)  # what is like it is held as the messages of a large file are
+_LARGE = PackedObject({}, 2)  # what is like it is held as the messages of a large file are
 
 
 def copies_of(number: int) -> list[list[Message]]:

@@ -12,9 +12,9 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 import orjson
-from commands import RESCUE, Place, fresh_place
+from commands import RESCUE, StoreLocation, fresh_place
 from figures import Bench, Figure, beside, best
-from hermes_rescue.core.hermes.heads import glance
+from hermes_rescue.core.hermes.heads import session_headers
 from hermes_rescue.core.hermes.store import find_store
 from stores import say_more
 
@@ -60,7 +60,7 @@ def first_rows(bench: Bench) -> list[Figure]:
 
     def heads() -> float:
         start = time.perf_counter()
-        list(islice(glance(store), 100))
+        list(islice(session_headers(store), 100))
         return time.perf_counter() - start
 
     def reading() -> float:
@@ -160,7 +160,7 @@ def audit_again(bench: Bench) -> list[Figure]:
     """The audits that come after a first one: nothing has changed, and one session has."""
     home = gigabyte(bench)
 
-    def turn(place: Place) -> tuple[float, float, float]:
+    def turn(place: StoreLocation) -> tuple[float, float, float]:
         first, again = (place.run(*RESCUE, "audit", "--home", home) for _ in range(2))
         say_more(home, 0)
         return first, again, place.run(*RESCUE, "audit", "--home", home)

@@ -32,7 +32,7 @@ _PAINT = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StoreLocation:
     """Where commands find nothing of their user's, and no cache of an earlier run."""
 
     environment: Mapping[str, str]
@@ -99,11 +99,13 @@ class Place:
 
 
 @contextmanager
-def fresh_place() -> Iterator[Place]:
+def fresh_place() -> Iterator[StoreLocation]:
     """A new place with an empty cache. It goes away again."""
     with tempfile.TemporaryDirectory(prefix="hermes-bench-") as folder:
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
-        yield Place({**kept, "HOME": folder, "XDG_CACHE_HOME": f"{folder}/cache", "QT_QPA_PLATFORM": "offscreen"})
+        yield StoreLocation(
+            {**kept, "HOME": folder, "XDG_CACHE_HOME": f"{folder}/cache", "QT_QPA_PLATFORM": "offscreen"}
+        )
 
 
 def _read(terminal: int) -> Iterator[bytes]:

@@ -27,10 +27,10 @@ from PySide6.QtCore import QSettings, QTimer
 from PySide6.QtWidgets import QApplication
 from gui import app
 from gui.main_window import MainWindow
-from gui.place import Place
+from gui.place import StoreLocation
 sys.setswitchinterval(app.SWITCH_INTERVAL)
 application = QApplication(["ours"])
-window = MainWindow(Place(), QSettings(app.NAME, app.NAME))
+window = MainWindow(StoreLocation(), QSettings(app.NAME, app.NAME))
 window.show()
 QTimer.singleShot(0, window.close)
 application.exec()

@@ -60,7 +60,7 @@ STORES: dict[str, dict[str, Any]] = {
 def use(home: Path, scratch: Path) -> Value:
     """Open a store in the window, use it, and tell what was measured."""
     # Worker processes load this file once more: they shall not load Qt.
-    from hermes_rescue.gui.background.place import Place
+    from hermes_rescue.gui.background.store_location import StoreLocation
     from hermes_rescue.gui.review.review_pane import CHANGES
     from hermes_rescue.gui.shell.app import let_the_window_go_first
     from hermes_rescue.gui.shell.main_window import MainWindow
@@ -98,7 +98,7 @@ def use(home: Path, scratch: Path) -> Value:
             live(0.01)
         return time.perf_counter() - start
 
-    window = MainWindow(Place(home), QSettings(str(scratch / "settings.ini"), QSettings.Format.IniFormat))
+    window = MainWindow(StoreLocation(home), QSettings(str(scratch / "settings.ini"), QSettings.Format.IniFormat))
     window.resize(1280, 800)
     window.show()
     app.processEvents()
@@ -202,7 +202,7 @@ def use(home: Path, scratch: Path) -> Value:
 
 def glances(home: Path, count: int | None) -> Value:
     """What the first rows of a store cost (None: all of them), beside listing the folder and reading as many heads."""
-    from hermes_rescue.core.hermes.heads import glance
+    from hermes_rescue.core.hermes.heads import session_headers
     from hermes_rescue.core.hermes.sidecar import HEAD_LIMIT
     from hermes_rescue.core.hermes.store import find_store
 
@@ -216,7 +216,7 @@ def glances(home: Path, count: int | None) -> Value:
                 file.read(HEAD_LIMIT)
 
     def rows() -> None:
-        for _ in islice(glance(store), count):
+        for _ in islice(session_headers(store), count):
             pass
 
     pairs = [(worked(rows), worked(floor)) for _ in range(5)]

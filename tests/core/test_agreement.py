@@ -46,7 +46,7 @@ def took_the_short_way(inventory: Inventory, session_id: str) -> bool:
     """Whether one session needs no merge; whatever way it takes, the result must be that of the merge."""
     webui = webui_status(inventory.store)
     merged = session.examine(inventory, webui, session_id)
-    found = session.examine_unless_whole(inventory, webui, session_id, Steps())
+    found = session.examine_unless_up_to_date(inventory, webui, session_id, Steps())
     assert (found.audited if isinstance(found, session.Examined) else found) == merged.audited
     is_short = not isinstance(found, session.Examined)
     assert not (is_short and merged.proposal.sidecar is not None)

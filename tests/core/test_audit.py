@@ -237,7 +237,9 @@ def test_each_kind_is_found_once_and_alone(hermes: Any, kind: str, snapshot: Cal
     found = hermes.audit().findings
     assert [(f.kind.name, f.category) for f in found] == [(kind, category)]
     assert found[0].evidence
-    assert all((found[0].kind.serious, found[0].kind.advice, found[0].kind.outcome, found[0].kind.meanwhile))
+    assert all(
+        (found[0].kind.severity_text, found[0].kind.advice, found[0].kind.effect, found[0].kind.usable_meanwhile)
+    )
     assert snapshot(hermes.home) == before
 
 

@@ -34,13 +34,13 @@ def home(tmp_path: Path) -> Path:
 def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The sessions that were looked at, and not only remembered."""
     found: list[str] = []
-    examine = engine.examine_unless_whole  # type: ignore[attr-defined]
+    examine = engine.examine_unless_up_to_date  # type: ignore[attr-defined]
 
     def noted(reader: Any, webui: Any, session_id: str, *rest: Any) -> Any:
         found.append(session_id)
         return examine(reader, webui, session_id, *rest)
 
-    monkeypatch.setattr(engine, "examine_unless_whole", noted)
+    monkeypatch.setattr(engine, "examine_unless_up_to_date", noted)
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hermes_rescue.core import api
 from hermes_rescue.core.audit.session import examine
-from hermes_rescue.core.base.jsontext import Packed, Piece, loads_exactly
+from hermes_rescue.core.base.jsontext import PackedObject, Piece, loads_exactly
 from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.message import message
 from hermes_rescue.core.hermes.sidecar import message_piece
@@ -94,7 +94,7 @@ def test_a_small_file_meets_many_long_rows(hermes: Any, long_session: list[dict[
 
 def packed(value: Any) -> Piece:
     """A message of a large list."""
-    return message_piece(value, Packed({}, 2))
+    return message_piece(value, PackedObject({}, 2))
 
 
 VALUES: dict[str, Callable[[], Any]] = {

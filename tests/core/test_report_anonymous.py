@@ -131,7 +131,7 @@ def test_it_still_says_what_is_wrong(hermes: Any) -> None:
     [item] = found["items"]
     assert (item["session_id"], item["kind"]) == ("session-1", "shrunken_live")
     assert (item["live_messages"], item["bak_messages"]) == (0, 6)
-    assert item["evidence"] == KINDS["shrunken_live"].serious
+    assert item["evidence"] == KINDS["shrunken_live"].severity_text
     [session] = done["sessions"]
     assert (session["session_id"], session["messages_before"], session["messages_after"]) == ("session-1", 0, 6)
 
@@ -150,7 +150,7 @@ def test_the_terminal_makes_it_and_asks_for_no_texts_with_it(rescue: Rescue, mar
     status, text, _ = rescue("report", "--anonymous", *home)
     assert status == 0
     assert MARKER not in text
-    assert KINDS["further_copy"].serious in text
+    assert KINDS["further_copy"].severity_text in text
     status, text, said = rescue("report", "--anonymous", "--texts", *home)
     assert (status, text) == (2, "")
     assert "--texts" in said

@@ -12,9 +12,9 @@ import pytest
 import shiboken6
 from hermes_rescue.core.demo.demo_store import DemoStore, make_demo_store
 from hermes_rescue.gui.background.jobs import Jobs
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.shell.main_window import MainWindow
-from hermes_rescue.gui.widgets import notices
+from hermes_rescue.gui.widgets import banners
 from PySide6.QtCore import QEvent, QObject, QSettings, QThread, QTimer
 from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QApplication, QDialog, QMenu
@@ -67,7 +67,7 @@ def demo(tmp_path: Path) -> DemoStore:
     return make_demo_store(tmp_path / "demo")
 
 
-Open = Callable[[Place], MainWindow]
+Open = Callable[[StoreLocation], MainWindow]
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def open_window(qtbot: QtBot, settings: QSettings) -> Iterator[Open]:
     """
     windows: list[MainWindow] = []
 
-    def open_one(place: Place, *, wait: bool = True) -> MainWindow:
+    def open_one(place: StoreLocation, *, wait: bool = True) -> MainWindow:
         window = MainWindow(place, settings)
         windows.append(window)
         with qtbot.waitExposed(window):
@@ -117,7 +117,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         def updateAccessibility(event: Any) -> None:
             said.append(event.message())
 
-    monkeypatch.setattr(notices, "QAccessible", Reader)
+    monkeypatch.setattr(banners, "QAccessible", Reader)
     return said
 
 

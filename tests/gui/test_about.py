@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hermes_rescue.core.demo.demo_store import DemoStore
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.shell.about import AboutDialog
 from PySide6.QtWidgets import QApplication, QLabel, QPlainTextEdit
 from pytestqt.qtbot import QtBot
@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 def test_about_names_version_and_licences_and_copies_the_diagnostics(
     qtbot: QtBot, open_window: Callable[..., Any], demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.actions_["about"].trigger()
     (about,) = window.findChildren(AboutDialog)
     with qtbot.waitActive(about):

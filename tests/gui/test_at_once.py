@@ -19,7 +19,7 @@ from hermes_rescue.core.repair import apply
 from hermes_rescue.core.repair.vault import Vault
 from hermes_rescue.gui.background import reader
 from hermes_rescue.gui.background.jobs import Job
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.repairs.undo_dialog import UndoDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
@@ -100,7 +100,7 @@ def test_a_message_left_out_while_the_database_is_locked_is_never_another_one_af
     before = hermes.live.read_bytes()
     with closing(sqlite3.connect(hermes.home / "state.db", isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
-        window = open_window(Place(hermes.home))
+        window = open_window(StoreLocation(hermes.home))
         assert len(window.review.difference.rows.rows) == 4
         leave_out(window, 2)
         qtbot.waitUntil(lambda: SID in window.shown.choices)
@@ -133,7 +133,7 @@ def test_choices_outlive_the_repair_of_another_session(
 ) -> None:
     ids = {story.name: story.session_id for story in demo.stories}
     chosen, repaired = ids["healthy"], ids["wiped"]
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.table.select(chosen)
     wait_scanned(window)
     leave_out(window, 1)
@@ -163,15 +163,15 @@ def test_what_a_repair_came_to_is_not_shown_over_another_store(
     gate: Gate,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     monkeypatch.setattr(apply, "_repair_one", gate.around(apply._repair_one))
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
     window.actions_["repair_all"].trigger()
     qtbot.waitUntil(lambda: bool(gate.reached), timeout=20_000)
-    window.open(Place(other.home))
+    window.open(StoreLocation(other.home))
     assert "as soon as this is done" in window.result.text
     gate.open()
-    qtbot.waitUntil(lambda: window.shown.place == Place(other.home), timeout=20_000)
+    qtbot.waitUntil(lambda: window.shown.place == StoreLocation(other.home), timeout=20_000)
     finished(qtbot, window, wait_scanned)
     assert window.result.text == ""
     assert window.result.isHidden()
@@ -185,12 +185,12 @@ def test_what_a_repair_came_to_is_not_shown_over_another_store(
 def test_another_store_takes_the_result_and_the_undo_of_the_one_before_away(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, other: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
     window.actions_["repair_all"].trigger()
     finished(qtbot, window, wait_scanned)
     assert "repaired" in window.result.text
-    window.open(Place(other.home))
+    window.open(StoreLocation(other.home))
     assert window.result.isHidden()
     finished(qtbot, window, wait_scanned)
     assert not window.actions_["undo"].isEnabled()
@@ -206,11 +206,11 @@ def test_a_repair_that_is_being_prepared_is_forgotten_for_another_store(
     gate: Gate,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     monkeypatch.setattr(api, "plan", gate.around(api.plan))
     window.actions_["repair_all"].trigger()
     qtbot.waitUntil(lambda: bool(gate.reached), timeout=20_000)
-    window.open(Place(other.home))
+    window.open(StoreLocation(other.home))
     gate.open()
     finished(qtbot, window, wait_scanned)
     qtbot.waitUntil(lambda: len(window.jobs.findChildren(Job)) == 1, timeout=20_000)  # the reader's
@@ -234,7 +234,7 @@ def test_a_window_that_closes_while_a_repair_is_prepared_repairs_nothing(
     """Nothing is written, so nothing is asked."""
     said: list[object] = []
     monkeypatch.setattr(QMessageBox, "question", lambda *of: said.append(of) or QMessageBox.StandardButton.No)
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     before = snapshot(demo.home)
     monkeypatch.setattr(api, "plan", gate.around(api.plan))
     if is_asked:
@@ -260,7 +260,7 @@ def test_what_is_asked_before_closing_is_true(
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(QMessageBox, "question", lambda *of: said.append(of[2]) or QMessageBox.StandardButton.No)
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     monkeypatch.setattr(apply, "_repair_one", gate.around(apply._repair_one))
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
     window.actions_["repair_all"].trigger()
@@ -280,11 +280,11 @@ def test_no_key_waits_for_a_webui_that_does_not_answer(
     qtbot: QtBot, open_window: Open, demo: DemoStore, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "webui_status", gate.around(reader.webui_status))  # type: ignore[attr-defined]
-    window = open_window(Place(demo.home), wait=False)
+    window = open_window(StoreLocation(demo.home), wait=False)
     qtbot.waitUntil(lambda: bool(gate.reached), timeout=20_000)
     window.actions_["rescan"].trigger()
     window.actions_["rescan"].trigger()
-    window.open(Place(demo.home))
+    window.open(StoreLocation(demo.home))
     window.close()
     assert not window.isVisible()
     assert gate.passed == []
@@ -298,7 +298,7 @@ def test_a_repair_begins_when_the_reader_has_let_go_of_the_store(
     gate: Gate,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     order: list[str] = []
     examine, apply = reader.examine, api.apply  # type: ignore[attr-defined]
 
@@ -329,7 +329,7 @@ def test_a_backup_that_would_return_can_be_moved_away(
     cleared_long_ago(hermes)
     before = hermes.live.read_bytes()
     backup = hermes.live.with_name(f"{SID}.json.bak")
-    window = open_window(Place(hermes.home))
+    window = open_window(StoreLocation(hermes.home))
     told = " ".join(window.review.head.evidence.text().replace("\u200b", "").split())
     assert "replaces the file with its backup" in told
     assert not window.actions_["repair_all"].isEnabled()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core.demo.demo_store import DemoStore
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.import_dialog import ImportDialog
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
@@ -83,7 +83,7 @@ def test_what_is_dropped_is_looked_into_and_offered_and_nothing_is_written(
     full: list[str], snapshot: Snapshot, form: str,
 ) -> None:  # fmt: skip
     given = old_home if form == "folder" else Path(shutil.make_archive(str(old_home), "zip", old_home))
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     before, theirs = snapshot(demo.home), snapshot(old_home)
     drop(window, given)
     wait_scanned(window)
@@ -104,7 +104,7 @@ def test_what_is_dropped_is_looked_into_and_offered_and_nothing_is_written(
 def test_what_is_dropped_on_a_search_field_is_no_search(
     open_window: Open, wait_scanned: Scanned, demo: DemoStore, old_home: Path, healthy: str
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.table.select(healthy)
     wait_scanned(window)
     for k, field in enumerate(window.findChildren(QLineEdit)):
@@ -120,7 +120,7 @@ def test_what_is_dropped_on_a_search_field_is_no_search(
 def test_places_are_remembered_as_long_as_the_store_is_open(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, old_home: Path, healthy: str
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.backups.add((old_home,))
     wait_scanned(window)
     window.rescan()
@@ -129,7 +129,7 @@ def test_places_are_remembered_as_long_as_the_store_is_open(
     window.table.select(healthy)
     window.actions_["copy_command"].trigger()
     assert f"--also {old_home}" in QApplication.clipboard().text()
-    window.open(Place(demo.home))
+    window.open(StoreLocation(demo.home))
     wait_scanned(window)
     assert window.notices.places.text == ""
     assert window.table.sessions.counts() and window.shown.place.also == ()
@@ -147,7 +147,7 @@ def test_each_place_says_whether_it_adds_anything_and_leads_to_it(
     empty, torn = tmp_path / "empty", tmp_path / "torn.zip"
     empty.mkdir()
     torn.write_bytes(b"PK\3\4 and no more")
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.backups.add((empty, torn, old_home))
     wait_scanned(window)
     of = {place: action for action in window.backups.menu.actions() for place in (empty, torn, old_home)
@@ -169,7 +169,7 @@ def test_each_place_says_whether_it_adds_anything_and_leads_to_it(
 def test_a_session_that_the_store_does_not_know_is_imported_when_it_was_agreed_to_and_undone(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, export: Path, snapshot: Snapshot
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     sessions = demo.home / "webui" / "sessions"
     before = snapshot(sessions)
     drop(window, export)
@@ -193,7 +193,7 @@ def test_a_session_that_the_store_does_not_know_is_imported_when_it_was_agreed_t
 def test_importing_asks_for_files_and_forgets_them(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, export: Path
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.actions_["import"].trigger()
     dialog = window.findChild(QFileDialog)
     assert dialog is not None
@@ -210,7 +210,7 @@ def test_importing_asks_for_files_and_forgets_them(
 def test_the_store_itself_is_no_further_place(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     drop(window, demo.home)
     wait_scanned(window)
     assert window.shown.place.also == ()
@@ -220,7 +220,7 @@ def test_the_store_itself_is_no_further_place(
 def test_a_store_is_chosen_from_the_home_with_what_is_hidden(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, tmp_path: Path
 ) -> None:
-    window = open_window(Place(tmp_path / "nowhere"))
+    window = open_window(StoreLocation(tmp_path / "nowhere"))
     window.actions_["open"].trigger()
     dialog = window.findChild(QFileDialog)
     assert dialog is not None
@@ -235,20 +235,20 @@ def test_a_store_is_chosen_from_the_home_with_what_is_hidden(
 def test_another_store_begins_without_the_numbers_and_the_filter_of_the_one_before(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, tmp_path: Path
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     chip = next(iter(window.chips._chips.values()))
     chip.click()
-    window.open(Place(tmp_path / "nowhere"))
+    window.open(StoreLocation(tmp_path / "nowhere"))
     assert not any(each.isChecked() for each in window.chips._chips.values())
     assert all(each.toolTip().startswith("0 ") for each in window.chips._chips.values())
     qtbot.waitUntil(window.no_store.isVisible, timeout=60_000)
-    window.open(Place(demo.home))
+    window.open(StoreLocation(demo.home))
     wait_scanned(window)
     assert window.table.sessions.visible_count == window.table.sessions.total_count
 
 
 def test_a_demo_store_opens_at_once(qtbot: QtBot, open_window: Open, wait_scanned: Scanned, tmp_path: Path) -> None:
-    window = open_window(Place(tmp_path / "nowhere"))
+    window = open_window(StoreLocation(tmp_path / "nowhere"))
     window.no_store._demo.click()
     assert window.findChild(QFileDialog) is None
     qtbot.waitUntil(lambda: window.shown.store is not None, timeout=60_000)

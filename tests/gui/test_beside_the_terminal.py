@@ -14,7 +14,7 @@ from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.repair.vault import Vault
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
 from pytestqt.qtbot import QtBot
@@ -53,7 +53,7 @@ def on_the_terminal(demo: DemoStore) -> None:
 def test_what_the_terminal_repaired_while_the_window_asked_is_not_repaired_again(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, answer: Callable[..., None]
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     store = find_store(home=demo.home)
     repaired: dict[str, bytes] = {}
 

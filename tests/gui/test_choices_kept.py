@@ -9,7 +9,7 @@ from typing import Any
 
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.merge.choices import Choices
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
 from hermes_rescue.gui.view_model.session_line import line_of
@@ -46,10 +46,10 @@ def test_a_choice_outlives_the_window_and_can_still_be_taken_back(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, snapshot: Snapshot
 ) -> None:
     before, wiped = snapshot(demo.home), id_of(demo, "wiped")
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     chosen = leave_out(qtbot, window, wait_scanned, wiped)
     close(window)
-    again = open_window(Place(demo.home))
+    again = open_window(StoreLocation(demo.home))
     assert again.shown.choices == {wiped: chosen}
     again.table.select(wiped)
     wait_scanned(again)
@@ -69,7 +69,7 @@ def test_a_choice_outlives_the_window_and_can_still_be_taken_back(
     assert "by you" not in line.detail
     assert int(line.after) == len(again.review._detail.proposal.items)  # type: ignore[union-attr]
     close(again)
-    assert open_window(Place(demo.home)).shown.choices == {}
+    assert open_window(StoreLocation(demo.home)).shown.choices == {}
 
 
 def test_a_choice_is_dropped_and_that_is_said_where_the_copies_have_changed_or_the_session_is_gone(
@@ -81,7 +81,7 @@ def test_a_choice_is_dropped_and_that_is_said_where_the_copies_have_changed_or_t
     for path in alone:
         copied = json.loads((sessions / path.name.replace(goes, stays)).read_text())
         path.write_text(json.dumps({**copied, "session_id": goes}))
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     for session_id in (stays, changes, goes):
         leave_out(qtbot, window, wait_scanned, session_id)
     close(window)
@@ -91,7 +91,7 @@ def test_a_choice_is_dropped_and_that_is_said_where_the_copies_have_changed_or_t
     whole = json.loads(backup.read_text())
     whole["messages"].pop(3)
     backup.write_text(json.dumps({**whole, "message_count": len(whole["messages"])}))
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     assert set(window.shown.choices) == {stays}
     assert "2 sessions have changed since you chose" in window.result.text
     window.rescan()
@@ -105,7 +105,7 @@ def test_what_a_repair_has_written_is_no_choice_any_more(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
     wiped, other = id_of(demo, "wiped"), id_of(demo, "wiped_and_continued")
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     leave_out(qtbot, window, wait_scanned, wiped)
     kept = leave_out(qtbot, window, wait_scanned, other)
     window.table.select(wiped)
@@ -113,28 +113,28 @@ def test_what_a_repair_has_written_is_no_choice_any_more(
     window.actions_["repair"].trigger()
     finished(qtbot, window, wait_scanned)
     close(window)
-    assert open_window(Place(demo.home)).shown.choices == {other: kept}
+    assert open_window(StoreLocation(demo.home)).shown.choices == {other: kept}
 
 
 def test_what_somebody_else_wrote_into_the_settings_chooses_nothing(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, settings: QSettings
 ) -> None:
     wiped = id_of(demo, "wiped")
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     leave_out(qtbot, window, wait_scanned, wiped)
     close(window)
     settings.beginGroup("choices")
     (key,) = settings.childKeys()
     settings.setValue(key, json.dumps({wiped: {"include": "all", "made_on": 7}}))
     settings.endGroup()
-    assert open_window(Place(demo.home)).shown.choices == {}
+    assert open_window(StoreLocation(demo.home)).shown.choices == {}
 
 
 def test_all_choices_of_a_session_are_reset_and_that_can_be_taken_back(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
     wiped, other = id_of(demo, "wiped"), id_of(demo, "wiped_and_continued")
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     kept = leave_out(qtbot, window, wait_scanned, other)
     assert window.actions_["reset_choices"].isEnabled()
     leave_out(qtbot, window, wait_scanned, wiped)

@@ -17,7 +17,7 @@ from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.report.diff import Change, MessageRow, text_of
 from hermes_rescue.gui.background.jobs import Jobs
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.repairs.undo_dialog import UndoDialog
 from hermes_rescue.gui.review import conversation_blocks, pictures
@@ -30,7 +30,7 @@ from hermes_rescue.gui.view_model.boxes import Boxes
 from hermes_rescue.gui.view_model.conversation_rows import RESULT, TAKE
 from hermes_rescue.gui.view_model.diff_outline import FOLD, Gap, outlined
 from hermes_rescue.gui.view_model.diff_rows import REASONING, RUN, TEXT
-from hermes_rescue.gui.view_model.wording import number
+from hermes_rescue.gui.view_model.formatting import number
 from hermes_rescue.gui.widgets import markdown_text
 from hermes_rescue.gui.widgets.theme import load
 from PySide6.QtCore import QBuffer, QPoint, QPointF, Qt, QUrl
@@ -155,7 +155,7 @@ def story(demo: DemoStore, name: str) -> str:
 
 
 def opened(open_window: Open, wait_scanned: Scanned, demo: DemoStore, name: str) -> MainWindow:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.table.select(story(demo, name))
     wait_scanned(window)
     return window
@@ -802,7 +802,7 @@ def test_nothing_reaches_out_of_a_message_at_any_size_of_the_letters(view: Conve
         assert all(rect.bottom() <= made.height + 1 for rect in rects)
 
 
-# Reading out
+# ReaderProxy out
 
 
 def test_a_screen_reader_reads_the_messages_in_order(view: Conversation) -> None:

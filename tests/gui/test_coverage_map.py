@@ -17,7 +17,7 @@ from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.report.coverage import Coverage, coverage
 from hermes_rescue.gui.review.coverage_map import CoverageMap
 from hermes_rescue.gui.view_model.coverage import lane_label
-from hermes_rescue.gui.view_model.wording import plain_tip
+from hermes_rescue.gui.view_model.formatting import plain_tip
 from hermes_rescue.gui.widgets.theme import load
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor, QImage

@@ -11,7 +11,7 @@ import pytest
 from hermes_rescue.core import api
 from hermes_rescue.core.demo.demo_store import DemoStore, make_demo_store
 from hermes_rescue.core.hermes.store import find_store
-from hermes_rescue.gui.background.work import Wanted
+from hermes_rescue.gui.background.tasks import Wanted
 from hermes_rescue.gui.repairs.repair_dialog import Column, RepairDialog
 from hermes_rescue.gui.repairs.report_dialog import ReportDialog
 from hermes_rescue.gui.widgets.theme import load

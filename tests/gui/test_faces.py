@@ -18,16 +18,16 @@ from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import Server, WebUIStatus
 from hermes_rescue.gui.background import reader, webui_poll
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.report_dialog import ReportDialog
 from hermes_rescue.gui.review.diff_view import FIELDS, NOTHING
 from hermes_rescue.gui.review.review_pane import CHANGES
 from hermes_rescue.gui.shell.main_window import MainWindow
+from hermes_rescue.gui.view_model.formatting import moment
 from hermes_rescue.gui.view_model.session_rows import Column
-from hermes_rescue.gui.view_model.wording import moment
 from hermes_rescue.gui.widgets.commands import COMMANDS
-from hermes_rescue.gui.widgets.faces import HelpDialog
 from hermes_rescue.gui.widgets.guide import GuideWindow
+from hermes_rescue.gui.widgets.help_dialog import HelpDialog
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QFont
 from PySide6.QtWidgets import QAbstractButton, QApplication, QHeaderView, QLineEdit, QMessageBox, QScrollArea, QWidget
@@ -74,7 +74,7 @@ def test_a_store_that_cannot_be_read_says_which_folder_and_why_and_can_be_tried_
 
     with monkeypatch.context() as patch:
         patch.setattr("hermes_rescue.core.hermes.listing.os.listdir", listed)
-        window = open_window(Place(demo.home), wait=False)
+        window = open_window(StoreLocation(demo.home), wait=False)
         qtbot.waitUntil(window.no_store.isVisible, timeout=60_000)
         text = window.no_store.text.replace("\u200b", "")
         assert str(sessions) in text
@@ -99,7 +99,7 @@ def test_a_database_that_cannot_be_read_stays_told_until_it_can(
     else:
         holder.execute("PRAGMA locking_mode=EXCLUSIVE")
         holder.execute("BEGIN EXCLUSIVE")
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     told = window.notices.store
     assert told.isVisible()
     assert str(path) in told.text.replace("\u200b", "")
@@ -121,7 +121,7 @@ def test_a_list_of_sessions_that_is_damaged_alone_can_be_repaired(
 ) -> None:
     home = healthy_store(tmp_path, 2)
     (home / "webui" / "sessions" / "_index.json").write_text("[{")
-    window = open_window(Place(home))
+    window = open_window(StoreLocation(home))
     assert "_index.json" in window.notices.store.text or "session list" in window.notices.store.text
     assert window.actions_["repair_all"].isEnabled()
 
@@ -129,8 +129,8 @@ def test_a_list_of_sessions_that_is_damaged_alone_can_be_repaired(
 def test_a_mistake_of_the_program_during_the_check_is_not_called_an_empty_store(
     qtbot: QtBot, open_window: Open, demo: DemoStore, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("hermes_rescue.gui.background.reader.StoreReader._scan", lambda *_: 1 // 0)
-    window = open_window(Place(demo.home), wait=False)
+    monkeypatch.setattr("hermes_rescue.gui.background.reader.ReaderThread._scan", lambda *_: 1 // 0)
+    window = open_window(StoreLocation(demo.home), wait=False)
     qtbot.waitUntil(window.no_store.isVisible, timeout=60_000)
     assert "Something went wrong" in window.no_store.text
     boxes = window.findChildren(QMessageBox)
@@ -142,7 +142,7 @@ def test_what_is_to_be_known_of_a_store_is_told_in_a_few_lines(qtbot: QtBot, ope
     home = healthy_store(tmp_path, 1)
     for k in range(50):
         (home / "webui" / "sessions" / f"no id {k}.json").write_text("{}")
-    window = open_window(Place(home))
+    window = open_window(StoreLocation(home))
     lines = window.notices.store.text.splitlines()
     assert len(lines) == 3
     assert "no session id" in lines[0]
@@ -155,7 +155,7 @@ def test_where_all_is_well_it_says_so_and_when_that_was_checked(
 ) -> None:
     home = healthy_store(tmp_path, 3)
     monkeypatch.setattr("time.time", lambda: 1_777_809_742.0)
-    window = open_window(Place(home))
+    window = open_window(StoreLocation(home))
     told = window.notices.healthy
     assert told.isVisible()
     assert "Nothing to repair" in told.text
@@ -170,7 +170,7 @@ def test_where_all_is_well_it_says_so_and_when_that_was_checked(
 def test_it_does_not_call_a_store_healthy_that_waits_for_a_decision(
     qtbot: QtBot, open_window: Open, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     assert window.notices.healthy.isHidden()
 
 
@@ -187,7 +187,7 @@ def test_with_a_running_webui_it_says_what_is_possible(
     server = Server(4711, "http://127.0.0.1:8787", version, 0, answers=True, stop="kill 4711")
     for asked in (reader, webui_poll):
         monkeypatch.setattr(asked, "webui_status", lambda store: WebUIStatus(True, (server,), "It is running."))
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     told = window.notices.webui
     assert told.isVisible()
     assert "files are created" in told.text
@@ -204,7 +204,7 @@ def test_with_a_running_webui_it_says_what_is_possible(
 
 
 def test_what_filters_nothing_cannot_be_chosen(qtbot: QtBot, open_window: Open, tmp_path: Path) -> None:
-    window = open_window(Place(healthy_store(tmp_path, 1)))
+    window = open_window(StoreLocation(healthy_store(tmp_path, 1)))
     assert not window.chips._chips[Standing.REPAIRABLE].isEnabled()
     assert window.chips._chips[Standing.HEALTHY].isEnabled()
 
@@ -224,7 +224,7 @@ def large_font(qapp: QApplication) -> Iterator[None]:
 def test_with_a_large_font_the_window_stays_as_large_as_it_is_and_no_button_is_cut(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     ids = [window.table.sessions.id_at(row) for row in range(window.table.sessions.visible_count)]
     size = window.size()
     (demo.home / "state.db").write_bytes(b"no database at all" * 300)
@@ -255,7 +255,7 @@ def test_one_bad_session_is_a_row_with_its_reason(
     bad.unlink()
     bad.mkdir()
     (home / "webui" / "sessions" / "000000000002.json").write_bytes(b"\x00" * 99)
-    window = open_window(Place(home))
+    window = open_window(StoreLocation(home))
     assert window.table.sessions.visible_count == 3
     for session_id, reason in (("000000000001", "folder"), ("000000000002", "zero bytes")):
         go_to(window, wait_scanned, session_id)
@@ -269,17 +269,17 @@ def test_one_bad_session_is_a_row_with_its_reason(
 def test_a_session_that_takes_long_to_read_does_not_look_like_the_one_before(
     qtbot: QtBot, open_window: Open, demo: DemoStore, monkeypatch: Any
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     monkeypatch.setattr(window.reading, "ask", lambda *_: None)  # the answer does not come
     window.table.select(chosen(demo, "undone"))
     qtbot.waitUntil(lambda: window.review.session_id == "", timeout=60_000)
-    assert "Reading" in window.review.difference._face.text
+    assert "ReaderProxy" in window.review.difference._face.text
 
 
 def test_the_way_back_leads_to_the_last_change_of_the_session_before(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     ids = [window.table.sessions.id_at(row) for row in range(window.table.sessions.visible_count)]
     place = window.review.difference._place
     total = 0
@@ -310,15 +310,15 @@ def test_the_way_back_leads_to_the_last_change_of_the_session_before(
 
 
 def test_a_missing_store_is_said_aloud(qtbot: QtBot, open_window: Open, tmp_path: Path, heard: list[str]) -> None:
-    open_window(Place(tmp_path / "nowhere"))
+    open_window(StoreLocation(tmp_path / "nowhere"))
     assert any("No Hermes conversations found" in text for text in heard)
 
 
 def test_without_a_store_none_is_named_and_no_option_of_the_terminal(
     qtbot: QtBot, open_window: Open, demo: DemoStore, tmp_path: Path
 ) -> None:
-    window = open_window(Place(demo.home))
-    window.open(Place(tmp_path / "nowhere"))
+    window = open_window(StoreLocation(demo.home))
+    window.open(StoreLocation(tmp_path / "nowhere"))
     qtbot.waitUntil(window.no_store.isVisible)
     assert "nowhere" in window.no_store.text.replace("\u200b", "")
     assert "--" not in window.no_store.text
@@ -345,7 +345,7 @@ def test_tab_walks_through_all_of_the_window_as_people_read_and_back(
 ) -> None:
     if face == "history":
         api.apply(api.plan(find_store(home=demo.home)))
-    window = open_window(Place(tmp_path / "nowhere" if face == "no store" else demo.home))
+    window = open_window(StoreLocation(tmp_path / "nowhere" if face == "no store" else demo.home))
     if face == "history":
         window.actions_["history"].trigger()
     elif face in ("changes", "fields", "raw"):
@@ -386,7 +386,7 @@ def test_tab_walks_through_all_of_the_window_as_people_read_and_back(
 
 
 def test_the_arrow_keys_go_through_the_tabs(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     tabs = window.review.tabs
     with qtbot.waitActive(window):
         window.activateWindow()
@@ -401,7 +401,7 @@ def test_the_arrow_keys_go_through_the_tabs(qtbot: QtBot, open_window: Open, dem
 def test_everything_that_takes_the_keyboard_has_a_name_that_can_be_read_out(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     report = ReportDialog(window.looks.theme, window)
     help_, guide = HelpDialog(COMMANDS, window), GuideWindow(window)
     for dialog in (report, help_, guide):
@@ -423,7 +423,7 @@ def test_everything_that_takes_the_keyboard_has_a_name_that_can_be_read_out(
 def test_rows_are_read_out_as_sentences(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     go_to(window, wait_scanned, chosen(demo, "wiped"))
     window.table.show_table(True)
     table = QAccessible.queryAccessibleInterface(window.table.view)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hermes_rescue.core.audit.findings import KINDS
 from hermes_rescue.core.demo.demo_store import DemoStore
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.shell.main_window import MainWindow
 from hermes_rescue.gui.view_model import guide_pages
 from hermes_rescue.gui.widgets.guide import GuideWindow
@@ -50,7 +50,7 @@ def heading_at_top(guide: GuideWindow) -> str:
 def test_f1_opens_the_guide_at_what_was_found(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, story: str, kind: str
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     assert window.table.select(next(each.session_id for each in demo.stories if each.name == story))
     wait_scanned(window)
     guide = press_f1(qtbot, window)
@@ -66,7 +66,7 @@ def test_f1_opens_the_guide_at_what_was_found(
 def test_the_answers_lead_to_the_same_place(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, by_key: bool
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     assert window.table.select(next(each.session_id for each in demo.stories if each.name == "behind_the_database"))
     wait_scanned(window)
     window.review.head.why.click()
@@ -85,7 +85,7 @@ def test_the_answers_lead_to_the_same_place(
 def test_without_a_session_f1_opens_the_index_and_the_window_stays_usable(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, tmp_path: Path
 ) -> None:
-    nowhere = open_window(Place(tmp_path / "nowhere"), wait=False)
+    nowhere = open_window(StoreLocation(tmp_path / "nowhere"), wait=False)
     qtbot.waitUntil(nowhere.no_store.isVisible)
     guide = press_f1(qtbot, nowhere)
     assert guide.pages.place == guide_pages.INDEX
@@ -96,7 +96,7 @@ def test_without_a_session_f1_opens_the_index_and_the_window_stays_usable(
 def test_there_is_one_guide_that_follows_and_leads_back(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     for name in ("wiped", "behind_the_database"):
         assert window.table.select(next(each.session_id for each in demo.stories if each.name == name))
         wait_scanned(window)
@@ -117,7 +117,7 @@ def test_there_is_one_guide_that_follows_and_leads_back(
 def test_other_colours_reach_the_links_of_the_page_that_is_open(
     qtbot: QtBot, open_window: Open, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     guide = press_f1(qtbot, window)
     place = guide.pages.place
     for theme in ("light", "contrast"):

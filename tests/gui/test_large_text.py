@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from hermes_rescue.core.demo.demo_store import DemoStore
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.shell.main_window import MainWindow
+from hermes_rescue.gui.view_model.formatting import long_day
 from hermes_rescue.gui.view_model.session_rows import Column
-from hermes_rescue.gui.view_model.wording import long_day
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QFont, QFontInfo
@@ -36,7 +36,7 @@ def points(request: pytest.FixtureRequest) -> Iterator[int]:
 
 @pytest.fixture
 def window(open_window: Open, demo: DemoStore, points: int) -> MainWindow:
-    shown = open_window(Place(demo.home))
+    shown = open_window(StoreLocation(demo.home))
     shown.resize(*ROOM)
     assert (shown.width(), shown.height()) == ROOM
     return shown

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.demo.demo_store import DemoStore
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.repair_dialog import Column, RepairDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
 from hermes_rescue.gui.view_model.session_line import Line, line_of
@@ -53,7 +53,7 @@ def test_what_was_left_out_stays_out_is_told_and_comes_back_by_its_button(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
     sid = id_of(demo, "wiped")
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.table.select(sid)
     wait_scanned(window)
     head, boxes = window.review.head, window.review.difference.rows.boxes
@@ -90,7 +90,7 @@ def test_all_that_would_come_back_can_be_left_out(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
     sid = id_of(demo, "newer_temp")
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.table.select(sid)
     wait_scanned(window)
     boxes, detail = window.review.difference.rows.boxes, window.review._detail
@@ -109,7 +109,7 @@ def test_of_what_is_asked_the_rest_is_left_out(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
     """Who takes back one of several messages is not asked about the others again."""
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     asked: list[int] = []
     for story in (story for story in demo.stories if story.expect == "review"):
         window.table.select(story.session_id)
@@ -134,7 +134,7 @@ def test_picture_boxes_list_dialog_and_terminal_have_one_number(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, rescue: Rescue, is_chosen: bool
 ) -> None:
     """In every story that a repair by name writes; also where a person has it otherwise with the first message."""
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     planned: list[str] = []
 
     def look(dialog: RepairDialog) -> None:

@@ -19,7 +19,7 @@ from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.repair.vault import Vault
 from hermes_rescue.core.report.diff import Change, text_of
 from hermes_rescue.core.report.history import AFTER, BEFORE, NOT_THERE, NOW
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.changes_dialog import ChangesDialog
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.repairs.report_dialog import ReportDialog
@@ -108,7 +108,7 @@ def test_a_refused_undo_shows_the_reason_and_the_difference(
     run_id = run_all(store)
     session_id = next(s.session_id for s in demo.stories if s.name == "wiped_and_continued")
     saved = save_over(store, session_id)
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     when_asked(qtbot, UndoDialog, lambda dialog: dialog.undo.click())
     window.history.undo_requested.emit(run_id, session_id)
     dialog = changes_shown(qtbot)
@@ -132,7 +132,7 @@ def test_of_several_that_are_refused_the_history_shows_each(
     run_id = run_all(store)
     changed = [s.session_id for s in demo.stories if s.name in ("wiped", "wiped_and_continued")]
     saved = {session_id: save_over(store, session_id) for session_id in changed}
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     when_asked(qtbot, UndoDialog, lambda dialog: dialog.undo.click())
     window.history.undo_requested.emit(run_id, "")
     finished(qtbot, window, wait_scanned)
@@ -153,7 +153,7 @@ def test_the_history_tells_it_before_anybody_clicks(
     other = next(s.session_id for s in demo.stories if s.name == "wiped_and_continued")
     save_over(store, session_id)
     before = snapshot(demo.home)
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.actions_["history"].trigger()
     window.history.select(run_id, session_id)
     qtbot.waitUntil(lambda: "has changed since" in window.history.problem.text().replace("\u200b", ""), timeout=60_000)
@@ -169,7 +169,7 @@ def test_before_after_and_now_are_compared_from_the_history(
     run_id = run_all(store)
     session_id = next(s.session_id for s in demo.stories if s.name == "wiped_and_continued")
     before = snapshot(demo.home)
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.actions_["history"].trigger()
     window.history.select(run_id, session_id)
     qtbot.mouseClick(window.history.buttons[window.history.changes], Qt.MouseButton.LeftButton)
@@ -195,7 +195,7 @@ def test_what_cannot_be_compared_is_said(qtbot: QtBot, open_window: Open, demo: 
     [run] = Vault.of(store).list_runs()
     operation = next(each for each in run.operations if each.kept and each.session_id)
     (store.vault_root / "runs" / run_id / "files" / str(operation.kept)).write_bytes(b"")
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.lookback.show_changes(run_id, str(operation.session_id), "")
     dialog = changes_shown(qtbot)
     assert "is damaged" in dialog.difference._face.text
@@ -207,7 +207,7 @@ def test_closing_while_it_reads_waits_for_nothing(
 ) -> None:
     run_id = run_all(store)
     session_id = Vault.of(store).list_runs()[0].session_ids[0]
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.lookback.show_changes(run_id, session_id, "")
     dialog = QApplication.activeModalWidget()
     assert isinstance(dialog, ChangesDialog)
@@ -222,7 +222,7 @@ def test_closing_while_it_reads_waits_for_nothing(
 def test_while_another_works_on_the_store_nothing_is_lost_and_it_can_be_tried_again(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, store: Store, snapshot: Snapshot
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     assert window.shown.audit is not None
     shown = next(s for s in window.shown.audit.sessions if s.session_id == window.table.current_id)
     chosen = {shown.session_id: Choices(answer_questions=True, made_on=shown.fingerprint)}
@@ -262,7 +262,7 @@ def test_while_another_works_on_the_store_nothing_is_lost_and_it_can_be_tried_ag
 def test_the_window_writes_every_form_with_and_without_texts(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     target = tmp_path / "report"
     monkeypatch.setattr(ReportDialog, "ask_path", lambda *_: target)
     target.write_text("an older report")
@@ -299,7 +299,7 @@ def test_a_report_that_cannot_be_written_costs_neither_a_choice_nor_a_file(
     before = session.read_bytes()
     target = session if of_hermes else tmp_path / "no" / "such" / "folder.html"
     monkeypatch.setattr(ReportDialog, "ask_path", lambda *_: target)
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     assert window.shown.audit is not None
     shown = next(s for s in window.shown.audit.sessions if s.session_id == window.table.current_id)
     chosen = {shown.session_id: Choices(answer_questions=True, made_on=shown.fingerprint)}

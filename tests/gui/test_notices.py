@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hermes_rescue.gui.widgets.notices import StoreNotices
+from hermes_rescue.gui.widgets.banners import StoreNotices
 from hermes_rescue.gui.widgets.theme import load
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QToolButton

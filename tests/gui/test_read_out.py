@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from hermes_rescue.core.demo.demo_store import DemoStore
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.shell.main_window import MainWindow
-from hermes_rescue.gui.view_model.wording import day
+from hermes_rescue.gui.view_model.formatting import day
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QAccessibleInterface
 from PySide6.QtWidgets import QAbstractButton, QLabel
@@ -35,7 +35,7 @@ def read_out(window: MainWindow) -> list[Part]:
 def test_the_sessions_come_first_then_the_head_then_the_conversation(
     qtbot: QtBot, open_window: Open, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     names = [name for role, name, _ in read_out(window) if role is not QAccessible.Role.MenuItem]
     wanted = ["Search titles and messages", "Sessions", window.review.head.title.text(), "Restore this session"]
     places = [names.index(name) for name in wanted]
@@ -48,7 +48,7 @@ def test_the_sessions_come_first_then_the_head_then_the_conversation(
 def test_nothing_is_read_out_as_markup_and_no_button_is_nameless(
     qtbot: QtBot, open_window: Open, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.resize(700, 500)  # where texts are cut, and have tips
     window.tools.filter.setText("naxos")
     qtbot.waitUntil(lambda: not window.search.is_busy and window.search.hits.rowCount() > 0, timeout=60_000)
@@ -61,7 +61,7 @@ def test_nothing_is_read_out_as_markup_and_no_button_is_nameless(
 def test_a_screen_reader_gets_to_the_result_and_to_the_answers(
     qtbot: QtBot, open_window: Open, demo: DemoStore, heard: list[str]
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.result.tell_outcome("It is back.", good=True, can_undo=True)
     names = [name for _, name, _ in read_out(window)]
     assert "It is back." in names
@@ -75,7 +75,7 @@ def test_a_screen_reader_gets_to_the_result_and_to_the_answers(
 def test_buttons_are_read_in_the_order_in_which_they_stand_and_the_picture_is_no_mere_box(
     qtbot: QtBot, open_window: Open, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     head = window.review.head
     buttons = sorted((b for b in head._side.findChildren(QAbstractButton) if b.isVisible()), key=lambda b: b.y())
     wanted = [button.text() for button in buttons]
@@ -86,7 +86,7 @@ def test_buttons_are_read_in_the_order_in_which_they_stand_and_the_picture_is_no
 
 
 def test_a_row_says_its_date_and_every_sentence_ends_once(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     model = window.table.sessions
     for at in range(model.rowCount()):
         said = model.index(at, 0).data(Qt.ItemDataRole.AccessibleTextRole)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 
-from hermes_rescue.gui.background.release import AT_ONCE, Release, release
+from hermes_rescue.gui.background.deferred_free import AT_ONCE, Release, release
 from PySide6.QtCore import QObject, QTimer
 from pytestqt.qtbot import QtBot
 

@@ -150,7 +150,7 @@ def test_an_anonymous_one_has_nothing_of_anybody(qtbot: QtBot, demo: DemoStore) 
 
 def test_what_was_said_is_not_read_as_a_page(qtbot: QtBot) -> None:
     evil = "<h2>big</h2><img src='file:///etc/hostname'></section><section><style>p{}</style>&amp;<table><tr><td><dl>"
-    said = excerpts.SessionQuotes("0123456789ab", evil, (excerpts.Quote(Change.ADDED, evil, None, None, evil),))
+    said = excerpts.SessionExcerpts("0123456789ab", evil, (excerpts.Excerpt(Change.ADDED, evil, None, None, evil),))
     change = Operation(
         1, "0123456789ab", "create", "0123456789ab.json", None, "0" * 64, None, "done", "", {"title": "x"}
     )

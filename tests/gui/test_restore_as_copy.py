@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 from hermes_rescue.core.demo.demo_store import DemoStore
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.copy_dialog import CopyDialog
 from hermes_rescue.gui.repairs.undo_dialog import UndoDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
@@ -38,7 +38,7 @@ def test_a_session_is_restored_as_a_copy_and_the_copy_is_undone(
         qtbot.waitUntil(lambda: not window.writer.is_busy, timeout=60_000)
         wait_scanned(window)
 
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.table.select(story.session_id)
     wait_scanned(window)
     before = files()
@@ -70,7 +70,7 @@ def test_a_session_is_restored_as_a_copy_and_the_copy_is_undone(
 def test_it_stands_in_the_menu_of_one_session(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     action = window.actions_["repair_copy"]
     window.of_sessions.show_menu(QPoint(0, 0))
     menu = QApplication.activePopupWidget()

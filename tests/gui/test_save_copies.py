@@ -14,7 +14,7 @@ from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import Server, WebUIStatus
 from hermes_rescue.gui.background import reader
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs import save_dialog
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.repairs.report_dialog import ReportDialog
@@ -70,7 +70,7 @@ def test_a_copy_has_the_bytes_of_the_terminals(
     form: str,
 ) -> None:
     session_id = story(demo, "wiped_and_continued")
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     go_to(window, wait_scanned, session_id)
     when_asked(qtbot, QFileDialog, save_as_suggested)
     window.actions_[f"save_{form}"].trigger()
@@ -84,7 +84,7 @@ def test_a_copy_has_the_bytes_of_the_terminals(
 
 
 def test_a_pdf_is_one(qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, documents: Path) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     go_to(window, wait_scanned, story(demo, "wiped_and_continued"))
     when_asked(qtbot, QFileDialog, save_as_suggested)
     window.actions_["save_pdf"].trigger()
@@ -97,7 +97,7 @@ def test_one_copy_alone_is_saved_from_the_button_of_the_session(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, documents: Path
 ) -> None:
     session_id = story(demo, "wiped_and_continued")
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     go_to(window, wait_scanned, session_id)
     button = window.of_sessions.save_button
     assert button.isVisible()
@@ -114,7 +114,7 @@ def test_one_copy_alone_is_saved_from_the_button_of_the_session(
 def test_several_sessions_go_into_a_folder_and_leave_what_is_there(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, documents: Path
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.table.view.selectAll()
     when_asked(qtbot, QFileDialog, save_as_suggested)
     window.actions_["save_md"].trigger()
@@ -139,7 +139,7 @@ def test_files_of_hermes_are_never_replaced(
     if not target.exists() and "sessions" not in name:
         target.write_text("{}")
     before = target.read_bytes() if target.exists() else None
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     go_to(window, wait_scanned, story(demo, "wiped_and_continued"))
 
     def choose(dialog: QFileDialog) -> None:
@@ -163,7 +163,7 @@ def test_what_was_saved_can_be_opened(
 ) -> None:
     opened: list[QUrl] = []
     monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     go_to(window, wait_scanned, story(demo, "wiped_and_continued"))
     when_asked(qtbot, QFileDialog, save_as_suggested)
     window.actions_["save_md"].trigger()
@@ -187,7 +187,7 @@ def test_one_session_is_reported_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ReportDialog, "ask_path", lambda _, suggested, form: suggested)
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     go_to(window, wait_scanned, story(demo, "wiped_and_continued"))
     when_asked(qtbot, ReportDialog, lambda dialog: dialog.save.click())
     window.actions_["export_selected"].trigger()
@@ -210,7 +210,7 @@ def test_what_a_repair_did_to_one_session_is_reported_alone(
     done = api.apply(api.plan(find_store(home=demo.home)))
     wanted = next(each for each in demo.stories if each.name == "wiped_and_continued")
     monkeypatch.setattr(ReportDialog, "ask_path", lambda _, suggested, form: suggested)
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     for is_anonymous in (False, True):
 
         def answer(dialog: ReportDialog, is_anonymous: bool = is_anonymous) -> None:
@@ -243,7 +243,7 @@ def test_an_undo_says_what_it_puts_back_and_is_not_done_by_enter_or_escape(
     session_id = story(demo, "wiped_and_continued")
     path = demo.home / "webui" / "sessions" / f"{session_id}.json"
     before = json.loads(path.read_text())["messages"]
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     repaired(qtbot, window, wait_scanned, session_id)
     after = path.read_bytes()
     said: list[str] = []
@@ -268,7 +268,7 @@ def test_an_undo_says_what_it_puts_back_and_is_not_done_by_enter_or_escape(
 def test_a_repair_has_its_moment_over_the_conversation(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     where = window.review.mapTo(window, QPoint()), window.review.size()
     repaired(qtbot, window, wait_scanned, story(demo, "wiped_and_continued"))
     assert "Two weeks by train is back: 40 messages" in window.result.text
@@ -286,7 +286,7 @@ def test_a_repaired_session_opens_in_the_webui_that_runs(
     opened: list[QUrl] = []
     monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
     session_id = story(demo, "wiped_and_continued")
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     repaired(qtbot, window, wait_scanned, session_id)
     button = next(each for each in window.result.findChildren(QPushButton) if "WebUI" in each.text())
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)

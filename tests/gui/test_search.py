@@ -14,7 +14,7 @@ from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.search import store_search
 from hermes_rescue.core.search.query import Query
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.review.review_pane import CHANGES, CONVERSATION
 from hermes_rescue.gui.sessions import search as gui_search
@@ -65,7 +65,7 @@ def titles_that_have(demo: DemoStore, words: str) -> set[str]:
 
 
 def test_what_was_said_is_found_in_every_copy(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     typed(qtbot, window, WORDS)
     hits = window.search.hits
     ids = {hits.found(at).session_id for at in range(hits.rowCount())}
@@ -82,7 +82,7 @@ def test_a_session_that_is_remembered_by_a_word_is_restored_with_three_clicks(
     qtbot: QtBot, open_window: Open, demo: DemoStore
 ) -> None:
     story = next(story for story in demo.stories if story.title == "Two weeks by train")
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     with qtbot.waitActive(window):
         window.activateWindow()
     qtbot.keyClicks(QApplication.focusWidget(), "Naxos")
@@ -106,7 +106,7 @@ def test_a_session_that_is_remembered_by_a_word_is_restored_with_three_clicks(
 def test_several_that_were_found_are_repaired_together_and_nothing_else(
     qtbot: QtBot, open_window: Open, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     typed(qtbot, window, WORDS)
     hits, found = window.search.hits, window.search.list
     open_ones = [at for at in range(hits.rowCount()) if hits.known(hits.found(at).session_id).session.has_repair]  # type: ignore[union-attr]
@@ -133,7 +133,7 @@ def test_several_that_were_found_are_repaired_together_and_nothing_else(
 def test_who_types_nothing_goes_on_to_the_sessions_with_one_key(
     qtbot: QtBot, open_window: Open, wait_scanned: Callable[[MainWindow], None], demo: DemoStore, key: Qt.Key
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     with qtbot.waitActive(window):
         window.activateWindow()
     qtbot.keyClick(window.tools.filter, key)
@@ -147,7 +147,7 @@ def test_who_types_nothing_goes_on_to_the_sessions_with_one_key(
 def test_the_keyboard_leads_from_the_words_to_the_first_hit_and_back(
     qtbot: QtBot, open_window: Open, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.review.tabs.setCurrentIndex(CHANGES)
     typed(qtbot, window, "naxos ferry")
     qtbot.keyClick(window.tools.filter, Keys.Key_Down)
@@ -172,14 +172,14 @@ def test_the_keyboard_leads_from_the_words_to_the_first_hit_and_back(
 
 
 def test_a_title_is_found_at_once(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.tools.filter.setText("wálk naxos")
     assert [*found(window)] == ["A walk around Naxos"]
     searched(qtbot, window)
 
 
 def test_a_chip_does_not_hide_what_is_found(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     qtbot.mouseClick(window.chips._chips[Standing.REVIEW], Qt.MouseButton.LeftButton)
     typed(qtbot, window, "Two weeks by train")
     where = window.search.list.visualRect(window.search.hits.index(0)).center()
@@ -188,7 +188,7 @@ def test_a_chip_does_not_hide_what_is_found(qtbot: QtBot, open_window: Open, dem
 
 
 def test_where_nothing_is_found_it_is_said_what_was_searched(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     typed(qtbot, window, "nobody said this")
     said = window.search.list.face
     assert said.isVisible() and "nobody said this" in said.text and str(len(demo.stories)) in said.text
@@ -204,7 +204,7 @@ def test_a_session_of_another_program_is_shown_and_cannot_be_repaired(
         database.execute(
             "INSERT INTO messages (session_id, role, content, timestamp) VALUES ('t1', 'user', 'Zanzibar, soon?', 2)"
         )
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     typed(qtbot, window, "zanzibar")
     assert "telegram" in found(window)["Plans"]
     qtbot.keyClick(window.tools.filter, Keys.Key_Return)
@@ -235,7 +235,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 def test_the_first_hits_show_while_the_search_goes_on_and_nothing_moves(
     qtbot: QtBot, open_window: Open, demo: DemoStore, gate: threading.Event
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     before = [window.splitter.geometry(), window.review.mapTo(window, window.review.pos())]
     window.tools.filter.setText(WORDS)
     qtbot.waitUntil(lambda: any(WORDS in each for each in found(window).values()))
@@ -251,7 +251,7 @@ def test_the_first_hits_show_while_the_search_goes_on_and_nothing_moves(
 def test_typing_on_takes_the_place_of_a_running_search(
     qtbot: QtBot, open_window: Open, demo: DemoStore, gate: threading.Event
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.tools.filter.setText("naxos")
     qtbot.waitUntil(lambda: any("ferry" in each for each in found(window).values()))
     window.tools.filter.setText("visa")
@@ -274,10 +274,10 @@ def test_a_result_about_another_store_is_not_shown(
     message = {"role": "user", "content": f"the {WORDS}, again", "timestamp": 1.0}
     session = {"session_id": "0123456789ab", "title": "Elsewhere", "messages": [message], "updated_at": 1.0}
     (other / "0123456789ab.json").write_text(json.dumps(session))
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.tools.filter.setText(WORDS)
     qtbot.waitUntil(lambda: any(WORDS in each for each in found(window).values()))
-    window.open(Place(tmp_path / "other"))
+    window.open(StoreLocation(tmp_path / "other"))
     assert found(window) == {}
     gate.set()
     wait_scanned(window)
@@ -288,7 +288,7 @@ def test_a_result_about_another_store_is_not_shown(
 def test_closing_does_not_wait_for_a_search(
     qtbot: QtBot, open_window: Open, demo: DemoStore, gate: threading.Event
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.tools.filter.setText(WORDS)
     qtbot.waitUntil(lambda: any(WORDS in each for each in found(window).values()))
     window.close()
@@ -298,7 +298,7 @@ def test_closing_does_not_wait_for_a_search(
 def test_another_check_looks_again_and_keeps_the_rows_where_they_are(
     qtbot: QtBot, open_window: Open, wait_scanned: Callable[[MainWindow], None], demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     typed(qtbot, window, WORDS)
     before = [*found(window)]
     session_id = window.search.hits.found(0).session_id
@@ -316,7 +316,7 @@ def test_looking_leaves_no_trace(
     qtbot: QtBot, open_window: Open, demo: DemoStore, snapshot: Callable[[Path], Any]
 ) -> None:
     before = snapshot(demo.home)
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     typed(qtbot, window, WORDS)
     QTest.keyClick(window.tools.filter, Keys.Key_Return)
     assert snapshot(demo.home) == before

@@ -17,7 +17,7 @@ from hermes_rescue.core.report.coverage import coverage
 from hermes_rescue.gui.review.answers import AnswerBoxes
 from hermes_rescue.gui.review.coverage_map import CoverageMap
 from hermes_rescue.gui.review.session_head import SessionHead
-from hermes_rescue.gui.view_model.wording import told_moment
+from hermes_rescue.gui.view_model.formatting import told_moment
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from hermes_rescue.gui.widgets.theme import apply, load
 from PySide6.QtCore import QRect, Qt
@@ -94,7 +94,7 @@ def test_what_happened_stands_there_and_the_answers_open_over_the_window(qtbot: 
     assert head.popup.isVisible()
     assert head.height() == before
     texts = [label.text() for label in head.popup.findChildren(QLabel)]
-    assert {main.kind.serious, main.advice, main.kind.outcome, main.kind.meanwhile} <= set(texts)
+    assert {main.kind.severity_text, main.advice, main.kind.effect, main.kind.usable_meanwhile} <= set(texts)
     assert texts[0].split("\n") == [main.evidence, "The worktree folder is gone."]
     assert clipped(head.popup) == []
     qtbot.keyClick(head.popup, Qt.Key.Key_Escape)

@@ -9,9 +9,9 @@ from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.hermes.worktree import Worktree
 from hermes_rescue.gui.sessions.session_list import SessionList
 from hermes_rescue.gui.sessions.session_pane import SessionPane
+from hermes_rescue.gui.view_model.formatting import day, long_day, moment
 from hermes_rescue.gui.view_model.session_line import line_of
 from hermes_rescue.gui.view_model.session_rows import Column, row_for
-from hermes_rescue.gui.view_model.wording import day, long_day, moment
 from hermes_rescue.gui.widgets import theme
 from PySide6.QtCore import QDate, QDateTime, QLocale, QPoint, QPointF, Qt, QTime
 from PySide6.QtGui import QKeyEvent, QMouseEvent

@@ -12,7 +12,7 @@ import pytest
 from hermes_rescue.core.audit.findings import KINDS, LEFT, Category, Finding, SessionAudit, Standing, finding
 from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.demo.demo_store import make_demo_store
-from hermes_rescue.core.hermes.heads import Glance
+from hermes_rescue.core.hermes.heads import SessionHeader
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.worktree import Worktree
 from hermes_rescue.gui.sessions.session_model import Role, SessionModel
@@ -83,7 +83,7 @@ def table(qtbot: QtBot) -> SessionTable:
     return made
 
 
-def add(table: SessionTable, sessions: list[SessionAudit | Glance]) -> None:
+def add(table: SessionTable, sessions: list[SessionAudit | SessionHeader]) -> None:
     table.make_room(sessions)
     table.sessions.add(sessions)
 
@@ -508,8 +508,8 @@ def test_the_title_cannot_be_hidden(table: SessionTable) -> None:
 # Sessions that were only glanced at
 
 
-def glanced(name: str, **other: object) -> Glance:
-    plain = Glance(name, f"Title of {name}", 4, None, None, None)
+def glanced(name: str, **other: object) -> SessionHeader:
+    plain = SessionHeader(name, f"Title of {name}", 4, None, None, None)
     return replace(plain, **other)  # type: ignore[arg-type]
 
 

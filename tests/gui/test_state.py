@@ -6,13 +6,13 @@ from itertools import pairwise
 from pathlib import Path
 
 from hermes_rescue.core.merge.choices import Choices
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.shell.state import Event, Phase, Shown, State, after, possible
 from hypothesis import given
 from hypothesis import strategies as st
 
 events = st.lists(st.sampled_from(Event), max_size=30)
-OTHER = Place(Path("/other"))
+OTHER = StoreLocation(Path("/other"))
 
 
 def lived(happened: list[Event]) -> list[State]:

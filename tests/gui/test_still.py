@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.demo.demo_store import DemoStore
-from hermes_rescue.gui.background.place import Place
-from hermes_rescue.gui.background.reader import StoreReader
+from hermes_rescue.gui.background.reader import ReaderThread
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
 from hermes_rescue.gui.view_model.coverage import lane_count, lane_label
@@ -55,7 +55,7 @@ def corners(window: MainWindow) -> dict[str, QPoint]:
 def test_every_story_leaves_the_controls_where_they_are(
     open_window: Open, wait_scanned: Scanned, demo: DemoStore, size: tuple[int, int]
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.resize(*size)
     first = corners(window)
     height = window.review.head.height()
@@ -74,15 +74,15 @@ def test_every_story_leaves_the_controls_where_they_are(
 def test_what_stands_there_during_the_check_is_where_it_is_after_it(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened, scan = threading.Event(), StoreReader._scan
+    opened, scan = threading.Event(), ReaderThread._scan
 
-    def held(self: StoreReader, *of: Any) -> None:
+    def held(self: ReaderThread, *of: Any) -> None:
         opened.wait(60)
         scan(self, *of)
 
-    monkeypatch.setattr(StoreReader, "_scan", held)
+    monkeypatch.setattr(ReaderThread, "_scan", held)
     try:
-        window = open_window(Place(demo.home), wait=False)
+        window = open_window(StoreLocation(demo.home), wait=False)
         window.resize(1280, 760)
         qtbot.waitUntil(lambda: window.table.sessions.total_count > 0 and window.shown.store is not None)
         first, height = corners(window), window.review.head.height()
@@ -101,9 +101,9 @@ def test_a_check_that_is_stopped_says_what_can_be_done(
     qtbot: QtBot, open_window: Open, demo: DemoStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = threading.Event()
-    monkeypatch.setattr(StoreReader, "_scan", lambda *_: opened.wait(60))
+    monkeypatch.setattr(ReaderThread, "_scan", lambda *_: opened.wait(60))
     try:
-        window = open_window(Place(demo.home), wait=False)
+        window = open_window(StoreLocation(demo.home), wait=False)
         qtbot.waitUntil(lambda: window.table.sessions.total_count > 0, timeout=60_000)
         window.foot.cancel_requested.emit()
         assert "Select a session" in window.review.conversation._face.text
@@ -114,7 +114,7 @@ def test_a_check_that_is_stopped_says_what_can_be_done(
 def test_the_list_and_the_head_say_the_same_of_every_story(
     open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     for story in demo.stories:
         window.table.select(story.session_id)
         wait_scanned(window)
@@ -135,7 +135,7 @@ def test_the_list_and_the_head_say_the_same_of_every_story(
 def test_what_the_window_tells_pushes_nothing(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     first = corners(window)
     order = [window.table.sessions.id_at(row) for row in range(window.table.sessions.visible_count)]
     chosen = window.table.current_id
@@ -156,7 +156,7 @@ def test_what_was_taken_back_comes_back_by_its_button(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, name: str
 ) -> None:
     standing = Standing.DELETED if name == "deleted" else Standing.LEFT_OUT
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.chips._chips[standing].click()
     session_id = window.table.sessions.id_at(0)
     window.table.select(session_id)

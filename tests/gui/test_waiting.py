@@ -13,7 +13,7 @@ from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.gui.background import webui_poll
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
 from PySide6.QtCore import Qt
@@ -76,7 +76,7 @@ def live(store: Store, session_ids: set[str]) -> dict[str, bytes]:
 def test_the_rest_waits_in_sight_and_is_repaired_when_the_server_stops(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, store: Store
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     with webui_process(demo.home) as webui:
         waiting = confirm_waiting(qtbot, window, webui, wait_scanned)
         before = live(store, waiting)
@@ -94,7 +94,7 @@ def test_the_rest_waits_in_sight_and_is_repaired_when_the_server_stops(
 def test_the_wait_is_called_off(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, store: Store
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     with webui_process(demo.home) as webui:
         waiting = confirm_waiting(qtbot, window, webui, wait_scanned)
         before = live(store, waiting)
@@ -109,7 +109,7 @@ def test_the_wait_is_called_off(
 def test_what_changed_while_it_waited_is_not_written(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, store: Store
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     with webui_process(demo.home) as webui:
         waiting = confirm_waiting(qtbot, window, webui, wait_scanned)
         changed = next(s.session_id for s in demo.stories if s.name == "wiped_and_continued")
@@ -130,7 +130,7 @@ def test_what_changed_while_it_waited_is_not_written(
 def test_without_the_agreement_nothing_waits(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, snapshot: Snapshot
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     with webui_process(demo.home) as webui:
         start(qtbot, window, webui)
         before = snapshot(demo.home / "webui" / "sessions")
@@ -151,7 +151,7 @@ def test_without_the_agreement_nothing_waits(
 def test_what_only_waits_needs_the_agreement_before_the_button_does_anything(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, store: Store
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     wiped = next(s.session_id for s in demo.stories if s.name == "wiped")
     with webui_process(demo.home) as webui:
         start(qtbot, window, webui)
@@ -186,7 +186,7 @@ def test_a_repair_that_the_server_wrote_over_is_told_some_time_later(
     store: Store,
     is_written_over: bool,
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     with webui_process(demo.home) as webui:
         webui("start")
         qtbot.waitUntil(lambda: window.shown.webui != "", timeout=30_000)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.gui.background import webui_poll
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.shell.main_window import MainWindow
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
@@ -25,7 +25,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_webui_appears_with_its_address_and_disappears(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     chip = window.chips._webui
     assert "is running" not in chip.text()
     with webui_process(demo.home) as webui:
@@ -41,7 +41,7 @@ def test_a_webui_appears_with_its_address_and_disappears(qtbot: QtBot, open_wind
 def test_no_key_waits_for_its_answer_and_the_next_look_waits_for_this_one(
     qtbot: QtBot, open_window: Open, demo: DemoStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     answers, looks = threading.Event(), []
     look = webui_poll.webui_status  # type: ignore[attr-defined]
 
@@ -66,11 +66,11 @@ def test_no_key_waits_for_its_answer_and_the_next_look_waits_for_this_one(
 def test_what_was_looked_at_for_another_store_is_not_shown(
     qtbot: QtBot, open_window: Open, demo: DemoStore, tmp_path: Any
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     with webui_process(demo.home) as webui:
         webui("start")
         qtbot.waitUntil(lambda: window.shown.webui != "", timeout=30_000)
-        window.open(Place(tmp_path / "nothing"))
+        window.open(StoreLocation(tmp_path / "nothing"))
         assert window.notices.webui.text == window.chips._webui.text() == ""
         assert window.shown.webui == ""
         qtbot.waitUntil(window.no_store.isVisible, timeout=20_000)

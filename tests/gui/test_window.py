@@ -24,8 +24,8 @@ from hermes_rescue.core.hermes.sidecar import read
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.repair import apply, vault
 from hermes_rescue.gui.background import reader
-from hermes_rescue.gui.background.place import Place
-from hermes_rescue.gui.background.reader import StoreReader
+from hermes_rescue.gui.background.reader import ReaderThread
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.repairs.report_dialog import ReportDialog
 from hermes_rescue.gui.repairs.undo_dialog import UndoDialog
@@ -82,13 +82,13 @@ def texts(path: Path) -> list[str]:
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Holds up the check of a store, before its first session, until it is set."""
     opened = threading.Event()
-    scan = StoreReader._scan
+    scan = ReaderThread._scan
 
-    def held(self: StoreReader, *of: Any) -> None:
+    def held(self: ReaderThread, *of: Any) -> None:
         opened.wait(60)
         scan(self, *of)
 
-    monkeypatch.setattr(StoreReader, "_scan", held)
+    monkeypatch.setattr(ReaderThread, "_scan", held)
     yield opened
     opened.set()
 
@@ -101,7 +101,7 @@ def statuses(window: MainWindow) -> set[str]:
 def test_the_sessions_show_before_they_are_checked_and_nothing_is_said_of_them(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, gate: threading.Event
 ) -> None:
-    window = open_window(Place(demo.home), wait=False)
+    window = open_window(StoreLocation(demo.home), wait=False)
     names = [p.stem for p in (demo.home / "webui" / "sessions").glob("*.json") if not p.name.startswith("_")]
     qtbot.waitUntil(lambda: window.table.sessions.total_count == len(names), timeout=60_000)
     assert statuses(window) == {"Not checked yet"}
@@ -123,7 +123,7 @@ def test_the_sessions_show_before_they_are_checked_and_nothing_is_said_of_them(
 def test_a_session_that_was_chosen_before_the_check_stays_chosen_and_is_shown(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, gate: threading.Event
 ) -> None:
-    window = open_window(Place(demo.home), wait=False)
+    window = open_window(StoreLocation(demo.home), wait=False)
     wanted = next(story.session_id for story in demo.stories if story.name == "healthy")
     qtbot.waitUntil(lambda: window.table.select(wanted), timeout=60_000)
     gate.set()
@@ -137,7 +137,7 @@ def test_the_bar_moves_while_one_session_is_checked(
 ) -> None:
     monkeypatch.setattr(progress, "INTERVAL", 0)
     monkeypatch.setattr(reader, "BATCH", 0)
-    window = open_window(Place(demo.home), wait=False)
+    window = open_window(StoreLocation(demo.home), wait=False)
     bar = window.foot.findChild(QProgressBar)
     assert bar is not None
     shown: list[float] = []
@@ -160,7 +160,7 @@ def test_a_session_that_nobody_waits_for_any_more_is_not_read_to_its_end(
     qtbot: QtBot, open_window: Open, demo: DemoStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "INTERVAL", 0)
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     begun: list[str] = []
     ended: list[str] = []
     go_on = threading.Event()
@@ -188,7 +188,7 @@ def test_a_session_that_nobody_waits_for_any_more_is_not_read_to_its_end(
 def test_a_check_that_was_stopped_leaves_the_rest_unchecked(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, gate: threading.Event
 ) -> None:
-    window = open_window(Place(demo.home), wait=False)
+    window = open_window(StoreLocation(demo.home), wait=False)
     qtbot.waitUntil(lambda: window.table.sessions.total_count > 0, timeout=60_000)
     threading.Timer(0.05, gate.set).start()
     window._cancel()
@@ -206,7 +206,7 @@ def test_from_start_to_restored_in_three_clicks(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
     """Repair, confirm: two clicks; the first session is selected by itself."""
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     clicks = 0
 
     def confirm(dialog: RepairDialog) -> None:
@@ -237,7 +237,7 @@ def test_from_start_to_restored_in_three_clicks(
 def test_the_keyboard_alone_repairs_undoes_and_reports(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     sessions = demo.home / "webui" / "sessions"
     before = {path.name: path.read_bytes() for path in sessions.iterdir() if path.is_file()}
 
@@ -272,7 +272,7 @@ def test_the_keyboard_alone_repairs_undoes_and_reports(
 def test_escape_and_enter_repair_nothing_by_accident(
     qtbot: QtBot, open_window: Open, demo: DemoStore, snapshot: Snapshot
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     before = snapshot(demo.home)
     for key in (Qt.Key.Key_Escape, Qt.Key.Key_Return):
         when_asked(qtbot, RepairDialog, partial(lambda key, dialog: qtbot.keyClick(dialog, key), key))
@@ -284,7 +284,7 @@ def test_escape_and_enter_repair_nothing_by_accident(
 def test_a_question_is_answered_by_repairing_the_session_itself(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     asked = [story for story in demo.stories if story.expect == "review"]
     for story in asked:
         assert window.table.select(story.session_id)
@@ -299,7 +299,7 @@ def test_a_question_is_answered_by_repairing_the_session_itself(
 def test_a_question_is_answered_by_leaving_the_session_and_can_be_asked_again(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, snapshot: Snapshot
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     head = window.review.head
     story = next(story for story in demo.stories if story.expect == "review")
     before = snapshot(demo.home / "webui" / "sessions")
@@ -332,7 +332,7 @@ def test_a_question_is_answered_by_leaving_the_session_and_can_be_asked_again(
 def test_only_a_question_has_a_second_answer(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     for story in demo.stories:
         if window.table.select(story.session_id):
             wait_scanned(window)
@@ -343,7 +343,7 @@ def test_a_choice_made_message_by_message_is_what_is_written(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
     story = next(s for s in demo.stories if s.name == "undone")
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.table.select(story.session_id)
     wait_scanned(window)
     rows = window.review.difference.rows
@@ -373,7 +373,7 @@ def test_a_field_is_taken_from_the_backup_and_put_back_with_the_keyboard(
     backup.write_text(json.dumps({**json.loads(backup.read_text()), "title": "Its old name"}, indent=2))
     before = {path.name: path.read_bytes() for path in sessions.iterdir() if path.is_file()}
     shutil.copytree(demo.home, tmp_path / "copy")
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.table.select(story.session_id)
     wait_scanned(window)
 
@@ -433,7 +433,7 @@ def test_what_changed_behind_the_windows_back_is_not_written_over(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
     story = next(s for s in demo.stories if s.name == "wiped")
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     path = demo.home / "webui" / "sessions" / f"{story.session_id}.json"
     newer = json.loads(path.read_text())
     newer["title"] = "Saved by Hermes meanwhile"
@@ -453,7 +453,7 @@ def test_what_changed_behind_the_windows_back_is_not_written_over(
 def test_a_repair_is_cancelled_between_two_sessions(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, monkeypatch: Any
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     real = apply._repair_one
     done: list[object] = []
 
@@ -476,7 +476,7 @@ def test_a_repair_is_cancelled_between_two_sessions(
 def test_closing_during_a_repair_asks_and_waits_for_the_safe_point(
     qtbot: QtBot, open_window: Open, demo: DemoStore, monkeypatch: Any
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
     real = apply._repair_one
     done: list[api.Outcome] = []
@@ -504,7 +504,7 @@ def test_a_run_of_another_time_is_undone_from_the_history(
     store = find_store(home=demo.home)
     before = {path.name: path.read_bytes() for path in store.sessions_dir.iterdir() if path.is_file()}
     result = api.apply(api.plan(store))
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.actions_["history"].trigger()
     assert window.side.currentWidget() is window.history
     when_asked(qtbot, UndoDialog, lambda dialog: dialog.undo.click())
@@ -520,7 +520,7 @@ def test_looking_leaves_no_trace(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, snapshot: Snapshot
 ) -> None:
     before = snapshot(demo.home)
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     for row in range(window.table.sessions.visible_count):
         window.table.select(window.table.sessions.id_at(row))
         wait_scanned(window)
@@ -533,7 +533,7 @@ def test_looking_leaves_no_trace(
 
 
 def test_the_chips_narrow_the_list(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     chip = window.chips._chips[Standing.REVIEW]
     qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)
     assert window.table.sessions.visible_count == 3
@@ -544,7 +544,7 @@ def test_the_chips_narrow_the_list(qtbot: QtBot, open_window: Open, demo: DemoSt
 def test_next_change_goes_on_into_the_next_session(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     first = window.table.current_id
     for _ in range(60):
         window.actions_["next"].trigger()
@@ -555,7 +555,7 @@ def test_next_change_goes_on_into_the_next_session(
 
 
 def test_a_command_can_be_copied_for_the_terminal(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.actions_["copy_command"].trigger()
     assert QGuiApplication.clipboard().text() == (f"hermes-rescue show {window.table.current_id} --home {demo.home}")
 
@@ -564,7 +564,7 @@ def test_a_command_can_be_copied_for_the_terminal(qtbot: QtBot, open_window: Ope
 
 
 def test_without_a_store_it_says_where_it_looked(qtbot: QtBot, open_window: Open, tmp_path: Path) -> None:
-    window = open_window(Place(tmp_path / "nowhere"))
+    window = open_window(StoreLocation(tmp_path / "nowhere"))
     assert window.middle.currentWidget() is window.no_store
     assert str(tmp_path / "nowhere") in window.no_store.text.replace("\u200b", "")
     assert not window.actions_["repair_all"].isEnabled()
@@ -573,7 +573,7 @@ def test_without_a_store_it_says_where_it_looked(qtbot: QtBot, open_window: Open
 def test_a_dropped_folder_opens(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, tmp_path: Path
 ) -> None:
-    window = open_window(Place(tmp_path / "nowhere"))
+    window = open_window(StoreLocation(tmp_path / "nowhere"))
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(demo.home / "webui" / "sessions"))])
     buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
@@ -588,7 +588,7 @@ def test_a_dropped_folder_opens(
 def test_an_error_ends_in_a_dialog(
     qtbot: QtBot, open_window: Open, demo: DemoStore, monkeypatch: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     monkeypatch.setattr("sys.excepthook", None)
     show_what_goes_wrong_in(window)
     import sys
@@ -606,12 +606,12 @@ def test_an_error_ends_in_a_dialog(
 def test_what_the_window_was_like_is_remembered(
     qtbot: QtBot, open_window: Open, demo: DemoStore, settings: QSettings
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.actions_["split"].trigger()
     window.actions_["theme_dark"].trigger()
     window.table.table.setColumnHidden(6, True)
     window.close()
-    again = open_window(Place(demo.home))
+    again = open_window(StoreLocation(demo.home))
     assert again.review.difference.mode == "split"
     assert again.looks.theme.name == "dark"
     assert again.table.table.isColumnHidden(6)
@@ -619,7 +619,7 @@ def test_what_the_window_was_like_is_remembered(
 
 
 def test_every_part_that_takes_the_keyboard_has_a_name(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     nameless = [
         f"{type(widget).__name__} {widget.objectName()}"
         for widget in window.findChildren(QWidget)
@@ -631,7 +631,7 @@ def test_every_part_that_takes_the_keyboard_has_a_name(qtbot: QtBot, open_window
 
 
 def test_a_context_menu_offers_the_commands_of_the_menu_bar(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     window.table.context_menu_requested.emit(QPoint(10, 10))
     menu = QApplication.activePopupWidget()
     assert menu is not None
@@ -642,7 +642,7 @@ def test_a_context_menu_offers_the_commands_of_the_menu_bar(qtbot: QtBot, open_w
 
 
 def test_buttons_say_what_they_do(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     buttons = [b for b in window.findChildren(QPushButton) if b.isVisibleTo(window)]
     assert buttons
     assert [b for b in buttons if not (b.text() or b.toolTip())] == []
@@ -651,7 +651,7 @@ def test_buttons_say_what_they_do(qtbot: QtBot, open_window: Open, demo: DemoSto
 def test_a_change_from_outside_is_noticed_and_a_rescan_offered(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     (demo.home / "webui" / "sessions" / "0123456789ab.json").write_text('{"session_id": "')
     qtbot.waitUntil(lambda: "changed" in window.notices.changed.text, timeout=10_000)
     qtbot.mouseClick(window.notices.changed.buttons[0], Qt.MouseButton.LeftButton)
@@ -667,7 +667,7 @@ def test_an_interrupted_repair_is_told_at_the_start(
         patch.setattr(apply, "_write_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             api.apply(api.plan(find_store(home=demo.home)))
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     assert "interrupted" in window.result.text
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
     window.actions_["repair_all"].trigger()
@@ -679,7 +679,7 @@ def test_what_a_repair_healed_is_shown_healed(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
     wiped = next(s.session_id for s in demo.stories if s.name == "wiped")
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     assert window.table.select(wiped)
     wait_scanned(window)
     assert window.review.difference.position[1] > 0
@@ -694,7 +694,7 @@ def test_what_a_repair_healed_is_shown_healed(
 def test_results_are_said_aloud(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, heard: list[str]
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     assert any("28 sessions checked" in text for text in heard)
     heard.clear()
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
@@ -709,7 +709,7 @@ def test_results_are_said_aloud(
 def test_what_is_refused_is_said_aloud(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, heard: list[str]
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     wiped = next(s.session_id for s in demo.stories if s.name == "wiped")
     path = demo.home / "webui" / "sessions" / f"{wiped}.json"
 
@@ -731,7 +731,7 @@ def test_an_interrupted_repair_can_be_finished_where_no_session_needs_it(
         with pytest.raises(KeyboardInterrupt):
             api.apply(api.plan(store))
     assert api.plan(store).sessions == ()
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     wait_scanned(window)
     asked: list[str] = []
 
@@ -755,5 +755,5 @@ def test_the_window_takes_away_what_a_killed_one_left_in_the_folder_for_temporar
         left.mkdir()
         (left / "owner.lock").touch()
         (left / "state.db").write_text("what was said")
-        open_window(Place(demo.home))
+        open_window(StoreLocation(demo.home))
         assert not left.exists() and in_use.exists()

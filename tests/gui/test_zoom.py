@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from hermes_rescue.core.demo.demo_store import DemoStore
-from hermes_rescue.gui.background.place import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.shell.main_window import MainWindow
-from hermes_rescue.gui.shell.memory import Memory
+from hermes_rescue.gui.shell.window_settings import WindowSettings
 from PySide6.QtCore import QPoint, QPointF, QSettings, Qt
 from PySide6.QtGui import QFontInfo, QWheelEvent
 from PySide6.QtWidgets import QApplication, QWidget
@@ -48,7 +48,7 @@ def sizes(window: MainWindow) -> set[int]:
 def test_keys_and_wheel_change_every_text_and_the_next_window_is_so(
     qtbot: QtBot, open_window: Open, demo: DemoStore, size_of_the_system: float
 ) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     (usual,) = sizes(window)
     qtbot.keyClick(window, Qt.Key.Key_Plus, CTRL)
     (larger,) = sizes(window)
@@ -64,7 +64,7 @@ def test_keys_and_wheel_change_every_text_and_the_next_window_is_so(
     turn(conversation.viewport(), -1)
     assert sizes(window) == {larger}
     window.close()
-    again = open_window(Place(demo.home))
+    again = open_window(StoreLocation(demo.home))
     assert sizes(again) == {larger}
     qtbot.keyClick(again, Qt.Key.Key_0, CTRL)
     assert sizes(again) == {usual}
@@ -72,7 +72,7 @@ def test_keys_and_wheel_change_every_text_and_the_next_window_is_so(
 
 
 def test_it_ends_at_the_smallest_and_the_largest_size(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
-    window = open_window(Place(demo.home))
+    window = open_window(StoreLocation(demo.home))
     for key in (Qt.Key.Key_Plus, Qt.Key.Key_Minus):
         for _ in range(20):
             qtbot.keyClick(window, key, CTRL)
@@ -85,6 +85,6 @@ def test_it_ends_at_the_smallest_and_the_largest_size(qtbot: QtBot, open_window:
 @pytest.mark.parametrize("kept", ["nan", "", "large"])
 def test_what_is_no_size_counts_as_forgotten(tmp_path: Path, kept: str) -> None:
     settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
-    usual = Memory(settings).zoom
+    usual = WindowSettings(settings).zoom
     settings.setValue("zoom", kept)
-    assert Memory(settings).zoom == usual
+    assert WindowSettings(settings).zoom == usual

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from hermes_rescue.core.base.jsontext import LARGE, Packed, Piece
+from hermes_rescue.core.base.jsontext import LARGE, PackedObject, Piece
 from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.database import gateway, lineage
 from hermes_rescue.core.hermes.database.continuation import Segment, joined
@@ -16,7 +16,7 @@ from hermes_rescue.core.hermes.database.statedb import StateDB
 from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, SessionRow, Status
 from hermes_rescue.core.hermes.message import SPEAKERS, Key, Message, message
 
-_EMPTY = Packed({}, 2)
+_EMPTY = PackedObject({}, 2)
 """What a row of a large session is kept like that no message of its file is like."""
 
 

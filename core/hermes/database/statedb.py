@@ -24,8 +24,8 @@ from hermes_rescue.core.hermes.database.statedb_rows import (
     MESSAGE_COLUMNS,
     SESSION_COLUMNS,
     MessageRow,
+    RawMessageRow,
     SessionRow,
-    SpokenRow,
     message_row,
 )
 from hermes_rescue.core.hermes.message import REASONING
@@ -73,14 +73,14 @@ class Extent(NamedTuple):
     newest: int
 
 
-class Trouble(NamedTuple):
+class DatabaseDamage(NamedTuple):
     """What went wrong with an open database: how it could be read, and the row ids of what could not."""
 
     fact: DatabaseFact
     unreadable: frozenset[int]
 
 
-class CloserLookError(Exception):
+class UnindexedReadError(Exception):
     """Rows cannot be read the fast way: damage, no index, not in order, or changed meanwhile."""
 
 
@@ -171,16 +171,16 @@ class StateDB:
         return None if self._database is None else self._database.copy
 
     @property
-    def trouble(self) -> Trouble:
+    def damage(self) -> DatabaseDamage:
         """What went wrong until now, for another process that has the same database open."""
-        return Trouble(self.fact, frozenset(self._unreadable))
+        return DatabaseDamage(self.fact, frozenset(self._unreadable))
 
-    def share(self, trouble: Trouble) -> None:
+    def merge_damage(self, damage: DatabaseDamage) -> None:
         """Take over what another process came upon."""
-        for rowid in trouble.unreadable:
+        for rowid in damage.unreadable:
             self._lose(rowid)
-        if trouble.fact.state not in ("ok", self.fact.state):
-            self.fact = trouble.fact
+        if damage.fact.state not in ("ok", self.fact.state):
+            self.fact = damage.fact
 
     def messages(self, session_id: str, read: Callable[[Iterator[MessageRow]], Iterable[_Row]]) -> tuple[_Row, ...]:
         """What ``read`` makes of the rows of a session that can be read, whatever their status, by id (by row id where
@@ -192,18 +192,18 @@ class StateDB:
             found = [*read(self._message_rows(session_id))]
         return tuple(sorted(found, key=attrgetter("id")))
 
-    def spoken(self, session_id: str) -> Iterator[SpokenRow]:
-        """Every row of a session by id, far faster than :meth:`messages`. Raises :class:`CloserLookError`."""
+    def raw_message_rows(self, session_id: str) -> Iterator[RawMessageRow]:
+        """Every row of a session by id, far faster than :meth:`messages`. Raises :class:`UnindexedReadError`."""
         last = _FIRST_ROWID
         for row in self._exact_rows(self._spoken_columns, session_id):
             if row[0] < last:
-                raise CloserLookError
+                raise UnindexedReadError
             last = row[0]
-            yield SpokenRow._make(row)
+            yield RawMessageRow._make(row)
 
     def rows(self, session_id: str) -> Iterator[tuple[Any, ...]]:
         """The same with every column that a message is made of, in the order of an index: the same one for the same
-        rows. Raises :class:`CloserLookError`.
+        rows. Raises :class:`UnindexedReadError`.
         """
         return self._exact_rows(", ".join(map(quoted, self._message_columns)), session_id)
 
@@ -225,25 +225,25 @@ class StateDB:
 
         try:
             return (*read(found()),)
-        except CloserLookError:
+        except UnindexedReadError:
             return self.messages(session_id, read)
 
     def _exact_rows(self, columns: str, session_id: str) -> Iterator[tuple[Any, ...]]:
         if self._database is None or not self.is_indexed:
-            raise CloserLookError
+            raise UnindexedReadError
         self._database.limit(self._seconds)
         # in the order of the index, which is mostly that of the ids: to sort them, SQLite holds all texts in memory
         query = f"SELECT _rowid_, {columns} FROM messages WHERE session_id = ?"
         try:
             yield from self._database.exact_rows(query, (session_id,), bytes)
         except (sqlite3.Error, MemoryError):
-            raise CloserLookError from None
+            raise UnindexedReadError from None
         if self._database.changed():
-            raise CloserLookError
+            raise UnindexedReadError
 
     @property
     def _spoken_columns(self) -> str:
-        """What :class:`SpokenRow` is made of, where the table has it."""
+        """What :class:`RawMessageRow` is made of, where the table has it."""
         there = {*self._message_columns}
         plain = {
             "active": "coalesce(active, 1) = 1",

@@ -225,7 +225,7 @@ class MessageRow:
     size: int
 
 
-class SpokenRow(NamedTuple):
+class RawMessageRow(NamedTuple):
     """What a row of ``messages`` says, as it lies in the database (texts as bytes): enough to see that a sidecar says
     the same.
 

@@ -14,7 +14,7 @@ from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.private_folder import private_folder, sweep
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes.copies import FileCopies, Inventory
-from hermes_rescue.core.hermes.database.statedb_rows import SpokenRow
+from hermes_rescue.core.hermes.database.statedb_rows import RawMessageRow
 from hermes_rescue.core.hermes.listing import Listing, SessionFiles
 from hermes_rescue.core.hermes.message import message
 from hermes_rescue.core.hermes.places import archives, beside, forms
@@ -55,10 +55,12 @@ class FurtherReader:
                 found.append(copy)
         return tuple(copy for copy in found if copy.messages)
 
-    def spoken(self, session_id: str, candidates: Iterable[Candidate], steps: Steps) -> Iterator[Iterator[SpokenRow]]:
-        """The message rows of a session in set-aside databases, as they lie there. Raises CloserLookError."""
+    def raw_message_rows(
+        self, session_id: str, candidates: Iterable[Candidate], steps: Steps
+    ) -> Iterator[Iterator[RawMessageRow]]:
+        """The message rows of a session in set-aside databases, as they lie there. Raises UnindexedReadError."""
         for each in candidates:
-            yield from self.database(each).spoken(session_id, steps)
+            yield from self.database(each).raw_message_rows(session_id, steps)
 
     def new_folder(self) -> Path:
         """A private folder that goes when this is closed."""

@@ -20,7 +20,7 @@ import msgspec
 from hermes_rescue.core.base import files, jsontext
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.base.json_lines import LineFile, damage, objects
-from hermes_rescue.core.base.jsontext import LARGE, LIST_FIELD, Element, Piece, number
+from hermes_rescue.core.base.jsontext import LARGE, LIST_FIELD, LargeElement, Piece, number
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
 
 ENDS = ("done", "cancel", "apperror", "error", "stream_end")  # no set: what is looked up in it can be anything
@@ -241,7 +241,7 @@ class _Held(NamedTuple):
     messages: tuple[Piece, ...]
 
 
-class _Compact(Element):
+class _Compact(LargeElement):
     """A message of a long line. Its text is made anew in the WebUI's layout, as it would stand in a sidecar."""
 
     __slots__ = ()

@@ -14,7 +14,7 @@ from hermes_rescue.core.base.files import digest_of
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.repair.vault import Vault
-from hermes_rescue.core.report.history import AFTER, BEFORE, NOT_THERE, NOW, OF_BACKUP, Looker, Past
+from hermes_rescue.core.report.history import AFTER, BEFORE, NOT_THERE, NOW, OF_BACKUP, History, SessionVersions
 
 Rescue = Callable[..., tuple[int, str, str]]
 SID = "3f2a9c51b7d0"
@@ -35,7 +35,7 @@ def repaired(store: Store) -> Run:
     return Vault.of(store).read_run(done.run_id)
 
 
-def said(past: Past) -> dict[str, list[str]]:
+def said(past: SessionVersions) -> dict[str, list[str]]:
     """What each version says, without the answers."""
     return {name: [m.text for m in version.messages if m.role == "user"] for name, version in past.versions.items()}
 
@@ -45,21 +45,21 @@ def refusals(store: Store, run: Run) -> dict[str, str | None]:
 
 
 def test_right_after_a_repair_the_file_is_what_it_left(store: Store) -> None:
-    past = Looker(store, repaired(store)).past(SID)
+    past = History(store, repaired(store)).versions(SID)
     assert said(past) == {BEFORE: ["ask a"], AFTER: ["ask a", "ask b", "ask c"], NOW: ["ask a", "ask b", "ask c"]}
     assert past.pair == (BEFORE, NOW)
     assert past.notes == ()
 
 
 def test_a_created_file_had_nothing_before(store: Store) -> None:
-    past = Looker(store, repaired(store)).past("0123456789ab")
+    past = History(store, repaired(store)).versions("0123456789ab")
     assert said(past) == {BEFORE: [], AFTER: ["ask x"], NOW: ["ask x"]}
 
 
 def test_what_nobody_holds_any_more_is_said_to_be_gone(hermes: Any, store: Store) -> None:
     run = repaired(store)
     hermes.write_live(hermes.turns("a", "b", "c", "d"))
-    past = Looker(store, run).past(SID)
+    past = History(store, run).versions(SID)
     assert said(past) == {BEFORE: ["ask a"], NOW: ["ask a", "ask b", "ask c", "ask d"]}
     assert past.notes == (NOT_THERE,)
 
@@ -72,7 +72,7 @@ def test_what_a_later_repair_replaced_is_found_in_the_vault(hermes: Any, store: 
     second = repaired(store)
     assert first.run_id != second.run_id
     assert len(hermes.load()["messages"]) == len(session["messages"]) + 2
-    past = Looker(store, first).past(SID)
+    past = History(store, first).versions(SID)
     assert said(past)[AFTER] == ["ask a", "ask b", "ask c"]
     assert said(past)[NOW] == ["ask a", "ask b", "ask c", "ask d"]
     assert past.notes == ()
@@ -81,7 +81,7 @@ def test_what_a_later_repair_replaced_is_found_in_the_vault(hermes: Any, store: 
 def test_a_file_that_is_gone_now_is_empty_now(hermes: Any, store: Store) -> None:
     run = repaired(store)
     hermes.live.unlink()
-    past = Looker(store, run).past(SID)
+    past = History(store, run).versions(SID)
     assert said(past)[NOW] == []
     assert refusals(store, run)[SID] is not None
 
@@ -90,7 +90,7 @@ def test_what_cannot_be_read_now_is_said(hermes: Any, store: Store, tmp_path: Pa
     run = repaired(store)
     hermes.live.unlink()
     hermes.live.symlink_to(tmp_path)
-    past = Looker(store, run).past(SID)
+    past = History(store, run).versions(SID)
     assert said(past)[NOW] == []
     assert "symbolic link" in " ".join(past.notes)
 
@@ -104,7 +104,7 @@ def test_where_only_the_backup_has_changed_it_is_the_backup_that_is_compared(her
     run = Vault.of(store).read_run(active.run_id)
     assert refusals(store, run) == {SID: None}
     hermes.write_backup(hermes.turns("z"))
-    past = Looker(store, run).past(SID)
+    past = History(store, run).versions(SID)
     assert past.pair == (OF_BACKUP + BEFORE, OF_BACKUP + NOW)
     assert said(past)[OF_BACKUP + NOW] == ["ask z"]
     assert said(past)[OF_BACKUP + AFTER] == []
@@ -117,13 +117,13 @@ def test_a_kept_copy_that_is_damaged_is_no_version(hermes: Any, store: Store) ->
     kept = store.vault_root / "runs" / run.run_id / "files" / str(operation.kept)
     kept.write_bytes(b"{}")
     with pytest.raises(VaultError, match="is damaged"):
-        Looker(store, run).past(SID)
+        History(store, run).versions(SID)
     assert "is damaged" in str(refusals(store, run)[SID])
 
 
 def test_a_session_that_the_run_has_not_changed_has_no_past(store: Store) -> None:
     with pytest.raises(VaultError, match="has not changed"):
-        Looker(store, repaired(store)).past("ffffffffffff")
+        History(store, repaired(store)).versions("ffffffffffff")
 
 
 def test_what_would_be_refused_is_what_is_refused(hermes: Any, store: Store) -> None:
@@ -144,7 +144,7 @@ def test_looking_back_leaves_no_trace(
     hermes.write_live(hermes.turns("mine"))
     before = snapshot(hermes.home)
     refusals(store, run)
-    Looker(store, run).past(SID)
+    History(store, run).versions(SID)
     assert rescue("diff", SID, "--run", run.run_id, "--home", hermes.home)[0] == 1
     assert snapshot(hermes.home) == before
 

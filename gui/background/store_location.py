@@ -14,7 +14,7 @@ from PySide6.QtCore import QMimeData
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StoreLocation:
     """Which store to open: as on the terminal, nothing named means the usual places. ``also``: where to look for copies
     as well, which lasts as long as it is open.
     """
@@ -25,7 +25,7 @@ class Place:
     also: tuple[Path, ...] = ()
 
     @classmethod
-    def of(cls, folder: Path) -> Place:
+    def of(cls, folder: Path) -> StoreLocation:
         """The place of a folder that a person chose or dropped: a home, or a sessions folder."""
         return cls(session_dir=folder) if folder.name == "sessions" else cls(home=folder)
 

@@ -11,23 +11,23 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core.demo.demo_store import make_demo_store
-from hermes_rescue.core.hermes.heads import Glance, glance
+from hermes_rescue.core.hermes.heads import SessionHeader, session_headers
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, HEAD_LIMIT
 from hermes_rescue.core.hermes.store import find_store
 
 Snapshot = Callable[[Path], dict[str, Any]]
 SID = "3f2a9c51b7d0"
-NOTHING = Glance(SID, "Untitled", None, None, None, None)
+NOTHING = SessionHeader(SID, "Untitled", None, None, None, None)
 
 
-def glances(hermes: Any) -> list[Glance]:
-    return list(glance(find_store(home=hermes.home)))
+def glances(hermes: Any) -> list[SessionHeader]:
+    return list(session_headers(find_store(home=hermes.home)))
 
 
 def test_the_head_tells_what_a_list_shows(hermes: Any) -> None:
     place = "/srv/notes/.worktrees/hermes-0a1b2c3d"
     hermes.write_live(hermes.turns("a", "b"), title="Größe 📦", profile="work", worktree_path=place, updated_at=1.5e9)
-    assert glances(hermes) == [Glance(SID, "Größe 📦", 4, 1.5e9, "work", place)]
+    assert glances(hermes) == [SessionHeader(SID, "Größe 📦", 4, 1.5e9, "work", place)]
 
 
 def test_every_session_file_of_a_store_comes_in_the_order_of_the_ids_and_nothing_is_touched(
@@ -37,7 +37,7 @@ def test_every_session_file_of_a_store_comes_in_the_order_of_the_ids_and_nothing
     before = snapshot(home)
     store = find_store(home=home)
     files = sorted(p.stem for p in store.sessions_dir.glob("*.json") if not p.name.startswith("_"))
-    assert [each.session_id for each in glance(store)] == files
+    assert [each.session_id for each in session_headers(store)] == files
     assert snapshot(home) == before
 
 
@@ -53,7 +53,7 @@ def test_another_layout_says_the_same(hermes: Any, indent: int | None) -> None:
     session = hermes.session(hermes.turns(*"abcdefgh" * 200))
     hermes.live.write_text(json.dumps(session, indent=indent))
     assert hermes.live.stat().st_size > 2 * HEAD_LIMIT
-    assert glances(hermes) == [Glance(SID, "Notes", 3200, session["updated_at"], None, None)]
+    assert glances(hermes) == [SessionHeader(SID, "Notes", 3200, session["updated_at"], None, None)]
 
 
 def test_messages_may_stand_first(hermes: Any) -> None:
@@ -145,7 +145,7 @@ def test_names_that_are_no_session_are_left_out(hermes: Any) -> None:
 def test_a_file_that_goes_meanwhile_is_no_reason_to_stop(hermes: Any) -> None:
     for name in ("a", "b", "c"):
         hermes.write(hermes.sessions / f"{name}.json", hermes.session([], title=f"Title {name}"))
-    coming = glance(find_store(home=hermes.home))
+    coming = session_headers(find_store(home=hermes.home))
     assert next(coming).title == "Title a"
     (hermes.sessions / "b.json").unlink()
     assert [each.title for each in coming] == ["Untitled", "Title c"]

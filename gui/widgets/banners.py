@@ -11,7 +11,7 @@ from pathlib import Path
 from hermes_rescue.core.audit.findings import NO_ADVICE, Finding, Standing
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
-from hermes_rescue.gui.view_model.wording import breakable, counted, moment
+from hermes_rescue.gui.view_model.formatting import breakable, counted, moment
 from hermes_rescue.gui.widgets.theme import ICON_SIZE, Theme
 from hermes_rescue.gui.widgets.tips import show_tip
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, QUrl, Signal, Slot

@@ -10,7 +10,7 @@ from PySide6.QtCore import QByteArray, QSettings
 _RECENT = 8
 
 
-class Memory:
+class WindowSettings:
     """Typed access to the settings; whatever is not of the expected kind counts as forgotten."""
 
     def __init__(self, settings: QSettings) -> None:

@@ -1,33 +1,22 @@
-"""What the window shows where there is nothing to list, what an error says, and the help."""
+"""What the window shows in the place of what cannot be shown."""
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Sequence
-
-from hermes_rescue.core.base.errors import RescueError
-from hermes_rescue.core.base.files import shown
-from hermes_rescue.gui.view_model.wording import breakable
-from hermes_rescue.gui.widgets.commands import CONTEXT, Actions, Command
-from hermes_rescue.gui.widgets.notices import announce
+from hermes_rescue.gui.view_model.formatting import breakable
+from hermes_rescue.gui.widgets.banners import announce
+from hermes_rescue.gui.widgets.commands import Actions
 from hermes_rescue.gui.widgets.theme import Theme
-from PySide6.QtCore import QCoreApplication, QSize, Qt
-from PySide6.QtGui import QKeySequence
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import (
-    QDialog,
-    QDialogButtonBox,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
-    QMessageBox,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
 
-class Face(QWidget):
+class Placeholder(QWidget):
     """A sentence in the place of what cannot be shown."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -51,7 +40,7 @@ class Face(QWidget):
         self._label.setText(text)
 
 
-class ActiveFace(Face):
+class ActionPlaceholder(Placeholder):
     """The same with a button below, for what can be done about it at times."""
 
     def __init__(self, action: str, parent: QWidget | None = None) -> None:
@@ -131,65 +120,3 @@ class NoStore(QWidget):
         self._theme = theme
         icon = theme.icon("missing", "lost") if self._is_found else theme.icon("store", "muted")
         self._icon.setPixmap(icon.pixmap(QSize(48, 48)))
-
-
-def message_of(error: BaseException) -> tuple[str, str]:
-    """What to say about an error, and the details to copy (for an error of this program: where it was)."""
-    if isinstance(error, RescueError):
-        return str(error), ""
-    if isinstance(error, OSError):
-        return f"{error.strerror or error}: {shown(error.filename or '')}", ""
-    text = QCoreApplication.translate("Faces", "Something went wrong in this program. Your files are as they were.")
-    frames = traceback.extract_tb(error.__traceback__)
-    where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-    return text, "\n".join([type(error).__name__, *where])
-
-
-def show_error(window: QWidget, error: BaseException) -> None:
-    """An error in a dialog of a window, with details that can be copied."""
-    text, details = message_of(error)
-    box = QMessageBox(QMessageBox.Icon.Warning, window.windowTitle(), text, QMessageBox.StandardButton.Close, window)
-    box.setTextFormat(Qt.TextFormat.PlainText)
-    box.setDetailedText(details)
-    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    box.open()
-
-
-class HelpDialog(QDialog):
-    """What the keys do."""
-
-    def __init__(self, commands: Sequence[Command], parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setWindowTitle(self.tr("Keyboard shortcuts and terms"))
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(24)
-        grid.setColumnStretch(1, 1)
-        for row, command in enumerate(c for c in commands if c.shortcuts):
-            native = QKeySequence.SequenceFormat.NativeText
-            keys = ", ".join(QKeySequence(k).toString(native) for k in command.shortcuts)
-            grid.addWidget(QLabel(keys), row, 0)
-            grid.addWidget(QLabel(QCoreApplication.translate(CONTEXT, command.tip)), row, 1)
-        inside = QWidget()
-        inside.setLayout(grid)
-        area = QScrollArea()
-        area.setWidget(inside)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
-        area.setAccessibleName(self.tr("Keys and what they do"))
-        words = QLabel(
-            self.tr(
-                "Live: the file that Hermes WebUI shows. Backup: what it kept before its last shrinking save. "
-                "Database: the agent's own copy. After: the messages that a repair leaves."
-            )
-        )
-        words.setWordWrap(True)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        buttons.rejected.connect(self.reject)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(20, 18, 20, 16)
-        column.setSpacing(10)
-        column.addWidget(area, 1)
-        column.addWidget(words)
-        column.addWidget(buttons)
-        self.resize(inside.sizeHint().width() + 80, 620)
