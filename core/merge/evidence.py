@@ -21,7 +21,7 @@ OLDER = (
     "they had been lost by then."
 )
 SHORTENED = "The file was shortened after the last answer, on purpose or by damage; no copy that is left says which."
-FLEETING = "Once the file is repaired, no copy would tell any more what you took back and what was lost."
+FLEETING = "Once the file is repaired, no copy will show what you took back and what was lost."
 """What can be in doubt about a whole session."""
 
 

@@ -75,5 +75,5 @@ class ListedLength(Timeline):
         """The doubt where as many messages are held as nothing counts."""
         return (
             f"The session had {counted(self.known.count or 0, 'message')} when it was last counted, "
-            f"the copies that are left hold {held}: you took messages back, or the count is behind."
+            f"the copies that are left hold {held}: you took messages back, or the count is out of date."
         )

@@ -118,15 +118,13 @@ def _options(
     ] = None,
     quiet: Annotated[
         bool,
-        typer.Option(
-            "--quiet", "-q", help="Tell only what went wrong: the exit status says the rest. JSON is still printed."
-        ),
+        typer.Option("--quiet", "-q", help="Print errors only; the exit status says the rest. JSON is still printed."),
     ] = False,
     json_progress: Annotated[
         bool,
         typer.Option(
             "--json-progress",
-            help="Tell on stderr how far the work is, and what went wrong, as lines of JSON for a program.",
+            help="Write progress and errors to stderr as JSON lines, for programs.",
         ),
     ] = False,
 ) -> Call:

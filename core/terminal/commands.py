@@ -159,7 +159,7 @@ def audit(
             "--metrics",
             parser=named,
             metavar="FILE",
-            help="Also write the totals as metrics for Prometheus; the name of the file tells one store from another."
+            help="Also write the totals as metrics for Prometheus; the file's name says which store it is."
             " - prints them, and nothing else.",
         ),
     ] = None,

@@ -102,7 +102,7 @@ def repair(
     if as_copy and (sids is None or len(set(sids)) != 1 or when_stopped or force):
         _fail("--as-copy is for one session, and needs neither --force nor --when-stopped. Name it.", USAGE)
     if when_stopped and (as_json or dry_run):
-        _fail("--when-stopped tells as it goes: give it without --json and --dry-run.", USAGE)
+        _fail("--when-stopped prints its progress; it cannot be used with --json or --dry-run.", USAGE)
     require_answer(as_json=as_json, is_quiet=call.is_quiet, yes=yes or dry_run)
     store, view = call.find_store(), repair_view(call)
     ids = sessions_named(call, store, sids or ())

@@ -224,7 +224,7 @@ COMMANDS: tuple[Command, ...] = (
         "next",
         "view",
         _t("&Next change"),
-        _t("Go to the next change, or to the next session behind the last one"),
+        _t("Go to the next change, or to the next session after the last one"),
         "next",
         ("F7", "Alt+Down"),
     ),
