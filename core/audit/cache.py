@@ -35,7 +35,7 @@ from hermes_rescue.core.hermes.webui_status import WebUIStatus
 FRESH = 2.0
 """Seconds for which a file counts as just changed: the coarsest time stamps of file systems in use."""
 
-_AT_ONCE = 500  # sessions
+_BATCH_SESSIONS = 500  # sessions
 _UNPACKABLE = (UnicodeError, OverflowError, RecursionError)  # a lone surrogate, a number too large, a value too deep
 _CHECK = hashlib.sha256().digest_size
 
@@ -110,7 +110,7 @@ class AuditCache:
         absent = {os.fsencode(fact.path) for fact in inventory.database_facts if fact.state == "absent"}
         databases = {name: at for name, at in self._now.items() if at is not None and name in whole | absent}
         left = iter(sessions if _are_readable(inventory) else ())
-        packed = [_packed(some) for some in iter(lambda: tuple(islice(left, _AT_ONCE)), ())]
+        packed = [_packed(some) for some in iter(lambda: tuple(islice(left, _BATCH_SESSIONS)), ())]
         data = msgspec.msgpack.encode(_File(databases, packed))
         check = _digest(data)
         if check == self._check:

@@ -107,4 +107,4 @@ def what_to_do(webui: WebUIStatus) -> str:
 
 def _sign(m: Message) -> str:
     """What a message says and has, in short, however it is written down."""
-    return blake2b(repr((*m.key, m.parts)).encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+    return blake2b(repr((*m.folded_identity, m.parts)).encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()

@@ -41,7 +41,7 @@ _TRIES = 3
 _ROOM_LEFT = 16 << 20
 """Bytes that a private copy leaves free on its disk."""
 
-_AT_ONCE = 100
+_BATCH_ROWS = 100
 """Rows that are read in one go."""
 
 _OPERATIONS = 20_000
@@ -143,11 +143,11 @@ class ReadOnlyDatabase:
         while True:
             self._connection.text_factory = texts  # and back, since somebody else may query between two rows
             try:
-                rows = cursor.fetchmany(_AT_ONCE)
+                rows = cursor.fetchmany(_BATCH_ROWS)
             finally:
                 self._connection.text_factory = lenient
             yield from rows
-            if len(rows) < _AT_ONCE:
+            if len(rows) < _BATCH_ROWS:
                 return
 
     def changed(self) -> bool:

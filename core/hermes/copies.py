@@ -26,7 +26,7 @@ from hermes_rescue.core.hermes.database.statedb import DatabaseDamage, DatabaseF
 from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, RawMessageRow, SessionRow
 from hermes_rescue.core.hermes.left_out import LeftOut
 from hermes_rescue.core.hermes.listing import Listing, Rows, listed, session_files
-from hermes_rescue.core.hermes.message import Key, Message, message
+from hermes_rescue.core.hermes.message import Message, MessageIdentity, message
 from hermes_rescue.core.hermes.places import forms
 from hermes_rescue.core.hermes.places.candidate import Candidate, FurtherCopy, free
 from hermes_rescue.core.hermes.runs.run_journal import Done, RunJournal
@@ -247,7 +247,9 @@ class CopyReader:
             for rows in _conversations(self.listing.rows[name].get(files.session_id, ()), parts)
         ]
         known = (
-            {m.exact: m for m in told if m.role} if found and told and isinstance(told[0].piece, LargeElement) else {}
+            {m.strict_identity: m for m in told if m.role}
+            if found and told and isinstance(told[0].piece, LargeElement)
+            else {}
         )
         databases = tuple(self._database_copy(*each, files.session_id, known, steps) for each in found)
         return SessionCopies(
@@ -287,7 +289,7 @@ class CopyReader:
         database: StateDB,
         rows: Sequence[SessionRow],
         session_id: str,
-        known: Mapping[Key, Message],
+        known: Mapping[MessageIdentity, Message],
         steps: Steps,
     ) -> DatabaseCopy:
         def over(read: Iterator[MessageRow]) -> Iterator[MessageRow]:

@@ -26,7 +26,7 @@ TURN_JOURNAL = "_turn_journal"
 RUN_JOURNAL = "_run_journal"
 
 _BETWEEN_ROWS = b"\n  },\n  {"
-_AT_ONCE = 2**20
+_CHUNK_BYTES = 2**20
 """Bytes of the index that are parsed in one go."""
 
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
@@ -80,7 +80,7 @@ def _parts(data: bytes) -> Iterator[bytes]:
     WebUI's layout shows that a row ends, and left whole where that is not seen.
     """
     start, before = 0, b""
-    while (cut := data.find(_BETWEEN_ROWS, start + _AT_ONCE)) >= 0:
+    while (cut := data.find(_BETWEEN_ROWS, start + _CHUNK_BYTES)) >= 0:
         end = cut + _BETWEEN_ROWS.index(b",")
         yield before + data[start:end] + b"]"
         start, before = end + 1, b"["

@@ -66,7 +66,7 @@ def identities(messages: Iterable[Message]) -> Iterator[Identity]:
     """What each message of a conversation is known by. Folds every text."""
     seen = Counter[str]()
     for m in messages:
-        digest = hashlib.sha256(repr(m.key).encode(errors="backslashreplace")).hexdigest()[:24]
+        digest = hashlib.sha256(repr(m.folded_identity).encode(errors="backslashreplace")).hexdigest()[:24]
         yield f"{digest}-{seen[digest]}"
         seen[digest] += 1
 

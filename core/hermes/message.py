@@ -33,18 +33,18 @@ _IMAGE_PARTS = ("image_url", "image", "input_image")  # no set: what is looked u
 
 _RICH = frozenset({*PARTS, *REASONING})
 
-Sign: TypeAlias = str | int
+TextToken: TypeAlias = str | int
 """What tells a text from others: the text itself, or in a large session a number for a long one that is not all white
 space. It holds the length and Python's 64-bit hash, which is another one in each process: signs of two processes cannot
 be compared.
 """
 
-Key: TypeAlias = tuple[str, Sign, str, tuple[str, ...]]
+MessageIdentity: TypeAlias = tuple[str, TextToken, str, tuple[str, ...]]
 """Role, text, id of the call that a tool result answers, ids of the calls that an assistant makes."""
 
 
 _FOLDED = 512
-_folded: dict[Sign, str] = {}
+_folded: dict[TextToken, str] = {}
 """Folded texts, not more than ``_FOLDED``: the copies of a session have mostly the same ones."""
 
 
@@ -52,15 +52,15 @@ class Message(NamedTuple):
     """One message as one copy tells it; of a large session without what can be long, which is read from its bytes when
     it is asked for.
 
-    ``piece`` holds its bytes, ``role`` who speaks (user, assistant, tool, system), ``sign`` stands for the visible
-    text, ``answers`` is the id of the call that a tool result answers, ``calls`` are the ids of those that an assistant
-    makes, ``time`` its stamp in seconds. ``parts`` are those of PARTS and REASONING that it has; ``is_plain`` says that
-    its content is the visible text and nothing else.
+    ``piece`` holds its bytes, ``role`` who speaks (user, assistant, tool, system), ``text_token`` stands for the
+    visible text, ``answers`` is the id of the call that a tool result answers, ``calls`` are the ids of those that an
+    assistant makes, ``time`` its stamp in seconds. ``parts`` are those of PARTS and REASONING that it has; ``is_plain``
+    says that its content is the visible text and nothing else.
     """
 
     piece: Piece
     role: str
-    sign: Sign
+    text_token: TextToken
     answers: str = ""
     calls: tuple[str, ...] = ()
     time: float | None = None
@@ -80,32 +80,37 @@ class Message(NamedTuple):
     @property
     def said(self) -> str:
         """The visible text as it stands."""
-        return self.sign if isinstance(self.sign, str) else _said(self.piece, self.piece.value, self.role)
+        return self.text_token if isinstance(self.text_token, str) else _said(self.piece, self.piece.value, self.role)
 
     @property
     def text(self) -> str:
         """The visible text without what is a matter of spelling (:func:`core.hermes.same_text.folded`)."""
-        found = _folded.get(self.sign)
+        found = _folded.get(self.text_token)
         if found is None:
             if len(_folded) >= _FOLDED:
                 _folded.clear()
-            found = _folded[self.sign] = folded(self.said)
+            found = _folded[self.text_token] = folded(self.said)
         return found
 
     @property
-    def exact(self) -> Key:
+    def strict_identity(self) -> MessageIdentity:
         """What makes it the message that it is, to the letter."""
         return self[1:5]
 
     @property
-    def key(self) -> Key:
+    def folded_identity(self) -> MessageIdentity:
         """The same without what is a matter of spelling, which a copy may have changed."""
         return (self.role, self.text, self.answers, self.calls)
 
     @property
     def says_nothing(self) -> bool:
         """Neither text nor a call nor an answer to one, no reasoning and no attachment."""
-        if self.answers or self.calls or isinstance(self.sign, int) or (self.sign and not self.sign.isspace()):
+        if (
+            self.answers
+            or self.calls
+            or isinstance(self.text_token, int)
+            or (self.text_token and not self.text_token.isspace())
+        ):
             return False
         return not any(part in self.parts for part in ("attachments", *REASONING))
 
@@ -114,12 +119,12 @@ class Message(NamedTuple):
         """Whether it says enough to be known again: a long text, or the id of a call."""
         if len(self.answers) >= LONG_ID or any(len(call) >= LONG_ID for call in self.calls):
             return True
-        if isinstance(self.sign, int):  # a long text of a large session
+        if isinstance(self.text_token, int):  # a long text of a large session
             return True
-        if len(self.sign) < _LONG_TEXT:
+        if len(self.text_token) < _LONG_TEXT:
             return False
         # the beginning mostly tells, without folding all of a text
-        return len(" ".join(self.sign[:_BEGINNING].split())) >= _LONG_TEXT or len(self.text) >= _LONG_TEXT
+        return len(" ".join(self.text_token[:_BEGINNING].split())) >= _LONG_TEXT or len(self.text) >= _LONG_TEXT
 
     @property
     def is_summary(self) -> bool:
@@ -165,7 +170,7 @@ def _said(piece: Piece, value: Any, role: str) -> str:
     return visible_text(value.get("content"), role) if isinstance(value, dict) else piece.raw.decode("utf-8", "replace")
 
 
-def _brief(text: str) -> Sign:
+def _brief(text: str) -> TextToken:
     return text if len(text) <= SHORT or text.isspace() else len(text) << 64 ^ hash(text)
 
 

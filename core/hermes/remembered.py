@@ -11,14 +11,14 @@ from hermes_rescue.core.base import files, jsontext
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.hermes.store import is_session_name
 
-_LIMIT = 1 << 26  # bytes; far more than a list of all sessions takes
+_MAX_BYTES = 1 << 26  # bytes; far more than a list of all sessions takes
 
 
 def read(path: Path) -> dict[str, Any]:
     """Session id -> what is remembered of it. What cannot be read is as if nothing were."""
     try:
         files.require_folder(path.parent)
-        found = jsontext.loads_exactly(files.read_regular(path, _LIMIT))
+        found = jsontext.loads_exactly(files.read_regular(path, _MAX_BYTES))
     except (OSError, UnreadableError, jsontext.NotJSONError):
         return {}
     sessions = found.get("sessions") if isinstance(found, dict) else None

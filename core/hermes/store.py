@@ -20,7 +20,7 @@ _STATE_DIR = re.compile(r"^(?:export )?STATE_DIR=['\"]?([^'\"\r\n]+)", re.MULTIL
 _SNAPSHOT = "session_"
 """What the names of the agent's own snapshots begin with, in its folder of that name."""
 
-_LIMIT = 65_536
+_MAX_HEAD_BYTES = 65_536
 """Bytes read of the head of a sidecar."""
 
 _FILES_TRIED = 50
@@ -196,7 +196,7 @@ def _webui_folders(folder: Path) -> list[Path]:
 def _noted_state_dir(home: Path) -> Path | None:
     """The state dir that the notes of the WebUI's launcher name."""
     try:
-        text = read_regular(home / "webui.ctl.env", _LIMIT).decode("utf-8", "replace")
+        text = read_regular(home / "webui.ctl.env", _MAX_HEAD_BYTES).decode("utf-8", "replace")
     except (OSError, UnreadableError):
         return None
     found = _STATE_DIR.search(text)
@@ -326,7 +326,7 @@ def _has_session(folder: Path) -> bool:
 
 def _looks_like_session(path: Path) -> bool:
     try:
-        head = read_regular(path, _LIMIT)
+        head = read_regular(path, _MAX_HEAD_BYTES)
     except (OSError, UnreadableError):
         return False
     return b'"session_id"' in head and b'"messages"' in head

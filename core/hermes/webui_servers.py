@@ -23,7 +23,7 @@ from hermes_rescue.core.base.words import typed
 DEFAULT_PORT = 8787
 
 _PROC = Path("/proc")
-_LIMIT = 65_536
+_MAX_ANSWER_BYTES = 65_536
 """Bytes read of an answer."""
 
 _SCRIPTS = frozenset({"server.py", "bootstrap.py"})
@@ -246,9 +246,9 @@ def _answer(host: str, port: int, end: float, *, secure: bool) -> bytes | None:
         try:
             with _secured(connection) if secure else connection as line:
                 line.sendall(f"GET /health HTTP/1.0\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n".encode())
-                while len(answer) < _LIMIT and (left := end - time.monotonic()) > 0:
+                while len(answer) < _MAX_ANSWER_BYTES and (left := end - time.monotonic()) > 0:
                     line.settimeout(left)
-                    if not (chunk := line.recv(_LIMIT)):
+                    if not (chunk := line.recv(_MAX_ANSWER_BYTES)):
                         break
                     answer += chunk
         except OSError:  # also too late: what has come may be whole

@@ -15,7 +15,7 @@ from hermes_rescue.core.hermes import webui_servers
 from hermes_rescue.core.hermes.store import Store, is_usual
 from hermes_rescue.core.hermes.webui_servers import DEFAULT_PORT, Health, Process, number, port_of
 
-_LIMIT = 65_536
+_MAX_NOTE_BYTES = 65_536
 """Bytes read of a note."""
 
 
@@ -174,7 +174,9 @@ def _read_notes(store: Store) -> _Notes:
     texts = []
     for name in ("webui.ctl.env", "webui.pid"):
         try:
-            texts.append(read_regular(_home(store) / name, _LIMIT).decode("utf-8", "replace").replace("\0", " "))
+            texts.append(
+                read_regular(_home(store) / name, _MAX_NOTE_BYTES).decode("utf-8", "replace").replace("\0", " ")
+            )
         except (OSError, UnreadableError):
             texts.append("")
     lines = (line.strip().removeprefix("export ").partition("=") for line in texts[0].splitlines())

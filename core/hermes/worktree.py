@@ -14,7 +14,7 @@ from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import UnreadableError
 
 _PATH = re.compile(r"(?P<root>.+)/\.worktrees/(?P<name>hermes-[0-9a-f]{8})(?:/.*)?", re.DOTALL)
-_LIMIT = 1 << 24  # bytes; a larger file is none of git's
+_MAX_GIT_FILE_BYTES = 1 << 24  # bytes; a larger file is none of git's
 
 
 class Worktree(StrEnum):
@@ -69,6 +69,6 @@ def state_of(path: str | None, branch: str | None, repo_root: str | None) -> Wor
 
 def _read(path: Path) -> str:
     try:
-        return files.read_regular(path, _LIMIT).decode("utf-8", "replace")
+        return files.read_regular(path, _MAX_GIT_FILE_BYTES).decode("utf-8", "replace")
     except (OSError, ValueError, UnreadableError):
         return ""

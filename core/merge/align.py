@@ -19,7 +19,7 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
-from hermes_rescue.core.hermes.message import LONG_ID, Key, Message
+from hermes_rescue.core.hermes.message import LONG_ID, Message, MessageIdentity
 from hermes_rescue.core.merge.likeness import Look, alike, fewer_calls, likeness
 
 GAP_CELLS = 250_000
@@ -162,7 +162,7 @@ def _whole(messages: Sequence[Message], turn: Turn) -> tuple[Hashable, ...]:
 def _calls(messages: Sequence[Message], turn: Turn) -> tuple[Hashable, ...]:
     """The calls of a turn with its prompt: ids are unique within a turn only."""
     calls = [call for k in turn.content for call in messages[k].calls if len(call) >= LONG_ID]
-    prompt = messages[turn.start].key if calls and turn.has_prompt else None
+    prompt = messages[turn.start].folded_identity if calls and turn.has_prompt else None
     return tuple((prompt, call) for call in calls)
 
 
@@ -275,7 +275,7 @@ def _in_order(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b
     one of the other side, the nearer in time of those that a person's repetition made.
     """
     i0, i1, j0, j1 = gap
-    places: dict[tuple[Key, ...], tuple[list[int], list[int]]] = {}
+    places: dict[tuple[MessageIdentity, ...], tuple[list[int], list[int]]] = {}
     for i in range(i0, i1):
         places.setdefault(_keys(a, in_a[i]), ([], []))[0].append(i)
     for j in range(j0, j1):
@@ -307,8 +307,8 @@ def _is_nearer(time: float | None, one: float | None, other: float | None) -> bo
     return time is not None and one is not None and (other is None or abs(one - time) < abs(other - time))
 
 
-def _keys(messages: Sequence[Message], turn: Turn) -> tuple[Key, ...]:
-    return tuple(messages[k].key for k in range(turn.start, turn.end))
+def _keys(messages: Sequence[Message], turn: Turn) -> tuple[MessageIdentity, ...]:
+    return tuple(messages[k].folded_identity for k in range(turn.start, turn.end))
 
 
 class _Looked:
@@ -321,9 +321,11 @@ class _Looked:
             self.messages = [messages[k] for k in turn.content]
         self.calls = {call for m in self.messages for call in m.calls if call}
         self.long_calls = {call for call in self.calls if len(call) >= LONG_ID}
-        self.letters = Counter(m.exact for m in self.messages)
+        self.letters = Counter(m.strict_identity for m in self.messages)
         # a tool gives the same result twice, and an id that counts from 0 in each turn is no proof beyond it
-        self.telling = {m.exact: m for m in self.messages if m.is_telling and not 0 < len(m.answers) < LONG_ID}
+        self.telling = {
+            m.strict_identity: m for m in self.messages if m.is_telling and not 0 < len(m.answers) < LONG_ID
+        }
         first = self.prompt or (self.messages[0] if self.messages else None)
         self.time = first.time if first is not None else None
         after = messages[turn.end].time if turn.end < len(messages) else None
@@ -339,12 +341,14 @@ class _Looked:
         if found == len(self.messages) or found == len(other.messages):
             return found, is_telling  # their spelling makes no more of them the same
         found = 0 if self.folded.keys().isdisjoint(other.folded) else (self.folded & other.folded).total()
-        return found, is_telling or (bool(found) and any(m.key in other.folded for m in self.telling.values()))
+        return found, is_telling or (
+            bool(found) and any(m.folded_identity in other.folded for m in self.telling.values())
+        )
 
     @cached_property
-    def folded(self) -> Counter[Key]:
+    def folded(self) -> Counter[MessageIdentity]:
         """What is said in it, but for its spelling."""
-        return Counter(m.key for m in self.messages)
+        return Counter(m.folded_identity for m in self.messages)
 
     @property
     def marks(self) -> set[Hashable]:
@@ -439,17 +443,23 @@ def _within(a: Sequence[Message], b: Sequence[Message], one: Turn, other: Turn) 
         pairs.append((one.start, other.start))
     mine, theirs = one.content, other.content
     head = 0
-    while head < len(mine) and head < len(theirs) and a[mine[head]].exact == b[theirs[head]].exact:
+    while head < len(mine) and head < len(theirs) and a[mine[head]].strict_identity == b[theirs[head]].strict_identity:
         pairs.append((mine[head], theirs[head]))
         head += 1
     mine, theirs = mine[head:], theirs[head:]
     if not mine or not theirs:
         return pairs
-    anchors = _anchors([(a[k].exact,) for k in mine], [(b[k].exact,) for k in theirs])
+    anchors = _anchors([(a[k].strict_identity,) for k in mine], [(b[k].strict_identity,) for k in theirs])
     pairs += [(mine[i], theirs[j]) for i, j in anchors]
     for i0, i1, j0, j1 in _between((0, len(mine), 0, len(theirs)), anchors):
         if (i1 - i0) * (j1 - j0) > GAP_CELLS:
-            found = _rising(sorted(_anchors([(a[k].key,) for k in mine[i0:i1]], [(b[k].key,) for k in theirs[j0:j1]])))
+            found = _rising(
+                sorted(
+                    _anchors(
+                        [(a[k].folded_identity,) for k in mine[i0:i1]], [(b[k].folded_identity,) for k in theirs[j0:j1]]
+                    )
+                )
+            )
         else:
             found = _best_in_turn([a[k] for k in mine[i0:i1]], [b[k] for k in theirs[j0:j1]])
         pairs += [(mine[i + i0], theirs[j + j0]) for i, j in found]
@@ -480,7 +490,7 @@ def _moved(a: Sequence[Message], b: Sequence[Message], pairs: Sequence[Pair]) ->
     found = {left_a[i]: left_b[once_b[key]] for key, i in once_a.items() if key in once_b}
     free_a, free_b = {*left_a} - found.keys(), {*left_b} - {*found.values()}
     for i, j in sorted(found.items()):
-        while (i := i + 1) in free_a and (j := j + 1) in free_b and a[i].exact == b[j].exact:
+        while (i := i + 1) in free_a and (j := j + 1) in free_b and a[i].strict_identity == b[j].strict_identity:
             found[i] = j
     return sorted(found.items())
 
@@ -488,6 +498,6 @@ def _moved(a: Sequence[Message], b: Sequence[Message], pairs: Sequence[Pair]) ->
 def _known_by(m: Message, times: Container[float | None]) -> Iterator[Hashable]:
     """What makes a message known wherever it stands; ``times``: of those that can be the same to the stamp."""
     if m.time in times and not m.says_nothing:
-        yield m.key, m.time
+        yield m.folded_identity, m.time
     if len(m.answers) >= LONG_ID:
         yield m.answers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from hermes_rescue.core.hermes.message import Key
+from hermes_rescue.core.hermes.message import MessageIdentity
 from hermes_rescue.core.merge.timeline import Timeline
 
 
@@ -20,18 +20,20 @@ class Contained(Timeline):
         is_short = (e.merged.calls or e.merged.answers) and not e.merged.is_telling
         if is_short and (e.merged.answers or repr(e.merged.part("tool_calls")) not in self._calls):
             return False  # some providers count ids from 0 in every turn
-        has_row_of_its_own = self._texts.get(e.merged.key)
+        has_row_of_its_own = self._texts.get(e.merged.folded_identity)
         if has_row_of_its_own is None or (k <= kept[0] and has_row_of_its_own):
             return False
         if e.merged.role == "user" and k + 1 < len(self.entries):  # a prompt goes with an answer that is new
             answer = self.entries[k + 1].merged
-            return answer.role == "user" or answer.key in self._in_files
+            return answer.role == "user" or answer.folded_identity in self._in_files
         return True
 
     @cached_property
-    def _in_files(self) -> frozenset[Key]:
+    def _in_files(self) -> frozenset[MessageIdentity]:
         """What the messages say that another copy than the rows has."""
-        return frozenset(e.merged.key for e in self.entries if not e.versions.keys() <= self.known.databases)
+        return frozenset(
+            e.merged.folded_identity for e in self.entries if not e.versions.keys() <= self.known.databases
+        )
 
     @cached_property
     def _calls(self) -> frozenset[str]:
@@ -40,11 +42,11 @@ class Contained(Timeline):
         return frozenset(map(repr, filter(None, kept)))
 
     @cached_property
-    def _texts(self) -> Mapping[Key, bool]:
+    def _texts(self) -> Mapping[MessageIdentity, bool]:
         """What the messages that stay say, and whether all that say it have a row of their own."""
-        found: dict[Key, bool] = {}
+        found: dict[MessageIdentity, bool] = {}
         for e, is_kept in zip(self.entries, self.kept, strict=True):
             if is_kept:
-                key = e.merged.key
+                key = e.merged.folded_identity
                 found[key] = found.get(key, True) and not self.known.databases.isdisjoint(e.versions)
         return found

@@ -178,4 +178,4 @@ def _written_again(entries: Sequence[Entry], databases: Set[str]) -> Iterator[in
 
 def _is_written_again(again: Sequence[Entry], first: Sequence[Entry], database: str) -> bool:
     one, other = ([e.versions[database] for e in turn if database in e.versions] for turn in (again, first))
-    return [m.exact for m in one] == [m.exact for m in other] and within(one[0], other[0], SECOND)
+    return [m.strict_identity for m in one] == [m.strict_identity for m in other] and within(one[0], other[0], SECOND)

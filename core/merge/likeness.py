@@ -65,7 +65,7 @@ def likeness(one: Look, other: Look) -> int:
     if a.role != b.role:
         return 0
     same_calls = a.answers == b.answers and a.calls == b.calls
-    if same_calls and a.sign == b.sign:
+    if same_calls and a.text_token == b.text_token:
         return 4
     same_call = (a.answers and a.answers == b.answers) or (a.calls and a.calls == b.calls)
     if ((a.answers and b.answers) or (a.calls and b.calls)) and not same_call:
@@ -131,7 +131,7 @@ def fewer_calls(one: Sequence[Message], other: Sequence[Message]) -> Iterator[tu
 
 def _is_thought(m: Message) -> bool:
     """Whether a message has reasoning and nothing else."""
-    return m.role == "assistant" and not m.sign and any(part in m.parts for part in REASONING)
+    return m.role == "assistant" and not m.text_token and any(part in m.parts for part in REASONING)
 
 
 def _has_thought_of(one: Message, other: Message) -> bool:

@@ -67,7 +67,9 @@ class Timeline:
             return False
         if mine.act == 0.0:
             first, again = (next((e for e in self.entries if name in e.versions), None) for name in (file.name, LIVE))
-            is_retry = first is not None and again is not None and first.merged.key == again.merged.key
+            is_retry = (
+                first is not None and again is not None and first.merged.folded_identity == again.merged.folded_identity
+            )
             return is_retry and first is not again and not mine.knows_generations
         live = (e.versions[LIVE] for e in self.entries if LIVE in e.versions)
         return not older.is_fresh and any(is_same(m.time, mine.act) for m in live)

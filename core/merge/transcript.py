@@ -42,7 +42,12 @@ class Entry:
         self.versions[copy] = version
         self.places[copy] = place
         found = missing_parts(self.merged, version, unmask=not is_live)
-        if is_live and self.merged.sign != version.sign and "content" not in found and self.unmasked is None:
+        if (
+            is_live
+            and self.merged.text_token != version.text_token
+            and "content" not in found
+            and self.unmasked is None
+        ):
             self.unmasked = copy if _fuller_content(self.merged, version) else None
         gains = [part for part in found if part not in without]
         if gains:
@@ -193,7 +198,7 @@ def missing_parts(there: Message, other: Message, *, unmask: bool = True) -> tup
 
 
 def _fuller_content(there: Message, other: Message, *, unmask: bool = True) -> bool:
-    if there.sign == other.sign or there.text == other.text:
+    if there.text_token == other.text_token or there.text == other.text:
         return (
             not other.is_plain
             and IMAGE in there.said

@@ -115,7 +115,7 @@ class _Judge(Contained, ListedLength):
         if prompt is None or prompt == k or self.kept[prompt] or prompt in reasons:
             return False
         after = next((j for j in range(k, len(self.kept)) if self.kept[j]), None)
-        return after is None or self.entries[after].merged.key != self.entries[k].merged.key
+        return after is None or self.entries[after].merged.folded_identity != self.entries[k].merged.folded_identity
 
     def _prompt(self, k: int) -> int | None:
         """The position of the prompt of a turn that a message is in."""
@@ -425,8 +425,8 @@ class _Judge(Contained, ListedLength):
         """Of a row behind the boundary and before the first message from after the act."""
         if self.marks.is_fresh or not self._backup_is_from_before_any():
             return taken
-        said_before = {e.merged.key for j, e in enumerate(self.entries) if self.holds(self.before_act, j)}
-        return taken if self.entries[k].merged.key in said_before else None
+        said_before = {e.merged.folded_identity for j, e in enumerate(self.entries) if self.holds(self.before_act, j)}
+        return taken if self.entries[k].merged.folded_identity in said_before else None
 
     def _behind_boundary(self, k: int, act: float, taken: Reason) -> Reason | None:
         """Of a row behind the boundary where the file holds nothing from after the act."""

@@ -249,7 +249,7 @@ def differing_parts(left: Message, right: Message) -> tuple[str, ...]:
     """The parts in which two versions of one message differ for a reader. Time stamps differ between programs; they do
     not count.
     """
-    parts = ["content"] if left.sign != right.sign and left.text != right.text else []
+    parts = ["content"] if left.text_token != right.text_token and left.text != right.text else []
     if not left.parts and not right.parts:  # most messages are a plain text
         return tuple(parts)
     one, other = left.value, right.value

@@ -21,8 +21,8 @@ from hermes_rescue.gui.background.reader import USUAL_PAIR, Detail, ReaderProxy
 from hermes_rescue.gui.background.store_location import StoreLocation, page_of, short_path
 from hermes_rescue.gui.background.watcher import Watcher
 from hermes_rescue.gui.background.webui_poll import WebUIPoll
+from hermes_rescue.gui.repairs.history_controller import HistoryController
 from hermes_rescue.gui.repairs.history_panel import HistoryPanel
-from hermes_rescue.gui.repairs.lookback import Lookback
 from hermes_rescue.gui.repairs.second_look import SecondLook
 from hermes_rescue.gui.repairs.waiting import Waiting
 from hermes_rescue.gui.repairs.writer import Outcome, Writer
@@ -95,7 +95,7 @@ class MainWindow(QMainWindow):
         self.review = ReviewPane(theme)
         self.choosing = Choosing(self.table, self.review, self.reading, self._memory, lambda: self.shown, self)
         self.history = HistoryPanel(theme)
-        self.lookback = Lookback(self.history, self.jobs, self, theme)
+        self.history_controller = HistoryController(self.history, self.jobs, self, theme)
         self.no_store = NoStore(self.actions_, theme)
         self.search = Search(self.jobs, self.tools.filter, self.table.sessions, theme, self)
         self.places = SearchPlaces(self.search, self.table, self.chips, self.review)
@@ -171,9 +171,9 @@ class MainWindow(QMainWindow):
         self.result.undo_requested.connect(lambda: self.requests.undo(self.shown.last_run, ""))
         self.result.export_requested.connect(lambda: self.requests.export(self.shown.last_run))
         self.foot.cancel_requested.connect(self._cancel)
-        self.lookback.runs_read.connect(self._on_runs)
-        self.lookback.failed.connect(self.tell_error)
-        self.lookback.shown.connect(lambda: self.actions_["history"].setChecked(True))
+        self.history_controller.runs_read.connect(self._on_runs)
+        self.history_controller.failed.connect(self.tell_error)
+        self.history_controller.shown.connect(lambda: self.actions_["history"].setChecked(True))
         self.actions_["history"].toggled.connect(self.side.setCurrentIndex)
         self.history.undo_requested.connect(self.requests.undo)
         self.history.report_requested.connect(self.requests.export)
@@ -224,7 +224,7 @@ class MainWindow(QMainWindow):
         self.shown = Shown(place)
         self.result.hide()
         self.notices.reset()
-        self.lookback.clear()
+        self.history_controller.clear()
         self.search.show_store(None)
         self.chips.reset()
         self.foot.show_runs(0)
@@ -259,7 +259,7 @@ class MainWindow(QMainWindow):
         self.search.show_store(store)
         self.tools.show_store(short_path(store), str(store.sessions_dir))
         self.webui.watch(store, webui)
-        self.lookback.read(store)
+        self.history_controller.read(store)
         self.chooser.opened(str(store.home or store.sessions_dir))
 
     @Slot(object)
@@ -425,7 +425,7 @@ class MainWindow(QMainWindow):
             self._check_again(keeps_order=True)
         run_id, reasons = outcome.refused
         if reasons:
-            self.lookback.show_refused(run_id, reasons)
+            self.history_controller.show_refused(run_id, reasons)
 
     def _cancel(self) -> None:
         if self.state.work is not None:
@@ -470,7 +470,7 @@ class MainWindow(QMainWindow):
             bar.set_theme(theme)
         for pane in (self.table, self.review, self.history, self.no_store):
             pane.set_theme(theme)
-        self.writer.theme = self.lookback.theme = theme
+        self.writer.theme = self.history_controller.theme = theme
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask while something is written, and close at the next safe point; what only looks or prepares is told to stop

@@ -327,5 +327,5 @@ def _words(left: Message, right: Message) -> Words:
 
 def _same_messages(rows: Sequence[MessageRow], others: Sequence[MessageRow]) -> bool:
     return len(rows) == len(others) and all(
-        message_of(a).exact == message_of(b).exact for a, b in zip(rows, others, strict=True)
+        message_of(a).strict_identity == message_of(b).strict_identity for a, b in zip(rows, others, strict=True)
     )

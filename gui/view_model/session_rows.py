@@ -36,7 +36,7 @@ NO_CHOICES: Final = Choices()
 
 STEP: Final = 10_000
 """Rows that are sorted or filtered in one step."""
-_LIMIT: Final = 500  # characters of a text that are shown
+_MAX_CHARACTERS: Final = 500  # characters of a text that are shown
 _FEW: Final = 1_000  # rows that are looked for one by one rather than by going through all
 
 
@@ -118,7 +118,7 @@ def _rank(status: Status, updated: float | None) -> float:
 
 def one_line(text: str) -> str:
     """A text of a session as one line that is safe and quick to show."""
-    text = text if len(text) <= _LIMIT else f"{text[:_LIMIT]}…"
+    text = text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…"
     return text if text.isprintable() else shown(text)
 
 

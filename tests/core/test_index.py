@@ -26,7 +26,7 @@ ODD: list[Any] = [7, None, [{"session_id": "x"}], "row", True]
 @pytest.fixture(autouse=True, params=[1, 100, 1 << 20])
 def pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long the pieces are in which it is read."""
-    monkeypatch.setattr(journals, "_AT_ONCE", request.param)
+    monkeypatch.setattr(journals, "_CHUNK_BYTES", request.param)
 
 
 def expected(rows: list[Any]) -> dict[str, Any]:

@@ -142,5 +142,5 @@ def test_a_message_tells_its_whole_text_whatever_its_length(text: str) -> None:
     plain = text.removeprefix("[Workspace::v1: /srv]\n")
     m = message(packed({"role": "user", "content": text}))
     assert (m.said, m.text) == (plain, " ".join(plain.split()))
-    assert message(packed({"role": "user", "content": text})).exact == m.exact
-    assert message(packed({"role": "user", "content": text + "!"})).exact != m.exact
+    assert message(packed({"role": "user", "content": text})).strict_identity == m.strict_identity
+    assert message(packed({"role": "user", "content": text + "!"})).strict_identity != m.strict_identity

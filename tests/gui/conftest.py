@@ -97,7 +97,7 @@ def open_window(qtbot: QtBot, settings: QSettings) -> Iterator[Open]:
 
 def scanned(qtbot: QtBot, window: MainWindow) -> None:
     """Wait until the store was checked and the selected session is shown."""
-    qtbot.waitUntil(lambda: not window.lookback.is_reading, timeout=60_000)
+    qtbot.waitUntil(lambda: not window.history_controller.is_reading, timeout=60_000)
     qtbot.waitUntil(lambda: window.actions_["export"].isEnabled() or window.no_store.isVisible(), timeout=60_000)
     qtbot.waitUntil(lambda: window.review.session_id == window.table.current_id, timeout=60_000)
 

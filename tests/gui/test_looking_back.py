@@ -196,7 +196,7 @@ def test_what_cannot_be_compared_is_said(qtbot: QtBot, open_window: Open, demo: 
     operation = next(each for each in run.operations if each.kept and each.session_id)
     (store.vault_root / "runs" / run_id / "files" / str(operation.kept)).write_bytes(b"")
     window = open_window(StoreLocation(demo.home))
-    window.lookback.show_changes(run_id, str(operation.session_id), "")
+    window.history_controller.show_changes(run_id, str(operation.session_id), "")
     dialog = changes_shown(qtbot)
     assert "is damaged" in dialog.difference._face.text
     dialog.reject()
@@ -208,7 +208,7 @@ def test_closing_while_it_reads_waits_for_nothing(
     run_id = run_all(store)
     session_id = Vault.of(store).list_runs()[0].session_ids[0]
     window = open_window(StoreLocation(demo.home))
-    window.lookback.show_changes(run_id, session_id, "")
+    window.history_controller.show_changes(run_id, session_id, "")
     dialog = QApplication.activeModalWidget()
     assert isinstance(dialog, ChangesDialog)
     assert dialog.is_busy

@@ -17,7 +17,7 @@ from itertools import accumulate
 from typing import TypeAlias
 
 from hermes_rescue.core.hermes.database.statedb_rows import Status
-from hermes_rescue.core.hermes.message import IMAGE, SUMMARY_PREFIX, Key, Message, message
+from hermes_rescue.core.hermes.message import IMAGE, SUMMARY_PREFIX, Message, MessageIdentity, message
 from hermes_rescue.core.hermes.workspace_tag import strip_workspace_tag
 
 SECOND = 1.0
@@ -280,18 +280,18 @@ def _later(a: float | None, b: float | None) -> float | None:
     return b if a is None else a if b is None else max(a, b)
 
 
-def _comparable(messages: Sequence[Message]) -> list[Key]:
+def _comparable(messages: Sequence[Message]) -> list[MessageIdentity]:
     """What makes each message the one that it is, to the letter, in one form: a large copy holds its later texts as
     numbers, its first ones as they are.
     """
-    if all(isinstance(m.sign, str) for m in messages):
-        return [m.exact for m in messages]
-    return [(m if isinstance(m.sign, int) else message(m.piece, is_brief=True)).exact for m in messages]
+    if all(isinstance(m.text_token, str) for m in messages):
+        return [m.strict_identity for m in messages]
+    return [(m if isinstance(m.text_token, int) else message(m.piece, is_brief=True)).strict_identity for m in messages]
 
 
-def _same_moment(exact: Sequence[Key], messages: Sequence[Message]) -> dict[int, int]:
+def _same_moment(exact: Sequence[MessageIdentity], messages: Sequence[Message]) -> dict[int, int]:
     """For each message that is the same as one before it, time and all: the first such one."""
-    first: dict[tuple[Key, float], int] = {}
+    first: dict[tuple[MessageIdentity, float], int] = {}
     found: dict[int, int] = {}
     for p, (said, m) in enumerate(zip(exact, messages, strict=True)):
         if m.time is not None and (q := first.setdefault((said, m.time), p)) != p:

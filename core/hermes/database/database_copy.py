@@ -14,7 +14,7 @@ from hermes_rescue.core.hermes.database.continuation import Segment, joined
 from hermes_rescue.core.hermes.database.fold import fold
 from hermes_rescue.core.hermes.database.statedb import StateDB
 from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, SessionRow, Status
-from hermes_rescue.core.hermes.message import SPEAKERS, Key, Message, message
+from hermes_rescue.core.hermes.message import SPEAKERS, Message, MessageIdentity, message
 
 _EMPTY = PackedObject({}, 2)
 """What a row of a large session is kept like that no message of its file is like."""
@@ -57,7 +57,7 @@ def database_copy(
     database: StateDB,
     sessions: Sequence[SessionRow],
     session_id: str,
-    known: Mapping[Key, Message],
+    known: Mapping[MessageIdentity, Message],
     over: Callable[[Iterator[MessageRow]], Iterator[MessageRow]],
 ) -> DatabaseCopy:
     """``sessions``: the rows whose messages are one sequence, parents first. ``known``: messages of a large file; what
@@ -70,9 +70,9 @@ def database_copy(
             held += r.size
             m = message(Piece(None, r.message, 2), is_brief=held >= LARGE)
             if held >= LARGE:
-                like = known.get(m.exact, m)
+                like = known.get(m.strict_identity, m)
                 piece = sidecar.message_piece(r.message, _EMPTY if like is m else like.piece)
-                m = m._replace(piece=piece, sign=like.sign)
+                m = m._replace(piece=piece, text_token=like.text_token)
             yield _Row(r.id, m, r.status, r.hidden, r.workspace)
 
     segments = [_once(database.messages(each.id, read)) for each in sessions if each.is_webui]

@@ -95,7 +95,11 @@ def doubled(messages: Sequence[Message]) -> dict[int, int]:
         if p in found:
             continue
         if m.role == "user":
-            if before is not None and m.exact == messages[before].exact and within(messages[before], m, SECOND):
+            if (
+                before is not None
+                and m.strict_identity == messages[before].strict_identity
+                and within(messages[before], m, SECOND)
+            ):
                 found[p] = before
                 continue
             results.clear()
@@ -140,11 +144,13 @@ def _one(first: int, messages: Sequence[Message], statuses: Sequence[Status], pl
 def _fullest(found: Sequence[Message]) -> Message:
     """The first message of several that are one; where a later row has more of the same result, with that text."""
     first = found[0]
-    fuller = max(found, key=lambda m: len(m.said)) if first.answers and len({m.sign for m in found}) > 1 else first
+    fuller = (
+        max(found, key=lambda m: len(m.said)) if first.answers and len({m.text_token for m in found}) > 1 else first
+    )
     if fuller is first:
         return first
     value = {**fuller.value, **({} if first.time is None else {"timestamp": first.time})}
-    return message(Piece(None, value, 2), is_brief=not isinstance(fuller.sign, str))
+    return message(Piece(None, value, 2), is_brief=not isinstance(fuller.text_token, str))
 
 
 class _Folding:

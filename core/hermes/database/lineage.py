@@ -21,7 +21,7 @@ SNAPSHOT_FIELD = "pre_compression_snapshot"
 _RACE = 1.0
 """Seconds by which a child may seem to begin before its parent was ended: the agent writes both at once."""
 
-_AT_ONCE = 0.1
+_TOGETHER_SECONDS = 0.1
 """Seconds within which nobody sends a second prompt: such prompts were written together, as a copy."""
 
 Event = Mapping[str, Any]
@@ -361,7 +361,7 @@ def is_one_run(started_at: float | None, prompts: Iterable[float | None]) -> boo
     for time in times:
         if started_at is not None and time is not None and time < started_at - _RACE:
             continue
-        if bursts and last is not None and time is not None and time - last < _AT_ONCE:
+        if bursts and last is not None and time is not None and time - last < _TOGETHER_SECONDS:
             bursts[-1] += 1
         else:
             bursts.append(1)

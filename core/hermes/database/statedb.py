@@ -35,7 +35,7 @@ _BYTES_A_SECOND = 50_000_000
 
 _FIRST_ROWID = -(2**63)
 _TRIES = 3
-_AT_ONCE = 50  # rows; each can have megabytes
+_BATCH_ROWS = 50  # rows; each can have megabytes
 State = Literal["ok", "locked", "malformed", "unreadable", "absent", "no_tables"]
 
 
@@ -406,8 +406,8 @@ class StateDB:
         reader = TableScan(self._database, "messages", self._message_columns)
         try:
             rowids = self._rowids_of(session_id)
-            for at in range(0, len(rowids), _AT_ONCE):
-                some = rowids[at : at + _AT_ONCE]
+            for at in range(0, len(rowids), _BATCH_ROWS):
+                some = rowids[at : at + _BATCH_ROWS]
                 try:
                     rows = reader.rows(some)
                 except sqlite3.Error as error:

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QWidget
 RUNS, CHECK = "runs", "check"
 
 
-class Lookback(QObject):
+class HistoryController(QObject):
     """Answers the history panel: which repairs there are, what of one can still be undone, what changed since.
 
     ``runs_read`` carries the runs of the store, newest first; ``shown``: the panel has something to show; ``failed``
