@@ -473,12 +473,15 @@ def test_a_question_about_a_torn_file_stays_one_when_the_file_is_repaired(hermes
     assert hermes.texts() == hermes.said(said)
 
 
-def test_a_backup_that_lacks_what_is_written_does_not_stay_for_a_question(hermes: Hermes) -> None:
-    """The next start of the WebUI would put it in the place of the file."""
+def test_a_backup_that_would_go_and_a_question_with_it_makes_the_whole_session_one(hermes: Hermes) -> None:
+    """The next start of the WebUI would put the backup in the place of the file, so it cannot stay beside it."""
     said, newer = hermes.turns("a", "b", "c"), hermes.turns("d", start=500)
     hermes.write_old(hermes.live, [*said[:2], *newer])
     hermes.tear_live('  "tool_calls"')
-    hermes.write_old(hermes.live.with_suffix(".json.bak"), hermes.turns("a", "b", "c", "x", "y"))
+    asked = hermes.turns("x", "y", start=60)
+    hermes.write_old(hermes.live.with_suffix(".json.bak"), [*said, *asked])
+    before = hermes.live.read_bytes()
     hermes.repair()
-    assert not hermes.live.with_suffix(".json.bak").exists()
-    assert hermes.texts()[-2:] == hermes.said(newer)
+    assert hermes.live.read_bytes() == before
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said([*said, *asked, *newer])
