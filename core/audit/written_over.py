@@ -64,8 +64,8 @@ def keep(store: Store, sessions: Mapping[str, Brought], now: float) -> None:
 
 def signs(before: Sidecar | None, after: Sidecar) -> tuple[str, ...]:
     """Digests of messages that a file has and had not before, the first and the last among them."""
-    old = {piece.raw for piece in before.messages} if before is not None else ()
-    new = [piece for piece in after.messages if piece.raw not in old]
+    old = {hash(piece.raw) for piece in before.messages} if before is not None else ()  # a session can be large
+    new = [piece for piece in after.messages if hash(piece.raw) not in old]
     step = max(1, -(-len(new) // _SIGNS))
     return tuple(_sign(message(piece)) for piece in new[::-1][::step][::-1])
 

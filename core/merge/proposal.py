@@ -397,7 +397,8 @@ def _rebuilt(
     marked = marked_copy(sidecars)
     if marked is not None and marked != LIVE:
         values |= {name: sidecars[marked].get(name) for name in MARK_FIELDS if name in sidecars[marked].head}
-    if second_look.has_act(items) and (live is None or marked != LIVE or not marks(live).is_marked):
+    is_told = marked is not None and marks(sidecars[marked]).is_marked and second_look.knows_acts(items, marked)
+    if second_look.has_act(items) and not is_told:
         values |= server_merge.marks(kept, copies)
     pieces = server_merge.with_tokens(pieces, copies.turns)
     if live is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermes_rescue.core.base.jsontext import number
+from hermes_rescue.core.hermes.copies import LIVE
 from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.merge.intent import GENERATIONS, Reason, marks
 from hermes_rescue.core.merge.item import Item
@@ -20,6 +21,11 @@ def has_act(items: Sequence[Item]) -> bool:
     """Whether the user took back what is left out, for certain: only then may the file tell the server so."""
     reasons = {item.reason for item in items if item.reason is not None and not item.included}
     return not reasons.isdisjoint(_ACTS) and not any(r.is_question for r in reasons if r is not Reason.FURTHER)
+
+
+def knows_acts(items: Sequence[Item], copy: str) -> bool:
+    """Whether the marks of a copy tell of all acts: the live file's, or those of one of which nothing is left out."""
+    return copy == LIVE or not any(item.reason in _ACTS and copy in item.copies for item in _out(items))
 
 
 def leaves_out(items: Sequence[Item]) -> bool:

@@ -456,7 +456,7 @@ def test_a_database_with_the_rows_that_the_store_has_is_not_read_for_a_whole_ses
         database.execute("CREATE INDEX IF NOT EXISTS idx_messages_session ON messages(session_id, timestamp)")
         database.commit()
     read: list[str] = []
-    monkeypatch.setattr(FurtherReader, "spoken", lambda _, sid, *__: read.append(sid) or ())
+    monkeypatch.setattr(FurtherReader, "raw_message_rows", lambda _, sid, *__: read.append(sid) or ())
     monkeypatch.setattr(FurtherReader, "copies", lambda _, of, *__: read.append(of.session_id) or ())
     assert hermes.kinds() == []
     assert read == []

@@ -130,7 +130,7 @@ def test_a_copy_of_a_session_in_a_folder_of_ones_own_can_be_replaced(
         assert rescue(*words, "--home", wiped.home)[0] == 0
 
 
-@pytest.mark.parametrize("name", [".", "", "folder"])
+@pytest.mark.parametrize("name", [".", "folder"])
 def test_a_report_is_a_file_and_no_folder(
     wiped: Any, rescue: Rescue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
