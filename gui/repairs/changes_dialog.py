@@ -64,7 +64,7 @@ class ChangesDialog(QDialog):
         super().done(result)
 
     def _run(self, work: Callable[[Context], Any], done: Callable[[Any], None]) -> None:
-        self.difference.clear(self.tr("ReaderProxy…"))
+        self.difference.clear(self.tr("Reading…"))
         self._job = self._jobs.prepare(KEY, work)
         self._job.done.connect(done)
         self._job.failed.connect(self._on_failed)

@@ -158,9 +158,7 @@ class Writer(QObject):
 
     def import_files(self, store: Store, files: Sequence[Path]) -> None:
         """Plan, ask, and bring in what files add, which are among the further places of the store."""
-        self._run(
-            self.tr("ReaderProxy the files…"), plan_import(store, files), partial(self._confirm, kind=ImportDialog)
-        )
+        self._run(self.tr("Reading the files…"), plan_import(store, files), partial(self._confirm, kind=ImportDialog))
 
     def _confirm(
         self,
@@ -231,7 +229,7 @@ class Writer(QObject):
 
             self._ask(dialog, answer)
 
-        self._run(self.tr("ReaderProxy what would be put back…"), lambda _: Vault.of(store).read_run(run_id), confirm)
+        self._run(self.tr("Reading what would be put back…"), lambda _: Vault.of(store).read_run(run_id), confirm)
 
     def undo(self, store: Store, run_id: str, session_id: str) -> None:
         """Put back a run, or one session of it."""
@@ -295,7 +293,7 @@ class Writer(QObject):
             save(folder_dialog(self._window, len(session_ids), self._folder))
             return
         self._run(
-            self.tr("ReaderProxy the session…"),
+            self.tr("Reading the session…"),
             suggested_name(store, session_ids[0], form, name, choices),
             lambda suggested: save(file_dialog(self._window, self._folder / suggested, form)),
             tells_errors=True,

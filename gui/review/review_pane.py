@@ -71,9 +71,7 @@ class ReviewPane(QWidget):
         """Whether both pages show the messages of the proposal, so that one can go along with the other."""
         self._expected = ""
         self._reading = QTimer(self, singleShot=True, interval=PATIENCE)
-        self._reading.timeout.connect(
-            lambda: self.say(self._expected, self.tr("ReaderProxy the copies of the session…"))
-        )
+        self._reading.timeout.connect(lambda: self.say(self._expected, self.tr("Reading the copies of the session…")))
         self.splitter = QSplitter(Qt.Orientation.Vertical)
         parts = (self.head, self._build_pages())
         for part in parts:

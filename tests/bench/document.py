@@ -42,7 +42,7 @@ LIMITS = {
     " turn journal, or the times of files, which a copied store does not keep.",
     "leftover_saves": "Reading the files. Those of the same bytes are held, parsed and aligned once.",
     "unanswered_prompts": "Reading the session and its rows; all prompts find their places in one pass.",
-    "undone_messages": "ReaderProxy and merging the copies; what was taken back is judged in one pass.",
+    "undone_messages": "Reading and merging the copies; what was taken back is judged in one pass.",
     "audit_again": "The start of the command, and the times of every file.",
     "audit_after_a_change": "Somebody has written to the database, so the rows of every session are read and digested"
     " again: nothing else proves that they are the same. Profile: half of that is SQLite, a third SHA-256. Less would"

@@ -270,7 +270,7 @@ def test_what_is_asked_before_closing_is_true(
     assert "A repair is running" in said[0]
     gate.open()
     finished(qtbot, window, wait_scanned)
-    assert "16 sessions repaired" in window.result.text
+    assert "17 sessions repaired" in window.result.text
 
 
 # --- nothing is waited for --------------------------------------------------------------------------------------------

@@ -802,7 +802,7 @@ def test_nothing_reaches_out_of_a_message_at_any_size_of_the_letters(view: Conve
         assert all(rect.bottom() <= made.height + 1 for rect in rects)
 
 
-# ReaderProxy out
+# Reading out
 
 
 def test_a_screen_reader_reads_the_messages_in_order(view: Conversation) -> None:

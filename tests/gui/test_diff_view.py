@@ -711,7 +711,7 @@ def test_the_pickers_show_the_versions_and_tell_what_is_picked(qtbot: QtBot, vie
 
 def test_a_sentence_stands_where_there_is_nothing_to_compare(view: DiffView) -> None:
     show(view, [added(0)])
-    view.clear("ReaderProxy <b>this</b>…")
+    view.clear("Reading <b>this</b>…")
     assert view.pages.currentIndex() == NOTHING
     assert view.rows.rowCount() == 0
     assert view.position == (0, 0)

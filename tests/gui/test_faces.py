@@ -273,7 +273,7 @@ def test_a_session_that_takes_long_to_read_does_not_look_like_the_one_before(
     monkeypatch.setattr(window.reading, "ask", lambda *_: None)  # the answer does not come
     window.table.select(chosen(demo, "undone"))
     qtbot.waitUntil(lambda: window.review.session_id == "", timeout=60_000)
-    assert "ReaderProxy" in window.review.difference._face.text
+    qtbot.waitUntil(lambda: "Reading" in window.review.head.evidence.text(), timeout=60_000)
 
 
 def test_the_way_back_leads_to_the_last_change_of_the_session_before(
