@@ -16,9 +16,10 @@ import msgspec
 from hermes_rescue.core.audit.findings import WRITTEN_OVER, Category, SessionAudit
 from hermes_rescue.core.hermes import remembered, sidecar
 from hermes_rescue.core.hermes.message import Message, message
-from hermes_rescue.core.hermes.sidecar import Sidecar
+from hermes_rescue.core.hermes.sidecar import Sidecar, SidecarFile
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
+from hermes_rescue.core.merge.intent import GENERATIONS
 
 NAME = "repaired.json"
 _SIGNS = 32
@@ -32,14 +33,19 @@ _LOSSES = frozenset(
      "unsaved_temp", "run_journal_ahead"}
 )  # fmt: skip
 
+_ACT_FIELDS = ("truncation_boundary", *GENERATIONS)
+
 
 class Brought(msgspec.Struct, frozen=True):
-    """What a repair brought into a session file: when (seconds since 1970), the SHA-256 (hex) of what it wrote, and
-    digests of messages that the file had not before, or not so rich.
+    """What a repair brought into a session file: when (seconds since 1970), the SHA-256 (hex) of what it found and of
+    what it wrote, digests of the acts of the user that either records, and of messages that the file had not before, or
+    not so rich.
     """
 
     at: float
+    before: str
     after: str
+    acts: tuple[str, ...]
     signs: tuple[str, ...]
 
 
@@ -62,22 +68,31 @@ def keep(store: Store, sessions: Mapping[str, Brought], now: float) -> None:
     remembered.keep(path_of(store), msgspec.to_builtins(kept))
 
 
-def signs(before: Sidecar | None, after: Sidecar) -> tuple[str, ...]:
-    """Digests of messages that a file has and had not before, the first and the last among them."""
-    old = {hash(piece.raw) for piece in before.messages} if before is not None else ()  # a session can be large
+def brought(before: SidecarFile | None, after: Sidecar, digest: str, at: float) -> Brought:
+    """What a repair brings that makes a file ``after``, with that SHA-256 (hex): of its messages that were not in it
+    before the first and the last, and some between.
+    """
+    was = before.sidecar if before is not None else None
+    old = {hash(piece.raw) for piece in was.messages} if was is not None else ()  # a session can be large
     new = [piece for piece in after.messages if hash(piece.raw) not in old]
     step = max(1, -(-len(new) // _SIGNS))
-    return tuple(_sign(message(piece)) for piece in new[::-1][::step][::-1])
+    signs = tuple(_sign(message(piece)) for piece in new[::-1][::step][::-1])
+    acts = tuple({_act(each) for each in (was, after) if each is not None})
+    return Brought(at, (before.digest if before is not None else None) or "", digest, acts, signs)
 
 
 def _is_lost_again(session: SessionAudit, brought: Brought, store: Store) -> bool:
     """Whether messages that a repair brought into a session are gone. Reads its file where that can be."""
-    if session.live is None or session.basis.endswith(f"-{brought.after[:16]}"):
+    if session.live is None or session.category is not Category.REPAIRABLE:
+        return False  # of a question nobody knows whether anything was lost
+    if _LOSSES.isdisjoint(f.name for f in session.findings if f.category is Category.REPAIRABLE):
         return False
-    if _LOSSES.isdisjoint(f.name for f in session.findings if f.category is not Category.INFO):
+    file = sidecar.read(store.sessions_dir / f"{session.session_id}.json")
+    if file.sidecar is None or file.digest in (brought.before, brought.after):  # what it was, somebody put back
         return False
-    live = sidecar.read(store.sessions_dir / f"{session.session_id}.json").sidecar
-    return live is not None and not {_sign(message(piece)) for piece in live.messages}.issuperset(brought.signs)
+    if _act(file.sidecar) not in brought.acts:
+        return False  # something was taken back since: nobody knows what else went with that
+    return not {_sign(message(piece)) for piece in file.sidecar.messages}.issuperset(brought.signs)
 
 
 def marked(session: SessionAudit, brought: Mapping[str, Brought], store: Store, webui: WebUIStatus) -> SessionAudit:
@@ -103,6 +118,11 @@ def what_to_do(webui: WebUIStatus) -> str:
     if webui.running:
         return f"Stop it ({webui.how_to_stop}), then repair again."
     return "Repair again before you start it." if webui.running is False else "If it runs, stop it; then repair again."
+
+
+def _act(file: Sidecar) -> str:
+    """The newest act of the user that a file records, in short; saving the file with new prompts changes nothing."""
+    return blake2b(repr([file.get(name) for name in _ACT_FIELDS]).encode("utf-8", "replace"), digest_size=6).hexdigest()
 
 
 def _sign(m: Message) -> str:

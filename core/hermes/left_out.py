@@ -5,8 +5,9 @@ that they are known again whatever Hermes does with the session.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -19,18 +20,21 @@ NAME = "left_out.json"
 Identity: TypeAlias = str
 """A digest of what a message says, and how many messages before it in the conversation say the same."""
 
-LeftOut: TypeAlias = Mapping[Identity, float]
-"""Messages that are left out; what was said after the time (seconds) that belongs to one is another message."""
+LeftOut: TypeAlias = Mapping[Identity, tuple[float, int]]
+"""Messages that are left out, each with the time (seconds) by which it was said, and how many messages of the whole
+conversation said the same by then.
+"""
 
 
 class Act(NamedTuple):
     """What one repair of a session left ``out`` of it, and brought ``back`` that was left out before. ``until``: when
-    it was, or the time of the last message that it left out, whichever is later.
+    it was, or the time of the last message that it left out, whichever is later. With each that is out, how many
+    messages said the same until then.
     """
 
     run_id: str
     until: float
-    out: tuple[Identity, ...]
+    out: Mapping[Identity, int]
     back: tuple[Identity, ...] = ()
 
 
@@ -62,19 +66,52 @@ def forget(vault_root: Path, run_id: str, session_ids: Collection[str] | None = 
         _keep(vault_root, kept)
 
 
-def identities(messages: Iterable[Message]) -> Iterator[Identity]:
-    """What each message of a conversation is known by. Folds every text."""
+def decided(run_id: str, now: float, messages: Sequence[Message], out: Sequence[int], back: Iterable[int]) -> Act:
+    """What a repair does ``now`` that leaves the messages at some places ``out``, and brings others ``back``."""
+    known = _identities(messages)
+    until = max([now, *(messages[k].time or 0.0 for k in out)])
+    alike = _alike(messages, known, until)
+    return Act(run_id, until, {known[k]: alike[_said(known[k])] for k in out}, tuple(known[k] for k in back))
+
+
+def known_again(messages: Sequence[Message], left: LeftOut) -> list[int]:
+    """The places of the messages that are left out. Where more or fewer say the same than then, nobody knows which of
+    them it was. Folds every text where anything is left out.
+    """
+    known = _identities(messages) if left else []
+    alike = {until: _alike(messages, known, until) for until in {until for until, _ in left.values()}}
+    found = []
+    for k, identity in enumerate(known):
+        until, count = left.get(identity, (-math.inf, 0))
+        if (messages[k].time or 0.0) <= until and alike[until][_said(identity)] == count:
+            found.append(k)
+    return found
+
+
+def _identities(messages: Iterable[Message]) -> list[Identity]:
     seen = Counter[str]()
+    found = []
     for m in messages:
         digest = hashlib.sha256(repr(m.folded_identity).encode(errors="backslashreplace")).hexdigest()[:24]
-        yield f"{digest}-{seen[digest]}"
+        found.append(f"{digest}-{seen[digest]}")
         seen[digest] += 1
+    return found
+
+
+def _alike(messages: Iterable[Message], known: Iterable[Identity], until: float) -> Counter[str]:
+    """How many messages said each thing until then."""
+    both = zip(messages, known, strict=True)
+    return Counter(_said(identity) for m, identity in both if (m.time or 0.0) <= until)
+
+
+def _said(identity: Identity) -> str:
+    return identity.rpartition("-")[0]
 
 
 def _sum(acts: Iterable[Act]) -> LeftOut:
-    found: dict[Identity, float] = {}
+    found: dict[Identity, tuple[float, int]] = {}
     for act in acts:
-        found |= dict.fromkeys(act.out, act.until)
+        found |= {identity: (act.until, count) for identity, count in act.out.items()}
         for each in act.back:
             found.pop(each, None)
     return found
@@ -89,8 +126,9 @@ def _read(listed: Iterable[Any]) -> Iterator[Act]:
     for each in listed:
         told = each if isinstance(each, dict) else {}
         run_id, until, out, back = told.get("run"), number(told.get("until")), told.get("out"), told.get("back")
-        if isinstance(run_id, str) and until is not None and isinstance(out, list) and isinstance(back, list):
-            yield Act(run_id, until, *(tuple(i for i in some if isinstance(i, str)) for some in (out, back)))
+        if isinstance(run_id, str) and until is not None and isinstance(out, dict) and isinstance(back, list):
+            counted = {identity: count for identity, count in out.items() if isinstance(count, int)}
+            yield Act(run_id, until, counted, tuple(each for each in back if isinstance(each, str)))
 
 
 def _keep(vault_root: Path, acts: Mapping[str, Iterable[Act]]) -> None:

@@ -60,14 +60,8 @@ def left_out_before(entries: Sequence[Entry], known: LeftOut) -> dict[int, Reaso
     """The entries (by identity) that the live file lacks because a person left them out of an earlier repair. Reads
     every message where there are any.
     """
-    if not known:
-        return {}
-    named = zip(entries, left_out.identities(e.merged for e in entries), strict=True)
-    return {
-        id(e): Reason.LEFT_OUT
-        for e, identity in named
-        if LIVE not in e.versions and identity in known and (e.merged.time or 0.0) <= known[identity]
-    }
+    again = left_out.known_again([e.merged for e in entries], known)
+    return {id(entries[k]): Reason.LEFT_OUT for k in again if LIVE not in entries[k].versions}
 
 
 def fingerprint(

@@ -7,7 +7,7 @@ to be are still so; each result is read back from disk, and what cannot be read 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -22,9 +22,9 @@ from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, U
 from hermes_rescue.core.base.owner import require_owner
 from hermes_rescue.core.base.progress import Cancelled, Steps
 from hermes_rescue.core.base.words import counted
-from hermes_rescue.core.hermes import journals
+from hermes_rescue.core.hermes import journals, left_out
 from hermes_rescue.core.hermes.copies import Inventory, SessionCopies
-from hermes_rescue.core.hermes.left_out import Act, identities
+from hermes_rescue.core.hermes.left_out import Act
 from hermes_rescue.core.hermes.sidecar import Write, plan_writes, serialise
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
@@ -214,14 +214,14 @@ def _require(operation: Operation) -> None:
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     """A session that still is what the plan saw: what is written, and the SHA-256 of the backup that moves then.
-    ``decided``: the messages that a person left out of it, or brought back, until now; ``signs``: digests of what the
-    file has then and had not before.
+    ``decided``: the messages that a person left out of it, or brought back, until now; ``brought``: what the file has
+    then and had not before.
     """
 
     writes: tuple[Write, ...]
     backup: str | None
     decided: Act | None = None
-    signs: tuple[str, ...] = ()
+    brought: Brought | None = None
 
 
 def _repair_one(
@@ -237,8 +237,8 @@ def _repair_one(
     if isinstance(prepared, Outcome):
         return prepared
     outcome = _written(prepared, planned, work.plan.store, run, steps)
-    if outcome.state is State.REPAIRED and prepared.signs:
-        work.brought[planned.session_id] = Brought(time.time(), planned.after, prepared.signs)
+    if outcome.state is State.REPAIRED and prepared.brought is not None:
+        work.brought[planned.session_id] = prepared.brought
     return outcome
 
 
@@ -277,7 +277,7 @@ def _prepared(
         live, proposed = copies.live, to_write(copies, proposal)
         del copies, proposal  # a session can be large
         writes = plan_writes(path, proposed, live)
-        signs = written_over.signs(live.sidecar if live is not None else None, proposed)
+        brought = written_over.brought(live, proposed, planned.after, time.time())
     except Cancelled:
         return Outcome(sid, State.CANCELLED)
     except (ChangedMeanwhileError, FileNotFoundError) as error:
@@ -286,7 +286,7 @@ def _prepared(
         return Outcome(sid, State.FAILED, files.sentence(error, path))
     if not _are_meant(writes, planned):
         return Outcome(sid, State.SKIPPED, _COPY_CHANGED)
-    return _Prepared(writes, backup, decided, signs)
+    return _Prepared(writes, backup, decided, brought)
 
 
 def _prepared_copy(planned: PlannedSession, copies: SessionCopies, proposal: Proposal) -> _Prepared | Outcome:
@@ -319,12 +319,8 @@ def _written(prepared: _Prepared, planned: PlannedSession, store: Store, run: va
         info["left_out"] = planned.left_out
     if planned.messages_before is not None:
         info["messages_before"] = planned.messages_before
-    for write in prepared.writes:
+    for operation in _operations(prepared, planned, run, info):
         steps.step(_STEP)
-        if write.expected is None:
-            operation = run.create(sid, write.name, write.data, info=info)
-        else:
-            operation = run.replace(sid, write.name, write.data, write.expected, info=info)
         if operation.state != "done":
             return _put_back(run, sid, State.SKIPPED if operation.state == "skipped" else State.FAILED, operation.note)
     steps.step(_STEP)
@@ -339,8 +335,22 @@ def _written(prepared: _Prepared, planned: PlannedSession, store: Store, run: va
         if moved.state == "failed":
             return _put_back(run, sid, State.ROLLED_BACK, moved.note)
         if moved.state != "done" and not prepared.writes:
-            return Outcome(sid, State.SKIPPED, moved.note)
+            return _put_back(run, sid, State.SKIPPED, moved.note)
     return Outcome(sid, State.REPAIRED)
+
+
+def _operations(
+    prepared: _Prepared, planned: PlannedSession, run: vault.ActiveRun, info: Mapping[str, str | int]
+) -> Iterator[Operation]:
+    """Write the files of a session, each when it is asked for; put on record where a choice changes nothing in them."""
+    sid = planned.session_id
+    for write in prepared.writes:
+        if write.expected is None:
+            yield run.create(sid, write.name, write.data, info=info)
+        else:
+            yield run.replace(sid, write.name, write.data, write.expected, info=info)
+    if prepared.decided is not None and not prepared.writes:
+        yield run.confirm(sid, f"{sid}.json", planned.after, info=info)
 
 
 def _left_out_act(proposal: Proposal, choices: Choices | None, run_id: str) -> Act | None:
@@ -352,9 +362,7 @@ def _left_out_act(proposal: Proposal, choices: Choices | None, run_id: str) -> A
     back = [k for k, item in enumerate(items) if item.included and item.reason is Reason.LEFT_OUT]
     if not (out or back):
         return None
-    named = [*identities(item.message for item in items)]
-    until = max([time.time(), *(items[k].message.time or 0.0 for k in out)])
-    return Act(run_id, until, tuple(named[k] for k in out), tuple(named[k] for k in back))
+    return left_out.decided(run_id, time.time(), [item.message for item in items], out, back)
 
 
 def _put_back(run: vault.ActiveRun, sid: str, state: State, problem: str) -> Outcome:

@@ -29,6 +29,9 @@ def undo_steps(folder: Path, sessions_dir: Path, newest_first: Sequence[Operatio
     for operation in newest_first:
         if not operation.may_stand:
             continue
+        if operation.after == operation.digest_before:  # nothing was done to the file
+            steps.append((operation, False))
+            continue
         path = sessions_dir / operation.path
         found = now[operation.path] if operation.path in now else digest_at(path, operation.link)
         stands = found == operation.after and found != operation.digest_before

@@ -333,6 +333,13 @@ class ActiveRun:
             draft, expected, lambda path, _: files.remove_if_unchanged(path, expected, keep=self._aside(draft))
         )
 
+    def confirm(self, session_id: str, name: str, expected: str, *, info: Mapping[str, str | int]) -> Operation:
+        """Put on record that the file ``name`` is right as it is, while its SHA-256 is ``expected`` (hex): a choice
+        that changes no file can be undone like any other.
+        """
+        draft = self._draft("replace", session_id, name, expected, info)
+        return self._carry_out(draft, expected, lambda *_: None)
+
     def leave_out(self, session_id: str, act: left_out.Act) -> None:
         """Put down, before a session is changed, what a person leaves out of it."""
         with _vault_errors(self._root):

@@ -182,6 +182,20 @@ def test_the_same_words_said_another_time_are_another_message(hermes: Any) -> No
     assert [k for k, item in enumerate(proposal.items) if item.reason is Reason.LEFT_OUT] == [4, 5]
 
 
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_what_says_the_same_as_a_message_that_is_left_out_and_gone_comes_back(hermes: Any, goes_on: bool) -> None:
+    """The second of three "go on" is left out, and with the old backup the only copy of it is gone."""
+    turns = [m for k in range(3) for m in hermes.turns("on", start=100.0 * k)]
+    hermes.write_live([])
+    hermes.write_backup(turns)
+    api.apply(api.plan(find_store(home=hermes.home), choices=hermes.choose(exclude=[2, 3])))
+    wanted = [*hermes.load()["messages"], *(hermes.turns("on", start=1e9) if goes_on else ())]
+    hermes.write_backup(wanted)
+    hermes.write_live([])
+    hermes.repair()
+    assert hermes.load()["messages"] == wanted
+
+
 def test_what_is_said_after_the_repair_is_never_taken_for_it(hermes: Any) -> None:
     turns = hermes.turns("on")
     hermes.write_live([])
@@ -203,6 +217,38 @@ def test_all_that_would_come_back_can_be_left_out(wiped: Any, rescue: Rescue) ->
     assert rescue("audit", "--home", wiped.home)[0] == 0
     api.undo(find_store(home=wiped.home), str(result.run_id))
     assert wiped.audit().sessions[0].after == 6
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_choice_that_changes_no_file_is_listed_and_can_be_undone(hermes: Any, rescue: Rescue, goes_on: bool) -> None:
+    turns, home = hermes.turns("a", "b"), ("--home", hermes.home)
+    before = hermes.write_live(turns[:2])
+    hermes.write_rows(turns)
+    run_id = str(leave_out(hermes, "ask b", "answer b").run_id)
+    (run,) = json.loads(rescue("history", "--json", *home)[1])["runs"]
+    assert hermes.live.stem in json.dumps(run)
+    if goes_on:
+        before = hermes.write_live([*turns[:2], *hermes.turns("c", start=1e9)])
+    assert run_id in rescue("report", run_id, "--texts", *home)[1]
+    assert json.loads(rescue("undo", "--json", "--yes", *home)[1])["undone"] == [hermes.live.stem]
+    assert hermes.live.read_bytes() == before
+    assert hermes.audit().sessions[0].left_out_by_you == 0
+    assert rescue("undo", "--yes", *home)[1].startswith("There is nothing to undo.")
+
+
+def test_a_choice_is_undone_beside_a_session_that_has_gone_on(hermes: Any, rescue: Rescue) -> None:
+    turns = hermes.turns("a", "b")
+    hermes.write_live(turns[:2])
+    hermes.write_rows(turns)
+    other = hermes.sessions / "other.json"
+    hermes.write(other, {**hermes.session([]), "session_id": "other"})
+    hermes.write(hermes.sessions / "other.json.bak", {**hermes.session(turns), "session_id": "other"})
+    store, choices = find_store(home=hermes.home), hermes.choose(exclude=[2, 3])
+    result = api.apply(api.plan(store, [hermes.live.stem, "other"], choices=choices))
+    hermes.write(other, {**hermes.session(turns[:1]), "session_id": "other"})
+    undone = api.undo(store, str(result.run_id))
+    assert (undone.undone, [*undone.refused]) == ((hermes.live.stem,), ["other"])
+    assert left(seen(hermes).proposal) == []
 
 
 def test_a_question_that_was_answered_with_no_is_not_asked_again(hermes: Any) -> None:
@@ -264,8 +310,8 @@ def test_an_audit_from_before_is_not_believed(wiped: Any, tmp_path: Path, monkey
 HOSTILE = [
     "", "[]", "\0" * 99, '{"sessions": []}', '{"sessions": {"../x": [1]}}',
     '{"sessions": {"SID": 7}}', '{"sessions": {"SID": [7, {}, {"run": 1, "until": "x", "out": {}, "back": null}]}}',
-    '{"sessions": {"SID": [{"run": "a", "until": 1e999, "out": ["x"], "back": []}]}}',
-    '{"sessions": {"SID": [{"run": "a", "until": 9e9, "out": [7, [], "x"], "back": [null]}]}}',
+    '{"sessions": {"SID": [{"run": "a", "until": 1e999, "out": {"x": 1}, "back": []}]}}',
+    '{"sessions": {"SID": [{"run": "a", "until": 9e9, "out": {"x": "y", "z": 7}, "back": [null]}]}}',
 ]  # fmt: skip
 
 

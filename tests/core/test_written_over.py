@@ -1,0 +1,89 @@
+"""What is gone again after a repair, and no WebUI has saved over: that it did is not said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from hermes_rescue.core import api
+from hermes_rescue.core.hermes.store import find_store
+
+from .conftest import ACT, Hermes
+
+Value = dict[str, Any]
+
+
+def lose_more(hermes: Hermes, turns: Sequence[Value], **fields: Any) -> None:
+    """The session goes on with two turns, and the file loses the second of them."""
+    kept = hermes.load()["messages"]
+    later = hermes.turns("d", "e", start=ACT + 900.0)
+    hermes.write_live([*kept, *later[:2]], **fields, updated_at=later[1]["timestamp"])
+    (hermes.home / "state.db").unlink()
+    hermes.write_rows([*turns, *later])
+
+
+def takes_back(hermes: Hermes, turns: Sequence[Value]) -> None:
+    marks = hermes.undo_marks(turns[:4])
+    hermes.write_live(turns[:4], **marks)
+    del marks["updated_at"]
+    lose_more(hermes, turns, **marks)
+
+
+def leaves_out(hermes: Hermes, turns: Sequence[Value]) -> None:
+    api.apply(api.plan(find_store(home=hermes.home), choices=hermes.choose(exclude=[4, 5])))
+    lose_more(hermes, turns)
+
+
+def clears(hermes: Hermes, turns: Sequence[Value]) -> None:
+    cleared = hermes.cleared
+    hermes.write_live([], **cleared)
+    del cleared["updated_at"]
+    lose_more(hermes, turns, **cleared)
+
+
+@pytest.mark.parametrize("acts", [takes_back, leaves_out, clears])
+def test_nor_of_what_is_lost_after_a_person_acted(
+    hermes: Hermes, acts: Callable[[Hermes, Sequence[Value]], None]
+) -> None:
+    turns = hermes.turns("a", "b", "c")
+    hermes.write_live(turns[:4])
+    hermes.write_rows(turns)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(turns)
+    acts(hermes, turns)
+    (session,) = hermes.audit().sessions
+    assert session.findings and not session.is_written_over
+
+
+def test_nor_of_a_file_that_was_put_back(hermes: Hermes) -> None:
+    turns = hermes.turns("a", "b", "c")
+    old = hermes.write_live(turns[:4])
+    hermes.write_rows(turns)
+    hermes.repair()
+    hermes.live.write_bytes(old)
+    (session,) = hermes.audit().sessions
+    assert session.findings and not session.is_written_over
+
+
+def test_nor_of_what_an_older_version_may_have_taken_back(hermes: Hermes) -> None:
+    turns = hermes.turns("a", "b", "c")
+    hermes.write_old(hermes.live, turns[:4])
+    hermes.write_rows(turns)
+    hermes.repair(hermes.live.stem)
+    repaired = hermes.load()
+    assert hermes.said(repaired["messages"]) == hermes.said(turns)
+    later = {"updated_at": repaired["updated_at"] + ACT, "message_count": 4, "messages": turns[:4]}
+    hermes.write(hermes.live, {**repaired, **later})
+    assert api.plan(find_store(home=hermes.home)).questions
+    assert not hermes.audit().sessions[0].is_written_over
+
+
+def test_it_is_said_of_what_was_saved_over(hermes: Hermes) -> None:
+    turns = hermes.turns("a", "b", "c")
+    hermes.write_live(turns[:4])
+    hermes.write_rows(turns)
+    hermes.repair()
+    later = hermes.turns("d", start=ACT)
+    hermes.write_live([*turns[:4], *later])
+    assert hermes.audit().sessions[0].is_written_over
