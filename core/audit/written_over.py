@@ -37,13 +37,12 @@ _ACT_FIELDS = ("truncation_boundary", *GENERATIONS)
 
 
 class Brought(msgspec.Struct, frozen=True):
-    """What a repair brought into a session file: when (seconds since 1970), the SHA-256 (hex) of what it found and of
-    what it wrote, digests of the acts of the user that either records, and of messages that the file had not before, or
-    not so rich.
+    """What a repair brought into a session file: when (seconds since 1970), the SHA-256 (hex) of what it wrote, digests
+    of the acts of the user that this or the file before records, and of messages that it had not before, or not so
+    rich.
     """
 
     at: float
-    before: str
     after: str
     acts: tuple[str, ...]
     signs: tuple[str, ...]
@@ -78,7 +77,7 @@ def brought(before: SidecarFile | None, after: Sidecar, digest: str, at: float) 
     step = max(1, -(-len(new) // _SIGNS))
     signs = tuple(_sign(message(piece)) for piece in new[::-1][::step][::-1])
     acts = tuple({_act(each) for each in (was, after) if each is not None})
-    return Brought(at, (before.digest if before is not None else None) or "", digest, acts, signs)
+    return Brought(at, digest, acts, signs)
 
 
 def _is_lost_again(session: SessionAudit, brought: Brought, store: Store) -> bool:
@@ -88,8 +87,8 @@ def _is_lost_again(session: SessionAudit, brought: Brought, store: Store) -> boo
     if _LOSSES.isdisjoint(f.name for f in session.findings if f.category is Category.REPAIRABLE):
         return False
     file = sidecar.read(store.sessions_dir / f"{session.session_id}.json")
-    if file.sidecar is None or file.digest in (brought.before, brought.after):  # what it was, somebody put back
-        return False
+    if file.sidecar is None or file.digest == brought.after or file.mtime < brought.at:
+        return False  # an older file that was put back keeps its time, one that is saved has a new one
     if _act(file.sidecar) not in brought.acts:
         return False  # something was taken back since: nobody knows what else went with that
     return not {_sign(message(piece)) for piece in file.sidecar.messages}.issuperset(brought.signs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -58,10 +59,11 @@ def test_nor_of_what_is_lost_after_a_person_acted(
 
 def test_nor_of_a_file_that_was_put_back(hermes: Hermes) -> None:
     turns = hermes.turns("a", "b", "c")
-    old = hermes.write_live(turns[:4])
+    hermes.write_live(turns[:4])
     hermes.write_rows(turns)
+    copy = shutil.copy2(hermes.live, hermes.home)
     hermes.repair()
-    hermes.live.write_bytes(old)
+    shutil.copy2(copy, hermes.live)
     (session,) = hermes.audit().sessions
     assert session.findings and not session.is_written_over
 
