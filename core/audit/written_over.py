@@ -86,7 +86,10 @@ def _is_lost_again(session: SessionAudit, brought: Brought, store: Store) -> boo
         return False  # of a question nobody knows whether anything was lost
     if _LOSSES.isdisjoint(f.name for f in session.findings if f.category is Category.REPAIRABLE):
         return False
-    file = sidecar.read(store.sessions_dir / f"{session.session_id}.json")
+    try:
+        file = sidecar.read(store.sessions_dir / f"{session.session_id}.json")
+    except FileNotFoundError:  # it has gone since the session was examined
+        return False
     if file.sidecar is None or file.digest == brought.after or file.mtime < brought.at:
         return False  # an older file that was put back keeps its time, one that is saved has a new one
     if _act(file.sidecar) not in brought.acts:

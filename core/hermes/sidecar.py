@@ -271,7 +271,11 @@ def read_linked(path: Path, home: Path) -> SidecarFile:
     if not target.is_relative_to(os.path.realpath(home)):
         words = f"{files.shown(path)} is a symbolic link that leads out of the Hermes home, to {files.shown(target)}."
         return replace(found, problem=words)
-    linked = read(target)
+    try:
+        linked = read(target)
+    except FileNotFoundError:  # what it leads to may come back, say with its disk
+        words = f"{files.shown(path)} is a symbolic link to {files.shown(target)}, where nothing is."
+        return replace(found, problem=words)
     return replace(linked, path=path, target=target) if linked.problem is None else found
 
 

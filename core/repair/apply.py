@@ -325,7 +325,8 @@ def _written(prepared: _Prepared, planned: PlannedSession, store: Store, run: va
             return _put_back(run, sid, State.SKIPPED if operation.state == "skipped" else State.FAILED, operation.note)
     steps.step(_STEP)
     try:
-        written = files.look(store.sessions_dir / f"{sid}.json")
+        path = store.sessions_dir / f"{sid}.json"
+        written = files.look(path, None if prepared.writes else files.link_at(path))  # what is written is no link
     except UnreadableError as error:
         return _put_back(run, sid, State.ROLLED_BACK, str(error))
     if written is None or written.digest != planned.after:

@@ -312,3 +312,37 @@ def test_a_missing_sessions_folder_is_told_as_that(hermes: Any, rescue: Callable
     assert not hermes.sessions.exists()
     hermes.repair(hermes.live.stem)
     assert hermes.texts() == hermes.said(hermes.turns("a"))
+
+
+@pytest.mark.parametrize("is_chosen", [True, False])
+def test_beside_a_link_whose_file_is_right_a_repair_changes_nothing_else(hermes: Any, is_chosen: bool) -> None:
+    """A larger backup goes to the vault, a choice is put down, and both can be undone."""
+    said = hermes.turns("a", "b")
+    act = {"truncation_boundary": said[1]["timestamp"], "truncation_watermark": said[1]["timestamp"]}
+    hermes.write_old(hermes.live, said[:2], **({} if is_chosen else act))
+    hermes.write_old(backup := hermes.sessions / f"{hermes.live.stem}.json.bak", said)
+    hermes.live.rename(target := hermes.home / "kept.json")
+    hermes.live.symlink_to(target)
+    store = find_store(home=hermes.home)
+    choices = hermes.choose(exclude=[2, 3]) if is_chosen else None
+    result = api.apply(api.plan(store, [hermes.live.stem], choices=choices))
+    assert result.count(api.State.REPAIRED) == 1
+    assert hermes.live.is_symlink() and not backup.exists()
+    assert hermes.kinds() == []
+    api.undo(store, str(result.run_id))
+    assert hermes.live.is_symlink() and backup.exists()
+    assert hermes.kinds() != []
+
+
+def test_a_session_whose_link_leads_nowhere_is_not_lost(hermes: Any) -> None:
+    """Its disk may be away."""
+    said = hermes.turns("a", "b")
+    hermes.write_backup(said)
+    hermes.live.symlink_to(target := hermes.home / "disk" / hermes.live.name)
+    (finding,) = hermes.audit().sessions[0].findings
+    assert finding.name == "not_a_file" and str(target) in finding.evidence
+    hermes.repair(hermes.live.stem)
+    assert hermes.live.is_symlink()
+    target.parent.mkdir()
+    hermes.write(target, hermes.session(said))
+    assert hermes.kinds() == []

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core import api
+from hermes_rescue.core.audit import written_over
 from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.hermes.webui_status import webui_status
 
 from .conftest import ACT, Hermes
 
@@ -66,6 +68,19 @@ def test_nor_of_a_file_that_was_put_back(hermes: Hermes) -> None:
     shutil.copy2(copy, hermes.live)
     (session,) = hermes.audit().sessions
     assert session.findings and not session.is_written_over
+
+
+def test_nor_of_a_file_that_is_gone_by_now(hermes: Hermes) -> None:
+    turns = hermes.turns("a", "b", "c")
+    hermes.write_live(turns[:4])
+    hermes.write_rows(turns)
+    hermes.repair()
+    hermes.write_live(turns[:4])
+    store = find_store(home=hermes.home)
+    (session,) = hermes.audit().sessions
+    hermes.live.unlink()
+    found = written_over.marked(session, written_over.read(store), store, webui_status(store))
+    assert found == session
 
 
 def test_nor_of_what_an_older_version_may_have_taken_back(hermes: Hermes) -> None:
