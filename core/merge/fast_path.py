@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -29,6 +31,7 @@ _ESCAPES = ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\t", b"\\t"), 
 _SUMMARIES = (b"[CONTEXT COMPACTION", b"[CONTEXT SUMMARY]", b"[PRIOR CONTEXT")
 _LATEST = 1e12  # seconds; what is beyond is no time
 _BESIDE = ("attachments", *REASONING)
+_PARTS_BESIDE = attrgetter(*_BESIDE)
 _EMPTY = frozenset((b"", b"null", b'""', b"[]", b"{}"))
 
 
@@ -146,19 +149,23 @@ def _is_told(said: _Said, told: _Said) -> bool:
         told.role == said.role
         and told.role in SPEAKERS
         and (told.tool_call_id or "") == (said.tool_call_id or "")
-        and _is_tagged(bytes(told.content), bytes(said.content))
-        and (not (told.tool_calls or said.tool_calls) or _ids(told.tool_calls) == _ids(said.tool_calls))
-        and not any(_has(told, name) and not _has(said, name) for name in _BESIDE)
+        and (told.content == said.content or _is_tagged(bytes(told.content), bytes(said.content)))
+        and (told.tool_calls == said.tool_calls or _ids(told.tool_calls) == _ids(said.tool_calls))
+        and not _has_more(told, said)
     )
 
 
 def _is_tagged(told: bytes, said: bytes) -> bool:
-    """Whether a content is the other one, as it is or with the tag of a workspace before it."""
-    if told == said:
-        return True
+    """Whether a content is the other one in another spelling, or with the tag of a workspace before it."""
     if said[:1] == b'"' and told.endswith(said[1:]):
-        return not untag(loads(told[: 1 - len(said)] + b'"'))[0]
+        return _is_tag(told[: 1 - len(said)])
     return bool(untag(loads(told))[0] == loads(said))
+
+
+@lru_cache(maxsize=64)  # the prompts of a session mostly have the same
+def _is_tag(begin: bytes) -> bool:
+    """Whether the beginning of a text in JSON is the tag of a workspace and nothing else."""
+    return not untag(loads(begin + b'"'))[0]
 
 
 def _is_shown(said: _Said, shown: _Said) -> bool:
@@ -167,10 +174,17 @@ def _is_shown(said: _Said, shown: _Said) -> bool:
         shown.role == said.role
         and shown.timestamp == said.timestamp
         and (shown.tool_call_id or "") == (said.tool_call_id or "")
-        and (bytes(shown.content) == bytes(said.content) or _value(shown) == _value(said))
-        and _ids(shown.tool_calls) == _ids(said.tool_calls)
-        and not any(_has(shown, name) and not _has(said, name) for name in _BESIDE)
+        and (shown.content == said.content or _value(shown) == _value(said))
+        and (shown.tool_calls == said.tool_calls or _ids(shown.tool_calls) == _ids(said.tool_calls))
+        and not _has_more(shown, said)
     )
+
+
+def _has_more(other: _Said, said: _Said) -> bool:
+    """Whether another telling of a message has a part that it lacks."""
+    if _PARTS_BESIDE(other) == _PARTS_BESIDE(said):
+        return False
+    return any(_has(other, name) and not _has(said, name) for name in _BESIDE)
 
 
 def _has(said: _Said, name: str) -> bool:

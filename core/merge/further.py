@@ -78,6 +78,8 @@ def offer(
         if id(e) in own and own[id(e)][0] is not e.merged:
             fuller[id(e)] = e.merged, e.enriched
             e.merged, e.enriched = own[id(e)]
+    if len(merged) == len(own):
+        return Offer(merged, fuller=fuller)
     part = [e for e in merged if reasons.get(id(e)) not in _NO_PART]
     rows = frozenset(copy.name for copy in further if copy.rows is not None)
     known = evidence()
