@@ -452,16 +452,12 @@ def _within(a: Sequence[Message], b: Sequence[Message], one: Turn, other: Turn) 
     anchors = _anchors([(a[k].strict_identity,) for k in mine], [(b[k].strict_identity,) for k in theirs])
     pairs += [(mine[i], theirs[j]) for i, j in anchors]
     for i0, i1, j0, j1 in _between((0, len(mine), 0, len(theirs)), anchors):
-        if (i1 - i0) * (j1 - j0) > GAP_CELLS:
-            found = _rising(
-                sorted(
-                    _anchors(
-                        [(a[k].folded_identity,) for k in mine[i0:i1]], [(b[k].folded_identity,) for k in theirs[j0:j1]]
-                    )
-                )
-            )
+        left, right = [a[k] for k in mine[i0:i1]], [b[k] for k in theirs[j0:j1]]
+        if len(left) * len(right) > GAP_CELLS:
+            alike = _anchors([(m.folded_identity,) for m in left], [(m.folded_identity,) for m in right])
+            found = _rising(sorted(alike))
         else:
-            found = _best_in_turn([a[k] for k in mine[i0:i1]], [b[k] for k in theirs[j0:j1]])
+            found = _best_in_turn(left, right)
         pairs += [(mine[i + i0], theirs[j + j0]) for i, j in found]
     return sorted(pairs)
 
