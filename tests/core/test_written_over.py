@@ -17,6 +17,14 @@ from .conftest import ACT, Hermes
 Value = dict[str, Any]
 
 
+def behind_its_rows(hermes: Hermes) -> list[Value]:
+    """Write a session whose last turn only the rows have; the messages of all."""
+    turns = hermes.turns("a", "b", "c")
+    hermes.write_live(turns[:4])
+    hermes.write_rows(turns)
+    return turns
+
+
 def lose_more(hermes: Hermes, turns: Sequence[Value], **fields: Any) -> None:
     """The session goes on with two turns, and the file loses the second of them."""
     kept = hermes.load()["messages"]
@@ -49,9 +57,7 @@ def clears(hermes: Hermes, turns: Sequence[Value]) -> None:
 def test_nor_of_what_is_lost_after_a_person_acted(
     hermes: Hermes, acts: Callable[[Hermes, Sequence[Value]], None]
 ) -> None:
-    turns = hermes.turns("a", "b", "c")
-    hermes.write_live(turns[:4])
-    hermes.write_rows(turns)
+    turns = behind_its_rows(hermes)
     hermes.repair()
     assert hermes.texts() == hermes.said(turns)
     acts(hermes, turns)
@@ -60,9 +66,7 @@ def test_nor_of_what_is_lost_after_a_person_acted(
 
 
 def test_nor_of_a_file_that_was_put_back(hermes: Hermes) -> None:
-    turns = hermes.turns("a", "b", "c")
-    hermes.write_live(turns[:4])
-    hermes.write_rows(turns)
+    behind_its_rows(hermes)
     copy = shutil.copy2(hermes.live, hermes.home)
     hermes.repair()
     shutil.copy2(copy, hermes.live)
@@ -71,9 +75,7 @@ def test_nor_of_a_file_that_was_put_back(hermes: Hermes) -> None:
 
 
 def test_nor_of_a_file_that_is_gone_by_now(hermes: Hermes) -> None:
-    turns = hermes.turns("a", "b", "c")
-    hermes.write_live(turns[:4])
-    hermes.write_rows(turns)
+    turns = behind_its_rows(hermes)
     hermes.repair()
     hermes.write_live(turns[:4])
     store = find_store(home=hermes.home)
@@ -97,9 +99,7 @@ def test_nor_of_what_an_older_version_may_have_taken_back(hermes: Hermes) -> Non
 
 
 def test_it_is_said_of_what_was_saved_over(hermes: Hermes) -> None:
-    turns = hermes.turns("a", "b", "c")
-    hermes.write_live(turns[:4])
-    hermes.write_rows(turns)
+    turns = behind_its_rows(hermes)
     hermes.repair()
     later = hermes.turns("d", start=ACT)
     hermes.write_live([*turns[:4], *later])
