@@ -71,7 +71,7 @@ def require_window(asked: Options) -> None:
     reason = _reason()
     if reason:
         command = typed([_terminal(), "audit", *asked.place])
-        _tell(f"{reason}\nThe terminal does the same without a window: {command}")
+        _print(f"{reason}\nThe terminal does the same without a window: {command}")
         raise SystemExit(FAILED)
 
 
@@ -139,7 +139,7 @@ def _x11_answers() -> bool:
     return error == 0
 
 
-def _tell(text: str) -> None:
+def _print(text: str) -> None:
     if sys.platform == "win32" and sys.stderr is None:  # a program without a console
         ctypes.windll.user32.MessageBoxW(None, text, "Hermes Rescue", 0x10)
     else:

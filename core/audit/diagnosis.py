@@ -35,9 +35,9 @@ def diagnose(copies: SessionCopies, proposal: Proposal, counts: Counts, *, strea
     found = [*_with_next_start(copies, proposal, found, counts)]
     denied = [file.problem or "" for file in _beside(copies) if file.problem is not None and is_denied(file.path)]
     problems = [problem for problem in _problems_beside(copies, found) if problem not in denied]
-    for kind, told in (("copy_denied", denied), ("damaged_file", problems)):
-        if told:
-            found.append(finding(kind, copies.session_id, " ".join(told), counts=counts))
+    for kind, lines in (("copy_denied", denied), ("damaged_file", problems)):
+        if lines:
+            found.append(finding(kind, copies.session_id, " ".join(lines), counts=counts))
     return tuple(found)
 
 
@@ -94,9 +94,9 @@ def _with_next_start(
 
 def _problems_beside(copies: SessionCopies, found: Sequence[Finding]) -> list[str]:
     """What cannot be read of the copies beside the live file, a sentence each; not again what is a finding already."""
-    told = any(f.kind.name == "malformed_orphan_backup" for f in found)
+    is_named = any(f.kind.name == "malformed_orphan_backup" for f in found)
     problems = []
-    for file in copies.temps if told else _beside(copies):
+    for file in copies.temps if is_named else _beside(copies):
         if file.problem is not None:
             problems.append(file.problem)
         elif file.sidecar is not None and file.sidecar.damage is not None:
@@ -231,8 +231,8 @@ def _malformed(file: SidecarFile, proposal: Proposal, sid: str, counts: Counts) 
     after = len(proposal.sidecar.messages)
     category, doubt = (Category.REVIEW, f" {proposal.doubt}") if proposal.doubt is not None else (None, "")
     evidence = f"{what}; all copies together hold {counted(after, 'message')}.{_unread(file)}{doubt}"
-    told = (*story.damaged(what, proposal), _unread(file), doubt)
-    return finding("malformed_live", sid, evidence, counts=counts, category=category, story=told)
+    lines = (*story.damaged(what, proposal), _unread(file), doubt)
+    return finding("malformed_live", sid, evidence, counts=counts, category=category, story=lines)
 
 
 def _unread(file: SidecarFile) -> str:
@@ -241,10 +241,10 @@ def _unread(file: SidecarFile) -> str:
     if found is None or found.damage in (Damage.EMPTY, Damage.NUL):
         return ""
     lost, behind = found.lost_bytes, len(found.after_end)
-    told = f" {counted(lost, 'byte')} of it cannot be read and may have held more." if lost else ""
-    told += f" Left out: {counted(behind, 'message')} of an older file, after its end." if behind else ""
+    lines = f" {counted(lost, 'byte')} of it cannot be read and may have held more." if lost else ""
+    lines += f" Left out: {counted(behind, 'message')} of an older file, after its end." if behind else ""
     is_guess = not found.encoding.startswith("utf")
-    return told + (f" It is read as {found.encoding}." if is_guess else "")
+    return lines + (f" It is read as {found.encoding}." if is_guess else "")
 
 
 def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, streaming: bool) -> Iterator[Finding]:
@@ -271,9 +271,9 @@ def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, stre
     }
     for kind, positions in lost.items():
         if n := sum(proposal.items[k].included for k in positions):
-            told = _loss_story(kind, positions, proposal, live)
+            lines = _loss_story(kind, positions, proposal, live)
             evidence = words[kind].format(n=_are(n), bare=counted(n, "message"), it=plural(n, "it", "them"))
-            yield finding(kind, sid, evidence, counts=counts, category=category, story=told, messages=n)
+            yield finding(kind, sid, evidence, counts=counts, category=category, story=lines, messages=n)
     if proposal.enriched:
         parts = sorted({part for item in proposal.enriched for part in item.enriched})
         n = len(proposal.enriched)
@@ -367,10 +367,10 @@ def _questions(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Ite
             missing = "The file is missing; " if copies.live is None else ""
             places = _named(proposal) if reason is Reason.FURTHER else ""
             evidence = words.format(n=_are(n), why=reason.sentence, missing=missing, copies=places)
-            told: Story = ()
+            lines: Story = ()
             if reason is Reason.UNANSWERED:
-                told = story.unanswered([item for item in proposal.items if item.reason is reason])
-            yield finding(kind, sid, evidence, counts=counts, category=Category.REVIEW, story=told, messages=n)
+                lines = story.unanswered([item for item in proposal.items if item.reason is reason])
+            yield finding(kind, sid, evidence, counts=counts, category=Category.REVIEW, story=lines, messages=n)
     if n := len(proposal.masked):
         has = counted(n, "message has", "messages have")
         evidence = f"{has} a mask (as sk-...1234) in the file; other copies have the text under it. {MASKED}"

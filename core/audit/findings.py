@@ -112,7 +112,7 @@ class Finding:
     details: Mapping[str, Any] = field(default_factory=dict)
     story: Story = ()
 
-    def told(self, moment: Callable[[float], str]) -> str:
+    def text(self, moment: Callable[[float], str]) -> str:
         """What happened, for a person. ``moment`` writes a time as it stands after "at" or "between"."""
         return "".join(part if isinstance(part, str) else moment(part) for part in self.story) or self.evidence
 

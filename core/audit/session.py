@@ -170,8 +170,8 @@ def _row(
     """
 
     def text(name: str) -> str | None:
-        said = value(name)
-        return said if isinstance(said, str) and said else None
+        current = value(name)
+        return current if isinstance(current, str) and current else None
 
     counts = numbers[0], numbers[1]
     place = path, *_ = text("worktree_path"), text("worktree_branch"), text("worktree_repo_root")

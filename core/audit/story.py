@@ -49,9 +49,9 @@ def never_saved(lost: Sequence[int], proposal: Proposal, where: str) -> Story:
     """Of the last messages of a session, which only what ``where`` names has."""
     begins = _first([proposal.items[k] for k in lost])
     n = len(lost)
-    told = f"The last {counted(n, 'message')}" if n > 1 else "The last message"
+    subject = f"The last {counted(n, 'message')}" if n > 1 else "The last message"
     of = () if begins is None else (", from ", begins, " on,") if n > 1 else (", of ", begins, ",")
-    return (told, *of, f" never reached the file; {where} {plural(n, 'has it', 'has them')}.")
+    return (subject, *of, f" never reached the file; {where} {plural(n, 'has it', 'has them')}.")
 
 
 def missing_between(lost: Sequence[int]) -> Story:

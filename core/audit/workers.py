@@ -85,22 +85,22 @@ def over_sessions(
     A batch comes several times a second, and is empty where there is nothing new, so that the caller can look after
     something else in between. Raises :class:`Cancelled` when ``should_cancel`` says so.
     """
-    done, told = 0, 0.0
+    done, shown = 0, 0.0
 
-    def tell(under_way: float) -> None:
-        nonlocal told
-        told = max(told, done + under_way)  # what a worker had done that died is done again
+    def show(under_way: float) -> None:
+        nonlocal shown
+        shown = max(shown, done + under_way)  # what a worker had done that died is done again
         if progress is not None:
-            progress(told, len(session_ids))
+            progress(shown, len(session_ids))
 
     if apart or _is_much(inventory, session_ids):
-        batches = _in_processes(task, inventory, webui, session_ids, tell, should_cancel)
+        batches = _in_processes(task, inventory, webui, session_ids, show, should_cancel)
     else:
-        batches = _in_this_process(task, inventory, webui, session_ids, tell, should_cancel)
+        batches = _in_this_process(task, inventory, webui, session_ids, show, should_cancel)
     for batch in chain(([],), batches):
         yield batch
         done += len(batch)
-        tell(0.0)
+        show(0.0)
         if done < len(session_ids) and should_cancel is not None and should_cancel():
             raise Cancelled
 
@@ -128,11 +128,11 @@ def _in_this_process(
     inventory: Inventory,
     webui: WebUIStatus,
     session_ids: Iterable[str],
-    tell: Callable[[float], None],
+    show: Callable[[float], None],
     should_cancel: Callable[[], bool] | None,
 ) -> Iterator[list[_T | Failure]]:
     for session_id in session_ids:
-        yield [_attempt(task, inventory, webui, session_id, Steps(tell, should_cancel))]
+        yield [_attempt(task, inventory, webui, session_id, Steps(show, should_cancel))]
 
 
 def _in_processes(
@@ -140,10 +140,10 @@ def _in_processes(
     inventory: Inventory,
     webui: WebUIStatus,
     session_ids: Sequence[str],
-    tell: Callable[[float], None],
+    show: Callable[[float], None],
     should_cancel: Callable[[], bool] | None,
 ) -> Iterator[list[_T | Failure]]:
-    """``tell`` gets how much is done of the sessions that are under way, all together."""
+    """``show`` gets how much is done of the sessions that are under way, all together."""
     waiting = deque(session_ids)
     alone: deque[str] = deque()
     with ExitStack() as cleanup:
@@ -183,10 +183,10 @@ def _in_processes(
                         else:
                             alone.extend(lost)  # one of them killed it: each once more alone tells which
                     yield results
-                    tell(sum(each.part for each in crew))
+                    show(sum(each.part for each in crew))
         waiting.extendleft(each for worker in crew for each in worker.busy_with)
     yield [_killed(each) for each in alone]
-    yield from _in_this_process(task, inventory, webui, waiting, tell, should_cancel)
+    yield from _in_this_process(task, inventory, webui, waiting, show, should_cancel)
 
 
 @contextmanager
@@ -307,14 +307,14 @@ def _work(
                 session_ids, reader.listing = pipe.recv()
                 results: list[_T | Failure] = []
                 for session_id in session_ids:
-                    steps = Steps(partial(_tell, pipe, len(results)))
+                    steps = Steps(partial(_send, pipe, len(results)))
                     results.append(_attempt(task, reader, webui, session_id, steps))
                 pipe.send((results, reader.damages()))
             except (EOFError, OSError):
                 return
 
 
-def _tell(pipe: Connection, before: int, done: float) -> None:
+def _send(pipe: Connection, before: int, done: float) -> None:
     pipe.send(before + done)
 
 

@@ -105,14 +105,14 @@ def marked(session: SessionAudit, brought: Mapping[str, Brought], store: Store, 
     main = session.main
     assert main is not None
     over = ("Hermes WebUI saved over the repair of ", known.at, f". {what_to_do(webui)} ")
-    evidence = replace(main, story=over).told(lambda at: time.strftime("%Y-%m-%d %H:%M", time.localtime(at)))
-    told = replace(
+    evidence = replace(main, story=over).text(lambda at: time.strftime("%Y-%m-%d %H:%M", time.localtime(at)))
+    renamed = replace(
         main,
         evidence=evidence + main.evidence,
         story=(*over, *(main.story or (main.evidence,))),
         details={**main.details, WRITTEN_OVER: True},
     )
-    return replace(session, findings=tuple(told if f is main else f for f in session.findings))
+    return replace(session, findings=tuple(renamed if f is main else f for f in session.findings))
 
 
 def what_to_do(webui: WebUIStatus) -> str:

@@ -126,8 +126,8 @@ class PackedObject(LargeElement):
     __slots__ = ("_like", "_shared")
 
     def __init__(self, value: Mapping[str, Any], level: int, like: Piece | None = None) -> None:
-        said = {} if like is None else like.value
-        self._shared = tuple(key for key in value if key in said and _is_same(value[key], said[key]))
+        other = {} if like is None else like.value
+        self._shared = tuple(key for key in value if key in other and _is_same(value[key], other[key]))
         self._like = like
         super().__init__(msgspec.msgpack.encode({**value, **dict.fromkeys(self._shared)}), level=level)
 
@@ -140,8 +140,8 @@ class PackedObject(LargeElement):
         assert self._raw is not None
         value: dict[str, Any] = msgspec.msgpack.decode(self._raw)
         if self._like is not None:
-            said = self._like.value
-            value |= {key: said[key] for key in self._shared}
+            other = self._like.value
+            value |= {key: other[key] for key in self._shared}
         return value
 
 

@@ -20,14 +20,14 @@ class Steps:
     """The way through one session. Each step takes a share of what is left, so that nobody has to know which steps will
     follow, and what is told never goes back.
 
-    ``tell`` gets how much is done, from 0 to 1, at most ten times a second; ``should_cancel`` is asked as often.
+    ``show`` gets how much is done, from 0 to 1, at most ten times a second; ``should_cancel`` is asked as often.
     """
 
     def __init__(
-        self, tell: Callable[[float], object] | None = None, should_cancel: Callable[[], bool] | None = None
+        self, show: Callable[[float], object] | None = None, should_cancel: Callable[[], bool] | None = None
     ) -> None:
         self._done = 0.0
-        self._tell = tell
+        self._show = show
         self._should_cancel = should_cancel
         self._next = time.monotonic() + INTERVAL
 
@@ -54,7 +54,7 @@ class Steps:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + INTERVAL
-            if self._tell is not None:
-                self._tell(done)
+            if self._show is not None:
+                self._show(done)
             if self._should_cancel is not None and self._should_cancel():
                 raise Cancelled

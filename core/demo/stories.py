@@ -205,7 +205,7 @@ class Scene:
         thing, (ask, answer) = self._subjects.pop()
         return _message("user", ask.format(thing), self.now(8, 40)), thing, answer.format(thing)
 
-    def say(self, turns: int, photo: bool = False) -> list[Message]:
+    def converse(self, turns: int, photo: bool = False) -> list[Message]:
         """New turns, which the agent notes in its database if it knows the session. They are all worth keeping."""
         new = [message for turn in range(turns) for message in self.turn(photo=photo and turn == 0)]
         self.wanted += new
@@ -254,7 +254,7 @@ def talk(turns: int, *, photo: bool = False) -> Act:
     """So many turns, saved by the WebUI and by the agent; the first question may come with a photo."""
 
     def act(scene: Scene) -> None:
-        scene.messages += scene.say(turns, photo)
+        scene.messages += scene.converse(turns, photo)
         scene.head["updated_at"] = scene.messages[-1]["timestamp"]
         scene.save()
 
@@ -265,7 +265,7 @@ def go_on_unseen(turns: int) -> Act:
     """The stream to the WebUI breaks in mid-turn: the agent writes on, the sidecar still waits for it."""
 
     def act(scene: Scene) -> None:
-        prompt = scene.say(turns)[0]
+        prompt = scene.converse(turns)[0]
         scene.head |= {
             "active_stream_id": uuid4_hex(scene.story, "stream"),
             "pending_user_message": prompt["content"],
@@ -353,13 +353,13 @@ def fill_with_nul(scene: Scene) -> None:
 
 def rebuild_lossy(scene: Scene) -> None:
     """An old recovery has rebuilt the sidecar from the database, without tool calls and reasoning."""
-    scene.messages = [_message(said["role"], said["content"], said["timestamp"]) for said in scene.messages]
+    scene.messages = [_message(m["role"], m["content"], m["timestamp"]) for m in scene.messages]
     scene.save(_recovered_from_state_db=True)
 
 
 def stop_half_way(scene: Scene) -> None:
     """The WebUI ends after it wrote the temp file of a new turn, before the replace."""
-    new = scene.say(1)
+    new = scene.converse(1)
     scene.temp = scene.head | {"updated_at": new[-1]["timestamp"], "messages": scene.messages + new}
 
 

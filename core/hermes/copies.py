@@ -92,13 +92,14 @@ class FileCopies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionCopies(FileCopies):
-    """All that is known of one session. ``told``: the messages of the leading file. ``goes_on_in_turn``: the session
-    that goes on with it does so within a turn, or nothing says that this one was meant to stay beside it. ``further``:
-    copies from other places, which only ever offer something. ``left_out``: what a person left out of its repairs.
+    """All that is known of one session. ``leading_messages``: those of the leading file. ``goes_on_in_turn``: the
+    session that goes on with it does so within a turn, or nothing says that this one was meant to stay beside it.
+    ``further``: copies from other places, which only ever offer something. ``left_out``: what a person left out of its
+    repairs.
     """
 
     databases: tuple[DatabaseCopy, ...]
-    told: tuple[Message, ...]
+    leading_messages: tuple[Message, ...]
     goes_on_in_turn: bool
     further: tuple[FurtherCopy, ...] = ()
     left_out: LeftOut = field(default_factory=dict)
@@ -239,7 +240,7 @@ class CopyReader:
         """The same with what the databases hold of the session."""
         leading = files.leading
         pieces = leading.sidecar.messages if leading is not None and leading.sidecar is not None else ()
-        told = tuple(map(message, steps.over(pieces, len(pieces), _FILE)))
+        leading_messages = tuple(map(message, steps.over(pieces, len(pieces), _FILE)))
         parts = self.listing.lineage.parts.get(files.session_id, ())
         found = [
             (name if files.session_id in {row.id for row in rows} else f"{name}, row {rows[-1].id}", database, rows)
@@ -247,15 +248,15 @@ class CopyReader:
             for rows in _conversations(self.listing.rows[name].get(files.session_id, ()), parts)
         ]
         known = (
-            {m.strict_identity: m for m in told if m.role}
-            if found and told and isinstance(told[0].piece, LargeElement)
+            {m.strict_identity: m for m in leading_messages if m.role}
+            if found and leading_messages and isinstance(leading_messages[0].piece, LargeElement)
             else {}
         )
         databases = tuple(self._database_copy(*each, files.session_id, known, steps) for each in found)
         return SessionCopies(
             **{each.name: getattr(files, each.name) for each in fields(FileCopies)},
             databases=databases,
-            told=told,
+            leading_messages=leading_messages,
             goes_on_in_turn=self._goes_on_in_turn(files, databases),
             further=self.elsewhere(files, steps),
             left_out=self.listing.left_out.get(files.session_id, {}),

@@ -71,7 +71,7 @@ def decided(run_id: str, now: float, messages: Sequence[Message], out: Sequence[
     known = _identities(messages)
     until = max([now, *(messages[k].time or 0.0 for k in out)])
     alike = _alike(messages, known, until)
-    return Act(run_id, until, {known[k]: alike[_said(known[k])] for k in out}, tuple(known[k] for k in back))
+    return Act(run_id, until, {known[k]: alike[_key(known[k])] for k in out}, tuple(known[k] for k in back))
 
 
 def known_again(messages: Sequence[Message], left: LeftOut) -> list[int]:
@@ -83,7 +83,7 @@ def known_again(messages: Sequence[Message], left: LeftOut) -> list[int]:
     found = []
     for k, identity in enumerate(known):
         until, count = left.get(identity, (-math.inf, 0))
-        if (messages[k].time or 0.0) <= until and alike[until][_said(identity)] == count:
+        if (messages[k].time or 0.0) <= until and alike[until][_key(identity)] == count:
             found.append(k)
     return found
 
@@ -101,10 +101,10 @@ def _identities(messages: Iterable[Message]) -> list[Identity]:
 def _alike(messages: Iterable[Message], known: Iterable[Identity], until: float) -> Counter[str]:
     """How many messages said each thing until then."""
     both = zip(messages, known, strict=True)
-    return Counter(_said(identity) for m, identity in both if (m.time or 0.0) <= until)
+    return Counter(_key(identity) for m, identity in both if (m.time or 0.0) <= until)
 
 
-def _said(identity: Identity) -> str:
+def _key(identity: Identity) -> str:
     return identity.rpartition("-")[0]
 
 
@@ -124,16 +124,16 @@ def _acts(path: Path) -> dict[str, list[Act]]:
 
 def _read(listed: Iterable[Any]) -> Iterator[Act]:
     for each in listed:
-        told = each if isinstance(each, dict) else {}
-        run_id, until, out, back = told.get("run"), number(told.get("until")), told.get("out"), told.get("back")
+        entry = each if isinstance(each, dict) else {}
+        run_id, until, out, back = entry.get("run"), number(entry.get("until")), entry.get("out"), entry.get("back")
         if isinstance(run_id, str) and until is not None and isinstance(out, dict) and isinstance(back, list):
             counted = {identity: count for identity, count in out.items() if isinstance(count, int)}
             yield Act(run_id, until, counted, tuple(each for each in back if isinstance(each, str)))
 
 
 def _keep(vault_root: Path, acts: Mapping[str, Iterable[Act]]) -> None:
-    told = {
+    entry = {
         sid: [{"run": act.run_id, "until": act.until, "out": act.out, "back": act.back} for act in of]
         for sid, of in acts.items()
     }
-    remembered.keep(path_of(vault_root), {sid: of for sid, of in told.items() if of})
+    remembered.keep(path_of(vault_root), {sid: of for sid, of in entry.items() if of})

@@ -78,18 +78,20 @@ class Message(NamedTuple):
         return self.value[name] if name in self.parts else None
 
     @property
-    def said(self) -> str:
+    def text(self) -> str:
         """The visible text as it stands."""
-        return self.text_token if isinstance(self.text_token, str) else _said(self.piece, self.piece.value, self.role)
+        return (
+            self.text_token if isinstance(self.text_token, str) else _visible(self.piece, self.piece.value, self.role)
+        )
 
     @property
-    def text(self) -> str:
+    def folded_text(self) -> str:
         """The visible text without what is a matter of spelling (:func:`core.hermes.same_text.folded`)."""
         found = _folded.get(self.text_token)
         if found is None:
             if len(_folded) >= _FOLDED:
                 _folded.clear()
-            found = _folded[self.text_token] = folded(self.said)
+            found = _folded[self.text_token] = folded(self.text)
         return found
 
     @property
@@ -100,10 +102,10 @@ class Message(NamedTuple):
     @property
     def folded_identity(self) -> MessageIdentity:
         """The same without what is a matter of spelling, which a copy may have changed."""
-        return (self.role, self.text, self.answers, self.calls)
+        return (self.role, self.folded_text, self.answers, self.calls)
 
     @property
-    def says_nothing(self) -> bool:
+    def is_empty(self) -> bool:
         """Neither text nor a call nor an answer to one, no reasoning and no attachment."""
         if (
             self.answers
@@ -115,7 +117,7 @@ class Message(NamedTuple):
         return not any(part in self.parts for part in ("attachments", *REASONING))
 
     @property
-    def is_telling(self) -> bool:
+    def is_distinctive(self) -> bool:
         """Whether it says enough to be known again: a long text, or the id of a call."""
         if len(self.answers) >= LONG_ID or any(len(call) >= LONG_ID for call in self.calls):
             return True
@@ -124,17 +126,17 @@ class Message(NamedTuple):
         if len(self.text_token) < _LONG_TEXT:
             return False
         # the beginning mostly tells, without folding all of a text
-        return len(" ".join(self.text_token[:_BEGINNING].split())) >= _LONG_TEXT or len(self.text) >= _LONG_TEXT
+        return len(" ".join(self.text_token[:_BEGINNING].split())) >= _LONG_TEXT or len(self.folded_text) >= _LONG_TEXT
 
     @property
     def is_summary(self) -> bool:
         """Written by a compression of the context, not by anyone in the conversation."""
-        return self.said.lstrip().startswith(SUMMARY_PREFIX)
+        return self.text.lstrip().startswith(SUMMARY_PREFIX)
 
     @property
     def is_shortened(self) -> bool:
         """Shortened by the server itself, which is no damage."""
-        return self.said.startswith(_SHORTENED)
+        return self.text.startswith(_SHORTENED)
 
 
 def message(piece: Piece, *, is_brief: bool = False) -> Message:
@@ -142,7 +144,7 @@ def message(piece: Piece, *, is_brief: bool = False) -> Message:
     value = piece.value
     sign = _brief if is_brief or isinstance(piece, LargeElement) else str
     if not isinstance(value, dict):
-        return Message(piece, "", sign(_said(piece, value, "")))
+        return Message(piece, "", sign(_visible(piece, value, "")))
     role = sys.intern(str(value.get("role") or ""))
     content = value.get("content")
     text = visible_text(content, role)
@@ -165,7 +167,7 @@ def message(piece: Piece, *, is_brief: bool = False) -> Message:
     )
 
 
-def _said(piece: Piece, value: Any, role: str) -> str:
+def _visible(piece: Piece, value: Any, role: str) -> str:
     """The visible text of an element of a message list with this value."""
     return visible_text(value.get("content"), role) if isinstance(value, dict) else piece.raw.decode("utf-8", "replace")
 

@@ -77,7 +77,7 @@ class FileFacts(NamedTuple):
     live_messages: int = -1
     bak_messages: int = -1
     is_replaced: bool = False
-    unsaid: int = 0
+    absent: int = 0
 
 
 NO_FILES = FileFacts()
@@ -127,12 +127,12 @@ def file_facts(live: Sidecar | None, backup: Sidecar | None, prompts: Collection
     session file counts all the same). ``prompts``: what :func:`open_prompts` found in the turn journal.
     """
     counts = message_count(live), message_count(backup)
-    unsaid = 0
+    absent = 0
     if prompts:
         messages = [piece.value for piece in live.messages] if live is not None and counts[0] >= 0 else []
-        said = {_text_of(m.get("content")) for m in messages if isinstance(m, dict) and m.get("role") == "user"}
-        unsaid = sum(prompt not in said for prompt in prompts)
-    return FileFacts(*counts, startup_would_restore(live, backup), unsaid)
+        present = {_text_of(m.get("content")) for m in messages if isinstance(m, dict) and m.get("role") == "user"}
+        absent = sum(prompt not in present for prompt in prompts)
+    return FileFacts(*counts, startup_would_restore(live, backup), absent)
 
 
 def startup_would_restore(live: Sidecar | None, backup: Sidecar | None, version: Version | None = None) -> bool:
@@ -271,7 +271,7 @@ def _of_rows(facts: RecoveryFacts) -> Iterator[RecoveryItem]:
 
 
 def _of_prompts(facts: RecoveryFacts) -> Iterator[RecoveryItem]:
-    yield from [RecoveryItem("turn_journal_pending_turn", facts.files.live_messages)] * facts.files.unsaid
+    yield from [RecoveryItem("turn_journal_pending_turn", facts.files.live_messages)] * facts.files.absent
 
 
 def _text_of(content: Any) -> str:

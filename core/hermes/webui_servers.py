@@ -273,10 +273,10 @@ def _understood(answer: bytes, address: str) -> Health | None:
         return None
     named = re.search(rb"\r\nserver: *HermesWebUI(?:/([\x21-\x7e]{1,60}))?", head, re.IGNORECASE)
     try:
-        told = loads(body)
+        reply = loads(body)
     except NotJSONError:
-        told = None
-    streams = told.get("active_streams") if isinstance(told, dict) else None
+        reply = None
+    streams = reply.get("active_streams") if isinstance(reply, dict) else None
     known = isinstance(streams, int) and not isinstance(streams, bool) and streams >= 0
     if named is None and not known:
         return None

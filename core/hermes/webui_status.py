@@ -134,12 +134,12 @@ def _no_sign(store: Store, notes: _Notes, noted: int | None) -> str:
 
 
 def _running(servers: Sequence[Server]) -> WebUIStatus:
-    said = []
+    sentences = []
     for server in servers:
         version = f" {shown(server.version)}" if server.version else ""
         lacks = [text for text in ("" if version else "version unknown", "" if server.answers else "no answer") if text]
-        said.append(f"Hermes WebUI{version} is running ({', '.join(filter(None, (server.named, *lacks)))}).")
-    return WebUIStatus(True, tuple(servers), " ".join(said))
+        sentences.append(f"Hermes WebUI{version} is running ({', '.join(filter(None, (server.named, *lacks)))}).")
+    return WebUIStatus(True, tuple(servers), " ".join(sentences))
 
 
 def _server_of(process: Process, notes: _Notes, timeout: float) -> Server:
@@ -180,16 +180,16 @@ def _read_notes(store: Store) -> _Notes:
         except (OSError, UnreadableError):
             texts.append("")
     lines = (line.strip().removeprefix("export ").partition("=") for line in texts[0].splitlines())
-    said = {key.strip(): _unquoted(value.strip()) for key, _, value in lines}
-    state_dir = os.path.realpath(os.path.expanduser(said.get("STATE_DIR") or store.state_dir))
+    sentences = {key.strip(): _unquoted(value.strip()) for key, _, value in lines}
+    state_dir = os.path.realpath(os.path.expanduser(sentences.get("STATE_DIR") or store.state_dir))
     is_own = state_dir == os.path.realpath(store.state_dir)
     if not is_own and os.path.isdir(state_dir):
         return _Notes(is_anothers=True)
-    pids = (number(text, 2**31 - 1) for text in (texts[1].strip(), said.get("PID"))) if is_own else ()
+    pids = (number(text, 2**31 - 1) for text in (texts[1].strip(), sentences.get("PID"))) if is_own else ()
     return _Notes(
         tuple(dict.fromkeys(pid for pid in pids if pid is not None)),
-        number(said.get("PORT"), 65_535) or DEFAULT_PORT,
-        said.get("HOST", ""),
+        number(sentences.get("PORT"), 65_535) or DEFAULT_PORT,
+        sentences.get("HOST", ""),
         is_elsewhere=not is_own,
     )
 

@@ -151,7 +151,7 @@ def _equal_turns(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], i
     """Turns that are equal to the letter, stand once on both sides and tell enough to be known again."""
     once_a, once_b = _once([_whole(a, t) for t in in_a]), _once([_whole(b, t) for t in in_b])
     found = sorted((i, once_b[key]) for key, i in once_a.items() if key in once_b)
-    return _rising([(i, j) for i, j in found if any(m.is_telling for m in a[in_a[i].content.start : in_a[i].end])])
+    return _rising([(i, j) for i, j in found if any(m.is_distinctive for m in a[in_a[i].content.start : in_a[i].end])])
 
 
 def _whole(messages: Sequence[Message], turn: Turn) -> tuple[Hashable, ...]:
@@ -316,15 +316,15 @@ class _Looked:
 
     def __init__(self, messages: Sequence[Message], turn: Turn) -> None:
         self.prompt = messages[turn.start] if turn.has_prompt else None
-        self.messages = [messages[k] for k in turn.content if not messages[k].says_nothing]
+        self.messages = [messages[k] for k in turn.content if not messages[k].is_empty]
         if not self.messages and self.prompt is None:
             self.messages = [messages[k] for k in turn.content]
         self.calls = {call for m in self.messages for call in m.calls if call}
         self.long_calls = {call for call in self.calls if len(call) >= LONG_ID}
         self.letters = Counter(m.strict_identity for m in self.messages)
         # a tool gives the same result twice, and an id that counts from 0 in each turn is no proof beyond it
-        self.telling = {
-            m.strict_identity: m for m in self.messages if m.is_telling and not 0 < len(m.answers) < LONG_ID
+        self.distinctive = {
+            m.strict_identity: m for m in self.messages if m.is_distinctive and not 0 < len(m.answers) < LONG_ID
         }
         first = self.prompt or (self.messages[0] if self.messages else None)
         self.time = first.time if first is not None else None
@@ -337,12 +337,12 @@ class _Looked:
     def shared(self, other: _Looked) -> tuple[int, bool]:
         """How many messages both have, spelling aside, and whether one of them tells enough to be known again."""
         common = self.letters & other.letters if not self.letters.keys().isdisjoint(other.letters) else Counter()
-        found, is_telling = common.total(), any(key in common for key in self.telling)
+        found, is_distinctive = common.total(), any(key in common for key in self.distinctive)
         if found == len(self.messages) or found == len(other.messages):
-            return found, is_telling  # their spelling makes no more of them the same
+            return found, is_distinctive  # their spelling makes no more of them the same
         found = 0 if self.folded.keys().isdisjoint(other.folded) else (self.folded & other.folded).total()
-        return found, is_telling or (
-            bool(found) and any(m.folded_identity in other.folded for m in self.telling.values())
+        return found, is_distinctive or (
+            bool(found) and any(m.folded_identity in other.folded for m in self.distinctive.values())
         )
 
     @cached_property
@@ -384,15 +384,15 @@ def _turn_likeness(one: _Looked, other: _Looked, prompts: int, have_like_ends: b
     """
     if one.prompt is None and other.prompt is None:
         prompts = 1
-    shared, telling = one.shared(other)
+    shared, distinctive = one.shared(other)
     calls = one.calls & other.calls
-    shared, telling = shared + len(calls), telling or not calls.isdisjoint(one.long_calls)
+    shared, distinctive = shared + len(calls), distinctive or not calls.isdisjoint(one.long_calls)
     is_one = prompts > 0 or one.prompt is None or other.prompt is None
     if not shared and is_one and one.messages and other.messages:
-        shared = telling = have_like_ends
+        shared = distinctive = have_like_ends
     is_at_once = _is_at_once(one.time, other.time)
     apart = one_clock and not (is_at_once or one.began_during(other) or other.began_during(one))
-    if apart and not telling:
+    if apart and not distinctive:
         return 0
     if shared:
         same = 10 + min(shared, 50) + prompts if is_one else shared
@@ -493,7 +493,7 @@ def _moved(a: Sequence[Message], b: Sequence[Message], pairs: Sequence[Pair]) ->
 
 def _known_by(m: Message, times: Container[float | None]) -> Iterator[Hashable]:
     """What makes a message known wherever it stands; ``times``: of those that can be the same to the stamp."""
-    if m.time in times and not m.says_nothing:
+    if m.time in times and not m.is_empty:
         yield m.folded_identity, m.time
     if len(m.answers) >= LONG_ID:
         yield m.answers

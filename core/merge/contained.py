@@ -17,7 +17,7 @@ class Contained(Timeline):
         e = self.entries[k]
         if not e.versions.keys() <= self.known.databases:
             return False
-        is_short = (e.merged.calls or e.merged.answers) and not e.merged.is_telling
+        is_short = (e.merged.calls or e.merged.answers) and not e.merged.is_distinctive
         if is_short and (e.merged.answers or repr(e.merged.part("tool_calls")) not in self._calls):
             return False  # some providers count ids from 0 in every turn
         has_row_of_its_own = self._texts.get(e.merged.folded_identity)

@@ -11,7 +11,7 @@ from hermes_rescue.core.hermes.copies import LIVE, SessionCopies
 from hermes_rescue.core.hermes.database.blocks import SECOND, carried_text, within
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar
 from hermes_rescue.core.merge.align import turns
-from hermes_rescue.core.merge.intent import Marks, Reason, tells_marks
+from hermes_rescue.core.merge.intent import Marks, Reason, has_marks
 from hermes_rescue.core.merge.transcript import Entry
 
 UNDECIDED = "You took messages back and went on; which of those that are left came after that, no copy says."
@@ -37,14 +37,14 @@ class FileState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Witness:
     """A copy that holds a transcript as it once stood: saved when (seconds), with which marks (None: it has none to
-    say). ``is_whole``: nothing of it is missing; ``tells_marks``: it is not torn before its marks.
+    say). ``is_whole``: nothing of it is missing; ``has_marks``: it is not torn before its marks.
     """
 
     name: str
     saved: float | None
     marks: Marks | None = None
     is_whole: bool = True
-    tells_marks: bool = True
+    has_marks: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def state_of(live: Sidecar | None) -> FileState:
     if live is None:
         return FileState.LOST
     if live.damage is not None and not live.complete and len(live.messages) != live.get("message_count"):
-        return FileState.TORN if tells_marks(live) else FileState.LOST
+        return FileState.TORN if has_marks(live) else FileState.LOST
     return FileState.WHOLE if live.messages else FileState.EMPTY
 
 
@@ -135,7 +135,7 @@ def reasons_of_rows(
     copies that are sidecars.
     """
     is_whole = state_of(live) is FileState.WHOLE  # then it has the summaries that the server wanted in it
-    spoken = {
+    reason_of = {
         id(m): Reason.REWOUND if k in copy.rewound else Reason.HIDDEN if k in copy.hidden else None
         for copy in copies.databases
         for k, m in enumerate(copy.messages)
@@ -144,15 +144,13 @@ def reasons_of_rows(
     for k, e in enumerate(entries):
         if LIVE in e.versions:
             continue
-        rows = [version for version in e.versions.values() if id(version) in spoken]
+        rows = [version for version in e.versions.values() if id(version) in reason_of]
         # a row that has lost its text says nothing about the message that another copy still has
-        said = [
-            spoken[id(v)]
-            for v in rows
-            if not v.says_nothing or e.merged.says_nothing or spoken[id(v)] == Reason.REWOUND
+        found_reasons = [
+            reason_of[id(v)] for v in rows if not v.is_empty or e.merged.is_empty or reason_of[id(v)] == Reason.REWOUND
         ]
-        if said and None not in said:
-            found[k] = next(reason for reason in said if reason is not None)
+        if found_reasons and None not in found_reasons:
+            found[k] = next(reason for reason in found_reasons if reason is not None)
         elif e.merged.is_summary and (
             e.versions.keys().isdisjoint(files) or (is_whole and carried_text(e.merged) is None)
         ):

@@ -40,7 +40,7 @@ class _Call(msgspec.Struct, gc=False):
     call_id: str | None = None
 
 
-class _Said(msgspec.Struct, gc=False):
+class _Message(msgspec.Struct, gc=False):
     """A message of a sidecar; one of another form does not decode."""
 
     role: str
@@ -62,11 +62,11 @@ _HEAD = (
 _SESSION: Any = msgspec.json.Decoder(
     msgspec.defstruct(
         "_Session",
-        [(LIST_FIELD, list[_Said]), *((name, Any, UNSET) for name in _HEAD)],
+        [(LIST_FIELD, list[_Message]), *((name, Any, UNSET) for name in _HEAD)],
         gc=False,
     )
 )
-_RUN: Any = msgspec.json.Decoder(msgspec.defstruct("_Run", [(LIST_FIELD, list[_Said])], gc=False))
+_RUN: Any = msgspec.json.Decoder(msgspec.defstruct("_Run", [(LIST_FIELD, list[_Message])], gc=False))
 _CALLS = msgspec.json.Decoder(list[_Call])
 
 
@@ -86,7 +86,7 @@ class UpToDate:
 
 
 def up_to_date(
-    files: FileCopies, spoken: Iterable[Iterable[RawMessageRow]], further: Iterable[bytes] = ()
+    files: FileCopies, databases: Iterable[Iterable[RawMessageRow]], further: Iterable[bytes] = ()
 ) -> UpToDate | None:
     """The session, if a merge of its files with its rows in each database, and with ``further`` files of other places,
     would change nothing; else None.
@@ -100,18 +100,18 @@ def up_to_date(
     try:
         require_utf8(data)
         session = _SESSION.decode(data)
-        said: list[_Said] = session.messages
+        messages: list[_Message] = session.messages
         head = {name: value for name in _HEAD if (value := getattr(session, name)) is not UNSET}
-        if any(map(_is_dressed, said)) or not _is_at_rest(head, files.session_id, len(said)):
+        if any(map(_is_dressed, messages)) or not _is_at_rest(head, files.session_id, len(messages)):
             return None
-        if files.run is not None and not _is_beginning(said, _RUN.decode(files.run.session).messages):
+        if files.run is not None and not _is_beginning(messages, _RUN.decode(files.run.session).messages):
             return None
-        counts = [_matched(said, rows) for rows in spoken]
-        if not all(_are_among(said, _RUN.decode(data).messages) for data in further):
+        counts = [_matched(messages, rows) for rows in databases]
+        if not all(_are_among(messages, _RUN.decode(data).messages) for data in further):
             return None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, NotJSONError, UnindexedReadError, _Differs):
         return None
-    return UpToDate(head, len(said), max(counts, default=None))
+    return UpToDate(head, len(messages), max(counts, default=None))
 
 
 def _is_at_rest(head: Mapping[str, Any], session_id: str, messages: int) -> bool:
@@ -124,42 +124,42 @@ def _is_at_rest(head: Mapping[str, Any], session_id: str, messages: int) -> bool
     )
 
 
-def _is_dressed(said: _Said) -> bool:
+def _is_dressed(message: _Message) -> bool:
     """Whether the live file may itself have a text in the form of the database, which a merge would clean."""
-    begin = memoryview(said.content)[:3].tobytes()
+    begin = memoryview(message.content)[:3].tobytes()
     if begin == b'"\\u':  # a prefix in whatever spelling
         return True
-    return said.role == "user" and begin.startswith((b'"[', b"[")) and untag(_value(said))[1] is not None
+    return message.role == "user" and begin.startswith((b'"[', b"[")) and untag(_value(message))[1] is not None
 
 
-def _is_beginning(said: Sequence[_Said], shown: Sequence[_Said]) -> bool:
+def _is_beginning(messages: Sequence[_Message], shown: Sequence[_Message]) -> bool:
     """Whether what a run showed at its end is what the messages begin with, and nothing more of any."""
-    return len(shown) <= len(said) and all(map(_is_shown, said, shown))
+    return len(shown) <= len(messages) and all(map(_is_shown, messages, shown))
 
 
-def _are_among(said: Sequence[_Said], told: Iterable[_Said]) -> bool:
+def _are_among(messages: Sequence[_Message], copies: Iterable[_Message]) -> bool:
     """Whether all that another place tells are some of these messages in their order, and it has no more of any."""
-    left = iter(said)
-    return all(any(_is_told(one, each) for one in left) for each in told)
+    left = iter(messages)
+    return all(any(_is_copy(one, each) for one in left) for each in copies)
 
 
-def _is_told(said: _Said, told: _Said) -> bool:
+def _is_copy(message: _Message, copy: _Message) -> bool:
     """Whether a message is this one, but for the time and the tag of its workspace."""
     return (
-        told.role == said.role
-        and told.role in SPEAKERS
-        and (told.tool_call_id or "") == (said.tool_call_id or "")
-        and (told.content == said.content or _is_tagged(bytes(told.content), bytes(said.content)))
-        and (told.tool_calls == said.tool_calls or _ids(told.tool_calls) == _ids(said.tool_calls))
-        and not _has_more(told, said)
+        copy.role == message.role
+        and copy.role in SPEAKERS
+        and (copy.tool_call_id or "") == (message.tool_call_id or "")
+        and (copy.content == message.content or _is_tagged(bytes(copy.content), bytes(message.content)))
+        and (copy.tool_calls == message.tool_calls or _ids(copy.tool_calls) == _ids(message.tool_calls))
+        and not _has_more(copy, message)
     )
 
 
-def _is_tagged(told: bytes, said: bytes) -> bool:
+def _is_tagged(copy: bytes, message: bytes) -> bool:
     """Whether a content is the other one in another spelling, or with the tag of a workspace before it."""
-    if said[:1] == b'"' and told.endswith(said[1:]):
-        return _is_tag(told[: 1 - len(said)])
-    return bool(untag(loads(told))[0] == loads(said))
+    if message[:1] == b'"' and copy.endswith(message[1:]):
+        return _is_tag(copy[: 1 - len(message)])
+    return bool(untag(loads(copy))[0] == loads(message))
 
 
 @lru_cache(maxsize=64)  # the prompts of a session mostly have the same
@@ -168,34 +168,34 @@ def _is_tag(begin: bytes) -> bool:
     return not untag(loads(begin + b'"'))[0]
 
 
-def _is_shown(said: _Said, shown: _Said) -> bool:
+def _is_shown(message: _Message, shown: _Message) -> bool:
     """Whether a message of a run is this one to the letter and has no part that it lacks."""
     return (
-        shown.role == said.role
-        and shown.timestamp == said.timestamp
-        and (shown.tool_call_id or "") == (said.tool_call_id or "")
-        and (shown.content == said.content or _value(shown) == _value(said))
-        and (shown.tool_calls == said.tool_calls or _ids(shown.tool_calls) == _ids(said.tool_calls))
-        and not _has_more(shown, said)
+        shown.role == message.role
+        and shown.timestamp == message.timestamp
+        and (shown.tool_call_id or "") == (message.tool_call_id or "")
+        and (shown.content == message.content or _value(shown) == _value(message))
+        and (shown.tool_calls == message.tool_calls or _ids(shown.tool_calls) == _ids(message.tool_calls))
+        and not _has_more(shown, message)
     )
 
 
-def _has_more(other: _Said, said: _Said) -> bool:
+def _has_more(other: _Message, message: _Message) -> bool:
     """Whether another telling of a message has a part that it lacks."""
-    if _PARTS_BESIDE(other) == _PARTS_BESIDE(said):
+    if _PARTS_BESIDE(other) == _PARTS_BESIDE(message):
         return False
-    return any(_has(other, name) and not _has(said, name) for name in _BESIDE)
+    return any(_has(other, name) and not _has(message, name) for name in _BESIDE)
 
 
-def _has(said: _Said, name: str) -> bool:
-    return bytes(getattr(said, name)) not in _EMPTY
+def _has(message: _Message, name: str) -> bool:
+    return bytes(getattr(message, name)) not in _EMPTY
 
 
-def _matched(said: Sequence[_Said], rows: Iterable[RawMessageRow]) -> int:
+def _matched(messages: Sequence[_Message], rows: Iterable[RawMessageRow]) -> int:
     """The number of rows. Raises :class:`_Differs` unless every row is one of the messages, in that order and turn by
     turn, each turn beginning at the same time.
     """
-    left = iter(said)
+    left = iter(messages)
     count = 0
     before = _Before()
     for row in rows:
@@ -264,42 +264,42 @@ def _is_at_once(one: float | None, other: Any) -> bool:
     return one is None or other is None or (isinstance(other, (int, float)) and abs(one - other) <= SLACK)
 
 
-def _is_same(said: _Said, row: RawMessageRow) -> bool:
+def _is_same(message: _Message, row: RawMessageRow) -> bool:
     """Whether a row is this message and has nothing more."""
     _, role, text, tool_call_id, tool_calls, _, has_reasoning, plain = row
-    if _ROLES.get(role) != said.role or not plain:
+    if _ROLES.get(role) != message.role or not plain:
         return False
-    if (tool_call_id or b"") != (said.tool_call_id or "").encode() or not _is_content(said, text or b""):
+    if (tool_call_id or b"") != (message.tool_call_id or "").encode() or not _is_content(message, text or b""):
         return False
     if has_reasoning and _EMPTY.issuperset(
-        map(bytes, (said.reasoning, said.reasoning_content, said.reasoning_details))
+        map(bytes, (message.reasoning, message.reasoning_content, message.reasoning_details))
     ):
         return False
     ids: list[str] = []
-    if tool_calls or said.tool_calls:
-        ids = _ids(said.tool_calls)
+    if tool_calls or message.tool_calls:
+        ids = _ids(message.tool_calls)
         if ids != _ids(_CALLS.decode(tool_calls) if tool_calls else None):
             return False
     return bool(text or ids or tool_call_id)
 
 
-def _is_content(said: _Said, text: Any) -> bool:
+def _is_content(message: _Message, text: Any) -> bool:
     """Whether the content of a row, as it is stored, is that of the message."""
     if not isinstance(text, bytes):
         return False
     if text.startswith(_PARTS):
-        parts, mine = decoded(text.decode()), _value(said)
-        if said.role == "user":
+        parts, mine = decoded(text.decode()), _value(message)
+        if message.role == "user":
             parts, _ = untag(parts)
         return isinstance(mine, list) and parts == mine and visible_text(mine) != ""
-    if said.role == "user" and text.startswith(b"["):
+    if message.role == "user" and text.startswith(b"["):
         text = strip_workspace_tag(text.decode())[0].encode()
         if not text:
             return False
-    written = bytes(said.content)
+    written = bytes(message.content)
     if written[:1] != b'"':
         return written == b"null" and not text
-    return written[1:-1] == (_escaped(text) if b"\\" in written else text) or _value(said) == text.decode()
+    return written[1:-1] == (_escaped(text) if b"\\" in written else text) or _value(message) == text.decode()
 
 
 def _escaped(text: bytes) -> bytes:
@@ -310,8 +310,8 @@ def _escaped(text: bytes) -> bytes:
     return text
 
 
-def _value(said: _Said) -> Any:
-    return loads(bytes(said.content))
+def _value(message: _Message) -> Any:
+    return loads(bytes(message.content))
 
 
 def _ids(calls: list[_Call] | None) -> list[str]:

@@ -16,7 +16,7 @@ from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.merge import transcript
 from hermes_rescue.core.merge.align import align
 from hermes_rescue.core.merge.evidence import Evidence, Witness
-from hermes_rescue.core.merge.intent import Reason, marks, tells_marks
+from hermes_rescue.core.merge.intent import Reason, has_marks, marks
 from hermes_rescue.core.merge.transcript import Entry
 from hermes_rescue.core.merge.witnesses import judge
 
@@ -70,7 +70,7 @@ def offer(
     left = {copy.name: copy.messages for copy in further}
     while left:
         there = [e.merged for e in merged]
-        found = {name: align(there, said) for name, said in left.items()}
+        found = {name: align(there, reasons) for name, reasons in left.items()}
         closest = max(found, key=lambda name: len(found[name].pairs))
         merged = transcript.merge(merged, closest, left.pop(closest), found[closest], older=older[closest])
     fuller = {}
@@ -84,12 +84,12 @@ def offer(
     rows = frozenset(copy.name for copy in further if copy.rows is not None)
     known = evidence()
     seen = replace(known, others=(*known.others, *map(_witness, further)), databases=known.databases | rows)
-    said = judge(part, seen).reasons
+    reasons = judge(part, seen).reasons
     asked = {
         id(e): Reason.SUMMARY
         if e.merged.is_summary
         else reason
-        if (reason := said.get(k)) in _TAKEN
+        if (reason := reasons.get(k)) in _TAKEN
         else Reason.FURTHER
         for k, e in enumerate(part)
         if id(e) not in own
@@ -100,5 +100,5 @@ def offer(
 def _witness(copy: FurtherCopy) -> Witness:
     session = copy.session
     if session is None or "updated_at" not in session.head:
-        return Witness(copy.name, copy.saved, tells_marks=False)
-    return Witness(copy.name, number(session.get("updated_at")), marks(session), session.complete, tells_marks(session))
+        return Witness(copy.name, copy.saved, has_marks=False)
+    return Witness(copy.name, number(session.get("updated_at")), marks(session), session.complete, has_marks(session))

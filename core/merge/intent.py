@@ -174,7 +174,7 @@ def marks(sidecar: Sidecar) -> Marks:
     )
 
 
-def tells_marks(sidecar: Sidecar) -> bool:
+def has_marks(sidecar: Sidecar) -> bool:
     """Whether what is left of a sidecar says what the user shrank: it is whole, or torn after its marks."""
     behind = LIST_FIELD in sidecar.head or "intentional_shrink_generation" in sidecar.head
     return sidecar.complete or behind or marks(sidecar).is_cleared

@@ -25,7 +25,7 @@ def lasts(copies: SessionCopies, proposal: Proposal) -> bool:
     written = SidecarFile(Path(f"{copies.session_id}.json"), serialise(after))
     moves = moves_backup(copies, proposal, after, is_decided=False)
     backup = None if moves else copies.backup
-    again = propose(replace(copies, live=written, backup=backup, told=(), index_row=None))
+    again = propose(replace(copies, live=written, backup=backup, leading_messages=(), index_row=None))
     is_unasked = moves and asks(proposal.items) and not asks(again.items)
     return again.doubt is not None or not (again.gained or is_unasked)
 

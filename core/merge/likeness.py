@@ -34,14 +34,14 @@ class Look:
     @cached_property
     def text(self) -> Text:
         """The visible text."""
-        return Text(self.m.text)
+        return Text(self.m.folded_text)
 
     @cached_property
     def head(self) -> str:
         """Of two that are alike by their beginnings one has a head that begins with the other's."""
         text = self.text.folded[: min(_GLIMPSE, self.text.intact)]
         # a text that is missing can be any, but not beside a call
-        return f"{self.m.role}\0{text}" if text or self.m.says_nothing or self.text.folded else f"{self.m.role}\0\0"
+        return f"{self.m.role}\0{text}" if text or self.m.is_empty or self.text.folded else f"{self.m.role}\0\0"
 
     @cached_property
     def tail(self) -> str:
@@ -76,7 +76,7 @@ def likeness(one: Look, other: Look) -> int:
     if same_call or (text and text == theirs):
         return 3
     if not text or not theirs:
-        return int(a.says_nothing or b.says_nothing)
+        return int(a.is_empty or b.is_empty)
     if (one.head.startswith(other.head) or other.head.startswith(one.head)) and compare(one.text, other.text):
         return 2
     if a.role == "user":  # the program may have added something of its own

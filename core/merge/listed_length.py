@@ -31,9 +31,9 @@ class ListedLength(Timeline):
             cut = next(behind, held[-1] + 1) - 1
         after = [k for k in held if k > cut]
         if not after:
-            is_told = count in (None, len(held)) or (files and self.kept[cut])
+            is_listed = count in (None, len(held)) or (files and self.kept[cut])
             is_whole = self.known.state is FileState.WHOLE  # what it lacked when it was counted, it need not count
-            if is_told or is_whole or not (self.known.is_missing or self._can_be_shortened(held)):
+            if is_listed or is_whole or not (self.known.is_missing or self._can_be_shortened(held)):
                 return Verdict(reasons)
             return Verdict(reasons, self.miscounted(len(held)))
         if files and self.known.run is not None and count in (None, len(held) - len(after)):
@@ -68,8 +68,8 @@ class ListedLength(Timeline):
     def _is_never_shortened(self) -> bool:
         """Whether a copy from the last save, which has the newest message, tells that there never was an act."""
         marked, saved = self.known.marked, self.known.saved
-        told = self.marks.records_acts and not self.marks.is_marked and self.kept[-1]
-        return told and marked is not None and saved is not None and marked >= saved - STAMP
+        is_recorded = self.marks.records_acts and not self.marks.is_marked and self.kept[-1]
+        return is_recorded and marked is not None and saved is not None and marked >= saved - STAMP
 
     def miscounted(self, held: int) -> str:
         """The doubt where as many messages are held as nothing counts."""

@@ -80,8 +80,8 @@ def recover(copies: SessionCopies, live: Sidecar | None) -> dict[str, Found]:
     for origin, fields in _sources(copies, live):
         for field, value in fields.items():
             # that a field says nothing is worth knowing from the live file only, and from it only where it may
-            says = value not in NOTHING or (origin == LIVE and not lossy and field not in _NEEDED)
-            if field not in _OWN and field not in POINTERS and field not in result and says:
+            has_value = value not in NOTHING or (origin == LIVE and not lossy and field not in _NEEDED)
+            if field not in _OWN and field not in POINTERS and field not in result and has_value:
                 result[field] = Found(value, origin)
     if live is None:
         _prefer_newer_names(copies, result)
@@ -164,8 +164,8 @@ def row_fields(row: SessionRow, profile: str | None) -> dict[str, Any]:
     """What the row of a session says of a sidecar's fields."""
     columns = row.columns
     fields = {name: columns[name] for name in _SAME_IN_ROWS if isinstance(columns.get(name), str | int | float)}
-    told = {"created_at": number(columns.get("started_at")), "profile": profile}
-    fields |= {name: value for name, value in told.items() if value is not None}
+    columns_of = {"created_at": number(columns.get("started_at")), "profile": profile}
+    fields |= {name: value for name, value in columns_of.items() if value is not None}
     if "archived" in columns:
         fields["archived"] = columns["archived"] in (1, True)
     for name in ("workspace", "cwd"):

@@ -82,7 +82,7 @@ def _new_cards(name: str, entries: Sequence[Entry]) -> list[dict[str, Any]]:
 
 def _snippet(m: Message) -> str:
     try:
-        value = loads(m.said)
+        value = loads(m.text)
     except NotJSONError:
         value = None
     shown = (
@@ -90,7 +90,7 @@ def _snippet(m: Message) -> str:
         if isinstance(value, dict)
         else None
     )
-    return str(m.said if shown is None else shown)[:_SNIPPET]
+    return str(m.text if shown is None else shown)[:_SNIPPET]
 
 
 def _arguments(text: Any) -> dict[str, str]:

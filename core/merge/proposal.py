@@ -27,7 +27,7 @@ from hermes_rescue.core.merge.evidence import (
     reasons_of_rows,
     state_of,
 )
-from hermes_rescue.core.merge.intent import MARK_FIELDS, Marks, Reason, marks, tells_marks
+from hermes_rescue.core.merge.intent import MARK_FIELDS, Marks, Reason, has_marks, marks
 from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.merge.metadata import Found
 from hermes_rescue.core.merge.restored_turns import KilledRun, RestoredCard, restore
@@ -157,8 +157,8 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     else:
         proposal = _rebuilt(copies, live, items, kept, verdict, new_cards, chosen)
     taken = {name: found.origin for name, found in chosen.items()}
-    told = replace(proposal, doubt=verdict.doubt, offers=offers, chosen=taken, fuller=found.fuller_in)
-    return replace(told, is_outdated=is_outdated)
+    leading_messages = replace(proposal, doubt=verdict.doubt, offers=offers, chosen=taken, fuller=found.fuller_in)
+    return replace(leading_messages, is_outdated=is_outdated)
 
 
 def _merged(copies: SessionCopies) -> list[Entry]:
@@ -219,11 +219,11 @@ def _newest(copies: SessionCopies, sequences: Mapping[str, Sequence[Message]]) -
 def _file_messages(copies: SessionCopies) -> dict[str, Sequence[Message]]:
     """The messages of each file, one object where they are the same bytes, as most are in every file."""
     sidecars = sidecar_copies(copies)
-    leading = session_of(copies.leading) if copies.told else None
+    leading = session_of(copies.leading) if copies.leading_messages else None
     known: dict[bytes, Message] = {}
     if any(copy is not leading for copy in sidecars.values()):
-        known = {m.piece.token: m for m in copies.told}
-    found = {id(leading): copies.told}
+        known = {m.piece.token: m for m in copies.leading_messages}
+    found = {id(leading): copies.leading_messages}
     for copy in sidecars.values():
         if id(copy) not in found:
             tokens = ((piece, piece.token) for piece in copy.messages)
@@ -245,7 +245,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
     if not isinstance(count, int):
         count = index.get("message_count")
     files = {
-        name: Witness(name, number(copy.get("updated_at")), marks(copy), copy.complete, tells_marks(copy))
+        name: Witness(name, number(copy.get("updated_at")), marks(copy), copy.complete, has_marks(copy))
         for name, copy in sidecars.items()
     }
     pending = number(live.get("pending_started_at")) if live is not None else None
@@ -383,7 +383,7 @@ def _rebuilt(
     if not pieces and not sidecars and "worktree_path" not in found:
         return Proposal(copies.session_id, tuple(items), None)
     if "title" not in found:
-        first = next((item.message.said for item in items if item.included and item.message.role == "user"), "")
+        first = next((item.message.text for item in items if item.included and item.message.role == "user"), "")
         if title := " ".join(first.split())[:TITLE_LENGTH]:
             found["title"] = Found(title, FIRST_MESSAGE)
     saved = number(found["updated_at"].value) if "updated_at" in found else None
@@ -397,8 +397,8 @@ def _rebuilt(
     marked = marked_copy(sidecars)
     if marked is not None and marked != LIVE:
         values |= {name: sidecars[marked].get(name) for name in MARK_FIELDS if name in sidecars[marked].head}
-    is_told = marked is not None and marks(sidecars[marked]).is_marked and second_look.knows_acts(items, marked)
-    if second_look.has_act(items) and not is_told:
+    is_recorded = marked is not None and marks(sidecars[marked]).is_marked and second_look.knows_acts(items, marked)
+    if second_look.has_act(items) and not is_recorded:
         values |= server_merge.marks(kept, copies)
     pieces = server_merge.with_tokens(pieces, copies.turns)
     if live is None:

@@ -82,5 +82,5 @@ def take_calls(e: Entry, names: Sequence[str]) -> None:
     calls = e.merged.part("tool_calls")
     rows = (e.versions[name] for name in names if name in e.versions)
     row = next((m for m in rows if m.calls == e.merged.calls), None)
-    if calls and row is not None and (said := row.part("tool_calls")) and said != calls:
-        e.merged = message(sidecar.message_piece({**e.merged.value, "tool_calls": said}, e.merged.piece))
+    if calls and row is not None and (written := row.part("tool_calls")) and written != calls:
+        e.merged = message(sidecar.message_piece({**e.merged.value, "tool_calls": written}, e.merged.piece))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from hermes_rescue.core.hermes.copies import BACKUP, LIVE, RUN, SessionCopies, temp_name
 from hermes_rescue.core.hermes.sidecar import Sidecar, SidecarFile
-from hermes_rescue.core.merge.intent import marks, tells_marks
+from hermes_rescue.core.merge.intent import has_marks, marks
 
 
 def session_of(file: SidecarFile | None) -> Sidecar | None:
@@ -35,8 +35,8 @@ def marked_copy(sidecars: Mapping[str, Sidecar]) -> str | None:
 
     Marks never go away, so a file without any is older than one that has some, although it was saved later.
     """
-    told = {name: marks(copy) for name, copy in sidecars.items() if tells_marks(copy)}
-    first = next(iter(told), None)
-    if first is None or not told[first].records_acts or told[first].is_marked:
+    marks_of = {name: marks(copy) for name, copy in sidecars.items() if has_marks(copy)}
+    first = next(iter(marks_of), None)
+    if first is None or not marks_of[first].records_acts or marks_of[first].is_marked:
         return first
-    return next((name for name, found in told.items() if found.is_marked), first)
+    return next((name for name, found in marks_of.items() if found.is_marked), first)

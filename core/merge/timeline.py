@@ -49,7 +49,7 @@ class Timeline:
         self._run_rows = self._rows_of([run] if run is not None else [])
 
     def _is_before_act(self, file: Witness) -> bool:
-        if file.tells_marks:
+        if file.has_marks:
             return file.marks is not None and (
                 self.marks.supersede(file.marks) or self._was_cut_again(file, file.marks)
             )
@@ -243,7 +243,7 @@ class Timeline:
         for k, (e, time) in enumerate(zip(self.entries, self.times, strict=True)):
             if e.merged.role != "user" or sent is None or time is None or time < sent - _WHOLE:
                 continue
-            if e.merged.text.startswith(prompt) or prompt.startswith(e.merged.text):
+            if e.merged.folded_text.startswith(prompt) or prompt.startswith(e.merged.folded_text):
                 return k
         return len(self.entries)
 

@@ -198,18 +198,18 @@ def missing_parts(there: Message, other: Message, *, unmask: bool = True) -> tup
 
 
 def _fuller_content(there: Message, other: Message, *, unmask: bool = True) -> bool:
-    if there.text_token == other.text_token or there.text == other.text:
+    if there.text_token == other.text_token or there.folded_text == other.folded_text:
         return (
             not other.is_plain
-            and IMAGE in there.said
+            and IMAGE in there.text
             and isinstance(other.value.get("content"), list)
             and not isinstance(there.value.get("content"), list)
         )
     if there.is_shortened or other.is_shortened or there.value.get("_partial"):
         return False  # the server shortened it, or the user stopped it there
-    if not there.text:
+    if not there.folded_text:
         return True
-    found = compare(Text(there.text), Text(other.text))
+    found = compare(Text(there.folded_text), Text(other.folded_text))
     if found is None or found.better != 1:
         return False
     is_cut_off = found.relation is Relation.BEGINNING and there.role == "assistant"

@@ -275,7 +275,7 @@ class _Judge(Contained, ListedLength):
         edited = self._may_be_edited(act)
         for k in self._missing():
             if self.was_saved_after(k):
-                if self.known.pending is None and self._would_be_told(k, act):
+                if self.known.pending is None and self._should_be_in_file(k, act):
                     result[k] = Reason.UNDECIDED
                 continue
             reason: Reason | None
@@ -295,7 +295,7 @@ class _Judge(Contained, ListedLength):
             elif k <= cut:
                 reason = self._before_boundary(k, kept, result)
             elif first is not None and k > first:
-                reason = self._lost_since(k, kept) or (Reason.UNDECIDED if self._would_be_told(k, act) else None)
+                reason = self._lost_since(k, kept) or (Reason.UNDECIDED if self._should_be_in_file(k, act) else None)
             elif first is not None or self.known.state is FileState.WHOLE:
                 reason = self._between(k, taken)
             else:
@@ -314,7 +314,7 @@ class _Judge(Contained, ListedLength):
         is_other = not any(is_kept and self.holds([known.backup], j) for j, is_kept in enumerate(self.kept))
         return (known.backup,) if is_other else ()
 
-    def _would_be_told(self, k: int, act: float) -> bool:
+    def _should_be_in_file(self, k: int, act: float) -> bool:
         """Whether the file would have to tell of a turn that began after an act, and only the database does: its marks
         say that nothing was said since, and a clock that was set back makes rows from before the act look newer.
         """
@@ -425,8 +425,8 @@ class _Judge(Contained, ListedLength):
         """Of a row behind the boundary and before the first message from after the act."""
         if self.marks.is_fresh or not self._backup_is_from_before_any():
             return taken
-        said_before = {e.merged.folded_identity for j, e in enumerate(self.entries) if self.holds(self.before_act, j)}
-        return taken if self.entries[k].merged.folded_identity in said_before else None
+        known_before = {e.merged.folded_identity for j, e in enumerate(self.entries) if self.holds(self.before_act, j)}
+        return taken if self.entries[k].merged.folded_identity in known_before else None
 
     def _behind_boundary(self, k: int, act: float, taken: Reason) -> Reason | None:
         """Of a row behind the boundary where the file holds nothing from after the act."""

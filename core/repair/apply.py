@@ -92,8 +92,8 @@ class RunBrokenError(RescueError):
     """
 
     def __init__(self, reason: str, run_id: str, repaired: int, count: int) -> None:
-        said = f"{repaired} of {counted(count, 'session was', 'sessions were')} repaired"
-        super().__init__(f"{reason} {said}; the repair {run_id} is not finished.")
+        done_so_far = f"{repaired} of {counted(count, 'session was', 'sessions were')} repaired"
+        super().__init__(f"{reason} {done_so_far}; the repair {run_id} is not finished.")
         self.run_id = run_id
 
 
@@ -136,7 +136,7 @@ class _Work:
         """How many sessions are written and verified."""
         return sum(outcome.state is State.REPAIRED for outcome in self.outcomes)
 
-    def tell(self, under_way: float) -> None:
+    def show(self, under_way: float) -> None:
         """Report how far the session is that is under way, from 0 to 1."""
         if self.progress is not None:
             self.progress(len(self.outcomes) + under_way, len(self.plan.sessions))
@@ -165,8 +165,8 @@ def _carried_out(work: _Work) -> Result:
                 if work.is_cancelled():
                     outcomes.append(Outcome(planned.session_id, State.CANCELLED))
                     continue
-                work.tell(0.0)
-                steps = Steps(work.tell, work.should_cancel)
+                work.show(0.0)
+                steps = Steps(work.show, work.should_cancel)
                 outcomes.append(_repair_one(work, planned, inventory, run_, made, steps))
             written = {each.session_id for each in plan.sessions if each.is_written}
             done = [o.session_id for o in outcomes if o.state in (State.REPAIRED, State.FAILED)]
@@ -175,7 +175,7 @@ def _carried_out(work: _Work) -> Result:
             _move_backups(died, inventory, run_)
             rebuilt = (bool(changed) or plan.rebuild_index) and _write_index(store, run_, changed, plan.remaining)
         _remember(store, work.brought)
-        work.tell(0.0)
+        work.show(0.0)
         cancelled = any(outcome.state is State.CANCELLED for outcome in outcomes)
         return Result(run_.run_id, tuple(outcomes), rebuilt, cancelled)
 

@@ -175,7 +175,7 @@ def read(folder: Path, *, locked: bool) -> Run:
     return replace(run, status="interrupted") if run.status == "running" and not locked else run
 
 
-def says_running(folder: Path) -> bool:
+def is_running(folder: Path) -> bool:
     """Whether the manifest in a folder is that of a run which has not ended, far faster than :func:`read` (which says
     whether the run can be read at all)."""
     try:

@@ -107,7 +107,7 @@ class Vault:
         """Those of all runs that have not ended: they died, or are going on. What the others did is not read."""
         with _vault_errors(self.root):
             locked = vault_lock.is_held(self.root)
-            names = [name for name in self.run_ids() if run_record.says_running(self.root / _RUNS / name)]
+            names = [name for name in self.run_ids() if run_record.is_running(self.root / _RUNS / name)]
             runs = (self._read(name, locked=locked) for name in names)
             return tuple(run for run in runs if run.status in ("interrupted", "running"))
 

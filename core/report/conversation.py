@@ -89,12 +89,12 @@ def _blocks(m: Message, cards: Sequence[Mapping[str, Any]], open_calls: dict[str
     value = m.value
     if m.role == "tool":
         name = value.get("tool_name") or value.get("name") or "tool"
-        yield from _result(m.answers, _said(m), clean(str(name)), open_calls)
+        yield from _result(m.answers, _text_of(m), clean(str(name)), open_calls)
         return
     content = decoded(value.get("content"))
     for thought in _reasoning(value):
         yield Block(Kind.FOLD, thought, "Reasoning")
-    text = _said(m)
+    text = _text_of(m)
     if text.strip():
         if m.is_summary or m.role == "system":
             yield Block(Kind.FOLD, text, "Summary of what was said before" if m.is_summary else SYSTEM)
@@ -111,9 +111,9 @@ def _blocks(m: Message, cards: Sequence[Mapping[str, Any]], open_calls: dict[str
             open_calls[call_id] = block
 
 
-def _said(m: Message) -> str:
+def _text_of(m: Message) -> str:
     """The text of a message without the placeholders for its pictures."""
-    content = decoded(m.value.get("content")) if m.value else m.said
+    content = decoded(m.value.get("content")) if m.value else m.text
     if isinstance(content, list):
         content = [part for part in content if not is_image_part(part)]
     return clean(visible_text(content, m.role))
@@ -122,8 +122,8 @@ def _said(m: Message) -> str:
 def _reasoning(value: Mapping[str, Any]) -> Iterator[str]:
     """What the assistant thought: the fields hold it in several forms, the first that is there is shown."""
     for name in REASONING:
-        said = value.get(name)
-        parts = [said] if isinstance(said, str) else said if isinstance(said, list) else []
+        values = value.get(name)
+        parts = [values] if isinstance(values, str) else values if isinstance(values, list) else []
         texts = [part.get("text") or part.get("summary") if isinstance(part, dict) else part for part in parts]
         found = "\n\n".join(clean(text) for text in texts if isinstance(text, str) and text.strip())
         if found:
@@ -184,14 +184,14 @@ def _cards(version: Version) -> dict[int, list[Mapping[str, Any]]]:
     if not cards:
         return {}
     turns: list[int] = []
-    told: set[tuple[int, str]] = set()
+    known: set[tuple[int, str]] = set()
     for m in version.messages:
         turns.append((turns[-1] if turns else 0) + (m.role == "user"))
-        told.update((turns[-1], each) for each in (*m.calls, m.answers) if each)
+        known.update((turns[-1], each) for each in (*m.calls, m.answers) if each)
     found: dict[int, list[Mapping[str, Any]]] = {}
     for card in cards:
         at = number(card.get("assistant_msg_idx"))
-        if at is not None and 0 <= at < len(turns) and (turns[int(at)], str(card.get("tid"))) not in told:
+        if at is not None and 0 <= at < len(turns) and (turns[int(at)], str(card.get("tid"))) not in known:
             found.setdefault(int(at), []).append(card)
     return found
 

@@ -131,7 +131,7 @@ def versions(copies: SessionCopies, proposal: Proposal, wanted: Container[str] |
         if session is proposal.sidecar:  # these were read already
             return Version(name, tuple(item.message for item in proposal.included), _fields(session))
         if leading is not None and session is leading.sidecar:
-            return Version(name, copies.told, _fields(session))
+            return Version(name, copies.leading_messages, _fields(session))
         return version_of(name, session)
 
     found: dict[str, Sidecar | None] = {LIVE: session_of(copies.live), BACKUP: session_of(copies.backup)}
@@ -249,18 +249,18 @@ def differing_parts(left: Message, right: Message) -> tuple[str, ...]:
     """The parts in which two versions of one message differ for a reader. Time stamps differ between programs; they do
     not count.
     """
-    parts = ["content"] if left.text_token != right.text_token and left.text != right.text else []
+    parts = ["content"] if left.text_token != right.text_token and left.folded_text != right.folded_text else []
     if not left.parts and not right.parts:  # most messages are a plain text
         return tuple(parts)
     one, other = left.value, right.value
-    parts += [part for part in PARTS if _said(one, part) != _said(other, part)]
-    mine, theirs = ([_said(value, part) for part in REASONING if _said(value, part)] for value in (one, other))
+    parts += [part for part in PARTS if _part(one, part) != _part(other, part)]
+    mine, theirs = ([_part(value, part) for part in REASONING if _part(value, part)] for value in (one, other))
     if bool(mine) != bool(theirs) or (mine and mine[0] not in theirs and theirs[0] not in mine):
         parts.append("reasoning")
     return tuple(parts)
 
 
-def _said(message: Mapping[str, Any], part: str) -> Any:
+def _part(message: Mapping[str, Any], part: str) -> Any:
     value = message.get(part)
     return None if value in NOTHING else value
 

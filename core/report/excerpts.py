@@ -178,12 +178,12 @@ def _excerpts_of(sessions: Iterable[tuple[str, str, Iterable[MessageRow], str]])
 
 
 def _excerpt(row: MessageRow) -> Excerpt:
-    told = row.right or row.left
-    assert told is not None
-    sides = (told, None) if row.change is Change.LEFT_OUT else (row.left, row.right)
+    shown = row.right or row.left
+    assert shown is not None
+    sides = (shown, None) if row.change is Change.LEFT_OUT else (row.left, row.right)
     texts = [diff.text_of(m) if m is not None else None for m in sides]
     before, after = (text[:TEXT_LIMIT] if text is not None else None for text in texts)
     cut = sum(max(0, len(text) - TEXT_LIMIT) for text in texts if text is not None)
-    calls = tuple(name[:_NAME] for name in called(told)[:_NAMES])
+    calls = tuple(name[:_NAME] for name in called(shown)[:_NAMES])
     reason = row.item.reason.sentence if row.item is not None and row.item.reason is not None else ""
-    return Excerpt(row.change, told.role[:_NAME], told.time, before, after, row.parts, calls, reason, cut)
+    return Excerpt(row.change, shown.role[:_NAME], shown.time, before, after, row.parts, calls, reason, cut)

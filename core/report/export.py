@@ -117,11 +117,11 @@ def read_copies(
             raise UnknownSessionError(unknown, store.sessions_dir)
         for done, session_id in enumerate(wanted):
 
-            def tell(part: float, done: int = done) -> None:
+            def show(part: float, done: int = done) -> None:
                 if progress is not None:
                     progress(done + part, len(wanted))
 
-            steps = Steps(tell, should_cancel)
+            steps = Steps(show, should_cancel)
             try:
                 chosen = (choices or {}).get(session_id)
                 copies, proposal = merge_session(inventory, webui, session_id, chosen, steps=steps)
@@ -132,7 +132,7 @@ def read_copies(
                 yield Failure(session_id, str(error)), steps
             if should_cancel is not None and should_cancel():
                 raise Cancelled
-            tell(1.0)
+            show(1.0)
 
 
 def export(

@@ -291,12 +291,12 @@ class _Audit(_Outline):
             return "none that can be read" if n is None else f"{n:,}"
 
         counts = ("In the session file", "live"), ("In the backup", "backup"), ("In the database", "database")
-        said = [
+        parts = [
             f"{words(session[name])} {label[0].lower()}{label[1:]}"
             for label, name in counts
             if session[name] is not None or name == "live"
         ]
-        facts = [("Messages", ", ".join(said)), ("After a repair", self._after(session))]
+        facts = [("Messages", ", ".join(parts)), ("After a repair", self._after(session))]
         amounts = Amounts(**session["messages"])
         if amounts.asked or amounts.left_out:
             more = [text for name, text in self.legend(amounts) if name in ("asked", "left_out")]
@@ -371,8 +371,8 @@ class _Run(_Outline):
         left_out = f", {n:,} left out by you" if (n := session["left_out_by_you"]) else ""
         facts.append(("Messages", f"{before} before, {after} after{left_out}"))
         for op in session["operations"]:
-            said = _ACTIONS[op["action"]] if op["state"] == "done" else f"{op['action']}: {op['state']}"
-            facts.append((self.near(op["file"]), f"{said}. {self.near(op['note'])}" if op["note"] else said))
+            action = _ACTIONS[op["action"]] if op["state"] == "done" else f"{op['action']}: {op['state']}"
+            facts.append((self.near(op["file"]), f"{action}. {self.near(op['note'])}" if op["note"] else action))
         state = _state(session)
         return Section(
             **self.common(session),

@@ -295,8 +295,8 @@ def _head(kind: str) -> dict[str, Any]:
 
 
 def _foot(held: Mapping[str, Amounts], texts: Sequence[SessionExcerpts] | None) -> dict[str, Any]:
-    said = [asdict(session) for session in texts] if texts is not None else None
-    return {"totals": asdict(amounts.total(held.values())), "texts": said}
+    excerpt_objects = [asdict(session) for session in texts] if texts is not None else None
+    return {"totals": asdict(amounts.total(held.values())), "texts": excerpt_objects}
 
 
 def _in_order(

@@ -36,7 +36,7 @@ _PARTS = {
 
 def parts_of(m: Message) -> list[tuple[Part, str]]:
     """The texts of a message, the one that a person sees first."""
-    found = [(Part.RESULT if m.role == "tool" else Part.TEXT, m.said)]
+    found = [(Part.RESULT if m.role == "tool" else Part.TEXT, m.text)]
     value = m.value
     for name, part in _PARTS.items():
         if given := value.get(name):

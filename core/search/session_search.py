@@ -127,7 +127,7 @@ class _Finder:
 
     def message(self, m: Message, copy: str, place: int | None = None, row_id: int = 0) -> _Match | None:
         """A message, if it has what is looked for."""
-        key = (m.role, hash(m.said), m.answers, m.calls)
+        key = (m.role, hash(m.text), m.answers, m.calls)
         return self.parts(parts_of(m), copy, key, m.time, place, row_id)
 
     def text(self, part: Part, text: object, copy: str, role: str = "") -> _Match | None:
@@ -194,10 +194,10 @@ class _Search:
         self._id = session_id
         self._steps = steps
         self._files = reader.files(session_id, steps)
-        self._further = reader.elsewhere(self._files, steps, self._may_tell)
+        self._further = reader.elsewhere(self._files, steps, self._may_hold)
         self._rows: list[tuple[str, SessionRow]] = []
 
-    def _may_tell(self, candidate: Candidate) -> bool:
+    def _may_hold(self, candidate: Candidate) -> bool:
         """Whether what is looked for may be in another place."""
         if candidate.form is not Form.FILE:
             return True
@@ -316,7 +316,7 @@ class _Search:
         for each in found:
             if each.key in known or (each.copy in joined and each.part is Part.TEXT):
                 continue
-            if each.copy == TURNS and _is_said(prompts[each.key[1]], proposal.items):
+            if each.copy == TURNS and _is_asked(prompts[each.key[1]], proposal.items):
                 continue
             known.add(each.key)
             tally.add([each], (each.copy,), self._held((each.copy,)), each.place)
@@ -406,5 +406,5 @@ def _are_all_live(found: Iterable[_Match]) -> bool:
     return all(counts <= of[LIVE] for counts in of.values())
 
 
-def _is_said(prompt: str, items: Sequence[Item]) -> bool:
-    return any(prompt.strip() in item.message.said for item in items if item.message.role == "user")
+def _is_asked(prompt: str, items: Sequence[Item]) -> bool:
+    return any(prompt.strip() in item.message.text for item in items if item.message.role == "user")

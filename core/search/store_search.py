@@ -52,13 +52,13 @@ def search(
             apart=query.is_pattern,  # nothing else stops one that takes for ever
         )
         for batch in found:
-            yield [each for looked in batch for each in _told(looked)]
+            yield [each for looked in batch for each in _hits(looked)]
         facts = (fact for fact in inventory.database_facts if fact.state not in ("ok", "absent"))
         problems = (*inventory.problems, *(f"{shown(fact.path)}: {fact.reason}" for fact in facts))
         yield [Unread(None, problem) for problem in problems]
 
 
-def _told(looked: Looked | Failure) -> Iterator[SessionHits | Unread]:
+def _hits(looked: Looked | Failure) -> Iterator[SessionHits | Unread]:
     if isinstance(looked, Failure):
         yield Unread(looked.session_id, looked.reason)
         return

@@ -112,9 +112,9 @@ def _end(status: int) -> None:
 
 
 def _fail(text: str, status: int = FAILED) -> None:
-    from hermes_rescue.core.terminal.prose import tell
+    from hermes_rescue.core.terminal.prose import announce
 
-    tell(text, status)
+    announce(text, status)
     raise SystemExit(status)
 
 
@@ -168,7 +168,7 @@ def audit(
     from hermes_rescue.core.audit.findings import Category
     from hermes_rescue.core.repair.vault import Vault
     from hermes_rescue.core.report.report import audit_json
-    from hermes_rescue.core.terminal.prose import tell
+    from hermes_rescue.core.terminal.prose import announce
 
     if as_json and metrics == saving.STDOUT:
         _fail("--json and --metrics - both print. Name a file for the metrics.", USAGE)
@@ -183,7 +183,7 @@ def audit(
             interrupted = Vault.of(store).open_runs()
         except VaultError as error:  # no more than that cannot be told
             interrupted = ()
-            tell(str(error))
+            announce(str(error))
         view.audit(found, interrupted)
     return REMAINS if any(f.category is not Category.INFO for f in found.findings) else NOTHING_LEFT
 

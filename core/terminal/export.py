@@ -59,7 +59,7 @@ def export(
     from hermes_rescue.core.base.files import shown
     from hermes_rescue.core.report import export as exports
     from hermes_rescue.core.terminal.names import sessions_named
-    from hermes_rescue.core.terminal.prose import tell
+    from hermes_rescue.core.terminal.prose import announce
 
     if bool(sids) == everything:
         raise typer.BadParameter("Name the sessions to save, or give --all.")
@@ -96,7 +96,7 @@ def export(
         for path in done.written:
             view.whole(shown(str(path)))
     for each in done.failed:
-        tell(f"Not saved: {each.session_id}: {each.reason}")
+        announce(f"Not saved: {each.session_id}: {each.reason}")
     return REMAINS if done.failed else NOTHING_LEFT
 
 

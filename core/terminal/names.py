@@ -75,14 +75,14 @@ def _meant(call: Call, text: str, titles: Mapping[str, str]) -> str | None:
     found = next(filter(None, ([sid for sid, title in folded.items() if rule(sid, title)] for rule in rules)), [])
     if not found:
         return None
-    told = [f"{sid} ({titles[sid]})" if titles[sid] else sid for sid in found]
+    names = [f"{sid} ({titles[sid]})" if titles[sid] else sid for sid in found]
     if len(found) > 1:
         more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-        _fail(f"{text} can be: {'; '.join(told[:_NAMED])}{more}. Name one by its id.", USAGE)
+        _fail(f"{text} can be: {'; '.join(names[:_NAMED])}{more}. Name one by its id.", USAGE)
     if found[0] != text and not call.is_quiet:
-        from hermes_rescue.core.terminal.prose import tell
+        from hermes_rescue.core.terminal.prose import announce
 
-        tell(f"{text} is {told[0]}.")
+        announce(f"{text} is {names[0]}.")
     return found[0]
 
 

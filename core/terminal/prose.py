@@ -44,7 +44,7 @@ def wrapped(text: str, width: int, hang: int | None = None) -> list[str]:
     return lines
 
 
-def tell(text: str, status: int | None = None) -> None:
+def announce(text: str, status: int | None = None) -> None:
     """A sentence on stderr, under the name of this program; to a program that asked for it, a line of JSON. ``status``:
     the exit status where the command ends with it.
     """

@@ -159,17 +159,17 @@ def _carried_out(plan: api.Plan, view: RepairView, *, as_json: bool) -> int:
         _fail(view.stopped(result, again()), stops.status())
     n = result.count(api.State.REPAIRED)
     all_of_them = counted(len(plan.sessions), "session was", "sessions were")
-    _tell_unread(f"{n} of {all_of_them} repaired. Undo: {view.command('undo', str(result.run_id))}")
+    _announce_unread(f"{n} of {all_of_them} repaired. Undo: {view.command('undo', str(result.run_id))}")
     return REMAINS if plan.remaining or n < len(plan.sessions) else NOTHING_LEFT
 
 
-def _tell_unread(text: str) -> None:
+def _announce_unread(text: str) -> None:
     """What was done, for the person who sees stderr only: the output had an end before that."""
     sys.stdout.flush()
     if streams.problem_of(sys.stdout) is not None:
-        from hermes_rescue.core.terminal.prose import tell
+        from hermes_rescue.core.terminal.prose import announce
 
-        tell(f"The output was cut off. {text}")
+        announce(f"The output was cut off. {text}")
 
 
 @app.command()
@@ -220,7 +220,7 @@ def undo(
             words = [word for word in sys.argv[1:] if word != run]
             words.insert(words.index("undo") + 1, result.run_id)
             _fail(view.undo_stopped(result, again(words)), stops.status())
-        _tell_unread(f"{counted(len(result.undone), 'session was', 'sessions were')} put back.")
+        _announce_unread(f"{counted(len(result.undone), 'session was', 'sessions were')} put back.")
     return REMAINS if result.refused or result.index_problem else NOTHING_LEFT
 
 

@@ -30,7 +30,7 @@ class Stopped(BaseException):
 class _State:
     number: int = 0  # the signal that came, 0 for none
     is_held: bool = False
-    is_told: bool = False  # that one came while held
+    is_announced: bool = False  # that one came while held
     is_raised: bool = False
     sentence: str = _UNCHANGED
 
@@ -61,14 +61,14 @@ def watched() -> Iterator[None]:
 def held(sentence: str) -> Iterator[None]:
     """Signals are only noted inside. ``sentence`` is true from then on, of a command that a signal stops."""
     _state.is_held = True
-    tell_at_stop(sentence)
+    announce_at_stop(sentence)
     try:
         yield
     finally:
         _state.is_held = False
 
 
-def tell_at_stop(sentence: str) -> None:
+def announce_at_stop(sentence: str) -> None:
     """What a person is told from now on if a signal stops the command."""
     _state.sentence = sentence
 
@@ -102,8 +102,8 @@ def _on_signal(number: int, _: FrameType | None) -> None:
         if is_first:  # a second one finds the first on its way out
             _state.is_raised = True
             raise Stopped
-    elif not _state.is_told:
-        _state.is_told = True
+    elif not _state.is_announced:
+        _state.is_announced = True
         line = progress.notice(_STOPPING) if progress.is_asked() else f"\n{_STOPPING}"
         with suppress(OSError):  # the terminal may be gone
             os.write(2, f"{line}\n".encode())

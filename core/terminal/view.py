@@ -191,8 +191,8 @@ class View:
             self.line(f"elsewhere: {place.sentence}")
         counts = found.standings
         shown_always = (Standing.REPAIRABLE, Standing.REVIEW, Standing.HEALTHY)
-        told = (f"{counts[s]} {how_they_stand(counts[s], s)}" for s in Standing if counts[s] or s in shown_always)
-        self.line(", ".join(told) + ".")
+        standings = (f"{counts[s]} {how_they_stand(counts[s], s)}" for s in Standing if counts[s] or s in shown_always)
+        self.line(", ".join(standings) + ".")
         self._interrupted(interrupted)
         if found.of(Category.REPAIRABLE):
             self.line(f"Next: {self.command('repair', '--all')}    One session closely: {self.command('show', 'SID')}")
@@ -228,7 +228,7 @@ class View:
             )
         )
         if (main := audited.main) is not None:
-            self.line(main.told(lambda time: moment(time)[:_TO_MINUTES]))
+            self.line(main.text(lambda time: moment(time)[:_TO_MINUTES]))
         table = Table((Column("copy"), Column("messages", is_number=True), Column("")))
         for name, n, note in listed_copies(audited, copies, proposal):
             table.add_row(Text(name), _count(n), Text(note))
@@ -328,19 +328,19 @@ class View:
 
     def _row(self, row: MessageRow, *, full: bool) -> None:
         style = _SIGN_STYLE[row.change]
-        told = row.right or row.left
-        if told is None:
+        side = row.right or row.left
+        if side is None:
             return
         parts = f"  ({', '.join(row.parts)} differ)" if row.parts else ""
         parts += f"  #{row.position + 1}" if row.position is not None else ""
-        self._out.print(Text(f"{_SIGN[row.change]} {_head(told)}{parts}", style))
+        self._out.print(Text(f"{_SIGN[row.change]} {_head(side)}{parts}", style))
         if row.left is not None and row.right is not None and "content" in row.parts:
             line = Text("    ")
             for word in compare_words(text_of(row.left), text_of(row.right)).words:
                 line.append(plain_lines(word.text), _SIGN_STYLE[word.change])
             self._out.print(line)
             return
-        for line_ in _body(told, full=full):
+        for line_ in _body(side, full=full):
             self._out.print(Text(f"    {line_}", style))
 
     def found(self, each: SessionHits) -> None:
@@ -403,11 +403,11 @@ def _offers(row: FieldRow) -> str:
     """What the copies say of a field, those together that say the same."""
     values: list[tuple[object, list[str]]] = []
     for copy, value in row.offers.items():
-        said = next((copies for other, copies in values if other == value), None)
-        if said is None:
+        holders = next((copies for other, copies in values if other == value), None)
+        if holders is None:
             values.append((value, [copy]))
         else:
-            said.append(copy)
+            holders.append(copy)
     return "; ".join(f"{_short(value, 40)} in {', '.join(copies)}" for value, copies in values)
 
 

@@ -28,7 +28,7 @@ def repair_the_rest(
     from hermes_rescue.core.terminal.repairs import carry_out
 
     while plan.webui.running and plan.refused and (yes or _agrees(len(plan.refused))):
-        stops.tell_at_stop(f"Stopped waiting; what was repaired until then stays. The rest: {again()}")
+        stops.announce_at_stop(f"Stopped waiting; what was repaired until then stays. The rest: {again()}")
         if stops.is_requested():  # the signal came when the last session was done
             raise stops.Stopped
         _wait(plan, view)

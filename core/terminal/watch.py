@@ -39,7 +39,7 @@ def watch(
     """
     from hermes_rescue.core.report.report import answer_of
 
-    for facts in _told(call, interval):
+    for facts in _changes(call, interval):
         print(answer_of(facts, indent=None))
         sys.stdout.flush()
         if streams.problem_of(sys.stdout) is not None:  # nobody reads any more
@@ -47,7 +47,7 @@ def watch(
     return NOTHING_LEFT
 
 
-def _told(call: Call, interval: float) -> Iterator[Mapping[str, Any]]:
+def _changes(call: Call, interval: float) -> Iterator[Mapping[str, Any]]:
     """What is to be printed, without an end. Raises RescueError where the store cannot be looked at from the start."""
     from hermes_rescue.core.audit.footprint import footprint
     from hermes_rescue.core.report import changes

@@ -53,7 +53,7 @@ class Errands(QObject):
                 context.partial((key, each()))
 
         self._job = self._jobs.prepare(_KEY, work)
-        self._job.told.connect(lambda told: self.made.emit(*told))
+        self._job.emitted.connect(lambda emitted: self.made.emit(*emitted))
         self._job.done.connect(self._on_done)
         self._job.start()
 

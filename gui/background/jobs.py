@@ -41,7 +41,7 @@ class Context:
 
     def partial(self, result: object) -> None:
         """Hand over a part of the result before the job is done."""
-        self._thread.told.emit(result)
+        self._thread.emitted.emit(result)
 
 
 class _Thread(QThread):
@@ -51,7 +51,7 @@ class _Thread(QThread):
     """
 
     progressed = Signal(float, int)
-    told = Signal(object)
+    emitted = Signal(object)
     ended = Signal(object, object)
 
     def __init__(self, work: Callable[[Context], Any]) -> None:
@@ -78,7 +78,7 @@ class Job(QObject):
     """
 
     progressed = Signal(float, int)
-    told = Signal(object)
+    emitted = Signal(object)
     done = Signal(object)
     failed = Signal(object)
     cancelled = Signal()
@@ -91,7 +91,7 @@ class Job(QObject):
         self._thread = _Thread(work)
         queued = Qt.ConnectionType.QueuedConnection
         self._thread.progressed.connect(self._on_progress, queued)
-        self._thread.told.connect(self._on_told, queued)
+        self._thread.emitted.connect(self._on_emitted, queued)
         self._thread.ended.connect(self._on_ended, queued)
         self._thread.finished.connect(self._on_finished, queued)
 
@@ -130,9 +130,9 @@ class Job(QObject):
             self.progressed.emit(done, total)
 
     @Slot(object)
-    def _on_told(self, result: object) -> None:
+    def _on_emitted(self, result: object) -> None:
         if self.is_current:
-            self.told.emit(result)
+            self.emitted.emit(result)
 
     @Slot(object, object)
     def _on_ended(self, result: object, error: object) -> None:

@@ -110,7 +110,7 @@ class ReaderThread:
         self._questions: queue.SimpleQueue[_Question | None] = queue.SimpleQueue()
         self._asked = 0
         self._batch: list[SessionAudit] = []
-        self._told = 0.0
+        self._last_emitted = 0.0
         self._context: Context
 
     def ask(self, session_id: str, choices: Choices | None, pair: tuple[str, str]) -> int:
@@ -130,11 +130,11 @@ class ReaderThread:
         self._context = context
         store = self._find()
         glances = session_headers(store)
-        self._tell("listed", tuple(islice(glances, AT_ONCE)))
+        self._emit("listed", tuple(islice(glances, AT_ONCE)))
         webui = webui_status(store)
-        self._tell("found", store, webui)
+        self._emit("found", store, webui)
         while (some := tuple(islice(glances, AT_ONCE))) and not context.should_cancel():
-            self._tell("listed", some)
+            self._emit("listed", some)
         cache = AuditCache(store, usual_folder())
         sweep()  # what a killed window or command left of databases and archives
         with Inventory(store, cache.whole_databases) as inventory:
@@ -142,7 +142,7 @@ class ReaderThread:
             while not context.should_cancel():
                 self._answer(inventory, webui, self._questions.get())
 
-    def _tell(self, name: str, *what: object) -> None:
+    def _emit(self, name: str, *what: object) -> None:
         self._context.partial((name, what))
 
     def _scan(self, inventory: Inventory, webui: WebUIStatus, cache: AuditCache) -> None:
@@ -156,18 +156,18 @@ class ReaderThread:
             while not self._questions.empty():
                 self._answer(inventory, webui, self._questions.get())
         self._flush()
-        self._tell("scanned", whole_audit(inventory, webui, sessions, time.monotonic() - start))
+        self._emit("scanned", whole_audit(inventory, webui, sessions, time.monotonic() - start))
 
     def _report(self, done: float, total: int) -> None:
         now = time.monotonic()
-        if now - self._told >= BATCH or done == total:
-            self._told = now
+        if now - self._last_emitted >= BATCH or done == total:
+            self._last_emitted = now
             self._flush()
-            self._tell("progressed", done, total)
+            self._emit("progressed", done, total)
 
     def _flush(self) -> None:
         for at in range(0, len(self._batch), AT_ONCE):
-            self._tell("audited", tuple(self._batch[at : at + AT_ONCE]))
+            self._emit("audited", tuple(self._batch[at : at + AT_ONCE]))
         self._batch = []
 
     def _answer(self, inventory: Inventory, webui: WebUIStatus, question: _Question | None) -> None:
@@ -182,14 +182,17 @@ class ReaderThread:
         except (RescueError, OSError):
             pass
         if found is None or found.audited is None:
-            self._tell("detailed", question.number, None)
+            self._emit("detailed", question.number, None)
             return
         audited = marker(inventory.store, webui)(found.audited)
         copies, proposal = found.copies, found.proposal
         versions = diff.versions(copies, proposal, (*question.pair, LIVE))
         further = tuple(copy.name for copy in copies.further)
-        self._tell("detailed", question.number, _detail(audited, proposal, versions, question.pair, further))
-        parts: list[object] = [*copies.told, *(m for version in versions.values() for m in version.messages)]
+        self._emit("detailed", question.number, _detail(audited, proposal, versions, question.pair, further))
+        parts: list[object] = [
+            *copies.leading_messages,
+            *(m for version in versions.values() for m in version.messages),
+        ]
         del found, copies, proposal, versions
         self._let_the_window_paint()
         release(parts)
@@ -261,8 +264,8 @@ class ReaderProxy(QObject):
         self._job: Job | None = None
         self._reader: ReaderThread | None = None
         self._news: deque[tuple[str, tuple[object, ...]]] = deque()
-        self._telling = QTimer(self, interval=0)
-        self._telling.timeout.connect(self._tell_next)
+        self._emitting = QTimer(self, interval=0)
+        self._emitting.timeout.connect(self._emit_next)
         self._wanted: tuple[str, Choices | None, tuple[str, str]] | None = None
         self._question = 0
         self._pause = QTimer(self, singleShot=True, interval=PAUSE)
@@ -273,14 +276,14 @@ class ReaderProxy(QObject):
         self.stop()
         self._reader = ReaderThread(find)
         self._job = self._jobs.prepare(KEY, self._reader.run)
-        self._job.told.connect(self._on_told)
+        self._job.emitted.connect(self._on_emitted)
         self._job.failed.connect(self._on_failed)
         self._job.start()
 
     def stop(self) -> None:
         """Let go of the store as soon as that can be, and hear nothing more of it."""
         self._pause.stop()
-        self._telling.stop()
+        self._emitting.stop()
         self._news.clear()
         if self._job is not None and self._reader is not None:
             self._job.drop()
@@ -299,21 +302,21 @@ class ReaderProxy(QObject):
             self._question = self._reader.ask(*self._wanted)
 
     @Slot(object)
-    def _on_told(self, news: tuple[str, tuple[object, ...]]) -> None:
+    def _on_emitted(self, news: tuple[str, tuple[object, ...]]) -> None:
         name, what = news
         if name != "detailed":
             self._news.append(news)
-            self._telling.start()
+            self._emitting.start()
         elif what[0] == self._question:
             self.detailed.emit(what[1])
 
     @Slot(object)
     def _on_failed(self, error: object) -> None:
-        self._on_told(("failed", (error,)))
+        self._on_emitted(("failed", (error,)))
 
     @Slot()
-    def _tell_next(self) -> None:
+    def _emit_next(self) -> None:
         name, what = self._news.popleft()
         if not self._news:
-            self._telling.stop()
+            self._emitting.stop()
         getattr(self, name).emit(*what)

@@ -38,7 +38,7 @@ class WebUIPoll(QObject):
         self.rest()
         self._store = store
         self._next.wait()
-        self._tell(known)
+        self._emit(known)
 
     def rest(self) -> None:
         """Watch nothing."""
@@ -54,10 +54,10 @@ class WebUIPoll(QObject):
     def _on_looked(self, status: WebUIStatus) -> None:
         self._next.wait()
         if status != self._known:
-            self._tell(status)
+            self._emit(status)
         self.looked.emit(status)
 
-    def _tell(self, status: WebUIStatus) -> None:
+    def _emit(self, status: WebUIStatus) -> None:
         self._known = status
         self.changed.emit(status)
 

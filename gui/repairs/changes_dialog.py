@@ -47,7 +47,7 @@ class ChangesDialog(QDialog):
         self._lay_out()
         self._run(lambda _: History(store, Vault.of(store).read_run(run_id)).versions(session_id), self._on_past)
 
-    def tell(self, title: str, reason: str) -> None:
+    def show_reason(self, title: str, reason: str) -> None:
         """Say which session it is, and why an undo leaves it as it is ("" where nothing speaks against one)."""
         self.heading.setText(breakable(title))
         self._add_notes(reason)

@@ -82,7 +82,7 @@ class HistoryController(QObject):
         """Show a session before a run, after it, and now; ``reason`` is what is wrong with it."""
         if self._store is not None:
             dialog = ChangesDialog(self._store, run_id, session_id, self._jobs, self.theme, self._window)
-            dialog.tell(self._panel.title_of(run_id, session_id), reason)
+            dialog.show_reason(self._panel.title_of(run_id, session_id), reason)
             dialog.open()
 
     @Slot(str, object)

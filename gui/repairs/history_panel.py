@@ -55,7 +55,7 @@ class Entry:
     is_interrupted: bool
 
 
-class _Told:
+class _ShownRun:
     """A run in words, and its sessions, each put into words when somebody looks at it."""
 
     def __init__(self, run: Run) -> None:
@@ -91,7 +91,7 @@ class RunTree(QAbstractItemModel):
     def __init__(self, theme: Theme, parent: QWidget) -> None:
         super().__init__(parent)
         self._theme = theme
-        self._told: list[_Told] = []
+        self._shown: list[_ShownRun] = []
 
     def set_theme(self, theme: Theme) -> None:
         """Answer with other colours."""
@@ -102,7 +102,7 @@ class RunTree(QAbstractItemModel):
     def set_runs(self, runs: Sequence[Run]) -> None:
         """Show other runs, the newest first."""
         self.beginResetModel()
-        self._told = [_Told(run) for run in runs]
+        self._shown = [_ShownRun(run) for run in runs]
         self.endResetModel()
 
     def set_refusals(self, run_id: str, refusals: Mapping[str, str]) -> None:
@@ -110,27 +110,29 @@ class RunTree(QAbstractItemModel):
         run = self.find(run_id, "")
         if not run.isValid() or not refusals:
             return
-        told = self._told[run.row()]
-        told.refusals = refusals
-        told.entries.clear()
+        of_run = self._shown[run.row()]
+        of_run.refusals = refusals
+        of_run.entries.clear()
         last = len(Column) - 1
         self.dataChanged.emit(run, run.siblingAtColumn(last))
-        self.dataChanged.emit(self.index(0, 0, run), self.index(len(told.sessions) - 1, last, run))
+        self.dataChanged.emit(self.index(0, 0, run), self.index(len(of_run.sessions) - 1, last, run))
 
     def entry(self, index: Index) -> Entry:
         """The line at a valid index."""
-        told = self._told[index.internalId() - 1 if index.internalId() else index.row()]
+        of_run = self._shown[index.internalId() - 1 if index.internalId() else index.row()]
         row = index.row() if index.internalId() else _OF_RUN
-        if row not in told.entries:
-            told.entries[row] = self._tell(told) if row == _OF_RUN else self._session(told, *told.sessions[row])
-        return told.entries[row]
+        if row not in of_run.entries:
+            of_run.entries[row] = (
+                self._entry(of_run) if row == _OF_RUN else self._session(of_run, *of_run.sessions[row])
+            )
+        return of_run.entries[row]
 
     def find(self, run_id: str, session_id: str) -> QModelIndex:
         """Where a run or a session of it is; an invalid index where it is not."""
-        for row, told in enumerate(self._told):
-            if told.run.run_id == run_id:
+        for row, of_run in enumerate(self._shown):
+            if of_run.run.run_id == run_id:
                 run = self.index(row, 0)
-                below = told.row_of(session_id)
+                below = of_run.row_of(session_id)
                 return self.index(below, 0, run) if below is not None else run
         return QModelIndex()
 
@@ -153,8 +155,8 @@ class RunTree(QAbstractItemModel):
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
         """Called by Qt."""
         if not parent.isValid():
-            return len(self._told)
-        return 0 if parent.internalId() or parent.column() else len(self._told[parent.row()].sessions)
+            return len(self._shown)
+        return 0 if parent.internalId() or parent.column() else len(self._shown[parent.row()].sessions)
 
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
         """Called by Qt."""
@@ -182,31 +184,31 @@ class RunTree(QAbstractItemModel):
             return self._theme.color(token)
         return None
 
-    def _tell(self, told: _Told) -> Entry:
-        run = told.run
+    def _entry(self, of_run: _ShownRun) -> Entry:
+        run = of_run.run
         when = moment(run.created_at) if run.status != "unreadable" else run.run_id
         problem = shown(run.problem)
-        if told.refusals:
+        if of_run.refusals:
             left = self.tr("An undo would leave {n} of {total} as before; each says why.")
-            problem = left.format(n=number(len(told.refusals)), total=counted(len(told.sessions), "session"))
-        status, icon = self._status(run, told.undone, len(told.sessions))
+            problem = left.format(n=number(len(of_run.refusals)), total=counted(len(of_run.sessions), "session"))
+        status, icon = self._status(run, of_run.undone, len(of_run.sessions))
         return Entry(
             run.run_id,
             "",
-            (when, shown(run.problem) or self._what(told), status),
+            (when, shown(run.problem) or self._what(of_run), status),
             icon,
             problem,
-            told.can_undo,
+            of_run.can_undo,
             run.status not in ("unreadable", "running"),
             False,
             run.status == "interrupted",
         )
 
-    def _what(self, told: _Told) -> str:
-        n = len(told.sessions)
+    def _what(self, of_run: _ShownRun) -> str:
+        n = len(of_run.sessions)
         if not n:
             return self.tr("The session list was rebuilt")
-        titles = ", ".join(_title(*session) for session in told.sessions[:_NAMED]) + (", …" if n > _NAMED else "")
+        titles = ", ".join(_title(*session) for session in of_run.sessions[:_NAMED]) + (", …" if n > _NAMED else "")
         return self.tr("{}: {}").format(counted(n, "session"), titles)
 
     def _status(self, run: Run, undone: int, sessions: int) -> tuple[str, tuple[str, str]]:
@@ -222,12 +224,12 @@ class RunTree(QAbstractItemModel):
             return self.tr("Partly undone"), ("undo", "info")
         return self.tr("Finished"), ("healthy", "ok")
 
-    def _session(self, told: _Told, session_id: str, operations: Sequence[Operation]) -> Entry:
+    def _session(self, of_run: _ShownRun, session_id: str, operations: Sequence[Operation]) -> Entry:
         before, after = (operations[0].count(name) for name in ("messages_before", "messages_after"))
         counts = " → ".join("–" if n is None else number(n) for n in (before, after))
         failed = next((operation for operation in operations if operation.state in ("failed", "skipped")), None)
         problem = shown(failed.note) if failed is not None else ""
-        refusal = told.refusals.get(session_id)
+        refusal = of_run.refusals.get(session_id)
         if refusal is not None:
             status, icon, problem = self.tr("Cannot be undone"), ("warning", "repair"), shown(refusal)
         elif any(operation.state == "undone" for operation in operations):
@@ -241,12 +243,12 @@ class RunTree(QAbstractItemModel):
             status, icon = self.tr("Repaired"), ("healthy", "ok")
         may_stand = any(operation.may_stand for operation in operations)
         return Entry(
-            told.run.run_id,
+            of_run.run.run_id,
             session_id,
             (_title(session_id, operations), self.tr("{counts} messages").format(counts=counts), status),
             icon,
             problem,
-            told.run.status != "running" and may_stand and refusal is None,
+            of_run.run.status != "running" and may_stand and refusal is None,
             True,
             any(operation.may_have_changed for operation in operations),
             False,

@@ -74,9 +74,9 @@ class ReportDialog(QDialog):
         self.set_theme(theme)
         self.cancel.clicked.connect(self.reject)
         self.save.clicked.connect(self._choose)
-        self.texts.toggled.connect(self._tell_privacy)
-        self.anonymous.toggled.connect(self._tell_privacy)
-        self._tell_privacy()
+        self.texts.toggled.connect(self._show_privacy)
+        self.anonymous.toggled.connect(self._show_privacy)
+        self._show_privacy()
         self.save.setDefault(True)
 
     @property
@@ -154,7 +154,7 @@ class ReportDialog(QDialog):
         )
 
     @Slot()
-    def _tell_privacy(self) -> None:
+    def _show_privacy(self) -> None:
         is_anonymous = self.anonymous.isChecked()
         self.texts.setEnabled(not is_anonymous)
         if is_anonymous:

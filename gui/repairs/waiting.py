@@ -31,14 +31,14 @@ class Waiting(QObject):
     def drop(self) -> None:
         """Wait for nothing any more."""
         self._rests.clear()
-        self._tell()
+        self._show()
 
     @Slot(object)
     def look(self, webui: WebUIStatus) -> None:
         """Repair what waits longest, if that can be done now."""
         if self._rests and not webui.running and self._prepare():
             rest = self._rests.pop(0)
-            self._tell()
+            self._show()
             self._writer.repair_rest(rest)
 
     @Slot(object)
@@ -48,13 +48,13 @@ class Waiting(QObject):
             replace(each, sessions=tuple(s for s in each.sessions if s.session_id not in newer)) for each in self._rests
         )
         self._rests = [*(each for each in older if each.sessions), rest]
-        self._tell()
+        self._show()
 
-    def _tell(self) -> None:
+    def _show(self) -> None:
         if not self._rests:
             self._notice.hide()
             return
         n = sum(len(rest.sessions) for rest in self._rests)
-        told = counted(n, self.tr("session waits"), self.tr("sessions wait"))
+        waiting = counted(n, self.tr("session waits"), self.tr("sessions wait"))
         text = self.tr("{} until Hermes WebUI stops, and then the repair is done as you confirmed it. Stop it: {}.")
-        self._notice.tell(text.format(told, breakable(self._rests[-1].how_to_stop)), "info")
+        self._notice.show_text(text.format(waiting, breakable(self._rests[-1].how_to_stop)), "info")

@@ -296,7 +296,7 @@ class Writer(QObject):
             self.tr("Reading the session…"),
             suggested_name(store, session_ids[0], form, name, choices),
             lambda suggested: save(file_dialog(self._window, self._folder / suggested, form)),
-            tells_errors=True,
+            shows_errors=True,
         )
 
     def _save_to(
@@ -317,7 +317,7 @@ class Writer(QObject):
             self._question = self.tr("A copy is being written. Stop and quit without it?")
             self.about_to_write.emit(False)
             work = save_copies(store, session_ids, form, name, choices, target)
-            self._run(self.tr("Saving…"), work, partial(self._on_saved, target), tells_errors=True)
+            self._run(self.tr("Saving…"), work, partial(self._on_saved, target), shows_errors=True)
 
         self._ask(dialog, answer)
 
@@ -368,7 +368,7 @@ class Writer(QObject):
         *,
         after: str = "",
         is_outdated: bool = False,
-        tells_errors: bool = False,
+        shows_errors: bool = False,
     ) -> None:
         def finish(result: object) -> None:
             self._job = None
@@ -379,7 +379,7 @@ class Writer(QObject):
             if isinstance(error, BusyError):
                 text = self.tr("{} Nothing was changed; try again then.").format(error)
                 self._end(Outcome(text, good=False, is_outdated=is_outdated))
-            elif tells_errors and isinstance(error, RescueError):
+            elif shows_errors and isinstance(error, RescueError):
                 self._end(Outcome(self.tr("Not saved. {}").format(shown(str(error))), good=False))
             else:
                 self._end(Outcome(error=error, is_outdated=is_outdated))

@@ -73,7 +73,7 @@ class Conversation(QWidget):
         if not is_same:
             self.errands.drop()
         self.rows.show(outline, is_same=is_same)
-        self._face.say(self.tr("No copy has a message of this session."))
+        self._face.show_text(self.tr("No copy has a message of this session."))
         self._pages.setCurrentIndex(0 if outline.rows else 1)
         self.find_bar.setEnabled(bool(outline.rows))
         if not is_same and outline.rows:
@@ -85,7 +85,7 @@ class Conversation(QWidget):
         self.list.stop()
         self.rows.show(outlined(()), is_same=False)
         self.finder.stop()
-        self._face.say(text)
+        self._face.show_text(text)
         self._pages.setCurrentIndex(1)
         self.find_bar.setEnabled(False)
 

@@ -186,8 +186,8 @@ class ConversationMaker:
         shown = {passage.what: passage for passage in self._rows.passages(entry)}
         if entry.part == 0:
             y = self._reasoning(block, entry.row, m, shown.get(REASONING), y, width)
-        if said := shown.get(TEXT) or shown.get(RESULT):
-            y = self._text(block, said, y, width)
+        if text := shown.get(TEXT) or shown.get(RESULT):
+            y = self._text(block, text, y, width)
         y = self._show_all(block, entry, y)
         if self._rows.is_last_part(entry):
             y = self._after_text(block, entry.row, m, shown, y, width)

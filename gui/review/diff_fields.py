@@ -85,12 +85,12 @@ class FieldsModel(QAbstractTableModel):
 
     def offers(self, row: int) -> list[tuple[str, str, bool]]:
         """What a person can choose from for a field: each copy with its value in short, and whether it is the one."""
-        told = self._fields[row]
+        field = self._fields[row]
         if not self._choosing:
             return []
         return [
-            (copy, one_line(_text(value), _OFFER_LIMIT) or "–", copy == told.origin)
-            for copy, value in told.offers.items()
+            (copy, one_line(_text(value), _OFFER_LIMIT) or "–", copy == field.origin)
+            for copy, value in field.offers.items()
         ]
 
     def is_chosen(self, row: int) -> bool:
@@ -128,12 +128,12 @@ class FieldsModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return self._sentence(row) if column == 0 else self.data(index)
         if role == Qt.ItemDataRole.ToolTipRole and column in (1, 2):
-            tip = plain(_told(row, column)[:_TIP_LIMIT])
+            tip = plain(_cell_text(row, column)[:_TIP_LIMIT])
             return f"<p style='white-space: pre-wrap'>{html.escape(tip)}</p>" if tip else None  # never as markup
         if role == Qt.ItemDataRole.ToolTipRole and column == FROM and self.offers(index.row()):
             return self.tr("Take this field from another copy (Enter)")
         is_same = row.change is Change.SAME
-        if role == Qt.ItemDataRole.BackgroundRole and column in (1, 2) and not is_same and _told(row, column):
+        if role == Qt.ItemDataRole.BackgroundRole and column in (1, 2) and not is_same and _cell_text(row, column):
             return self._theme.color("del-bg" if column == 1 else "add-bg")
         if role == Qt.ItemDataRole.ForegroundRole and (is_same or column == FROM) and not row.chosen:
             return self._theme.color("muted")
@@ -193,7 +193,7 @@ class FieldsTable(QTableView):
         self.setAccessibleName(self.tr("Fields that differ"))
         self.clicked.connect(self._on_clicked)
         self._face = Placeholder(self)
-        self._face.say(self.tr("No field differs."))
+        self._face.show_text(self.tr("No field differs."))
         self.fields.modelReset.connect(self._show_face)
         self._fit_to_font()
 
@@ -316,7 +316,7 @@ class RawPage(QSplitter):
         return plain("\n".join(lines))
 
 
-def _told(row: FieldRow, column: int) -> str:
+def _cell_text(row: FieldRow, column: int) -> str:
     """A value as text: nothing where that side has no such field or null in it, JSON for all but texts."""
     missing = Change.ADDED if column == 1 else Change.REMOVED
     return "" if row.change is missing else _text(row.left if column == 1 else row.right)
@@ -329,4 +329,4 @@ def _text(value: Any) -> str:
 
 
 def _short(row: FieldRow, column: int) -> str:
-    return one_line(_told(row, column)) or "–"
+    return one_line(_cell_text(row, column)) or "–"

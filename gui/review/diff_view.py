@@ -73,10 +73,10 @@ class DiffView(QWidget):
         self._is_narrow = False
         self._build_tools()
         self._build_pages()
-        self.rows.choices_changed.connect(self._tell_choices)
-        self.fields.fields.choices_changed.connect(self._tell_choices)
-        self.list.current_changed.connect(self._tell_position)
-        self.list.view_changed.connect(self._tell_view)
+        self.rows.choices_changed.connect(self._show_choices)
+        self.fields.fields.choices_changed.connect(self._show_choices)
+        self.list.current_changed.connect(self._show_position)
+        self.list.view_changed.connect(self._show_view)
         self.strip.picked.connect(self.go_to_row)
         self.set_theme(theme)
         self.clear("")
@@ -126,7 +126,7 @@ class DiffView(QWidget):
         """
         self.show_fields(fields, raw, choosing=choosing)
         self._set_enabled(True)
-        self._face.say("" if outline.rows else self.tr("Neither version has a message."))
+        self._face.show_text("" if outline.rows else self.tr("Neither version has a message."))
         self._show_messages(outline, choosing=choosing)
 
     def _show_messages(self, outline: Outline, *, choosing: bool) -> None:
@@ -145,7 +145,7 @@ class DiffView(QWidget):
             self._go_to_change(0)
         elif rows:
             self.list.jump_to(0)
-        self._tell_position()
+        self._show_position()
 
     def show_fields(self, fields: Sequence[FieldRow], raw: tuple[str, str], *, choosing: bool) -> None:
         """Show the fields and the JSON of a comparison. ``choosing``: each field can be taken from another copy."""
@@ -161,10 +161,10 @@ class DiffView(QWidget):
         """Show a sentence instead of a comparison: nothing is selected, it is being read, it cannot be read."""
         self._show_messages(outlined(()), choosing=False)
         self.show_fields((), ("", ""), choosing=False)
-        self._face.say(text)
+        self._face.show_text(text)
         self._set_enabled(False)
         self.pages.setCurrentIndex(NOTHING)
-        self._tell_position()
+        self._show_position()
 
     def show_page(self, page: int) -> None:
         """Show MESSAGES, FIELDS or RAW."""
@@ -255,7 +255,7 @@ class DiffView(QWidget):
         picker.view().setAccessibleName(name)
         picker.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         picker.setMinimumContentsLength(8)
-        picker.activated.connect(self._tell_versions)
+        picker.activated.connect(self._show_versions)
         return picker
 
     def _button(self, text: str, name: str) -> QToolButton:
@@ -321,16 +321,16 @@ class DiffView(QWidget):
 
     # What a person does
 
-    def _tell_versions(self) -> None:
+    def _show_versions(self) -> None:
         self.versions_chosen.emit(self.left_picker.currentData(), self.right_picker.currentData())
 
     def _swap_versions(self) -> None:
         left, right = self.left_picker.currentIndex(), self.right_picker.currentIndex()
         self.left_picker.setCurrentIndex(right)
         self.right_picker.setCurrentIndex(left)
-        self._tell_versions()
+        self._show_versions()
 
-    def _tell_choices(self) -> None:
+    def _show_choices(self) -> None:
         self.choice_changed.emit(replace(self.rows.choices(), fields=self.fields.fields.chosen))
 
     # The way through
@@ -345,7 +345,7 @@ class DiffView(QWidget):
         """Go to where a change begins; a folded run is not unfolded for that."""
         self.list.jump_to(self.rows.entry_of(self.rows.changes[change].start))
 
-    def _tell_position(self) -> None:
+    def _show_position(self) -> None:
         at = self.current_row
         current = 0 if at is None else sum(run.start <= at for run in self.rows.changes)
         total = len(self.rows.changes)
@@ -357,7 +357,7 @@ class DiffView(QWidget):
             self.position_changed.emit(current, total)
         self._arrange_tools()
 
-    def _tell_view(self) -> None:
+    def _show_view(self) -> None:
         first, last = self.list.entries_in_view()
         entries = self.rows.entries
         if first <= last:

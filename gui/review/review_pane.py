@@ -71,7 +71,9 @@ class ReviewPane(QWidget):
         """Whether both pages show the messages of the proposal, so that one can go along with the other."""
         self._expected = ""
         self._reading = QTimer(self, singleShot=True, interval=PATIENCE)
-        self._reading.timeout.connect(lambda: self.say(self._expected, self.tr("Reading the copies of the session…")))
+        self._reading.timeout.connect(
+            lambda: self.show_text(self._expected, self.tr("Reading the copies of the session…"))
+        )
         self.splitter = QSplitter(Qt.Orientation.Vertical)
         parts = (self.head, self._build_pages())
         for part in parts:
@@ -196,7 +198,7 @@ class ReviewPane(QWidget):
         self.conversation.clear(text)
         self._release.take(before)
 
-    def say(self, title: str, text: str) -> None:
+    def show_text(self, title: str, text: str) -> None:
         """Say in the head what goes on, where a session will be shown."""
         self.clear("")
         self.head.show_expected(title, text)

@@ -13,7 +13,7 @@ from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.gui.review.answers import AnswersPopup
 from hermes_rescue.gui.view_model.diff_text import copy_name
-from hermes_rescue.gui.view_model.formatting import breakable, counted, long_day, number, told_moment
+from hermes_rescue.gui.view_model.formatting import breakable, counted, long_day, moment_in_text, number
 from hermes_rescue.gui.view_model.session_line import worktree_words
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from hermes_rescue.gui.widgets.panes import in_reading_order
@@ -47,8 +47,8 @@ def sentence(audited: SessionAudit, proposal: Proposal) -> str:
     """What happened to a session and what comes back, and what a person chose of it."""
     main, chosen = audited.main, _chosen_words(proposal)
     wish = translate("SessionHead", "You chose: {}. A repair of this session writes it.").format(chosen)
-    told = main.told(told_moment) if main is not None else "" if chosen else _healthy_words(audited, proposal)
-    return " ".join(filter(None, (told, _earlier_words(audited), wish if chosen else "")))
+    evidence = main.text(moment_in_text) if main is not None else "" if chosen else _healthy_words(audited, proposal)
+    return " ".join(filter(None, (evidence, _earlier_words(audited), wish if chosen else "")))
 
 
 def _healthy_words(audited: SessionAudit, proposal: Proposal) -> str:
@@ -84,10 +84,10 @@ def _chosen_words(proposal: Proposal) -> str:
             sum(item.included and item.reason is not None for item in proposal.items),
         ),
     )
-    told = [words.format(counted(n, "message")) for words, n in counts if n]
+    parts = [words.format(counted(n, "message")) for words, n in counts if n]
     words = translate("SessionHead", "{} from {}")
     taken = (c for c in proposal.changes if c.field in proposal.chosen)
-    return ", ".join([*told, *(words.format(shown(c.field), copy_name(c.origin)) for c in taken)])
+    return ", ".join([*parts, *(words.format(shown(c.field), copy_name(c.origin)) for c in taken)])
 
 
 class _Lines(QLabel):
@@ -95,7 +95,7 @@ class _Lines(QLabel):
 
     def __init__(self) -> None:
         super().__init__(textFormat=Qt.TextFormat.PlainText, wordWrap=True)
-        self._said = ""
+        self._whole = ""
         self.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
@@ -113,7 +113,7 @@ class _Lines(QLabel):
 
     def show_text(self, text: str) -> None:
         """Say something else."""
-        self._said = breakable(text)
+        self._whole = breakable(text)
         self.setAccessibleName(text)
         self._fit()
 
@@ -123,7 +123,7 @@ class _Lines(QLabel):
         self._fit()
 
     def _fit(self) -> None:
-        layout = QTextLayout(self._said, self.font())
+        layout = QTextLayout(self._whole, self.font())
         layout.beginLayout()
         starts: list[int] = []
         while len(starts) <= _LINES and (line := layout.createLine()).isValid():
@@ -133,10 +133,10 @@ class _Lines(QLabel):
         is_cut = len(starts) > _LINES
         last = starts[_LINES - 1] if is_cut else 0
         rest = self.fontMetrics().elidedText(
-            self._said[last:], Qt.TextElideMode.ElideRight, self.contentsRect().width()
+            self._whole[last:], Qt.TextElideMode.ElideRight, self.contentsRect().width()
         )
-        self.setText(f"{self._said[:last].rstrip()}\n{rest}" if is_cut else self._said)
-        show_tip(self, self._said if is_cut else "")
+        self.setText(f"{self._whole[:last].rstrip()}\n{rest}" if is_cut else self._whole)
+        show_tip(self, self._whole if is_cut else "")
 
 
 class SessionHead(QWidget):

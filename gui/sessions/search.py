@@ -31,7 +31,7 @@ PAUSE = 250
 _PARTS = 1000
 """Steps of the progress bar for each session: one of them can take long."""
 
-_UNREAD_TOLD = 10
+_MAX_UNREAD_SHOWN = 10
 """What could not be searched that is told one by one."""
 
 
@@ -70,7 +70,7 @@ class SearchRow(QWidget):
         """Whether it shows progress."""
         return not self._bar.isHidden()
 
-    def say(self, text: str, tip: str = "") -> None:
+    def show_text(self, text: str, tip: str = "") -> None:
         """Show a sentence."""
         self._text.show_text(text)
         show_tip(self, tip)
@@ -133,7 +133,7 @@ class Search(QObject):
         self.list.left.connect(lambda: field.setFocus(Qt.FocusReason.OtherFocusReason))
         self.list.current_changed.connect(self.chosen)
         self.list.opened.connect(self.opened)
-        self._tell()
+        self._show_result()
 
     @property
     def words(self) -> str:
@@ -156,7 +156,7 @@ class Search(QObject):
             self._stop()
             self.hits.begin(self._query)
         self._store = store
-        self._tell()
+        self._show_result()
 
     def add(self, sessions: Sequence[SessionAudit | SessionHeader]) -> None:
         """Sessions have come to be known: their titles count too."""
@@ -172,7 +172,7 @@ class Search(QObject):
     def stop(self) -> None:
         """Leave the rest of a search: the store is about to change, or the window to close."""
         self._stop()
-        self._tell()
+        self._show_result()
 
     # Looking
 
@@ -196,7 +196,7 @@ class Search(QObject):
         if not was_on:
             self.begun.emit()
         self._pause.start()
-        self._tell()
+        self._show_result()
 
     def _begin(self, query: Query, *, is_same: bool = False) -> None:
         self._query = query
@@ -224,11 +224,11 @@ class Search(QObject):
         self._pause.stop()
         job = self._job = self._jobs.prepare(KEY, searched(self._store, self._query))
         job.progressed.connect(self._on_progress)
-        job.told.connect(self._on_found)
+        job.emitted.connect(self._on_found)
         job.done.connect(self._on_done)
         job.failed.connect(self._on_failed)
         job.start()
-        self._tell()
+        self._show_result()
 
     def _stop(self) -> None:
         self._pause.stop()
@@ -241,40 +241,40 @@ class Search(QObject):
     def _on_progress(self, done: float, total: int) -> None:
         self._total = total
         self.row.progress(done, total)
-        self._tell()
+        self._show_result()
 
     @Slot(object)
     def _on_found(self, batch: Sequence[Found | Unread]) -> None:
         self.hits.add(each for each in batch if isinstance(each, Found))
         self._unread += (each for each in batch if isinstance(each, Unread))
-        self._tell()
+        self._show_result()
 
     @Slot()
     def _on_done(self) -> None:
         self._job = None
         self.hits.end()
-        self._tell()
+        self._show_result()
         announce(self._field, self.row.text)
 
     @Slot(object)
     def _on_failed(self, error: Exception) -> None:
         self._job = None
-        self._tell()
-        self.row.say(self.tr("The search has stopped: {}").format(error))
+        self._show_result()
+        self.row.show_text(self.tr("The search has stopped: {}").format(error))
 
     # What it says
 
-    def _tell(self) -> None:
+    def _show_result(self) -> None:
         n = self.hits.rowCount()
         is_over = self._job is None and not self._pause.isActive()
         text = self._sentence(n, is_over=is_over)
-        told = [f"{each.session_id or ''} {each.reason}".strip() for each in self._unread[:_UNREAD_TOLD]]
-        self.row.say(text, "\n".join(told))
+        reasons = [f"{each.session_id or ''} {each.reason}".strip() for each in self._unread[:_MAX_UNREAD_SHOWN]]
+        self.row.show_text(text, "\n".join(reasons))
         if is_over:
             self.row.end()
         elif self._job is None or not self._total:
             self.row.progress(0, 0)
-        self.list.say("" if n else text, can_act=is_over)
+        self.list.show_text("" if n else text, can_act=is_over)
 
     def _sentence(self, n: int, *, is_over: bool) -> str:
         words = shown(self._words)

@@ -71,9 +71,9 @@ class Found:
     @classmethod
     def of(cls, hits: SessionHits) -> Found:
         """What the list shows of the hits of a session: little, for there may be many sessions."""
-        said = [hit for hit in hits.hits if hit.part is not Part.TITLE]
+        in_text = [hit for hit in hits.hits if hit.part is not Part.TITLE]
         copies = tuple(dict.fromkeys(copy for hit in hits.hits for copy in hit.copies))
-        excerpt = said[0].excerpt.text if said else ""
+        excerpt = in_text[0].excerpt.text if in_text else ""
         reason = next((hit.reason for hit in hits.hits if hit.reason), "")
         return cls(hits.session_id, hits.title, hits.updated, excerpt, hits.counts, copies, reason, hits.program)
 
@@ -150,12 +150,12 @@ class HitModel(QAbstractListModel):
             case Role.DisplayRole:
                 return one_line(found.title)
             case Role.ToolTipRole:
-                return plain_tip("\n".join((self.said(found), self.whereabouts(found)[0])))
+                return plain_tip("\n".join((self.excerpt_of(found), self.whereabouts(found)[0])))
             case Role.AccessibleTextRole:
-                return sentences((one_line(found.title), self.said(found), self.whereabouts(found)[0]))
+                return sentences((one_line(found.title), self.excerpt_of(found), self.whereabouts(found)[0]))
         return None
 
-    def said(self, found: Found) -> str:
+    def excerpt_of(self, found: Found) -> str:
         """The second line: what was said, else how the session is."""
         if found.excerpt:
             return shown(found.excerpt)
@@ -215,7 +215,7 @@ class HitList(QListView):
         self.setAccessibleName(self.tr("Sessions that were found"))
         self.face = ActionPlaceholder(self.tr("Clear search"), self)
         self.activated.connect(lambda _: self.opened.emit())
-        self.selectionModel().currentChanged.connect(self._tell)
+        self.selectionModel().currentChanged.connect(self._emit_current)
         self.selectionModel().selectionChanged.connect(lambda *_: self.selection_changed.emit())
 
     @property
@@ -236,17 +236,17 @@ class HitList(QListView):
         if not self.currentIndex().isValid() and self.hits.rowCount():
             self.setCurrentIndex(self.hits.index(0))
 
-    def say(self, text: str, *, can_act: bool) -> None:
+    def show_text(self, text: str, *, can_act: bool) -> None:
         """Show a sentence in place of rows; "" for none."""
         self.face.setVisible(bool(text))
-        self.face.say(text, can_act=can_act)
+        self.face.show_text(text, can_act=can_act)
 
     def set_theme(self, theme: Theme) -> None:
         """Paint with other colours."""
         self._delegate.theme = theme
         self.viewport().update()
 
-    def _tell(self, index: QModelIndex) -> None:
+    def _emit_current(self, index: QModelIndex) -> None:
         if index.isValid():
             self.current_changed.emit(self.current_id)
 
@@ -318,7 +318,7 @@ class _Delegate(QStyledItemDelegate):
         self._paint_title(painter, option.font, space, found)
         space.translate(0, line)
         token = "muted" if found.excerpt or row is None else row.status.token
-        self._paint_marked(painter, option.font, space, hits.said(found), token, is_found=bool(found.excerpt))
+        self._paint_marked(painter, option.font, space, hits.excerpt_of(found), token, is_found=bool(found.excerpt))
         space.translate(0, line)
         text, token = hits.whereabouts(found)
         painter.setPen(self.theme.color(token))

@@ -477,12 +477,12 @@ def _last_part(path: str) -> str:
 
 
 def _age(seconds: float) -> str:
-    say = QCoreApplication.translate
+    translate = QCoreApplication.translate
     minutes = max(int(seconds // 60), 0)
     if minutes < 1:
-        return say("Age", "just now")
+        return translate("Age", "just now")
     if minutes < 60:
-        return say("Age", "%n min ago", "", minutes)
+        return translate("Age", "%n min ago", "", minutes)
     if minutes < 48 * 60:
-        return say("Age", "%n h ago", "", minutes // 60)
-    return say("Age", "%n days ago", "", minutes // (24 * 60))
+        return translate("Age", "%n h ago", "", minutes // 60)
+    return translate("Age", "%n days ago", "", minutes // (24 * 60))

@@ -77,8 +77,8 @@ class SessionView(_View):
         self.setMouseTracking(True)
         self._face = ActionPlaceholder(self.tr("Clear filter"), self)
         self._face.button.clicked.connect(self.clear_filter_requested)
-        self.selectionModel().selectionChanged.connect(self._tell)
-        self.selectionModel().currentChanged.connect(self._tell)
+        self.selectionModel().selectionChanged.connect(self._emit_changes)
+        self.selectionModel().currentChanged.connect(self._emit_changes)
         self._show_face()
 
     # What is chosen
@@ -113,7 +113,7 @@ class SessionView(_View):
         self._select_ids(selected)
         self._is_rearranging = False
         self._show_face()
-        self._tell()
+        self._emit_changes()
 
     def _go_to(self, row: int) -> None:
         index = self.sessions.index(row, max(self.currentIndex().column(), 0))
@@ -126,7 +126,7 @@ class SessionView(_View):
             selection.select(self.sessions.index(first, 0), self.sessions.index(last, len(Column) - 1))
         self.selectionModel().select(selection, _Flag.ClearAndSelect)
 
-    def _tell(self) -> None:
+    def _emit_changes(self) -> None:
         """Tell of a change of the current session or of the selection, once."""
         if self._is_rearranging or not self.is_active:
             return
@@ -163,7 +163,7 @@ class SessionView(_View):
                 bar.setValue(bar.value() + self._top_of(row) - top)
         self._is_rearranging = False
         self._show_face()
-        self._tell()
+        self._emit_changes()
 
     def _top_of(self, row: int) -> int:
         """Where a row begins in the viewport."""
@@ -182,11 +182,11 @@ class SessionView(_View):
         if self.sessions.visible_count:
             return
         if self.sessions.total_count:
-            self._face.say(self.tr("No session matches the filter."), can_act=True)
+            self._face.show_text(self.tr("No session matches the filter."), can_act=True)
         elif self.sessions.is_scanning:
-            self._face.say(self.tr("Looking for sessions…"))
+            self._face.show_text(self.tr("Looking for sessions…"))
         else:
-            self._face.say(self.tr("There are no sessions here."))
+            self._face.show_text(self.tr("There are no sessions here."))
 
     # Keyboard and mouse
 

@@ -62,6 +62,6 @@ def show_what_goes_wrong_in(window: MainWindow) -> None:
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         sys.__excepthook__(kind, error, trace)
-        window.tell_error(error)
+        window.report_error(error)
 
     sys.excepthook = hook

@@ -24,7 +24,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QMenu, QWidget
 
-_TOLD_AT_ONCE = 3
+_MAX_PLACES_SHOWN = 3
 """Places that the notice tells of; the menu has all of them."""
 
 _IN_TIP = 20
@@ -74,22 +74,24 @@ class Backups(QObject):
         """
         self._fill_menu(places)
         given = self._shown().place.also
-        told = [_line_of(place) for place in places if place.is_given or place.adds]
-        told += [self.tr("{}: it is no longer there.").format(shown(p.name)) for p in given if not os.path.exists(p)]
-        told += [self.tr("{}: it is looked into already.").format(shown(path.name)) for path in self._asked]
+        sentences = [_line_of(place) for place in places if place.is_given or place.adds]
+        sentences += [
+            self.tr("{}: it is no longer there.").format(shown(p.name)) for p in given if not os.path.exists(p)
+        ]
+        sentences += [self.tr("{}: it is looked into already.").format(shown(path.name)) for path in self._asked]
         self._asked = ()
         self._notice.buttons[0].setVisible(any(place.is_given and place.adds for place in places))
-        if not told:
+        if not sentences:
             self._notice.hide()
             return
-        lines = [breakable(line) for line in told[:_TOLD_AT_ONCE]]
-        if len(told) > 1:  # which the notice shows as long as it is folded
+        lines = [breakable(line) for line in sentences[:_MAX_PLACES_SHOWN]]
+        if len(sentences) > 1:  # which the notice shows as long as it is folded
             n = sum(bool(place.adds) for place in places)
             some = self.tr("{} messages.").format(counted(n, "place adds", "places add"))
             lines.insert(0, some if n else self.tr("No other place adds anything."))
-        if (more := len(told) - _TOLD_AT_ONCE) > 0:
+        if (more := len(sentences) - _MAX_PLACES_SHOWN) > 0:
             lines.append(self.tr("{} in the menu of the store.").format(counted(more, "more is", "more are")))
-        self._notice.tell("\n".join(lines), "info")
+        self._notice.show_text("\n".join(lines), "info")
         show_tip(self._notice, "\n".join(place.sentence for place in places[:_IN_TIP]))
 
     def _fill_menu(self, places: Sequence[FoundPlace]) -> None:

@@ -56,7 +56,7 @@ class Choosing(QObject):
         review.choices_changed.connect(self._choose)
         reading.found.connect(self._restore)
         reading.audited.connect(self._compare)
-        reading.scanned.connect(self._tell_dropped)
+        reading.scanned.connect(self._show_dropped)
         reading.detailed.connect(self._on_detail)
 
     @Slot(str, object)
@@ -126,7 +126,7 @@ class Choosing(QObject):
             self.forget(session_ids)
 
     @Slot(object)
-    def _tell_dropped(self, audit: Audit) -> None:
+    def _show_dropped(self, audit: Audit) -> None:
         known = {each.session_id for each in audit.sessions}
         self._drop([each for each in self._shown().choices if each not in known])
         if self._dropped:

@@ -99,8 +99,8 @@ class MainWindow(QMainWindow):
         self.no_store = NoStore(self.actions_, theme)
         self.search = Search(self.jobs, self.tools.filter, self.table.sessions, theme, self)
         self.places = SearchPlaces(self.search, self.table, self.chips, self.review)
-        told = (self.places.selected_ids, lambda: self.shown, lambda: self.review.copies)
-        self.of_sessions = SessionActions(self, self.actions_, *told)
+        of_session = (self.places.selected_ids, lambda: self.shown, lambda: self.review.copies)
+        self.of_sessions = SessionActions(self, self.actions_, *of_session)
         self.requests = Requests(self.writer, self.places, lambda: self.shown, partial(self._turn, Event.PREPARE))
         self.waiting = Waiting(self.writer, self.notices.waiting, partial(self._turn, Event.PREPARE), self)
         self.second_look = SecondLook(self.jobs, self)
@@ -161,7 +161,7 @@ class MainWindow(QMainWindow):
         self.reading.detailed.connect(self._on_detail)
         self.reading.failed.connect(self._on_scan_failed)
         self.choosing.changed.connect(self._enable)
-        self.choosing.outdated.connect(lambda text: self.result.tell_outcome(text, good=False))
+        self.choosing.outdated.connect(lambda text: self.result.show_outcome(text, good=False))
         self.review.comparison_wanted.connect(self._compare)
         self.review.next_session_wanted.connect(self._next_session)
         self.of_sessions.save_wanted.connect(self.requests.save_copies)
@@ -172,14 +172,14 @@ class MainWindow(QMainWindow):
         self.result.export_requested.connect(lambda: self.requests.export(self.shown.last_run))
         self.foot.cancel_requested.connect(self._cancel)
         self.history_controller.runs_read.connect(self._on_runs)
-        self.history_controller.failed.connect(self.tell_error)
+        self.history_controller.failed.connect(self.report_error)
         self.history_controller.shown.connect(lambda: self.actions_["history"].setChecked(True))
         self.actions_["history"].toggled.connect(self.side.setCurrentIndex)
         self.history.undo_requested.connect(self.requests.undo)
         self.history.report_requested.connect(self.requests.export)
         self.history.finish_requested.connect(lambda _: self.requests.repair(None))
         self.history.show_requested.connect(self.table.select)
-        self.watcher.changed.connect(self.notices.tell_changed)
+        self.watcher.changed.connect(self.notices.show_changed)
         self.webui.changed.connect(self._on_webui)
         self.webui.looked.connect(self.waiting.look)
         self.writer.repaired_beside.connect(self.second_look.expect)
@@ -213,7 +213,7 @@ class MainWindow(QMainWindow):
         if not self._turn(Event.OPEN, place):
             return
         if self.state.phase is Phase.WRITING:
-            self.result.tell_outcome(self.tr("The other store is opened as soon as this is done."), good=True)
+            self.result.show_outcome(self.tr("The other store is opened as soon as this is done."), good=True)
             return
         self.writer.abandon()
         self.jobs.turn_to(self.state.token)
@@ -247,7 +247,9 @@ class MainWindow(QMainWindow):
         self.notices.begin()
         self.review.outdate()
         if not self.review.session_id:
-            self.review.say(self.tr("The sessions are being checked"), self.tr("Select one to read it meanwhile."))
+            self.review.show_text(
+                self.tr("The sessions are being checked"), self.tr("Select one to read it meanwhile.")
+            )
         self.table.sessions.begin_scan(keeps_order=keeps_order)
         self.foot.progress(self.tr("Looking for sessions…"), 0, 0)
         self.reading.start(self.shown.place.find)
@@ -266,7 +268,7 @@ class MainWindow(QMainWindow):
     def _on_webui(self, webui: WebUIStatus) -> None:
         self.shown.webui = next((each.address for each in webui.servers if each.answers and each.address), "")
         self.chips.show_webui(webui)
-        self.notices.tell_webui(webui)
+        self.notices.show_webui(webui)
 
     @Slot(object)
     def _on_audited(self, sessions: tuple[SessionAudit, ...]) -> None:
@@ -288,7 +290,7 @@ class MainWindow(QMainWindow):
         self.foot.end(self._status())
         counts = self.table.sessions.counts()
         self.chips.show_counts(counts)
-        self.notices.tell_audit(audit, counts, time.time())
+        self.notices.show_audit(audit, counts, time.time())
         self.backups.show_places(audit.places)
         if not self.table.selected_ids():
             self.table.select_beside("", 1)
@@ -311,16 +313,16 @@ class MainWindow(QMainWindow):
         self._end_scan(complete=False)
         is_of_store = isinstance(error, (RescueError, OSError))
         if not is_of_store:
-            self.tell_error(error)
+            self.report_error(error)
         if not is_of_store and any(self.table.sessions.counts().values()):
             self._turn(Event.SCANNED)
             return
         self._turn(Event.LOST)
         if isinstance(error, StoreNotFoundError):
             self.tools.show_no_store()
-            self.no_store.tell_missing(error.where)
+            self.no_store.show_missing(error.where)
         else:
-            self.no_store.tell_unreadable(message_of(error)[0])
+            self.no_store.show_unreadable(message_of(error)[0])
         self.middle.setCurrentWidget(self.no_store)
 
     # --- one session ------------------------------------------------------------------------------------------------
@@ -373,7 +375,7 @@ class MainWindow(QMainWindow):
 
     @Slot(str)
     def _on_written_over(self, text: str) -> None:
-        self.result.tell_outcome(text, good=False)
+        self.result.show_outcome(text, good=False)
         self._check_again(keeps_order=True)
 
     def _take_back(self) -> None:
@@ -403,21 +405,21 @@ class MainWindow(QMainWindow):
         place = self.state.next
         self._turn(Event.END)
         if outcome.error is not None:
-            self.tell_error(outcome.error)
+            self.report_error(outcome.error)
         if outcome.demo is not None:
             place = place or StoreLocation(outcome.demo)
         if place is not None:
             self.open(place)
         else:
-            self._tell(outcome)
+            self._show_result(outcome)
 
-    def _tell(self, outcome: Outcome) -> None:
+    def _show_result(self, outcome: Outcome) -> None:
         """Show what a work came to, and what the store is like now."""
         self.choosing.forget(outcome.sessions)
         if outcome.text:
             self.shown.last_run = outcome.run_id
             can_undo, page = bool(outcome.run_id), page_of(self.shown.webui, outcome.sessions)
-            self.result.tell_outcome(
+            self.result.show_outcome(
                 outcome.text, good=outcome.good, can_undo=can_undo, page=page if can_undo else "", saved=outcome.saved
             )
             self.shown.last_done = outcome.done or self.shown.last_done
@@ -455,10 +457,10 @@ class MainWindow(QMainWindow):
         self.foot.show_runs(len(runs))
         if any(run.status == "interrupted" for run in runs):
             text = self.tr("A repair was interrupted. Repair again to finish it, or roll it back in the history.")
-            self.result.tell_outcome(text, good=False)
+            self.result.show_outcome(text, good=False)
         self._enable()
 
-    def tell_error(self, error: BaseException) -> None:
+    def report_error(self, error: BaseException) -> None:
         """An error in a dialog with details that can be copied."""
         show_error(self, error)
 

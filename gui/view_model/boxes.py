@@ -43,12 +43,12 @@ class Boxes(QObject):
 
     def change_of(self, row: int) -> Change:
         """What happens to a message, with the boxes as they are now."""
-        told = self._rows[row]
-        if told.item is None or row not in self._turned:
-            return told.change
-        in_live = LIVE in told.item.copies
-        if not told.item.included:
-            return Change.ADDED if not in_live else Change.CHANGED if told.item.enriched else Change.SAME
+        shown = self._rows[row]
+        if shown.item is None or row not in self._turned:
+            return shown.change
+        in_live = LIVE in shown.item.copies
+        if not shown.item.included:
+            return Change.ADDED if not in_live else Change.CHANGED if shown.item.enriched else Change.SAME
         return Change.REMOVED if in_live else Change.LEFT_OUT
 
     def set_checked(self, rows: Iterable[int], checked: bool) -> None:

@@ -248,6 +248,6 @@ def sentence(row: MessageRow, change: Change, text: str) -> str:
     calls = [translate("Conversation", "calls {}").format(call.name) for call in diff_text.calls_of(m)]
     attached = diff_text.attachments_of(m)
     more = [translate("Conversation", "attached: {}").format(", ".join(attached))] if attached else []
-    pictures = [translate("Conversation", "with a picture")] if IMAGE in m.said else []
+    pictures = [translate("Conversation", "with a picture")] if IMAGE in m.text else []
     head = ", ".join(filter(None, (heading(row), origin(row, change), *calls, *more, *pictures)))
     return ": ".join(filter(None, (head, diff_text.plain(text).strip())))

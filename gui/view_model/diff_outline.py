@@ -63,7 +63,7 @@ def outlined(rows: Sequence[MessageRow]) -> Outline:
     runs = tuple(sorted(_foldable(rows), key=lambda run: run.start))
     overruled = (k for k, row in enumerate(rows) if row.item is not None and row.item.included != by_itself(row.item))
     some = map(message_of, rows[:: len(rows) // _SAMPLE + 1])
-    sample = tuple((len(m.said), len(m.calls)) for m in some)
+    sample = tuple((len(m.text), len(m.calls)) for m in some)
     return Outline(rows, changes, runs, frozenset(overruled), sample, gaps)
 
 

@@ -46,7 +46,7 @@ def moment(seconds: float | None) -> str:
     return time.toString("yyyy-MM-dd HH:mm") if _is_nowhere() else QLocale().toString(time, _SHORT)
 
 
-def told_moment(seconds: float) -> str:
+def moment_in_text(seconds: float) -> str:
     """A time within a sentence: "07:37 on 3 May"; empty for what is no time."""
     time = local_time(seconds)
     if time is None:

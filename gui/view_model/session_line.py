@@ -70,13 +70,13 @@ def line_of(row: Row) -> Line:
 
 def _chosen_words(choices: Choices, session: SessionAudit) -> str:
     """What a person chose of the messages of a session, now and in earlier repairs; not again what its state says."""
-    is_told = session.standing is Standing.LEFT_OUT and not session.left_out
-    before = 0 if is_told else session.left_out_by_you
-    told = (
+    is_named = session.standing is Standing.LEFT_OUT and not session.left_out
+    before = 0 if is_named else session.left_out_by_you
+    counts = (
         (translate("SessionLine", "{} left out by you"), len(choices.exclude) + before),
         (translate("SessionLine", "{} restored by you"), len(choices.include)),
     )
-    return ", ".join(words.format(number(n)) for words, n in told if n)
+    return ", ".join(words.format(number(n)) for words, n in counts if n)
 
 
 def worktree_words(state: Worktree) -> str:

@@ -46,64 +46,64 @@ def unexamined() -> Status:
 
 def _status(finding: Finding, session: SessionAudit) -> Status:
     kind, n = finding.kind.name, finding.details.get("messages", 0)
-    say = QCoreApplication.translate
+    translate = QCoreApplication.translate
     is_file_missing = kind in ("orphan_backup", "state_db_missing_sidecar") or (kind == "unsaved_temp" and not n)
     if kind == "malformed_live":
-        return Status(say("SessionStatus", "File damaged"), "missing", "lost", 0, session.after or 0)
+        return Status(translate("SessionStatus", "File damaged"), "missing", "lost", 0, session.after or 0)
     if finding.category is Category.REVIEW:
-        return Status(say("SessionStatus", "Your decision"), "question", "ask", 4, n, _question(finding, n))
+        return Status(translate("SessionStatus", "Your decision"), "question", "ask", 4, n, _question(finding, n))
     if finding.category is Category.INFO:
         text, icon = _note(kind)
         return Status(text, icon, "info", 5, 0)
     if is_file_missing:
-        return Status(say("SessionStatus", "File missing"), "missing", "lost", 0, session.after or 0)
+        return Status(translate("SessionStatus", "File missing"), "missing", "lost", 0, session.after or 0)
     match kind:
         case "shrunken_live" | "emptied_live" | "state_db_gap" | "state_db_ahead" | "run_journal_ahead":
-            return Status(say("SessionStatus", "%n lost", "messages", n), "warning", "repair", 0, n)
+            return Status(translate("SessionStatus", "%n lost", "messages", n), "warning", "repair", 0, n)
         case "unsaved_temp":
-            return Status(say("SessionStatus", "%n unsaved", "messages", n), "warning", "repair", 0, n)
+            return Status(translate("SessionStatus", "%n unsaved", "messages", n), "warning", "repair", 0, n)
         case "lossy_rebuild":
-            return Status(say("SessionStatus", "Parts missing"), "warning", "repair", 1, n)
+            return Status(translate("SessionStatus", "Parts missing"), "warning", "repair", 1, n)
         case "stale_stream":
-            return Status(say("SessionStatus", "Stuck"), "stuck", "repair", 2, 0)
+            return Status(translate("SessionStatus", "Stuck"), "stuck", "repair", 2, 0)
         case "wrong_count":
-            return Status(say("SessionStatus", "Wrong count"), "warning", "repair", 3, 0)
+            return Status(translate("SessionStatus", "Wrong count"), "warning", "repair", 3, 0)
         case "index_missing_entry":
-            return Status(say("SessionStatus", "Not listed"), "warning", "repair", 3, 0)
+            return Status(translate("SessionStatus", "Not listed"), "warning", "repair", 3, 0)
         case "index_missing_file":
-            return Status(say("SessionStatus", "Listed, gone"), "warning", "repair", 3, 0)
+            return Status(translate("SessionStatus", "Listed, gone"), "warning", "repair", 3, 0)
     return Status(_label(finding), "warning", "repair", 3, n)
 
 
 def _left_out(session: SessionAudit) -> Status:
-    say, n = QCoreApplication.translate, session.left_out
+    translate, n = QCoreApplication.translate, session.left_out
     if n == 0:
-        by_you = say("SessionStatus", "%n left out by you", "messages", session.left_out_by_you)
+        by_you = translate("SessionStatus", "%n left out by you", "messages", session.left_out_by_you)
         return Status(by_you, "left-out", "info", 5, 0)
-    by_clear = say("SessionStatus", "%n left out: you cleared it", "messages", n)
-    by_undo = say("SessionStatus", "%n left out: you took them back", "messages", n)
-    text = say("SessionStatus", "%n left out", "messages", n)
+    by_clear = translate("SessionStatus", "%n left out: you cleared it", "messages", n)
+    by_undo = translate("SessionStatus", "%n left out: you took them back", "messages", n)
+    text = translate("SessionStatus", "%n left out", "messages", n)
     return Status(text, "left-out", "info", 5, 0, by_clear if session.is_cleared else by_undo)
 
 
 def _question(finding: Finding, n: int) -> str:
     """What a session asks."""
-    say = QCoreApplication.translate
+    translate = QCoreApplication.translate
     match finding.kind.name:
         case "shrunken_live_unmarked":
-            return say("SessionStatus", "%n after the end: did you take them back?", "messages", n)
+            return translate("SessionStatus", "%n after the end: did you take them back?", "messages", n)
         case "state_db_gap":
-            return say("SessionStatus", "%n only in other copies: did you take them back?", "messages", n)
+            return translate("SessionStatus", "%n only in other copies: did you take them back?", "messages", n)
         case "further_copy" if n:
-            return say("SessionStatus", "%n in another place only: do you want them?", "messages", n)
+            return translate("SessionStatus", "%n in another place only: do you want them?", "messages", n)
         case "turn_journal_pending_turn":
-            return say("SessionStatus", "A prompt of yours is in no copy")
+            return translate("SessionStatus", "A prompt of yours is in no copy")
         case "orphan_backup_without_state_row":
-            return say("SessionStatus", "Only a backup is left")
+            return translate("SessionStatus", "Only a backup is left")
         case "malformed_orphan_backup":
-            return say("SessionStatus", "Only a damaged backup is left")
+            return translate("SessionStatus", "Only a damaged backup is left")
         case "run_journal_only":
-            return say("SessionStatus", "Only the run journal is left")
+            return translate("SessionStatus", "Only the run journal is left")
     return _label(finding)
 
 

@@ -41,9 +41,9 @@ def _words(seconds: float) -> str:
     if seconds < _SHORT:
         return ""
     if seconds <= 60 - _STEP:
-        told = counted(math.ceil(seconds / _STEP) * _STEP, "second")
+        amount = counted(math.ceil(seconds / _STEP) * _STEP, "second")
     elif seconds < 3600:
-        told = counted(math.ceil(seconds / 60), "minute")
+        amount = counted(math.ceil(seconds / 60), "minute")
     else:
-        told = counted(math.ceil(seconds / 3600), "hour")
-    return QCoreApplication.translate("TimeLeft", "about {} left").format(told)
+        amount = counted(math.ceil(seconds / 3600), "hour")
+    return QCoreApplication.translate("TimeLeft", "about {} left").format(amount)

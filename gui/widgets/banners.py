@@ -43,7 +43,7 @@ class Notice(QFrame):
         self, theme: Theme, actions: Sequence[str] = (), *, is_folded: bool = False, can_hide: bool = True
     ) -> None:
         super().__init__()
-        self._told = ""
+        self._shown = ""
         self._can_fold = self._is_folded = is_folded
         self._theme = theme
         self._token = "info"
@@ -80,15 +80,15 @@ class Notice(QFrame):
     @property
     def text(self) -> str:
         """What it says; nothing while it is hidden."""
-        return "" if self.isHidden() else self._told
+        return "" if self.isHidden() else self._shown
 
-    def tell(self, text: str, token: str) -> None:
+    def show_text(self, text: str, token: str) -> None:
         """Show a sentence, in the colours of "ok", "repair" or "info", and have it read out where it is new."""
         is_new = text != self.text
         self._token = token
         if is_new:
             self._is_folded = self._can_fold
-        self._told = text
+        self._shown = text
         self._fit()
         self.setAccessibleName(text)
         self.setProperty("notice", token)
@@ -110,16 +110,16 @@ class Notice(QFrame):
 
     def _fit(self) -> None:
         """Show what there is room for: everything, or the beginning of the first line."""
-        first = self._told.split("\n", 1)[0]
+        first = self._shown.split("\n", 1)[0]
         metrics = self._text.fontMetrics()
-        is_long = first != self._told or metrics.horizontalAdvance(first) > self._text.width()
+        is_long = first != self._shown or metrics.horizontalAdvance(first) > self._text.width()
         if self._can_fold:  # open, it has the whole width, below the buttons
             self._grid.addWidget(self._text, *((0, 1) if self._is_folded else (1, 0, 1, self._grid.columnCount())))
         self._fold.setText(self.tr("More") if self._is_folded else self.tr("Less"))
         self._fold.setVisible(self._can_fold and (is_long or not self._is_folded))
         self._text.setWordWrap(not self._is_folded)
         beginning = metrics.elidedText(first, Qt.TextElideMode.ElideRight, self._text.width())
-        self._text.setText(beginning if self._is_folded else self._told)
+        self._text.setText(beginning if self._is_folded else self._shown)
 
     def set_theme(self, theme: Theme) -> None:
         """Draw the icons anew."""
@@ -152,7 +152,7 @@ class ResultBar(Notice):
         self.setParent(over)
         over.installEventFilter(self)
 
-    def tell_outcome(
+    def show_outcome(
         self, text: str, *, good: bool, can_undo: bool = False, page: str = "", saved: Path | None = None
     ) -> None:
         """Show an outcome. ``page``: the address of what was repaired in the WebUI; ``saved``: the file that was
@@ -164,7 +164,7 @@ class ResultBar(Notice):
         self._webui.setVisible(bool(page))
         self._open.setVisible(saved is not None)
         self._folder.setVisible(saved is not None and not saved.is_dir())
-        self.tell(text, "ok" if good else "repair")
+        self.show_text(text, "ok" if good else "repair")
         self._place()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -218,7 +218,7 @@ class StoreNotices(QWidget):
         self.begin()
         self.webui.hide()
 
-    def tell_webui(self, webui: WebUIStatus) -> None:
+    def show_webui(self, webui: WebUIStatus) -> None:
         """Say what is and what is not possible while the WebUI runs."""
         if webui.running:
             now = (
@@ -227,12 +227,12 @@ class StoreNotices(QWidget):
                 else self.tr("Lost files are created.")
             )
             text = self.tr("Hermes WebUI is running. {} Everything else waits until it is stopped: {}.")
-            self.webui.tell(text.format(now, breakable(webui.how_to_stop)), "info")
+            self.webui.show_text(text.format(now, breakable(webui.how_to_stop)), "info")
             show_tip(self.webui, webui.evidence)
         else:
             self.webui.hide()
 
-    def tell_audit(self, audit: Audit, counts: Mapping[Standing, int], when: float) -> None:
+    def show_audit(self, audit: Audit, counts: Mapping[Standing, int], when: float) -> None:
         """Say what was found about the store itself, or else, where nothing is to be done, that all is well and when
         that was checked (seconds since 1970).
         """
@@ -243,21 +243,21 @@ class StoreNotices(QWidget):
                 lines.append(
                     self.tr("{} in the report.").format(counted(len(found) - _TOLD_AT_ONCE, "more is", "more are"))
                 )
-            self.store.tell("\n".join(lines), "repair")
+            self.store.show_text("\n".join(lines), "repair")
             show_tip(self.store, "\n".join(f.evidence for f in found[:10]))
         elif audit.sessions and not counts[Standing.REPAIRABLE] and not counts[Standing.REVIEW]:
             n = len(audit.sessions)
             text = self.tr("Nothing to repair: {} checked, {}.")
-            self.healthy.tell(text.format(counted(n, "session was", "sessions were"), moment(when)), "ok")
+            self.healthy.show_text(text.format(counted(n, "session was", "sessions were"), moment(when)), "ok")
 
     @staticmethod
     def _sentence(finding: Finding) -> str:
         evidence = breakable(finding.evidence).removesuffix(".") + "."
         return evidence if finding.advice == NO_ADVICE else f"{evidence} {finding.advice}"
 
-    def tell_changed(self) -> None:
+    def show_changed(self) -> None:
         """Say that what is shown may no longer be so."""
-        self.changed.tell(self.tr("The sessions have changed on the disk since they were checked."), "info")
+        self.changed.show_text(self.tr("The sessions have changed on the disk since they were checked."), "info")
 
     def set_theme(self, theme: Theme) -> None:
         """Draw the icons anew."""

@@ -364,10 +364,10 @@ class Actions:
         self._actions: dict[str, QAction] = {}
         groups: dict[str, QActionGroup] = {}
         for command in COMMANDS:
-            action = QAction(self._told(command.text), parent)
+            action = QAction(self._label(command.text), parent)
             action.setObjectName(command.name)
             action.setToolTip(self._tip(command))
-            action.setStatusTip(self._told(command.tip))
+            action.setStatusTip(self._label(command.tip))
             action.setShortcuts([QKeySequence(keys) for keys in command.shortcuts])
             action.setCheckable(command.checkable)
             if command.group:
@@ -385,7 +385,7 @@ class Actions:
     def fill(self, bar: QMenuBar) -> None:
         """Put the menus into a menu bar."""
         for name, title in MENUS:
-            menu = bar.addMenu(self._told(title))
+            menu = bar.addMenu(self._label(title))
             for command in COMMANDS:
                 if command.menu == name and command.begins_group:
                     menu.addSeparator()
@@ -399,10 +399,10 @@ class Actions:
                 self._actions[command.name].setIcon(theme.icon(command.icon))
 
     @staticmethod
-    def _told(text: str) -> str:
+    def _label(text: str) -> str:
         return QCoreApplication.translate(CONTEXT, text)
 
     def _tip(self, command: Command) -> str:
         keys = ", ".join(QKeySequence(k).toString(QKeySequence.SequenceFormat.NativeText) for k in command.shortcuts)
-        tip = self._told(command.tip)
+        tip = self._label(command.tip)
         return f"{tip} ({keys})" if keys else tip

@@ -35,7 +35,7 @@ class Placeholder(QWidget):
         """What it says."""
         return self._label.text()
 
-    def say(self, text: str) -> None:
+    def show_text(self, text: str) -> None:
         """Show a sentence."""
         self._label.setText(text)
 
@@ -48,9 +48,9 @@ class ActionPlaceholder(Placeholder):
         self.button = QPushButton(action)
         self._column.insertWidget(2, self.button, alignment=Qt.AlignmentFlag.AlignHCenter)
 
-    def say(self, text: str, *, can_act: bool = False) -> None:
+    def show_text(self, text: str, *, can_act: bool = False) -> None:
         """Show a sentence, with the button or without."""
-        super().say(text)
+        super().show_text(text)
         self.button.setVisible(can_act)
 
 
@@ -95,15 +95,15 @@ class NoStore(QWidget):
         """What it says, title first."""
         return f"{self._title.text()}\n{self._text.text()}"
 
-    def tell_missing(self, text: str) -> None:
+    def show_missing(self, text: str) -> None:
         """No store was found: say where was looked."""
-        self._tell(self.tr("No Hermes conversations found"), text, is_found=False)
+        self._show(self.tr("No Hermes conversations found"), text, is_found=False)
 
-    def tell_unreadable(self, text: str) -> None:
+    def show_unreadable(self, text: str) -> None:
         """The store cannot be read: say which file, why, and what to do."""
-        self._tell(self.tr("The conversations cannot be read"), text, is_found=True)
+        self._show(self.tr("The conversations cannot be read"), text, is_found=True)
 
-    def _tell(self, title: str, text: str, *, is_found: bool) -> None:
+    def _show(self, title: str, text: str, *, is_found: bool) -> None:
         self._is_found = is_found
         self._title.setText(title)
         self._text.setText(breakable(text))

@@ -19,7 +19,7 @@ def row_layout(parent: QWidget, *, margins: tuple[int, int, int, int] = (14, 8, 
 
 def keep_width(button: QPushButton, text: str) -> None:
     """Let a button be as wide as with a longer text, so that what is beside it stays where it is."""
-    said = button.text()
+    label = button.text()
     button.setText(text)
     button.setMinimumWidth(button.sizeHint().width())
-    button.setText(said)
+    button.setText(label)

@@ -90,7 +90,7 @@ def test_every_story_of_the_demo_store_comes_back_right(tmp_path: Path) -> None:
         elif story.expect == "repaired":
             parsed = read(path).sidecar
             assert parsed is not None and parsed.damage is None, story.name
-            texts = [" ".join(message(piece).said.split()) for piece in parsed.messages]
+            texts = [" ".join(message(piece).text.split()) for piece in parsed.messages]
             assert [text.removesuffix(" [screenshot]") for text in texts] == story_texts(story), story.name
             assert parsed.get("message_count") == len(story.wanted), story.name
         else:
@@ -102,7 +102,7 @@ def test_every_story_of_the_demo_store_comes_back_right(tmp_path: Path) -> None:
         if story.expect == "review":
             parsed = read(sessions / f"{story.session_id}.json").sidecar
             assert parsed is not None
-            assert [" ".join(message(piece).said.split()) for piece in parsed.messages] == story_texts(story)
+            assert [" ".join(message(piece).text.split()) for piece in parsed.messages] == story_texts(story)
 
 
 @pytest.mark.parametrize("name", STORES)

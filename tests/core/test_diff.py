@@ -140,4 +140,4 @@ def test_a_review_shows_every_message_once_with_what_becomes_of_it(hermes: Any) 
         (None, None),
     ]
     assert rows[3].parts == ("content",)
-    assert [row.right.text for row in rows if row.right] == hermes.said([*lost, *kept, *gone])
+    assert [row.right.folded_text for row in rows if row.right] == hermes.said([*lost, *kept, *gone])

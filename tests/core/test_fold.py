@@ -120,7 +120,7 @@ class Agent:
 
 
 def texts(found: Sequence[Folded]) -> list[str]:
-    return [f.message.said for f in found]
+    return [f.message.text for f in found]
 
 
 OLD_OR_NEW = pytest.mark.parametrize("times", [lambda _: True, lambda _: False, lambda k: k % 2 == 0])
@@ -295,7 +295,7 @@ def test_what_was_taken_back_after_a_compaction_stays_taken_back() -> None:
     agent.compact(tail=4)
     agent.rows[-2:] = [replace(row, status="rewound") for row in agent.rows[-2:]]
     agent.turn("question 2", "another answer")
-    kept = [f.message.said for f in agent.folded() if f.status != "rewound"]
+    kept = [f.message.text for f in agent.folded() if f.status != "rewound"]
     assert kept == ["question 0", "answer 0", "question 1", "answer 1", SUMMARY, "question 2", "another answer"]
     assert agent.found() == agent.all
 

@@ -38,7 +38,7 @@ def of(store: Store, session_id: str) -> Examined:
 
 def left(proposal: Proposal) -> list[str]:
     """What the messages say that an earlier repair left out."""
-    return [item.message.said for item in proposal.items if item.reason is Reason.LEFT_OUT and not item.included]
+    return [item.message.text for item in proposal.items if item.reason is Reason.LEFT_OUT and not item.included]
 
 
 def needs_something(session: SessionAudit) -> bool:
@@ -48,7 +48,7 @@ def needs_something(session: SessionAudit) -> bool:
 def leave_out(hermes: Any, *texts: str, include: tuple[str, ...] = ()) -> api.Result:
     """Repair the session without the messages that say this, and with those that another one left out."""
     store, sid = find_store(home=hermes.home), hermes.live.stem
-    said = [item.message.said for item in seen(hermes).proposal.items]
+    said = [item.message.text for item in seen(hermes).proposal.items]
     choices = hermes.choose(exclude=map(said.index, texts), include=map(said.index, include))
     return api.apply(api.plan(store, [sid], choices=choices))
 
@@ -174,7 +174,7 @@ def test_the_same_words_said_another_time_are_another_message(hermes: Any) -> No
     turns = [m for k in range(4) for m in hermes.turns("on", start=100.0 * k)]
     hermes.write_live(turns[:2])
     hermes.write_rows(turns)
-    said = [item.message.said for item in seen(hermes).proposal.items]
+    said = [item.message.text for item in seen(hermes).proposal.items]
     assert said == ["ask on", "answer on"] * 4
     api.apply(api.plan(find_store(home=hermes.home), choices=hermes.choose(exclude=[4, 5])))
     hermes.write_live([])
@@ -204,7 +204,7 @@ def test_what_is_said_after_the_repair_is_never_taken_for_it(hermes: Any) -> Non
     (hermes.sessions / f"{hermes.live.stem}.json.bak").unlink(missing_ok=True)
     hermes.write_rows(hermes.turns("on", start=1e9))
     proposal = seen(hermes).proposal
-    assert [item.message.said for item in proposal.gained] == ["ask on", "answer on"]
+    assert [item.message.text for item in proposal.gained] == ["ask on", "answer on"]
     assert needs_something(hermes.audit().sessions[0])
 
 

@@ -125,7 +125,7 @@ def test_a_message_that_is_kept_small_still_says_everything(kind: str, beside: s
 def test_what_is_no_object_is_kept_as_it_is(value: Any) -> None:
     piece = packed(value)
     assert (piece.value, loads_exactly(piece.raw)) == (value, value)
-    assert message(piece).said == piece.raw.decode()
+    assert message(piece).text == piece.raw.decode()
 
 
 def test_what_is_only_nearly_the_same_is_kept_apart() -> None:
@@ -141,6 +141,6 @@ def test_what_is_only_nearly_the_same_is_kept_apart() -> None:
 def test_a_message_tells_its_whole_text_whatever_its_length(text: str) -> None:
     plain = text.removeprefix("[Workspace::v1: /srv]\n")
     m = message(packed({"role": "user", "content": text}))
-    assert (m.said, m.text) == (plain, " ".join(plain.split()))
+    assert (m.text, m.text) == (plain, " ".join(plain.split()))
     assert message(packed({"role": "user", "content": text})).strict_identity == m.strict_identity
     assert message(packed({"role": "user", "content": text + "!"})).strict_identity != m.strict_identity

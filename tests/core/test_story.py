@@ -22,7 +22,7 @@ def since_start(time: float) -> str:
 
 
 def stories(hermes: Any) -> list[str]:
-    return [f.told(since_start) for f in hermes.audit().findings]
+    return [f.text(since_start) for f in hermes.audit().findings]
 
 
 def test_a_save_is_told_with_what_it_lost_and_what_was_written_since(hermes: Any) -> None:
@@ -74,7 +74,7 @@ def test_what_a_person_leaves_out_was_lost_all_the_same(hermes: Any) -> None:
     with Inventory(store) as inventory:
         audited = examine(inventory, webui_status(store), SID, hermes.choose(exclude=[0])[SID]).audited
     assert audited is not None
-    assert [f.told(since_start) for f in audited.findings] == before
+    assert [f.text(since_start) for f in audited.findings] == before
 
 
 @pytest.mark.parametrize("kind", CASES)
@@ -82,7 +82,7 @@ def test_every_kind_is_told_in_words(hermes: Any, kind: str) -> None:
     """No name of a field, and one thing is not "1 things"."""
     CASES[kind][0](hermes)
     for finding in (each for session in hermes.audit().sessions for each in session.findings):
-        story = finding.told(lambda _: "noon")
+        story = finding.text(lambda _: "noon")
         assert story.endswith((".", ")"))
         assert "_" not in story.replace(str(hermes.home), "").replace("_of_the_webui", "")
         assert " 1 messages" not in f" {story}"

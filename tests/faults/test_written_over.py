@@ -44,7 +44,7 @@ def test_a_repair_that_was_written_over_is_told_as_that_everywhere(store: Store,
     assert session.main is not None
     assert session.is_written_over
     how = f"saved over the repair of 12:00. Stop it (kill {old.pid} "
-    assert how in session.main.told(lambda _: "12:00")
+    assert how in session.main.text(lambda _: "12:00")
     _, out, _ = rescue(store, "audit")
     assert "repair written over" in out and f"Stop it (kill {old.pid} " in said(out)
     for words in (("show", SID), ("report",)):

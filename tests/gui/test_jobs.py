@@ -45,7 +45,7 @@ def test_a_newer_job_silences_the_older_one(qtbot: QtBot) -> None:
         return "old"
 
     old = jobs.prepare("k", slow)
-    for signal in (old.done, old.told):
+    for signal in (old.done, old.emitted):
         signal.connect(said.append)
     old.progressed.connect(lambda *_: said.append("progress"))
     old.start()
@@ -151,7 +151,7 @@ def test_thousands_of_signals_do_no_harm(qtbot: QtBot) -> None:
             context.partial(True)
 
     job = jobs.prepare("k", work)
-    job.told.connect(count)
+    job.emitted.connect(count)
     with qtbot.waitSignal(job.done, timeout=60_000):
         job.start()
     assert heard == 20_000

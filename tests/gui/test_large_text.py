@@ -131,5 +131,5 @@ def test_no_scroll_bar_is_left_where_there_is_no_picture(
     (area,) = (each for each in window.review.head.findChildren(QScrollArea) if each.widget() is window.review.coverage)
     window.resize(ROOM[0], 420)  # the picture does not fit
     qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() > 0)
-    window.review.say("A title", "Its copies are being read.")
+    window.review.show_text("A title", "Its copies are being read.")
     qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() == 0)

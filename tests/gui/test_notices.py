@@ -15,14 +15,14 @@ def test_many_lines_take_one_until_they_are_opened(qtbot: QtBot) -> None:
     notices = StoreNotices(load("light"))
     qtbot.addWidget(notices)
     notices.resize(400, 10)
-    notices.places.tell(LINES[0], "info")
+    notices.places.show_text(LINES[0], "info")
     with qtbot.waitExposed(notices):
         notices.show()
     notices.adjustSize()
     notices.resize(400, notices.sizeHint().height())
     one, more = notices.places.height(), notices.places.findChild(QToolButton)
     assert more is not None and not more.isVisible()
-    notices.places.tell("\n".join(LINES), "info")
+    notices.places.show_text("\n".join(LINES), "info")
     assert notices.places.sizeHint().height() <= one + 4
     assert notices.places.text == "\n".join(LINES)
     label = next(each for each in notices.places.findChildren(QLabel) if each.text())
@@ -38,12 +38,12 @@ def test_a_long_sentence_is_cut_and_read_out_in_full(qtbot: QtBot) -> None:
     notices = StoreNotices(load("light"))
     qtbot.addWidget(notices)
     sentence = "Hermes WebUI is running. " + "Everything else waits until it is stopped. " * 3
-    notices.webui.tell(sentence, "info")
+    notices.webui.show_text(sentence, "info")
     notices.resize(400, 60)
     with qtbot.waitExposed(notices):
         notices.show()
     label = next(each for each in notices.webui.findChildren(QLabel) if each.text())
     assert label.text().endswith("…")
     assert notices.webui.accessibleName() == sentence
-    notices.webui.tell("Short.", "info")
+    notices.webui.show_text("Short.", "info")
     assert label.text() == "Short."

@@ -62,7 +62,7 @@ def test_a_screen_reader_gets_to_the_result_and_to_the_answers(
     qtbot: QtBot, open_window: Open, demo: DemoStore, heard: list[str]
 ) -> None:
     window = open_window(StoreLocation(demo.home))
-    window.result.tell_outcome("It is back.", good=True, can_undo=True)
+    window.result.show_outcome("It is back.", good=True, can_undo=True)
     names = [name for _, name, _ in read_out(window)]
     assert "It is back." in names
     window.review.head.why.click()

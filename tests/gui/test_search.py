@@ -47,7 +47,7 @@ def found(window: MainWindow) -> dict[str, str]:
     """What the list says of each session that was found, by its title."""
     hits = window.search.hits
     rows = [hits.found(at) for at in range(hits.rowCount())]
-    return {each.title: f"{hits.said(each)} / {hits.whereabouts(each)[0]}" for each in rows}
+    return {each.title: f"{hits.excerpt_of(each)} / {hits.whereabouts(each)[0]}" for each in rows}
 
 
 def titles_that_have(demo: DemoStore, words: str) -> set[str]:

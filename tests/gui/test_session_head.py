@@ -17,7 +17,7 @@ from hermes_rescue.core.report.coverage import coverage
 from hermes_rescue.gui.review.answers import AnswerBoxes
 from hermes_rescue.gui.review.coverage_map import CoverageMap
 from hermes_rescue.gui.review.session_head import SessionHead
-from hermes_rescue.gui.view_model.formatting import told_moment
+from hermes_rescue.gui.view_model.formatting import moment_in_text
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from hermes_rescue.gui.widgets.theme import apply, load
 from PySide6.QtCore import QRect, Qt
@@ -87,7 +87,7 @@ def test_what_happened_stands_there_and_the_answers_open_over_the_window(qtbot: 
     note = finding("worktree_gone", audited.session_id, "The worktree folder is gone.")
     head = head_of(qtbot, dataclasses.replace(audited, findings=(note, *audited.findings)), proposal)
     main = audited.findings[0]
-    assert head.evidence.text().replace("\n", "") == main.told(told_moment)
+    assert head.evidence.text().replace("\n", "") == main.text(moment_in_text)
     assert main.evidence not in head.evidence.text()
     before = head.height()
     qtbot.mouseClick(head.why, Qt.MouseButton.LeftButton)

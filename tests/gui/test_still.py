@@ -142,7 +142,7 @@ def test_what_the_window_tells_pushes_nothing(
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
     window.actions_["repair"].trigger()
     finished(qtbot, window, wait_scanned)
-    window.notices.tell_changed()
+    window.notices.show_changed()
     assert window.result.isVisible()
     assert window.notices.changed.isVisible()
     now = corners(window)

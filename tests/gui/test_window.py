@@ -72,7 +72,7 @@ def finished(qtbot: QtBot, window: MainWindow, scanned: Scanned) -> None:
 def texts(path: Path) -> list[str]:
     parsed = read(path).sidecar
     assert parsed is not None and parsed.damage is None
-    return [" ".join(message(piece).said.split()).removesuffix(" [screenshot]") for piece in parsed.messages]
+    return [" ".join(message(piece).text.split()).removesuffix(" [screenshot]") for piece in parsed.messages]
 
 
 # --- before the check -------------------------------------------------------------------------------------------------

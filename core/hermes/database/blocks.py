@@ -40,7 +40,7 @@ Pair: TypeAlias = tuple[int, int]
 
 def holds_summary(m: Message) -> bool:
     """Whether a message is the summary of a compaction, or has one merged into it."""
-    return m.role != "tool" and m.said.lstrip().startswith((*_SUMMARIES, _MERGED))
+    return m.role != "tool" and m.text.lstrip().startswith((*_SUMMARIES, _MERGED))
 
 
 def carried_text(m: Message) -> str | None:
@@ -48,7 +48,7 @@ def carried_text(m: Message) -> str | None:
 
     Newer agents put that text before the summary, those up to 0.17 behind it.
     """
-    text = m.said.lstrip()
+    text = m.text.lstrip()
     if text.startswith(_MERGED):
         text = _MERGED_HEADER.sub("", text, count=1).partition(_MERGED_END)[0]
     else:
@@ -182,7 +182,7 @@ class Rows:
         """How many rows before a summary are the beginning of the context once more."""
         written = self._written_before(done, summary)
         before = [*context, *self._live(done, written.start)]
-        lengths = _overlaps(self._said(before[: len(written)]), self._said(written))
+        lengths = _overlaps(self._tokens_of(before[: len(written)]), self._tokens_of(written))
         return next((k for k in lengths if self._can_begin(summary - k, summary, written, before)), 0)
 
     def _can_begin(self, start: int, summary: int, written: range, before: Sequence[int]) -> bool:
@@ -195,7 +195,7 @@ class Rows:
 
     def _head(self, context: Sequence[int], head: range) -> list[Pair]:
         """The copies from the start of a block to its summary. None where most of these rows are no copies."""
-        if self._said(head) == self._said(context[: len(head)]):
+        if self._tokens_of(head) == self._tokens_of(context[: len(head)]):
             return _pairs(head, context)
         pairs = self._in_order(head, context)
         return pairs if 2 * len(pairs) > len(head) else []
@@ -209,7 +209,7 @@ class Rows:
         is_alone = mark in self.alone
         end = next((p for p in reversed(marks) if p in self._new or p not in self.summaries), len(self.messages))
         tail = range(mark + is_alone, end)[: len(context)]
-        lengths = list(_overlaps(self._said(tail), self._said(context)))
+        lengths = list(_overlaps(self._tokens_of(tail), self._tokens_of(context)))
         newest, before = self.messages[mark].time, self.messages[context[-1]].time if context else None
         is_new = is_alone or (newest is not None and before is not None and newest > before)
         written, longer = (
@@ -227,7 +227,7 @@ class Rows:
 
     def _is_new_prompt(self, p: int, context: Sequence[int]) -> bool:
         """Whether the last row of a write is the prompt of that very turn, which no row has said before it."""
-        return self.messages[p].role == "user" and self._said([p]) != self._said(context[-1:])
+        return self.messages[p].role == "user" and self._tokens_of([p]) != self._tokens_of(context[-1:])
 
     def _in_order(self, rows: Sequence[int], context: Sequence[int]) -> list[Pair]:
         """Rows that stand in the context in the same order, but not in one piece: the user had taken back a part of
@@ -259,7 +259,7 @@ class Rows:
         roles, others = ([p not in self.alone and self.messages[p].role for p in each] for each in (rows, originals))
         return _pairs(rows, originals) if roles == others else []
 
-    def _said(self, rows: Sequence[int]) -> list[Hashable]:
+    def _tokens_of(self, rows: Sequence[int]) -> list[Hashable]:
         return [self._token(p) for p in rows]
 
     def _token(self, p: int) -> Hashable:
@@ -267,8 +267,8 @@ class Rows:
         if p not in self._tokens:
             role, sign, answers, calls = self.exact[p]
             text = self._texts.get(p) or sign
-            said = " ".join(text.replace(_STRIPPED_IMAGE, IMAGE).split()) if isinstance(text, str) else text
-            self._tokens[p] = (role, answers, calls, "" if answers or calls else said)
+            words = " ".join(text.replace(_STRIPPED_IMAGE, IMAGE).split()) if isinstance(text, str) else text
+            self._tokens[p] = (role, answers, calls, "" if answers or calls else words)
         return self._tokens[p]
 
 
@@ -293,8 +293,8 @@ def _same_moment(exact: Sequence[MessageIdentity], messages: Sequence[Message]) 
     """For each message that is the same as one before it, time and all: the first such one."""
     first: dict[tuple[MessageIdentity, float], int] = {}
     found: dict[int, int] = {}
-    for p, (said, m) in enumerate(zip(exact, messages, strict=True)):
-        if m.time is not None and (q := first.setdefault((said, m.time), p)) != p:
+    for p, (token, m) in enumerate(zip(exact, messages, strict=True)):
+        if m.time is not None and (q := first.setdefault((token, m.time), p)) != p:
             found[p] = q
     return found
 
@@ -306,18 +306,18 @@ def _overlaps(pattern: Sequence[Hashable], text: Sequence[Hashable]) -> Iterator
     for i in range(1, len(pattern)):
         k = links[i] = _longer(pattern, links, k, pattern[i])
     k = 0
-    for said in text[max(len(text) - len(pattern), 0) :]:
-        k = _longer(pattern, links, k, said)
+    for token in text[max(len(text) - len(pattern), 0) :]:
+        k = _longer(pattern, links, k, token)
     while k:
         yield k
         k = links[k - 1]
 
 
-def _longer(pattern: Sequence[Hashable], links: Sequence[int], k: int, said: Hashable) -> int:
+def _longer(pattern: Sequence[Hashable], links: Sequence[int], k: int, token: Hashable) -> int:
     """The longest beginning of the pattern that a text ends with, after one element more."""
-    while k and (k == len(pattern) or pattern[k] != said):
+    while k and (k == len(pattern) or pattern[k] != token):
         k = links[k - 1]
-    return k + 1 if pattern and pattern[k] == said else 0
+    return k + 1 if pattern and pattern[k] == token else 0
 
 
 def _rising(pairs: Sequence[Pair]) -> list[Pair]:

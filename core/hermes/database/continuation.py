@@ -68,14 +68,14 @@ def goes_on_in_turn(before: Sequence[Message], children: Iterable[Sequence[Messa
     """Whether a conversation was compacted within a turn: what its children, in order, have beyond the copies begins
     with no prompt.
     """
-    said = [*before]
+    held = [*before]
     for child in children:
-        copies = copied(said, child)
+        copies = copied(held, child)
         new = [m for at, m in enumerate(child) if at not in copies]
         first = next((m for m in new if not _is(m, _SUMMARIES)), None)
         if first is not None:
             return first.role != "user"
-        said += new
+        held += new
     return False
 
 
@@ -163,14 +163,14 @@ def _identity(m: Message) -> _Identity:
     """What a compaction keeps of a message: it shortens results and the arguments of calls, never their ids."""
     if m.answers or m.calls:
         return m.role, m.answers, m.calls
-    text = m.text
+    text = m.folded_text
     if text.startswith(_PRIOR):
         text = text.partition("]")[2].partition(_PRIOR_ENDS)[0].strip()
     return m.role, text, ()
 
 
 def _is(m: Message, begins: tuple[str, ...]) -> bool:
-    return m.said.lstrip().startswith(begins)
+    return m.text.lstrip().startswith(begins)
 
 
 def _is_note(m: Message) -> bool:

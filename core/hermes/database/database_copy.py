@@ -39,8 +39,8 @@ class DatabaseCopy:
     @property
     def is_one_run(self) -> bool:
         """Whether just one prompt was sent in it."""
-        said = (m for k, m in enumerate(self.messages) if k not in self.hidden)
-        return lineage.is_one_run(self.row.started_at, (m.time for m in said if m.role == "user"))
+        shown = (m for k, m in enumerate(self.messages) if k not in self.hidden)
+        return lineage.is_one_run(self.row.started_at, (m.time for m in shown if m.role == "user"))
 
 
 class _Row(NamedTuple):
@@ -79,8 +79,8 @@ def database_copy(
     places = joined([Segment([r.id for r in rows], [r.message for r in rows]) for rows in segments])
     once = [segments[k][at] for k, at in places]
     if any(each.is_gateway for each in sessions):
-        said = gateway.as_said([r.message for r in once])
-        once = [once[k]._replace(message=m, is_hidden=once[k].is_hidden or gateway.is_notice(m)) for k, m in said]
+        shown = gateway.as_shown([r.message for r in once])
+        once = [once[k]._replace(message=m, is_hidden=once[k].is_hidden or gateway.is_notice(m)) for k, m in shown]
     return DatabaseCopy(
         name,
         database.fact.path,
@@ -88,7 +88,7 @@ def database_copy(
         lineage.as_one(sessions, session_id),
         tuple(r.message for r in once),
         frozenset(k for k, r in enumerate(once) if r.status == "rewound"),
-        frozenset(k for k, r in enumerate(once) if r.is_hidden or not _is_said(r.message)),
+        frozenset(k for k, r in enumerate(once) if r.is_hidden or not _is_shown(r.message)),
         tuple(r.workspace for r in once if r.workspace),
     )
 
@@ -99,6 +99,6 @@ def _once(rows: Sequence[_Row]) -> list[_Row]:
     return [rows[each.first]._replace(message=each.message, status=each.status) for each in found]
 
 
-def _is_said(m: Message) -> bool:
+def _is_shown(m: Message) -> bool:
     """Whether a message is one that a person sees, and has something to see."""
-    return m.role in SPEAKERS and not m.says_nothing
+    return m.role in SPEAKERS and not m.is_empty

@@ -145,7 +145,7 @@ def _fullest(found: Sequence[Message]) -> Message:
     """The first message of several that are one; where a later row has more of the same result, with that text."""
     first = found[0]
     fuller = (
-        max(found, key=lambda m: len(m.said)) if first.answers and len({m.text_token for m in found}) > 1 else first
+        max(found, key=lambda m: len(m.text)) if first.answers and len({m.text_token for m in found}) > 1 else first
     )
     if fuller is first:
         return first
@@ -262,11 +262,11 @@ class _Folding:
         length = k - q
         if k + length > len(rows) or not all(self._is_repeat(rows[x], rows[x + length]) for x in range(q, k)):
             return False
-        said = [self._messages[p] for p in rows[q:k]]
-        begun, before = self._messages[rows[k]].time, said[-1].time
+        turn = [self._messages[p] for p in rows[q:k]]
+        begun, before = self._messages[rows[k]].time, turn[-1].time
         if begun is not None and before is not None and begun < before:
             return True  # nobody says it again before it is answered
-        return any(m.calls or (m.role == "assistant" and len(m.said) > LONG) for m in said)
+        return any(m.calls or (m.role == "assistant" and len(m.text) > LONG) for m in turn)
 
     def _is_repeat(self, p: int, again: int) -> bool:
         """Whether two rows that nothing has carried over say the same within a second, both or none taken back."""

@@ -18,21 +18,21 @@ _NOTICE = "Operation interrupted"
 
 def is_notice(m: Message) -> bool:
     """Whether the agent wrote a row for itself, when it was stopped."""
-    return m.role == "assistant" and m.text.startswith(_NOTICE)
+    return m.role == "assistant" and m.folded_text.startswith(_NOTICE)
 
 
-def as_said(messages: Sequence[Message]) -> list[tuple[int, Message]]:
+def as_shown(messages: Sequence[Message]) -> list[tuple[int, Message]]:
     """The messages of a gateway's rows as the WebUI keeps them, each with the place of the row that it ends with."""
     result: list[tuple[int, Message]] = []
-    spoken: list[int] = []
+    parts: list[int] = []
     for k, m in enumerate((*messages, None)):
         if m is not None and m.role != "user" and not is_notice(m):
-            if m.role == "assistant" and m.text:
-                spoken.append(k)
+            if m.role == "assistant" and m.folded_text:
+                parts.append(k)
             continue
-        if spoken:
-            result.append((spoken[-1], _joined(messages[j] for j in spoken)))
-        spoken = []
+        if parts:
+            result.append((parts[-1], _joined(messages[j] for j in parts)))
+        parts = []
         if m is not None:
             result.append((k, m))
     return result
@@ -40,7 +40,7 @@ def as_said(messages: Sequence[Message]) -> list[tuple[int, Message]]:
 
 def _joined(steps: Iterable[Message]) -> Message:
     listed = [*steps]
-    value: dict[str, Any] = {"role": "assistant", "content": "\n\n".join(m.said for m in listed)}
+    value: dict[str, Any] = {"role": "assistant", "content": "\n\n".join(m.text for m in listed)}
     if listed[-1].time is not None:
         value |= {"timestamp": listed[-1].time}
     return message(sidecar.message_piece(value, listed[-1].piece))

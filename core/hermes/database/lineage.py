@@ -336,17 +336,17 @@ def side_run(
     events = {event.get("event") for event in turns}
     if "submitted" in events:
         return False
-    told = [*titles]
+    all_titles = [*titles]
     for event in runs:
         payload = event.get("payload")
         if isinstance(payload, Mapping):
             if payload.get("ephemeral") is True:
                 return True
             session = payload.get("session")
-            told.append(session.get("title") if isinstance(session, Mapping) else None)
-    if any(map(is_side_title, told)) or ("worker_started" in events and is_whole):
+            all_titles.append(session.get("title") if isinstance(session, Mapping) else None)
+    if any(map(is_side_title, all_titles)) or ("worker_started" in events and is_whole):
         return True
-    return False if any(isinstance(title, str) and title for title in told) else None
+    return False if any(isinstance(title, str) and title for title in all_titles) else None
 
 
 def is_one_run(started_at: float | None, prompts: Iterable[float | None]) -> bool:

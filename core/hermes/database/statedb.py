@@ -195,7 +195,7 @@ class StateDB:
     def raw_message_rows(self, session_id: str) -> Iterator[RawMessageRow]:
         """Every row of a session by id, far faster than :meth:`messages`. Raises :class:`UnindexedReadError`."""
         last = _FIRST_ROWID
-        for row in self._exact_rows(self._spoken_columns, session_id):
+        for row in self._exact_rows(self._text_columns, session_id):
             if row[0] < last:
                 raise UnindexedReadError
             last = row[0]
@@ -242,7 +242,7 @@ class StateDB:
             raise UnindexedReadError
 
     @property
-    def _spoken_columns(self) -> str:
+    def _text_columns(self) -> str:
         """What :class:`RawMessageRow` is made of, where the table has it."""
         there = {*self._message_columns}
         plain = {

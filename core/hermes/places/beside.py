@@ -66,8 +66,8 @@ def of_file(path: Path, *, shown: str = "", label: str = "", is_near: bool = Tru
         except (OSError, UnreadableError):
             ids = []
     else:
-        said = forms.head(path)
-        ids = [said.session_id or (_by_name(name) if said.is_session else "")]
+        facts = forms.head(path)
+        ids = [facts.session_id or (_by_name(name) if facts.is_session else "")]
     form = Form.LINES if is_lines else Form.FILE
     for session_id in filter(is_session_name, ids):
         title = label or f"{name_of(path.name, session_id)}"

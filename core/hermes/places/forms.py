@@ -58,10 +58,10 @@ def head(path: Path) -> Head:
         return Head()
     document = jsontext.parse_object(data)
     fields = document.fields
-    said = {name: fields[name].value for name in ("session_id", "id", "platform") if name in fields}
-    inner, platform = said.get("session_id"), said.get("platform")
+    facts = {name: fields[name].value for name in ("session_id", "id", "platform") if name in fields}
+    inner, platform = facts.get("session_id"), facts.get("platform")
     if inner is None and "source" in fields:
-        inner = said.get("id")
+        inner = facts.get("id")
     return Head(
         inner if is_session_name(inner) else None,
         platform if isinstance(platform, str) else None,
@@ -100,12 +100,12 @@ def refused(path: Path) -> Refused | None:
         fields = jsontext.parse_object(files.read_regular(path, LARGEST)).fields
     except (OSError, UnreadableError):
         return None
-    said = {name: fields[name].value for name in ("ts", "seq", "data") if name in fields}
-    data = said.get("data")
+    facts = {name: fields[name].value for name in ("ts", "seq", "data") if name in fields}
+    data = facts.get("data")
     session_id, value = (data.get("session_id"), data.get("message")) if isinstance(data, dict) else (None, None)
     if not is_session_name(session_id) or not isinstance(value, dict) or not isinstance(value.get("role"), str):
         return None
-    order = number(said.get("ts")) or 0.0, number(said.get("seq")) or 0.0, path.name
+    order = number(facts.get("ts")) or 0.0, number(facts.get("seq")) or 0.0, path.name
     return Refused(session_id, order, value)
 
 
@@ -186,8 +186,8 @@ def _of_snapshot(found: Sidecar, session_id: str) -> Sidecar:
     for piece in found.messages:
         value = piece.value
         if isinstance(value, dict) and value.get("role") == "user":
-            text, said = untag(value.get("content"))
-            workspace = said or workspace
+            text, tagged = untag(value.get("content"))
+            workspace = tagged or workspace
             piece = piece if text == value.get("content") else sidecar.message_piece({**value, "content": text})
         messages.append(piece)
     fields: dict[str, Any] = {"session_id": session_id, "model": found.get("model"), "workspace": workspace}

@@ -84,9 +84,9 @@ class FurtherReader:
     def _rows(self, of: FileCopies, candidate: Candidate, steps: Steps) -> Iterable[FurtherCopy]:
         for copy in self.database(candidate).with_databases(of, steps).databases:
             left_out = copy.rewound | copy.hidden
-            said = tuple(m for k, m in enumerate(copy.messages) if k not in left_out)
+            shown = tuple(m for k, m in enumerate(copy.messages) if k not in left_out)
             if copy.row.is_webui:
-                yield FurtherCopy(candidate.name, candidate.shown, candidate.saved, None, copy, said)
+                yield FurtherCopy(candidate.name, candidate.shown, candidate.saved, None, copy, shown)
 
 
 def _file(of: FileCopies, candidate: Candidate) -> FurtherCopy | None:
@@ -97,8 +97,8 @@ def _file(of: FileCopies, candidate: Candidate) -> FurtherCopy | None:
         return None
     if session is None:
         return None
-    said = tuple(map(message, session.messages))
-    return FurtherCopy(candidate.name, candidate.shown, candidate.saved, session, None, said)
+    shown = tuple(map(message, session.messages))
+    return FurtherCopy(candidate.name, candidate.shown, candidate.saved, session, None, shown)
 
 
 def find_places(
@@ -185,8 +185,8 @@ def _add_databases(search: Search, reader: FurtherReader, inventory: Inventory) 
         for rows in found.listing.rows.values():
             for session_id in found.webui_rows & rows.keys():
                 parts = rows[session_id]
-                is_told = lacking.isdisjoint(row.id for row in parts)
-                count = sum(row.message_count for row in parts) if is_told else None
+                is_known = lacking.isdisjoint(row.id for row in parts)
+                count = sum(row.message_count for row in parts) if is_known else None
                 search.add(session_id, replace(candidate, count=count))
 
 

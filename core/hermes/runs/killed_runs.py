@@ -161,7 +161,7 @@ class _Union:
         self._next = 0  # the first message that is not taken over yet
         self._out: list[Restored] = []
         self._row: int | None = None  # the message of _there that said the last words
-        self._unsaid = ""  # what it says beyond them
+        self._unplaced = ""  # what it says beyond them
         self._cards: dict[int, list[Call]] = {}  # calls that no message has, by the position in _out that shows them
         self._calls: dict[str, Call] = {}  # calls that a message of _there has, by the id that they have there
         self._take_prompt(run.prompt)
@@ -176,22 +176,22 @@ class _Union:
 
     def add(self, step: Step) -> None:
         """Add a step, or find that it is there."""
-        words = _spoken(step.text)
+        words = _plain(step.text)
         caller = self._caller(step, words)
-        rest, said = self._find(words, caller)
-        if said is None and caller is None and not words:
-            said = self._row_of_thought(step)
-        row = caller if said is None else said
+        rest, found_row = self._find(words, caller)
+        if found_row is None and caller is None and not words:
+            found_row = self._row_of_thought(step)
+        row = caller if found_row is None else found_row
         if row is not None:
             self._take_row(row)
             self._give_thought(row, step.reasoning)
-        if caller is not None and caller != said:
+        if caller is not None and caller != found_row:
             self._take_row(caller)
-            self._unsaid = ""
+            self._unplaced = ""
             if rest and not _words(self._there[caller]):
-                self._there[caller]["content"] = step.text if said is None else rest
+                self._there[caller]["content"] = step.text if found_row is None else rest
         elif rest or (row is None and (step.text or step.reasoning)):
-            self._say(step if said is None else step._replace(text=rest, reasoning=""))
+            self._add(step if found_row is None else step._replace(text=rest, reasoning=""))
         for call in step.calls:
             self._place(call, is_new=caller is None and bool(rest))
 
@@ -206,14 +206,14 @@ class _Union:
         """The words of a step that no message says, and the last message that says some of them. One message can say
         what several steps did, and the other way round.
         """
-        said = None
-        if rest and self._unsaid and self._row is not None:
-            rest, said = self._matched(self._unsaid, rest, self._row)
+        found_row = None
+        if rest and self._unplaced and self._row is not None:
+            rest, found_row = self._matched(self._unplaced, rest, self._row)
         for k in range(self._next, len(self._there) if caller is None else caller + 1):
             if rest and (words := _words(self._there[k])):
                 rest, found = self._matched(words, rest, k)
-                said = said if found is None else found
-        return rest, said
+                found_row = found_row if found is None else found
+        return rest, found_row
 
     def _matched(self, words: str, rest: str, row: int) -> tuple[str, int | None]:
         """Hold the words of a message against those of a step: what is left of the step, and the message if it says
@@ -221,11 +221,11 @@ class _Union:
         """
         left = _after(words, rest)
         if left is not None:
-            self._unsaid = left.strip()
+            self._unplaced = left.strip()
             return "", row
         beyond = _after(rest, words)
         if beyond is not None and beyond[:1].isspace():  # a message ends with a word; a run can be killed within one
-            self._unsaid = ""
+            self._unplaced = ""
             return beyond.strip(), row
         return rest, None
 
@@ -246,7 +246,7 @@ class _Union:
         if reasoning and not any(message.get(name) for name in REASONING):
             message["reasoning"] = reasoning
 
-    def _say(self, step: Step) -> None:
+    def _add(self, step: Step) -> None:
         """A message that only the journal has."""
         message: dict[str, Any] = {"role": "assistant", "content": step.text}
         if step.at is not None:
@@ -271,10 +271,10 @@ class _Union:
             return
         if not is_new and self._next < len(self._there) and self._is_holder(self._next):
             self._take_row(self._next)
-        spoken = (k for k in reversed(range(len(self._out))) if self._out[k].message.get("role") == "assistant")
-        anchor = next(spoken, None)
+        answers = (k for k in reversed(range(len(self._out))) if self._out[k].message.get("role") == "assistant")
+        anchor = next(answers, None)
         if anchor is None:
-            self._say(Step("", "", call.at, ()))
+            self._add(Step("", "", call.at, ()))
             anchor = len(self._out) - 1
         self._cards.setdefault(anchor, []).append(call)
 
@@ -330,13 +330,13 @@ class _Union:
 
     def _card(self, call: _Called, results: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
         """The card of a call that a message makes, and the number of its event."""
-        told = self._calls.get(call.id)
-        seq = None if told is None else told.seq
+        placed = self._calls.get(call.id)
+        seq = None if placed is None else placed.seq
         if call.id in results:
             snippet = _snippet(results[call.id].get("content"))
             return {"name": call.name, "snippet": snippet, "tid": call.id, "args": call.args}, seq
-        if told is not None:
-            return told.card, seq
+        if placed is not None:
+            return placed.card, seq
         empty = {"name": call.name, "preview": "", "snippet": "", "tid": call.id, "args": call.args, "done": False}
         return {**empty, **marked(self._stream_id)}, None
 
@@ -401,10 +401,10 @@ def _words(message: Mapping[str, Any]) -> str:
     """What a message of the assistant says; a notice that its answer was interrupted says nothing of the answer."""
     if message.get("role") != "assistant" or message.get("_error"):
         return ""
-    return _spoken(visible_text(message.get("content")))
+    return _plain(visible_text(message.get("content")))
 
 
-def _spoken(text: str) -> str:
+def _plain(text: str) -> str:
     """A text without the thoughts in it, which a row keeps apart."""
     return _THOUGHT.sub("", text).strip()
 

@@ -72,7 +72,7 @@ class _Reader:
         name = event.get("event")
         when = number(event.get("created_at"))
         if name == "token":
-            self._say(_text(payload, "text"), when)
+            self._add_text(_text(payload, "text"), when)
         elif name == "reasoning":
             self._think(_text(payload, "text", "reasoning", "thinking"), when)
         elif name == "interim_assistant":
@@ -82,7 +82,7 @@ class _Reader:
         elif name == "tool_complete":
             self._complete(payload, event.get("seq"), when)
 
-    def _say(self, text: str, when: float | None) -> None:
+    def _add_text(self, text: str, when: float | None) -> None:
         if text:
             self._open(when).text.append(text)
 
