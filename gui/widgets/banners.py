@@ -18,7 +18,7 @@ from PySide6.QtCore import QEvent, QObject, QSize, Qt, QUrl, Signal, Slot
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QDesktopServices, QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
-_TOLD_AT_ONCE = 2
+_MAX_LINES_SHOWN = 2
 """Findings about the store that are told in full; there may be thousands."""
 
 _AROUND = 12
@@ -238,10 +238,10 @@ class StoreNotices(QWidget):
         """
         found = audit.store_findings
         if found:
-            lines = [self._sentence(finding) for finding in found[:_TOLD_AT_ONCE]]
-            if len(found) > _TOLD_AT_ONCE:
+            lines = [self._sentence(finding) for finding in found[:_MAX_LINES_SHOWN]]
+            if len(found) > _MAX_LINES_SHOWN:
                 lines.append(
-                    self.tr("{} in the report.").format(counted(len(found) - _TOLD_AT_ONCE, "more is", "more are"))
+                    self.tr("{} in the report.").format(counted(len(found) - _MAX_LINES_SHOWN, "more is", "more are"))
                 )
             self.store.show_text("\n".join(lines), "repair")
             show_tip(self.store, "\n".join(f.evidence for f in found[:10]))
