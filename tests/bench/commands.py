@@ -1,5 +1,9 @@
 """Runs what is measured as processes of their own: how long they take, what memory all of them need together, how soon
-Ctrl+C ends them, and what their progress bar shows meanwhile. Linux only."""
+Ctrl+C ends them, and what their progress bar shows meanwhile. Linux only.
+
+``HERMES_WEBUI_TREE`` names a checkout of Hermes WebUI, which is then measured beside (``HERMES_WEBUI_PYTHON``: the
+Python that has what it requires).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 RESCUE = (sys.executable, "-m", "hermes_rescue.core")
-"""The command of Hermes Rescue; more words go behind it."""
+"""The command of Hermes Rescue; more words follow it."""
+
+WEBUI = os.environ.get("HERMES_WEBUI_TREE")
+"""A checkout of Hermes WebUI, None where there is none to measure beside."""
+
+_FOUND_OR_NOT = (0, 1)
+"""The exit codes of a command that did its work: an audit ends with 1 where it found something."""
 
 PAUSE = 0.01
 """Seconds between two looks at the memory, at least."""
@@ -32,19 +42,26 @@ _PAINT = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True)
-class StoreLocation:
+class CleanHome:
     """Where commands find nothing of their user's, and no cache of an earlier run."""
 
     environment: Mapping[str, str]
 
-    def run(self, *words: object) -> float:
-        """Run a command to its end; returns seconds. RuntimeError where it could not do its work."""
+    def run(self, *words: object, good: Sequence[int] = _FOUND_OR_NOT) -> float:
+        """Run a command to its end; returns seconds. RuntimeError where its exit code is none of ``good``."""
         start = time.perf_counter()
         done = subprocess.run(list(map(str, words)), env=self.environment, cwd=ROOT, capture_output=True, check=False)
         seconds = time.perf_counter() - start
-        if done.returncode not in (0, 1):
+        if done.returncode not in good:
             raise RuntimeError(f"{words} ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
         return seconds
+
+    def processor(self, *words: object) -> float:
+        """The same; returns the seconds of processor time of all its processes."""
+        before = os.times()
+        self.run(*words)
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
 
     def watched(self, *words: object) -> tuple[float, int]:
         """Run a command; returns seconds, and the megabytes that it and all its processes needed together at most."""
@@ -56,7 +73,7 @@ class StoreLocation:
             most = max(most, sum(map(_proportional, _family(process.pid))))
             time.sleep(max(PAUSE, 10 * (time.perf_counter() - looked)))  # a look at a large process is work for it too
         seconds = time.perf_counter() - start
-        if process.returncode not in (0, 1):
+        if process.returncode not in _FOUND_OR_NOT:
             raise RuntimeError(f"{words} ended with {process.returncode}")
         return seconds, most // 1024
 
@@ -99,13 +116,28 @@ class StoreLocation:
 
 
 @contextmanager
-def fresh_place() -> Iterator[StoreLocation]:
+def fresh_place() -> Iterator[CleanHome]:
     """A new place with an empty cache. It goes away again."""
     with tempfile.TemporaryDirectory(prefix="hermes-bench-") as folder:
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
-        yield StoreLocation(
-            {**kept, "HOME": folder, "XDG_CACHE_HOME": f"{folder}/cache", "QT_QPA_PLATFORM": "offscreen"}
-        )
+        yield CleanHome({**kept, "HOME": folder, "XDG_CACHE_HOME": f"{folder}/cache", "QT_QPA_PLATFORM": "offscreen"})
+
+
+def webui_recovery(action: str, home: Path) -> tuple[object, ...]:
+    """The WebUI's own command on a store: ``--audit`` or ``--repair-safe``."""
+    python = os.environ.get("HERMES_WEBUI_PYTHON", sys.executable)
+    of_the_store = ("--session-dir", home / "webui" / "sessions", "--state-db", home / "state.db")
+    return ("env", f"PYTHONPATH={WEBUI}", python, "-m", "api.session_recovery", action, *of_the_store)
+
+
+def forget_pages(home: Path) -> None:
+    """Have the system drop what it holds in memory of the files of a store."""
+    os.sync()
+    for folder, _, names in os.walk(home):
+        for name in names:
+            file = os.open(os.path.join(folder, name), os.O_RDONLY)
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(file)
 
 
 def _read(terminal: int) -> Iterator[bytes]:

@@ -64,3 +64,24 @@ def long_session(bench: Bench) -> list[Figure]:
         note=slowest,
     )
     return [*found, stop, progress]
+
+
+def million_messages(bench: Bench) -> list[Figure]:
+    """One session of a million small messages whose last ones are only in the database."""
+    shape = {"messages": bench.scaled(1_000_000), "length": 40, "spread": 0.0, "journals": False}
+    home = bench.store("million", [0], became=lambda _: "behind", **shape)
+    size = (home / "webui" / "sessions" / f"{session_id(0)}.json").stat().st_size / 2**20
+    with fresh_place() as place:
+        seconds, megabytes = place.watched(*RESCUE, "audit", "--home", home)
+    return [
+        Figure(
+            name="million_messages",
+            what=f"audit, a session of a million messages, {size:.0f} MB",
+            value=seconds,
+            unit="s",
+            target=12.0,
+            seconds=seconds,
+            megabytes=megabytes,
+            memory_target=round(2.5 * size),
+        )
+    ]

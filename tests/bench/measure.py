@@ -21,6 +21,7 @@ import leftovers
 import long_session
 import repairs
 import starts
+from commands import WEBUI
 from figures import HEADING, Bench, Figure, save, table
 
 MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
@@ -31,15 +32,18 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
         alignments.alignment,
         audits.first_rows,
         audits.audit_of_a_gigabyte,
+        audits.audits_beside_the_webui,
         audits.audit_of_journals,
         leftovers.leftovers,
         audits.audit_again,
         audits.search_of_a_gigabyte,
         repairs.repair_of_a_gigabyte,
+        repairs.repairs_beside_the_webui,
         audits.growth,
         repairs.repair_of_ten,
         audits.audit_of_many_rows,
         long_session.long_session,
+        long_session.million_messages,
     )
 }
 
@@ -58,6 +62,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="hermes-bench-") as temporary:
         bench = Bench(asked.keep or Path(temporary), asked.scale)
         bench.folder.mkdir(parents=True, exist_ok=True)
+        if WEBUI is None:
+            print("HERMES_WEBUI_TREE names no checkout of Hermes WebUI: its own audit and repair are not measured.")
         print(HEADING)
         for name in asked.names or MEASURES:
             found = MEASURES[name](bench)

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from audits import gigabyte, small
-from commands import RESCUE, fresh_place
+from commands import RESCUE, WEBUI, fresh_place, webui_recovery
 from figures import Bench, Figure, beside, best
+from hermes_rescue.core.api import apply, find_store, plan
 from stores import KINDS, mishap, session_id
 
 
@@ -58,29 +59,63 @@ def copy_twice(texts: Sequence[bytes], folder: Path) -> float:
 
 
 def repair_of_a_gigabyte(bench: Bench) -> list[Figure]:
-    """``repair --all`` of 300 damaged sessions."""
+    """Carrying out the plan for 300 damaged sessions: what it keeps, writes, reads back and puts into the list."""
     home, sessions = gigabyte(bench), damaged(bench, 2000)
-    words = (*RESCUE, "repair", "--all", "--yes", "--home", home)
     with as_before(home, sessions) as folder, fresh_place() as place:
-        _, megabytes = place.watched(*words)
+        _, megabytes = place.watched(*_repair(home))
         texts = [(folder / f"{session_id(session)}.json").read_bytes() for session in sessions]
 
-    def repair() -> float:
-        with as_before(home, sessions), fresh_place() as place:
-            return place.run(*words)
+    def carry_out() -> float:
+        with as_before(home, sessions):
+            found = plan(find_store(home=home))
+            start = time.perf_counter()
+            apply(found)
+            return time.perf_counter() - start
 
-    seconds, floor = best(repair, lambda: copy_twice(texts, bench.folder))
+    seconds, floor = best(carry_out, lambda: copy_twice(texts, bench.folder))
     return [
         beside(
             seconds,
             floor,
             name="repair_of_a_gigabyte",
-            what=f"repair --all, {len(sessions)} of 2,000 sessions, 1 GB",
+            what=f"carrying out the plan for {len(sessions)} of 2,000 sessions, 1 GB",
             target=2.5,
             floor=f"writing the {sum(map(len, texts)) / 1e6:.0f} MB of these files twice, with fsync",
             megabytes=megabytes,
+            note="memory: that of the whole command",
         )
     ]
+
+
+def repairs_beside_the_webui(bench: Bench) -> list[Figure]:
+    """``repair --all`` of large and of many small sessions, beside the WebUI's own; nothing where there is none."""
+    if WEBUI is None:
+        return []
+    return [
+        _beside_the_webui(
+            "repair_webui", "repair --all, 300 of 2,000 sessions, 1 GB", gigabyte(bench), damaged(bench, 2000), 0.4
+        ),
+        _beside_the_webui(
+            "repair_webui_small",
+            "repair --all, 1,500 of 10,000 small sessions",
+            small(bench, 10_000),
+            damaged(bench, 10_000),
+            0.7,
+        ),
+    ]
+
+
+def _repair(home: Path) -> tuple[object, ...]:
+    return (*RESCUE, "repair", "--all", "--yes", "--home", home)
+
+
+def _beside_the_webui(name: str, what: str, home: Path, sessions: Sequence[int], target: float) -> Figure:
+    def run(*words: object) -> float:
+        with as_before(home, sessions), fresh_place() as place:
+            return place.run(*words)
+
+    seconds, floor = best(lambda: run(*_repair(home)), lambda: run(*webui_recovery("--repair-safe", home)))
+    return beside(seconds, floor, name=name, what=what, target=target, floor="the WebUI's own repair")
 
 
 def repair_of_ten(bench: Bench) -> list[Figure]:
