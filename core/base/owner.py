@@ -6,9 +6,7 @@ themselves.
 
 from __future__ import annotations
 
-import encodings
 import os
-import pkgutil
 import re
 import shlex
 import stat
@@ -21,13 +19,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hermes_rescue.core.base.errors import RescueError
-from hermes_rescue.core.base.files import sentence, shown
 from hermes_rescue.core.base.rights import login, user
 
 _PART = re.compile(r"hermes_rescue\.\w+")
 LOADED_LATE = (
     "email.parser",
     "fcntl",
+    "filelock",
     "importlib.metadata",
     "importlib.readers",
     "jinja2",
@@ -72,6 +70,8 @@ def become_owner(folders: Sequence[Path]) -> None:
     try:
         os.scandir(place).close()
     except OSError as error:
+        from hermes_rescue.core.base.files import sentence
+
         raise RescueError(f"{sentence(error, place)} Nothing was changed.") from error
 
 
@@ -83,6 +83,8 @@ def require_owner(folders: Sequence[Path]) -> None:
 
 
 def _impossible(place: Path, owner: Owner, why: str) -> RescueError:
+    from hermes_rescue.core.base.files import shown
+
     who = shlex.quote(login(owner.uid))
     return RescueError(
         f"{shown(place)} belongs to {user(owner.uid)}, and this runs as root and cannot become that user: {why}."
@@ -152,6 +154,9 @@ def _become(owner: Owner) -> None:
 
 def _load_everything() -> None:
     """Load what would be loaded later: it may lie where only root can read it."""
+    import encodings
+    import pkgutil
+
     for package in (encodings, *(sys.modules[name] for name in [*sys.modules] if _PART.fullmatch(name))):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__"):

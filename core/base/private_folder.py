@@ -12,9 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-from hermes_rescue.core.base.files import NOT_FOLLOWED
-
 _PREFIX = "hermes-rescue-"
 _LOCK = "owner.lock"
 _YOUNG = 60.0  # seconds in which the lock of a folder may not have been taken yet
@@ -25,6 +22,8 @@ def private_folder() -> Iterator[Path]:
     """A folder for this user alone, in the folder for temporary files; removed at the end. While it is used a lock in
     it is held, so that :func:`sweep` knows those that a killed process left. Raises ``OSError``.
     """
+    from filelock import FileLock
+
     with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
         lock = FileLock(Path(name) / _LOCK, mode=0o600, thread_local=False)
         with suppress(NotImplementedError):  # a file system without locks
@@ -37,6 +36,8 @@ def private_folder() -> Iterator[Path]:
 
 def make_private(folder: Path) -> None:
     """Close a folder to everybody but its user. A link in its place is not followed (OSError)."""
+    from hermes_rescue.core.base.files import NOT_FOLLOWED
+
     if sys.platform == "win32":
         return
     try:
@@ -65,6 +66,8 @@ def _sweep_one(folder: Path, status: os.stat_result) -> None:
     is_ours = stat.S_ISDIR(status.st_mode) and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())
     if not is_ours or (time.time() - status.st_mtime < _YOUNG and not (folder / _LOCK).exists()):
         return
+    from filelock import FileLock, Timeout  # which no command needs where nothing was left
+
     lock = FileLock(folder / _LOCK, mode=0o600)
     with suppress(Timeout, NotImplementedError), lock.acquire(blocking=False):
         shutil.rmtree(folder, ignore_errors=True)

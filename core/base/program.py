@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
-from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 NAME = "hermes-rescue"
 LICENCE = "MIT"
@@ -33,6 +35,8 @@ class Part:
 
 def version() -> str:
     """The version of this program, "" where it runs without having been installed."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
     try:
         return distribution(NAME).version
     except PackageNotFoundError:
@@ -41,6 +45,8 @@ def version() -> str:
 
 def parts() -> list[Part]:
     """Every package of this installation that the program needs, and what a bundle has besides them, by name."""
+    from importlib.resources import files
+
     found: dict[str, Part] = {}
     _gather(NAME, found)
     found.pop(NAME, None)
@@ -73,6 +79,8 @@ def licences() -> str:
 
 def _gather(name: str, found: dict[str, Part]) -> None:
     """Add a package and all that it needs, as far as they are installed."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
     key = re.sub(r"[-_.]+", "-", name).lower()
     if key in found:
         return
@@ -95,6 +103,8 @@ def _gather(name: str, found: dict[str, Part]) -> None:
 
 def _texts(package: Distribution, licence: str) -> Iterator[str]:
     """The texts of a package's licences: its own, else ours where it names them without having them, as Qt's does."""
+    from importlib.resources import files
+
     is_there = False
     for path in package.files or []:
         if _LICENCE.search(path.as_posix()):
