@@ -50,10 +50,15 @@ LIMITS = {
     "search": "Every text is looked at once: as it is, then for characters with other forms; the rest is SQLite.",
     "search_common": "Each message that is found is parsed, and told from the others, in every copy: half of it are the"
     " rows. Less would take seeing that a row is a message of the file before it is parsed.",
-    "repair_of_a_gigabyte": "Reading the store once with orjson alone is three to four times the floor. Profile: 45 %"
-    " is the audit, without which nobody knows what to repair; 30 % merging and laying out the damaged sessions once"
-    " more, so that only what the plan has seen is written; 15 % keeping, writing and reading back, half of that fsync;"
-    " 10 % the session list. Merging the next sessions in other processes while one is written would save a fifth.",
+    "repair_of_a_gigabyte": "Each file is kept, written beside, read back and compared, brought to the disk and renamed;"
+    " the session list is written anew at the end.",
+    "repair_webui": "Theirs writes what it finds in one copy; this merges all of them, and verifies what it wrote.",
+    "repair_webui_small": "The start of the processes, the plan, and four files brought to the disk for each session.",
+    "audit_processor": "Two processes, which both start Python and the engine.",
+    "audit_cold": "The files are read while others are compared; what is read first is what is needed first.",
+    "audit_webui": "Theirs compares counts; this what every message says in every copy.",
+    "audit_webui_small": "The start of the processes, and Python's handling of each message.",
+    "million_messages": "Python's handling of each message and each row: a merge looks at all of them.",
     "audit_of_1000": "The start of the processes.",
     "audit_of_10000": "The start of the processes, and Python's handling of each session and each message.",
     "audit_of_100000": "Python's handling of each session and each message.",
