@@ -131,7 +131,7 @@ def _x11_answers() -> bool:
     try:
         xcb = ctypes.CDLL("libxcb.so.1")
     except OSError:
-        return True  # the missing libraries are told
+        return True  # the missing libraries are reported
     xcb.xcb_connect.restype = ctypes.c_void_p
     connection = ctypes.c_void_p(xcb.xcb_connect(None, None))
     error: int = xcb.xcb_connection_has_error(connection)

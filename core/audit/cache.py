@@ -261,7 +261,7 @@ def _digest(data: bytes) -> bytes:
 
 @cache
 def _engine() -> bytes:
-    """What tells one version of this program from another, also while it is being worked on."""
+    """What distinguishes one version of this program from another, also while it is being worked on."""
     is_bundle = getattr(sys, "frozen", False)  # it has no files of source
     files = [Path(sys.executable)] if is_bundle else sorted(Path(__file__).parent.glob("*.py"))
     return repr((sys.version, [(path.name, _stamp(path)) for path in files])).encode()

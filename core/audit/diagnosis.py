@@ -240,9 +240,9 @@ def _unread(file: SidecarFile) -> str:
     found = file.sidecar
     if found is None or found.damage in (Damage.EMPTY, Damage.NUL):
         return ""
-    lost, behind = found.lost_bytes, len(found.after_end)
+    lost, left_over = found.lost_bytes, len(found.after_end)
     lines = f" {counted(lost, 'byte')} of it cannot be read and may have held more." if lost else ""
-    lines += f" Left out: {counted(behind, 'message')} of an older file, after its end." if behind else ""
+    lines += f" Left out: {counted(left_over, 'message')} of an older file, after its end." if left_over else ""
     is_guess = not found.encoding.startswith("utf")
     return lines + (f" It is read as {found.encoding}." if is_guess else "")
 
@@ -256,7 +256,7 @@ def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, stre
     lost: dict[str, list[int]] = {}
     for k, item in enumerate(proposal.items):
         if _is_lost(item):
-            kind = _loss_kind(item.copies, live, behind=k > last)
+            kind = _loss_kind(item.copies, live, is_after=k > last)
             if kind:
                 lost.setdefault(kind, []).append(k)
     if "shrunken_live" in lost and "state_db_gap" in lost:
@@ -328,13 +328,13 @@ def _loss_story(kind: str, lost: Sequence[int], proposal: Proposal, live: Sideca
     return story.lost_by_a_save(lost, proposal, live)
 
 
-def _loss_kind(names: Sequence[str], live: Sidecar, *, behind: bool) -> str | None:
+def _loss_kind(names: Sequence[str], live: Sidecar, *, is_after: bool) -> str | None:
     if BACKUP in names:
         return "shrunken_live"
     if any(name.startswith(TEMP) for name in names):
         return "unsaved_temp"
     if any(name.startswith(DATABASE) for name in names):
-        return "emptied_live" if not live.messages else "state_db_ahead" if behind else "state_db_gap"
+        return "emptied_live" if not live.messages else "state_db_ahead" if is_after else "state_db_gap"
     return "run_journal_ahead" if RUN in names else None
 
 

@@ -66,7 +66,7 @@ _STAND = {  # one session, and more
 
 
 def how_they_stand(n: int, standing: Standing) -> str:
-    """The same behind the number of the sessions that stand so."""
+    """The same after the number of the sessions that stand so."""
     return plural(n, *_STAND[standing])
 
 
@@ -100,7 +100,7 @@ Story: TypeAlias = tuple[str | float, ...]
 class Finding:
     """One finding of one session (``session_id`` None: of the store). ``evidence`` is a plain sentence; counts are None
     where the file is absent or unreadable. ``category`` can be another than the kind's own. ``story`` is empty where
-    the evidence tells as much.
+    the evidence says as much.
     """
 
     name: str

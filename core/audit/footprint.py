@@ -1,4 +1,4 @@
-"""What tells without reading that a store may have changed: identity, size and time of each of its files."""
+"""What shows without reading that a store may have changed: identity, size and time of each of its files."""
 
 from __future__ import annotations
 

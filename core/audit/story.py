@@ -1,4 +1,4 @@
-"""What happened to a session, as one would tell it: the sentences that a front shows first, in place of the evidence.
+"""What happened to a session, in plain words: the sentences that a front shows first, in place of the evidence.
 
 A story is a sequence of texts and of times in seconds since 1970, which each front writes in its own way. It says no
 more of a time than the copies prove: one time, two between which it was, or only the one after which it was.

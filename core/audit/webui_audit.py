@@ -117,7 +117,7 @@ def _prompts(paths: Iterable[Path]) -> tuple[str, ...]:
 def _events(path: Path) -> Iterator[Mapping[str, Any]]:
     try:
         yield from objects(path)[0]
-    except (FileNotFoundError, UnreadableError):  # told where the session is examined
+    except (FileNotFoundError, UnreadableError):  # reported where the session is examined
         return
 
 

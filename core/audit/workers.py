@@ -181,7 +181,7 @@ def _in_processes(
                         elif len(lost) == 1:
                             results = [_killed(lost[0])]
                         else:
-                            alone.extend(lost)  # one of them killed it: each once more alone tells which
+                            alone.extend(lost)  # one of them killed it: each once more alone shows which
                     yield results
                     show(sum(each.part for each in crew))
         waiting.extendleft(each for worker in crew for each in worker.busy_with)
@@ -228,14 +228,14 @@ class _Worker:
         return not self.is_there and time.monotonic() - self._hired > PATIENCE
 
     def give(self, session_ids: list[str]) -> None:
-        """Hand over some sessions. Whether the process has died by then is told by :meth:`take`."""
+        """Hand over some sessions. Whether the process has died by then is reported by :meth:`take`."""
         self.busy_with = session_ids
         self._started = time.monotonic()
         with suppress(OSError):
             self.pipe.send((session_ids, self._inventory.listing.of(session_ids)))
 
     def take(self) -> list[_T | Failure]:
-        """The results of the sessions that were handed over; none yet where it only told how far they are (``part``).
+        """The results of the sessions that were handed over; none yet where it only sent how far they are (``part``).
         Raises EOFError or OSError where the process has died, is late, or cannot read a database.
         """
         if not self.pipe.poll():

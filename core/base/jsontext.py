@@ -81,7 +81,7 @@ class Piece:
 
     @property
     def token(self) -> bytes:
-        """What tells its text from others: the text, or of a long one the digest."""
+        """What distinguishes its text from others: the text, or of a long one the digest."""
         raw = self.raw
         return raw if len(raw) <= _SHORT else hashlib.sha256(raw).digest()
 
@@ -162,7 +162,7 @@ class Document:
     message list), ``elements`` are the whole elements of that list (None: there is no such list).
 
     ``complete`` says that nothing of the object is missing: a document can be damaged for the WebUI (a byte order mark)
-    and complete. ``after_end`` are whole elements behind it: of a longer file that was written over from its beginning.
+    and complete. ``after_end`` are whole elements after it: of a longer file that was written over from its beginning.
     ``lost_bytes`` counts the bytes of the file that belong to no whole field or element, wherever they stand, and those
     within one that could not be read. Separators and brackets are no loss. Zero bytes are one, for they stand where
     something was, but not around a complete object, where they only fill the file up. ``encoding`` names the codec that

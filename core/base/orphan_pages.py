@@ -78,7 +78,7 @@ class CutOffRows:
             self._cells = self._found([self._place[name] for name in key], vouched, is_late)
 
     def row(self, rowid: int, names: Sequence[str]) -> Values | None:
-        """Some columns of a row, behind its row id; None where the row was not found."""
+        """Some columns of a row, after its row id; None where the row was not found."""
         cell = self._cells.get(rowid)
         if cell is None:
             return None
@@ -170,11 +170,11 @@ class _Pages:
             return
         for at in struct.unpack_from(f">{count}H", page, start + 8):
             try:
-                size, behind = _varint(page, at)
-                rowid, behind = _varint(page, behind)
+                size, content_at = _varint(page, at)
+                rowid, content_at = _varint(page, content_at)
             except _DamagedError:
                 continue
-            yield rowid - (1 << 64) if rowid >> 63 else rowid, _Cell(number, behind, size)
+            yield rowid - (1 << 64) if rowid >> 63 else rowid, _Cell(number, content_at, size)
 
     def record(self, cell: _Cell) -> bytes:
         """The record of a row, also where it goes on over other pages. Raises _DamagedError."""

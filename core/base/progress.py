@@ -18,7 +18,7 @@ class Cancelled(Exception):
 
 class Steps:
     """The way through one session. Each step takes a share of what is left, so that nobody has to know which steps will
-    follow, and what is told never goes back.
+    follow, and what is reported never goes back.
 
     ``show`` gets how much is done, from 0 to 1, at most ten times a second; ``should_cancel`` is asked as often.
     """

@@ -104,7 +104,7 @@ class Walk:
     """One object read value by value. After :meth:`read`:
 
     ``fields`` are its whole fields in file order (None stands for the message list), ``elements`` the whole elements of
-    that list (None: there is none), ``after_end`` those of another list after the end of the object, or behind a gap:
+    that list (None: there is none), ``after_end`` those of another list after the end of the object, or after a gap:
     what a longer file left there when this one was written over it. ``gaps`` lie inside the object, ``rest`` after its
     end. ``is_closed`` says that its end was reached. Only of a value that is not JSON as it stands, what it says is
     kept.
@@ -363,7 +363,7 @@ class Walk:
         return end
 
     def _leap(self, at: int) -> int:
-        """Where a damaged object goes on: at its next field, or behind the message list if its beginning is gone."""
+        """Where a damaged object goes on: at its next field, or after the message list if its beginning is gone."""
         self._note(Flaw.TORN)
         field = self._next_field(at + 1)
         message = self._next_message(at, field) if self.elements is None else None
@@ -406,7 +406,7 @@ class Walk:
         return found
 
     def _is_inside(self, at: int) -> bool:
-        """Whether an object seems to be a part of an element, as far as a damaged layout tells."""
+        """Whether an object seems to be a part of an element, as far as a damaged layout shows."""
         if "\n" not in self._before:
             return self.text[max(0, at - 1000) : at].rstrip(" ").endswith(":")
         if self.text.endswith(self._before, 0, at):

@@ -90,7 +90,7 @@ def quoted(name: str) -> str:
 
 
 class ReadOnlyDatabase:
-    """An open database. ``damaged``: its schema or size is wrong, and SQLite was told to read it all the same.
+    """An open database. ``damaged``: its schema or size is wrong, and SQLite was set to read it all the same.
     ``torn``: pages of its schema are damaged, not only unknown to this SQLite. ``copy``: the private copy that is read
     in its place, which another process of this user can read as long as this one has it open.
 
@@ -216,7 +216,7 @@ def open_without_trace(path: Path, *, timeout: float, copy: Path | None = None) 
     Raises ``sqlite3.Error`` or ``OSError`` where it cannot be read, and :class:`KeepsChangingError`.
 
     The header is read before there is a connection: closing a plain handle drops this process's locks on the file. A
-    second connection that reads a rollback-mode database in this very moment loses its lock; its ``changed`` tells.
+    second connection that reads a rollback-mode database in this very moment loses its lock; its ``changed`` shows it.
     """
     path = path.resolve()  # as SQLite does: the log lies beside the file that a symlink leads to
     if copy is not None:
@@ -363,7 +363,7 @@ class TableScan:
     Damaged pages are stepped over; rows that only an index still knows come last, also those on pages that were cut off
     (:mod:`core.base.orphan_pages`) where an index over the columns ``key`` has them. After the iteration ``damaged``
     says whether anything was stepped over, ``cut_off`` how many rows were on such pages, and ``lost`` how many could
-    not be read (None where no whole index can tell). Damage apart, reading raises ``sqlite3.Error``.
+    not be read (None where no whole index shows that). Damage apart, reading raises ``sqlite3.Error``.
     """
 
     def __init__(self, database: ReadOnlyDatabase, table: str, columns: Sequence[str], key: Sequence[str] = ()) -> None:
@@ -405,7 +405,7 @@ class TableScan:
             yield from self._known_to_an_index(seen)
 
     def _behind_damage(self, position: int) -> int | None:
-        """The smallest row id behind which reading works again, found with ever longer steps and then by halving."""
+        """The smallest row id after which reading works again, found with ever longer steps and then by halving."""
         step = 1
         while self._next(position + step) is None:
             step *= 2
@@ -421,7 +421,7 @@ class TableScan:
         return position + step
 
     def _next(self, position: int) -> Row | None:
-        """The first row behind a position, () at the end, None where damage is next: there can be a row of an earlier
+        """The first row after a position, () at the end, None where damage is next: there can be a row of an earlier
         place, which would lead around in a circle.
         """
         query = f"{self._select} WHERE _rowid_ > ? ORDER BY _rowid_ LIMIT 1"

@@ -31,5 +31,5 @@ def _numbered(word: str) -> str:
 def _numbers(sign: str) -> str:
     try:
         return "".join(f"\\{byte:03o}" for byte in os.fsencode(sign))
-    except UnicodeEncodeError:  # half a character, which no shell can be told
+    except UnicodeEncodeError:  # half a character, which no shell can be given
         return "?"

@@ -46,7 +46,7 @@ LIVE, BACKUP, TEMP, DATABASE, RUN, INDEX, TURNS = (
     "index",
     "turn journal",
 )
-"""Names of the copies; a second temp or database has its number or profile behind the name."""
+"""Names of the copies; a second temp or database has its number or profile after the name."""
 
 
 _FILE, _ROWS = 0.2, 0.4
@@ -60,10 +60,10 @@ _R = TypeVar("_R", bound=Numbered)
 class FileCopies:
     """What the files say of one session. ``databases_unknown``: there is no database, or one could not be read, so a
     missing row proves nothing; ``deletions_unknown``: nor does it prove anything that no tombstone could be read.
-    ``problems``: what could not be read in the journals, a sentence each. ``journal`` tells of its runs, ``killed`` has
-    the events of each that did not come to an end, by its stream. ``goes_on``: the session that holds this conversation
-    and goes on with it. ``is_side_run``: a ``/btw`` or ``/background`` run, of which no file was meant to stay (None:
-    nothing says). ``is_sibling``: another session continues the same conversation.
+    ``problems``: what could not be read in the journals, a sentence each. ``journal`` describes its runs, ``killed``
+    has the events of each that did not come to an end, by its stream. ``goes_on``: the session that holds this
+    conversation and goes on with it. ``is_side_run``: a ``/btw`` or ``/background`` run, of which no file was meant to
+    stay (None: nothing says). ``is_sibling``: another session continues the same conversation.
     """
 
     session_id: str

@@ -1,6 +1,6 @@
 """What the heads of the session files say before any content is compared: the rows that a list begins with.
 
-Nothing here is a finding. A head tells what was true when its file was saved; whether it still is, the audit sees.
+Nothing here is a finding. A head shows what was true when its file was saved; whether it still is, the audit sees.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from hermes_rescue.core.hermes.sidecar import HEAD_LIMIT
 from hermes_rescue.core.hermes.store import Store
 
 _LIST_BEGINS = b',\n  "messages": ['
-_MOST = 10**9  # messages; a head that tells more is not to be believed
+_MOST = 10**9  # messages; a head that claims more is not to be believed
 
 
 @dataclass(frozen=True, slots=True)
 class SessionHeader:
-    """A session that nobody has examined yet. ``live`` is the number of messages that the head of its file tells,
-    None where it tells none; ``updated`` is in seconds.
+    """A session that nobody has examined yet. ``live`` is the number of messages that the head of its file gives,
+    None where it gives none; ``updated`` is in seconds.
     """
 
     session_id: str

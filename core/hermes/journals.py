@@ -1,6 +1,6 @@
 """The small files beside the sidecars: tombstones, index, projects, and which journals there are.
 
-Shapes as in formats.md, "In the state dir". What is damaged is passed over and told as a problem, in a sentence.
+Shapes as in formats.md, "In the state dir". What is damaged is skipped and reported as a problem, in a sentence.
 """
 
 from __future__ import annotations

@@ -17,13 +17,13 @@ REASONING = ("reasoning", "reasoning_content", "reasoning_details")
 """Fields that each hold an assistant's reasoning in one form."""
 
 SHORT = 64
-"""Characters of a text that are kept even in a large session, and that tell enough to be known again when damaged."""
+"""Characters of a text that are kept even in a large session, and that are enough to recognise it by when damaged."""
 
 LONG_ID, _LONG_TEXT = 12, 24
 """Characters of an id and of a text that are hardly ever the same by chance: some providers count calls from 0."""
 
 _BEGINNING = 64
-"""Characters of a text that mostly tell whether it is a long one."""
+"""Characters of a text that mostly show whether it is a long one."""
 
 IMAGE = "[screenshot]"
 JSON_PREFIX = "\0json:"
@@ -34,9 +34,9 @@ _IMAGE_PARTS = ("image_url", "image", "input_image")  # no set: what is looked u
 _RICH = frozenset({*PARTS, *REASONING})
 
 TextToken: TypeAlias = str | int
-"""What tells a text from others: the text itself, or in a large session a number for a long one that is not all white
-space. It holds the length and Python's 64-bit hash, which is another one in each process: signs of two processes cannot
-be compared.
+"""What distinguishes a text from others: the text itself, or in a large session a number for a long one that is not all
+white space. It holds the length and Python's 64-bit hash, which is another one in each process: signs of two processes
+cannot be compared.
 """
 
 MessageIdentity: TypeAlias = tuple[str, TextToken, str, tuple[str, ...]]
@@ -49,7 +49,7 @@ _folded: dict[TextToken, str] = {}
 
 
 class Message(NamedTuple):
-    """One message as one copy tells it; of a large session without what can be long, which is read from its bytes when
+    """One message as one copy has it; of a large session without what can be long, which is read from its bytes when
     it is asked for.
 
     ``piece`` holds its bytes, ``role`` who speaks (user, assistant, tool, system), ``text_token`` stands for the
@@ -125,7 +125,7 @@ class Message(NamedTuple):
             return True
         if len(self.text_token) < _LONG_TEXT:
             return False
-        # the beginning mostly tells, without folding all of a text
+        # the beginning mostly shows it, without folding all of a text
         return len(" ".join(self.text_token[:_BEGINNING].split())) >= _LONG_TEXT or len(self.folded_text) >= _LONG_TEXT
 
     @property

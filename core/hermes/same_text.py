@@ -50,7 +50,7 @@ class Text:
 
     @cached_property
     def end(self) -> str:
-        """What stands after the last gap. It tells most texts of one form apart without a look at every gap."""
+        """What stands after the last gap. It distinguishes most texts of one form without a look at every gap."""
         return self.folded[self.gaps[-1].end :] if self.gaps else self.folded
 
     @property

@@ -112,7 +112,7 @@ IDLE_STREAM: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """A session as one file tells it.
+    """A session as one file has it.
 
     ``head`` holds every field but the messages, in file order; ``messages`` each message as a piece (its bytes and its
     value). ``damage`` says why the WebUI could not load the file, ``complete`` that no part of it is missing all the

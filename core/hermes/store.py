@@ -58,7 +58,7 @@ class Store:
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """The folders whose owner uses it, the most telling one first."""
+        """The folders whose owner uses it, the most reliable one first."""
         return _folders_of(self.sessions_dir, self.state_dir, self.home)
 
     @property
@@ -96,7 +96,7 @@ def find_store(
 
     Without ``state_dbs`` the databases are looked for where they lie in that home, or beside the named sessions folder.
     A home is a store if it has a sessions folder, here or under another root, or a database. A folder that is named may
-    be one level too deep or too high: what is in it tells. A front that runs as root becomes the owner of the place
+    be one level too deep or too high: what is in it decides. A front that runs as root becomes the owner of the place
     before anything there is opened (:mod:`core.base.owner`), but heads of session files to know a folder by. Raises
     RescueError, as :class:`StoreNotFoundError` with where it looked; nothing else takes the place of what was named.
     """
@@ -134,7 +134,7 @@ def find_store(
 
 
 def _meant_by_home(path: Path) -> tuple[Path | None, Path | None]:
-    """The home that a person means by a folder, or the sessions folder: what is in it tells."""
+    """The home that a person means by a folder, or the sessions folder: what is in it decides."""
     if is_home(path):
         return path, None
     for sessions in (path, path / "sessions"):

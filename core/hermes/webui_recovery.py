@@ -2,8 +2,8 @@
 
 The WebUI compares counts and swaps files: where a backup holds more messages than the session file and no mark says
 that the user shrank the session, the backup replaces the file at the next start. Its audit reports what it would do,
-and what it cannot do, one item a session and kind. Both are told here from facts, without reading anything, for two
-reasons: ``audit --json`` has an item wherever theirs has one, and a start that would throw messages away is known
+and what it cannot do, one item a session and kind. Both are worked out here from facts, without reading anything, for
+two reasons: ``audit --json`` has an item wherever theirs has one, and a start that would throw messages away is known
 before it happens.
 
 Facts of WebUI exp-v0.52.262 (``recover_all_sessions_on_startup``, ``audit_session_recovery``), seen by running it and
@@ -81,7 +81,7 @@ class FileFacts(NamedTuple):
 
 
 NO_FILES = FileFacts()
-"""Those of a name with nothing behind it that could be read."""
+"""Those of a name whose value could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ def marks_that_keep_out(
     """Watermark and boundary with which the WebUI leaves out what was taken back, where no copy has them any more.
 
     Whenever the WebUI shows a session or goes on with it, it merges the active rows of the database into the file, and
-    only these two times tell it which of them were taken back: without them an undone turn returns with the next one.
+    only these two times show it which of them were taken back: without them an undone turn returns with the next one.
     ``transcript``: role and stamp of each message of the file; ``rows``: of each active row, by id, the place of its
     message, None for one that is left out. None: no row is left out, or no message has a stamp; the file needs none.
 
@@ -197,8 +197,8 @@ def marks_that_supersede(
     backup: Sequence[int | None],
     found: tuple[float, float] | None,
 ) -> tuple[float, float] | None:
-    """The same marks (``found``), or the first ones, so that they also tell of what was taken back of a backup: it
-    begins behind the boundary. ``backup`` has its messages as ``rows`` has those of the database.
+    """The same marks (``found``), or the first ones, so that they also record what was taken back of a backup: it
+    begins after the boundary. ``backup`` has its messages as ``rows`` has those of the database.
     """
     stamps = [time for role, time in transcript if role == "user" and time is not None]
     if None not in backup or (found is not None and found[0] == found[1]) or not stamps:

@@ -48,17 +48,17 @@ class Process:
 
     @property
     def port(self) -> int:
-        """The port that it was told to listen on."""
+        """The port that it was set to listen on."""
         return port_of(self.environ or {}) or DEFAULT_PORT
 
     @property
     def host(self) -> str:
-        """The host that it was told to listen on, "" where it was told none."""
+        """The host that it was set to listen on, "" where none was set."""
         return (self.environ or {}).get("HERMES_WEBUI_HOST", "").strip()
 
     @property
     def address(self) -> str | None:
-        """Where it was told to listen."""
+        """Where it was set to listen."""
         return None if self.environ is None else _address(self.host or "127.0.0.1", self.port)
 
     def serves(self, folders: Sequence[Path]) -> bool | None:
@@ -144,7 +144,7 @@ def are_all_shown(folder: Path) -> bool:
 
 def ask(port: int, host: str = "", *, timeout: float) -> Health | None:
     """What a WebUI on this computer answers to ``GET /health``, which needs no login; None for any other service, and
-    where nothing answers in time. ``host``: where it was told to listen, "" if that is not known.
+    where nothing answers in time. ``host``: where it was set to listen, "" if that is not known.
     """
     end = time.monotonic() + timeout
     for each in (host,) if _is_here(host) else ("127.0.0.1", "::1"):

@@ -21,7 +21,7 @@ _MAX_NOTE_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A WebUI that serves a store. None is unknown; ``address``: where it answers or was told to listen; ``stop``: the
+    """A WebUI that serves a store. None is unknown; ``address``: where it answers or was set to listen; ``stop``: the
     command that stops it.
     """
 

@@ -148,7 +148,7 @@ def _is_one_prompt(a: Sequence[Message], b: Sequence[Message], one: Turn, other:
 
 
 def _equal_turns(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn]) -> list[Pair]:
-    """Turns that are equal to the letter, stand once on both sides and tell enough to be known again."""
+    """Turns that are equal to the letter, stand once on both sides and are distinctive."""
     once_a, once_b = _once([_whole(a, t) for t in in_a]), _once([_whole(b, t) for t in in_b])
     found = sorted((i, once_b[key]) for key, i in once_a.items() if key in once_b)
     return _rising([(i, j) for i, j in found if any(m.is_distinctive for m in a[in_a[i].content.start : in_a[i].end])])
@@ -335,7 +335,7 @@ class _Looked:
         self.end = after or (None if soon is None else soon + SLACK)
 
     def shared(self, other: _Looked) -> tuple[int, bool]:
-        """How many messages both have, spelling aside, and whether one of them tells enough to be known again."""
+        """How many messages both have, spelling aside, and whether one of them is distinctive."""
         common = self.letters & other.letters if not self.letters.keys().isdisjoint(other.letters) else Counter()
         found, is_distinctive = common.total(), any(key in common for key in self.distinctive)
         if found == len(self.messages) or found == len(other.messages):
@@ -380,7 +380,7 @@ def _turn_likeness(one: _Looked, other: _Looked, prompts: int, have_like_ends: b
 
     ``prompts`` says how surely their prompts are one, ``have_like_ends`` that some of their last messages can be. Two
     turns with the same prompt and answers that have nothing in common are two: people say "continue" ten times. Where
-    what they have in common can be chance, two times of one clock tell them apart.
+    what they have in common can be chance, two times of one clock keep them apart.
     """
     if one.prompt is None and other.prompt is None:
         prompts = 1

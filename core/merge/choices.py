@@ -67,8 +67,8 @@ def left_out_before(entries: Sequence[Entry], known: LeftOut) -> dict[int, Reaso
 def fingerprint(
     messages: Iterable[Message], reasons: Iterable[Reason | None], offers: Mapping[str, Mapping[str, Any]]
 ) -> str:
-    """What tells a proposal from every other one: the bytes of its messages in their order, why each is left out unless
-    a person says otherwise, and what each copy says of each field.
+    """What distinguishes a proposal from every other one: the bytes of its messages in their order, why each is left
+    out unless a person says otherwise, and what each copy says of each field.
     """
     digest = hashlib.sha256(json.dumps(offers, default=repr).encode())  # a hostile row holds any bytes
     for m, reason in zip(messages, reasons, strict=True):

@@ -51,7 +51,7 @@ class Witness:
 class Evidence:
     """What is known of a session beside its messages. Times in seconds, None where nobody says.
 
-    ``marks`` are those of the file, or of the newest copy that tells any, which was saved at ``marked``; ``saved``:
+    ``marks`` are those of the file, or of the newest copy that has any, which was saved at ``marked``; ``saved``:
     when the file was last saved; ``pending``: when the ``prompt`` was sent that was still unanswered then; ``sent``:
     when the newest one was that the journals know. ``count`` and ``last``: how many messages it had when it was saved,
     and the stamp of the last one. ``backup`` is the act's own backup or
@@ -162,7 +162,8 @@ def _written_again(entries: Sequence[Entry], databases: Set[str]) -> Iterator[in
     """The messages of a turn that only rows have and that a flush wrote again: rows of one database within a second say
     the turn beside it, of which another copy knows.
 
-    Rows alone do not tell it from what a program said again so fast; a copy that was made of the whole session does.
+    Rows alone do not distinguish it from what a program said again so fast; a copy that was made of the whole session
+    does.
     """
     for pair in pairwise(turns([e.merged for e in entries])):
         for turn, beside in (pair, pair[::-1]):

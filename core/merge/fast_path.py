@@ -138,7 +138,7 @@ def _is_beginning(messages: Sequence[_Message], shown: Sequence[_Message]) -> bo
 
 
 def _are_among(messages: Sequence[_Message], copies: Iterable[_Message]) -> bool:
-    """Whether all that another place tells are some of these messages in their order, and it has no more of any."""
+    """Whether all that another place holds are some of these messages in their order, and it has no more of any."""
     left = iter(messages)
     return all(any(_is_copy(one, each) for one in left) for each in copies)
 
@@ -181,7 +181,7 @@ def _is_shown(message: _Message, shown: _Message) -> bool:
 
 
 def _has_more(other: _Message, message: _Message) -> bool:
-    """Whether another telling of a message has a part that it lacks."""
+    """Whether another copy of a message has a part that it lacks."""
     if _PARTS_BESIDE(other) == _PARTS_BESIDE(message):
         return False
     return any(_has(other, name) and not _has(message, name) for name in _BESIDE)

@@ -65,7 +65,7 @@ def offer(
     if not further:
         return Offer(entries)
     own = {id(e): (e.merged, e.enriched) for e in entries}
-    older = {copy.name: all(m.time is None for m in copy.messages) for copy in further}  # else the times tell
+    older = {copy.name: all(m.time is None for m in copy.messages) for copy in further}  # else the times decide
     merged = entries
     left = {copy.name: copy.messages for copy in further}
     while left:

@@ -119,7 +119,7 @@ class Marks:
 
     @property
     def is_fresh(self) -> bool:
-        """No turn was saved since the newest act, as far as its marks tell (those of a clear never move)."""
+        """No turn was saved since the newest act, as far as its marks show (those of a clear never move)."""
         return self.act is not None and self.watermark == self.boundary
 
     @property
@@ -131,7 +131,7 @@ class Marks:
 
     @property
     def generations(self) -> tuple[str | None, str | None]:
-        """What tells the state after one act from the state after another."""
+        """What distinguishes the states after two acts."""
         return self.clear_generation, self.shrink_generation
 
     @property
@@ -176,5 +176,5 @@ def marks(sidecar: Sidecar) -> Marks:
 
 def has_marks(sidecar: Sidecar) -> bool:
     """Whether what is left of a sidecar says what the user shrank: it is whole, or torn after its marks."""
-    behind = LIST_FIELD in sidecar.head or "intentional_shrink_generation" in sidecar.head
-    return sidecar.complete or behind or marks(sidecar).is_cleared
+    has_marks_field = LIST_FIELD in sidecar.head or "intentional_shrink_generation" in sidecar.head
+    return sidecar.complete or has_marks_field or marks(sidecar).is_cleared

@@ -1,4 +1,4 @@
-"""How long a session was when it was last counted: what its row in the session list tells of a file that is lost
+"""How long a session was when it was last counted: what its row in the session list shows of a file that is lost
 (recovery.md, section 4).
 """
 
@@ -17,7 +17,7 @@ class ListedLength(Timeline):
 
     def by_list(self, reasons: dict[int, Reason]) -> Verdict:
         """How far a file that is not whole went by its row in the session list: the stamp of its last message is right,
-        its count can be behind.
+        its count can be older.
         """
         last, count = self.known.last, self.known.count
         held = self.held(reasons)
@@ -27,8 +27,8 @@ class ListedLength(Timeline):
         if files:
             cut = files[-1]
         else:  # rows are stamped before the message that they are
-            behind = (k for k in held if self.entries[k].merged.role == "user" and is_after(self.times[k], last))
-            cut = next(behind, held[-1] + 1) - 1
+            later = (k for k in held if self.entries[k].merged.role == "user" and is_after(self.times[k], last))
+            cut = next(later, held[-1] + 1) - 1
         after = [k for k in held if k > cut]
         if not after:
             is_listed = count in (None, len(held)) or (files and self.kept[cut])
@@ -66,7 +66,7 @@ class ListedLength(Timeline):
         ]
 
     def _is_never_shortened(self) -> bool:
-        """Whether a copy from the last save, which has the newest message, tells that there never was an act."""
+        """Whether a copy from the last save, which has the newest message, shows that there never was an act."""
         marked, saved = self.known.marked, self.known.saved
         is_recorded = self.marks.records_acts and not self.marks.is_marked and self.kept[-1]
         return is_recorded and marked is not None and saved is not None and marked >= saved - STAMP

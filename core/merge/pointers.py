@@ -33,7 +33,7 @@ def cards(copy: Sidecar | None, name: str, entries: Sequence[Entry]) -> list[Any
     among their versions, each at its message's new place, and new ones for calls that this copy does not know. The
     message of a card is the one that makes its call: the places in a run's own list can be others.
 
-    A card whose message is gone stays where it points behind the end, as the WebUI leaves it after an undo.
+    A card whose message is gone stays where it points, past the end, as the WebUI leaves it after an undo.
     """
     to = {e.places[name]: k for k, e in enumerate(entries) if name in e.places}
     callers = {call: k for k in to.values() for call in entries[k].merged.calls if len(call) >= LONG_ID}
@@ -120,7 +120,7 @@ def scenes(copy: Sidecar, name: str, entries: Sequence[Entry]) -> dict[str, Any]
 
 
 def context(copy: Sidecar | None, name: str, entries: Sequence[Entry]) -> list[Any]:
-    """The context of a recovered transcript: that of the copy which tells it, and what was said after this copy."""
+    """The context of a recovered transcript: that of the copy which has it, and what was said after this copy."""
     listed = copy.get("context_messages") if copy is not None else None
     held = sum(name in e.places for e in entries)
     if copy is None or not isinstance(listed, list) or listed in NOTHING or held < len(copy.messages):

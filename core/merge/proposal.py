@@ -81,8 +81,8 @@ class Proposal:
 
     @property
     def fingerprint(self) -> str:
-        """What tells it from every other proposal, whatever a person chose of it: see hermes_rescue.core.merge.choices.
-        Reads every message.
+        """What distinguishes it from every other proposal, whatever a person chose of it: see
+        hermes_rescue.core.merge.choices. Reads every message.
         """
         left_out = (item.reason for item in self.items)
         reasons = (None if reason is Reason.CHOSEN else reason for reason in left_out)

@@ -96,8 +96,8 @@ class _Places:
             return len(entries)
         if not is_last:
             return bisect_right(self._latest, began)
-        behind = max((k + 1 for k, e in enumerate(entries) if LIVE in e.versions), default=0)
-        times = ((k, entries[k].merged.time) for k in range(behind, len(entries)) if _is_prompt(entries[k]))
+        begin = max((k + 1 for k, e in enumerate(entries) if LIVE in e.versions), default=0)
+        times = ((k, entries[k].merged.time) for k in range(begin, len(entries)) if _is_prompt(entries[k]))
         return next((k for k, time in times if time is not None and time > began), len(entries))
 
     def put(self, start: int, end: int, turn: Sequence[Entry]) -> None:

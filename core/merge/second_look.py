@@ -18,13 +18,13 @@ _OF_ACTS = _ACTS | {Reason.OLD_UNDO, Reason.EARLIER_UNDO, Reason.UNDECIDED}
 
 
 def has_act(items: Sequence[Item]) -> bool:
-    """Whether the user took back what is left out, for certain: only then may the file tell the server so."""
+    """Whether the user took back what is left out, for certain: only then may the file say so to the server."""
     reasons = {item.reason for item in items if item.reason is not None and not item.included}
     return not reasons.isdisjoint(_ACTS) and not any(r.is_question for r in reasons if r is not Reason.FURTHER)
 
 
 def knows_acts(items: Sequence[Item], copy: str) -> bool:
-    """Whether the marks of a copy tell of all acts: the live file's, or those of one of which nothing is left out."""
+    """Whether the marks of a copy record all acts: the live file's, or those of one of which nothing is left out."""
     return copy == LIVE or not any(item.reason in _ACTS and copy in item.copies for item in _out(items))
 
 

@@ -57,7 +57,7 @@ def _held(entries: Sequence[Entry], name: str, places: Iterable[int]) -> list[in
 def with_tokens(
     pieces: Sequence[Piece], turns: Sequence[SubmittedTurn], *, untouched: Sequence[Piece] = ()
 ) -> list[Piece]:
-    """The messages, each prompt with the token of its turn where the turn journal tells it; ``untouched`` stay as they
+    """The messages, each prompt with the token of its turn where the turn journal has it; ``untouched`` stay as they
     are.
     """
     sent = {turn.created_at: turn.stream_id for turn in turns if turn.created_at is not None and turn.stream_id}

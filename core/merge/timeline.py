@@ -1,8 +1,8 @@
 """What was seen when, of one session (recovery.md, section 4): which copies are from before the newest act and which
 from after it, and which of them has the transcript as it was last saved.
 
-Each copy is a witness of the transcript as it stood when that copy was saved. Places tell more than times: a clock that
-was set back makes a save look older than what is in it.
+Each copy is a witness of the transcript as it stood when that copy was saved. Places prove more than times: a clock
+that was set back makes a save look older than what is in it.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Timeline:
         return not older.is_fresh and any(is_same(m.time, mine.act) for m in live)
 
     def _is_after_act(self, run: Witness) -> bool:
-        """Whether a run ended after the newest act, whose marks it has not: what it holds tells it before its time."""
+        """Whether a run ended after the newest act, whose marks it has not: what it holds proves it before its time."""
         act, marked, mark = self.marks.act, self.known.marked, self.marks.watermark
         if act is None:
             return True
@@ -129,7 +129,7 @@ class Timeline:
         return self.holds(self.before_act, k) or not self.known.databases.isdisjoint(self.entries[k].versions)
 
     def _goes_further(self, one: Witness, other: Witness) -> bool | None:
-        """Whether the last message of one copy was written behind that of another; None where no database has both."""
+        """Whether the last message of one copy was written after that of another; None where no database has both."""
         mine, theirs = self._rows_of([one]), self._rows_of([other])
         return next((mine[name] > theirs[name] for name in mine if name in theirs), None)
 
@@ -236,7 +236,7 @@ class Timeline:
 
     @cached_property
     def pending_turn(self) -> int:
-        """The position of the prompt that the file waits for; behind the last message where no copy has it. The agent
+        """The position of the prompt that the file waits for; after the last message where no copy has it. The agent
         can have written it much later than it was sent; what was said before a clock was set back says something else.
         """
         sent, prompt = self.known.pending, self.known.prompt
@@ -266,12 +266,12 @@ class Timeline:
 
     @cached_property
     def run_begins(self) -> int:
-        """The position of the first message that the newest run has; behind the last one where it has none."""
+        """The position of the first message that the newest run has; after the last one where it has none."""
         name = self.known.run.name if self.known.run is not None else ""
         return next((k for k, e in enumerate(self.entries) if name in e.versions), len(self.entries))
 
     def _is_before(self, rows: Mapping[str, int], k: int) -> bool:
-        """Whether one of these rows stands behind a message."""
+        """Whether one of these rows stands after a message."""
         places = self.entries[k].places
         return any(places.get(name, end) < end for name, end in rows.items())
 
@@ -292,11 +292,11 @@ class Timeline:
             kept = [k for k in before if self.kept[k]] if self.known.state is FileState.WHOLE else []
             return (kept or before)[-1]
         prompts = [k for k, e in enumerate(self.entries) if e.merged.role == "user"]
-        behind = [k for k in prompts if is_after(self.times[k], act)]
+        later = [k for k in prompts if is_after(self.times[k], act)]
         if self.marks.by_hand:  # of a compress, before which the clock can have been set back
-            behind = [k for k in behind if k > max(set(prompts).difference(behind), default=-1)]
-            behind.sort(key=lambda k: self.times[k] or 0.0)
-        return next(iter(behind), len(self.entries)) - 1
+            later = [k for k in later if k > max(set(prompts).difference(later), default=-1)]
+            later.sort(key=lambda k: self.times[k] or 0.0)
+        return next(iter(later), len(self.entries)) - 1
 
     def has_stamp(self, k: int, time: float | None) -> bool:
         """Whether a file has a message with exactly this stamp (rows are stamped earlier)."""

@@ -95,7 +95,7 @@ class _Judge(Contained, ListedLength):
         return is_newest and is_once_more and all(base.name in self.entries[k].versions for k in held)
 
     def _without_leftovers(self, reasons: dict[int, Reason], count: int) -> Verdict:
-        """The transcript of the newest run, if it has as many messages as the head of the file tells."""
+        """The transcript of the newest run, if it has as many messages as the head of the file gives."""
         held = [k for k in self.held(reasons) if self.kept[k]]
         if len(held) <= count or self.marks.act is None:
             return Verdict(reasons)
@@ -197,7 +197,7 @@ class _Judge(Contained, ListedLength):
 
     def _may_be_lost(self, k: int, kept: Sequence[int]) -> bool:
         """Whether a message can have been lost before the newest run went on without it: it stands before all that the
-        run shows, and no list tells that this is all. A clear removes the backup.
+        run shows, and no list shows that this is all. A clear removes the backup.
         """
         return bool(kept) and k < kept[0] and self.known.backup is not None and not self._is_whole_by_list(kept)
 
@@ -214,7 +214,7 @@ class _Judge(Contained, ListedLength):
         )
 
     def _is_behind_run(self, k: int) -> bool:
-        """Whether a message stands behind all that the newest run shows, and so does what is left of the file: it was
+        """Whether a message stands after all that the newest run shows, and so does what is left of the file: it was
         said after that run.
         """
         end = self._run_ends
@@ -315,7 +315,7 @@ class _Judge(Contained, ListedLength):
         return (known.backup,) if is_other else ()
 
     def _should_be_in_file(self, k: int, act: float) -> bool:
-        """Whether the file would have to tell of a turn that began after an act, and only the database does: its marks
+        """Whether the file would have to hold a turn that began after an act, and only the database does: its marks
         say that nothing was said since, and a clock that was set back makes rows from before the act look newer.
         """
         if act == 0.0:
@@ -422,14 +422,14 @@ class _Judge(Contained, ListedLength):
         return own is not None and own.records_acts and not own.is_marked
 
     def _between(self, k: int, taken: Reason) -> Reason | None:
-        """Of a row behind the boundary and before the first message from after the act."""
+        """Of a row after the boundary and before the first message from after the act."""
         if self.marks.is_fresh or not self._backup_is_from_before_any():
             return taken
         known_before = {e.merged.folded_identity for j, e in enumerate(self.entries) if self.holds(self.before_act, j)}
         return taken if self.entries[k].merged.folded_identity in known_before else None
 
     def _behind_boundary(self, k: int, act: float, taken: Reason) -> Reason | None:
-        """Of a row behind the boundary where the file holds nothing from after the act."""
+        """Of a row after the boundary where the file holds nothing from after the act."""
         if (act == 0.0 and self.known.is_untitled) or (act > 0.0 and self.marks.is_fresh):
             return taken
         if self._backup_is_from_before_any():
@@ -447,26 +447,26 @@ class _Judge(Contained, ListedLength):
         """
         asked = [k for k, reason in reasons.items() if reason.is_question]
         settled = {k: reason for k, reason in reasons.items() if not reason.is_question}
-        behind = [k for k in asked if k > cut]
-        if behind and behind[0] == cut + 1 and self.marks.act:
-            prompts = [k for k in behind if self.entries[k].merged.role == "user"]
-            first_turn = behind[: behind.index(prompts[1])] if len(prompts) > 1 else behind
+        after_cut = [k for k in asked if k > cut]
+        if after_cut and after_cut[0] == cut + 1 and self.marks.act:
+            prompts = [k for k in after_cut if self.entries[k].merged.role == "user"]
+            first_turn = after_cut[: after_cut.index(prompts[1])] if len(prompts) > 1 else after_cut
             later = prompts[self.marks.is_fresh :]  # what it took back can be gone, or be marked so in the database
             newest = next((k for k in later if self._is_newest_prompt(k)), None)
             if newest != first_turn[0]:
                 settled |= dict.fromkeys(first_turn, Reason.UNDONE)
-            behind = [k for k in behind if k not in settled and (newest is None or k < newest)]
-            if not behind and len(asked) == len(settled.keys() & set(asked)) + sum(
+            after_cut = [k for k in after_cut if k not in settled and (newest is None or k < newest)]
+            if not after_cut and len(asked) == len(settled.keys() & set(asked)) + sum(
                 newest is not None and k >= newest for k in asked
             ):
                 return settled
         count = self.known.count
         if not asked or count is None or self._is_empty_before_run():
             return reasons
-        want = count - (len(self.entries) - len(settled) - len(behind))
-        at = len(behind) - want
-        if 0 <= want <= len(behind) and (at == len(behind) or self.entries[behind[at]].merged.role == "user"):
-            return settled | dict.fromkeys(behind[:at], Reason.UNDONE)
+        want = count - (len(self.entries) - len(settled) - len(after_cut))
+        at = len(after_cut) - want
+        if 0 <= want <= len(after_cut) and (at == len(after_cut) or self.entries[after_cut[at]].merged.role == "user"):
+            return settled | dict.fromkeys(after_cut[:at], Reason.UNDONE)
         return reasons
 
     def _is_newest_prompt(self, k: int) -> bool:

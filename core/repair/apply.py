@@ -121,7 +121,7 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
 
 @dataclass(slots=True)
 class _Work:
-    """A plan that is being carried out: how far it is, and who is told and asked."""
+    """A plan that is being carried out: how far it is, and who is informed and asked."""
 
     plan: Plan
     webui: WebUIStatus

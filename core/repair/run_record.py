@@ -84,7 +84,7 @@ class Operation:
         return self.may_stand or self.state == "undone"
 
     def count(self, name: str) -> int | None:
-        """A number of messages in ``info``; None where it tells none. A manifest can be edited by anybody."""
+        """A number of messages in ``info``; None where it gives none. A manifest can be edited by anybody."""
         found = self.info.get(name)
         return found if isinstance(found, int) and found >= 0 else None
 
@@ -99,7 +99,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as its folder tells it. Times are seconds since 1970; ``stores`` are paths for people to read.
+    """A run as its folder records it. Times are seconds since 1970; ``stores`` are paths for people to read.
 
     ``problem`` says in a sentence why the folder cannot be read; the status is then ``unreadable``.
     """
@@ -140,7 +140,7 @@ class _Line:
 
 @dataclass(frozen=True, slots=True)
 class _Ending:
-    """All of a manifest that tells whether its run has ended."""
+    """All of a manifest that shows whether its run has ended."""
 
     status: Status
 

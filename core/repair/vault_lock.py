@@ -78,7 +78,7 @@ def _busy(path: Path) -> str:
 
 
 def _holder(path: Path) -> int | None:
-    """The process that holds a lock, where the system tells."""
+    """The process that holds a lock, where the system knows it."""
     if sys.platform != "linux":
         return None
     with suppress(OSError, ValueError, IndexError):

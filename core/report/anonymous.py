@@ -135,7 +135,7 @@ def _place(place: FoundPlace, number: int, ids: Mapping[str, str]) -> FoundPlace
 
 def _operation(operation: Operation, numbers: Mapping[str, int]) -> Operation:
     number = numbers.get(operation.session_id or "")
-    info: dict[str, str | int] = {"kinds": str(operation.info.get("kinds", ""))}  # only those that are known are told
+    info: dict[str, str | int] = {"kinds": str(operation.info.get("kinds", ""))}  # only those that are known are shown
     info |= {name: n for name in ("messages_before", "messages_after") if (n := operation.count(name)) is not None}
     if number is not None:
         info["title"] = _titled(number)

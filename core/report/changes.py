@@ -1,4 +1,4 @@
-"""What ``watch`` tells a program: how a store stood at the start, and each change since. Without message texts."""
+"""What ``watch`` reports to a program: how a store stood at the start, and each change since. Without message texts."""
 
 from __future__ import annotations
 

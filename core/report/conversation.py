@@ -151,7 +151,7 @@ def _attachments(attached: Any) -> Iterator[Block]:
 
 
 def _calls(calls: Any, cards: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Block, str]]:
-    """The calls of a message, each with its id; those that only a card of the session tells come with their result."""
+    """The calls of a message, each with its id; those that only a card of the session has come with their result."""
     for call in calls if isinstance(calls, list) else ():
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict):
@@ -178,7 +178,7 @@ def _result(call_id: str, text: str, name: str, open_calls: dict[str, Block]) ->
 
 
 def _cards(version: Version) -> dict[int, list[Mapping[str, Any]]]:
-    """The session's own list of tool calls by the position of their message, without those that a message tells of."""
+    """The session's own list of tool calls by the position of their message, without those that a message has."""
     listed = version.fields.get("tool_calls")
     cards = [card for card in listed if isinstance(card, dict)] if isinstance(listed, list) else []
     if not cards:

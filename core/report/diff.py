@@ -153,7 +153,7 @@ def versions(copies: SessionCopies, proposal: Proposal, wanted: Container[str] |
 
 
 def version_of(name: str, session: Sidecar) -> Version:
-    """What a session file tells, as a version of that name."""
+    """What a session file has, as a version of that name."""
     return Version(name, tuple(map(message, session.messages)), _fields(session))
 
 
@@ -169,7 +169,7 @@ def compare(left: Version, right: Version, proposal: Proposal | None = None) -> 
 
 
 def compare_fields(left: Version, right: Version, proposal: Proposal | None = None) -> tuple[FieldRow, ...]:
-    """What becomes of each field from one version to another; ``proposal`` tells where the recovered fields are from,
+    """What becomes of each field from one version to another; ``proposal`` has where the recovered fields are from,
     and from the live file to the recovered one what they can be taken from instead.
     """
     if proposal is None or right.name != RECOVERED:

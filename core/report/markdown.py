@@ -172,7 +172,7 @@ def code(text: str, language: str) -> str:
 
 @lru_cache(maxsize=64)
 def _lexer(language: str) -> Any:
-    """What tells the words of a language apart; None for one that nobody knows."""
+    """What splits a language into words; None for one that nobody knows."""
     from pygments.lexers import get_lexer_by_name
     from pygments.util import ClassNotFound
 

@@ -14,7 +14,7 @@ from hermes_rescue.core.base.program import version
 
 
 def metrics(audit: Audit, at: float, store: str = "") -> str:
-    """All metrics of an audit that ended ``at`` seconds since 1970. ``store`` tells those of several stores apart, as
+    """All metrics of an audit that ended ``at`` seconds since 1970. ``store`` distinguishes those of several stores, as
     a label of that name; without it they have none. Every state and every kind of finding is there, also with 0.
     """
     kinds = Counter(f.name for f in audit.findings)

@@ -43,7 +43,9 @@ _ACTIONS = {"create": "created", "replace": "replaced", "remove": "moved to the 
 _WORST_FIRST = ("failed", "planned", "skipped", "undone", "done")
 
 _SHAPES = {"some": (6, 6), "asked": (3, 6), "left_out": (5, 2)}
-"""Top and height of the stretches that are less than the whole bar high: to be told apart without their colours too."""
+"""Top and height of the stretches that are less than the whole bar high: to be distinguished without their colours
+too.
+"""
 
 Facts = Mapping[str, Any]
 Pairs = tuple[tuple[str, str], ...]
@@ -103,7 +105,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What holds for every finding of a kind, told once: ``sessions`` are the numbers of those that have it."""
+    """What holds for every finding of a kind, said once: ``sessions`` are the numbers of those that have it."""
 
     label: str
     name: str

@@ -1,7 +1,7 @@
 """Search in one session: what every copy of it says, and what has become of that.
 
 What copies say is one hit where they say it of the same message. Where the live file has every message that was found,
-nothing has to be merged to see that; else the proposal tells which messages are the same, and which are left out.
+nothing has to be merged to see that; else the proposal decides which messages are the same, and which are left out.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SUBAGENT = "subagent"
 """The program of a session that an agent of the WebUI's started for itself."""
 
 HITS_SHOWN = 20
-"""Hits of a session that are told one by one; all are counted."""
+"""Hits of a session that are shown one by one; all are counted."""
 
 _FILE = 0.5
 """The share of what is left to do for a session that looking through one of its files takes, about."""
@@ -41,7 +41,9 @@ _BLOCK = 2**20
 """Bytes of a file that are looked through in one go."""
 
 _Key = tuple[str, int, str, tuple[str, ...]]
-"""What tells messages from each other: :attr:`core.hermes.message.Message.exact` with the hash of the text."""
+"""What distinguishes messages: :attr:`hermes_rescue.core.hermes.message.Message.strict_identity` with the hash of the
+text.
+"""
 
 
 class Held(StrEnum):
@@ -166,7 +168,7 @@ class _Finder:
 
 
 class _Tally:
-    """The hits of a session: all are counted, the first are told."""
+    """The hits of a session: all are counted, the first are shown."""
 
     def __init__(self, query: Query) -> None:
         self._query = query
@@ -344,7 +346,7 @@ class _Search:
             if session.damage is None and not any(map(finder.query.may_be_in, blocks)):
                 continue
             yield from finder.messages(steps.over(session.messages, len(session.messages), _FILE), name)
-            behind = (found._replace(place=None) for found in finder.messages(session.after_end, name))
+            left_over = (found._replace(place=None) for found in finder.messages(session.after_end, name))
             others = (
                 *(
                     finder.text(Part.PROMPT, text, name, "user")
@@ -353,7 +355,7 @@ class _Search:
                 ),
                 *(finder.card(card, name) for card in _cards(session) if file is self._files.leading),
             )
-            yield from (found for found in (*behind, *others) if found is not None)
+            yield from (found for found in (*left_over, *others) if found is not None)
 
     def _in_rows(self) -> Iterator[_Match]:
         def read(rows: Iterable[MessageRow]) -> Iterator[_Match]:

@@ -68,7 +68,7 @@ def _hits(looked: Looked | Failure) -> Iterator[SessionHits | Unread]:
 
 
 def _session_ids(inventory: Inventory) -> list[str]:
-    """The sessions of the store and those of other programs, the newest first as far as the session list tells."""
+    """The sessions of the store and those of other programs, the newest first as far as the session list shows."""
     listing = inventory.listing
     own = dict.fromkeys(inventory.session_ids())
     rows = [*listing.rows.values()]

@@ -25,7 +25,7 @@ _MODULE = ("-m", "hermes_rescue.core")
 @dataclass(frozen=True, slots=True)
 class Call:
     """The options that every command on a store has: what names the store, as it was given, ``is_quiet``, and whether
-    progress is told to a program, in lines.
+    progress is reported to a program, in lines.
     """
 
     home: Path | None = None

@@ -181,7 +181,7 @@ def audit(
     elif metrics != saving.STDOUT:
         try:
             interrupted = Vault.of(store).open_runs()
-        except VaultError as error:  # no more than that cannot be told
+        except VaultError as error:  # no more than that cannot be known
             interrupted = ()
             announce(str(error))
         view.audit(found, interrupted)
@@ -326,7 +326,7 @@ def report(
     if form not in FORMATS:
         _fail(f"--format is one of: {', '.join(FORMATS)}.", USAGE)
     store, view = call.find_store(), _view(call)
-    asked = dataclasses.replace(call, is_quiet=call.is_quiet or anonymous)  # which session is meant is not told
+    asked = dataclasses.replace(call, is_quiet=call.is_quiet or anonymous)  # which session is meant is not shown
     if run is not None:
         done = Vault.of(store).read_run(names.run_named(asked, store, run))
         if sids:

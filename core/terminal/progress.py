@@ -16,7 +16,7 @@ PAUSE = 0.5
 
 
 def is_asked() -> bool:
-    """Whether this command tells a program; also where what was typed is wrong otherwise."""
+    """Whether this command reports to a program; also where what was typed is wrong otherwise."""
     return OPTION in sys.argv[1:]
 
 

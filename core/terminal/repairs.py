@@ -142,7 +142,7 @@ def carry_out(plan: api.Plan, view: RepairView, *, as_json: bool, yes: bool, dry
 
 
 def _carried_out(plan: api.Plan, view: RepairView, *, as_json: bool) -> int:
-    """Carry out a plan, and tell what came of it, whoever reads it."""
+    """Carry out a plan, and report what came of it, whoever reads it."""
     from hermes_rescue.core import api
     from hermes_rescue.core.report.report import result_json
 

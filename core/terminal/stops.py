@@ -69,12 +69,12 @@ def held(sentence: str) -> Iterator[None]:
 
 
 def announce_at_stop(sentence: str) -> None:
-    """What a person is told from now on if a signal stops the command."""
+    """What a person reads from now on if a signal stops the command."""
     _state.sentence = sentence
 
 
 def sentence() -> str:
-    """What to tell of a command that was stopped."""
+    """What to report of a command that was stopped."""
     return _state.sentence
 
 

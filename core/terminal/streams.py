@@ -1,6 +1,6 @@
 """Standard input and output that never fail: closed ones, a terminal or reader that is gone, a full disk, any encoding.
 
-A command does its work whoever reads of it. What could not be written is told at the end, on stderr.
+A command does its work whoever reads of it. What could not be written is reported at the end, on stderr.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def safe() -> Iterator[None]:
 
 
 def problem_of(stream: TextIO) -> OSError | None:
-    """Why something could not be written to a stream, with its place as ``filename`` where the system tells; None where
-    all of it was written.
+    """Why something could not be written to a stream, with its place as ``filename`` where the system names it; None
+    where all of it was written.
     """
     return getattr(stream, "problem", None)
 

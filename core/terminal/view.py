@@ -110,7 +110,7 @@ class View:
     """Draws on stdout; progress goes to stderr, and only to a terminal."""
 
     def __init__(self, call: Call) -> None:
-        """``call`` has the store that is told of, for the commands that are suggested."""
+        """``call`` has the store that is shown, for the commands that are suggested."""
         self.command = call.command
         self._is_quiet = call.is_quiet
         self._has_progress_lines = call.has_progress_lines

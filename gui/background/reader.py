@@ -198,7 +198,9 @@ class ReaderThread:
         release(parts)
 
     def _let_the_window_paint(self) -> None:
-        """Wait for what was told to be shown, which takes twice as long beside other work, or for another question."""
+        """Wait for what was emitted to be shown, which takes twice as long beside other work, or for another
+        question.
+        """
         end = time.monotonic() + PAINTING
         while self._questions.empty() and time.monotonic() < end:
             time.sleep(0.005)

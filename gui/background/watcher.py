@@ -7,7 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import QFileSystemWatcher, QObject, QTimer, Signal
 
 QUIET = 500
-"""Milliseconds without a further change after which one is told."""
+"""Milliseconds without a further change after which one is reported."""
 
 
 class Watcher(QObject):

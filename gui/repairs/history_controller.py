@@ -1,4 +1,4 @@
-"""Reads what the vault tells of past repairs, outside the GUI thread."""
+"""Reads what the vault records of past repairs, outside the GUI thread."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, Slot
 
 
 class Waiting(QObject):
-    """It is told of every look at the WebUI, and begins as soon as that does not run and ``prepare`` allows it, which
+    """It gets every look at the WebUI, and begins as soon as that does not run and ``prepare`` allows it, which
     turns the window to a work and answers whether it could.
     """
 

@@ -74,7 +74,7 @@ class Outcome:
 class Writer(QObject):
     """Carries out what a person asks for.
 
-    ``started`` tells in words what a work is, ``progressed`` how far it is, ``asked`` that it waits for the person, and
+    ``started`` says what a work is, ``progressed`` how far it is, ``asked`` that it waits for the person, and
     ``ended`` carries its Outcome.
     ``about_to_write`` comes before anything is written, and says whether it is the store that changes: from here on a
     work is not abandoned, but stopped.

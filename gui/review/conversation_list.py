@@ -156,7 +156,7 @@ class ConversationList(EntryList):
         self._copying.stop()
         self._drag.stop()
 
-    # What Qt tells
+    # Events from Qt
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Called by Qt: a message becomes the current one; from here on text is selected."""

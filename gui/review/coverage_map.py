@@ -30,7 +30,7 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QToolTip, QWidget
 
 translate = QCoreApplication.translate
 
-_GAP_FROM = 6  # a tick that is at least so wide (points) has a gap behind it
+_GAP_FROM = 6  # a tick that is at least so wide (points) has a gap after it
 _SPACE = 10  # points between the labels, the lanes and the counts
 _SIDE, _ENDS = 16, 8  # points left free beside, and above and below the lanes
 

@@ -169,7 +169,7 @@ class BlockMaker:
         return block
 
     def _text_left(self) -> float:
-        """Where the text begins in a column: behind the sign and the box."""
+        """Where the text begins in a column: after the sign and the box."""
         return self._margin + self._em * (3.0 if self._rows.choosing else 1.3)
 
     def _text_width(self, column: float) -> float:
@@ -186,7 +186,7 @@ class BlockMaker:
         block.targets.insert(0, (block.box.adjusted(-4, -4, 4, 4), CHECK))
 
     def _half(self, block: Block, rect: QRectF, at: int, m: Message | None, side: Side, *, is_last: bool) -> None:
-        """One column of a message; ``is_last``: it tells what happened and where the message is from."""
+        """One column of a message; ``is_last``: it shows what happened and where the message is from."""
         entry = self._rows.entries[at]
         change = self._rows.change_of(entry.row)
         if m is None:

@@ -1,4 +1,4 @@
-"""How an entry of a comparison is painted: the ground that tells what happened to it, its box, its texts."""
+"""How an entry of a comparison is painted: the ground that shows what happened to it, its box, its texts."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ class FieldsModel(QAbstractTableModel):
 
 
 class _SourceDelegate(QStyledItemDelegate):
-    """Draws the arrow of a menu behind the text, where there is one."""
+    """Draws the arrow of a menu after the text, where there is one."""
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
         """Called by Qt."""

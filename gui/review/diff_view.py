@@ -48,7 +48,7 @@ class DiffView(QWidget):
 
     ``versions_chosen``: the names of the versions that a person wants to see. ``choice_changed``: the Choices after a
     box was checked or unchecked, or a field taken from another copy. ``position_changed``: the number of the current
-    change (0: none yet) and of all. ``end_reached``: a person wants to go on behind the last change (1) or before the
+    change (0: none yet) and of all. ``end_reached``: a person wants to go on after the last change (1) or before the
     first (-1). ``counted``: how many changes and how many changed fields there are. ``page_shown``: one of the pages.
     """
 
@@ -191,7 +191,7 @@ class DiffView(QWidget):
         return self.rows.entries[at].row if at >= 0 else None
 
     def next_change(self) -> None:
-        """Go to the first change behind the current row, or say that there is none."""
+        """Go to the first change after the current row, or say that there is none."""
         at = self.current_row
         self._go_on(next((k for k, run in enumerate(self.rows.changes) if at is None or run.start > at), None), 1)
 
@@ -361,8 +361,8 @@ class DiffView(QWidget):
         first, last = self.list.entries_in_view()
         entries = self.rows.entries
         if first <= last:
-            behind = entries[last + 1].row if last + 1 < len(entries) else len(self.rows.rows)
-            self.strip.set_view(range(entries[first].row, max(behind, entries[first].row + 1)))
+            following = entries[last + 1].row if last + 1 < len(entries) else len(self.rows.rows)
+            self.strip.set_view(range(entries[first].row, max(following, entries[first].row + 1)))
 
 
 def _fit(button: QToolButton, is_checked: bool) -> None:

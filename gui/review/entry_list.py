@@ -226,13 +226,13 @@ class EntryList(QListView):
         self.view_changed.emit()
 
     def _restructure(self, _parent: Index, start: int) -> None:
-        """Entries came or went behind the one before ``start``, which stays where it is."""
+        """Entries came or went after the one before ``start``, which stays where it is."""
         above = start - 1
         y = self._heights.top(above) - self.verticalOffset()
         self._rebuild()
         self._settle(self._heights.top(above) - y, hold=above)
 
-    # What Qt tells
+    # Events from Qt
 
     def reset(self) -> None:
         """Called by Qt when the model has other rows. Nothing is laid out before somebody says which are to be seen."""

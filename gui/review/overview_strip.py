@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Where something is: the first position, the one behind the last, and the colour token of what it is."""
+    """Where something is: the first position, the one after the last, and the colour token of what it is."""
 
     start: int
     stop: int

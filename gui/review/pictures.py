@@ -23,7 +23,7 @@ _HEAD = 40_000
 
 
 def size_of(address: str) -> QSize:
-    """The size of the picture of a data URI, from its head; an invalid one where that does not tell."""
+    """The size of the picture of a data URI, from its head; an invalid one where that does not give it."""
     form, raw = _content(address, _HEAD)
     buffer = _buffer(raw)
     return _reader(buffer, form).size()

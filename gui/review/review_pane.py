@@ -37,7 +37,7 @@ LARGEST_HEAD = 0.6
 """The part of the height that what stands above the pages gets at most by itself."""
 
 CONVERSATION, CHANGES = 0, 1
-"""Pages; behind them stand the others of the difference, in its order."""
+"""Pages; after them stand the others of the difference, in its order."""
 
 PATIENCE = 300
 """Milliseconds for which the session before may stay in view while another one is read."""
@@ -80,8 +80,8 @@ class ReviewPane(QWidget):
             self.splitter.addWidget(part)
         in_reading_order(*parts)
         self.splitter.setStretchFactor(1, 1)
-        for widget, behind in pairwise((self.head.repair, self.head.why, self.head.leave, self.coverage, self.tabs)):
-            QWidget.setTabOrder(widget, behind)
+        for widget, following in pairwise((self.head.repair, self.head.why, self.head.leave, self.coverage, self.tabs)):
+            QWidget.setTabOrder(widget, following)
         self.splitter.setChildrenCollapsible(False)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
@@ -117,8 +117,8 @@ class ReviewPane(QWidget):
         column.setSpacing(0)
         column.addWidget(top)
         column.addWidget(self.pages, 1)
-        for widget, behind in pairwise((self.tabs, *self.conversation.find_bar.stops, self.conversation.list)):
-            QWidget.setTabOrder(widget, behind)
+        for widget, following in pairwise((self.tabs, *self.conversation.find_bar.stops, self.conversation.list)):
+            QWidget.setTabOrder(widget, following)
         self.tabs.currentChanged.connect(self._show_page)
         self.difference.page_shown.connect(self._on_page_shown)
         self.difference.counted.connect(self._show_counts)
@@ -157,7 +157,7 @@ class ReviewPane(QWidget):
             self._reading.start()
 
     def enter_at_end(self, session_id: str) -> None:
-        """Begin at the last change of a session when it is shown next: one comes back to it from the one behind."""
+        """Begin at the last change of a session when it is shown next: one comes back to it from the one after."""
         self._entered_at_end = session_id
 
     def show_detail(self, detail: Detail) -> None:

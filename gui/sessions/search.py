@@ -32,7 +32,7 @@ _PARTS = 1000
 """Steps of the progress bar for each session: one of them can take long."""
 
 _MAX_UNREAD_SHOWN = 10
-"""What could not be searched that is told one by one."""
+"""What could not be searched that is shown one by one."""
 
 
 class SearchRow(QWidget):

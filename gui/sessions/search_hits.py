@@ -81,7 +81,7 @@ class Found:
 class HitModel(QAbstractListModel):
     """The sessions in the order in which they were found: none of them moves while somebody looks at them.
 
-    ``known`` tells the row of a session in the list of all sessions.
+    ``known`` gives the row of a session in the list of all sessions.
     """
 
     def __init__(self, known: Callable[[str], Row | None]) -> None:

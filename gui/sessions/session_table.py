@@ -178,7 +178,7 @@ class SessionTable(SessionView, QTableView):
             self.setColumnWidth(column, width)
         self._fit_title()
 
-    # What Qt tells
+    # Events from Qt
 
     def set_theme(self, theme: Theme) -> None:
         """Look like another theme."""

@@ -59,7 +59,7 @@ class SessionView(_View):
         self.sessions = sessions
         self.is_active = True
         self._typed, self._typing = "", QElapsedTimer()
-        self._current, self._selected = "", list[str]()  # as told by the signals
+        self._current, self._selected = "", list[str]()  # as the signals have it
         self._anchor: tuple[str, int] | None = None  # a session, and where in the viewport it must stay
         self._is_rearranging = False
         self._hand = QTimer(self, singleShot=True, interval=HAND_AT_REST)
@@ -145,7 +145,7 @@ class SessionView(_View):
             return
         self._is_rearranging = True
         self._anchor = self._find_anchor()
-        # Qt would follow each selected cell; a selection of many rows is told apart faster by its ids.
+        # Qt would follow each selected cell; a selection of many rows is compared faster by its ids.
         self.selectionModel().clearSelection()
 
     def _after_rearranging(self, asked: bool) -> None:

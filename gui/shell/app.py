@@ -31,7 +31,7 @@ which make none, and looking through those of 100,000 sessions stops the window 
 def main(asked: Options) -> None:
     """Open the window that was asked for; raises SystemExit with the status of its event loop when it is closed."""
     place = StoreLocation(asked.home, asked.session_dir, asked.state_dbs, asked.also)
-    with suppress(RescueError):  # which the window tells; here root becomes the owner, before it makes files anywhere
+    with suppress(RescueError):  # which the window shows; here root becomes the owner, before it makes files anywhere
         place.find()
     let_the_window_go_first()
     application = QApplication(["hermes-rescue-gui"])

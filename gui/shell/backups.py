@@ -25,10 +25,10 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QMenu, QWidget
 
 _MAX_PLACES_SHOWN = 3
-"""Places that the notice tells of; the menu has all of them."""
+"""Places that the notice shows; the menu has all of them."""
 
 _IN_TIP = 20
-"""Places that its tip tells of."""
+"""Places that its tip shows."""
 
 _WIDTH = 70
 """Characters of a place in the menu."""

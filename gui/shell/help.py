@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QWidget
 
 
 class Help(QObject):
-    """``shown`` tells what is known of the store, ``table`` which session is selected."""
+    """``shown`` gives what is known of the store, ``table`` which session is selected."""
 
     def __init__(self, window: QWidget, actions: Actions, table: SessionPane, shown: Callable[[], Shown]) -> None:
         super().__init__(window)

@@ -475,8 +475,8 @@ class MainWindow(QMainWindow):
         self.writer.theme = self.history_controller.theme = theme
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Ask while something is written, and close at the next safe point; what only looks or prepares is told to stop
-        and not waited for. Remember how the window was.
+        """Ask while something is written, and close at the next safe point; what only looks or prepares is asked to
+        stop and not waited for. Remember how the window was.
         """
         if self.state.phase is Phase.WRITING and not self.writer.ask_to_stop():
             event.ignore()

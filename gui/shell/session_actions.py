@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
 
 class SessionActions(QObject):
-    """``save_wanted`` carries a form and the name of a copy. ``selected`` tells the selected sessions, ``shown`` what
+    """``save_wanted`` carries a form and the name of a copy. ``selected`` gives the selected sessions, ``shown`` what
     is known of the store, ``copies`` the copies of the session that is shown.
     """
 

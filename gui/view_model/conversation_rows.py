@@ -29,7 +29,7 @@ _CACHED_TEXTS, _HELD = 300, 20_000_000
 
 
 class Passage(NamedTuple):
-    """A text that an entry shows. ``rank`` tells which: it rises in the order in which they stand."""
+    """A text that an entry shows. ``rank`` is its place: it rises in the order in which they stand."""
 
     rank: int
     what: str
@@ -193,10 +193,10 @@ class ConversationRows(EntryRows):
 
     def goes_on(self, row: int) -> bool:
         """Whether the result of a tool stands right below a message."""
-        behind = row + 1
-        if behind >= len(self.rows) or message_of(self.rows[behind]).role != "tool":
+        following = row + 1
+        if following >= len(self.rows) or message_of(self.rows[following]).role != "tool":
             return False
-        return self.gap_of(row) == self.gap_of(behind)
+        return self.gap_of(row) == self.gap_of(following)
 
     def origin_of(self, row: int) -> str:
         """Where a message comes from; empty where all of the session is in its file."""

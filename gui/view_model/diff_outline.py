@@ -115,7 +115,7 @@ class Entries(Sequence[Entry]):
         return Entry(row, further) if is_text else Entry(row + further, part)
 
     def last_until(self, entry: Entry) -> int:
-        """Where the last entry stands that is not behind this one; -1 where there is none."""
+        """Where the last entry stands that is not after this one; -1 where there is none."""
         k = bisect_right(self._firsts, entry) - 1
         if k < 0:
             return -1

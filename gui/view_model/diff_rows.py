@@ -25,7 +25,7 @@ PART = 8_000
 that no text is ever laid out at once."""
 
 CHECK, RUN, TEXT, REASONING, CALL = "check", "run", "text", "reasoning", "call "
-"""What a click or a key can act on in an entry; a call has its number behind the name."""
+"""What a click or a key can act on in an entry; a call has its number after the name."""
 
 _CACHED_TEXTS = 300
 
@@ -34,7 +34,7 @@ Span = tuple[Change, str]
 
 
 class Side(StrEnum):
-    """Which version of a message is told: both in one text, or one of them."""
+    """Which version of a message is shown: both in one text, or one of them."""
 
     BOTH = "both"
     LEFT = "left"

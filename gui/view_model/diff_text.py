@@ -178,7 +178,7 @@ def run_words(change: Change, count: int) -> str:
 
 
 def reason_sentence(row: MessageRow) -> str:
-    """Why the message of a row is left out; empty where there is no reason to tell."""
+    """Why the message of a row is left out; empty where there is no reason."""
     reason = row.item.reason if row.item is not None else None
     return translate("Reason", reason.sentence) if reason is not None else ""
 

@@ -44,7 +44,7 @@ class EntryRows(QAbstractListModel):
         raise NotImplementedError
 
     def _replace(self, at: int) -> None:
-        """Build the entries again; only those right behind the one at ``at`` come or go."""
+        """Build the entries again; only those right after the one at ``at`` come or go."""
         fresh = self._build()
         more = len(fresh) - len(self.entries)
         if more > 0:

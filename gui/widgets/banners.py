@@ -1,4 +1,4 @@
-"""What the window tells across its whole width, above the sessions, and how it is read out.
+"""What the window shows across its whole width, above the sessions, and how it is read out.
 
 Each notice stays until its reason is gone or somebody hides it; none of them stands in the way of anything.
 """
@@ -19,7 +19,7 @@ from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QDesktopSer
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 _MAX_LINES_SHOWN = 2
-"""Findings about the store that are told in full; there may be thousands."""
+"""Findings about the store that are shown in full; there may be thousands."""
 
 _AROUND = 12
 """Points around a result that lies over something."""

@@ -1,8 +1,8 @@
 """Texts of a conversation as Qt's own documents: Markdown that runs, loads and follows nothing, and code in colours.
 
-HTML in a text is shown as it was written. A picture of a text is told by its words and its address; nothing is fetched,
-from the net or from the disk. What would take too long to be laid out (a huge table, lists in lists in lists) is shown
-as it was written too.
+HTML in a text is shown as it was written. A picture of a text is shown by its words and its address; nothing is
+fetched, from the net or from the disk. What would take too long to be laid out (a huge table, lists in lists in lists)
+is shown as it was written too.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def _dialog(window: QWidget, title: str) -> QFileDialog:
     dialog = QFileDialog(window, title, str(Path.home()))
     dialog.setOption(
         QFileDialog.Option.DontUseNativeDialog
-    )  # those of the systems cannot be told to show what is hidden
+    )  # those of the systems cannot be made to show what is hidden
     dialog.setFilter(QDir.Filter.AllEntries | QDir.Filter.Hidden | QDir.Filter.AllDirs | QDir.Filter.NoDotAndDotDot)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     return dialog

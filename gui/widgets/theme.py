@@ -213,7 +213,7 @@ class _DrawnIcon(QIconEngine):
 
     def clone(self) -> QIconEngine:
         """Called by Qt when a copy of the icon is about to change, which is rare. Qt deletes what it gets, but does not
-        tell Python so; unless Python keeps it as well, it is gone before Qt has it.
+        show Python so; unless Python keeps it as well, it is gone before Qt has it.
         """
         _clones.append(_DrawnIcon(self._name, self._drawing, self._color, self._disabled))
         return _clones[-1]

@@ -46,7 +46,7 @@ def holds_summary(m: Message) -> bool:
 def carried_text(m: Message) -> str | None:
     """The text of the message that a summary was merged into, white space folded; None where the summary stands alone.
 
-    Newer agents put that text before the summary, those up to 0.17 behind it.
+    Newer agents put that text before the summary, those up to 0.17 after it.
     """
     text = m.text.lstrip()
     if text.startswith(_MERGED):
@@ -95,12 +95,12 @@ class Rows:
         self.borders = {*links, live} - {0}
 
     def marks(self) -> list[int]:
-        """The positions that can tell of a block, the last one first: the summaries and the borders."""
+        """The positions that can mark a block, the last one first: the summaries and the borders."""
         return sorted({*self.summaries - self.at_time.keys(), *self.borders}, reverse=True)
 
     def earliest(self, begin: int, mark: int, marks: Sequence[int]) -> int:
         """Where the block of a mark can begin at the earliest, or that of the following mark where it can hold both, if
-        the context begins at ``begin``; ``marks`` are those behind it, the next one last.
+        the context begins at ``begin``; ``marks`` are those after it, the next one last.
         """
         if mark in self.borders:
             return mark
@@ -201,9 +201,9 @@ class Rows:
         return pairs if 2 * len(pairs) > len(head) else []
 
     def _tail(self, context: Sequence[int], mark: int, marks: Sequence[int]) -> list[Pair]:
-        """The copies behind a summary: the end of the context, mostly in one piece.
+        """The copies after a summary: the end of the context, mostly in one piece.
 
-        The times tell how many rows have come with the summary; what was carried over is the longest end of the
+        The times show how many rows have come with the summary; what was carried over is the longest end of the
         context that these begin with.
         """
         is_alone = mark in self.alone
@@ -231,7 +231,7 @@ class Rows:
 
     def _in_order(self, rows: Sequence[int], context: Sequence[int]) -> list[Pair]:
         """Rows that stand in the context in the same order, but not in one piece: the user had taken back a part of
-        it, or the compaction has changed some, which their place between two others then tells.
+        it, or the compaction has changed some, which their place between two others then shows.
         """
         at_time = {self.at_time.get(p, p): j for j, p in enumerate(context)}
         sure = {i: j for i, p in enumerate(rows) if (j := at_time.get(self.at_time.get(p, p))) is not None}

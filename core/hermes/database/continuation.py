@@ -107,7 +107,7 @@ def copied(before: Sequence[Message], child: Sequence[Message]) -> frozenset[int
 
 
 def _tail_end(old: Sequence[_Identity], child: Sequence[Message], summary: int) -> int:
-    """The position behind the copied tail of a child, which begins behind the summary.
+    """The position after the copied tail of a child, which begins after the summary.
 
     ``old``: the conversation before; prompts at its end that were never answered may be missing in the tail.
     ``child``: as much of its beginning as may be copied.

@@ -24,7 +24,7 @@ _EMPTY = PackedObject({}, 2)
 class DatabaseCopy:
     """The rows of a session in one database: ``messages`` in id order (none where it is not the WebUI's), ``rewound``
     the positions that the user took back, ``hidden`` those that the program wrote for itself, ``workspaces`` the tags
-    of the user rows, oldest first. A conversation that lies under several ids is one copy; ``row`` tells of all of it.
+    of the user rows, oldest first. A conversation that lies under several ids is one copy; ``row`` describes all of it.
     """
 
     name: str

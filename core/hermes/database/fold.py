@@ -46,7 +46,7 @@ class Folded(NamedTuple):
 
 def fold(messages: Sequence[Message], statuses: Sequence[Status], links: Collection[int] = ()) -> tuple[Folded, ...]:
     """The messages of a copy, each once (arguments as for :func:`repeated`), in the order in which they stand first.
-    One that only the block of a compaction still has comes behind what it stands behind there.
+    One that only the block of a compaction still has comes after the message that it follows there.
 
     The latest row decides whether the user took a message back: a rewind takes back the rows that are live, so of a
     message that was carried over only the last copy, while the rows before it stay summarised away.
@@ -56,11 +56,11 @@ def fold(messages: Sequence[Message], statuses: Sequence[Status], links: Collect
     for p, q in rows.first.items():
         again.setdefault(q, [q]).append(p)
     moved: dict[int, list[int]] = {}
-    for p, q in rows.behind.items():
+    for p, q in rows.after.items():
         if p not in rows.first:
             moved.setdefault(rows.first.get(q, q), []).append(p)
     found: list[Folded] = []
-    left = [p for p in range(len(messages) - 1, -1, -1) if p not in rows.first and p not in rows.behind]
+    left = [p for p in range(len(messages) - 1, -1, -1) if p not in rows.first and p not in rows.after]
     while left:
         p = left.pop()
         found.append(
@@ -155,7 +155,7 @@ def _fullest(found: Sequence[Message]) -> Message:
 
 class _Folding:
     """The rows of one copy, folded: ``first`` has for each repeat the position of the first row that says it,
-    ``behind`` has what only a block still has, with the position of the row that it belongs behind.
+    ``after`` has what only a block still has, with the position of the row that it follows.
 
     The rows come in segments: each begins with a block, and what was said after it follows. What a segment holds,
     without repeats and what was taken back, is the context that the next compaction began with.
@@ -166,7 +166,7 @@ class _Folding:
         self._statuses = statuses
         self._rows = Rows(messages, statuses, links)
         self.first: dict[int, int] = {}
-        self.behind: dict[int, int] = {}
+        self.after: dict[int, int] = {}
         self._turn: dict[Hashable, int] = {}  # where each call of the turn of the moment stands first
         self._sent: set[int] = set()  # what the context of the moment holds, by the first positions
         self._fold()
@@ -196,7 +196,7 @@ class _Folding:
         self.first.update((p, self.first.get(q, q)) for p, q in copies)
         for (p, q), (following, _) in pairwise(copies):
             if self._rows.summaries.isdisjoint(range(p + 1, following + 1)):
-                self.behind.update(dict.fromkeys(range(p + 1, following), q))
+                self.after.update(dict.fromkeys(range(p + 1, following), q))
 
     def _fold_segment(self, done: int, end: int) -> list[int]:
         """Fold what a segment holds from ``done`` on, and give what the model was sent of it."""

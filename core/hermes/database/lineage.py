@@ -33,7 +33,7 @@ class Known:
 
     ``sidecars``: those with a live file; ``kept``: those with a backup, a leftover temp, an index row; ``others``:
     those with a journal or a tombstone. ``head``: the fields of a session as its file's head or else its index row
-    tells them, empty where there is neither.
+    has them, empty where there is neither.
     """
 
     sidecars: Container[str]
@@ -96,7 +96,7 @@ class Lineage:
         )
 
     def is_own(self, session_id: str) -> bool:
-        """Whether a session of that id is meant to exist, as far as parents tell."""
+        """Whether a session of that id is meant to exist, as far as parents show."""
         return session_id not in self.owners and session_id not in self.side_runs
 
 

@@ -44,7 +44,7 @@ class DatabaseFact:
     """What could be learned of a database: only under "ok" and "absent" a row that is not there is truly not there.
 
     ``reason`` is a plain sentence ("" when all is well). ``salvaged``: rows are given although the database is damaged
-    or was not read to its end. ``lost_rows`` is how many could not be read, None where nobody can tell.
+    or was not read to its end. ``lost_rows`` is how many could not be read, None where that cannot be known.
     """
 
     path: Path

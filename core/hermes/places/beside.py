@@ -38,7 +38,7 @@ def placeholder_of(name: str) -> str | None:
 
 
 def session_in(name: str) -> str | None:
-    """The session that a file is of by its name alone, as it is in every home; None where that tells none."""
+    """The session that a file is of by its name alone, as it is in every home; None where it names none."""
     found = _IN_HOME.fullmatch(name)
     return found[1] if found and is_session_name(found[1]) else None
 

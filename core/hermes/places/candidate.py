@@ -35,9 +35,9 @@ class Candidate:
     """Something outside a session's own files that may hold a copy of it.
 
     ``name`` is its name as a copy, ``shown`` where it lies, for people; ``saved`` when it was written (seconds),
-    ``size`` in bytes. ``count``: how many messages it has at most, None where only reading it tells. ``is_near``: it is
-    read whenever its session is; any other only where the session needs it. ``root``: the place that a person named,
-    or the archive that it is from.
+    ``size`` in bytes. ``count``: how many messages it has at most, None where only reading it shows that. ``is_near``:
+    it is read whenever its session is; any other only where the session needs it. ``root``: the place that a person
+    named, or the archive that it is from.
     """
 
     name: str
@@ -96,7 +96,7 @@ class FurtherCopy:
 
 
 def date_in(name: str) -> float | None:
-    """The day that a file name tells, as seconds since 1970; None where it tells none."""
+    """The day that a file name gives, as seconds since 1970; None where it gives none."""
     found = _DATE.search(name)
     if found is None:
         return None

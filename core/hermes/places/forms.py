@@ -181,7 +181,7 @@ def _of_object(found: Sidecar, session_id: str) -> Sidecar | None:
 
 
 def _of_snapshot(found: Sidecar, session_id: str) -> Sidecar:
-    """The agent's snapshot as a sidecar: prompts without the workspace tag, which tells the workspace."""
+    """The agent's snapshot as a sidecar: prompts without the workspace tag, which names the workspace."""
     messages, workspace = [], None
     for piece in found.messages:
         value = piece.value
@@ -221,7 +221,7 @@ def _made(fields: Mapping[str, Any], messages: list[Piece]) -> Sidecar:
 
 
 def _sessions_in_lines(data: bytes, name: str) -> Iterator[tuple[str, Sidecar]]:
-    """The sessions in the lines of a file: one a line, or the messages of one, which its lines or its name tell."""
+    """The sessions in the lines of a file: one a line, or the messages of one, which its lines or its name identify."""
     spooled: dict[str, list[Piece]] = {}
     own = name.partition(".")[0]
     for fields in LineFile(BytesIO(data), len(data)).forwards():

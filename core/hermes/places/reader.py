@@ -153,7 +153,7 @@ def _needy(inventory: Inventory) -> frozenset[str]:
 
 
 def _packed_sessions(archive: Path) -> dict[str, int]:
-    """The sessions in an archive that its list tells, with the bytes of the largest file of each."""
+    """The sessions in an archive that its list names, with the bytes of the largest file of each."""
     found: dict[str, int] = {}
     for name, size in archives.sizes_in(archive).items():
         if session_id := beside.session_in(name):
@@ -170,8 +170,9 @@ def _size(listing: Listing, session_id: str) -> int:
 
 
 def _add_databases(search: Search, reader: FurtherReader, inventory: Inventory) -> Iterator[str]:
-    """Add the sessions of each set-aside database, with the number of their messages as it tells it; what of them
-    cannot be read at all, a sentence each. The number of one that has rows which those of the store lack tells nothing.
+    """Add the sessions of each set-aside database, with the number of their messages that it counts; what of them
+    cannot be read at all, a sentence each. The number of one that has rows which those of the store lack proves
+    nothing.
     """
     own = {os.path.realpath(path) for path in inventory.store.databases}
     for candidate in search.databases:

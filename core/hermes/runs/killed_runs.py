@@ -290,7 +290,7 @@ class _Union:
         return None if row is None or _words(self._there[row]) or self._named(row, name) is None else row
 
     def _named(self, row: int, name: str) -> str | None:
-        """The id of a call of that name in a message, of which the journal has not told yet."""
+        """The id of a call of that name in a message, of which the journal has not had yet."""
         return next((i for i, called, _ in self._made[row] if i and called == name and i not in self._calls), None)
 
     def _take_row(self, row: int) -> None:

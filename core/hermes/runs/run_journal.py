@@ -163,7 +163,7 @@ class RunJournal:
     @property
     def dones(self) -> Iterator[Done]:
         """The session as it was at the end of each run, the newest first; each is read when it is asked for, and anew
-        each time. A run begins after the one before it has ended, so their beginnings tell their order.
+        each time. A run begins after the one before it has ended, so their beginnings show their order.
         """
         for _, group in groupby(self.runs, key=lambda run: self._age[run.stream_id]):
             runs = tuple(group)

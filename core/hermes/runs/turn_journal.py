@@ -22,7 +22,7 @@ ENDED = ("completed", "interrupted", "cancelled", "failed", "error")  # no set: 
 @dataclass(frozen=True, slots=True)
 class SubmittedTurn:
     """A prompt that the user sent. ``ended``: its turn is known to have come to an end; with the gateway backend the
-    turn journal never says so, and the run of ``stream_id`` tells. ``created_at`` is in seconds.
+    turn journal never says so, and the run of ``stream_id`` shows it. ``created_at`` is in seconds.
     """
 
     turn_id: str
@@ -51,7 +51,7 @@ class TurnJournal:
 
 
 def read_turn_journal(session_id: str, paths: Sequence[Path]) -> TurnJournal:
-    """Read the turn journal of a session. What is damaged is passed over and told; nothing raises."""
+    """Read the turn journal of a session. What is damaged is skipped and reported; nothing raises."""
     read: list[list[dict[str, Any]]] = []
     problems = []
     for path in paths:
@@ -106,7 +106,9 @@ def _text(value: Any) -> str | None:
 
 
 def turn_events(path: Path) -> Sequence[Mapping[str, Any]]:
-    """The events of a turn journal as they stand there; what cannot be read is told by :func:`read_turn_journal`."""
+    """The events of a turn journal as they stand there; what cannot be read is reported by
+    :func:`read_turn_journal`.
+    """
     try:
         return objects(path)[0]
     except (FileNotFoundError, UnreadableError):
