@@ -15,7 +15,7 @@ lint:
 	$(bin)/ruff format --check .
 	$(bin)/ruff check .
 	for system in linux win32 darwin; do $(bin)/mypy --platform $$system || exit; done
-	$(bin)/mypy tests
+	$(bin)/mypy tests .ci/*.py .packaging/*.py
 	$(bin)/lint-imports
 
 format:

@@ -1,4 +1,7 @@
-"""Draws the pictures of the README from the demo store, without a screen: python .ci/screenshots.py"""
+"""Draws the pictures of the README from the demo store, without a screen: python .ci/screenshots.py
+
+It wants fonts that have every character of the stories: fonts-noto-color-emoji and fonts-wqy-zenhei on Debian.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from hermes_rescue.core.demo.demo_store import make_demo_store
-from hermes_rescue.gui.background.store_location import Place
+from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
 from PySide6.QtCore import QElapsedTimer, QSettings
@@ -32,7 +35,7 @@ def window_on(home: Path, theme: str, session_id: str) -> Iterator[MainWindow]:
     with tempfile.TemporaryDirectory() as private:
         settings = QSettings(str(Path(private) / "settings.ini"), QSettings.Format.IniFormat)
         settings.setValue("theme", theme)
-        window = MainWindow(Place(home), settings)
+        window = MainWindow(StoreLocation(home), settings)
         window.resize(*SIZE)
         window.show()
         wait(lambda: window.actions_["export"].isEnabled())

@@ -69,7 +69,7 @@ def try_window(program: Path, home: Path) -> None:
     if screen and not shutil.which(screen[0]):
         print(f"{program.name}: not tried, there is no screen")
         return
-    command = [*screen, "timeout", str(PATIENCE), program]
+    command = [*screen, "timeout", str(PATIENCE), str(program)]
     kept = {name: os.environ[name] for name in ("DISPLAY", "XAUTHORITY", "PATH") if name in os.environ}
     done = subprocess.run(command, env={**kept, "HOME": str(home)}, capture_output=True, text=True)
     require(done.returncode == 124 and "Traceback" not in done.stderr, program, done)
