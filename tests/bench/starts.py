@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 from commands import RESCUE, ROOT, fresh_place
 from figures import Bench, Figure, beside, best
@@ -21,20 +22,7 @@ QTimer.singleShot(0, window.close)
 application.exec()
 """
 
-OURS = """
-import sys
-from PySide6.QtCore import QSettings, QTimer
-from PySide6.QtWidgets import QApplication
-from hermes_rescue.gui.background.store_location import StoreLocation
-from hermes_rescue.gui.shell import app
-from hermes_rescue.gui.shell.main_window import MainWindow
-sys.setswitchinterval(app.SWITCH_INTERVAL)
-application = QApplication(["ours"])
-window = MainWindow(StoreLocation(), QSettings(app.NAME, app.NAME))
-window.show()
-QTimer.singleShot(0, window.close)
-application.exec()
-"""
+OURS = Path(__file__).with_name("empty_window.py")
 
 
 def start_of_a_command(bench: Bench) -> list[Figure]:
@@ -83,11 +71,11 @@ def start_of_the_window(_: Bench) -> list[Figure]:
     """From nothing to the empty window's first idle moment, and closed again, with no screen."""
     with fresh_place() as place:
         seconds, floor = best(
-            lambda: place.run(sys.executable, "-c", OURS, good=(0,)),
+            lambda: place.run(sys.executable, OURS, good=(0,)),
             lambda: place.run(sys.executable, "-c", BARE, good=(0,)),
             turns=7,
         )
-        _, megabytes = place.watched(sys.executable, "-c", OURS)
+        _, megabytes = place.watched(sys.executable, OURS)
     return [
         beside(
             seconds,
