@@ -22,6 +22,9 @@ from hypothesis import settings
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 
+LONG = os.environ.get("HERMES_RESCUE_LONG") == "1"
+"""Whether all of it is tried, however long that takes: ``CONTRIBUTING.md`` says what this adds."""
+
 STRANGER = 65534
 """The id of a user who owns nothing here."""
 

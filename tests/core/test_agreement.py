@@ -21,9 +21,10 @@ from hermes_rescue.core.hermes.webui_status import webui_status
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ..conftest import LONG
 from .conftest import SID, Hermes
 from .lives import life
-from .test_lives import LONG, lives, played, thorough
+from .test_lives import lives, played, thorough
 
 CALL = {"id": "call_7", "type": "function", "function": {"name": "terminal", "arguments": "{}"}}
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}

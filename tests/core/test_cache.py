@@ -21,8 +21,9 @@ from hermes_rescue.core.audit.store_audit import Audit, audit
 from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.hermes.store import Store, find_store
 
+from ..conftest import LONG
+
 AGO = 1_700_000_000
-LONG = os.environ.get("HERMES_RESCUE_LONG") == "1"
 
 
 @pytest.fixture

@@ -24,13 +24,13 @@ from hermes_rescue.core.hermes.store import Store, find_store
 from hypothesis import HealthCheck, Phase, assume, example, given, settings
 from hypothesis import strategies as st
 
+from ..conftest import LONG
 from .lives import STORIES, Left, Life, Truth, World, judge, life, play, truth, write
 from .lives.life import ClockStep, Wipe
 from .lives.restamp import COPIES, redrawn, restamp, rising
 from .lives.said import Identity
 from .lives.trial import contents, offered, outcome, tree, tried
 
-LONG = os.environ.get("HERMES_RESCUE_LONG") == "1"
 thorough = settings(
     max_examples=10_000 if LONG else 60,
     deadline=None,

@@ -18,9 +18,6 @@ from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
 
 from .stage import Stage, unavailable
 
-LONG = os.environ.get("HERMES_RESCUE_LONG") == "1"
-"""Whether every point is tried, however long it takes (see ``docs/reliability.md``)."""
-
 MARKER = "quetzal-2741"
 """Stands in every message text of the small store and nowhere else."""
 

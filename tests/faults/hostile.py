@@ -17,12 +17,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from ..conftest import take_snapshot
+from ..conftest import LONG, take_snapshot
 from ..core.conftest import SID, START, Hermes
 
 _Case = TypeVar("_Case")
-
-LONG = os.environ.get("HERMES_RESCUE_LONG") == "1"
 
 
 def some(cases: Iterable[_Case], every: int) -> list[_Case]:

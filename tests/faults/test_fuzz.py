@@ -23,7 +23,7 @@ from hermes_rescue.core.repair import run_record
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .hostile import LONG
+from ..conftest import LONG
 
 fuzzed = settings(
     derandomize=not LONG,

@@ -20,7 +20,7 @@ from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.message import message
 from hermes_rescue.core.hermes.store import find_store
 
-from ..conftest import STRANGER, as_stranger
+from ..conftest import LONG, STRANGER, as_stranger
 from ..core.conftest import SID, START, Hermes
 from .hostile import (
     DELETED,
@@ -28,7 +28,6 @@ from .hostile import (
     HARD_LINK,
     HEALTHY,
     JSON,
-    LONG,
     OF_SESSION,
     POSITIONS,
     RAW,

@@ -19,7 +19,8 @@ from hermes_rescue.core.base import own_temps
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.repair.vault import Vault
 
-from .conftest import LONG, Stages, small_store
+from ..conftest import LONG
+from .conftest import Stages, small_store
 from .stage import CALLS, Done, Stage
 
 REPAIR = ("repair", "--all", "--yes", "--home")

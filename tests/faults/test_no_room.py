@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from hermes_rescue.core.base import own_temps
 
-from .conftest import LONG, Stages, small_store
+from ..conftest import LONG
+from .conftest import Stages, small_store
 from .stage import Done, Stage, possible
 
 REPAIR = ("repair", "--all", "--yes", "--home")

@@ -25,9 +25,9 @@ from hermes_rescue.core.repair.apply import State
 from hermes_rescue.core.repair.run_record import Operation
 from hermes_rescue.core.repair.vault import Vault
 
+from ..conftest import LONG
 from .webui import WebUI, webui_process
 
-LONG = bool(os.environ.get("HERMES_RESCUE_LONG"))
 COLLISIONS = 1_000 if LONG else 20
 """How many saves must have come in between the plan and the replacement of a session before the storm ends."""
 

@@ -20,7 +20,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import LONG, small_store
+from ..conftest import LONG
+from .conftest import small_store
 
 COMMAND = [sys.executable, "-m", "hermes_rescue.core"]
 STOPS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
