@@ -71,13 +71,15 @@ Open = Callable[[StoreLocation], MainWindow]
 
 
 @pytest.fixture
-def open_window(qtbot: QtBot, settings: QSettings) -> Iterator[Open]:
+def open_window(qapp: QApplication, qtbot: QtBot, settings: QSettings) -> Iterator[Open]:
     """Opens windows; each has checked its store when it is returned. At the end all are closed: nothing may be left but
     the threads that were told to stop, which no window waits for.
     """
     windows: list[MainWindow] = []
 
     def open_one(place: StoreLocation, *, wait: bool = True) -> MainWindow:
+        if not windows:  # as in a program that has just started; else Qt dresses each widget anew wherever it is put
+            qapp.setStyleSheet("")
         window = MainWindow(place, settings)
         windows.append(window)
         with qtbot.waitExposed(window):
