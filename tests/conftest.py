@@ -12,10 +12,10 @@ import stat
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import settings
@@ -32,11 +32,18 @@ STRANGER = 65534
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
+_Case = TypeVar("_Case")
+
 Entry = tuple[str, int, int, int, str]
 Snapshot = dict[str, Entry]
 
 # Windows open nowhere unless somebody asks for a screen by name.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+def some(cases: Iterable[_Case], every: int, first: int = 0) -> list[_Case]:
+    """All cases on request, else every so-manieth, from one of them on, so that the normal run stays short."""
+    return [*cases] if LONG else [*cases][first % every :: every]
 
 
 @pytest.fixture(scope="session")

@@ -8,25 +8,17 @@ import shutil
 import signal
 import socket
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
-from ..conftest import LONG, take_snapshot
+from ..conftest import take_snapshot
 from ..core.conftest import SID, START, Hermes
-
-_Case = TypeVar("_Case")
-
-
-def some(cases: Iterable[_Case], every: int) -> list[_Case]:
-    """All cases on request, else every so-manieth, so that the normal run stays short."""
-    return [*cases][:: 1 if LONG else every]
-
 
 BOUND = 60.0
 """Seconds in which anything must have come to an end."""
@@ -36,8 +28,6 @@ DELETED = "dddddddddddd"
 
 Make = Callable[[Path, bytes, Path], None]
 Rescue = Callable[..., tuple[int, str, str]]
-
-"""A user who owns nothing."""
 
 as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can do this")
 

@@ -15,8 +15,9 @@ import pytest
 from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.hermes.store import find_store
 
+from ..conftest import some
 from ..core.conftest import SID, START, Hermes
-from .hostile import BOUND, HEALTHY, Rescue, bounded, everything, some, sound_home
+from .hostile import BOUND, HEALTHY, Rescue, bounded, everything, sound_home
 from .test_hostile_files import SAID, run_json, transcript
 
 FILLER = 40
@@ -55,7 +56,7 @@ def test_truncated_at_many_lengths(tmp_path: Path, rescue: Rescue) -> None:
     whole = path.read_bytes()
     lengths = {1, 15, 16, 17, 99, 100, 101, 511, 512, 4095, 4096, 4097, len(whole) - 4096}
     lengths |= {len(whole) * k // 16 for k in range(1, 16)}
-    for length in some(sorted(lengths), 6):
+    for length in some(sorted(lengths), 8):
         path.write_bytes(whole[:length])
         hermes.live.unlink(missing_ok=True)
         evidence = holds(hermes, rescue)
@@ -233,11 +234,15 @@ for home in homes:
 """
 
 
-@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
-@pytest.mark.parametrize("mode", ["delete", "wal"])
+SUFFIXES, MODES = ("-wal", "-shm", "-journal"), ("delete", "wal")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("mode", MODES)
 def test_what_lies_beside_the_database(tmp_path: Path, rescue: Rescue, mode: str, suffix: str) -> None:
     """Audited in a process of its own: SQLite waits for a pipe where no signal of ours gets through."""
-    homes = {case: sound_home(tmp_path / str(number)) for number, case in enumerate(some(BESIDE, 2))}
+    tried = some(BESIDE, 3, first=SUFFIXES.index(suffix) + MODES.index(mode))
+    homes = {case: sound_home(tmp_path / str(number)) for number, case in enumerate(tried)}
     for case, hermes in homes.items():
         hermes.live.unlink()
         path = hermes.home / "state.db"

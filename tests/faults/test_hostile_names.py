@@ -18,8 +18,9 @@ from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.repair.rebuild_index import ROW_FIELDS
 
+from ..conftest import some
 from ..core.conftest import SID, START, Hermes, Value
-from .hostile import DELETED, HEALTHY, POSITION_VALUES, POSITIONS, Rescue, bounded, everything, nested, some, sound_home
+from .hostile import DELETED, HEALTHY, POSITION_VALUES, POSITIONS, Rescue, bounded, everything, nested, sound_home
 from .test_hostile_files import SAID, run_json, transcript
 
 NAMES = (

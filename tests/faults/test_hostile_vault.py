@@ -13,7 +13,7 @@ from hermes_rescue.core import api
 from hermes_rescue.core.base.files import digest_of
 from hermes_rescue.core.hermes.store import find_store
 
-from ..conftest import take_snapshot
+from ..conftest import some, take_snapshot
 from ..core.conftest import Value
 from .hostile import HEALTHY, SPECIAL, Case, Rescue, bounded, nested, sound_home, write_session
 from .test_hostile_files import run_json
@@ -142,7 +142,7 @@ def test_a_manifest_with_an_impossible_value(made: Repaired, rescue: Rescue) -> 
     """One value after the other: each is refused in a sentence, and not a byte is written."""
     path = made.folder / "manifest.json"
     manifest, journal = path.read_bytes(), (made.folder / "journal.jsonl").read_bytes()
-    for name, edit in REFUSED.items():
+    for name, edit in some(REFUSED.items(), 3):
         made.edit(edit)
         whole = take_snapshot(made.hermes.home / "webui" / "sessions")
         status, said = undo(rescue, made)
@@ -198,8 +198,11 @@ def test_a_huge_manifest(made: Repaired, rescue: Rescue) -> None:
     made.goes_on(rescue)
 
 
-@pytest.mark.parametrize("case", SPECIAL, ids=lambda case: case.name)
-@pytest.mark.parametrize("place", ["manifest.json", "journal.jsonl", "files", "files/0001", ".", "..", "../../lock"])
+PLACES = ("manifest.json", "journal.jsonl", "files", "files/0001", ".", "..", "../../lock")
+IN_PLACES = [(place, case) for place in PLACES for case in SPECIAL]
+
+
+@pytest.mark.parametrize(("place", "case"), some(IN_PLACES, 3), ids=lambda each: getattr(each, "name", each))
 def test_what_is_no_file(made: Repaired, rescue: Rescue, case: Case, place: str) -> None:
     path = (made.folder / place).resolve()
     sound = path.read_bytes() if path.is_file() else b""

@@ -19,7 +19,7 @@ from hermes_rescue.core.base import own_temps
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.repair.vault import Vault
 
-from ..conftest import LONG
+from ..conftest import LONG, some
 from .conftest import Stages, small_store
 from .stage import CALLS, Done, Stage
 
@@ -33,8 +33,8 @@ FILE_SYSTEMS: dict[str, dict[str, int]] = {
     "neither": {"link": errno.EOPNOTSUPP, "linkat": errno.EOPNOTSUPP, "renameat2": errno.ENOSYS},
 }
 
-NORMAL_STRIDE = 13
-"""The normal run tries every thirteenth point on each file system, and not the same ones."""
+NORMAL_STRIDE = 31
+"""The normal run tries every thirty-first point on each file system, and not the same ones."""
 
 Snapshot = Callable[[Path], dict[str, Any]]
 Point = tuple[int, bool]
@@ -81,7 +81,7 @@ class Trial:
         """Try before every step, and in the middle of every write; in the normal run a part of them."""
         points = [(n, False) for n in range(len(steps))]
         points += [(n, True) for n, step in enumerate(steps) if step.startswith("write:")]
-        tried = points if LONG else points[self.number :: NORMAL_STRIDE]
+        tried = some(points, NORMAL_STRIDE, first=8 * self.number)
         stages.each(attempt, tried)
         print(f"\nkilled at {len(tried)} of {len(points)} points")
 

@@ -28,7 +28,7 @@ from hermes_rescue.core.repair.vault import Vault
 from ..conftest import LONG
 from .webui import WebUI, webui_process
 
-COLLISIONS = 1_000 if LONG else 20
+COLLISIONS = 1_000 if LONG else 8
 """How many saves must have come in between the plan and the replacement of a session before the storm ends."""
 
 COMMAND = Path(sys.executable).with_name("hermes-rescue")

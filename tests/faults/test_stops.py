@@ -195,7 +195,7 @@ def test_a_question_can_be_left_by_ctrl_c(home: Path) -> None:
 
 def test_nothing_prints_a_traceback_whenever_it_is_stopped(home: Path, tmp_path: Path) -> None:
     """From the first moment on, also in the processes that a large store is read in."""
-    steps = 60 if LONG else 16
+    steps = 60 if LONG else 8
     large = home / "webui" / "sessions" / f"{0:012d}.json.bak"
     large.write_text(json.dumps({"session_id": f"{0:012d}", "messages": [{"role": "user", "content": "x" * LARGE}]}))
     for k in range(steps):
