@@ -21,11 +21,17 @@ from hermes_rescue.core.hermes.message import message
 from hermes_rescue.core.hermes.sidecar import read
 from hermes_rescue.core.hermes.store import find_store
 
-from ..conftest import as_stranger
+from ..conftest import LONG, as_stranger
 
 SCORER = Path(__file__).parents[3] / "shared" / "tools" / "score_corpus.py"
 CORPORA = ("a", "b", "c")
 STORES = ("demo", *CORPORA)
+
+
+def stores(real: str) -> pytest.MarkDecorator:
+    """The test on the demo store and on one with real sessions; on request on all."""
+    return pytest.mark.parametrize("name", STORES if LONG else ("demo", real))
+
 
 Home = Callable[[str], Path]
 Snapshot = Callable[[Path], dict[str, Any]]
@@ -105,7 +111,7 @@ def test_every_story_of_the_demo_store_comes_back_right(tmp_path: Path) -> None:
             assert [" ".join(message(piece).text.split()) for piece in parsed.messages] == story_texts(story)
 
 
-@pytest.mark.parametrize("name", STORES)
+@stores("a")
 def test_a_second_repair_finds_nothing_and_changes_no_byte(home: Home, snapshot: Snapshot, name: str) -> None:
     store = find_store(home=home(name))
     assert api.apply(api.plan(store)).run_id is not None
@@ -117,7 +123,7 @@ def test_a_second_repair_finds_nothing_and_changes_no_byte(home: Home, snapshot:
     assert snapshot(store.home) == before
 
 
-@pytest.mark.parametrize("name", STORES)
+@stores("b")
 def test_an_undo_gives_back_every_byte_name_and_mode(home: Home, snapshot: Snapshot, name: str) -> None:
     store = find_store(home=home(name))
     assert store.home is not None
@@ -130,7 +136,7 @@ def test_an_undo_gives_back_every_byte_name_and_mode(home: Home, snapshot: Snaps
     assert without_vault(snapshot(store.home)) == without_vault(before)
 
 
-@pytest.mark.parametrize("name", STORES)
+@stores("c")
 def test_an_undo_of_one_session_leaves_the_others_repaired(home: Home, name: str) -> None:
     store = find_store(home=home(name))
     before = {path.name: path.read_bytes() for path in store.sessions_dir.iterdir() if path.is_file()}
@@ -161,7 +167,7 @@ def damaged_session(home: Path) -> str:
     return audit(find_store(home=home)).of(Category.REPAIRABLE)[0].session_id
 
 
-@pytest.mark.parametrize("name", STORES)
+@stores("a")
 def test_reading_leaves_no_trace(home: Home, rescue: Rescue, snapshot: Snapshot, name: str) -> None:
     place = home(name)
     before = snapshot(place)
@@ -182,7 +188,7 @@ def open_to_all(place: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user")
-@pytest.mark.parametrize("name", STORES)
+@stores("b")
 def test_reading_works_as_a_user_who_may_not_write_in_a_read_only_folder(
     home: Home, rescue: Rescue, snapshot: Snapshot, name: str
 ) -> None:
