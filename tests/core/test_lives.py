@@ -63,7 +63,7 @@ def lives(
     is ``known`` to.
     """
     defect = pytest.mark.xfail(reason="a known defect of the engine", strict=True)
-    found = dict.fromkeys((*islice(filter(fit, count(step=step)), 2000 if LONG else 60), *also))
+    found = dict.fromkeys((*islice(filter(fit, count(step=step)), 2000 if LONG else 30), *also))
     return pytest.mark.parametrize("seed", [pytest.param(s, marks=defect if s in known else ()) for s in found])
 
 

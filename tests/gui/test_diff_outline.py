@@ -10,6 +10,8 @@ import pytest
 from hermes_rescue.gui.view_model.diff_heights import Heights
 from hermes_rescue.gui.view_model.diff_outline import FOLD, Entries, Entry, Stretch
 
+from tests.conftest import LONG
+
 
 def chosen(chance: random.Random) -> list[Stretch]:
     """Messages, folded and open runs and long texts, rising."""
@@ -39,7 +41,7 @@ def plain(stretches: list[Stretch]) -> list[Entry]:
     return entries
 
 
-@pytest.mark.parametrize("seed", range(200))
+@pytest.mark.parametrize("seed", range(200 if LONG else 40))
 def test_stretches_are_the_entries_that_they_stand_for(seed: int) -> None:
     stretches = chosen(random.Random(seed))
     entries, wanted = Entries(stretches), plain(stretches)
@@ -54,7 +56,7 @@ def test_stretches_are_the_entries_that_they_stand_for(seed: int) -> None:
         entries[len(wanted)]
 
 
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", range(100 if LONG else 20))
 def test_heights_add_up(seed: int) -> None:
     chance = random.Random(seed)
     count, usual = chance.randrange(1, 40), chance.randrange(1, 50)
