@@ -141,6 +141,6 @@ def test_what_is_only_nearly_the_same_is_kept_apart() -> None:
 def test_a_message_tells_its_whole_text_whatever_its_length(text: str) -> None:
     plain = text.removeprefix("[Workspace::v1: /srv]\n")
     m = message(packed({"role": "user", "content": text}))
-    assert (m.text, m.text) == (plain, " ".join(plain.split()))
+    assert (m.text, m.folded_text) == (plain, " ".join(plain.split()))
     assert message(packed({"role": "user", "content": text})).strict_identity == m.strict_identity
     assert message(packed({"role": "user", "content": text + "!"})).strict_identity != m.strict_identity
