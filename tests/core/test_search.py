@@ -22,6 +22,8 @@ from hermes_rescue.core.search.store_search import Unread, search
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from ..conftest import LONG
+
 Rescue = Callable[..., tuple[int, str, str]]
 
 SID = "3f2a9c51b7d0"
@@ -364,7 +366,7 @@ def spellings(word: str) -> set[str]:
     return {unicodedata.normalize(form, case(word)) for form in ("NFC", "NFD") for case in CASES}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=400 if LONG else 15, deadline=None)
 @given(text=TEXTS)
 @example("Straße ﬁn İstanbul kapı ΣΊΣΥΦΟΣ")
 @example('say "hi" C:\\users\\new \\u0041 a/b')
@@ -413,7 +415,7 @@ WRITTEN = ("live", "backup", "temp", "database", "deleted", "other program", "ru
 
 
 @settings(
-    max_examples=40,
+    max_examples=400 if LONG else 25,
     deadline=None,
     derandomize=True,
     database=None,

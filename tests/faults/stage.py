@@ -33,7 +33,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,7 @@ class Stage:
         self._process.communicate()
 
 
+@cache
 def unavailable() -> str | None:
     """Why there is no stage on this machine, None where there is one."""
     if sys.platform != "linux" or platform.machine() not in _MACHINES:

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from ..conftest import LONG
+from ..conftest import LONG, some
 from .conftest import small_store
 
 COMMAND = [sys.executable, "-m", "hermes_rescue.core"]
@@ -135,7 +135,7 @@ def run(words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(typed, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("number", STOPS)
+@pytest.mark.parametrize("number", some(STOPS, 3, first=1))  # the terminal sends the others below
 def test_a_repair_that_is_stopped_says_how_far_it_is_and_both_ways_on(
     home: Path, number: signal.Signals, tmp_path: Path
 ) -> None:
@@ -264,7 +264,7 @@ def private_copies(folder: Path) -> list[Path]:
     return sorted(folder.glob("hermes-rescue-*"))
 
 
-@pytest.mark.parametrize("number", [*STOPS, signal.SIGKILL])
+@pytest.mark.parametrize("number", some([*STOPS, signal.SIGKILL], 3))
 def test_private_copies_go_at_the_latest_with_the_next_start(
     home: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
