@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.merge.evidence import FileState, Verdict
 from hermes_rescue.core.merge.intent import Reason
-from hermes_rescue.core.merge.timeline import STAMP, Timeline, is_after, is_same
+from hermes_rescue.core.merge.timeline import STAMP, WHOLE, Timeline, is_after, is_same
 
 
 class ListedLength(Timeline):
@@ -30,7 +30,8 @@ class ListedLength(Timeline):
         elif last is None:
             cut = held[-1]
         else:  # rows are stamped before the message that they are
-            later = (k for k in held if self.entries[k].merged.role == "user" and is_after(self.times[k], last))
+            end = last + (last.is_integer() and WHOLE)  # of a cancelled turn: cut to whole seconds
+            later = (k for k in held if self.entries[k].merged.role == "user" and is_after(self.times[k], end))
             cut = next(later, held[-1] + 1) - 1
         after = [k for k in held if k > cut]
         if not after:
@@ -85,17 +86,19 @@ class ListedLength(Timeline):
         left = {end: count - (len(held) - end) for end in ends if end < len(held) or self.known.pending}
         of_own = {n for n, k in enumerate(own) if k in prompts}  # rows between them can be gone before
         return count == 0 or any(
-            (0 <= n < end and n in prompts and (n or own)) or n in of_own for end, n in left.items()
+            (0 <= n < end and n in prompts and (n or own or self.known.is_behind_list)) or n in of_own
+            for end, n in left.items()
         )
 
     def held(self, reasons: Mapping[int, Reason]) -> list[int]:
         """What stays of the messages that were there when the session was last counted."""
         saved, pending = self.known.listed or self.known.saved, self.known.pending
+        waits_from = 0 if pending is None else self.pending_turn
         return [
             k
             for k, began in enumerate(self.began)
-            if k not in reasons and (saved is None or began is None or began <= saved or self.kept[k])
-            if pending is None or began is None or began < pending - STAMP
+            if k not in reasons and (saved is None or began is None or began <= saved or self.kept[k] or k < waits_from)
+            if pending is None or began is None or began < pending - STAMP or k < waits_from
         ]
 
     def _is_never_shortened(self) -> bool:

@@ -250,8 +250,9 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         for name, copy in sidecars.items()
     }
     pending = number(live.get("pending_started_at")) if live is not None else None
+    prompt = live.get("pending_user_message") if live is not None else None
     if state is FileState.LOST and pending is None and index.get("has_pending_user_message") is True:
-        pending = number(index.get("last_message_at"))
+        pending, prompt = number(index.get("last_message_at")), index.get("pending_user_message")
     return Evidence(
         state,
         marks(sidecars[newest]) if newest is not None else Marks(),
@@ -267,7 +268,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         copies.live is None,
         frozenset(copy.name for copy in copies.databases),
         max((turn.created_at for turn in copies.turns if turn.created_at is not None), default=None),
-        folded(str(live.get("pending_user_message") or "")) if live is not None else "",
+        folded(str(prompt or "")),
         number(index.get("updated_at")),
     )
 

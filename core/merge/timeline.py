@@ -282,6 +282,19 @@ class Timeline:
         name = self.known.run.name if self.known.run is not None else ""
         return next((k for k, e in enumerate(self.entries) if name in e.versions), len(self.entries))
 
+    @cached_property
+    def run_ends(self) -> int | None:
+        """The position of the last message that the newest run shows."""
+        name = self.known.run.name if self.known.run is not None else ""
+        return max((k for k, e in enumerate(self.entries) if name in e.versions), default=None)
+
+    def is_after_run(self, k: int) -> bool:
+        """Whether a message stands after all that the newest run shows, and so does what is left of the file: it was
+        said after that run.
+        """
+        end = self.run_ends
+        return end is not None and k > end and any(self.kept[end + 1 :])
+
     def _is_before(self, rows: Mapping[str, int], k: int) -> bool:
         """Whether one of these rows stands after a message."""
         places = self.entries[k].places

@@ -165,7 +165,7 @@ class _Judge(Contained, ListedLength):
                 reason = Reason.CONTAINED if self.is_contained(k, kept) else Reason.OLD_UNDO
             elif self.holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
-            elif ahead and self.has_run_ended_after(k) and not self._is_behind_run(k):
+            elif ahead and self.has_run_ended_after(k) and not self.is_after_run(k):
                 # the transcript as the user saw it at the end of that run lacks it
                 reason = Reason.EARLIER_UNDO if known.state in (FileState.TORN, FileState.EMPTY) else Reason.UNDONE
             elif self.is_contained(k, kept):
@@ -222,19 +222,6 @@ class _Judge(Contained, ListedLength):
         backup, rows = self.known.backup, self.known.databases
         before = takewhile(lambda e: backup is not None and backup.name not in e.versions, self.entries)
         return all(rows.isdisjoint(e.versions) for e in before)
-
-    def _is_behind_run(self, k: int) -> bool:
-        """Whether a message stands after all that the newest run shows, and so does what is left of the file: it was
-        said after that run.
-        """
-        end = self._run_ends
-        return end is not None and k > end and any(self.kept[end + 1 :])
-
-    @cached_property
-    def _run_ends(self) -> int | None:
-        """The position of the last message that the newest run shows."""
-        name = self.known.run.name if self.known.run is not None else ""
-        return max((k for k, e in enumerate(self.entries) if name in e.versions), default=None)
 
     def _run_is_ahead(self, kept: Sequence[int]) -> bool:
         """Whether the newest run shows what was said after the last message of the base, or is the base."""
@@ -293,7 +280,7 @@ class _Judge(Contained, ListedLength):
                 self.base is not None
                 and self.base.marks is None
                 and (self.known.state is FileState.LOST or (k > cut and not self.holds(files, k)))
-                and not self._is_behind_run(k)
+                and not self.is_after_run(k)
             ):
                 reason = taken if k > cut else Reason.UNDECIDED if self._may_be_lost(k, kept) else Reason.UNDONE
             elif k > cut and not self.holds(files, k) and self.holds(self.before_act, k):
@@ -304,6 +291,8 @@ class _Judge(Contained, ListedLength):
                 reason = self._lost_since(k, kept)
             elif k <= cut:
                 reason = self._before_boundary(k, kept, result)
+            elif act == 0.0 and self._is_unsaid:
+                reason = taken
             elif first is not None and k > first:
                 reason = self._lost_since(k, kept) or (
                     Reason.UNDECIDED if self._should_be_in_file(k, act, kept) else None
@@ -315,6 +304,13 @@ class _Judge(Contained, ListedLength):
             if reason is not None:
                 result[k] = reason
         return result if self.known.state is FileState.WHOLE else self._counted(result, cut)
+
+    @cached_property
+    def _is_unsaid(self) -> bool:
+        """Whether no turn has come to an end since a whole file was cleared, and only times order what it has and the
+        rows.
+        """
+        return self.known.is_whole_untitled and not self._base_rows
 
     def _may_be_edited(self, act: float) -> Sequence[Witness]:
         """The backup of a file that was cleared or whose first prompt was edited: a version without generations marks

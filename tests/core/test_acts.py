@@ -151,9 +151,10 @@ def test_a_run_that_goes_further_than_the_backup_ended_later_whatever_the_clock_
     assert hermes.texts() == hermes.said([*kept, *later])
 
 
-def test_a_prompt_stands_behind_rows_of_a_clock_that_was_set_back_since(hermes: Hermes) -> None:
-    """Cleared and killed: once it is repaired, nothing says that what was cleared came after the prompt."""
-    before, since = hermes.turns("a", start=9000), hermes.turns("b", start=10)
+@pytest.mark.parametrize("has_since", [True, False])
+def test_a_prompt_stands_after_rows_of_a_clock_that_was_set_back_since(hermes: Hermes, has_since: bool) -> None:
+    """Cleared and killed: once it is repaired, what was cleared is still older than the prompt."""
+    before, since = hermes.turns("a", start=9000), hermes.turns("b", start=10)[: 2 * has_since]
     prompt = {"pending_user_message": "ask c", "pending_started_at": START + 30, "active_stream_id": "5feceb66ffc86f38"}
     marks = {"truncation_watermark": 0.0, "truncation_boundary": 0.0, "clear_generation": EARLIER}
     marks |= {"intentional_shrink_generation": hermes.shrink}
