@@ -251,7 +251,8 @@ def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, stre
     """Findings of a file that the WebUI can load: what the merge gives back, each loss once, by the best copy that has
     it.
     """
-    category = Category.INFO if streaming else Category.REVIEW if proposal.doubt is not None else None
+    doubtful = Category.REVIEW if proposal.doubt is not None else None
+    category = Category.INFO if streaming else doubtful
     last = max((k for k, item in enumerate(proposal.items) if LIVE in item.copies), default=-1)
     lost: dict[str, list[int]] = {}
     for k, item in enumerate(proposal.items):
@@ -274,6 +275,8 @@ def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, stre
             lines = _loss_story(kind, positions, proposal, live)
             evidence = words[kind].format(n=_are(n), bare=counted(n, "message"), it=plural(n, "it", "them"))
             yield finding(kind, sid, evidence, counts=counts, category=category, story=lines, messages=n)
+    is_by_item = any(item.reason is not None and item.reason.is_question for item in proposal.items)
+    beside = None if is_by_item else doubtful  # to repair it is to write all that comes back
     if proposal.enriched:
         parts = sorted({part for item in proposal.enriched for part in item.enriched})
         n = len(proposal.enriched)
@@ -292,6 +295,7 @@ def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, stre
             sid,
             "The session is still marked as generating a reply, but nothing is running.",
             counts=counts,
+            category=beside,
             story=story.stuck(live),
         )
     stated = live.get("message_count")
@@ -301,6 +305,7 @@ def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, stre
             sid,
             f"The header says {stated!s:.20} messages; the file contains {len(live.messages)}.",
             counts=counts,
+            category=beside,
         )
 
 

@@ -176,7 +176,7 @@ def marks_that_keep_out(
 
     They are those that the WebUI has after the newest act: where nothing was kept, 0.0 both; where nothing of the
     database came after what was taken back, the newest stamp both (a stamp below another one would let newer rows in);
-    else the newest prompt, and the last message that was kept before.
+    else the newest prompt, and the last message that was kept before; that one both where the clock was set back since.
     """
     if None not in rows:
         return None
@@ -189,7 +189,8 @@ def marks_that_keep_out(
     if rows[-1] is None or not prompts:
         return max(times), max(times)
     end = max(k for k, at in enumerate(rows) if at is None)
-    return prompts[-1], min(prompts[-1], _last_stamp(transcript, rows[:end]))
+    boundary = _last_stamp(transcript, rows[:end])
+    return max(prompts[-1], boundary), boundary
 
 
 def marks_that_supersede(

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from hermes_rescue.core.hermes.message import MessageIdentity
-from hermes_rescue.core.merge.timeline import Timeline
+from hermes_rescue.core.merge.evidence import FileState
+from hermes_rescue.core.merge.timeline import WHOLE, Timeline
 
 
 class Contained(Timeline):
@@ -17,6 +18,8 @@ class Contained(Timeline):
         e = self.entries[k]
         if not e.versions.keys() <= self.known.databases:
             return False
+        if self.known.state is FileState.TORN and k > kept[-1] and not self._is_of_then(k, kept):
+            return False  # of what was said since the tear the file had a message of its own
         is_short = (e.merged.calls or e.merged.answers) and not e.merged.is_distinctive
         if is_short and (e.merged.answers or repr(e.merged.part("tool_calls")) not in self._calls):
             return False  # some providers count ids from 0 in every turn
@@ -27,6 +30,14 @@ class Contained(Timeline):
             answer = self.entries[k + 1].merged
             return answer.role == "user" or answer.folded_identity in self._in_files
         return True
+
+    def _is_of_then(self, k: int, kept: Sequence[int]) -> bool:
+        """Whether a message is of a turn that does not stay, and one that stays has the time of its prompt."""
+        prompt, began = self.prompt_of(k), self.began[k]
+        if prompt is None or self.kept[prompt] or began is None:
+            return False
+        times = (version.time for j in kept for version in self.entries[j].versions.values())
+        return any(time is not None and abs(time - began) < WHOLE for time in times)
 
     @cached_property
     def _in_files(self) -> frozenset[MessageIdentity]:

@@ -115,9 +115,14 @@ def state_of(live: Sidecar | None) -> FileState:
     """What is left of a live file."""
     if live is None:
         return FileState.LOST
-    if live.damage is not None and not live.complete and len(live.messages) != live.get("message_count"):
+    if live.damage is not None and not has_all_messages(live):
         return FileState.TORN if has_marks(live) else FileState.LOST
     return FileState.WHOLE if live.messages else FileState.EMPTY
+
+
+def has_all_messages(file: Sidecar) -> bool:
+    """Whether no message of a file is missing: it is complete, or has as many as its head counts."""
+    return file.complete or len(file.messages) == file.get("message_count")
 
 
 def is_untitled(live: Sidecar | None) -> bool:

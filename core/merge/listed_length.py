@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.merge.evidence import FileState, Verdict
 from hermes_rescue.core.merge.intent import Reason
-from hermes_rescue.core.merge.timeline import STAMP, Timeline, is_after
+from hermes_rescue.core.merge.timeline import STAMP, WHOLE, Timeline, is_after, is_same
 
 
 class ListedLength(Timeline):
@@ -21,13 +21,17 @@ class ListedLength(Timeline):
         """
         last, count = self.known.last, self.known.count
         held = self.held(reasons)
-        if last is None or not held or self._is_never_shortened() or count == len(self.entries) - len(reasons):
+        is_counted = last is not None or (self.known.state is FileState.TORN and count is not None)
+        if not is_counted or not held or self._is_never_shortened() or count == len(self.entries) - len(reasons):
             return Verdict(reasons)
         files = [k for k in held if self.has_stamp(k, last)]
         if files:
             cut = files[-1]
+        elif last is None:
+            cut = held[-1]
         else:  # rows are stamped before the message that they are
-            later = (k for k in held if self.entries[k].merged.role == "user" and is_after(self.times[k], last))
+            end = last + (last.is_integer() and WHOLE)  # of a cancelled turn: cut to whole seconds
+            later = (k for k in held if self.entries[k].merged.role == "user" and is_after(self.times[k], end))
             cut = next(later, held[-1] + 1) - 1
         after = [k for k in held if k > cut]
         if not after:
@@ -40,36 +44,68 @@ class ListedLength(Timeline):
             return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDONE)})
         return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDECIDED)}, self.miscounted(len(held)))
 
+    def is_whole_by_list(self, kept: Sequence[int]) -> bool:
+        """Whether the session list knows just these messages."""
+        return (
+            self.known.count == len(kept) and self.known.last is not None and self.has_stamp(kept[-1], self.known.last)
+        )
+
+    def is_end_by_list(self, k: int, kept: Sequence[int]) -> bool:
+        """Whether nothing but the database has a message, or the session list ends with the file: a file that was
+        put back would be older than the list.
+        """
+        is_of_rows = self.entries[k].versions.keys() <= self.known.databases
+        return is_of_rows or self.is_whole_by_list(kept)
+
+    def gone_by_list(self, reasons: Mapping[int, Reason]) -> list[int]:
+        """What was taken back, where the newest run has the last message that the session list knows and shows up to
+        there as many as it counts.
+        """
+        run, last, count = self.known.run, self.known.last, self.known.count
+        shown = [k for k in range(len(self.entries)) if run is not None and self.holds([run], k)]
+        ends = [k for k in shown if self.has_stamp(k, last)]
+        shown = [k for k in shown if ends and k <= ends[-1]]
+        return [k for k in self.held(reasons) if k not in shown] if shown and len(shown) == count else []
+
     def _can_be_shortened(self, held: Sequence[int]) -> bool:
         """Whether an act can have left as many of these as the session list counts: it takes back whole turns, of its
         own backup the last ones. After a restart the list keeps for a turn the count of before.
         """
         count, backup, last = self.known.count or 0, self.known.backup, held[-1]
         prompts = [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
-        if count == (prompts[-1] if prompts else 0) and (
-            self.has_stamp(last, self.known.last) or self.entries[last].versions.keys() <= self.known.databases
+        is_of_list = self.known.state is FileState.LOST  # a head counts what it was saved with
+        if (
+            is_of_list
+            and count == (prompts[-1] if prompts else 0)
+            and (self.has_stamp(last, self.known.last) or self.entries[last].versions.keys() <= self.known.databases)
         ):
             return False
-        own = [n for n, k in enumerate(held) if backup and self.holds([backup], k)]
-        ends = prompts[1:] if backup is None else [own[-1] + 1] if own and backup.is_whole else []
+        own = [n for n, k in enumerate(held) if backup and backup.is_whole and self.holds([backup], k)]
+        is_open = backup is None or self.known.pending  # a torn backup does not say where the act cut
+        ends = [own[-1] + 1] if own else [*prompts[1:], len(held)] if is_open else []
         left = {end: count - (len(held) - end) for end in ends if end < len(held) or self.known.pending}
-        return count == 0 or any(0 <= n < end and n in prompts and (n or own) for end, n in left.items())
+        of_own = {n for n, k in enumerate(own) if k in prompts}  # rows between them can be gone before
+        return count == 0 or any(
+            (0 <= n < end and n in prompts and (n or own or self.known.is_behind_list)) or n in of_own
+            for end, n in left.items()
+        )
 
     def held(self, reasons: Mapping[int, Reason]) -> list[int]:
         """What stays of the messages that were there when the session was last counted."""
         saved, pending = self.known.listed or self.known.saved, self.known.pending
+        waits_from = 0 if pending is None else self.pending_turn
         return [
             k
             for k, began in enumerate(self.began)
-            if k not in reasons and (saved is None or began is None or began <= saved or self.kept[k])
-            if pending is None or began is None or began < pending - STAMP
+            if k not in reasons and (saved is None or began is None or began <= saved or self.kept[k] or k < waits_from)
+            if pending is None or began is None or began < pending - STAMP or k < waits_from
         ]
 
     def _is_never_shortened(self) -> bool:
         """Whether a copy from the last save, which has the newest message, shows that there never was an act."""
         marked, saved = self.known.marked, self.known.saved
         is_recorded = self.marks.records_acts and not self.marks.is_marked and self.kept[-1]
-        return is_recorded and marked is not None and saved is not None and marked >= saved - STAMP
+        return is_recorded and marked is not None and is_same(marked, saved)
 
     def miscounted(self, held: int) -> str:
         """The doubt where as many messages are held as nothing counts."""

@@ -23,6 +23,7 @@ from hermes_rescue.core.merge.evidence import (
     FileState,
     Verdict,
     Witness,
+    has_all_messages,
     is_untitled,
     reasons_of_rows,
     state_of,
@@ -245,12 +246,13 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
     if not isinstance(count, int):
         count = index.get("message_count")
     files = {
-        name: Witness(name, number(copy.get("updated_at")), marks(copy), copy.complete, has_marks(copy))
+        name: Witness(name, number(copy.get("updated_at")), marks(copy), has_all_messages(copy), has_marks(copy))
         for name, copy in sidecars.items()
     }
     pending = number(live.get("pending_started_at")) if live is not None else None
+    prompt = live.get("pending_user_message") if live is not None else None
     if state is FileState.LOST and pending is None and index.get("has_pending_user_message") is True:
-        pending = number(index.get("last_message_at"))
+        pending, prompt = number(index.get("last_message_at")), index.get("pending_user_message")
     return Evidence(
         state,
         marks(sidecars[newest]) if newest is not None else Marks(),
@@ -266,7 +268,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         copies.live is None,
         frozenset(copy.name for copy in copies.databases),
         max((turn.created_at for turn in copies.turns if turn.created_at is not None), default=None),
-        folded(str(live.get("pending_user_message") or "")) if live is not None else "",
+        folded(str(prompt or "")),
         number(index.get("updated_at")),
     )
 
@@ -397,7 +399,9 @@ def _rebuilt(
     marked = marked_copy(sidecars)
     if marked is not None and marked != LIVE:
         values |= {name: sidecars[marked].get(name) for name in MARK_FIELDS if name in sidecars[marked].head}
-    is_recorded = marked is not None and marks(sidecars[marked]).is_marked and second_look.knows_acts(items, marked)
+    is_recorded = marked is not None and marks(sidecars[marked]).is_marked
+    if marked is not None and is_recorded:
+        is_recorded = second_look.knows_acts(items, marked, is_whole=sidecars[marked].complete)
     if second_look.has_act(items) and not is_recorded:
         values |= server_merge.marks(kept, copies)
     pieces = server_merge.with_tokens(pieces, copies.turns)

@@ -23,9 +23,11 @@ def has_act(items: Sequence[Item]) -> bool:
     return not reasons.isdisjoint(_ACTS) and not any(r.is_question for r in reasons if r is not Reason.FURTHER)
 
 
-def knows_acts(items: Sequence[Item], copy: str) -> bool:
-    """Whether the marks of a copy record all acts: the live file's, or those of one of which nothing is left out."""
-    return copy == LIVE or not any(item.reason in _ACTS and copy in item.copies for item in _out(items))
+def knows_acts(items: Sequence[Item], copy: str, *, is_whole: bool) -> bool:
+    """Whether the marks of a copy record all acts: the live file's, or those of one that can be read to its end and of
+    which nothing is left out.
+    """
+    return copy == LIVE or (is_whole and not any(item.reason in _ACTS and copy in item.copies for item in _out(items)))
 
 
 def leaves_out(items: Sequence[Item]) -> bool:

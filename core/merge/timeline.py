@@ -18,7 +18,7 @@ from hermes_rescue.core.merge.transcript import Entry
 STAMP = 1e-3
 """Seconds within which two files mean the same stamp: they hold it to the microsecond."""
 
-_WHOLE = 1.0
+WHOLE = 1.0
 """Seconds by which a stamp is early that was cut to whole ones."""
 
 
@@ -63,7 +63,8 @@ class Timeline:
         """
         mine, marked = self.marks, self.known.marked
         is_one = mine.generations == older.generations and mine.shrink_generation is None and mine.act == older.act
-        if not is_one or file.saved is None or marked is None or file.saved > marked:
+        is_later = file.saved is None or marked is None or file.saved > marked
+        if not is_one or (is_later and file is not self.known.backup):  # which is older, whatever the clock said
             return False
         if mine.act == 0.0:
             first, again = (next((e for e in self.entries if name in e.versions), None) for name in (file.name, LIVE))
@@ -151,7 +152,18 @@ class Timeline:
             return Witness(LIVE, self.known.saved, self.marks)
         # a file before a run of the same moment, which can show answers that were taken back
         rank = lambda w: (w.saved or 0.0, w.marks is not None)  # noqa: E731
-        return max((w for w in self.after_act if w.is_whole and not self._can_be_outdated(w)), key=rank, default=None)
+        whole = (w for w in self.after_act if w.is_whole and not self._can_be_outdated(w) and not self._is_overtaken(w))
+        return max(whole, key=rank, default=None)
+
+    def _is_overtaken(self, file: Witness) -> bool:
+        """Whether a file was saved at the end of a turn and the newest run goes further, whatever the clock said since:
+        then that run ended later. A file that an act made shorter may end before it.
+        """
+        run, marks = self.known.run, file.marks
+        if run is None or run not in self.after_act or marks is None or not marks.knows_generations:
+            return False
+        is_of_turn = not marks.is_fresh or (marks.act == 0.0 and any(file.name in e.versions for e in self.entries))
+        return is_of_turn and not marks.by_hand and self._goes_further(run, file) is True
 
     def _can_be_outdated(self, file: Witness) -> bool:
         """Whether an act can have come between a file and the torn one: of a version that leaves no mark of it the
@@ -241,7 +253,7 @@ class Timeline:
         """
         sent, prompt = self.known.pending, self.known.prompt
         for k, (e, time) in enumerate(zip(self.entries, self.times, strict=True)):
-            if e.merged.role != "user" or sent is None or time is None or time < sent - _WHOLE:
+            if e.merged.role != "user" or sent is None or time is None or time < sent - WHOLE:
                 continue
             if e.merged.folded_text.startswith(prompt) or prompt.startswith(e.merged.folded_text):
                 return k
@@ -270,10 +282,27 @@ class Timeline:
         name = self.known.run.name if self.known.run is not None else ""
         return next((k for k, e in enumerate(self.entries) if name in e.versions), len(self.entries))
 
+    @cached_property
+    def run_ends(self) -> int | None:
+        """The position of the last message that the newest run shows."""
+        name = self.known.run.name if self.known.run is not None else ""
+        return max((k for k, e in enumerate(self.entries) if name in e.versions), default=None)
+
+    def is_after_run(self, k: int) -> bool:
+        """Whether a message stands after all that the newest run shows, and so does what is left of the file: it was
+        said after that run.
+        """
+        end = self.run_ends
+        return end is not None and k > end and any(self.kept[end + 1 :])
+
     def _is_before(self, rows: Mapping[str, int], k: int) -> bool:
         """Whether one of these rows stands after a message."""
         places = self.entries[k].places
         return any(places.get(name, end) < end for name, end in rows.items())
+
+    def prompt_of(self, k: int) -> int | None:
+        """The position of the prompt of a turn that a message is in."""
+        return next((j for j in range(k, -1, -1) if self.entries[j].merged.role == "user"), None)
 
     def holds(self, witnesses: Iterable[Witness], k: int) -> bool:
         """Whether one of these copies has a message."""
@@ -290,13 +319,21 @@ class Timeline:
             prompt = next(turns, len(self.entries))
             before = [k for k in exact if k < prompt] or exact
             kept = [k for k in before if self.kept[k]] if self.known.state is FileState.WHOLE else []
-            return (kept or before)[-1]
+            return self._end_of_turn((kept or before)[-1], act)
         prompts = [k for k, e in enumerate(self.entries) if e.merged.role == "user"]
         later = [k for k in prompts if is_after(self.times[k], act)]
         if self.marks.by_hand:  # of a compress, before which the clock can have been set back
             later = [k for k in later if k > max(set(prompts).difference(later), default=-1)]
             later.sort(key=lambda k: self.times[k] or 0.0)
         return next(iter(later), len(self.entries)) - 1
+
+    def _end_of_turn(self, k: int, act: float) -> int:
+        """The last message of the turn whose end an act kept, where a copy lacks it: an act cuts before a prompt."""
+        for e, time in zip(self.entries[k + 1 :], self.times[k + 1 :], strict=True):
+            if e.merged.role == "user" or time is None or is_after(time, act):
+                break
+            k += 1
+        return k
 
     def has_stamp(self, k: int, time: float | None) -> bool:
         """Whether a file has a message with exactly this stamp (rows are stamped earlier)."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from hermes_rescue.core.base.jsontext import NOTHING, loads_exactly
 from hermes_rescue.core.hermes import sidecar
@@ -21,6 +22,9 @@ LIVE = "live"
 """The name of the live file among the copies."""
 
 _NONE: Mapping[str, str] = {}
+
+_Dated: TypeAlias = "tuple[list[Entry], float | None]"
+"""A turn, and when it was said."""
 
 
 @dataclass(slots=True)
@@ -131,11 +135,21 @@ def _interleave(there: Sequence[Entry], fresh: Sequence[Entry], *, older: bool) 
     """Two runs between the same neighbours, by time, turn by turn."""
     if not there or not fresh:
         return [*there, *fresh]
-    a, b = _turns(there), _turns(fresh)
+    a, b = _dated(_turns(there)), _dated(_turns(fresh))
     result: list[Entry] = []
     while a and b:
-        result += b.pop(0) if _first(b[0], a[0], older=older) else a.pop(0)
-    return [*result, *(e for turn in (*a, *b) for e in turn)]
+        result += (b if _first(b[0], a[0], older=older) else a).pop(0)[0]
+    return [*result, *(e for turn, _ in (*a, *b) for e in turn)]
+
+
+def _dated(turns: Sequence[list[Entry]]) -> list[_Dated]:
+    """Each turn with its time, which is no later than that of those behind it: a clock is set back now and then."""
+    dated, latest = list[_Dated](), None
+    for turn in reversed(turns):
+        time = next((e.merged.time for e in turn if e.merged.time is not None), None)
+        latest = min((t for t in (time, latest) if t is not None), default=None)
+        dated.append((turn, latest if time is not None else None))
+    return dated[::-1]
 
 
 def _turns(entries: Iterable[Entry]) -> list[list[Entry]]:
@@ -147,17 +161,16 @@ def _turns(entries: Iterable[Entry]) -> list[list[Entry]]:
     return turns
 
 
-def _first(turn: list[Entry], other: list[Entry], *, older: bool) -> bool:
-    """Whether ``turn`` stands before ``other``: the earlier one, else the rest of a turn that began before both. What
+def _first(one: _Dated, another: _Dated, *, older: bool) -> bool:
+    """Whether one turn stands before another: the earlier one, else the rest of a turn that began before both. What
     only an older file has is older than what the live one has, whatever their clocks said; a result comes after its
     call.
     """
+    (turn, time), (other, other_time) = one, another
     if _answers(turn[0], other) or _answers(other[0], turn):
         return _answers(other[0], turn)
     if older and any(LIVE in e.versions for e in other):
         return True
-    time = next((e.merged.time for e in turn if e.merged.time is not None), None)
-    other_time = next((e.merged.time for e in other if e.merged.time is not None), None)
     if time is not None and other_time is not None and time != other_time:
         return time < other_time
     rest, other_rest = turn[0].merged.role != "user", other[0].merged.role != "user"

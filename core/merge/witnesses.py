@@ -27,7 +27,7 @@ from hermes_rescue.core.merge.evidence import (
 )
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.listed_length import ListedLength
-from hermes_rescue.core.merge.timeline import STAMP, is_after, is_same
+from hermes_rescue.core.merge.timeline import STAMP, WHOLE, is_after, is_same
 from hermes_rescue.core.merge.transcript import Entry
 
 
@@ -62,6 +62,8 @@ class _Judge(Contained, ListedLength):
     def verdict(self) -> Verdict:
         act, known = self.marks.act, self.known
         reasons = self._with_their_prompts(self._after(act) if act is not None else self._without_mark())
+        if act is None and known.state is not FileState.WHOLE and (gone := self.gone_by_list(reasons)):
+            return Verdict({**reasons, **dict.fromkeys(gone, Reason.UNDONE)})
         if (
             known.state is FileState.TORN
             and self.base is not None
@@ -84,15 +86,16 @@ class _Judge(Contained, ListedLength):
         return self.by_list(reasons)
 
     def _is_all(self, base: Witness, reasons: Mapping[int, Reason]) -> bool:
-        """Whether the base has everything that was said until the file was saved once more: nothing beyond it is left,
-        and the newest prompt that was sent.
+        """Whether the base has everything that was said until the file was saved once more: nothing beyond it is left
+        but the turn of the newest prompt that was sent.
         """
         sent = self.known.sent
         held = [k for k in range(len(self.entries)) if k not in reasons]
         prompts = [t for k in held if self.entries[k].merged.role == "user" and (t := self.times[k]) is not None]
-        is_newest = sent is not None and all(t <= sent + STAMP for t in prompts)
+        is_newest = sent is not None and all(t <= sent + WHOLE for t in prompts)
         is_once_more = not is_same(base.saved, self.known.saved)
-        return is_newest and is_once_more and all(base.name in self.entries[k].versions for k in held)
+        before = (k for k in held if (began := self.began[k]) is None or began < (sent or 0.0) - STAMP)
+        return is_newest and is_once_more and all(base.name in self.entries[k].versions for k in before)
 
     def _without_leftovers(self, reasons: dict[int, Reason], count: int) -> Verdict:
         """The transcript of the newest run, if it has as many messages as the head of the file gives."""
@@ -111,15 +114,11 @@ class _Judge(Contained, ListedLength):
 
     def _is_of_prompt(self, k: int, reasons: Mapping[int, Reason]) -> bool:
         """Whether a message is of a turn whose prompt comes back, and the file does not have it right there."""
-        prompt = self._prompt(k)
+        prompt = self.prompt_of(k)
         if prompt is None or prompt == k or self.kept[prompt] or prompt in reasons:
             return False
         after = next((j for j in range(k, len(self.kept)) if self.kept[j]), None)
         return after is None or self.entries[after].merged.folded_identity != self.entries[k].merged.folded_identity
-
-    def _prompt(self, k: int) -> int | None:
-        """The position of the prompt of a turn that a message is in."""
-        return next((j for j in range(k, -1, -1) if self.entries[j].merged.role == "user"), None)
 
     def _is_older_than_run(self, reasons: Mapping[int, Reason]) -> bool:
         """Whether the newest run ended after the file was saved, and shows no more what the file has."""
@@ -127,8 +126,10 @@ class _Judge(Contained, ListedLength):
         if run is None or run.saved is None or saved is None or run.saved <= saved + STAMP:
             return False
         gained = [k for k in self._missing() if k not in reasons and self.holds([run], k)]
-        gone = (k for k, is_kept in enumerate(self.kept) if is_kept and not self.holds([run], k))
-        return bool(gained) and any(k < gained[-1] and self.entries[k].merged.role == "user" for k in gone)
+        gone = [k for k, is_kept in enumerate(self.kept) if is_kept and not self.holds([run], k)]
+        begins_anew = len(gone) == sum(self.kept)  # then nothing but time tells which of the two comes first
+        is_of_user = (self.entries[k].merged.role == "user" for k in gone if begins_anew or k < gained[-1])
+        return bool(gained) and any(is_of_user)
 
     def _missing(self) -> list[int]:
         return [k for k, kept in enumerate(self.kept) if not kept]
@@ -137,10 +138,11 @@ class _Judge(Contained, ListedLength):
         """No act is known: with a version that marks them, what is missing was lost."""
         known, result = self.known, dict[int, Reason]()
         kept = [k for k, is_kept in enumerate(self.kept) if is_kept]
-        if known.is_whole_untitled and not self.marks.records_acts:  # cleared
-            before = range(self.pending_turn if known.state is FileState.EMPTY else kept[0])
+        is_cleared = known.is_whole_untitled or (known.is_untitled and known.pending is not None and not kept)
+        if is_cleared and not self.marks.records_acts:
+            before = range(kept[0] if known.state is FileState.WHOLE else self.pending_turn)
             result |= dict.fromkeys(before, Reason.CLEARED)
-            if known.state is FileState.EMPTY:
+            if known.state is not FileState.WHOLE:
                 return result
         ahead = self._run_is_ahead(kept)
         for k in self._missing():
@@ -150,6 +152,8 @@ class _Judge(Contained, ListedLength):
                 result[k] = Reason.UNDONE if self.run_begins < k else Reason.UNDECIDED
                 continue
             if self.was_saved_after(k):
+                if self._may_be_of_act(k, kept, result):
+                    result[k] = Reason.OLD_UNDO
                 continue
             reason: Reason | None
             if not self.holds(self.after_act, k) and self.holds(self.before_act, k):
@@ -161,7 +165,7 @@ class _Judge(Contained, ListedLength):
                 reason = Reason.CONTAINED if self.is_contained(k, kept) else Reason.OLD_UNDO
             elif self.holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
-            elif ahead and self.has_run_ended_after(k) and not self._is_behind_run(k):
+            elif ahead and self.has_run_ended_after(k) and not self.is_after_run(k):
                 # the transcript as the user saw it at the end of that run lacks it
                 reason = Reason.EARLIER_UNDO if known.state in (FileState.TORN, FileState.EMPTY) else Reason.UNDONE
             elif self.is_contained(k, kept):
@@ -171,6 +175,18 @@ class _Judge(Contained, ListedLength):
             if reason is not None:
                 result[k] = reason
         return result
+
+    def _may_be_of_act(self, k: int, kept: Sequence[int], reasons: Mapping[int, Reason]) -> bool:
+        """Whether what looks newer than a file without marks can be from before an act that saved it: the file ends at
+        the watermark of one, or before what was said by then (and is left out for these ``reasons``), and nobody but
+        the database, or a clock that can have been set back, speaks for more.
+        """
+        known = self.known
+        if known.state is not FileState.WHOLE or known.pending is not None or self.marks.records_acts:
+            return False
+        is_of_act = any(kept[-1] < j < k and reason is Reason.OLD_UNDO for j, reason in reasons.items())
+        is_of_act = is_of_act or self.has_stamp(kept[-1], self.marks.old_act)
+        return is_of_act and self.is_end_by_list(k, kept)
 
     def _can_be_cut(self, k: int, first: int) -> bool:
         """Whether a torn file of a version without marks can have been made shorter by a message before it was torn:
@@ -199,32 +215,13 @@ class _Judge(Contained, ListedLength):
         """Whether a message can have been lost before the newest run went on without it: it stands before all that the
         run shows, and no list shows that this is all. A clear removes the backup.
         """
-        return bool(kept) and k < kept[0] and self.known.backup is not None and not self._is_whole_by_list(kept)
+        return bool(kept) and k < kept[0] and self.known.backup is not None and not self.is_whole_by_list(kept)
 
     def _takes_rows_back(self) -> bool:
         """Whether the server fills a file with its rows after a wipe, as most do: the backup lacks none before it."""
         backup, rows = self.known.backup, self.known.databases
         before = takewhile(lambda e: backup is not None and backup.name not in e.versions, self.entries)
         return all(rows.isdisjoint(e.versions) for e in before)
-
-    def _is_whole_by_list(self, kept: Sequence[int]) -> bool:
-        """Whether the session list knows just these messages."""
-        return (
-            self.known.count == len(kept) and self.known.last is not None and self.has_stamp(kept[-1], self.known.last)
-        )
-
-    def _is_behind_run(self, k: int) -> bool:
-        """Whether a message stands after all that the newest run shows, and so does what is left of the file: it was
-        said after that run.
-        """
-        end = self._run_ends
-        return end is not None and k > end and any(self.kept[end + 1 :])
-
-    @cached_property
-    def _run_ends(self) -> int | None:
-        """The position of the last message that the newest run shows."""
-        name = self.known.run.name if self.known.run is not None else ""
-        return max((k for k, e in enumerate(self.entries) if name in e.versions), default=None)
 
     def _run_is_ahead(self, kept: Sequence[int]) -> bool:
         """Whether the newest run shows what was said after the last message of the base, or is the base."""
@@ -247,7 +244,7 @@ class _Judge(Contained, ListedLength):
         """The prompt of an answer that stays without it, as one that a run showed once more after a retry or an edit;
         None for any other message.
         """
-        prompt = self._prompt(k)
+        prompt = self.prompt_of(k)
         is_lost = prompt is not None and prompt != k and (not self.kept[prompt] or self._is_cut_off(prompt, k))
         return prompt if is_lost else None
 
@@ -275,7 +272,7 @@ class _Judge(Contained, ListedLength):
         edited = self._may_be_edited(act)
         for k in self._missing():
             if self.was_saved_after(k):
-                if self.known.pending is None and self._should_be_in_file(k, act):
+                if self.known.pending is None and self._should_be_in_file(k, act, kept):
                     result[k] = Reason.UNDECIDED
                 continue
             reason: Reason | None
@@ -283,7 +280,7 @@ class _Judge(Contained, ListedLength):
                 self.base is not None
                 and self.base.marks is None
                 and (self.known.state is FileState.LOST or (k > cut and not self.holds(files, k)))
-                and not self._is_behind_run(k)
+                and not self.is_after_run(k)
             ):
                 reason = taken if k > cut else Reason.UNDECIDED if self._may_be_lost(k, kept) else Reason.UNDONE
             elif k > cut and not self.holds(files, k) and self.holds(self.before_act, k):
@@ -294,8 +291,12 @@ class _Judge(Contained, ListedLength):
                 reason = self._lost_since(k, kept)
             elif k <= cut:
                 reason = self._before_boundary(k, kept, result)
+            elif act == 0.0 and self._is_unsaid:
+                reason = taken
             elif first is not None and k > first:
-                reason = self._lost_since(k, kept) or (Reason.UNDECIDED if self._should_be_in_file(k, act) else None)
+                reason = self._lost_since(k, kept) or (
+                    Reason.UNDECIDED if self._should_be_in_file(k, act, kept) else None
+                )
             elif first is not None or self.known.state is FileState.WHOLE:
                 reason = self._between(k, taken)
             else:
@@ -303,6 +304,13 @@ class _Judge(Contained, ListedLength):
             if reason is not None:
                 result[k] = reason
         return result if self.known.state is FileState.WHOLE else self._counted(result, cut)
+
+    @cached_property
+    def _is_unsaid(self) -> bool:
+        """Whether no turn has come to an end since a whole file was cleared, and only times order what it has and the
+        rows.
+        """
+        return self.known.is_whole_untitled and not self._base_rows
 
     def _may_be_edited(self, act: float) -> Sequence[Witness]:
         """The backup of a file that was cleared or whose first prompt was edited: a version without generations marks
@@ -314,14 +322,18 @@ class _Judge(Contained, ListedLength):
         is_other = not any(is_kept and self.holds([known.backup], j) for j, is_kept in enumerate(self.kept))
         return (known.backup,) if is_other else ()
 
-    def _should_be_in_file(self, k: int, act: float) -> bool:
-        """Whether the file would have to hold a turn that began after an act, and only the database does: its marks
-        say that nothing was said since, and a clock that was set back makes rows from before the act look newer.
+    def _should_be_in_file(self, k: int, act: float, kept: Sequence[int]) -> bool:
+        """Whether the file would have to hold a turn that began after an act, and only the database does, or a run
+        where no file from before the act shows what it took back: the marks say that nothing was said since, and a
+        clock that was set back makes what is from before the act look newer.
         """
         if act == 0.0:
             return self.known.state is FileState.EMPTY
+        if self.known.state is not FileState.WHOLE or not self.marks.is_fresh:
+            return False
         is_of_rows = self.entries[k].versions.keys() <= self.known.databases
-        return self.known.state is FileState.WHOLE and self.marks.is_fresh and is_of_rows
+        has_own = any(w is not self.known.run for w in self.before_act)
+        return is_of_rows or (not has_own and self.is_end_by_list(k, kept))
 
     def _is_empty_before_run(self) -> bool:
         """Whether a run ended later than the file, and the session list with it, was saved empty, and shows nothing of
@@ -404,7 +416,7 @@ class _Judge(Contained, ListedLength):
 
     def _is_half_a_turn(self, k: int, reasons: Mapping[int, Reason]) -> bool:
         """Whether the prompt of an answer is there, or comes back: an undo cuts before a prompt."""
-        prompt = self._prompt(k)
+        prompt = self.prompt_of(k)
         return prompt is not None and prompt != k and prompt not in reasons
 
     def _was_taken_back_before(self, k: int) -> bool:

@@ -92,6 +92,79 @@ def test_a_run_that_was_under_way_when_an_undo_was_saved_had_ended(hermes: Herme
     assert is_quiet(hermes)
 
 
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_of_a_run_that_ended_later_than_an_undo_the_session_list_knows_more(hermes: Hermes, is_listed: bool) -> None:
+    """Without the backup of the act, it is the clock or the newer file that is gone."""
+    kept, undone, later = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=ACT + 10)
+    hermes.write_live(kept, **hermes.undo_marks(kept))
+    hermes.write_run([*kept, *later])
+    hermes.write_rows([*kept, *undone, *later])
+    known = [*kept, *later] if is_listed else kept
+    hermes.write_index({"session_id": SID, "message_count": len(known), "last_message_at": known[-1]["timestamp"]})
+    hermes.repair()
+    assert hermes.texts() == hermes.said(known)
+    hermes.repair(SID)  # a yes
+    assert hermes.texts() == hermes.said([*kept, *later])
+
+
+def test_without_marks_what_is_newer_than_a_shortened_file_is_asked(hermes: Hermes) -> None:
+    """The file was saved after a turn that it lacks, so somebody may have taken that back; the clock can have been set
+    back before.
+    """
+    kept, undone, newer = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=9000)
+    hermes.write_old(hermes.live, kept, updated_at=START + 110)
+    hermes.write_rows([*kept, *undone, *newer])
+    before = hermes.live.read_bytes()
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said([*kept, *undone, *newer])
+
+
+def test_what_is_newer_than_the_watermark_of_an_old_version_is_asked(hermes: Hermes) -> None:
+    kept, undone = hermes.turns("a"), hermes.turns("b", start=9000)
+    marks = {"truncation_watermark": kept[-1]["timestamp"], "truncation_boundary": None}
+    hermes.write_old(hermes.live, kept, **marks, updated_at=START + 90)
+    hermes.write_rows([*kept, *undone])
+    before = hermes.live.read_bytes()
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+
+
+def test_the_backup_of_an_act_is_older_than_the_file_whatever_the_clock_said(hermes: Hermes) -> None:
+    kept, first, again = hermes.turns("a"), hermes.turns("b", start=9000), hermes.turns("b", start=9100)
+    later = hermes.turns("c", start=100)
+    bounded(hermes, "", [*kept, *again, *later], **cut(kept, later[0]["timestamp"]), updated_at=START + 104)
+    bounded(hermes, ".bak", [*kept, *first], **cut(kept, first[0]["timestamp"]), updated_at=START + 9004)
+    hermes.write_rows([*kept, *first, *again, *later])
+    assert is_quiet(hermes)
+
+
+def test_a_run_that_goes_further_than_the_backup_ended_later_whatever_the_clock_said(hermes: Hermes) -> None:
+    kept, undone, later = hermes.turns("a"), hermes.turns("b", start=9000), hermes.turns("c", start=100)
+    hermes.write_backup([*kept, *undone])
+    hermes.write_run([*kept, *later])
+    hermes.write_rows([*kept, *undone, *later])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *later])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *later])
+
+
+@pytest.mark.parametrize("has_since", [True, False])
+def test_a_prompt_stands_after_rows_of_a_clock_that_was_set_back_since(hermes: Hermes, has_since: bool) -> None:
+    """Cleared and killed: once it is repaired, what was cleared is still older than the prompt."""
+    before, since = hermes.turns("a", start=9000), hermes.turns("b", start=10)[: 2 * has_since]
+    prompt = {"pending_user_message": "ask c", "pending_started_at": START + 30, "active_stream_id": "5feceb66ffc86f38"}
+    marks = {"truncation_watermark": 0.0, "truncation_boundary": 0.0, "clear_generation": EARLIER}
+    marks |= {"intentional_shrink_generation": hermes.shrink}
+    hermes.write_live([], **marks, title="Untitled", **prompt, updated_at=START + 30)
+    hermes.write_rows([*before, *since])
+    for _ in "12":
+        hermes.repair()
+        assert hermes.texts() == ["ask c"]
+
+
 def test_a_run_after_an_undo_comes_back(hermes: Hermes) -> None:
     kept, undone, later = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=ACT + 10)
     hermes.write_live(kept, **hermes.undo_marks(kept))
@@ -314,6 +387,19 @@ def test_a_killed_prompt_is_the_newest_though_the_clock_was_set_back(hermes: Her
     hermes.write_rows([*kept, *undone, *([prompt] if act == "clear" else [])])
     hermes.repair()
     assert hermes.texts() == [*hermes.said(said), "and now?"]
+
+
+def test_what_is_in_doubt_does_not_come_with_what_stands_beside_it(hermes: Hermes) -> None:
+    """Shortened and killed with an old version, then emptied: the session list counts fewer than the rows."""
+    kept, undone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    pending = {"pending_user_message": "ask d", "pending_started_at": START + 200, "active_stream_id": "f1"}
+    hermes.write_old(hermes.live, [], **pending, message_count=3, updated_at=START + 200)
+    hermes.write_rows([*kept, *undone])
+    known = {"message_count": len(kept), "last_message_at": START + 200, "updated_at": START + 200}
+    hermes.write_index({"session_id": SID, **known, "has_pending_user_message": True})
+    before = hermes.live.read_bytes()
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
 
 
 def test_a_call_that_a_compaction_left_behind_is_the_one_of_the_file(hermes: Hermes) -> None:

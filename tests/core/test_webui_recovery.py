@@ -155,6 +155,11 @@ def test_what_was_taken_back_before_newer_turns_lies_between_the_cut_and_the_new
     assert marks_that_keep_out(TALK, [None, None, 0, 1, 2, 3]) == (20.0, 0.0)
 
 
+def test_a_clock_that_was_set_back_since_moves_no_boundary() -> None:
+    stepped_back = [("user", 910.0), ("assistant", 914.0), ("user", 20.0), ("assistant", 26.0)]
+    assert marks_that_keep_out(stepped_back, [0, 1, None, None, 2, 3]) == (914.0, 914.0)
+
+
 def test_a_session_of_which_nothing_was_kept_lets_no_row_in() -> None:
     assert marks_that_keep_out([], [None, None]) == (0.0, 0.0)
 

@@ -223,13 +223,17 @@ def _ahead_of(left: Left, state: State) -> Iterator[tuple[Numbers, bool]]:
     """Readings of an older file: what the newest run, or the rows from after its save, have behind it."""
     world, done, marks = left.world, left.newest_done, state.marks
     firm = state.acts == world.history[-1].acts  # what was taken back since, nothing but the newest file says
-    if state.marks.boundary == 0.0 and not state.numbers and (left.index is None or left.index.last == state.updated):
-        firm = False  # emptied by an act, before which the clock can have been set back
-    if done is not None and done.updated > state.updated and not _cancelled_since(left):
-        yield done.numbers, firm
     later = {row.number for row in left.rows if row.time > state.updated}
     rows = tuple(n for n in left.folded_rows if n in later)
-    at_the_act = marks.boundary is not None and marks.boundary == marks.watermark
+    last = world.said[state.numbers[-1]].time if state.numbers else state.updated
+    if world.era.boundary:
+        at_the_act = marks.boundary is not None and marks.boundary == marks.watermark
+    else:  # what was said before the save, and is behind the file
+        at_the_act = any(n > max(state.numbers, default=-1) and n not in later for n in left.folded_rows)
+        at_the_act = at_the_act or marks.watermark == last
+    is_newest = at_the_act and (left.index.last == last if left.index is not None else not state.numbers)
+    if done is not None and done.updated > state.updated and not _cancelled_since(left):
+        yield done.numbers, firm and not is_newest  # an act, before which the clock can have been set back
     if rows:
         yield _and_behind(state.numbers, rows), firm and not at_the_act and not _has_clock_step(left)
 
