@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shlex
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -404,6 +405,33 @@ def test_importing_what_holds_no_session_says_so(
     status, _, error = rescue("import", tmp_path / "notes.json", "--yes", "--home", hermes.home)
     assert status == 3
     assert "No session" in error
+
+
+def test_importing_what_was_taken_back_says_so_and_how_it_comes_back(
+    hermes: Any, tmp_path: Any, rescue: Callable[..., tuple[int, str, str]]
+) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_live(said[:4], **hermes.undo_marks(said[:4]))
+    export = tmp_path / "saved.json"
+    hermes.write(export, hermes.session(said, updated_at=said[-1]["timestamp"]))
+    status, out, _ = rescue("import", export, "--yes", "--home", hermes.home)
+    assert status == 1
+    assert "2 messages that stay out" in out
+    assert "You took this message back" in out
+    look = shlex.split(out[out.index("hermes-rescue show") :])[1:]
+    out = rescue(*look)[1]
+    choose = shlex.split(out[out.index("hermes-rescue repair") : out.index(" NUMBERS")])[1:]
+    assert rescue(*choose, "5,6", "--yes")[0] == 0
+    assert hermes.texts() == hermes.said(said)
+
+
+def test_a_missing_folder_is_told_in_json_too(hermes: Any, rescue: Callable[..., tuple[int, str, str]]) -> None:
+    hermes.write_rows(hermes.turns("one"))
+    hermes.sessions.rmdir()
+    status, out, _ = rescue("repair", "--all", "--yes", "--json", "--home", hermes.home)
+    assert status == 1
+    assert "sessions folder is not here" in json.loads(out)["problem"]
+    assert not hermes.sessions.exists()
 
 
 def test_a_set_aside_database_that_cannot_be_read_is_told_and_stops_nothing(hermes: Any) -> None:
