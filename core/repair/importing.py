@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,12 +12,16 @@ from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.progress import Steps
+from hermes_rescue.core.base.words import counted, plural
 from hermes_rescue.core.hermes.copies import CopyReader, Inventory
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.merge.choices import Choices
-from hermes_rescue.core.merge.intent import Reason
+from hermes_rescue.core.merge.intent import TAKEN_BACK, Reason
 from hermes_rescue.core.repair.plan import Plan, plan
+
+_BY_A_PERSON = frozenset((*TAKEN_BACK, Reason.LEFT_OUT))
+"""Why messages stay out that a person may want back after all."""
 
 
 def import_plan(
@@ -30,12 +34,13 @@ def import_plan(
 ) -> Plan:
     """What importing files would do, which are among the store's further places (``also``); writes nothing.
 
-    Only what these files add is taken; other questions of the sessions stay open. Raises RescueError where they hold no
-    session, and as :func:`core.repair.plan.plan`.
+    Only what these files add is taken; other questions of the sessions stay open. Where they add nothing but messages
+    that a person took back or left out, these are refused. Raises RescueError where they hold no session, and as
+    :func:`core.repair.plan.plan`.
     """
     roots = frozenset(files)
     webui = webui_status(store)
-    choices: dict[str, Choices] = {}
+    found: list[_Found] = []
     with Inventory(store) as inventory:
         of = inventory.listing.places.of
         names = {sid: frozenset(each.name for each in found if each.root in roots) for sid, found in of.items()}
@@ -45,20 +50,37 @@ def import_plan(
             raise RescueError(f"No session was found in {', '.join(map(shown, roots))}. {notes}".strip())
         look = partial(_chosen, names=names)
         for batch in over_sessions(look, inventory, webui, ids, progress=progress, should_cancel=should_cancel):
-            choices |= dict(each for each in batch if not isinstance(each, Failure) and each[1].include)
+            found += (each for each in batch if not isinstance(each, Failure))
+    choices = {each.session_id: each.choices for each in found if each.choices.include}
     if not choices:
-        return replace(plan(store, (), force=force), rebuild_index=False)
+        refused = {each.session_id: each.refusal for each in found if each.left_out}
+        return replace(plan(store, (), force=force), rebuild_index=False, refused=refused)
     return plan(store, [*choices], choices=choices, force=force, should_cancel=should_cancel)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the named copies have for a session: the choice of everything that only they have, and the reason of each
+    message that stays out, since a person took it back or left it out.
+    """
+
+    session_id: str
+    choices: Choices
+    left_out: Sequence[Reason]
+
+    @property
+    def refusal(self) -> str:
+        """Why nothing is taken, where messages stay out."""
+        they = counted(len(self.left_out), "message")
+        why = " ".join(dict.fromkeys(reason.sentence for reason in self.left_out))
+        return f"The files add only {they} that {plural(len(self.left_out), 'stays', 'stay')} out. {why}"
 
 
 def _chosen(
     reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps, *, names: dict[str, frozenset[str]]
-) -> tuple[str, Choices]:
-    """The choice of everything that only the named copies of a session have."""
+) -> _Found:
     _, proposal = merge_session(reader, webui, session_id, steps=steps)
-    added = (
-        k
-        for k, item in enumerate(proposal.items)
-        if item.reason is Reason.FURTHER and not names[session_id].isdisjoint(item.copies)
-    )
-    return session_id, Choices(include=frozenset(added), made_on=proposal.fingerprint, leaves_open=True)
+    held = {k: i.reason for k, i in enumerate(proposal.items) if not names[session_id].isdisjoint(i.copies)}
+    added = frozenset(k for k, reason in held.items() if reason is Reason.FURTHER)
+    choices = Choices(include=added, made_on=proposal.fingerprint, leaves_open=True)
+    return _Found(session_id, choices, [reason for reason in held.values() if reason in _BY_A_PERSON])

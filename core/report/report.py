@@ -245,6 +245,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "bytes_needed": plan.bytes_needed,
         "unfinished_runs": list(plan.unfinished),
         "unread": list(plan.unread),
+        "problem": plan.problem or None,
     }
 
 

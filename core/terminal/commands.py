@@ -20,6 +20,7 @@ from hermes_rescue.core.base.private_folder import sweep
 from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.terminal import saving, stops, streams
 from hermes_rescue.core.terminal.call import Call, again, named, on_a_store, place
+from hermes_rescue.core.terminal.help import Commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 NOTHING_LEFT, REMAINS, USAGE, FAILED = 0, 1, 2, 3
 
-app = typer.Typer(
+app = Commands(
     name="hermes-rescue",
     help="Find and repair damaged Hermes sessions: merged from every copy, verified, undoable.",
     epilog="Exit status: 0 nothing (left) to do, 1 findings or differences remain, 2 wrong usage, 3 it could not be"

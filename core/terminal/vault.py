@@ -20,10 +20,11 @@ from hermes_rescue.core.terminal.commands import (
     _view,
     app,
 )
+from hermes_rescue.core.terminal.help import Commands
 
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 
-vault = typer.Typer(help="Show what is kept of past repairs, and how large it is; prune what is old.")
+vault = Commands(help="Show what past repairs have kept; prune what is old.")
 app.add_typer(vault, name="vault")
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -271,6 +273,14 @@ def test_help_needs_neither_a_store_nor_heavy_imports(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "repair" in done.stdout
+
+
+def test_help_has_words_that_people_type_and_breaks_none_off(documents: ModuleType, rescue: Rescue) -> None:
+    """No word of a programmer (<str>, list[Path], TEXT), and no sentence that ends in the middle."""
+    for command in documents.commands():
+        status, out, _ = rescue(*command.name.split(), "--help")
+        assert (command.name, status) == (command.name, 0)
+        assert re.findall(r"<\w+|\blist\[|\b(?:TEXT|INTEGER|FLOAT)\b|\{|[a-z]\.\.\.$", out, re.MULTILINE) == []
 
 
 def test_an_error_of_the_program_is_one_line(wiped: Any, rescue: Rescue, monkeypatch: pytest.MonkeyPatch) -> None:

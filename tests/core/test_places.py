@@ -77,6 +77,20 @@ def test_a_session_of_which_only_such_a_copy_is_left(hermes: Any, name: str) -> 
     assert hermes.load()["title"] == "Kept elsewhere"
 
 
+def test_a_copy_of_another_conversation_is_told_from_one_that_goes_on(hermes: Any) -> None:
+    said, other = hermes.turns("one", "two"), hermes.turns("for tea", "for coffee", start=5000)
+    hermes.write_live(said[:2])
+    conflict(hermes, BESIDE[0], said)
+    conflict(hermes, BESIDE[1], other)
+    (session,) = hermes.audit().sessions
+    (found,) = session.findings
+    _, _, apart = found.evidence.partition(" No message of the ")
+    ours, theirs = sorted(session.offered, key=lambda name: session.offered[name])
+    assert apart.startswith(theirs)
+    assert "another conversation" in apart
+    assert ours not in apart
+
+
 def test_what_was_taken_back_since_is_not_offered(hermes: Any) -> None:
     said = hermes.turns("one", "two", "three")
     hermes.write_live(said[:4], **hermes.undo_marks(said[:4]))
@@ -369,41 +383,13 @@ def test_what_may_not_be_read_in_a_place_is_told(hermes: Any, tmp_path: Any) -> 
     assert any(str(inside) in f.evidence for f in found.store_findings)
 
 
-def test_importing_an_export_puts_the_session_back_and_can_be_undone(
-    hermes: Any, tmp_path: Any, rescue: Callable[..., tuple[int, str, str]]
-) -> None:
-    said = hermes.turns("one", "two")
-    export = tmp_path / f"hermes-{SID} (1).json"
-    hermes.write(export, hermes.session(said, title="Mine", pinned=True))
-    assert rescue("import", export, "--yes", "--home", hermes.home)[0] == 0
-    assert hermes.texts() == hermes.said(said)
-    assert (hermes.load()["title"], hermes.load()["pinned"]) == ("Mine", True)
-    assert rescue("import", export, "--yes", "--home", hermes.home)[0] == 0
-    assert hermes.texts() == hermes.said(said)
-    assert rescue("undo", "--yes", "--home", hermes.home)[0] == 0
-    assert not hermes.live.exists()
-
-
-def test_importing_merges_and_answers_no_other_question(
-    hermes: Any, tmp_path: Any, rescue: Callable[..., tuple[int, str, str]]
-) -> None:
-    said = hermes.turns("one", "two", "three")
-    hermes.write_live(said[:2])
-    conflict(hermes, BESIDE[0], [*said[:2], *said[4:]])
-    export = tmp_path / "saved.json"
-    hermes.write(export, hermes.session(said[:4]))
-    rescue("import", export, "--yes", "--home", hermes.home)
-    assert hermes.texts() == hermes.said(said[:4])
-    assert hermes.kinds() == ["further_copy"]
-
-
-def test_importing_what_holds_no_session_says_so(
-    hermes: Any, tmp_path: Any, rescue: Callable[..., tuple[int, str, str]]
-) -> None:
-    (tmp_path / "notes.json").write_text('{"a": 1}')
-    status, _, error = rescue("import", tmp_path / "notes.json", "--yes", "--home", hermes.home)
-    assert status == 3
-    assert "No session" in error
+def test_a_missing_folder_is_told_in_json_too(hermes: Any, rescue: Callable[..., tuple[int, str, str]]) -> None:
+    hermes.write_rows(hermes.turns("one"))
+    hermes.sessions.rmdir()
+    status, out, _ = rescue("repair", "--all", "--yes", "--json", "--home", hermes.home)
+    assert status == 1
+    assert "sessions folder is not here" in json.loads(out)["problem"]
+    assert not hermes.sessions.exists()
 
 
 def test_a_set_aside_database_that_cannot_be_read_is_told_and_stops_nothing(hermes: Any) -> None:

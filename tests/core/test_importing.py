@@ -1,0 +1,62 @@
+"""Importing exported or copied sessions under their own ids."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+from tests.core.conftest import SID
+
+Rescue = Callable[..., tuple[int, str, str]]
+
+
+def test_importing_an_export_puts_the_session_back_and_can_be_undone(
+    hermes: Any, tmp_path: Any, rescue: Rescue
+) -> None:
+    said = hermes.turns("one", "two")
+    export = tmp_path / f"hermes-{SID} (1).json"
+    hermes.write(export, hermes.session(said, title="Mine", pinned=True))
+    assert rescue("import", export, "--yes", "--home", hermes.home)[0] == 0
+    assert hermes.texts() == hermes.said(said)
+    assert (hermes.load()["title"], hermes.load()["pinned"]) == ("Mine", True)
+    assert rescue("import", export, "--yes", "--home", hermes.home)[0] == 0
+    assert hermes.texts() == hermes.said(said)
+    assert rescue("undo", "--yes", "--home", hermes.home)[0] == 0
+    assert not hermes.live.exists()
+
+
+def test_importing_merges_and_answers_no_other_question(hermes: Any, tmp_path: Any, rescue: Rescue) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_live(said[:2])
+    hermes.write(hermes.sessions / f"{SID} 2.json", hermes.session([*said[:2], *said[4:]]))
+    export = tmp_path / "saved.json"
+    hermes.write(export, hermes.session(said[:4]))
+    rescue("import", export, "--yes", "--home", hermes.home)
+    assert hermes.texts() == hermes.said(said[:4])
+    assert hermes.kinds() == ["further_copy"]
+
+
+def test_importing_what_holds_no_session_says_so(hermes: Any, tmp_path: Any, rescue: Rescue) -> None:
+    (tmp_path / "notes.json").write_text('{"a": 1}')
+    status, _, error = rescue("import", tmp_path / "notes.json", "--yes", "--home", hermes.home)
+    assert status == 3
+    assert "No session" in error
+
+
+def test_importing_what_was_taken_back_says_so_and_how_it_comes_back(
+    hermes: Any, tmp_path: Any, rescue: Rescue
+) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_live(said[:4], **hermes.undo_marks(said[:4]))
+    export = tmp_path / "saved.json"
+    hermes.write(export, hermes.session(said, updated_at=said[-1]["timestamp"]))
+    status, out, _ = rescue("import", export, "--yes", "--home", hermes.home)
+    assert status == 1
+    assert "2 messages that stay out" in out
+    assert "You took this message back" in out
+    look = shlex.split(out[out.index("hermes-rescue show") :])[1:]
+    out = rescue(*look)[1]
+    choose = shlex.split(out[out.index("hermes-rescue repair") : out.index(" NUMBERS")])[1:]
+    assert rescue(*choose, "5,6", "--yes")[0] == 0
+    assert hermes.texts() == hermes.said(said)
