@@ -5,6 +5,7 @@ A plan is small: it holds what the files were and what they are to be as digests
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,14 +22,15 @@ from hermes_rescue.core.base.errors import UnknownSessionError
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes import sidecar
-from hermes_rescue.core.hermes.copies import CopyReader, Inventory, SessionCopies
+from hermes_rescue.core.hermes.copies import LIVE, CopyReader, Inventory, SessionCopies
+from hermes_rescue.core.hermes.held_up import HeldUp, held_up
 from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.merge.choices import OUTDATED, Choices
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.lasting import moves_backup
-from hermes_rescue.core.merge.proposal import Proposal, propose
+from hermes_rescue.core.merge.proposal import Proposal, backup_digest, propose
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.repair.vault import Vault
 
@@ -45,7 +47,8 @@ class PlannedSession:
     was readable; sizes in bytes. ``fields_from``: the copies that a person chose for metadata fields. ``copy_of``: the
     session that is restored under the new id ``session_id``, "" where it keeps its own. ``left_out``: messages that
     stay out because a person wants it so, those of the file (``messages_lost``) among them. ``link_to``: where its file
-    leads that is a link.
+    leads that is a link. ``held_up``: what is to be remembered of a repair that has one right answer and that a running
+    WebUI forbids.
     """
 
     session_id: str
@@ -64,6 +67,7 @@ class PlannedSession:
     copy_of: str = ""
     left_out: int = 0
     link_to: str = ""
+    held_up: HeldUp | None = None
 
     @property
     def source(self) -> str:
@@ -262,6 +266,8 @@ def _look(
             proposed = to_write(copies, proposal)
             planned = _planned(audited, copies, proposal, proposed, decided)
             forbids = None if force else refusal_of(copies, planned, webui)
+            if forbids is not None and choice is None:
+                planned = replace(planned, held_up=_held_up(copies, proposal))
             del found, copies, proposal  # a session can be large
             data = sidecar.serialise(proposed)
             planned = replace(planned, after=files.digest_of(data), size_after=len(data))
@@ -284,6 +290,12 @@ def _look(
         unread,
         forbidden,
     )
+
+
+def _held_up(copies: SessionCopies, proposal: Proposal) -> HeldUp:
+    """What is to be remembered of a repair that a running WebUI forbids."""
+    file = [item.message for item in proposal.items if LIVE in item.copies]
+    return held_up(file, [item.message for item in proposal.included], backup_digest(copies), time.time())
 
 
 def _is_dropped(f: Finding, choice: Choices | None) -> bool:
