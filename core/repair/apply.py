@@ -104,7 +104,7 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
     Raises BusyError where another Hermes Rescue works on the store, VaultError where nothing can be kept;
     RunBrokenError where the run could not go on.
     """
-    if plan.is_empty and not plan.forbidden:
+    if plan.is_empty and not plan.held_up:
         return Result(None, (), index_rebuilt=False)
     require_owner(plan.store.folders)
     if plan.is_empty:
@@ -411,9 +411,8 @@ def _remember_held_up(plan: Plan, repaired: Container[str]) -> None:
     """
     root = plan.store.vault_root
     old = {sid: each for sid, each in held_up.read(root).items() if sid not in repaired}
-    new = {each.session_id: each.held_up for each in plan.forbidden if each.held_up is not None}
     with suppress(RescueError, OSError):
-        held_up.keep(root, old | new, time.time())
+        held_up.keep(root, {**old, **plan.held_up}, time.time())
 
 
 def _index_room(store: Store) -> int:

@@ -47,8 +47,7 @@ class PlannedSession:
     was readable; sizes in bytes. ``fields_from``: the copies that a person chose for metadata fields. ``copy_of``: the
     session that is restored under the new id ``session_id``, "" where it keeps its own. ``left_out``: messages that
     stay out because a person wants it so, those of the file (``messages_lost``) among them. ``link_to``: where its file
-    leads that is a link. ``held_up``: what is to be remembered of a repair that has one right answer and that a running
-    WebUI forbids.
+    leads that is a link.
     """
 
     session_id: str
@@ -67,7 +66,6 @@ class PlannedSession:
     copy_of: str = ""
     left_out: int = 0
     link_to: str = ""
-    held_up: HeldUp | None = None
 
     @property
     def source(self) -> str:
@@ -113,7 +111,8 @@ class Plan:
     are finished on the way; ``unread``: databases, backups and temps that could not be read, each with the reason;
     ``titles`` of what is refused, waits or is relisted; ``problem``: why nothing can be planned; ``databases``: those
     that were found whole (:func:`core.hermes.database.statedb.open_statedb`); ``relisted``: sessions whose files stay,
-    and which the session list gets back.
+    and which the session list gets back; ``has_list``: there is one; ``held_up``: what is to be remembered of what is
+    forbidden and has one right answer.
     """
 
     store: Store
@@ -131,6 +130,13 @@ class Plan:
     problem: str = ""
     forbidden: tuple[PlannedSession, ...] = ()
     relisted: tuple[str, ...] = ()
+    has_list: bool = False
+    held_up: Mapping[str, HeldUp] = field(default_factory=dict)
+
+    @property
+    def rebuilds_list(self) -> bool:
+        """Whether the session list is built again; where there is none, the WebUI makes it itself."""
+        return self.rebuild_index or (self.has_list and bool(self.sessions))
 
     @property
     def count(self) -> int:
@@ -183,7 +189,8 @@ def plan(
         problem = ""
         if session_ids is None and inventory.lacks_folder:
             problem = f"{no_folder(inventory)} Name it, or name the sessions that are to be built again."
-        rebuild = inventory.listing.index.problem is not None and inventory.listing.index.digest is not None
+        has_list = inventory.listing.index.digest is not None
+        rebuild = inventory.listing.index.problem is not None and has_list
         wanted = inventory.session_ids() if session_ids is None else tuple(session_ids)
         look = partial(_look, choices=chosen, force=force, left_alone=left.read(store))
         for batch in over_sessions(look, inventory, webui, wanted, progress=progress, should_cancel=should_cancel):
@@ -210,6 +217,8 @@ def plan(
         problem,
         tuple(each.forbidden for each in looks if each.forbidden is not None),
         tuple(each.session_id for each in looks if each.is_relisted),
+        has_list,
+        {each.session_id: each.held_up for each in looks if each.held_up is not None},
     )
 
 
@@ -217,7 +226,7 @@ def plan(
 class _Look:
     """What a plan has to know of a session about which there is something to know. ``planned`` is None where nothing is
     to be written, or it is refused; ``is_relisted``: it is repaired by the session list alone; ``forbidden``: what is
-    refused only because the WebUI runs.
+    refused only because the WebUI runs, ``held_up`` what is to be remembered of that.
     """
 
     session_id: str
@@ -229,6 +238,7 @@ class _Look:
     is_relisted: bool
     unread: tuple[str, ...]
     forbidden: PlannedSession | None
+    held_up: HeldUp | None
 
 
 def _look(
@@ -253,13 +263,22 @@ def _look(
     audited = found.audited if isinstance(found, Examined) else found
     if audited is None or (choice is None and left.is_left(audited, left_alone)):
         return None
-    planned, refusal, forbidden, answered, unread = None, None, None, False, tuple[str, ...]()
+    planned, refusal, blocked, forbidden, held, answered, unread = (
+        None,
+        None,
+        None,
+        None,
+        None,
+        False,
+        tuple[str, ...](),
+    )
     if isinstance(found, Examined):
         copies, proposal = found.copies, found.proposal
         unread = tuple(file.problem for file in (*copies.temps, copies.backup) if file is not None and file.problem)
         decided = choice or Choices()
-        denied = next((f.evidence for f in audited.findings if f.kind.name == "live_denied"), None)
-        refusal = unfulfilled(decided, proposal) or denied
+        matters = (f for f in audited.findings if choice is not None or f.category is not Category.INFO)
+        blocked = next((f.evidence for f in matters if f.kind.name in BLOCKING), None)
+        refusal = unfulfilled(decided, proposal) or blocked
         answered = refusal is None and decided.are_about_messages
         answered = answered and (proposal.sidecar is not None or bool(left_out_now(decided, proposal)))
         if refusal is None and _is_wanted(audited, proposal, named=choice is not None):
@@ -267,7 +286,7 @@ def _look(
             planned = _planned(audited, copies, proposal, proposed, decided)
             forbids = None if force else refusal_of(copies, planned, webui)
             if forbids is not None and choice is None:
-                planned = replace(planned, held_up=_held_up(copies, proposal))
+                held = _held_up(copies, proposal)
             del found, copies, proposal  # a session can be large
             data = sidecar.serialise(proposed)
             planned = replace(planned, after=files.digest_of(data), size_after=len(data))
@@ -284,11 +303,13 @@ def _look(
         audited.title,
         planned if refusal is None else None,
         refusal,
-        not answered and any(f.category is Category.REVIEW for f in audited.findings if not _is_dropped(f, choice)),
+        not (answered or blocked)
+        and any(f.category is Category.REVIEW for f in audited.findings if not _is_dropped(f, choice)),
         any(f.category is Category.REPAIRABLE or _is_dropped(f, choice) for f in listed),
         planned is None and refusal is None and audited.standing is Standing.REPAIRABLE,
         unread,
         forbidden,
+        held,
     )
 
 
