@@ -164,7 +164,8 @@ def keys_of(inventory: Inventory, webui: WebUIStatus, session_ids: Iterable[str]
             for found in listing.rows.values()
         ]
         left_out = sorted(listing.left_out.get(session_id, {}).items())
-        about = session_id in listing.deleted, listing.lineage.about(session_id), left_out
+        decided = left_out, listing.held_up.get(session_id)
+        about = session_id in listing.deleted, listing.lineage.about(session_id), decided
         parts = (around, list(map(os.fsencode, paths)), stamps, row and row.raw, about, rows)
         try:
             keys[session_id] = hashlib.sha256(msgspec.msgpack.encode(parts)).digest()

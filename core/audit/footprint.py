@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from hermes_rescue.core.audit import left
-from hermes_rescue.core.hermes import left_out
+from hermes_rescue.core.hermes import held_up, left_out
 from hermes_rescue.core.hermes.store import Store
 
 Footprint: TypeAlias = Mapping[str, tuple[int, int, int]]
@@ -17,12 +17,13 @@ Footprint: TypeAlias = Mapping[str, tuple[int, int, int]]
 
 
 def footprint(store: Store) -> Footprint:
-    """That of a store: everything below its sessions folder, its databases with their logs, and what a person left as
-    it is or out. Of other places only the names. What cannot be seen is as if it were not there.
+    """That of a store: everything below its sessions folder, its databases with their logs, what a person left as it
+    is or out, and what was held up. Of other places only the names. What cannot be seen is as if it were not there.
     """
     found: dict[str, tuple[int, int, int]] = {}
     databases = (Path(f"{path}{end}") for path in store.databases for end in ("", "-wal", "-journal"))
-    decided = left.path_of(store), left_out.path_of(store.vault_root)
+    root = store.vault_root
+    decided = left.path_of(store), left_out.path_of(root), held_up.path_of(root)
     for path in (*decided, *databases, *store.other_session_dirs, *store.also):
         with suppress(OSError):
             found[os.fspath(path)] = _stamp(os.stat(path))

@@ -24,6 +24,7 @@ from hermes_rescue.core.hermes.database.database_copy import DatabaseCopy, datab
 from hermes_rescue.core.hermes.database.lineage import SNAPSHOT_FIELD, Doubt, Known
 from hermes_rescue.core.hermes.database.statedb import DatabaseDamage, DatabaseFact, Numbered, StateDB, open_statedb
 from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, RawMessageRow, SessionRow
+from hermes_rescue.core.hermes.held_up import HeldUp
 from hermes_rescue.core.hermes.left_out import LeftOut
 from hermes_rescue.core.hermes.listing import Listing, Rows, listed, session_files
 from hermes_rescue.core.hermes.message import Message, MessageIdentity, message
@@ -47,7 +48,6 @@ LIVE, BACKUP, TEMP, DATABASE, RUN, INDEX, TURNS = (
     "turn journal",
 )
 """Names of the copies; a second temp or database has its number or profile after the name."""
-
 
 _FILE, _ROWS = 0.2, 0.4
 """The share of what is left to do for a session that reading its file takes, and reading its rows, about."""
@@ -94,8 +94,7 @@ class FileCopies:
 class SessionCopies(FileCopies):
     """All that is known of one session. ``leading_messages``: those of the leading file. ``goes_on_in_turn``: the
     session that goes on with it does so within a turn, or nothing says that this one was meant to stay beside it.
-    ``further``: copies from other places, which only ever offer something. ``left_out``: what a person left out of its
-    repairs.
+    ``further``: copies from other places, which only ever offer something. ``left_out``, ``held_up``: of its repairs.
     """
 
     databases: tuple[DatabaseCopy, ...]
@@ -103,6 +102,7 @@ class SessionCopies(FileCopies):
     goes_on_in_turn: bool
     further: tuple[FurtherCopy, ...] = ()
     left_out: LeftOut = field(default_factory=dict)
+    held_up: HeldUp | None = None
 
     @property
     def doubt(self) -> Doubt | None:
@@ -260,6 +260,7 @@ class CopyReader:
             goes_on_in_turn=self._goes_on_in_turn(files, databases),
             further=self.elsewhere(files, steps),
             left_out=self.listing.left_out.get(files.session_id, {}),
+            held_up=self.listing.held_up.get(files.session_id),
         )
 
     def elsewhere(

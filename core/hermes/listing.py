@@ -12,9 +12,10 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.base.files import sentence
-from hermes_rescue.core.hermes import journals, left_out, sidecar
+from hermes_rescue.core.hermes import held_up, journals, left_out, sidecar
 from hermes_rescue.core.hermes.database.lineage import Known, Lineage
 from hermes_rescue.core.hermes.database.statedb_rows import SessionRow
+from hermes_rescue.core.hermes.held_up import HeldUp
 from hermes_rescue.core.hermes.journals import Index
 from hermes_rescue.core.hermes.left_out import LeftOut
 from hermes_rescue.core.hermes.places.candidate import Places
@@ -37,7 +38,8 @@ Rows = Mapping[str, tuple[SessionRow, ...]]
 class Listing:
     """From the id of a session to each of its copies that is there. ``rows`` has the session rows of each database by
     its name, ``lineage`` what their parents say, ``places`` where else copies lie; ``deletions_unknown``: the list of
-    deleted sessions could not be read, or not in full. ``left_out``: the messages that a person left out of repairs.
+    deleted sessions could not be read, or not in full. ``left_out``: the messages that a person left out of repairs;
+    ``held_up``: the repairs that a running WebUI held up.
     """
 
     sidecars: dict[str, Path] = field(default_factory=dict)
@@ -52,6 +54,7 @@ class Listing:
     lineage: Lineage = field(default_factory=Lineage)
     places: Places = field(default_factory=Places)
     left_out: Mapping[str, LeftOut] = field(default_factory=dict)
+    held_up: Mapping[str, HeldUp] = field(default_factory=dict)
 
     def of(self, session_ids: Iterable[str]) -> Self:
         """The part that is about some sessions: small enough to go to another process."""
@@ -69,6 +72,7 @@ class Listing:
             lineage=self.lineage.of(ids),
             places=self.places.only(ids),
             left_out=_only(ids, self.left_out),
+            held_up=_only(ids, self.held_up),
         )
 
     def known(self, sessions_dir: Path) -> Known:
@@ -169,7 +173,7 @@ def listed(store: Store, files: SessionFiles) -> tuple[Listing, tuple[str, ...]]
     turns, runs = journals.turn_journals(sessions_dir), journals.run_journals(sessions_dir)
     index = journals.read_index(sessions_dir)
     unknown = tombstones.problem is not None
-    left = left_out.read(store.vault_root)
-    listing = Listing(*files[:3], turns.of, runs.of, index, tombstones.ids, unknown, left_out=left)
+    left, held = left_out.read(store.vault_root), held_up.read(store.vault_root)
+    listing = Listing(*files[:3], turns.of, runs.of, index, tombstones.ids, unknown, left_out=left, held_up=held)
     problems = (tombstones.problem, journals.projects_problem(store.state_dir))
     return listing, (*filter(None, problems), *turns.problems, *runs.problems)

@@ -11,6 +11,7 @@ from typing import Any
 from hermes_rescue.core.base.jsontext import LIST_FIELD, NOTHING, Piece, number
 from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.copies import BACKUP, LIVE, RUN, SessionCopies
+from hermes_rescue.core.hermes.held_up import is_the_same
 from hermes_rescue.core.hermes.message import Message, message
 from hermes_rescue.core.hermes.runs.killed_runs import DeadRun, dead_runs, pending_prompt, prompt_message
 from hermes_rescue.core.hermes.same_text import folded
@@ -283,7 +284,24 @@ def _reasons(
     for k in verdict.again:
         left[k].take_nothing_from(verdict.older, raw)
     reasons = {id(left[k]): reason for k, reason in verdict.reasons.items() if LIVE not in left[k].versions}
+    if live is not None and _is_held_up(copies, live, left, reasons):
+        reasons = {e: reason for e, reason in reasons.items() if not reason.is_question}
+        verdict = replace(verdict, doubt=None)
     return reasons | {id(entries[k]): reason for k, reason in own.items()}, verdict
+
+
+def _is_held_up(copies: SessionCopies, live: Sidecar, entries: Sequence[Entry], reasons: Mapping[int, Reason]) -> bool:
+    """Whether all that is asked was to come back for certain when a running WebUI held the repair up."""
+    if copies.held_up is None or any(live.get(name) is not None for name in MARK_FIELDS):
+        return False
+    file = [e.merged for e in entries if LIVE in e.versions]
+    whole = [e.merged for e in entries if id(e) not in reasons or reasons[id(e)].is_question]
+    return is_the_same(copies.held_up, file, whole, backup_digest(copies))
+
+
+def backup_digest(copies: SessionCopies) -> str:
+    """The SHA-256 (hex) of the backup, "" where there is none."""
+    return (copies.backup.digest or "") if copies.backup is not None else ""
 
 
 def _killed(copies: SessionCopies, live: Sidecar | None, *, stream_is_live: bool) -> list[KilledRun]:

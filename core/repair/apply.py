@@ -22,7 +22,7 @@ from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, U
 from hermes_rescue.core.base.owner import require_owner
 from hermes_rescue.core.base.progress import Cancelled, Steps
 from hermes_rescue.core.base.words import counted
-from hermes_rescue.core.hermes import journals, left_out
+from hermes_rescue.core.hermes import held_up, journals, left_out
 from hermes_rescue.core.hermes.copies import Inventory, SessionCopies
 from hermes_rescue.core.hermes.left_out import Act
 from hermes_rescue.core.hermes.sidecar import Write, plan_writes, serialise
@@ -104,9 +104,13 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
     Raises BusyError where another Hermes Rescue works on the store, VaultError where nothing can be kept;
     RunBrokenError where the run could not go on.
     """
-    if plan.is_empty:
+    if plan.is_empty and not plan.held_up:
         return Result(None, (), index_rebuilt=False)
     require_owner(plan.store.folders)
+    if plan.is_empty:
+        with Vault.of(plan.store).lock():
+            _remember_held_up(plan, ())
+        return Result(None, (), index_rebuilt=False)
     webui = webui_status(plan.store)  # it may have been started since the plan was made
     work = _Work(plan, webui, progress, should_cancel)
     plan.store.sessions_dir.mkdir(parents=True, exist_ok=True)  # where all sessions are lost, their folder may be too
@@ -175,6 +179,7 @@ def _carried_out(work: _Work) -> Result:
             _move_backups(died, inventory, run_)
             rebuilt = (bool(changed) or plan.rebuild_index) and _write_index(store, run_, changed, plan.remaining)
         _remember(store, work.brought)
+        _remember_held_up(plan, work.brought)
         work.show(0.0)
         cancelled = any(outcome.state is State.CANCELLED for outcome in outcomes)
         return Result(run_.run_id, tuple(outcomes), rebuilt, cancelled)
@@ -398,6 +403,16 @@ def _remember(store: Store, brought: Mapping[str, Brought], undone: Container[st
     if new != old:
         with suppress(RescueError, OSError):
             written_over.keep(store, new, time.time())
+
+
+def _remember_held_up(plan: Plan, repaired: Container[str]) -> None:
+    """Remember what a running WebUI held up of a plan, no more what is ``repaired`` now. Where that cannot be kept, no
+    more is lost than that a later repair may ask.
+    """
+    root = plan.store.vault_root
+    old = {sid: each for sid, each in held_up.read(root).items() if sid not in repaired}
+    with suppress(RescueError, OSError):
+        held_up.keep(root, {**old, **plan.held_up}, time.time())
 
 
 def _index_room(store: Store) -> int:

@@ -55,6 +55,7 @@ def copy_plan(
             raise UnknownSessionError((session_id,), store.sessions_dir)
         copies, proposal = merge_session(inventory, webui, session_id, decided, steps=steps)
         whole = frozenset(database.path for database in inventory.databases if database.is_known)
+        has_list = inventory.listing.index.digest is not None
     made = copied(copies, proposal, uuid.uuid4().hex[:12])  # an id as the WebUI makes them
     refusal = unfulfilled(decided, proposal) or (None if made is not None else "Nothing of this session is recovered.")
     planned = None
@@ -74,6 +75,7 @@ def copy_plan(
         {session_id: decided},
         unfinished=tuple(run.run_id for run in interrupted_runs(store)),
         databases=whole,
+        has_list=has_list,
     )
 
 

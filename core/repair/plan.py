@@ -5,6 +5,7 @@ A plan is small: it holds what the files were and what they are to be as digests
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,14 +22,15 @@ from hermes_rescue.core.base.errors import UnknownSessionError
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes import sidecar
-from hermes_rescue.core.hermes.copies import CopyReader, Inventory, SessionCopies
+from hermes_rescue.core.hermes.copies import LIVE, CopyReader, Inventory, SessionCopies
+from hermes_rescue.core.hermes.held_up import HeldUp, held_up
 from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.merge.choices import OUTDATED, Choices
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.lasting import moves_backup
-from hermes_rescue.core.merge.proposal import Proposal, propose
+from hermes_rescue.core.merge.proposal import Proposal, backup_digest, propose
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.repair.vault import Vault
 
@@ -109,7 +111,8 @@ class Plan:
     are finished on the way; ``unread``: databases, backups and temps that could not be read, each with the reason;
     ``titles`` of what is refused, waits or is relisted; ``problem``: why nothing can be planned; ``databases``: those
     that were found whole (:func:`core.hermes.database.statedb.open_statedb`); ``relisted``: sessions whose files stay,
-    and which the session list gets back.
+    and which the session list gets back; ``has_list``: there is one; ``held_up``: what is to be remembered of what is
+    forbidden and has one right answer.
     """
 
     store: Store
@@ -127,6 +130,13 @@ class Plan:
     problem: str = ""
     forbidden: tuple[PlannedSession, ...] = ()
     relisted: tuple[str, ...] = ()
+    has_list: bool = False
+    held_up: Mapping[str, HeldUp] = field(default_factory=dict)
+
+    @property
+    def rebuilds_list(self) -> bool:
+        """Whether the session list is built again; where there is none, the WebUI makes it itself."""
+        return self.rebuild_index or (self.has_list and bool(self.sessions))
 
     @property
     def count(self) -> int:
@@ -179,7 +189,8 @@ def plan(
         problem = ""
         if session_ids is None and inventory.lacks_folder:
             problem = f"{no_folder(inventory)} Name it, or name the sessions that are to be built again."
-        rebuild = inventory.listing.index.problem is not None and inventory.listing.index.digest is not None
+        has_list = inventory.listing.index.digest is not None
+        rebuild = inventory.listing.index.problem is not None and has_list
         wanted = inventory.session_ids() if session_ids is None else tuple(session_ids)
         look = partial(_look, choices=chosen, force=force, left_alone=left.read(store))
         for batch in over_sessions(look, inventory, webui, wanted, progress=progress, should_cancel=should_cancel):
@@ -206,6 +217,8 @@ def plan(
         problem,
         tuple(each.forbidden for each in looks if each.forbidden is not None),
         tuple(each.session_id for each in looks if each.is_relisted),
+        has_list,
+        {each.session_id: each.held_up for each in looks if each.held_up is not None},
     )
 
 
@@ -213,7 +226,7 @@ def plan(
 class _Look:
     """What a plan has to know of a session about which there is something to know. ``planned`` is None where nothing is
     to be written, or it is refused; ``is_relisted``: it is repaired by the session list alone; ``forbidden``: what is
-    refused only because the WebUI runs.
+    refused only because the WebUI runs, ``held_up`` what is to be remembered of that.
     """
 
     session_id: str
@@ -225,6 +238,7 @@ class _Look:
     is_relisted: bool
     unread: tuple[str, ...]
     forbidden: PlannedSession | None
+    held_up: HeldUp | None
 
 
 def _look(
@@ -249,19 +263,30 @@ def _look(
     audited = found.audited if isinstance(found, Examined) else found
     if audited is None or (choice is None and left.is_left(audited, left_alone)):
         return None
-    planned, refusal, forbidden, answered, unread = None, None, None, False, tuple[str, ...]()
+    planned, refusal, blocked, forbidden, held, answered, unread = (
+        None,
+        None,
+        None,
+        None,
+        None,
+        False,
+        tuple[str, ...](),
+    )
     if isinstance(found, Examined):
         copies, proposal = found.copies, found.proposal
         unread = tuple(file.problem for file in (*copies.temps, copies.backup) if file is not None and file.problem)
         decided = choice or Choices()
-        denied = next((f.evidence for f in audited.findings if f.kind.name == "live_denied"), None)
-        refusal = unfulfilled(decided, proposal) or denied
+        matters = (f for f in audited.findings if choice is not None or f.category is not Category.INFO)
+        blocked = next((f.evidence for f in matters if f.kind.name in BLOCKING), None)
+        refusal = unfulfilled(decided, proposal) or blocked
         answered = refusal is None and decided.are_about_messages
         answered = answered and (proposal.sidecar is not None or bool(left_out_now(decided, proposal)))
         if refusal is None and _is_wanted(audited, proposal, named=choice is not None):
             proposed = to_write(copies, proposal)
             planned = _planned(audited, copies, proposal, proposed, decided)
             forbids = None if force else refusal_of(copies, planned, webui)
+            if forbids is not None and choice is None:
+                held = _held_up(copies, proposal)
             del found, copies, proposal  # a session can be large
             data = sidecar.serialise(proposed)
             planned = replace(planned, after=files.digest_of(data), size_after=len(data))
@@ -278,12 +303,20 @@ def _look(
         audited.title,
         planned if refusal is None else None,
         refusal,
-        not answered and any(f.category is Category.REVIEW for f in audited.findings if not _is_dropped(f, choice)),
+        not (answered or blocked)
+        and any(f.category is Category.REVIEW for f in audited.findings if not _is_dropped(f, choice)),
         any(f.category is Category.REPAIRABLE or _is_dropped(f, choice) for f in listed),
         planned is None and refusal is None and audited.standing is Standing.REPAIRABLE,
         unread,
         forbidden,
+        held,
     )
+
+
+def _held_up(copies: SessionCopies, proposal: Proposal) -> HeldUp:
+    """What is to be remembered of a repair that a running WebUI forbids."""
+    file = [item.message for item in proposal.items if LIVE in item.copies]
+    return held_up(file, [item.message for item in proposal.included], backup_digest(copies), time.time())
 
 
 def _is_dropped(f: Finding, choice: Choices | None) -> bool:

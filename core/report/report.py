@@ -241,7 +241,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "sessions": [{**asdict(s), "operations": list(s.operations)} for s in plan.sessions],
         "refused": dict(plan.refused),
         "need_decision": list(plan.questions),
-        "rebuild_index": plan.rebuild_index or bool(plan.sessions),
+        "rebuild_index": plan.rebuilds_list,
         "bytes_needed": plan.bytes_needed,
         "unfinished_runs": list(plan.unfinished),
         "unread": list(plan.unread),

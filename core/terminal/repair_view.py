@@ -59,7 +59,7 @@ class RepairView(View):
             self.line(f"Copy not readable: {text}")
         for run_id in plan.unfinished:
             self.line(f"The interrupted repair {run_id} is finished.")
-        if plan.rebuild_index or plan.sessions:
+        if plan.rebuilds_list:
             lacking = f" It gets back: {', '.join(plan.relisted)}." if plan.relisted else ""
             self.line(f"The session list (_index.json) is rebuilt at the end.{lacking}")
         for sid, reason in plan.refused.items():

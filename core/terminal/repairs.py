@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
@@ -132,6 +133,8 @@ def carry_out(plan: api.Plan, view: RepairView, *, as_json: bool, yes: bool, dry
     if not as_json:
         view.plan(plan)
     if plan.is_empty or dry_run:
+        if not dry_run:
+            _hold_up(plan)
         if as_json:
             _print_json(plan_json(plan))
         return REMAINS if plan.remaining or plan.problem or not plan.is_empty else NOTHING_LEFT
@@ -139,6 +142,14 @@ def carry_out(plan: api.Plan, view: RepairView, *, as_json: bool, yes: bool, dry
         _confirm(view.question(plan))
     with stops.held(f"Stopped. What was repaired until then stays. The rest: {again()}"):
         return _carried_out(plan, view, as_json=as_json)
+
+
+def _hold_up(plan: api.Plan) -> None:
+    """Have remembered what a running WebUI forbids, where it forbids all of it."""
+    from hermes_rescue.core import api
+
+    with suppress(RescueError, OSError):
+        api.apply(plan)
 
 
 def _carried_out(plan: api.Plan, view: RepairView, *, as_json: bool) -> int:

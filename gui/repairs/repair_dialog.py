@@ -208,7 +208,7 @@ class RepairDialog(QDialog):
 
     def _operation_lines(self) -> list[str]:
         lines = [operation for session in self._plan.sessions for operation in session.operations]
-        if self._plan.rebuild_index or self._plan.sessions:
+        if self._plan.rebuilds_list:
             lines.append(self.tr("rebuild _index.json where it no longer fits (the old list is kept in the vault)"))
         return lines
 

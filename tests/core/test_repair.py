@@ -50,6 +50,28 @@ def test_a_plan_says_what_will_happen_and_changes_nothing(
     assert snapshot(hermes.home) == before
 
 
+def test_a_list_that_is_not_there_is_not_promised(hermes: Any, store: Store) -> None:
+    assert not api.plan(store).rebuilds_list
+    hermes.write_index({"session_id": hermes.live.stem, "title": "Notes", "message_count": 4})
+    assert api.plan(store).rebuilds_list
+
+
+@pytest.mark.parametrize("kind", ["not_a_file", "id_mismatch"])
+def test_what_stands_in_the_way_is_told_and_is_no_question(hermes: Any, store: Store, kind: str) -> None:
+    """Naming the session does not help against it."""
+    if kind == "id_mismatch":
+        hermes.write_live(hermes.turns("a"), session_id="abcdef012345")
+    else:
+        hermes.live.unlink()
+        os.mkfifo(hermes.live)
+    sid = hermes.live.stem
+    found = (f for session in hermes.audit().sessions if session.session_id == sid for f in session.findings)
+    (finding,) = (f for f in found if f.name == kind)
+    plan = api.plan(store, [sid])
+    assert plan.refused == {sid: finding.evidence} and plan.is_empty and not plan.questions
+    assert sid not in api.plan(store).questions
+
+
 def test_a_file_that_changed_since_the_plan_is_left_alone(hermes: Any, store: Store) -> None:
     plan = api.plan(store)
     newer = hermes.write_live(hermes.turns("new"))

@@ -29,6 +29,8 @@ from typing import Any
 
 Session = dict[str, Any]
 
+MARK_FIELDS = ("truncation_watermark", "truncation_boundary", "clear_generation", "intentional_shrink_generation")
+
 
 class WebUI:
     """What the WebUI does with the sessions of one home."""
@@ -58,6 +60,17 @@ class WebUI:
         session = self.load(sid)
         assert session is not None
         self.memory[sid] = session
+
+    def know_no_marks(self, sid: str) -> None:
+        """Have a session in the memory as a version has it that knows none of the marks of an act."""
+        for name in MARK_FIELDS:
+            self.get(sid).pop(name, None)
+
+    def undo(self, sid: str) -> None:
+        """The last prompt and what follows are taken back; a version without marks leaves none."""
+        messages = self.get(sid)["messages"]
+        del messages[max(k for k, message in enumerate(messages) if message["role"] == "user") :]
+        self.save(sid)
 
     def load(self, sid: str) -> Session | None:
         data = self._read(f"{sid}.json")
