@@ -17,10 +17,15 @@ from hermes_rescue.core.hermes.store import find_store
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from ..conftest import LONG
 from .conftest import ACT, SID, START, Hermes
 
 relaxed = settings(
-    max_examples=40, deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate)
+    max_examples=400 if LONG else 20,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
 )
 
 Value = dict[str, Any]

@@ -11,6 +11,8 @@ from hermes_rescue.core.hermes.sidecar import Sidecar, parse, read_head, seriali
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from ..conftest import LONG
+
 
 @pytest.mark.parametrize("value", ["NaN", '"\\ud83d"', "9" * 400, "1e999", '"\\u0000"'])
 def test_odd_but_loadable_values_make_no_session_damaged(hermes: Any, value: str) -> None:
@@ -194,7 +196,7 @@ def loaded_as_the_webui_does(data: bytes) -> Any:
     return value if isinstance(value, dict) and isinstance(value.get("messages"), list) else None
 
 
-@settings(max_examples=600)
+@settings(max_examples=20_000 if LONG else 200)
 @given(
     st.booleans(),
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 3), st.sampled_from(SNIPPETS)), min_size=1, max_size=3),

@@ -27,7 +27,7 @@ from ..conftest import LONG
 
 fuzzed = settings(
     derandomize=not LONG,
-    max_examples=20_000 if LONG else 150,
+    max_examples=20_000 if LONG else 60,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -119,7 +119,7 @@ def test_a_file_of_a_session(tmp_path: Path, outside: Path, rescue: Rescue, plac
 
 
 def of_the_home() -> list[Any]:
-    found = [(case, place) for place in POSITIONS if place not in OF_SESSION for case in some(cases_at(place), 6)]
+    found = [(case, place) for place in POSITIONS if place not in OF_SESSION for case in some(cases_at(place), 9)]
     found += [(case, place) for place in FOLDERS for case in some(SPECIAL, 3) if case.name != "folder"]
     return [pytest.param(case, place, id=f"{place}: {case.name}") for case, place in found]
 

@@ -144,7 +144,7 @@ def test_ids(evil_place: Path, rescue: Rescue, place: str) -> None:
     new = {path.name for path in hermes.sessions.iterdir()} - sound_files
     assert new == ({f"{name.decode()}.json" for name in SAFE} if place == "database" else set())
     assert transcript(hermes, SID) == SAID
-    for name in some(names, 5):
+    for name in some(names, 9):
         assert rescue("show", "--home", hermes.home, "--", name)[0] in (0, 1, 3)
         assert rescue("repair", "--yes", "--home", hermes.home, "--", name)[0] in (0, 1, 3)
         assert rescue("undo", "--yes", "--home", hermes.home, "--", name)[0] == 3
@@ -172,7 +172,7 @@ def repair_twice(hermes: Hermes) -> api.Result:
     return result
 
 
-@pytest.mark.parametrize("value", some(VALUES, 4))
+@pytest.mark.parametrize("value", some(VALUES, 6))
 def test_every_field_of_a_sidecar_has_the_wrong_type(tmp_path: Path, rescue: Rescue, value: str) -> None:
     """A session a field: what the backup holds comes back whatever stands in one field of the live file."""
     hermes = sound_home(tmp_path)
@@ -190,7 +190,7 @@ def repair_again(hermes: Hermes) -> None:
         assert api.plan(find_store(home=hermes.home)).is_empty
 
 
-@pytest.mark.parametrize("value", some(VALUES, 4))
+@pytest.mark.parametrize("value", some(VALUES, 6))
 def test_every_field_of_a_message_has_the_wrong_type(tmp_path: Path, value: str) -> None:
     hermes = sound_home(tmp_path)
     names = (
@@ -232,7 +232,7 @@ def test_every_field_of_a_message_has_the_wrong_type(tmp_path: Path, value: str)
         )  # one that says nothing may be a part of its neighbour
 
 
-@pytest.mark.parametrize("value", some(VALUES, 4))
+@pytest.mark.parametrize("value", some(VALUES, 6))
 def test_every_field_of_an_index_row_has_the_wrong_type(tmp_path: Path, rescue: Rescue, value: str) -> None:
     """With the session files gone, so that the rows are the newest place of their metadata."""
     hermes = sound_home(tmp_path)
@@ -247,7 +247,7 @@ def test_every_field_of_an_index_row_has_the_wrong_type(tmp_path: Path, rescue: 
     assert {name for sid, name in sids.items() if transcript(hermes, sid) != SAID} == set()
 
 
-@pytest.mark.parametrize("value", some(VALUES, 4))
+@pytest.mark.parametrize("value", some(VALUES, 6))
 @pytest.mark.parametrize("place", ["turn journal", "run journal"])
 def test_every_field_of_a_journal_line_has_the_wrong_type(
     tmp_path: Path, rescue: Rescue, place: str, value: str
