@@ -87,8 +87,14 @@ def state_lost(home: Path) -> None:
     shutil.rmtree(home / "webui")
 
 
-@pytest.mark.parametrize("home", [STRANGER, UNKNOWN], ids=["a known user", "an unknown user"], indirect=True)
-@pytest.mark.parametrize("lose", [lambda home: None, sessions_lost, state_lost], ids=["all there", "sessions", "state"])
+def nothing_lost(home: Path) -> None:
+    """All is there."""
+
+
+LOSSES = [(STRANGER, nothing_lost), (STRANGER, sessions_lost), (STRANGER, state_lost), (UNKNOWN, state_lost)]
+
+
+@pytest.mark.parametrize(("home", "lose"), LOSSES, indirect=["home"])
 def test_what_root_makes_in_a_users_home_is_the_users(home: Path, lose: Callable[[Path], None]) -> None:
     uid = home.stat().st_uid
     lose(home)
@@ -170,11 +176,13 @@ def without_the_right_to_become_anybody() -> None:
         assert ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, right, 0, 0, 0) == 0
 
 
-@pytest.mark.parametrize("home", [STRANGER, UNKNOWN], ids=["a known user", "an unknown user"], indirect=True)
-@pytest.mark.parametrize("command", [("audit",), ("repair", "--all", "--yes"), ("undo", "--yes")], ids=lambda c: c[0])
-def test_where_root_cannot_become_the_owner_it_says_so_and_writes_nothing(home: Path, command: tuple[str, ...]) -> None:
+COMMANDS = [(STRANGER, "audit"), (STRANGER, "repair --all --yes"), (STRANGER, "undo --yes"), (UNKNOWN, "audit")]
+
+
+@pytest.mark.parametrize(("home", "command"), COMMANDS, indirect=["home"])
+def test_where_root_cannot_become_the_owner_it_says_so_and_writes_nothing(home: Path, command: str) -> None:
     before = take_snapshot(home)
-    done = run(*command, "--home", home, preexec_fn=without_the_right_to_become_anybody)
+    done = run(*command.split(), "--home", home, preexec_fn=without_the_right_to_become_anybody)
     assert done.returncode == 3 and "Operation not permitted" in done.stderr
     assert f"uid {home.stat().st_uid}" in done.stderr and "sudo -u" in done.stderr
     assert take_snapshot(home) == before
