@@ -202,7 +202,7 @@ class CopyReader:
         """Read the copies of one session that are files."""
         listing = self.listing
         journal = read_turn_journal(session_id, listing.turn_journals.get(session_id, ()))
-        runs = RunJournal(session_id, listing.run_journals.get(session_id, ()), journal.streams)
+        runs = RunJournal(session_id, listing.run_journals.get(session_id, ()), journal)
         states = [fact.state for fact in self.database_facts]
         live = _read(listing.sidecars.get(session_id), self.store.reach)
         backup = _read(listing.backups.get(session_id))

@@ -16,6 +16,9 @@ PARTS = ("tool_calls", "tool_call_id", "attachments")
 REASONING = ("reasoning", "reasoning_content", "reasoning_details")
 """Fields that each hold an assistant's reasoning in one form."""
 
+PARTIAL_CALLS = "_partial_tool_calls"
+"""What a cancelled answer had called, in the message that the server makes of it: the steps themselves are left out."""
+
 SHORT = 64
 """Characters of a text that are kept even in a large session, and that are enough to recognise it by when damaged."""
 

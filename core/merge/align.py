@@ -473,8 +473,8 @@ def _best_in_turn(one: Sequence[Message], other: Sequence[Message]) -> list[Pair
 def _moved(a: Sequence[Message], b: Sequence[Message], pairs: Sequence[Pair]) -> list[Pair]:
     """What stayed unpaired on both sides although it is the same: the copies disagree about its place.
 
-    Only what nobody says twice: the same text and ids with the same stamp, or an answer to the same call, and what
-    follows these on both sides.
+    Only what nobody says twice: the same text and ids with the same stamp, the same calls or long answer, or an answer
+    to the same call, and what follows these on both sides.
     """
     left_a, left_b = (
         sorted(set(range(len(each))).difference(map(itemgetter(side), pairs))) for side, each in enumerate((a, b))
@@ -495,5 +495,6 @@ def _known_by(m: Message, times: Container[float | None]) -> Iterator[Hashable]:
     """What makes a message known wherever it stands; ``times``: of those that can be the same to the stamp."""
     if m.time in times and not m.is_empty:
         yield m.folded_identity, m.time
-    if len(m.answers) >= LONG_ID:
-        yield m.answers
+    ids = (m.answers,) if m.answers else m.calls
+    if m.role != "user" and m.is_distinctive and min(map(len, ids), default=LONG_ID) >= LONG_ID:
+        yield m.answers or m.folded_identity

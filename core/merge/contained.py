@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from hermes_rescue.core.hermes.message import MessageIdentity
+from hermes_rescue.core.hermes.message import PARTIAL_CALLS, Message, MessageIdentity
+from hermes_rescue.core.merge.align import turns
 from hermes_rescue.core.merge.evidence import FileState
 from hermes_rescue.core.merge.timeline import WHOLE, Timeline
 
@@ -18,6 +19,8 @@ class Contained(Timeline):
         e = self.entries[k]
         if not e.versions.keys() <= self.known.databases:
             return False
+        if self._is_cut_short(k) or self._is_joined(e.merged):
+            return True
         if self.known.state is FileState.TORN and k > kept[-1] and not self._is_of_then(k, kept):
             return False  # of what was said since the tear the file had a message of its own
         is_short = (e.merged.calls or e.merged.answers) and not e.merged.is_distinctive
@@ -38,6 +41,38 @@ class Contained(Timeline):
             return False
         times = (version.time for j in kept for version in self.entries[j].versions.values())
         return any(time is not None and abs(time - began) < WHOLE for time in times)
+
+    def _is_cut_short(self, k: int) -> bool:
+        """A step of an answer that the user cancelled, of which the file has only that it was called; or what the agent
+        says at the end of such a turn.
+        """
+        m, named = self.entries[k].merged, self._cut_short[k]
+        if m.role == "assistant" and not m.calls:
+            return bool(named)
+        return ({*m.calls} or {m.answers}) <= named
+
+    @cached_property
+    def _cut_short(self) -> Sequence[frozenset[str]]:
+        """For each message the calls that a message of its turn which stays names as those of a cancelled answer."""
+        found: list[frozenset[str]] = []
+        for turn in turns([e.merged for e in self.entries]):
+            kept = (self.entries[k].merged.value for k in range(turn.start, turn.end) if self.kept[k])
+            listed = (value.get(PARTIAL_CALLS) for value in kept)
+            cards = [card for cards in listed if isinstance(cards, list) for card in cards if isinstance(card, dict)]
+            named = frozenset(tid for card in cards if isinstance(tid := card.get("tid"), str) and tid)
+            found += [named] * (turn.end - turn.start)
+        return found
+
+    def _is_joined(self, m: Message) -> bool:
+        """A row with nothing but several answers that stay, one behind another: some compactions write them so."""
+        if m.role != "assistant" or m.calls or not m.is_distinctive:
+            return False
+        rest, parts = m.text, 0
+        for e, is_kept in zip(self.entries, self.kept, strict=True):
+            text = e.merged.text if is_kept and e.merged.role == "assistant" else ""
+            if text and rest.startswith(text):
+                rest, parts = rest[len(text) :].lstrip(), parts + 1
+        return not rest and parts > 1
 
     @cached_property
     def _in_files(self) -> frozenset[MessageIdentity]:

@@ -69,7 +69,8 @@ class ListedLength(Timeline):
 
     def _can_be_shortened(self, held: Sequence[int]) -> bool:
         """Whether an act can have left as many of these as the session list counts: it takes back whole turns, of its
-        own backup the last ones. After a restart the list keeps for a turn the count of before.
+        own backup the last ones; calls of theirs can stay in the file without their prompt. After a restart the list
+        keeps for a turn the count of before.
         """
         count, backup, last = self.known.count or 0, self.known.backup, held[-1]
         prompts = [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
@@ -86,9 +87,22 @@ class ListedLength(Timeline):
         left = {end: count - (len(held) - end) for end in ends if end < len(held) or self.known.pending}
         of_own = {n for n, k in enumerate(own) if k in prompts}  # rows between them can be gone before
         return count == 0 or any(
-            (0 <= n < end and n in prompts and (n or own or self.known.is_behind_list)) or n in of_own
+            (
+                0 <= n < end
+                and (n in prompts or self._leaves_calls(held, n, end))
+                and (n or own or self.known.is_behind_list)
+            )
+            or n in of_own
             for end, n in left.items()
         )
+
+    def _leaves_calls(self, held: Sequence[int], n: int, end: int) -> bool:
+        """Whether as many messages are left of those up to ``end`` as an act leaves that does not cut at the first
+        prompt: the calls of what it took back stay, without their prompt.
+        """
+        calls = [bool(self.entries[k].merged.calls) for k in held[:end]]
+        prompts = (p for p, k in enumerate(held[:end]) if p and self.entries[k].merged.role == "user")
+        return self.known.backup is not None and any(p + sum(calls[p:]) == n for p in prompts)
 
     def held(self, reasons: Mapping[int, Reason]) -> list[int]:
         """What stays of the messages that were there when the session was last counted."""

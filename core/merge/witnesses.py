@@ -26,6 +26,7 @@ from hermes_rescue.core.merge.evidence import (
     Witness,
 )
 from hermes_rescue.core.merge.intent import Reason
+from hermes_rescue.core.merge.leftovers import Leftovers
 from hermes_rescue.core.merge.listed_length import ListedLength
 from hermes_rescue.core.merge.timeline import STAMP, WHOLE, is_after, is_same
 from hermes_rescue.core.merge.transcript import Entry
@@ -44,7 +45,7 @@ def judge(entries: Sequence[Entry], evidence: Evidence) -> Verdict:
     )
 
 
-class _Judge(Contained, ListedLength):
+class _Judge(Contained, Leftovers, ListedLength):
     @property
     def origin(self) -> str | None:
         """The copy that what points into the messages is taken from."""
@@ -64,6 +65,7 @@ class _Judge(Contained, ListedLength):
         reasons = self._with_their_prompts(self._after(act) if act is not None else self._without_mark())
         if act is None and known.state is not FileState.WHOLE and (gone := self.gone_by_list(reasons)):
             return Verdict({**reasons, **dict.fromkeys(gone, Reason.UNDONE)})
+        reasons |= dict.fromkeys((k for k in self.shown_once_more() if k not in reasons), Reason.UNDONE)
         if (
             known.state is FileState.TORN
             and self.base is not None
@@ -102,7 +104,7 @@ class _Judge(Contained, ListedLength):
         held = [k for k in self.held(reasons) if self.kept[k]]
         if len(held) <= count or self.marks.act is None:
             return Verdict(reasons)
-        orphans = [k for k in held if self._is_leftover(k)]
+        orphans = [k for k in held if self.is_leftover(k)]
         if len(held) - len(orphans) == count:
             return Verdict(reasons | dict.fromkeys(orphans, Reason.UNDONE))
         return Verdict(reasons, self.miscounted(len(held)))
@@ -148,8 +150,8 @@ class _Judge(Contained, ListedLength):
         for k in self._missing():
             if not kept or k in result:
                 continue
-            if self.is_passed_over(k):
-                result[k] = Reason.UNDONE if self.run_begins < k else Reason.UNDECIDED
+            if (passed_over := self._passed_over(k)) is not None:
+                result[k] = passed_over
                 continue
             if self.was_saved_after(k):
                 if self._may_be_of_act(k, kept, result):
@@ -187,6 +189,12 @@ class _Judge(Contained, ListedLength):
         is_of_act = any(kept[-1] < j < k and reason is Reason.OLD_UNDO for j, reason in reasons.items())
         is_of_act = is_of_act or self.has_stamp(kept[-1], self.marks.old_act)
         return is_of_act and self.is_end_by_list(k, kept)
+
+    def _passed_over(self, k: int) -> Reason | None:
+        """Of a message from after the file was saved, which the newest run goes on without."""
+        if not self.is_passed_over(k):
+            return None
+        return Reason.UNDONE if self.run_begins < k else Reason.UNDECIDED
 
     def _can_be_cut(self, k: int, first: int) -> bool:
         """Whether a torn file of a version without marks can have been made shorter by a message before it was torn:
@@ -231,34 +239,6 @@ class _Judge(Contained, ListedLength):
         held = [k for k, e in enumerate(self.entries) if run.name in e.versions]
         return self.base is run or (bool(held) and held[-1] > kept[-1])
 
-    def _is_leftover(self, k: int) -> bool:
-        """An answer that only a finished run still shows, without its prompt (formats.md: after a retry or an edit)."""
-        e, run = self.entries[k], self.known.run
-        others = e.versions.keys() - self.known.databases - {w.name for w in self.before_act}
-        if run is None or e.merged.role == "user" or not others <= {run.name}:
-            return False
-        prompt = self._lost_prompt(k)
-        return prompt is not None and (run.name not in self.entries[prompt].versions or self._is_cut_off(prompt, k))
-
-    def _lost_prompt(self, k: int) -> int | None:
-        """The prompt of an answer that stays without it, as one that a run showed once more after a retry or an edit;
-        None for any other message.
-        """
-        prompt = self.prompt_of(k)
-        is_lost = prompt is not None and prompt != k and (not self.kept[prompt] or self._is_cut_off(prompt, k))
-        return prompt if is_lost else None
-
-    def _is_cut_off(self, prompt: int, k: int) -> bool:
-        """Whether the newest act cut between a prompt and an answer, which then is that of another prompt: the one that
-        it took back, and that no copy has.
-        """
-        return self._cut is not None and prompt <= self._cut < k
-
-    @cached_property
-    def _cut(self) -> int | None:
-        """The position of the last message that the newest act kept."""
-        return None if self.marks.act is None else self.last_kept(self.marks.act)
-
     def _after(self, act: float) -> dict[int, Reason]:
         cut = self._cut
         assert cut is not None  # there is an act
@@ -267,10 +247,13 @@ class _Judge(Contained, ListedLength):
         taken = Reason.CLEARED if act == 0.0 and self.marks.clear_generation is not None else Reason.UNDONE
         files = [w for w in self.after_act if w.marks is not None]
         shown = (k for k in range(cut + 1, len(self.kept)) if self.kept[k] or self.holds(files, k))
-        first = next((k for k in shown if self._lost_prompt(k) is None), None)
+        first = next((k for k in shown if self.lost_prompt(k) is None), None)
         cut_before = Reason.EARLIER_UNDO if self._may_be_stale(cut) else taken
         edited = self._may_be_edited(act)
         for k in self._missing():
+            if (passed_over := self._passed_over(k)) is not None:
+                result[k] = passed_over
+                continue
             if self.was_saved_after(k):
                 if self.known.pending is None and self._should_be_in_file(k, act, kept):
                     result[k] = Reason.UNDECIDED
@@ -366,12 +349,14 @@ class _Judge(Contained, ListedLength):
         if kept and self.is_contained(k, kept):
             return Reason.CONTAINED
         run = self.known.run
-        names = self.entries[k].versions.keys() - self.known.databases
+        names = (
+            self.entries[k].versions.keys() - self.known.databases - {w.name for w in self.before_act if w is not run}
+        )
         if run is not None and names == {run.name}:
             files = [w for w in (self.base, self.known.backup, *self.known.others) if w is not None and w is not run]
             if any(w.is_whole and is_same(w.saved, run.saved) for w in files):
                 return Reason.UNDONE  # the file was saved at the end of that run, without it
-            if self._is_leftover(k):
+            if self.is_leftover(k):
                 return Reason.UNDONE
         return None
 
@@ -424,9 +409,10 @@ class _Judge(Contained, ListedLength):
         own = next((w for w in self.before_act if w.marks is not None and w.marks.act is not None), None)
         if own is None or own.marks is None or own.marks.act is None:
             return False
-        cut = self.last_kept(own.marks.act)
+        cut, began = self.last_kept(own.marks.act), self.began[k]
         held = (j for j in range(cut + 1, len(self.entries)) if own.name in self.entries[j].versions)
-        return cut < k < next(held, len(self.entries))
+        was_there = k <= (self._cut or 0) or (began is not None and own.saved is not None and began <= own.saved)
+        return was_there and cut < k < next(held, len(self.entries))
 
     def _backup_is_from_before_any(self) -> bool:
         """Whether the act's own backup says that no act came before this one."""
@@ -437,12 +423,14 @@ class _Judge(Contained, ListedLength):
         """Of a row after the boundary and before the first message from after the act."""
         if self.marks.is_fresh or not self._backup_is_from_before_any():
             return taken
-        known_before = {e.merged.folded_identity for j, e in enumerate(self.entries) if self.holds(self.before_act, j)}
+        older = {w.name for w in self.before_act}
+        known_before = {v.folded_identity for e in self.entries for name, v in e.versions.items() if name in older}
         return taken if self.entries[k].merged.folded_identity in known_before else None
 
     def _behind_boundary(self, k: int, act: float, taken: Reason) -> Reason | None:
         """Of a row after the boundary where the file holds nothing from after the act."""
-        if (act == 0.0 and self.known.is_untitled) or (act > 0.0 and self.marks.is_fresh):
+        is_fresh = self.known.is_untitled if act == 0.0 else self.marks.is_fresh
+        if is_fresh or self._was_taken_back_before(k):
             return taken
         if self._backup_is_from_before_any():
             return None

@@ -298,3 +298,25 @@ def test_a_prompt_names_the_stream_of_its_answer(tmp_path: Path) -> None:
         ("second", "s2", False),
     ]
     assert journal.problems == (f"{tmp_path / SID}.jsonl has 1 damaged line.",)
+
+
+def test_the_prompt_of_a_run_stands_once_behind_the_turn_that_failed_before_it(tmp_path: Path) -> None:
+    """The server shows it before that turn as well, stamped when it was sent; what was said earlier stays."""
+    said_before = {"role": "user", "content": "go on", "timestamp": 100.0}
+    sent = {"role": "user", "content": "go on", "timestamp": 300.25}
+    failed = [
+        {"role": "user", "content": "[Workspace::v1: /srv/notes]\nask", "timestamp": 301.5},
+        {"role": "assistant", "content": "**Error:** it failed", "timestamp": 299},
+    ]
+    answered = [{**sent, "timestamp": 301.6}, {"role": "assistant", "content": "answer", "timestamp": 301.7}]
+    shown = [said_before, sent, *failed, *answered]
+    path = write(
+        tmp_path / "b.jsonl",
+        event("token", 300.3),
+        event("done", 302, {"session": {"session_id": SID, "messages": shown}}),
+    )
+    turn = {"event": "submitted", "turn_id": "t", "stream_id": "b", "role": "user", "content": "go on"}
+    turns = write(tmp_path / "turns", {**turn, "created_at": 300.25})
+    journal = RunJournal(SID, [path], read_turn_journal(SID, [turns]))
+    assert journal.newest is not None
+    assert [piece.value for piece in journal.newest.messages] == [said_before, *failed, *answered]

@@ -214,3 +214,34 @@ def test_the_summary_of_a_compaction_within_a_turn_does_not_end_it(hermes: Herme
     hermes.write_live(said)
     hermes.write_rows([*said[:5], summary, *said[5:]])
     assert is_left_alone(hermes)
+
+
+@pytest.mark.parametrize("ending", [[], ["Operation interrupted."]])
+def test_the_steps_of_a_cancelled_answer_are_in_the_message_that_the_server_made_of_it(
+    hermes: Hermes, ending: list[str]
+) -> None:
+    """Until the next turn the file names only what was called, while the rows have each call with its result, and what
+    the agent wrote when it was stopped."""
+    before, rows = hermes.turns("a"), steps("b", ("call_0123456789", "call_1"), 100)[:-1]
+    rows += [{"role": "assistant", "content": text, "timestamp": START + 106} for text in ending]
+    calls = ("call_0123456789", "call_1")
+    cards = [{"name": "terminal", "tid": call, "done": True, "snippet": "result"} for call in calls]
+    at = START + 105
+    partial = {"role": "assistant", "content": "", "_partial": True, "_partial_tool_calls": cards, "timestamp": at}
+    notice = {"role": "assistant", "content": "**Task cancelled:** Task cancelled.", "_error": True, "timestamp": at}
+    live = [*before, rows[0], partial, notice]
+    hermes.write_live(live)
+    hermes.write_rows([*before, *rows])
+    assert is_left_alone(hermes)
+    hermes.write_live(live[:-2])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*before, *rows])  # without that message they are missing
+
+
+def test_a_row_that_joins_answers_of_the_file(hermes: Hermes) -> None:
+    """A compaction can write several answers as one row."""
+    said = hermes.turns("a longer question", "b longer question", "c longer question")
+    joined = {**said[3], "content": "\n\n".join(hermes.said([said[1], said[3]]))}
+    hermes.write_live(said)
+    hermes.write_rows([*said[:4], joined, *said[4:]])
+    assert is_left_alone(hermes)

@@ -272,64 +272,19 @@ def test_a_torn_head_whose_count_fits_nothing_is_a_question(hermes: Hermes) -> N
     assert is_left_alone(hermes)
 
 
-def test_the_last_stamp_in_the_session_list_cuts_a_lost_file(hermes: Hermes) -> None:
-    """The user took the newest turn back, then the file was lost: the newest run and the rows still hold that turn."""
-    kept, gone = hermes.turns("a", "b"), hermes.turns("c", start=100)
-    row = {name: value for name, value in hermes.session(kept, updated_at=START + ACT).items() if name != "messages"}
-    hermes.write_index({**row, "last_message_at": kept[-1]["timestamp"]})
-    hermes.write_run([*kept, *gone])
-    hermes.write_rows([*kept, *gone])
-    hermes.repair()
-    assert hermes.texts() == hermes.said(kept)
-
-
-def test_a_session_list_that_knows_the_last_message_cuts_nothing(hermes: Hermes) -> None:
-    """Its count is behind, as after every restart; its stamps are right."""
-    said = hermes.turns("a", "b", "c")
-    row = {name: value for name, value in hermes.session(said).items() if name != "messages"}
-    hermes.write_index({**row, "message_count": 2, "last_message_at": said[-1]["timestamp"]})
-    hermes.write_run(said)
-    hermes.write_rows(said)
-    hermes.repair()
-    assert hermes.texts() == hermes.said(said)
-
-
-@pytest.mark.parametrize("left", [0, 1])
-def test_a_session_list_that_counts_what_an_act_left_makes_a_file_of_zeros_a_question(
-    hermes: Hermes, left: int
-) -> None:
-    """The user took the end of the backup back and went on; the file with the marks of that is lost."""
-    before, after = hermes.turns("a", "b", "c"), hermes.turns("d", start=100)
-    row = {name: value for name, value in hermes.session(after).items() if name != "messages"}
-    hermes.write_index({**row, "message_count": 2 * left + 2, "last_message_at": after[-1]["timestamp"]})
-    hermes.live.write_bytes(bytes(2000))
-    hermes.write_backup(before)
-    hermes.write_rows([*before, *after])
-    assert Category.REVIEW in categories(hermes)
-    assert is_left_alone(hermes)
-
-
-def test_a_session_list_that_counts_nothing_makes_a_file_of_zeros_a_question(hermes: Hermes) -> None:
-    said = hermes.turns("a", "b")
-    row = {name: value for name, value in hermes.session([]).items() if name != "messages"}
-    hermes.write_index({**row, "updated_at": START + ACT, "last_message_at": START + ACT})
-    hermes.live.write_bytes(bytes(2000))
-    hermes.write_backup(said)
-    hermes.write_rows(said)
-    assert Category.REVIEW in categories(hermes)
-    assert is_left_alone(hermes)
-
-
-@pytest.mark.parametrize("count", [4, 9])
-def test_a_count_that_no_act_can_have_left_keeps_nothing_of_a_file_of_zeros_back(hermes: Hermes, count: int) -> None:
-    """It is that of before the newest turn, as after a restart, or there was more than any copy has."""
-    said = hermes.turns("a", "b", "c")
-    row = {name: value for name, value in hermes.session(said).items() if name != "messages"}
-    hermes.write_index({**row, "message_count": count, "last_message_at": said[-1]["timestamp"]})
-    hermes.live.write_bytes(bytes(2000))
-    hermes.write_rows(said)
-    hermes.repair()
-    assert hermes.texts() == hermes.said(said)
+def test_what_a_first_undo_took_back_stays_out_when_the_count_could_mean_it(hermes: Hermes) -> None:
+    """The backup of the second undo was saved by the first one; the count in the torn head has two messages that no
+    copy has."""
+    kept, second, first = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=200)
+    after = hermes.turns("d", "e", start=6000)
+    marks = hermes.undo_marks(kept, after[-2]["timestamp"]) | {"updated_at": START + 7000}
+    hermes.write_live([*kept, *after], **marks, message_count=len([*kept, *first, *after]))
+    hermes.tear_live('"messages"')
+    older = {**hermes.undo_marks([*kept, *second]), "intentional_shrink_generation": SHRINK}
+    hermes.write_backup([*kept, *second], **older | {"updated_at": START + 300})
+    hermes.write_rows([*kept, *second, *first, *after])
+    hermes.repair(hermes.live.stem)
+    assert hermes.texts() == hermes.said([*kept, *after])
 
 
 def test_a_clock_that_was_set_back_after_an_undo_takes_nothing_of_it_back(hermes: Hermes) -> None:
@@ -388,6 +343,28 @@ def test_a_call_that_is_counted_from_0_is_not_contained_in_another_turn(hermes: 
     hermes.write_rows([*whole, *undone])
     hermes.repair(hermes.live.stem)
     assert hermes.texts() == hermes.said(whole)
+
+
+def test_the_result_of_a_counted_call_stays_taken_back_with_its_turn(hermes: Hermes) -> None:
+    """The same words were said again after the undo, with a call of the same number."""
+    kept, undone, again = hermes.turns("a"), stepped(hermes, "b", 100), stepped(hermes, "b", 106)
+    again[2]["content"] = "another result"
+    hermes.write_live([*kept, *again], **hermes.undo_marks(kept, again[0]["timestamp"]))
+    hermes.write_backup([*kept, *undone])
+    hermes.write_rows([*kept, *undone, *again])
+    assert Category.REPAIRABLE not in categories(hermes)
+    assert is_left_alone(hermes)
+
+
+def test_a_prompt_that_the_newest_run_went_on_without_stays_out_of_an_older_file(hermes: Hermes) -> None:
+    """The file lags behind two acts: its marks are those of the first, only the run is from after the second."""
+    kept, undone, newer = hermes.turns("a", "b"), hermes.turns("c", start=100), hermes.turns("d", start=7000)
+    hermes.write_live(kept, **hermes.undo_marks(kept))
+    hermes.write_run([*kept, *newer])
+    failed = [{**newer[0], "content": "ask what failed", "timestamp": START + 6500}]
+    hermes.write_rows([*kept, *undone, *failed, *newer])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *newer])
 
 
 def write_turns(hermes: Hermes, messages: list[Value]) -> None:

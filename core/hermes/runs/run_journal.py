@@ -21,12 +21,16 @@ from hermes_rescue.core.base import files, jsontext
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.base.json_lines import LineFile, damage, objects
 from hermes_rescue.core.base.jsontext import LARGE, LIST_FIELD, LargeElement, Piece, number
+from hermes_rescue.core.hermes.message import visible_text
+from hermes_rescue.core.hermes.runs.turn_journal import SubmittedTurn, TurnJournal
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
 
 ENDS = ("done", "cancel", "apperror", "error", "stream_end")  # no set: what is looked up in it can be anything
 """Events after which nothing more of an answer comes."""
 
 SUFFIX = ".jsonl"
+
+NOTHING_SENT = TurnJournal()
 
 _HEAD = 4 * 1024
 _BEGUN = re.compile(rb'\s*\{[^{}]*?"created_at"\s*:\s*(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)')
@@ -59,7 +63,8 @@ class Done:
     """The whole session as it was at the end of a run. ``event`` is the one that holds it: done, or apperror or cancel.
 
     ``created_at`` is in seconds, ``session`` what the event holds. Secrets in the title and in the messages are
-    masked by default, and none of the marks of intent is in it, so that their absence proves nothing.
+    masked by default, and none of the marks of intent is in it, so that their absence proves nothing. ``sent``: the
+    prompt of the run, where it is known.
     """
 
     stream_id: str
@@ -67,6 +72,7 @@ class Done:
     created_at: float | None
     path: Path
     session: bytes
+    sent: SubmittedTurn | None = None
 
     @cached_property
     def _held(self) -> _Held:
@@ -77,10 +83,24 @@ class Done:
         """Those of the fields that a sidecar has."""
         return _known(self._held.fields)
 
-    @property
+    @cached_property
     def messages(self) -> tuple[Piece, ...]:
-        """All that the session said."""
-        return self._held.messages
+        """All that the session said, the prompt of the run once: behind a turn that failed it can stand before that
+        turn as well, without an answer. No message that a user sent earlier is looked at.
+        """
+        said = self._held.messages
+        if self.sent is None or self.sent.created_at is None:
+            return said
+        prompts: list[int] = []
+        for k in range(len(said) - 1, -1, -1):
+            value = said[k].value
+            if not isinstance(value, dict) or value.get("role") != "user":
+                continue
+            if (number(value.get("timestamp")) or 0.0) < self.sent.created_at:
+                break
+            if visible_text(value.get("content"), "user") == self.sent.text:
+                prompts.append(k)
+        return tuple(piece for k, piece in enumerate(said) if k not in prompts[1:]) if len(prompts) > 1 else said
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +125,16 @@ class End(NamedTuple):
 
 class RunJournal:
     """The runs of one session. ``paths`` are its files; those of a parent can be among them, for a run that gave the
-    session another id ends with the session under the new one, in the folder of the old one. ``begun``: the runs of
-    which another journal knows in which order they began.
+    session another id ends with the session under the new one, in the folder of the old one. ``known``: the turn
+    journal, which knows the order in which the runs began, and their prompts.
 
     Nothing is read before it is asked for, and nothing that lies on the disk raises.
     """
 
-    def __init__(self, session_id: str, paths: Sequence[Path], begun: Sequence[str] = ()) -> None:
+    def __init__(self, session_id: str, paths: Sequence[Path], known: TurnJournal = NOTHING_SENT) -> None:
         self.session_id = session_id
         self._paths = paths
-        self._begun = begun
+        self._known = known
         self._damaged: dict[Path, int] = {}
         self._unreadable: dict[Path, str] = {}
         self._ends: dict[Path, End] = {}
@@ -154,7 +174,7 @@ class RunJournal:
         started = {run.stream_id: run.started_at for run in self._found}
         ages = {stream: (at is None, -(at or 0.0), 1) for stream, at in started.items()}
         latest = float("-inf")
-        for k, stream in enumerate(self._begun):
+        for k, stream in enumerate(self._known.streams):
             if (at := started.get(stream)) is not None:
                 latest = max(latest, at)
                 ages[stream] = (False, -latest, -k)
@@ -217,7 +237,7 @@ class RunJournal:
             session = None if payload is None else _inner(payload, "session")
             if session is not None and _shows(raw := session.raw, self.session_id):
                 name, when = _value(event, "event"), _when(event)
-                return Done(run.stream_id, str(name or ""), when, run.path, raw)
+                return Done(run.stream_id, str(name or ""), when, run.path, raw, self._known.sent_in(run.stream_id))
         return None
 
     def _read(self, path: Path, read: Callable[[LineFile], _T], otherwise: _T) -> _T:

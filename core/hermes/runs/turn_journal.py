@@ -49,6 +49,10 @@ class TurnJournal:
     streams: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
+    def sent_in(self, stream_id: str) -> SubmittedTurn | None:
+        """The prompt of a run."""
+        return next((turn for turn in self.turns if turn.stream_id == stream_id), None)
+
 
 def read_turn_journal(session_id: str, paths: Sequence[Path]) -> TurnJournal:
     """Read the turn journal of a session. What is damaged is skipped and reported; nothing raises."""

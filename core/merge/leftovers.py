@@ -1,0 +1,61 @@
+"""Answers that a run shows once more after a retry or an edit took them back (formats.md, "Run journals")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from hermes_rescue.core.merge.evidence import FileState
+from hermes_rescue.core.merge.timeline import STAMP, Timeline
+
+
+class Leftovers(Timeline):
+    """A timeline, and which of its answers are such ones."""
+
+    def shown_once_more(self) -> Iterator[int]:
+        """Those that the newest run shows right before its own prompt: the file has none of them until another turn is
+        said. Of a file that was saved after it there is nothing to say.
+        """
+        run = self.known.run
+        if run is None or (self.base is not run and not self._is_later(run.saved)):
+            return
+        prompts = (k for k, e in enumerate(self.entries) if run.name in e.versions and e.merged.role == "user")
+        for k in range(max(prompts, default=0) - 1, -1, -1):
+            if run.name not in self.entries[k].versions:
+                continue
+            if not self.is_leftover(k):
+                return
+            yield k
+
+    def _is_later(self, run: float | None) -> bool:
+        saved = self.known.saved
+        return self.known.state is FileState.WHOLE and run is not None and saved is not None and run > saved + STAMP
+
+    def is_leftover(self, k: int) -> bool:
+        """An answer that only a finished run still shows, without its prompt (formats.md: after a retry or an edit)."""
+        e, run, prompt = self.entries[k], self.known.run, self.lost_prompt(k)
+        if run is None or e.merged.role == "user" or prompt is None:
+            return False
+        asked = self.entries[prompt].versions.keys()
+        others = e.versions.keys() - self.known.databases - {w.name for w in self.before_act}
+        is_alone = others <= {run.name, *asked} and run.name in e.versions
+        return is_alone and (run.name not in asked or self._is_cut_off(prompt, k))
+
+    def lost_prompt(self, k: int) -> int | None:
+        """The prompt of an answer that stays without it, as one that a run showed once more after a retry or an edit;
+        None for any other message.
+        """
+        prompt = self.prompt_of(k)
+        is_lost = prompt is not None and prompt != k and (not self.kept[prompt] or self._is_cut_off(prompt, k))
+        return prompt if is_lost else None
+
+    def _is_cut_off(self, prompt: int, k: int) -> bool:
+        """Whether the newest act cut between a prompt and an answer, which then is that of another prompt: the one that
+        it took back, and that no copy has.
+        """
+        return self._cut is not None and prompt <= self._cut < k
+
+    @cached_property
+    def _cut(self) -> int | None:
+        """The position of the last message that the newest act kept."""
+        return None if self.marks.act is None else self.last_kept(self.marks.act)

@@ -1,0 +1,81 @@
+"""What the session list counted of a file that is lost, and what an act can have left of it."""
+
+from __future__ import annotations
+
+import pytest
+from hermes_rescue.core.audit.findings import Category
+
+from .conftest import ACT, START, Hermes
+from .test_witnesses import categories, is_left_alone, stepped
+
+
+def test_the_last_stamp_in_the_session_list_cuts_a_lost_file(hermes: Hermes) -> None:
+    """The user took the newest turn back, then the file was lost: the newest run and the rows still hold that turn."""
+    kept, gone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    row = {name: value for name, value in hermes.session(kept, updated_at=START + ACT).items() if name != "messages"}
+    hermes.write_index({**row, "last_message_at": kept[-1]["timestamp"]})
+    hermes.write_run([*kept, *gone])
+    hermes.write_rows([*kept, *gone])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)
+
+
+def test_a_session_list_that_knows_the_last_message_cuts_nothing(hermes: Hermes) -> None:
+    """Its count is behind, as after every restart; its stamps are right."""
+    said = hermes.turns("a", "b", "c")
+    row = {name: value for name, value in hermes.session(said).items() if name != "messages"}
+    hermes.write_index({**row, "message_count": 2, "last_message_at": said[-1]["timestamp"]})
+    hermes.write_run(said)
+    hermes.write_rows(said)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_session_list_that_counts_what_an_act_left_makes_a_file_of_zeros_a_question(
+    hermes: Hermes, left: int
+) -> None:
+    """The user took the end of the backup back and went on; the file with the marks of that is lost."""
+    before, after = hermes.turns("a", "b", "c"), hermes.turns("d", start=100)
+    row = {name: value for name, value in hermes.session(after).items() if name != "messages"}
+    hermes.write_index({**row, "message_count": 2 * left + 2, "last_message_at": after[-1]["timestamp"]})
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_backup(before)
+    hermes.write_rows([*before, *after])
+    assert Category.REVIEW in categories(hermes)
+    assert is_left_alone(hermes)
+
+
+def test_calls_that_an_act_left_behind_are_counted_with_what_it_kept(hermes: Hermes) -> None:
+    """The server shows the calls of a turn that was taken back once more with the next one, without their prompt."""
+    kept, gone, after = hermes.turns("a", "b"), stepped(hermes, "c", 100), hermes.turns("d", start=200)
+    row = {name: value for name, value in hermes.session(after).items() if name != "messages"}
+    hermes.write_index({**row, "message_count": len(kept) + 1 + len(after), "last_message_at": after[-1]["timestamp"]})
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_backup([*kept, *gone])
+    hermes.write_rows([*kept, *gone, *after])
+    assert Category.REVIEW in categories(hermes)
+    assert is_left_alone(hermes)
+
+
+def test_a_session_list_that_counts_nothing_makes_a_file_of_zeros_a_question(hermes: Hermes) -> None:
+    said = hermes.turns("a", "b")
+    row = {name: value for name, value in hermes.session([]).items() if name != "messages"}
+    hermes.write_index({**row, "updated_at": START + ACT, "last_message_at": START + ACT})
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_backup(said)
+    hermes.write_rows(said)
+    assert Category.REVIEW in categories(hermes)
+    assert is_left_alone(hermes)
+
+
+@pytest.mark.parametrize("count", [4, 9])
+def test_a_count_that_no_act_can_have_left_keeps_nothing_of_a_file_of_zeros_back(hermes: Hermes, count: int) -> None:
+    """It is that of before the newest turn, as after a restart, or there was more than any copy has."""
+    said = hermes.turns("a", "b", "c")
+    row = {name: value for name, value in hermes.session(said).items() if name != "messages"}
+    hermes.write_index({**row, "message_count": count, "last_message_at": said[-1]["timestamp"]})
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_rows(said)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
