@@ -151,11 +151,11 @@ class _Judge(Contained, ListedLength):
             if self.is_passed_over(k):
                 result[k] = Reason.UNDONE if self.run_begins < k else Reason.UNDECIDED
                 continue
-            if self.was_saved_after(k):
-                if self._may_be_of_act(k, kept, result):
-                    result[k] = Reason.OLD_UNDO
-                continue
             reason: Reason | None
+            if self.was_saved_after(k):
+                if reason := self._newer(k, kept, result):
+                    result[k] = reason
+                continue
             if not self.holds(self.after_act, k) and self.holds(self.before_act, k):
                 reason = Reason.UNDONE  # left out by a person, which leaves a generation and no boundary
             elif self.base is not None and self.base.marks is None and known.state is FileState.LOST:
@@ -175,6 +175,12 @@ class _Judge(Contained, ListedLength):
             if reason is not None:
                 result[k] = reason
         return result
+
+    def _newer(self, k: int, kept: Sequence[int], reasons: Mapping[int, Reason]) -> Reason | None:
+        """Of what looks newer than a file without marks."""
+        if self.is_listed_without(k, kept):
+            return Reason.UNDECIDED
+        return Reason.OLD_UNDO if self._may_be_of_act(k, kept, reasons) else None
 
     def _may_be_of_act(self, k: int, kept: Sequence[int], reasons: Mapping[int, Reason]) -> bool:
         """Whether what looks newer than a file without marks can be from before an act that saved it: the file ends at
