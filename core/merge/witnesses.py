@@ -121,18 +121,17 @@ class _Judge(Contained, ListedLength):
         return after is None or self.entries[after].merged.folded_identity != self.entries[k].merged.folded_identity
 
     def _is_older_than_run(self, reasons: Mapping[int, Reason]) -> bool:
-        """Whether the newest run ended after the file was saved, and shows no more what the file has."""
-        run, saved = self.known.run, self.known.saved
-        if run is None or run.saved is None or saved is None or run.saved <= saved + STAMP:
+        """Whether the newest run ended after the file was saved, or goes further, and shows no more what that has."""
+        run, base, saved = self.known.run, self.base, self.known.saved
+        if run is None or base is None or run.saved is None or saved is None:
             return False
-        gained = [k for k in self._missing() if k not in reasons and self.holds([run], k)]
+        if run.saved <= saved + STAMP and not self.goes_further(run, base):
+            return False
+        gained = [k for k in self.missing() if k not in reasons and self.holds([run], k)]
         gone = [k for k, is_kept in enumerate(self.kept) if is_kept and not self.holds([run], k)]
         begins_anew = len(gone) == sum(self.kept)  # then nothing but time tells which of the two comes first
         is_of_user = (self.entries[k].merged.role == "user" for k in gone if begins_anew or k < gained[-1])
         return bool(gained) and any(is_of_user)
-
-    def _missing(self) -> list[int]:
-        return [k for k, kept in enumerate(self.kept) if not kept]
 
     def _without_mark(self) -> dict[int, Reason]:
         """No act is known: with a version that marks them, what is missing was lost."""
@@ -145,7 +144,7 @@ class _Judge(Contained, ListedLength):
             if known.state is not FileState.WHOLE:
                 return result
         ahead = self._run_is_ahead(kept)
-        for k in self._missing():
+        for k in self.missing():
             if not kept or k in result:
                 continue
             if self.is_passed_over(k):
@@ -276,7 +275,7 @@ class _Judge(Contained, ListedLength):
         first = next((k for k in shown if self._lost_prompt(k) is None), None)
         cut_before = Reason.EARLIER_UNDO if self._may_be_stale(cut) else taken
         edited = self._may_be_edited(act)
-        for k in self._missing():
+        for k in self.missing():
             if self.was_saved_after(k):
                 if self.known.pending is None and self._should_be_in_file(k, act, kept):
                     result[k] = Reason.UNDECIDED

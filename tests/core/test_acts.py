@@ -149,6 +149,16 @@ def test_a_file_that_is_older_than_the_session_list_is_asked_about(hermes: Herme
     assert len(hermes.texts()) == (6 if counted == 4 else 8)
 
 
+def test_a_file_is_older_than_a_run_that_goes_further_whatever_the_clock_said(hermes: Hermes) -> None:
+    kept, gone, later = hermes.turns("a"), hermes.turns("b", start=9000), hermes.turns("c", start=100)
+    hermes.write_live([*kept, *gone])
+    hermes.write_run([*kept, *later])
+    hermes.write_rows([*kept, *gone, *later])
+    before = hermes.live.read_bytes()
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+
+
 def test_the_backup_of_an_act_is_older_than_the_file_whatever_the_clock_said(hermes: Hermes) -> None:
     kept, first, again = hermes.turns("a"), hermes.turns("b", start=9000), hermes.turns("b", start=9100)
     later = hermes.turns("c", start=100)
