@@ -36,8 +36,12 @@ class ListedLength(Timeline):
         after = [k for k in held if k > cut]
         if not after:
             is_listed = count in (None, len(held)) or (files and self.kept[cut])
-            is_whole = self.known.state is FileState.WHOLE  # what it lacked when it was counted, it need not count
-            if is_listed or is_whole or not (self.known.is_missing or self._can_be_shortened(held)):
+            is_in_doubt = self.known.is_missing or self._can_be_shortened(held)
+            if self.known.state is FileState.WHOLE:  # an older file, which had at least the newest turn besides
+                newest = max((k for k in held if self.entries[k].merged.role == "user"), default=0)
+                least = sum(self.kept[k] or k >= newest for k in held)
+                is_in_doubt = (count or 0) < least and not self._is_late_count(held)
+            if is_listed or not is_in_doubt:
                 return Verdict(reasons)
             return Verdict(reasons, self.miscounted(len(held)))
         if files and self.known.run is not None and count in (None, len(held) - len(after)):
@@ -57,6 +61,26 @@ class ListedLength(Timeline):
         is_of_rows = self.entries[k].versions.keys() <= self.known.databases
         return is_of_rows or self.is_whole_by_list(kept)
 
+    def _is_late_count(self, held: Sequence[int]) -> bool:
+        """Whether the session list counts these messages but for the newest turn, whose end it knows: after a restart
+        it keeps the count of before for a turn.
+        """
+        prompts = [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
+        if (self.known.count or 0) != (prompts[-1] if prompts else 0):
+            return False
+        last = held[-1]
+        return self.has_stamp(last, self.known.last) or self.entries[last].versions.keys() <= self.known.databases
+
+    def is_listed_without(self, k: int, kept: Sequence[int]) -> bool:
+        """Whether the session list was written after a file, and after a turn that this lacks, and says that the
+        session ended as the file does.
+        """
+        known, began = self.known, self.began[k]
+        if known.state is not FileState.WHOLE or known.saved is None or known.pending is not None:
+            return False
+        is_later = is_after(known.listed, known.saved)
+        return is_later and began is not None and began <= (known.listed or 0.0) and self.is_whole_by_list(kept)
+
     def gone_by_list(self, reasons: Mapping[int, Reason]) -> list[int]:
         """What was taken back, where the newest run has the last message that the session list knows and shows up to
         there as many as it counts.
@@ -69,17 +93,11 @@ class ListedLength(Timeline):
 
     def _can_be_shortened(self, held: Sequence[int]) -> bool:
         """Whether an act can have left as many of these as the session list counts: it takes back whole turns, of its
-        own backup the last ones; calls of theirs can stay in the file without their prompt. After a restart the list
-        keeps for a turn the count of before.
+        own backup the last ones; calls of theirs can stay in the file without their prompt.
         """
-        count, backup, last = self.known.count or 0, self.known.backup, held[-1]
+        count, backup = self.known.count or 0, self.known.backup
         prompts = [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
-        is_of_list = self.known.state is FileState.LOST  # a head counts what it was saved with
-        if (
-            is_of_list
-            and count == (prompts[-1] if prompts else 0)
-            and (self.has_stamp(last, self.known.last) or self.entries[last].versions.keys() <= self.known.databases)
-        ):
+        if self.known.state is FileState.LOST and self._is_late_count(held):  # a head counts what it was saved with
             return False
         own = [n for n, k in enumerate(held) if backup and backup.is_whole and self.holds([backup], k)]
         is_open = backup is None or self.known.pending  # a torn backup does not say where the act cut

@@ -96,7 +96,7 @@ class Timeline:
         own = next((w for w in self.before_act if w.saved is not None), None)
         if own is not None and own.marks is not None and self._ends_at(held, own.marks):
             return False  # its last turn is the one that the act's own backup was saved with
-        if own is not None and own.is_whole and (is_later := self._goes_further(run, own)) is not None:
+        if own is not None and own.is_whole and (is_later := self.goes_further(run, own)) is not None:
             return is_later  # the act's own backup is the file as it was saved last before it; a torn one ends anywhere
         if run.saved is None:
             return False
@@ -129,7 +129,7 @@ class Timeline:
         """Whether the database, or a file from before the act, has a message."""
         return self.holds(self.before_act, k) or not self.known.databases.isdisjoint(self.entries[k].versions)
 
-    def _goes_further(self, one: Witness, other: Witness) -> bool | None:
+    def goes_further(self, one: Witness, other: Witness) -> bool | None:
         """Whether the last message of one copy was written after that of another; None where no database has both."""
         mine, theirs = self._rows_of([one]), self._rows_of([other])
         return next((mine[name] > theirs[name] for name in mine if name in theirs), None)
@@ -163,7 +163,7 @@ class Timeline:
         if run is None or run not in self.after_act or marks is None or not marks.knows_generations:
             return False
         is_of_turn = not marks.is_fresh or (marks.act == 0.0 and any(file.name in e.versions for e in self.entries))
-        return is_of_turn and not marks.by_hand and self._goes_further(run, file) is True
+        return is_of_turn and not marks.by_hand and self.goes_further(run, file) is True
 
     def _can_be_outdated(self, file: Witness) -> bool:
         """Whether an act can have come between a file and the torn one: of a version that leaves no mark of it the
@@ -334,6 +334,10 @@ class Timeline:
                 break
             k += 1
         return k
+
+    def missing(self) -> list[int]:
+        """The positions of what the base lacks."""
+        return [k for k, is_kept in enumerate(self.kept) if not is_kept]
 
     def has_stamp(self, k: int, time: float | None) -> bool:
         """Whether a file has a message with exactly this stamp (rows are stamped earlier)."""

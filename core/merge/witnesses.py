@@ -123,18 +123,17 @@ class _Judge(Contained, Leftovers, ListedLength):
         return after is None or self.entries[after].merged.folded_identity != self.entries[k].merged.folded_identity
 
     def _is_older_than_run(self, reasons: Mapping[int, Reason]) -> bool:
-        """Whether the newest run ended after the file was saved, and shows no more what the file has."""
-        run, saved = self.known.run, self.known.saved
-        if run is None or run.saved is None or saved is None or run.saved <= saved + STAMP:
+        """Whether the newest run ended after the file was saved, or goes further, and shows no more what that has."""
+        run, base, saved = self.known.run, self.base, self.known.saved
+        if run is None or base is None or run.saved is None or saved is None:
             return False
-        gained = [k for k in self._missing() if k not in reasons and self.holds([run], k)]
+        if run.saved <= saved + STAMP and not self.goes_further(run, base):
+            return False
+        gained = [k for k in self.missing() if k not in reasons and self.holds([run], k)]
         gone = [k for k, is_kept in enumerate(self.kept) if is_kept and not self.holds([run], k)]
         begins_anew = len(gone) == sum(self.kept)  # then nothing but time tells which of the two comes first
         is_of_user = (self.entries[k].merged.role == "user" for k in gone if begins_anew or k < gained[-1])
         return bool(gained) and any(is_of_user)
-
-    def _missing(self) -> list[int]:
-        return [k for k, kept in enumerate(self.kept) if not kept]
 
     def _without_mark(self) -> dict[int, Reason]:
         """No act is known: with a version that marks them, what is missing was lost."""
@@ -147,17 +146,17 @@ class _Judge(Contained, Leftovers, ListedLength):
             if known.state is not FileState.WHOLE:
                 return result
         ahead = self._run_is_ahead(kept)
-        for k in self._missing():
+        for k in self.missing():
             if not kept or k in result:
                 continue
             if (passed_over := self._passed_over(k)) is not None:
                 result[k] = passed_over
                 continue
-            if self.was_saved_after(k):
-                if self._may_be_of_act(k, kept, result):
-                    result[k] = Reason.OLD_UNDO
-                continue
             reason: Reason | None
+            if self.was_saved_after(k):
+                if reason := self._newer(k, kept, result):
+                    result[k] = reason
+                continue
             if not self.holds(self.after_act, k) and self.holds(self.before_act, k):
                 reason = Reason.UNDONE  # left out by a person, which leaves a generation and no boundary
             elif self.base is not None and self.base.marks is None and known.state is FileState.LOST:
@@ -177,6 +176,12 @@ class _Judge(Contained, Leftovers, ListedLength):
             if reason is not None:
                 result[k] = reason
         return result
+
+    def _newer(self, k: int, kept: Sequence[int], reasons: Mapping[int, Reason]) -> Reason | None:
+        """Of what looks newer than a file without marks."""
+        if self.is_listed_without(k, kept):
+            return Reason.UNDECIDED
+        return Reason.OLD_UNDO if self._may_be_of_act(k, kept, reasons) else None
 
     def _may_be_of_act(self, k: int, kept: Sequence[int], reasons: Mapping[int, Reason]) -> bool:
         """Whether what looks newer than a file without marks can be from before an act that saved it: the file ends at
@@ -250,7 +255,7 @@ class _Judge(Contained, Leftovers, ListedLength):
         first = next((k for k in shown if self.lost_prompt(k) is None), None)
         cut_before = Reason.EARLIER_UNDO if self._may_be_stale(cut) else taken
         edited = self._may_be_edited(act)
-        for k in self._missing():
+        for k in self.missing():
             if (passed_over := self._passed_over(k)) is not None:
                 result[k] = passed_over
                 continue

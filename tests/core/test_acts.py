@@ -131,6 +131,34 @@ def test_what_is_newer_than_the_watermark_of_an_old_version_is_asked(hermes: Her
     assert hermes.live.read_bytes() == before
 
 
+@pytest.mark.parametrize("counted", [2, 4])
+def test_a_file_that_is_older_than_the_session_list_is_asked_about(hermes: Hermes, counted: int) -> None:
+    """The list ends with the file, and was written after a turn that this lacks; or it knows of the newest turn, and
+    counts fewer than the file has with that.
+    """
+    kept, later, newest = hermes.turns("a", "b"), hermes.turns("c", start=100), hermes.turns("d", start=200)
+    hermes.write_live(kept)
+    hermes.write_rows([*kept, *later, *([] if counted == 4 else newest)])
+    end = kept[-1] if counted == 4 else newest[-1]
+    known = {"message_count": counted, "last_message_at": end["timestamp"], "updated_at": START + 300}
+    hermes.write_index({"session_id": SID, **known})
+    before = hermes.live.read_bytes()
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+    hermes.repair(SID)
+    assert len(hermes.texts()) == (6 if counted == 4 else 8)
+
+
+def test_a_file_is_older_than_a_run_that_goes_further_whatever_the_clock_said(hermes: Hermes) -> None:
+    kept, gone, later = hermes.turns("a"), hermes.turns("b", start=9000), hermes.turns("c", start=100)
+    hermes.write_live([*kept, *gone])
+    hermes.write_run([*kept, *later])
+    hermes.write_rows([*kept, *gone, *later])
+    before = hermes.live.read_bytes()
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+
+
 def test_the_backup_of_an_act_is_older_than_the_file_whatever_the_clock_said(hermes: Hermes) -> None:
     kept, first, again = hermes.turns("a"), hermes.turns("b", start=9000), hermes.turns("b", start=9100)
     later = hermes.turns("c", start=100)
