@@ -139,6 +139,11 @@ class Plan:
         return self.rebuild_index or (self.has_list and bool(self.sessions))
 
     @property
+    def undo_waits(self) -> bool:
+        """Whether what is written can be put back only once the WebUI is stopped, unless that is forced."""
+        return bool(self.sessions) and self.webui.running is True
+
+    @property
     def count(self) -> int:
         """How many sessions are repaired, whether their files are written or the session list gets them back."""
         return len(self.sessions) + len(self.relisted)
