@@ -22,7 +22,7 @@ _REMEMBERED = 90 * 86_400.0
 
 class HeldUp(msgspec.Struct, frozen=True):
     """What a repair was about that was held up ``at`` (seconds since 1970): how many messages the session file ``had``,
-    how many it was to ``have``, digests of both, and the SHA-256 (hex) of the ``backup``, "" without one.
+    how many it was to ``have``, digests of both, and what its ``backup`` is known by.
     """
 
     at: float

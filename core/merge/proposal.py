@@ -296,12 +296,14 @@ def _is_held_up(copies: SessionCopies, live: Sidecar, entries: Sequence[Entry], 
         return False
     file = [e.merged for e in entries if LIVE in e.versions]
     whole = [e.merged for e in entries if id(e) not in reasons or reasons[id(e)].is_question]
-    return is_the_same(copies.held_up, file, whole, backup_digest(copies))
+    return is_the_same(copies.held_up, file, whole, backup_known_by(copies))
 
 
-def backup_digest(copies: SessionCopies) -> str:
-    """The SHA-256 (hex) of the backup, "" where there is none."""
-    return (copies.backup.digest or "") if copies.backup is not None else ""
+def backup_known_by(copies: SessionCopies) -> str:
+    """The digest of the backup and when it was saved, "" where there is none: a turn that is taken back of a session
+    which was restored from its backup leaves the same bytes, later.
+    """
+    return f"{copies.backup.digest} {copies.backup.mtime}" if copies.backup is not None else ""
 
 
 def _killed(copies: SessionCopies, live: Sidecar | None, *, stream_is_live: bool) -> list[KilledRun]:

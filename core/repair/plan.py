@@ -30,7 +30,7 @@ from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.merge.choices import OUTDATED, Choices
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.lasting import moves_backup
-from hermes_rescue.core.merge.proposal import Proposal, backup_digest, propose
+from hermes_rescue.core.merge.proposal import Proposal, backup_known_by, propose
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.repair.vault import Vault
 
@@ -137,6 +137,11 @@ class Plan:
     def rebuilds_list(self) -> bool:
         """Whether the session list is built again; where there is none, the WebUI makes it itself."""
         return self.rebuild_index or (self.has_list and bool(self.sessions))
+
+    @property
+    def undo_waits(self) -> bool:
+        """Whether what is written can be put back only once the WebUI is stopped, unless that is forced."""
+        return bool(self.sessions) and self.webui.running is True
 
     @property
     def count(self) -> int:
@@ -316,7 +321,7 @@ def _look(
 def _held_up(copies: SessionCopies, proposal: Proposal) -> HeldUp:
     """What is to be remembered of a repair that a running WebUI forbids."""
     file = [item.message for item in proposal.items if LIVE in item.copies]
-    return held_up(file, [item.message for item in proposal.included], backup_digest(copies), time.time())
+    return held_up(file, [item.message for item in proposal.included], backup_known_by(copies), time.time())
 
 
 def _is_dropped(f: Finding, choice: Choices | None) -> bool:

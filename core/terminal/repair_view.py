@@ -54,7 +54,9 @@ class RepairView(View):
             self.table(table)
             if n := sum(s.left_out for s in plan.sessions):
                 self.line(f"{counted(n, 'message is', 'messages are')} left out, as you chose.")
-            self.line(f"The old files are kept in {plan.store.vault_root} and can be put back: {self.command('undo')}")
+            when = ", once Hermes WebUI is stopped" if plan.undo_waits else ""
+            kept = f"The old files are kept in {plan.store.vault_root} and can be put back{when}"
+            self.line(f"{kept}: {self.command('undo')}")
         for text in plan.unread:
             self.line(f"Copy not readable: {text}")
         for run_id in plan.unfinished:

@@ -190,10 +190,12 @@ class RepairDialog(QDialog):
         left_out = sum(s.left_out for s in (*self._plan.sessions, *self._plan.forbidden))
         if self._plan.is_empty and not left_out:
             return ""
+        kept = self.tr("Whatever is replaced is kept, and can be put back.")
+        if self._plan.undo_waits:
+            kept = self.tr("Whatever is replaced is kept, and can be put back once Hermes WebUI is stopped.")
         if left_out:
-            words = self.tr("You chose to leave {} out. Whatever is replaced is kept, and can be put back.")
-            return words.format(counted(left_out, "message"))
-        return self.tr("Nothing is lost. Whatever is replaced is kept, and can be put back.")
+            return f"{self.tr('You chose to leave {} out.').format(counted(left_out, 'message'))} {kept}"
+        return f"{self.tr('Nothing is lost.')} {kept}"
 
     def _list_words(self) -> str:
         """What happens to the session list, and which sessions are repaired by that alone."""

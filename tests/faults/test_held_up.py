@@ -59,12 +59,15 @@ def forgotten(store: Store, old: OtherProcess) -> None:
 
 
 def restored(store: Store, old: OtherProcess) -> None:
-    """The next start of the WebUI brings the backup back, and then a turn is taken back."""
+    """The next start of the WebUI brings the backup back, and then just what had been lost is taken back."""
+    write(live(store), WORDS[:4])
     rescue(store, "repair", "--all", "--yes")
+    backup = (store.sessions_dir / f"{SID}.json.bak").read_bytes()
     old("restore")
     old("open", SID)
     old("know_no_marks", SID)
     old("undo", SID)
+    assert words(store) == WORDS[:4] and (store.sessions_dir / f"{SID}.json.bak").read_bytes() == backup
 
 
 def edited(store: Store, old: OtherProcess) -> None:

@@ -194,8 +194,9 @@ def test_a_repair_survives_the_start_of_the_webui(store: Store) -> None:
 def test_an_undo_that_the_webui_would_write_over_is_refused(
     store: Store, webui: OtherProcess, snapshot: Callable[[Path], Any]
 ) -> None:
-    """The WebUI has read the repaired session, and the one that comes back is shorter."""
-    assert rescue(store, "repair", "--all", "--yes")[0] == 0
+    """The WebUI has read the repaired session, and what comes back is shorter. That is told before the repair."""
+    status, said, _ = rescue(store, "repair", "--all", "--yes")
+    assert status == 0 and "can be put back, once Hermes WebUI is stopped: " in " ".join(said.split())
     webui("get", SID)
     repaired = snapshot(store.sessions_dir)
     status, _, said = rescue(store, "undo", "--yes")

@@ -266,6 +266,16 @@ def test_it_says_when_the_list_is_built_again_too(qtbot: QtBot, made: DemoStore)
         dialog.deleteLater()
 
 
+@pytest.mark.parametrize("running", [True, False, None])
+def test_it_says_before_the_repair_that_the_way_back_waits_for_the_webui(
+    qtbot: QtBot, plan: api.Plan, running: bool | None
+) -> None:
+    dialog = ask(qtbot, dataclasses.replace(plan, webui=dataclasses.replace(plan.webui, running=running)))
+    said = " ".join(label.text() for label in dialog.findChildren(QLabel))
+    assert "can be put back" in said
+    assert ("once Hermes WebUI is stopped" in said) is (running is True)
+
+
 def test_no_sentence_of_it_is_cut_off(qtbot: QtBot) -> None:
     dialog = ReportDialog(LIGHT)
     qtbot.addWidget(dialog)
