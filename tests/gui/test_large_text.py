@@ -72,6 +72,8 @@ def test_every_story_has_its_date_its_buttons_and_what_was_left_out_in_view(
         assert row is not None
         assert shown(head.about).startswith(long_day(row.session.updated)), story.name
         assert "…" not in shown(head.about), story.name
+        assert ("…" in head.evidence.text()) == head.evidence.more.isVisible(), story.name
+        assert not head.evidence.more.isVisible() or len(head.evidence.accessibleName()) > 150, story.name
 
 
 @pytest.mark.parametrize("is_table", [False, True])
