@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermes_rescue.core.audit.findings import Category, SessionAudit, Standing
-from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.gui.review.answers import AnswersPopup
 from hermes_rescue.gui.view_model.diff_text import copy_name
+from hermes_rescue.gui.view_model.field_words import field_name
 from hermes_rescue.gui.view_model.formatting import counted, long_day, moment_in_text, number
 from hermes_rescue.gui.view_model.session_line import worktree_words
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
@@ -87,7 +87,7 @@ def _chosen_words(proposal: Proposal) -> str:
     parts = [words.format(counted(n, "message")) for words, n in counts if n]
     words = translate("SessionHead", "{} from {}")
     taken = (c for c in proposal.changes if c.field in proposal.chosen)
-    return ", ".join([*parts, *(words.format(shown(c.field), copy_name(c.origin)) for c in taken)])
+    return ", ".join([*parts, *(words.format(field_name(c.field), copy_name(c.origin)) for c in taken)])
 
 
 class SessionHead(QWidget):

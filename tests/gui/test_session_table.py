@@ -471,6 +471,15 @@ def test_a_wide_table_shows_every_column_until_a_person_chooses(table: SessionTa
     assert [at for at in Column if table.isColumnHidden(at)] == [Column.SIZE]
 
 
+def test_no_column_beside_the_counts_takes_the_room_that_titles_need(table: SessionTable) -> None:
+    character = table.fontMetrics().averageCharWidth()
+    for width in range(640, 1400, 20):
+        table.resize(width, 400)
+        if not all(table.isColumnHidden(at) for at in (Column.WORKTREE, Column.LOSS, Column.PROFILE)):
+            assert table.columnWidth(Column.TITLE) > 30 * character, width
+    assert not table.isColumnHidden(Column.WORKTREE)
+
+
 def test_columns_come_and_go_by_the_menu_and_are_remembered(table: SessionTable, qtbot: QtBot) -> None:
     actions = dict(zip(Column, table.columns_menu.actions(), strict=True))
     actions[Column.AFTER].trigger()
