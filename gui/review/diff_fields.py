@@ -89,8 +89,7 @@ class FieldsModel(QAbstractTableModel):
         if not self._choosing:
             return []
         return [
-            (copy, offered_words(value, _OFFER_LIMIT), copy == field.origin)
-            for copy, value in field.offers.items()
+            (copy, offered_words(value, _OFFER_LIMIT), copy == field.origin) for copy, value in field.offers.items()
         ]
 
     def is_chosen(self, row: int) -> bool:

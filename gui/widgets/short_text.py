@@ -80,10 +80,8 @@ class ShortText(QLabel):
         layout.endLayout()
         is_cut = len(starts) > self._lines
         if is_cut:
-            self.more.resize(self.more.sizeHint())
-            middle = (self._lines - 0.5) * metrics.lineSpacing()
-            lowest = self.sizeHint().height() - self.more.height()
-            self.more.move(room - self.more.width(), min(round(middle - self.more.height() / 2), lowest))
+            self.more.resize(self.more.sizeHint().width(), metrics.lineSpacing() + 2)
+            self.more.move(room - self.more.width(), self.sizeHint().height() - self.more.height() - 1)
             last = starts[self._lines - 1]
             rest = metrics.elidedText(self._whole[last:], Qt.TextElideMode.ElideRight, self.more.x() - _GAP)
             self.setText(f"{self._whole[:last].rstrip()}\n{rest}")

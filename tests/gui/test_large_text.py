@@ -135,3 +135,17 @@ def test_no_scroll_bar_is_left_where_there_is_no_picture(
     qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() > 0)
     window.review.show_text("A title", "Its copies are being read.")
     qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() == 0)
+
+
+def test_the_list_has_its_share_of_a_large_window_until_a_person_moves_the_line(
+    qtbot: QtBot, window: MainWindow, points: int
+) -> None:
+    line = 60 * window.table.fontMetrics().averageCharWidth()
+    window.resize(2560, 1400)
+    assert window.splitter.sizes()[0] >= line
+    window.resize(*ROOM)
+    assert window.splitter.sizes()[0] < ROOM[0] // 3
+    window.splitter.moveSplitter(500, 1)
+    chosen = window.splitter.sizes()[0]
+    window.resize(2560, 1400)
+    assert window.splitter.sizes()[0] == chosen
