@@ -441,6 +441,22 @@ def test_it_has_a_name_for_those_who_listen(table: SessionTable) -> None:
     assert table.accessibleName() and table.horizontalHeader().accessibleName()
 
 
+def test_only_what_is_being_written_is_said_to_be(table: SessionTable) -> None:
+    """Every other note says in the list what it is about, as the head does."""
+    written = []
+    for kind in KINDS.values():
+        status = status_of(session("x", finding(kind.name, "x", "Evidence.", category=Category.INFO, messages=7)))
+        if status.text == "Being written":
+            written.append(kind)
+    assert written
+    assert [kind.name for kind in written if kind.category is Category.INFO] == []
+
+
+def test_a_title_of_several_lines_stands_in_one_without_codes(table: SessionTable) -> None:
+    add(table, [session("a", title="Two\tlines\nof a title")])
+    assert text(table.sessions, 0, Column.TITLE) == "Two lines of a title"
+
+
 # Columns
 
 
