@@ -70,6 +70,7 @@ def test_every_story_has_its_date_its_buttons_and_what_was_left_out_in_view(
         assert area.verticalScrollBar().maximum() == 0, story.name
         row = window.table.sessions.known(story.session_id)
         assert row is not None
+        assert long_day(row.session.updated), story.name
         assert shown(head.about).startswith(long_day(row.session.updated)), story.name
         assert "…" not in shown(head.about), story.name
         assert ("…" in head.evidence.text()) == head.evidence.more.isVisible(), story.name
