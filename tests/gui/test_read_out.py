@@ -54,6 +54,9 @@ def test_nothing_is_read_out_as_markup_and_no_button_is_nameless(
     qtbot.waitUntil(lambda: not window.search.is_busy and window.search.hits.rowCount() > 0, timeout=60_000)
     found = read_out(window)
     assert [part for part in found if any(mark in text for text in part[1:] for mark in ("<qt>", "<br>", "&lt;"))] == []
+    fields = [part for part in found if part[0] is QAccessible.Role.EditableText]
+    assert fields
+    assert [part for part in fields if part[1] == part[2]] == []  # Qt says a placeholder once more
     takes_a_press = (QAccessible.Role.Button, QAccessible.Role.ButtonMenu, QAccessible.Role.CheckBox)
     assert [part for part in found if part[0] in takes_a_press and not part[1]] == []
 
