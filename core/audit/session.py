@@ -174,6 +174,7 @@ def _row(
         return current if isinstance(current, str) and current else None
 
     counts = numbers[0], numbers[1]
+    created = number(value("created_at"))
     place = path, *_ = text("worktree_path"), text("worktree_branch"), text("worktree_repo_root")
     state = state_of(*place)
     if state in (Worktree.GONE, Worktree.BRANCH_LEFT):
@@ -192,13 +193,13 @@ def _row(
         found,
         *numbers,
         files.backup.mtime if files.backup is not None else None,
-        number(value("updated_at")),
+        number(value("updated_at")) or created,
         files.live.size if files.live is not None else 0,
         profile,
         *place,
         state,
         seen,
-        created=number(value("created_at")),
+        created=created,
     )
 
 

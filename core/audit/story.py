@@ -29,7 +29,8 @@ _PART_WORDS = {
 
 
 def part_words(names: Sequence[str]) -> str:
-    """The parts of messages by their names, as people call them."""
+    """The parts of messages by their names, as people call them; calls that are lost need no word about their links."""
+    names = [name for name in names if name != "tool_call_id" or "tool_calls" not in names]
     words = sorted({_PART_WORDS.get(name, name.replace("_", " ")) for name in names})
     return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
 

@@ -93,11 +93,12 @@ class RepairView(View):
         n = result.count(api.State.REPAIRED)
         if result.cancelled:
             return
-        relisted = len(plan.relisted) if n and result.index_rebuilt else 0
-        self.line(
-            f"{counted(n + relisted, 'session')} repaired and verified."
-            + (" The session list was rebuilt." if result.index_rebuilt else "")
+        repaired = n + (len(plan.relisted) if result.index_rebuilt else 0)
+        parts = (
+            (f"{counted(repaired, 'session')} repaired and verified.", repaired or not result.index_rebuilt),
+            ("The session list was rebuilt.", result.index_rebuilt),
         )
+        self.line(" ".join(text for text, is_so in parts if is_so))
         if result.run_id is not None and n:
             report = self.command("report", result.run_id)
             self.line(f"Undo: {self.command('undo', result.run_id)}    Report: {report}")

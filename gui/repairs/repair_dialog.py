@@ -2,118 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from enum import IntEnum
-from typing import Any
+from dataclasses import replace
 
 from hermes_rescue.core.base.files import shown
-from hermes_rescue.core.repair.plan import Plan, PlannedSession
-from hermes_rescue.gui.view_model.formatting import counted, number, plain_tip
+from hermes_rescue.core.repair.plan import Plan
+from hermes_rescue.gui.repairs.planned_sessions import PlannedSessions, SessionsTable
+from hermes_rescue.gui.view_model.formatting import counted, number
 from hermes_rescue.gui.widgets.theme import Theme, fixed_font, heading_font
-from PySide6.QtCore import QAbstractTableModel, QEvent, QLocale, QModelIndex, QPersistentModelIndex, Qt, Slot
+from PySide6.QtCore import QEvent, QLocale, Qt, Slot
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QCheckBox,
     QDialog,
     QDialogButtonBox,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
-    QTableView,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
-
-Index = QModelIndex | QPersistentModelIndex
-
-
-class Column(IntEnum):
-    """The columns of the table."""
-
-    TITLE = 0
-    WHY = 1
-    BEFORE = 2
-    AFTER = 3
-    LOST = 4
-    SIZE = 5
-
-
-_NUMBERS = (Column.BEFORE, Column.AFTER, Column.SIZE)
-
-
-class PlannedSessions(QAbstractTableModel):
-    """The sessions of a plan, a row each."""
-
-    def __init__(self, sessions: Sequence[PlannedSession], theme: Theme, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._sessions = sessions
-        self._theme = theme
-
-    def set_theme(self, theme: Theme) -> None:
-        """Answer with other colours."""
-        self._theme = theme
-        self.dataChanged.emit(self.index(0, 0), self.index(self.rowCount() - 1, len(Column) - 1))
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 (Qt's own default)
-        """Called by Qt."""
-        return 0 if parent.isValid() else len(self._sessions)
-
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        """Called by Qt."""
-        return 0 if parent.isValid() else len(Column)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> str | Qt.AlignmentFlag | None:
-        """Called by Qt."""
-        if orientation is not Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _alignment(Column(section))
-        heads = (
-            self.tr("Session"),
-            self.tr("Why"),
-            self.tr("Messages"),
-            self.tr("After"),
-            self.tr("Lost"),
-            self.tr("File"),
-        )
-        return heads[section] if role == Qt.ItemDataRole.DisplayRole else None
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Called by Qt."""
-        session, column = self._sessions[index.row()], Column(index.column())
-        if role == Qt.ItemDataRole.DisplayRole:
-            return self._words(session, column)
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return plain_tip(self._words(session, column))
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _alignment(column)
-        if role == Qt.ItemDataRole.ForegroundRole and column is Column.LOST:
-            return self._theme.color("lost" if session.messages_lost else "muted")
-        if role == Qt.ItemDataRole.AccessibleTextRole:
-            return f"{self.headerData(column, Qt.Orientation.Horizontal)}: {self._words(session, column)}"
-        return None
-
-    def _words(self, session: PlannedSession, column: Column) -> str:
-        if column is Column.TITLE:
-            return shown(" ".join(session.title.split())) or session.session_id
-        if column is Column.WHY:
-            return shown(session.why)
-        if column is Column.BEFORE:
-            return number(session.messages_before) if session.messages_before is not None else "–"
-        if column is Column.AFTER:
-            return number(session.messages_after)
-        if column is Column.LOST:
-            n = session.messages_lost
-            return counted(n, "message") if n else self.tr("nothing")
-        after = QLocale().formattedDataSize(session.size_after, 1)
-        before = QLocale().formattedDataSize(session.size_before, 1)
-        return after if session.before is None else self.tr("{before} → {after}").format(before=before, after=after)
 
 
 class RepairDialog(QDialog):
@@ -121,12 +30,16 @@ class RepairDialog(QDialog):
 
     def __init__(self, plan: Plan, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._plan = plan
+        self._whole = self._plan = plan
         self.setWindowTitle(self.tr("Repair"))
         self.heading = QLabel(self._question())
         self.heading.setTextFormat(Qt.TextFormat.PlainText)
         self.sessions = PlannedSessions(plan.sessions, theme, self)
-        self.table = self._table()
+        self.sessions.chosen_changed.connect(self._count_again)
+        self.table = SessionsTable(self.sessions)
+        self.table.setAccessibleName(self.tr("Sessions that are repaired"))
+        self.totals = QLabel()
+        self.totals.setProperty("muted", True)
         self.kept = _path_field(str(plan.store.vault_root), self.tr("Where the old state is kept"))
         self.details = QToolButton()
         self.details.setText(self.tr("File operations"))
@@ -144,7 +57,7 @@ class RepairDialog(QDialog):
         self.accept_button = QPushButton(self._verb())
         self.accept_button.setProperty("primary", True)
         self.accept_button.setEnabled(not plan.is_empty)
-        self.waits.toggled.connect(lambda on: self.accept_button.setEnabled(on or not plan.is_empty))
+        self.waits.toggled.connect(lambda on: self.accept_button.setEnabled(on or not self._plan.is_empty))
         self._lay_out()
         self.set_theme(theme)
         self.details.toggled.connect(self._show_details)
@@ -152,6 +65,34 @@ class RepairDialog(QDialog):
         self.accept_button.clicked.connect(self.accept)
         self.cancel.setDefault(True)
         self.cancel.setFocus()
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the sessions that are checked; the others keep their findings."""
+        return self._plan
+
+    @Slot()
+    def _count_again(self) -> None:
+        """Say everything of the sessions that are checked now."""
+        questions = (*self._whole.questions, *self.sessions.left)
+        self._plan = replace(self._whole, sessions=self.sessions.chosen, questions=questions)
+        self.heading.setText(self._question())
+        self.accept_button.setText(self._verb())
+        self.accept_button.setEnabled(not self._plan.is_empty)
+        self.operations.setPlainText("\n".join(self._operation_lines()))
+        self.totals.setText(self._total_words())
+
+    def _total_words(self) -> str:
+        sessions = self._plan.sessions
+        if not sessions:
+            return self.tr("No session is checked.")
+        size = QLocale().formattedDataSize
+        return self.tr("Together: {before} → {after}, files {size_before} → {size_after}").format(
+            before=number(sum(each.messages_before or 0 for each in sessions)),
+            after=counted(sum(each.messages_after for each in sessions), "message"),
+            size_before=size(sum(each.size_before for each in sessions), 1),
+            size_after=size(sum(each.size_after for each in sessions), 1),
+        )
 
     def set_theme(self, theme: Theme) -> None:
         """Paint in other colours."""
@@ -166,7 +107,7 @@ class RepairDialog(QDialog):
             self.heading.setFont(heading_font(self.font()))
 
     def _question(self) -> str:
-        if self._plan.sessions:
+        if self._plan.count:
             return self.tr("Repair {}?").format(counted(self._plan.count, "session"))
         if self._plan.unfinished:
             return self.tr("Finish the interrupted repair?")
@@ -177,7 +118,7 @@ class RepairDialog(QDialog):
         return self.tr("There is nothing to repair.")
 
     def _verb(self) -> str:
-        if self._plan.sessions:
+        if self._plan.count:
             return self.tr("Repair {}").format(counted(self._plan.count, "session"))
         if self._plan.unfinished:
             return self.tr("Finish the repair")
@@ -228,24 +169,6 @@ class RepairDialog(QDialog):
     def _name(self, session_id: str) -> str:
         return shown(self._plan.titles.get(session_id, session_id))
 
-    def _table(self) -> QTableView:
-        table = QTableView()
-        table.setModel(self.sessions)
-        table.setAccessibleName(self.tr("Sessions that are repaired"))
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setShowGrid(False)
-        table.setWordWrap(False)
-        table.setTabKeyNavigation(False)
-        table.setStyleSheet("QTableView::item { padding: 0 6px; }")
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(round(table.fontMetrics().height() * 1.9))
-        header = table.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setResizeContentsPrecision(200)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(Column.TITLE, QHeaderView.ResizeMode.Stretch)
-        return table
-
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(20, 18, 20, 16)
@@ -254,10 +177,13 @@ class RepairDialog(QDialog):
         layout.addWidget(self.heading)
         if summary := self._summary():
             layout.addWidget(_sentence(summary))
-        if self._plan.sessions and self._plan.rebuild_index:
+        if self._plan.count and self._plan.rebuild_index:
             layout.addWidget(_sentence(self._list_words()))
         self.table.setVisible(bool(self._plan.sessions))
         layout.addWidget(self.table, 3)
+        self.totals.setText(self._total_words())
+        self.totals.setVisible(len(self._plan.sessions) > 1)
+        layout.addWidget(self.totals, alignment=Qt.AlignmentFlag.AlignRight)
         if not self._plan.is_empty:
             line = QHBoxLayout()
             label = QLabel(self.tr("The old state is kept in"))
@@ -297,11 +223,6 @@ class RepairDialog(QDialog):
 
     def _turn_arrow(self) -> None:
         self.details.setIcon(self._theme.icon("fold" if self.details.isChecked() else "expand", "muted"))
-
-
-def _alignment(column: Column) -> Qt.AlignmentFlag:
-    side = Qt.AlignmentFlag.AlignRight if column in _NUMBERS else Qt.AlignmentFlag.AlignLeft
-    return side | Qt.AlignmentFlag.AlignVCenter
 
 
 def _sentence(text: str) -> QLabel:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hermes_rescue.core.repair.run_record import Operation, Run
-from hermes_rescue.gui.view_model.formatting import counted, moment, number
+from hermes_rescue.gui.view_model.formatting import counted, number, recent_moment
 from hermes_rescue.gui.view_model.session_rows import one_line
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QWidget
@@ -22,7 +22,7 @@ class UndoDialog(QMessageBox):
             if each.session_id is not None and each.may_stand and session_id in ("", each.session_id):
                 sessions.setdefault(each.session_id, each)
         operations = [*sessions.values()]
-        n, when = len(operations), moment(run.created_at)
+        n, when = len(operations), recent_moment(run.created_at)
         self.setWindowTitle(self.tr("Undo"))
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setIcon(QMessageBox.Icon.Question)

@@ -170,8 +170,8 @@ class Writer(QObject):
             is_accepted = dialog.result() == QDialog.DialogCode.Accepted
             if is_accepted and dialog.waits.isChecked() and postpone is not None:
                 postpone(plan)
-            if is_accepted and not plan.is_empty:
-                self._carry_out(plan)
+            if is_accepted and not dialog.plan.is_empty:
+                self._carry_out(dialog.plan)
             else:
                 self._end(Outcome(is_outdated=OUTDATED in plan.refused.values()))
 
@@ -190,10 +190,12 @@ class Writer(QObject):
         changed = tuple(o.session_id for o in result.outcomes if o.state is api.State.REPAIRED)
         others = [o.reason or str(o.state) for o in result.outcomes if o.state is not api.State.REPAIRED]
         others += untold
-        n = len(changed) + (len(plan.relisted) if changed and result.index_rebuilt else 0)
+        n = len(changed) + (len(plan.relisted) if result.index_rebuilt else 0)
         text = self.tr("{} repaired at {}, and verified. The old files are kept.").format(counted(n, "session"), now())
-        if n == 1:
+        if n == 1 and changed:
             text = self._one_repaired(next(each for each in plan.sessions if each.session_id == changed[0]))
+        elif not changed:
+            text = self._relisted(plan, n)
         if others:
             text = " ".join(filter(None, (text if n else "", self._not_repaired(others))))
         if n and plan.webui.running:
@@ -202,6 +204,16 @@ class Writer(QObject):
         run_id = (result.run_id or "") if can_undo else ""
         done = self.tr("{} repaired at {}.").format(number(n), now()) if n else ""
         self._end(Outcome(text, not others, run_id, done=done, is_outdated=True, sessions=changed))
+
+    def _relisted(self, plan: api.Plan, n: int) -> str:
+        """What came of a repair that changed no session file: ``n`` sessions are in the session list again."""
+        if n == 1:
+            text = self.tr("{title} is back in the session list, {when}. Its file is as it was.")
+            return text.format(title=one_line(plan.titles.get(plan.relisted[0], plan.relisted[0])), when=now())
+        if n:
+            text = self.tr("{n} back in the session list, {when}. Their files are as they were.")
+            return text.format(n=counted(n, "session is", "sessions are"), when=now())
+        return self.tr("No session file had to be changed, {when}.").format(when=now())
 
     def _one_repaired(self, planned: PlannedSession) -> str:
         title = one_line(planned.title)

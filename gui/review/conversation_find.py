@@ -164,6 +164,7 @@ class FindBar(QWidget):
         self.field.setAcceptDrops(False)  # a file that is dropped here is dropped on the window
         self.field.setPlaceholderText(self.tr("Find in this conversation"))
         self.field.setAccessibleName(self.tr("Find in this conversation"))
+        self.field.setAccessibleDescription(self.tr("Words in any order; F3 goes to the next hit"))
         self.field.setClearButtonEnabled(True)
         self.field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.count = QLabel(textFormat=Qt.TextFormat.PlainText)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from hermes_rescue.core.base.jsontext import dumps
 from hermes_rescue.core.report.diff import Change, FieldRow
-from hermes_rescue.gui.view_model.diff_text import change_word, copy_name, listed, one_line, plain, title_of
-from hermes_rescue.gui.view_model.formatting import number
+from hermes_rescue.gui.view_model.diff_text import change_word, copy_name, listed, plain, title_of
+from hermes_rescue.gui.view_model.field_words import LEFT, RIGHT, field_name, offered_words, raw_value, value_words
+from hermes_rescue.gui.view_model.formatting import number, plain_tip
 from hermes_rescue.gui.widgets.placeholders import Placeholder
 from hermes_rescue.gui.widgets.theme import Theme, fixed_font
 from PySide6.QtCore import QAbstractTableModel, QEvent, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal, Slot
@@ -89,8 +89,7 @@ class FieldsModel(QAbstractTableModel):
         if not self._choosing:
             return []
         return [
-            (copy, one_line(_text(value), _OFFER_LIMIT) or "–", copy == field.origin)
-            for copy, value in field.offers.items()
+            (copy, offered_words(value, _OFFER_LIMIT), copy == field.origin) for copy, value in field.offers.items()
         ]
 
     def is_chosen(self, row: int) -> bool:
@@ -124,17 +123,20 @@ class FieldsModel(QAbstractTableModel):
             return None
         row, column = self._fields[index.row()], index.column()
         if role == Qt.ItemDataRole.DisplayRole:
-            return (plain(row.field), _short(row, 1), _short(row, 2), self._origin(row))[column]
+            return (field_name(row.field), value_words(row, LEFT), value_words(row, RIGHT), self._origin(row))[column]
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return self._sentence(row) if column == 0 else self.data(index)
-        if role == Qt.ItemDataRole.ToolTipRole and column in (1, 2):
-            tip = plain(_cell_text(row, column)[:_TIP_LIMIT])
+        if role == Qt.ItemDataRole.ToolTipRole and column == 0:
+            return plain_tip(row.field)  # as the terminal takes it
+        if role == Qt.ItemDataRole.ToolTipRole and column in (LEFT, RIGHT):
+            tip = plain(raw_value(row, column)[:_TIP_LIMIT])
             return f"<p style='white-space: pre-wrap'>{html.escape(tip)}</p>" if tip else None  # never as markup
         if role == Qt.ItemDataRole.ToolTipRole and column == FROM and self.offers(index.row()):
             return self.tr("Take this field from another copy (Enter)")
         is_same = row.change is Change.SAME
-        if role == Qt.ItemDataRole.BackgroundRole and column in (1, 2) and not is_same and _cell_text(row, column):
-            return self._theme.color("del-bg" if column == 1 else "add-bg")
+        has_value = column in (LEFT, RIGHT) and raw_value(row, column)
+        if role == Qt.ItemDataRole.BackgroundRole and has_value and not is_same:
+            return self._theme.color("del-bg" if column == LEFT else "add-bg")
         if role == Qt.ItemDataRole.ForegroundRole and (is_same or column == FROM) and not row.chosen:
             return self._theme.color("muted")
         if role == Qt.ItemDataRole.DecorationRole and column == FROM and self.offers(index.row()):
@@ -148,9 +150,9 @@ class FieldsModel(QAbstractTableModel):
     def _sentence(self, row: FieldRow) -> str:
         parts = (
             change_word(row.change),
-            plain(row.field),
-            self.tr("left: {}").format(_short(row, 1)),
-            self.tr("right: {}").format(_short(row, 2)),
+            field_name(row.field),
+            self.tr("left: {}").format(value_words(row, LEFT)),
+            self.tr("right: {}").format(value_words(row, RIGHT)),
             self.tr("from {}").format(self._origin(row)) if row.origin else "",
             self.tr("can be taken from {}").format(listed(map(copy_name, row.offers)))
             if self._choosing and row.offers
@@ -314,19 +316,3 @@ class RawPage(QSplitter):
                 self.tr("… only the first {} of {} characters are shown.").format(number(RAW_LIMIT), number(len(text)))
             )
         return plain("\n".join(lines))
-
-
-def _cell_text(row: FieldRow, column: int) -> str:
-    """A value as text: nothing where that side has no such field or null in it, JSON for all but texts."""
-    missing = Change.ADDED if column == 1 else Change.REMOVED
-    return "" if row.change is missing else _text(row.left if column == 1 else row.right)
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else dumps(value).decode("utf-8", "replace")
-
-
-def _short(row: FieldRow, column: int) -> str:
-    return one_line(_cell_text(row, column)) or "–"

@@ -80,7 +80,8 @@ class ReviewPane(QWidget):
             self.splitter.addWidget(part)
         in_reading_order(*parts)
         self.splitter.setStretchFactor(1, 1)
-        for widget, following in pairwise((self.head.repair, self.head.why, self.head.leave, self.coverage, self.tabs)):
+        stops = (self.head.evidence.more, self.head.repair, self.head.why, self.head.leave, self.coverage, self.tabs)
+        for widget, following in pairwise(stops):
             QWidget.setTabOrder(widget, following)
         self.splitter.setChildrenCollapsible(False)
         outer = QVBoxLayout(self)

@@ -8,26 +8,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermes_rescue.core.audit.findings import Category, SessionAudit, Standing
-from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.gui.review.answers import AnswersPopup
 from hermes_rescue.gui.view_model.diff_text import copy_name
-from hermes_rescue.gui.view_model.formatting import breakable, counted, long_day, moment_in_text, number
+from hermes_rescue.gui.view_model.field_words import field_name
+from hermes_rescue.gui.view_model.formatting import counted, long_day, moment_in_text, number
 from hermes_rescue.gui.view_model.session_line import worktree_words
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
-from hermes_rescue.gui.widgets.panes import in_reading_order
+from hermes_rescue.gui.widgets.panes import ENTRY, in_reading_order
+from hermes_rescue.gui.widgets.short_text import ShortText
 from hermes_rescue.gui.widgets.theme import Theme, heading_font
-from hermes_rescue.gui.widgets.tips import show_tip
-from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt
-from PySide6.QtGui import QFont, QFontMetrics, QResizeEvent, QTextLayout
+from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtGui import QFont, QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QScrollArea,
-    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -40,7 +38,9 @@ _HEIGHT = 13.0  # lines of text
 _MANY = 999
 """Messages that a button beside the words has room for."""
 _LINES = 2
-"""Lines that there are for what happened; the tip and the answers have all of it."""
+"""Lines that there are for what happened."""
+_NARROW = 72
+"""Average characters that fit beside the buttons where it takes one line more to say what happened."""
 
 
 def sentence(audited: SessionAudit, proposal: Proposal) -> str:
@@ -87,56 +87,7 @@ def _chosen_words(proposal: Proposal) -> str:
     parts = [words.format(counted(n, "message")) for words, n in counts if n]
     words = translate("SessionHead", "{} from {}")
     taken = (c for c in proposal.changes if c.field in proposal.chosen)
-    return ", ".join([*parts, *(words.format(shown(c.field), copy_name(c.origin)) for c in taken)])
-
-
-class _Lines(QLabel):
-    """A text of always as many lines: of what does not fit the beginning, and then a tip has all of it."""
-
-    def __init__(self) -> None:
-        super().__init__(textFormat=Qt.TextFormat.PlainText, wordWrap=True)
-        self._whole = ""
-        self.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-
-    def sizeHint(self) -> QSize:
-        """As high as its lines."""
-        return QSize(40 * self.fontMetrics().averageCharWidth(), _LINES * self.fontMetrics().lineSpacing() + 2)
-
-    def minimumSizeHint(self) -> QSize:
-        """Half as wide."""
-        return QSize(self.sizeHint().width() // 2, self.sizeHint().height())
-
-    def heightForWidth(self, width: int) -> int:
-        """The same for every width."""
-        return self.sizeHint().height()
-
-    def show_text(self, text: str) -> None:
-        """Say something else."""
-        self._whole = breakable(text)
-        self.setAccessibleName(text)
-        self._fit()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Called by Qt."""
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        layout = QTextLayout(self._whole, self.font())
-        layout.beginLayout()
-        starts: list[int] = []
-        while len(starts) <= _LINES and (line := layout.createLine()).isValid():
-            line.setLineWidth(self.contentsRect().width())
-            starts.append(line.textStart())
-        layout.endLayout()
-        is_cut = len(starts) > _LINES
-        last = starts[_LINES - 1] if is_cut else 0
-        rest = self.fontMetrics().elidedText(
-            self._whole[last:], Qt.TextElideMode.ElideRight, self.contentsRect().width()
-        )
-        self.setText(f"{self._whole[:last].rstrip()}\n{rest}" if is_cut else self._whole)
-        show_tip(self, self._whole if is_cut else "")
+    return ", ".join([*parts, *(words.format(field_name(c.field), copy_name(c.origin)) for c in taken)])
 
 
 class SessionHead(QWidget):
@@ -147,9 +98,10 @@ class SessionHead(QWidget):
         self.title = ElidedLabel()
         self.about = ElidedLabel()
         self.about.setProperty("muted", True)
-        self.evidence = _Lines()
+        self.evidence = ShortText()
         self.repair = QPushButton(self.tr("Restore this session"))
         self.repair.setProperty("primary", True)
+        self.repair.setProperty(ENTRY, True)
         self.leave = QPushButton(self.tr("Leave it as it is"))
         self.why = QToolButton()
         self.why.setText(self.tr("Why? What happens?"))
@@ -216,7 +168,18 @@ class SessionHead(QWidget):
     @property
     def usual_height(self) -> int:
         """The height that it has for any session: room for four lanes and what is left out; more of them scroll."""
-        return round(_HEIGHT * self.fontMetrics().height())
+        metrics = self.fontMetrics()
+        return round(_HEIGHT * metrics.height()) + (self._lines - _LINES) * metrics.lineSpacing()
+
+    @property
+    def _room(self) -> int:
+        """The width that there is for words."""
+        return self.width() - self._side.width() - 3 * _SIDE
+
+    @property
+    def _lines(self) -> int:
+        """The lines that there are for what happened."""
+        return _LINES + (self._room < _NARROW * self.fontMetrics().averageCharWidth())
 
     def clear(self) -> None:
         """Show nothing."""
@@ -285,11 +248,12 @@ class SessionHead(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Called by Qt."""
         super().resizeEvent(event)
+        self.evidence.set_lines(self._lines)
         self._fit_title()
 
     def _fit_title(self) -> None:
         """Let what is beside the title make room for it, but for the date."""
-        room = self.width() - self._side.width() - 3 * _SIDE - _GAP - self.title.sizeHint().width() - 2
+        room = self._room - _GAP - self.title.sizeHint().width() - 2
         self.about.setMaximumWidth(max(room, self.about.minimumSizeHint().width()))
 
     def changeEvent(self, event: QEvent) -> None:
@@ -309,6 +273,7 @@ class SessionHead(QWidget):
         usual = QFontMetrics(bold).horizontalAdvance(self._usual)
         other = self.fontMetrics().horizontalAdvance(self.tr("Bring {} back").format(counted(_MANY, "message")))
         self._side.setFixedWidth(max(usual, other) + 3 * _GAP)
+        self.evidence.set_lines(self._lines)
 
 
 def _about(audited: SessionAudit) -> tuple[str, ...]:

@@ -41,6 +41,7 @@ _IF_THERE_IS_ROOM: Final = (
     Column.DATABASE, Column.BACKUP, Column.WORKTREE, Column.LOSS, Column.PROFILE, Column.SIZE, Column.ID
 )  # fmt: skip
 _TITLE: Final = 18  # characters that a title has room for before any of these columns shows
+_WIDE_TITLE: Final = 32  # the same, before any that has no count
 _PADDING: Final = 9  # points on the left and right of a cell, as in the header's style
 _BAR: Final = 3  # points, the accent bar of a selected row
 _ICON: Final = 16  # points
@@ -134,15 +135,13 @@ class SessionTable(SessionView, QTableView):
         """As long as nobody chose the columns, the less important ones show where the titles keep enough room."""
         if self._columns_are_chosen:
             return
-        titles = self.fontMetrics().averageCharWidth() * _TITLE
-        room = (
-            self.viewport().width()
-            - titles
-            - sum(self.columnWidth(c) for c in Column if c is not Column.TITLE and c not in _IF_THERE_IS_ROOM)
-        )
+        character = self.fontMetrics().averageCharWidth()
+        others = (c for c in Column if c is not Column.TITLE and c not in _IF_THERE_IS_ROOM)
+        room = self.viewport().width() - sum(map(self.columnWidth, others))
         for column in _IF_THERE_IS_ROOM:
             room -= self._widths[column]
-            self.setColumnHidden(column, room < 0)
+            title = _TITLE if column in COUNTS else _WIDE_TITLE
+            self.setColumnHidden(column, room < title * character)
         self._check_columns()
 
     def _check_columns(self) -> None:

@@ -175,6 +175,7 @@ class MainWindow(QMainWindow):
         self.history_controller.failed.connect(self.report_error)
         self.history_controller.shown.connect(lambda: self.actions_["history"].setChecked(True))
         self.actions_["history"].toggled.connect(self.side.setCurrentIndex)
+        self.actions_["history"].triggered.connect(lambda: self.middle.setCurrentWidget(self.splitter))
         self.history.undo_requested.connect(self.requests.undo)
         self.history.report_requested.connect(self.requests.export)
         self.history.finish_requested.connect(lambda _: self.requests.repair(None))
@@ -247,9 +248,8 @@ class MainWindow(QMainWindow):
         self.notices.begin()
         self.review.outdate()
         if not self.review.session_id:
-            self.review.show_text(
-                self.tr("The sessions are being checked"), self.tr("Select one to read it meanwhile.")
-            )
+            words = self.tr("The sessions are being checked"), self.tr("Select one to read it meanwhile.")
+            self.review.show_text(*words)
         self.table.sessions.begin_scan(keeps_order=keeps_order)
         self.foot.progress(self.tr("Looking for sessions…"), 0, 0)
         self.reading.start(self.shown.place.find)
@@ -292,6 +292,9 @@ class MainWindow(QMainWindow):
         self.chips.show_counts(counts)
         self.notices.show_audit(audit, counts, time.time())
         self.backups.show_places(audit.places)
+        if not audit.sessions and not audit.store_findings:
+            self.no_store.show_empty(str(audit.store.sessions_dir))
+            self.middle.setCurrentWidget(self.no_store)
         if not self.table.selected_ids():
             self.table.select_beside("", 1)
         self._turn(Event.SCANNED)
@@ -488,10 +491,8 @@ class MainWindow(QMainWindow):
             self._cancel()
             event.ignore()
             return
-        self.reading.stop()
-        self.watcher.rest()
-        self.webui.rest()
-        self.second_look.drop()
+        for end in (self.reading.stop, self.watcher.rest, self.webui.rest, self.second_look.drop):
+            end()
         self.review.clear("")
         self.jobs.stop()
         self.choosing.keep()

@@ -58,6 +58,7 @@ class ToolBar(QWidget):
             clear.setAccessibleName(self.tr("Clear search"))
         self.filter.setPlaceholderText(self.tr("Search titles and messages"))
         self.filter.setAccessibleName(self.tr("Search titles and messages"))
+        self.filter.setAccessibleDescription(self.tr("Words in any order, a phrase in quotes, in every copy"))
         self.filter.setMinimumWidth(self.fontMetrics().horizontalAdvance("m") * 12)
         self.filter.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._search = self.filter.addAction(theme.icon("search", "muted"), QLineEdit.ActionPosition.LeadingPosition)

@@ -70,6 +70,9 @@ class ConversationRows(EntryRows):
         self._contents.clear()
         self.boxes.show(outline)
         self._group()
+        if not is_same and len(self.rows) == sum(len(gap.rows) for gap in self.gaps):  # there is nothing else to read
+            self._unfolded += [gap.rows for gap in self.gaps if gap.reason is not None and gap.reason.is_question]
+            self.entries = self._build()
         self.endResetModel()
 
     def _group(self) -> None:

@@ -55,6 +55,14 @@ def moment_in_text(seconds: float) -> str:
     return QCoreApplication.translate("Wording", "{time} on {day}").format(time=clock, day=day(seconds))
 
 
+def recent_moment(seconds: float | None) -> str:
+    """The same, where it was today by the time of day: "today at 22:25"."""
+    time = local_time(seconds)
+    if time is None or time.date() != QDate.currentDate():
+        return moment(seconds)
+    return QCoreApplication.translate("Wording", "today at {}").format(QLocale().toString(time.time(), _SHORT))
+
+
 def now() -> str:
     """The time of day, in the place's own way."""
     return QLocale().toString(QTime.currentTime(), _SHORT)

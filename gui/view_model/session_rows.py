@@ -119,7 +119,7 @@ def _rank(status: Status, updated: float | None) -> float:
 def one_line(text: str) -> str:
     """A text of a session as one line that is safe and quick to show."""
     text = text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…"
-    return text if text.isprintable() else shown(text)
+    return text if text.isprintable() else shown(" ".join(text.split()))
 
 
 def _comparable(seconds: float | None) -> float:

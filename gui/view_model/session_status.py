@@ -53,7 +53,7 @@ def _status(finding: Finding, session: SessionAudit) -> Status:
     if finding.category is Category.REVIEW:
         return Status(translate("SessionStatus", "Your decision"), "question", "ask", 4, n, _question(finding, n))
     if finding.category is Category.INFO:
-        text, icon = _note(kind)
+        text, icon = _note(finding)
         return Status(text, icon, "info", 5, 0)
     if is_file_missing:
         return Status(translate("SessionStatus", "File missing"), "missing", "lost", 0, session.after or 0)
@@ -112,9 +112,9 @@ def _label(finding: Finding) -> str:
     return finding.label[:1].upper() + finding.label[1:]
 
 
-def _note(kind: str) -> tuple[str, str]:
+def _note(finding: Finding) -> tuple[str, str]:
     """Words and icon of a finding for which there is nothing to do."""
-    match kind:
+    match finding.kind.name:
         case "state_db_deleted_webui_tombstone":
             return QCoreApplication.translate("SessionStatus", "Deleted by you"), "deleted"
         case "worktree_gone":
@@ -129,5 +129,9 @@ def _note(kind: str) -> tuple[str, str]:
             return QCoreApplication.translate("SessionStatus", "Profile gone"), "info"
         case "backup_would_return":
             return QCoreApplication.translate("SessionStatus", "Old backup"), "info"
-    # Every other note is about a session that the WebUI is writing into right now.
+        case "id_mismatch":
+            return QCoreApplication.translate("SessionStatus", "Copy of another session"), "info"
+    if finding.kind.category is Category.INFO:
+        return _label(finding), "info"
+    # What would be repaired or asked at another time: the WebUI is writing into the session right now.
     return QCoreApplication.translate("SessionStatus", "Being written"), "info"

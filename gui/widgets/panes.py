@@ -13,13 +13,11 @@ ENTRY = "entry"
 
 def focus_next_pane(panes: Sequence[QWidget]) -> None:
     """Give the keyboard to the pane after the one that has it, else to the first; one that does not show, or where
-    nothing takes the keyboard, is passed over.
+    nothing takes the keyboard, is passed over. Of a pane that lies in another one the inner one counts.
     """
     focused = QApplication.focusWidget()
-    at = next(
-        (k for k, pane in enumerate(panes) if focused is not None and (pane is focused or pane.isAncestorOf(focused))),
-        -1,
-    )
+    has_it = [focused is not None and (pane is focused or pane.isAncestorOf(focused)) for pane in panes]
+    at = max((k for k, has in enumerate(has_it) if has), default=-1)
     for pane in (*panes[at + 1 :], *panes[: at + 1]):
         target = _target(pane)
         if target is not None:

@@ -55,7 +55,9 @@ class ActionPlaceholder(Placeholder):
 
 
 class NoStore(QWidget):
-    """There is no store, or it cannot be read: where was looked, or which file it is and why, and what to do now."""
+    """There is no store, it has no sessions, or it cannot be read: where was looked, or which file it is and why, and
+    what to do now.
+    """
 
     def __init__(self, actions: Actions, theme: Theme) -> None:
         super().__init__()
@@ -75,10 +77,12 @@ class NoStore(QWidget):
         self._retry.clicked.connect(actions["rescan"].trigger)
         self._choose = QPushButton(self.tr("Choose folder…"))
         self._choose.clicked.connect(actions["open"].trigger)
+        self._add = QPushButton(actions["add_backup"].text().replace("&", ""))
+        self._add.clicked.connect(actions["add_backup"].trigger)
         self._demo = QPushButton(self.tr("Try with a demo store"))
         self._demo.clicked.connect(actions["demo"].trigger)
         row = QHBoxLayout()
-        for button in (self._retry, self._choose, self._demo):
+        for button in (self._retry, self._choose, self._add, self._demo):
             row.addWidget(button)
         column = QVBoxLayout(self)
         column.setSpacing(14)
@@ -99,16 +103,25 @@ class NoStore(QWidget):
         """No store was found: say where was looked."""
         self._show(self.tr("No Hermes conversations found"), text, is_found=False)
 
+    def show_empty(self, folder: str) -> None:
+        """The store has no session: say which folder it is, and where conversations may be instead."""
+        text = self.tr(
+            "{} has no sessions, and no backup, database or journal beside it has any. Choose another folder, or add "
+            "a backup that may hold them."
+        )
+        self._show(self.tr("There are no conversations here"), text.format(folder), is_found=False, can_add=True)
+
     def show_unreadable(self, text: str) -> None:
         """The store cannot be read: say which file, why, and what to do."""
         self._show(self.tr("The conversations cannot be read"), text, is_found=True)
 
-    def _show(self, title: str, text: str, *, is_found: bool) -> None:
+    def _show(self, title: str, text: str, *, is_found: bool, can_add: bool = False) -> None:
         self._is_found = is_found
         self._title.setText(title)
         self._text.setText(breakable(text))
         self._text.setFixedHeight(self._text.heightForWidth(self._text.width()))
         self._retry.setVisible(is_found)
+        self._add.setVisible(can_add)
         self._demo.setVisible(not is_found)
         self._choose.setProperty("primary", not is_found)
         self._choose.style().polish(self._choose)

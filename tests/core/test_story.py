@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core.audit.session import examine
+from hermes_rescue.core.audit.story import part_words
 from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import webui_status
@@ -95,3 +96,8 @@ def test_the_terminal_tells_it_before_the_copies(hermes: Any, rescue: Callable[.
     out = rescue("show", SID, "--home", hermes.home)[1]
     assert out.index("A save between") < out.index("database")
     assert "lost all 2 messages" in out
+
+
+def test_lost_calls_are_named_once_and_lost_links_where_the_calls_are_there() -> None:
+    assert part_words(("tool_call_id", "tool_calls", "reasoning")) == "reasoning and tool calls"
+    assert part_words(("tool_call_id",)) == "links to their tool calls"

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core import api
+from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.demo.demo_store import DemoStore, make_demo_store
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.merge.choices import OUTDATED
@@ -26,7 +27,7 @@ from hermes_rescue.gui.shell.main_window import MainWindow
 from hermes_rescue.gui.shell.state import Phase
 from hermes_rescue.gui.view_model.diff_rows import CHECK
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QDialog, QMessageBox
+from PySide6.QtWidgets import QApplication, QDialog, QLabel, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from tests.core.conftest import SID, Hermes
@@ -321,6 +322,49 @@ def test_a_repair_begins_when_the_reader_has_let_go_of_the_store(
 
 
 # --- the session's own button -----------------------------------------------------------------------------------------
+
+
+def test_a_session_that_only_the_list_lacks_is_repaired_under_its_own_name(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    story = next(each for each in demo.stories if each.name == "missing_from_index")
+    window = open_window(StoreLocation(demo.home))
+    window.table.select(story.session_id)
+    wait_scanned(window)
+    asked: list[str] = []
+
+    def confirm(dialog: RepairDialog) -> None:
+        asked.extend((dialog.heading.text(), *(label.text() for label in dialog.findChildren(QLabel))))
+        dialog.accept_button.click()
+
+    when_asked(qtbot, RepairDialog, confirm)
+    qtbot.mouseClick(window.review.head.repair, Qt.MouseButton.LeftButton)
+    finished(qtbot, window, wait_scanned)
+    assert asked[0] == "Repair 1 session?"
+    assert any(story.title in text for text in asked)
+    assert story.title in window.result.text
+    assert "1 repaired" in window.foot.text
+    assert window.table.sessions.counts()[Standing.REPAIRABLE] == 16
+
+
+def test_only_the_sessions_that_stay_checked_are_repaired(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    window = open_window(StoreLocation(demo.home))
+    left: list[str] = []
+
+    def confirm(dialog: RepairDialog) -> None:
+        dialog.sessions.turn(2)
+        left.extend(dialog.sessions.left)
+        dialog.accept_button.click()
+
+    when_asked(qtbot, RepairDialog, confirm)
+    window.actions_["repair_all"].trigger()
+    finished(qtbot, window, wait_scanned)
+    assert window.result.text.startswith("16 sessions repaired at ")
+    rows = (window.table.sessions.known(session_id) for session_id in left)
+    assert [row.session.standing for row in rows if row is not None] == [Standing.REPAIRABLE]
+    assert window.table.sessions.counts()[Standing.REPAIRABLE] == 1
 
 
 def test_a_backup_that_would_return_can_be_moved_away(

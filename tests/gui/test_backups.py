@@ -101,6 +101,21 @@ def test_what_is_dropped_is_looked_into_and_offered_and_nothing_is_written(
     assert snapshot(old_home) == theirs
 
 
+def test_a_session_of_which_all_is_asked_is_there_to_be_read(
+    open_window: Open, wait_scanned: Scanned, demo: DemoStore, export: Path, full: list[str]
+) -> None:
+    window = open_window(StoreLocation(demo.home))
+    drop(window, export)
+    wait_scanned(window)
+    window.table.select("20260502_101112_abcdef")
+    wait_scanned(window)
+    assert window.review.head.repair.text() == f"Restore {len(full)} messages"
+    rows = window.review.conversation.rows
+    assert rows.rowCount() == len(full) + 1  # and the line that says where they are
+    rows.expand(0, False)
+    assert rows.rowCount() == 1
+
+
 def test_what_is_dropped_on_a_search_field_is_no_search(
     open_window: Open, wait_scanned: Scanned, demo: DemoStore, old_home: Path, healthy: str
 ) -> None:

@@ -12,7 +12,8 @@ from hermes_rescue.core import api
 from hermes_rescue.core.demo.demo_store import DemoStore, make_demo_store
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.gui.background.tasks import Wanted
-from hermes_rescue.gui.repairs.repair_dialog import Column, RepairDialog
+from hermes_rescue.gui.repairs.planned_sessions import Column
+from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.repairs.report_dialog import ReportDialog
 from hermes_rescue.gui.widgets.theme import load
 from PySide6.QtCore import QPoint, Qt, QTimer
@@ -83,6 +84,30 @@ def test_the_operations_are_there_for_who_asks(qtbot: QtBot, plan: api.Plan) -> 
     assert told[-1].startswith("rebuild _index.json")
 
 
+def test_sessions_are_sorted_and_those_that_are_unchecked_are_not_in_the_plan(qtbot: QtBot, plan: api.Plan) -> None:
+    dialog = ask(qtbot, plan)
+    assert [each.session_id for each in dialog.plan.sessions] == [each.session_id for each in plan.sessions]
+    dialog.table.sortByColumn(Column.AFTER, Qt.SortOrder.DescendingOrder)
+    counts = [int(text) for text in cells(dialog, Column.AFTER)]
+    assert counts == sorted(counts, reverse=True)
+    largest = max(plan.sessions, key=lambda each: each.messages_after)
+    assert cells(dialog, Column.TITLE)[0] == largest.title
+    total = dialog.totals.text()
+    dialog.table.setCurrentIndex(dialog.sessions.index(0, Column.SIZE))
+    qtbot.keyClick(dialog.table, Qt.Key.Key_Space)
+    rest = [each for each in plan.sessions if each is not largest]
+    assert list(dialog.plan.sessions) == rest
+    assert largest.session_id in dialog.plan.remaining
+    n = plan.count - 1
+    assert (dialog.heading.text(), dialog.accept_button.text()) == (f"Repair {n} sessions?", f"Repair {n} sessions")
+    assert dialog.totals.text() != total
+    assert str(sum(each.messages_after for each in rest)) in dialog.totals.text()
+    dialog.details.click()
+    assert largest.session_id not in dialog.operations.toPlainText()
+    qtbot.keyClick(dialog.table, Qt.Key.Key_Space)
+    assert dialog.plan.sessions == plan.sessions
+
+
 def test_what_would_be_lost_is_said_in_red(qtbot: QtBot, plan: api.Plan) -> None:
     loses = dataclasses.replace(plan.sessions[0], messages_lost=3, left_out=3, title=EVIL)
     refused = {"0123456789ab": "Stop it first."}
@@ -129,7 +154,7 @@ def test_who_wants_it_gets_it_by_key_and_by_mouse(qtbot: QtBot, plan: api.Plan) 
 
 
 def test_where_nothing_would_be_done_nothing_can_be_accepted(qtbot: QtBot, plan: api.Plan) -> None:
-    empty = dataclasses.replace(plan, sessions=(), rebuild_index=False, questions=())
+    empty = dataclasses.replace(plan, sessions=(), rebuild_index=False, questions=(), relisted=())
     dialog = ask(qtbot, empty)
     assert dialog.heading.text() == "There is nothing to repair."
     assert not dialog.accept_button.isEnabled()

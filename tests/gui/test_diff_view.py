@@ -34,6 +34,7 @@ from hermes_rescue.gui.review.diff_view import FIELDS, MESSAGES, NOTHING, RAW, D
 from hermes_rescue.gui.view_model import diff_text
 from hermes_rescue.gui.view_model.diff_outline import FOLD, outlined
 from hermes_rescue.gui.view_model.diff_rows import CHECK, PART, RUN, TEXT, Side
+from hermes_rescue.gui.view_model.formatting import moment
 from hermes_rescue.gui.widgets.theme import load
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QAccessible, QGuiApplication
@@ -583,14 +584,34 @@ def test_fields_tell_both_values_and_where_they_are_from(view: DiffView) -> None
         "From",
     ]
     table = [[model.index(row, column).data() for column in range(4)] for row in range(2)]
-    assert table[0] == ["worktree_path", "–", "/w/<b>tree</b>", "session list"]
+    assert table[0] == ["worktree path", "–", "/w/<b>tree</b>", "session list"]
     assert table[1][1] == "Old\\x1b"
     assert len(table[1][2]) < 300
     tip = Qt.ItemDataRole.ToolTipRole
     assert "N" * 500 in model.index(1, 2).data(tip)
     assert "&lt;b&gt;" in model.index(0, 2).data(tip)
-    assert model.index(0, 0).data(Qt.ItemDataRole.AccessibleTextRole).startswith("added, worktree_path")
+    assert model.index(0, 0).data(Qt.ItemDataRole.AccessibleTextRole).startswith("added, worktree path")
     assert view.counts[1] == 2
+
+
+def test_fields_are_read_as_words_and_dates_and_two_values_never_as_the_same(view: DiffView) -> None:
+    seconds = 1777793820.25
+    view.set_versions(["live", "recovered"], "live", "recovered")
+    fields = [
+        FieldRow("updated_at", Change.CHANGED, seconds, seconds + 86_400, None),
+        FieldRow("created_at", Change.CHANGED, seconds, seconds + 0.5, None),
+        FieldRow("pinned", Change.CHANGED, False, True, None),
+        FieldRow("input_tokens", Change.CHANGED, 7, 1.5, None),
+    ]
+    view.show_rows(outlined((added(0),)), fields, ("", ""), choosing=False)
+    model = view.fields.fields
+    table = [[model.index(row, column).data() for column in range(3)] for row in range(4)]
+    assert table[0] == ["updated at", moment(seconds), moment(seconds + 86_400)]
+    assert table[1] == ["created at", str(seconds), str(seconds + 0.5)]
+    assert table[2] == ["pinned", "no", "yes"]
+    assert table[3] == ["input tokens", "7", "1.5"]
+    assert "updated_at" in model.index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
+    assert str(seconds) in model.index(0, 1).data(Qt.ItemDataRole.ToolTipRole)
 
 
 OFFERS = {"live": "Now", "backup": "Was & <b>is</b>\x1b", "database": None}

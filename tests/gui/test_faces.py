@@ -87,6 +87,23 @@ def test_a_store_that_cannot_be_read_says_which_folder_and_why_and_can_be_tried_
     assert window.splitter.isVisible()
 
 
+def test_an_empty_store_says_which_it_is_and_what_can_be_done(
+    qtbot: QtBot, open_window: Open, tmp_path: Path, demo: DemoStore
+) -> None:
+    sessions = tmp_path / "empty" / "webui" / "sessions"
+    sessions.mkdir(parents=True)
+    window = open_window(StoreLocation(tmp_path / "empty"))
+    assert window.no_store.isVisible()
+    assert str(sessions) in window.no_store.text.replace("\u200b", "")
+    buttons = [b for b in window.no_store.findChildren(QAbstractButton) if b.isVisible()]
+    assert [b.text() for b in buttons if b.isEnabled()] == ["Choose folder…", "Add a backup…", "Try with a demo store"]
+    assert window.actions_["history"].isEnabled()
+    window.actions_["history"].trigger()
+    assert window.history.isVisible()
+    window.open(StoreLocation(demo.home))
+    qtbot.waitUntil(window.splitter.isVisible)
+
+
 @pytest.mark.parametrize("damage", ["malformed", "locked"])
 def test_a_database_that_cannot_be_read_stays_told_until_it_can(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, damage: str

@@ -70,8 +70,11 @@ def test_every_story_has_its_date_its_buttons_and_what_was_left_out_in_view(
         assert area.verticalScrollBar().maximum() == 0, story.name
         row = window.table.sessions.known(story.session_id)
         assert row is not None
+        assert long_day(row.session.updated), story.name
         assert shown(head.about).startswith(long_day(row.session.updated)), story.name
         assert "…" not in shown(head.about), story.name
+        assert ("…" in head.evidence.text()) == head.evidence.more.isVisible(), story.name
+        assert not head.evidence.more.isVisible() or len(head.evidence.accessibleName()) > 150, story.name
 
 
 @pytest.mark.parametrize("is_table", [False, True])
@@ -133,3 +136,17 @@ def test_no_scroll_bar_is_left_where_there_is_no_picture(
     qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() > 0)
     window.review.show_text("A title", "Its copies are being read.")
     qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() == 0)
+
+
+def test_the_list_has_its_share_of_a_large_window_until_a_person_moves_the_line(
+    qtbot: QtBot, window: MainWindow, points: int
+) -> None:
+    line = 60 * window.table.fontMetrics().averageCharWidth()
+    window.resize(2560, 1400)
+    assert window.splitter.sizes()[0] >= line
+    window.resize(*ROOM)
+    assert window.splitter.sizes()[0] < ROOM[0] // 3
+    window.splitter.moveSplitter(500, 1)
+    chosen = window.splitter.sizes()[0]
+    window.resize(2560, 1400)
+    assert window.splitter.sizes()[0] == chosen

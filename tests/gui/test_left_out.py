@@ -9,7 +9,8 @@ import pytest
 from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.gui.background.store_location import StoreLocation
-from hermes_rescue.gui.repairs.repair_dialog import Column, RepairDialog
+from hermes_rescue.gui.repairs.planned_sessions import Column
+from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
 from hermes_rescue.gui.view_model.session_line import Line, line_of
 from PySide6.QtCore import Qt

@@ -10,7 +10,7 @@ from hermes_rescue.gui.shell.main_window import MainWindow
 from hermes_rescue.gui.view_model.formatting import day
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QAccessibleInterface
-from PySide6.QtWidgets import QAbstractButton, QLabel
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
 Open = Callable[..., MainWindow]
@@ -54,8 +54,22 @@ def test_nothing_is_read_out_as_markup_and_no_button_is_nameless(
     qtbot.waitUntil(lambda: not window.search.is_busy and window.search.hits.rowCount() > 0, timeout=60_000)
     found = read_out(window)
     assert [part for part in found if any(mark in text for text in part[1:] for mark in ("<qt>", "<br>", "&lt;"))] == []
+    fields = [part for part in found if part[0] is QAccessible.Role.EditableText]
+    assert fields
+    assert [part for part in fields if part[1] == part[2]] == []  # Qt says a placeholder once more
     takes_a_press = (QAccessible.Role.Button, QAccessible.Role.ButtonMenu, QAccessible.Role.CheckBox)
     assert [part for part in found if part[0] in takes_a_press and not part[1]] == []
+
+
+def test_one_key_goes_round_the_panes(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
+    window = open_window(StoreLocation(demo.home))
+    with qtbot.waitActive(window):
+        window.activateWindow()
+    window.table.view.setFocus()
+    panes = (window.review.head.repair, window.review.conversation.list, window.table.view)
+    for wanted in (*panes, *panes):
+        qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_F6)
+        assert QApplication.focusWidget() is wanted
 
 
 def test_a_screen_reader_gets_to_the_result_and_to_the_answers(

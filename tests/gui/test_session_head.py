@@ -154,13 +154,31 @@ def test_what_a_session_says_stays_text(qtbot: QtBot, sessions: Sessions) -> Non
     assert "&lt;img" in head.title.toolTip()
 
 
-def test_a_sentence_that_is_cut_off_is_in_the_tip(qtbot: QtBot, sessions: Sessions) -> None:
+def test_a_sentence_that_is_cut_off_is_opened_by_the_mouse_and_by_the_keyboard(
+    qtbot: QtBot, sessions: Sessions
+) -> None:
     audited, proposal = sessions["wiped"]
     long = dataclasses.replace(audited.findings[0], evidence="A sentence that goes on and on. " * 30, story=())
     head = head_of(qtbot, dataclasses.replace(audited, findings=(long,)), proposal)
-    assert head.evidence.toolTip().count("goes on") == 30
+    words = head.evidence
+    assert words.more.isVisible()
+    assert words.text().endswith("…")
+    room = words.fontMetrics().horizontalAdvance(words.text().rsplit("\n", 1)[1])
+    assert room < words.more.x()
+    assert words.rect().contains(words.more.geometry())
+    for open_it in (
+        lambda: qtbot.mouseClick(words.more, Qt.MouseButton.LeftButton),
+        lambda: qtbot.keyClick(words.more, Qt.Key.Key_Space),
+    ):
+        open_it()
+        assert words.popup.isVisible()
+        assert words.text_of_popup.text().count("goes on") == 30
+        assert clipped(words.popup) == []
+        qtbot.keyClick(words.popup, Qt.Key.Key_Escape)
+        assert not words.popup.isVisible()
     head.show_session(*sessions["healthy"])
-    assert head.evidence.toolTip() == ""
+    assert not words.more.isVisible()
+    assert words.toolTip() == ""
 
 
 @pytest.mark.parametrize("size", [1, 1.6])

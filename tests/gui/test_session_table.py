@@ -439,6 +439,22 @@ def test_it_has_a_name_for_those_who_listen(table: SessionTable) -> None:
     assert table.accessibleName() and table.horizontalHeader().accessibleName()
 
 
+def test_only_what_is_being_written_is_said_to_be(table: SessionTable) -> None:
+    """Every other note says in the list what it is about, as the head does."""
+    written = []
+    for kind in KINDS.values():
+        status = status_of(session("x", finding(kind.name, "x", "Evidence.", category=Category.INFO, messages=7)))
+        if status.text == "Being written":
+            written.append(kind)
+    assert written
+    assert [kind.name for kind in written if kind.category is Category.INFO] == []
+
+
+def test_a_title_of_several_lines_stands_in_one_without_codes(table: SessionTable) -> None:
+    add(table, [session("a", title="Two\tlines\nof a title")])
+    assert text(table.sessions, 0, Column.TITLE) == "Two lines of a title"
+
+
 # Columns
 
 
@@ -467,6 +483,15 @@ def test_a_wide_table_shows_every_column_until_a_person_chooses(table: SessionTa
     actions[Column.SIZE].trigger()
     table.resize(narrow)
     assert [at for at in Column if table.isColumnHidden(at)] == [Column.SIZE]
+
+
+def test_no_column_beside_the_counts_takes_the_room_that_titles_need(table: SessionTable) -> None:
+    character = table.fontMetrics().averageCharWidth()
+    for width in range(640, 1400, 20):
+        table.resize(width, 400)
+        if not all(table.isColumnHidden(at) for at in (Column.WORKTREE, Column.LOSS, Column.PROFILE)):
+            assert table.columnWidth(Column.TITLE) > 30 * character, width
+    assert not table.isColumnHidden(Column.WORKTREE)
 
 
 def test_columns_come_and_go_by_the_menu_and_are_remembered(table: SessionTable, qtbot: QtBot) -> None:
