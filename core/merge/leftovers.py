@@ -1,4 +1,4 @@
-"""Answers that a run shows once more after a retry or an edit took them back (formats.md, "Run journals")."""
+"""Answers that a run shows once more after a retry or an edit took them back (formats.md, "Marks of intent")."""
 
 from __future__ import annotations
 
