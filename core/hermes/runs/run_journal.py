@@ -32,6 +32,9 @@ SUFFIX = ".jsonl"
 
 NOTHING_SENT = TurnJournal()
 
+_STAMP = 1e-3
+"""Seconds within which two stamps are one."""
+
 _HEAD = 4 * 1024
 _BEGUN = re.compile(rb'\s*\{[^{}]*?"created_at"\s*:\s*(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)')
 """The time of an event whose line is too long to be read for it: what stands before the payload says it."""
@@ -86,21 +89,24 @@ class Done:
     @cached_property
     def messages(self) -> tuple[Piece, ...]:
         """All that the session said, the prompt of the run once: behind a turn that failed it can stand before that
-        turn as well, without an answer. No message that a user sent earlier is looked at.
+        turn as well, stamped when it was sent. No message that a user sent earlier is looked at.
         """
         said = self._held.messages
         if self.sent is None or self.sent.created_at is None:
             return said
-        prompts: list[int] = []
+        again: list[int] = []
+        is_last = True
         for k in range(len(said) - 1, -1, -1):
             value = said[k].value
             if not isinstance(value, dict) or value.get("role") != "user":
                 continue
-            if (number(value.get("timestamp")) or 0.0) < self.sent.created_at:
+            early = (number(value.get("timestamp")) or 0.0) - self.sent.created_at
+            if early < -_STAMP:
                 break
-            if visible_text(value.get("content"), "user") == self.sent.text:
-                prompts.append(k)
-        return tuple(piece for k, piece in enumerate(said) if k not in prompts[1:]) if len(prompts) > 1 else said
+            if not is_last and early <= _STAMP and visible_text(value.get("content"), "user") == self.sent.text:
+                again.append(k)
+            is_last = False
+        return tuple(piece for k, piece in enumerate(said) if k not in again) if again else said
 
 
 @dataclass(frozen=True, slots=True)
