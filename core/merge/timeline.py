@@ -134,6 +134,15 @@ class Timeline:
         mine, theirs = self._rows_of([one]), self._rows_of([other])
         return next((mine[name] > theirs[name] for name in mine if name in theirs), None)
 
+    def was_set_back_before(self, run: Witness) -> bool:
+        """Whether a run ended after the file was saved, before which the clock was set back: it goes further in the
+        database, and ended before the times that messages of the file have.
+        """
+        base, ended = self.base, run.saved
+        if base is None or ended is None or not self.goes_further(run, base):
+            return False
+        return any(is_kept and is_after(time, ended) for time, is_kept in zip(self.times, self.kept, strict=True))
+
     def _rows_of(self, witnesses: Sequence[Witness]) -> dict[str, int]:
         """Of each database the place of the last row that one of these copies has."""
         return self._last_rows(e for k, e in enumerate(self.entries) if self.holds(witnesses, k))

@@ -123,11 +123,11 @@ class _Judge(Contained, Leftovers, ListedLength):
         return after is None or self.entries[after].merged.folded_identity != self.entries[k].merged.folded_identity
 
     def _is_older_than_run(self, reasons: Mapping[int, Reason]) -> bool:
-        """Whether the newest run ended after the file was saved, or goes further, and shows no more what that has."""
-        run, base, saved = self.known.run, self.base, self.known.saved
-        if run is None or base is None or run.saved is None or saved is None:
+        """Whether the newest run ended after the file was saved, and shows no more what the file has."""
+        run, saved = self.known.run, self.known.saved
+        if run is None or run.saved is None or saved is None:
             return False
-        if run.saved <= saved + STAMP and not self.goes_further(run, base):
+        if run.saved <= saved + STAMP and not self.was_set_back_before(run):
             return False
         gained = [k for k in self.missing() if k not in reasons and self.holds([run], k)]
         gone = [k for k, is_kept in enumerate(self.kept) if is_kept and not self.holds([run], k)]
