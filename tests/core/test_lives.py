@@ -159,7 +159,7 @@ def test_a_healthy_home_stays_as_it_is_to_the_byte(seed: int) -> None:
         assert tree(store) == before
 
 
-@lives(known={70066}, also=ONCE_WRONG)
+@lives(also=ONCE_WRONG)
 def test_a_repair_gives_back_what_the_copies_determine_and_nothing_else(seed: int) -> None:
     with played([life(seed)]) as (store, (wanted,)):
         before = live_file(store, wanted)
