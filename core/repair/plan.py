@@ -268,15 +268,8 @@ def _look(
     audited = found.audited if isinstance(found, Examined) else found
     if audited is None or (choice is None and left.is_left(audited, left_alone)):
         return None
-    planned, refusal, blocked, forbidden, held, answered, unread = (
-        None,
-        None,
-        None,
-        None,
-        None,
-        False,
-        tuple[str, ...](),
-    )
+    planned, forbidden, held = None, None, None
+    refusal, blocked, answered, unread = None, None, False, tuple[str, ...]()
     if isinstance(found, Examined):
         copies, proposal = found.copies, found.proposal
         unread = tuple(file.problem for file in (*copies.temps, copies.backup) if file is not None and file.problem)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from hermes_rescue.core import api
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.base.files import shown
-from hermes_rescue.core.base.words import counted
+from hermes_rescue.core.base.words import counted, plural
 from hermes_rescue.core.repair.plan import PlannedSession
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.repair.vault import UndoResult
@@ -93,10 +93,12 @@ class RepairView(View):
         n = result.count(api.State.REPAIRED)
         if result.cancelled:
             return
-        repaired = n + (len(plan.relisted) if result.index_rebuilt else 0)
+        listed = len(plan.relisted) if result.index_rebuilt else 0
+        repaired = n + listed
         parts = (
             (f"{counted(repaired, 'session')} repaired and verified.", repaired or not result.index_rebuilt),
             ("The session list was rebuilt.", result.index_rebuilt),
+            (f"{listed} of them {plural(listed, 'was', 'were')} only missing there.", n and listed),
         )
         self.line(" ".join(text for text, is_so in parts if is_so))
         if result.run_id is not None and n:

@@ -34,6 +34,7 @@ class RepairDialog(QDialog):
         self.setWindowTitle(self.tr("Repair"))
         self.heading = QLabel(self._question())
         self.heading.setTextFormat(Qt.TextFormat.PlainText)
+        self.heading.setWordWrap(True)
         self.sessions = PlannedSessions(plan.sessions, theme, self)
         self.sessions.chosen_changed.connect(self._count_again)
         self.table = SessionsTable(self.sessions)
@@ -115,7 +116,7 @@ class RepairDialog(QDialog):
             return self.tr("Rebuild the session list?")
         if self._plan.forbidden:
             return self.tr("Nothing can be repaired while Hermes WebUI is running.")
-        return self.tr("There is nothing to repair.")
+        return self._plan.problem or self.tr("There is nothing to repair.")
 
     def _verb(self) -> str:
         if self._plan.count:

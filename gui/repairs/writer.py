@@ -190,8 +190,11 @@ class Writer(QObject):
         changed = tuple(o.session_id for o in result.outcomes if o.state is api.State.REPAIRED)
         others = [o.reason or str(o.state) for o in result.outcomes if o.state is not api.State.REPAIRED]
         others += untold
-        n = len(changed) + (len(plan.relisted) if result.index_rebuilt else 0)
+        listed = len(plan.relisted) if result.index_rebuilt else 0
+        n = len(changed) + listed
         text = self.tr("{} repaired at {}, and verified. The old files are kept.").format(counted(n, "session"), now())
+        if listed:
+            text += self.tr(" {} of them only in the session list.").format(number(listed))
         if n == 1 and changed:
             text = self._one_repaired(next(each for each in plan.sessions if each.session_id == changed[0]))
         elif not changed:

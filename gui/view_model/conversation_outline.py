@@ -126,13 +126,8 @@ def _gap_texts(reason: Reason | None) -> tuple[str, str]:
 
 
 def speaker(m: Message) -> str:
-    """Who speaks, as a person would say it."""
-    return {
-        "user": translate("Conversation", "You"),
-        "assistant": translate("Conversation", "Hermes"),
-        "system": translate("Conversation", "System"),
-        "tool": translate("Conversation", "Hermes"),
-    }.get(m.role) or one_line(m.role or "?", 60)
+    """Who speaks: what a tool says, Hermes shows."""
+    return translate("Conversation", "Hermes") if m.role == "tool" else diff_text.speaker(m)
 
 
 def origin(row: MessageRow, change: Change) -> str:

@@ -122,9 +122,15 @@ def clock(time: QDateTime, *, with_date: bool) -> str:
 
 
 def speaker(m: Message) -> str:
-    """Who speaks, and for a tool which one."""
-    tool = m.value.get("name") or m.value.get("tool_name") if m.role == "tool" else None
-    return one_line(" ".join(str(part) for part in (m.role or "?", tool) if part), 60)
+    """Who speaks, as a person would say it, and for a tool which one."""
+    if m.role == "tool":
+        name = m.value.get("name") or m.value.get("tool_name") or ""
+        return one_line(f"{translate('Conversation', 'Tool')} {name}".rstrip(), 60)
+    return {
+        "user": translate("Conversation", "You"),
+        "assistant": translate("Conversation", "Hermes"),
+        "system": translate("Conversation", "System"),
+    }.get(m.role) or one_line(m.role or "?", 60)
 
 
 def provenance(row: MessageRow, change: Change) -> str:

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hermes_rescue.core.demo.demo_store import make_demo_store
 
 Rescue = Callable[..., tuple[int, str, str]]
 
@@ -62,6 +63,17 @@ def test_the_whole_walk(wiped: Any, rescue: Rescue) -> None:
     status, out, _ = rescue("undo", "--yes", *home)
     assert status == 0
     assert "nothing to undo" in out
+
+
+def test_a_repair_counts_as_many_sessions_as_its_undo_but_those_that_only_the_list_lacked(
+    tmp_path: Path, rescue: Rescue
+) -> None:
+    demo = make_demo_store(tmp_path / "demo")
+    out = rescue("repair", "--all", "--yes", "--home", demo.home)[1]
+    found = re.search(r"(\d+) sessions repaired and verified.*\s(\d+) of them \w+ only missing there", out, re.DOTALL)
+    assert found is not None
+    undone = json.loads(rescue("undo", "--yes", "--json", "--home", demo.home)[1])["undone"]
+    assert len(undone) == int(found[1]) - int(found[2]) > 0 < int(found[2])
 
 
 def test_the_audit_has_the_shape_of_the_webuis_own(wiped: Any, rescue: Rescue) -> None:

@@ -158,6 +158,8 @@ def test_where_nothing_would_be_done_nothing_can_be_accepted(qtbot: QtBot, plan:
     dialog = ask(qtbot, empty)
     assert dialog.heading.text() == "There is nothing to repair."
     assert not dialog.accept_button.isEnabled()
+    reason = "The sessions folder is not here."
+    assert ask(qtbot, dataclasses.replace(empty, problem=reason)).heading.text() == reason
     only_list = ask(qtbot, dataclasses.replace(empty, rebuild_index=True))
     assert only_list.heading.text() == "Rebuild the session list?"
     assert only_list.accept_button.isEnabled()

@@ -179,11 +179,11 @@ def test_a_session_without_differences_is_shown_in_full(view: DiffView) -> None:
 
 def test_a_row_is_told_in_one_sentence(view: DiffView, cases: dict[str, Case]) -> None:
     show(view, cases[LOSSY].review(), choosing=True)
-    told = next(line for line in lines(view) if line.startswith("changed, assistant"))
+    told = next(line for line in lines(view) if line.startswith("changed, Hermes"))
     assert "call and reasoning from database" in told
     assert "calls terminal" in told
     show(view, cases[UNDONE].review(), choosing=True)
-    told = next(line for line in lines(view) if line.startswith("left out, user"))
+    told = next(line for line in lines(view) if line.startswith("left out, You"))
     assert "in backup and database" in told
     assert "You took this message back" in told
     assert told.endswith(": continue")
@@ -470,7 +470,7 @@ def test_a_clipped_text_shows_its_first_changed_word(view: DiffView) -> None:
 
 def test_a_changed_text_that_is_too_long_for_words_says_so(view: DiffView) -> None:
     show(view, [changed("word " * 5_000, "word " * 5_001)])
-    assert lines(view)[0].startswith("changed, assistant, 3 May 2026")
+    assert lines(view)[0].startswith("changed, Hermes, 3 May 2026")
     assert "text, too long to mark its words" in lines(view)[0]
     assert view.rows.spans(0, Side.BOTH) == ((Change.SAME, "word " * 5_001),)
 
