@@ -250,10 +250,13 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         name: Witness(name, number(copy.get("updated_at")), marks(copy), has_all_messages(copy), has_marks(copy))
         for name, copy in sidecars.items()
     }
+    last = number(index.get("last_message_at"))
+    if last is not None and last <= 0.0:  # no clock has shown that
+        last = None
     pending = number(live.get("pending_started_at")) if live is not None else None
     prompt = live.get("pending_user_message") if live is not None else None
     if state is FileState.LOST and pending is None and index.get("has_pending_user_message") is True:
-        pending, prompt = number(index.get("last_message_at")), index.get("pending_user_message")
+        pending, prompt = last, index.get("pending_user_message")
     return Evidence(
         state,
         marks(sidecars[newest]) if newest is not None else Marks(),
@@ -261,7 +264,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         saved,
         pending,
         count if isinstance(count, int) and not isinstance(count, bool) else None,
-        number(index.get("last_message_at")),
+        last,
         files.get(BACKUP),
         Witness(RUN, number(run.get("updated_at"))) if run is not None else None,
         tuple(w for name, w in files.items() if name not in (LIVE, BACKUP)),

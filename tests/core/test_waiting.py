@@ -95,7 +95,7 @@ def test_a_stop_before_the_wait_does_not_deny_what_was_repaired(
 def test_a_stop_at_the_end_of_the_first_repair_is_no_wait(
     two: Any, rescue: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repairs, "_tell_unread", stop)
+    monkeypatch.setattr(repairs, "_announce_unread", stop)
     monkeypatch.setattr(waiting_room, "_wait", lambda *_: pytest.fail("it waits, and no signal would end that"))
     with running_webui(two.home, 0):
         status, _, err = rescue("repair", "--all", "--yes", "--when-stopped", "--home", two.home)
