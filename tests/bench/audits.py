@@ -144,8 +144,10 @@ def audits_beside_the_webui(bench: Bench) -> list[Figure]:
     if WEBUI is None:
         return []
     return [
-        _beside_the_webui("audit_webui", "audit, 2,000 sessions, 1 GB", gigabyte(bench), 0.7),
-        _beside_the_webui("audit_webui_small", "audit, 10,000 small sessions", small(bench, 10_000), 1.0),
+        _beside_the_webui("audit_webui", "audit, 2,000 sessions, 1 GB, beside the WebUI's", gigabyte(bench), 0.7),
+        _beside_the_webui(
+            "audit_webui_small", "audit, 10,000 small sessions, beside the WebUI's", small(bench, 10_000), 1.0
+        ),
     ]
 
 

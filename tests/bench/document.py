@@ -107,7 +107,7 @@ def table(figures: Sequence[Figure]) -> str:
     """The figures as a Markdown table, narrow enough to be read as it is."""
     rows = [("what", "measured", "seconds: it / floor", "target", "memory")]
     rows.append(("---",) * len(rows[0]))
-    rows += [(each.what, _value(each), _seconds(each), _target(each), _memory(each)) for each in figures]
+    rows += [(_what(each), _value(each), _seconds(each), _target(each), _memory(each)) for each in figures]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -116,6 +116,10 @@ def limits(figures: Sequence[Figure]) -> str:
     told = [(each, " ".join(filter(None, (_beside(each), LIMITS.get(each.name, ""), _note(each))))) for each in figures]
     items = (f"- **{each.what}**{': ' if each.floor == '' else ', '}{text}" for each, text in told if text)
     return "\n".join(textwrap.fill(item, WIDTH, subsequent_indent="  ", break_on_hyphens=False) for item in items)
+
+
+def _what(figure: Figure) -> str:
+    return f"{figure.what} (version {figure.version})" if figure.version else figure.what
 
 
 def _beside(figure: Figure) -> str:

@@ -20,7 +20,7 @@ class Figure:
     ``value`` is what ``target`` is about (None: there is none): mostly how many times the floor it took; ``unit`` says
     what else. Seconds are those of the work and of its floor. ``megabytes`` are of all processes together, at most
     ``memory_target``; ``sessions`` is how many there were, for the picture of growth; ``note`` is what else was
-    seen.
+    seen; ``version`` is the one that was measured, if it was not the newest.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Figure:
     memory_target: int | None = None
     sessions: int | None = None
     note: str = ""
+    version: str = ""
 
     @property
     def is_reached(self) -> bool:

@@ -93,11 +93,15 @@ def repairs_beside_the_webui(bench: Bench) -> list[Figure]:
         return []
     return [
         _beside_the_webui(
-            "repair_webui", "repair --all, 300 of 2,000 sessions, 1 GB", gigabyte(bench), damaged(bench, 2000), 0.4
+            "repair_webui",
+            "repair --all, 300 of 2,000 sessions, 1 GB, beside the WebUI's",
+            gigabyte(bench),
+            damaged(bench, 2000),
+            0.4,
         ),
         _beside_the_webui(
             "repair_webui_small",
-            "repair --all, 1,500 of 10,000 small sessions",
+            "repair --all, 1,500 of 10,000 small sessions, beside the WebUI's",
             small(bench, 10_000),
             damaged(bench, 10_000),
             0.7,
