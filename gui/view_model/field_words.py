@@ -43,7 +43,7 @@ def offered_words(value: Any, limit: int = 240) -> str:
         return (
             QCoreApplication.translate("Difference", "yes") if value else QCoreApplication.translate("Difference", "no")
         )
-    if isinstance(value, int | float) and int(value) in _TIMES:
+    if isinstance(value, int | float) and _TIMES.start <= value < _TIMES.stop:
         return moment(value)
     if isinstance(value, int):
         return number(value) if abs(value) < _TIMES.start else str(value)
