@@ -328,7 +328,8 @@ class Timeline:
             prompt = next(turns, len(self.entries))
             before = [k for k in exact if k < prompt] or exact
             kept = [k for k in before if self.kept[k]] if self.known.state is FileState.WHOLE else []
-            return self._end_of_turn((kept or before)[-1], act)
+            # a whole file that was saved after the act says itself where its turn ends
+            return kept[-1] if kept else self._end_of_turn(before[-1], act)
         prompts = [k for k, e in enumerate(self.entries) if e.merged.role == "user"]
         later = [k for k in prompts if is_after(self.times[k], act)]
         if self.marks.by_hand:  # of a compress, before which the clock can have been set back
