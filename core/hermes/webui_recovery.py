@@ -61,12 +61,6 @@ BELIEVED_SINCE: Mapping[Act, Version] = {
 RESTORES_SINCE: Version = (0, 50, 284)
 """The first WebUI that restores larger backups when it starts (this one stops where it meets the session list)."""
 
-RESTORES_ORPHANS_SINCE: Version = (0, 51, 41)
-"""The first WebUI that also makes a lost session file again from its backup when it starts."""
-
-HEEDS_TOMBSTONES_SINCE: Version = (0, 51, 850)
-"""The first WebUI that does not do so for a session which the user deleted."""
-
 
 class FileFacts(NamedTuple):
     """What the files of one name say to the WebUI's recovery: the messages that it counts in the session file and in
@@ -139,8 +133,7 @@ def startup_would_restore(live: Sidecar | None, backup: Sidecar | None, version:
     """Whether the next start of the WebUI replaces this session file with its backup, without asking.
 
     ``version``: of the WebUI that starts (None: the newest known). A file that cannot be read (``live`` None, or a
-    damaged one) has fewer messages than any backup that can, also than an **empty** one. For a name without any file
-    see :func:`startup_would_create`.
+    damaged one) has fewer messages than any backup that can, also than an **empty** one.
     """
     if version is not None and version < RESTORES_SINCE:
         return False
@@ -150,18 +143,6 @@ def startup_would_restore(live: Sidecar | None, backup: Sidecar | None, version:
         return True
     believed = [act for act, since in BELIEVED_SINCE.items() if version is None or version >= since]
     return not any(_MARKED[act](live, backup) for act in believed)
-
-
-def startup_would_create(facts: RecoveryFacts, version: Version | None = None) -> bool:
-    """Whether the next start of the WebUI makes a lost session file again from its backup alone, without the rows.
-
-    It does unless the database says that it does not know the session; a database that cannot be read says nothing.
-    """
-    if version is not None and version < RESTORES_ORPHANS_SINCE:
-        return False
-    heeds = version is None or version >= HEEDS_TOMBSTONES_SINCE
-    is_gone = not facts.live_exists and facts.has_row is not False and not (facts.deleted and heeds)
-    return is_gone and facts.files.bak_messages >= 0
 
 
 def marks_that_keep_out(

@@ -35,11 +35,6 @@ def names() -> list[str]:
     return sorted(each.name for each in folder.iterdir() if each.name.endswith(".md"))
 
 
-def anchors_of(text: str) -> list[str]:
-    """What links call the headings of a page: as they are called where it is read on the web."""
-    return [anchor(heading) for heading in _HEADING.findall(text)]
-
-
 def anchor(heading: str) -> str:
     """What links call a heading."""
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import pytest
 from hermes_rescue.core.base.jsontext import Piece
-from hermes_rescue.core.hermes.database.fold import Folded, doubled, fold, repeated
+from hermes_rescue.core.hermes.database.fold import Folded, fold, repeated
 from hermes_rescue.core.hermes.database.statedb_rows import Status
 from hermes_rescue.core.hermes.message import Message, message
 from hypothesis import HealthCheck, given, settings
@@ -418,26 +418,3 @@ def lives(draw: st.DrawFn) -> Agent:
 @given(lives())
 def test_whatever_was_written_again_each_message_is_there_once_and_in_order(agent: Agent) -> None:
     assert agent.found() == agent.all
-
-
-def in_file(*said: tuple[str, str, float]) -> list[Message]:
-    return [message(Piece(None, {"role": r, "content": t, "timestamp": START + when}, 2)) for r, t, when in said]
-
-
-SAID = (("user", "q", 0), ("assistant", "a", 9))
-TURNS = [(role, f"{text} {k}", 60.0 * k + at) for k in range(8) for role, text, at in SAID]
-
-
-@given(st.integers(1, 16), st.data())
-def test_two_states_of_a_file_that_run_into_each_other_repeat_what_both_have(end: int, data: st.DataObject) -> None:
-    begin = data.draw(st.integers(0, end))
-    assert doubled(in_file(*TURNS[:end], *TURNS[begin:])) == {end + k: begin + k for k in range(end - begin)}
-
-
-def test_a_prompt_that_a_file_has_twice_within_a_second_is_repeated() -> None:
-    assert doubled(in_file(("user", "go", 0), ("user", "go", 0.3), ("assistant", "Done.", 5))) == {1: 0}
-
-
-def test_answers_that_the_server_has_stamped_alike_are_no_repeats() -> None:
-    said = in_file(*(each for k in range(3) for each in (("user", "continue", 9.0 * k), ("assistant", "Done.", 30))))
-    assert doubled(said) == {}

@@ -9,8 +9,6 @@ import pytest
 from hermes_rescue.core.hermes.sidecar import Sidecar, parse
 from hermes_rescue.core.hermes.webui_recovery import (
     BELIEVED_SINCE,
-    HEEDS_TOMBSTONES_SINCE,
-    RESTORES_ORPHANS_SINCE,
     RESTORES_SINCE,
     Act,
     RecoveryFacts,
@@ -20,7 +18,6 @@ from hermes_rescue.core.hermes.webui_recovery import (
     message_count,
     open_prompts,
     recovery_items,
-    startup_would_create,
     startup_would_restore,
 )
 
@@ -82,28 +79,6 @@ def test_a_webui_from_before_backups_restores_nothing(hermes: Any) -> None:
     live, backup = copy_of(hermes, []), copy_of(hermes, hermes.turns("a"))
     assert startup_would_restore(live, backup, RESTORES_SINCE)
     assert not startup_would_restore(live, backup, before(RESTORES_SINCE))
-
-
-def test_a_lost_file_is_made_again_unless_the_database_does_not_know_it(hermes: Any) -> None:
-    backup = copy_of(hermes, hermes.turns("a"))
-    assert startup_would_create(RecoveryFacts(file_facts(None, backup), backup_exists=True, has_row=True))
-    assert startup_would_create(RecoveryFacts(file_facts(None, backup), backup_exists=True, has_row=None))
-    assert not startup_would_create(RecoveryFacts(file_facts(None, backup), backup_exists=True, has_row=False))
-    assert not startup_would_create(RecoveryFacts(file_facts(backup, backup), live_exists=True, has_row=True))
-    lost = RecoveryFacts(file_facts(None, backup), backup_exists=True, has_row=True)
-    assert not startup_would_create(lost, before(RESTORES_ORPHANS_SINCE))
-
-
-def test_a_deleted_session_came_back_with_an_older_webui(hermes: Any) -> None:
-    backup = copy_of(hermes, hermes.turns("a"))
-    deleted = RecoveryFacts(file_facts(None, backup), backup_exists=True, has_row=True, deleted=True)
-    assert not startup_would_create(deleted)
-    assert startup_would_create(deleted, before(HEEDS_TOMBSTONES_SINCE))
-
-
-def test_a_torn_backup_makes_nothing(hermes: Any) -> None:
-    torn = parse(json.dumps(hermes.session(hermes.turns("a", "b"))).encode()[:-9])
-    assert not startup_would_create(RecoveryFacts(file_facts(None, torn), backup_exists=True, has_row=True))
 
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 9, b"[]", b'{"messages": null}', b"\xff\xfe{\0}\0", b'{"messages": [}'])

@@ -21,7 +21,7 @@ and hands the ids of a call on to the answer.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -80,58 +80,6 @@ def repeated(
     on (formats.md, "Lineage"), where the rows of a chain of sessions come as one sequence. Near-linear.
     """
     return _Folding(messages, statuses or ["active"] * len(messages), links).first
-
-
-def doubled(messages: Sequence[Message]) -> dict[int, int]:
-    """The same for the message list of a file, where it is evident: a part that stands twice in a row with the same
-    times (two states of the file run into each other), a prompt twice within a second, a second result of a call.
-
-    A healthy file can have such (formats.md, "A healthy file need not be tidy"): nothing is dropped from one for it.
-    """
-    found = dict(_run_twice(messages))
-    results: dict[str, int] = {}
-    before: int | None = None
-    for p, m in enumerate(messages):
-        if p in found:
-            continue
-        if m.role == "user":
-            if (
-                before is not None
-                and m.strict_identity == messages[before].strict_identity
-                and within(messages[before], m, SECOND)
-            ):
-                found[p] = before
-                continue
-            results.clear()
-        elif m.answers and (first := results.setdefault(m.answers, p)) != p:
-            found[p] = first
-            continue
-        for call in m.calls:
-            results.pop(call, None)
-        before = p
-    return found
-
-
-def _run_twice(messages: Sequence[Message]) -> Iterator[Pair]:
-    """Parts that stand twice in a row, to the letter and with the same times."""
-    last: dict[Hashable, int] = {}
-    p = 0
-    while p < len(messages):
-        key = messages[p][1:6]
-        q = p if messages[p].time is None else last.get(key, p)
-        length = p - q
-        if length and _is_again(messages, q, p):
-            yield from zip(range(p, p + length), range(q, p), strict=True)
-            p += length
-        else:
-            last[key] = p
-            p += 1
-
-
-def _is_again(messages: Sequence[Message], q: int, p: int) -> bool:
-    """Whether what stands from ``q`` to ``p`` stands from ``p`` on once more, with the same times."""
-    length = p - q
-    return p + length <= len(messages) and all(messages[k][1:6] == messages[k + length][1:6] for k in range(q, p))
 
 
 def _one(first: int, messages: Sequence[Message], statuses: Sequence[Status], places: Sequence[int]) -> Folded:
