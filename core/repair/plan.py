@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from hermes_rescue.core.audit import left
-from hermes_rescue.core.audit.findings import KINDS, Category, Finding, SessionAudit, Standing
+from hermes_rescue.core.audit.findings import DELETED_BY_USER, KINDS, Category, Finding, SessionAudit, Standing
 from hermes_rescue.core.audit.session import Examined, examine, examine_unless_up_to_date, stream_is_live
 from hermes_rescue.core.audit.store_audit import no_folder
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
@@ -47,7 +47,7 @@ class PlannedSession:
     was readable; sizes in bytes. ``fields_from``: the copies that a person chose for metadata fields. ``copy_of``: the
     session that is restored under the new id ``session_id``, "" where it keeps its own. ``left_out``: messages that
     stay out because a person wants it so, those of the file (``messages_lost``) among them. ``link_to``: where its file
-    leads that is a link.
+    leads that is a link. ``is_asked``: nothing of it is certain, it is planned only because it was named.
     """
 
     session_id: str
@@ -66,6 +66,7 @@ class PlannedSession:
     copy_of: str = ""
     left_out: int = 0
     link_to: str = ""
+    is_asked: bool = False
 
     @property
     def source(self) -> str:
@@ -366,7 +367,9 @@ def _planned(
         audited.session_id,
         audited.title,
         tuple(
-            f.kind.name for f in audited.findings if f.category is not Category.INFO and f.kind.name not in INDEX_KINDS
+            f.kind.name
+            for f in audited.findings
+            if (f.category is not Category.INFO or f.kind.name == DELETED_BY_USER) and f.kind.name not in INDEX_KINDS
         ),
         copies.live.digest if copies.live is not None else None,
         "",
@@ -380,6 +383,8 @@ def _planned(
         proposal.chosen,
         left_out=proposal.left_out_before + len(left_out_now(decided, proposal)),
         link_to=shown(copies.live.target) if copies.live is not None and copies.live.target is not None else "",
+        is_asked=audited.standing is not Standing.REPAIRABLE
+        and not (decided.include or decided.exclude or decided.fields),
     )
 
 

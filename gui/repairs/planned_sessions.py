@@ -33,8 +33,8 @@ _NUMBERS = (Column.BEFORE, Column.AFTER, Column.SIZE)
 
 
 class PlannedSessions(QAbstractTableModel):
-    """The sessions of a plan, a row each, with a box where there are several. ``chosen_changed`` is emitted after one
-    was checked or unchecked.
+    """The sessions of a plan, a row each, with a box where there are several. Beside others, those that are asked about
+    are not checked at first. ``chosen_changed`` is emitted after one was checked or unchecked.
     """
 
     chosen_changed = Signal()
@@ -43,7 +43,8 @@ class PlannedSessions(QAbstractTableModel):
         super().__init__(parent)
         self._sessions = sessions
         self._theme = theme
-        self._left: set[str] = set()
+        asked = {each.session_id for each in sessions if each.is_asked}
+        self._left = asked if len(asked) < len(sessions) else set()
 
     @property
     def chosen(self) -> tuple[PlannedSession, ...]:

@@ -30,12 +30,12 @@ class RepairDialog(QDialog):
 
     def __init__(self, plan: Plan, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._whole = self._plan = plan
+        self.sessions = PlannedSessions(plan.sessions, theme, self)
+        self._whole, self._plan = plan, self._chosen(plan)
         self.setWindowTitle(self.tr("Repair"))
         self.heading = QLabel(self._question())
         self.heading.setTextFormat(Qt.TextFormat.PlainText)
         self.heading.setWordWrap(True)
-        self.sessions = PlannedSessions(plan.sessions, theme, self)
         self.sessions.chosen_changed.connect(self._count_again)
         self.table = SessionsTable(self.sessions)
         self.table.setAccessibleName(self.tr("Sessions that are repaired"))
@@ -75,13 +75,16 @@ class RepairDialog(QDialog):
     @Slot()
     def _count_again(self) -> None:
         """Say everything of the sessions that are checked now."""
-        questions = (*self._whole.questions, *self.sessions.left)
-        self._plan = replace(self._whole, sessions=self.sessions.chosen, questions=questions)
+        self._plan = self._chosen(self._whole)
         self.heading.setText(self._question())
         self.accept_button.setText(self._verb())
         self.accept_button.setEnabled(not self._plan.is_empty)
         self.operations.setPlainText("\n".join(self._operation_lines()))
         self.totals.setText(self._total_words())
+
+    def _chosen(self, plan: Plan) -> Plan:
+        """What of a plan is checked."""
+        return replace(plan, sessions=self.sessions.chosen, questions=(*plan.questions, *self.sessions.left))
 
     def _total_words(self) -> str:
         sessions = self._plan.sessions
@@ -158,13 +161,13 @@ class RepairDialog(QDialog):
 
     def _open_lines(self) -> list[str]:
         refused = [f"{self._name(sid)}: {shown(reason)}" for sid, reason in self._plan.refused.items()]
-        planned = {session.session_id for session in self._plan.sessions}
+        planned = {session.session_id for session in self._whole.sessions}
         partly = self.tr("{session}: partly waiting for your decision.")
         wholly = self.tr("{session}: it waits for your decision. Look at its messages first.")
         return refused + [
             (partly if sid in planned else wholly).format(session=self._name(sid))
-            for sid in self._plan.questions
-            if sid not in self._plan.refused
+            for sid in self._whole.questions
+            if sid not in self._whole.refused
         ]
 
     def _name(self, session_id: str) -> str:
@@ -178,12 +181,15 @@ class RepairDialog(QDialog):
         layout.addWidget(self.heading)
         if summary := self._summary():
             layout.addWidget(_sentence(summary))
+        if n := len(self.sessions.left):
+            words = self.tr("{} for your decision. Check those that you want back.")
+            layout.addWidget(_sentence(words.format(counted(n, "session waits", "sessions wait"))))
         if self._plan.count and self._plan.rebuild_index:
             layout.addWidget(_sentence(self._list_words()))
-        self.table.setVisible(bool(self._plan.sessions))
+        self.table.setVisible(bool(self._whole.sessions))
         layout.addWidget(self.table, 3)
         self.totals.setText(self._total_words())
-        self.totals.setVisible(len(self._plan.sessions) > 1)
+        self.totals.setVisible(len(self._whole.sessions) > 1)
         layout.addWidget(self.totals, alignment=Qt.AlignmentFlag.AlignRight)
         if not self._plan.is_empty:
             line = QHBoxLayout()
@@ -208,8 +214,8 @@ class RepairDialog(QDialog):
         buttons.addButton(self.accept_button, QDialogButtonBox.ButtonRole.AcceptRole)
         layout.addWidget(buttons)
         character = self.fontMetrics().averageCharWidth()
-        if self._plan.sessions:
-            rows = min(len(self._plan.sessions), 12) * self.table.verticalHeader().defaultSectionSize()
+        if self._whole.sessions:
+            rows = min(len(self._whole.sessions), 12) * self.table.verticalHeader().defaultSectionSize()
             width, height = 140 * character, self.sizeHint().height() - self.table.sizeHint().height() + rows + 60
             parent = self.parentWidget()
             room = (parent.window() if parent is not None else self.screen()).size()

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from hermes_rescue.core.search import folding
 from hermes_rescue.core.search.query import Query, QueryError
 from hermes_rescue.gui.background.slices import Slices
 from hermes_rescue.gui.view_model.conversation_outline import Spot
@@ -103,6 +104,7 @@ class Finder(QObject):
         self.changed.emit()
 
     def _steps(self, query: Query) -> Iterator[None]:
+        yield from folding.get_ready()
         for row in range(len(self._rows.rows)):
             hits: list[tuple[frozenset[int], Hit]] = []
             for part, passage in self._rows.all_passages(row):

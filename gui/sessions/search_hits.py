@@ -55,8 +55,8 @@ _BEFORE = 0.35
 @dataclass(frozen=True, slots=True)
 class Found:
     """A session that was found. ``excerpt`` is what was said, "" where only its title or id has the words; ``counts``:
-    the hits, by what has become of them; ``copies`` hold them; ``reason``: why the first of them is left out;
-    ``program``: whose session it is, None for one of the WebUI's.
+    the hits, by what has become of them, ``titles`` of them in the title; ``copies`` hold them; ``reason``: why the
+    first of them is left out; ``program``: whose session it is, None for one of the WebUI's.
     """
 
     session_id: str
@@ -64,6 +64,7 @@ class Found:
     updated: float | None
     excerpt: str = ""
     counts: Mapping[Held, int] | None = None
+    titles: int = 0
     copies: tuple[str, ...] = ()
     reason: str = ""
     program: str | None = None
@@ -75,7 +76,9 @@ class Found:
         copies = tuple(dict.fromkeys(copy for hit in hits.hits for copy in hit.copies))
         excerpt = in_text[0].excerpt.text if in_text else ""
         reason = next((hit.reason for hit in hits.hits if hit.reason), "")
-        return cls(hits.session_id, hits.title, hits.updated, excerpt, hits.counts, copies, reason, hits.program)
+        titles = len(hits.hits) - len(in_text)
+        counts = hits.counts
+        return cls(hits.session_id, hits.title, hits.updated, excerpt, counts, titles, copies, reason, hits.program)
 
 
 class HitModel(QAbstractListModel):
@@ -163,11 +166,15 @@ class HitModel(QAbstractListModel):
         return row.status.text if row is not None else ""
 
     def whereabouts(self, found: Found) -> tuple[str, str]:
-        """The third line, and its colour: how many hits there are, what has become of them, which copies hold them."""
+        """The third line, and its colour: how many messages have the words, what has become of them, which copies hold
+        them.
+        """
         if found.counts is None:
             return self.tr("Found in the title"), "muted"
         count = sum(found.counts.values())
-        parts = [counted(count, "hit")]
+        parts = [self.tr("in the title")] if found.titles else []
+        if messages := count - found.titles:
+            parts.append(counted(messages, "message"))
         if found.program is not None:
             parts.append(self.tr("session of another program ({})").format(shown(found.program)))
             return " · ".join(parts), "info"

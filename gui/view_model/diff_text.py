@@ -19,7 +19,7 @@ from hermes_rescue.core.hermes.message import REASONING, Message
 from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.report.diff import RECOVERED, WORD_LIMIT, Change, MessageRow, text_of
 from hermes_rescue.core.report.history import AFTER, BEFORE, NOW, OF_BACKUP
-from hermes_rescue.gui.view_model.formatting import local_time, number
+from hermes_rescue.gui.view_model.formatting import local_time, long_date, number
 from PySide6.QtCore import QCoreApplication, QDateTime, QLocale
 
 translate = QCoreApplication.translate
@@ -117,8 +117,9 @@ def time_of(row: MessageRow) -> QDateTime | None:
 
 
 def clock(time: QDateTime, *, with_date: bool) -> str:
-    """The time of day, or date and time, in the words of the system's language."""
-    return QLocale().toString(time, "d MMM yyyy, HH:mm" if with_date else "HH:mm")
+    """The time of day, or date and time, in the place's own way."""
+    words = QLocale().toString(time.time(), QLocale.FormatType.ShortFormat)
+    return f"{long_date(time.date())}, {words}" if with_date else words
 
 
 def speaker(m: Message) -> str:

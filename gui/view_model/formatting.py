@@ -17,6 +17,9 @@ _BETWEEN: Final = r"(?:'[^']*'|[^dMy'])*"
 _DAY_AND_MONTH: Final = re.compile(rf"(?<![d'])dd?(?!d){_BETWEEN}M+|M+{_BETWEEN}(?<!d)dd?(?!d)[日일]?")
 """The part of a locale's long date format that has the day of the month and the month, in their order."""
 
+_WEEKDAY: Final = re.compile(r"[\s,،]*dddd[\s,،]*")
+"""The part of it that has the day of the week."""
+
 
 def number(n: int) -> str:
     """A count, as people of the system's language write it."""
@@ -85,7 +88,14 @@ def long_day(seconds: float | None) -> str:
     time = local_time(seconds)
     if time is None:
         return ""
-    return time.toString("yyyy-MM-dd") if _is_nowhere() else QLocale().toString(time.date(), _SHORT)
+    return long_date(time.date())
+
+
+def long_date(date: QDate) -> str:
+    """A date with the month in letters, in the place's own way: "3 May 2026"."""
+    locale = QLocale()
+    form = _WEEKDAY.sub(" ", locale.dateFormat(QLocale.FormatType.LongFormat)).strip()
+    return locale.toString(date, form.replace("MMMM", "MMM"))
 
 
 def _is_nowhere() -> bool:

@@ -118,6 +118,7 @@ class Notice(QFrame):
         self._fold.setText(self.tr("More") if self._is_folded else self.tr("Less"))
         self._fold.setVisible(self._can_fold and (is_long or not self._is_folded))
         self._text.setWordWrap(not self._is_folded)
+        self._grid.activate()  # the button takes room from the text
         beginning = metrics.elidedText(first, Qt.TextElideMode.ElideRight, self._text.width())
         self._text.setText(beginning if self._is_folded else self._shown)
 
@@ -246,9 +247,8 @@ class StoreNotices(QWidget):
             self.store.show_text("\n".join(lines), "repair")
             show_tip(self.store, "\n".join(f.evidence for f in found[:10]))
         elif audit.sessions and not counts[Standing.REPAIRABLE] and not counts[Standing.REVIEW]:
-            n = len(audit.sessions)
-            text = self.tr("Nothing to repair: {} checked, {}.")
-            self.healthy.show_text(text.format(counted(n, "session was", "sessions were"), moment(when)), "ok")
+            text = self.tr("Nothing to repair in {}, {}.")
+            self.healthy.show_text(text.format(counted(len(audit.sessions), "session"), moment(when)), "ok")
 
     @staticmethod
     def _sentence(finding: Finding) -> str:

@@ -123,7 +123,7 @@ COMMANDS: tuple[Command, ...] = (
         "repair",
         "sessions",
         _t("Repair &selected…"),
-        _t("Repair the selected sessions; their questions count as answered"),
+        _t("Repair the selected sessions; a dialog first shows what that does"),
         "repair",
         ("R", "Ctrl+Shift+R"),
         "repair {sessions}",

@@ -7,6 +7,7 @@ import sqlite3
 import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -398,6 +399,22 @@ def test_a_place_in_a_folded_text_is_one_in_the_text(before: str, text: str) -> 
     if start < end:
         first, last = place_of(before + text, start, end)
         assert fold((before + text)[first:last]) == fold(before + text)[start:end]
+
+
+def test_a_first_needle_can_be_made_ready_in_short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[str] = []
+
+    def folded(character: str, of: Callable[[str], str] = folding._folded) -> str:
+        looked_at.append(character)
+        return of(character)
+
+    monkeypatch.setattr(folding, "_FOLDS", folding._Folds())
+    monkeypatch.setattr(folding, "_folded", folded)
+    steps = [len(looked_at) for _ in folding.get_ready()]
+    assert max(after - before for before, after in pairwise((0, *steps, len(looked_at)))) <= folding._STEP
+    known = len(looked_at)
+    folding._changed.__wrapped__()
+    assert len(looked_at) == known
 
 
 def test_folding_knows_no_case() -> None:

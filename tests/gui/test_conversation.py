@@ -16,6 +16,7 @@ from hermes_rescue.core.hermes.sidecar import message_piece, read
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.report.diff import Change, MessageRow, text_of
+from hermes_rescue.core.search import folding
 from hermes_rescue.gui.background.jobs import Jobs
 from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
@@ -630,6 +631,20 @@ def test_messages_are_copied_as_markdown(qtbot: QtBot, view: Conversation) -> No
 def find(qtbot: QtBot, view: Conversation, text: str) -> None:
     view.find_words(text)
     qtbot.waitUntil(lambda: not view.finder.is_busy)
+
+
+def test_the_first_find_lets_the_window_go_on(
+    qtbot: QtBot, view: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show(view, talk("Wie heißt der Käse?", "Er heißt Kåse."))
+    folds = folding._Folds()
+    monkeypatch.setattr(folding, "_FOLDS", folds)
+    folding._changed.cache_clear()
+    view.find_words("kase")
+    looked_at = len(folds)
+    qtbot.waitUntil(lambda: not view.finder.is_busy)
+    assert [hit.spot.row for hit in view.finder.hits] == [0, 1]
+    assert looked_at < len(folds) / 2
 
 
 def test_words_are_found_counted_and_marked(qtbot: QtBot, view: Conversation) -> None:

@@ -108,6 +108,26 @@ def test_sessions_are_sorted_and_those_that_are_unchecked_are_not_in_the_plan(qt
     assert dialog.plan.sessions == plan.sessions
 
 
+def test_what_waits_for_a_decision_is_checked_by_the_person_beside_other_sessions(
+    qtbot: QtBot, made: DemoStore
+) -> None:
+    store = find_store(home=made.home)
+    every = api.plan(store, [each.session_id for each in made.stories])
+    asked = [each for each in every.sessions if each.is_asked]
+    certain = {each.session_id for each in api.plan(store).sessions}
+    assert asked and certain.isdisjoint(each.session_id for each in asked)
+    dialog = ask(qtbot, every)
+    assert {each.session_id for each in dialog.plan.sessions} == certain
+    assert {each.session_id for each in asked} <= set(dialog.plan.remaining)
+    assert any(f"{len(asked)} sessions wait for your decision" in label.text() for label in dialog.findChildren(QLabel))
+    row = cells(dialog, Column.TITLE).index(asked[0].title)
+    dialog.table.setCurrentIndex(dialog.sessions.index(row, 0))
+    qtbot.keyClick(dialog.table, Qt.Key.Key_Space)
+    assert asked[0] in dialog.plan.sessions and len(dialog.plan.sessions) == len(certain) + 1
+    alone = api.plan(store, [each.session_id for each in asked])
+    assert ask(qtbot, alone).plan.sessions == alone.sessions  # nothing but what was picked for its question
+
+
 def test_what_would_be_lost_is_said_in_red(qtbot: QtBot, plan: api.Plan) -> None:
     loses = dataclasses.replace(plan.sessions[0], messages_lost=3, left_out=3, title=EVIL)
     refused = {"0123456789ab": "Stop it first."}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hermes_rescue.gui.widgets.banners import StoreNotices
 from hermes_rescue.gui.widgets.theme import load
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QToolButton
+from PySide6.QtWidgets import QApplication, QLabel, QToolButton
 from pytestqt.qtbot import QtBot
 
 LINES = ["3 places add messages.", *(f"/srv/backups/of-may/{k}: adds 12 messages to 4 sessions." for k in range(3))]
@@ -47,3 +47,8 @@ def test_a_long_sentence_is_cut_and_read_out_in_full(qtbot: QtBot) -> None:
     assert notices.webui.accessibleName() == sentence
     notices.webui.show_text("Short.", "info")
     assert label.text() == "Short."
+    notices.webui.hide()
+    QApplication.processEvents()
+    notices.webui.show_text(sentence, "info")  # its button comes now, and takes room from it
+    QApplication.processEvents()
+    assert label.text().endswith("…") and label.fontMetrics().horizontalAdvance(label.text()) <= label.width()
