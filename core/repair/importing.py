@@ -54,7 +54,8 @@ def import_plan(
     choices = {each.session_id: each.choices for each in found if each.choices.include}
     if not choices:
         refused = {each.session_id: each.refusal for each in found if each.left_out}
-        return replace(plan(store, (), force=force), rebuild_index=False, refused=refused)
+        nothing = f"{plural(len(roots), 'The file adds', 'The files add')} no message to the sessions that are here."
+        return replace(plan(store, (), force=force), rebuild_index=False, refused=refused, nothing=nothing)
     return plan(store, [*choices], choices=choices, force=force, should_cancel=should_cancel)
 
 

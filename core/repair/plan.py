@@ -113,7 +113,7 @@ class Plan:
     ``titles`` of what is refused, waits or is relisted; ``problem``: why nothing can be planned; ``databases``: those
     that were found whole (:func:`core.hermes.database.statedb.open_statedb`); ``relisted``: sessions whose files stay,
     and which the session list gets back; ``has_list``: there is one; ``held_up``: what is to be remembered of what is
-    forbidden and has one right answer.
+    forbidden and has one right answer; ``nothing``: what a person is told where the plan is empty.
     """
 
     store: Store
@@ -133,6 +133,7 @@ class Plan:
     relisted: tuple[str, ...] = ()
     has_list: bool = False
     held_up: Mapping[str, HeldUp] = field(default_factory=dict)
+    nothing: str = "There is nothing to repair."
 
     @property
     def rebuilds_list(self) -> bool:

@@ -72,7 +72,7 @@ class RepairView(View):
                 f"Look: {self.command('show', 'SID')}    Repair one: {self.command('repair', 'SID')}"
             )
         if plan.is_empty and not plan.refused:
-            self.line(plan.problem or "There is nothing to repair.")
+            self.line(plan.problem or plan.nothing)
 
     def question(self, plan: api.Plan) -> str:
         """What a person is asked before a repair."""

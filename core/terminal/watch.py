@@ -6,6 +6,7 @@ import gc
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -18,8 +19,19 @@ MOST_LOOKS = 30
 """Looks after which a store is audited although it has not settled, or has not changed: time alone makes an interrupted
 save of one that was on its way, and a WebUI ends without a trace in the files."""
 
+SHORTEST, LONGEST = 0.1, 86_400
+"""Seconds between two looks that can be asked for."""
+
 IDLE = 5.0
 """How many times as long as it works the command rests at least."""
+
+
+def _seconds(text: str) -> float:
+    """A time to wait. Raises BadParameter for what is none, or too short or long."""
+    with suppress(ValueError):
+        if SHORTEST <= (seconds := float(text)) <= LONGEST:
+            return seconds
+    raise typer.BadParameter(f"{text} is not a number of seconds from {SHORTEST} to {LONGEST}.")
 
 
 @app.command()
@@ -29,7 +41,11 @@ def watch(
     interval: Annotated[
         float,
         typer.Option(
-            "--interval", metavar="SECONDS", min=0.1, max=86_400.0, help="How long to wait between two looks."
+            "--interval",
+            parser=_seconds,
+            metavar="SECONDS",
+            show_default=False,
+            help="How long to wait between two looks (default: 5).",
         ),
     ] = 5.0,
 ) -> int:

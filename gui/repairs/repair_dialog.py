@@ -119,7 +119,7 @@ class RepairDialog(QDialog):
             return self.tr("Rebuild the session list?")
         if self._plan.forbidden:
             return self.tr("Nothing can be repaired while Hermes WebUI is running.")
-        return self._plan.problem or self.tr("There is nothing to repair.")
+        return self._plan.problem or self._plan.nothing
 
     def _verb(self) -> str:
         if self._plan.count:

@@ -130,6 +130,7 @@ def test_a_sessions_folder_and_databases_can_be_named(wiped: Any, rescue: Rescue
         ["report", "-o", ""],
         ["export", "--all", "-o", ""],
         ["import", "", "--yes"],
+        *(["watch", "--interval", seconds] for seconds in ("0", "soon", "nan")),
         ["demo", ""],
     ],
 )
@@ -292,7 +293,7 @@ def test_help_has_words_that_people_type_and_breaks_none_off(documents: ModuleTy
     for command in documents.commands():
         status, out, _ = rescue(*command.name.split(), "--help")
         assert (command.name, status) == (command.name, 0)
-        assert re.findall(r"<\w+|\blist\[|\b(?:TEXT|INTEGER|FLOAT)\b|\{|[a-z]\.\.\.$", out, re.MULTILINE) == []
+        assert re.findall(r"<\w+|\blist\[|\b(?:TEXT|INTEGER|FLOAT)\b|\{|<=|[a-z]\.\.\.$", out, re.MULTILINE) == []
 
 
 def test_an_error_of_the_program_is_one_line(wiped: Any, rescue: Rescue, monkeypatch: pytest.MonkeyPatch) -> None:
