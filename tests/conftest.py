@@ -41,6 +41,11 @@ Snapshot = dict[str, Entry]
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Two for each processor: about half of the time of the tests is waiting, for a window, a process or the disk."""
+    return 2 * (len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)
+
+
 def some(cases: Iterable[_Case], every: int, first: int = 0) -> list[_Case]:
     """All cases on request, else every so-manieth, from one of them on, so that the normal run stays short."""
     return [*cases] if LONG else [*cases][first % every :: every]

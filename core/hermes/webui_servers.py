@@ -105,18 +105,18 @@ def processes() -> Iterator[Process]:
     except OSError:
         return
     for pid in numbers:
-        folder = _PROC / str(pid)
+        folder = f"{_PROC}/{pid}"
         try:
-            script = _script(_strings(folder / "cmdline"))
+            script = _script(_strings(f"{folder}/cmdline"))
             if script is None:
                 continue
-            owner = folder.stat().st_uid
+            owner = os.stat(folder).st_uid
         except OSError:  # it has ended, or is hidden
             continue
         try:
-            environ = dict(line.split("=", 1) for line in _strings(folder / "environ") if "=" in line)
+            environ = dict(line.split("=", 1) for line in _strings(f"{folder}/environ") if "=" in line)
             tree = os.path.dirname(
-                script if os.path.isabs(script) else os.path.join(os.readlink(folder / "cwd"), script)
+                script if os.path.isabs(script) else os.path.join(os.readlink(f"{folder}/cwd"), script)
             )
         except OSError:
             yield Process(pid, owner, "", None)
@@ -182,9 +182,10 @@ def number(text: str | None, largest: int) -> int | None:
     return int(text) if 1 <= int(text) <= largest else None
 
 
-def _strings(path: Path) -> list[str]:
+def _strings(path: str) -> list[str]:
     """What the system separates by NUL bytes in a file about a process."""
-    return path.read_bytes().decode("utf-8", "surrogateescape").split("\0")
+    with open(path, "rb", buffering=0) as file:
+        return file.read().decode("utf-8", "surrogateescape").split("\0")
 
 
 def _script(arguments: Sequence[str]) -> str | None:

@@ -4,6 +4,8 @@ The kernel itself stops the command at each system call that changes something (
 is to be done. So nothing is missed, whether the call comes from Python, from C or from SQLite, and neither a debugger
 nor a compiler is needed; Linux 5.8 and any user will do. :class:`Stage` is the side of the tests. The other side is a
 process of its own that has the program loaded and forks off each command; it can also start the installed command.
+:func:`command` runs one that nobody controls, for tests that are about what it does, not how it starts: loading the
+program is most of what a small command costs.
 
 A *step* is one of these calls on something below a given folder. A command that is killed goes before its n-th step,
 so every state that a kill can leave on the disk is met; a torn kill writes half of what the step would have written.
@@ -12,6 +14,7 @@ Nothing is synced: a killed process does not take the page cache along, and the 
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import errno
 import fcntl
@@ -22,7 +25,6 @@ import json
 import os
 import platform
 import select
-import shlex
 import signal
 import socket
 import struct
@@ -30,10 +32,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,9 @@ OPENS = {"open": 1, "openat": 2}
 """Calls that change something only with certain flags, and which argument these are."""
 CHANGING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
+LONGEST = 600
+"""Seconds after which a command is killed that hangs."""
+
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _SYS_SECCOMP = (317, 277)
 _NEW_LISTENER, _CONTINUE = 8, 1
@@ -89,18 +94,21 @@ class Done:
 class Stage:
     """A process that runs commands, one at a time. Use it as a context.
 
-    ``mount``: a shell command, run first, whose mounts are seen by this process alone; :meth:`inside` is the way in.
+    ``own_mounts``: what is mounted in it is seen by it alone; :meth:`mount` mounts, :meth:`inside` is the way in.
     """
 
-    def __init__(self, mount: str | None = None) -> None:
-        command = [sys.executable, __file__]
-        if mount is not None:
-            command = [*_OWN_MOUNTS, "sh", "-c", f"{mount} && exec {shlex.join(command)}"]
+    def __init__(self, *, own_mounts: bool = False) -> None:
+        command = [*(_OWN_MOUNTS if own_mounts else ()), sys.executable, __file__]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def inside(self, path: Path) -> Path:
         """What the commands find at ``path``, from outside."""
         return Path(f"/proc/{self._process.pid}/root{path}")
+
+    def mount(self, words: str) -> str | None:
+        """Run the shell command that mounts something; why it fails, None where it works."""
+        done = self._ask({"shell": words})
+        return done.err.strip() if done.status else None
 
     def run(self, *arguments: object, below: Path, **control: Any) -> Done:
         """Run ``hermes-rescue`` with these arguments. ``control``, all optional:
@@ -110,8 +118,14 @@ class Stage:
         ``never={call: code}``: let all these calls fail. ``reads=True``: reading is a step too. ``umask``: a number.
         ``installed=True``: start the installed command, not a fork. ``environ``: more variables.
         """
+        return self._ask({"arguments": list(map(str, arguments)), "below": str(below), **control})
+
+    def run_freely(self, *arguments: object, **environ: str) -> Done:
+        """Run ``hermes-rescue`` as it would run by itself, in the environment of the tests and with these variables."""
+        return self._ask({"arguments": list(map(str, arguments)), "environ": {**os.environ, **environ}})
+
+    def _ask(self, request: dict[str, Any]) -> Done:
         assert self._process.stdin is not None and self._process.stdout is not None
-        request = {"arguments": list(map(str, arguments)), "below": str(below), **control}
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
@@ -122,6 +136,18 @@ class Stage:
 
     def __exit__(self, *_: object) -> None:
         self._process.communicate()
+
+
+def command(*arguments: object, **environ: str) -> Done:
+    """Run ``hermes-rescue`` in a process that is forked off one which has it loaded; see :meth:`Stage.run_freely`."""
+    return _loaded().run_freely(*arguments, **environ)
+
+
+@cache
+def _loaded() -> Stage:
+    stage = Stage()
+    atexit.register(stage.__exit__)
+    return stage
 
 
 @cache
@@ -137,10 +163,10 @@ def unavailable() -> str | None:
     return None
 
 
-def unmountable(mount: str) -> str | None:
-    """Why the shell command that mounts something fails on this machine, None where it works."""
+def mountless() -> str | None:
+    """Why nobody may mount anything on this machine, None where it works."""
     try:
-        tried = subprocess.run([*_OWN_MOUNTS, "sh", "-c", mount], capture_output=True, text=True)
+        tried = subprocess.run([*_OWN_MOUNTS, "true"], capture_output=True, text=True)
     except FileNotFoundError:
         return "there is no unshare command"
     return tried.stderr.strip() if tried.returncode else None
@@ -305,7 +331,6 @@ def _peer(address: bytes) -> str:
 def _serve() -> None:
     """Answer the requests on stdin."""
     _load()
-    machine, arch = _MACHINES[platform.machine()]
     gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)
@@ -316,22 +341,34 @@ def _serve() -> None:
                 mine.close()
                 for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (out.fileno(), 1), (err.fileno(), 2)):
                     os.dup2(descriptor, target)
-                os.umask(request.get("umask", 0o022))
-                program = _filter(machine, arch, reads=request.get("reads", False))
-                _become(request, partial(_listen, program, _SYS_SECCOMP[machine]), theirs)
+                _become(request, theirs)
             theirs.close()
-            _, (listener,), *_ = socket.recv_fds(mine, 1, 1)
+            controlled = _control(request, pid, mine) if "below" in request else None
             mine.close()
-            controlled = _Controlled(request, pid, listener, machine)
-            controlled.follow()
-            os.close(listener)
             status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
             texts = []
             for file in (out, err):
                 file.seek(0)
                 texts.append(file.read().decode(errors="replace"))
         answer = {"status": status, "out": texts[0], "err": texts[1]}
-        print(json.dumps({**answer, "steps": controlled.steps, "peers": controlled.peers}), flush=True)
+        steps, peers = (controlled.steps, controlled.peers) if controlled else ((), ())
+        print(json.dumps({**answer, "steps": steps, "peers": peers}), flush=True)
+
+
+def _control(request: Mapping[str, Any], pid: int, channel: socket.socket) -> _Controlled:
+    """Follow a command that has put itself under control, to its end."""
+    _, (listener,), *_ = socket.recv_fds(channel, 1, 1)
+    controlled = _Controlled(request, pid, listener, _MACHINES[platform.machine()][0])
+    controlled.follow()
+    os.close(listener)
+    return controlled
+
+
+def _come_under_control(request: Mapping[str, Any], channel: socket.socket) -> None:
+    machine, arch = _MACHINES[platform.machine()]
+    listener = _listen(_filter(machine, arch, reads=request.get("reads", False)), _SYS_SECCOMP[machine])
+    socket.send_fds(channel, [b"+"], [listener])
+    os.close(listener)
 
 
 def _load() -> None:
@@ -347,23 +384,31 @@ def _load() -> None:
                 commands.main()
 
 
-def _become(request: Mapping[str, Any], listen: Callable[[], int], theirs: socket.socket) -> None:
+def _become(request: Mapping[str, Any], channel: socket.socket) -> None:
     """Turn this fork into the command. Does not come back."""
+    if "shell" in request:
+        os.execvp("sh", ["sh", "-c", request["shell"]])
+    from hermes_rescue.core.__main__ import main
     from hermes_rescue.core.base import own_temps
     from hermes_rescue.core.terminal import commands
 
-    os.environ.update(request.get("environ", {}))
     own_temps._numbers = itertools.count(time.time_ns())  # as if it had been loaded only now
-    command = [str(Path(sys.executable).with_name("hermes-rescue")), *request["arguments"]]
-    listener = listen()
-    socket.send_fds(theirs, [b"+"], [listener])
-    os.close(listener)
-    theirs.close()
+    sys.argv = [str(Path(sys.executable).with_name("hermes-rescue")), *request["arguments"]]
+    if "below" in request:
+        os.umask(request.get("umask", 0o022))
+        os.environ.update(request.get("environ", {}))
+        _come_under_control(request, channel)
+    else:
+        os.environ.clear()
+        os.environ.update(request["environ"])
+        os.chdir("/")  # a folder that whoever this becomes may enter
+        tempfile.tempdir = None
+    channel.close()
+    signal.alarm(LONGEST)
     if request.get("installed"):
-        os.execv(command[0], command)
-    sys.argv = command
+        os.execv(sys.argv[0], sys.argv)
     try:
-        commands.main()
+        commands.main() if "below" in request else main()
     except SystemExit as ended:
         sys.stdout.flush()
         sys.stderr.flush()

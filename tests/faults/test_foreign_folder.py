@@ -33,7 +33,7 @@ def home(tmp_path: Path) -> Path:
     """A store so large that processes work on it."""
     home = make_demo_store(tmp_path / "demo").home
     sessions = home / "webui" / "sessions"
-    session = json.loads(next(sessions.glob("[!_]*.json")).read_bytes())
+    session = {**json.loads(next(sessions.glob("[!_]*.json")).read_bytes()), "messages": []}
     for k in range(MANY):
         (sessions / f"more{k}.json").write_text(json.dumps({**session, "session_id": f"more{k}"}))
     return home

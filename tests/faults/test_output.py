@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from .conftest import WIPED, small_store
+from .stage import command
 
 COMMAND = [sys.executable, "-m", "hermes_rescue.core"]
 ODD = "Zoë – 漢字 \x1b[31mred\x07 \u202e"
@@ -53,9 +54,8 @@ def test_a_repair_whose_output_is_lost_is_done_and_says_so(
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
     if redirections in ("| true", "> /dev/full"):
         assert "3 of 3 sessions were repaired" in done.stderr and " undo " in done.stderr
-    assert [each["status"] for each in json.loads(run("history", "--json", "--home", home).stdout)["runs"]] == [
-        "finished"
-    ]
+    runs = json.loads(command("history", "--json", "--home", home).out)["runs"]
+    assert [each["status"] for each in runs] == ["finished"]
 
 
 def test_a_repair_that_nobody_can_read_asks_nobody(home: Path) -> None:
@@ -90,8 +90,8 @@ def no_constant(name: str) -> Any:
 
 @pytest.mark.parametrize("words", [("audit",), ("show", WIPED), ("diff", WIPED), ("repair", "--all", "--dry-run")])
 def test_json_is_json(home: Path, words: tuple[str, ...]) -> None:
-    done = run(*words, "--json", "--home", home)
-    assert json.loads(done.stdout, parse_constant=no_constant)
+    done = command(*words, "--json", "--home", home)
+    assert json.loads(done.out, parse_constant=no_constant)
 
 
 def test_no_closed_stream_becomes_a_file_of_the_store(home: Path) -> None:

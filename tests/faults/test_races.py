@@ -26,6 +26,7 @@ from hermes_rescue.core.repair.run_record import Operation
 from hermes_rescue.core.repair.vault import Vault
 
 from ..conftest import LONG
+from .stage import command
 from .webui import WebUI, webui_process
 
 COLLISIONS = 1_000 if LONG else 8
@@ -38,9 +39,8 @@ SID = SIDS[0]
 
 def rescue(home: Path, *arguments: str) -> tuple[int, Any, str]:
     """The real command in a process of its own: its exit status, its JSON and what it says on stderr."""
-    command = [str(COMMAND), *arguments, "--home", str(home), "--json"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    return ended.returncode, json.loads(ended.stdout) if ended.stdout else None, ended.stderr
+    ended = command(*arguments, "--home", home, "--json")
+    return ended.status, json.loads(ended.out) if ended.out else None, ended.err
 
 
 @pytest.fixture
@@ -172,8 +172,8 @@ BUSY = "Another Hermes Rescue is working on this store. Wait until it is done."
 
 
 def starting(home: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [str(COMMAND), *arguments, "--home", str(home), "--json"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    words = [str(COMMAND), *arguments, "--home", str(home), "--json"]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def messages(home: Path, sid: str) -> list[str]:
@@ -209,8 +209,8 @@ def test_a_repair_and_an_undo_wait_for_one_that_works(home: Path) -> None:
     assert rescue(home, "repair", SID, "--yes")[0] == 0
     before = left(home, SID)
     with Vault.of(store).lock():
-        for command in (("repair", "--all", "--yes"), ("undo", "--yes")):
-            status, result, said = rescue(home, *command)
+        for words in (("repair", "--all", "--yes"), ("undo", "--yes")):
+            status, result, said = rescue(home, *words)
             assert (status, result, without_process(said)) == (3, None, f"hermes-rescue: {BUSY}\n")
     assert left(home, SID) == before
     assert rescue(home, "undo", "--yes")[1]["undone"] == [SID]
@@ -251,8 +251,8 @@ sys.stdin.read()
 @contextmanager
 def beside(code: str, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that has begun its work, and ends with its stdin."""
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    program = [sys.executable, "-c", code, *map(str, arguments)]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None and process.stdout is not None
         assert process.stdout.readline() == "begun\n"
         yield process

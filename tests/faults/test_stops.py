@@ -118,14 +118,14 @@ def live_files(home: Path) -> dict[str, bytes]:
 
 
 def has_begun(home: Path, changes: int) -> Callable[[], bool]:
-    """Whether a repair has changed so many files."""
-    before = live_files(home)
+    """Whether a repair has put other files in the place of so many."""
 
-    def is_so() -> bool:
-        now = live_files(home)
-        return sum(now.get(name) != data for name, data in before.items()) >= changes
+    def files() -> dict[str, int]:
+        with os.scandir(home / "webui" / "sessions") as entries:
+            return {entry.name: entry.inode() for entry in entries if entry.name.endswith(".json")}
 
-    return is_so
+    before = files()
+    return lambda: len(before.items() - files().items()) >= changes
 
 
 def run(words: str) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,11 +18,11 @@ from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.repair.apply import State
 
+from .stage import command
 from .webui import OtherProcess, server_process, webui_process
 
 SID = "3f2a9c51b7d0"
 WORDS = [f"message {k}" for k in range(6)]
-COMMAND = Path(sys.executable).with_name("hermes-rescue")
 
 
 @pytest.fixture
@@ -66,10 +65,9 @@ def words(store: Store) -> list[str]:
 
 
 def rescue(store: Store, *arguments: str) -> tuple[int, str, str]:
-    """The real command: its exit status, stdout and stderr."""
-    command = [str(COMMAND), *arguments, "--home", str(store.home)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    return ended.returncode, ended.stdout, ended.stderr
+    """The real command in a process of its own: its exit status, stdout and stderr."""
+    ended = command(*arguments, "--home", store.home)
+    return ended.status, ended.out, ended.err
 
 
 def test_its_answer_and_its_notes_are_understood(store: Store, webui: OtherProcess) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,11 +43,12 @@ def nothing_left(qapp: QApplication) -> Iterator[None]:
 
 
 def _running() -> list[QObject]:
-    return [
-        found
-        for found in gc.get_objects()
-        if issubclass(type(found), QObject) and shiboken6.isValid(found) and _is_on(found)
-    ]
+    kinds = _kinds(QObject)
+    return [found for found in gc.get_objects() if type(found) in kinds and shiboken6.isValid(found) and _is_on(found)]
+
+
+def _kinds(of: type) -> set[type]:
+    return {of}.union(*map(_kinds, of.__subclasses__()))
 
 
 def _is_on(found: QObject) -> bool:
@@ -62,9 +64,20 @@ def settings(tmp_path: Path) -> QSettings:
     return QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
 
 
+@pytest.fixture(scope="session")
+def new_demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoStore, Path]:
+    """The demo store, and where it is kept as it was made. Its sessions name the place that it is made for."""
+    made = make_demo_store(tmp_path_factory.mktemp("demo") / "demo")
+    return made, made.home.rename(made.home.with_name("kept"))
+
+
 @pytest.fixture
-def demo(tmp_path: Path) -> DemoStore:
-    return make_demo_store(tmp_path / "demo")
+def demo(new_demo: tuple[DemoStore, Path]) -> DemoStore:
+    """The demo store as it was made; what the test before did to it is gone."""
+    made, kept = new_demo
+    shutil.rmtree(made.home, ignore_errors=True)
+    shutil.copytree(kept, made.home, symlinks=True)
+    return made
 
 
 Open = Callable[[StoreLocation], MainWindow]
