@@ -236,7 +236,7 @@ def _index_findings(
 def _gone(files: FileCopies, reader: CopyReader, row: Mapping[str, Any], counts: Counts) -> Finding:
     """Of a session that only its row in the session list is left of."""
     places = reader.listing.places
-    if files.session_id in places.in_cloud:
+    if files.is_in_cloud:
         evidence = "Only a placeholder of the file is on this disk; its content is in iCloud."
         return finding("in_cloud", files.session_id, evidence, counts=counts)
     looked = (reader.store.sessions_dir, *reader.store.databases, *places.looked)

@@ -25,13 +25,16 @@ from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.jsontext import number
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.base.rights import is_denied
-from hermes_rescue.core.base.words import counted
+from hermes_rescue.core.base.words import counted, plural
 from hermes_rescue.core.hermes.copies import CopyReader, Inventory
 from hermes_rescue.core.hermes.journals import INDEX_NAME
 from hermes_rescue.core.hermes.places.beside import APPLE
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.hermes.worktree import state_of
+
+_NAMED = 3
+"""Names that a sentence about several files gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,18 +183,11 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
         finding("unsafe_id", None, f"The database has a session with the id {key!r:.80}.")
         for key in inventory.unsafe_ids()
     ]
-    of = inventory.listing.places.beside
-    copy = "it is a copy of session {}; what it adds is offered there"
-    unrecognised = {name: copy.format(of[name]) if name in of else why for name, why in inventory.unrecognised}
-    apple = [name for name in unrecognised if name.startswith(APPLE)]
-    if apple:
-        what = f"{counted(len(apple), 'file')} of macOS ({APPLE}...) in the sessions folder: no session is in them."
-        found.append(finding("not_a_file", None, what))
-    found += [
-        finding("not_a_file", None, f"{name!r:.80} in the sessions folder: {reason}.")
-        for name, reason in unrecognised.items()
-        if name not in apple
-    ]
+    found += [finding("not_a_file", None, evidence) for evidence in _noise(inventory)]
+    known = {s.session_id for s in sessions}
+    if away := len(inventory.listing.places.in_cloud - known):
+        are = f"{counted(away, 'session file')} that nothing else knows {plural(away, 'is', 'are')} in iCloud"
+        found.append(finding("in_cloud", None, f"{are}: download the sessions folder, then look again."))
     index = inventory.listing.index
     if index.problem is not None and index.digest is None:
         denied = is_denied(inventory.store.sessions_dir / INDEX_NAME)
@@ -216,7 +212,6 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
             )
     if inventory.lacks_folder:
         found.append(finding("no_sessions_folder", None, no_folder(inventory)))
-    known = {s.session_id for s in sessions}
     for folder in inventory.store.other_session_dirs:
         missing = sorted(set(_session_names(folder)) - known - inventory.listing.deleted)
         if missing:
@@ -230,6 +225,22 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
                 )
             )
     return tuple(found)
+
+
+def _noise(inventory: Inventory) -> Iterator[str]:
+    """What lies in the sessions folder under a name that is no session's, in one sentence for each reason."""
+    of = inventory.listing.places.beside
+    groups: dict[str, list[str]] = {}
+    for name, reason in inventory.unrecognised:
+        if name.startswith(APPLE):
+            reason = "macOS keeps attributes in it, and no session; it can be deleted"
+        elif name in of:
+            reason = "it is a copy of a session; what it adds is offered there"
+        groups.setdefault(reason, []).append(name)
+    for reason, names in groups.items():
+        some = ", ".join(f"{name!r:.80}" for name in names[:_NAMED])
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        yield f"{some}{more} in the sessions folder: {reason}."
 
 
 def _session_names(folder: Path) -> Iterator[str]:

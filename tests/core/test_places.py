@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core import api
+from hermes_rescue.core.audit.cache import AuditCache
+from hermes_rescue.core.audit.findings import Category
 from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.places.reader import FurtherReader
@@ -446,3 +448,60 @@ def test_a_database_with_the_rows_that_the_store_has_is_not_read_for_a_whole_ses
     monkeypatch.setattr(FurtherReader, "copies", lambda _, of, *__: read.append(of.session_id) or ())
     assert hermes.kinds() == []
     assert read == []
+
+
+@pytest.mark.parametrize("name", [SID, f"{SID}.bak", f"{SID}.txt", f".{SID}.json.a1B2c3", f".syncthing.{SID}.json.tmp"])
+def test_whose_a_file_is_says_its_content_under_any_name(hermes: Any, name: str) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write_live(said[:2])
+    conflict(hermes, name, said)
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+
+
+def test_a_session_whose_file_is_in_icloud_is_not_built_from_what_is_left(hermes: Any) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write_rows(said)
+    hermes.write_index({"session_id": SID, "title": "Away"})
+    (hermes.sessions / f".{SID}.json.icloud").write_bytes(b"bplist00")
+    hermes.repair()
+    assert not hermes.live.exists()
+    (finding,) = hermes.audit().findings
+    assert "iCloud" in finding.evidence
+    (hermes.sessions / f".{SID}.json.icloud").unlink()
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
+
+
+def test_an_answer_that_was_kept_does_not_outlive_a_placeholder(hermes: Any, tmp_path: Path) -> None:
+    hermes.write_rows(hermes.turns("one"))
+    placeholder = hermes.sessions / f".{SID}.json.icloud"
+    placeholder.write_bytes(b"bplist00")
+    store, folder = find_store(home=hermes.home), tmp_path / "cache"
+    assert audit(store, cache=AuditCache(store, folder)).of(Category.REVIEW)
+    placeholder.unlink()
+    assert audit(store, cache=AuditCache(store, folder)).of(Category.REPAIRABLE)
+
+
+def test_files_of_the_same_kind_are_one_note(hermes: Any) -> None:
+    hermes.write_live(hermes.turns("one"))
+    hermes.write_index(hermes.load())
+    for k in range(9):
+        (hermes.sessions / f"._{k:012x}.json").write_bytes(b"\x00\x05\x16\x07")
+        (hermes.sessions / f"a {k}.json").write_text("[]")
+        (hermes.sessions / f".{k:012x}.json.icloud").write_bytes(b"bplist00")
+        conflict(hermes, f"{SID} {k}.json", hermes.turns("one"))
+    notes = [each.evidence for each in hermes.audit().store_findings]
+    assert len(notes) == 4
+    assert all("9" in each or "and 6 more" in each for each in notes)
+    assert sum("can be deleted" in each or "download" in each for each in notes) == 2
+
+
+def test_an_audit_that_leaves_only_questions_says_what_comes_next(
+    hermes: Any, rescue: Callable[..., tuple[int, str, str]]
+) -> None:
+    hermes.write_live(hermes.turns("one"))
+    hermes.write_index(hermes.load())
+    conflict(hermes, BESIDE[0], hermes.turns("one", "two"))
+    _, out, _ = rescue("audit", "--home", hermes.home)
+    assert f"show {SID}" in out and f"repair {SID}" in out

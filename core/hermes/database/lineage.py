@@ -304,6 +304,7 @@ class Doubt(StrEnum):
     SIDE_RUN = "side run"
     NO_SOURCE = "no source"
     SIBLING = "sibling"
+    IN_CLOUD = "in cloud"
 
     def sentence(self, goes_on: str | None = None) -> str:
         """The reason in words for a person. ``goes_on``: the session that the conversation goes on in."""
@@ -314,6 +315,7 @@ _SENTENCES = {
     Doubt.GOES_ON: "It is the hidden part from before a compaction; session {} holds all of it and goes on.",
     Doubt.SIDE_RUN: "It has one prompt and no title, like a /btw or /background run, whose file Hermes removes.",
     Doubt.NO_SOURCE: "The database does not say which program the session belongs to.",
+    Doubt.IN_CLOUD: "The file itself is in iCloud: download it, then look again.",
     Doubt.SIBLING: "Another session continues the same conversation.",
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hermes_rescue.core.base.errors import UnreadableError
+from hermes_rescue.core.base.own_temps import own_temp
 from hermes_rescue.core.hermes.places import forms
 from hermes_rescue.core.hermes.places.candidate import Candidate, Form, date_in, day
 from hermes_rescue.core.hermes.store import is_session_name
@@ -19,7 +20,6 @@ _USUAL_ID = re.compile(r"[0-9a-f]{12}|\d{8}_\d{6}_[0-9a-f]{6,8}")
 _PLACEHOLDER = re.compile(r"\.([0-9A-Za-z_-]+)\.json\.icloud")
 _IN_HOME = re.compile(r"(?:session_|hermes-)?([0-9A-Za-z_-]+)\.json(?:\.bak)?")
 _LEADING_ID = re.compile(r"(?:hermes-)?([0-9a-f]{12}|\d{8}_\d{6}_[0-9a-f]{6,8}|[0-9A-Za-z_-]+)")
-_LIKELY = re.compile(r"\.jsonl?(?:[^0-9A-Za-z]|\d|$)|\.jsonl?\.|\.gz$", re.IGNORECASE)
 _EXPORT = re.compile(r"hermes-|.*\.jsonl")
 _CONFLICT_OF = re.compile(r"\((.+?)(?:'s|’s)? conflicted copy", re.IGNORECASE)
 _CONFLICT = re.compile(r"sync-conflict|conflicted copy|conflict", re.IGNORECASE)
@@ -44,9 +44,11 @@ def session_in(name: str) -> str | None:
 
 
 def copies_in(folder: Path, names: Iterable[str]) -> Iterator[tuple[str, Candidate]]:
-    """The sessions that files of these names hold, each with the candidate. What cannot be read holds none."""
+    """The sessions that files of these names hold, each with the candidate. What cannot be read holds none, and what a
+    dead run left is no copy.
+    """
     for name in names:
-        if _LIKELY.search(name) and not name.startswith((APPLE, ".")) and not name.startswith("_"):
+        if not name.startswith((APPLE, "_")) and own_temp(name) is None:
             yield from of_file(folder / name)
 
 
