@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any
 
 import msgspec
-from hermes_rescue.core.base.jsontext import LIST_FIELD, NOTHING, NotJSONError, loads, require_utf8
+from hermes_rescue.core.base.jsontext import LIST_FIELD, NOTHING, NotJSONError, loads, number, require_utf8
 from hermes_rescue.core.hermes.copies import FileCopies
 from hermes_rescue.core.hermes.database.statedb import UnindexedReadError
 from hermes_rescue.core.hermes.database.statedb_rows import RawMessageRow
@@ -192,36 +192,45 @@ def _has(message: _Message, name: str) -> bool:
 
 
 def _matched(messages: Sequence[_Message], rows: Iterable[RawMessageRow]) -> int:
-    """The number of rows. Raises :class:`_Differs` unless every row is one of the messages, in that order and turn by
-    turn, each turn beginning at the same time.
+    """The number of rows without those that were written again to the letter, stamp and all. Raises :class:`_Differs`
+    unless every other row is one of the messages, in that order and turn by turn, each turn beginning at the same time.
     """
     left = iter(messages)
     count = 0
     before = _Before()
+    at: dict[Any, _Message] = {}  # by the moment, role, length and calls, of which a merge folds those that are equal
     for row in rows:
+        _, role, text, answers, calls, time, _, _ = row
+        moment = None if time is None else (time, role, len(text) if isinstance(text, bytes) else None, answers, calls)
+        if (again := at.get(moment)) is not None:
+            if number(time) is not None and _is_same(again, row):
+                continue
+            raise _Differs
         if before.may_have(row):
             raise _Differs
-        begins = count == 0 or row[1] == _USER
+        begins = count == 0 or role == _USER
         for one in left:
-            if _is_same(one, row) and (not begins or _is_at_once(one.timestamp, row[5])):
+            if _is_same(one, row) and (not begins or _is_at_once(one.timestamp, time)):
                 break
             if not begins and one.role == "user":
                 raise _Differs
         else:
             raise _Differs
+        if moment is not None:
+            at[moment] = one
         count += 1
     return count
 
 
 class _Before:
-    """The rows so far: whether one more may say what an earlier one says, so that a merge folds the two
-    (core.hermes.database.fold)."""
+    """The rows so far: whether one more may say what an earlier one says at another moment, so that a merge folds the
+    two (core.hermes.database.fold)."""
 
     def __init__(self) -> None:
         self._role: Any = None
         self._text: Any = None
         self._seconds: set[int] = set()  # in which a prompt was sent
-        self._seen: set[Any] = set()  # what the same moment, and within a turn the same call or answer, makes a repeat
+        self._seen: set[Any] = set()  # the calls and answers of each turn
         self._turn = 0
 
     def may_have(self, row: RawMessageRow) -> bool:
@@ -240,14 +249,11 @@ class _Before:
             if not self._seconds.isdisjoint(seconds):
                 return True
             self._seconds.update(seconds[:1])
-        found: list[Any] = []
-        if time is not None:
-            found.append((time, role, len(text) if is_text else None, answers, calls))
         if is_linked:
-            found += ((self._turn, k, each) for k, each in enumerate((answers, calls)) if each)
-        if not self._seen.isdisjoint(found):
-            return True
-        self._seen.update(found)
+            found = [(self._turn, k, each) for k, each in enumerate((answers, calls)) if each]
+            if not self._seen.isdisjoint(found):
+                return True
+            self._seen.update(found)
         return False
 
 

@@ -96,6 +96,18 @@ def test_a_session_of_which_the_database_has_a_part_takes_the_short_way() -> Non
         assert short_ways(store) == {SID: True}
 
 
+def test_a_session_whose_last_turn_the_agent_wrote_twice_takes_the_short_way() -> None:
+    with stored(transcript(), [*transcript(), *transcript()[4:]]) as store:
+        assert short_ways(store) == {SID: True}
+
+
+def test_rows_of_one_moment_that_differ_have_the_findings_of_the_merge() -> None:
+    said = transcript()
+    other = {**said[5], "content": said[5]["content"][::-1]}
+    with stored(said, [*said, other]) as store:
+        assert short_ways(store) == {SID: False}
+
+
 OTHER: dict[str, list[Any]] = {
     "role": ["assistant", "user", "system", None],
     "content": ["continue", "continued", "look at it", "", None, ["parts"], [{"type": "text", "text": "continue"}],

@@ -33,7 +33,6 @@ from hermes_rescue.core.hermes.message import REASONING
 _BYTES_A_SECOND = 50_000_000
 """Reading slower than this is a query that runs away, not a slow disk."""
 
-_FIRST_ROWID = -(2**63)
 _TRIES = 3
 _BATCH_ROWS = 50  # rows; each can have megabytes
 State = Literal["ok", "locked", "malformed", "unreadable", "absent", "no_tables"]
@@ -81,7 +80,7 @@ class DatabaseDamage(NamedTuple):
 
 
 class UnindexedReadError(Exception):
-    """Rows cannot be read the fast way: damage, no index, not in order, or changed meanwhile."""
+    """Rows cannot be read the fast way: damage, no index, or changed meanwhile."""
 
 
 def open_statedb(path: Path, *, deadline: float = 2.0, is_known: bool = False, copy: Path | None = None) -> StateDB:
@@ -194,17 +193,10 @@ class StateDB:
 
     def raw_message_rows(self, session_id: str) -> Iterator[RawMessageRow]:
         """Every row of a session by id, far faster than :meth:`messages`. Raises :class:`UnindexedReadError`."""
-        last = _FIRST_ROWID
-        for row in self._exact_rows(self._text_columns, session_id):
-            if row[0] < last:
-                raise UnindexedReadError
-            last = row[0]
-            yield RawMessageRow._make(row)
+        return map(RawMessageRow._make, self._exact_rows(self._text_columns, session_id))
 
     def rows(self, session_id: str) -> Iterator[tuple[Any, ...]]:
-        """The same with every column that a message is made of, in the order of an index: the same one for the same
-        rows. Raises :class:`UnindexedReadError`.
-        """
+        """The same with every column that a message is made of. Raises :class:`UnindexedReadError`."""
         return self._exact_rows(", ".join(map(quoted, self._message_columns)), session_id)
 
     def messages_with(
@@ -214,7 +206,7 @@ class StateDB:
         read: Callable[[Iterator[MessageRow]], Iterable[_Row]],
     ) -> tuple[_Row, ...]:
         """As :meth:`messages`, where only some rows are wanted: ``is_wanted`` gets the texts of a row as they are
-        stored. In the order of an index; all rows where they cannot be read the fast way.
+        stored. All rows where they cannot be read the fast way.
         """
 
         def found() -> Iterator[MessageRow]:
@@ -232,8 +224,9 @@ class StateDB:
         if self._database is None or not self.is_indexed:
             raise UnindexedReadError
         self._database.limit(self._seconds)
-        # in the order of the index, which is mostly that of the ids: to sort them, SQLite holds all texts in memory
-        query = f"SELECT _rowid_, {columns} FROM messages WHERE session_id = ?"
+        # the ids are put in order first: to sort whole rows, SQLite holds all texts in memory
+        ids = "SELECT _rowid_ FROM messages WHERE session_id = ?"
+        query = f"SELECT _rowid_, {columns} FROM messages WHERE _rowid_ IN ({ids}) ORDER BY _rowid_"
         try:
             yield from self._database.exact_rows(query, (session_id,), bytes)
         except (sqlite3.Error, MemoryError):
