@@ -213,7 +213,7 @@ class CoverageMap(QLabel):
 
     def _pitch(self) -> int:
         """The height of a lane with the space around it."""
-        return round(self.fontMetrics().height() * 1.45)
+        return round(self.fontMetrics().height() * 1.3)
 
     def _track(self) -> QRect:
         """Where the lanes lie: between the labels and the counts."""

@@ -19,6 +19,7 @@ from pytestqt.qtbot import QtBot
 Open = Callable[..., MainWindow]
 Scanned = Callable[[MainWindow], None]
 ROOM = (1280, 760)  # what a title bar and a panel leave of 1280x800
+FRAME = 37  # points of the title bar and the borders of a usual desktop
 
 
 @pytest.fixture(params=[9, 14])
@@ -150,3 +151,8 @@ def test_the_list_has_its_share_of_a_large_window_until_a_person_moves_the_line(
     chosen = window.splitter.sizes()[0]
     window.resize(2560, 1400)
     assert window.splitter.sizes()[0] == chosen
+
+
+def test_the_first_window_fits_the_screen_with_its_frame(open_window: Open, demo: DemoStore) -> None:
+    window = open_window(StoreLocation(demo.home))
+    assert window.height() + FRAME <= window.screen().availableSize().height()

@@ -227,7 +227,7 @@ def image_of_live(area: QScrollArea) -> bytes:
     return bytes(image.constBits())
 
 
-@pytest.mark.parametrize("copies", [3, 9])
+@pytest.mark.parametrize("copies", [5, 9])
 def test_the_live_file_and_the_result_stay_in_view_however_many_copies_there_are(
     qtbot: QtBot, sessions: Sessions, look: None, copies: int
 ) -> None:
