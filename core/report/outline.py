@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,14 @@ _SHAPES = {"some": (6, 6), "asked": (3, 6), "left_out": (5, 2)}
 """Top and height of the stretches that are less than the whole bar high: to be distinguished without their colours
 too.
 """
+
+_HOLDS = {
+    "whole": "the message",
+    "part": "the message with something that the file lacks",
+    "some": "some of these messages",
+    "left_out": "a message that stays out",
+}
+"""What the stretches in the lane of a copy say."""
 
 Facts = Mapping[str, Any]
 Pairs = tuple[tuple[str, str], ...]
@@ -125,7 +133,9 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """All that a report says; ``unlisted`` is about the sessions that have no line of their own."""
+    """All that a report says; ``unlisted`` is about the sessions that have no line of their own; ``holds``: the legend
+    of their lanes.
+    """
 
     title: str
     head: Pairs
@@ -142,6 +152,7 @@ class Page:
     texts: tuple[Facts, ...] | None = None
     numbers: Mapping[str, int] = field(default_factory=dict)
     foot: str = ""
+    holds: tuple[tuple[Bar, str], ...] = ()
 
 
 def page_of(title: str, facts: Facts) -> Page:
@@ -154,6 +165,7 @@ class _Outline:
 
     back = _AMOUNTS["back"]
     columns = ("In the file", "Comes back")
+    holds: Mapping[str, str] = _HOLDS
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
@@ -170,7 +182,7 @@ class _Outline:
             tuple((name, text) for name, text in self.head() if text),
             tuple(self.chips()),
             self.bar(self.totals),
-            tuple((Bar(1, ((0, 1, kind),)), words) for kind, words in self.legend(self.totals)),
+            _swatches(self.legend(self.totals)),
             self.columns,
             sections,
             self.unlisted(len(sections)),
@@ -181,7 +193,14 @@ class _Outline:
             tuple(facts["texts"]) if facts["texts"] is not None else None,
             self.numbers,
             f"Hermes Rescue {version}" if version else "Hermes Rescue",
+            _swatches(self.held(sections)),
         )
+
+    def held(self, sections: Iterable[Section]) -> Iterator[tuple[str, str]]:
+        """What the lanes have, in words; nothing where a lane only has the message or not."""
+        kinds = {kind for section in sections for lane in section.lanes for *_, kind in lane.bar.spans}
+        if kinds - {"whole"}:
+            yield from ((kind, words) for kind, words in self.holds.items() if kind in kinds)
 
     def head(self) -> Iterator[tuple[str, str]]:
         """The first facts."""
@@ -346,6 +365,7 @@ class _Audit(_Outline):
 class _Run(_Outline):
     back = ("came back", "came back")
     columns = ("Before", "Came back")
+    holds: Mapping[str, str] = {**_HOLDS, "part": "the message, changed"}
 
     def about(self) -> Iterator[tuple[str, str]]:
         yield "Run", f"{self.facts['run']} ({self.facts['status']})"
@@ -430,6 +450,10 @@ def _lanes(picture: Facts | None) -> Iterator[Lane]:
         count = "–" if copy["messages"] is None else f"{copy['messages']:,}"
         spans = tuple((start, end, kind) for start, end, kind in copy["spans"])
         yield Lane(label, count, Bar(picture["messages"], spans, f"{count} of {picture['messages']:,}"))
+
+
+def _swatches(legend: Iterable[tuple[str, str]]) -> tuple[tuple[Bar, str], ...]:
+    return tuple((Bar(1, ((0, 1, kind),)), words) for kind, words in legend)
 
 
 def _count(n: int, word: str) -> str:

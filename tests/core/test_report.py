@@ -16,7 +16,7 @@ from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.repair.vault import Vault
 from hermes_rescue.core.report import excerpts, report
-from hermes_rescue.core.report.report import FORMATS, Report, render, run_report
+from hermes_rescue.core.report.report import FORMATS, Report, render, run_report, written
 
 EVIL = "<script>alert('x')</script>\"'><img src=http://e.vil onerror=x> & {{ 7*7 }} `|*_ \x1b[31m\u202e\x00"
 EVIL_SHOWN = "<script>alert('x')</script>\"'><img src=http://e.vil onerror=x> & {{ 7*7 }} `|*_ \\x1b[31m\\x202e\\x00"
@@ -209,6 +209,21 @@ def test_the_picture_says_which_copy_holds_what(damaged: Store) -> None:
         page = Page(render(made, "html"))
         assert page.tags.count("svg") >= 5
         assert ("class", "back") in page.attributes
+
+
+def test_the_pages_say_what_the_colours_of_a_copy_mean(hermes: Any, damaged: Store) -> None:
+    def seen() -> Report:
+        found = audit(damaged)
+        return report.audit_report(found, excerpts.of_audit(found))
+
+    words = "with something that the file lacks"
+    pages = [written(seen(), form) for form in ("html", "pdf")]
+    assert not any(words in page for page in pages)  # where no copy has such a message
+    said = hermes.turns("a", "b", "c")
+    hermes.write_live([each | {"reasoning": ""} for each in said], title="Notes")
+    hermes.write_backup([each | {"reasoning": "Thought."} for each in said], title="Notes")
+    pages = [written(seen(), form) for form in ("html", "pdf")]
+    assert all(words in page for page in pages)
 
 
 def test_what_waits_for_a_decision_does_not_come_back_by_itself(hermes: Any) -> None:
