@@ -49,9 +49,16 @@ class Text:
         return tuple(_gaps(self.folded))
 
     @cached_property
-    def end(self) -> str:
-        """What stands after the last gap. It distinguishes most texts of one form without a look at every gap."""
+    def telling(self) -> str:
+        """The piece between its gaps that is looked for first: the last one, or the one by which it was another text
+        than the one before. It distinguishes most texts of one form without a look at every gap.
+        """
         return self.folded[self.gaps[-1].end :] if self.gaps else self.folded
+
+    @cached_property
+    def backwards(self) -> str:
+        """The text from its end to its beginning."""
+        return self.folded[::-1]
 
     @property
     def intact(self) -> int:
@@ -152,7 +159,7 @@ def _with_gaps(text: Text, whole: str) -> Relation | None:
     as can be and none that fits is missed.
     """
     lesser, gaps = text.folded, text.gaps
-    if not gaps or not whole.startswith(lesser[: gaps[0].start]) or text.end not in whole:
+    if not gaps or not whole.startswith(lesser[: gaps[0].start]) or text.telling not in whole:
         return None
     relations = set[Relation]()
     at = common = gaps[0].start
@@ -161,6 +168,8 @@ def _with_gaps(text: Text, whole: str) -> Relation | None:
         piece = lesser[gap.end : end_of_piece]
         is_last = end_of_piece == len(lesser)
         end = len(whole) - len(piece) if is_last and whole.endswith(piece) else whole.find(piece, at + 1)
+        if end < 0:
+            text.telling = piece
         if end < at or not _may_fill(whole[at:end], lesser, gap):
             return None
         if whole[at:end] != lesser[gap.start : gap.end]:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
+from math import ceil
 
 from hermes_rescue.core.hermes.message import REASONING, SHORT, Message
 from hermes_rescue.core.hermes.same_text import Text, compare
@@ -81,15 +82,16 @@ def likeness(one: Look, other: Look) -> int:
         return 2
     if a.role == "user":  # the program may have added something of its own
         return 2 if text.endswith(theirs) or theirs.endswith(text) else 0
-    return int(same_calls and _is_mostly_same(text, theirs))
+    return int(same_calls and _is_mostly_same(one.text, other.text))
 
 
-def _is_mostly_same(one: str, other: str) -> bool:
+def _is_mostly_same(one: Text, other: Text) -> bool:
     """Whether two texts are one of which a stretch in the middle was damaged."""
-    longer, shorter = (one, other) if len(one) > len(other) else (other, one)
-    if len(shorter) < SHORT or len(longer) > 2 * len(shorter):
+    longer, shorter = (one, other) if len(one.folded) > len(other.folded) else (other, one)
+    if len(shorter.folded) < SHORT or len(longer.folded) > 2 * len(shorter.folded):
         return False
-    return _equal(longer, shorter) + _equal(longer[::-1], shorter[::-1]) >= _ALIKE * len(longer)
+    least = ceil(_ALIKE * len(longer.folded)) - _equal(longer.folded, shorter.folded)
+    return least <= 0 or longer.backwards[:least] == shorter.backwards[:least]
 
 
 def _equal(one: str, other: str) -> int:
@@ -109,11 +111,26 @@ def _equal(one: str, other: str) -> int:
 
 def alike(one: Sequence[Look], other: Sequence[Look]) -> Iterator[tuple[int, int, int]]:
     """Which messages of two lists can be the same one, by their places, and how surely they are."""
-    candidates = None if len(one) * len(other) <= _FEW else _Candidates(other)
-    for i, look in enumerate(one):
-        for j in range(len(other)) if candidates is None else candidates.of(look):
-            if sure := likeness(look, other[j]):
-                yield i, j, sure
+    if len(one) * len(other) <= _FEW:
+        pairs = ((i, j, likeness(look, each)) for i, look in enumerate(one) for j, each in enumerate(other))
+        yield from (found for found in pairs if found[2])
+        return
+    mine, theirs = _equal_once(one), _equal_once(other)
+    looks = [other[places[0]] for places in theirs]
+    candidates = _Candidates(looks)
+    for places in mine:
+        look = one[places[0]]
+        for k in candidates.of(look):
+            if sure := likeness(look, looks[k]):
+                yield from ((i, j, sure) for i in places for j in theirs[k])
+
+
+def _equal_once(looks: Sequence[Look]) -> list[list[int]]:
+    """The places of messages that are like the same others, together."""
+    places = defaultdict[Hashable, list[int]](list)
+    for k, look in enumerate(looks):
+        places[look.m.folded_identity, look.m.is_empty].append(k)
+    return list(places.values())
 
 
 def fewer_calls(one: Sequence[Message], other: Sequence[Message]) -> Iterator[tuple[int, int, int]]:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
-from operator import is_not
 from typing import Any
 
 from hermes_rescue.core.base.jsontext import LIST_FIELD, NOTHING, Piece, number
 from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.copies import BACKUP, LIVE, RUN, SessionCopies
 from hermes_rescue.core.hermes.held_up import is_the_same
-from hermes_rescue.core.hermes.message import Message, message
 from hermes_rescue.core.hermes.runs.killed_runs import DeadRun, dead_runs, pending_prompt, prompt_message
 from hermes_rescue.core.hermes.same_text import folded
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
-from hermes_rescue.core.merge import further, metadata, pointers, second_look, server_merge, transcript
-from hermes_rescue.core.merge.align import align_all
+from hermes_rescue.core.merge import further, metadata, pointers, second_look, server_merge
 from hermes_rescue.core.merge.choices import Choices, fingerprint, left_out_before
 from hermes_rescue.core.merge.evidence import (
     Evidence,
@@ -33,6 +29,7 @@ from hermes_rescue.core.merge.intent import MARK_FIELDS, Marks, Reason, has_mark
 from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.merge.metadata import Found
 from hermes_rescue.core.merge.restored_turns import KilledRun, RestoredCard, restore
+from hermes_rescue.core.merge.sequence import one_sequence
 from hermes_rescue.core.merge.sidecar_copies import marked_copy, raw_copies, session_of, sidecar_copies
 from hermes_rescue.core.merge.transcript import Entry
 from hermes_rescue.core.merge.witnesses import judge
@@ -41,9 +38,6 @@ PENDING = "pending prompt"
 FIRST_MESSAGE = "first message"
 LAST_MESSAGE = "last message"
 DEFAULT = "default"
-
-_NEAREST = 8
-"""Copies, by what they share with the first one, that are aligned again as the merge grows: temps can be thousands."""
 
 TITLE_LENGTH = 64
 """Characters of the first prompt that make a title where none is left."""
@@ -130,7 +124,7 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     """
     choices = choices or Choices()
     live = session_of(copies.live)
-    entries = _merged(copies)
+    entries = one_sequence(copies)
     reasons, verdict = _reasons(copies, live, entries)
     killed = _killed(copies, live, stream_is_live=stream_is_live)
     new_cards = restore(entries, reasons, killed, _listed(live, "tool_calls"), (PENDING, RUN))
@@ -161,76 +155,6 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     taken = {name: found.origin for name, found in chosen.items()}
     leading_messages = replace(proposal, doubt=verdict.doubt, offers=offers, chosen=taken, fuller=found.fuller_in)
     return replace(leading_messages, is_outdated=is_outdated)
-
-
-def _merged(copies: SessionCopies) -> list[Entry]:
-    """All messages of all copies in one sequence. The copy that shares most with what is merged so far comes next, the
-    most trusted of equals: one that shares nothing waits for another that knows both.
-    """
-    sequences = _file_messages(copies)
-    run = sequences.pop(RUN, None)
-    sequences |= {copy.name: copy.messages for copy in copies.databases}
-    if run is not None:
-        sequences[RUN] = run
-    first = _newest(copies, sequences)
-    trust = [first, *(name for name in sequences if name != first)]
-    order = [first]
-    raw = raw_copies(copies)
-    entries = [transcript.entry(first, m, k, is_raw=first in raw) for k, m in enumerate(sequences.pop(first, ()))]
-    there = [e.merged for e in entries]
-    found = align_all(there, sequences)
-    near = dict.fromkeys(found)
-    while sequences:
-        now = [e.merged for e in entries]
-        if not found or len(now) != len(there) or any(map(is_not, now, there)):
-            nearest = {*islice(near, _NEAREST)}
-            there, found = now, align_all(now, {name: m for name, m in sequences.items() if name in nearest})
-        closest = next(iter(found))
-        del near[closest]
-        entries = transcript.merge(
-            entries, closest, sequences.pop(closest), found.pop(closest), older=closest == BACKUP, is_raw=closest in raw
-        )
-        order.append(closest)
-    if order != trust:
-        for e in entries:
-            e.settle(trust, raw)
-    transcript.drop_unanswered(entries, raw)
-    if first == RUN:
-        for e in entries:
-            server_merge.take_calls(e, [copy.name for copy in copies.databases])
-    if any(LIVE in e.versions and e.merged.is_summary for e in entries):
-        for e in entries:  # an old compression rewrote the file: what it left out of a message is no loss
-            if LIVE in e.versions:
-                e.merged, e.enriched = e.versions[LIVE], {}
-    return entries
-
-
-def _newest(copies: SessionCopies, sequences: Mapping[str, Sequence[Message]]) -> str:
-    """The copy whose order stands: the live file's, where it is damaged or lost that of the whole file or run that was
-    saved last.
-    """
-    sidecars = {name: copy for name, copy in sidecar_copies(copies).items() if copy.messages}
-    if not sidecars:
-        return next(iter(sequences), LIVE)
-    if LIVE in sidecars and sidecars[LIVE].complete:
-        return LIVE
-    rank = lambda name: (sidecars[name].complete, number(sidecars[name].get("updated_at")) or 0.0, name != RUN)  # noqa: E731
-    return max(sidecars, key=rank)
-
-
-def _file_messages(copies: SessionCopies) -> dict[str, Sequence[Message]]:
-    """The messages of each file, one object where they are the same bytes, as most are in every file."""
-    sidecars = sidecar_copies(copies)
-    leading = session_of(copies.leading) if copies.leading_messages else None
-    known: dict[bytes, Message] = {}
-    if any(copy is not leading for copy in sidecars.values()):
-        known = {m.piece.token: m for m in copies.leading_messages}
-    found = {id(leading): copies.leading_messages}
-    for copy in sidecars.values():
-        if id(copy) not in found:
-            tokens = ((piece, piece.token) for piece in copy.messages)
-            found[id(copy)] = tuple(known.get(key) or known.setdefault(key, message(each)) for each, key in tokens)
-    return {name: found[id(copy)] for name, copy in sidecars.items()}
 
 
 def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:

@@ -22,6 +22,15 @@ WHOLE = 1.0
 """Seconds by which a stamp is early that was cut to whole ones."""
 
 
+class Witnesses(list[Witness]):
+    """Copies that are asked of many messages: leftover temps can be thousands."""
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Their names, once all of them are known."""
+        return frozenset(w.name for w in self)
+
+
 class Timeline:
     """A merged transcript, and what each witness saw of it.
 
@@ -38,8 +47,9 @@ class Timeline:
         self.began = list(self._turn_times())
         self.kept = [evidence.state is FileState.WHOLE and LIVE in e.versions for e in entries]
         files = [w for w in (*evidence.others, evidence.backup) if w is not None]
-        self.before_act = [w for w in files if self._is_before_act(w)]
-        self.after_act = [w for w in files if w not in self.before_act]
+        self.before_act, self.after_act = Witnesses(), Witnesses()
+        for file in files:
+            (self.before_act if self._is_before_act(file) else self.after_act).append(file)
         run = evidence.run
         if run is not None:
             (self.after_act if self._is_after_act(run) else self.before_act).append(run)
@@ -72,8 +82,12 @@ class Timeline:
                 first is not None and again is not None and first.merged.folded_identity == again.merged.folded_identity
             )
             return is_retry and first is not again and not mine.knows_generations
-        live = (e.versions[LIVE] for e in self.entries if LIVE in e.versions)
-        return not older.is_fresh and any(is_same(m.time, mine.act) for m in live)
+        return not older.is_fresh and self._has_last_before_act
+
+    @cached_property
+    def _has_last_before_act(self) -> bool:
+        """Whether the file has a message with the stamp of the last one that the newest act kept."""
+        return any(is_same(e.versions[LIVE].time, self.marks.act) for e in self.entries if LIVE in e.versions)
 
     def _is_after_act(self, run: Witness) -> bool:
         """Whether a run ended after the newest act, whose marks it has not: what it holds proves it before its time."""
@@ -198,8 +212,14 @@ class Timeline:
     def _is_kept(self, e: Entry) -> bool:
         if self.known.state is FileState.TORN and LIVE in e.versions:
             return True
-        parts = [w for w in self.after_act if not w.is_whole]
-        return any(w.name in e.versions for w in ([self.base] if self.base is not None else parts))
+        if self.base is not None:
+            return self.base.name in e.versions
+        return not e.versions.keys().isdisjoint(self._parts)
+
+    @cached_property
+    def _parts(self) -> frozenset[str]:
+        """The copies from after the newest act of which something is missing."""
+        return frozenset(w.name for w in self.after_act if not w.is_whole)
 
     def _turn_times(self) -> Iterator[float | None]:
         """When the turn of each message began: the agent stamps its answer at any time until the turn ends."""
@@ -217,7 +237,7 @@ class Timeline:
             return base is None
         if self.holds(self._older, k) or self._is_before(self._base_rows, k) or self._is_before(self._rows_of_older, k):
             return False
-        if any(w.saved is not None and w.saved > saved + STAMP and self.holds([w], k) for w in self.after_act):
+        if self.holds(self._saved_since, k):
             return True
         if known.pending is not None:
             return k >= self.pending_turn  # the turn that the file still waits for is its newest
@@ -225,6 +245,12 @@ class Timeline:
         if self._is_clock_behind or began is None:
             return False
         return began > saved and not self._is_before(self._rows_by_then, k)
+
+    @cached_property
+    def _saved_since(self) -> Witnesses:
+        """The copies from after the newest act that were saved after the base."""
+        saved = self.base.saved if self.base is not None else self.known.saved or self.known.marked
+        return Witnesses(w for w in self.after_act if is_after(w.saved, saved or 0.0))
 
     @cached_property
     def _is_clock_behind(self) -> bool:
@@ -249,7 +275,7 @@ class Timeline:
         saved.
         """
         backup = self.known.backup if self.known.state is FileState.WHOLE else None
-        return [*self.before_act, *([backup] if backup is not None else [])]
+        return Witnesses([*self.before_act, *([backup] if backup is not None else [])])
 
     @cached_property
     def _rows_of_older(self) -> Mapping[str, int]:
@@ -315,7 +341,8 @@ class Timeline:
 
     def holds(self, witnesses: Iterable[Witness], k: int) -> bool:
         """Whether one of these copies has a message."""
-        return any(w.name in self.entries[k].versions for w in witnesses)
+        names = witnesses.names if isinstance(witnesses, Witnesses) else {w.name for w in witnesses}
+        return not self.entries[k].versions.keys().isdisjoint(names)
 
     def last_kept(self, act: float) -> int:
         """The position of the last message that the act kept, -1 where it kept none."""

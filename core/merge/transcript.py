@@ -7,7 +7,7 @@ leaves its call.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -57,6 +57,15 @@ class Entry:
         if gains:
             self.merged = fuller(self.merged, version, gains, without)
             self.enriched = {**self.enriched, **dict.fromkeys(gains, copy)}
+
+    def take(self, other: Entry) -> None:
+        """The versions of a group of further copies that were merged already, as by :meth:`add`."""
+        if other.merged is self.merged:
+            self.versions |= other.versions
+            self.places |= other.places
+            return
+        for copy, version in other.versions.items():
+            self.add(copy, version, other.places[copy])
 
     def settle(self, trust: Sequence[str], raw: Container[str]) -> None:
         """Merge the versions again with the most trusted copy's as the base, whichever came first. ``raw``: the copies
@@ -119,13 +128,30 @@ def merge(
     found = found or align([e.merged for e in entries], messages)
     for i, j in (*found.pairs, *found.moved):
         entries[i].add(copy, messages[j], j)
+    return _placed(entries, found, len(messages), lambda k: entry(copy, messages[k], k, is_raw=is_raw), older=older)
+
+
+def join(entries: Sequence[Entry], others: Sequence[Entry], found: Alignment | None = None) -> list[Entry]:
+    """The merged transcript with that of a group of further copies in it; ``found`` is their alignment where it is
+    known already.
+    """
+    found = found or align([e.merged for e in entries], [e.merged for e in others])
+    for i, j in (*found.pairs, *found.moved):
+        entries[i].take(others[j])
+    return _placed(entries, found, len(others), others.__getitem__)
+
+
+def _placed(
+    entries: Sequence[Entry], found: Alignment, number: int, fresh: Callable[[int], Entry], *, older: bool = False
+) -> list[Entry]:
+    """The entries with those of another sequence that only this has, of which ``fresh`` gives each."""
     moved = {j for _, j in found.moved}
     result: list[Entry] = []
     i0 = j0 = 0
-    for i, j in (*found.pairs, (len(entries), len(messages))):
+    for i, j in (*found.pairs, (len(entries), number)):
         if i0 < i or j0 < j:
-            fresh = [entry(copy, messages[k], k, is_raw=is_raw) for k in range(j0, j) if k not in moved]
-            result += _interleave(entries[i0:i], fresh, older=older)
+            between = [fresh(k) for k in range(j0, j) if k not in moved]
+            result += _interleave(entries[i0:i], between, older=older)
         result += entries[i : i + 1]
         i0, j0 = i + 1, j + 1
     return result

@@ -192,8 +192,13 @@ class _Judge(Contained, Leftovers, ListedLength):
         if known.state is not FileState.WHOLE or known.pending is not None or self.marks.records_acts:
             return False
         is_of_act = any(kept[-1] < j < k and reason is Reason.OLD_UNDO for j, reason in reasons.items())
-        is_of_act = is_of_act or self.has_stamp(kept[-1], self.marks.old_act)
+        is_of_act = is_of_act or self._ends_at_old_act
         return is_of_act and self.is_end_by_list(k, kept)
+
+    @cached_property
+    def _ends_at_old_act(self) -> bool:
+        """Whether what is kept ends at the watermark of an act."""
+        return self.has_stamp(max(k for k, is_kept in enumerate(self.kept) if is_kept), self.marks.old_act)
 
     def _passed_over(self, k: int) -> Reason | None:
         """Of a message from after the file was saved, which the newest run goes on without."""

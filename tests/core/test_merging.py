@@ -452,3 +452,20 @@ def test_leftovers_of_a_growing_answer_are_aligned_a_few_at_a_time(
     (session,) = api.audit(find_store(home=hermes.home)).sessions
     assert session.after == 4
     assert len(aligned) < 12 * number
+
+
+def test_leftovers_that_each_end_differently_are_aligned_by_halves(
+    hermes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has a turn of its own: what is merged grows with every one of them, and need not be aligned with all."""
+    number, aligned = 64, list[Any]()
+    turns_of = align.turns
+    monkeypatch.setattr(align, "turns", lambda messages: aligned.extend(messages) or turns_of(messages))
+    hermes.write_live(hermes.turns("a"))
+    own = [hermes.turns(f"question {k:02}", start=100 * k + 100) for k in range(number)]
+    for k, turn in enumerate(own):
+        name = f"{hermes.live.stem}.tmp.77.{(k * 37) % number}"
+        hermes.write_new(hermes.sessions / name, [*hermes.turns("a"), *turn])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*hermes.turns("a"), *(m for turn in own for m in turn)])
+    assert len(aligned) < 8 * number * number.bit_length()
