@@ -7,7 +7,7 @@ one advantage that they know which messages are the same. Whatever they determin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .left import Copy, Left
@@ -109,7 +109,7 @@ def determined(left: Left) -> Known:
 def weak_readings(left: Left) -> Iterator[tuple[Numbers, bool]]:
     """What another life would have been, that would have left the same bytes: nothing contradicts it, nothing says it.
     With each, whether it is what an engine has to give back where it is right (else a question is right, too)."""
-    live, done, rows = left.live, left.newest_done, left.folded_rows
+    live, done, rows = left.live, left.newest_done, _rows_of_ended_runs(left)
     if left.is_stale and live is not None:
         yield from _ahead_of(left, live.state)
     elif (live is None or live.marks is None) and left.index is None:
@@ -173,12 +173,11 @@ def _newest_done(left: Left) -> Numbers | None:
 def _counted_rows(left: Left) -> Numbers | None:
     """Nobody takes rows away: where something counts them, or no act was ever made, they are all there was."""
     world, live = left.world, left.live
-    killed = world.killed
-    rows = tuple(n for n in left.folded_rows if killed is None or n < killed.prompt.number)
+    rows = _rows_of_ended_runs(left)
     if not rows or left.is_stale or _ambiguous_copies(left):
         return None
     others = left.held() - {row.number for row in left.rows}
-    if others or (live is not None and not _is_part(live.numbers, rows)):
+    if others or (live is not None and not is_part(live.numbers, rows)):
         return None  # the WebUI's own notices and merged prompts are in no row
     counts = [left.index.count] if left.index is not None else []
     if live is not None and live.damaged and live.count is not None:
@@ -192,6 +191,12 @@ def _counted_rows(left: Left) -> Numbers | None:
 
 
 # --- their parts ----------------------------------------------------------------------------------------------------
+
+
+def _rows_of_ended_runs(left: Left) -> Numbers:
+    """The rows without those of a run that was killed, which is judged by itself."""
+    killed = left.world.killed
+    return tuple(n for n in left.folded_rows if killed is None or n < killed.prompt.number)
 
 
 def _by_marks(left: Left, marks: Marks, numbers: Numbers) -> Numbers | None:
@@ -289,9 +294,10 @@ def _ambiguous_copies(left: Left) -> bool:
     return len(set(told)) < len(told)
 
 
-def _is_part(numbers: Numbers, of: Numbers) -> bool:
+def is_part(some: Sequence[object], of: Sequence[object]) -> bool:
+    """Whether these are some of the others, in the same order."""
     rest = iter(of)
-    return all(n in rest for n in numbers)
+    return all(each in rest for each in some)
 
 
 # --- as a person sees it --------------------------------------------------------------------------------------------
