@@ -74,12 +74,12 @@ class _Judge(Contained, Backups, ListedLength):
             and not self.is_unmarked_part
         ):
             return self._without_leftovers(reasons, known.count)
-        if act is not None and known.state is not FileState.WHOLE and any(r.is_question for r in reasons.values()):
+        if act is not None and not self._is_of_file and any(r.is_question for r in reasons.values()):
             return Verdict(reasons, UNDECIDED)
         if known.state is FileState.WHOLE and self._is_older_than_run(reasons):
             return Verdict(reasons, OLDER)
         is_wiped = known.state is FileState.EMPTY and act is None and not self.marks.records_acts
-        if known.state is not FileState.LOST and not (is_wiped and known.count) and not self.is_unmarked_part:
+        if known.state is not FileState.LOST and not (is_wiped and known.count is not None) and not self.is_unmarked_part:
             return Verdict(reasons)
         if Reason.UNDECIDED in reasons.values() and known.state is not FileState.WHOLE:
             return Verdict(reasons, BEGINNING)
@@ -197,14 +197,16 @@ class _Judge(Contained, Backups, ListedLength):
 
     def _may_be_of_act(self, k: int, kept: Sequence[int], reasons: Mapping[int, Reason]) -> bool:
         """Whether what looks newer than a file without marks can be from before an act that saved it: the file ends at
-        the watermark of one, or before what was said by then (and is left out for these ``reasons``), and nobody but
-        the database, or a clock that can have been set back, speaks for more.
+        the watermark of one, or before what was said by then (and is left out for these ``reasons``), or its version
+        leaves no watermark and the session list knows nothing newer; and nobody but the database, or a clock that can
+        have been set back, speaks for more.
         """
         known = self.known
         if known.state is not FileState.WHOLE or known.pending is not None or self.marks.records_acts:
             return False
         is_of_act = any(kept[-1] < j < k and reason is Reason.OLD_UNDO for j, reason in reasons.items())
         is_of_act = is_of_act or self.has_stamp(kept[-1], self.marks.old_act)
+        is_of_act = is_of_act or not (self.marks.knows_watermark or is_after(known.last, known.saved or 0.0))
         return is_of_act and self.is_end_by_list(k, kept)
 
     def _passed_over(self, k: int) -> Reason | None:

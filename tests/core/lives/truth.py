@@ -258,7 +258,8 @@ def _ahead_of(left: Left, state: State) -> Iterator[tuple[Numbers, bool]]:
     if rows:
         found = _and_behind(state.numbers, rows)
         counted = left.index is None or left.index.count in (len(found), len(state.numbers))
-        yield found, firm and counted and not at_the_act and not _has_clock_step(left)
+        listed = world.era.watermark or (left.index is not None and left.index.last > state.updated)
+        yield found, firm and counted and listed and not at_the_act and not _has_clock_step(left)
 
 
 def _has_clock_step(left: Left) -> bool:
