@@ -10,17 +10,18 @@ it works.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
 from hermes_rescue.core.hermes.message import LONG_ID, Message, MessageIdentity
+from hermes_rescue.core.merge import pairing
 from hermes_rescue.core.merge.likeness import Look, alike, fewer_calls, likeness
+from hermes_rescue.core.merge.pairing import Pair
 
 GAP_CELLS = 250_000
 """Pairs of turns between two anchors up to which they are aligned exactly; beyond, equal ones are paired in order."""
@@ -28,7 +29,6 @@ GAP_CELLS = 250_000
 _UNIT = 1_000_000
 """What one degree of likeness is worth beside nearness in time, which only decides between equals."""
 
-Pair: TypeAlias = tuple[int, int]
 Gap: TypeAlias = tuple[int, int, int, int]
 """From where to where in the first, and in the second sequence (the end is not in it)."""
 
@@ -126,17 +126,18 @@ def _paired_turns(
     gaps: list[Gap] = []
     for gap in _between((0, len(in_a), 0, len(in_b)), equal):
         i0, i1, j0, j1 = gap
-        anchors = _anchors([_calls(a, t) for t in in_a[i0:i1]], [_calls(b, t) for t in in_b[j0:j1]])
+        anchors = pairing.anchors([_calls(a, t) for t in in_a[i0:i1]], [_calls(b, t) for t in in_b[j0:j1]])
         anchors = [(i + i0, j + j0) for i, j in anchors]
         pairs += anchors
         gaps += _between(gap, anchors)
+    again = _said_again(a) | _said_again(b) if gaps else ()
     one_clock = not pairs or any(_is_at_once(a[in_a[i].start].time, b[in_b[j].start].time) for i, j in pairs)
     for gap in gaps:
         i0, i1, j0, j1 = gap
         if (i1 - i0, j1 - j0) == (1, 1) and _is_one_prompt(a, b, in_a[i0], in_b[j0]):
             pairs.append((i0, j0))
         else:
-            pairs += _in_gap(a, b, in_a, in_b, gap, one_clock=one_clock)
+            pairs += _in_gap(a, b, in_a, in_b, gap, again, one_clock=one_clock)
     return sorted(pairs)
 
 
@@ -149,9 +150,11 @@ def _is_one_prompt(a: Sequence[Message], b: Sequence[Message], one: Turn, other:
 
 def _equal_turns(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn]) -> list[Pair]:
     """Turns that are equal to the letter, stand once on both sides and are distinctive."""
-    once_a, once_b = _once([_whole(a, t) for t in in_a]), _once([_whole(b, t) for t in in_b])
+    once_a, once_b = pairing.once([_whole(a, t) for t in in_a]), pairing.once([_whole(b, t) for t in in_b])
     found = sorted((i, once_b[key]) for key, i in once_a.items() if key in once_b)
-    return _rising([(i, j) for i, j in found if any(m.is_distinctive for m in a[in_a[i].content.start : in_a[i].end])])
+    return pairing.rising(
+        [(i, j) for i, j in found if any(m.is_distinctive for m in a[in_a[i].content.start : in_a[i].end])]
+    )
 
 
 def _whole(messages: Sequence[Message], turn: Turn) -> tuple[Hashable, ...]:
@@ -178,6 +181,11 @@ def _is_at_once(one: float | None, other: float | None) -> bool:
     return one is not None and other is not None and abs(one - other) <= SLACK
 
 
+def _is_apart(one: float | None, other: float | None) -> bool:
+    """Whether an answer was given twice, as the notice of an overloaded provider is, as far as times are known."""
+    return one is not None and other is not None and not _is_at_once(one, other)
+
+
 def _between(gap: Gap, anchors: Iterable[Pair]) -> Iterator[Gap]:
     i0, i1, j0, j1 = gap
     for i, j in (*anchors, (i1, j1)):
@@ -186,69 +194,37 @@ def _between(gap: Gap, anchors: Iterable[Pair]) -> Iterator[Gap]:
         i0, j0 = i + 1, j + 1
 
 
-def _anchors(a: Sequence[Iterable[Hashable]], b: Sequence[Iterable[Hashable]]) -> list[Pair]:
-    """Places that have a key which occurs at one place only on both sides, rising on both."""
-    once_a, once_b = _once(a), _once(b)
-    found = sorted({(i, once_b[key]) for key, i in once_a.items() if key in once_b})
-    return _rising(found)
-
-
-def _once(keys: Sequence[Iterable[Hashable]]) -> dict[Hashable, int]:
-    """The place of each key that stands at one place only."""
-    place: dict[Hashable, int] = {}
-    again: set[Hashable] = set()
-    for k, found in enumerate(keys):
-        for key in found:
-            if place.setdefault(key, k) != k:
-                again.add(key)
-    for key in again:
-        del place[key]
-    return place
-
-
-def _rising(pairs: list[Pair]) -> list[Pair]:
-    """The longest run of pairs that rises strictly on both sides (the pairs come sorted)."""
-    if all(one[0] < other[0] and one[1] < other[1] for one, other in pairwise(pairs)):
-        return pairs  # as nearly always
-    # of the pairs of one place the later comes first, so that a run can hold only one of them
-    pairs = sorted(pairs, key=lambda pair: (pair[0], -pair[1]))
-    tails: list[int] = []
-    at: list[int] = []
-    before: list[int] = []
-    for k, (_, j) in enumerate(pairs):
-        pile = bisect_left(tails, j)
-        before.append(at[pile - 1] if pile else -1)
-        if pile == len(tails):
-            tails.append(j)
-            at.append(k)
-        else:
-            tails[pile], at[pile] = j, k
-    chain: list[Pair] = []
-    k = at[-1] if at else -1
-    while k >= 0:
-        chain.append(pairs[k])
-        k = before[k]
-    return chain[::-1]
-
-
 def _in_gap(
-    a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn], gap: Gap, *, one_clock: bool
+    a: Sequence[Message],
+    b: Sequence[Message],
+    in_a: list[Turn],
+    in_b: list[Turn],
+    gap: Gap,
+    again: Container[MessageIdentity],
+    *,
+    one_clock: bool,
 ) -> list[Pair]:
-    """The turns between two anchors, so that their likeness is greatest together. ``one_clock``: nothing speaks against
-    it that both copies were stamped by one clock.
+    """The turns between two anchors, so that their likeness is greatest together. ``again``: what one of them says more
+    than once; ``one_clock``: nothing speaks against it that both were stamped by one clock.
     """
     i0, i1, j0, j1 = gap
     if (i1 - i0) * (j1 - j0) > GAP_CELLS:
         return _in_order(a, b, in_a, in_b, gap)
-    one = [_Looked(a, turn) for turn in in_a[i0:i1]]
-    other = [_Looked(b, turn) for turn in in_b[j0:j1]]
+    one = [_Looked(a, turn, again) for turn in in_a[i0:i1]]
+    other = [_Looked(b, turn, again) for turn in in_b[j0:j1]]
     prompts = _surest([x.prompts for x in one], [y.prompts for y in other])
     ends = _surest([x.last for x in one], [y.last for y in other])
     score = [[0] * len(other) for _ in one]
     for i, j in {*prompts, *ends, *_sharing([x.marks for x in one], [y.marks for y in other])}:
         alike_prompts, have_like_ends = prompts.get((i, j), 0), (i, j) in ends
         score[i][j] = _turn_likeness(one[i], other[j], alike_prompts, have_like_ends, one_clock=one_clock)
-    return [(i + i0, j + j0) for i, j in _best(score)]
+    return [(i + i0, j + j0) for i, j in pairing.best(score)]
+
+
+def _said_again(messages: Sequence[Message]) -> set[MessageIdentity]:
+    """What one copy says more than once, as the notice of an overloaded provider: it makes no turn known."""
+    found = Counter(m.strict_identity for m in messages if m.is_distinctive)
+    return {each for each, count in found.items() if count > 1}
 
 
 def _surest(one: Sequence[Sequence[Look]], other: Sequence[Sequence[Look]]) -> dict[Pair, int]:
@@ -287,7 +263,7 @@ def _in_order(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b
             pairs += ((mine[n], theirs[k]) for n, k in enumerate(_near(one, other)))
         else:
             pairs += ((mine[k], theirs[n]) for n, k in enumerate(_near(other, one)))
-    return _rising(sorted(pairs))
+    return pairing.rising(sorted(pairs))
 
 
 def _near(fewer: Sequence[float | None], more: Sequence[float | None]) -> Iterator[int]:
@@ -314,7 +290,7 @@ def _keys(messages: Sequence[Message], turn: Turn) -> tuple[MessageIdentity, ...
 class _Looked:
     """A turn with what is asked of it for each turn of the other side."""
 
-    def __init__(self, messages: Sequence[Message], turn: Turn) -> None:
+    def __init__(self, messages: Sequence[Message], turn: Turn, again: Container[MessageIdentity]) -> None:
         self.prompt = messages[turn.start] if turn.has_prompt else None
         self.messages = [messages[k] for k in turn.content if not messages[k].is_empty]
         if not self.messages and self.prompt is None:
@@ -324,7 +300,9 @@ class _Looked:
         self.letters = Counter(m.strict_identity for m in self.messages)
         # a tool gives the same result twice, and an id that counts from 0 in each turn is no proof beyond it
         self.distinctive = {
-            m.strict_identity: m for m in self.messages if m.is_distinctive and not 0 < len(m.answers) < LONG_ID
+            m.strict_identity: m
+            for m in self.messages
+            if m.is_distinctive and m.strict_identity not in again and not 0 < len(m.answers) < LONG_ID
         }
         first = self.prompt or (self.messages[0] if self.messages else None)
         self.time = first.time if first is not None else None
@@ -392,7 +370,7 @@ def _turn_likeness(one: _Looked, other: _Looked, prompts: int, have_like_ends: b
         shared = distinctive = have_like_ends
     is_at_once = _is_at_once(one.time, other.time)
     apart = one_clock and not (is_at_once or one.began_during(other) or other.began_during(one))
-    if apart and not distinctive:
+    if apart and not (distinctive if is_one else calls & one.long_calls):
         return 0
     if shared:
         same = 10 + min(shared, 50) + prompts if is_one else shared
@@ -412,30 +390,6 @@ def _nearness(one: float | None, other: float | None) -> int:
     return int(1000 / (1 + abs(one - other) / 10)) + 1
 
 
-def _best(score: list[list[int]]) -> list[Pair]:
-    """The pairs that rise on both sides and score most together."""
-    rows, columns = len(score), len(score[0])
-    best = [[0] * (columns + 1) for _ in range(rows + 1)]
-    for i in range(rows - 1, -1, -1):
-        here, below, row = best[i], best[i + 1], score[i]
-        for j in range(columns - 1, -1, -1):
-            value = max(below[j], here[j + 1])
-            if row[j]:
-                value = max(value, row[j] + below[j + 1])
-            here[j] = value
-    pairs: list[Pair] = []
-    i = j = 0
-    while i < rows and j < columns:
-        if score[i][j] and best[i][j] == score[i][j] + best[i + 1][j + 1]:
-            pairs.append((i, j))
-            i, j = i + 1, j + 1
-        elif best[i][j] == best[i + 1][j]:
-            i += 1
-        else:
-            j += 1
-    return pairs
-
-
 def _within(a: Sequence[Message], b: Sequence[Message], one: Turn, other: Turn) -> list[Pair]:
     """The messages of two turns that are the same one."""
     pairs: list[Pair] = []
@@ -449,13 +403,13 @@ def _within(a: Sequence[Message], b: Sequence[Message], one: Turn, other: Turn) 
     mine, theirs = mine[head:], theirs[head:]
     if not mine or not theirs:
         return pairs
-    anchors = _anchors([(a[k].strict_identity,) for k in mine], [(b[k].strict_identity,) for k in theirs])
+    anchors = pairing.anchors([(a[k].strict_identity,) for k in mine], [(b[k].strict_identity,) for k in theirs])
     pairs += [(mine[i], theirs[j]) for i, j in anchors]
     for i0, i1, j0, j1 in _between((0, len(mine), 0, len(theirs)), anchors):
         left, right = [a[k] for k in mine[i0:i1]], [b[k] for k in theirs[j0:j1]]
         if len(left) * len(right) > GAP_CELLS:
-            alike = _anchors([(m.folded_identity,) for m in left], [(m.folded_identity,) for m in right])
-            found = _rising(sorted(alike))
+            alike = pairing.anchors([(m.folded_identity,) for m in left], [(m.folded_identity,) for m in right])
+            found = pairing.rising(sorted(alike))
         else:
             found = _best_in_turn(left, right)
         pairs += [(mine[i + i0], theirs[j + j0]) for i, j in found]
@@ -467,7 +421,7 @@ def _best_in_turn(one: Sequence[Message], other: Sequence[Message]) -> list[Pair
     score = [[0] * len(other) for _ in one]
     for i, j, sure in (*fewer_calls(one, other), *alike(list(map(Look, one)), list(map(Look, other)))):
         score[i][j] = sure * _UNIT + _nearness(one[i].time, other[j].time)
-    return _best(score)
+    return pairing.best(score)
 
 
 def _moved(a: Sequence[Message], b: Sequence[Message], pairs: Sequence[Pair]) -> list[Pair]:
@@ -482,8 +436,11 @@ def _moved(a: Sequence[Message], b: Sequence[Message], pairs: Sequence[Pair]) ->
     if not left_a or not left_b:
         return []
     times = {a[k].time for k in left_a} & {b[k].time for k in left_b} - {None}
-    once_a, once_b = (_once([_known_by(each[k], times) for k in left]) for each, left in ((a, left_a), (b, left_b)))
+    once_a, once_b = (
+        pairing.once([_known_by(each[k], times) for k in left]) for each, left in ((a, left_a), (b, left_b))
+    )
     found = {left_a[i]: left_b[once_b[key]] for key, i in once_a.items() if key in once_b}
+    found = {i: j for i, j in found.items() if a[i].calls or a[i].answers or not _is_apart(a[i].time, b[j].time)}
     free_a, free_b = {*left_a} - found.keys(), {*left_b} - {*found.values()}
     for i, j in sorted(found.items()):
         while (i := i + 1) in free_a and (j := j + 1) in free_b and a[i].strict_identity == b[j].strict_identity:

@@ -73,8 +73,9 @@ _SENTENCES = {
 class Marks:
     """The marks of one sidecar, as far as they are well formed. Times in seconds.
 
-    ``by_hand``: the user compressed it, which sets a watermark too. ``knows_acts``: its version leaves a mark with
-    every act, ``knows_generations``: a generation with every one (formats.md, the table of versions).
+    ``by_hand``: the user compressed it, which sets a watermark too. ``knows_watermark``: its version leaves one with an
+    act; ``knows_acts``: a mark with every act, ``knows_generations``: a generation with every one (formats.md, the
+    table of versions).
     """
 
     watermark: float | None = None
@@ -83,6 +84,7 @@ class Marks:
     shrink_generation: str | None = None
     shrink_malformed: bool = False
     by_hand: bool = False
+    knows_watermark: bool = True
     knows_acts: bool = False
     knows_generations: bool = False
 
@@ -169,6 +171,7 @@ def marks(sidecar: Sidecar) -> Marks:
         shrink if well_formed else None,
         shrink is not None and not well_formed,
         sidecar.get("compression_anchor_mode") == _MANUAL,
+        "truncation_watermark" in sidecar.head,
         knows_generations or {"truncation_boundary", "clear_generation"} <= sidecar.head.keys(),
         knows_generations,
     )

@@ -126,10 +126,18 @@ class ListedLength(Timeline):
         """What stays of the messages that were there when the session was last counted."""
         saved, pending = self.known.listed or self.known.saved, self.known.pending
         waits_from = 0 if pending is None else self.pending_turn
+        # the count of a head is never older than the file
+        by_then = self.rows_by(saved or 0.0) if self.known.state is FileState.TORN else {}
         return [
             k
             for k, began in enumerate(self.began)
-            if k not in reasons and (saved is None or began is None or began <= saved or self.kept[k] or k < waits_from)
+            if k not in reasons
+            if saved is None
+            or began is None
+            or began <= saved
+            or self.is_before(by_then, k)
+            or self.kept[k]
+            or k < waits_from
             if pending is None or began is None or began < pending - STAMP or k < waits_from
         ]
 

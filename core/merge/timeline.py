@@ -100,6 +100,9 @@ class Timeline:
             return False  # no run has come to an end since the file was cleared
         if act == 0.0 and self.known.was_seen_empty:
             return False
+        is_torn = self.known.state is FileState.TORN
+        if act == 0.0 and is_torn and any(self._has_one_stamp(LIVE, run.name, k) for k in held):
+            return True  # what is left of the file was said after it was cleared
         if mark != act and any(self.entries[k].merged.role == "user" and self.has_stamp(k, mark) for k in held):
             return True
         last = self.last_kept(act)
@@ -235,7 +238,7 @@ class Timeline:
         saved = base.saved if base is not None else known.saved or known.marked
         if saved is None:
             return base is None
-        if self.holds(self._older, k) or self._is_before(self._base_rows, k) or self._is_before(self._rows_of_older, k):
+        if self.holds(self._older, k) or self.is_before(self._base_rows, k) or self.is_before(self._rows_of_older, k):
             return False
         if self.holds(self._saved_since, k):
             return True
@@ -244,7 +247,7 @@ class Timeline:
         began = self.began[k]
         if self._is_clock_behind or began is None:
             return False
-        return began > saved and not self._is_before(self._rows_by_then, k)
+        return began > saved and not self.is_before(self._rows_by_then, k)
 
     @cached_property
     def _saved_since(self) -> Witnesses:
@@ -262,11 +265,14 @@ class Timeline:
 
     @cached_property
     def _rows_by_then(self) -> Mapping[str, int]:
-        """Of each database the place of the last row of a turn that had begun when the base was saved: what stands
-        before it was there by then, whatever a clock said that was set back since.
-        """
         saved = self.base.saved if self.base is not None else self.known.saved or self.known.marked
-        by_then = (e for e, began in zip(self.entries, self.began, strict=True) if began and began <= (saved or 0.0))
+        return self.rows_by(saved or 0.0)
+
+    def rows_by(self, time: float) -> Mapping[str, int]:
+        """Of each database the place of the last row of a turn that had begun by then: what stands before it was there
+        by then, whatever a clock said that was set back since.
+        """
+        by_then = (e for e, began in zip(self.entries, self.began, strict=True) if began and began <= time)
         return self._last_rows(by_then)
 
     @cached_property
@@ -297,7 +303,7 @@ class Timeline:
     def has_run_ended_after(self, k: int) -> bool:
         """Whether the newest run ended after a message was said."""
         run, time = self.known.run, self.times[k]
-        if self._is_before(self._run_rows, k):
+        if self.is_before(self._run_rows, k):
             return True
         return run is not None and run.saved is not None and time is not None and run.saved > time
 
@@ -306,10 +312,10 @@ class Timeline:
         after that.
         """
         run, saved, began = self.known.run, self.known.saved, self.began[k]
-        if self.known.state is not FileState.WHOLE or run is None or self.holds([run], k):
+        if self.known.state is not FileState.WHOLE or run is None or self.holds([run], k) or self._is_clock_behind:
             return False
         is_later = run.saved is not None and saved is not None and run.saved > saved + STAMP
-        return is_later and began is not None and began > (saved or 0.0) and self._is_before(self._run_rows, k)
+        return is_later and began is not None and began > (saved or 0.0) and self.is_before(self._run_rows, k)
 
     @cached_property
     def run_begins(self) -> int:
@@ -330,7 +336,7 @@ class Timeline:
         end = self.run_ends
         return end is not None and k > end and any(self.kept[end + 1 :])
 
-    def _is_before(self, rows: Mapping[str, int], k: int) -> bool:
+    def is_before(self, rows: Mapping[str, int], k: int) -> bool:
         """Whether one of these rows stands after a message."""
         places = self.entries[k].places
         return any(places.get(name, end) < end for name, end in rows.items())
@@ -375,6 +381,11 @@ class Timeline:
     def missing(self) -> list[int]:
         """The positions of what the base lacks."""
         return [k for k, is_kept in enumerate(self.kept) if not is_kept]
+
+    def _has_one_stamp(self, one: str, other: str, k: int) -> bool:
+        """Whether two copies have a message to the stamp."""
+        versions = self.entries[k].versions
+        return one in versions and other in versions and is_same(versions[one].time, versions[other].time)
 
     def has_stamp(self, k: int, time: float | None) -> bool:
         """Whether a file has a message with exactly this stamp (rows are stamped earlier)."""

@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import takewhile
 
+from hermes_rescue.core.merge.backups import Backups
 from hermes_rescue.core.merge.contained import Contained
 from hermes_rescue.core.merge.evidence import (
     BEGINNING,
@@ -26,7 +27,6 @@ from hermes_rescue.core.merge.evidence import (
     Witness,
 )
 from hermes_rescue.core.merge.intent import Reason
-from hermes_rescue.core.merge.leftovers import Leftovers
 from hermes_rescue.core.merge.listed_length import ListedLength
 from hermes_rescue.core.merge.timeline import STAMP, WHOLE, is_after, is_same
 from hermes_rescue.core.merge.transcript import Entry
@@ -45,7 +45,7 @@ def judge(entries: Sequence[Entry], evidence: Evidence) -> Verdict:
     )
 
 
-class _Judge(Contained, Leftovers, ListedLength):
+class _Judge(Contained, Backups, ListedLength):
     @property
     def origin(self) -> str | None:
         """The copy that what points into the messages is taken from."""
@@ -71,14 +71,19 @@ class _Judge(Contained, Leftovers, ListedLength):
             and self.base is not None
             and self.base is known.run
             and known.count is not None
+            and not self.is_unmarked_part
         ):
             return self._without_leftovers(reasons, known.count)
-        if act is not None and known.state is not FileState.WHOLE and any(r.is_question for r in reasons.values()):
+        if act is not None and not self._is_of_file and any(r.is_question for r in reasons.values()):
             return Verdict(reasons, UNDECIDED)
         if known.state is FileState.WHOLE and self._is_older_than_run(reasons):
             return Verdict(reasons, OLDER)
         is_wiped = known.state is FileState.EMPTY and act is None and not self.marks.records_acts
-        if known.state is not FileState.LOST and not (is_wiped and known.count) and not self.is_unmarked_part:
+        if (
+            known.state is not FileState.LOST
+            and not (is_wiped and known.count is not None)
+            and not self.is_unmarked_part
+        ):
             return Verdict(reasons)
         if Reason.UNDECIDED in reasons.values() and known.state is not FileState.WHOLE:
             return Verdict(reasons, BEGINNING)
@@ -110,9 +115,14 @@ class _Judge(Contained, Leftovers, ListedLength):
         return Verdict(reasons, self.miscounted(len(held)))
 
     def _with_their_prompts(self, reasons: dict[int, Reason]) -> dict[int, Reason]:
-        """An answer comes back with its prompt, also where the file has the same words elsewhere."""
+        """An answer comes back or is asked with its prompt, also where the file has the same words elsewhere."""
         back = {k for k, reason in reasons.items() if reason is Reason.CONTAINED and self._is_of_prompt(k, reasons)}
-        return {k: reason for k, reason in reasons.items() if k not in back}
+        found = {k: reason for k, reason in reasons.items() if k not in back}
+        for k in self.missing():
+            prompt = self.prompt_of(k)
+            if k not in found and prompt in found and found[prompt].is_question:
+                found[k] = found[prompt]
+        return found
 
     def _is_of_prompt(self, k: int, reasons: Mapping[int, Reason]) -> bool:
         """Whether a message is of a turn whose prompt comes back, and the file does not have it right there."""
@@ -142,7 +152,7 @@ class _Judge(Contained, Leftovers, ListedLength):
         is_cleared = known.is_whole_untitled or (known.is_untitled and known.pending is not None and not kept)
         if is_cleared and not self.marks.records_acts:
             before = range(kept[0] if known.state is FileState.WHOLE else self.pending_turn)
-            result |= dict.fromkeys(before, Reason.CLEARED)
+            result |= dict.fromkeys((k for k in before if not (self.kept[k] and self._has_gone_on)), Reason.CLEARED)
             if known.state is not FileState.WHOLE:
                 return result
         ahead = self._run_is_ahead(kept)
@@ -177,6 +187,12 @@ class _Judge(Contained, Leftovers, ListedLength):
                 result[k] = reason
         return result
 
+    @cached_property
+    def _has_gone_on(self) -> bool:
+        """Whether the base and the session list are both from after a file that was saved empty."""
+        saved = self.base.saved if self.base is not None else None
+        return self.known.is_behind_list and is_after(saved, self.known.saved or 0.0)
+
     def _newer(self, k: int, kept: Sequence[int], reasons: Mapping[int, Reason]) -> Reason | None:
         """Of what looks newer than a file without marks."""
         if self.is_listed_without(k, kept):
@@ -185,14 +201,16 @@ class _Judge(Contained, Leftovers, ListedLength):
 
     def _may_be_of_act(self, k: int, kept: Sequence[int], reasons: Mapping[int, Reason]) -> bool:
         """Whether what looks newer than a file without marks can be from before an act that saved it: the file ends at
-        the watermark of one, or before what was said by then (and is left out for these ``reasons``), and nobody but
-        the database, or a clock that can have been set back, speaks for more.
+        the watermark of one, or before what was said by then (and is left out for these ``reasons``), or its version
+        leaves no watermark and the session list knows nothing newer; and nobody but the database, or a clock that can
+        have been set back, speaks for more.
         """
         known = self.known
         if known.state is not FileState.WHOLE or known.pending is not None or self.marks.records_acts:
             return False
         is_of_act = any(kept[-1] < j < k and reason is Reason.OLD_UNDO for j, reason in reasons.items())
         is_of_act = is_of_act or self._ends_at_old_act
+        is_of_act = is_of_act or not (self.marks.knows_watermark or is_after(known.last, known.saved or 0.0))
         return is_of_act and self.is_end_by_list(k, kept)
 
     @cached_property
@@ -255,7 +273,7 @@ class _Judge(Contained, Leftovers, ListedLength):
         kept = [k for k, is_kept in enumerate(self.kept) if is_kept]
         result: dict[int, Reason] = {}
         taken = Reason.CLEARED if act == 0.0 and self.marks.clear_generation is not None else Reason.UNDONE
-        files = [w for w in self.after_act if w.marks is not None]
+        files = self.files_since
         shown = (k for k in range(cut + 1, len(self.kept)) if self.kept[k] or self.holds(files, k))
         first = next((k for k in shown if self.lost_prompt(k) is None), None)
         cut_before = Reason.EARLIER_UNDO if self._may_be_stale(cut) else taken
@@ -379,25 +397,17 @@ class _Judge(Contained, Leftovers, ListedLength):
                 return Reason.UNDONE
             if self.known.state is not FileState.WHOLE:
                 return None
-            return self._lost_since(k, kept) or (Reason.EARLIER_UNDO if self._was_before_more(k) else None)
-        if self.marks.clear_generation is not None and kept and k < kept[0]:
+            return self._lost_since(k, kept) or (Reason.EARLIER_UNDO if self.was_before_more(k) else None)
+        first = next((j for j in range(len(self.kept)) if self.kept[j] or self.holds(self.files_since, j)), k)
+        if self.marks.clear_generation is not None and k < first:
             return Reason.CLEARED
         if kept and self.is_contained(k, kept):
             return Reason.CONTAINED
-        if self._backup_is_from_before_any() or self._is_half_a_turn(k, reasons):
+        if self.backup_is_from_before_any() or self._is_half_a_turn(k, reasons):
             return None
-        if self._was_taken_back_before(k) or self.has_run_ended_after(k):
+        if self.was_taken_back_before(k) or (self.has_run_ended_after(k) and not self.is_wiped):
             return Reason.UNDONE  # the newest run that ended showed a transcript without it
         return Reason.EARLIER_UNDO if self.known.state is FileState.WHOLE or self.known.count else None
-
-    def _was_before_more(self, k: int) -> bool:
-        """Whether only a run shows a message, and more was said between its end and the newest act: another act may
-        have come between them.
-        """
-        run, act = self.known.run, self.marks.act
-        if run is None or run.saved is None or act is None:
-            return False
-        return act > run.saved + STAMP and not self.holds((w for w in self.before_act if w is not run), k)
 
     @cached_property
     def _was_cut_before_compress(self) -> bool:
@@ -414,24 +424,11 @@ class _Judge(Contained, Leftovers, ListedLength):
         prompt = self.prompt_of(k)
         return prompt is not None and prompt != k and prompt not in reasons
 
-    def _was_taken_back_before(self, k: int) -> bool:
-        """Whether the marks of the act's own backup say that an act before it took a message back."""
-        own = next((w for w in self.before_act if w.marks is not None and w.marks.act is not None), None)
-        if own is None or own.marks is None or own.marks.act is None:
-            return False
-        cut, began = self.last_kept(own.marks.act), self.began[k]
-        held = (j for j in range(cut + 1, len(self.entries)) if own.name in self.entries[j].versions)
-        was_there = k <= (self._cut or 0) or (began is not None and own.saved is not None and began <= own.saved)
-        return was_there and cut < k < next(held, len(self.entries))
-
-    def _backup_is_from_before_any(self) -> bool:
-        """Whether the act's own backup says that no act came before this one."""
-        own = next((w.marks for w in self.before_act if w.marks is not None and w.is_whole), None)
-        return own is not None and own.records_acts and not own.is_marked
-
     def _between(self, k: int, taken: Reason) -> Reason | None:
         """Of a row after the boundary and before the first message from after the act."""
-        if self.marks.is_fresh or not self._backup_is_from_before_any():
+        if self.is_wiped:
+            return Reason.EARLIER_UNDO
+        if self.marks.is_fresh or not self.backup_is_from_before_any():
             return taken
         older = {w.name for w in self.before_act}
         known_before = {v.folded_identity for e in self.entries for name, v in e.versions.items() if name in older}
@@ -440,9 +437,9 @@ class _Judge(Contained, Leftovers, ListedLength):
     def _behind_boundary(self, k: int, act: float, taken: Reason) -> Reason | None:
         """Of a row after the boundary where the file holds nothing from after the act."""
         is_fresh = self.known.is_untitled if act == 0.0 else self.marks.is_fresh
-        if is_fresh or self._was_taken_back_before(k):
+        if is_fresh or self.was_taken_back_before(k):
             return taken
-        if self._backup_is_from_before_any():
+        if self.backup_is_from_before_any():
             return None
         run, time = self.known.run, self.times[k]
         if (

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from .said import Identity, identity
-from .truth import Tail, Truth
+from .truth import Tail, Truth, is_part
 
 
-def judge(truth: Truth, before: bytes | None, after: bytes | None) -> str:
-    """What is wrong with the file of a session after a repair ("" where all is right); None: there is no file."""
+def judge(truth: Truth, before: bytes | None, after: bytes | None, *, asks: bool = False) -> str:
+    """What is wrong with the file of a session after a repair ("" where all is right); None: there is no file.
+    ``asks``: the session has a question, so that of what the copies leave open only a part may have come back.
+    """
     if truth.want == "absent":
         return "appeared" if after is not None else ""
     if truth.want == "untouched" or (truth.want == "ask" and after == before):
@@ -25,7 +27,15 @@ def judge(truth: Truth, before: bytes | None, after: bytes | None) -> str:
     accepted = (truth.wanted, *(truth.alts if truth.want == "ask" else ()))
     found = [_of_one(truth, document, wanted) for wanted in accepted]
     wrong = "" if "" in found else found[0]
+    if asks and truth.want == "ask" and truth.tail is None and _is_part_of(document, before, accepted):
+        return ""
     return f"left: {wrong}" if wrong and after == before else wrong
+
+
+def _is_part_of(document: dict[str, Any], before: bytes | None, accepted: Sequence[Sequence[Identity]]) -> bool:
+    told = [identity(value) for value in document["messages"]]
+    is_sound = document.get("message_count") == len(told) and not _torn_calls(told)
+    return is_sound and is_part(transcript(before) or (), told) and any(is_part(told, each) for each in accepted)
 
 
 def _of_one(truth: Truth, document: dict[str, Any], wanted: Sequence[Identity]) -> str:

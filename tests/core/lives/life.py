@@ -361,7 +361,7 @@ def life(seed: int, act: str = "", damage: str = "") -> Life:
     name = damage or (rng.choice(_USUAL) if rng.random() < 0.85 else rng.choice(DAMAGES[7:]))
     last = events[-1]
     if name == "wiped on":
-        if isinstance(last, Kill | Delete):
+        if any(isinstance(event, Kill | Delete) for event in events):
             name = "wiped"
         else:
             events += [Wipe(rng.choice(("nothing", "nothing", "marks", "all"))), _turn(rng)]

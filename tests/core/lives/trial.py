@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hermes_rescue.core import api
 from hermes_rescue.core.audit.findings import Category
-from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.audit.store_audit import Audit, audit
 from hermes_rescue.core.hermes.store import Store, find_store
 
 from . import Left, Life, Truth, life, play, truth
@@ -62,12 +62,18 @@ def contents(of: Tree) -> dict[str, tuple[int, bytes]]:
     return {name: (mode, content) for name, (mode, _, content) in of.items()}
 
 
-def offered(store: Store, truths: Sequence[Truth]) -> dict[str, str]:
+def asked(audited: Audit) -> set[str]:
+    """The ids of the sessions that have a question."""
+    questions = ((s.session_id, f) for s in audited.sessions for f in s.findings if f.category is Category.REVIEW)
+    return {session_id for session_id, finding in questions if finding.name not in INDEX_KINDS}
+
+
+def offered(audited: Audit, truths: Sequence[Truth]) -> dict[str, str]:
     """Session id -> what the audit says of a session that needs nothing, although it should not."""
     found: dict[str, str] = {}
-    asked = {t.session_id: t for t in truths if t.is_healthy}
-    for session in audit(store).sessions:
-        wanted = asked.get(session.session_id)
+    healthy = {t.session_id: t for t in truths if t.is_healthy}
+    for session in audited.sessions:
+        wanted = healthy.get(session.session_id)
         if wanted is None:
             continue
         told = [f for f in session.findings if f.name not in INDEX_KINDS]
@@ -86,7 +92,8 @@ def trial(home: Path, lefts: Sequence[Left], truths: Sequence[Truth]) -> list[Wr
     places = {t.session_id: store.sessions_dir / f"{t.session_id}.json" for t in truths}
     before = tree(store)
     old = {sid: _bytes(path) for sid, path in places.items()}
-    loud = offered(store, truths)
+    audited = audit(store)
+    loud, questions = offered(audited, truths), asked(audited)
     plan = api.plan(store)
     looked = contents(tree(store)) == contents(before)
     result = api.apply(plan)
@@ -104,7 +111,7 @@ def trial(home: Path, lefts: Sequence[Left], truths: Sequence[Truth]) -> list[Wr
         found.append(
             Wrong(
                 loud.get(sid, "") if looked else "looking left a trace",
-                judge(t, old[sid], new[sid]),
+                judge(t, old[sid], new[sid], asks=sid in questions),
                 "" if new[sid] == newer[sid] else "a second repair changed it",
                 "" if undone[sid] == old[sid] and (back or new != old) else "undo did not give it back",
             )

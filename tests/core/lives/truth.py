@@ -7,7 +7,7 @@ one advantage that they know which messages are the same. Whatever they determin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .left import Copy, Left
@@ -109,7 +109,8 @@ def determined(left: Left) -> Known:
 def weak_readings(left: Left) -> Iterator[tuple[Numbers, bool]]:
     """What another life would have been, that would have left the same bytes: nothing contradicts it, nothing says it.
     With each, whether it is what an engine has to give back where it is right (else a question is right, too)."""
-    live, done, rows = left.live, left.newest_done, left.folded_rows
+    live, done, rows = left.live, left.newest_done, _rows_of_ended_runs(left)
+    yield from _uncounted(left, rows)
     if left.is_stale and live is not None:
         yield from _ahead_of(left, live.state)
     elif (live is None or live.marks is None) and left.index is None:
@@ -120,6 +121,18 @@ def weak_readings(left: Left) -> Iterator[tuple[Numbers, bool]]:
             yield _and_behind(backup.numbers, rows), False
         elif done is None and backup is None:
             yield rows, False
+
+
+def _uncounted(left: Left, rows: Numbers) -> Iterator[tuple[Numbers, bool]]:
+    """The session list counts a turn late after a restart, and after a wipe only what was said since (formats.md): where
+    it counts just all but the newest turn, or just the newest turns, no act need have taken the others back."""
+    if left.index is None or left.newest_done is not None or (left.live is not None and left.live.numbers):
+        return
+    prompts = [k for k, n in enumerate(rows) if left.world.said[n].is_user]
+    is_late = bool(prompts) and left.index.count == prompts[-1]
+    has_backup = left.backup is not None and not left.backup.damaged
+    if is_late or (not has_backup and len(rows) - left.index.count in prompts[1:]):
+        yield rows, False
 
 
 # --- the rules ------------------------------------------------------------------------------------------------------
@@ -167,18 +180,18 @@ def _newest_done(left: Left) -> Numbers | None:
             return found
     if left.index is not None:
         return _by_index(left, done.numbers)
-    return done.numbers if marks is None and _is_older(left.backup, done) else None
+    begins = done.numbers[0] == left.folded_rows[0] if left.folded_rows else True
+    return done.numbers if marks is None and begins and _is_older(left.backup, done) else None
 
 
 def _counted_rows(left: Left) -> Numbers | None:
     """Nobody takes rows away: where something counts them, or no act was ever made, they are all there was."""
     world, live = left.world, left.live
-    killed = world.killed
-    rows = tuple(n for n in left.folded_rows if killed is None or n < killed.prompt.number)
+    rows = _rows_of_ended_runs(left)
     if not rows or left.is_stale or _ambiguous_copies(left):
         return None
     others = left.held() - {row.number for row in left.rows}
-    if others or (live is not None and not _is_part(live.numbers, rows)):
+    if others or (live is not None and not is_part(live.numbers, rows)):
         return None  # the WebUI's own notices and merged prompts are in no row
     counts = [left.index.count] if left.index is not None else []
     if live is not None and live.damaged and live.count is not None:
@@ -192,6 +205,12 @@ def _counted_rows(left: Left) -> Numbers | None:
 
 
 # --- their parts ----------------------------------------------------------------------------------------------------
+
+
+def _rows_of_ended_runs(left: Left) -> Numbers:
+    """The rows without those of a run that was killed, which is judged by itself."""
+    killed = left.world.killed
+    return tuple(n for n in left.folded_rows if killed is None or n < killed.prompt.number)
 
 
 def _by_marks(left: Left, marks: Marks, numbers: Numbers) -> Numbers | None:
@@ -232,10 +251,15 @@ def _ahead_of(left: Left, state: State) -> Iterator[tuple[Numbers, bool]]:
         at_the_act = any(n > max(state.numbers, default=-1) and n not in later for n in left.folded_rows)
         at_the_act = at_the_act or marks.watermark == last
     is_newest = at_the_act and (left.index.last == last if left.index is not None else not state.numbers)
-    if done is not None and done.updated > state.updated and not _cancelled_since(left):
-        yield done.numbers, firm and not is_newest  # an act, before which the clock can have been set back
+    if done is not None and not _cancelled_since(left):
+        is_later = done.updated > state.updated
+        if is_later or done.numbers[: len(state.numbers)] == state.numbers:  # or before that the clock was set back
+            yield done.numbers, is_later and firm and not is_newest  # an act, before which it can have been, too
     if rows:
-        yield _and_behind(state.numbers, rows), firm and not at_the_act and not _has_clock_step(left)
+        found = _and_behind(state.numbers, rows)
+        counted = left.index is None or left.index.count in (len(found), len(state.numbers))
+        listed = world.era.watermark or (left.index is not None and left.index.last > state.updated)
+        yield found, firm and counted and listed and not at_the_act and not _has_clock_step(left)
 
 
 def _has_clock_step(left: Left) -> bool:
@@ -289,9 +313,10 @@ def _ambiguous_copies(left: Left) -> bool:
     return len(set(told)) < len(told)
 
 
-def _is_part(numbers: Numbers, of: Numbers) -> bool:
+def is_part(some: Sequence[object], of: Sequence[object]) -> bool:
+    """Whether these are some of the others, in the same order."""
     rest = iter(of)
-    return all(n in rest for n in numbers)
+    return all(each in rest for each in some)
 
 
 # --- as a person sees it --------------------------------------------------------------------------------------------

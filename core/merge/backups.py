@@ -1,0 +1,54 @@
+"""What the backup of a session says of the acts of the user: its own, which it is from before, and earlier ones
+(recovery.md, section 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from hermes_rescue.core.merge.evidence import FileState, Witness
+from hermes_rescue.core.merge.leftovers import Leftovers
+from hermes_rescue.core.merge.timeline import STAMP
+
+
+class Backups(Leftovers):
+    """A timeline, and what its files from before and after the newest act tell."""
+
+    @cached_property
+    def files_since(self) -> Sequence[Witness]:
+        """The files from after the newest act."""
+        return [w for w in self.after_act if w.marks is not None]
+
+    @cached_property
+    def is_wiped(self) -> bool:
+        """Whether a whole file lost messages after the newest act, and what it had is not known: its backup, which is
+        torn, has the same marks.
+        """
+        backup = self.known.backup
+        is_torn = backup is not None and backup.has_marks and not backup.is_whole
+        return is_torn and self.known.state is FileState.WHOLE and backup in self.after_act
+
+    def was_before_more(self, k: int) -> bool:
+        """Whether only a run shows a message, and more was said between its end and the newest act: another act may
+        have come between them.
+        """
+        run, act = self.known.run, self.marks.act
+        if run is None or run.saved is None or act is None:
+            return False
+        return act > run.saved + STAMP and not self.holds((w for w in self.before_act if w is not run), k)
+
+    def was_taken_back_before(self, k: int) -> bool:
+        """Whether the marks of the act's own backup say that an act before it took a message back."""
+        own = next((w for w in self.before_act if w.marks is not None and w.marks.act is not None), None)
+        if own is None or own.marks is None or own.marks.act is None:
+            return False
+        cut, began = self.last_kept(own.marks.act), self.began[k]
+        held = (j for j in range(cut + 1, len(self.entries)) if own.name in self.entries[j].versions)
+        was_there = k <= (self._cut or 0) or (began is not None and own.saved is not None and began <= own.saved)
+        return was_there and cut < k < next(held, len(self.entries))
+
+    def backup_is_from_before_any(self) -> bool:
+        """Whether the act's own backup says that no act came before this one."""
+        own = next((w.marks for w in self.before_act if w.marks is not None and w.is_whole), None)
+        return own is not None and own.records_acts and not own.is_marked
