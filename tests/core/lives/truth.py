@@ -124,8 +124,9 @@ def weak_readings(left: Left) -> Iterator[tuple[Numbers, bool]]:
 
 
 def _uncounted(left: Left, rows: Numbers) -> Iterator[tuple[Numbers, bool]]:
-    """The session list counts a turn late after a restart, and after a wipe only what was said since (formats.md): where
-    it counts just all but the newest turn, or just the newest turns, no act need have taken the others back."""
+    """The session list counts a turn late after a restart, and after a wipe only what was said since (formats.md):
+    where it counts just all but the newest turn, or just the newest turns, no act need have taken the others back.
+    """
     if left.index is None or left.newest_done is not None or (left.live is not None and left.live.numbers):
         return
     prompts = [k for k, n in enumerate(rows) if left.world.said[n].is_user]
