@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 import pytest
+from hermes_rescue.core.hermes import webui_servers
 from hypothesis import settings
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
@@ -83,6 +84,12 @@ def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
     costs. When it is synced, and that it is before what relies on it, tests hold that look at the calls.
     """
     monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.fixture
+def no_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No WebUI runs: nobody looks at the processes of this computer, where those of whoever runs the tests are too."""
+    monkeypatch.setattr(webui_servers, "processes", lambda: iter(()))
 
 
 @pytest.fixture(scope="session")

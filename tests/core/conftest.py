@@ -201,6 +201,11 @@ def _insert(database: sqlite3.Connection, table: str, values: Value) -> None:
     database.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})", list(values.values()))
 
 
+@pytest.fixture(autouse=True)
+def alone(no_servers: None) -> None:
+    """What a running WebUI changes is shown in ``tests/faults`` and where its processes are looked for."""
+
+
 @pytest.fixture
 def hermes(tmp_path: Path) -> Hermes:
     home = tmp_path / "hermes"

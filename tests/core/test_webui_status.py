@@ -40,6 +40,11 @@ def other(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
+def no_servers() -> None:
+    """Here they are looked for."""
+
+
+@pytest.fixture
 def no_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A system that does not show its processes."""
     monkeypatch.setattr(webui_servers, "_PROC", tmp_path / "no proc")

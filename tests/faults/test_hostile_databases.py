@@ -20,6 +20,8 @@ from ..core.conftest import SID, START, Hermes
 from .hostile import BOUND, HEALTHY, Rescue, bounded, everything, sound_home
 from .test_hostile_files import SAID, run_json, transcript
 
+pytestmark = pytest.mark.usefixtures("no_servers")
+
 FILLER = 40
 
 

@@ -42,6 +42,8 @@ from .hostile import (
     sound_home,
 )
 
+pytestmark = pytest.mark.usefixtures("no_servers")
+
 SAID = ["ask a", "answer a", "ask b", "answer b"]
 HOLD_MESSAGES = ("live", "backup", "temp", "turn journal", "run journal")
 

@@ -23,6 +23,8 @@ from ..core.conftest import SID, START, Hermes, Value
 from .hostile import DELETED, HEALTHY, POSITION_VALUES, POSITIONS, Rescue, bounded, everything, nested, sound_home
 from .test_hostile_files import SAID, run_json, transcript
 
+pytestmark = pytest.mark.usefixtures("no_servers")
+
 NAMES = (
     b"../evil",
     b"..",

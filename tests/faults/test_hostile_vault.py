@@ -18,6 +18,8 @@ from ..core.conftest import Value
 from .hostile import HEALTHY, SPECIAL, Case, Rescue, bounded, nested, sound_home, write_session
 from .test_hostile_files import run_json
 
+pytestmark = pytest.mark.usefixtures("no_servers")
+
 Edit = Callable[[Value], Any]
 
 
