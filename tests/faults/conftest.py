@@ -1,22 +1,20 @@
-"""A small store in which a repair does one of everything, and stages to run the command on."""
+"""A small store in which a repair does one of everything, and a stage to run the command on."""
 
 from __future__ import annotations
 
 import json
 import os
-import queue
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from hermes_rescue.core.demo.demo_store import SCHEMA
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
 
-from .stage import Stage, unavailable
+from .stage import Stage, loaded, unavailable
 
 MARKER = "quetzal-2741"
 """Stands in every message text of the small store and nowhere else."""
@@ -26,9 +24,6 @@ HEALTHY, WIPED, MARKED, LOST = (f"{k}c51b7d03f2a" for k in range(4))
 
 _START = 1_777_000_000.0
 _SHRINK = "f3ece896034044d595d19fdba191bbac"
-
-_Point = TypeVar("_Point")
-_Found = TypeVar("_Found")
 
 
 def small_store(home: Path) -> Path:
@@ -84,39 +79,10 @@ def _write(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-class Stages:
-    """As many stages as there are processors, for points that do not depend on each other."""
-
-    def __init__(self, stages: Sequence[Stage]) -> None:
-        self._free: queue.SimpleQueue[Stage] = queue.SimpleQueue()
-        self._count = len(stages)
-        for stage in stages:
-            self._free.put(stage)
-
-    def each(self, attempt: Callable[[Stage, _Point], _Found], points: Iterable[_Point]) -> list[_Found]:
-        """What ``attempt`` finds at every point; the first error ends it."""
-
-        def one(point: _Point) -> _Found:
-            stage = self._free.get()
-            try:
-                return attempt(stage, point)
-            finally:
-                self._free.put(stage)
-
-        with ThreadPoolExecutor(self._count) as pool:
-            attempts = [pool.submit(one, point) for point in points]
-            try:
-                return [each.result() for each in attempts]
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-
-
 @pytest.fixture(scope="session")
-def stages() -> Iterator[Stages]:
+def stage() -> Stage:
     """Skips where the machine has none."""
     reason = unavailable()
     if reason is not None:
         pytest.skip(reason)
-    with ExitStack() as closed:
-        yield Stages([closed.enter_context(Stage()) for _ in range(min(4, os.cpu_count() or 1))])
+    return loaded()

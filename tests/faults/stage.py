@@ -74,7 +74,8 @@ _SYS_SECCOMP = (317, 277)
 _NEW_LISTENER, _CONTINUE = 8, 1
 _RECEIVE, _ANSWER = 0xC0502100, 0xC0182101
 _ALLOW, _NOTIFY = 0x7FFF0000, 0x7FC00000
-_OWN_MOUNTS = ["unshare", "--user", "--map-root-user", "--mount"]
+_APART = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"]
+"""The processes of others are not seen there: one of them may be a WebUI's that nobody may look at from there."""
 _AT_FDCWD = 0xFFFFFF9C
 
 
@@ -98,7 +99,7 @@ class Stage:
     """
 
     def __init__(self, *, own_mounts: bool = False) -> None:
-        command = [*(_OWN_MOUNTS if own_mounts else ()), sys.executable, __file__]
+        command = [*(_APART if own_mounts else ()), sys.executable, __file__]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def inside(self, path: Path) -> Path:
@@ -140,11 +141,12 @@ class Stage:
 
 def command(*arguments: object, **environ: str) -> Done:
     """Run ``hermes-rescue`` in a process that is forked off one which has it loaded; see :meth:`Stage.run_freely`."""
-    return _loaded().run_freely(*arguments, **environ)
+    return loaded().run_freely(*arguments, **environ)
 
 
 @cache
-def _loaded() -> Stage:
+def loaded() -> Stage:
+    """The one that all tests share."""
     stage = Stage()
     atexit.register(stage.__exit__)
     return stage
@@ -155,18 +157,14 @@ def unavailable() -> str | None:
     """Why there is no stage on this machine, None where there is one."""
     if sys.platform != "linux" or platform.machine() not in _MACHINES:
         return "system calls can be stopped only on Linux (x86_64, aarch64)"
-    with tempfile.TemporaryDirectory() as folder, Stage() as stage:
-        try:
-            stage.run("--version", below=Path(folder))
-        except json.JSONDecodeError:
-            return "this kernel or container forbids seccomp user notification"
-    return None
+    tried = loaded().run("--version", below=Path("/nowhere"))
+    return "this kernel or container forbids seccomp user notification" if tried.status else None
 
 
 def mountless() -> str | None:
     """Why nobody may mount anything on this machine, None where it works."""
     try:
-        tried = subprocess.run([*_OWN_MOUNTS, "true"], capture_output=True, text=True)
+        tried = subprocess.run([*_APART, "true"], capture_output=True, text=True)
     except FileNotFoundError:
         return "there is no unshare command"
     return tried.stderr.strip() if tried.returncode else None
@@ -355,13 +353,15 @@ def _serve() -> None:
         print(json.dumps({**answer, "steps": steps, "peers": peers}), flush=True)
 
 
-def _control(request: Mapping[str, Any], pid: int, channel: socket.socket) -> _Controlled:
-    """Follow a command that has put itself under control, to its end."""
-    _, (listener,), *_ = socket.recv_fds(channel, 1, 1)
-    controlled = _Controlled(request, pid, listener, _MACHINES[platform.machine()][0])
-    controlled.follow()
-    os.close(listener)
-    return controlled
+def _control(request: Mapping[str, Any], pid: int, channel: socket.socket) -> _Controlled | None:
+    """Follow a command that has put itself under control, to its end; None where it may not."""
+    _, listeners, *_ = socket.recv_fds(channel, 1, 1)
+    for listener in listeners:
+        controlled = _Controlled(request, pid, listener, _MACHINES[platform.machine()][0])
+        controlled.follow()
+        os.close(listener)
+        return controlled
+    return None
 
 
 def _come_under_control(request: Mapping[str, Any], channel: socket.socket) -> None:

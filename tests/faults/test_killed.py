@@ -20,7 +20,7 @@ from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.repair.vault import Vault
 
 from ..conftest import LONG, some
-from .conftest import Stages, small_store
+from .conftest import small_store
 from .stage import CALLS, Done, Stage
 
 REPAIR = ("repair", "--all", "--yes", "--home")
@@ -77,12 +77,13 @@ class Trial:
         """The same without the times, which are those of the repair."""
         return {name: (*entry[:3], entry[4]) for name, entry in self.sessions(home).items()}
 
-    def each_point(self, stages: Stages, attempt: Callable[[Stage, Point], None], steps: tuple[str, ...]) -> None:
+    def each_point(self, attempt: Callable[[Point], None], steps: tuple[str, ...]) -> None:
         """Try before every step, and in the middle of every write; in the normal run a part of them."""
         points = [(n, False) for n in range(len(steps))]
         points += [(n, True) for n, step in enumerate(steps) if step.startswith("write:")]
         tried = some(points, NORMAL_STRIDE, first=8 * self.number)
-        stages.each(attempt, tried)
+        for point in tried:
+            attempt(point)
         print(f"\nkilled at {len(tried)} of {len(points)} points")
 
     def check_killed(self, home: Path, after: dict[str, Any]) -> None:
@@ -145,14 +146,14 @@ def trial(request: pytest.FixtureRequest, tmp_path: Path, snapshot: Snapshot) ->
     return Trial(tmp_path, snapshot, request.param)
 
 
-def test_a_repair_killed_anywhere_is_finished_or_rolled_back(trial: Trial, stages: Stages) -> None:
+def test_a_repair_killed_anywhere_is_finished_or_rolled_back(trial: Trial, stage: Stage) -> None:
     new = trial.copy(trial.old, "new")
-    (done,) = stages.each(lambda stage, home: trial.run(stage, REPAIR, home), [new])
+    done = trial.run(stage, REPAIR, new)
     assert done.status == 0
     after = trial.repaired(new)
     assert after != trial.repaired(trial.old)
 
-    def attempt(stage: Stage, point: Point) -> None:
+    def attempt(point: Point) -> None:
         killed = trial.copy(trial.old, str(point))
         trial.kill(stage, REPAIR, killed, point)
         trial.check_killed(killed, after)
@@ -164,17 +165,17 @@ def test_a_repair_killed_anywhere_is_finished_or_rolled_back(trial: Trial, stage
         shutil.rmtree(killed)
         shutil.rmtree(back)
 
-    trial.each_point(stages, attempt, done.steps)
+    trial.each_point(attempt, done.steps)
 
 
-def test_an_undo_killed_anywhere_is_repeated_or_repaired_again(trial: Trial, stages: Stages) -> None:
+def test_an_undo_killed_anywhere_is_repeated_or_repaired_again(trial: Trial, stage: Stage) -> None:
     new = trial.copy(trial.old, "new")
-    stages.each(lambda stage, home: trial.run(stage, REPAIR, home), [new])
+    trial.run(stage, REPAIR, new)
     after = trial.repaired(new)
-    (done,) = stages.each(lambda stage, home: trial.run(stage, UNDO, home), [trial.copy(new, "undone")])
+    done = trial.run(stage, UNDO, trial.copy(new, "undone"))
     assert done.status == 0
 
-    def attempt(stage: Stage, point: Point) -> None:
+    def attempt(point: Point) -> None:
         killed = trial.copy(new, str(point))
         trial.kill(stage, UNDO, killed, point)
         trial.check_killed(killed, after)
@@ -186,10 +187,10 @@ def test_an_undo_killed_anywhere_is_repeated_or_repaired_again(trial: Trial, sta
         shutil.rmtree(killed)
         shutil.rmtree(back)
 
-    trial.each_point(stages, attempt, done.steps)
+    trial.each_point(attempt, done.steps)
 
 
-def test_the_stage_stops_every_call_that_changes_something(stages: Stages, tmp_path: Path) -> None:
+def test_the_stage_stops_every_call_that_changes_something(stage: Stage, tmp_path: Path) -> None:
     """Told by another witness: strace writes down all that the installed command asks of the kernel below the home."""
     strace = shutil.which("strace")
     if strace is None or subprocess.run([strace, "-o", "/dev/null", "true"], capture_output=True).returncode:

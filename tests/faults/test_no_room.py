@@ -11,7 +11,7 @@ import pytest
 from hermes_rescue.core.base import own_temps
 
 from ..conftest import some
-from .conftest import Stages, small_store
+from .conftest import small_store
 from .stage import Done, Stage, possible
 
 REPAIR = ("repair", "--all", "--yes", "--home")
@@ -47,7 +47,7 @@ def check_words(done: Done, home: Path, code: int) -> None:
 
 
 def refuse_everywhere(
-    stages: Stages, old: Path, command: tuple[str, ...], expected: Contents, folder: Path, *, reads: bool
+    stage: Stage, old: Path, command: tuple[str, ...], expected: Contents, folder: Path, *, reads: bool
 ) -> None:
     """Refuse each step of a command in turn, for each reason, once and from then on."""
     before = contents(old)
@@ -62,7 +62,7 @@ def refuse_everywhere(
         spared |= {name} if is_read and command == REPAIR else set()
         return {name: each for name, each in found.items() if name not in spared}
 
-    def attempt(stage: Stage, point: Point) -> None:
+    def attempt(point: Point) -> None:
         step, code, lasting = point
         home = folder / "-".join(map(str, point))
         shutil.copytree(old, home)
@@ -83,8 +83,7 @@ def refuse_everywhere(
         shutil.rmtree(home)
 
     shutil.copytree(old, plain)
-    (done,) = stages.each(lambda stage, home: stage.run(*command, home, below=home, reads=reads), [plain])
-    steps = done.steps
+    steps = stage.run(*command, plain, below=plain, reads=reads).steps
     points = [
         (n, code, lasting)
         for n, step in enumerate(steps)
@@ -93,30 +92,27 @@ def refuse_everywhere(
         if possible(step.partition(":")[0], code)
     ]
     tried = some(points, NORMAL_STRIDE)
-    stages.each(attempt, tried)
+    for point in tried:
+        attempt(point)
     print(f"\nrefused at {len(tried)} of {len(points)} points")
 
 
-def damaged_and_repaired(stages: Stages, folder: Path) -> tuple[Path, Path]:
+def damaged_and_repaired(stage: Stage, folder: Path) -> tuple[Path, Path]:
     """Two homes: the small store as it was made, and the same after a repair."""
     old, new = folder / "old", folder / "new"
     small_store(old)
     shutil.copytree(old, new)
-    stages.each(lambda stage, home: stage.run(*REPAIR, home, below=home), [new])
+    stage.run(*REPAIR, new, below=new)
     return old, new
 
 
 @pytest.mark.parametrize("reads", [False, True], ids=["changing", "reading too"])
-def test_a_repair_that_is_refused_anything_says_so_and_loses_nothing(
-    stages: Stages, tmp_path: Path, reads: bool
-) -> None:
-    old, new = damaged_and_repaired(stages, tmp_path)
-    refuse_everywhere(stages, old, REPAIR, contents(new), tmp_path, reads=reads)
+def test_a_repair_that_is_refused_anything_says_so_and_loses_nothing(stage: Stage, tmp_path: Path, reads: bool) -> None:
+    old, new = damaged_and_repaired(stage, tmp_path)
+    refuse_everywhere(stage, old, REPAIR, contents(new), tmp_path, reads=reads)
 
 
 @pytest.mark.parametrize("reads", [False, True], ids=["changing", "reading too"])
-def test_an_undo_that_is_refused_anything_says_so_and_loses_nothing(
-    stages: Stages, tmp_path: Path, reads: bool
-) -> None:
-    old, new = damaged_and_repaired(stages, tmp_path)
-    refuse_everywhere(stages, new, UNDO, contents(old), tmp_path, reads=reads)
+def test_an_undo_that_is_refused_anything_says_so_and_loses_nothing(stage: Stage, tmp_path: Path, reads: bool) -> None:
+    old, new = damaged_and_repaired(stage, tmp_path)
+    refuse_everywhere(stage, new, UNDO, contents(old), tmp_path, reads=reads)

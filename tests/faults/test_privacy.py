@@ -17,7 +17,7 @@ import pytest
 from hermes_rescue.core.hermes.store import find_store
 
 from ..conftest import some
-from .conftest import HEALTHY, LOST, MARKED, MARKER, WIPED, Stages, small_store
+from .conftest import HEALTHY, LOST, MARKED, MARKER, WIPED, small_store
 from .stage import Done, Stage
 
 Rescue = Callable[..., tuple[int, str, str]]
@@ -30,21 +30,10 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777], ids=oct)
-def test_nobody_else_can_read_what_is_kept_or_made(stages: Stages, home: Path, umask: int) -> None:
+def test_nobody_else_can_read_what_is_kept_or_made(stage: Stage, home: Path, umask: int) -> None:
     sessions = home / "webui" / "sessions"
     modes = {path.name: path.stat().st_mode for path in sessions.iterdir()}
     report = home / "report.md"
-
-    def walk(stage: Stage, _: None) -> None:
-        for words in (
-            ["repair", "--all", "--yes"],
-            ["report", "-o", report],
-            ["undo", "--yes"],
-            ["repair", LOST, "-y"],
-        ):
-            done = stage.run(*words, "--home", home, below=home, umask=umask)
-            assert done.status in (0, 1), done
-            check()
 
     def check() -> None:
         kept = [home / "webui" / "rescue", *(home / "webui" / "rescue").rglob("*")]
@@ -53,14 +42,17 @@ def test_nobody_else_can_read_what_is_kept_or_made(stages: Stages, home: Path, u
         for path in sessions.iterdir():
             assert path.stat().st_mode == modes.get(path.name, modes[f"{HEALTHY}.json"]), path
 
-    stages.each(walk, [None])
+    for words in (["repair", "--all", "--yes"], ["report", "-o", report], ["undo", "--yes"], ["repair", LOST, "-y"]):
+        done = stage.run(*words, "--home", home, below=home, umask=umask)
+        assert done.status in (0, 1), done
+        check()
     assert stat.S_IMODE(report.stat().st_mode) == 0o600
 
 
-def test_nothing_is_ever_wider_open_than_it_ends(stages: Stages, home: Path) -> None:
+def test_nothing_is_ever_wider_open_than_it_ends(stage: Stage, home: Path) -> None:
     """Killed at every step that makes something, with the widest umask: what is there then is closed already."""
 
-    def attempt(stage: Stage, step: int) -> None:
+    def attempt(step: int) -> None:
         copy = home.with_name(f"killed-{step}")
         small_store(copy)
         old = {path: path.stat().st_mode for path in copy.rglob("*")}
@@ -72,11 +64,10 @@ def test_nothing_is_ever_wider_open_than_it_ends(stages: Stages, home: Path) -> 
             assert path in old or not mode & 0o077 or is_session, (step, path)
             assert not mode & 0o022 or path in old, (step, path)
 
-    (done,) = stages.each(
-        lambda stage, at: stage.run("repair", "--all", "--yes", "--home", at, below=at, umask=0), [home]
-    )
+    done = stage.run("repair", "--all", "--yes", "--home", home, below=home, umask=0)
     made = [n for n, step in enumerate(done.steps) if step.startswith(("mkdir", "openat", "link", "rename"))]
-    stages.each(attempt, some([n + 1 for n in made if n + 1 < len(done.steps)], 4))
+    for step in some([n + 1 for n in made if n + 1 < len(done.steps)], 4):
+        attempt(step)
 
 
 def test_a_private_copy_of_a_database_is_private(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,18 +108,16 @@ def test_no_message_text_is_told_unasked(rescue: Rescue, home: Path) -> None:
         assert MARKER not in path.read_text(), path
 
 
-def test_no_error_tells_a_message_text(stages: Stages, home: Path) -> None:
+def test_no_error_tells_a_message_text(stage: Stage, home: Path) -> None:
     """Whatever is refused to whichever command: the words about it are about places and reasons."""
 
-    def attempt(stage: Stage, point: tuple[str, int]) -> Done:
-        command, step = point
+    def attempt(command: str, step: int) -> Done:
         copy = home.with_name(f"{command}-{step}")
         small_store(copy)
         words = ["repair", "--all", "--yes"] if command == "repair" else [command]
         return stage.run(*words, "--home", copy, below=copy, reads=True, refuse=(step, 5), lasting=bool(step % 2))
 
-    points = [(command, step) for command in ("audit", "repair", "report") for step in some(range(60), 7)]
-    ended = stages.each(attempt, points)
+    ended = [attempt(command, step) for command in ("audit", "repair", "report") for step in some(range(60), 7)]
     assert any(done.status == 3 for done in ended)
     for done in ended:
         assert MARKER not in done.out + done.err
@@ -155,19 +144,19 @@ def webui() -> Iterator[int]:
         thread.join()
 
 
-def test_the_network_is_asked_nothing_but_health_on_this_computer(stages: Stages, home: Path) -> None:
+def test_the_network_is_asked_nothing_but_health_on_this_computer(stage: Stage, home: Path) -> None:
     """Every address that the kernel was asked to reach, in every command."""
     commands = [["audit"], ["show", WIPED], ["diff", WIPED], ["report"], ["repair", "--all", "--yes", "--force"]]
     commands += [["history"], ["undo", "--yes", "--force"], ["audit", "--json"], ["--help"]]
 
-    def walk(stage: Stage, port: int) -> list[Done]:
+    def walk(port: int) -> list[Done]:
         note = f"PID={os.getpid()}\nHOST=198.51.100.7\nPORT={port}\nSTATE_DIR={home / 'webui'}\n"
         (home / "webui.ctl.env").write_text(note)
         environ = {"HERMES_HOME": str(home), "http_proxy": "http://198.51.100.8:3128"}
         return [stage.run(*words, below=home, environ=environ) for words in commands]
 
     with webui() as port:
-        (ended,) = stages.each(walk, [port])
+        ended = walk(port)
     assert {done.status for done in ended} <= {0, 1}
     peers = {peer for done in ended for peer in done.peers}
     assert peers == {"127.0.0.1"}
