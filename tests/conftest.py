@@ -48,7 +48,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def some(cases: Iterable[_Case], every: int, first: int = 0) -> list[_Case]:
-    """All cases on request, else every so-manieth, from one of them on, so that the normal run stays short."""
+    """All cases where ``LONG``, else every n-th, beginning at ``first``, so that the normal run stays short."""
     return [*cases] if LONG else [*cases][first % every :: every]
 
 
@@ -81,7 +81,7 @@ def loaded_for_good() -> None:
 @pytest.fixture(autouse=True)
 def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a process has written outlives it without being synced, and waiting for the disk is most of what a repair
-    costs. When it is synced, and that it is before what relies on it, tests hold that look at the calls.
+    costs. That files are synced, and in which order, is checked by tests that record the calls.
     """
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
@@ -145,7 +145,7 @@ def rescue(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 @pytest.fixture
 def snapshot() -> Callable[[Path], Snapshot]:
-    """``snapshot(folder)``: relative name -> (type, mode, size, mtime in ns, SHA-256) of all that lies in the folder,
+    """``snapshot(folder)``: relative name -> (type, mode, size, mtime in ns, SHA-256) of everything in the folder,
     itself included. Two equal snapshots show that what ran between them left no trace."""
     return take_snapshot
 
@@ -181,9 +181,9 @@ def as_stranger(work: Callable[[], Any]) -> Any:
             os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "rb") as answer:
-        told = answer.read()
+        received = answer.read()
     os.waitpid(child, 0)
-    return json.loads(told)
+    return json.loads(received)
 
 
 @pytest.fixture(scope="session")

@@ -192,7 +192,7 @@ def _filter(machine: int, arch: int, *, reads: bool) -> bytes:
 
 
 def _listen(program: bytes, syscall: int) -> int:
-    """Put this process under the filter; a descriptor that tells of its calls."""
+    """Put this process under the filter; returns the descriptor on which the kernel reports its calls."""
     libc = ctypes.CDLL(None, use_errno=True)
     code = ctypes.create_string_buffer(program, len(program))
     head = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(code)))

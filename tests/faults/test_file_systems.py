@@ -50,7 +50,7 @@ def undo(stage: Stage, home: Path) -> Done:
 
 
 def contents(home: Path) -> dict[str, bytes]:
-    """What lies beside the sessions."""
+    """The files of the sessions folder."""
     return {path.name: path.read_bytes() for path in (home / "webui" / "sessions").iterdir()}
 
 

@@ -68,7 +68,7 @@ class Trial:
         return target
 
     def sessions(self, home: Path) -> dict[str, Any]:
-        """Name -> kind, mode, size, time of change and digest, of all that lies beside the sessions."""
+        """Name -> kind, mode, size, time of change and digest, of everything in the sessions folder."""
         found = self.snapshot(home / "webui" / "sessions")
         del found["."]
         return found
@@ -107,7 +107,7 @@ class Trial:
         return in_place and any(data.startswith(path.read_bytes()) for data in held)
 
     def check_offer(self, stage: Stage, home: Path, after: dict[str, Any]) -> str | None:
-        """What was begun and is not through is offered at the next start; returns the run, if there is one yet."""
+        """An unfinished run is offered at the next start; returns its id, None where there is no run yet."""
         runs = Vault(home / "webui" / "rescue", home / "webui" / "sessions").list_runs()
         said = self.run(stage, ("audit", "--home"), home).out
         for run in runs:
@@ -120,7 +120,7 @@ class Trial:
         return runs[0].run_id if runs else None
 
     def check_finish(self, stage: Stage, home: Path, after: dict[str, Any]) -> None:
-        """Going on comes to what would have come without the kill; and all of it can be undone."""
+        """Finishing gives the same result as a run that was not killed, and all of it can be undone."""
         done = self.run(stage, REPAIR, home)
         assert (done.status, done.err) == (0, "")
         assert self.repaired(home) == after
@@ -134,7 +134,7 @@ class Trial:
         }
 
     def check_roll_back(self, stage: Stage, home: Path, run_id: str) -> None:
-        """Going back comes to what was there before: bytes, modes, times, and nothing else."""
+        """Rolling back restores what was there before: bytes, modes, times, and nothing else."""
         done = self.run(stage, ("undo", run_id, "--yes", "--home"), home)
         assert (done.status, done.err) == (0, "")
         assert self.sessions(home) == self.before
@@ -191,7 +191,7 @@ def test_an_undo_killed_anywhere_is_repeated_or_repaired_again(trial: Trial, sta
 
 
 def test_the_stage_stops_every_call_that_changes_something(stage: Stage, tmp_path: Path) -> None:
-    """Told by another witness: strace writes down all that the installed command asks of the kernel below the home."""
+    """Checked against strace, which records every system call of the installed command below the home."""
     strace = shutil.which("strace")
     if strace is None or subprocess.run([strace, "-o", "/dev/null", "true"], capture_output=True).returncode:
         pytest.skip("there is no strace here, or it may not trace")

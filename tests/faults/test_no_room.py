@@ -27,7 +27,7 @@ Point = tuple[int, int, bool]
 
 
 def contents(home: Path) -> Contents:
-    """What lies beside the sessions: bytes and mode."""
+    """The files of the sessions folder: bytes and mode."""
     folder = home / "webui" / "sessions"
     return {path.name: (path.read_bytes(), path.stat().st_mode) for path in folder.iterdir()}
 
@@ -74,8 +74,8 @@ def refuse_everywhere(
         assert lasting or not strays or steps[step].startswith("unlink"), strays
         for name in (before.keys() | expected.keys()) - {"_index.json"}:
             assert found.get(name) in (before.get(name), expected.get(name)), name
-        is_told = "Copy not readable: " in done.out and Path(steps[step].split()[-1]).name in done.out
-        if done.status == 0 and not is_told and "state.db" not in steps[step]:
+        is_reported = "Copy not readable: " in done.out and Path(steps[step].split()[-1]).name in done.out
+        if done.status == 0 and not is_reported and "state.db" not in steps[step]:
             assert wanted(found, steps[step]) == wanted(expected, steps[step]), (point, steps[step], done)
         # And when the cause is gone, the same command comes to its end.
         stage.run(*command, home, below=home)

@@ -111,7 +111,7 @@ def test_what_root_makes_in_a_users_home_is_the_users(home: Path, lose: Callable
 
 
 def test_every_command_works_as_the_owner(home: Path, rescue: Rescue) -> None:
-    """Also where the program itself lies where only root can read it."""
+    """Also where only root can read the program itself."""
     where = ("--home", home)
     commands = [
         ("audit", "--json", "--no-cache"),
@@ -348,14 +348,14 @@ COPIES = {
 
 @pytest.mark.parametrize("home", [STRANGER], indirect=True)
 @pytest.mark.parametrize("copy", COPIES)
-def test_a_missing_right_is_told_with_what_helps(home: Path, copy: str) -> None:
+def test_a_missing_permission_is_reported_with_its_remedy(home: Path, copy: str) -> None:
     path = home / COPIES[copy]
     close_to_all_but_root(path)
     found = json.loads(command("audit", "--json", "--no-cache", "--home", home).out)
     kind = "live_denied" if copy == "session" else "copy_denied"
-    (told,) = (each for each in found["items"] if each["kind"] == kind)
-    assert "uid 0" in told["evidence"] and f"uid {STRANGER}" in told["evidence"]
-    assert f"sudo chown nobody {path}" in told["evidence"]
+    (finding,) = (each for each in found["items"] if each["kind"] == kind)
+    assert "uid 0" in finding["evidence"] and f"uid {STRANGER}" in finding["evidence"]
+    assert f"sudo chown nobody {path}" in finding["evidence"]
     assert not any(each["kind"] in ("not_a_file", "damaged_file") for each in found["items"])
 
 
@@ -374,7 +374,7 @@ def test_a_session_that_may_not_be_read_is_not_written_and_the_others_are(home: 
 
 
 @pytest.mark.parametrize("home", [STRANGER], indirect=True)
-def test_a_closed_folder_is_told_with_what_helps(home: Path) -> None:
+def test_a_closed_folder_is_reported_with_its_remedy(home: Path) -> None:
     sessions = home / "webui" / "sessions"
     sessions.chmod(0)
     done = command("repair", "--all", "--yes", "--home", home)
@@ -399,10 +399,10 @@ def test_what_only_reads_needs_neither_vault_nor_cache_nor_temporary_folder(home
         environ["XDG_CACHE_HOME"] = "/proc/1"
     else:
         environ["TMPDIR"] = "/proc/1"
-    told = []
+    warnings = []
     reading = (("audit",), ("show", WIPED), ("find", "question"), ("diff", WIPED), ("export", LOST, "-o", "-"))
     for words in some(reading, 2):
         done = command(*words, "--home", home, **environ)
         assert done.status in (0, 1), done.err
-        told.append(done.err)
-    assert any("sudo chown" in each for each in told) == (broken == "vault")
+        warnings.append(done.err)
+    assert any("sudo chown" in each for each in warnings) == (broken == "vault")

@@ -90,7 +90,7 @@ def test_a_private_copy_of_a_database_is_private(home: Path, tmp_path: Path, mon
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_no_message_text_is_told_unasked(rescue: Rescue, home: Path) -> None:
+def test_no_message_text_is_printed_unasked(rescue: Rescue, home: Path) -> None:
     at = ("--home", home)
     looks = ["audit"], ["audit", "--json"], ["audit", "--metrics", "-"], ["repair", "--all", "--dry-run"]
     said = [rescue(*words, *at) for words in looks]
@@ -108,7 +108,7 @@ def test_no_message_text_is_told_unasked(rescue: Rescue, home: Path) -> None:
         assert MARKER not in path.read_text(), path
 
 
-def test_no_error_tells_a_message_text(stage: Stage, home: Path) -> None:
+def test_no_error_contains_a_message_text(stage: Stage, home: Path) -> None:
     """Whatever is refused to whichever command: the words about it are about places and reasons."""
 
     def attempt(command: str, step: int) -> Done:

@@ -61,7 +61,7 @@ class Terminal:
         os.write(self._ours, keys)
 
     def hang_up(self) -> None:
-        """Close the terminal: the kernel tells its processes."""
+        """Close the terminal: the kernel sends its processes SIGHUP."""
         os.close(self._ours)
         self._ours = -1
 
@@ -310,7 +310,7 @@ def test_a_command_that_runs_keeps_its_private_copies(home: Path, tmp_path: Path
     assert not folder.exists()
 
 
-def test_whoever_waits_for_a_suspended_repair_is_told_so(home: Path) -> None:
+def test_a_suspended_repair_is_named_to_whoever_waits_for_it(home: Path) -> None:
     process = subprocess.Popen(
         [*COMMAND, "repair", "--all", "--yes", "--home", str(home)],
         stdout=subprocess.DEVNULL,
@@ -330,7 +330,7 @@ def test_whoever_waits_for_a_suspended_repair_is_told_so(home: Path) -> None:
     assert process.wait(PATIENCE) == 0
 
 
-def test_what_a_shell_told_to_ignore_stays_ignored(home: Path) -> None:
+def test_a_signal_that_the_shell_ignores_stays_ignored(home: Path) -> None:
     def ignore() -> Any:
         return signal.signal(signal.SIGHUP, signal.SIG_IGN)
 

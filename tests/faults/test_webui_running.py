@@ -144,7 +144,7 @@ def test_beside_a_version_that_never_reloads_nothing_is_replaced(store: Store, v
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows the processes")
 def test_a_webui_that_was_started_by_hand_is_noticed(store: Store) -> None:
-    """Without a note and on a port of its own; stopped, it leaves nothing behind that forbids a repair."""
+    """Without a note and on a port of its own; stopped, it leaves nothing that keeps anyone from repairing."""
     assert store.home is not None
     before = live(store).read_bytes()
     with server_process(store.home, HERMES_HOME=str(store.home)) as webui:
@@ -192,7 +192,7 @@ def test_a_repair_survives_the_start_of_the_webui(store: Store) -> None:
 def test_an_undo_that_the_webui_would_write_over_is_refused(
     store: Store, webui: OtherProcess, snapshot: Callable[[Path], Any]
 ) -> None:
-    """The WebUI has read the repaired session, and what comes back is shorter. That is told before the repair."""
+    """The WebUI has read the repaired session, and what comes back is shorter. The output of the repair says so."""
     status, said, _ = rescue(store, "repair", "--all", "--yes")
     assert status == 0 and "can be put back, once Hermes WebUI is stopped: " in " ".join(said.split())
     webui("get", SID)
