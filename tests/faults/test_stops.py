@@ -32,10 +32,14 @@ PATIENCE = 60.0
 
 @pytest.fixture(autouse=True)
 def nothing_ignored() -> Iterator[None]:
-    """Whoever runs the tests may ignore a closed terminal (nohup); the commands that are started here do not."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    """The commands that are started here ignore neither a closed terminal nor Ctrl+C, as a process that runs the
+    tests may (nohup, a job in the background).
+    """
+    hang_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGHUP, before)
+    signal.signal(signal.SIGHUP, hang_up)
+    signal.signal(signal.SIGINT, interrupt)
 
 
 class Terminal:
