@@ -36,6 +36,9 @@ from hermes_rescue.core.hermes.worktree import state_of
 _NAMED = 3
 """Names that a sentence about several files gives."""
 
+_APPLE = "Files of macOS in the sessions folder (no session is in them, so they can be deleted)"
+_COPIES = "Copies of sessions in the sessions folder (what they add is offered)"
+
 
 @dataclass(frozen=True, slots=True)
 class Audit:
@@ -228,19 +231,14 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
 
 
 def _noise(inventory: Inventory) -> Iterator[str]:
-    """What lies in the sessions folder under a name that is no session's, in one sentence for each reason."""
-    of = inventory.listing.places.beside
-    groups: dict[str, list[str]] = {}
+    """What lies in the sessions folder under names that are no session's, in one sentence for each kind of it."""
+    copies, groups = inventory.listing.places.beside, dict[str, list[str]]()
     for name, reason in inventory.unrecognised:
-        if name.startswith(APPLE):
-            reason = "macOS keeps attributes in it, and no session; it can be deleted"
-        elif name in of:
-            reason = "it is a copy of a session; what it adds is offered there"
-        groups.setdefault(reason, []).append(name)
-    for reason, names in groups.items():
-        some = ", ".join(f"{name!r:.80}" for name in names[:_NAMED])
+        kind = _APPLE if name.startswith(APPLE) else _COPIES if name in copies else f"In the sessions folder {reason}"
+        groups.setdefault(kind, []).append(name)
+    for kind, names in groups.items():
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        yield f"{some}{more} in the sessions folder: {reason}."
+        yield f"{kind}: {', '.join(f'{name!r:.80}' for name in names[:_NAMED])}{more}."
 
 
 def _session_names(folder: Path) -> Iterator[str]:

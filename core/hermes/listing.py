@@ -160,7 +160,7 @@ def session_files(folder: Path, only: Container[str] | None = None) -> SessionFi
             continue
         others.append(name)
         if name.endswith((".json", ".json.bak")) and only is None:
-            unrecognised.append((name, "its name is no session id"))
+            unrecognised.append((name, "under a name that is no session id"))
     return SessionFiles(sidecars, backups, temps, tuple(unrecognised), tuple(others), tuple(stems))
 
 

@@ -198,9 +198,7 @@ class View:
             self.line(f"Next: {self.command('repair', '--all')}    One session closely: {self.command('show', 'SID')}")
         elif asked := found.of(Category.REVIEW):
             sid = asked[0].session_id if len(asked) == 1 else "SID"
-            self.line(
-                f"Next: {self.command('show', sid)}    To answer what it asks with yes: {self.command('repair', sid)}"
-            )
+            self.line(f"Look: {self.command('show', sid)}    Repair one: {self.command('repair', sid)}")
 
     def _interrupted(self, runs: Sequence[Run]) -> None:
         for run in runs:

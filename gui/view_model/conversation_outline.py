@@ -31,6 +31,9 @@ _PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp|bmp);base64,", re.IGNORE
 _PICTURES = 20
 """Pictures of a message that are shown."""
 
+_NAMED = 2
+"""Copies that a line names."""
+
 
 class Spot(NamedTuple):
     """A place in a text that is shown: the row, the part of its text, the passage (see :func:`passages`) and the
@@ -70,8 +73,10 @@ def gap_words(gap: Gap, rows: Sequence[MessageRow]) -> str:
 
 
 def _places(rows: Iterable[MessageRow]) -> str:
-    """The copies from other places that have messages: "the snapshot of 2 May 2026"."""
-    names = dict.fromkeys(row.item.copies[0] for row in rows if row.item is not None)
+    """The copies from other places that have messages: "the snapshot of 2 May 2026"; of many only how many."""
+    names = dict.fromkeys(name for row in rows if row.item is not None for name in row.item.copies)
+    if len(names) > _NAMED:
+        return translate("Conversation", "{} copies from other places").format(len(names))
     return listed(translate("Conversation", "the {}").format(copy_name(name)) for name in names)
 
 

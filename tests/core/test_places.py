@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sqlite3
+import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -505,3 +506,34 @@ def test_an_audit_that_leaves_only_questions_says_what_comes_next(
     conflict(hermes, BESIDE[0], hermes.turns("one", "two"))
     _, out, _ = rescue("audit", "--home", hermes.home)
     assert f"show {SID}" in out and f"repair {SID}" in out
+
+
+def test_the_journals_in_an_archive_are_no_copies_of_their_own(hermes: Any, tmp_path: Any) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write_live(said[:2])
+    event = {"event": "submitted", "session_id": SID, "role": "user", "content": "one", "turn_id": "t", "version": 1}
+    with zipfile.ZipFile(tmp_path / "old.zip", "w") as packed:
+        packed.writestr(f"webui/sessions/{SID}.json", json.dumps(hermes.session(said)))
+        packed.writestr(f"webui/sessions/_turn_journal/{SID}~42.jsonl", json.dumps(event))
+    (session,) = audit(find_store(home=hermes.home, also=(tmp_path / "old.zip",))).sessions
+    assert len(session.offered) == 1
+
+
+def test_an_archive_that_is_given_is_known_by_what_is_in_it(hermes: Any, tmp_path: Any) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write_live(said[:2])
+    with zipfile.ZipFile(tmp_path / "backup (1)", "w") as packed:
+        packed.writestr(f"webui/sessions/{SID}.json", json.dumps(hermes.session(said)))
+    (session,) = audit(find_store(home=hermes.home, also=(tmp_path / "backup (1)",))).sessions
+    assert session.offered
+
+
+@pytest.mark.parametrize(
+    "data", [b"7z\xbc\xaf\x27\x1c\x00\x04", b"\x28\xb5\x2f\xfd\x04", b"<!doctype html>", b"# Notes"]
+)
+def test_a_place_of_a_kind_that_is_not_read_here_is_told(hermes: Any, tmp_path: Any, data: bytes) -> None:
+    hermes.write_live(hermes.turns("one"))
+    (tmp_path / "home").write_bytes(data)
+    found = audit(find_store(home=hermes.home, also=(tmp_path / "home",)))
+    assert any("no kind that can be read" in each.evidence for each in found.store_findings)
+    assert [each.words for each in found.places] == ["could not be read."]

@@ -439,8 +439,11 @@ def test_what_only_another_place_has_is_offered_by_the_names_of_its_copies(view:
     assert all(name in line for name in at)
     assert "took back" not in line
     show(view, rows[:3])
+    assert all(name in lines(view)[2] for name in at)
+    show(view, [*rows[:2], row(said("user", "lost"), 2, copies=at[:1], reason=Reason.FURTHER)])
     assert lines(view)[2].startswith("1 message only in the snapshot of 2 May 2026.")
-    assert at[1] not in lines(view)[2]
+    show(view, [*rows[:2], row(said("user", "lost"), 2, copies=(*at, "export"), reason=Reason.FURTHER)])
+    assert lines(view)[2].startswith("1 message only in 3 copies from other places.")
 
 
 def test_they_are_taken_in_with_a_click_and_left_out_again(qtbot: QtBot, view: Conversation) -> None:

@@ -6,6 +6,7 @@ counted while they are unpacked, and there must be room.
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
 import shutil
@@ -24,6 +25,12 @@ from hermes_rescue.core.hermes.places.forms import LARGEST
 
 MOST_MEMBERS = 100_000
 """Members of one archive that are looked at."""
+
+PASSED_OVER = frozenset(
+    {"rescue", "node_modules", ".git", ".worktrees", "attachments", "_run_journal", "_turn_journal"}
+)
+"""Folders in which no session files are: the vault of this program has copies of its own kind, and the journals are no
+transcripts."""
 
 _ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 _WANTED = re.compile(r"\.jsonl?(?![0-9A-Za-z])|\.json\b|\.db\b|(?:^|/)state\.db", re.IGNORECASE)
@@ -64,6 +71,14 @@ def is_archive(path: Path) -> bool:
     return path.name.lower().endswith(_ENDINGS)
 
 
+def is_packed(path: Path) -> bool:
+    """Whether a file is an archive by what is in it."""
+    try:
+        return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError):
+        return False
+
+
 def may_hold_sessions(name: str) -> bool:
     """Whether a file of this name may hold sessions."""
     return _WANTED.search(name) is not None and not name.startswith(("_", "."))
@@ -98,9 +113,10 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool] = lambda _
                 break
             name = member.name.replace("\\", "/")
             base = _PART.sub("_", PurePosixPath(name).name)[:150]
-            if not may_hold_sessions(base) or not wanted(base):
+            parent = PurePosixPath(name).parent
+            if not may_hold_sessions(base) or not wanted(base) or not PASSED_OVER.isdisjoint(parent.parts):
                 continue
-            inner = str(PurePosixPath(name).parent)
+            inner = str(parent)
             target = places.setdefault(inner, folder / str(len(places)))
             target.mkdir(mode=0o700, exist_ok=True)
             path = target / base

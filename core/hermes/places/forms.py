@@ -4,6 +4,7 @@ agent's snapshot, a line of ``hermes sessions export``, and a spool of one messa
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,6 +39,10 @@ _SNAPSHOT = frozenset({"session_start", "platform"})
 _ROW = frozenset({"id", "source", "started_at"})
 
 
+_BEGINNINGS = (b"{", b"[", _GZIP, b"SQLite format 3", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"\0")
+"""Of JSON in whatever encoding or damaged, of what is packed, and of a database."""
+
+
 class Head(NamedTuple):
     """What the beginning of a file says: whose session it is, which program it belongs to, and whether there is a list
     of messages at all.
@@ -67,6 +72,13 @@ def head(path: Path) -> Head:
         platform if isinstance(platform, str) else None,
         document.elements is not None,
     )
+
+
+def is_known(path: Path) -> bool:
+    """Whether a file begins like one that is read here, or as nothing that could be told apart. Raises OSError."""
+    with path.open("rb") as file:
+        begin = file.read(_BLOCK).removeprefix(codecs.BOM_UTF8).lstrip()
+    return not begin or begin.startswith(_BEGINNINGS)
 
 
 def may_add(candidate: Candidate, messages: int) -> bool:

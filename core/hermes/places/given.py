@@ -7,16 +7,13 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from hermes_rescue.core.base.files import shown
-from hermes_rescue.core.hermes.places import archives
+from hermes_rescue.core.hermes.places import archives, forms
 from hermes_rescue.core.hermes.places.archives import ArchiveError, Unpacked
 from hermes_rescue.core.hermes.places.beside import session_in
 from hermes_rescue.core.hermes.places.candidate import date_in
 from hermes_rescue.core.hermes.places.search import Search
 
-_PASSED_OVER = frozenset(
-    {"rescue", "node_modules", ".git", ".worktrees", "attachments", "_run_journal", "_turn_journal"}
-)
-"""Folders in which no session files are: the vault of this program has copies of its own kind."""
+_KINDS = "Unpack it, or name a session file or export (JSON), a database, a folder, or a zip or tar archive."
 
 
 class Given:
@@ -38,8 +35,10 @@ class Given:
             self._many(path, self._walked(path), is_near=True)
         elif not os.access(path, os.R_OK):
             self._note_denied(path)
-        elif archives.is_archive(path):
+        elif archives.is_archive(path) or archives.is_packed(path):
             self._many(path, archives.unpack(path, self._new_folder()), is_near=True)
+        elif not forms.is_known(path):
+            self.notes.append(f"{shown(path)} is of no kind that can be read here. {_KINDS}")
         else:
             self._search.root = path
             self._search.given(path, str(path))
@@ -73,7 +72,7 @@ class Given:
         """The files of a folder and those below it, but no links. Raises ArchiveError where there are too many."""
         seen = 0
         for at, folders, names in os.walk(folder, onerror=lambda error: self._note_denied(error.filename)):
-            folders[:] = sorted(name for name in folders if name not in _PASSED_OVER)
+            folders[:] = sorted(name for name in folders if name not in archives.PASSED_OVER)
             for name in sorted(names):
                 seen += 1
                 if seen > archives.MOST_MEMBERS:
