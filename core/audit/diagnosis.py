@@ -351,7 +351,10 @@ _QUESTIONS = {
         "further_copy",
         "{missing}{n} in {copies} only: taken back by you since, or lost.",
     ),
-    Reason.UNANSWERED: ("turn_journal_pending_turn", "A prompt that you sent is in no copy of the session."),
+    Reason.UNANSWERED: (
+        "turn_journal_pending_turn",
+        "A prompt that you sent was not answered, and is not in the conversation.",
+    ),
 }
 """What asks about messages that are left out for a reason: the kind of finding, and its evidence."""
 

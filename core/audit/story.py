@@ -93,10 +93,12 @@ def damaged(what: str, proposal: Proposal) -> Story:
 def unanswered(asked: Sequence[Item]) -> Story:
     """Of prompts that only the journal of prompts has."""
     if len(asked) > 1:
-        return (f"{len(asked)} prompts that you sent were not answered, and no copy of the session has them.",)
+        return (
+            f"{len(asked)} prompts that you sent were not answered, and are not in the conversation. They were kept.",
+        )
     sent = _first(asked)
     of = () if sent is None else (" of ", sent)
-    return ("Your prompt", *of, " was not answered, and no copy of the session has it.")
+    return ("Your prompt", *of, " was not answered, and is not in the conversation. It was kept.")
 
 
 def _between(after: float | None, before: float | None) -> Story:

@@ -97,7 +97,7 @@ def _question(finding: Finding, n: int) -> str:
         case "further_copy" if n:
             return translate("SessionStatus", "%n in another place only: do you want them?", "messages", n)
         case "turn_journal_pending_turn":
-            return translate("SessionStatus", "A prompt of yours is in no copy")
+            return translate("SessionStatus", "A prompt was not answered")
         case "orphan_backup_without_state_row":
             return translate("SessionStatus", "Only a backup is left")
         case "malformed_orphan_backup":
