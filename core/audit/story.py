@@ -42,8 +42,9 @@ def lost_by_a_save(lost: Sequence[int], proposal: Proposal, live: Sidecar) -> St
     is_all = len(lost) > 1 and len(lost) + len(since) == len(items)
     what = f" lost {'all ' if is_all else ''}{counted(len(lost), 'message')}"
     after = _first(since) if since else _time(number(live.get("updated_at")))
-    new = f"; {counted(len(since), 'was', 'were')} written since" if since else ""
-    return ("A save", *_between(_last([items[k] for k in lost]), after), f"{what}{new}.")
+    held = f"; other copies have {plural(len(lost), 'it', 'them')}."
+    new = f" {counted(len(since), 'was', 'were')} written since." if since else ""
+    return ("A save", *_between(_last([items[k] for k in lost]), after), f"{what}{held}{new}")
 
 
 def never_saved(lost: Sequence[int], proposal: Proposal, where: str) -> Story:
