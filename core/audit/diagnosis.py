@@ -82,8 +82,8 @@ def _with_next_start(
         yield from found
         return
     gone = sum(LIVE in item.copies and BACKUP not in item.copies for item in proposal.items)
-    will = "The next start of Hermes WebUI replaces the file with its backup."
-    will += f" {gone} of its messages {plural(gone, 'is', 'are')} not in the backup." if gone else ""
+    lacks = f", which lacks {counted(gone, 'message')} of it" if gone else ""
+    will = f"The next start of Hermes WebUI replaces the file with its backup{lacks}."
     main = next((f for f in found if f.category is not Category.INFO), None)
     yield from (f.with_more(will) if f is main else f for f in found)
     if main is None:
@@ -351,7 +351,10 @@ _QUESTIONS = {
         "further_copy",
         "{missing}{n} in {copies} only: taken back by you since, or lost.",
     ),
-    Reason.UNANSWERED: ("turn_journal_pending_turn", "A prompt that you sent is in no copy of the session."),
+    Reason.UNANSWERED: (
+        "turn_journal_pending_turn",
+        "A prompt that you sent was not answered, and is not in the conversation.",
+    ),
 }
 """What asks about messages that are left out for a reason: the kind of finding, and its evidence."""
 

@@ -304,7 +304,7 @@ KINDS: dict[str, Kind] = {
              _REPAIR, "The stuck state is cleared. A prompt that is in no copy becomes a message. Every message stays.",
              "It may refuse new messages until it is repaired."),
         Kind("turn_journal_pending_turn", _V, "unanswered prompt", "audit_only_pending_turn_journal",
-             "A prompt that you sent is in no copy of the session.", "Restore it if you want it back in the conversation.",
+             "A prompt that you sent was not answered, and is not in the conversation.", "Restore it if you want it back in the conversation.",
              "The prompt is added as your message.", _YES),
         Kind("further_copy", _V, "copy elsewhere", _MANUAL, "A copy in another place has messages that the session's own copies lack.",
              "Look at the messages and restore them if you miss them.", "The messages that you miss are merged into the session. The copy stays where it is.",

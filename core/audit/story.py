@@ -42,8 +42,9 @@ def lost_by_a_save(lost: Sequence[int], proposal: Proposal, live: Sidecar) -> St
     is_all = len(lost) > 1 and len(lost) + len(since) == len(items)
     what = f" lost {'all ' if is_all else ''}{counted(len(lost), 'message')}"
     after = _first(since) if since else _time(number(live.get("updated_at")))
-    new = f"; {counted(len(since), 'was', 'were')} written since" if since else ""
-    return ("A save", *_between(_last([items[k] for k in lost]), after), f"{what}{new}.")
+    held = f"; other copies have {plural(len(lost), 'it', 'them')}."
+    new = f" {counted(len(since), 'was', 'were')} written since." if since else ""
+    return ("A save", *_between(_last([items[k] for k in lost]), after), f"{what}{held}{new}")
 
 
 def never_saved(lost: Sequence[int], proposal: Proposal, where: str) -> Story:
@@ -93,10 +94,12 @@ def damaged(what: str, proposal: Proposal) -> Story:
 def unanswered(asked: Sequence[Item]) -> Story:
     """Of prompts that only the journal of prompts has."""
     if len(asked) > 1:
-        return (f"{len(asked)} prompts that you sent were not answered, and no copy of the session has them.",)
+        return (
+            f"{len(asked)} prompts that you sent were not answered, and are not in the conversation. They were kept.",
+        )
     sent = _first(asked)
     of = () if sent is None else (" of ", sent)
-    return ("Your prompt", *of, " was not answered, and no copy of the session has it.")
+    return ("Your prompt", *of, " was not answered, and is not in the conversation. It was kept.")
 
 
 def _between(after: float | None, before: float | None) -> Story:

@@ -199,6 +199,8 @@ class Writer(QObject):
             text = self._one_repaired(next(each for each in plan.sessions if each.session_id == changed[0]))
         elif not changed:
             text = self._relisted(plan, n)
+        if changed and plan.webui.running:
+            text += self.tr(" Reload the page of Hermes WebUI in your browser.")
         if others:
             text = " ".join(filter(None, (text if n else "", self._not_repaired(others))))
         if n and plan.webui.running:

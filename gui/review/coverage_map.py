@@ -9,8 +9,9 @@ from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.report.coverage import Coverage, Hold, Lane
+from hermes_rescue.gui.view_model.conversation_outline import left_out_words
 from hermes_rescue.gui.view_model.coverage import copy_label, lane_count, lane_label
-from hermes_rescue.gui.view_model.formatting import moment, number, plain_tip
+from hermes_rescue.gui.view_model.formatting import moment, number, plain_tip, sentences
 from hermes_rescue.gui.widgets.banners import announce
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QCoreApplication, QEvent, QRect, QRectF, QSize, Qt, Signal
@@ -197,9 +198,7 @@ class CoverageMap(QLabel):
     def _legend_lines(self, left_out: Mapping[Reason | None, int]) -> Iterator[tuple[Hold, str]]:
         if any(lane.holds.count(Hold.PART) for lane in self._lanes):
             yield Hold.PART, self.tr("messages completed from this copy")
-        for reason, n in left_out.items():
-            words = self.tr("{n} left out: {reason}")
-            yield Hold.LEFT_OUT, words.format(n=number(n), reason=reason.sentence if reason else "")
+        yield from ((Hold.LEFT_OUT, words) for words in left_out_words(left_out))
 
     def _sentence(self) -> str:
         if not self._lanes:
@@ -209,7 +208,7 @@ class CoverageMap(QLabel):
             self.tr("{copy} holds {n} of {total}").format(copy=lane_label(lane), n=lane_count(lane), total=total)
             for lane in self._lanes
         ]
-        return "; ".join(held) + "." + "".join(f" {words}" for _, words in self._legend)
+        return sentences(("; ".join(held), *(words for _, words in self._legend)))
 
     def _pitch(self) -> int:
         """The height of a lane with the space around it."""

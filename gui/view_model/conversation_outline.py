@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -70,6 +71,15 @@ def gap_words(gap: Gap, rows: Sequence[MessageRow]) -> str:
     one, many = _gap_texts(gap.reason)
     places = _places(rows[gap.rows.start : gap.rows.stop]) if gap.reason is Reason.FURTHER else ""
     return counted(len(gap.rows), one, many).format(places=places)
+
+
+def left_out_words(left_out: Mapping[Reason | None, int]) -> list[str]:
+    """The messages that stay out, as many for each reason, in the same words; what has one word for it is one."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for reason, n in left_out.items():
+        counts[_gap_texts(reason)] += n
+    places = translate("Conversation", "another place")
+    return [counted(n, *texts).format(places=places) for texts, n in counts.items()]
 
 
 def _places(rows: Iterable[MessageRow]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, Standing
+from hermes_rescue.core.base.words import plural
+from hermes_rescue.gui.view_model.formatting import number
 from PySide6.QtCore import QCoreApplication
 
 
@@ -81,7 +83,7 @@ def _left_out(session: SessionAudit) -> Status:
         by_you = translate("SessionStatus", "%n left out by you", "messages", session.left_out_by_you)
         return Status(by_you, "left-out", "info", 5, 0)
     by_clear = translate("SessionStatus", "%n left out: you cleared it", "messages", n)
-    by_undo = translate("SessionStatus", "%n left out: you took them back", "messages", n)
+    by_undo = _of_them(n, translate("SessionStatus", "{n} left out: you took {them} back"))
     text = translate("SessionStatus", "%n left out", "messages", n)
     return Status(text, "left-out", "info", 5, 0, by_clear if session.is_cleared else by_undo)
 
@@ -91,13 +93,13 @@ def _question(finding: Finding, n: int) -> str:
     translate = QCoreApplication.translate
     match finding.kind.name:
         case "shrunken_live_unmarked":
-            return translate("SessionStatus", "%n after the end: did you take them back?", "messages", n)
+            return _of_them(n, translate("SessionStatus", "{n} after the end: did you take {them} back?"))
         case "state_db_gap":
-            return translate("SessionStatus", "%n only in other copies: did you take them back?", "messages", n)
+            return _of_them(n, translate("SessionStatus", "{n} only in other copies: did you take {them} back?"))
         case "further_copy" if n:
-            return translate("SessionStatus", "%n in another place only: do you want them?", "messages", n)
+            return _of_them(n, translate("SessionStatus", "{n} in another place only: do you want {them}?"))
         case "turn_journal_pending_turn":
-            return translate("SessionStatus", "A prompt of yours is in no copy")
+            return translate("SessionStatus", "A prompt was not answered")
         case "orphan_backup_without_state_row":
             return translate("SessionStatus", "Only a backup is left")
         case "malformed_orphan_backup":
@@ -105,6 +107,12 @@ def _question(finding: Finding, n: int) -> str:
         case "run_journal_only":
             return translate("SessionStatus", "Only the run journal is left")
     return _label(finding)
+
+
+def _of_them(n: int, words: str) -> str:
+    """Words about so many messages."""
+    them = QCoreApplication.translate("SessionStatus", "it"), QCoreApplication.translate("SessionStatus", "them")
+    return words.format(n=number(n), them=plural(n, *them))
 
 
 def _label(finding: Finding) -> str:

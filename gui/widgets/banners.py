@@ -223,11 +223,11 @@ class StoreNotices(QWidget):
         """Say what is and what is not possible while the WebUI runs."""
         if webui.running:
             now = (
-                self.tr("Lost files are created, and sessions that only gain messages are repaired.")
+                self.tr("Lost sessions, and those that only gain messages, can be restored now.")
                 if webui.reloads
-                else self.tr("Lost files are created.")
+                else self.tr("Lost sessions can be restored now.")
             )
-            text = self.tr("Hermes WebUI is running. {} Everything else waits until it is stopped: {}.")
+            text = self.tr("Some repairs wait: Hermes WebUI is running. {} For the others, stop it: {}.")
             self.webui.show_text(text.format(now, breakable(webui.how_to_stop)), "info")
             show_tip(self.webui, webui.evidence)
         else:

@@ -565,7 +565,7 @@ def test_a_damaged_file_says_that_a_start_replaces_it(hermes: Any) -> None:
     hermes.write_backup(hermes.turns("a"))
     (found,) = hermes.audit().findings
     assert found.kind.name == "malformed_live"
-    assert "The next start of Hermes WebUI replaces the file with its backup. 4 of its messages" in found.evidence
+    assert "The next start of Hermes WebUI replaces the file with its backup, which lacks 4 messages" in found.evidence
 
 
 def test_a_run_that_cannot_be_ended_says_what_it_has_done(

@@ -32,7 +32,9 @@ def test_a_save_is_told_with_what_it_lost_and_what_was_written_since(hermes: Any
     hermes.write_backup(lost)
     hermes.write_rows([*lost, *new])
     (story,) = stories(hermes)
-    assert story.startswith("A save between [14] and [30] lost all 4 messages; 2 were written since.")
+    assert story.startswith(
+        "A save between [14] and [30] lost all 4 messages; other copies have them. 2 were written since."
+    )
 
 
 def test_a_time_that_is_certain_to_the_minute_is_told_as_one(hermes: Any) -> None:
@@ -49,7 +51,7 @@ def test_the_save_of_a_file_that_did_not_go_on_is_when_that_says(hermes: Any) ->
     hermes.write_backup(hermes.turns("a"))
     hermes.write_rows(hermes.turns("a"))
     (story,) = stories(hermes)
-    assert story.startswith("A save between [4] and [900] lost all 2 messages.")
+    assert story.startswith("A save between [4] and [900] lost all 2 messages; other copies have them.")
 
 
 def test_the_end_of_a_session_is_told_as_that(hermes: Any) -> None:

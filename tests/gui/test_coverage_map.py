@@ -120,8 +120,20 @@ def test_what_it_shows_is_said_to_who_cannot_see_it(qtbot: QtBot, proposals: Pro
     assert made.accessibleName() == "Which copy holds what"
     assert made.accessibleDescription() == (
         "Live holds 16 of 20; Backup holds 20 of 20; Database holds 20 of 20; Recovered holds 16 of 20."
-        f" 4 left out: {Reason.OLD_UNDO.sentence}"
+        " 4 messages that you took back or lost: only you know."
     )
+
+
+def test_what_stays_out_is_called_as_in_the_conversation_and_once(qtbot: QtBot, proposals: Proposals) -> None:
+    items = many(proposals["undone_before_marks"], [(BACKUP,)] * 6).items
+    reasons = (Reason.UNDONE, Reason.REWOUND, Reason.CHOSEN, Reason.LEFT_OUT, Reason.CLEARED, None)
+    out = tuple(
+        dataclasses.replace(item, included=reason is None, reason=reason)
+        for item, reason in zip(items, reasons, strict=True)
+    )
+    made = show(qtbot, dataclasses.replace(proposals["undone_before_marks"], items=out))
+    words = made.accessibleDescription().partition(". ")[2]
+    assert words == "2 messages that you took back. 2 messages that you left out. 1 message that you cleared."
 
 
 def test_a_lane_is_filled_where_the_copy_has_something(qtbot: QtBot, proposals: Proposals) -> None:

@@ -207,8 +207,8 @@ def test_with_a_running_webui_it_says_what_is_possible(
     window = open_window(StoreLocation(demo.home))
     told = window.notices.webui
     assert told.isVisible()
-    assert "files are created" in told.text
-    assert ("are repaired" in told.text) is (version == "0.52.1")
+    assert "Lost sessions" in told.text
+    assert ("only gain messages" in told.text) is (version == "0.52.1")
     assert "kill 4711" in told.text
     for unseen in (False, None):
         nothing = WebUIStatus(unseen, (), "No sign of one.")

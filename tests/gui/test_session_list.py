@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -66,6 +67,12 @@ def test_a_question_stands_in_the_row_and_nothing_is_promised() -> None:
     line = line_of(row_for(session("a", QUESTION, live=4, after=4)))
     assert line.state.endswith("?")
     assert (line.before, line.after) == ("4", "")
+
+
+def test_one_message_and_more_of_them_are_asked_about_in_words_that_fit() -> None:
+    asked = [replace(QUESTION, details={"messages": n}) for n in (1, 3)]
+    lines = [line_of(row_for(session("a", each, live=4, after=4))).state for each in asked]
+    assert lines == ["1 after the end: did you take it back?", "3 after the end: did you take them back?"]
 
 
 def test_a_worktree_has_a_third_line_and_a_higher_row(pane: SessionPane) -> None:

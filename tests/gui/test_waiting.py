@@ -198,6 +198,7 @@ def test_a_repair_that_the_server_wrote_over_is_told_some_time_later(
         when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
         window.actions_["repair"].trigger()
         finished(qtbot, window, wait_scanned)
+        assert "Reload the page of Hermes WebUI" in window.result.text
         repaired = path.read_bytes()
         assert len(json.loads(repaired)["messages"]) > len(json.loads(before)["messages"])
         if is_written_over:

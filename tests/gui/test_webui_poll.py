@@ -32,7 +32,7 @@ def test_a_webui_appears_with_its_address_and_disappears(qtbot: QtBot, open_wind
         port = webui("start")
         qtbot.waitUntil(lambda: str(port) in window.shown.webui, timeout=30_000)
         assert "is running" in chip.text()
-        assert "Everything else waits" in window.notices.webui.text
+        assert window.notices.webui.text.startswith("Some repairs wait: Hermes WebUI is running.")
     qtbot.waitUntil(lambda: window.notices.webui.text == "", timeout=30_000)
     assert "is running" not in chip.text()
     assert window.shown.webui == ""
