@@ -117,7 +117,12 @@ def man_page(all_commands: list[Command]) -> str:
             names = ", ".join(option.names)
             lines += [".TP", rf"\fB{_roff(names)}\fR \fI{_roff(option.value)}\fR".rstrip(), _roff(option.help)]
     epilog = typer.main.get_command(app).epilog
-    lines += [".SH EXIT STATUS", _roff(epilog or ""), ".SH SEE ALSO", rf"\fB{NAME}-gui\fR, the window."]
+    lines += [
+        ".SH EXIT STATUS",
+        _roff((epilog or "").removeprefix("Exit status: ")),
+        ".SH SEE ALSO",
+        rf"\fB{NAME}-gui\fR, the window.",
+    ]
     return "\n".join(line for line in lines if line) + "\n"
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeGuard
 from hermes_rescue.core.base.errors import StoreNotFoundError, UnreadableError
 from hermes_rescue.core.base.files import read_regular, shown
 from hermes_rescue.core.base.owner import become_owner
+from hermes_rescue.core.base.rights import cure
 
 _SAFE_ID = re.compile(r"[0-9A-Za-z_-]{1,180}")
 _SESSION_FILE = re.compile(r"([0-9A-Za-z_-]+)\.json(?:\.bak)?")
@@ -127,10 +128,22 @@ def find_store(
         if os.path.isdir(sessions_dir) or databases or others:
             return Store(place.home, place.state_dir, sessions_dir, databases, others, tuple(also))
     looked = [path for place in places for path in (place.state_dir / "sessions", place.base / "state.db")]
+    closed = next(filter(None, map(_refusal, looked)), "")
     raise StoreNotFoundError(
-        f"No Hermes data found. Looked for {', '.join(map(shown, looked))}.",
+        closed or f"No Hermes data found. Looked for {', '.join(map(shown, looked))}.",
         "Name the Hermes home with --home DIR, or the WebUI's sessions folder with --session-dir DIR.",
     )
+
+
+def _refusal(path: Path) -> str:
+    """Why this user may not look at a path, and what helps; "" where nobody refuses."""
+    try:
+        os.stat(path)
+    except PermissionError:
+        return cure(path)
+    except OSError:
+        pass
+    return ""
 
 
 def _meant_by_home(path: Path) -> tuple[Path | None, Path | None]:

@@ -190,11 +190,16 @@ class _Outline:
             tuple(self.near(place["evidence"]) for place in facts.get("places", ())),
             tuple(self.meanings()),
             tuple(self.checks()),
-            tuple(facts["texts"]) if facts["texts"] is not None else None,
+            self.texts(),
             self.numbers,
             f"Hermes Rescue {version}" if version else "Hermes Rescue",
             _swatches(self.held(sections)),
         )
+
+    def texts(self) -> tuple[Facts, ...] | None:
+        """What was said in the sessions, in the order of their numbers."""
+        found = self.facts["texts"]
+        return found if found is None else tuple(sorted(found, key=lambda it: self.numbers.get(it["session_id"], 0)))
 
     def held(self, sections: Iterable[Section]) -> Iterator[tuple[str, str]]:
         """What the lanes have, in words; nothing where a lane only has the message or not."""

@@ -260,10 +260,10 @@ class View:
                     f"  [from {change.origin}]"
                 )
         elif proposal.origins:
-            self.line(
-                "Fields that come back: "
-                + ", ".join(f"{name} from {origin}" for name, origin in proposal.origins.items())
-            )
+            self.line("Fields that come back:")
+            for origin in dict.fromkeys(proposal.origins.values()):
+                names = (name for name, its in proposal.origins.items() if its == origin)
+                self.line(f"  from {origin}: {', '.join(names)}", hang=4)
         disputed = [row for row in review_fields(copies, proposal) if row.is_disputed]
         if disputed:
             self.line("Fields whose value differs between copies:")

@@ -76,6 +76,13 @@ def test_a_repair_counts_as_many_sessions_as_its_undo_but_those_that_only_the_li
     assert len(undone) == int(found[1]) - int(found[2]) > 0 < int(found[2])
 
 
+def test_fields_that_come_back_are_named_by_the_copy_that_has_them(wiped: Any, rescue: Rescue) -> None:
+    wiped.live.unlink()
+    out = rescue("show", wiped.live.stem, "--home", wiped.home)[1]
+    [line] = [line for line in out.partition("Fields that come back:")[2].splitlines() if "from backup" in line]
+    assert line.startswith("  from backup: title, ")
+
+
 def test_the_audit_has_the_shape_of_the_webuis_own(wiped: Any, rescue: Rescue) -> None:
     status, out, _ = rescue("audit", "--json", "--home", wiped.home)
     assert status == 1

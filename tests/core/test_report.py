@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -13,6 +14,7 @@ import pytest
 from hermes_rescue.core import api
 from hermes_rescue.core.audit.findings import KINDS, Standing, how_they_stand
 from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.repair.vault import Vault
 from hermes_rescue.core.report import excerpts, report
@@ -191,6 +193,13 @@ def test_a_session_has_one_number_and_what_came_back_is_told_in_all(damaged: Sto
         assert text.count(f"### {number}. Notes") == 2  # the session, and what was said in it
     assert f"| {number} | 3f2a9c51b7d0.json |" in plain(text)
     assert plain(text).index("## Checksums") > plain(text).index("## Texts of messages")
+
+
+def test_what_was_said_stands_in_the_order_of_the_numbers(tmp_path: Path) -> None:
+    found = audit(find_store(home=make_demo_store(tmp_path / "demo").home))
+    told = render(report.audit_report(found, excerpts.of_audit(found)), "md").partition("## Texts of messages")[2]
+    numbers = [int(number) for number in re.findall(r"^### (\d+)\.", told, re.MULTILINE)]
+    assert len(numbers) > 10 and numbers == sorted(numbers)
 
 
 def test_the_picture_says_which_copy_holds_what(damaged: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from hermes_rescue.core.base.errors import StoreNotFoundError
 from hermes_rescue.core.hermes import store as store_module
 from hermes_rescue.core.hermes.store import Store, find_store, is_safe_session_id, is_session_name
+
+from ..conftest import as_stranger
 
 SIDECAR = '{\n  "session_id": "abc123",\n  "messages": []\n}'
 
@@ -328,6 +331,23 @@ def test_the_error_says_how_to_name_a_place(tmp_path: Path, monkeypatch: pytest.
         find_store(environ={"HOME": str(tmp_path)})
     for part in (tmp_path / ".hermes" / "webui" / "sessions", tmp_path / "docker" / "state.db", "--home DIR"):
         assert str(part) in str(caught.value)
+
+
+def test_a_home_that_this_user_may_not_look_into_is_told_as_that(tmp_path: Path) -> None:
+    def told(home: Path) -> str:
+        with pytest.raises(StoreNotFoundError) as caught:
+            find_store(home=home)
+        return str(caught.value)
+
+    sessions_in(tmp_path / "home" / "webui")
+    tmp_path.chmod(0)
+    homes = (tmp_path / "home", Path("/nowhere"))
+    try:
+        closed, missing = as_stranger(lambda: [*map(told, homes)]) if os.geteuid() == 0 else map(told, homes)
+    finally:
+        tmp_path.chmod(0o700)
+    assert re.search("belongs to|is closed to", closed) and "No Hermes data" not in closed
+    assert missing.startswith("No Hermes data")
 
 
 def test_the_real_stores(corpus: Callable[[str], Path]) -> None:
