@@ -79,7 +79,11 @@ class _Judge(Contained, Backups, ListedLength):
         if known.state is FileState.WHOLE and self._is_older_than_run(reasons):
             return Verdict(reasons, OLDER)
         is_wiped = known.state is FileState.EMPTY and act is None and not self.marks.records_acts
-        if known.state is not FileState.LOST and not (is_wiped and known.count is not None) and not self.is_unmarked_part:
+        if (
+            known.state is not FileState.LOST
+            and not (is_wiped and known.count is not None)
+            and not self.is_unmarked_part
+        ):
             return Verdict(reasons)
         if Reason.UNDECIDED in reasons.values() and known.state is not FileState.WHOLE:
             return Verdict(reasons, BEGINNING)
