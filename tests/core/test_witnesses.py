@@ -183,13 +183,21 @@ def test_what_an_unmarked_version_lacks_is_asked_and_never_done_by_all(hermes: H
     assert hermes.texts() == hermes.said([*kept, *gone])
 
 
-def test_an_unmarked_file_that_only_lags_is_brought_up_to_date(hermes: Hermes) -> None:
-    """It was saved before what it lacks was said, so nobody took that back."""
+@pytest.mark.parametrize("listed", [True, False])
+def test_an_unmarked_file_that_only_lags_is_brought_up_to_date_if_the_list_says_so(
+    hermes: Hermes, listed: bool
+) -> None:
+    """It was saved before what it lacks was said, so nobody took that back; but the clock can have been set back."""
     kept, newer = hermes.turns("a", "b"), hermes.turns("c", start=100)
     hermes.write(hermes.live, without_marks(hermes.session(kept)))
     hermes.write_rows([*kept, *newer])
+    known = [*kept, *newer] if listed else kept
+    row = {"session_id": hermes.live.stem, "message_count": len(known), "last_message_at": known[-1]["timestamp"]}
+    hermes.write_index(row)
+    if not listed:
+        assert categories(hermes) == {Category.REVIEW}
     hermes.repair()
-    assert hermes.texts() == hermes.said([*kept, *newer])
+    assert hermes.texts() == hermes.said(known)
 
 
 def test_an_unmarked_clear_sets_the_title_and_is_no_wipe(hermes: Hermes) -> None:
