@@ -63,6 +63,19 @@ def test_a_later_turn_is_not_taken_back_because_the_watermark_moved_on(hermes: H
     assert hermes.texts() == hermes.said([*kept, *after])
 
 
+def test_what_an_act_cut_off_within_a_turn_stays_out(hermes: Hermes) -> None:
+    """An edit at a place that the page counted otherwise kept a prompt and its first step; the rows of the rest of the
+    turn are older than the stamp of that step in the file."""
+    prompt, step = hermes.turns("a")
+    rest = {**step, "content": "the end of answer a", "timestamp": step["timestamp"] + 0.01}
+    after = hermes.turns("b", start=100)
+    hermes.write_live([prompt, step, *after], **hermes.undo_marks([prompt, step], after[0]["timestamp"]))
+    hermes.write_backup([prompt, step, rest])
+    hermes.write_rows([prompt, step, rest, *after])
+    assert categories(hermes) <= {Category.INFO}
+    assert is_left_alone(hermes)
+
+
 def test_a_lost_turn_in_the_middle_is_not_taken_back_because_the_watermark_moved_on(hermes: Hermes) -> None:
     kept, undone = hermes.turns("a", "b"), hermes.turns("c", start=100)
     after = hermes.turns("d", "e", "f", start=6000)
