@@ -20,7 +20,7 @@ from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.database import lineage
 from hermes_rescue.core.hermes.database.continuation import HEAD, begins_with_summary, goes_on_in_turn
-from hermes_rescue.core.hermes.database.database_copy import DatabaseCopy, database_copy
+from hermes_rescue.core.hermes.database.database_copy import DatabaseCopy, database_copy, profile_of
 from hermes_rescue.core.hermes.database.lineage import SNAPSHOT_FIELD, Doubt, Known
 from hermes_rescue.core.hermes.database.statedb import DatabaseDamage, DatabaseFact, Numbered, StateDB, open_statedb
 from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, RawMessageRow, SessionRow
@@ -257,7 +257,7 @@ class CopyReader:
             if found and leading_messages and isinstance(leading_messages[0].piece, LargeElement)
             else {}
         )
-        databases = tuple(self._database_copy(*each, files.session_id, known, steps) for each in found)
+        databases = tuple(self._database_copy(*each, files, known, steps) for each in found)
         return SessionCopies(
             **{each.name: getattr(files, each.name) for each in fields(FileCopies)},
             databases=databases,
@@ -295,14 +295,14 @@ class CopyReader:
         name: str,
         database: StateDB,
         rows: Sequence[SessionRow],
-        session_id: str,
+        files: FileCopies,
         known: Mapping[MessageIdentity, Message],
         steps: Steps,
     ) -> DatabaseCopy:
         def over(read: Iterator[MessageRow]) -> Iterator[MessageRow]:
             return steps.over(read, sum(row.message_count for row in rows), _ROWS)
 
-        return database_copy(name, _profile(database.fact.path), database, rows, session_id, known, over)
+        return database_copy(name, database, rows, files.session_id, known, files.turns, over)
 
     def _goes_on_in_turn(self, files: FileCopies, databases: Iterable[DatabaseCopy]) -> bool:
         rows = self.listing.lineage.goes_on.get(files.session_id)
@@ -451,7 +451,7 @@ class Inventory(CopyReader):
         """
         store = self.store
         named = os.path.realpath((store.home or store.state_dir.parent) / "state.db")
-        found = [database for database in self._databases.values() if _profile(database.fact.path) is None]
+        found = [database for database in self._databases.values() if profile_of(database.fact.path) is None]
         own = (each for each in self._databases.values() if os.path.realpath(each.fact.path) == named)
         return next(own, found[0] if found else None)
 
@@ -477,7 +477,7 @@ class Inventory(CopyReader):
 def _named(paths: Iterable[Path], known: Container[Path]) -> list[Database]:
     found: list[Database] = []
     for path in paths:
-        profile = _profile(path)
+        profile = profile_of(path)
         usual = DATABASE if profile is None else f"{DATABASE} of {profile}"
         found.append(Database(free(usual, [each.name for each in found]), path, path in known))
     return found
@@ -490,11 +490,6 @@ def _read(path: Path | None, home: Path | None = None) -> SidecarFile | None:
         return sidecar.read(path) if home is None else sidecar.read_linked(path, home)
     except FileNotFoundError:
         return None
-
-
-def _profile(database: Path) -> str | None:
-    """The named profile that a database belongs to, None for the root profile's."""
-    return database.parent.name if database.parent.parent.name == "profiles" else None
 
 
 def _conversations(rows: Sequence[SessionRow], parts: Container[str]) -> Iterator[tuple[SessionRow, ...]]:

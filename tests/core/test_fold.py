@@ -164,6 +164,18 @@ def test_a_retry_after_a_flush_that_failed_adds_nothing(written: int) -> None:
     assert agent.found() == agent.all
 
 
+@pytest.mark.parametrize(("sent", "left"), [((), 4), ((0.0,), 2), ((0.0, 0.5), 4), ((-30.0,), 4)])
+def test_a_short_turn_that_stands_twice_within_a_second_is_one_if_one_prompt_was_sent(
+    sent: Sequence[float], left: int
+) -> None:
+    agent = Agent()
+    for wait in (5.0, 0.3):
+        agent.say("user", "yes", wait)
+        agent.say("assistant", "Done.", 0.2)
+    times = [agent.rows[0].value["timestamp"] + t for t in sent]
+    assert len(fold(agent.messages, agent.statuses, sent=times)) == left
+
+
 def test_a_prompt_that_was_sent_again_after_no_answer_came_stays() -> None:
     agent = Agent()
     for _ in range(3):

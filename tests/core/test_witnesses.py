@@ -63,6 +63,19 @@ def test_a_later_turn_is_not_taken_back_because_the_watermark_moved_on(hermes: H
     assert hermes.texts() == hermes.said([*kept, *after])
 
 
+def test_what_an_act_cut_off_within_a_turn_stays_out(hermes: Hermes) -> None:
+    """An edit at a place that the page counted otherwise kept a prompt and its first step; the rows of the rest of the
+    turn are older than the stamp of that step in the file."""
+    prompt, step = hermes.turns("a")
+    rest = {**step, "content": "the end of answer a", "timestamp": step["timestamp"] + 0.01}
+    after = hermes.turns("b", start=100)
+    hermes.write_live([prompt, step, *after], **hermes.undo_marks([prompt, step], after[0]["timestamp"]))
+    hermes.write_backup([prompt, step, rest])
+    hermes.write_rows([prompt, step, rest, *after])
+    assert categories(hermes) <= {Category.INFO}
+    assert is_left_alone(hermes)
+
+
 def test_a_lost_turn_in_the_middle_is_not_taken_back_because_the_watermark_moved_on(hermes: Hermes) -> None:
     kept, undone = hermes.turns("a", "b"), hermes.turns("c", start=100)
     after = hermes.turns("d", "e", "f", start=6000)
@@ -183,13 +196,21 @@ def test_what_an_unmarked_version_lacks_is_asked_and_never_done_by_all(hermes: H
     assert hermes.texts() == hermes.said([*kept, *gone])
 
 
-def test_an_unmarked_file_that_only_lags_is_brought_up_to_date(hermes: Hermes) -> None:
-    """It was saved before what it lacks was said, so nobody took that back."""
+@pytest.mark.parametrize("listed", [True, False])
+def test_an_unmarked_file_that_only_lags_is_brought_up_to_date_if_the_list_says_so(
+    hermes: Hermes, listed: bool
+) -> None:
+    """It was saved before what it lacks was said, so nobody took that back; but the clock can have been set back."""
     kept, newer = hermes.turns("a", "b"), hermes.turns("c", start=100)
     hermes.write(hermes.live, without_marks(hermes.session(kept)))
     hermes.write_rows([*kept, *newer])
+    known = [*kept, *newer] if listed else kept
+    row = {"session_id": hermes.live.stem, "message_count": len(known), "last_message_at": known[-1]["timestamp"]}
+    hermes.write_index(row)
+    if not listed:
+        assert categories(hermes) == {Category.REVIEW}
     hermes.repair()
-    assert hermes.texts() == hermes.said([*kept, *newer])
+    assert hermes.texts() == hermes.said(known)
 
 
 def test_an_unmarked_clear_sets_the_title_and_is_no_wipe(hermes: Hermes) -> None:

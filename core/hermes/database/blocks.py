@@ -221,7 +221,8 @@ class Rows:
             end = next((p for p in reversed(marks) if p in self._new or p not in self.alone), end)
             rows = range(tail.start, end)[:written]
             scattered = self._in_order(rows[: -1 if self._is_new_prompt(rows[-1], context) else None], context)
-            if len(scattered) > length:
+            new = [sum(p not in self.at_time for p in each) for each in ((p for p, _ in scattered), tail[:length])]
+            if len(scattered) > length and (not length or new[0] > new[1]):  # else a flush wrote the rest again
                 return scattered
         return _pairs(tail[:length], context[len(context) - length :])
 

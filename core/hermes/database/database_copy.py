@@ -15,6 +15,7 @@ from hermes_rescue.core.hermes.database.fold import fold
 from hermes_rescue.core.hermes.database.statedb import StateDB
 from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, SessionRow, Status
 from hermes_rescue.core.hermes.message import SPEAKERS, Message, MessageIdentity, message
+from hermes_rescue.core.hermes.runs.turn_journal import SubmittedTurn
 
 _EMPTY = PackedObject({}, 2)
 """What a row of a large session is kept like that no message of its file is like."""
@@ -53,15 +54,16 @@ class _Row(NamedTuple):
 
 def database_copy(
     name: str,
-    profile: str | None,
     database: StateDB,
     sessions: Sequence[SessionRow],
     session_id: str,
     known: Mapping[MessageIdentity, Message],
+    turns: Sequence[SubmittedTurn],
     over: Callable[[Iterator[MessageRow]], Iterator[MessageRow]],
 ) -> DatabaseCopy:
     """``sessions``: the rows whose messages are one sequence, parents first. ``known``: messages of a large file; what
-    a row says as well is not held once more. The rows are read through ``over``.
+    a row says as well is not held once more. ``turns``: the prompts in the turn journal. The rows are read through
+    ``over``.
     """
 
     def read(found: Iterator[MessageRow]) -> Iterator[_Row]:
@@ -75,7 +77,8 @@ def database_copy(
                 m = m._replace(piece=piece, text_token=like.text_token)
             yield _Row(r.id, m, r.status, r.hidden, r.workspace)
 
-    segments = [_once(database.messages(each.id, read)) for each in sessions if each.is_webui]
+    sent = [turn.created_at for turn in turns if turn.created_at is not None]
+    segments = [_once(database.messages(each.id, read), sent) for each in sessions if each.is_webui]
     places = joined([Segment([r.id for r in rows], [r.message for r in rows]) for rows in segments])
     once = [segments[k][at] for k, at in places]
     if any(each.is_gateway for each in sessions):
@@ -84,7 +87,7 @@ def database_copy(
     return DatabaseCopy(
         name,
         database.fact.path,
-        profile,
+        profile_of(database.fact.path),
         lineage.as_one(sessions, session_id),
         tuple(r.message for r in once),
         frozenset(k for k, r in enumerate(once) if r.status == "rewound"),
@@ -93,12 +96,17 @@ def database_copy(
     )
 
 
-def _once(rows: Sequence[_Row]) -> list[_Row]:
+def _once(rows: Sequence[_Row], sent: Sequence[float]) -> list[_Row]:
     """Rows under one id, each message once."""
-    found = fold([r.message for r in rows], [r.status for r in rows])
+    found = fold([r.message for r in rows], [r.status for r in rows], sent=sent)
     return [rows[each.first]._replace(message=each.message, status=each.status) for each in found]
 
 
 def _is_shown(m: Message) -> bool:
     """Whether a message is one that a person sees, and has something to see."""
     return m.role in SPEAKERS and not m.is_empty
+
+
+def profile_of(database: Path) -> str | None:
+    """The named profile that a database belongs to, None for the root profile's."""
+    return database.parent.name if database.parent.parent.name == "profiles" else None

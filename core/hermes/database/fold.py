@@ -13,7 +13,8 @@ does, in falling strength:
 2. **The moment.** No two messages have the same role, text, calls and time.
 3. **The call.** A call has one result. Its id names it within a turn only: some providers count from 0 in each.
 4. **The second.** Nobody says the same again within a second with nothing between, and no model gives the same long
-   answer or makes the same calls twice within one.
+   answer or makes the same calls twice within one. A short turn that stands there twice was written again if the turn
+   journal knows of one prompt.
 
 For a file not even all of the last three hold (:func:`doubled`): the server stamps different messages with one time,
 and hands the ids of a call on to the answer.
@@ -44,14 +45,17 @@ class Folded(NamedTuple):
     status: Status
 
 
-def fold(messages: Sequence[Message], statuses: Sequence[Status], links: Collection[int] = ()) -> tuple[Folded, ...]:
-    """The messages of a copy, each once (arguments as for :func:`repeated`), in the order in which they stand first.
-    One that only the block of a compaction still has comes after the message that it follows there.
+def fold(
+    messages: Sequence[Message], statuses: Sequence[Status], links: Collection[int] = (), sent: Sequence[float] = ()
+) -> tuple[Folded, ...]:
+    """The messages of a copy, each once (arguments as for :func:`repeated`; ``sent``: when prompts were sent, as far as
+    that is known), in the order in which they stand first. One that only the block of a compaction still has comes
+    after the message that it follows there.
 
     The latest row decides whether the user took a message back: a rewind takes back the rows that are live, so of a
     message that was carried over only the last copy, while the rows before it stay summarised away.
     """
-    rows = _Folding(messages, statuses, links)
+    rows = _Folding(messages, statuses, links, sent)
     again: dict[int, list[int]] = {}
     for p, q in rows.first.items():
         again.setdefault(q, [q]).append(p)
@@ -79,7 +83,7 @@ def repeated(
     ``statuses`` has one for each row (all are live without it). ``links`` are positions at which another session goes
     on (formats.md, "Lineage"), where the rows of a chain of sessions come as one sequence. Near-linear.
     """
-    return _Folding(messages, statuses or ["active"] * len(messages), links).first
+    return _Folding(messages, statuses or ["active"] * len(messages), links, ()).first
 
 
 def _one(first: int, messages: Sequence[Message], statuses: Sequence[Status], places: Sequence[int]) -> Folded:
@@ -109,9 +113,12 @@ class _Folding:
     without repeats and what was taken back, is the context that the next compaction began with.
     """
 
-    def __init__(self, messages: Sequence[Message], statuses: Sequence[Status], links: Collection[int]) -> None:
+    def __init__(
+        self, messages: Sequence[Message], statuses: Sequence[Status], links: Collection[int], sent: Sequence[float]
+    ) -> None:
         self._messages = messages
         self._statuses = statuses
+        self._sent_at = sent
         self._rows = Rows(messages, statuses, links)
         self.first: dict[int, int] = {}
         self.after: dict[int, int] = {}
@@ -211,9 +218,11 @@ class _Folding:
         if k + length > len(rows) or not all(self._is_repeat(rows[x], rows[x + length]) for x in range(q, k)):
             return False
         turn = [self._messages[p] for p in rows[q:k]]
-        begun, before = self._messages[rows[k]].time, turn[-1].time
+        first, begun, before = turn[0].time, self._messages[rows[k]].time, turn[-1].time
         if begun is not None and before is not None and begun < before:
             return True  # nobody says it again before it is answered
+        if first is not None and begun is not None and sum(first - SECOND < t <= begun for t in self._sent_at) == 1:
+            return True
         return any(m.calls or (m.role == "assistant" and len(m.text) > LONG) for m in turn)
 
     def _is_repeat(self, p: int, again: int) -> bool:

@@ -62,10 +62,8 @@ class Left:
         return found
 
     def unmasked(self) -> set[int]:
-        """Those that a copy holds with its secrets: the turn journal has them, too."""
-        sent = {(event.get("content"), event["created_at"]) for event in self.turns if event["event"] == "submitted"}
-        prompts = {m.number for m in self.world.said if m.is_user and (m.text, m.start) in sent}
-        return replace(self, runs=()).held() | prompts
+        """Those that a copy holds with its secrets."""
+        return replace(self, runs=()).held()
 
 
 def whole(world: World, state: State) -> Copy:

@@ -99,6 +99,10 @@ class Said:
         value.pop("_active_turn_token", None)
         if isinstance(value["content"], str):
             value["content"] = masked(value["content"])
+        else:
+            value["content"] = [
+                part | {"text": masked(part["text"])} if "text" in part else part for part in value["content"]
+            ]
         return value
 
     def in_context(self) -> Value:

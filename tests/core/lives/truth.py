@@ -68,15 +68,17 @@ def truth(left: Left) -> Truth:
             return Truth(sid, "exact", "the file is whole, but for a picture", told, taken=taken)
         quiet = (world.era.boundary or not world.acts) and world.life.damage.also == "" and not _may_be_edited(left)
         return Truth(sid, "untouched", "the file is whole", told, taken=taken, quiet=quiet)
-    known = determined(left)
-    may_be_deleted = live is None and not left.rows
-    if known is not None and not may_be_deleted:
+    known, twice = determined(left), _written_twice(left)
+    is_open = (live is None and not left.rows) or bool(twice)  # it may be deleted; or a program said it twice
+    if known is not None and not is_open:
         assert known[0] == wanted, f"{known[1]}: {known[0]}, but {wanted} was shown ({world.life})"
         return Truth(sid, "exact", known[1], told, taken=taken, tail=tail)
     weak = [reading for reading in weak_readings(left) if reading[0]]
-    if weak and weak[0] == (wanted, True) and not may_be_deleted:
+    if weak and weak[0] == (wanted, True) and not is_open:
         return Truth(sid, "exact", "nothing says otherwise", told, taken=taken, tail=tail)
-    alts = tuple(_identities(left, numbers) for numbers in (world.shown, *(numbers for numbers, _ in weak)))
+    readings = (world.shown, *(numbers for numbers, _ in weak))
+    readings += tuple(_with_again(left, numbers, twice) for numbers in (wanted, *readings) if twice)
+    alts = tuple(_identities(left, numbers) for numbers in readings)
     return Truth(sid, "ask", "the copies leave it open", told, alts, taken, tail)
 
 
@@ -124,9 +126,8 @@ def weak_readings(left: Left) -> Iterator[tuple[Numbers, bool]]:
 
 
 def _uncounted(left: Left, rows: Numbers) -> Iterator[tuple[Numbers, bool]]:
-    """The session list counts a turn late after a restart, and after a wipe only what was said since (formats.md):
-    where it counts just all but the newest turn, or just the newest turns, no act need have taken the others back.
-    """
+    """The session list counts a turn late after a restart, and after a wipe only what was said since: where it counts
+    just all but the newest turn, or just the newest turns, no act need have taken the others back."""
     if left.index is None or left.newest_done is not None or (left.live is not None and left.live.numbers):
         return
     prompts = [k for k, n in enumerate(rows) if left.world.said[n].is_user]
@@ -285,6 +286,33 @@ def _may_be_edited(left: Left) -> bool:
     if live is None or not live.numbers or not left.world.era.boundary or left.world.era.shrink:
         return False
     return live.state.marks.boundary == 0.0 and left.backup is not None
+
+
+def _written_twice(left: Left) -> set[int]:
+    """The turns that rows alone know, and have twice within a second: a flush wrote them again, or a program said them
+    again so fast. What takes longer, makes calls or is long is no such thing, nor what the turn journal has once."""
+    said, again = left.world.said, set[int]()
+    copies = (left.live, left.backup, left.temp)
+    known = {n for copy in copies if copy is not None for n in copy.numbers}
+    known |= set(left.newest_done.numbers) if left.newest_done is not None else set()
+    places: dict[int, list[int]] = {}
+    for k, row in enumerate(left.rows):
+        places.setdefault(row.number, []).append(k)
+    for prompt in (m for m in said if m.is_user and m.number in places and m.number not in known and not left.turns):
+        turn = [m.number for m in said if m.turn == prompt.turn and m.number in places]
+        is_short = len(turn) == 2 and not said[turn[1]].calls and len(said[turn[1]].text) <= 64
+        if is_short and all(len(places[n]) > 1 for n in turn):
+            again.add(prompt.turn)
+    return again
+
+
+def _with_again(left: Left, numbers: Numbers, twice: set[int]) -> Numbers:
+    """A transcript with these turns twice."""
+    found: Numbers = ()
+    for n in numbers:
+        turn = tuple(k for k in numbers if left.world.said[k].turn == left.world.said[n].turn)
+        found += (turn * 2 if turn[0] == n else ()) if left.world.said[n].turn in twice else (n,)
+    return found
 
 
 def _is_older(backup: Copy | None, done: State) -> bool:
