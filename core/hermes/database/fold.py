@@ -16,7 +16,7 @@ does, in falling strength:
    answer or makes the same calls twice within one. A short turn that stands there twice was written again if the turn
    journal knows of one prompt.
 
-For a file not even all of the last three hold (:func:`doubled`): the server stamps different messages with one time,
+For a file not even all of the last three hold: the server stamps different messages with one time,
 and hands the ids of a call on to the answer.
 """
 
