@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import compress
+from operator import not_
 
 from hermes_rescue.core.hermes.copies import LIVE
 from hermes_rescue.core.merge.evidence import Evidence, FileState, Witness
@@ -22,12 +24,12 @@ WHOLE = 1.0
 """Seconds by which a stamp is early that was cut to whole ones."""
 
 
-class Witnesses(list[Witness]):
+class Witnesses(tuple[Witness, ...]):
     """Copies that are asked of many messages: leftover temps can be thousands."""
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """Their names, once all of them are known."""
+        """Their names."""
         return frozenset(w.name for w in self)
 
 
@@ -47,12 +49,14 @@ class Timeline:
         self.began = list(self._turn_times())
         self.kept = [evidence.state is FileState.WHOLE and LIVE in e.versions for e in entries]
         files = [w for w in (*evidence.others, evidence.backup) if w is not None]
-        self.before_act, self.after_act = Witnesses(), Witnesses()
-        for file in files:
-            (self.before_act if self._is_before_act(file) else self.after_act).append(file)
+        is_before = [self._is_before_act(w) for w in files]
+        self.before_act = Witnesses(compress(files, is_before))
+        self.after_act = Witnesses(compress(files, map(not_, is_before)))
         run = evidence.run
-        if run is not None:
-            (self.after_act if self._is_after_act(run) else self.before_act).append(run)
+        if run is not None and self._is_after_act(run):
+            self.after_act = Witnesses((*self.after_act, run))
+        elif run is not None:
+            self.before_act = Witnesses((*self.before_act, run))
         self.base = self._base()
         self.kept = [self._is_kept(e) for e in entries]
         self._base_rows = self._last_rows(e for e, is_kept in zip(entries, self.kept, strict=True) if is_kept)
@@ -186,7 +190,7 @@ class Timeline:
         then that run ended later. A file that an act made shorter may end before it.
         """
         run, marks = self.known.run, file.marks
-        if run is None or run not in self.after_act or marks is None or not marks.knows_generations:
+        if run is None or run.name not in self.after_act.names or marks is None or not marks.knows_generations:
             return False
         is_of_turn = not marks.is_fresh or (marks.act == 0.0 and any(file.name in e.versions for e in self.entries))
         return is_of_turn and not marks.by_hand and self.goes_further(run, file) is True
@@ -281,7 +285,7 @@ class Timeline:
         saved.
         """
         backup = self.known.backup if self.known.state is FileState.WHOLE else None
-        return Witnesses([*self.before_act, *([backup] if backup is not None else [])])
+        return Witnesses((*self.before_act, *([backup] if backup is not None else [])))
 
     @cached_property
     def _rows_of_older(self) -> Mapping[str, int]:

@@ -83,10 +83,11 @@ def main() -> None:
     from hermes_rescue.core.terminal import vault as vault
     from hermes_rescue.core.terminal import watch as watch
 
-    with streams.safe(), stops.watched():
+    with streams.safe():
         try:
-            _run()
-        except stops.Stopped:
+            with stops.watched():
+                _run()
+        except stops.Stopped:  # also where the watch begins or ends
             _fail(stops.sentence(), stops.status())
 
 

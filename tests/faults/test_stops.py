@@ -249,6 +249,27 @@ main()
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
 
 
+@pytest.mark.parametrize("watch", ["begins", "ends"])
+def test_ctrl_c_while_the_watch_for_it_begins_or_ends_shows_no_traceback(watch: str) -> None:
+    program = """
+import signal, sys
+calls, set_handler = [], signal.signal
+at = {"begins": 1, "ends": 4}[sys.argv.pop()]
+def stopped(number, handler):
+    before = set_handler(number, handler)
+    calls.append(number)
+    if len(calls) == at:
+        signal.raise_signal(calls[at // 4])
+    return before
+signal.signal = stopped
+from hermes_rescue.core.terminal import commands
+commands.main()
+"""
+    arguments = [sys.executable, "-c", program, "--version", watch]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE)
+    assert "Traceback" not in done.stderr and done.returncode in (130, 143), done.stderr
+
+
 def test_an_undo_that_is_stopped_goes_on(home: Path) -> None:
     before = live_files(home)
     place = shlex.quote(str(home))
