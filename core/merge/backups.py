@@ -46,6 +46,7 @@ class Backups(Leftovers):
         cut, began = self.last_kept(own.marks.act), self.began[k]
         held = (j for j in range(cut + 1, len(self.entries)) if own.name in self.entries[j].versions)
         was_there = k <= (self._cut or 0) or (began is not None and own.saved is not None and began <= own.saved)
+        was_there = was_there or self.is_before(self._rows_of([own]), k)  # whatever the clock said
         return was_there and cut < k < next(held, len(self.entries))
 
     def backup_is_from_before_any(self) -> bool:
