@@ -8,7 +8,7 @@ them; here it finds its place.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from itertools import accumulate
 from math import inf
 from typing import Any, NamedTuple
@@ -57,7 +57,7 @@ def restore(
         else:
             if id(entries[at]) in reasons:
                 continue  # the user took the prompt back
-            start, end = at, _end_of_turn(entries, at)
+            start, end = at, _end_of_turn(entries, at, reasons)
         there = [e for e in entries[start:end] if id(e) not in reasons]
         recovered = recover(killed.run, killed.events, [e.merged.value for e in there], cards)
         turn = _entries(recovered, there, names)
@@ -130,8 +130,9 @@ def _is_prompt(e: Entry) -> bool:
     return e.merged.role == "user"
 
 
-def _end_of_turn(entries: Sequence[Entry], start: int) -> int:
-    following = (k for k in range(start + 1, len(entries)) if _is_prompt(entries[k]))
+def _end_of_turn(entries: Sequence[Entry], start: int, reasons: Collection[int]) -> int:
+    """The next prompt that stays: what is left out can stand before an answer that was restored already."""
+    following = (k for k in range(start + 1, len(entries)) if _is_prompt(entries[k]) and id(entries[k]) not in reasons)
     return next(following, len(entries))
 
 

@@ -358,6 +358,8 @@ class Timeline:
         """The position of the last message that the act kept, -1 where it kept none."""
         if act == 0.0:
             return -1
+        if (renewed := self._renewed(act)) is not None:
+            return renewed - 1
         exact = [k for k in range(len(self.entries)) if self.has_stamp(k, act)]
         if exact:  # a stamp can stand at several messages, as the server moves them: before the newest prompt, and kept
             newest = self.marks.watermark if self.marks.watermark != act else None
@@ -373,6 +375,27 @@ class Timeline:
             later = [k for k in later if k > max(set(prompts).difference(later), default=-1)]
             later.sort(key=lambda k: self.times[k] or 0.0)
         return next(iter(later), len(self.entries)) - 1
+
+    @cached_property
+    def hides_act(self) -> bool:
+        """Whether a compress by hand moved the boundary of an act on to a time that no message has: the file that was
+        compressed ended with its last message, and what came behind that had been taken back.
+        """
+        marks, act = self.marks, self.marks.act
+        if not marks.by_hand or marks.shrink_generation is None or act is None:
+            return False
+        return not any(self.has_stamp(k, act) for k in range(len(self.entries)))
+
+    def _renewed(self, act: float) -> int | None:
+        """The position of a prompt whose answer an act took back, to have another: the act kept it, so the boundary is
+        its stamp, and the next turn gave it a new one, so the file has no message of that stamp.
+        """
+        old = next((k for k, e in enumerate(self.entries) if e.merged.role == "user" and _was_at(e, act)), None)
+        if old is None or any(is_same(e.versions[LIVE].time, act) for e in self.entries if LIVE in e.versions):
+            return None
+        words = self.entries[old].merged.folded_identity
+        again = (v.time for e in self.entries[old:] if e.merged.folded_identity == words for v in e.versions.values())
+        return old if any(is_after(time, act) for time in again) else None
 
     def _end_of_turn(self, k: int, act: float) -> int:
         """The last message of the turn whose end an act kept, where a copy lacks it: an act cuts before a prompt."""
@@ -405,6 +428,11 @@ def is_same(time: float | None, other: float | None) -> bool:
 def is_after(time: float | None, other: float) -> bool:
     """Whether a time is later than a stamp."""
     return time is not None and time > other + STAMP
+
+
+def _was_at(e: Entry, time: float) -> bool:
+    """Whether a copy has a message with this stamp."""
+    return any(is_same(v.time, time) for v in e.versions.values())
 
 
 def _time(e: Entry) -> float | None:

@@ -79,16 +79,17 @@ class _Judge(Contained, Backups, ListedLength):
         if known.state is FileState.WHOLE and self._is_older_than_run(reasons):
             return Verdict(reasons, OLDER)
         is_wiped = known.state is FileState.EMPTY and act is None and not self.marks.records_acts
-        if (
-            known.state is not FileState.LOST
-            and not (is_wiped and known.count is not None)
-            and not self.is_unmarked_part
-        ):
+        is_hidden = self.hides_act and self.base is None
+        is_open = known.state is FileState.LOST or (is_wiped and known.count is not None) or is_hidden
+        if not is_open and not self.is_unmarked_part:
             return Verdict(reasons)
+        if is_hidden and known.last is None and known.count is None:
+            return Verdict(reasons, UNDECIDED)
         if Reason.UNDECIDED in reasons.values() and known.state is not FileState.WHOLE:
             return Verdict(reasons, BEGINNING)
         base = self.base
-        if known.last is None and base is not None and base is known.backup and self._is_all(base, reasons):
+        is_unlisted = known.last is None or is_same(known.last, known.sent)  # it says no more than that this was sent
+        if is_unlisted and base is not None and base is known.backup and self._is_all(base, reasons):
             return Verdict(reasons, SHORTENED)
         return self.by_list(reasons)
 
@@ -393,7 +394,7 @@ class _Judge(Contained, Backups, ListedLength):
         if self.known.is_whole_untitled and kept and k < kept[0]:
             return Reason.CLEARED
         if self.holds(self.before_act, k):
-            if self._was_cut_before_compress and k > kept[-1]:
+            if self.hides_act and self.base is not None and self.base.marks is not None and k > kept[-1]:
                 return Reason.UNDONE
             if self.known.state is not FileState.WHOLE:
                 return None
@@ -408,16 +409,6 @@ class _Judge(Contained, Backups, ListedLength):
         if self.was_taken_back_before(k) or (self.has_run_ended_after(k) and not self.is_wiped):
             return Reason.UNDONE  # the newest run that ended showed a transcript without it
         return Reason.EARLIER_UNDO if self.known.state is FileState.WHOLE or self.known.count else None
-
-    @cached_property
-    def _was_cut_before_compress(self) -> bool:
-        """Whether a compress by hand moved the boundary of an act on to a time that no message has: the file that was
-        compressed ended with its last message.
-        """
-        marks, act = self.marks, self.marks.act
-        if self.known.state is not FileState.WHOLE or not marks.by_hand or marks.shrink_generation is None:
-            return False
-        return act is not None and not any(self.has_stamp(k, act) for k in range(len(self.entries)))
 
     def _is_half_a_turn(self, k: int, reasons: Mapping[int, Reason]) -> bool:
         """Whether the prompt of an answer is there, or comes back: an undo cuts before a prompt."""

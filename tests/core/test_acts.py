@@ -25,6 +25,14 @@ def is_quiet(hermes: Hermes) -> bool:
     return told <= {Category.INFO} and hermes.live.read_bytes() == before
 
 
+def write_sent(hermes: Hermes, prompt: Value, stream: str) -> None:
+    """The turn journal of a prompt whose run did not end."""
+    journal = hermes.sessions / "_turn_journal"
+    journal.mkdir()
+    sent = {"event": "submitted", "turn_id": "t1", "stream_id": stream, "role": "user", "content": prompt["content"]}
+    (journal / f"{SID}.jsonl").write_text(json.dumps({**sent, "created_at": prompt["timestamp"]}))
+
+
 def bounded(hermes: Hermes, name: str, messages: list[Value], **fields: Any) -> None:
     """A file of a version that marked acts by a boundary and had no generation for an undo."""
     session = hermes.session(messages, clear_generation=None) | fields
@@ -234,10 +242,82 @@ def test_a_turn_that_was_lost_before_a_compress_and_no_act_comes_back(hermes: He
     assert hermes.texts() == hermes.said([*kept, *lost])
 
 
+@pytest.mark.parametrize("has_backup", [True, False])
+@pytest.mark.parametrize("is_torn", [True, False])
+def test_what_was_taken_back_before_a_compress_does_not_return_to_a_damaged_file(
+    hermes: Hermes, has_backup: bool, is_torn: bool
+) -> None:
+    """The backup is the file as it was compressed; without one the session list says how it ended."""
+    kept, undone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    marks = compressed(hermes, ACT)
+    hermes.write_live(kept if is_torn else [], **marks)
+    if is_torn:
+        hermes.tear_live("answer a")
+    if has_backup:
+        hermes.write_backup(kept, **marks)
+    listed(hermes, kept)
+    hermes.write_run([*kept, *undone])
+    hermes.write_rows([*kept, *undone])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)
+
+
+def test_an_act_before_a_compress_is_a_question_where_nothing_says_how_far_it_went(hermes: Hermes) -> None:
+    said = hermes.turns("a", "b", "c")
+    hermes.write_live([], **compressed(hermes, ACT))
+    hermes.write_rows(said)
+    assert is_quiet(hermes) is False
+    assert hermes.load()["messages"] == []
+
+
 def compressed(hermes: Hermes, at: float) -> Value:
     """The marks of a compress by hand, in a session that was shortened before."""
     both = {"truncation_boundary": START + at, "truncation_watermark": START + at, "updated_at": START + at}
     return {**both, "compression_anchor_mode": "manual", "intentional_shrink_generation": hermes.shrink}
+
+
+# --- another answer to the same prompt ------------------------------------------------------------------------------
+
+
+def answered_again(hermes: Hermes, *times: float) -> tuple[list[list[Value]], Value]:
+    """The same prompt with an answer of its own at each of these times, as it is when another answer is asked for: the
+    prompt stays and has the new time, while the boundary is its old one.
+    """
+    answers = [hermes.turns("b", start=at) for at in times]
+    for k, turn in enumerate(answers):
+        turn[1] = {**turn[1], "content": f"answer {k}"}
+    marks = hermes.undo_marks(answers[-2][:1], answers[-1][0]["timestamp"]) | {"updated_at": START + times[-1] + 5}
+    return answers, marks
+
+
+@pytest.mark.parametrize(("times", "has_backup"), [((100, 200), True), ((100, 200), False), ((100, 200, 300), True)])
+def test_an_answer_that_was_generated_again_stays_taken_back(
+    hermes: Hermes, times: tuple[float, ...], has_backup: bool
+) -> None:
+    first, later = hermes.turns("a"), hermes.turns("c", start=400)
+    answers, marks = answered_again(hermes, *times)
+    hermes.write_live([*first, *answers[-1], *later], **marks | {"truncation_watermark": later[0]["timestamp"]})
+    if has_backup:
+        before = (
+            answered_again(hermes, *times[:-1])[1] | {"intentional_shrink_generation": EARLIER} if times[2:] else {}
+        )
+        hermes.write_backup([*first, *answers[-2]], **before)
+    hermes.write_rows([*first, *(m for turn in answers for m in turn), *later])
+    assert is_quiet(hermes)
+
+
+@pytest.mark.parametrize("words", ["answer a", "answer 1"])
+def test_an_answer_that_was_generated_again_comes_back_alone(hermes: Hermes, words: str) -> None:
+    first, later = hermes.turns("a"), hermes.turns("c", start=400)
+    answers, marks = answered_again(hermes, 100, 200)
+    whole = [*first, *answers[-1], *later]
+    hermes.write_live(whole, **marks | {"truncation_watermark": later[0]["timestamp"]})
+    hermes.tear_live(words)
+    hermes.write_backup([*first, *answers[0]])
+    hermes.write_run(whole)
+    hermes.write_rows([*first, *answers[0], *answers[1], *later])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(whole)
 
 
 # --- versions without generations -----------------------------------------------------------------------------------
@@ -321,10 +401,21 @@ def test_a_prompt_that_was_taken_back_stays_out_though_its_answer_was_killed(her
     hermes.write_live(kept, **hermes.undo_marks(kept))
     hermes.write_backup([*kept, undone[0]])
     hermes.write_events([("token", undone[1]["timestamp"], {"text": "answer"})], "f1")
-    journal = hermes.sessions / "_turn_journal"
-    journal.mkdir()
-    sent = {"event": "submitted", "turn_id": "t1", "stream_id": "f1", "role": "user", "content": undone[0]["content"]}
-    (journal / f"{SID}.jsonl").write_text(json.dumps({**sent, "created_at": undone[0]["timestamp"]}))
+    write_sent(hermes, undone[0], "f1")
+    assert is_quiet(hermes)
+
+
+def test_a_killed_answer_comes_back_once_before_a_turn_that_was_taken_back(hermes: Hermes) -> None:
+    """Its prompt was answered by nothing, the next turn was undone, and every repair looks at the session anew."""
+    prompt, undone = hermes.turns("b", start=100)[:1], hermes.turns("c", start=200)
+    kept = [*hermes.turns("a"), *prompt]
+    hermes.write_live(kept, **hermes.undo_marks(kept))
+    hermes.write_backup([*kept, *undone])
+    hermes.write_rows([*kept, *undone])
+    hermes.write_events([("token", prompt[0]["timestamp"] + 2, {"text": "half an answer"})], "f1")
+    write_sent(hermes, prompt[0], "f1")
+    hermes.repair()
+    assert hermes.texts() == [*hermes.said(kept), "half an answer"]
     assert is_quiet(hermes)
 
 

@@ -414,6 +414,21 @@ def test_a_lost_file_that_was_shortened_after_all_that_was_said_is_a_question(he
     assert hermes.texts() == hermes.said([*said, *later] if unsaid else said)
 
 
+def test_a_lost_file_whose_list_knows_no_more_than_a_prompt_that_was_sent_is_a_question(hermes: Hermes) -> None:
+    """The newest prompt was said once more, and no answer came: a retry, or the same again. The list has its time."""
+    said = hermes.turns("a", "b")
+    again = {**said[2], "timestamp": START + 100}
+    write_turns(hermes, [*said, again])
+    hermes.write_backup(said)
+    hermes.write_rows(said)
+    last = {"message_count": len(said), "last_message_at": again["timestamp"], "updated_at": again["timestamp"]}
+    hermes.write_index({"session_id": hermes.live.stem, "title": "Notes", **last})
+    hermes.repair()
+    assert not hermes.live.exists()
+    hermes.repair(hermes.live.stem)
+    assert hermes.texts()[: len(said)] == hermes.said(said)
+
+
 def test_a_torn_file_that_was_saved_when_its_backup_was_is_not_shortened(hermes: Hermes) -> None:
     said = hermes.turns("a", "b", "c")
     write_turns(hermes, said)
