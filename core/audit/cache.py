@@ -165,8 +165,8 @@ def keys_of(inventory: Inventory, webui: WebUIStatus, session_ids: Iterable[str]
         ]
         left_out = sorted(listing.left_out.get(session_id, {}).items())
         decided = left_out, listing.held_up.get(session_id)
-        is_there = session_id not in listing.places.in_cloud
-        about = session_id in listing.deleted, is_there, listing.lineage.about(session_id), decided
+        where = session_id in listing.deleted, listing.places.away(session_id)
+        about = where, listing.lineage.about(session_id), decided
         parts = (around, list(map(os.fsencode, paths)), stamps, row and row.raw, about, rows)
         try:
             keys[session_id] = hashlib.sha256(msgspec.msgpack.encode(parts)).digest()

@@ -18,6 +18,7 @@ from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.jsontext import NOTHING, Damage, number
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes.copies import CopyReader, FileCopies, SessionCopies
+from hermes_rescue.core.hermes.database.lineage import Doubt
 from hermes_rescue.core.hermes.listing import FRESH_TEMP
 from hermes_rescue.core.hermes.places.candidate import Form
 from hermes_rescue.core.hermes.places.forms import contents_of, may_add
@@ -236,7 +237,7 @@ def _index_findings(
 def _gone(files: FileCopies, reader: CopyReader, row: Mapping[str, Any], counts: Counts) -> Finding:
     """Of a session that only its row in the session list is left of."""
     places = reader.listing.places
-    if files.is_in_cloud:
+    if files.away is Doubt.IN_CLOUD:
         evidence = "Only a placeholder of the file is on this disk; its content is in iCloud."
         return finding("in_cloud", files.session_id, evidence, counts=counts)
     looked = (reader.store.sessions_dir, *reader.store.databases, *places.looked)

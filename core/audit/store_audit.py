@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from hermes_rescue.core.audit.cache import AuditCache, Kept, RowsDigest, digest_of, keys_of
 from hermes_rescue.core.audit.elsewhere import FoundPlace, found_places
@@ -28,6 +27,7 @@ from hermes_rescue.core.base.rights import is_denied
 from hermes_rescue.core.base.words import counted, plural
 from hermes_rescue.core.hermes.copies import CopyReader, Inventory
 from hermes_rescue.core.hermes.journals import INDEX_NAME
+from hermes_rescue.core.hermes.listing import sessions_in
 from hermes_rescue.core.hermes.places.beside import APPLE
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
@@ -216,13 +216,14 @@ def _store_findings(inventory: Inventory, sessions: Sequence[SessionAudit]) -> t
     if inventory.lacks_folder:
         found.append(finding("no_sessions_folder", None, no_folder(inventory)))
     for folder in inventory.store.other_session_dirs:
-        missing = sorted(set(_session_names(folder)) - known - inventory.listing.deleted)
+        missing = {*sessions_in(folder)} - inventory.listing.sidecars.keys() - inventory.listing.deleted
         if missing:
+            what = counted(len(missing), "session that has", "sessions that have")
             found.append(
                 finding(
                     OTHER_STATE_DIR,
                     None,
-                    f"{folder} holds {counted(len(missing), 'session')} that this store lacks.",
+                    f"{folder} holds {what} no file here.",
                     path=str(folder),
                     sessions=len(missing),
                 )
@@ -239,15 +240,6 @@ def _noise(inventory: Inventory) -> Iterator[str]:
     for kind, names in groups.items():
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         yield f"{kind}: {', '.join(f'{name!r:.80}' for name in names[:_NAMED])}{more}."
-
-
-def _session_names(folder: Path) -> Iterator[str]:
-    try:
-        for path in folder.glob("*.json"):
-            if not path.name.startswith("_"):
-                yield path.stem
-    except OSError:
-        return
 
 
 def no_folder(inventory: Inventory) -> str:

@@ -63,8 +63,8 @@ class FileCopies:
     ``problems``: what could not be read in the journals, a sentence each. ``journal`` describes its runs, ``killed``
     has the events of each that did not come to an end, by its stream. ``goes_on``: the session that holds this
     conversation and goes on with it. ``is_side_run``: a ``/btw`` or ``/background`` run, of which no file was meant to
-    stay (None: nothing says). ``is_sibling``: another session continues the same conversation. ``is_in_cloud``: iCloud
-    has taken the file away and left a placeholder.
+    stay (None: nothing says). ``is_sibling``: another session continues the same conversation. ``away``: why its file
+    may well be somewhere else.
     """
 
     session_id: str
@@ -83,7 +83,7 @@ class FileCopies:
     goes_on: str | None
     is_side_run: bool | None
     is_sibling: bool
-    is_in_cloud: bool
+    away: Doubt | None
 
     @property
     def leading(self) -> SidecarFile | None:
@@ -113,10 +113,10 @@ class SessionCopies(FileCopies):
         """
         if self.goes_on_in_turn:
             return Doubt.GOES_ON
-        if self.live is None and self.is_in_cloud:
-            return Doubt.IN_CLOUD
-        if self.live is not None or not self.rows:
+        if self.live is not None:
             return None
+        if self.away is not None or not self.rows:
+            return self.away
         if not any(row.is_certain for row in self.rows):
             return Doubt.NO_SOURCE
         if self.is_sibling:
@@ -231,7 +231,7 @@ class CopyReader:
             if live or backup or temps
             else self._is_side_run(session_id, runs, is_whole=not journal.problems),
             is_sibling=session_id in listing.lineage.doubtful,
-            is_in_cloud=session_id in listing.places.in_cloud,
+            away=listing.places.away(session_id),
         )
 
     def _is_side_run(self, session_id: str, runs: RunJournal, *, is_whole: bool) -> bool | None:

@@ -128,6 +128,14 @@ def session_ids(folder: Path) -> Iterator[str]:
             yield session_id
 
 
+def sessions_in(folder: Path) -> tuple[str, ...]:
+    """The same; none where the folder cannot be read."""
+    try:
+        return tuple(session_ids(folder))
+    except OSError:
+        return ()
+
+
 def session_files(folder: Path, only: Container[str] | None = None) -> SessionFiles:
     """List a sessions folder (nothing where there is none), or what of ``only`` some sessions is there. Raises
     UnreadableError.

@@ -177,7 +177,7 @@ def _meant_by_sessions(path: Path) -> Path:
     """The sessions folder that a person means by a folder. Raises StoreNotFoundError where there is no such folder."""
     if not os.path.isdir(path):
         raise StoreNotFoundError(f"There is no folder {shown(path)}. Name the sessions folder of a WebUI.")
-    if _has_any(path):
+    if _has_session(path) or any(name.startswith("_") for name in os.listdir(path)):
         return path
     near = (path / "sessions", path / "webui" / "sessions", path.parent, path.parent / "webui" / "sessions")
     below = [each for inner in _folders(path) for each in (inner, inner / "sessions") if _has_session(each)]

@@ -42,8 +42,8 @@ class Choices:
 
     @property
     def are_about_messages(self) -> bool:
-        """Whether it was decided which messages stay."""
-        return bool(self.include or self.exclude or self.answer_questions)
+        """Whether it was decided which messages stay; also that no question is answered."""
+        return bool(self.include or self.exclude or self.answer_questions or self.leaves_open)
 
     @property
     def are_none(self) -> bool:

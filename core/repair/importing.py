@@ -51,7 +51,7 @@ def import_plan(
         look = partial(_chosen, names=names)
         for batch in over_sessions(look, inventory, webui, ids, progress=progress, should_cancel=should_cancel):
             found += (each for each in batch if not isinstance(each, Failure))
-    choices = {each.session_id: each.choices for each in found if each.choices.include}
+    choices = {each.session_id: each.choices for each in found if each.choices.include or each.is_missing}
     if not choices:
         refused = {each.session_id: each.refusal for each in found if each.left_out}
         nothing = f"{plural(len(roots), 'The file adds', 'The files add')} no message to the sessions that are here."
@@ -62,12 +62,13 @@ def import_plan(
 @dataclass(frozen=True, slots=True)
 class _Found:
     """What the named copies have for a session: the choice of everything that only they have, and the reason of each
-    message that stays out, since a person took it back or left it out.
+    message that stays out, since a person took it back or left it out. ``is_missing``: it has no file, and gets one.
     """
 
     session_id: str
     choices: Choices
     left_out: Sequence[Reason]
+    is_missing: bool
 
     @property
     def refusal(self) -> str:
@@ -80,8 +81,9 @@ class _Found:
 def _chosen(
     reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps, *, names: dict[str, frozenset[str]]
 ) -> _Found:
-    _, proposal = merge_session(reader, webui, session_id, steps=steps)
+    copies, proposal = merge_session(reader, webui, session_id, steps=steps)
     held = {k: i.reason for k, i in enumerate(proposal.items) if not names[session_id].isdisjoint(i.copies)}
     added = frozenset(k for k, reason in held.items() if reason is Reason.FURTHER)
     choices = Choices(include=added, made_on=proposal.fingerprint, leaves_open=True)
-    return _Found(session_id, choices, [reason for reason in held.values() if reason in _BY_A_PERSON])
+    is_missing = copies.live is None and bool(proposal.included)
+    return _Found(session_id, choices, [reason for reason in held.values() if reason in _BY_A_PERSON], is_missing)

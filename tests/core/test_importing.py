@@ -38,6 +38,17 @@ def test_importing_merges_and_answers_no_other_question(hermes: Any, tmp_path: A
     assert hermes.kinds() == ["further_copy"]
 
 
+def test_importing_a_lost_session_of_which_rows_are_left_creates_it(hermes: Any, tmp_path: Any, rescue: Rescue) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_rows(said)
+    last = said[3]["timestamp"]
+    hermes.write_index({"session_id": SID, "message_count": 4, "last_message_at": last, "updated_at": last + 900})
+    export = tmp_path / "saved.json"
+    hermes.write(export, hermes.session(said[:4], **hermes.undo_marks(said[:4])))
+    rescue("import", export, "--yes", "--home", hermes.home)
+    assert hermes.texts() == hermes.said(said[:4])
+
+
 def test_importing_what_holds_no_session_says_so(hermes: Any, tmp_path: Any, rescue: Rescue) -> None:
     (tmp_path / "notes.json").write_text('{"a": 1}')
     status, _, error = rescue("import", tmp_path / "notes.json", "--yes", "--home", hermes.home)

@@ -537,3 +537,28 @@ def test_a_place_of_a_kind_that_is_not_read_here_is_told(hermes: Any, tmp_path: 
     found = audit(find_store(home=hermes.home, also=(tmp_path / "home",)))
     assert any("no kind that can be read" in each.evidence for each in found.store_findings)
     assert [each.words for each in found.places] == ["could not be read."]
+
+
+def test_what_hermes_backup_left_beside_the_home_is_opened_for_a_lost_session(hermes: Any, tmp_path: Path) -> None:
+    said = hermes.turns("one", "two")
+    home = tmp_path / ".hermes"
+    hermes.home.rename(home)
+    with zipfile.ZipFile(tmp_path / "hermes-backup-2026-08-01-030000.zip", "w") as packed:
+        packed.writestr(f"webui/sessions/{SID}.json", json.dumps(hermes.session(said)))
+    hermes.write(home / "webui" / "sessions" / "_index.json", [{"session_id": SID, "message_count": 4}])
+    (session,) = audit(find_store(home=home)).sessions
+    assert [*session.offered.values()] == [len(said)]
+
+
+def test_a_session_whose_file_lies_in_another_folder_is_not_built_from_its_rows(hermes: Any) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write_rows(said)
+    other = hermes.home / "webui-mvp" / "sessions"
+    other.mkdir(parents=True)
+    hermes.write(other / f"{SID}.json", hermes.session(said[:2]))
+    hermes.write(hermes.sessions / "0123456789ab.json", hermes.session(said, session_id="0123456789ab"))
+    hermes.repair()
+    assert not hermes.live.exists()
+    kinds = {each.name: each for each in hermes.audit().findings}
+    assert kinds["state_db_missing_sidecar"].category is Category.REVIEW
+    assert "1 session that has no file here" in kinds["other_state_dir"].evidence

@@ -136,6 +136,7 @@ def test_the_agents_own_folder_is_no_sessions_folder(tmp_path: Path) -> None:
 def test_a_sessions_folder_is_known_by_what_is_in_it(tmp_path: Path, named: str) -> None:
     sessions = sessions_in(tmp_path / "webui")
     (sessions / "_run_journal").mkdir()
+    (tmp_path / "webui" / "projects.json").write_text("[]")
     assert find_store(session_dir=tmp_path / named).sessions_dir == sessions
 
 

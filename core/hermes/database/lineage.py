@@ -305,6 +305,7 @@ class Doubt(StrEnum):
     NO_SOURCE = "no source"
     SIBLING = "sibling"
     IN_CLOUD = "in cloud"
+    OTHER_FOLDER = "other folder"
 
     def sentence(self, goes_on: str | None = None) -> str:
         """The reason in words for a person. ``goes_on``: the session that the conversation goes on in."""
@@ -316,6 +317,7 @@ _SENTENCES = {
     Doubt.SIDE_RUN: "It has one prompt and no title, like a /btw or /background run, whose file Hermes removes.",
     Doubt.NO_SOURCE: "The database does not say which program the session belongs to.",
     Doubt.IN_CLOUD: "The file itself is in iCloud: download it, then look again.",
+    Doubt.OTHER_FOLDER: "Another sessions folder has its file: check which folder your WebUI uses, or import that one.",
     Doubt.SIBLING: "Another session continues the same conversation.",
 }
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from hermes_rescue.core.hermes.database.database_copy import DatabaseCopy
+from hermes_rescue.core.hermes.database.lineage import Doubt
 from hermes_rescue.core.hermes.message import Message
 from hermes_rescue.core.hermes.sidecar import Sidecar
 
@@ -57,8 +58,9 @@ class Places:
 
     ``misnamed``: from the name of a session file to the id that it carries, where it is the copy of that session;
     ``beside``: the same of every other file beside the session files. ``in_cloud``: sessions of which only a
-    placeholder is on this disk. ``notes`` says what could not be read, a sentence each; ``unread`` are the
-    archives that no session needed, ``torn`` the named places that could not be read, or not in full.
+    placeholder is on this disk, ``in_other`` those that have a file in another sessions folder only. ``notes`` says
+    what could not be read, a sentence each; ``unread`` are the archives that no session needed, ``torn`` the named
+    places that could not be read, or not in full.
     """
 
     of: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)
@@ -66,6 +68,7 @@ class Places:
     misnamed: Mapping[str, str] = field(default_factory=dict)
     beside: Mapping[str, str] = field(default_factory=dict)
     in_cloud: frozenset[str] = frozenset()
+    in_other: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     unread: tuple[Path, ...] = ()
     torn: frozenset[Path] = frozenset()
@@ -78,7 +81,14 @@ class Places:
             self.looked,
             {name: inner for name, inner in self.misnamed.items() if name in ids},
             in_cloud=self.in_cloud & ids,
+            in_other=self.in_other & ids,
         )
+
+    def away(self, session_id: str) -> Doubt | None:
+        """Why the file of a session that is not here may well be somewhere else."""
+        if session_id in self.in_cloud:
+            return Doubt.IN_CLOUD
+        return Doubt.OTHER_FOLDER if session_id in self.in_other else None
 
 
 @dataclass(frozen=True, slots=True)

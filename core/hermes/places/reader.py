@@ -15,7 +15,7 @@ from hermes_rescue.core.base.private_folder import private_folder, sweep
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes.copies import FileCopies, Inventory
 from hermes_rescue.core.hermes.database.statedb_rows import RawMessageRow
-from hermes_rescue.core.hermes.listing import Listing, SessionFiles
+from hermes_rescue.core.hermes.listing import Listing, SessionFiles, sessions_in
 from hermes_rescue.core.hermes.message import message
 from hermes_rescue.core.hermes.places import archives, beside, forms
 from hermes_rescue.core.hermes.places.candidate import Candidate, Form, FurtherCopy, Places
@@ -132,12 +132,14 @@ def find_places(
             unopened.append(path)
     unread = tuple(_add_databases(search, reader, inventory))
     in_cloud = frozenset(filter(None, map(beside.placeholder_of, files.others)))
+    in_other = frozenset(each for folder in store.other_session_dirs for each in sessions_in(folder))
     return Places(
         search.found,
         tuple(search.looked),
         misnamed,
         copies,
         in_cloud,
+        in_other.difference(files.all_sidecars),
         (*given.notes, *unread),
         tuple(unopened),
         frozenset(given.torn),

@@ -19,6 +19,9 @@ _COMPANION = ("-wal", "-shm", "-journal")
 _SET_ASIDE = re.compile(r"state-snapshots|archive|backups?|state\.db\.retired.*", re.IGNORECASE)
 """Folders of a home in which databases are kept."""
 
+_BACKUP = re.compile(r"hermes-backup-.*\.zip", re.IGNORECASE)
+"""What ``hermes backup`` calls an archive, which it puts beside a home of the usual name."""
+
 _MAGIC = b"SQLite format 3\0"
 _MOST = 10_000
 """Names looked at in one folder."""
@@ -87,6 +90,8 @@ class Search:
                     self.add(session_id, each)
             elif status.st_size and path.name != "state.db" and _is_database(path):
                 self._database(path, status, "(set aside)")
+        if home.name == ".hermes":
+            self.archives += (path for path in _names(home.parent) if _BACKUP.fullmatch(path.name) and _is_file(path))
 
     def given(self, path: Path, where: str, date: float | None = None, *, is_near: bool = True) -> None:
         """A file of whatever kind; one of many where there is a date, which their copies are named by. ``is_near``: a
@@ -197,6 +202,10 @@ def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
             continue
         if stat.S_ISREG(status.st_mode):
             yield path, status
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _folders(folder: Path) -> list[Path]:
