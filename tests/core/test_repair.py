@@ -313,6 +313,15 @@ def test_the_backup_of_what_a_person_left_out_stays_when_a_run_that_died_is_fini
     assert hermes.live.with_name(f"{hermes.live.name}.bak").read_bytes() == before
 
 
+def test_a_backup_that_holds_no_more_than_what_is_written_stays(hermes: Any) -> None:
+    """No version puts it in the place of the file, whatever it knows of acts."""
+    hermes.write_old(hermes.live, [])
+    hermes.write_old(hermes.live.with_name(f"{hermes.live.name}.bak"), hermes.turns("a", "b"))
+    hermes.repair(hermes.live.stem)
+    assert len(hermes.load()["messages"]) == 4
+    assert hermes.live.with_name(f"{hermes.live.name}.bak").exists()
+
+
 def test_a_file_that_somebody_copied_beside_its_session_is_not_listed(hermes: Any, store: Store) -> None:
     """The WebUI takes the id from the file, so it would list the session twice."""
     (hermes.sessions / f"{hermes.live.stem}-copy.json").write_bytes(hermes.write_backup(hermes.turns("a", "b")))
