@@ -118,6 +118,17 @@ def test_a_mark_that_is_malformed_or_half_there_suppresses_nothing(hermes: Any, 
     assert hermes.load()["messages"] == lost
 
 
+@pytest.mark.parametrize("mark", [("truncation_boundary", "truncation_watermark"), ("truncation_boundary",)])
+def test_a_time_before_all_times_is_no_mark(hermes: Any, mark: tuple[str, ...]) -> None:
+    """Of a version whose two times alone mark an act."""
+    lost = hermes.turns("a", "b", "c")
+    times = {"truncation_boundary": 0.0, "truncation_watermark": 0.0, **dict.fromkeys(mark, -1.0)}
+    hermes.write_old(hermes.live, [], **times)
+    hermes.write_old(hermes.live.with_name(f"{hermes.live.name}.bak"), lost)
+    hermes.repair(hermes.live.stem)
+    assert hermes.load()["messages"] == lost
+
+
 def test_a_malformed_generation_in_the_backup_is_not_an_older_one(hermes: Any) -> None:
     kept, lost = hermes.turns("a"), hermes.turns("b", start=100)
     hermes.write_live(kept, **hermes.undo_marks(kept))

@@ -296,6 +296,42 @@ def test_what_a_run_that_died_left_open_is_done_though_the_repair_is_stopped(
     assert not hermes.live.with_name(f"{hermes.live.name}.bak").exists()
 
 
+def test_the_backup_of_what_a_person_left_out_stays_when_a_run_that_died_is_finished(
+    hermes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run wrote it, as the WebUI does before it shortens a file; without generations no mark keeps it there."""
+    hermes.write_old(hermes.live, hermes.turns("a", "b"))
+    before = hermes.live.read_bytes()
+    store = find_store(home=hermes.home)
+    with monkeypatch.context() as patch:
+        patch.setattr(vault.Vault, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            api.apply(api.plan(store, [hermes.live.stem], choices=hermes.choose(exclude=(2, 3))))
+    assert len(hermes.load()["messages"]) == 2
+    api.apply(api.plan(store))
+    assert api.interrupted_runs(store) == ()
+    assert hermes.live.with_name(f"{hermes.live.name}.bak").read_bytes() == before
+
+
+def test_a_backup_that_holds_no_more_than_what_is_written_stays(hermes: Any) -> None:
+    """No version puts it in the place of the file, whatever it knows of acts."""
+    hermes.write_old(hermes.live, [])
+    hermes.write_old(hermes.live.with_name(f"{hermes.live.name}.bak"), hermes.turns("a", "b"))
+    hermes.repair(hermes.live.stem)
+    assert len(hermes.load()["messages"]) == 4
+    assert hermes.live.with_name(f"{hermes.live.name}.bak").exists()
+
+
+def test_a_file_that_somebody_copied_beside_its_session_is_not_listed(hermes: Any, store: Store) -> None:
+    """The WebUI takes the id from the file, so it would list the session twice."""
+    (hermes.sessions / f"{hermes.live.stem}-copy.json").write_bytes(hermes.write_backup(hermes.turns("a", "b")))
+    hermes.write_index({"session_id": hermes.live.stem, "title": "Notes", "message_count": 0, "updated_at": 1.0})
+    assert api.apply(api.plan(store)).index_rebuilt
+    assert [row["session_id"] for row in json.loads((hermes.sessions / "_index.json").read_text())] == [
+        hermes.live.stem
+    ]
+
+
 def test_an_index_that_cannot_be_written_leaves_the_repair_to_be_finished(
     hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

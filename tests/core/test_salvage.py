@@ -448,6 +448,18 @@ def test_what_an_older_file_left_behind_a_write_that_broke_off_is_told_apart(her
     assert hermes.texts() == hermes.said(new)
 
 
+def test_what_is_said_again_after_a_hole_is_no_older_file() -> None:
+    """An older file shows by its earlier time, and these messages have none."""
+    texts = ["continue", "Done.", "What now?", "Nothing. " * 9, "Then"]
+    said = [{"role": ("user", "assistant")[k % 2], "content": text} for k, text in enumerate(texts)]
+    said += said[:2]
+    data = json.dumps({"session_id": "a", "messages": said}, indent=2).encode()
+    hole = data.index(b"Nothing")
+    found = parse(data[:hole] + bytes(40) + data[hole + 40 :])
+    assert [piece.value for piece in found.messages] == [*said[:3], *said[4:]]
+    assert found.after_end == ()
+
+
 def evidence(hermes: Any) -> str:
     (found,) = (f for s in hermes.audit().sessions for f in s.findings if f.name == "malformed_live")
     return str(found.evidence)
