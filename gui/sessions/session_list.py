@@ -205,9 +205,13 @@ class SessionList(SessionView, QListView):
     # Painting
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Called by Qt."""
+        """Called by Qt. The row that a person is at stays in view where a notice takes the foot of the list."""
+        rect, current = self.visualRect(self.currentIndex()), self.currentIndex()
+        was_in_view = 0 <= rect.top() <= rect.bottom() < event.oldSize().height()
         QAbstractItemView.resizeEvent(self, event)  # QListView's own would lay out its way
         self.updateGeometries()
+        if was_in_view:
+            self.scrollTo(current)
         self._face.setGeometry(self.viewport().geometry())
 
     def changeEvent(self, event: QEvent) -> None:

@@ -265,6 +265,24 @@ def test_after_a_repair_every_row_stays_until_a_person_sorts(pane: SessionPane) 
     assert ids(pane.sessions) == ["s0002", "s0001", "s0000", "s0003", "s0004"]
 
 
+def test_the_current_row_stays_in_view_where_a_notice_takes_the_foot_of_the_list(pane: SessionPane) -> None:
+    pane.add(many(40))
+    QApplication.processEvents()
+    view = pane.list
+    last = max(row for row in range(40) if view.visualRect(pane.sessions.index(row, 0)).bottom() < view.height())
+    view.setCurrentIndex(pane.sessions.index(last, 0))
+    before = view.visualRect(view.currentIndex()).top()
+    pane.resize(pane.width(), pane.height() - 50)
+    QApplication.processEvents()
+    rect = view.visualRect(view.currentIndex())
+    assert rect.top() < before and view.viewport().rect().contains(rect)
+    view.verticalScrollBar().setValue(0)
+    view.setCurrentIndex(pane.sessions.index(0, 0))
+    pane.resize(pane.width(), pane.height() - 50)
+    QApplication.processEvents()
+    assert view.verticalScrollBar().value() == 0  # nothing moves for a row that shows anyway
+
+
 def test_a_great_many_rows_are_reached_at_once(pane: SessionPane) -> None:
     path = "/home/ida/parser/.worktrees/hermes-3fa2b1cd"
     pane.add([session(f"s{k:05}", worktree_path=path if k % 3 else None) for k in range(20_000)])
