@@ -151,6 +151,13 @@ def test_paths_begin_at_the_home_of_the_store(damaged: Store) -> None:
             assert "webui/sessions" in text
 
 
+def test_a_home_of_one_letter_is_left_off_too(damaged: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "h").symlink_to(str(damaged.home))
+    monkeypatch.chdir(tmp_path)
+    for made in reports(find_store(home=Path("h"))):
+        assert json.loads(render(made, "json"))["store"]["sessions_dir"] == "webui/sessions"
+
+
 def test_in_json_too_paths_are_relative_to_the_home_that_is_named(damaged: Store) -> None:
     for made in reports(damaged):
         text = render(made, "json")
