@@ -227,6 +227,14 @@ def test_the_picture_says_which_copy_holds_what(damaged: Store) -> None:
         assert ("class", "back") in page.attributes
 
 
+def test_a_file_that_was_torn_is_damaged_in_both_reports(hermes: Any) -> None:
+    data = hermes.write_live(hermes.turns("a", "b"))
+    hermes.live.write_bytes(data[:-2])
+    for made in reports(find_store(home=hermes.home)):
+        first = made.facts["sessions"][0]["picture"]["copies"][0]
+        assert (first["damaged"], first["messages"]) == (True, 4), first["copy"]
+
+
 def test_the_pages_say_what_the_colours_of_a_copy_mean(hermes: Any, damaged: Store) -> None:
     def seen() -> Report:
         found = audit(damaged)
