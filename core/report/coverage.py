@@ -95,24 +95,32 @@ def coverage(proposal: Proposal, *, is_live_whole: bool = True, further: Collect
                 if name != item.copies[0]:
                     holds[name][position] = Hold.PART
     made = [Lane(name, holds[name], len(items) - holds[name].count(Hold.NOTHING)) for name in names]
-    if not is_live_whole:  # as the list has it
-        made[0] = replace(made[0], is_damaged=True) if made[0].count else replace(made[0], count=None)
+    made[0] = _found(made[0], is_whole=is_live_whole)
     made.append(Lane(RECOVERED, result, result.count(Hold.WHOLE), is_result=True))
     return Coverage(tuple(made), Counter(item.reason for item in items if not item.included))
 
 
-def change_of(rows: Sequence[MessageRow]) -> Coverage:
-    """What a session held before a repair and after it, of the comparison of the two."""
+def change_of(rows: Sequence[MessageRow], *, was_whole: bool = True) -> Coverage:
+    """What a session held before a repair and after it, of the comparison of the two. ``was_whole``: there was a file
+    that could be loaded.
+    """
     before, after = (bytearray(len(rows)) for _ in range(2))
     for position, row in enumerate(rows):
         before[position] = Hold.WHOLE if row.left is not None else Hold.NOTHING
         after[position] = Hold.WHOLE if row.right is not None else Hold.NOTHING
         if row.change is Change.CHANGED:
             after[position] = Hold.PART
-    lanes = (
+    old, new = (
         Lane(name, holds, len(rows) - holds.count(Hold.NOTHING)) for name, holds in ((BEFORE, before), (AFTER, after))
     )
-    return Coverage(tuple(lanes))
+    return Coverage((_found(old, is_whole=was_whole), new))
+
+
+def _found(lane: Lane, *, is_whole: bool) -> Lane:
+    """The lane of a session file as the list has it: damaged, or none, where it cannot be loaded."""
+    if is_whole:
+        return lane
+    return replace(lane, is_damaged=True) if lane.count else replace(lane, count=None)
 
 
 def _rank(name: str) -> tuple[int, str]:

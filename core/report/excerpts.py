@@ -119,6 +119,7 @@ def of_run(
     history = History(store, run)
     titles = {each.session_id: str(each.info.get("title", "")) for each in reversed(run.operations)}
     ids = list(dict.fromkeys(each.session_id for each in run.operations if each.session_id and each.may_have_changed))
+    whole = {each.session_id for each in run.operations if each.count("messages_before") is not None}
     pictures: dict[str, Coverage] = {}
 
     def found() -> Iterator[tuple[str, str, Iterable[MessageRow], str]]:
@@ -133,7 +134,7 @@ def of_run(
                 note = " ".join(past.notes)
                 if BEFORE in past.versions and AFTER in past.versions:
                     rows = diff.compare(past.versions[BEFORE], past.versions[AFTER]).messages
-                    pictures[session_id] = change_of(rows)
+                    pictures[session_id] = change_of(rows, was_whole=session_id in whole)
             yield session_id, titles[session_id], rows, note
 
     texts = _excerpts_of(found())

@@ -422,7 +422,7 @@ _AT_START = r"(?<![\w/.-])"
 
 def from_home(text: str, home: str) -> str:
     """A text with its paths as they are seen from the home of a store; also where the text was made to be printed."""
-    if len(home) <= 1:
+    if home in ("", "/"):
         return text
     return re.sub(rf"{_AT_START}(?:{re.escape(home)}|{re.escape(shown(home))})/", "", text)
 

@@ -151,6 +151,13 @@ def test_paths_begin_at_the_home_of_the_store(damaged: Store) -> None:
             assert "webui/sessions" in text
 
 
+def test_a_home_of_one_letter_is_left_off_too(damaged: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "h").symlink_to(str(damaged.home))
+    monkeypatch.chdir(tmp_path)
+    for made in reports(find_store(home=Path("h"))):
+        assert json.loads(render(made, "json"))["store"]["sessions_dir"] == "webui/sessions"
+
+
 def test_in_json_too_paths_are_relative_to_the_home_that_is_named(damaged: Store) -> None:
     for made in reports(damaged):
         text = render(made, "json")
@@ -218,6 +225,14 @@ def test_the_picture_says_which_copy_holds_what(damaged: Store) -> None:
         page = Page(render(made, "html"))
         assert page.tags.count("svg") >= 5
         assert ("class", "back") in page.attributes
+
+
+def test_a_file_that_was_torn_is_damaged_in_both_reports(hermes: Any) -> None:
+    data = hermes.write_live(hermes.turns("a", "b"))
+    hermes.live.write_bytes(data[:-2])
+    for made in reports(find_store(home=hermes.home)):
+        first = made.facts["sessions"][0]["picture"]["copies"][0]
+        assert (first["damaged"], first["messages"]) == (True, 4), first["copy"]
 
 
 def test_the_pages_say_what_the_colours_of_a_copy_mean(hermes: Any, damaged: Store) -> None:
