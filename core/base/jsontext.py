@@ -39,6 +39,8 @@ _LOOKED_AT = 8 * 1024
 
 _SHORT = 256
 
+_EXACT = json.JSONDecoder(parse_int=salvage.integer)  # json.loads makes a new one each time
+
 _NOT_PARSED: Any = ...  # no JSON value, and the same one in every process
 
 
@@ -194,7 +196,8 @@ def loads(text: bytes | str) -> Any:
 def loads_exactly(text: bytes | str) -> Any:
     """The same without bending a number (orjson turns integers from 2**64 on into floats)."""
     try:
-        value = json.loads(text, parse_int=salvage.integer)
+        text = text if isinstance(text, str) else text.decode(json.detect_encoding(text), "surrogatepass")
+        value = _EXACT.decode(text)
     except (ValueError, RecursionError) as error:
         raise NotJSONError(str(error)) from None
     return _pruned(value) if _may_be_deep(text) else value

@@ -103,6 +103,12 @@ class Message(NamedTuple):
         return self[1:5]
 
     @property
+    def brief_identity(self) -> MessageIdentity:
+        """The same as for a message of a large session."""
+        token = self.text_token
+        return (self.role, _brief(token) if isinstance(token, str) else token, self.answers, self.calls)
+
+    @property
     def folded_identity(self) -> MessageIdentity:
         """The same without what is a matter of spelling, which a copy may have changed."""
         return (self.role, self.folded_text, self.answers, self.calls)

@@ -17,7 +17,7 @@ from itertools import accumulate
 from typing import TypeAlias
 
 from hermes_rescue.core.hermes.database.statedb_rows import Status
-from hermes_rescue.core.hermes.message import IMAGE, SUMMARY_PREFIX, Message, MessageIdentity, message
+from hermes_rescue.core.hermes.message import IMAGE, SUMMARY_PREFIX, Message, MessageIdentity
 from hermes_rescue.core.hermes.workspace_tag import strip_workspace_tag
 
 SECOND = 1.0
@@ -287,7 +287,7 @@ def _comparable(messages: Sequence[Message]) -> list[MessageIdentity]:
     """
     if all(isinstance(m.text_token, str) for m in messages):
         return [m.strict_identity for m in messages]
-    return [(m if isinstance(m.text_token, int) else message(m.piece, is_brief=True)).strict_identity for m in messages]
+    return [m.brief_identity for m in messages]
 
 
 def _same_moment(exact: Sequence[MessageIdentity], messages: Sequence[Message]) -> dict[int, int]:

@@ -33,6 +33,7 @@ SIDE_RUNS = ("btw: ", "bg: ")
 _WEBUI_KEY = "webui:"
 _ORPHANED = "__orphaned__"
 _NO = (0, "0", b"0")
+_TEXTS = (str, bytes)
 
 Status = Literal["active", "compacted", "rewound"]
 
@@ -209,8 +210,7 @@ class SessionRow:
         return config.get(name) if isinstance(config, dict) else None
 
 
-@dataclass(frozen=True, slots=True)
-class MessageRow:
+class MessageRow(NamedTuple):
     """A row of ``messages``. ``message`` has the form and the key order of a sidecar's message, without empty fields.
 
     ``hidden``: the WebUI does not show it. ``workspace`` is what the row's workspace tag named, None without a tag: it
@@ -278,7 +278,7 @@ def message_row(rowid: int, row: Mapping[str, object]) -> MessageRow:
         row.get("display_kind") == "hidden",
         {"role": role, "content": content, **{name: value for name, value in fields.items() if value not in NOTHING}},
         workspace,
-        sum(len(value) for name, value in row.items() if isinstance(value, str | bytes) and name != "api_content"),
+        sum(len(value) for name, value in row.items() if isinstance(value, _TEXTS) and name != "api_content"),
     )
 
 
@@ -286,7 +286,7 @@ def _content(value: object) -> Any:
     """A string or a list of parts, as a sidecar has it; what claims to be JSON and is not stays the text that it is."""
     text = _text(value) or ""
     content = decoded(text)
-    return content if isinstance(content, str | list) else text.removeprefix(JSON_PREFIX)
+    return content if isinstance(content, (str, list)) else text.removeprefix(JSON_PREFIX)
 
 
 def _text(value: object) -> str | None:
