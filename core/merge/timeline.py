@@ -394,8 +394,9 @@ class Timeline:
         if old is None or any(is_same(e.versions[LIVE].time, act) for e in self.entries if LIVE in e.versions):
             return None
         words = self.entries[old].merged.folded_identity
-        again = (v.time for e in self.entries[old:] if e.merged.folded_identity == words for v in e.versions.values())
-        return old if any(is_after(time, act) for time in again) else None
+        again = (e.versions for e in self.entries[old:] if e.merged.folded_identity == words)
+        files = (v.time for versions in again for name, v in versions.items() if name not in self.known.databases)
+        return old if any(is_after(time, act) for time in files) else None
 
     def _end_of_turn(self, k: int, act: float) -> int:
         """The last message of the turn whose end an act kept, where a copy lacks it: an act cuts before a prompt."""
