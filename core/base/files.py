@@ -190,13 +190,18 @@ def create_exclusive(path: Path, data: bytes, *, mode: int | None = 0o600, mtime
 
 def write(path: Path, data: bytes, *, overwrite: bool, mode: int = 0o600) -> None:
     """Create a file, for its user alone where ``mode`` does not say otherwise. With ``overwrite`` one that is there is
-    replaced, unless it changes meanwhile (ChangedMeanwhileError); without, the call raises ``FileExistsError``.
+    replaced, unless it changes meanwhile (ChangedMeanwhileError); without, the call raises ``FileExistsError``. An
+    error of the system names a file.
     """
-    there = look(path) if overwrite else None
-    if there is None:
-        create_exclusive(path, data, mode=mode)
-    else:
-        replace_if_unchanged(path, data, there.digest, mode=mode)
+    try:
+        there = look(path) if overwrite else None
+        if there is None:
+            create_exclusive(path, data, mode=mode)
+        else:
+            replace_if_unchanged(path, data, there.digest, mode=mode)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # the disk can be full
+        raise
 
 
 def remove_if_unchanged(path: Path, expected: str, *, keep: Keep | None = None) -> None:

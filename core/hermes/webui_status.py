@@ -6,11 +6,12 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.base.files import read_regular, shown
+from hermes_rescue.core.base.rights import user
 from hermes_rescue.core.hermes import webui_servers
 from hermes_rescue.core.hermes.store import Store, is_usual
 from hermes_rescue.core.hermes.webui_servers import DEFAULT_PORT, Health, Process, number, port_of
@@ -22,7 +23,7 @@ _MAX_NOTE_BYTES = 65_536
 @dataclass(frozen=True, slots=True)
 class Server:
     """A WebUI that serves a store. None is unknown; ``address``: where it answers or was set to listen; ``stop``: the
-    command that stops it.
+    command that stops it; ``hidden_of``: the id of its user, where the system does not let us see whom it serves.
     """
 
     pid: int | None
@@ -31,6 +32,7 @@ class Server:
     active_streams: int | None
     answers: bool
     stop: str | None
+    hidden_of: int | None = None
 
     @property
     def named(self) -> str:
@@ -47,6 +49,11 @@ class WebUIStatus:
     running: bool | None
     servers: tuple[Server, ...]
     evidence: str
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether one of the servers is known to serve this store, and not only taken for one that does."""
+        return any(server.hidden_of is None for server in self.servers)
 
     @property
     def active_streams(self) -> int | None:
@@ -136,6 +143,10 @@ def _no_sign(store: Store, notes: _Notes, noted: int | None) -> str:
 def _running(servers: Sequence[Server]) -> WebUIStatus:
     sentences = []
     for server in servers:
+        if server.hidden_of is not None:
+            who = f"What looks like a Hermes WebUI of {user(server.hidden_of)} is running ({server.named})"
+            sentences.append(f"{who}; whether it serves this store, only that user can see.")
+            continue
         version = f" {shown(server.version)}" if server.version else ""
         lacks = [text for text in ("" if version else "version unknown", "" if server.answers else "no answer") if text]
         sentences.append(f"Hermes WebUI{version} is running ({', '.join(filter(None, (server.named, *lacks)))}).")
@@ -145,7 +156,9 @@ def _running(servers: Sequence[Server]) -> WebUIStatus:
 def _server_of(process: Process, notes: _Notes, timeout: float) -> Server:
     health = webui_servers.ask(process.port, process.host, timeout=timeout)
     stop = process.how_to_stop(is_noted=process.pid in notes.pids)
-    return _server(process.pid, health, stop or _kill(process.pid), process.address)
+    found = _server(process.pid, health, stop or _kill(process.pid), process.address)
+    is_hidden = process.environ is None and process.pid not in notes.pids
+    return replace(found, hidden_of=process.owner if is_hidden else None)
 
 
 def _server(pid: int | None, health: Health | None, stop: str | None, address: str | None = None) -> Server:

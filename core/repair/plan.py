@@ -467,10 +467,8 @@ def refusal_of(copies: SessionCopies, planned: PlannedSession, webui: WebUIStatu
 
 def unnoticed(webui: WebUIStatus) -> str:
     """Why a file is not replaced that a running WebUI may have in its memory, and what to do."""
-    return (
-        "Hermes WebUI is running and would not notice the change, but write over it. "
-        f"Stop it first: {webui.how_to_stop}."
-    )
+    who = "Hermes WebUI" if webui.is_certain else "What may be the Hermes WebUI of this store"
+    return f"{who} is running and would not notice the change, but write over it. Stop it first: {webui.how_to_stop}."
 
 
 def interrupted_runs(store: Store) -> tuple[Run, ...]:

@@ -184,6 +184,8 @@ def export(
         except FileExistsError:
             whose = "is in a folder of Hermes and" if is_hermes else "already"
             failed.append(Failure(copy.session_id, f"{path} {whose} exists; it was not changed."))
+        except OSError as error:
+            failed.append(Failure(copy.session_id, files.sentence(error, path)))
     return Exported(tuple(written), tuple(failed))
 
 

@@ -125,7 +125,7 @@ def _webui(webui: WebUIStatus) -> dict[str, Any]:
     """What is known of the WebUI of a store. ``running`` is null where it is unknown; of several servers, the first."""
     server = next(iter(webui.servers), None)
     return {
-        "running": webui.running,
+        "running": webui.running if webui.is_certain or server is None else None,
         "pid": server.pid if server is not None else None,
         "version": server.version if server is not None else None,
         "address": server.address if server is not None else None,

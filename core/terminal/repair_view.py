@@ -105,7 +105,11 @@ class RepairView(View):
             report = self.command("report", result.run_id)
             self.line(f"Undo: {self.command('undo', result.run_id)}    Report: {report}")
             if plan.force and plan.webui.running:
-                self.line("Restart Hermes WebUI now: it has the old sessions in memory and can write over the repair.")
+                self.restart("the repair")
+
+    def restart(self, what: str) -> None:
+        """That a running WebUI does not know what was done by force."""
+        self.line(f"Restart Hermes WebUI now: it has the old sessions in memory and can write over {what}.")
 
     def stopped(self, result: api.Result, again: str) -> str:
         """What a repair came to that was stopped; ``again`` is the command that goes on."""

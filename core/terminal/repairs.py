@@ -201,6 +201,7 @@ def undo(
 ) -> int:
     """Put back what a repair changed. Refused, with the reason, where a file has changed since."""
     from hermes_rescue.core import api
+    from hermes_rescue.core.hermes.webui_status import webui_status
     from hermes_rescue.core.repair.vault import Vault
     from hermes_rescue.core.terminal import names
     from hermes_rescue.core.terminal.choose import require_answer
@@ -227,6 +228,8 @@ def undo(
             _print_json({"run": result.run_id, "undone": list(result.undone), "refused": dict(result.refused)})
         else:
             view.undone(result)
+            if force and result.undone and webui_status(store).running:
+                view.restart("what was put back")
         if result.left:
             words = [word for word in sys.argv[1:] if word != run]
             words.insert(words.index("undo") + 1, result.run_id)

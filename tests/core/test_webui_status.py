@@ -21,6 +21,7 @@ from hermes_rescue.core.hermes import webui_status as status_module
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.hermes.webui_servers import reloads
 from hermes_rescue.core.hermes.webui_status import webui_status
+from hermes_rescue.core.repair.plan import unnoticed
 from hermes_rescue.core.report.report import audit_json
 
 from ..faults.webui import server_process
@@ -332,9 +333,15 @@ def test_a_server_that_hides_its_environment(
     (process / "environ").mkdir()
     if not is_owners:
         monkeypatch.setattr(status_module, "_owner", lambda store: -1)
-    assert webui_status(store).running is running
+    status = webui_status(store)
+    assert status.running is running and not status.is_certain
+    if running:
+        assert "(process 4711)" in status.evidence and "only that user can see" in status.evidence
+        assert not unnoticed(status).startswith("Hermes WebUI is running")
+        assert audit_json(audit(store))["webui"]["running"] is None
     note(store, 4711)
-    assert webui_status(store).running
+    status = webui_status(store)
+    assert status.running and status.is_certain
 
 
 @pytest.mark.parametrize("hidden", ["others", "namespace"])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import WIPED, small_store
+from .conftest import HEALTHY, WIPED, small_store
 from .stage import command
 
 COMMAND = [sys.executable, "-m", "hermes_rescue.core"]
@@ -69,6 +69,15 @@ def test_a_full_disk_is_named(home: Path, tmp_path: Path) -> None:
     done = run("audit", "--home", home, redirections="> /dev/full")
     assert done.returncode == 3
     assert "/dev/full" in done.stderr and "No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize(("session", "status"), [(HEALTHY, 3), ("--all", 1)])
+def test_every_file_for_which_there_is_no_room_is_named(home: Path, tmp_path: Path, session: str, status: int) -> None:
+    """A process that may write nothing hears it as from a full disk: without the name of the file."""
+    arguments = [*COMMAND, "export", session, "-o", f"{tmp_path}/kept", "--home", str(home)]
+    done = subprocess.run(["bash", "-c", 'ulimit -f 0; "$@"', "-", *arguments], capture_output=True, text=True)
+    assert done.returncode == status
+    assert all(f"{tmp_path}/kept" in line and "File too large" in line for line in done.stderr.splitlines())
 
 
 @pytest.mark.parametrize("words", [("audit",), ("show", WIPED), ("diff", WIPED), ("report",), ("find", "question")])

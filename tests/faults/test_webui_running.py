@@ -201,5 +201,6 @@ def test_an_undo_that_the_webui_would_write_over_is_refused(
     assert status == 3
     assert "would not notice the change, but write over it. Stop it first: " in " ".join(said.split())
     assert snapshot(store.sessions_dir) == repaired
-    assert rescue(store, "undo", "--yes", "--force")[0] == 0
+    status, said, _ = rescue(store, "undo", "--yes", "--force")
+    assert status == 0 and "Restart Hermes WebUI now" in said
     assert words(store) == WORDS[:2]
