@@ -115,7 +115,9 @@ def weak_readings(left: Left) -> Iterator[tuple[Numbers, bool]]:
     yield from _uncounted(left, rows)
     if left.is_stale and live is not None:
         yield from _ahead_of(left, live.state)
-    elif (live is None or live.marks is None) and left.index is None:
+    elif done is None and not rows and left.backup is not None and not left.backup.damaged:
+        yield left.backup.numbers, False  # all that is left: what was said since is gone, and an act as well
+    elif (live is None or live.marks is None or not (live.numbers or left.world.era.boundary)) and left.index is None:
         backup = left.backup
         if done is not None and backup is None and not _cancelled_since(left):
             yield done.numbers, True
