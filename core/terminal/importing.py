@@ -44,7 +44,7 @@ def import_(
     store, view = call.find_store(), repair_view(call)
     with view.progress("Reading files") as progress:
         plan = import_plan(store, files, force=force, progress=progress)
-    status = carry_out(plan, view, as_json=as_json, yes=yes, dry_run=dry_run)
+    status = carry_out(plan, view, as_json=as_json, yes=yes, dry_run=dry_run, verb="Import")
     if plan.is_empty and plan.refused and not as_json:
         view.line(f"What stays out, and how to take it: {view.command('show', next(iter(plan.refused)))}")
     return status

@@ -74,12 +74,12 @@ class RepairView(View):
         if plan.is_empty and not plan.refused:
             self.line(plan.problem or plan.nothing)
 
-    def question(self, plan: api.Plan) -> str:
-        """What a person is asked before a repair."""
+    def question(self, plan: api.Plan, verb: str) -> str:
+        """What a person is asked before a repair; ``verb`` is what is done with the sessions."""
         if any(each.copy_of for each in plan.sessions):
             return "Restore the session as a copy?"
         if plan.sessions:
-            return f"Repair {counted(plan.count, 'session')}?"
+            return f"{verb} {counted(plan.count, 'session')}?"
         return "Finish the interrupted repair?" if plan.unfinished else "Rebuild the session list?"
 
     def result(self, plan: api.Plan, result: api.Result) -> None:

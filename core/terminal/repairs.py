@@ -126,8 +126,10 @@ def repair(
     return repair_the_rest(plan, status, planned, view, yes=yes) if when_stopped else status
 
 
-def carry_out(plan: api.Plan, view: RepairView, *, as_json: bool, yes: bool, dry_run: bool) -> int:
-    """Show a plan, ask, and apply it."""
+def carry_out(
+    plan: api.Plan, view: RepairView, *, as_json: bool, yes: bool, dry_run: bool, verb: str = "Repair"
+) -> int:
+    """Show a plan, ask, and apply it. ``verb``: what is asked to be done with its sessions."""
     from hermes_rescue.core.report.report import plan_json
 
     if not as_json:
@@ -139,7 +141,7 @@ def carry_out(plan: api.Plan, view: RepairView, *, as_json: bool, yes: bool, dry
             _print_json(plan_json(plan))
         return REMAINS if plan.remaining or plan.problem or not plan.is_empty else NOTHING_LEFT
     if not yes:
-        _confirm(view.question(plan))
+        _confirm(view.question(plan, verb))
     with stops.held(f"Stopped. What was repaired until then stays. The rest: {again()}"):
         return _carried_out(plan, view, as_json=as_json)
 

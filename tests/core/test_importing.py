@@ -17,6 +17,7 @@ def test_importing_an_export_puts_the_session_back_and_can_be_undone(
     said = hermes.turns("one", "two")
     export = tmp_path / f"hermes-{SID} (1).json"
     hermes.write(export, hermes.session(said, title="Mine", pinned=True))
+    assert "Import 1 session?" in rescue("import", export, "--home", hermes.home)[1]
     assert rescue("import", export, "--yes", "--home", hermes.home)[0] == 0
     assert hermes.texts() == hermes.said(said)
     assert (hermes.load()["title"], hermes.load()["pinned"]) == ("Mine", True)
