@@ -128,9 +128,10 @@ def find_store(
         if os.path.isdir(sessions_dir) or databases or others:
             return Store(place.home, place.state_dir, sessions_dir, databases, others, tuple(also))
     looked = [path for place in places for path in (place.state_dir / "sessions", place.base / "state.db")]
-    closed = next(filter(None, map(_refusal, looked)), "")
+    if closed := next(filter(None, map(_refusal, looked)), ""):
+        raise StoreNotFoundError(closed)
     raise StoreNotFoundError(
-        closed or f"No Hermes data found. Looked for {', '.join(map(shown, looked))}.",
+        f"No Hermes data found. Looked for {', '.join(map(shown, looked))}.",
         "Name the Hermes home with --home DIR, or the WebUI's sessions folder with --session-dir DIR.",
     )
 
