@@ -126,10 +126,12 @@ class Marks:
 
     @property
     def old_act(self) -> float | None:
-        """The watermark of an undo from before generations existed: the time of the last message that was kept."""
+        """The watermark of an undo from before generations existed: the time of the last message that was kept. From
+        before boundaries it is 0.0 where none was.
+        """
         if self.by_hand or self.act is not None or self.shrink_malformed:
             return None
-        return self.watermark or None
+        return self.watermark or None if self.knows_acts else self.watermark
 
     @property
     def generations(self) -> tuple[str | None, str | None]:

@@ -17,7 +17,7 @@ from hermes_rescue.core.merge.evidence import Evidence, FileState, Witness
 from hermes_rescue.core.merge.intent import Marks
 from hermes_rescue.core.merge.transcript import Entry
 
-STAMP = 1e-3
+STAMP = 4e-7
 """Seconds within which two files mean the same stamp: they hold it to the microsecond."""
 
 WHOLE = 1.0
@@ -358,16 +358,17 @@ class Timeline:
         """The position of the last message that the act kept, -1 where it kept none."""
         if act == 0.0:
             return -1
-        if (renewed := self._renewed(act)) is not None:
-            return renewed - 1
+        if (asked_again := self._asked_again(act)) is not None:
+            return asked_again
         exact = [k for k in range(len(self.entries)) if self.has_stamp(k, act)]
         if exact:  # a stamp can stand at several messages, as the server moves them: before the newest prompt, and kept
             newest = self.marks.watermark if self.marks.watermark != act else None
             turns = (k for k, is_kept in enumerate(self.kept) if is_kept and self.has_stamp(k, newest))
             prompt = next(turns, len(self.entries))
             before = [k for k in exact if k < prompt] or exact
-            kept = [k for k in before if self.kept[k]] if self.known.state is FileState.WHOLE else []
             # a whole file that was saved after the act says itself where its turn ends
+            whole = [w for w in self.after_act if w.is_whole and w.marks is not None]
+            kept = [k for k in before if self.kept[k] or self.holds(whole, k)]
             return kept[-1] if kept else self._end_of_turn(before[-1], act)
         prompts = [k for k, e in enumerate(self.entries) if e.merged.role == "user"]
         later = [k for k in prompts if is_after(self.times[k], act)]
@@ -386,17 +387,23 @@ class Timeline:
             return False
         return not any(self.has_stamp(k, act) for k in range(len(self.entries)))
 
-    def _renewed(self, act: float) -> int | None:
-        """The position of a prompt whose answer an act took back, to have another: the act kept it, so the boundary is
-        its stamp, and the next turn gave it a new one, so the file has no message of that stamp.
+    def _asked_again(self, act: float) -> int | None:
+        """The last message that stays of what an act kept which ended with a prompt, to have another answer to it; None
+        for any other act. The boundary is the stamp of that prompt. Newer servers give it a new one then, so the file
+        has no message of that stamp any more; older ones sent it once more, with the stamp that it had.
         """
-        old = next((k for k, e in enumerate(self.entries) if e.merged.role == "user" and _was_at(e, act)), None)
-        if old is None or any(is_same(e.versions[LIVE].time, act) for e in self.entries if LIVE in e.versions):
+        old = [k for k, e in enumerate(self.entries) if _was_at(e, act)]
+        if not old or any(self.entries[k].merged.role != "user" for k in old):
             return None
-        words = self.entries[old].merged.folded_identity
-        again = (e.versions for e in self.entries[old:] if e.merged.folded_identity == words)
+        words = self.entries[old[0]].merged.folded_identity
+        holders = [name for k in old for name, v in self.entries[k].versions.items() if is_same(v.time, act)]
+        if len({*holders}) < len(holders):  # one copy has it twice
+            return old[0]
+        if any(is_same(e.versions[LIVE].time, act) for e in self.entries if LIVE in e.versions):
+            return None
+        again = (e.versions for e in self.entries[old[0] :] if e.merged.folded_identity == words)
         files = (v.time for versions in again for name, v in versions.items() if name not in self.known.databases)
-        return old if any(is_after(time, act) for time in files) else None
+        return old[0] - 1 if any(is_after(time, act) for time in files) else None
 
     def _end_of_turn(self, k: int, act: float) -> int:
         """The last message of the turn whose end an act kept, where a copy lacks it: an act cuts before a prompt."""

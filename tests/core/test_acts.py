@@ -270,6 +270,25 @@ def test_an_act_before_a_compress_is_a_question_where_nothing_says_how_far_it_we
     assert hermes.load()["messages"] == []
 
 
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_an_answer_that_was_cut_within_its_turn_does_not_return_to_an_emptied_file(
+    hermes: Hermes, is_empty: bool
+) -> None:
+    """The backup is the file as it was saved after the act: it says itself where the act cut."""
+    call = [{"id": "call_4f1c9ab2", "type": "function", "function": {"name": "terminal", "arguments": "{}"}}]
+    prompt, answer = hermes.turns("b", start=100)
+    steps = [
+        {"role": "assistant", "content": "first a look", "tool_calls": call, "timestamp": START + 104},
+        {"role": "tool", "content": "seen", "tool_call_id": "call_4f1c9ab2", "timestamp": START + 104.000001},
+    ]
+    kept = [*hermes.turns("a"), prompt, *steps]
+    hermes.write_live([] if is_empty else kept, **hermes.undo_marks(kept))
+    hermes.write_backup(kept, **hermes.undo_marks(kept))
+    hermes.write_rows([*kept, answer | {"timestamp": START + 104.000002}])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)
+
+
 def compressed(hermes: Hermes, at: float) -> Value:
     """The marks of a compress by hand, in a session that was shortened before."""
     both = {"truncation_boundary": START + at, "truncation_watermark": START + at, "updated_at": START + at}
@@ -303,6 +322,21 @@ def test_an_answer_that_was_generated_again_stays_taken_back(
         )
         hermes.write_backup([*first, *answers[-2]], **before)
     hermes.write_rows([*first, *(m for turn in answers for m in turn), *later])
+    assert is_quiet(hermes)
+
+
+@pytest.mark.parametrize("has_backup", [True, False])
+def test_an_answer_to_a_prompt_that_was_sent_once_more_replaces_the_one_before(
+    hermes: Hermes, has_backup: bool
+) -> None:
+    """Before 0.52.248 another answer was asked for so: the prompt stays, and stands there again with the same stamp."""
+    first, answers = hermes.turns("a"), answered_again(hermes, 100, 200)[0]
+    (prompt, old), (_, new) = answers
+    hermes.write_live([*first, prompt, prompt, new], **hermes.undo_marks([prompt]))
+    if has_backup:
+        hermes.write_backup([*first, prompt, old])
+    hermes.write_run([*first, prompt, prompt, new])
+    hermes.write_rows([*first, *answers[0], *answers[1]])
     assert is_quiet(hermes)
 
 
@@ -556,6 +590,33 @@ def listed(hermes: Hermes, said: list[Value]) -> None:
     """The row of a session in the list, written after an act that left these messages."""
     row = {name: value for name, value in hermes.session(said, updated_at=START + ACT).items() if name != "messages"}
     hermes.write_index({**row, "message_count": len(said), "last_message_at": said[-1]["timestamp"]})
+
+
+def test_the_stamp_in_the_session_list_is_that_of_one_message(hermes: Hermes) -> None:
+    """Turns of a copied session are stamped together, microseconds apart: the list says with which of them it ended."""
+    said = hermes.turns("a", "b", "c")
+    said = [m | {"timestamp": START + 100 + k * 1e-6} for k, m in enumerate(said)]
+    hermes.write_old(hermes.live, said[:4], updated_at=START + 200)
+    hermes.tear_live("answer a")
+    hermes.write_backup(said)
+    listed(hermes, said[:4])
+    hermes.repair()
+    assert "ask c" not in hermes.live.read_text("utf-8")
+
+
+@pytest.mark.parametrize("has_gone_on", [False, True])
+def test_a_file_that_an_old_version_undid_to_its_beginning_is_a_question(hermes: Hermes, has_gone_on: bool) -> None:
+    """Its watermark is 0.0, with neither boundary nor generation. A backup with the same mark is from after that: what
+    it has was said then, and the file emptied.
+    """
+    first, second = hermes.turns("a"), hermes.turns("b", start=100)
+    mark = {"truncation_watermark": 0.0, "updated_at": START + 200}
+    hermes.write_old(hermes.live, [], **mark)
+    backup = hermes.live.with_name(f"{SID}.json.bak")
+    hermes.write_old(backup, second if has_gone_on else first, **(mark if has_gone_on else {}))
+    hermes.write_rows([*first, *second])
+    hermes.repair()
+    assert hermes.texts() == (hermes.said(second) if has_gone_on else [])
 
 
 def test_what_an_old_version_cleared_does_not_return_with_the_end_of_a_torn_file(hermes: Hermes) -> None:

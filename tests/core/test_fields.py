@@ -155,6 +155,7 @@ def test_unknown_fields_and_their_order_survive(hermes: Any) -> None:
         "title": "T",
         "workspace": "/w",
         "updated_at": turns[1]["timestamp"],
+        "truncation_watermark": None,
         "messages": turns[:2],
         "last": None,
     }
