@@ -33,7 +33,7 @@ from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.hermes.worktree import state_of
 
-_NAMED = 20
+_NAMED = 3
 """Names that a sentence about several files gives."""
 
 _APPLE = "Files of macOS in the sessions folder (no session is in them, so they can be deleted)"

@@ -160,10 +160,9 @@ def test_what_is_to_be_known_of_a_store_is_told_in_a_few_lines(qtbot: QtBot, ope
     for k in range(50):
         (home / "webui" / "sessions" / f"no id {k}.json").write_text("{}")
     window = open_window(StoreLocation(home))
-    lines = window.notices.store.text.splitlines()
-    assert len(lines) == 3
-    assert "no session id" in lines[0]
-    assert "48 more" in lines[2]
+    (line,) = window.notices.store.text.splitlines()
+    assert "no session id" in line
+    assert "47 more" in line
     assert window.table.sessions.visible_count == 1
 
 
