@@ -164,7 +164,7 @@ class Walk:
         return is_element and self.text.startswith((",", "]"), self._skip(end))
 
     def _set_aside_older(self, elements: list[Value]) -> None:
-        """Take out what an older file left behind a gap, where the writing of this one over it broke off: it begins
+        """Take out what an older file left after a gap, where the writing of this one over it broke off: it begins
         before what stands in front of the gap, and comes to an element that stands there already.
         """
         there: dict[int, int] = {}

@@ -121,7 +121,9 @@ class SessionFiles(NamedTuple):
 
 
 def session_ids(folder: Path) -> Iterator[str]:
-    """The sessions whose files lie in a folder, in the order of the names, with less ado. Raises OSError."""
+    """The sessions whose files lie in a folder, in the order of the names: a cheap form of :func:`session_files`.
+    Raises OSError.
+    """
     for name in sorted(os.listdir(folder)):
         session_id = name.removesuffix(".json")
         if session_id != name and is_session_name(session_id):

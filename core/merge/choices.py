@@ -23,13 +23,13 @@ OUTDATED = "The copies of this session have changed since it was chosen what to 
 @dataclass(frozen=True, slots=True)
 class Choices:
     """What a person decided for one session. ``include`` and ``exclude`` are positions in ``Proposal.items``;
-    ``answer_questions`` takes in whatever only the user can decide about; ``fields`` names the copy that a metadata
+    ``answer_questions`` includes whatever only the user can decide about; ``fields`` names the copy that a metadata
     field is to be taken from.
 
     ``made_on`` is the fingerprint of the proposal that was decided about: on another one nothing of this is carried
     out. Without it no position means anything, while answers and fields are about whatever there is.
 
-    Who takes in one message that is asked about has been asked about the others, which then stay out; not where it
+    Who includes one message that is asked about has been asked about the others, which then stay out; not where it
     ``leaves_open`` what it does not answer.
     """
 

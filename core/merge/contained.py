@@ -64,7 +64,7 @@ class Contained(Timeline):
         return found
 
     def _is_joined(self, m: Message) -> bool:
-        """A row with nothing but several answers that stay, one behind another: some compactions write them so."""
+        """A row with nothing but several answers that stay, one after another: some compactions write them so."""
         if m.role != "assistant" or m.calls or not m.is_distinctive:
             return False
         rest, parts = m.text, 0

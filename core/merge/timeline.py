@@ -380,7 +380,7 @@ class Timeline:
     @cached_property
     def hides_act(self) -> bool:
         """Whether a compress by hand moved the boundary of an act on to a time that no message has: the file that was
-        compressed ended with its last message, and what came behind that had been taken back.
+        compressed ended with its last message, and what came after that had been taken back.
         """
         marks, act = self.marks, self.marks.act
         if not marks.by_hand or marks.shrink_generation is None or act is None:

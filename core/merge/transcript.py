@@ -169,7 +169,7 @@ def _interleave(there: Sequence[Entry], fresh: Sequence[Entry], *, older: bool) 
 
 
 def _dated(turns: Sequence[list[Entry]]) -> list[_Dated]:
-    """Each turn with its time, which is no later than that of those behind it: a clock is set back now and then."""
+    """Each turn with its time, which is no later than that of those after it: a clock is set back now and then."""
     dated, latest = list[_Dated](), None
     for turn in reversed(turns):
         time = next((e.merged.time for e in turn if e.merged.time is not None), None)

@@ -50,7 +50,7 @@ PAINTING = 0.2
 """Seconds in which the window has shown a session, mostly."""
 
 AT_ONCE = 150
-"""Sessions that the window takes in between two other events."""
+"""Sessions that the window adds between two other events."""
 
 USUAL_PAIR = (LIVE, diff.RECOVERED)
 

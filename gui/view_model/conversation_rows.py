@@ -1,6 +1,6 @@
 """The rows of a conversation as a list shows them: who says what, what of it is open, what stays out.
 
-It knows nothing of widths and colours. What a person takes in or leaves out goes into the boxes of the review.
+It knows nothing of widths and colours. What a person includes or leaves out goes into the boxes of the review.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ class Done:
 
     @cached_property
     def messages(self) -> tuple[Piece, ...]:
-        """All that the session said, the prompt of the run once: behind a turn that failed it can stand before that
+        """All that the session said, the prompt of the run once: after a turn that failed it can stand before that
         turn as well, stamped when it was sent. No message that a user sent earlier is looked at.
         """
         said = self._held.messages
