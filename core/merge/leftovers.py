@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import pairwise
 
 from hermes_rescue.core.merge.evidence import FileState
-from hermes_rescue.core.merge.timeline import STAMP, Timeline
+from hermes_rescue.core.merge.timeline import STAMP, Timeline, is_same
 
 
 class Leftovers(Timeline):
@@ -26,6 +27,24 @@ class Leftovers(Timeline):
             if not self.is_leftover(k):
                 return
             yield k
+
+    def replaced(self) -> Iterator[int]:
+        """Those before the same prompt was sent once more, to have another: it stands twice in one copy, with one stamp
+        (formats.md, "Marks of intent"). What that copy has between the two is steps of theirs that stayed.
+        """
+        prompts = [k for k, e in enumerate(self.entries) if e.merged.role == "user"]
+        for first, again in pairwise(prompts):
+            names = {name for name in self.entries[first].versions if self._is_twice(name, first, again)}
+            if names:
+                between = range(first + 1, again)
+                yield from (k for k in between if not self.kept[k] and names.isdisjoint(self.entries[k].versions))
+
+    def _is_twice(self, name: str, first: int, again: int) -> bool:
+        """Whether a copy has one prompt at two places, to the stamp."""
+        one, other = (self.entries[k].versions.get(name) for k in (first, again))
+        if one is None or other is None or name in self.known.databases:
+            return False
+        return is_same(one.time, other.time) and one.folded_identity == other.folded_identity
 
     def _is_later(self, run: float | None) -> bool:
         saved = self.known.saved

@@ -340,6 +340,28 @@ def test_an_answer_to_a_prompt_that_was_sent_once_more_replaces_the_one_before(
     assert is_quiet(hermes)
 
 
+@pytest.mark.parametrize("goes_on", [False, True])
+@pytest.mark.parametrize("words", [None, "answer a"])
+def test_an_answer_that_was_replaced_stays_so_when_the_session_is_compressed(
+    hermes: Hermes, words: str | None, goes_on: bool
+) -> None:
+    """The compress moves the marks on; that the prompt stands twice still tells of the answer between."""
+    first, answers = hermes.turns("a"), answered_again(hermes, 100, 200)[0]
+    later = hermes.turns("c", start=400) if goes_on else []
+    (prompt, _), (_, new) = answers
+    said = [*first, prompt, prompt, new, *later]
+    marks = compressed(hermes, 300)
+    if goes_on:
+        marks |= {"truncation_watermark": later[0]["timestamp"], "updated_at": START + 405}
+    hermes.write_live(said, **marks)
+    if words:
+        hermes.tear_live(words)
+    hermes.write_run(said)
+    hermes.write_rows([*first, *answers[0], *answers[1], *later])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
+
+
 @pytest.mark.parametrize("words", ["answer a", "answer 1"])
 def test_an_answer_that_was_generated_again_comes_back_alone(hermes: Hermes, words: str) -> None:
     first, later = hermes.turns("a"), hermes.turns("c", start=400)
