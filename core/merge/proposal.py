@@ -177,16 +177,13 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
     last = number(index.get("last_message_at"))
     if last is not None and last <= 0.0:  # no clock has shown that
         last = None
-    pending = number(live.get("pending_started_at")) if live is not None else None
-    prompt = live.get("pending_user_message") if live is not None else None
-    if state is FileState.LOST and pending is None and index.get("has_pending_user_message") is True:
-        pending, prompt = last, index.get("pending_user_message")
+    stream = _stream(copies, live)
     return Evidence(
         state,
         marks(sidecars[newest]) if newest is not None else Marks(),
         files[newest].saved if newest is not None else None,
         saved,
-        pending,
+        number(stream.get("pending_started_at")),
         count if isinstance(count, int) and not isinstance(count, bool) else None,
         last,
         files.get(BACKUP),
@@ -196,7 +193,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         copies.live is None,
         frozenset(copy.name for copy in copies.databases),
         max((turn.created_at for turn in copies.turns if turn.created_at is not None), default=None),
-        folded(str(prompt or "")),
+        folded(str(stream.get("pending_user_message") or "")),
         number(index.get("updated_at")),
     )
 
@@ -233,9 +230,23 @@ def backup_known_by(copies: SessionCopies) -> str:
     return f"{copies.backup.digest} {copies.backup.mtime}" if copies.backup is not None else ""
 
 
+def _stream(copies: SessionCopies, live: Sidecar | None) -> dict[str, Any]:
+    """The stream fields of a session: those of its file; of one that is lost, what the session list has of them."""
+    found = {} if live is None else {name: live.get(name) for name in IDLE_STREAM}
+    row = copies.index_row or {}
+    is_known = state_of(live) is not FileState.LOST or found.get("pending_started_at") is not None
+    if is_known or row.get("has_pending_user_message") is not True:
+        return found
+    return found | {
+        "active_stream_id": row.get("active_stream_id"),
+        "pending_user_message": row.get("pending_user_message"),
+        "pending_started_at": row.get("last_message_at") or None,
+    }
+
+
 def _killed(copies: SessionCopies, live: Sidecar | None, *, stream_is_live: bool) -> list[KilledRun]:
     """The runs that were killed, the oldest first."""
-    head = {} if live is None else {name: live.get(name) for name in IDLE_STREAM}
+    head = _stream(copies, live)
     active = head.get("active_stream_id")
     found = [
         KilledRun(run, tuple(copies.killed.get(run.stream_id, ())), run.stream_id == active)

@@ -577,6 +577,18 @@ def test_what_is_in_doubt_does_not_come_with_what_stands_beside_it(hermes: Herme
     assert hermes.live.read_bytes() == before
 
 
+def test_the_prompt_that_a_lost_file_waited_for_comes_back_from_the_session_list(hermes: Hermes) -> None:
+    """Hermes was killed before it wrote the prompt anywhere else, and the journals are gone with the file."""
+    said = hermes.turns("a", "b")
+    hermes.write_rows(said)
+    sent = {"active_stream_id": "f1", "pending_user_message": "ask c", "has_pending_user_message": True}
+    known = {"message_count": len(said), "last_message_at": START + 200, "updated_at": START + 200, **sent}
+    hermes.write_index({"session_id": SID, **known})
+    hermes.repair()
+    assert hermes.texts()[:5] == [*hermes.said(said), "ask c"]
+    assert hermes.load()["pending_user_message"] is None
+
+
 def test_a_call_that_a_compaction_left_behind_is_the_one_of_the_file(hermes: Hermes) -> None:
     """Its id counts from 0 in each turn, but it says what the file has, with all its arguments."""
     call = {"id": "call_0", "type": "function", "function": {"name": "terminal", "arguments": '{"command": "ls -la"}'}}
