@@ -562,3 +562,39 @@ def test_a_session_whose_file_lies_in_another_folder_is_not_built_from_its_rows(
     kinds = {each.name: each for each in hermes.audit().findings}
     assert kinds["state_db_missing_sidecar"].category is Category.REVIEW
     assert "1 session that has no file here" in kinds["other_state_dir"].evidence
+
+
+@pytest.mark.parametrize("left", ["rows", "empty file", "backup"])
+def test_the_marks_of_a_copy_elsewhere_count_where_the_file_is_lost(hermes: Any, left: str) -> None:
+    said = hermes.turns("one", "two", "three", "four")
+    hermes.write_rows(said)
+    marks = hermes.undo_marks(said[:4]) | {"updated_at": said[5]["timestamp"] + 1}
+    conflict(hermes, BESIDE[0], said[:4], **marks)
+    if left == "empty file":
+        hermes.write_live([])
+    elif left == "backup":
+        hermes.write_backup(said[:6])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*said[:4], *said[6:]])
+    assert hermes.kinds() == []
+
+
+def test_an_older_copy_elsewhere_without_marks_takes_nothing_back(hermes: Any) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_rows(said)
+    conflict(hermes, BESIDE[0], said[:4], updated_at=said[5]["timestamp"] + 1)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
+
+
+def test_a_plan_says_that_what_it_takes_may_be_another_conversation(
+    hermes: Any, rescue: Callable[..., tuple[int, str, str]]
+) -> None:
+    said, other = hermes.turns("one", "two"), hermes.turns("for tea", "for coffee", start=5000)
+    hermes.write_live(said[:2])
+    conflict(hermes, BESIDE[0], said)
+    ours = rescue("repair", SID, "--dry-run", "--home", hermes.home)[1]
+    conflict(hermes, BESIDE[1], other)
+    both = rescue("repair", SID, "--dry-run", "--home", hermes.home)[1]
+    own_part = rescue("repair", SID, "--dry-run", "--home", hermes.home, "--exclude", "5-8")[1]
+    assert ["another conversation" in out for out in (ours, both, own_part)] == [False, True, False]
