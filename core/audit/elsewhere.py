@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.words import counted
+from hermes_rescue.core.hermes.copies import SessionCopies
 from hermes_rescue.core.hermes.places.candidate import Candidate, Form, Places
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.merge.intent import Reason
+from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.merge.proposal import Proposal
 
 
@@ -20,6 +22,27 @@ def added_by(proposal: Proposal, copy: str) -> int:
     """How many messages a copy from another place offers, or has more of."""
     asked = sum(item.reason is Reason.FURTHER and copy in item.copies for item in proposal.items)
     return asked + sum(copy in names for names in proposal.fuller)
+
+
+def copies_apart(copies: SessionCopies, items: Iterable[Item], proposal: Proposal) -> tuple[str, ...]:
+    """The copies from other places with one of these ``items`` that have no message in common with what the session's
+    own copies hold.
+    """
+    further = {copy.name for copy in copies.further}
+    own = [item.copies for item in proposal.items if not further.issuperset(item.copies)]
+    named = {name for item in items for name in item.copies} & further
+    return tuple(sorted(named.difference(*own))) if own else ()
+
+
+def apart_words(names: Sequence[str]) -> str:
+    """What such copies may be, for a person."""
+    return f"No message of {listed(names)} is in the session: it may be another conversation."
+
+
+def listed(names: Iterable[str]) -> str:
+    """Copies within a sentence."""
+    *first, last = (f"the {name}" for name in names)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 @dataclass(frozen=True, slots=True)
