@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hermes_rescue.core.audit import story
+from hermes_rescue.core.audit.elsewhere import apart_words, copies_apart, listed
 from hermes_rescue.core.audit.findings import Category, Counts, Finding, Story, finding
 from hermes_rescue.core.base.jsontext import NOTHING, Damage, number
 from hermes_rescue.core.base.rights import is_denied
@@ -375,8 +376,9 @@ def _questions(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Ite
             missing = "The file is missing; " if copies.live is None else ""
             places = _named(proposal) if reason is Reason.FURTHER else ""
             evidence = words.format(n=_are(n), why=reason.sentence, missing=missing, copies=places)
-            if reason is Reason.FURTHER and (apart := _apart(copies, proposal)):
-                evidence += f" No message of {_listed(apart)} is in the session: it may be another conversation."
+            if reason is Reason.FURTHER:
+                apart = copies_apart(copies, [item for item in proposal.items if item.reason is reason], proposal)
+                evidence += f" {apart_words(apart)}" if apart else ""
             lines: Story = ()
             if reason is Reason.UNANSWERED:
                 lines = story.unanswered([item for item in proposal.items if item.reason is reason])
@@ -390,17 +392,4 @@ def _questions(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Ite
 def _named(proposal: Proposal) -> str:
     """The copies from other places that have what is asked about."""
     asked = [item.copies for item in proposal.items if item.reason is Reason.FURTHER]
-    return _listed(dict.fromkeys(name for names in asked for name in names))
-
-
-def _apart(copies: SessionCopies, proposal: Proposal) -> list[str]:
-    """Those of them that have no message in common with what the session's own copies hold."""
-    further = {copy.name for copy in copies.further}
-    own = [item.copies for item in proposal.items if not further.issuperset(item.copies)]
-    asked = {name for item in proposal.items if item.reason is Reason.FURTHER for name in item.copies}
-    return sorted(asked.difference(*own)) if own else []
-
-
-def _listed(names: Iterable[str]) -> str:
-    *first, last = (f"the {name}" for name in names)
-    return f"{', '.join(first)} and {last}" if first else last
+    return listed(dict.fromkeys(name for names in asked for name in names))

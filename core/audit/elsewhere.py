@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.words import counted
+from hermes_rescue.core.hermes.copies import SessionCopies
 from hermes_rescue.core.hermes.places.candidate import Candidate, Form, Places
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.merge.intent import Reason
+from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.merge.proposal import Proposal
+
+_READ_ALL = "To have all of it read, name it with --also, or choose Add a backup."
 
 
 def added_by(proposal: Proposal, copy: str) -> int:
@@ -22,13 +26,34 @@ def added_by(proposal: Proposal, copy: str) -> int:
     return asked + sum(copy in names for names in proposal.fuller)
 
 
+def copies_apart(copies: SessionCopies, items: Iterable[Item], proposal: Proposal) -> tuple[str, ...]:
+    """The copies from other places with one of these ``items`` that have no message in common with what the session's
+    own copies hold.
+    """
+    further = {copy.name for copy in copies.further}
+    own = [item.copies for item in proposal.items if not further.issuperset(item.copies)]
+    named = {name for item in items for name in item.copies} & further
+    return tuple(sorted(named.difference(*own))) if own else ()
+
+
+def apart_words(names: Sequence[str]) -> str:
+    """What such copies may be, for a person."""
+    return f"No message of {listed(names)} is in the session: it may be another conversation."
+
+
+def listed(names: Iterable[str]) -> str:
+    """Copies within a sentence."""
+    *first, last = (f"the {name}" for name in names)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 @dataclass(frozen=True, slots=True)
 class FoundPlace:
     """A file, folder, archive or database other than a store's own that holds copies of sessions.
 
     ``is_given``: a person named it. ``sessions``: of how many it has a copy; ``adds``: the sessions to which it offers
-    messages, with how many. ``is_unread``: no session needed it, so it was not looked into; ``is_torn``: it could not
-    be read, or not in full.
+    messages, with how many. ``is_unread``: no session needed it, so it was not looked into, or only for ``sessions``
+    that did; ``is_torn``: it could not be read, or not in full.
     """
 
     path: Path
@@ -41,15 +66,21 @@ class FoundPlace:
     @property
     def words(self) -> str:
         """What it adds, for a person."""
-        if self.is_unread:
-            return "not looked into, since no session needs it."
         if not self.sessions:
-            return "could not be read." if self.is_torn else "adds nothing: it has no session of Hermes WebUI."
+            if self.is_unread:
+                return f"not looked into, since no session is lost or larger in it. {_READ_ALL}"
+            return (
+                "could not be read."
+                if self.is_torn
+                else "adds nothing: nothing in it can be read as a session of Hermes WebUI."
+            )
         part = " It could not be read in full." if self.is_torn else ""
+        part += f" The rest of it was not looked into. {_READ_ALL}" if self.is_unread else ""
+        where = "that were looked at in it" if self.is_unread else "in it"
         if not self.adds:
-            return f"adds nothing to the {counted(self.sessions, 'session')} in it.{part}"
+            return f"adds nothing to the {counted(self.sessions, 'session')} {where}.{part}"
         adds = f"adds {counted(sum(self.adds.values()), 'message')} to {counted(len(self.adds), 'session')}"
-        return f"{adds}{f', of {self.sessions} in it' if len(self.adds) < self.sessions else ''}.{part}"
+        return f"{adds}{f', of {self.sessions} {where}' if len(self.adds) < self.sessions else ''}.{part}"
 
     @property
     def sentence(self) -> str:
@@ -69,12 +100,12 @@ def found_places(store: Store, places: Places, sessions: Iterable[SessionAudit])
             if n := offered.get(session_id, {}).get(each.name):
                 found = adds.setdefault(place, {})
                 found[session_id] = max(found.get(session_id, 0), n)
-    given = {*store.also}
+    given, unread = {*store.also}, places.partly.union(places.unread)
     made = [
-        FoundPlace(path, path in given, len(ids), adds.get(path, {}), is_torn=path in places.torn)
+        FoundPlace(path, path in given, len(ids), adds.get(path, {}), path in unread - given, path in places.torn)
         for path, ids in of.items()
     ]
-    made += [FoundPlace(path, is_given=False, is_unread=True) for path in places.unread if path not in of]
+    made += [FoundPlace(path, is_given=False, is_unread=True) for path in unread if path not in of]
     return tuple(sorted(made, key=lambda place: (not place.adds, not place.is_given, os.fspath(place.path))))
 
 

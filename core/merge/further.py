@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from hermes_rescue.core.base.jsontext import number
+from hermes_rescue.core.hermes.copies import LIVE
 from hermes_rescue.core.hermes.message import Message
 from hermes_rescue.core.hermes.places.candidate import FurtherCopy
 from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.merge import transcript
 from hermes_rescue.core.merge.align import align
-from hermes_rescue.core.merge.evidence import Evidence, Witness
+from hermes_rescue.core.merge.evidence import Evidence, FileState, Witness
 from hermes_rescue.core.merge.intent import Reason, has_marks, marks
 from hermes_rescue.core.merge.transcript import Entry
 from hermes_rescue.core.merge.witnesses import judge
@@ -78,23 +79,32 @@ def offer(
         if id(e) in own and own[id(e)][0] is not e.merged:
             fuller[id(e)] = e.merged, e.enriched
             e.merged, e.enriched = own[id(e)]
-    if len(merged) == len(own):
+    known = evidence()
+    newest = _newest_marked(further, known)
+    if newest is not None and newest.marks is not None:
+        known = replace(known, marks=newest.marks, marked=newest.saved)
+    elif len(merged) == len(own):
         return Offer(merged, fuller=fuller)
     part = [e for e in merged if reasons.get(id(e)) not in _NO_PART]
     rows = frozenset(copy.name for copy in further if copy.rows is not None)
-    known = evidence()
     seen = replace(known, others=(*known.others, *map(_witness, further)), databases=known.databases | rows)
-    reasons = judge(part, seen).reasons
-    asked = {
-        id(e): Reason.SUMMARY
-        if e.merged.is_summary
-        else reason
-        if (reason := reasons.get(k)) in _TAKEN
-        else Reason.FURTHER
-        for k, e in enumerate(part)
-        if id(e) not in own
-    }
+    found_reasons = judge(part, seen).reasons
+    asked = {}
+    for k, e in enumerate(part):
+        reason = found_reasons.get(k)
+        if id(e) not in own:
+            asked[id(e)] = Reason.SUMMARY if e.merged.is_summary else reason if reason in _TAKEN else Reason.FURTHER
+        elif newest is not None and reason is not None and LIVE not in e.versions:
+            asked[id(e)] = reason
     return Offer(merged, asked, fuller)
+
+
+def _newest_marked(further: Sequence[FurtherCopy], known: Evidence) -> Witness | None:
+    """The copy whose marks count for a session whose file is lost or empty, and of which no own copy has any."""
+    if known.marks.is_marked or known.state not in (FileState.LOST, FileState.EMPTY):
+        return None
+    marked = (w for w in map(_witness, further) if w.marks is not None and w.marks.is_marked)
+    return max(marked, key=lambda w: w.saved or 0.0, default=None)
 
 
 def _witness(copy: FurtherCopy) -> Witness:

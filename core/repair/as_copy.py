@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 
+from hermes_rescue.core.audit.elsewhere import copies_apart
 from hermes_rescue.core.audit.session import merge_session
 from hermes_rescue.core.audit.workers import Progress
 from hermes_rescue.core.base import files
@@ -65,6 +66,7 @@ def copy_plan(
         planned = PlannedSession(
             str(made.get("session_id")), str(made.get("title")), (), None, files.digest_of(data), None,
             len(made.messages), 0, 0, len(data), False, 0, proposal.chosen, session_id,
+            apart=copies_apart(copies, proposal.gained, proposal),
         )  # fmt: skip
     return Plan(
         store,

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from hermes_rescue.core.audit import left
+from hermes_rescue.core.audit.elsewhere import apart_words, copies_apart
 from hermes_rescue.core.audit.findings import DELETED_BY_USER, KINDS, Category, Finding, SessionAudit, Standing
 from hermes_rescue.core.audit.session import Examined, examine, examine_unless_up_to_date, stream_is_live
 from hermes_rescue.core.audit.store_audit import no_folder
@@ -47,7 +48,8 @@ class PlannedSession:
     was readable; sizes in bytes. ``fields_from``: the copies that a person chose for metadata fields. ``copy_of``: the
     session that is restored under the new id ``session_id``, "" where it keeps its own. ``left_out``: messages that
     stay out because a person wants it so, those of the file (``messages_lost``) among them. ``link_to``: where its file
-    leads that is a link. ``is_asked``: nothing of it is certain, it is planned only because it was named.
+    leads that is a link. ``is_asked``: nothing of it is certain, it is planned only because it was named. ``apart``:
+    the copies from other places that messages come from and that share none with the session.
     """
 
     session_id: str
@@ -67,6 +69,12 @@ class PlannedSession:
     left_out: int = 0
     link_to: str = ""
     is_asked: bool = False
+    apart: tuple[str, ...] = ()
+
+    @property
+    def warning(self) -> str:
+        """What a person must know before it is done; "" where there is nothing."""
+        return f"{apart_words(self.apart)} Its messages are put into this one." if self.apart else ""
 
     @property
     def source(self) -> str:
@@ -386,6 +394,7 @@ def _planned(
         link_to=shown(copies.live.target) if copies.live is not None and copies.live.target is not None else "",
         is_asked=audited.standing is not Standing.REPAIRABLE
         and not (decided.include or decided.exclude or decided.fields),
+        apart=copies_apart(copies, proposal.gained, proposal),
     )
 
 

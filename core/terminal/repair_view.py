@@ -52,6 +52,10 @@ class RepairView(View):
                     Text(_file_work(s)), Text(shown(s.why)),
                 )  # fmt: skip
             self.table(table)
+            for s in plan.sessions:
+                if s.warning:
+                    look = self.command("show", s.source)
+                    self.line(f"{shown(s.session_id)}: {s.warning} Look first: {look}")
             if n := sum(s.left_out for s in plan.sessions):
                 self.line(f"{counted(n, 'message is', 'messages are')} left out, as you chose.")
             when = ", once Hermes WebUI is stopped" if plan.undo_waits else ""

@@ -50,6 +50,7 @@ class RepairDialog(QDialog):
         self.operations = _lines(self.tr("File operations"))
         self.operations.setFont(fixed_font(self.font()))
         self.operations.hide()
+        self.warning = _sentence("")
         self.left_open = _lines(self.tr("Left open"))
         waiting = counted(len(plan.forbidden), "session")
         self.waits = QCheckBox(self.tr("Repair the rest when Hermes WebUI stops: {}").format(waiting))
@@ -81,6 +82,14 @@ class RepairDialog(QDialog):
         self.accept_button.setEnabled(not self._plan.is_empty)
         self.operations.setPlainText("\n".join(self._operation_lines()))
         self.totals.setText(self._total_words())
+        self._warn()
+
+    def _warn(self) -> None:
+        """Say what must be known of the sessions that are checked."""
+        found = [f"{shown(each.title)}: {each.warning}" for each in self._plan.sessions if each.warning]
+        more = [self.tr("This holds for {} more.").format(counted(n, "session"))] if (n := len(found) - 3) > 0 else []
+        self.warning.setText("\n".join((*found[:3], *more)))
+        self.warning.setVisible(bool(found))
 
     def _chosen(self, plan: Plan) -> Plan:
         """What of a plan is checked."""
@@ -181,6 +190,8 @@ class RepairDialog(QDialog):
         layout.addWidget(self.heading)
         if summary := self._summary():
             layout.addWidget(_sentence(summary))
+        layout.addWidget(self.warning)
+        self._warn()
         if n := len(self.sessions.left):
             words = self.tr("{} for your decision. Check those that you want back.")
             layout.addWidget(_sentence(words.format(counted(n, "session waits", "sessions wait"))))

@@ -88,7 +88,7 @@ class Backups(QObject):
         if len(sentences) > 1:  # which the notice shows as long as it is folded
             n = sum(bool(place.adds) for place in places)
             some = self.tr("{} messages.").format(counted(n, "place adds", "places add"))
-            lines.insert(0, some if n else self.tr("No other place adds anything."))
+            lines.insert(0, some if n else self.tr("No place that was looked into adds anything."))
         if (more := len(sentences) - _MAX_PLACES_SHOWN) > 0:
             lines.append(self.tr("{} in the menu of the store.").format(counted(more, "more is", "more are")))
         self._notice.show_text("\n".join(lines), "info")

@@ -73,3 +73,13 @@ def test_importing_what_was_taken_back_says_so_and_how_it_comes_back(
     choose = shlex.split(out[out.index("hermes-rescue repair") : out.index(" NUMBERS")])[1:]
     assert rescue(*choose, "5,6", "--yes")[0] == 0
     assert hermes.texts() == hermes.said(said)
+
+
+def test_importing_beside_rows_alone_leaves_out_what_was_taken_back(hermes: Any, tmp_path: Any, rescue: Rescue) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_rows(said)
+    export = tmp_path / "saved.json"
+    hermes.write(export, hermes.session(said[:4], **hermes.undo_marks(said[:4])))
+    rescue("import", export, "--yes", "--home", hermes.home)
+    assert hermes.texts() == hermes.said(said[:4])
+    assert hermes.kinds() == []

@@ -562,3 +562,79 @@ def test_a_session_whose_file_lies_in_another_folder_is_not_built_from_its_rows(
     kinds = {each.name: each for each in hermes.audit().findings}
     assert kinds["state_db_missing_sidecar"].category is Category.REVIEW
     assert "1 session that has no file here" in kinds["other_state_dir"].evidence
+
+
+@pytest.mark.parametrize("left", ["rows", "empty file", "backup"])
+def test_the_marks_of_a_copy_elsewhere_count_where_the_file_is_lost(hermes: Any, left: str) -> None:
+    said = hermes.turns("one", "two", "three", "four")
+    hermes.write_rows(said)
+    marks = hermes.undo_marks(said[:4]) | {"updated_at": said[5]["timestamp"] + 1}
+    conflict(hermes, BESIDE[0], said[:4], **marks)
+    if left == "empty file":
+        hermes.write_live([])
+    elif left == "backup":
+        hermes.write_backup(said[:6])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*said[:4], *said[6:]])
+    assert hermes.kinds() == []
+
+
+def test_an_older_copy_elsewhere_without_marks_takes_nothing_back(hermes: Any) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_rows(said)
+    conflict(hermes, BESIDE[0], said[:4], updated_at=said[5]["timestamp"] + 1)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
+
+
+def test_a_plan_says_that_what_it_takes_may_be_another_conversation(
+    hermes: Any, rescue: Callable[..., tuple[int, str, str]]
+) -> None:
+    said, other = hermes.turns("one", "two"), hermes.turns("for tea", "for coffee", start=5000)
+    hermes.write_live(said[:2])
+    conflict(hermes, BESIDE[0], said)
+    ours = rescue("repair", SID, "--dry-run", "--home", hermes.home)[1]
+    conflict(hermes, BESIDE[1], other)
+    both = rescue("repair", SID, "--dry-run", "--home", hermes.home)[1]
+    own_part = rescue("repair", SID, "--dry-run", "--home", hermes.home, "--exclude", "5-8")[1]
+    assert ["another conversation" in out for out in (ours, both, own_part)] == [False, True, False]
+
+
+def test_of_an_archive_that_was_opened_for_one_session_it_is_said_that_the_rest_was_not_read(
+    hermes: Any, tmp_path: Path
+) -> None:
+    said, lost = hermes.turns("one", "two", "three", "four"), "20260807_101112_abcdef"
+    archive = hermes.home / "hermes-backup-20260701.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr(f"webui/sessions/{SID}.json", json.dumps(hermes.session(said[:4])))
+        packed.writestr(f"webui/sessions/{lost}.json", json.dumps(hermes.session(said, session_id=lost)))
+    hermes.write_live([*said[:2], *said[4:]], session_note="x" * 5000)
+    (found,) = hermes.audit().places
+    assert (dict(found.adds), found.sessions) == ({lost: len(said)}, 1)
+    assert "The rest of it was not looked into" in found.words and "--also" in found.words
+    (named,) = audit(find_store(home=hermes.home, also=[archive])).places
+    assert dict(named.adds) == {lost: len(said), SID: 2}
+    assert "not looked into" not in named.words
+
+
+@pytest.mark.parametrize("what", ["zip", "folder"])
+def test_an_archive_within_a_place_is_told_as_not_read(hermes: Any, tmp_path: Path, what: str) -> None:
+    hermes.write_live(hermes.turns("one"))
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    shutil.make_archive(str(outer / "inner"), "zip", hermes.sessions)
+    place = outer if what == "folder" else Path(shutil.make_archive(str(tmp_path / "all"), "zip", outer))
+    found = audit(find_store(home=hermes.home, also=[place]))
+    assert [each.words for each in found.places] == ["could not be read."]
+    (note,) = found.store_findings
+    assert "inner.zip" in note.evidence and "not read" in note.evidence
+
+
+@pytest.mark.parametrize("name", ["trace.jsonl", "trace.json", "export.html"])
+def test_a_file_in_which_no_session_can_be_read_does_not_add_nothing(hermes: Any, tmp_path: Path, name: str) -> None:
+    hermes.write_live(hermes.turns("one"))
+    event = json.dumps({"type": "user", "sessionId": SID, "message": {"role": "user", "content": "ask one"}})
+    (tmp_path / name).write_text(f"<!doctype html>{event}" if name.endswith("html") else event)
+    found = audit(find_store(home=hermes.home, also=[tmp_path / name]))
+    assert [each.words for each in found.places] == ["could not be read."]
+    assert any("read here" in each.evidence for each in found.store_findings)

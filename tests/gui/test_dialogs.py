@@ -74,6 +74,19 @@ def test_it_says_what_each_session_gets(qtbot: QtBot, plan: api.Plan) -> None:
     assert plan.questions and all(plan.titles[session_id] in left_open for session_id in plan.questions)
 
 
+def test_it_says_what_may_be_another_conversation_of_the_sessions_that_are_checked(
+    qtbot: QtBot, plan: api.Plan
+) -> None:
+    first, *others = plan.sessions
+    mixed = dataclasses.replace(first, title=EVIL, apart=("conflict copy of DESK",))
+    dialog = ask(qtbot, dataclasses.replace(plan, sessions=(mixed, *others)))
+    assert dialog.warning.isVisible()
+    assert dialog.warning.text().startswith(f"{EVIL_SHOWN}: No message of the conflict copy of DESK is in the session")
+    dialog.sessions.turn(0)
+    assert not dialog.warning.isVisible()
+    assert not ask(qtbot, plan).warning.isVisible()
+
+
 def test_the_operations_are_there_for_who_asks(qtbot: QtBot, plan: api.Plan) -> None:
     dialog = ask(qtbot, plan)
     assert not dialog.operations.isVisible()

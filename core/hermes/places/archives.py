@@ -15,12 +15,13 @@ import tarfile
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
 from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.base.words import plural
 from hermes_rescue.core.hermes.places.forms import LARGEST
 
 MOST_MEMBERS = 100_000
@@ -68,7 +69,19 @@ class ArchiveError(Exception):
 
 def is_archive(path: Path) -> bool:
     """Whether the name of a file is that of an archive."""
-    return path.name.lower().endswith(_ENDINGS)
+    return _is_archive_name(path.name)
+
+
+def _is_archive_name(name: str) -> bool:
+    return name.lower().endswith(_ENDINGS)
+
+
+def not_read(names: Sequence[str]) -> str:
+    """That these archives, which lie in a place, are not read, and what helps."""
+    first = ", ".join(f"{name!r:.80}" for name in names[:3])
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    is_not, them = plural(len(names), "is not", "are not"), plural(len(names), "it", "them")
+    return f"the {plural(len(names), 'archive')} in it ({first}{more}) {is_not} read; unpack {them}"
 
 
 def is_packed(path: Path) -> bool:
@@ -105,6 +118,7 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool] = lambda _
     folder of its own in ``folder``. Raises ArchiveError at the end where not all could be had.
     """
     problems: list[str] = []
+    inner_archives: list[str] = []
     places: dict[str, Path] = {}
     try:
         for k, member in enumerate(_members(archive, problems)):
@@ -114,7 +128,13 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool] = lambda _
             name = member.name.replace("\\", "/")
             base = _PART.sub("_", PurePosixPath(name).name)[:150]
             parent = PurePosixPath(name).parent
-            if not may_hold_sessions(base) or not wanted(base) or not PASSED_OVER.isdisjoint(parent.parts):
+            is_inner = _is_archive_name(base)
+            if not PASSED_OVER.isdisjoint(parent.parts) or not (is_inner or may_hold_sessions(base)):
+                continue
+            if not wanted(base):
+                continue
+            if is_inner:
+                inner_archives.append(name)
                 continue
             inner = str(parent)
             target = places.setdefault(inner, folder / str(len(places)))
@@ -126,6 +146,8 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool] = lambda _
         problems.append("it is damaged")
     except NotImplementedError:
         problems.append("it is packed in a way that is not known here")
+    if inner_archives:
+        problems.append(not_read(inner_archives))
     if problems:
         raise ArchiveError(f"{shown(archive)} was not read in full: {'; '.join(dict.fromkeys(problems))}.")
 

@@ -59,8 +59,8 @@ class Places:
     ``misnamed``: from the name of a session file to the id that it carries, where it is the copy of that session;
     ``beside``: the same of every other file beside the session files. ``in_cloud``: sessions of which only a
     placeholder is on this disk, ``in_other`` those that have a file in another sessions folder only. ``notes`` says
-    what could not be read, a sentence each; ``unread`` are the archives that no session needed, ``torn`` the named
-    places that could not be read, or not in full.
+    what could not be read, a sentence each; ``unread`` are the archives that no session needed, ``partly`` those that
+    were looked into for some sessions only, ``torn`` the named places that could not be read, or not in full.
     """
 
     of: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)
@@ -71,6 +71,7 @@ class Places:
     in_other: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     unread: tuple[Path, ...] = ()
+    partly: frozenset[Path] = frozenset()
     torn: frozenset[Path] = frozenset()
 
     def only(self, ids: Iterable[str]) -> Places:

@@ -14,11 +14,12 @@ from hermes_rescue.core.hermes.places.candidate import date_in
 from hermes_rescue.core.hermes.places.search import Search
 
 _KINDS = "Unpack it, or name a session file or export (JSON), a database, a folder, or a zip or tar archive."
+_NO_SESSION = "it is not of Hermes WebUI, or this kind of export is not read here (JSON and JSON lines are)."
 
 
 class Given:
     """Adds places to a search. ``new_folder`` makes a private folder for what is unpacked; ``notes`` says what could
-    not be read, ``torn`` are the places that this is about.
+    not be read, ``torn`` are the places that this is about, ``partly`` the archives that were not wanted in full.
     """
 
     def __init__(self, search: Search, new_folder: Callable[[], Path]) -> None:
@@ -26,6 +27,7 @@ class Given:
         self._new_folder = new_folder
         self.notes: list[str] = []
         self.torn: set[Path] = set()
+        self.partly: set[Path] = set()
 
     def add(self, path: Path) -> None:
         """A file, a folder or an archive that a person named."""
@@ -41,7 +43,8 @@ class Given:
             self.notes.append(f"{shown(path)} is of no kind that can be read here. {_KINDS}")
         else:
             self._search.root = path
-            self._search.given(path, str(path))
+            if not self._search.given(path, str(path)):
+                self.notes.append(f"No session can be read in {shown(path)}: {_NO_SESSION}")
             self._search.root = None
         if len(self.notes) > noted:
             self.torn.add(path)
@@ -51,7 +54,10 @@ class Given:
         self._search.looked.append(str(path))
 
         def wanted(name: str) -> bool:
-            return (with_databases and ".db" in name) or session_in(name) in ids
+            is_wanted = (with_databases and ".db" in name) or session_in(name) in ids
+            if not is_wanted:
+                self.partly.add(path)
+            return is_wanted
 
         self._many(path, archives.unpack(path, self._new_folder(), wanted), is_near=False)
 
@@ -70,7 +76,7 @@ class Given:
 
     def _walked(self, folder: Path) -> Iterator[Unpacked]:
         """The files of a folder and those below it, but no links. Raises ArchiveError where there are too many."""
-        seen = 0
+        seen, inner_archives = 0, list[str]()
         for at, folders, names in os.walk(folder, onerror=lambda error: self._note_denied(error.filename)):
             folders[:] = sorted(name for name in folders if name not in archives.PASSED_OVER)
             for name in sorted(names):
@@ -78,8 +84,12 @@ class Given:
                 if seen > archives.MOST_MEMBERS:
                     raise ArchiveError(f"{shown(folder)} was not read in full: it has more than {seen - 1} files.")
                 path = Path(at, name)
-                if archives.may_hold_sessions(name) and path.is_file() and not path.is_symlink():
+                if archives.is_archive(path):
+                    inner_archives.append(os.path.relpath(path, folder))
+                elif archives.may_hold_sessions(name) and path.is_file() and not path.is_symlink():
                     if os.access(path, os.R_OK):
                         yield Unpacked(path, os.path.relpath(path, folder), path.lstat().st_mtime)
                     else:
                         self._note_denied(path)
+        if inner_archives:
+            raise ArchiveError(f"{shown(folder)} was not read in full: {archives.not_read(inner_archives)}.")

@@ -142,6 +142,7 @@ def find_places(
         in_other.difference(files.all_sidecars),
         (*given.notes, *unread),
         tuple(unopened),
+        frozenset(given.partly),
         frozenset(given.torn),
     )
 

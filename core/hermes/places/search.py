@@ -93,19 +93,22 @@ class Search:
         if home.name == ".hermes":
             self.archives += (path for path in _names(home.parent) if _BACKUP.fullmatch(path.name) and _is_file(path))
 
-    def given(self, path: Path, where: str, date: float | None = None, *, is_near: bool = True) -> None:
+    def given(self, path: Path, where: str, date: float | None = None, *, is_near: bool = True) -> bool:
         """A file of whatever kind; one of many where there is a date, which their copies are named by. ``is_near``: a
-        person named the place, and wants to know of everything in it.
+        person named the place, and wants to know of everything in it. Returns whether it may hold a session.
         """
         status = os.lstat(path)
         if _is_database(path):
             self._database(path, status, "(added)" if is_near else "(in an archive)", date, where, is_near=is_near)
-            return
+            return True
+        found = False
         kind = "snapshot" if path.name.startswith("session_") else "backup"
         label = "" if date is None else f"{kind} of {day(date)}"
         for session_id, each in beside.of_file(path, shown=where, label=label, is_near=is_near):
             if kind == "backup" or session_id in self._known or forms.head(path).platform == "webui":
                 self.add(session_id, each)
+                found = True
+        return found
 
     def _agent_files(self, folder: Path) -> None:
         """Snapshots and spools; those of the agent's other fronts are none of the WebUI's."""
