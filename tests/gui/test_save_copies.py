@@ -272,6 +272,7 @@ def test_a_repair_has_its_moment_over_the_conversation(
     where = window.review.mapTo(window, QPoint()), window.review.size()
     repaired(qtbot, window, wait_scanned, story(demo, "wiped_and_continued"))
     assert "Two weeks by train is back: 40 messages" in window.result.text
+    assert "1 other session is in the session list again" in window.result.text
     assert window.result.isVisible()
     assert (window.review.mapTo(window, QPoint()), window.review.size()) == where
     assert window.side.rect().contains(window.result.geometry())
