@@ -74,12 +74,15 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A run that was done. ``run_id`` is None where nothing had to be written."""
+    """A run that was done. ``run_id`` is None where nothing had to be written; ``relisted``: sessions that only the
+    session list lacked, which has them again.
+    """
 
     run_id: str | None
     outcomes: tuple[Outcome, ...]
     index_rebuilt: bool
     cancelled: bool = False
+    relisted: tuple[str, ...] = ()
 
     def count(self, state: State) -> int:
         """How many sessions came to a state."""
@@ -177,12 +180,14 @@ def _carried_out(work: _Work) -> Result:
             changed = [sid for sid in done if sid in written]
             changed += made
             _move_backups(died, inventory, run_)
+            had = journals.read_index(store.sessions_dir).rows.keys()
             rebuilt = (bool(changed) or plan.rebuild_index) and _write_index(store, run_, changed, plan.remaining)
+            has = journals.read_index(store.sessions_dir).rows.keys() if rebuilt else had
         _remember(store, work.brought)
         _remember_held_up(plan, work.brought)
         work.show(0.0)
         cancelled = any(outcome.state is State.CANCELLED for outcome in outcomes)
-        return Result(run_.run_id, tuple(outcomes), rebuilt, cancelled)
+        return Result(run_.run_id, tuple(outcomes), rebuilt, cancelled, tuple(sorted(has - had - set(changed))))
 
 
 def _live_files(run: Run) -> dict[str, Operation]:
@@ -379,17 +384,23 @@ def _put_back(run: vault.ActiveRun, sid: str, state: State, problem: str) -> Out
     return Outcome(sid, state, problem)
 
 
-def _write_index(store: Store, run: vault.ActiveRun, changed: Iterable[str], waiting: Iterable[str]) -> bool:
-    """Build the index again, last of all; ``waiting`` are the sessions that still have a finding. Where there is none,
-    the WebUI makes it itself.
+def _new_index(store: Store, changed: Iterable[str], waiting: Iterable[str]) -> tuple[bytes, str] | None:
+    """The index built again, with the SHA-256 of the old one; ``waiting`` are the sessions that still have a finding.
+    None where that fits, or there is none: the WebUI makes it itself.
     """
     old = journals.read_index(store.sessions_dir)
     if old.digest is None:
-        return False
+        return None
     data = rebuild_index.rebuilt(old, store, changed, waiting)
-    if files.digest_of(data) == old.digest:
+    return (data, old.digest) if files.digest_of(data) != old.digest else None
+
+
+def _write_index(store: Store, run: vault.ActiveRun, changed: Iterable[str], waiting: Iterable[str]) -> bool:
+    """Write the index, last of all."""
+    new = _new_index(store, changed, waiting)
+    if new is None:
         return False
-    written = run.replace(None, journals.INDEX_NAME, data, old.digest)
+    written = run.replace(None, journals.INDEX_NAME, *new)
     _require(written)
     return written.state == "done"
 
@@ -447,20 +458,23 @@ def undo(
     """Put back what a run changed, or what it changed of one session; the index is rebuilt where it no longer fits.
 
     ``force`` does so under a running WebUI as well. Cancelling takes effect between two sessions; the same undo goes on
-    later. Raises BusyError, VaultError, RescueError where the WebUI runs.
+    later. What was put back before is not in the result. Raises BusyError, VaultError, RescueError where the WebUI
+    runs.
     """
     require_owner(store.folders)
     if not force and (webui := webui_status(store)).running:
         raise RescueError(unnoticed(webui))  # what comes back is shorter, or no file at all
     kept = Vault.of(store)
     with kept.lock():
+        stood = {each.session_id for each in kept.read_run(run_id).operations if each.may_stand}
         result = kept.undo(run_id, session_id, should_cancel)
         _remember(store, {}, result.undone)
-        if not result.index_stale:
+        result, back = replace(result, undone=tuple(sid for sid in result.undone if sid in stood)), result.undone
+        if not result.index_stale or _new_index(store, back, frozenset()) is None:
             return result
         try:
             with kept.begin_run(_places(store), _index_room(store)) as run:
-                _write_index(store, run, result.undone, frozenset())
+                _write_index(store, run, back, frozenset())
         except RescueError as error:  # the sessions are back all the same
             return replace(result, index_problem=str(error))
         return result

@@ -98,11 +98,12 @@ class RepairView(View):
         if result.cancelled:
             return
         listed = len(plan.relisted) if result.index_rebuilt else 0
-        repaired = n + listed
+        repaired, others = n + listed, len({*result.relisted} - {*plan.relisted})
         parts = (
             (f"{counted(repaired, 'session')} repaired and verified.", repaired or not result.index_rebuilt),
             ("The session list was rebuilt.", result.index_rebuilt),
             (f"{listed} of them {plural(listed, 'was', 'were')} only missing there.", n and listed),
+            (f"It has {counted(others, 'other session')} again that {plural(others, 'was', 'were')} missing.", others),
         )
         self.line(" ".join(text for text, is_so in parts if is_so))
         if result.run_id is not None and n:

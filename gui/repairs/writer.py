@@ -199,6 +199,9 @@ class Writer(QObject):
             text = self._one_repaired(next(each for each in plan.sessions if each.session_id == changed[0]))
         elif not changed:
             text = self._relisted(plan, n)
+        if n and (others_listed := len({*result.relisted} - {*plan.relisted})):
+            words = self.tr(" {} in the session list again.")
+            text += words.format(counted(others_listed, "other session is", "other sessions are"))
         if changed and plan.webui.running:
             text += self.tr(" Reload the page of Hermes WebUI in your browser.")
         if others:

@@ -268,6 +268,7 @@ class MainWindow(QMainWindow):
     def _on_webui(self, webui: WebUIStatus) -> None:
         self.shown.webui = next((each.address for each in webui.servers if each.answers and each.address), "")
         self.chips.show_webui(webui)
+        self.result.show_webui(self.shown.webui)
         self.notices.show_webui(webui)
 
     @Slot(object)
@@ -421,10 +422,9 @@ class MainWindow(QMainWindow):
         self.choosing.forget(outcome.sessions)
         if outcome.text:
             self.shown.last_run = outcome.run_id
-            can_undo, page = bool(outcome.run_id), page_of(self.shown.webui, outcome.sessions)
-            self.result.show_outcome(
-                outcome.text, good=outcome.good, can_undo=can_undo, page=page if can_undo else "", saved=outcome.saved
-            )
+            is_run = bool(outcome.run_id)
+            page = page_of(self.shown.webui, outcome.sessions) if is_run else ""
+            self.result.show_outcome(outcome.text, good=outcome.good, can_undo=is_run, page=page, saved=outcome.saved)
             self.shown.last_done = outcome.done or self.shown.last_done
         if outcome.is_outdated:
             self._check_again(keeps_order=True)

@@ -168,6 +168,11 @@ class ResultBar(Notice):
         self.show_text(text, "ok" if good else "repair")
         self._place()
 
+    def show_webui(self, address: str) -> None:
+        """Offer the page as long as the WebUI answers there; ``address``: where one does now, "" for none."""
+        self._webui.setVisible(bool(address) and self._page.startswith(address))
+        self._place()
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Called by Qt for every event of the widget below."""
         if event.type() in (QEvent.Type.Resize, QEvent.Type.Show, QEvent.Type.LayoutRequest):

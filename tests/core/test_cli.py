@@ -76,6 +76,40 @@ def test_a_repair_counts_as_many_sessions_as_its_undo_but_those_that_only_the_li
     assert len(undone) == int(found[1]) - int(found[2]) > 0 < int(found[2])
 
 
+def test_a_repair_says_of_every_session_that_the_list_has_again(tmp_path: Path, rescue: Rescue) -> None:
+    """Also of those that it was not about, since the list is built again as a whole."""
+    demo = make_demo_store(tmp_path / "demo")
+
+    def repairable() -> int:
+        return int(json.loads(rescue("audit", "--json", "--home", demo.home)[1])["standings"]["repairable"])
+
+    before = repairable()
+    out = rescue(
+        "repair",
+        next(each.session_id for each in demo.stories if each.name == "wiped_and_continued"),
+        "--yes",
+        "--home",
+        demo.home,
+    )[1]
+    assert "1 session repaired" in out
+    found = re.search(r"(\d+) other session again", out)
+    assert found is not None
+    assert before - repairable() == 1 + int(found[1])
+
+
+def test_an_undo_that_is_repeated_counts_what_it_puts_back(hermes: Any, wiped: Any, rescue: Rescue) -> None:
+    """A session that has changed since is refused each time; the others are put back once."""
+    other = hermes.session(hermes.turns("z"), session_id="000000000001")
+    (hermes.sessions / "000000000001.json.bak").write_text(json.dumps(other))
+    home = ("--home", wiped.home)
+    rescue("repair", "--all", "--yes", *home)
+    wiped.live.write_text(wiped.live.read_text() + " ")
+    runs = json.loads(rescue("history", "--json", *home)[1])["runs"]
+    counts = [json.loads(rescue("undo", "--yes", "--json", *home)[1])["undone"] for _ in range(2)]
+    assert counts == [["000000000001"], []]
+    assert json.loads(rescue("history", "--json", *home)[1])["runs"][0]["run"] == runs[0]["run"]
+
+
 def test_fields_that_come_back_are_named_by_the_copy_that_has_them(wiped: Any, rescue: Rescue) -> None:
     wiped.live.unlink()
     out = rescue("show", wiped.live.stem, "--home", wiped.home)[1]

@@ -13,7 +13,7 @@ from hermes_rescue.core import api
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import Server, WebUIStatus
-from hermes_rescue.gui.background import reader
+from hermes_rescue.gui.background import reader, webui_poll
 from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs import save_dialog
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
@@ -272,17 +272,20 @@ def test_a_repair_has_its_moment_over_the_conversation(
     where = window.review.mapTo(window, QPoint()), window.review.size()
     repaired(qtbot, window, wait_scanned, story(demo, "wiped_and_continued"))
     assert "Two weeks by train is back: 40 messages" in window.result.text
+    assert "1 other session is in the session list again" in window.result.text
     assert window.result.isVisible()
     assert (window.review.mapTo(window, QPoint()), window.review.size()) == where
     assert window.side.rect().contains(window.result.geometry())
     assert "1 repaired at " in window.foot.text and "Nothing was changed" not in window.foot.text
 
 
-def test_a_repaired_session_opens_in_the_webui_that_runs(
+def test_a_repaired_session_opens_in_the_webui_as_long_as_that_runs(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = Server(None, "http://127.0.0.1:8787", "0.51.400", 0, answers=True, stop=None)
-    monkeypatch.setattr(reader, "webui_status", lambda _: WebUIStatus(True, (server,), "It runs."))
+    seen = [WebUIStatus(True, (server,), "It runs.")]
+    for module in (reader, webui_poll):
+        monkeypatch.setattr(module, "webui_status", lambda _: seen[-1])
     opened: list[QUrl] = []
     monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
     session_id = story(demo, "wiped_and_continued")
@@ -291,3 +294,7 @@ def test_a_repaired_session_opens_in_the_webui_that_runs(
     button = next(each for each in window.result.findChildren(QPushButton) if "WebUI" in each.text())
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     assert [each.toString() for each in opened] == [f"http://127.0.0.1:8787/session/{session_id}"]
+    seen.append(WebUIStatus(False, (), "It does not."))
+    window.rescan()
+    qtbot.waitUntil(button.isHidden, timeout=20_000)
+    assert window.result.isVisible()
