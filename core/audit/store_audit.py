@@ -24,7 +24,7 @@ from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.jsontext import number
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.base.rights import is_denied
-from hermes_rescue.core.base.words import counted, plural
+from hermes_rescue.core.base.words import counted, plural, some_of
 from hermes_rescue.core.hermes.copies import CopyReader, Inventory
 from hermes_rescue.core.hermes.journals import INDEX_NAME
 from hermes_rescue.core.hermes.listing import sessions_in
@@ -32,9 +32,6 @@ from hermes_rescue.core.hermes.places.beside import APPLE
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.hermes.worktree import state_of
-
-_NAMED = 3
-"""Names that a sentence about several files gives."""
 
 _APPLE = "Files of macOS in the sessions folder (no session is in them, so they can be deleted)"
 _COPIES = "Copies of sessions in the sessions folder (what they add is offered)"
@@ -238,8 +235,7 @@ def _noise(inventory: Inventory) -> Iterator[str]:
         kind = _APPLE if name.startswith(APPLE) else _COPIES if name in copies else f"In the sessions folder {reason}"
         groups.setdefault(kind, []).append(name)
     for kind, names in groups.items():
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        yield f"{kind}: {', '.join(f'{name!r:.80}' for name in names[:_NAMED])}{more}."
+        yield f"{kind}: {some_of(names)}."
 
 
 def no_folder(inventory: Inventory) -> str:

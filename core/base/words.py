@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+_NAMED = 3
+"""Names that a sentence about several files gives."""
 
 
 def plural(n: int, one: str, many: str = "") -> str:
@@ -15,6 +18,12 @@ def plural(n: int, one: str, many: str = "") -> str:
 def counted(n: int, one: str, many: str = "") -> str:
     """A number with its word: "1 message", "2 messages"."""
     return f"{n} {plural(n, one, many)}"
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first few names of files, quoted, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(f'{name!r:.80}' for name in names[:_NAMED])}{more}"
 
 
 def typed(words: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
 from hermes_rescue.core.base.files import shown
-from hermes_rescue.core.base.words import plural
+from hermes_rescue.core.base.words import plural, some_of
 from hermes_rescue.core.hermes.places.forms import LARGEST
 
 MOST_MEMBERS = 100_000
@@ -78,10 +78,8 @@ def _is_archive_name(name: str) -> bool:
 
 def not_read(names: Sequence[str]) -> str:
     """That these archives, which lie in a place, are not read, and what helps."""
-    first = ", ".join(f"{name!r:.80}" for name in names[:3])
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     is_not, them = plural(len(names), "is not", "are not"), plural(len(names), "it", "them")
-    return f"the {plural(len(names), 'archive')} in it ({first}{more}) {is_not} read; unpack {them}"
+    return f"the {plural(len(names), 'archive')} in it ({some_of(names)}) {is_not} read; unpack {them}"
 
 
 def is_packed(path: Path) -> bool:
