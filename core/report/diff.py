@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeGuard
 
 from hermes_rescue.core.base.jsontext import LIST_FIELD, NOTHING
 from hermes_rescue.core.hermes.copies import BACKUP, INDEX, LIVE, RUN, SessionCopies, temp_name
@@ -40,12 +40,13 @@ class Change(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Version:
     """One version of a session. ``fields`` are its metadata (empty for database rows, which have none of a sidecar's
-    own).
+    own); ``is_partial``: it may be of a form that has only some of them, so one that it lacks says nothing.
     """
 
     name: str
     messages: tuple[Message, ...]
     fields: dict[str, Any]
+    is_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,11 @@ class Difference:
         return all(change is Change.SAME for change in changes)
 
 
+def is_time(value: object) -> TypeGuard[float]:
+    """Whether the value of a field is taken for a time: seconds since 1970. Of a session, no count is as large."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 10**9 <= value < 10**10
+
+
 def versions(copies: SessionCopies, proposal: Proposal, wanted: Container[str] | None = None) -> dict[str, Version]:
     """Every version of a session that can be compared, by name: the copies, and ``recovered`` as the repair would leave
     it. Those that are not ``wanted`` come without their messages (None: all are).
@@ -143,9 +149,9 @@ def versions(copies: SessionCopies, proposal: Proposal, wanted: Container[str] |
         left_out = copy.rewound | copy.hidden
         result[copy.name] = Version(copy.name, tuple(m for k, m in enumerate(copy.messages) if k not in left_out), {})
     for further in copies.further:
-        result[further.name] = Version(further.name, tuple(further.messages), _fields(further.session))
+        result[further.name] = Version(further.name, tuple(further.messages), _fields(further.session), is_partial=True)
     if copies.index_row is not None:
-        result[INDEX] = Version(INDEX, (), dict(copies.index_row))
+        result[INDEX] = Version(INDEX, (), dict(copies.index_row), is_partial=True)
     recovered = proposal.sidecar or found[LIVE]
     if recovered is not None:
         result[RECOVERED] = version(RECOVERED, recovered)
@@ -282,7 +288,7 @@ def _field_change(name: str, left: Version, right: Version) -> Change:
     mine, theirs = left.fields.get(name), right.fields.get(name)
     if name in left.fields and name in right.fields:
         return Change.CHANGED if _differ(mine, theirs) else Change.SAME
-    if INDEX in (left.name, right.name) or (mine in NOTHING and theirs in NOTHING):
+    if left.is_partial or right.is_partial or (mine in NOTHING and theirs in NOTHING):
         return Change.SAME
     return Change.ADDED if name in right.fields else Change.REMOVED
 

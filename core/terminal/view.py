@@ -34,6 +34,7 @@ from hermes_rescue.core.report.diff import (
     MessageRow,
     compare_words,
     fold,
+    is_time,
     review_fields,
     text_of,
 )
@@ -255,10 +256,8 @@ class View:
         if proposal.changes and audited.live is not None:
             self.line("Fields that change:")
             for change in proposal.changes:
-                self.line(
-                    f"  {change.field}: {_short(change.before, 40)} -> {_short(change.after, 60)}"
-                    f"  [from {change.origin}]"
-                )
+                before, after = _field_words(change.before, change.after)
+                self.line(f"  {change.field}: {_short(before, 40)} -> {_short(after, 60)}  [from {change.origin}]")
         elif proposal.origins:
             self.line("Fields that come back:")
             for origin in dict.fromkeys(proposal.origins.values()):
@@ -317,17 +316,18 @@ class View:
                 self.line(f"  ... {row} unchanged {plural(row, 'message')} ...")
             else:
                 self._row(row, full=full)
+        if found.is_empty:
+            self.line("No difference.")
         if found.fields:
-            self.line("Fields:")
+            self.line("Fields whose value differs between copies:" if found.is_empty else "Fields:")
         for field in found.fields:
             origin = f"  [from {field.origin}]" if field.origin else ""
-            values = f"{_short(field.left, 60)} -> {_short(field.right, 60)}{origin}"
+            left, right = _field_words(field.left, field.right)
+            values = f"{_short(left, 60)} -> {_short(right, 60)}{origin}"
             if field.is_disputed:
                 values = _offers(field) if field.change is Change.SAME else f"{values}  ({_offers(field)})"
             text = f"{_SIGN[field.change]} {field.field}: {values}"
             self._out.print(Text(shown(text), _SIGN_STYLE[field.change]))
-        if found.is_empty:
-            self.line("No difference.")
 
     def _row(self, row: MessageRow, *, full: bool) -> None:
         style = _SIGN_STYLE[row.change]
@@ -411,7 +411,21 @@ def _offers(row: FieldRow) -> str:
             values.append((value, [copy]))
         else:
             holders.append(copy)
-    return "; ".join(f"{_short(value, 40)} in {', '.join(copies)}" for value, copies in values)
+    words = _field_words(*(value for value, _ in values))
+    return "; ".join(
+        f"{_short(text, 40)} in {', '.join(copies)}" for text, (_, copies) in zip(words, values, strict=True)
+    )
+
+
+def _field_words(*values: object) -> list[str]:
+    """Values of a field side by side, times as times; two that differ within a second have its fraction as well."""
+    words = [moment(value) if is_time(value) else str(value) for value in values]
+    if len({*words}) == len({*map(str, values)}):
+        return words
+    return [
+        word + f"{value % 1:.6f}".removeprefix("0") if is_time(value) and words.count(word) > 1 else word
+        for word, value in zip(words, values, strict=True)
+    ]
 
 
 def _whereabouts(hit: Hit) -> str:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from hermes_rescue.core.base.jsontext import dumps
-from hermes_rescue.core.report.diff import Change, FieldRow
+from hermes_rescue.core.report.diff import Change, FieldRow, is_time
 from hermes_rescue.gui.view_model.diff_text import one_line, plain
 from hermes_rescue.gui.view_model.formatting import moment, number
 from PySide6.QtCore import QCoreApplication
-
-_TIMES = range(10**9, 10**10)
-"""Seconds since 1970 that are taken for a time: of a session, no count is as large."""
 
 LEFT, RIGHT = 1, 2
 """The columns of the two values."""
@@ -43,10 +40,10 @@ def offered_words(value: Any, limit: int = 240) -> str:
         return (
             QCoreApplication.translate("Difference", "yes") if value else QCoreApplication.translate("Difference", "no")
         )
-    if isinstance(value, int | float) and _TIMES.start <= value < _TIMES.stop:
+    if is_time(value):
         return moment(value)
     if isinstance(value, int):
-        return number(value) if abs(value) < _TIMES.start else str(value)
+        return number(value) if abs(value) < 10**9 else str(value)
     return one_line(_raw(value), limit) or "–"
 
 

@@ -638,3 +638,21 @@ def test_a_file_in_which_no_session_can_be_read_does_not_add_nothing(hermes: Any
     found = audit(find_store(home=hermes.home, also=[tmp_path / name]))
     assert [each.words for each in found.places] == ["could not be read."]
     assert any("read here" in each.evidence for each in found.store_findings)
+
+
+def test_fields_that_differ_between_three_further_copies_are_shown_and_compared_as_they_are(
+    hermes: Any, rescue: Callable[..., tuple[int, str, str]]
+) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write_live(said)
+    snapshot(hermes, said)
+    conflict(hermes, BESIDE[0], said, created_at=START + 3600)
+    conflict(hermes, BESIDE[1], said, created_at=START + 0.25)
+    _, shown, _ = rescue("show", SID, "--home", hermes.home)
+    _, out, _ = rescue("diff", SID, "--home", hermes.home)
+    assert "created_at: " in shown and "created_at: " in out
+    assert str(START)[:6] not in shown + out
+    assert out.index("No difference.") < out.index("differs between copies:")
+    (name,) = (line[: line.index("  ")] for line in shown.splitlines() if line.startswith("snapshot of"))
+    _, out, _ = rescue("diff", SID, "--from", name, "--home", hermes.home)
+    assert "~ created_at" in out and "+ " not in out.partition("Fields:")[2]
