@@ -67,13 +67,11 @@ class FoundPlace:
     def words(self) -> str:
         """What it adds, for a person."""
         if not self.sessions:
+            if self.is_torn:
+                return "could not be read."
             if self.is_unread:
                 return f"not looked into, since no session is lost or larger in it. {_READ_ALL}"
-            return (
-                "could not be read."
-                if self.is_torn
-                else "adds nothing: nothing in it can be read as a session of Hermes WebUI."
-            )
+            return "adds nothing: nothing in it can be read as a session of Hermes WebUI."
         part = " It could not be read in full." if self.is_torn else ""
         part += f" The rest of it was not looked into. {_READ_ALL}" if self.is_unread else ""
         where = "that were looked at in it" if self.is_unread else "in it"
@@ -90,7 +88,7 @@ class FoundPlace:
 
 def found_places(store: Store, places: Places, sessions: Iterable[SessionAudit]) -> tuple[FoundPlace, ...]:
     """Every place that was named or found, those that add something first."""
-    of: dict[Path, set[str]] = {path: set() for path in store.also}
+    of: dict[Path, set[str]] = {path: set() for path in (*store.also, *places.torn)}
     adds: dict[Path, dict[str, int]] = {}
     offered = {session.session_id: session.offered for session in sessions}
     for session_id, candidates in places.of.items():

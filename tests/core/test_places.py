@@ -656,3 +656,15 @@ def test_fields_that_differ_between_three_further_copies_are_shown_and_compared_
     (name,) = (line[: line.index("  ")] for line in shown.splitlines() if line.startswith("snapshot of"))
     _, out, _ = rescue("diff", SID, "--from", name, "--home", hermes.home)
     assert "~ created_at" in out and "+ " not in out.partition("Fields:")[2]
+
+
+def test_a_damaged_archive_in_the_home_does_not_add_nothing(hermes: Any) -> None:
+    said, archive = hermes.turns("one"), hermes.home / "hermes-backup-20260701.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr(f"webui/sessions/{SID}.json", json.dumps(hermes.session(said)))
+    data = archive.read_bytes()
+    archive.write_bytes(data.replace(b'"messages"', b'"massages"'))
+    hermes.write_live(said)
+    hermes.write_index({"session_id": SID, "message_count": 2}, {"session_id": "0123456789ab", "message_count": 2})
+    (place,) = hermes.audit().places
+    assert "could not be read in full" in place.words

@@ -69,6 +69,7 @@ class Given:
                 self._search.given(each.path, where, date or each.changed, is_near=is_near)
         except ArchiveError as error:
             self.notes.append(str(error))
+            self.torn.add(root)
         self._search.root = None
 
     def _note_denied(self, path: Path | str) -> None:
