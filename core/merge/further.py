@@ -16,7 +16,7 @@ from hermes_rescue.core.hermes.places.candidate import FurtherCopy
 from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.merge import transcript
 from hermes_rescue.core.merge.align import align
-from hermes_rescue.core.merge.evidence import Evidence, FileState, Witness
+from hermes_rescue.core.merge.evidence import Evidence, FileState, Witness, is_untitled
 from hermes_rescue.core.merge.intent import Reason, has_marks, marks
 from hermes_rescue.core.merge.transcript import Entry
 from hermes_rescue.core.merge.witnesses import judge
@@ -82,7 +82,8 @@ def offer(
     known = evidence()
     newest = _newest_marked(further, known)
     if newest is not None and newest.marks is not None:
-        known = replace(known, marks=newest.marks, marked=newest.saved)
+        was_cleared = is_untitled(files(further)[newest.name])
+        known = replace(known, marks=newest.marks, marked=newest.saved, is_untitled=was_cleared or known.is_untitled)
     elif len(merged) == len(own):
         return Offer(merged, fuller=fuller)
     part = [e for e in merged if reasons.get(id(e)) not in _NO_PART]

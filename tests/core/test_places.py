@@ -668,3 +668,12 @@ def test_a_damaged_archive_in_the_home_does_not_add_nothing(hermes: Any) -> None
     hermes.write_index({"session_id": SID, "message_count": 2}, {"session_id": "0123456789ab", "message_count": 2})
     (place,) = hermes.audit().places
     assert "could not be read in full" in place.words
+
+
+def test_a_clear_that_only_a_copy_elsewhere_marks_counts_where_the_file_is_lost(hermes: Any) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_rows(said)
+    conflict(hermes, BESIDE[0], [], **hermes.cleared | {"updated_at": said[3]["timestamp"] + 1, "title": "Untitled"})
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said[4:])
+    assert hermes.kinds() == []

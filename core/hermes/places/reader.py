@@ -46,14 +46,16 @@ class FurtherReader:
         self._stack.close()
 
     def copies(self, of: FileCopies, candidates: Iterable[Candidate], steps: Steps) -> tuple[FurtherCopy, ...]:
-        """What each candidate holds of a session; one that holds nothing of it gives none."""
+        """What each candidate holds of a session; one that holds nothing of it gives none, but for a file that an act
+        emptied.
+        """
         found: list[FurtherCopy] = []
         for each in candidates:
             if each.form is Form.DATABASE:
                 found += self._rows(of, each, steps)
             elif (copy := _file(of, each)) is not None:
                 found.append(copy)
-        return tuple(copy for copy in found if copy.messages)
+        return tuple(copy for copy in found if copy.messages or _is_emptied(copy))
 
     def raw_message_rows(
         self, session_id: str, candidates: Iterable[Candidate], steps: Steps
@@ -87,6 +89,10 @@ class FurtherReader:
             shown = tuple(m for k, m in enumerate(copy.messages) if k not in left_out)
             if copy.row.is_webui:
                 yield FurtherCopy(candidate.name, candidate.shown, candidate.saved, None, copy, shown)
+
+
+def _is_emptied(copy: FurtherCopy) -> bool:
+    return copy.session is not None and copy.session.get("truncation_boundary") == 0.0
 
 
 def _file(of: FileCopies, candidate: Candidate) -> FurtherCopy | None:
