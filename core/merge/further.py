@@ -1,7 +1,8 @@
 """What copies from other places add to a merged transcript: an offer, never more (recovery.md, section 1).
 
 Such a copy may be older than what the user did since. So it changes nothing of what the session's own copies determine;
-what only it has is asked, unless the witnesses of intent say that it was taken back.
+what only it has is asked, unless the witnesses of intent say that it was taken back. Only its marks of intent count for
+them too, where the file is lost or empty and no own copy has any.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ _NO_PART = frozenset({Reason.HIDDEN, Reason.SUMMARY, Reason.REWOUND})
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A merged transcript with further copies in it. ``reasons`` (by identity) why what only they have is left out;
-    ``fuller`` has the form that a message of the session's own copies would get from them, with the parts and whose.
+    """A merged transcript with further copies in it. ``reasons`` (by identity) why what only they have is left out, or
+    what they mark as taken back; ``fuller`` has the form that a message of the session's own copies would get from
+    them, with the parts and whose.
     """
 
     entries: list[Entry]
@@ -60,8 +62,8 @@ def offer(
     further: Sequence[FurtherCopy],
     evidence: Callable[[], Evidence],
 ) -> Offer:
-    """What further copies add to the transcript (``entries``, with why some of it is left out), which stays as it is.
-    ``evidence``: what is known of the session beside them.
+    """What further copies add to the transcript (``entries``, with why some of it is left out), which stays as it is,
+    but for what their marks take back. ``evidence``: what is known of the session beside them.
     """
     if not further:
         return Offer(entries)
