@@ -22,7 +22,7 @@ class ListedLength(Timeline):
         last, count = self.known.last, self.known.count
         held = self.held(reasons)
         is_counted = last is not None or (self.known.state is FileState.TORN and count is not None)
-        if not is_counted or not held or self._is_never_shortened() or count == len(self.entries) - len(reasons):
+        if not is_counted or not held or self._is_never_shortened(held) or count == len(self.entries) - len(reasons):
             return Verdict(reasons)
         files = [k for k in held if self.has_stamp(k, last)]
         if files:
@@ -141,11 +141,14 @@ class ListedLength(Timeline):
             if pending is None or began is None or began < pending - STAMP or k < waits_from
         ]
 
-    def _is_never_shortened(self) -> bool:
-        """Whether a copy from the last save, which has the newest message, shows that there never was an act."""
+    def _is_never_shortened(self, held: Sequence[int]) -> bool:
+        """Whether a copy from the last save, which has the newest message, shows that there never was an act; that the
+        list counts less is then no more than late.
+        """
         marked, saved = self.known.marked, self.known.saved
         is_recorded = self.marks.records_acts and not self.marks.is_marked and self.kept[-1]
-        return is_recorded and marked is not None and is_same(marked, saved)
+        is_from_then = is_recorded and marked is not None and is_same(marked, saved)
+        return is_from_then and (self.known.state is not FileState.LOST or self._is_late_count(held))
 
     def miscounted(self, held: int) -> str:
         """The doubt where as many messages are held as nothing counts."""

@@ -20,8 +20,12 @@ class ImportDialog(RepairDialog):
         n = len(self._plan.sessions)
         if n:
             return self.tr("Import {}?").format(counted(n, "session"))
+        if self._whole.sessions:
+            return super()._question()
         return self.tr("There is nothing to import: what these files have is here already, or was taken back.")
 
     def _verb(self) -> str:
         n = len(self._plan.sessions)
+        if self._whole.sessions and not n:
+            return super()._verb()
         return self.tr("Import {}").format(counted(n, "session")) if n else self.tr("Import")

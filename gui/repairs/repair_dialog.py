@@ -128,6 +128,8 @@ class RepairDialog(QDialog):
             return self.tr("Rebuild the session list?")
         if self._plan.forbidden:
             return self.tr("Nothing can be repaired while Hermes WebUI is running.")
+        if self._whole.sessions:
+            return self.tr("No session is checked.")
         return self._plan.problem or self._plan.nothing
 
     def _verb(self) -> str:

@@ -133,8 +133,7 @@ class DiffView(QWidget):
         rows = outline.rows
         at, offset = self.current_row, self.list.verticalOffset()
         is_same_session = self.rows.show(outline, choosing=choosing)
-        marks = [Mark(run.start, run.stop, _MARKS[rows[run.start].change]) for run in self.rows.changes]
-        self.strip.set_marks(marks, len(rows))
+        self._show_marks(outline)
         self.show_page(self._page)
         self.counted.emit(*self.counts)
         if is_same_session and at is not None:
@@ -146,6 +145,18 @@ class DiffView(QWidget):
         elif rows:
             self.list.jump_to(0)
         self._show_position()
+
+    def _show_marks(self, outline: Outline) -> None:
+        rows = outline.rows
+        marks = [Mark(run.start, run.stop, _MARKS[rows[run.start].change]) for run in outline.changes]
+        self.strip.set_marks(marks, len(rows))
+
+    def show_changes(self, outline: Outline) -> None:
+        """Where the changes are after a choice; the messages stay where they are."""
+        self.rows.changes = outline.changes
+        self._show_marks(outline)
+        self._show_position()
+        self.counted.emit(*self.counts)
 
     def show_fields(self, fields: Sequence[FieldRow], raw: tuple[str, str], *, choosing: bool) -> None:
         """Show the fields and the JSON of a comparison. ``choosing``: each field can be taken from another copy."""

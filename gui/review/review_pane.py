@@ -183,6 +183,7 @@ class ReviewPane(QWidget):
         before = self._take(detail)
         self._show_summary()
         if detail.is_review:
+            self.difference.show_changes(detail.outline)
             self.difference.show_fields(detail.fields, detail.raw, choosing=True)
         else:
             self.difference.show_rows(detail.outline, detail.fields, detail.raw, choosing=False)

@@ -157,6 +157,23 @@ def test_a_file_that_is_older_than_the_session_list_is_asked_about(hermes: Herme
     assert len(hermes.texts()) == (6 if counted == 4 else 8)
 
 
+def test_a_lost_file_is_asked_about_where_the_list_of_that_save_ends_before_its_backup(hermes: Hermes) -> None:
+    """The backup has the stamp of the save that the list is of, and not what the list counts: something was undone."""
+    kept, gone = hermes.turns("a"), hermes.turns("b", start=100)
+    saved = gone[-1]["timestamp"]
+    hermes.write_live(kept)
+    hermes.write_backup([*kept, *gone], updated_at=saved)
+    hermes.live.unlink()
+    hermes.write_rows([*kept, *gone])
+    hermes.write_index(
+        hermes.session([]) | {"message_count": len(kept), "last_message_at": kept[-1]["timestamp"], "updated_at": saved}
+    )
+    hermes.repair()
+    assert not hermes.live.exists()
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said([*kept, *gone])
+
+
 def test_a_file_is_older_than_a_run_that_goes_further_whatever_the_clock_said(hermes: Hermes) -> None:
     kept, gone, later = hermes.turns("a"), hermes.turns("b", start=9000), hermes.turns("c", start=100)
     hermes.write_live([*kept, *gone])

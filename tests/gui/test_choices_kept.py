@@ -11,6 +11,7 @@ from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
+from hermes_rescue.gui.review.review_pane import CHANGES
 from hermes_rescue.gui.shell.main_window import MainWindow
 from hermes_rescue.gui.view_model.session_line import line_of
 from PySide6.QtCore import QSettings, Qt
@@ -40,6 +41,22 @@ def leave_out(qtbot: QtBot, window: MainWindow, wait_scanned: Scanned, session_i
 def close(window: MainWindow) -> None:
     window.close()
     window.jobs.wait()
+
+
+def test_the_changes_are_counted_anew_after_a_choice(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    """What is left out amid what comes back parts it, at once as when the session is shown again."""
+    window = open_window(StoreLocation(demo.home))
+    window.table.select(id_of(demo, "wiped"))
+    wait_scanned(window)
+    shown = window.review.difference
+    before = shown.position[1]
+    shown.rows.boxes.set_checked([1], False)
+    qtbot.waitUntil(lambda: shown.position[1] == before + 2, timeout=60_000)
+    assert window.review.tabs.tabText(CHANGES).endswith(f" {before + 2}")
+    shown.rows.boxes.set_checked([1], True)
+    qtbot.waitUntil(lambda: shown.position[1] == before, timeout=60_000)
 
 
 def test_a_choice_outlives_the_window_and_can_still_be_taken_back(

@@ -12,6 +12,7 @@ from hermes_rescue.core import api
 from hermes_rescue.core.demo.demo_store import DemoStore, make_demo_store
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.gui.background.tasks import Wanted
+from hermes_rescue.gui.repairs.import_dialog import ImportDialog
 from hermes_rescue.gui.repairs.planned_sessions import Column
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.repairs.report_dialog import ReportDialog
@@ -119,6 +120,18 @@ def test_sessions_are_sorted_and_those_that_are_unchecked_are_not_in_the_plan(qt
     assert largest.session_id not in dialog.operations.toPlainText()
     qtbot.keyClick(dialog.table, Qt.Key.Key_Space)
     assert dialog.plan.sessions == plan.sessions
+
+
+@pytest.mark.parametrize("kind", [RepairDialog, ImportDialog])
+def test_where_nothing_is_checked_that_is_what_it_says(qtbot: QtBot, plan: api.Plan, kind: type[RepairDialog]) -> None:
+    """Not that there was nothing to do."""
+    dialog = kind(dataclasses.replace(plan, sessions=plan.sessions[:2], rebuild_index=False, relisted=()), LIGHT)
+    qtbot.addWidget(dialog)
+    for row in range(2):
+        dialog.table.setCurrentIndex(dialog.sessions.index(row, 0))
+        qtbot.keyClick(dialog.table, Qt.Key.Key_Space)
+    assert dialog.heading.text() == "No session is checked."
+    assert not dialog.accept_button.isEnabled()
 
 
 def test_what_waits_for_a_decision_is_checked_by_the_person_beside_other_sessions(
