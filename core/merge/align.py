@@ -2,10 +2,10 @@
 2).
 
 A turn is a prompt and what follows until the next one. Turns are aligned first: those that are equal and stand once on
-both sides are anchors (patience), then those that share a tool call, and what is left between them by dynamic
-programming. The messages of two aligned turns are aligned within these. Time decides between candidates that are equal
-in everything else, and never denies that two messages are the same: the server stamps a turn when it ends, the agent as
-it works.
+both sides are anchors (patience), then those that share a tool call or the very stamp of their prompt, and what is left
+between them by dynamic programming. The messages of two aligned turns are aligned within these. Other times decide
+between candidates that are equal in everything else, and never deny that two messages are the same: the server stamps a
+turn when it ends, the agent as it works.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import floor
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
@@ -126,7 +127,10 @@ def _paired_turns(
     gaps: list[Gap] = []
     for gap in _between((0, len(in_a), 0, len(in_b)), equal):
         i0, i1, j0, j1 = gap
-        anchors = pairing.anchors([_calls(a, t) for t in in_a[i0:i1]], [_calls(b, t) for t in in_b[j0:j1]])
+        mine, theirs = in_a[i0:i1], in_b[j0:j1]
+        anchors = pairing.anchors(
+            _known_turns(a, mine, _cut_stamps(b, theirs)), _known_turns(b, theirs, _cut_stamps(a, mine))
+        )
         anchors = [(i + i0, j + j0) for i, j in anchors]
         pairs += anchors
         gaps += _between(gap, anchors)
@@ -162,11 +166,33 @@ def _whole(messages: Sequence[Message], turn: Turn) -> tuple[Hashable, ...]:
     return (tuple([m[1:5] for m in messages[turn.start : turn.end]]),)
 
 
-def _calls(messages: Sequence[Message], turn: Turn) -> tuple[Hashable, ...]:
-    """The calls of a turn with its prompt: ids are unique within a turn only."""
+def _known_turns(messages: Sequence[Message], found: Sequence[Turn], cut: Container[float]) -> list[list[Hashable]]:
+    """What makes each turn known: its calls with its prompt, as ids are unique within a turn only; and the stamp of its
+    prompt, which newer servers give to the row too, unless the server has moved some of them. ``cut``: stamps of the
+    other copy that are cut to whole seconds.
+    """
+    times = [time for turn in found if turn.has_prompt and (time := messages[turn.start].time) is not None]
+    is_rising = times == sorted(times)
+    return [[*_calls(messages, turn), *(_stamps(messages[turn.start], cut) if is_rising else ())] for turn in found]
+
+
+def _calls(messages: Sequence[Message], turn: Turn) -> Iterator[Hashable]:
     calls = [call for k in turn.content for call in messages[k].calls if len(call) >= LONG_ID]
     prompt = messages[turn.start].folded_identity if calls and turn.has_prompt else None
-    return tuple((prompt, call) for call in calls)
+    return ((prompt, call) for call in calls)
+
+
+def _stamps(prompt: Message, cut: Container[float]) -> Iterator[Hashable]:
+    if prompt.role == "user" and prompt.time is not None:
+        yield prompt.folded_identity, prompt.time
+        if floor(prompt.time) in cut:
+            yield prompt.folded_identity, floor(prompt.time)
+
+
+def _cut_stamps(messages: Sequence[Message], found: Sequence[Turn]) -> set[float]:
+    """The stamps of prompts that can be cut to whole seconds, as those of cancelled and of recovered turns are."""
+    times = (messages[turn.start].time for turn in found)
+    return {time for time in times if time is not None and time == floor(time)}
 
 
 SLACK = 4.0
@@ -367,7 +393,7 @@ def _turn_likeness(one: _Looked, other: _Looked, prompts: int, have_like_ends: b
     shared, distinctive = shared + len(calls), distinctive or not calls.isdisjoint(one.long_calls)
     is_one = prompts > 0 or one.prompt is None or other.prompt is None
     if not shared and is_one and one.messages and other.messages:
-        shared = distinctive = have_like_ends
+        shared = have_like_ends
     is_at_once = _is_at_once(one.time, other.time)
     apart = one_clock and not (is_at_once or one.began_during(other) or other.began_during(one))
     if apart and not (distinctive if is_one else calls & one.long_calls):

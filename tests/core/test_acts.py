@@ -379,6 +379,24 @@ def test_an_answer_that_was_replaced_stays_so_when_the_session_is_compressed(
     assert hermes.texts() == hermes.said(said)
 
 
+@pytest.mark.parametrize("is_cut", [False, True])
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_an_answer_that_was_killed_stays_a_part_though_the_replaced_one_began_alike(
+    hermes: Hermes, goes_on: bool, is_cut: bool
+) -> None:
+    """The stamp of the prompt is that of its row, or cut to whole seconds; the replaced answer has another."""
+    first, old, again = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("b", start=200.25)
+    later = hermes.turns("c", start=400) if goes_on else []
+    old[1]["content"] = "answer b, which goes on for some more words"
+    prompt = again[0] | ({"timestamp": START + 200} if is_cut else {})
+    part = {"role": "assistant", "content": "answer b, which", "timestamp": START + 202, "_recovered_stream_id": "r1"}
+    marks = hermes.undo_marks(old[:1], (later or again)[0]["timestamp"])
+    hermes.write_live([*first, prompt, part, *later], **marks | {"updated_at": START + 405})
+    hermes.write_backup([*first, *old], updated_at=START + 105)
+    hermes.write_rows([*first, *old, again[0], *later])
+    assert is_quiet(hermes)
+
+
 @pytest.mark.parametrize("words", ["answer a", "answer 1"])
 def test_an_answer_that_was_generated_again_comes_back_alone(hermes: Hermes, words: str) -> None:
     first, later = hermes.turns("a"), hermes.turns("c", start=400)
