@@ -14,6 +14,9 @@ from pathlib import Path
 
 _PREFIX = "hermes-rescue-"
 _LOCK = "owner.lock"
+_HELD = b"held\n"
+"""What a lock says that was taken once."""
+
 _YOUNG = 60.0  # seconds in which the lock of a folder may not have been taken yet
 
 
@@ -28,6 +31,8 @@ def private_folder() -> Iterator[Path]:
         lock = FileLock(Path(name) / _LOCK, mode=0o600, thread_local=False)
         with suppress(NotImplementedError):  # a file system without locks
             lock.acquire()
+        with suppress(OSError):  # Windows keeps everybody from what is locked
+            (Path(name) / _LOCK).write_bytes(_HELD)
         try:
             yield Path(name)
         finally:
@@ -64,10 +69,18 @@ def sweep() -> None:
 
 def _sweep_one(folder: Path, status: os.stat_result) -> None:
     is_ours = stat.S_ISDIR(status.st_mode) and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())
-    if not is_ours or (time.time() - status.st_mtime < _YOUNG and not (folder / _LOCK).exists()):
+    if not is_ours or (time.time() - status.st_mtime < _YOUNG and not _was_locked(folder)):
         return
     from filelock import FileLock, Timeout  # which no command needs where nothing was left
 
     lock = FileLock(folder / _LOCK, mode=0o600)
     with suppress(Timeout, NotImplementedError), lock.acquire(blocking=False):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _was_locked(folder: Path) -> bool:
+    """Whether the process of a folder got as far as to take its lock."""
+    try:
+        return (folder / _LOCK).stat().st_size > 0
+    except OSError:
+        return False

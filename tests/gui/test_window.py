@@ -752,7 +752,7 @@ def test_the_window_takes_away_what_a_killed_one_left_in_the_folder_for_temporar
     with private_folder() as in_use:
         left = tmp_path / f"{in_use.name}-left"
         left.mkdir()
-        (left / "owner.lock").touch()
+        (left / "owner.lock").write_text("held")
         (left / "state.db").write_text("what was said")
         open_window(StoreLocation(demo.home))
         assert not left.exists() and in_use.exists()
