@@ -110,6 +110,7 @@ def test_what_is_open_and_selected_stays_so(panel: HistoryPanel, store: Store) -
     before = panel.selected()
     assert before is not None
     api.undo(store, run_id, before.session_id)
+    repaired(store)  # which stands above it
     panel.set_runs(runs_of(store))
     after = panel.selected()
     assert after is not None
