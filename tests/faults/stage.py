@@ -121,9 +121,12 @@ class Stage:
         """
         return self._ask({"arguments": list(map(str, arguments)), "below": str(below), **control})
 
-    def run_freely(self, *arguments: object, **environ: str) -> Done:
-        """Run ``hermes-rescue`` as it would run by itself, in the environment of the tests and with these variables."""
-        return self._ask({"arguments": list(map(str, arguments)), "environ": {**os.environ, **environ}})
+    def run_freely(self, *arguments: object, alone: bool = False, **environ: str) -> Done:
+        """Run ``hermes-rescue`` as it would run by itself, in the environment of the tests and with these variables.
+        ``alone``: as if no WebUI ran, whatever runs on this computer, other tests among it.
+        """
+        words = list(map(str, arguments))
+        return self._ask({"arguments": words, "environ": {**os.environ, **environ}, "alone": alone})
 
     def _ask(self, request: dict[str, Any]) -> Done:
         assert self._process.stdin is not None and self._process.stdout is not None
@@ -139,9 +142,9 @@ class Stage:
         self._process.communicate()
 
 
-def command(*arguments: object, **environ: str) -> Done:
+def command(*arguments: object, alone: bool = False, **environ: str) -> Done:
     """Run ``hermes-rescue`` in a process that is forked off one which has it loaded; see :meth:`Stage.run_freely`."""
-    return loaded().run_freely(*arguments, **environ)
+    return loaded().run_freely(*arguments, alone=alone, **environ)
 
 
 @cache
@@ -390,8 +393,11 @@ def _become(request: Mapping[str, Any], channel: socket.socket) -> None:
         os.execvp("sh", ["sh", "-c", request["shell"]])
     from hermes_rescue.core.__main__ import main
     from hermes_rescue.core.base import own_temps
+    from hermes_rescue.core.hermes import webui_servers
     from hermes_rescue.core.terminal import commands
 
+    if request.get("alone"):
+        webui_servers.processes = lambda: iter(())
     own_temps._numbers = itertools.count(time.time_ns())  # as if it had been loaded only now
     sys.argv = [str(Path(sys.executable).with_name("hermes-rescue")), *request["arguments"]]
     if "below" in request:

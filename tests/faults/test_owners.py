@@ -23,8 +23,8 @@ from hermes_rescue.core.audit.workers import MANY
 from hermes_rescue.core.base.errors import RescueError
 
 from ..conftest import LONG, STRANGER, some, take_snapshot
+from . import stage
 from .conftest import HEALTHY, LOST, WIPED, small_store
-from .stage import command
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can work in another user's home"
@@ -65,6 +65,11 @@ def give(place: Path, uid: int) -> None:
 def owners(place: Path) -> dict[str, int]:
     """Whose everything in a folder is."""
     return {str(path.relative_to(place)): path.lstat().st_uid for path in (place, *place.rglob("*"))}
+
+
+def command(*arguments: object, **environ: str) -> stage.Done:
+    """Run a command, which as another user cannot tell whose WebUI it is that another test has started."""
+    return stage.command(*arguments, alone=True, **environ)
 
 
 def run(*arguments: object, environ: dict[str, str] | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
