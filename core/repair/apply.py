@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from hermes_rescue.core.audit import written_over
 from hermes_rescue.core.audit.session import merge_session
@@ -180,14 +181,15 @@ def _carried_out(work: _Work) -> Result:
             changed = [sid for sid in done if sid in written]
             changed += made
             _move_backups(died, inventory, run_)
-            had = journals.read_index(store.sessions_dir).rows.keys()
-            rebuilt = (bool(changed) or plan.rebuild_index) and _write_index(store, run_, changed, plan.remaining)
-            has = journals.read_index(store.sessions_dir).rows.keys() if rebuilt else had
+            new = _new_index(store, changed, plan.remaining) if changed or plan.rebuild_index else None
+            rebuilt = new is not None and _write_index(run_, new)
+            has = journals.read_index(store.sessions_dir).rows.keys() if rebuilt else frozenset()
         _remember(store, work.brought)
         _remember_held_up(plan, work.brought)
         work.show(0.0)
         cancelled = any(outcome.state is State.CANCELLED for outcome in outcomes)
-        return Result(run_.run_id, tuple(outcomes), rebuilt, cancelled, tuple(sorted(has - had - set(changed))))
+        relisted = has - new.had - {*changed} if new is not None else ()
+        return Result(run_.run_id, tuple(outcomes), rebuilt, cancelled, tuple(sorted(relisted)))
 
 
 def _live_files(run: Run) -> dict[str, Operation]:
@@ -384,23 +386,28 @@ def _put_back(run: vault.ActiveRun, sid: str, state: State, problem: str) -> Out
     return Outcome(sid, state, problem)
 
 
-def _new_index(store: Store, changed: Iterable[str], waiting: Iterable[str]) -> tuple[bytes, str] | None:
-    """The index built again, with the SHA-256 of the old one; ``waiting`` are the sessions that still have a finding.
-    None where that fits, or there is none: the WebUI makes it itself.
+class _NewIndex(NamedTuple):
+    """The bytes of an index that was built again; SHA-256 and sessions of the one that they replace."""
+
+    data: bytes
+    old: str
+    had: frozenset[str]
+
+
+def _new_index(store: Store, changed: Iterable[str], waiting: Iterable[str]) -> _NewIndex | None:
+    """The index built again; ``waiting`` are the sessions that still have a finding. None where the old one fits, or
+    there is none: the WebUI makes it itself.
     """
     old = journals.read_index(store.sessions_dir)
     if old.digest is None:
         return None
     data = rebuild_index.rebuilt(old, store, changed, waiting)
-    return (data, old.digest) if files.digest_of(data) != old.digest else None
+    return _NewIndex(data, old.digest, frozenset(old.rows)) if files.digest_of(data) != old.digest else None
 
 
-def _write_index(store: Store, run: vault.ActiveRun, changed: Iterable[str], waiting: Iterable[str]) -> bool:
+def _write_index(run: vault.ActiveRun, new: _NewIndex) -> bool:
     """Write the index, last of all."""
-    new = _new_index(store, changed, waiting)
-    if new is None:
-        return False
-    written = run.replace(None, journals.INDEX_NAME, *new)
+    written = run.replace(None, journals.INDEX_NAME, new.data, new.old)
     _require(written)
     return written.state == "done"
 
@@ -470,11 +477,12 @@ def undo(
         result = kept.undo(run_id, session_id, should_cancel)
         _remember(store, {}, result.undone)
         result, back = replace(result, undone=tuple(sid for sid in result.undone if sid in stood)), result.undone
-        if not result.index_stale or _new_index(store, back, frozenset()) is None:
+        new = _new_index(store, back, frozenset()) if result.index_stale else None
+        if new is None:
             return result
         try:
             with kept.begin_run(_places(store), _index_room(store)) as run:
-                _write_index(store, run, back, frozenset())
+                _write_index(run, new)
         except RescueError as error:  # the sessions are back all the same
             return replace(result, index_problem=str(error))
         return result

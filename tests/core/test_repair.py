@@ -248,7 +248,7 @@ def test_a_run_that_died_is_finished_by_the_next_repair(
     hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(apply, "_write_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(apply, "_new_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             api.apply(api.plan(store))
     assert [run.status for run in api.interrupted_runs(store)] == ["interrupted"]
@@ -390,7 +390,7 @@ def test_an_undo_that_died_is_found_and_can_go_either_way(
 def test_a_run_that_died_can_be_rolled_back(hermes: Any, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     before = hermes.live.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(apply, "_write_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(apply, "_new_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             api.apply(api.plan(store))
     (run,) = api.interrupted_runs(store)

@@ -663,7 +663,7 @@ def test_an_interrupted_repair_is_told_at_the_start(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, monkeypatch: Any
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(apply, "_write_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(apply, "_new_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             api.apply(api.plan(find_store(home=demo.home)))
     window = open_window(StoreLocation(demo.home))

@@ -16,8 +16,8 @@ does, in falling strength:
    answer or makes the same calls twice within one. A short turn that stands there twice was written again if the turn
    journal knows of one prompt.
 
-For a file not even all of the last three hold: the server stamps different messages with one time,
-and hands the ids of a call on to the answer.
+For a file not even all of the last three hold: the server stamps different messages with one time, and hands the ids
+of a call on to the answer.
 """
 
 from __future__ import annotations
