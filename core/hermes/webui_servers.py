@@ -12,6 +12,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -118,6 +119,8 @@ def processes() -> Iterator[Process]:
             tree = os.path.dirname(
                 script if os.path.isabs(script) else os.path.join(os.readlink(f"{folder}/cwd"), script)
             )
+        except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            continue
         except OSError:
             yield Process(pid, owner, "", None)
             continue
@@ -213,7 +216,9 @@ def _is_same(one: str, other: Path) -> bool:
     try:
         return os.path.samestat(os.stat(one), os.stat(other))
     except OSError:  # where the folder is lost, its name is left
-        return os.path.realpath(one) == os.path.realpath(other)
+        with suppress(OSError):  # where the process has ended, nothing is: `realpath` fails on its root
+            return os.path.realpath(one) == os.path.realpath(other)
+        return False
 
 
 def _is_here(host: str) -> bool:

@@ -422,6 +422,15 @@ def test_a_dead_process_does_not_run(store: Store) -> None:
         assert not server.asked
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are shown by Linux")
+def test_a_server_that_ends_while_it_is_looked_at_serves_nobody(tmp_path: Path) -> None:
+    """Its folder in ``/proc`` is still there, and its root leads nowhere any more."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        process = webui_servers.Process(ended.pid, os.getuid(), "/srv/webui", {"HERMES_HOME": str(tmp_path / "home")})
+        assert process.serves([tmp_path / "home" / "webui"]) is False
+
+
 def test_notes_that_came_along_with_a_copied_store(store: Store, other: Store) -> None:
     with serving(http(b'{"active_streams": 2}')) as server:
         note(store, os.getpid(), PORT=server.port, STATE_DIR=other.state_dir)
