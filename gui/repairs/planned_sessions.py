@@ -43,8 +43,8 @@ class PlannedSessions(QAbstractTableModel):
         super().__init__(parent)
         self._sessions = sessions
         self._theme = theme
-        asked = {each.session_id for each in sessions if each.is_asked}
-        self._left = asked if len(asked) < len(sessions) else set()
+        self._asked = frozenset(each.session_id for each in sessions if each.is_asked)
+        self._left = {*self._asked} if len(self._asked) < len(sessions) else set()
 
     @property
     def chosen(self) -> tuple[PlannedSession, ...]:
@@ -56,6 +56,11 @@ class PlannedSessions(QAbstractTableModel):
     def left(self) -> tuple[str, ...]:
         """The ids of the sessions that are not."""
         return tuple(each.session_id for each in self._sessions if each.session_id in self._left)
+
+    @property
+    def waiting(self) -> frozenset[str]:
+        """The ids of the sessions that are asked about and not checked."""
+        return self._asked & self._left
 
     def turn(self, row: int) -> None:
         """Check a session, or uncheck it."""

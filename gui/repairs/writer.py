@@ -56,7 +56,8 @@ class Outcome:
     undone ("" for none). ``error``: it failed. ``is_outdated``: what is shown of the store is to be read again;
     ``sessions``: those that were changed. ``refused``: a run, and the sessions that an undo of it left as they are,
     each with the reason. ``demo``: the home of a demo store that was made; ``saved``: the
-    file that was written, or the folder of several; ``done``: what has happened to the store, in a few words.
+    file that was written, or the folder of several; ``done``: what has happened to the store, in a few words;
+    ``beside``: the end of ``text`` that holds only while the WebUI runs.
     """
 
     text: str = ""
@@ -69,6 +70,7 @@ class Outcome:
     demo: Path | None = None
     saved: Path | None = None
     done: str = ""
+    beside: str = ""
 
 
 class Writer(QObject):
@@ -202,16 +204,16 @@ class Writer(QObject):
         if n and (others_listed := len({*result.relisted} - {*plan.relisted})):
             words = self.tr(" {} in the session list again.")
             text += words.format(counted(others_listed, "other session is", "other sessions are"))
-        if changed and plan.webui.running:
-            text += self.tr(" Reload the page of Hermes WebUI in your browser.")
         if others:
             text = " ".join(filter(None, (text if n else "", self._not_repaired(others))))
+        beside = self.tr(" Reload the page of Hermes WebUI in your browser.") if changed and plan.webui.running else ""
         if n and plan.webui.running:
             self.repaired_beside.emit(plan, changed)
         can_undo = any(each.changes_files for each in plan.sessions if each.session_id in changed)
         run_id = (result.run_id or "") if can_undo else ""
         done = self.tr("{} repaired at {}.").format(number(n), now()) if n else ""
-        self._end(Outcome(text, not others, run_id, done=done, is_outdated=True, sessions=changed))
+        text += beside
+        self._end(Outcome(text, not others, run_id, done=done, is_outdated=True, sessions=changed, beside=beside))
 
     def _relisted(self, plan: api.Plan, n: int) -> str:
         """What came of a repair that changed no session file: ``n`` sessions are in the session list again."""
