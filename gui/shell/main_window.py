@@ -320,6 +320,8 @@ class MainWindow(QMainWindow):
             self._turn(Event.SCANNED)
             return
         self._turn(Event.LOST)
+        self.chips.reset()
+        self.foot.show_runs(0)
         if isinstance(error, StoreNotFoundError):
             self.tools.show_no_store()
             self.no_store.show_missing(error.where)
@@ -421,14 +423,8 @@ class MainWindow(QMainWindow):
         if outcome.text:
             self.shown.last_run = run_id = outcome.run_id
             page = page_of(self.shown.webui, outcome.sessions) if run_id else ""
-            self.result.show_outcome(
-                outcome.text,
-                good=outcome.good,
-                can_undo=bool(run_id),
-                page=page,
-                saved=outcome.saved,
-                beside=outcome.beside,
-            )
+            show = partial(self.result.show_outcome, outcome.text, good=outcome.good, beside=outcome.beside)
+            show(can_undo=bool(run_id), page=page, saved=outcome.saved)
             self.shown.last_done = outcome.done or self.shown.last_done
         if outcome.is_outdated:
             self._check_again(keeps_order=True)
