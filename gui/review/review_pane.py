@@ -216,7 +216,7 @@ class ReviewPane(QWidget):
         self._reading.stop()
         detail = self._detail
         assert detail is not None
-        self.head.show_session(detail.audited, detail.proposal)
+        self.head.show_session(detail.audited, detail.proposal, detail.sentence)
         self.coverage.set_proposal(detail.proposal, detail.coverage)
 
     # The pages
