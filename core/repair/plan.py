@@ -121,7 +121,8 @@ class Plan:
     ``titles`` of what is refused, waits or is relisted; ``problem``: why nothing can be planned; ``databases``: those
     that were found whole (:func:`core.hermes.database.statedb.open_statedb`); ``relisted``: sessions whose files stay,
     and which the session list gets back; ``has_list``: there is one; ``held_up``: what is to be remembered of what is
-    forbidden and has one right answer; ``nothing``: what a person is told where the plan is empty.
+    forbidden and has one right answer; ``nothing``: what a person is told where the plan is empty;
+    ``is_import``: it brings in what files add.
     """
 
     store: Store
@@ -142,11 +143,17 @@ class Plan:
     has_list: bool = False
     held_up: Mapping[str, HeldUp] = field(default_factory=dict)
     nothing: str = "There is nothing to repair."
+    is_import: bool = False
 
     @property
     def rebuilds_list(self) -> bool:
         """Whether the session list is built again; where there is none, the WebUI makes it itself."""
         return self.rebuild_index or (self.has_list and bool(self.sessions))
+
+    @property
+    def done(self) -> str:
+        """What its sessions are when it is carried out, for people."""
+        return "imported" if self.is_import else "repaired"
 
     @property
     def undo_waits(self) -> bool:
@@ -404,7 +411,7 @@ def left_out_now(decided: Choices, proposal: Proposal) -> list[int]:
     """
     items = proposal.items
     asked = {k for k, item in enumerate(items) if item.reason is not None and item.reason.is_question}
-    is_answered = not (decided.leaves_open or asked.isdisjoint(decided.include))
+    is_answered = not (decided.imported or asked.isdisjoint(decided.include))
     excluded = {k for k in decided.exclude if k in asked or items[k].reason is Reason.CHOSEN}
     return sorted(excluded | (asked - decided.include if is_answered else set()))
 

@@ -253,9 +253,11 @@ def result_json(plan: Plan, result: Result) -> dict[str, Any]:
     """What a repair did."""
     from hermes_rescue.core.repair.apply import State
 
+    written = result.count(State.REPAIRED)
     return {
         "run": result.run_id,
-        "repaired": result.count(State.REPAIRED),
+        "repaired": written,
+        "imported": written if plan.is_import else 0,
         "sessions": [{"session_id": o.session_id, "state": str(o.state), "reason": o.reason} for o in result.outcomes],
         "refused": dict(plan.refused),
         "need_decision": list(plan.questions),

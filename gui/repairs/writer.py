@@ -181,7 +181,8 @@ class Writer(QObject):
     def _carry_out(self, plan: api.Plan, untold: tuple[str, ...] = ()) -> None:
         """Repair; ``untold``: why sessions of it are not repaired, which nobody has seen yet."""
         self._question = self.tr("A repair is running. Stop after the current session and quit?")
-        self._write(self.tr("Repairing…"), run_repair(plan), partial(self._on_repaired, plan, untold))
+        label = self.tr("Importing…") if plan.is_import else self.tr("Repairing…")
+        self._write(label, run_repair(plan), partial(self._on_repaired, plan, untold))
 
     def _not_repaired(self, reasons: Sequence[str]) -> str:
         return self.tr("{} not repaired: {}").format(number(len(reasons)), reasons[0]) if reasons else ""
@@ -192,11 +193,13 @@ class Writer(QObject):
         others += untold
         listed = len(plan.relisted) if result.index_rebuilt else 0
         n = len(changed) + listed
-        text = self.tr("{} repaired at {}, and verified. The old files are kept.").format(counted(n, "session"), now())
+        text = self.tr("{} {} at {}, and verified. The old files are kept.").format(
+            counted(n, "session"), plan.done, now()
+        )
         if listed:
             text += self.tr(" {} of them only in the session list.").format(number(listed))
         if n == 1 and changed:
-            text = self._one_repaired(next(each for each in plan.sessions if each.session_id == changed[0]))
+            text = self._one_repaired(plan, next(each for each in plan.sessions if each.session_id == changed[0]))
         elif not changed:
             text = self._relisted(plan, n)
         if n and (others_listed := len({*result.relisted} - {*plan.relisted})):
@@ -210,7 +213,7 @@ class Writer(QObject):
             self.repaired_beside.emit(plan, changed)
         can_undo = any(each.changes_files for each in plan.sessions if each.session_id in changed)
         run_id = (result.run_id or "") if can_undo else ""
-        done = self.tr("{} repaired at {}.").format(number(n), now()) if n else ""
+        done = self.tr("{} {} at {}.").format(number(n), plan.done, now()) if n else ""
         self._end(Outcome(text, not others, run_id, done=done, is_outdated=True, sessions=changed))
 
     def _relisted(self, plan: api.Plan, n: int) -> str:
@@ -223,17 +226,18 @@ class Writer(QObject):
             return text.format(n=counted(n, "session is", "sessions are"), when=now())
         return self.tr("No session file had to be changed, {when}.").format(when=now())
 
-    def _one_repaired(self, planned: PlannedSession) -> str:
+    def _one_repaired(self, plan: api.Plan, planned: PlannedSession) -> str:
         title = one_line(planned.title)
         if not planned.changes_files:
             text = self.tr("{title} stays as it is: {n} left out of it, {when}.")
             return text.format(title=title, n=counted(planned.left_out, "message"), when=now())
         if planned.messages_after > (planned.messages_before or 0):
-            text = self.tr("{title} is back: {n}, repaired at {when}.")
+            text = self.tr("{title} is back: {n}, {done} at {when}.")
         else:
-            text = self.tr("{title} is repaired: {n}, {when}.")
+            text = self.tr("{title} is {done}: {n}, {when}.")
         kept = self.tr(" The old file is kept.") if planned.before is not None else ""
-        return text.format(title=title, n=counted(planned.messages_after, "message"), when=now()) + kept
+        n = counted(planned.messages_after, "message")
+        return text.format(title=title, n=n, done=plan.done, when=now()) + kept
 
     def ask_undo(self, store: Store, run_id: str, session_id: str) -> None:
         """Ask whether a run, or one session of it, is to be put back, and do it."""
