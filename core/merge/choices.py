@@ -29,8 +29,8 @@ class Choices:
     ``made_on`` is the fingerprint of the proposal that was decided about: on another one nothing of this is carried
     out. Without it no position means anything, while answers and fields are about whatever there is.
 
-    Who includes one message that is asked about has been asked about the others, which then stay out; not where it
-    ``leaves_open`` what it does not answer.
+    Who includes one message that is asked about has been asked about the others, which then stay out. An import asks
+    nothing: ``imported`` names the copies from other places whose fields and parts of messages are taken, of no others.
     """
 
     include: frozenset[int] = frozenset()
@@ -38,12 +38,12 @@ class Choices:
     answer_questions: bool = False
     fields: Mapping[str, str] = field(default_factory=dict)
     made_on: str = ""
-    leaves_open: bool = False
+    imported: frozenset[str] = frozenset()
 
     @property
     def are_about_messages(self) -> bool:
-        """Whether it was decided which messages stay; also that no question is answered."""
-        return bool(self.include or self.exclude or self.answer_questions or self.leaves_open)
+        """Whether it was decided which messages stay; also that an import answers no question."""
+        return bool(self.include or self.exclude or self.answer_questions or self.imported)
 
     @property
     def are_none(self) -> bool:

@@ -7,7 +7,7 @@ them too, where the file is lost or empty and no own copy has any.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from hermes_rescue.core.base.jsontext import number
@@ -44,11 +44,12 @@ class Offer:
         """Of each message that would get fuller, the copies that its parts are from."""
         return tuple(frozenset(parts.values()) for _, parts in self.fuller.values())
 
-    def accept(self) -> None:
-        """Take over what makes the session's own messages fuller."""
+    def accept(self, but_from: Set[str] = frozenset()) -> None:
+        """Take over what makes the session's own messages fuller, but nothing that has a part from these copies."""
         for e in self.entries:
-            if id(e) in self.fuller:
-                e.merged, e.enriched = self.fuller[id(e)]
+            merged, parts = self.fuller.get(id(e), (e.merged, e.enriched))
+            if but_from.isdisjoint(parts.values()):
+                e.merged, e.enriched = merged, parts
 
 
 def files(further: Sequence[FurtherCopy]) -> dict[str, Sidecar]:

@@ -139,12 +139,16 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
         choices = Choices()
     if choices.answer_questions:
         found.accept()
+    elif choices.imported:
+        found.accept(but_from={copy.name for copy in copies.further} - choices.imported)
     items = tuple(_item(i, e, reasons.get(id(e)), choices) for i, e in enumerate(entries))
     chosen = {
         name: Found(offers[name][copy], copy) for name, copy in choices.fields.items() if copy in offers.get(name, {})
     }
     kept = [e for e, item in zip(entries, items, strict=True) if item.included]
-    if not any(item.reason is Reason.FURTHER for item in items if item.included):
+    if choices.imported:
+        copies = replace(copies, further=tuple(copy for copy in copies.further if copy.name in choices.imported))
+    elif not any(item.reason is Reason.FURTHER for item in items if item.included):
         copies = replace(copies, further=())  # what is not taken from there gives nothing else either
     if live is None and copies.deleted and not choices.are_about_messages:
         proposal = Proposal(copies.session_id, items, None)

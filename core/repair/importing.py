@@ -18,7 +18,7 @@ from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.merge.intent import TAKEN_BACK, Reason
-from hermes_rescue.core.repair.plan import Plan, plan
+from hermes_rescue.core.repair.plan import Done, Plan, plan
 
 _BY_A_PERSON = frozenset((*TAKEN_BACK, Reason.LEFT_OUT))
 """Why messages stay out that a person may want back after all."""
@@ -51,24 +51,27 @@ def import_plan(
         look = partial(_chosen, names=names)
         for batch in over_sessions(look, inventory, webui, ids, progress=progress, should_cancel=should_cancel):
             found += (each for each in batch if not isinstance(each, Failure))
-    choices = {each.session_id: each.choices for each in found if each.choices.include or each.is_missing}
+    choices = {each.session_id: each.choices for each in found if each.adds}
+    made = plan(store, [*choices], choices=choices, force=force, should_cancel=should_cancel)
+    nothing = f"{plural(len(roots), 'The file adds', 'The files add')} no message to the sessions that are here."
+    made = replace(made, done=Done.IMPORTED, nothing=nothing)
     if not choices:
         refused = {each.session_id: each.refusal for each in found if each.left_out}
-        nothing = f"{plural(len(roots), 'The file adds', 'The files add')} no message to the sessions that are here."
-        return replace(plan(store, (), force=force), rebuild_index=False, refused=refused, nothing=nothing)
-    return plan(store, [*choices], choices=choices, force=force, should_cancel=should_cancel)
+        return replace(made, rebuild_index=False, refused=refused)
+    return made
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
     """What the named copies have for a session: the choice of everything that only they have, and the reason of each
-    message that stays out, since a person took it back or left it out. ``is_missing``: it has no file, and gets one.
+    message that stays out, since a person took it back or left it out. ``adds``: something comes of it, be it the file
+    that was missing.
     """
 
     session_id: str
     choices: Choices
     left_out: Sequence[Reason]
-    is_missing: bool
+    adds: bool
 
     @property
     def refusal(self) -> str:
@@ -82,8 +85,10 @@ def _chosen(
     reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps, *, names: dict[str, frozenset[str]]
 ) -> _Found:
     copies, proposal = merge_session(reader, webui, session_id, steps=steps)
-    held = {k: i.reason for k, i in enumerate(proposal.items) if not names[session_id].isdisjoint(i.copies)}
+    named = names[session_id]
+    held = {k: i.reason for k, i in enumerate(proposal.items) if not named.isdisjoint(i.copies)}
     added = frozenset(k for k, reason in held.items() if reason is Reason.FURTHER)
-    choices = Choices(include=added, made_on=proposal.fingerprint, leaves_open=True)
+    choices = Choices(include=added, made_on=proposal.fingerprint, imported=named)
     is_missing = copies.live is None and bool(proposal.included)
-    return _Found(session_id, choices, [reason for reason in held.values() if reason in _BY_A_PERSON], is_missing)
+    adds = is_missing or bool(added) or any(not named.isdisjoint(each) for each in proposal.fuller)
+    return _Found(session_id, choices, [reason for reason in held.values() if reason in _BY_A_PERSON], adds)

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from enum import StrEnum
 from pathlib import Path
 
 from hermes_rescue.core.audit import left
@@ -112,6 +113,14 @@ class PlannedSession:
         return (*written, f"move {name}.bak to the vault") if self.backup_moves else written
 
 
+class Done(StrEnum):
+    """What the sessions of a plan are when it is carried out; restored: under a new id."""
+
+    REPAIRED = "repaired"
+    IMPORTED = "imported"
+    RESTORED = "restored"
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A dry run: ``refused`` maps sessions that cannot be repaired now to the reason; ``rebuild_index``: the session
@@ -121,7 +130,7 @@ class Plan:
     ``titles`` of what is refused, waits or is relisted; ``problem``: why nothing can be planned; ``databases``: those
     that were found whole (:func:`core.hermes.database.statedb.open_statedb`); ``relisted``: sessions whose files stay,
     and which the session list gets back; ``has_list``: there is one; ``held_up``: what is to be remembered of what is
-    forbidden and has one right answer; ``nothing``: what a person is told where the plan is empty.
+    forbidden and has one right answer; ``nothing``: what a person is told where it is empty; ``done``: see there.
     """
 
     store: Store
@@ -142,6 +151,7 @@ class Plan:
     has_list: bool = False
     held_up: Mapping[str, HeldUp] = field(default_factory=dict)
     nothing: str = "There is nothing to repair."
+    done: Done = Done.REPAIRED
 
     @property
     def rebuilds_list(self) -> bool:
@@ -404,7 +414,7 @@ def left_out_now(decided: Choices, proposal: Proposal) -> list[int]:
     """
     items = proposal.items
     asked = {k for k, item in enumerate(items) if item.reason is not None and item.reason.is_question}
-    is_answered = not (decided.leaves_open or asked.isdisjoint(decided.include))
+    is_answered = not (decided.imported or asked.isdisjoint(decided.include))
     excluded = {k for k in decided.exclude if k in asked or items[k].reason is Reason.CHOSEN}
     return sorted(excluded | (asked - decided.include if is_answered else set()))
 

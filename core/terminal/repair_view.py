@@ -100,7 +100,7 @@ class RepairView(View):
         listed = len(plan.relisted) if result.index_rebuilt else 0
         repaired, others = n + listed, len({*result.relisted} - {*plan.relisted})
         parts = (
-            (f"{counted(repaired, 'session')} repaired and verified.", repaired or not result.index_rebuilt),
+            (f"{counted(repaired, 'session')} {plan.done} and verified.", repaired or not result.index_rebuilt),
             ("The session list was rebuilt.", result.index_rebuilt),
             (f"{listed} of them {plural(listed, 'was', 'were')} only missing there.", n and listed),
             (f"It has {counted(others, 'other session')} again that {plural(others, 'was', 'were')} missing.", others),
@@ -110,7 +110,7 @@ class RepairView(View):
             report = self.command("report", result.run_id)
             self.line(f"Undo: {self.command('undo', result.run_id)}    Report: {report}")
             if plan.force and plan.webui.running:
-                self.restart("the repair")
+                self.restart(f"what was {plan.done}")
 
     def restart(self, what: str) -> None:
         """That a running WebUI does not know what was done by force."""

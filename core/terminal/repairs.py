@@ -142,7 +142,7 @@ def carry_out(
         return REMAINS if plan.remaining or plan.problem or not plan.is_empty else NOTHING_LEFT
     if not yes:
         _confirm(view.question(plan, verb))
-    with stops.held(f"Stopped. What was repaired until then stays. The rest: {again()}"):
+    with stops.held(f"Stopped. What was {plan.done} until then stays. The rest: {again()}"):
         return _carried_out(plan, view, as_json=as_json)
 
 
@@ -160,7 +160,7 @@ def _carried_out(plan: api.Plan, view: RepairView, *, as_json: bool) -> int:
     from hermes_rescue.core.report.report import result_json
 
     try:
-        with view.progress("Repairing") as progress:
+        with view.progress("Importing" if plan.done is api.Done.IMPORTED else "Repairing") as progress:
             result = api.apply(plan, progress=progress, should_cancel=stops.is_requested)
     except api.RunBrokenError as error:
         raise RescueError(view.broken(error, again())) from error
@@ -172,7 +172,7 @@ def _carried_out(plan: api.Plan, view: RepairView, *, as_json: bool) -> int:
         _fail(view.stopped(result, again()), stops.status())
     n = result.count(api.State.REPAIRED)
     all_of_them = counted(len(plan.sessions), "session was", "sessions were")
-    _announce_unread(f"{n} of {all_of_them} repaired. Undo: {view.command('undo', str(result.run_id))}")
+    _announce_unread(f"{n} of {all_of_them} {plan.done}. Undo: {view.command('undo', str(result.run_id))}")
     return REMAINS if plan.remaining or n < len(plan.sessions) else NOTHING_LEFT
 
 

@@ -149,7 +149,7 @@ class Writer(QObject):
             if plan.sessions:
                 self._carry_out(plan, tuple(plan.refused.values()))
             else:
-                text = self._not_done(self.tr("repaired"), tuple(plan.refused.values()))
+                text = self._not_done(plan, tuple(plan.refused.values()))
                 self._end(Outcome(text, good=False, is_outdated=True))
 
         self._run(self.tr("Preparing the repair…"), plan_rest(rest), repair)
@@ -157,19 +157,16 @@ class Writer(QObject):
     def repair_copy(self, store: Store, session_id: str, choices: Choices | None) -> None:
         """Plan, ask, and restore a session under a new id."""
         work = plan_copy(store, session_id, choices)
-        confirm = partial(self._confirm, kind=CopyDialog, verb=self.tr("restored"))
-        self._run(self.tr("Preparing the repair…"), work, confirm)
+        self._run(self.tr("Preparing the repair…"), work, partial(self._confirm, kind=CopyDialog))
 
     def import_files(self, store: Store, files: Sequence[Path]) -> None:
         """Plan, ask, and bring in what files add, which are among the further places of the store."""
-        confirm = partial(self._confirm, kind=ImportDialog, verb=self.tr("imported"))
-        self._run(self.tr("Reading the files…"), plan_import(store, files), confirm)
+        self._run(self.tr("Reading the files…"), plan_import(store, files), partial(self._confirm, kind=ImportDialog))
 
     def _confirm(
         self,
         plan: api.Plan,
         kind: type[RepairDialog] = RepairDialog,
-        verb: str = "",
         postpone: Callable[[api.Plan], None] | None = None,
     ) -> None:
         def answer() -> None:
@@ -177,51 +174,49 @@ class Writer(QObject):
             if is_accepted and dialog.waits.isChecked() and postpone is not None:
                 postpone(plan)
             if is_accepted and not dialog.plan.is_empty:
-                self._carry_out(dialog.plan, verb=verb)
+                self._carry_out(dialog.plan)
             else:
                 self._end(Outcome(is_outdated=OUTDATED in plan.refused.values()))
 
         dialog = kind(plan, self.theme, self._window)
         self._ask(dialog, answer)
 
-    def _carry_out(self, plan: api.Plan, untold: tuple[str, ...] = (), verb: str = "") -> None:
-        """Repair; ``untold``: why sessions of it are not repaired, which nobody has seen yet; ``verb``: what was done
-        with the sessions then, in a word.
-        """
+    def _carry_out(self, plan: api.Plan, untold: tuple[str, ...] = ()) -> None:
+        """Repair; ``untold``: why sessions of it are not repaired, which nobody has seen yet."""
         self._question = self.tr("A repair is running. Stop after the current session and quit?")
-        done = partial(self._on_repaired, plan, untold, verb or self.tr("repaired"))
-        self._write(self.tr("Repairing…"), run_repair(plan), done)
+        label = self.tr("Importing…") if plan.done is api.Done.IMPORTED else self.tr("Repairing…")
+        self._write(label, run_repair(plan), partial(self._on_repaired, plan, untold))
 
-    def _not_done(self, verb: str, reasons: Sequence[str]) -> str:
-        return self.tr("{} not {}: {}").format(number(len(reasons)), verb, reasons[0]) if reasons else ""
+    def _not_done(self, plan: api.Plan, reasons: Sequence[str]) -> str:
+        return self.tr("{} not {}: {}").format(number(len(reasons)), plan.done, reasons[0]) if reasons else ""
 
-    def _on_repaired(self, plan: api.Plan, untold: tuple[str, ...], verb: str, result: api.Result) -> None:
+    def _on_repaired(self, plan: api.Plan, untold: tuple[str, ...], result: api.Result) -> None:
         changed = tuple(o.session_id for o in result.outcomes if o.state is api.State.REPAIRED)
         planned = [each for each in plan.sessions if each.session_id in changed]
         others = [o.reason or str(o.state) for o in result.outcomes if o.state is not api.State.REPAIRED]
         others += untold
         listed = len(plan.relisted) if result.index_rebuilt else 0
         n = len(changed) + listed
-        text = self.tr("{} {} at {}, and verified.").format(counted(n, "session"), verb, now())
+        text = self.tr("{} {} at {}, and verified.").format(counted(n, "session"), plan.done, now())
         if any(each.changes_files and each.before is not None for each in planned):
             text += self.tr(" The old files are kept.")
         if listed:
             text += self.tr(" {} of them only in the session list.").format(number(listed))
         if n == 1 and changed:
-            text = self._one_repaired(planned[0], verb)
+            text = self._one_repaired(plan, planned[0])
         elif not changed:
             text = self._relisted(plan, n)
         if n and (others_listed := len({*result.relisted} - {*plan.relisted})):
             words = self.tr(" {} in the session list again.")
             text += words.format(counted(others_listed, "other session is", "other sessions are"))
         if others:
-            text = " ".join(filter(None, (text if n else "", self._not_done(verb, others))))
+            text = " ".join(filter(None, (text if n else "", self._not_done(plan, others))))
         beside = self.tr(" Reload the page of Hermes WebUI in your browser.") if changed and plan.webui.running else ""
         if n and plan.webui.running:
             self.repaired_beside.emit(plan, changed)
         can_undo = any(each.changes_files for each in planned)
         run_id = (result.run_id or "") if can_undo else ""
-        done = self.tr("{} {} at {}.").format(number(n), verb, now()) if n else ""
+        done = self.tr("{} {} at {}.").format(number(n), plan.done, now()) if n else ""
         text += beside
         self._end(Outcome(text, not others, run_id, done=done, is_outdated=True, sessions=changed, beside=beside))
 
@@ -235,18 +230,18 @@ class Writer(QObject):
             return text.format(n=counted(n, "session is", "sessions are"), when=now())
         return self.tr("No session file had to be changed, {when}.").format(when=now())
 
-    def _one_repaired(self, planned: PlannedSession, verb: str) -> str:
+    def _one_repaired(self, plan: api.Plan, planned: PlannedSession) -> str:
         title = one_line(planned.title)
         if not planned.changes_files:
             text = self.tr("{title} stays as it is: {n} left out of it, {when}.")
             return text.format(title=title, n=counted(planned.left_out, "message"), when=now())
         if planned.messages_after > (planned.messages_before or 0):
-            text = self.tr("{title} is back: {n}, {verb} at {when}.")
+            text = self.tr("{title} is back: {n}, {done} at {when}.")
         else:
-            text = self.tr("{title} is {verb}: {n}, {when}.")
+            text = self.tr("{title} is {done}: {n}, {when}.")
         kept = self.tr(" The old file is kept.") if planned.before is not None else ""
         n = counted(planned.messages_after, "message")
-        return text.format(title=title, n=n, verb=verb, when=now()) + kept
+        return text.format(title=title, n=n, done=plan.done, when=now()) + kept
 
     def ask_undo(self, store: Store, run_id: str, session_id: str) -> None:
         """Ask whether a run, or one session of it, is to be put back, and do it."""

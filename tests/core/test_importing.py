@@ -18,7 +18,8 @@ def test_importing_an_export_puts_the_session_back_and_can_be_undone(
     export = tmp_path / f"hermes-{SID} (1).json"
     hermes.write(export, hermes.session(said, title="Mine", pinned=True))
     assert "Import 1 session?" in rescue("import", export, "--home", hermes.home)[1]
-    assert rescue("import", export, "--yes", "--home", hermes.home)[0] == 0
+    status, out, _ = rescue("import", export, "--yes", "--home", hermes.home)
+    assert status == 0 and "1 session imported" in out
     assert hermes.texts() == hermes.said(said)
     assert (hermes.load()["title"], hermes.load()["pinned"]) == ("Mine", True)
     status, out, _ = rescue("import", export, "--yes", "--home", hermes.home)
@@ -83,3 +84,35 @@ def test_importing_beside_rows_alone_leaves_out_what_was_taken_back(hermes: Any,
     rescue("import", export, "--yes", "--home", hermes.home)
     assert hermes.texts() == hermes.said(said[:4])
     assert hermes.kinds() == []
+
+
+def test_importing_beside_rows_brings_the_fields_that_only_the_file_has(
+    hermes: Any, tmp_path: Any, rescue: Rescue
+) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write_rows(said, title="By the rows")
+    hermes.write(hermes.sessions / f"{SID} 2.json", hermes.session(said, archived=True))
+    card = {"name": "read", "tid": "call_1", "assistant_msg_idx": 3, "done": True}
+    only_there = {"pinned": True, "profile": "work", "worktree_path": "/srv/notes/.worktrees/hermes-0a1b2c3d"}
+    export = tmp_path / "saved.json"
+    hermes.write(export, hermes.session(said, title="Older", tool_calls=[card], **only_there))
+    rescue("import", export, "--yes", "--home", hermes.home)
+    found = hermes.load()
+    assert hermes.texts() == hermes.said(said)
+    assert {name: found[name] for name in only_there} == only_there
+    assert found["tool_calls"] == [card]
+    assert found["title"] == "By the rows"
+    assert not found["archived"]  # of a copy that was not imported
+
+
+def test_importing_brings_the_parts_of_messages_that_only_the_file_has(
+    hermes: Any, tmp_path: Any, rescue: Rescue
+) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write_live(said)
+    with_parts = [{**said[0], "attachments": ["plan.txt"]}, said[1], said[2], {**said[3], "reasoning": "why"}]
+    hermes.write(hermes.sessions / f"{SID} 2.json", hermes.session([*said[:3], with_parts[3]]))
+    export = tmp_path / "saved.json"
+    hermes.write(export, hermes.session([with_parts[0], *said[1:]]))
+    rescue("import", export, "--yes", "--home", hermes.home)
+    assert hermes.load()["messages"] == [with_parts[0], *said[1:]]
