@@ -9,8 +9,8 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from hermes_rescue.core.audit import left
