@@ -303,7 +303,8 @@ def _amended(
     if changed_messages:
         pieces = server_merge.with_tokens(pieces, copies.turns, untouched=live.messages)
         fields |= _pointers(copies, live, verdict, kept, new_cards)
-        if not marks(live).is_marked and second_look.has_act(items):
+        is_recorded = marks(live).is_marked and not (verdict.again and second_look.goes_on_after_act(items))
+        if second_look.has_act(items) and not is_recorded:
             fields |= server_merge.marks(kept, copies)
         if second_look.leaves_out(items):
             date = second_look.date(items, sidecar_copies(copies).get(RUN))
