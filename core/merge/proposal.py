@@ -195,6 +195,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         max((turn.created_at for turn in copies.turns if turn.created_at is not None), default=None),
         folded(str(stream.get("pending_user_message") or "")),
         number(index.get("updated_at")),
+        copies.run is not None and copies.run.sent is not None and copies.run.sent.is_set_back,
     )
 
 
