@@ -66,7 +66,7 @@ def copy_plan(
         planned = PlannedSession(
             str(made.get("session_id")), str(made.get("title")), (), None, files.digest_of(data), None,
             len(made.messages), 0, 0, len(data), False, 0, proposal.chosen, session_id,
-            apart=copies_apart(copies, proposal.gained, proposal),
+            apart=copies_apart(proposal.gained),
         )  # fmt: skip
     return Plan(
         store,

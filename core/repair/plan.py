@@ -49,7 +49,8 @@ class PlannedSession:
     session that is restored under the new id ``session_id``, "" where it keeps its own. ``left_out``: messages that
     stay out because a person wants it so, those of the file (``messages_lost``) among them. ``link_to``: where its file
     leads that is a link. ``is_asked``: nothing of it is certain, it is planned only because it was named. ``apart``:
-    the copies from other places that messages come from and that share none with the session.
+    the copies from other places that messages come from and that share none with the session, ``apart_left`` those of
+    which nothing is taken because no message of them was chosen.
     """
 
     session_id: str
@@ -70,11 +71,14 @@ class PlannedSession:
     link_to: str = ""
     is_asked: bool = False
     apart: tuple[str, ...] = ()
+    apart_left: tuple[str, ...] = ()
 
     @property
     def warning(self) -> str:
         """What a person must know before it is done; "" where there is nothing."""
-        return f"{apart_words(self.apart)} Its messages are put into this one." if self.apart else ""
+        if self.apart:
+            return f"{apart_words(self.apart)} Its messages are put into this one."
+        return _not_taken(self.apart_left) if self.apart_left else ""
 
     @property
     def source(self) -> str:
@@ -296,6 +300,8 @@ def _look(
         refusal = unfulfilled(decided, proposal) or blocked
         answered = refusal is None and decided.are_about_messages
         answered = answered and (proposal.sidecar is not None or bool(left_out_now(decided, proposal)))
+        apart = _apart_left(decided, proposal)
+        answered = answered and not apart
         if refusal is None and _is_wanted(audited, proposal, named=choice is not None):
             proposed = to_write(copies, proposal)
             planned = _planned(audited, copies, proposal, proposed, decided)
@@ -310,6 +316,7 @@ def _look(
                 refusal, forbidden = forbids, planned
         elif refusal is None and choice is not None and proposal.sidecar is None:
             planned = _stays(audited, copies, proposal, decided)
+            refusal = _not_taken(apart) if planned is None and apart else None
     if not (audited.findings or unread or planned or refusal):
         return None
     listed = [f for f in audited.findings if f.kind.name in INDEX_KINDS]
@@ -401,8 +408,19 @@ def _planned(
         link_to=shown(copies.live.target) if copies.live is not None and copies.live.target is not None else "",
         is_asked=audited.standing is not Standing.REPAIRABLE
         and not (decided.include or decided.exclude or decided.fields),
-        apart=copies_apart(copies, proposal.gained, proposal),
+        apart=copies_apart(proposal.gained),
+        apart_left=_apart_left(decided, proposal),
     )
+
+
+def _apart_left(decided: Choices, proposal: Proposal) -> tuple[str, ...]:
+    """The copies that may be of another conversation, of which a session that was only named takes nothing."""
+    left = (item for item in proposal.items if not item.included)
+    return copies_apart(left) if decided.answer_questions else ()
+
+
+def _not_taken(names: tuple[str, ...]) -> str:
+    return f"{apart_words(names)} Nothing of it is taken unless you choose its messages."
 
 
 def left_out_now(decided: Choices, proposal: Proposal) -> list[int]:
