@@ -695,7 +695,7 @@ def test_a_damaged_archive_in_the_home_does_not_add_nothing(hermes: Any) -> None
         packed.writestr(f"webui/sessions/{SID}.json", json.dumps(hermes.session(said)))
     data = archive.read_bytes()
     archive.write_bytes(data.replace(b'"messages"', b'"massages"'))
-    hermes.write_live(said)
+    hermes.write_live([])
     hermes.write_index({"session_id": SID, "message_count": 2}, {"session_id": "0123456789ab", "message_count": 2})
     (place,) = hermes.audit().places
     assert "could not be read in full" in place.words
@@ -708,3 +708,26 @@ def test_a_clear_that_only_a_copy_elsewhere_marks_counts_where_the_file_is_lost(
     hermes.repair()
     assert hermes.texts() == hermes.said(said[4:])
     assert hermes.kinds() == []
+
+
+def test_an_archive_is_not_opened_for_a_healthy_store(hermes: Any) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write_live(said)
+    hermes.write_rows(said)
+    hermes.write(hermes.sessions / "0123456789ab.json", hermes.session([], session_id="0123456789ab", title="Untitled"))
+    old = hermes.home.parent / "old"
+    for name in (
+        "webui/settings.json",
+        "auth.json",
+        "sessions/sessions.json",
+        "sessions/session_20260101_120000_ab12cd.json",
+    ):
+        (old / name).parent.mkdir(parents=True, exist_ok=True)
+        (old / name).write_text('{"version": 1, "messages": []}')
+    shutil.copytree(hermes.sessions, old / "webui" / "sessions")
+    archive = shutil.make_archive(str(hermes.home / "hermes-backup-20260701"), "zip", old)
+    with Inventory(find_store(home=hermes.home)) as inventory:
+        assert archive not in inventory.listing.places.looked
+    hermes.live.unlink()
+    with Inventory(find_store(home=hermes.home)) as inventory:
+        assert archive in inventory.listing.places.looked
