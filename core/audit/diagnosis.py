@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hermes_rescue.core.audit import story
-from hermes_rescue.core.audit.elsewhere import apart_words, copies_apart, listed
+from hermes_rescue.core.audit.elsewhere import apart_words, listed
 from hermes_rescue.core.audit.findings import Category, Counts, Finding, Story, finding
 from hermes_rescue.core.base.jsontext import NOTHING, Damage, number
 from hermes_rescue.core.base.rights import is_denied
@@ -16,7 +16,7 @@ from hermes_rescue.core.hermes.database.lineage import SNAPSHOT_FIELD
 from hermes_rescue.core.hermes.sidecar import IDLE_STREAM, Sidecar, SidecarFile
 from hermes_rescue.core.hermes.store import is_session_name
 from hermes_rescue.core.hermes.webui_recovery import startup_would_restore
-from hermes_rescue.core.merge.intent import Reason
+from hermes_rescue.core.merge.intent import FROM_ELSEWHERE, Reason
 from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.merge.sidecar_copies import session_of
@@ -186,7 +186,7 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Itera
             f"Only the run journal knows this session; it holds {in_all}.",
             counts=counts,
         )
-    elif proposal.sidecar is not None and not any(item.reason is Reason.FURTHER for item in proposal.items):
+    elif proposal.sidecar is not None and not any(item.reason in FROM_ELSEWHERE for item in proposal.items):
         count = number((copies.index_row or {}).get("message_count"))
         yield finding(
             "index_only_worktree",
@@ -352,6 +352,10 @@ _QUESTIONS = {
         "further_copy",
         "{missing}{n} in {copies} only: taken back by you since, or lost.",
     ),
+    Reason.APART: (
+        "further_copy",
+        "{n} in {copies} only. {apart} A repair takes nothing of it unless you choose its messages.",
+    ),
     Reason.UNANSWERED: (
         "turn_journal_pending_turn",
         "A prompt that you sent was not answered, and is not in the conversation.",
@@ -366,7 +370,7 @@ MASKED = "You hid it, or another program did; a repair of this session alone sho
 def _questions(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Iterator[Finding]:
     sid = copies.session_id
     asked = [item.reason for item in proposal.items]
-    if proposal.fuller and Reason.FURTHER not in asked:
+    if proposal.fuller and FROM_ELSEWHERE.isdisjoint(asked):
         fuller = len(proposal.fuller)
         evidence = f"{_are(fuller)} fuller in a copy from another place."
         yield finding("further_copy", sid, evidence, counts=counts, messages=fuller)
@@ -374,11 +378,10 @@ def _questions(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Ite
         n = asked.count(reason)
         if n:
             missing = "The file is missing; " if copies.live is None else ""
-            places = _named(proposal) if reason is Reason.FURTHER else ""
-            evidence = words.format(n=_are(n), why=reason.sentence, missing=missing, copies=places)
-            if reason is Reason.FURTHER:
-                apart = copies_apart(copies, [item for item in proposal.items if item.reason is reason], proposal)
-                evidence += f" {apart_words(apart)}" if apart else ""
+            held = dict.fromkeys(name for item in proposal.items if item.reason is reason for name in item.copies)
+            places = listed(held) if reason in FROM_ELSEWHERE else ""
+            apart = apart_words([*held]) if reason is Reason.APART else ""
+            evidence = words.format(n=_are(n), why=reason.sentence, missing=missing, copies=places, apart=apart)
             lines: Story = ()
             if reason is Reason.UNANSWERED:
                 lines = story.unanswered([item for item in proposal.items if item.reason is reason])
@@ -387,9 +390,3 @@ def _questions(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Ite
         has = counted(n, "message has", "messages have")
         evidence = f"{has} a mask (as sk-...1234) in the file; other copies have the text under it. {MASKED}"
         yield finding("lossy_rebuild", sid, evidence, counts=counts, category=Category.REVIEW, messages=n)
-
-
-def _named(proposal: Proposal) -> str:
-    """The copies from other places that have what is asked about."""
-    asked = [item.copies for item in proposal.items if item.reason is Reason.FURTHER]
-    return listed(dict.fromkeys(name for names in asked for name in names))

@@ -10,10 +10,9 @@ from pathlib import Path
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.words import counted
-from hermes_rescue.core.hermes.copies import SessionCopies
 from hermes_rescue.core.hermes.places.candidate import Candidate, Form, Places
 from hermes_rescue.core.hermes.store import Store
-from hermes_rescue.core.merge.intent import Reason
+from hermes_rescue.core.merge.intent import FROM_ELSEWHERE, Reason
 from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.merge.proposal import Proposal
 
@@ -22,18 +21,13 @@ _READ_ALL = "To have all of it read, name it with --also, or choose Add a backup
 
 def added_by(proposal: Proposal, copy: str) -> int:
     """How many messages a copy from another place offers, or has more of."""
-    asked = sum(item.reason is Reason.FURTHER and copy in item.copies for item in proposal.items)
+    asked = sum(item.reason in FROM_ELSEWHERE and copy in item.copies for item in proposal.items)
     return asked + sum(copy in names for names in proposal.fuller)
 
 
-def copies_apart(copies: SessionCopies, items: Iterable[Item], proposal: Proposal) -> tuple[str, ...]:
-    """The copies from other places with one of these ``items`` that have no message in common with what the session's
-    own copies hold.
-    """
-    further = {copy.name for copy in copies.further}
-    own = [item.copies for item in proposal.items if not further.issuperset(item.copies)]
-    named = {name for item in items for name in item.copies} & further
-    return tuple(sorted(named.difference(*own))) if own else ()
+def copies_apart(items: Iterable[Item]) -> tuple[str, ...]:
+    """The copies with one of these items that may be of another conversation."""
+    return tuple(sorted({name for item in items if item.reason is Reason.APART for name in item.copies}))
 
 
 def apart_words(names: Sequence[str]) -> str:

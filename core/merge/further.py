@@ -7,7 +7,7 @@ them too, where the file is lost or empty and no own copy has any.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Container, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from hermes_rescue.core.base.jsontext import number
@@ -61,10 +61,12 @@ def offer(
     entries: list[Entry],
     reasons: Mapping[int, Reason],
     further: Sequence[FurtherCopy],
+    created: Mapping[str, object],
     evidence: Callable[[], Evidence],
 ) -> Offer:
     """What further copies add to the transcript (``entries``, with why some of it is left out), which stays as it is,
-    but for what their marks take back. ``evidence``: what is known of the session beside them.
+    but for what their marks take back. ``created``: when the session began, as each copy says; ``evidence``: what is
+    known of it beside them.
     """
     if not further:
         return Offer(entries)
@@ -93,14 +95,39 @@ def offer(
     rows = frozenset(copy.name for copy in further if copy.rows is not None)
     seen = replace(known, others=(*known.others, *map(_witness, further)), databases=known.databases | rows)
     found_reasons = judge(part, seen).reasons
+    apart = _apart(merged, own, further, created)
     asked = {}
     for k, e in enumerate(part):
         reason = found_reasons.get(k)
         if id(e) not in own:
-            asked[id(e)] = Reason.SUMMARY if e.merged.is_summary else reason if reason in _TAKEN else Reason.FURTHER
+            offered = Reason.APART if apart.issuperset(e.versions) else Reason.FURTHER
+            asked[id(e)] = Reason.SUMMARY if e.merged.is_summary else reason if reason in _TAKEN else offered
         elif newest is not None and reason is not None and LIVE not in e.versions:
             asked[id(e)] = reason
     return Offer(merged, asked, fuller)
+
+
+def _apart(
+    entries: Sequence[Entry], own: Container[int], further: Sequence[FurtherCopy], created: Mapping[str, object]
+) -> frozenset[str]:
+    """The copies that may be of another conversation: they began at another moment than the session, and have no
+    message in common with what its ``own`` copies hold (by identity), nor with another copy that has one.
+    """
+    names = frozenset(copy.name for copy in further)
+    linked = {name for e in entries if id(e) in own for name in e.versions}
+    if not linked:
+        return frozenset()
+    began = {value for name, value in created.items() if name not in names}
+    linked |= {name for name in names if created.get(name) in began}
+    linked |= {copy.name for copy in further if copy.name not in created and _says_whose(copy)}  # a spool
+    rest = [e.versions.keys() for e in entries if id(e) not in own]
+    while more := {name for held in rest if not linked.isdisjoint(held) for name in held} - linked:
+        linked |= more
+    return names - linked
+
+
+def _says_whose(copy: FurtherCopy) -> bool:
+    return copy.session is not None and copy.session.get("session_id") is not None
 
 
 def _newest_marked(further: Sequence[FurtherCopy], known: Evidence) -> Witness | None:

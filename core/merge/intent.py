@@ -31,6 +31,7 @@ class Reason(StrEnum):
     UNDECIDED = "undecided"
     UNANSWERED = "unanswered"
     FURTHER = "further"
+    APART = "apart"
     CHOSEN = "chosen"
     LEFT_OUT = "left_out"
 
@@ -40,12 +41,20 @@ class Reason(StrEnum):
         return self in _QUESTIONS
 
     @property
+    def is_answered_by_name(self) -> bool:
+        """Who names the session wants the message back; one that may be of another conversation is chosen itself."""
+        return self.is_question and self is not Reason.APART
+
+    @property
     def sentence(self) -> str:
         """The reason in words for a person."""
         return _SENTENCES[self]
 
 
-_QUESTIONS = frozenset({Reason.OLD_UNDO, Reason.EARLIER_UNDO, Reason.UNDECIDED, Reason.UNANSWERED, Reason.FURTHER})
+FROM_ELSEWHERE = frozenset((Reason.FURTHER, Reason.APART))
+"""Only copies from other places have the message."""
+
+_QUESTIONS = FROM_ELSEWHERE | {Reason.OLD_UNDO, Reason.EARLIER_UNDO, Reason.UNDECIDED, Reason.UNANSWERED}
 
 TAKEN_BACK = frozenset((Reason.CLEARED, Reason.UNDONE, Reason.REWOUND))
 """The user took the message back, with certainty."""
@@ -64,6 +73,8 @@ _SENTENCES = {
     Reason.UNDECIDED: "You took this message back, or it was lost; no copy that is left says which.",
     Reason.UNANSWERED: "You sent this prompt, but no copy of the session holds it and no answer is known.",
     Reason.FURTHER: "Only a copy from another place has this message: you took it back since, or it was lost.",
+    Reason.APART: "Only a copy from another place has this message, and it shares none with the session: "
+    "it may be another conversation.",
     Reason.CHOSEN: "You chose to leave this message out.",
     Reason.LEFT_OUT: "You left this message out of a repair.",
 }

@@ -25,7 +25,7 @@ from hermes_rescue.core.merge.evidence import (
     reasons_of_rows,
     state_of,
 )
-from hermes_rescue.core.merge.intent import MARK_FIELDS, Marks, Reason, has_marks, marks
+from hermes_rescue.core.merge.intent import FROM_ELSEWHERE, MARK_FIELDS, Marks, Reason, has_marks, marks
 from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.merge.metadata import Found
 from hermes_rescue.core.merge.restored_turns import KilledRun, RestoredCard, restore
@@ -100,6 +100,12 @@ class Proposal:
         return tuple(item for item in self.items if not item.included and LIVE in item.copies)
 
     @property
+    def asks_only_what_is_apart(self) -> bool:
+        """Whether nothing is to be done or asked but about messages that may be of another conversation."""
+        asked = {item.reason for item in self.items if item.reason is not None and item.reason.is_question}
+        return asked == {Reason.APART} and self.sidecar is None
+
+    @property
     def left_out_before(self) -> int:
         """How many messages stay out because a person left them out of an earlier repair."""
         return sum(item.reason is Reason.LEFT_OUT and not item.included for item in self.items)
@@ -128,10 +134,11 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     reasons, verdict = _reasons(copies, live, entries)
     killed = _killed(copies, live, stream_is_live=stream_is_live)
     new_cards = restore(entries, reasons, killed, _listed(live, "tool_calls"), (PENDING, RUN))
-    found = further.offer(entries, reasons, copies.further, lambda: _evidence(copies, live))
+    offers = metadata.offers(copies, live)
+    created = offers.get("created_at", {})
+    found = further.offer(entries, reasons, copies.further, created, lambda: _evidence(copies, live))
     entries, reasons = found.entries, reasons | found.reasons
     reasons |= left_out_before(entries, copies.left_out)
-    offers = metadata.offers(copies, live)
     is_outdated = choices.need_a_proposal and choices.made_on != fingerprint(
         (e.merged for e in entries), (reasons.get(id(e)) for e in entries), offers
     )
@@ -148,7 +155,7 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     kept = [e for e, item in zip(entries, items, strict=True) if item.included]
     if choices.imported:
         copies = replace(copies, further=tuple(copy for copy in copies.further if copy.name in choices.imported))
-    elif not any(item.reason is Reason.FURTHER for item in items if item.included):
+    elif not any(item.reason in FROM_ELSEWHERE for item in items if item.included):
         copies = replace(copies, further=())  # what is not taken from there gives nothing else either
     if live is None and copies.deleted and not choices.are_about_messages:
         proposal = Proposal(copies.session_id, items, None)
@@ -276,7 +283,7 @@ def _listed(live: Sidecar | None, field: str) -> list[Any]:
 
 
 def _item(position: int, e: Entry, reason: Reason | None, choices: Choices) -> Item:
-    included = reason is None or (reason.is_question and choices.answer_questions)
+    included = reason is None or (reason.is_answered_by_name and choices.answer_questions)
     included = (included or position in choices.include) and position not in choices.exclude
     if not included and reason is None:
         reason = Reason.CHOSEN

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from hermes_rescue.core.base.jsontext import number
 from hermes_rescue.core.hermes.copies import LIVE
 from hermes_rescue.core.hermes.sidecar import Sidecar
-from hermes_rescue.core.merge.intent import GENERATIONS, Reason, marks
+from hermes_rescue.core.merge.intent import FROM_ELSEWHERE, GENERATIONS, Reason, marks
 from hermes_rescue.core.merge.item import Item
 
 _ACTS = frozenset((Reason.UNDONE, Reason.CLEARED, Reason.CHOSEN, Reason.LEFT_OUT))
@@ -20,7 +20,7 @@ _OF_ACTS = _ACTS | {Reason.OLD_UNDO, Reason.EARLIER_UNDO, Reason.UNDECIDED}
 def has_act(items: Sequence[Item]) -> bool:
     """Whether the user took back what is left out, for certain: only then may the file say so to the server."""
     reasons = {item.reason for item in items if item.reason is not None and not item.included}
-    return not reasons.isdisjoint(_ACTS) and not any(r.is_question for r in reasons if r is not Reason.FURTHER)
+    return not reasons.isdisjoint(_ACTS) and not any(r.is_question for r in reasons if r not in FROM_ELSEWHERE)
 
 
 def goes_on_after_act(items: Sequence[Item]) -> bool:

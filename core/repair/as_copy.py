@@ -20,7 +20,8 @@ from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.merge.sidecar_copies import session_of
-from hermes_rescue.core.repair.plan import Done, Plan, PlannedSession, interrupted_runs, problem_of, unfulfilled
+from hermes_rescue.core.repair.plan import Plan, interrupted_runs, problem_of, unfulfilled
+from hermes_rescue.core.repair.planned import Done, PlannedSession
 
 _TAKEN_OVER = (
     "workspace", "created_workspace", "model", "model_provider", "created_at", "updated_at", "pinned", "project_id",
@@ -66,7 +67,7 @@ def copy_plan(
         planned = PlannedSession(
             str(made.get("session_id")), str(made.get("title")), (), None, files.digest_of(data), None,
             len(made.messages), 0, 0, len(data), False, 0, proposal.chosen, session_id,
-            apart=copies_apart(copies, proposal.gained, proposal),
+            apart=copies_apart(proposal.gained),
         )  # fmt: skip
     return Plan(
         store,

@@ -17,8 +17,9 @@ from hermes_rescue.core.hermes.copies import CopyReader, Inventory
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.merge.choices import Choices
-from hermes_rescue.core.merge.intent import TAKEN_BACK, Reason
-from hermes_rescue.core.repair.plan import Done, Plan, plan
+from hermes_rescue.core.merge.intent import FROM_ELSEWHERE, TAKEN_BACK, Reason
+from hermes_rescue.core.repair.plan import Plan, plan
+from hermes_rescue.core.repair.planned import Done
 
 _BY_A_PERSON = frozenset((*TAKEN_BACK, Reason.LEFT_OUT))
 """Why messages stay out that a person may want back after all."""
@@ -87,7 +88,7 @@ def _chosen(
     copies, proposal = merge_session(reader, webui, session_id, steps=steps)
     named = names[session_id]
     held = {k: i.reason for k, i in enumerate(proposal.items) if not named.isdisjoint(i.copies)}
-    added = frozenset(k for k, reason in held.items() if reason is Reason.FURTHER)
+    added = frozenset(k for k, reason in held.items() if reason in FROM_ELSEWHERE)
     choices = Choices(include=added, made_on=proposal.fingerprint, imported=named)
     is_missing = copies.live is None and bool(proposal.included)
     adds = is_missing or bool(added) or any(not named.isdisjoint(each) for each in proposal.fuller)

@@ -252,7 +252,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 def result_json(plan: Plan, result: Result) -> dict[str, Any]:
     """What a repair did."""
     from hermes_rescue.core.repair.apply import State
-    from hermes_rescue.core.repair.plan import Done
+    from hermes_rescue.core.repair.planned import Done
 
     written = result.count(State.REPAIRED)
     return {

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from hermes_rescue.core.base.files import shown
-from hermes_rescue.core.repair.plan import PlannedSession
+from hermes_rescue.core.repair.planned import PlannedSession
 from hermes_rescue.gui.view_model.formatting import counted, number, plain_tip
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QAbstractTableModel, QLocale, QModelIndex, QPersistentModelIndex, Qt, Signal

@@ -15,7 +15,7 @@ from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.merge.choices import OUTDATED, Choices
 from hermes_rescue.core.repair import vault
-from hermes_rescue.core.repair.plan import PlannedSession
+from hermes_rescue.core.repair.planned import PlannedSession
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.repair.vault import Vault
 from hermes_rescue.core.report.export import Exported

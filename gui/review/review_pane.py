@@ -286,13 +286,18 @@ class ReviewPane(QWidget):
 
     @Slot()
     def _restore(self) -> None:
-        """Have the session repaired; what the user took back or left out comes back with it where nothing else is to
-        be done.
+        """Have the session repaired; what the user took back or left out, or what may be another conversation, comes
+        back with it where nothing else is to be done.
         """
         detail = self._detail
-        if detail is not None and detail.audited.standing is Standing.LEFT_OUT and not self.head.is_about_several:
+        kept_out = frozenset[Reason | None]()
+        if detail is not None and not self.head.is_about_several:
+            if detail.audited.standing is Standing.LEFT_OUT:
+                kept_out = TAKEN_BACK | {Reason.LEFT_OUT}
+            elif detail.proposal.asks_only_what_is_apart:
+                kept_out = frozenset({Reason.APART})
+        if detail is not None and kept_out:
             items = detail.proposal.items
-            kept_out = TAKEN_BACK | {Reason.LEFT_OUT}
             wanted = frozenset(at for at, item in enumerate(items) if not item.included and item.reason in kept_out)
             mine = self.difference.rows.boxes.choices() if detail.is_review else Choices()
             self._on_choice(replace(mine, include=mine.include | wanted, fields=detail.proposal.chosen))

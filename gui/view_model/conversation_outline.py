@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from hermes_rescue.core.hermes.copies import LIVE
 from hermes_rescue.core.hermes.message import IMAGE, Message, decoded, image_address, is_image_part, visible_text
-from hermes_rescue.core.merge.intent import Reason
+from hermes_rescue.core.merge.intent import FROM_ELSEWHERE, Reason
 from hermes_rescue.core.report.diff import Change, MessageRow
 from hermes_rescue.gui.view_model import diff_text
 from hermes_rescue.gui.view_model.diff_outline import Gap
@@ -69,7 +69,7 @@ def gaps(shown: Sequence[Gap], turned: Collection[int]) -> list[Gap]:
 def gap_words(gap: Gap, rows: Sequence[MessageRow]) -> str:
     """The line that stands for those of ``rows`` that stay out: "2 messages that you took back"."""
     one, many = _gap_texts(gap.reason)
-    places = _places(rows[gap.rows.start : gap.rows.stop]) if gap.reason is Reason.FURTHER else ""
+    places = _places(rows[gap.rows.start : gap.rows.stop]) if gap.reason in FROM_ELSEWHERE else ""
     return counted(len(gap.rows), one, many).format(places=places)
 
 
@@ -122,7 +122,7 @@ def _gap_texts(reason: Reason | None) -> tuple[str, str]:
             translate("Conversation", "prompt without an answer. Do you want it back?"),
             translate("Conversation", "prompts without an answer. Do you want them back?"),
         )
-    if reason is Reason.FURTHER:
+    if reason in FROM_ELSEWHERE:
         return (
             translate("Conversation", "message only in {places}. Do you want it back?"),
             translate("Conversation", "messages only in {places}. Do you want them back?"),

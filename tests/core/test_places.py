@@ -84,14 +84,37 @@ def test_a_copy_of_another_conversation_is_told_from_one_that_goes_on(hermes: An
     said, other = hermes.turns("one", "two"), hermes.turns("for tea", "for coffee", start=5000)
     hermes.write_live(said[:2])
     conflict(hermes, BESIDE[0], said)
-    conflict(hermes, BESIDE[1], other)
+    conflict(hermes, BESIDE[1], other, created_at=START + 5000)
     (session,) = hermes.audit().sessions
-    (found,) = session.findings
-    _, _, apart = found.evidence.partition(" No message of the ")
+    one, two = session.findings
     ours, theirs = sorted(session.offered, key=lambda name: session.offered[name])
-    assert apart.startswith(theirs)
-    assert "another conversation" in apart
-    assert ours not in apart
+    assert ours in one.evidence and "another conversation" not in one.evidence
+    assert theirs in two.evidence and "another conversation" in two.evidence
+    assert ours not in two.evidence
+
+
+def test_a_copy_that_may_be_of_another_conversation_is_not_taken_before_its_messages_are_chosen(
+    hermes: Any, rescue: Callable[..., tuple[int, str, str]]
+) -> None:
+    said, other = hermes.turns("one", "two"), hermes.turns("for tea", start=5000)
+    hermes.write_live(said[:2])
+    conflict(hermes, BESIDE[1], other, created_at=START + 5000)
+    status, out, _ = rescue("repair", SID, "--yes", "--home", hermes.home)
+    assert status == 1 and "unless you choose its messages" in out
+    conflict(hermes, BESIDE[0], said)
+    status, out, _ = rescue("repair", SID, "--yes", "--home", hermes.home)
+    assert status == 1 and "unless you choose its messages" in out
+    assert hermes.texts() == hermes.said(said)
+    api.apply(api.plan(find_store(home=hermes.home), [SID], choices=hermes.choose(include=[4, 5])))
+    assert hermes.texts() == hermes.said(said + other)
+
+
+def test_a_copy_that_began_when_the_session_did_is_of_it_whatever_it_shares(hermes: Any) -> None:
+    said, later = hermes.turns("one"), hermes.turns("two", start=5000)
+    hermes.write_live(later)
+    conflict(hermes, BESIDE[0], said)
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said + later)
 
 
 def test_what_was_taken_back_since_is_not_offered(hermes: Any) -> None:
@@ -587,6 +610,12 @@ def test_an_older_copy_elsewhere_without_marks_takes_nothing_back(hermes: Any) -
     assert hermes.texts() == hermes.said(said)
 
 
+def numbers(hermes: Any, included: str) -> list[str]:
+    """Words that choose messages of the session as it is now."""
+    (choices,) = hermes.choose().values()
+    return ["--proposal", choices.made_on, "--include", included]
+
+
 def test_a_plan_says_that_what_it_takes_may_be_another_conversation(
     hermes: Any, rescue: Callable[..., tuple[int, str, str]]
 ) -> None:
@@ -594,10 +623,12 @@ def test_a_plan_says_that_what_it_takes_may_be_another_conversation(
     hermes.write_live(said[:2])
     conflict(hermes, BESIDE[0], said)
     ours = rescue("repair", SID, "--dry-run", "--home", hermes.home)[1]
-    conflict(hermes, BESIDE[1], other)
+    conflict(hermes, BESIDE[1], other, created_at=START + 5000)
     both = rescue("repair", SID, "--dry-run", "--home", hermes.home)[1]
-    own_part = rescue("repair", SID, "--dry-run", "--home", hermes.home, "--exclude", "5-8")[1]
-    assert ["another conversation" in out for out in (ours, both, own_part)] == [False, True, False]
+    chosen = rescue("repair", SID, "--dry-run", "--home", hermes.home, *numbers(hermes, "3-8"))[1]
+    own_part = rescue("repair", SID, "--dry-run", "--home", hermes.home, *numbers(hermes, "3-4"))[1]
+    assert ["another conversation" in out for out in (ours, both, chosen, own_part)] == [False, True, True, False]
+    assert "put into this one" in chosen
 
 
 def test_of_an_archive_that_was_opened_for_one_session_it_is_said_that_the_rest_was_not_read(
@@ -664,7 +695,7 @@ def test_a_damaged_archive_in_the_home_does_not_add_nothing(hermes: Any) -> None
         packed.writestr(f"webui/sessions/{SID}.json", json.dumps(hermes.session(said)))
     data = archive.read_bytes()
     archive.write_bytes(data.replace(b'"messages"', b'"massages"'))
-    hermes.write_live(said)
+    hermes.write_live([])
     hermes.write_index({"session_id": SID, "message_count": 2}, {"session_id": "0123456789ab", "message_count": 2})
     (place,) = hermes.audit().places
     assert "could not be read in full" in place.words
@@ -677,3 +708,36 @@ def test_a_clear_that_only_a_copy_elsewhere_marks_counts_where_the_file_is_lost(
     hermes.repair()
     assert hermes.texts() == hermes.said(said[4:])
     assert hermes.kinds() == []
+
+
+def test_an_archive_is_not_opened_for_a_healthy_store(hermes: Any) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write_live(said)
+    hermes.write_rows(said)
+    hermes.write(hermes.sessions / "0123456789ab.json", hermes.session([], session_id="0123456789ab", title="Untitled"))
+    old = hermes.home.parent / "old"
+    for name in (
+        "webui/settings.json",
+        "auth.json",
+        "sessions/sessions.json",
+        "sessions/session_20260101_120000_ab12cd.json",
+    ):
+        (old / name).parent.mkdir(parents=True, exist_ok=True)
+        (old / name).write_text('{"version": 1, "messages": []}')
+    shutil.copytree(hermes.sessions, old / "webui" / "sessions")
+    archive = shutil.make_archive(str(hermes.home / "hermes-backup-20260701"), "zip", old)
+    with Inventory(find_store(home=hermes.home)) as inventory:
+        assert archive not in inventory.listing.places.looked
+    hermes.live.unlink()
+    with Inventory(find_store(home=hermes.home)) as inventory:
+        assert archive in inventory.listing.places.looked
+
+
+def test_marks_without_a_date_are_not_of_the_webui_and_take_nothing_back(hermes: Any) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_rows(said)
+    marked = hermes.session(said[:4], **hermes.undo_marks(said[:4]))
+    del marked["updated_at"]
+    hermes.write(hermes.sessions / BESIDE[0], marked)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Set
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from hermes_rescue.core.base.errors import UnreadableError
-from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.base.files import read_regular, shown
 from hermes_rescue.core.base.private_folder import private_folder, sweep
 from hermes_rescue.core.base.progress import Steps
+from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.copies import FileCopies, Inventory
 from hermes_rescue.core.hermes.database.statedb_rows import RawMessageRow
 from hermes_rescue.core.hermes.listing import Listing, SessionFiles, sessions_in
@@ -21,6 +22,7 @@ from hermes_rescue.core.hermes.places import archives, beside, forms
 from hermes_rescue.core.hermes.places.candidate import Candidate, Form, FurtherCopy, Places
 from hermes_rescue.core.hermes.places.given import Given
 from hermes_rescue.core.hermes.places.search import Search, homes_of
+from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
 from hermes_rescue.core.hermes.store import Store
 
 _LARGE = 64 * 2**20
@@ -28,7 +30,7 @@ _LARGE = 64 * 2**20
 
 
 _SMALL = 4096
-"""Bytes of a session file below which it has hardly any message."""
+"""Bytes of a session file that is looked into for whether it has a message at all; an empty one has fewer."""
 
 
 class FurtherReader:
@@ -124,11 +126,12 @@ def find_places(
     given = Given(search, reader.new_folder)
     for path in store.also:
         given.add(path)
-    needy, unopened = _needy(inventory), list[Path]()
+    needy, unopened = _needy(inventory) if search.archives else frozenset(), list[Path]()
     for path in search.archives:
-        packed = _packed_sessions(path)
-        lost = needy | (packed.keys() - inventory.known_ids - listing.deleted)
-        fuller = {each for each, size in packed.items() if each in listing.sidecars and size > _size(listing, each)}
+        packed, unknown_there = _packed_sessions(path, inventory.known_ids | foreign | listing.deleted)
+        lost = needy | unknown_there
+        ours = packed.keys() & inventory.known_ids - listing.deleted
+        fuller = {each for each in ours if packed[each] > _size(listing, each)}
         if only is not None:
             unknown = {*only} - inventory.known_ids  # a database in there may have it
             lost, fuller = lost.intersection(only) | unknown, fuller.intersection(only)
@@ -154,24 +157,44 @@ def find_places(
 
 
 def _needy(inventory: Inventory) -> frozenset[str]:
-    """The sessions that need a large place to be looked through: they have no file, or hardly anything in it."""
+    """The sessions that need a large place to be looked through: they have no file, or one without any message, which
+    is no new chat.
+    """
     listing = inventory.listing
     kept = listing.backups.keys() | listing.temps.keys() | inventory.webui_rows
     lost = {each for each in listing.index.rows if each not in listing.sidecars and each not in kept}
-    return frozenset(lost | {each for each in listing.sidecars if _size(listing, each) < _SMALL})
+    return frozenset(lost | {each for each in listing.sidecars if _is_emptied_file(listing, each)})
 
 
-def _packed_sessions(archive: Path) -> dict[str, int]:
-    """The sessions in an archive that its list names, with the bytes of the largest file of each."""
+def _is_emptied_file(listing: Listing, session_id: str) -> bool:
+    if _size(listing, session_id) >= _SMALL:
+        return False
+    try:
+        found = sidecar.parse(read_regular(listing.sidecars[session_id]))
+    except (OSError, UnreadableError):
+        return False
+    return not found.messages and found.get("title") != FIELD_DEFAULTS["title"]
+
+
+def _packed_sessions(archive: Path, known: Set[str]) -> tuple[dict[str, int], frozenset[str]]:
+    """The sessions in an archive that its list names, with the bytes of the largest file of each; and which of them
+    are not ``known``, by the form of the id. A home has many other files that are called like a session, and the
+    agent's snapshots are mostly of its other fronts.
+    """
     found: dict[str, int] = {}
+    lost = set()
     for name, size in archives.sizes_in(archive).items():
         if session_id := beside.session_in(name):
             found[session_id] = max(size, found.get(session_id, 0))
-    return found
+            if not name.startswith("session_") and beside.is_usual(session_id) and session_id not in known:
+                lost.add(session_id)
+    return found, frozenset(lost)
 
 
 def _size(listing: Listing, session_id: str) -> int:
-    """The bytes of a session file; more than any has where it cannot be looked at."""
+    """The bytes of a session file, 0 where there is none; more than any has where it cannot be looked at."""
+    if session_id not in listing.sidecars:
+        return 0
     try:
         return listing.sidecars[session_id].lstat().st_size
     except OSError:

@@ -7,6 +7,7 @@ import re
 import stat
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from hermes_rescue.core.hermes.places import beside, forms
@@ -35,6 +36,7 @@ class Search:
     def __init__(self, known: Collection[str], foreign: Collection[str]) -> None:
         self._known, self._foreign = known, foreign
         self._of: dict[str, dict[str, Candidate]] = {}
+        self._real = cache(os.path.realpath)  # one database can hold every session
         self.root: Path | None = None
         self.looked: list[str] = []
         self.databases: list[Candidate] = []
@@ -55,7 +57,7 @@ class Search:
     def add(self, session_id: str, candidate: Candidate) -> None:
         """Take note of a candidate; of one place once."""
         candidate = replace(candidate, root=candidate.root or self.root)
-        self._of.setdefault(session_id, {})[os.path.realpath(candidate.path)] = candidate
+        self._of.setdefault(session_id, {})[self._real(candidate.path)] = candidate
 
     def beside(self, folder: Path, names: Iterable[str]) -> dict[str, str]:
         """The copies beside the session files; of which session each is, by its name."""
