@@ -115,21 +115,20 @@ class SessionHead(QWidget):
         in_reading_order(self.repair, button)
         QWidget.setTabOrder(self.repair, button)
 
-    @property
-    def usual_height(self) -> int:
-        """The height that it has for any session: room for four lanes and what is left out; more of them scroll."""
+    def usual_height(self, width: int) -> int:
+        """The height that it has for any session where it is as wide as that: room for four lanes and what is left out;
+        more of them scroll.
+        """
         metrics = self.fontMetrics()
-        return round(_HEIGHT * metrics.height()) + (self._lines - _LINES) * metrics.lineSpacing()
+        return round(_HEIGHT * metrics.height()) + (self._lines(width) - _LINES) * metrics.lineSpacing()
 
-    @property
-    def _room(self) -> int:
-        """The width that there is for words."""
-        return self.width() - self._side.width() - 3 * _SIDE
+    def _room(self, width: int) -> int:
+        """The width that there is for words, of all."""
+        return width - self._side.minimumWidth() - 3 * _SIDE
 
-    @property
-    def _lines(self) -> int:
+    def _lines(self, width: int) -> int:
         """The lines that there are for what happened."""
-        return _LINES + (self._room < _NARROW * self.fontMetrics().averageCharWidth())
+        return _LINES + (self._room(width) < _NARROW * self.fontMetrics().averageCharWidth())
 
     def clear(self) -> None:
         """Show nothing."""
@@ -198,12 +197,12 @@ class SessionHead(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Called by Qt."""
         super().resizeEvent(event)
-        self.evidence.set_lines(self._lines)
+        self.evidence.set_lines(self._lines(self.width()))
         self._fit_title()
 
     def _fit_title(self) -> None:
         """Let what is beside the title make room for it, but for the date."""
-        room = self._room - _GAP - self.title.sizeHint().width() - 2
+        room = self._room(self.width()) - _GAP - self.title.sizeHint().width() - 2
         self.about.setMaximumWidth(max(room, self.about.minimumSizeHint().width()))
 
     def changeEvent(self, event: QEvent) -> None:
@@ -223,7 +222,7 @@ class SessionHead(QWidget):
         usual = QFontMetrics(bold).horizontalAdvance(self._usual)
         other = self.fontMetrics().horizontalAdvance(self.tr("Bring {} back").format(counted(_MANY, "message")))
         self._side.setFixedWidth(max(usual, other) + 3 * _GAP)
-        self.evidence.set_lines(self._lines)
+        self.evidence.set_lines(self._lines(self.width()))
 
 
 def _about(audited: SessionAudit) -> tuple[str, ...]:

@@ -184,6 +184,13 @@ def test_no_key_repairs_by_accident(qtbot: QtBot, plan: api.Plan, key: Qt.Key) -
     assert [results.at(k)[0] for k in range(results.count())] == [QDialog.DialogCode.Rejected.value]
 
 
+def test_who_comes_to_the_table_by_key_sees_which_row_has_it(qtbot: QtBot, plan: api.Plan) -> None:
+    dialog = ask(qtbot, plan)
+    dialog.table.setFocus(Qt.FocusReason.TabFocusReason)
+    assert [index.row() for index in dialog.table.selectionModel().selectedRows()] == [dialog.table.currentIndex().row()]
+    assert dialog.table.currentIndex().isValid()
+
+
 def test_enter_in_the_table_does_not_repair(qtbot: QtBot, plan: api.Plan) -> None:
     dialog = ask(qtbot, plan)
     dialog.table.setFocus()

@@ -81,7 +81,7 @@ def head_of(qtbot: QtBot, audited: SessionAudit, proposal: Proposal) -> SessionH
     head = SessionHead(CoverageMap(LIGHT))
     qtbot.addWidget(head)
     show(head, audited, proposal)
-    head.resize(840, head.usual_height)
+    head.resize(840, head.usual_height(840))
     with qtbot.waitExposed(head):
         head.show()
     return head
