@@ -76,6 +76,13 @@ def test_a_command_on_a_terminal_can_be_copied(wiped: Any, columns: int) -> None
     assert [words[1] for words in suggested] == ["repair", "show"]
 
 
+@pytest.mark.parametrize("started", ["./hermes-rescue-VERSION", "a folder/hermes-rescue", "hermes-rescue"])
+def test_a_command_starts_as_this_one_was_started(started: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell does not look into the folder that it is in for a bare name."""
+    monkeypatch.setattr("sys.argv", [started, "audit"])
+    assert program() == (started,)
+
+
 def test_a_pipe_gets_each_sentence_in_one_line(wiped: Any, rescue: Rescue, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = sentences(wiped, rescue)
     monkeypatch.setenv("COLUMNS", "40")
