@@ -103,9 +103,10 @@ class Marks:
     @property
     def records_acts(self) -> bool:
         """Whether a session without a mark was never shortened. The watermark of an older version stays when a newer
-        one goes on with the file.
+        one goes on with the file, and a compress by hand takes the place of the marks of a version without generations.
         """
-        return self.knows_acts and (self.shrink_generation is not None or self.old_act is None)
+        is_hidden = self.old_act is not None or (self.by_hand and not self.knows_generations)
+        return self.knows_acts and (self.shrink_generation is not None or not is_hidden)
 
     @property
     def act(self) -> float | None:

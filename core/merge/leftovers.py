@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import pairwise
 
+from hermes_rescue.core.hermes.message import MessageIdentity
 from hermes_rescue.core.merge.evidence import FileState
+from hermes_rescue.core.merge.intent import TAKEN_BACK, Reason
 from hermes_rescue.core.merge.timeline import STAMP, Timeline, is_same
 
 
@@ -45,6 +47,38 @@ class Leftovers(Timeline):
         if one is None or other is None or name in self.known.databases:
             return False
         return is_same(one.time, other.time) and one.folded_identity == other.folded_identity
+
+    def twins(self) -> Iterator[int]:
+        """Prompts that are missing at one place and stay at another."""
+        kept: dict[MessageIdentity, list[int]] = {}
+        for k, e in enumerate(self.entries):
+            if self.kept[k] and e.merged.role == "user":
+                kept.setdefault(e.merged.folded_identity, []).append(k)
+        places = ((k, kept.get(self.entries[k].merged.folded_identity, ())) for k in self.missing())
+        yield from (k for k, others in places if any(self.is_twin(k, j) for j in others))
+
+    def rows_apart(self, reasons: Mapping[int, Reason]) -> dict[int, Reason]:
+        """Rows of answers that were taken back and that only files have elsewhere: the server moved another answer to
+        their prompt, so that they are not aligned with it.
+        """
+        databases = self.known.databases
+        taken = {
+            self._known_by(k): reason
+            for k, reason in reasons.items()
+            if reason in TAKEN_BACK and self._is_known(k) and databases.isdisjoint(self.entries[k].versions)
+        }
+        rows = (k for k in self.missing() if k not in reasons and self.entries[k].versions.keys() <= databases)
+        return {k: taken[self._known_by(k)] for k in rows if self._is_known(k) and self._known_by(k) in taken}
+
+    def _is_known(self, k: int) -> bool:
+        """Whether a message is an answer that nobody gives twice."""
+        return self.entries[k].merged.role != "user" and self.entries[k].merged.is_distinctive
+
+    def _known_by(self, k: int) -> tuple[MessageIdentity, MessageIdentity | None]:
+        """What a message says, and its prompt."""
+        prompt = self.prompt_of(k)
+        asked = self.entries[prompt].merged.folded_identity if prompt is not None else None
+        return self.entries[k].merged.folded_identity, asked
 
     def _is_later(self, run: float | None) -> bool:
         saved = self.known.saved

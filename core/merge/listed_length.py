@@ -70,10 +70,20 @@ class ListedLength(Timeline):
         prompts = [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
         own = (n for n, k in enumerate(held) if backup and backup.is_whole and self.holds([backup], k))
         newest = prompts[-1] if prompts else 0
-        if (self.known.count or 0) not in (newest, newest - next(own, 0)):
+        if (self.known.count or 0) not in (newest, newest - next(own, 0)) or self._was_made_shorter(held):
             return False
         last = held[-1]
         return self.has_stamp(last, self.known.last) or self.entries[last].versions.keys() <= self.known.databases
+
+    def _was_made_shorter(self, held: Sequence[int]) -> bool:
+        """Whether these are all that the backup has, which is from before a save of fewer: of a whole file, if it is
+        the very one that was put back since.
+        """
+        known, backup = self.known, self.known.backup
+        if backup is None or not backup.is_whole:
+            return False
+        is_of_then = known.state is not FileState.WHOLE or is_same(backup.saved, known.saved)
+        return is_of_then and {*held}.issuperset(k for k in range(len(self.entries)) if self.holds([backup], k))
 
     def is_listed_without(self, k: int, kept: Sequence[int]) -> bool:
         """Whether the session list was written after a file, and after a turn that this lacks, and says that the

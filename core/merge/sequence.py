@@ -8,7 +8,9 @@ from operator import is_not
 
 from hermes_rescue.core.base.jsontext import number
 from hermes_rescue.core.hermes.copies import BACKUP, LIVE, RUN, SessionCopies, temp_name
+from hermes_rescue.core.hermes.database.blocks import carried_text
 from hermes_rescue.core.hermes.message import Message, message
+from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.merge import server_merge, transcript
 from hermes_rescue.core.merge.align import align_all
 from hermes_rescue.core.merge.sidecar_copies import raw_copies, session_of, sidecar_copies
@@ -67,11 +69,20 @@ def one_sequence(copies: SessionCopies) -> list[Entry]:
     if first == RUN:
         for e in entries:
             server_merge.take_calls(e, [copy.name for copy in copies.databases])
-    if any(LIVE in e.versions and e.merged.is_summary for e in entries):
+    live = session_of(copies.live)
+    if live is not None and _is_rewritten(live, [e.versions[LIVE] for e in entries if LIVE in e.versions]):
         for e in entries:  # an old compression rewrote the file: what it left out of a message is no loss
             if LIVE in e.versions:
                 e.merged, e.enriched = e.versions[LIVE], {}
     return entries
+
+
+def _is_rewritten(live: Sidecar, messages: Sequence[Message]) -> bool:
+    """Whether an old compression wrote the file anew: its summary stands among the messages, or in one of them where
+    the version is one that leaves no mode (formats.md, "Marks of intent").
+    """
+    leaves_mode = "compression_anchor_mode" in live.head
+    return any(m.is_summary or not (leaves_mode or carried_text(m) is None) for m in messages)
 
 
 def _joined(names: Sequence[str], sequences: Mapping[str, Sequence[Message]], raw: Container[str]) -> list[Entry]:

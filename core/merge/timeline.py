@@ -384,7 +384,8 @@ class Timeline:
             # a whole file that was saved after the act says itself where its turn ends
             whole = [w for w in self.after_act if w.is_whole and w.marks is not None]
             kept = [k for k in before if self.kept[k] or self.holds(whole, k)]
-            return kept[-1] if kept else self._end_of_turn(before[-1], act)
+            twins = (k for k in before if kept and k < kept[-1] and self.is_twin(k, kept[-1]))
+            return next(twins, kept[-1]) if kept else self._end_of_turn(before[-1], act)
         prompts = [k for k, e in enumerate(self.entries) if e.merged.role == "user"]
         later = [k for k in prompts if is_after(self.times[k], act)]
         if self.marks.by_hand:  # of a compress, before which the clock can have been set back
@@ -420,8 +421,11 @@ class Timeline:
             return old[0]
         if any(is_same(e.versions[LIVE].time, act) for e in self.entries if LIVE in e.versions):
             return None
-        again = (e.versions for e in self.entries[old[0] :] if e.merged.folded_identity == words)
-        files = (v.time for versions in again for name, v in versions.items() if name not in self.known.databases)
+        again = [k for k in range(old[0], len(self.entries)) if self.entries[k].merged.folded_identity == words]
+        if self.marks.knows_generations and again[-1] > old[-1] and self.entries[old[-1] + 1].merged.role != "user":
+            return old[0] - 1  # only such an act cuts between a prompt and its answer
+        versions = (pair for k in again for pair in self.entries[k].versions.items())
+        files = (v.time for name, v in versions if name not in self.known.databases)
         return old[0] - 1 if any(is_after(time, act) for time in files) else None
 
     def _end_of_turn(self, k: int, act: float) -> int:
@@ -440,6 +444,14 @@ class Timeline:
         """Whether two copies have a message to the stamp."""
         versions = self.entries[k].versions
         return one in versions and other in versions and is_same(versions[one].time, versions[other].time)
+
+    def is_twin(self, k: int, j: int) -> bool:
+        """Whether two places are those of one prompt: two files have it to the stamp, and other answers between."""
+        one, other = self.entries[k], self.entries[j]
+        if one.merged.role != "user" or one.merged.folded_identity != other.merged.folded_identity:
+            return False
+        files = one.versions.keys() - other.versions.keys() - self.known.databases
+        return any(self.has_stamp(j, one.versions[name].time) for name in files)
 
     def has_stamp(self, k: int, time: float | None) -> bool:
         """Whether a file has a message with exactly this stamp (rows are stamped earlier)."""

@@ -64,6 +64,7 @@ class _Judge(Contained, Backups, ListedLength):
         act, known = self.marks.act, self.known
         reasons = self._with_their_prompts(self._after(act) if act is not None else self._without_mark())
         reasons |= dict.fromkeys(self.replaced(), Reason.UNDONE)
+        reasons |= self.rows_apart(reasons) | dict.fromkeys(self.twins(), Reason.CONTAINED)
         if act is None and known.state is not FileState.WHOLE and (gone := self.gone_by_list(reasons)):
             return Verdict({**reasons, **dict.fromkeys(gone, Reason.UNDONE)})
         reasons |= dict.fromkeys((k for k in self.shown_once_more() if k not in reasons), Reason.UNDONE)

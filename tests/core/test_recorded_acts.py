@@ -1,0 +1,92 @@
+"""What real servers leave after acts of a person, as recorded from several versions of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pytest
+from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.merge.intent import MARK_FIELDS
+
+from .conftest import ACT, SID, START, Hermes, Value
+from .test_witnesses import categories, is_left_alone
+
+
+def asked_again(hermes: Hermes) -> tuple[list[Value], list[Value], list[Value]]:
+    """A turn, another one, and that one after its answer was asked for again."""
+    kept, old, new = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("b", start=200)
+    old[1]["content"] = "the first answer, long enough to be known wherever it stands in a copy of this session"
+    new[1]["content"] = "quite another answer to the same prompt, just as long and just as well known as the first"
+    return kept, old, new
+
+
+def without(hermes: Hermes, messages: Sequence[Value], *fields: str, **values: object) -> None:
+    """The file of a version that does not know these fields."""
+    session = hermes.session(messages, **values)
+    hermes.write(hermes.live, {name: value for name, value in session.items() if name not in fields})
+
+
+def test_the_first_answer_does_not_return_where_only_rows_have_the_one_that_was_asked_for(hermes: Hermes) -> None:
+    """The prompt got the time of the second answer, so it stands in the rows twice; the file had it once."""
+    kept, old, new = asked_again(hermes)
+    hermes.write_live([], **hermes.undo_marks(old[:1], new[0]["timestamp"]))
+    hermes.write_backup([*kept, *old])
+    hermes.write_rows([*kept, *old, *new])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *new])
+
+
+@pytest.mark.parametrize("is_torn", [True, False])
+def test_a_count_from_after_an_act_is_not_taken_for_one_that_is_late(hermes: Hermes, is_torn: bool) -> None:
+    """The list counts as many as there were before the newest turn; but the backup is from before a save of fewer, and
+    nothing that it has would stay out. The file is torn before its marks, or was put back from that backup."""
+    kept, old, new = asked_again(hermes)
+    whole = hermes.write_live([*kept, *old])
+    hermes.write_backup([*kept, *old])
+    if is_torn:
+        hermes.live.write_bytes(whole[:150])
+    hermes.write_rows([*kept, *old, *new])
+    last = new[-1]["timestamp"]
+    hermes.write_index({"session_id": SID, "message_count": 4, "last_message_at": last, "updated_at": last + 1})
+    assert is_left_alone(hermes)
+
+
+def test_a_compress_by_hand_hides_an_undo_of_a_version_without_generations(hermes: Hermes) -> None:
+    """Its marks are those of the compress, so that no act is known is no proof that there was none."""
+    kept, undone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    marks = {"truncation_boundary": START + ACT, "truncation_watermark": START + ACT, "updated_at": START + ACT}
+    without(hermes, kept, "intentional_shrink_generation", compression_anchor_mode="manual", **marks)
+    hermes.write_rows([*kept, *undone])
+    assert Category.REPAIRABLE not in categories(hermes)
+    assert is_left_alone(hermes)
+
+
+def test_a_file_that_an_old_compression_wrote_anew_lacks_nothing_of_its_answers(hermes: Hermes) -> None:
+    """It left their reasoning out; its summary stands in an answer, not as a message."""
+    turns = hermes.turns("a", "b", "c")
+    reasoned = [{**m, "reasoning": "why"} if m["role"] == "assistant" else m for m in turns]
+    summary = "[PRIOR CONTEXT]\nanswer b\n[END OF PRIOR CONTEXT]\n[CONTEXT COMPACTION] what was said"
+    rewritten = [{**m, "content": summary} if m["content"] == "answer b" else m for m in turns]
+    without(hermes, rewritten, "compression_anchor_mode", *MARK_FIELDS, updated_at=START + ACT)
+    hermes.write_backup(reasoned)
+    hermes.write_rows(reasoned)
+    assert Category.REPAIRABLE not in categories(hermes)
+
+
+def test_a_prompt_to_which_the_server_moved_the_second_answer_stands_once(hermes: Hermes) -> None:
+    """It had cut behind the prompt and sent it again: the file has the new answer behind both, the rows have each
+    answer with a prompt of its own, stamped by another clock."""
+    kept, old, new = asked_again(hermes)
+    notice = {**new[1], "content": "**No response from provider.**"}
+    moved = {"role": "assistant", "content": new[1]["content"]}
+    marks = {"truncation_boundary": old[0]["timestamp"], "truncation_watermark": float(int(new[0]["timestamp"]))}
+    messages = [*kept, old[0], moved, *new, notice]
+    without(hermes, messages, "intentional_shrink_generation", **marks, updated_at=START + ACT)
+    hermes.write_backup([*kept, *old])
+    rows = [{**old[0], "timestamp": old[0]["timestamp"] - 1}, old[1], {**new[0], "timestamp": new[0]["timestamp"] + 7}]
+    hermes.write_rows([*kept, *rows, {**new[1], "timestamp": new[1]["timestamp"] + 7}])
+    before = json.loads(hermes.live.read_bytes())["messages"]
+    assert Category.REPAIRABLE not in categories(hermes)
+    hermes.repair()
+    assert json.loads(hermes.live.read_bytes())["messages"] == before
