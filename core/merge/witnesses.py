@@ -182,7 +182,9 @@ class _Judge(Contained, Backups, ListedLength):
             elif self.base is not None and self.base.marks is None and known.state is FileState.LOST:
                 is_taken = self._takes_rows_back() and not known.databases.isdisjoint(self.entries[k].versions)
                 reason = Reason.UNDECIDED if not is_taken and self._may_be_lost(k, kept) else Reason.UNDONE
-            elif not self.marks.records_acts and (self._is_of_file or self._can_be_cut(k, kept[0])):
+            elif not self.marks.records_acts and (
+                self._is_of_file or self._can_be_cut(k, kept[0]) or self._was_missing_before(k)
+            ):
                 reason = Reason.CONTAINED if self.is_contained(k, kept) else Reason.OLD_UNDO
             elif self.holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
@@ -244,6 +246,13 @@ class _Judge(Contained, Backups, ListedLength):
             return False
         is_of_backup = known.backup is not None and self.holds([known.backup], k)
         return k < first or (known.count is None and is_of_backup)
+
+    def _was_missing_before(self, k: int) -> bool:
+        """Whether the base is a whole file that has what comes after a message, and not that."""
+        base = self.base
+        if base is None or base.marks is None:
+            return False
+        return any(self.holds([base], j) for j in range(k + 1, len(self.kept)))
 
     @cached_property
     def _is_of_file(self) -> bool:
