@@ -91,6 +91,8 @@ class _Judge(Contained, Backups, ListedLength):
         if Reason.UNDECIDED in reasons.values() and known.state is not FileState.WHOLE:
             return Verdict(reasons, BEGINNING)
         base = self.base
+        if known.state is FileState.LOST and known.is_untitled and known.pending is None and known.last is None:
+            return Verdict(reasons, SHORTENED)  # what is left of it has the title that a clear leaves, and no mark
         is_unlisted = known.last is None or is_same(known.last, known.sent)  # it says no more than that this was sent
         if is_unlisted and base is not None and base is known.backup and self._is_all(base, reasons):
             return Verdict(reasons, SHORTENED)
@@ -249,10 +251,8 @@ class _Judge(Contained, Backups, ListedLength):
 
     def _was_missing_before(self, k: int) -> bool:
         """Whether the base is a whole file that has what comes after a message, and not that."""
-        base = self.base
-        if base is None or base.marks is None:
-            return False
-        return any(self.holds([base], j) for j in range(k + 1, len(self.kept)))
+        base, after = self.base, range(k + 1, len(self.kept))
+        return base is not None and base.marks is not None and any(self.holds([base], j) for j in after)
 
     @cached_property
     def _is_of_file(self) -> bool:
