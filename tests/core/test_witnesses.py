@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hermes_rescue.core.audit.findings import Category
 
-from .conftest import ACT, START, Hermes
+from .conftest import ACT, SID, START, Hermes
 
 CLEAR = "0d3f1c2b4a5968778695a4b3c2d1e0f9"
 SHRINK = "5b1d8e0f2a3c4d6e9f8a7b6c5d4e3f2a"
@@ -503,3 +503,31 @@ def short_turn(start: float) -> list[Value]:
     """A turn that says nothing to be known again, within a tenth of a second."""
     prompt = {"role": "user", "content": "go on", "timestamp": START + start}
     return [prompt, {"role": "assistant", "content": "Done.", "timestamp": START + start + 0.1}]
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_what_the_backup_of_an_old_version_went_on_without_is_asked(hermes: Hermes, is_lost: bool) -> None:
+    """An undo of a version without marks, then a turn; the file was emptied or lost, and so was the session list."""
+    kept, undone, after = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
+    if not is_lost:
+        hermes.write_old(hermes.live, [], updated_at=START + 400)
+    hermes.write_old(hermes.sessions / f"{SID}.json.bak", [*kept, *after])
+    hermes.write_rows([*kept, *undone, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *after])
+    assert Category.REVIEW in categories(hermes)
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said([*kept, *undone, *after])
+
+
+@pytest.mark.parametrize("title", ["Untitled", "Notes"])
+def test_a_torn_file_with_the_title_of_a_clear_is_asked_about(hermes: Hermes, title: str) -> None:
+    """The first turn names a session, and a clear takes the name away. The file is torn before its marks, and no list
+    counts."""
+    turns = hermes.turns("a", "b")
+    hermes.write_live([], **hermes.cleared, title=title)
+    hermes.tear_live('"truncation_watermark"')
+    hermes.write_rows(turns)
+    is_asked = title == "Untitled"
+    assert (Category.REVIEW in categories(hermes)) is is_asked
+    assert is_left_alone(hermes) is is_asked
