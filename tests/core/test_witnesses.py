@@ -503,3 +503,14 @@ def short_turn(start: float) -> list[Value]:
     """A turn that says nothing to be known again, within a tenth of a second."""
     prompt = {"role": "user", "content": "go on", "timestamp": START + start}
     return [prompt, {"role": "assistant", "content": "Done.", "timestamp": START + start + 0.1}]
+
+
+def test_a_run_that_the_file_was_saved_with_is_from_after_the_clear(hermes: Hermes) -> None:
+    """Nothing but its head is left of the file; it begins with the first message that any copy has."""
+    said = hermes.turns("a", "b")
+    saved = {"updated_at": said[-1]["timestamp"] + 1}
+    hermes.write_live(said, **hermes.cleared | saved)
+    hermes.tear_live("ask a")
+    hermes.write_run(said, **saved)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
