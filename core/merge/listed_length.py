@@ -114,13 +114,11 @@ class ListedLength(Timeline):
         if self.known.state is FileState.LOST and self._is_late_count(held):  # a head counts what it was saved with
             return False
         own = [n for n, k in enumerate(held) if backup and backup.is_whole and self.holds([backup], k)]
-        if own:
-            ends = [own[-1] + 1]
-        elif backup is None or self.known.pending:
-            ends = [*prompts[1:], len(held)]
-        else:  # a torn backup does not say where the act cut, but when that was
-            ends = [sum((self.began[k] or 0.0) <= (backup.saved or 0.0) for k in held)]
-        left = {end: count - (len(held) - end) for end in ends if end < len(held) or self.known.pending}
+        ends = [own[-1] + 1] if own else [*prompts[1:], len(held)] if backup is None or self.known.pending else []
+        if backup is not None:  # a torn one does not say where the act cut, and one from after another act not all
+            ends.append(sum((self.began[k] or 0.0) <= (backup.saved or 0.0) for k in held))
+        can_end = self.known.pending is not None or self.known.state is FileState.TORN  # then nothing need follow
+        left = {end: count - (len(held) - end) for end in ends if end < len(held) or can_end}
         of_own = {n for n, k in enumerate(own) if k in prompts}  # rows between them can be gone before
         return count == 0 or any(
             (

@@ -89,14 +89,14 @@ class _Places:
 
     def by_time(self, run: DeadRun, *, is_last: bool) -> int:
         """Before the first turn that began after the run. ``is_last``: the file waits for it, so what that has is
-        older, whatever the clock said.
+        older, whatever the clock said, and where it has nothing, all else.
         """
         began, entries = run.started_at, self._entries
         if began is None:
             return len(entries)
         if not is_last:
             return bisect_right(self._latest, began)
-        begin = max((k + 1 for k, e in enumerate(entries) if LIVE in e.versions), default=0)
+        begin = max((k + 1 for k, e in enumerate(entries) if LIVE in e.versions), default=len(entries))
         times = ((k, entries[k].merged.time) for k in range(begin, len(entries)) if _is_prompt(entries[k]))
         return next((k for k, time in times if time is not None and time > began), len(entries))
 

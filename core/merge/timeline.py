@@ -128,6 +128,8 @@ class Timeline:
             return is_later  # the act's own backup is the file as it was saved last before it; a torn one ends anywhere
         if run.saved is None:
             return False
+        if is_same(run.saved, marked):
+            return True  # the file was saved at its end
         if marked is not None and run.saved > marked + STAMP:
             return not self.was_taken_back(held, marked)
         if own is not None and own.saved is not None:

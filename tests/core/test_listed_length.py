@@ -94,3 +94,25 @@ def test_what_a_torn_head_counts_is_heeded_though_the_backup_is_torn_too(hermes:
     hermes.write_rows([*kept, *gone, *after])
     assert Category.REVIEW in categories(hermes)
     assert is_left_alone(hermes)
+
+
+def test_what_an_act_before_that_of_the_backup_took_back_is_not_counted_with_what_came_later(hermes: Hermes) -> None:
+    """The rows of it stand behind what the backup has, and all that this has was taken back as well."""
+    kept, gone, after = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", "d", start=200)
+    row = {name: value for name, value in hermes.session(after).items() if name != "messages"}
+    hermes.write_index({**row, "last_message_at": after[-1]["timestamp"]})
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_old(hermes.live.with_suffix(".json.bak"), kept, updated_at=gone[-1]["timestamp"] + 1)
+    hermes.write_rows([*kept, *gone, *after])
+    assert Category.REVIEW in categories(hermes)
+    assert is_left_alone(hermes)
+
+
+def test_a_torn_head_that_counts_less_than_the_backup_is_heeded_though_nothing_was_said_since(hermes: Hermes) -> None:
+    kept, gone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    hermes.write_old(hermes.live, kept, updated_at=START + ACT)
+    hermes.tear_live("answer a")
+    hermes.write_old(hermes.live.with_suffix(".json.bak"), [*kept, *gone])
+    hermes.write_rows([*kept, *gone])
+    assert Category.REVIEW in categories(hermes)
+    assert is_left_alone(hermes)

@@ -137,3 +137,12 @@ def test_two_prompts_whose_answers_are_alike_by_chance_are_two(hermes: Hermes) -
     hermes.write_backup(first, updated_at=START + 4)
     hermes.repair()
     assert hermes.texts() == hermes.said([*first, *again])
+
+
+def test_the_prompt_that_an_emptied_file_waits_for_stands_last(hermes: Hermes) -> None:
+    """No row is left of it, and all that the backup has was said later by the clock."""
+    said, killed = hermes.turns("a", start=LATER), hermes.turns("now", start=100)
+    hermes.write_live([], **waiting(killed[0]))
+    hermes.write_backup(said, **waiting(killed[0]))
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*said, killed[0]])

@@ -531,3 +531,14 @@ def test_a_torn_file_with_the_title_of_a_clear_is_asked_about(hermes: Hermes, ti
     is_asked = title == "Untitled"
     assert (Category.REVIEW in categories(hermes)) is is_asked
     assert is_left_alone(hermes) is is_asked
+
+
+def test_a_run_that_the_file_was_saved_with_is_from_after_the_clear(hermes: Hermes) -> None:
+    """Nothing but its head is left of the file; it begins with the first message that any copy has."""
+    said = hermes.turns("a", "b")
+    saved = {"updated_at": said[-1]["timestamp"] + 1}
+    hermes.write_live(said, **hermes.cleared | saved)
+    hermes.tear_live("ask a")
+    hermes.write_run(said, **saved)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
