@@ -74,7 +74,8 @@ class Backups(QObject):
         """
         self._fill_menu(places)
         given = self._shown().place.also
-        sentences = [_line_of(place) for place in places if place.is_given or place.adds]
+        told = [_line_of(place) for place in places if place.is_given or place.adds]
+        sentences = [*told]
         sentences += [
             self.tr("{}: it is no longer there.").format(shown(p.name)) for p in given if not os.path.exists(p)
         ]
@@ -85,8 +86,8 @@ class Backups(QObject):
             self._notice.hide()
             return
         lines = [breakable(line) for line in sentences[:_MAX_PLACES_SHOWN]]
-        if len(sentences) > 1:  # which the notice shows as long as it is folded
-            n = sum(bool(place.adds) for place in places)
+        n = sum(bool(place.adds) for place in places)
+        if told or len(sentences) > 1:  # what the notice shows as long as it is folded
             some = self.tr("{} messages.").format(counted(n, "place adds", "places add"))
             lines.insert(0, some if n else self.tr("No place that was looked into adds anything."))
         if (more := len(sentences) - _MAX_PLACES_SHOWN) > 0:

@@ -558,7 +558,7 @@ def test_a_place_of_a_kind_that_is_not_read_here_is_told(hermes: Any, tmp_path: 
     hermes.write_live(hermes.turns("one"))
     (tmp_path / "home").write_bytes(data)
     found = audit(find_store(home=hermes.home, also=(tmp_path / "home",)))
-    assert any("no kind that can be read" in each.evidence for each in found.store_findings)
+    assert any("This kind of file is not read here" in each.evidence for each in found.store_findings)
     assert [each.words for each in found.places] == ["could not be read."]
 
 
@@ -731,3 +731,13 @@ def test_an_archive_is_not_opened_for_a_healthy_store(hermes: Any) -> None:
     hermes.live.unlink()
     with Inventory(find_store(home=hermes.home)) as inventory:
         assert archive in inventory.listing.places.looked
+
+
+def test_marks_without_a_date_are_not_of_the_webui_and_take_nothing_back(hermes: Any) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_rows(said)
+    marked = hermes.session(said[:4], **hermes.undo_marks(said[:4]))
+    del marked["updated_at"]
+    hermes.write(hermes.sessions / BESIDE[0], marked)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)

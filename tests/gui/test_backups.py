@@ -89,6 +89,7 @@ def test_what_is_dropped_is_looked_into_and_offered_and_nothing_is_written(
     wait_scanned(window)
     assert given.name in window.notices.places.text.replace("\u200b", "")
     assert f"adds {len(full) - 2} messages to 1 session" in window.notices.places.text
+    assert window.notices.places.text.splitlines()[0] == "1 place adds messages."  # all that shows of it at first
     window.table.select(healthy)
     wait_scanned(window)
     assert window.review.head.repair.text() == f"Restore {len(full) - 2} messages"
@@ -203,6 +204,32 @@ def test_a_session_that_the_store_does_not_know_is_imported_when_it_was_agreed_t
     window.writer.undo(window.shown.store, window.shown.last_run, "")
     finished(qtbot, window, wait_scanned)
     assert not made.exists()
+
+
+def test_what_may_be_another_conversation_is_taken_by_the_button_that_says_so(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, healthy: str, full: list[str], export: Path
+) -> None:
+    other = json.loads(export.read_text())
+    other |= {"session_id": healthy, "created_at": other["created_at"] + 1}
+    for k, each in enumerate(other["messages"]):
+        each["content"] = f"something else {k}"
+        each.pop("tool_calls", None)
+        each.pop("tool_call_id", None)
+    (demo.home / "webui" / "sessions" / f"{healthy} 2.json").write_text(json.dumps(other))
+    window = open_window(StoreLocation(demo.home))
+    window.table.select(healthy)
+    wait_scanned(window)
+    warnings = []
+
+    def accept(dialog: RepairDialog) -> None:
+        warnings.append(dialog.warning.text())
+        dialog.accept_button.click()
+
+    when_asked(qtbot, RepairDialog, accept)
+    window.review.head.repair.click()
+    finished(qtbot, window, wait_scanned)
+    assert "another conversation" in warnings[0]
+    assert len(texts(live(demo, healthy))) == len(full) + len(other["messages"])
 
 
 def test_importing_asks_for_files_and_forgets_them(

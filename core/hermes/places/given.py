@@ -40,7 +40,7 @@ class Given:
         elif archives.is_archive(path) or archives.is_packed(path):
             self._many(path, archives.unpack(path, self._new_folder()), is_near=True)
         elif not forms.is_known(path):
-            self.notes.append(f"{shown(path)} is of no kind that can be read here. {_KINDS}")
+            self.notes.append(f"This kind of file is not read here: {shown(path)}. {_KINDS}")
         else:
             self._search.root = path
             if not self._search.given(path, str(path)):
