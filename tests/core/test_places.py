@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sqlite3
+import tarfile
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
@@ -741,3 +742,21 @@ def test_marks_without_a_date_are_not_of_the_webui_and_take_nothing_back(hermes:
     hermes.write(hermes.sessions / BESIDE[0], marked)
     hermes.repair()
     assert hermes.texts() == hermes.said(said)
+
+
+def test_links_in_an_archive_and_many_damaged_members_are_told_in_few_words(hermes: Any, tmp_path: Path) -> None:
+    linked, damaged = tmp_path / "linked.tar", tmp_path / "damaged.zip"
+    with tarfile.open(linked, "w") as packed:
+        for name, kind in ((f"{SID}.json", tarfile.SYMTYPE), ("0123456789ab.json", tarfile.LNKTYPE)):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "/etc/hostname"
+            packed.addfile(member)
+    with zipfile.ZipFile(damaged, "w") as packed_zip:
+        for k in range(500):
+            packed_zip.writestr(f"{k:012x}.json", '{"messages": []}')
+    damaged.write_bytes(damaged.read_bytes().replace(b'"messages"', b'"massages"'))
+    store = find_store(home=hermes.home, also=[linked, damaged])
+    with Inventory(store) as inventory:
+        one, two = inventory.listing.places.notes
+    assert "links and devices in it are passed over" in one
+    assert "is damaged" in two and len(two) < 1000
