@@ -1,4 +1,4 @@
-"""Draws the pictures of the README from the demo store, without a screen: python .ci/screenshots.py
+"""Draws the pictures of the README and of the guide from the demo store, without a screen: python .ci/screenshots.py
 
 It wants fonts that have every character of the stories: fonts-noto-color-emoji and fonts-wqy-zenhei on Debian.
 """
@@ -14,36 +14,43 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from hermes_rescue.core.demo.demo_store import make_demo_store
+from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.demo.demo_store import DemoStore, make_demo_store
+from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
 from PySide6.QtCore import QElapsedTimer, QSettings
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 PICTURES = Path(__file__).parent.parent / "resources" / "pictures"
-SIZE = (1280, 800)
+SIZE, GUIDE_SIZE = (1280, 800), (1120, 800)
 COLORS, SHADE = 256, 0xC0C0C0
 PATIENCE = 20_000  # milliseconds
 WORD = "Naxos"
 
 
 @contextmanager
-def window_on(home: Path, theme: str, session_id: str) -> Iterator[MainWindow]:
+def window_on(home: Path, theme: str, session_id: str, size: tuple[int, int] = SIZE) -> Iterator[MainWindow]:
     """The window with a session selected."""
     with tempfile.TemporaryDirectory() as private:
         settings = QSettings(str(Path(private) / "settings.ini"), QSettings.Format.IniFormat)
         settings.setValue("theme", theme)
         window = MainWindow(StoreLocation(home), settings)
-        window.resize(*SIZE)
+        window.resize(*size)
         window.show()
         wait(lambda: window.actions_["export"].isEnabled())
-        window.table.select(session_id)
-        wait(lambda: window.review.session_id == session_id)
+        select(window, session_id)
         yield window
         window.close()
         window.jobs.wait()
+
+
+def select(window: MainWindow, session_id: str) -> None:
+    """Open a session."""
+    window.table.select(session_id)
+    wait(lambda: window.review.session_id == session_id)
 
 
 def wait(is_there: Callable[[], bool]) -> None:
@@ -57,16 +64,26 @@ def wait(is_there: Callable[[], bool]) -> None:
         QApplication.processEvents()
 
 
-def draw(window: MainWindow, name: str) -> None:
-    """Keep what the window looks like, in few colours: one of each hue and shade, then the most frequent ones. That is
+def draw(shown: QWidget, name: str) -> None:
+    """Keep what it looks like, in few colours: one of each hue and shade, then the most frequent ones. That is
     a third of the bytes, and no eye sees it.
     """
-    image = window.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+    image = shown.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
     pixels = Counter(memoryview(image.constBits()).cast("I"))
     colors = [color for color, _ in pixels.most_common()]
     shades = {color & SHADE: color for color in reversed(colors)}
     table = [*dict.fromkeys([*shades.values(), *colors])][:COLORS]
     image.convertToFormat(QImage.Format.Format_Indexed8, table).save(str(PICTURES / name), quality=0)
+
+
+def draw_findings(made: DemoStore) -> None:
+    """Keep what the window says of each kind of finding that the demo store has."""
+    main = {each.session_id: each.main for each in audit(find_store(home=made.home)).sessions}
+    examples = {found.name: sid for sid, found in main.items() if found is not None}
+    with window_on(made.home, "light", next(iter(main)), GUIDE_SIZE) as window:
+        for kind, session_id in examples.items():
+            select(window, session_id)
+            draw(window.review.head, f"finding-{kind}.png")
 
 
 def search(window: MainWindow, session_id: str) -> None:
@@ -100,6 +117,7 @@ def main() -> None:
         chosen = {story.name: story.session_id for story in made.stories}
         with window_on(made.home, "dark", chosen["behind_the_database"]) as window:
             draw(window, "window-dark.png")
+        draw_findings(made)
         session_id = chosen["wiped_and_continued"]
         with window_on(made.home, "light", session_id) as window:
             draw(window, "window-light.png")

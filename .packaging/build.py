@@ -56,7 +56,7 @@ def hand_on(bundles: Path, share: Path) -> None:
     listed = subprocess.run([folder / f"{NAME}{suffix}", "licences"], capture_output=True, check=True).stdout
     (folder / "LICENCES-OF-OTHERS.txt").write_bytes(listed)
     with tarfile.open(DIST / f"{NAME}-{system}.tar.xz", "w:xz") as archive:
-        archive.add(folder, f"{NAME}-{system}")
+        archive.add(folder, f"{NAME}-{version()}")  # no name that another file here has: it would be replaced
     made = sorted(DIST.iterdir())
     sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in made]
     (DIST / "SHA256SUMS").write_text("".join(sums))

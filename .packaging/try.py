@@ -31,6 +31,7 @@ def main() -> None:
             with tarfile.open(packed) as archive:
                 archive.extractall(place)
             (folder,) = place.iterdir()
+            require(not (DIST / folder.name).exists(), folder, "unpacked beside the others it replaces one of them")
             require(any(folder.rglob("resources/guide/README.md")), folder, "the guide is missing")
             programs += [folder / "hermes-rescue", folder / "hermes-rescue-gui"]
         for number, program in enumerate(programs):

@@ -19,9 +19,11 @@ from hermes_rescue.core.repair.as_copy import copy_plan
 from hermes_rescue.core.repair.importing import import_plan
 from hermes_rescue.core.repair.leave import leave, take_back_leave
 from hermes_rescue.core.repair.plan import Plan, interrupted_runs, plan
+from hermes_rescue.core.repair.planned import Done
 
 __all__ = [
     "Cancelled",
+    "Done",
     "Outcome",
     "Plan",
     "RescueError",

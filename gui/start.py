@@ -77,8 +77,8 @@ def require_window(asked: Options) -> None:
 
 def _terminal() -> str:
     """The program of the terminal, as it is typed: that beside this one, unless the shell finds it by its name."""
-    beside = Path(sys.argv[0]).with_name(NAME)
-    return NAME if shutil.which(NAME) == str(beside) or not beside.is_file() else str(beside)
+    beside = os.path.join(os.path.dirname(sys.argv[0]), NAME)  # a Path would lose the "./"
+    return NAME if shutil.which(NAME) == beside or not os.path.isfile(beside) else beside
 
 
 def _reason() -> str:

@@ -10,10 +10,14 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core.audit.findings import KINDS
+from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.demo.demo_store import make_demo_store
+from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.gui import start
+from hermes_rescue.gui.view_model import guide_pages
 
 ROOT = Path(__file__).parents[1]
-GUIDE = ROOT / "resources" / "guide"
+GUIDE, PICTURES = ROOT / "resources" / "guide", ROOT / "resources" / "pictures"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *GUIDE.glob("*.md")])
 CODE = re.compile(r"^```.*?^```$|^    .*?$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -86,7 +90,7 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
         target = page.parent / name if name else page
         assert target.exists(), link
         if page.parent == GUIDE:  # which has nothing else beside it where it is installed
-            assert target.resolve().parent in (GUIDE, ROOT / "resources" / "pictures"), link
+            assert target.resolve().parent in (GUIDE, PICTURES), link
         if anchor:
             headings = HEADING.findall(target.read_text("utf-8"))
             assert anchor in [re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings], link
@@ -105,8 +109,22 @@ def test_every_finding_is_explained_once_by_the_words_of_the_list(kind: Any) -> 
     assert section.lower().startswith(kind.label.lower())
     assert [part for part in PARTS if f"**{part}**" not in section] == []
     index = (GUIDE / "README.md").read_text("utf-8")
-    listed = [line for line in index.splitlines() if re.search(rf"[|,] {re.escape(kind.label)}[ ,]", line)]
-    assert any(f"]({name})" in line for line in listed)
+    assert f"[{kind.label}]({guide_pages.place_of(kind.name)})" in index
+    assert f"]({name})" in index
+
+
+def test_a_finding_that_the_demo_store_has_is_pictured(tmp_path: Path) -> None:
+    """As the window shows it, in the section that F1 opens; all of them together are no weight."""
+    make_demo_store(tmp_path / "demo")
+    main = [each.main for each in audit(find_store(home=tmp_path / "demo")).sessions]
+    found = {each.name for each in main if each is not None}
+    pictures = {path.stem.removeprefix("finding-"): path for path in PICTURES.glob("finding-*.png")}
+    assert found and pictures.keys() == found
+    for kind, path in pictures.items():
+        name = guide_pages.place_of(kind).partition("#")[0]
+        sections = (GUIDE / name).read_text("utf-8").split("\n## ")
+        assert any(f"`{kind}`" in each.partition("\n")[0] and path.name in each for each in sections)
+        assert path.stat().st_size < 40_000
 
 
 def test_the_guide_names_no_finding_that_does_not_exist() -> None:

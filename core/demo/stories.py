@@ -237,9 +237,13 @@ class Scene:
         ]
 
     def save(self, **fields: Any) -> None:
-        """What the WebUI's save does: where messages get fewer, the file that was there becomes the backup."""
+        """What the WebUI's save does: it dates the file, and where messages get fewer, the one that was there becomes
+        the backup.
+        """
         if self.live and len(self.messages) < len(self.live["messages"]):
             self.backup = self.live
+        self.clock += 2.0  # so that no row is later
+        self.head["updated_at"] = self.clock
         self.live = self.index = self.head | {"messages": list(self.messages)} | fields
 
 
@@ -255,7 +259,6 @@ def talk(turns: int, *, photo: bool = False) -> Act:
 
     def act(scene: Scene) -> None:
         scene.messages += scene.converse(turns, photo)
-        scene.head["updated_at"] = scene.messages[-1]["timestamp"]
         scene.save()
 
     return act
@@ -271,7 +274,7 @@ def go_on_unseen(turns: int) -> Act:
             "pending_user_message": prompt["content"],
             "pending_started_at": prompt["timestamp"],
         }
-        scene.save()
+        scene.save(updated_at=prompt["timestamp"])
 
     return act
 
@@ -283,7 +286,7 @@ def wipe(scene: Scene) -> None:
 
 
 def clear(scene: Scene) -> None:
-    """The user clears the conversation."""
+    """The user clears the conversation, and the WebUI removes the backup."""
     scene.messages, scene.wanted = [], []
     scene.head |= {
         "truncation_watermark": 0.0,
@@ -292,6 +295,7 @@ def clear(scene: Scene) -> None:
         "intentional_shrink_generation": uuid4_hex(scene.story, "shrink"),
     }
     scene.save()
+    scene.backup = None
 
 
 def undo(scene: Scene) -> None:

@@ -118,7 +118,7 @@ class SessionCopies(FileCopies):
         if self.away is not None or not self.rows:
             return self.away
         if not any(row.is_certain for row in self.rows):
-            return Doubt.NO_SOURCE
+            return Doubt.TAKEN_OVER if any(row.can_be_taken_over for row in self.rows) else Doubt.NO_SOURCE
         if self.is_sibling:
             return Doubt.SIBLING
         is_one_run = all(copy.is_one_run for copy in self.databases)

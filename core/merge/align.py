@@ -135,7 +135,8 @@ def _paired_turns(
         pairs += anchors
         gaps += _between(gap, anchors)
     again = _said_again(a) | _said_again(b) if gaps else ()
-    one_clock = not pairs or any(_is_at_once(a[in_a[i].start].time, b[in_b[j].start].time) for i, j in pairs)
+    at_once = sum(_is_at_once(a[in_a[i].start].time, b[in_b[j].start].time) for i, j in pairs)
+    one_clock = 2 * at_once >= len(pairs)  # by a clock of its own a copy can have the moment of one turn all the same
     for gap in gaps:
         i0, i1, j0, j1 = gap
         if (i1 - i0, j1 - j0) == (1, 1) and _is_one_prompt(a, b, in_a[i0], in_b[j0]):
@@ -397,6 +398,8 @@ def _turn_likeness(one: _Looked, other: _Looked, prompts: int, have_like_ends: b
     is_at_once = _is_at_once(one.time, other.time)
     apart = one_clock and not (is_at_once or one.began_during(other) or other.began_during(one))
     if apart and not (distinctive if is_one else calls & one.long_calls):
+        return 0
+    if not is_one and not distinctive:
         return 0
     if shared:
         same = 10 + min(shared, 50) + prompts if is_one else shared

@@ -53,8 +53,9 @@ class Evidence:
 
     ``marks`` are those of the file, or of the newest copy that has any, which was saved at ``marked``; ``saved``:
     when the file was last saved; ``pending``: when the ``prompt`` was sent that was still unanswered then; ``sent``:
-    when the newest one was that the journals know. ``count`` and ``last``: how many messages it had when it was saved,
-    and the stamp of the last one. ``backup`` is the act's own backup or
+    when the newest one was that the journals know; ``is_set_back``: these know that the clock was set back before the
+    prompt of ``run``. ``count`` and ``last``: how many messages it had when it was saved, and the stamp of the last
+    one. ``backup`` is the act's own backup or
     another file from before or after, ``run`` the newest finished run, ``others`` further files, the newest first.
     ``is_untitled``: the file has the title of a new session, as a clear leaves it; ``is_missing``: there is no file at
     all. ``listed``: when the session list last wrote its row.
@@ -76,6 +77,7 @@ class Evidence:
     sent: float | None = None
     prompt: str = ""
     listed: float | None = None
+    is_set_back: bool = False
 
     @property
     def is_whole_untitled(self) -> bool:

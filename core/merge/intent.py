@@ -84,9 +84,9 @@ _SENTENCES = {
 class Marks:
     """The marks of one sidecar, as far as they are well formed. Times in seconds.
 
-    ``by_hand``: the user compressed it, which sets a watermark too. ``knows_watermark``: its version leaves one with an
-    act; ``knows_acts``: a mark with every act, ``knows_generations``: a generation with every one (formats.md, the
-    table of versions).
+    ``by_hand``: the user compressed it, which sets a watermark too; ``compressed``: when the last message with words
+    was said that it saw. ``knows_watermark``: its version leaves one with an act; ``knows_acts``: a mark with every
+    act, ``knows_generations``: a generation with every one (formats.md, the table of versions).
     """
 
     watermark: float | None = None
@@ -98,6 +98,7 @@ class Marks:
     knows_watermark: bool = True
     knows_acts: bool = False
     knows_generations: bool = False
+    compressed: float | None = None
 
     @property
     def records_acts(self) -> bool:
@@ -177,16 +178,18 @@ def marks(sidecar: Sidecar) -> Marks:
     clear, shrink = sidecar.get("clear_generation"), sidecar.get("intentional_shrink_generation")
     well_formed = isinstance(shrink, str) and _UUID4.fullmatch(shrink) is not None
     knows_generations = "intentional_shrink_generation" in sidecar.head
+    by_hand, seen = sidecar.get("compression_anchor_mode") == _MANUAL, sidecar.get("compression_anchor_message_key")
     return Marks(
         number(sidecar.get("truncation_watermark")),
         number(sidecar.get("truncation_boundary")),
         clear if isinstance(clear, str) and _GENERATION.fullmatch(clear) else None,
         shrink if well_formed else None,
         shrink is not None and not well_formed,
-        sidecar.get("compression_anchor_mode") == _MANUAL,
+        by_hand,
         "truncation_watermark" in sidecar.head,
         knows_generations or {"truncation_boundary", "clear_generation"} <= sidecar.head.keys(),
         knows_generations,
+        number(seen.get("ts")) if by_hand and isinstance(seen, dict) else None,
     )
 
 

@@ -27,12 +27,13 @@ class ListedLength(Timeline):
         files = [k for k in held if self.has_stamp(k, last)]
         if files:
             cut = files[-1]
-        elif last is None:
+        elif last is None or is_same(last, self.known.pending):  # of the prompt that came after them
             cut = held[-1]
         else:  # rows are stamped before the message that they are
             end = last + (last.is_integer() and WHOLE)  # of a cancelled turn: cut to whole seconds
-            later = (k for k in held if self.entries[k].merged.role == "user" and is_after(self.times[k], end))
-            cut = next(later, held[-1] + 1) - 1
+            by_then = self.rows_by(end)
+            prompts = (k for k in held if self.entries[k].merged.role == "user" and is_after(self.times[k], end))
+            cut = next((k for k in prompts if not self.is_before(by_then, k)), held[-1] + 1) - 1
         after = [k for k in held if k > cut]
         if not after:
             is_listed = count in (None, len(held)) or (files and self.kept[cut])
@@ -63,10 +64,13 @@ class ListedLength(Timeline):
 
     def _is_late_count(self, held: Sequence[int]) -> bool:
         """Whether the session list counts these messages but for the newest turn, whose end it knows: after a restart
-        it keeps the count of before for a turn.
+        it keeps the count of before for a turn. What a whole backup had lost by then it never counted.
         """
+        backup = self.known.backup
         prompts = [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
-        if (self.known.count or 0) != (prompts[-1] if prompts else 0):
+        own = (n for n, k in enumerate(held) if backup and backup.is_whole and self.holds([backup], k))
+        newest = prompts[-1] if prompts else 0
+        if (self.known.count or 0) not in (newest, newest - next(own, 0)):
             return False
         last = held[-1]
         return self.has_stamp(last, self.known.last) or self.entries[last].versions.keys() <= self.known.databases
@@ -100,8 +104,12 @@ class ListedLength(Timeline):
         if self.known.state is FileState.LOST and self._is_late_count(held):  # a head counts what it was saved with
             return False
         own = [n for n, k in enumerate(held) if backup and backup.is_whole and self.holds([backup], k)]
-        is_open = backup is None or self.known.pending  # a torn backup does not say where the act cut
-        ends = [own[-1] + 1] if own else [*prompts[1:], len(held)] if is_open else []
+        if own:
+            ends = [own[-1] + 1]
+        elif backup is None or self.known.pending:
+            ends = [*prompts[1:], len(held)]
+        else:  # a torn backup does not say where the act cut, but when that was
+            ends = [sum((self.began[k] or 0.0) <= (backup.saved or 0.0) for k in held)]
         left = {end: count - (len(held) - end) for end in ends if end < len(held) or self.known.pending}
         of_own = {n for n, k in enumerate(own) if k in prompts}  # rows between them can be gone before
         return count == 0 or any(
@@ -126,8 +134,7 @@ class ListedLength(Timeline):
         """What stays of the messages that were there when the session was last counted."""
         saved, pending = self.known.listed or self.known.saved, self.known.pending
         waits_from = 0 if pending is None else self.pending_turn
-        # the count of a head is never older than the file
-        by_then = self.rows_by(saved or 0.0) if self.known.state is FileState.TORN else {}
+        by_then = self.rows_by(saved or 0.0)
         return [
             k
             for k, began in enumerate(self.began)

@@ -206,6 +206,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         max((turn.created_at for turn in copies.turns if turn.created_at is not None), default=None),
         folded(str(stream.get("pending_user_message") or "")),
         number(index.get("updated_at")),
+        copies.run is not None and copies.run.sent is not None and copies.run.sent.is_set_back,
     )
 
 
@@ -314,7 +315,8 @@ def _amended(
     if changed_messages:
         pieces = server_merge.with_tokens(pieces, copies.turns, untouched=live.messages)
         fields |= _pointers(copies, live, verdict, kept, new_cards)
-        if not marks(live).is_marked and second_look.has_act(items):
+        is_recorded = marks(live).is_marked and not (verdict.again and second_look.goes_on_after_act(items))
+        if second_look.has_act(items) and not is_recorded:
             fields |= server_merge.marks(kept, copies)
         if second_look.leaves_out(items):
             date = second_look.date(items, sidecar_copies(copies).get(RUN))

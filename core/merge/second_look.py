@@ -23,6 +23,13 @@ def has_act(items: Sequence[Item]) -> bool:
     return not reasons.isdisjoint(_ACTS) and not any(r.is_question for r in reasons if r not in FROM_ELSEWHERE)
 
 
+def goes_on_after_act(items: Sequence[Item]) -> bool:
+    """Whether what was taken back stands between the end of the live file and what comes back: its marks are older."""
+    end = max((k for k, item in enumerate(items) if LIVE in item.copies), default=-1)
+    later = max((k for k, item in enumerate(items) if item.included), default=end)
+    return any(item.reason in _ACTS and not item.included for item in items[end + 1 : later])
+
+
 def knows_acts(items: Sequence[Item], copy: str, *, is_whole: bool) -> bool:
     """Whether the marks of a copy record all acts: the live file's, or those of one that can be read to its end and of
     which nothing is left out.

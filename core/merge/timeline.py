@@ -63,11 +63,18 @@ class Timeline:
         self._run_rows = self._rows_of([run] if run is not None else [])
 
     def _is_before_act(self, file: Witness) -> bool:
-        if file.has_marks:
+        if file.has_marks and not self._is_torn_in_marks(file):
             return file.marks is not None and (
                 self.marks.supersede(file.marks) or self._was_cut_again(file, file.marks)
             )
         return self.marks.act is not None and not is_same(file.saved, self.known.marked)
+
+    def _is_torn_in_marks(self, file: Witness) -> bool:
+        """Whether the same act is all that is left of the marks of a torn file, without what tells it from another."""
+        found = file.marks
+        if found is None or file.is_whole or found.knows_generations or not self.marks.knows_generations:
+            return False
+        return found.act == self.marks.act
 
     def _was_cut_again(self, file: Witness, older: Marks) -> bool:
         """Whether the newest act cut where the one before it had cut, of a version without generations: turns had been
@@ -122,7 +129,7 @@ class Timeline:
         if run.saved is None:
             return False
         if marked is not None and run.saved > marked + STAMP:
-            return not self.was_under_way(held, marked)
+            return not self.was_taken_back(held, marked)
         if own is not None and own.saved is not None:
             return run.saved > own.saved + STAMP
         if act == 0.0:
@@ -134,17 +141,23 @@ class Timeline:
         prompt = next((k for k in reversed(held) if self.entries[k].merged.role == "user"), None)
         return prompt is not None and not older.is_fresh and self.has_stamp(prompt, older.watermark)
 
-    def was_under_way(self, held: Sequence[int], marked: float) -> bool:
-        """Whether the last turn of a run (that holds these messages) had begun when an act saved the marks: then the
-        clock was set back in between, because nobody takes anything back while a run goes on.
+    def was_taken_back(self, held: Sequence[int], marked: float) -> bool:
+        """Whether the act that saved the marks took back the last turn of a run (that holds these messages), though the
+        clock says that it ended later: it had begun by then, and nobody takes anything back while a run goes on; or the
+        file waits for a later prompt, or the file before it was emptied lacks the turn, and no turn was saved between.
         """
-        is_unsaid = self.marks.is_fresh and (bool(self.marks.act) or self.known.was_seen_empty)
-        is_read = self.known.state in (FileState.WHOLE, FileState.EMPTY) and is_unsaid
+        act, state = self.marks.act, self.known.state
+        is_unsaid = self.marks.is_fresh and (bool(act) or self.known.was_seen_empty)
         prompt = next((k for k in reversed(held) if self.entries[k].merged.role == "user"), None)
-        if not is_read or prompt is None or self.kept[prompt] or prompt >= self.pending_turn:
+        if act is None or not is_unsaid or state is FileState.LOST or prompt is None:
             return False
+        if self.kept[prompt] or not self.last_kept(act) < prompt < self.pending_turn:
+            return False
+        is_emptied = state is FileState.EMPTY and any(w.is_whole and w.marks == self.marks for w in self.after_act)
+        if self.known.pending is not None or is_emptied:
+            return True
         began = self.times[prompt]
-        return began is not None and began <= marked
+        return state is not FileState.TORN and began is not None and began <= marked
 
     def _is_witnessed(self, k: int) -> bool:
         """Whether the database, or a file from before the act, has a message."""
@@ -157,10 +170,10 @@ class Timeline:
 
     def was_set_back_before(self, run: Witness) -> bool:
         """Whether a run ended after the file was saved, before which the clock was set back: it goes further in the
-        database, and ended before the times that messages of the file have.
+        database, or the journals know of the clock, and ended before the times that messages of the file have.
         """
         base, ended = self.base, run.saved
-        if base is None or ended is None or not self.goes_further(run, base):
+        if base is None or ended is None or not (self.known.is_set_back or self.goes_further(run, base)):
             return False
         return any(is_kept and is_after(time, ended) for time, is_kept in zip(self.times, self.kept, strict=True))
 
@@ -180,8 +193,10 @@ class Timeline:
     def _base(self) -> Witness | None:
         if self.known.state is FileState.WHOLE:
             return Witness(LIVE, self.known.saved, self.marks)
-        # a file before a run of the same moment, which can show answers that were taken back
-        rank = lambda w: (w.saved or 0.0, w.marks is not None)  # noqa: E731
+        # a file before a run of the same moment, which can show answers that were taken back; where the live file waits
+        # for a prompt, no run ended after the file that was saved with that
+        then = None if self.known.pending is None else self.known.saved
+        rank = lambda w: (is_same(w.saved, then), w.saved or 0.0, w.marks is not None)  # noqa: E731
         whole = (w for w in self.after_act if w.is_whole and not self._can_be_outdated(w) and not self._is_overtaken(w))
         return max(whole, key=rank, default=None)
 
@@ -244,10 +259,10 @@ class Timeline:
             return base is None
         if self.holds(self._older, k) or self.is_before(self._base_rows, k) or self.is_before(self._rows_of_older, k):
             return False
-        if self.holds(self._saved_since, k):
-            return True
         if known.pending is not None:
             return k >= self.pending_turn  # the turn that the file still waits for is its newest
+        if self.holds(self._saved_since, k):
+            return True
         began = self.began[k]
         if self._is_clock_behind or began is None:
             return False
@@ -375,7 +390,11 @@ class Timeline:
         if self.marks.by_hand:  # of a compress, before which the clock can have been set back
             later = [k for k in later if k > max(set(prompts).difference(later), default=-1)]
             later.sort(key=lambda k: self.times[k] or 0.0)
-        return next(iter(later), len(self.entries)) - 1
+        end = next(iter(later), len(self.entries)) - 1
+        if act != self.marks.act:
+            return end
+        seen = (k for k in range(end + 1, len(self.entries)) if self.has_stamp(k, self.marks.compressed))
+        return max(seen, default=end)  # whatever the clock said
 
     @cached_property
     def hides_act(self) -> bool:

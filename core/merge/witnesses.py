@@ -152,7 +152,8 @@ class _Judge(Contained, Backups, ListedLength):
         gained = [k for k in self.missing() if k not in reasons and self.holds([run], k)]
         gone = [k for k, is_kept in enumerate(self.kept) if is_kept and not self.holds([run], k)]
         begins_anew = len(gone) == sum(self.kept)  # then nothing but time tells which of the two comes first
-        is_of_user = (self.entries[k].merged.role == "user" for k in gone if begins_anew or k < gained[-1])
+        is_open = begins_anew or self.known.is_set_back
+        is_of_user = (self.entries[k].merged.role == "user" for k in gone if is_open or k < gained[-1])
         return bool(gained) and any(is_of_user)
 
     def _without_mark(self) -> dict[int, Reason]:
@@ -366,7 +367,7 @@ class _Judge(Contained, Backups, ListedLength):
         files = [w for w in self.before_act if w is not run]
         held = [k for k in range(len(self.entries)) if self.holds([run], k)]
         is_new = not any(self.holds(files, k) for k in held) and is_after(run.saved, marked or 0.0)
-        return is_new and not self.was_under_way(held, marked or 0.0)
+        return is_new and not self.was_taken_back(held, marked or 0.0)
 
     def _may_be_stale(self, cut: int) -> bool:
         """Whether the file can also be an older one that was saved too late: it is empty, and a run ended later; or its

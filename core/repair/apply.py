@@ -36,15 +36,8 @@ from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.merge.sidecar_copies import session_of
 from hermes_rescue.core.repair import rebuild_index, vault
 from hermes_rescue.core.repair.as_copy import copied
-from hermes_rescue.core.repair.plan import (
-    Plan,
-    PlannedSession,
-    interrupted_runs,
-    left_out_now,
-    refusal_of,
-    to_write,
-    unnoticed,
-)
+from hermes_rescue.core.repair.plan import Plan, interrupted_runs, left_out_now, refusal_of, to_write, unnoticed
+from hermes_rescue.core.repair.planned import PlannedSession
 from hermes_rescue.core.repair.run_record import Operation, Run
 from hermes_rescue.core.repair.vault import UndoResult, Vault
 

@@ -20,7 +20,8 @@ from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.merge.sidecar_copies import session_of
-from hermes_rescue.core.repair.plan import Plan, PlannedSession, interrupted_runs, problem_of, unfulfilled
+from hermes_rescue.core.repair.plan import Plan, interrupted_runs, problem_of, unfulfilled
+from hermes_rescue.core.repair.planned import Done, PlannedSession
 
 _TAKEN_OVER = (
     "workspace", "created_workspace", "model", "model_provider", "created_at", "updated_at", "pinned", "project_id",
@@ -78,6 +79,7 @@ def copy_plan(
         unfinished=tuple(run.run_id for run in interrupted_runs(store)),
         databases=whole,
         has_list=has_list,
+        done=Done.RESTORED,
     )
 
 

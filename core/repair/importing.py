@@ -19,6 +19,7 @@ from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.merge.intent import FROM_ELSEWHERE, TAKEN_BACK, Reason
 from hermes_rescue.core.repair.plan import Plan, plan
+from hermes_rescue.core.repair.planned import Done
 
 _BY_A_PERSON = frozenset((*TAKEN_BACK, Reason.LEFT_OUT))
 """Why messages stay out that a person may want back after all."""
@@ -54,7 +55,7 @@ def import_plan(
     choices = {each.session_id: each.choices for each in found if each.adds}
     made = plan(store, [*choices], choices=choices, force=force, should_cancel=should_cancel)
     nothing = f"{plural(len(roots), 'The file adds', 'The files add')} no message to the sessions that are here."
-    made = replace(made, is_import=True, nothing=nothing)
+    made = replace(made, done=Done.IMPORTED, nothing=nothing)
     if not choices:
         refused = {each.session_id: each.refusal for each in found if each.left_out}
         return replace(made, rebuild_index=False, refused=refused)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from hermes_rescue.core.audit import left
-from hermes_rescue.core.audit.elsewhere import apart_words, copies_apart
-from hermes_rescue.core.audit.findings import DELETED_BY_USER, KINDS, Category, Finding, SessionAudit, Standing
+from hermes_rescue.core.audit.elsewhere import copies_apart
+from hermes_rescue.core.audit.findings import DELETED_BY_USER, Category, Finding, SessionAudit, Standing
 from hermes_rescue.core.audit.session import Examined, examine, examine_unless_up_to_date, stream_is_live
 from hermes_rescue.core.audit.store_audit import no_folder
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
@@ -32,6 +32,7 @@ from hermes_rescue.core.merge.choices import OUTDATED, Choices
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.lasting import moves_backup
 from hermes_rescue.core.merge.proposal import Proposal, backup_known_by, propose
+from hermes_rescue.core.repair.planned import Done, PlannedSession, not_taken
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.repair.vault import Vault
 
@@ -39,81 +40,6 @@ BLOCKING = frozenset({"not_a_file", "live_denied", "id_mismatch"})
 """Kinds of findings with which nothing of the session is written."""
 
 INDEX_KINDS = frozenset({"index_missing_entry", "index_missing_file", "malformed_index"})
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedSession:
-    """What a repair does to one session. ``before`` is the sha256 (hex) of the live file, None where it is created;
-    ``after`` of what is written, the same where the file stays. ``messages_before`` is None where nothing
-    was readable; sizes in bytes. ``fields_from``: the copies that a person chose for metadata fields. ``copy_of``: the
-    session that is restored under the new id ``session_id``, "" where it keeps its own. ``left_out``: messages that
-    stay out because a person wants it so, those of the file (``messages_lost``) among them. ``link_to``: where its file
-    leads that is a link. ``is_asked``: nothing of it is certain, it is planned only because it was named. ``apart``:
-    the copies from other places that messages come from and that share none with the session, ``apart_left`` those of
-    which nothing is taken because no message of them was chosen.
-    """
-
-    session_id: str
-    title: str
-    kinds: tuple[str, ...]
-    before: str | None
-    after: str
-    messages_before: int | None
-    messages_after: int
-    messages_lost: int
-    size_before: int
-    size_after: int
-    backup_moves: bool
-    backup_size: int
-    fields_from: Mapping[str, str]
-    copy_of: str = ""
-    left_out: int = 0
-    link_to: str = ""
-    is_asked: bool = False
-    apart: tuple[str, ...] = ()
-    apart_left: tuple[str, ...] = ()
-
-    @property
-    def warning(self) -> str:
-        """What a person must know before it is done; "" where there is nothing."""
-        if self.apart:
-            return f"{apart_words(self.apart)} Its messages are put into this one."
-        return _not_taken(self.apart_left) if self.apart_left else ""
-
-    @property
-    def source(self) -> str:
-        """The session whose copies are merged for it."""
-        return self.copy_of or self.session_id
-
-    @property
-    def why(self) -> str:
-        """Why the session is written, in words: what was found, and what was chosen."""
-        if self.copy_of:
-            return f"copy of {self.copy_of}"
-        chosen = (f"{name} from {copy}" for name, copy in self.fields_from.items())
-        return ", ".join(filter(None, (labels(self.kinds), *chosen))) or "your choice"
-
-    @property
-    def is_written(self) -> bool:
-        """Whether the live file changes."""
-        return self.before != self.after
-
-    @property
-    def changes_files(self) -> bool:
-        """Whether a file changes: not where a person leaves out all that would come back."""
-        return self.is_written or self.backup_moves
-
-    @property
-    def operations(self) -> tuple[str, ...]:
-        """The file operations in words, in their order."""
-        name = f"{self.session_id}.json"
-        first = f"replace {name} (the old file is kept in the vault)"
-        if self.before is None:
-            first = f"create {name}"
-        elif self.link_to:
-            first = f"replace the link {name} by a file (what it leads to stays as it is: {self.link_to})"
-        written = (first,) if self.is_written else ()
-        return (*written, f"move {name}.bak to the vault") if self.backup_moves else written
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +51,7 @@ class Plan:
     ``titles`` of what is refused, waits or is relisted; ``problem``: why nothing can be planned; ``databases``: those
     that were found whole (:func:`core.hermes.database.statedb.open_statedb`); ``relisted``: sessions whose files stay,
     and which the session list gets back; ``has_list``: there is one; ``held_up``: what is to be remembered of what is
-    forbidden and has one right answer; ``nothing``: what a person is told where the plan is empty;
-    ``is_import``: it brings in what files add.
+    forbidden and has one right answer; ``nothing``: what a person is told where it is empty; ``done``: see there.
     """
 
     store: Store
@@ -147,17 +72,12 @@ class Plan:
     has_list: bool = False
     held_up: Mapping[str, HeldUp] = field(default_factory=dict)
     nothing: str = "There is nothing to repair."
-    is_import: bool = False
+    done: Done = Done.REPAIRED
 
     @property
     def rebuilds_list(self) -> bool:
         """Whether the session list is built again; where there is none, the WebUI makes it itself."""
         return self.rebuild_index or (self.has_list and bool(self.sessions))
-
-    @property
-    def done(self) -> str:
-        """What its sessions are when it is carried out, for people."""
-        return "imported" if self.is_import else "repaired"
 
     @property
     def undo_waits(self) -> bool:
@@ -316,7 +236,7 @@ def _look(
                 refusal, forbidden = forbids, planned
         elif refusal is None and choice is not None and proposal.sidecar is None:
             planned = _stays(audited, copies, proposal, decided)
-            refusal = _not_taken(apart) if planned is None and apart else None
+            refusal = not_taken(apart) if planned is None and apart else None
     if not (audited.findings or unread or planned or refusal):
         return None
     listed = [f for f in audited.findings if f.kind.name in INDEX_KINDS]
@@ -419,10 +339,6 @@ def _apart_left(decided: Choices, proposal: Proposal) -> tuple[str, ...]:
     return copies_apart(left) if decided.answer_questions else ()
 
 
-def _not_taken(names: tuple[str, ...]) -> str:
-    return f"{apart_words(names)} Nothing of it is taken unless you choose its messages."
-
-
 def left_out_now(decided: Choices, proposal: Proposal) -> list[int]:
     """The positions of the messages that a person leaves out with these choices, and that would come back or be asked
     without them: what is excluded, and where something that is asked is included, all else that is asked.
@@ -508,8 +424,3 @@ def unnoticed(webui: WebUIStatus) -> str:
 def interrupted_runs(store: Store) -> tuple[Run, ...]:
     """Runs that died: a repair finishes them, an undo rolls them back."""
     return Vault.of(store).open_runs()
-
-
-def labels(kinds: Iterable[str]) -> str:
-    """The names of kinds of findings in words."""
-    return ", ".join(KINDS[kind].label for kind in kinds if kind in KINDS)

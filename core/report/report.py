@@ -252,12 +252,13 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 def result_json(plan: Plan, result: Result) -> dict[str, Any]:
     """What a repair did."""
     from hermes_rescue.core.repair.apply import State
+    from hermes_rescue.core.repair.planned import Done
 
     written = result.count(State.REPAIRED)
     return {
         "run": result.run_id,
         "repaired": written,
-        "imported": written if plan.is_import else 0,
+        "imported": written if plan.done is Done.IMPORTED else 0,
         "sessions": [{"session_id": o.session_id, "state": str(o.state), "reason": o.reason} for o in result.outcomes],
         "refused": dict(plan.refused),
         "need_decision": list(plan.questions),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -68,9 +69,9 @@ def program() -> tuple[str, ...]:
     started = Path(sys.argv[0])
     if started.name == "__main__.py":
         return ("python3" if shutil.which("python3") == sys.executable else sys.executable, *_MODULE)
-    if started.parent == Path() or shutil.which(started.name) == str(started):
+    if not os.path.dirname(sys.argv[0]) or shutil.which(started.name) == str(started):
         return (NAME if started.name in ("", "-c") else started.name,)
-    return (str(started),)
+    return (sys.argv[0],)  # a Path would lose the "./"
 
 
 def again(words: Sequence[str] | None = None) -> str:

@@ -8,7 +8,7 @@ from hermes_rescue.core import api
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.words import counted, plural
-from hermes_rescue.core.repair.plan import PlannedSession
+from hermes_rescue.core.repair.planned import PlannedSession
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.repair.vault import UndoResult
 from hermes_rescue.core.report.report import stamp

@@ -160,7 +160,7 @@ def _carried_out(plan: api.Plan, view: RepairView, *, as_json: bool) -> int:
     from hermes_rescue.core.report.report import result_json
 
     try:
-        with view.progress("Importing" if plan.is_import else "Repairing") as progress:
+        with view.progress("Importing" if plan.done is api.Done.IMPORTED else "Repairing") as progress:
             result = api.apply(plan, progress=progress, should_cancel=stops.is_requested)
     except api.RunBrokenError as error:
         raise RescueError(view.broken(error, again())) from error

@@ -10,12 +10,13 @@ from rich.text import Text
 
 _GAP = "  "
 _PADDED = 60  # cells of a text that others are lined up with where nothing is shortened
+_TIGHT = 8  # cells of a shortened text where nothing is left that could be left out
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. ``least``: the cells that its texts can be shortened to (None: never shortened); ``is_spare``: it is
-    left out where the terminal is too narrow, the last such column first."""
+    """One column. ``least``: the cells that its texts keep as long as another column can be left out instead (None:
+    never shortened); ``is_spare``: it is left out where the terminal is too narrow, the last such column first."""
 
     name: str
     is_number: bool = False
@@ -63,9 +64,11 @@ class Table:
             shown.remove(spare.pop())
         fitted = {k: widths[k] for k in shown}
         excess = sum(fitted.values()) + len(_GAP) * (len(shown) - 1) - width
-        while excess > 0 and (can := [k for k in shown if fitted[k] > least[k]]):
-            fitted[max(can, key=fitted.__getitem__)] -= 1
-            excess -= 1
+        tight = [n if c.least is None else min(n, _TIGHT) for n, c in zip(widths, self.columns, strict=True)]
+        for kept in (least, tight):
+            while excess > 0 and (can := [k for k in shown if fitted[k] > kept[k]]):
+                fitted[max(can, key=fitted.__getitem__)] -= 1
+                excess -= 1
         return fitted
 
 

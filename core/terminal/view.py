@@ -85,7 +85,7 @@ _SIGN_STYLE = {
 
 
 _AUDIT = (
-    Column("status", is_spare=True),
+    Column("status"),
     Column("session"),
     Column("title", least=12),
     Column("live", is_number=True, is_spare=True),
@@ -224,13 +224,8 @@ class View:
 
     def session(self, audited: SessionAudit, copies: SessionCopies, proposal: Proposal) -> None:
         """One session: copies, findings with their four answers, the map of the copies, what is left out, fields."""
-        self._out.print(
-            Text.assemble(
-                (_short(audited.title, 100), "bold"),
-                f"  {shown(audited.session_id)}  ",
-                (_state(audited), _STYLE[audited.category]),
-            )
-        )
+        state = Text(_state(audited), _STYLE[audited.category])
+        self._headed(audited.title, Text.assemble(shown(audited.session_id), "  ", state))
         if (main := audited.main) is not None:
             self.line(main.text(lambda time: moment(time)[:_TO_MINUTES]))
         table = Table((Column("copy"), Column("messages", is_number=True), Column("")))
@@ -279,31 +274,35 @@ class View:
 
     def _finding(self, f: Finding) -> None:
         self.labelled(f.label, _STYLE[f.category], f.evidence)
-        for question, answer in (
-            ("How serious?", f.kind.severity_text),
-            ("What should I do?", f.advice),
-            ("What happens?", f.kind.effect),
-            ("Can I keep using this session?", f.kind.usable_meanwhile),
-        ):
-            self.line(f"  {question:<23} {answer}", hang=26)
+        answers = {
+            "How serious?": f.kind.severity_text,
+            "What should I do?": f.advice,
+            "What happens?": f.kind.effect,
+            "Can I keep using this session?": f.kind.usable_meanwhile,
+        }
+        wide = max(map(len, answers))
+        for question, answer in answers.items():
+            self.line(f"  {question:<{wide}}  {answer}", hang=wide + 4)
 
-    def _lanes(self, proposal: Proposal, width: int = 70) -> None:
+    def _lanes(self, proposal: Proposal) -> None:
         """Which copy holds what: a lane for each, along the recovered transcript and what is left out of it."""
         items = proposal.items
         names = list(dict.fromkeys(name for item in items for name in item.copies))
         if not items or len(names) < 2:
             return
         wide = max(12, *map(len, names)) + 2
-        cells = min(max(width - wide, 20), len(items))
+        width = WIDTH if self._width is None else min(self._width, WIDTH)
+        beside = len(f"  {'':<{wide}}  {len(items)}")
+        cells = min(max(width - beside, 20), len(items))
         chunks = [items[k * len(items) // cells : (k + 1) * len(items) // cells] for k in range(cells)]
         self.line("Which copy holds what (# all, + some, . none; / left out):")
         for name in names:
             lane = "".join(_cell(sum(name in item.copies for item in chunk), len(chunk)) for chunk in chunks)
-            self.line(f"  {name:<{wide}}{lane}  {sum(name in item.copies for item in items)}")
+            self.whole(f"  {name:<{wide}}{lane}  {sum(name in item.copies for item in items)}")
         recovered = "".join(
             "/" if not any(i.included for i in c) else _cell(sum(i.included for i in c), len(c)) for c in chunks
         )
-        self.line(f"  {'recovered':<{wide}}{recovered}  {len(proposal.included)}")
+        self.whole(f"  {'recovered':<{wide}}{recovered}  {len(proposal.included)}")
 
     def difference(self, found: Difference, *, full: bool, notes: Sequence[str] = ()) -> None:
         """Messages and fields that differ, unchanged runs folded; ``notes`` say what could not be read."""
@@ -338,29 +337,27 @@ class View:
         parts += f"  #{row.position + 1}" if row.position is not None else ""
         self._out.print(Text(f"{_SIGN[row.change]} {_head(side)}{parts}", style))
         if row.left is not None and row.right is not None and "content" in row.parts:
-            line = Text("    ")
+            line = Text()
             for word in compare_words(text_of(row.left), text_of(row.right)).words:
                 line.append(plain_lines(word.text), _SIGN_STYLE[word.change])
-            self._out.print(line)
+            self._indented(line)
             return
         for line_ in _body(side, full=full):
-            self._out.print(Text(f"    {line_}", style))
+            self._indented(Text(line_, style))
 
     def found(self, each: SessionHits) -> None:
         """What was found in one session, of many hits the first."""
         from hermes_rescue.core.search.message_texts import Part
 
         whose = f"  a session of {each.program}" if each.program is not None else ""
-        note = f"  {shown(each.session_id)}  {moment(each.updated)}  {counted(each.count, 'hit')}{whose}"
-        self._out.print(Text.assemble((_short(each.title, 100), "bold"), shown(note)))
+        note = f"{each.session_id}  {moment(each.updated)}  {counted(each.count, 'hit')}{whose}"
+        self._headed(each.title, Text(shown(note)))
         for hit in each.hits[:FOUND_SHOWN]:
             part = f" ({hit.part})" if hit.part is not Part.TEXT else ""
             self.line(f"  {shown(hit.role)}{part}  {moment(hit.time)}  {_whereabouts(hit)}".replace("  " * 2, "  "))
             text, start, end = hit.excerpt.text, hit.excerpt.start, hit.excerpt.end
             marked = (shown(text[start:end]), "bold reverse")
-            excerpt = Text.assemble(shown(text[:start]), marked, shown(text[end:]))
-            for line in [excerpt] if self._width is None else excerpt.wrap(self._out, self._width - len(GAP)):
-                self._out.print(Text(GAP).append_text(line), soft_wrap=True)
+            self._indented(Text.assemble(shown(text[:start]), marked, shown(text[end:])))
         if each.count > FOUND_SHOWN:
             self.line(f"  ... {each.count - FOUND_SHOWN} more")
 
@@ -384,6 +381,20 @@ class View:
         first.stylize(style, 0, len(label) + 1)
         for line in (first, *others):
             self._out.print(line, soft_wrap=True)
+
+    def _headed(self, title: str, note: Text) -> None:
+        """The title of a session and a note beside it, or below where both do not fit."""
+        head = Text(_short(title, 100), "bold")
+        if self._width is not None and head.cell_len + 2 + note.cell_len > self._width:
+            self._out.print(head)
+            self._out.print(Text("  ").append_text(note))
+        else:
+            self._out.print(Text.assemble(head, "  ", note))
+
+    def _indented(self, text: Text) -> None:
+        """What a session says, set off from what this program says of it."""
+        for line in [text] if self._width is None else text.wrap(self._out, self._width - len(GAP)):
+            self._out.print(Text(GAP).append_text(line), soft_wrap=True)
 
     def whole(self, text: str) -> None:
         """A line that stays one: a path, or what is wrapped already."""

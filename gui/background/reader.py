@@ -35,6 +35,7 @@ from hermes_rescue.core.report.coverage import Coverage, coverage
 from hermes_rescue.gui.background.deferred_free import release
 from hermes_rescue.gui.background.jobs import Context, Job, Jobs
 from hermes_rescue.gui.view_model.diff_outline import Outline, outlined
+from hermes_rescue.gui.view_model.session_sentence import sentence
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 KEY = "read"
@@ -60,15 +61,16 @@ RAW_LIMIT = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One session in full: its audit, what a repair would write and in words bring back, which copy holds what, the
-    names of its versions, and two of them compared.
+    """One session in full: its audit, what a repair would write, which copy holds what, the names of its versions, and
+    two of them compared.
 
-    ``fingerprint`` is that of the proposal. ``review`` is its outline, which a person can choose from; ``is_review``:
-    it is what is compared. ``raw``: both as JSON lines.
+    ``sentence`` says what happened and what comes back, ``fingerprint`` is that of the proposal. ``review`` is its
+    outline, which a person can choose from; ``is_review``: it is what is compared. ``raw``: both as JSON lines.
     """
 
     audited: SessionAudit
     proposal: Proposal
+    sentence: str
     fingerprint: str
     coverage: Coverage
     versions: tuple[str, ...]
@@ -220,6 +222,7 @@ def _detail(
     return Detail(
         audited,
         proposal,
+        sentence(audited, proposal),
         proposal.fingerprint,
         coverage(proposal, is_live_whole=audited.live is not None, further=further),
         names,

@@ -14,7 +14,7 @@ from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.merge.choices import OUTDATED, Choices
 from hermes_rescue.core.repair import vault
-from hermes_rescue.core.repair.plan import PlannedSession
+from hermes_rescue.core.repair.planned import PlannedSession
 from hermes_rescue.core.repair.vault import Vault
 from hermes_rescue.core.report import diff, excerpts, report
 from hermes_rescue.core.report import export as exports

@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any
 
 from hermes_rescue.core.base.files import shown
-from hermes_rescue.core.repair.plan import PlannedSession
+from hermes_rescue.core.repair.planned import PlannedSession
 from hermes_rescue.gui.view_model.formatting import counted, number, plain_tip
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QAbstractTableModel, QLocale, QModelIndex, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 Index = QModelIndex | QPersistentModelIndex
@@ -43,8 +43,8 @@ class PlannedSessions(QAbstractTableModel):
         super().__init__(parent)
         self._sessions = sessions
         self._theme = theme
-        asked = {each.session_id for each in sessions if each.is_asked}
-        self._left = asked if len(asked) < len(sessions) else set()
+        self._asked = frozenset(each.session_id for each in sessions if each.is_asked)
+        self._left = {*self._asked} if len(self._asked) < len(sessions) else set()
 
     @property
     def chosen(self) -> tuple[PlannedSession, ...]:
@@ -56,6 +56,11 @@ class PlannedSessions(QAbstractTableModel):
     def left(self) -> tuple[str, ...]:
         """The ids of the sessions that are not."""
         return tuple(each.session_id for each in self._sessions if each.session_id in self._left)
+
+    @property
+    def waiting(self) -> frozenset[str]:
+        """The ids of the sessions that are asked about and not checked."""
+        return self._asked & self._left
 
     def turn(self, row: int) -> None:
         """Check a session, or uncheck it."""
@@ -194,6 +199,12 @@ class SessionsTable(QTableView):
         header.setSectionResizeMode(Column.TITLE, QHeaderView.ResizeMode.Stretch)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)  # at first in the order of the plan
         self.setSortingEnabled(True)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Called by Qt: who comes by key sees which row that is about."""
+        super().focusInEvent(event)
+        if not self.selectionModel().hasSelection():
+            self.selectRow(self.currentIndex().row())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Called by Qt."""

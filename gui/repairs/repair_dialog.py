@@ -51,6 +51,7 @@ class RepairDialog(QDialog):
         self.operations.setFont(fixed_font(self.font()))
         self.operations.hide()
         self.warning = _sentence("")
+        self.decisions = _sentence("")
         self.left_open = _lines(self.tr("Left open"))
         waiting = counted(len(plan.forbidden), "session")
         self.waits = QCheckBox(self.tr("Repair the rest when Hermes WebUI stops: {}").format(waiting))
@@ -83,6 +84,7 @@ class RepairDialog(QDialog):
         self.operations.setPlainText("\n".join(self._operation_lines()))
         self.totals.setText(self._total_words())
         self._warn()
+        self._count_decisions()
 
     def _warn(self) -> None:
         """Say what must be known of the sessions that are checked."""
@@ -90,6 +92,14 @@ class RepairDialog(QDialog):
         more = [self.tr("This holds for {} more.").format(counted(n, "session"))] if (n := len(found) - 3) > 0 else []
         self.warning.setText("\n".join((*found[:3], *more)))
         self.warning.setVisible(bool(found))
+
+    def _count_decisions(self) -> None:
+        """Say how many of the sessions that are not checked are asked about."""
+        words = self.tr("Those that need your decision are all checked.")
+        if n := len(self.sessions.waiting):
+            words = self.tr("{} for your decision. Check those that you want back.")
+            words = words.format(counted(n, "session waits", "sessions wait"))
+        self.decisions.setText(words)
 
     def _chosen(self, plan: Plan) -> Plan:
         """What of a plan is checked."""
@@ -194,9 +204,9 @@ class RepairDialog(QDialog):
             layout.addWidget(_sentence(summary))
         layout.addWidget(self.warning)
         self._warn()
-        if n := len(self.sessions.left):
-            words = self.tr("{} for your decision. Check those that you want back.")
-            layout.addWidget(_sentence(words.format(counted(n, "session waits", "sessions wait"))))
+        layout.addWidget(self.decisions)
+        self.decisions.setVisible(bool(self.sessions.waiting))
+        self._count_decisions()
         if self._plan.count and self._plan.rebuild_index:
             layout.addWidget(_sentence(self._list_words()))
         self.table.setVisible(bool(self._whole.sessions))

@@ -15,7 +15,7 @@ from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.merge.choices import OUTDATED, Choices
 from hermes_rescue.core.repair import vault
-from hermes_rescue.core.repair.plan import PlannedSession
+from hermes_rescue.core.repair.planned import PlannedSession
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.repair.vault import Vault
 from hermes_rescue.core.report.export import Exported
@@ -56,7 +56,8 @@ class Outcome:
     undone ("" for none). ``error``: it failed. ``is_outdated``: what is shown of the store is to be read again;
     ``sessions``: those that were changed. ``refused``: a run, and the sessions that an undo of it left as they are,
     each with the reason. ``demo``: the home of a demo store that was made; ``saved``: the
-    file that was written, or the folder of several; ``done``: what has happened to the store, in a few words.
+    file that was written, or the folder of several; ``done``: what has happened to the store, in a few words;
+    ``beside``: the end of ``text`` that holds only while the WebUI runs.
     """
 
     text: str = ""
@@ -69,6 +70,7 @@ class Outcome:
     demo: Path | None = None
     saved: Path | None = None
     done: str = ""
+    beside: str = ""
 
 
 class Writer(QObject):
@@ -147,7 +149,8 @@ class Writer(QObject):
             if plan.sessions:
                 self._carry_out(plan, tuple(plan.refused.values()))
             else:
-                self._end(Outcome(self._not_repaired(tuple(plan.refused.values())), good=False, is_outdated=True))
+                text = self._not_done(plan, tuple(plan.refused.values()))
+                self._end(Outcome(text, good=False, is_outdated=True))
 
         self._run(self.tr("Preparing the repair…"), plan_rest(rest), repair)
 
@@ -181,40 +184,41 @@ class Writer(QObject):
     def _carry_out(self, plan: api.Plan, untold: tuple[str, ...] = ()) -> None:
         """Repair; ``untold``: why sessions of it are not repaired, which nobody has seen yet."""
         self._question = self.tr("A repair is running. Stop after the current session and quit?")
-        label = self.tr("Importing…") if plan.is_import else self.tr("Repairing…")
+        label = self.tr("Importing…") if plan.done is api.Done.IMPORTED else self.tr("Repairing…")
         self._write(label, run_repair(plan), partial(self._on_repaired, plan, untold))
 
-    def _not_repaired(self, reasons: Sequence[str]) -> str:
-        return self.tr("{} not repaired: {}").format(number(len(reasons)), reasons[0]) if reasons else ""
+    def _not_done(self, plan: api.Plan, reasons: Sequence[str]) -> str:
+        return self.tr("{} not {}: {}").format(number(len(reasons)), plan.done, reasons[0]) if reasons else ""
 
     def _on_repaired(self, plan: api.Plan, untold: tuple[str, ...], result: api.Result) -> None:
         changed = tuple(o.session_id for o in result.outcomes if o.state is api.State.REPAIRED)
+        planned = [each for each in plan.sessions if each.session_id in changed]
         others = [o.reason or str(o.state) for o in result.outcomes if o.state is not api.State.REPAIRED]
         others += untold
         listed = len(plan.relisted) if result.index_rebuilt else 0
         n = len(changed) + listed
-        text = self.tr("{} {} at {}, and verified. The old files are kept.").format(
-            counted(n, "session"), plan.done, now()
-        )
+        text = self.tr("{} {} at {}, and verified.").format(counted(n, "session"), plan.done, now())
+        if any(each.changes_files and each.before is not None for each in planned):
+            text += self.tr(" The old files are kept.")
         if listed:
             text += self.tr(" {} of them only in the session list.").format(number(listed))
         if n == 1 and changed:
-            text = self._one_repaired(plan, next(each for each in plan.sessions if each.session_id == changed[0]))
+            text = self._one_repaired(plan, planned[0])
         elif not changed:
             text = self._relisted(plan, n)
         if n and (others_listed := len({*result.relisted} - {*plan.relisted})):
             words = self.tr(" {} in the session list again.")
             text += words.format(counted(others_listed, "other session is", "other sessions are"))
-        if changed and plan.webui.running:
-            text += self.tr(" Reload the page of Hermes WebUI in your browser.")
         if others:
-            text = " ".join(filter(None, (text if n else "", self._not_repaired(others))))
+            text = " ".join(filter(None, (text if n else "", self._not_done(plan, others))))
+        beside = self.tr(" Reload the page of Hermes WebUI in your browser.") if changed and plan.webui.running else ""
         if n and plan.webui.running:
             self.repaired_beside.emit(plan, changed)
-        can_undo = any(each.changes_files for each in plan.sessions if each.session_id in changed)
+        can_undo = any(each.changes_files for each in planned)
         run_id = (result.run_id or "") if can_undo else ""
         done = self.tr("{} {} at {}.").format(number(n), plan.done, now()) if n else ""
-        self._end(Outcome(text, not others, run_id, done=done, is_outdated=True, sessions=changed))
+        text += beside
+        self._end(Outcome(text, not others, run_id, done=done, is_outdated=True, sessions=changed, beside=beside))
 
     def _relisted(self, plan: api.Plan, n: int) -> str:
         """What came of a repair that changed no session file: ``n`` sessions are in the session list again."""

@@ -216,7 +216,7 @@ class ReviewPane(QWidget):
         self._reading.stop()
         detail = self._detail
         assert detail is not None
-        self.head.show_session(detail.audited, detail.proposal)
+        self.head.show_session(detail.audited, detail.proposal, detail.sentence)
         self.coverage.set_proposal(detail.proposal, detail.coverage)
 
     # The pages
@@ -330,7 +330,7 @@ class ReviewPane(QWidget):
         """
         if not self._is_line_moved:
             height = self.splitter.height() - self.splitter.handleWidth()
-            top = min(self.head.usual_height, round(height * LARGEST_HEAD))
+            top = min(self.head.usual_height(self.width()), round(height * LARGEST_HEAD))
             self.splitter.setSizes([top, height - top])
 
     @Slot()
@@ -341,3 +341,4 @@ class ReviewPane(QWidget):
         """Draw everything anew."""
         for part in (self.head, self.coverage, self.difference, self.conversation):
             part.set_theme(theme)
+        self._share_height()  # the size of the text may be another one

@@ -8,12 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermes_rescue.core.audit.findings import Category, SessionAudit, Standing
-from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.gui.review.answers import AnswersPopup
-from hermes_rescue.gui.view_model.diff_text import copy_name
-from hermes_rescue.gui.view_model.field_words import field_name
-from hermes_rescue.gui.view_model.formatting import counted, long_day, moment_in_text, number
+from hermes_rescue.gui.view_model.formatting import counted, long_day
 from hermes_rescue.gui.view_model.session_line import worktree_words
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from hermes_rescue.gui.widgets.panes import ENTRY, in_reading_order
@@ -41,53 +38,6 @@ _LINES = 2
 """Lines that there are for what happened."""
 _NARROW = 72
 """Average characters that fit beside the buttons where it takes one line more to say what happened."""
-
-
-def sentence(audited: SessionAudit, proposal: Proposal) -> str:
-    """What happened to a session and what comes back, and what a person chose of it."""
-    main, chosen = audited.main, _chosen_words(proposal)
-    wish = translate("SessionHead", "You chose: {}. A repair of this session writes it.").format(chosen)
-    evidence = main.text(moment_in_text) if main is not None else "" if chosen else _healthy_words(audited, proposal)
-    return " ".join(filter(None, (evidence, _earlier_words(audited), wish if chosen else "")))
-
-
-def _healthy_words(audited: SessionAudit, proposal: Proposal) -> str:
-    if audited.standing is Standing.LEFT_OUT and audited.left_out:
-        words = translate("SessionHead", "You took messages of this session back. Other copies still have {n}.")
-        if audited.is_cleared:
-            words = translate("SessionHead", "You cleared this session. Other copies still have {n} of before.")
-        return words.format(n=counted(audited.left_out, "message"))
-    n = sum(item.included for item in proposal.items)
-    if n == 0:
-        return translate("SessionHead", "The session has no messages, and no copy has any.")
-    if n == 1:
-        return translate("SessionHead", "Its message is in the file. There is nothing to repair.")
-    return translate("SessionHead", "All {n} messages are in the file. There is nothing to repair.").format(n=number(n))
-
-
-def _earlier_words(audited: SessionAudit) -> str:
-    """What a person left out of earlier repairs, and the way back."""
-    words = translate("SessionHead", "{n} left out by you in a repair: check it to have it back.")
-    if audited.left_out_by_you > 1:
-        words = translate("SessionHead", "{n} left out by you in a repair: check those that you want back.")
-    return words.format(n=counted(audited.left_out_by_you, "message")) if audited.left_out_by_you else ""
-
-
-def _chosen_words(proposal: Proposal) -> str:
-    """The messages that a person left out or restored, and the fields taken from other copies, as far as that changes
-    them: "2 messages left out, title from backup".
-    """
-    counts = (
-        (translate("SessionHead", "{} left out"), sum(item.reason is Reason.CHOSEN for item in proposal.items)),
-        (
-            translate("SessionHead", "{} restored"),
-            sum(item.included and item.reason is not None for item in proposal.items),
-        ),
-    )
-    parts = [words.format(counted(n, "message")) for words, n in counts if n]
-    words = translate("SessionHead", "{} from {}")
-    taken = (c for c in proposal.changes if c.field in proposal.chosen)
-    return ", ".join([*parts, *(words.format(field_name(c.field), copy_name(c.origin)) for c in taken)])
 
 
 class SessionHead(QWidget):
@@ -165,21 +115,20 @@ class SessionHead(QWidget):
         in_reading_order(self.repair, button)
         QWidget.setTabOrder(self.repair, button)
 
-    @property
-    def usual_height(self) -> int:
-        """The height that it has for any session: room for four lanes and what is left out; more of them scroll."""
+    def usual_height(self, width: int) -> int:
+        """The height that it has for any session where it is as wide as that: room for four lanes and what is left out;
+        more of them scroll.
+        """
         metrics = self.fontMetrics()
-        return round(_HEIGHT * metrics.height()) + (self._lines - _LINES) * metrics.lineSpacing()
+        return round(_HEIGHT * metrics.height()) + (self._lines(width) - _LINES) * metrics.lineSpacing()
 
-    @property
-    def _room(self) -> int:
-        """The width that there is for words."""
-        return self.width() - self._side.width() - 3 * _SIDE
+    def _room(self, width: int) -> int:
+        """The width that there is for words, of all."""
+        return width - self._side.minimumWidth() - 3 * _SIDE
 
-    @property
-    def _lines(self) -> int:
+    def _lines(self, width: int) -> int:
         """The lines that there are for what happened."""
-        return _LINES + (self._room < _NARROW * self.fontMetrics().averageCharWidth())
+        return _LINES + (self._room(width) < _NARROW * self.fontMetrics().averageCharWidth())
 
     def clear(self) -> None:
         """Show nothing."""
@@ -215,10 +164,10 @@ class SessionHead(QWidget):
         self._picked = count
         self._name_button()
 
-    def show_session(self, audited: SessionAudit, proposal: Proposal) -> None:
-        """Show what was found of a session, and what the proposal makes of it."""
+    def show_session(self, audited: SessionAudit, proposal: Proposal, sentence: str) -> None:
+        """Show what was found of a session, and what the proposal makes of it; ``sentence`` says both."""
         main = audited.main
-        self._show_words(audited.title, sentence(audited, proposal), [*filter(None, _about(audited))])
+        self._show_words(audited.title, sentence, [*filter(None, _about(audited))])
         self._side.show()
         is_way_back = audited.standing in (Standing.LEFT_OUT, Standing.DELETED)
         self.repair.setVisible(audited.has_repair or proposal.sidecar is not None or is_way_back)
@@ -248,12 +197,12 @@ class SessionHead(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Called by Qt."""
         super().resizeEvent(event)
-        self.evidence.set_lines(self._lines)
+        self.evidence.set_lines(self._lines(self.width()))
         self._fit_title()
 
     def _fit_title(self) -> None:
         """Let what is beside the title make room for it, but for the date."""
-        room = self._room - _GAP - self.title.sizeHint().width() - 2
+        room = self._room(self.width()) - _GAP - self.title.sizeHint().width() - 2
         self.about.setMaximumWidth(max(room, self.about.minimumSizeHint().width()))
 
     def changeEvent(self, event: QEvent) -> None:
@@ -273,7 +222,7 @@ class SessionHead(QWidget):
         usual = QFontMetrics(bold).horizontalAdvance(self._usual)
         other = self.fontMetrics().horizontalAdvance(self.tr("Bring {} back").format(counted(_MANY, "message")))
         self._side.setFixedWidth(max(usual, other) + 3 * _GAP)
-        self.evidence.set_lines(self._lines)
+        self.evidence.set_lines(self._lines(self.width()))
 
 
 def _about(audited: SessionAudit) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from hermes_rescue.gui.widgets.theme import Theme
 from hermes_rescue.gui.widgets.tips import show_tip
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QProgressBar, QPushButton, QWidget
 
 KEY = "search"
@@ -299,9 +299,14 @@ class Search(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Called by Qt for every event of the field: Enter and Down go into the list, Esc looks for nothing, and all of
-        them to the sessions where nothing was typed.
+        them to the sessions where nothing was typed. Where nothing that was typed can be undone, the key is left to the
+        window.
         """
-        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride:
+            if event.matches(QKeySequence.StandardKey.Undo) and not self._field.isUndoAvailable():
+                event.ignore()
+                return True
+        elif isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
             keys = Qt.Key
             goes_on = event.key() in (keys.Key_Return, keys.Key_Enter, keys.Key_Down)
             if goes_on or event.key() == keys.Key_Escape:

@@ -58,6 +58,7 @@ class FilterBar(QWidget):
         row.addStretch(1)
         self._webui = ElidedLabel()
         self._webui.setProperty("muted", True)
+        self._webui.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         row.addWidget(self._webui)
         self.show_counts({})
         self.set_theme(theme)

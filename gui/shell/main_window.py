@@ -46,6 +46,7 @@ from hermes_rescue.gui.shell.window_settings import WindowSettings
 from hermes_rescue.gui.view_model.formatting import counted, now
 from hermes_rescue.gui.widgets.banners import ResultBar, StoreNotices
 from hermes_rescue.gui.widgets.commands import Actions
+from hermes_rescue.gui.widgets.enter_key import EnterKey
 from hermes_rescue.gui.widgets.error_dialog import message_of, show_error
 from hermes_rescue.gui.widgets.panes import focus_next_pane, in_reading_order, stacked
 from hermes_rescue.gui.widgets.placeholders import NoStore
@@ -78,6 +79,7 @@ class MainWindow(QMainWindow):
         )
         self.layout_.restore()
         self.looks.show(self.actions_)
+        self.enter_key = EnterKey(self)
         self.tools.filter.setFocus()  # a word of what was said is what people know of a lost conversation
         self.open(place)
 
@@ -156,7 +158,7 @@ class MainWindow(QMainWindow):
         self.reading.listed.connect(self.search.add)
         self.reading.found.connect(self._on_found)
         self.reading.audited.connect(self._on_audited)
-        self.reading.progressed.connect(self._on_scan_progress)
+        self.reading.progressed.connect(partial(self.foot.progress, self.tr("Checking sessions…")))
         self.reading.scanned.connect(self._on_scanned)
         self.reading.detailed.connect(self._on_detail)
         self.reading.failed.connect(self._on_scan_failed)
@@ -268,7 +270,7 @@ class MainWindow(QMainWindow):
     def _on_webui(self, webui: WebUIStatus) -> None:
         self.shown.webui = next((each.address for each in webui.servers if each.answers and each.address), "")
         self.chips.show_webui(webui)
-        self.result.show_webui(self.shown.webui)
+        self.result.show_webui(self.shown.webui, is_running=bool(webui.running))
         self.notices.show_webui(webui)
 
     @Slot(object)
@@ -277,10 +279,6 @@ class MainWindow(QMainWindow):
         self.chips.show_counts(self.table.sessions.counts())
         if self.table.current_id in (session.session_id for session in sessions):
             self._ask(self.table.current_id)  # what is shown of it is from the check before
-
-    @Slot(float, int)
-    def _on_scan_progress(self, done: float, total: int) -> None:
-        self.foot.progress(self.tr("Checking sessions…"), done, total)
 
     @Slot(object)
     def _on_scanned(self, audit: Audit) -> None:
@@ -322,6 +320,8 @@ class MainWindow(QMainWindow):
             self._turn(Event.SCANNED)
             return
         self._turn(Event.LOST)
+        self.chips.reset()
+        self.foot.show_runs(0)
         if isinstance(error, StoreNotFoundError):
             self.tools.show_no_store()
             self.no_store.show_missing(error.where)
@@ -421,10 +421,10 @@ class MainWindow(QMainWindow):
         """Show what a work came to, and what the store is like now."""
         self.choosing.forget(outcome.sessions)
         if outcome.text:
-            self.shown.last_run = outcome.run_id
-            is_run = bool(outcome.run_id)
-            page = page_of(self.shown.webui, outcome.sessions) if is_run else ""
-            self.result.show_outcome(outcome.text, good=outcome.good, can_undo=is_run, page=page, saved=outcome.saved)
+            self.shown.last_run = run_id = outcome.run_id
+            page = page_of(self.shown.webui, outcome.sessions) if run_id else ""
+            show = partial(self.result.show_outcome, outcome.text, good=outcome.good, beside=outcome.beside)
+            show(can_undo=bool(run_id), page=page, saved=outcome.saved)
             self.shown.last_done = outcome.done or self.shown.last_done
         if outcome.is_outdated:
             self._check_again(keeps_order=True)

@@ -148,7 +148,7 @@ def possible(state: State, shown: Shown, repairable: int, *, selected: Collectio
     """
     has_selected = len(selected) > 0
     is_idle = state.work is None
-    is_free = shown.store is not None and is_idle
+    is_free = shown.store is not None and state.store is not Phase.NO_STORE and is_idle
     of_store = shown.audit.store_findings if shown.audit is not None else ()
     is_unfinished = any(run.status == "interrupted" for run in shown.runs)
     is_wanted = repairable > 0 or is_unfinished or any(f.category is Category.REPAIRABLE for f in of_store)

@@ -145,7 +145,7 @@ class ResultBar(Notice):
         self._webui, self._open, self._folder, undo, export = self.buttons
         self._undoing = (undo, export)
         self.undo_requested, self.export_requested = undo.clicked, export.clicked
-        self._page, self._saved = "", Path()
+        self._page, self._saved, self._beside = "", Path(), ""
         self._webui.clicked.connect(lambda: QDesktopServices.openUrl(QUrl(self._page)))
         self._open.clicked.connect(lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._saved))))
         self._folder.clicked.connect(lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._saved.parent))))
@@ -154,12 +154,19 @@ class ResultBar(Notice):
         over.installEventFilter(self)
 
     def show_outcome(
-        self, text: str, *, good: bool, can_undo: bool = False, page: str = "", saved: Path | None = None
+        self,
+        text: str,
+        *,
+        good: bool,
+        can_undo: bool = False,
+        page: str = "",
+        saved: Path | None = None,
+        beside: str = "",
     ) -> None:
         """Show an outcome. ``page``: the address of what was repaired in the WebUI; ``saved``: the file that was
-        written, or the folder of several.
+        written, or the folder of several; ``beside``: the end of ``text`` that holds only while the WebUI runs.
         """
-        self._page, self._saved = page, saved or Path()
+        self._page, self._saved, self._beside = page, saved or Path(), beside
         for button in self._undoing:
             button.setVisible(can_undo)
         self._webui.setVisible(bool(page))
@@ -168,9 +175,14 @@ class ResultBar(Notice):
         self.show_text(text, "ok" if good else "repair")
         self._place()
 
-    def show_webui(self, address: str) -> None:
-        """Offer the page as long as the WebUI answers there; ``address``: where one does now, "" for none."""
+    def show_webui(self, address: str, *, is_running: bool) -> None:
+        """Offer the page, and say what is to be done there, as long as the WebUI runs. ``address``: where one answers
+        now, "" for none.
+        """
         self._webui.setVisible(bool(address) and self._page.startswith(address))
+        if self._beside and not is_running and not self.isHidden():
+            self.show_text(self.text.removesuffix(self._beside), self._token)
+            self._beside = ""
         self._place()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:

@@ -44,7 +44,7 @@ class ElidedLabel(QLabel):
         """Called by Qt."""
         painter = QPainter(self)
         painter.setPen(self.palette().color(self.foregroundRole()))
-        painter.drawText(self.contentsRect(), Qt.AlignmentFlag.AlignVCenter, self._elided())
+        painter.drawText(self.contentsRect(), self.alignment(), self._elided())
 
     def _elided(self) -> str:
         room, metrics = self.contentsRect().width(), self.fontMetrics()

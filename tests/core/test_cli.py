@@ -284,13 +284,14 @@ def test_without_an_answer_nothing_is_repaired(wiped: Any) -> None:
 
 
 def on_a_terminal(*arguments: object, **environ: str) -> str:
-    """What a command prints on a terminal."""
+    """What a command prints on a terminal, without the progress of what takes long."""
     try:
         parent, child = pty.openpty()
     except OSError:
         pytest.skip("this machine has no pseudo-terminals")
     env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", **environ}
-    process = subprocess.Popen([*COMMAND, *map(str, arguments)], stdin=child, stdout=child, stderr=child, env=env)
+    command = [*COMMAND, *map(str, arguments)]
+    process = subprocess.Popen(command, stdin=child, stdout=child, stderr=subprocess.DEVNULL, env=env)
     os.close(child)
     printed = b""
     try:

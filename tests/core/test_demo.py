@@ -374,9 +374,9 @@ SHAPES = {
     "newer_temp": ("start", "absent", "absent"),
     "lost_worktree": ("absent", "absent", "all"),
     "lost_worktree_empty": ("absent", "absent", "empty"),
-    "cleared": ("empty", "other", "other"),
+    "cleared": ("empty", "absent", "other"),
     "undone": ("all", "all and more", "all and more"),
-    "cleared_and_continued": ("all", "other", "more and all"),
+    "cleared_and_continued": ("all", "absent", "more and all"),
     "deleted": ("absent", "other", "other"),
     "orphan_backup": ("absent", "all", "absent"),
     "unanswered_prompt": ("start", "absent", "start"),
@@ -489,7 +489,13 @@ def test_a_clear_carries_its_marks(told: Told) -> None:
         copies = told(name)
         assert copies.live["truncation_watermark"] == copies.live["truncation_boundary"] == 0.0
         assert re.fullmatch("[0-9a-f]{32}", copies.live["clear_generation"])
-        assert copies.backup["clear_generation"] is None
+        assert copies.backup is None
+
+
+@pytest.mark.parametrize("name", ["wiped", "cleared", "undone"])
+def test_a_save_that_shortens_a_session_dates_it(told: Told, name: str) -> None:
+    copies = told(name)
+    assert copies.live["updated_at"] == copies.index["updated_at"] > max(row["timestamp"] for row in copies.rows)
 
 
 def test_an_undo_carries_its_marks(told: Told) -> None:

@@ -172,6 +172,22 @@ def test_what_was_cleared_stays_out_of_a_file_that_is_torn_right_after_a_mark(
     assert hermes.texts() == []
 
 
+def test_a_backup_that_is_torn_between_its_marks_is_not_from_before_them(hermes: Any) -> None:
+    """The first prompt was edited and the file emptied since; the backup, which is from then, does not tell the act."""
+    gone, again = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    marks = {name: value for name, value in hermes.cleared.items() if name != "clear_generation"}
+    marks["updated_at"] = again[-1]["timestamp"] + 1
+    hermes.write_live([], **marks)
+    data, backup = hermes.write_backup(again, **marks), hermes.live.with_suffix(".json.bak")
+    backup.write_bytes(data[: data.index(b'"clear_generation"')])
+    row = {name: value for name, value in hermes.session(again, **marks).items() if name != "messages"}
+    hermes.write_index({**row, "last_message_at": again[-1]["timestamp"]})
+    hermes.write_run(again, updated_at=marks["updated_at"])
+    hermes.write_rows([*gone, *again])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(again)
+
+
 def test_a_file_without_a_title_was_cleared_though_only_a_later_undo_has_left_marks(hermes: Any) -> None:
     gone, kept, undone = (hermes.turns(word, word * 2, start=100 * i) for i, word in enumerate("abc"))
     before = hermes.write_live(kept, title="Untitled", **hermes.undo_marks(kept))

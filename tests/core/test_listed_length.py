@@ -79,3 +79,18 @@ def test_a_count_that_no_act_can_have_left_keeps_nothing_of_a_file_of_zeros_back
     hermes.write_rows(said)
     hermes.repair()
     assert hermes.texts() == hermes.said(said)
+
+
+def test_what_a_torn_head_counts_is_heeded_though_the_backup_is_torn_too(hermes: Hermes) -> None:
+    """An old version left no mark of an undo, and the backup does not say any more where that cut."""
+    kept, gone, after = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", "d", start=200)
+    hermes.write_old(hermes.live, [*kept, *after])
+    hermes.tear_live("answer a")
+    backup = hermes.live.with_suffix(".json.bak")
+    data = hermes.write_old(backup, [*kept, *gone])
+    backup.write_bytes(data[: data.index(b"ask b")])
+    row = {name: value for name, value in hermes.session([*kept, *after]).items() if name != "messages"}
+    hermes.write_index({**row, "last_message_at": after[-1]["timestamp"]})
+    hermes.write_rows([*kept, *gone, *after])
+    assert Category.REVIEW in categories(hermes)
+    assert is_left_alone(hermes)

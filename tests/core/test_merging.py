@@ -100,6 +100,28 @@ def test_sessions_that_were_never_the_webuis_get_no_sidecar(hermes: Any, columns
     assert list(hermes.sessions.iterdir()) == []
 
 
+@pytest.mark.parametrize("source", ["cli", "telegram"])
+def test_what_another_program_has_of_a_lost_file_is_asked(hermes: Any, source: str) -> None:
+    """The WebUI shows it without a file, too; the index row says that there was one."""
+    turns = hermes.turns("a", "b")
+    hermes.write_rows(turns, source=source)
+    hermes.write_index({"session_id": hermes.live.stem, "title": "My own name", "message_count": 4, "pinned": True})
+    assert hermes.repair().run_id is None
+    assert "state_db_missing_sidecar" in hermes.kinds()
+    hermes.repair(hermes.live.stem)
+    assert hermes.texts() == hermes.said(turns)
+    assert (hermes.load()["title"], hermes.load()["pinned"]) == ("My own name", True)
+
+
+@pytest.mark.parametrize("shown", [0, 2])
+def test_a_file_need_not_keep_up_with_another_program(hermes: Any, shown: int) -> None:
+    turns = hermes.turns("a", "b")
+    before = hermes.write_live(turns[:shown])
+    hermes.write_rows(turns, source="telegram")
+    assert hermes.repair().run_id is None
+    assert hermes.live.read_bytes() == before
+
+
 def test_rows_of_the_api_server_belong_to_the_sidecar_that_their_key_names(hermes: Any) -> None:
     turns = hermes.turns("a")
     hermes.write_rows(turns, sid="api_1234", source="api_server", session_key=f"webui:{hermes.live.stem}")

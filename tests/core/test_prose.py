@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from hermes_rescue.core.audit.findings import KINDS, ONE_STANDS, Standing
 from hermes_rescue.core.base.words import typed
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.terminal.call import program
@@ -75,6 +76,13 @@ def test_a_command_on_a_terminal_can_be_copied(wiped: Any, columns: int) -> None
     assert [words[1] for words in suggested] == ["repair", "show"]
 
 
+@pytest.mark.parametrize("started", ["./hermes-rescue-VERSION", "a folder/hermes-rescue", "hermes-rescue"])
+def test_a_command_starts_as_this_one_was_started(started: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell does not look into the folder that it is in for a bare name."""
+    monkeypatch.setattr("sys.argv", [started, "audit"])
+    assert program() == (started,)
+
+
 def test_a_pipe_gets_each_sentence_in_one_line(wiped: Any, rescue: Rescue, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = sentences(wiped, rescue)
     monkeypatch.setenv("COLUMNS", "40")
@@ -134,6 +142,36 @@ def test_further_lines_begin_where_they_are_told_to() -> None:
     assert all(line.startswith(" " * 12 + "word") for line in lines[1:])
     assert all(cell_len(line) <= 40 for line in lines)
     assert " ".join(lines).split() == text.split()
+
+
+def test_a_narrow_terminal_says_of_each_session_how_it_stands(hermes: Any) -> None:
+    """Also of one whose id is the agent's, which is the longest there is."""
+    sid = "20260503_141201_a1b2c3"
+    fields = {"session_id": sid, "title": "A title that has more words than such a terminal has room for"}
+    hermes.write_new(hermes.sessions / f"{sid}.json", [], **fields)
+    hermes.write_new(hermes.sessions / f"{sid}.json.bak", hermes.turns("a"), **fields)
+    lines = printed("audit", "--home", hermes.home, columns=60)
+    (row,) = (line for line in lines if sid in line)
+    assert row.startswith(ONE_STANDS[Standing.REPAIRABLE])
+    assert KINDS["shrunken_live"].label[:6] in row and "A title" in row
+    assert cell_len(row) <= 60
+
+
+def test_the_copies_of_a_session_can_be_compared_on_a_narrow_terminal(hermes: Any) -> None:
+    """Each has one lane, and the lanes begin below each other."""
+    hermes.write_live(hermes.turns(*map(str, range(40, 80))))
+    hermes.write_backup(hermes.turns(*map(str, range(40))))
+    lines = printed("show", SID, "--home", hermes.home, columns=60)
+    lanes = [line for line in lines if re.search(r"[#+.]{20}", line)]
+    assert [line.split()[0] for line in lanes] == ["backup", "live", "recovered"]
+    assert len({re.search(r"[#+.]", line).start() for line in lanes}) == 1  # type: ignore[union-attr]
+    assert all(cell_len(line) <= 60 for line in lanes)
+
+
+def test_the_answers_about_a_finding_begin_below_each_other(wiped: Any) -> None:
+    lines = printed("show", SID, "--home", wiped.home, columns=80)
+    answers = [found.end() for line in lines if (found := re.match(r"  [A-Z].*\? +", line))]
+    assert len(answers) >= 4 and len({*answers}) == 1
 
 
 def test_what_was_found_stands_below_its_session(hermes: Any) -> None:

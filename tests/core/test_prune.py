@@ -45,7 +45,7 @@ def test_the_size_is_that_of_the_files(kept: Vault, hermes: Any, rescue: Rescue)
     assert found["bytes"] == sum(path.stat().st_size for path in kept.root.rglob("*") if path.is_file())
     assert [each["run"] for each in found["runs"]] == list(kept.run_ids())
     status, out, _ = rescue("vault", "--home", hermes.home)
-    assert status == 0 and "30 repairs" in out and "MiB" in out
+    assert status == 0 and "30 repairs" in out and "KiB" in out
 
 
 def test_old_runs_go_and_what_an_undo_may_need_stays(

@@ -184,3 +184,16 @@ def test_a_question_about_a_lost_file_is_still_asked_when_that_is_written(hermes
     assert asked(hermes)
     hermes.repair(SID)
     assert hermes.texts() == hermes.said(said)
+
+
+def test_what_an_older_file_was_put_back_without_gets_marks_of_the_act_that_it_does_not_know(hermes: Hermes) -> None:
+    """It has those of the act before that one, and of the newest act only the run knows that followed it."""
+    kept, first, again = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=200)
+    second, newest = hermes.turns("d", start=300), hermes.turns("e", start=400)
+    saved = {"updated_at": again[-1]["timestamp"]}
+    hermes.write_live([*kept, *again], **hermes.undo_marks(kept, again[0]["timestamp"]) | saved)
+    hermes.write_run([*kept, *again, *newest])
+    hermes.write_rows([*kept, *first, *again, *second, *newest])
+    for _ in range(2):
+        hermes.repair()
+        assert hermes.texts() == hermes.said([*kept, *again, *newest])

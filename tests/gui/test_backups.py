@@ -200,6 +200,8 @@ def test_a_session_that_the_store_does_not_know_is_imported_when_it_was_agreed_t
     window.notices.places.buttons[0].click()
     finished(qtbot, window, wait_scanned)
     assert texts(made) == texts(export)
+    assert "imported at" in window.result.text and "1 imported at" in window.foot.text
+    assert "old file" not in window.result.text  # there was none
     assert window.shown.store is not None and window.shown.last_run
     window.writer.undo(window.shown.store, window.shown.last_run, "")
     finished(qtbot, window, wait_scanned)

@@ -16,6 +16,7 @@ from hermes_rescue.gui.repairs.import_dialog import ImportDialog
 from hermes_rescue.gui.repairs.planned_sessions import Column
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.repairs.report_dialog import ReportDialog
+from hermes_rescue.gui.widgets.enter_key import EnterKey
 from hermes_rescue.gui.widgets.theme import load
 from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtTest import QSignalSpy
@@ -145,11 +146,15 @@ def test_what_waits_for_a_decision_is_checked_by_the_person_beside_other_session
     dialog = ask(qtbot, every)
     assert {each.session_id for each in dialog.plan.sessions} == certain
     assert {each.session_id for each in asked} <= set(dialog.plan.remaining)
-    assert any(f"{len(asked)} sessions wait for your decision" in label.text() for label in dialog.findChildren(QLabel))
-    row = cells(dialog, Column.TITLE).index(asked[0].title)
-    dialog.table.setCurrentIndex(dialog.sessions.index(row, 0))
-    qtbot.keyClick(dialog.table, Qt.Key.Key_Space)
-    assert asked[0] in dialog.plan.sessions and len(dialog.plan.sessions) == len(certain) + 1
+    for n, each in enumerate(asked):
+        waiting = len(asked) - n
+        assert dialog.decisions.text().startswith(f"{waiting} session{'s wait' if waiting > 1 else ' waits'} for your")
+        row = cells(dialog, Column.TITLE).index(each.title)
+        dialog.table.setCurrentIndex(dialog.sessions.index(row, 0))
+        qtbot.keyClick(dialog.table, Qt.Key.Key_Space)
+        assert each in dialog.plan.sessions and len(dialog.plan.sessions) == len(certain) + n + 1
+    assert dialog.decisions.isVisible()
+    assert "wait" not in dialog.decisions.text()
     alone = api.plan(store, [each.session_id for each in asked])
     assert ask(qtbot, alone).plan.sessions == alone.sessions  # nothing but what was picked for its question
 
@@ -179,11 +184,35 @@ def test_no_key_repairs_by_accident(qtbot: QtBot, plan: api.Plan, key: Qt.Key) -
     assert [results.at(k)[0] for k in range(results.count())] == [QDialog.DialogCode.Rejected.value]
 
 
+def test_who_comes_to_the_table_by_key_sees_which_row_has_it(qtbot: QtBot, plan: api.Plan) -> None:
+    dialog = ask(qtbot, plan)
+    dialog.table.setFocus(Qt.FocusReason.TabFocusReason)
+    assert [index.row() for index in dialog.table.selectionModel().selectedRows()] == [
+        dialog.table.currentIndex().row()
+    ]
+    assert dialog.table.currentIndex().isValid()
+
+
 def test_enter_in_the_table_does_not_repair(qtbot: QtBot, plan: api.Plan) -> None:
     dialog = ask(qtbot, plan)
     dialog.table.setFocus()
     qtbot.keyClick(dialog.table, Qt.Key.Key_Return)
     assert dialog.result() == QDialog.DialogCode.Rejected.value
+
+
+def test_enter_presses_the_button_that_has_the_keyboard_and_no_other(
+    qtbot: QtBot, qapp: QApplication, plan: api.Plan
+) -> None:
+    enter = EnterKey(qapp)
+    dialog = ask(qtbot, plan)
+    for is_shown in (True, False):
+        dialog.details.setFocus()
+        qtbot.keyClick(dialog.details, Qt.Key.Key_Return)
+        assert dialog.operations.isVisible() is is_shown  # Qt's own answer is to press Cancel
+    dialog.accept_button.setFocus()
+    qtbot.keyClick(dialog.accept_button, Qt.Key.Key_Enter)
+    assert dialog.result() == QDialog.DialogCode.Accepted.value
+    enter.deleteLater()
 
 
 def test_who_wants_it_gets_it_by_key_and_by_mouse(qtbot: QtBot, plan: api.Plan) -> None:

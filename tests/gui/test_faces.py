@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -339,6 +340,20 @@ def test_without_a_store_none_is_named_and_no_option_of_the_terminal(
     assert "nowhere" in window.no_store.text.replace("\u200b", "")
     assert "--" not in window.no_store.text
     assert demo.home.name not in window.tools.store_button.text()
+
+
+def test_of_a_store_that_was_removed_nothing_is_left_to_see_or_to_press(
+    qtbot: QtBot, open_window: Open, demo: DemoStore
+) -> None:
+    window = open_window(StoreLocation(demo.home))
+    shutil.rmtree(demo.home)
+    window.actions_["rescan"].trigger()
+    qtbot.waitUntil(window.no_store.isVisible, timeout=60_000)
+    chips = [b for b in window.chips.findChildren(QAbstractButton) if b.isVisible()]
+    assert [chip.text() for chip in chips if not chip.toolTip().startswith("0 ")] == []
+    for name in ("repair_all", "undo", "export", "add_backup", "add_folder", "import"):
+        assert not window.actions_[name].isEnabled()
+    assert window.actions_["rescan"].isEnabled()
 
 
 def stops_tab(window: QWidget, widget: QWidget) -> bool:

@@ -172,7 +172,7 @@ def test_every_page_is_shown_with_its_links_and_pictures(qtbot: QtBot, guide: Gu
                     waiting.append(form.anchorHref())
                 at += 1
             block = block.next()
-    assert reached == set(guide_pages.names())
+    assert {place.partition("#")[0] for place in reached} == set(guide_pages.names())
 
 
 @pytest.mark.parametrize("place", ["file", "beside", "absolute", "net"])

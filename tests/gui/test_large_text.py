@@ -133,6 +133,7 @@ def test_no_scroll_bar_is_left_where_there_is_no_picture(
     qtbot: QtBot, window: MainWindow, wait_scanned: Scanned
 ) -> None:
     (area,) = (each for each in window.review.head.findChildren(QScrollArea) if each.widget() is window.review.coverage)
+    wait_scanned(window)
     window.resize(ROOM[0], 420)  # the picture does not fit
     qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() > 0)
     window.review.show_text("A title", "Its copies are being read.")

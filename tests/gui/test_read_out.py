@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.gui.background.store_location import StoreLocation
+from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
 from hermes_rescue.gui.view_model.formatting import day
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QAccessibleInterface
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel
 from pytestqt.qtbot import QtBot
+
+from tests.gui.test_window import when_asked
 
 Open = Callable[..., MainWindow]
 Part = tuple[QAccessible.Role, str, str]
@@ -106,3 +109,13 @@ def test_a_row_says_its_date_and_every_sentence_ends_once(qtbot: QtBot, open_win
         said = model.index(at, 0).data(Qt.ItemDataRole.AccessibleTextRole)
         assert day(model.row_at(at).session.updated) in said
         assert not [twice for twice in ("..", "?.", "!.") if twice in said]
+
+
+def test_enter_presses_the_button_that_has_the_keyboard(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
+    window = open_window(StoreLocation(demo.home))
+    with qtbot.waitActive(window):
+        window.activateWindow()
+    when_asked(qtbot, RepairDialog, lambda dialog: qtbot.keyClick(dialog.cancel, Qt.Key.Key_Return))
+    with qtbot.waitSignal(window.writer.ended, timeout=60_000):
+        window.review.head.repair.setFocus()
+        qtbot.keyClick(window.review.head.repair, Qt.Key.Key_Return)

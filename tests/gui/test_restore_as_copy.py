@@ -53,6 +53,7 @@ def test_a_session_is_restored_as_a_copy_and_the_copy_is_undone(
     (name,) = files().keys() - before.keys()
     made = json.loads(files()[name])
     assert story.title in made["title"] and made["title"] in window.result.text
+    assert "restored at" in window.result.text and "1 restored at" in window.foot.text
     assert {each: files()[each] for each in before} == before
     assert window.table.current_id == story.session_id
     assert window.table.select(made["session_id"])

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.demo.demo_store import DemoStore
+from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.search import store_search
 from hermes_rescue.core.search.query import Query
 from hermes_rescue.gui.background.store_location import StoreLocation
@@ -141,6 +142,24 @@ def test_who_types_nothing_goes_on_to_the_sessions_with_one_key(
     before = window.table.current_id
     qtbot.keyClick(window.table.view, Keys.Key_S)
     assert window.table.current_id != before
+    wait_scanned(window)
+
+
+def test_the_key_of_undo_is_about_the_words_only_where_some_were_typed(
+    qtbot: QtBot, open_window: Open, wait_scanned: Callable[[MainWindow], None], demo: DemoStore
+) -> None:
+    window = open_window(StoreLocation(demo.home))
+    with qtbot.waitActive(window):
+        window.activateWindow()
+    wiped = next(each.session_id for each in demo.stories if each.name == "wiped")
+    window.shown.choose(wiped, Choices(exclude=frozenset({0})))
+    window._enable()
+    window.tools.filter.setFocus()
+    qtbot.keyClicks(window.tools.filter, "x")
+    qtbot.keyClick(window.tools.filter, Keys.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert (window.tools.filter.text(), [*window.shown.choices]) == ("", [wiped])
+    qtbot.keyClick(window.tools.filter, Keys.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert window.shown.choices == {}
     wait_scanned(window)
 
 

@@ -18,6 +18,7 @@ from hermes_rescue.gui.review.answers import AnswerBoxes
 from hermes_rescue.gui.review.coverage_map import CoverageMap
 from hermes_rescue.gui.review.session_head import SessionHead
 from hermes_rescue.gui.view_model.formatting import moment_in_text
+from hermes_rescue.gui.view_model.session_sentence import sentence
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from hermes_rescue.gui.widgets.theme import apply, load
 from PySide6.QtCore import QRect, Qt
@@ -30,6 +31,10 @@ EVIL = "<b>bold</b> <img src='x'>\x1b[31m\u202e & more"
 EVIL_SHOWN = "<b>bold</b> <img src='x'>\\x1b[31m\\x202e & more"
 
 Sessions = dict[str, tuple[SessionAudit, Proposal]]
+
+
+def show(head: SessionHead, audited: SessionAudit, proposal: Proposal) -> None:
+    head.show_session(audited, proposal, sentence(audited, proposal))
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +80,8 @@ def clipped(root: QWidget) -> list[str]:
 def head_of(qtbot: QtBot, audited: SessionAudit, proposal: Proposal) -> SessionHead:
     head = SessionHead(CoverageMap(LIGHT))
     qtbot.addWidget(head)
-    head.show_session(audited, proposal)
-    head.resize(840, head.usual_height)
+    show(head, audited, proposal)
+    head.resize(840, head.usual_height(840))
     with qtbot.waitExposed(head):
         head.show()
     return head
@@ -127,7 +132,7 @@ def test_date_profile_and_worktree_stand_beside_the_title(qtbot: QtBot, sessions
     head = head_of(qtbot, audited, proposal)
     assert audited.worktree_path is not None
     assert f"worktree {audited.worktree_path.rsplit('/', 1)[-1]}" in head.about.text()
-    head.show_session(*sessions["healthy"])
+    show(head, *sessions["healthy"])
     assert "worktree" not in head.about.text()
     assert "profile" in head.about.text()
 
@@ -136,7 +141,7 @@ def test_clear_leaves_nothing(qtbot: QtBot, sessions: Sessions) -> None:
     head = head_of(qtbot, *sessions["wiped"])
     head.clear()
     assert not [w for w in head.findChildren(QWidget) if w.isVisible()]
-    head.show_session(*sessions["wiped"])
+    show(head, *sessions["wiped"])
     assert head.title.isVisible()
 
 
@@ -176,7 +181,7 @@ def test_a_sentence_that_is_cut_off_is_opened_by_the_mouse_and_by_the_keyboard(
         assert clipped(words.popup) == []
         qtbot.keyClick(words.popup, Qt.Key.Key_Escape)
         assert not words.popup.isVisible()
-    head.show_session(*sessions["healthy"])
+    show(head, *sessions["healthy"])
     assert not words.more.isVisible()
     assert words.toolTip() == ""
 
@@ -194,7 +199,7 @@ def test_the_head_has_one_height_and_its_buttons_one_place_for_every_story(
     parts = (head, head.title, head.evidence, head.why)
     places = set()
     for audited, proposal in sessions.values():
-        head.show_session(audited, proposal)
+        show(head, audited, proposal)
         app.processEvents()
         places.add(tuple((w.x(), w.y(), w.height()) for w in parts if w is not head.why or w.isVisible())[:3])
         for button in (head.repair, head.why):

@@ -46,6 +46,10 @@ def test_it_names_the_terminal_that_lies_beside_it(tmp_path: Path) -> None:
     beside = f"import sys; sys.argv[0] = {str(terminal.with_name('hermes-rescue-gui'))!r}; {WITHOUT_QT}"
     assert f"'{terminal}' audit" in start(beside).stderr
     assert ": hermes-rescue audit" in start(beside, PATH=str(terminal.parent)).stderr
+    from_there = (
+        f"import os, sys; os.chdir({str(terminal.parent)!r}); sys.argv[0] = './hermes-rescue-gui'; {WITHOUT_QT}"
+    )
+    assert ": ./hermes-rescue audit" in start(from_there).stderr
     terminal.unlink()
     assert ": hermes-rescue audit" in start(beside).stderr
 

@@ -71,6 +71,24 @@ def test_every_story_leaves_the_controls_where_they_are(
             assert not part.isVisible() or window.rect().contains(shown), story.name
 
 
+def test_the_head_has_one_height_for_a_size_of_the_window_whatever_that_was_before(
+    open_window: Open, demo: DemoStore
+) -> None:
+    window = open_window(StoreLocation(demo.home))
+    usual, head = window.splitter.sizes(), window.review.head
+    first = head.height()
+    for sizes in ([900, 380], usual):
+        window.splitter.setSizes(sizes)
+        QApplication.processEvents()
+    assert head.height() == first
+    window.actions_["zoom_in"].trigger()
+    QApplication.processEvents()
+    assert head.height() == head.usual_height(head.width()) > first
+    window.actions_["zoom_usual"].trigger()
+    QApplication.processEvents()
+    assert head.height() == first
+
+
 def test_what_stands_there_during_the_check_is_where_it_is_after_it(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

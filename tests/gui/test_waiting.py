@@ -210,4 +210,8 @@ def test_a_repair_that_the_server_wrote_over_is_told_some_time_later(
         wait_scanned(window)
         assert ("saved over the repair" in window.result.text) is is_written_over
         assert ("is back" in window.result.text) is not is_written_over
+        assert ("Reload the page" in window.result.text) is not is_written_over
+    qtbot.waitUntil(lambda: window.shown.webui == "", timeout=30_000)
+    assert ("is back" in window.result.text) is not is_written_over
+    assert "Reload the page" not in window.result.text
     assert path.read_bytes() == (before if is_written_over else repaired)

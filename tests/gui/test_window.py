@@ -201,6 +201,18 @@ def test_a_check_that_was_stopped_leaves_the_rest_unchecked(
 # --- repairing --------------------------------------------------------------------------------------------------------
 
 
+def test_an_old_file_is_said_to_be_kept_only_where_there_was_one(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    window = open_window(StoreLocation(demo.home))
+    lost = [each.session_id for each in demo.stories if each.name in ("lost_rows_only", "lost_worktree")]
+    when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept_button.click())
+    window.requests.repair(lost)
+    finished(qtbot, window, wait_scanned)
+    assert window.result.text.startswith("2 sessions repaired at ")
+    assert "old file" not in window.result.text
+
+
 def test_from_start_to_restored_in_three_clicks(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:

@@ -107,7 +107,12 @@ def recognised(row: SessionRow, known: Known) -> tuple[SessionRow, str]:
     claim = row.claim
     if claim is Claim.YES:
         return row, row.named or row.id
-    is_known = row.id in known.sidecars if claim is Claim.IF_KEPT else claim is not Claim.NO and row.id in known
+    if row.can_be_taken_over:  # while the file is there, the rows are no copy of it: it need not keep up with them
+        is_known = row.id in known and row.id not in known.sidecars
+    elif claim is Claim.IF_KEPT:
+        is_known = row.id in known.sidecars
+    else:
+        is_known = claim is not Claim.NO and row.id in known
     if is_known:
         row = SessionRow(row.id, row.columns, is_known=True)
     return row, row.sidecar_id or row.id
@@ -303,6 +308,8 @@ class Doubt(StrEnum):
     """Its last turn lies in part with the session that goes on, so that where it ended is not known."""
     SIDE_RUN = "side run"
     NO_SOURCE = "no source"
+    TAKEN_OVER = "taken over"
+    """Another program began it, so that it is not lost without its file."""
     SIBLING = "sibling"
     IN_CLOUD = "in cloud"
     OTHER_FOLDER = "other folder"
@@ -316,6 +323,7 @@ _SENTENCES = {
     Doubt.GOES_ON: "It is the hidden part from before a compaction; session {} holds all of it and goes on.",
     Doubt.SIDE_RUN: "It has one prompt and no title, like a /btw or /background run, whose file Hermes removes.",
     Doubt.NO_SOURCE: "The database does not say which program the session belongs to.",
+    Doubt.TAKEN_OVER: "Another program began it, and Hermes WebUI still shows it from the database, without a file.",
     Doubt.IN_CLOUD: "The file itself is in iCloud: download it, then look again.",
     Doubt.OTHER_FOLDER: "Another sessions folder has its file: check which folder your WebUI uses, or import that one.",
     Doubt.SIBLING: "Another session continues the same conversation.",

@@ -138,13 +138,13 @@ class SessionRow:
     @property
     def is_certain(self) -> bool:
         """Whether that it is the WebUI's is beyond doubt: else its rebuilding is a question."""
-        return self.is_webui and (self.is_known or self.claim is Claim.YES)
+        claim = self.claim
+        return claim is Claim.YES or (self.is_known and claim is not Claim.NO)
 
     @property
     def sidecar_id(self) -> str | None:
         """The id of the session's sidecar, None where it was never meant to have one that stays."""
-        claim = self.claim
-        if claim is Claim.NO or (claim in (Claim.IF_KNOWN, Claim.IF_KEPT) and not self.is_known):
+        if self.claim in (Claim.NO, Claim.IF_KNOWN, Claim.IF_KEPT) and not self.is_known:
             return None
         return self.named or self.id
 
@@ -173,6 +173,13 @@ class SessionRow:
             if (self.title or "").startswith(SIDE_RUNS):
                 return Claim.IF_KEPT
         return found
+
+    @property
+    def can_be_taken_over(self) -> bool:
+        """Whether another program's conversation is one that a person can take into the WebUI, which then shows it from
+        these rows with whatever its own file has (formats.md, section state.db).
+        """
+        return self.claim is Claim.NO and self.source != "api_server" and self.delegated_from is None
 
     @property
     def named(self) -> str | None:

@@ -22,7 +22,8 @@ ENDED = ("completed", "interrupted", "cancelled", "failed", "error")  # no set: 
 @dataclass(frozen=True, slots=True)
 class SubmittedTurn:
     """A prompt that the user sent. ``ended``: its turn is known to have come to an end; with the gateway backend the
-    turn journal never says so, and the run of ``stream_id`` shows it. ``created_at`` is in seconds.
+    turn journal never says so, and the run of ``stream_id`` shows it. ``created_at`` is in seconds; ``is_set_back``: an
+    earlier prompt has a later time.
     """
 
     turn_id: str
@@ -32,6 +33,7 @@ class SubmittedTurn:
     created_at: float | None
     ended: bool
     stream_id: str | None = None
+    is_set_back: bool = False
 
     @property
     def text(self) -> str:
@@ -88,20 +90,24 @@ def _submitted(session_id: str, events: Sequence[dict[str, Any]]) -> tuple[Submi
             turns.setdefault(turn_id, event)
         if event.get("terminal") is True or event.get("event") in ENDED:
             ended.add(turn_id)
-    found = (_turn(turn_id, event, turn_id in ended) for turn_id, event in turns.items())
+    found, latest = list[SubmittedTurn](), 0.0
+    for turn_id, event in turns.items():
+        found.append(_turn(turn_id, event, turn_id in ended, latest))
+        latest = max(latest, found[-1].created_at or 0.0)
     return tuple(sorted(found, key=lambda turn: turn.created_at or 0.0))
 
 
-def _turn(turn_id: str, event: dict[str, Any], ended: bool) -> SubmittedTurn:
-    attachments = event.get("attachments")
+def _turn(turn_id: str, event: dict[str, Any], ended: bool, latest: float) -> SubmittedTurn:
+    attachments, created_at = event.get("attachments"), number(event.get("created_at"))
     return SubmittedTurn(
         turn_id,
         event.get("content"),
         tuple(attachments) if isinstance(attachments, list) else (),
         _text(event.get("workspace")),
-        number(event.get("created_at")),
+        created_at,
         ended,
         _text(event.get("stream_id")),
+        created_at is not None and created_at < latest,
     )
 
 

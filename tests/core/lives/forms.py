@@ -107,9 +107,8 @@ def cards(state: State) -> Iterator[Value]:
 
 
 def _anchor(world: World, state: State) -> Value:
-    said = [world.said[n] for n in state.numbers if world.said[n].time < (state.marks.anchor or 0.0)]
-    seen = [m for m in said if m.role != "tool" and m.text]
-    key = {"role": seen[-1].role, "ts": seen[-1].time, "text": seen[-1].text, "attachments": 0} if seen else None
+    seen = [world.said[n] for n in state.marks.anchored]
+    key = {"role": seen[-1].role, "ts": seen[-1].time, "text": seen[-1].text, "attachments": 0}
     return {
         "compression_anchor_visible_idx": len(seen) - 1,
         "compression_anchor_message_key": key,

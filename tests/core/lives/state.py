@@ -13,13 +13,15 @@ START = 1_784_000_000.25
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The marks of intent of a save; ``anchor`` is what a manual compress leaves (formats.md, "Marks of intent")."""
+    """The marks of intent of a save; ``anchor`` is what a manual compress leaves (formats.md, "Marks of intent"),
+    ``anchored`` the numbers of what had words by then."""
 
     watermark: float | None = None
     boundary: float | None = None
     clear: str | None = None
     shrink: str | None = None
     anchor: float | None = None
+    anchored: tuple[int, ...] = ()
 
     @property
     def none(self) -> bool:

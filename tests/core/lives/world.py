@@ -320,7 +320,8 @@ class World:
         now = round(self.clock, 6)
         numbers = self.live.numbers
         context = (*numbers[:1], SUMMARY, *numbers[self.prompts[-1] :])
-        marks = replace(self.live.marks, watermark=now, boundary=now, anchor=now)
+        anchored = tuple(n for n in numbers if self.said[n].role != "tool" and self.said[n].text)
+        marks = replace(self.live.marks, watermark=now, boundary=now, anchor=now, anchored=anchored)
         self.save(replace(self.live, context=context, marks=marks))
         self.backup = None
 

@@ -1,0 +1,139 @@
+"""What is right whatever a clock said that was set back: places, marks, counts and the turn journal tell it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .conftest import ACT, SID, START, Hermes, Value
+from .test_acts import compressed, is_quiet
+from .test_witnesses import is_left_alone, stepped
+
+LATER = 9000
+"""Seconds after the session began at which the clock was set back to nearly its beginning."""
+
+
+def waiting(prompt: Value) -> Value:
+    """The fields of a file that waits for this prompt, and was saved when it was sent."""
+    sent = prompt["timestamp"]
+    fields = {"pending_user_message": prompt["content"], "pending_started_at": sent, "active_stream_id": "f1"}
+    return fields | {"updated_at": sent + 0.04}
+
+
+def write_turns(hermes: Hermes, sent: dict[str, Value]) -> None:
+    """The turn journal: for each stream its prompt, in this order; all of them ended."""
+    journal = hermes.sessions / "_turn_journal"
+    journal.mkdir()
+    begun = [
+        {"event": "submitted", "turn_id": f"t-{stream}", "stream_id": stream, "session_id": SID, "role": "user"}
+        | {"content": prompt["content"], "created_at": prompt["timestamp"]}
+        for stream, prompt in sent.items()
+    ]
+    lines = (line for one in begun for line in (one, {**one, "event": "completed", "role": None, "terminal": True}))
+    (journal / f"{SID}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+
+
+@pytest.mark.parametrize("is_torn", [False, True])
+def test_a_run_from_before_an_undo_is_older_than_the_prompt_that_the_file_waits_for(
+    hermes: Hermes, is_torn: bool
+) -> None:
+    """The run that was taken back ended later by its clock than the act and the prompt after it."""
+    kept, undone = hermes.turns("a", start=LATER), hermes.turns("b", start=LATER + 100)
+    killed = hermes.turns("now", start=100)
+    hermes.write_live(kept, **hermes.undo_marks(kept) | waiting(killed[0]))
+    if is_torn:
+        hermes.tear_live("answer a")
+    hermes.write_run([*kept, *undone], updated_at=undone[-1]["timestamp"])
+    hermes.write_rows([*kept, *undone, killed[0]])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, killed[0]])
+
+
+def test_a_run_from_before_an_undo_says_nothing_of_a_file_that_was_emptied_since(hermes: Hermes) -> None:
+    """The backup is the file before that: no turn was saved since the act."""
+    kept, undone = hermes.turns("a", start=LATER), hermes.turns("b", start=LATER + 100)
+    marks = hermes.undo_marks(kept) | {"updated_at": START + 50}
+    hermes.write_live([], **marks)
+    hermes.write_backup(kept, **marks)
+    hermes.write_run([*kept, *undone], updated_at=undone[-1]["timestamp"])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)
+
+
+def test_an_emptied_file_that_waits_for_a_prompt_comes_back_as_its_backup_has_it(hermes: Hermes) -> None:
+    """Of a version that left no boundary, what a run has besides is asked, although it ended later by its clock. The
+    session list has the time of that prompt."""
+    kept, undone = hermes.turns("a", start=LATER), hermes.turns("b", start=LATER + 100)
+    killed = hermes.turns("now", start=100)
+    saved = waiting(killed[0]) | {"truncation_watermark": kept[-1]["timestamp"]}
+    old = ("truncation_boundary", "clear_generation", "intentional_shrink_generation")
+    for name, messages in (("", []), (".bak", kept)):
+        session = hermes.session(messages, **saved)
+        path = hermes.sessions / f"{SID}.json{name}"
+        hermes.write(path, {key: value for key, value in session.items() if key not in old})
+    row = {key: value for key, value in hermes.session(kept, **saved).items() if key != "messages"}
+    listed = {"last_message_at": saved["pending_started_at"], "has_pending_user_message": True}
+    hermes.write_index(row | listed)
+    hermes.write_run([*kept, *undone], updated_at=undone[-1]["timestamp"])
+    hermes.write_rows([*kept, *undone, killed[0]])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, killed[0]])
+
+
+def test_a_file_is_older_than_a_run_whose_prompt_was_sent_after_those_of_the_file(hermes: Hermes) -> None:
+    """The turn journal has the prompts in their order. The newest turn was said instead of one that was taken back, and
+    an older file was put back: nobody knows but the user."""
+    kept, undone = hermes.turns("a", start=LATER), hermes.turns("b", start=LATER + 100)
+    again = hermes.turns("c", start=100)
+    hermes.write_live([*kept, *undone])
+    hermes.write_run([*kept, *undone], "s2", updated_at=undone[-1]["timestamp"])
+    hermes.write_run([*kept, *again], "s3", updated_at=again[-1]["timestamp"])
+    write_turns(hermes, {"s1": kept[0], "s2": undone[0], "s3": again[0]})
+    assert is_left_alone(hermes)
+
+
+def test_rows_from_before_the_clock_was_set_back_were_counted_in_the_session_list(hermes: Hermes) -> None:
+    """The beginning of a file is all that is left of it, and an old version had left no mark of an undo."""
+    kept, undone = hermes.turns("a", start=LATER), hermes.turns("b", "c", start=LATER + 100)
+    after = hermes.turns("d", start=100)
+    said = [*kept, *after]
+    row = {key: value for key, value in hermes.session(said).items() if key != "messages"}
+    hermes.write_index({**row, "updated_at": START + 110, "last_message_at": after[-1]["timestamp"]})
+    hermes.write_old(hermes.live, said)
+    hermes.tear_live('"workspace"')
+    hermes.write_rows([*kept, *undone, *after])
+    assert is_left_alone(hermes)
+
+
+@pytest.mark.parametrize("is_emptied", [False, True])
+def test_a_compress_says_which_message_it_saw_last(hermes: Hermes, is_emptied: bool) -> None:
+    """Its own time, to which it moved the boundary, is earlier than that of every message."""
+    kept, undone = hermes.turns("a", "b", start=LATER), hermes.turns("c", start=LATER + 15)
+    after = hermes.turns("d", start=LATER + 500)
+    whole = [kept[0], kept[1], *undone, *kept[2:]] if is_emptied else [*kept, *undone]
+    seen = {"role": "assistant", "ts": kept[-1]["timestamp"], "text": kept[-1]["content"], "attachments": 0}
+    marks = compressed(hermes, ACT - 6000) | {"compression_anchor_message_key": seen}
+    later = marks | {"truncation_watermark": after[0]["timestamp"], "updated_at": after[-1]["timestamp"]}
+    hermes.write_rows([*whole, *after])
+    if is_emptied:
+        hermes.write_backup(kept, **marks)
+        hermes.write_live(after, **later)
+        hermes.write_run(after)
+        hermes.repair()
+        assert hermes.texts() == hermes.said([*kept, *after])
+    else:
+        hermes.write_live([*kept, *after], **later)
+        hermes.write_run([*kept, *after])
+        assert is_quiet(hermes)
+
+
+def test_two_prompts_whose_answers_are_alike_by_chance_are_two(hermes: Hermes) -> None:
+    """Each has a call that is counted from 0, with the result that it mostly has; the second was sent right after the
+    file had been emptied."""
+    first, again = stepped(hermes, "a", 0), stepped(hermes, "b", 3)
+    again[2]["content"] = first[2]["content"]
+    hermes.write_live(again)
+    hermes.write_backup(first, updated_at=START + 4)
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*first, *again])
