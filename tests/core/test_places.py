@@ -630,6 +630,7 @@ def test_a_plan_says_that_what_it_takes_may_be_another_conversation(
     own_part = rescue("repair", SID, "--dry-run", "--home", hermes.home, *numbers(hermes, "3-4"))[1]
     assert ["another conversation" in out for out in (ours, both, chosen, own_part)] == [False, True, True, False]
     assert "put into this one" in chosen
+    assert chosen.count("copy elsewhere") == 1  # both findings have that name
 
 
 def test_of_an_archive_that_was_opened_for_one_session_it_is_said_that_the_rest_was_not_read(
