@@ -99,5 +99,5 @@ def not_taken(names: Sequence[str]) -> str:
 
 
 def labels(kinds: Iterable[str]) -> str:
-    """The names of kinds of findings in words."""
-    return ", ".join(KINDS[kind].label for kind in kinds if kind in KINDS)
+    """The names of kinds of findings in words, each once."""
+    return ", ".join(dict.fromkeys(KINDS[kind].label for kind in kinds if kind in KINDS))

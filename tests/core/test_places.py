@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sqlite3
+import tarfile
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
@@ -558,7 +559,7 @@ def test_a_place_of_a_kind_that_is_not_read_here_is_told(hermes: Any, tmp_path: 
     hermes.write_live(hermes.turns("one"))
     (tmp_path / "home").write_bytes(data)
     found = audit(find_store(home=hermes.home, also=(tmp_path / "home",)))
-    assert any("no kind that can be read" in each.evidence for each in found.store_findings)
+    assert any("This kind of file is not read here" in each.evidence for each in found.store_findings)
     assert [each.words for each in found.places] == ["could not be read."]
 
 
@@ -629,6 +630,7 @@ def test_a_plan_says_that_what_it_takes_may_be_another_conversation(
     own_part = rescue("repair", SID, "--dry-run", "--home", hermes.home, *numbers(hermes, "3-4"))[1]
     assert ["another conversation" in out for out in (ours, both, chosen, own_part)] == [False, True, True, False]
     assert "put into this one" in chosen
+    assert chosen.count("copy elsewhere") == 1  # both findings have that name
 
 
 def test_of_an_archive_that_was_opened_for_one_session_it_is_said_that_the_rest_was_not_read(
@@ -741,3 +743,21 @@ def test_marks_without_a_date_are_not_of_the_webui_and_take_nothing_back(hermes:
     hermes.write(hermes.sessions / BESIDE[0], marked)
     hermes.repair()
     assert hermes.texts() == hermes.said(said)
+
+
+def test_links_in_an_archive_and_many_damaged_members_are_told_in_few_words(hermes: Any, tmp_path: Path) -> None:
+    linked, damaged = tmp_path / "linked.tar", tmp_path / "damaged.zip"
+    with tarfile.open(linked, "w") as packed:
+        for name, kind in ((f"{SID}.json", tarfile.SYMTYPE), ("0123456789ab.json", tarfile.LNKTYPE)):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "/etc/hostname"
+            packed.addfile(member)
+    with zipfile.ZipFile(damaged, "w") as packed_zip:
+        for k in range(500):
+            packed_zip.writestr(f"{k:012x}.json", '{"messages": []}')
+    damaged.write_bytes(damaged.read_bytes().replace(b'"messages"', b'"massages"'))
+    store = find_store(home=hermes.home, also=[linked, damaged])
+    with Inventory(store) as inventory:
+        one, two = inventory.listing.places.notes
+    assert "links and devices in it are passed over" in one
+    assert "is damaged" in two and len(two) < 1000

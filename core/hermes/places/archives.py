@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
 from hermes_rescue.core.base.files import shown
-from hermes_rescue.core.base.words import plural, some_of
+from hermes_rescue.core.base.words import counted, plural, some_of
 from hermes_rescue.core.hermes.places.forms import LARGEST
 
 MOST_MEMBERS = 100_000
@@ -44,6 +44,10 @@ _RATIO, _SMALL = 200, 64 * 2**20
 """How many times its packed size a member of more than so many bytes may have: what is more is a bomb."""
 
 _LARGEST_DATABASE = 2**36
+
+_LINKED = "links and devices in it are passed over"
+_MOST_TOLD = 5
+"""Problems of one archive that a person is told."""
 
 
 class Unpacked(NamedTuple):
@@ -147,17 +151,27 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool] = lambda _
     if inner_archives:
         problems.append(not_read(inner_archives))
     if problems:
-        raise ArchiveError(f"{shown(archive)} was not read in full: {'; '.join(dict.fromkeys(problems))}.")
+        raise ArchiveError(f"{shown(archive)} was not read in full: {_in_words(problems)}.")
+
+
+def _in_words(problems: Sequence[str]) -> str:
+    """What was wrong, each once; of many the first, for a hostile archive can have as many as members."""
+    found = [*dict.fromkeys(problems)]
+    more = [f"and {counted(n, 'more problem')}"] if (n := len(found) - _MOST_TOLD) > 0 else []
+    return "; ".join((*found[:_MOST_TOLD], *more))
 
 
 def _members(archive: Path, problems: list[str]) -> Iterator[_Member]:
-    yield from _in_zip(archive, problems) if zipfile.is_zipfile(archive) else _in_tar(archive)
+    yield from _in_zip(archive, problems) if zipfile.is_zipfile(archive) else _in_tar(archive, problems)
 
 
 def _in_zip(archive: Path, problems: list[str]) -> Iterator[_Member]:
     with zipfile.ZipFile(archive) as packed:
         for info in packed.infolist():
-            if info.is_dir() or stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+            if info.is_dir():
+                continue
+            if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+                problems += _passed_over(info.filename)
                 continue
             if info.flag_bits & 1:
                 problems.append("it is encrypted")
@@ -166,11 +180,18 @@ def _in_zip(archive: Path, problems: list[str]) -> Iterator[_Member]:
             yield _Member(info.filename, *sizes, info.CRC, _time(info), partial(packed.open, info))
 
 
-def _in_tar(archive: Path) -> Iterator[_Member]:
+def _in_tar(archive: Path, problems: list[str]) -> Iterator[_Member]:
     with tarfile.open(archive) as packed:
         for info in packed:
             if info.isreg():
                 yield _Member(info.name, info.size, None, None, info.mtime, partial(packed.extractfile, info))
+            elif not info.isdir():
+                problems += _passed_over(info.name)
+
+
+def _passed_over(name: str) -> list[str]:
+    """What is said of a link or device: something only where it is called like a session."""
+    return [_LINKED] if may_hold_sessions(PurePosixPath(name).name) else []
 
 
 def _time(info: zipfile.ZipInfo) -> float:
