@@ -187,7 +187,9 @@ def test_no_key_repairs_by_accident(qtbot: QtBot, plan: api.Plan, key: Qt.Key) -
 def test_who_comes_to_the_table_by_key_sees_which_row_has_it(qtbot: QtBot, plan: api.Plan) -> None:
     dialog = ask(qtbot, plan)
     dialog.table.setFocus(Qt.FocusReason.TabFocusReason)
-    assert [index.row() for index in dialog.table.selectionModel().selectedRows()] == [dialog.table.currentIndex().row()]
+    assert [index.row() for index in dialog.table.selectionModel().selectedRows()] == [
+        dialog.table.currentIndex().row()
+    ]
     assert dialog.table.currentIndex().isValid()
 
 
