@@ -65,13 +65,16 @@ def _is_unseen(character: str) -> bool:
 
 
 def get_ready() -> Iterator[None]:
-    """Look at every character that is folded, in steps of a fraction of a millisecond. Without it the first needle does
+    """Look at every character that is folded, in steps of some milliseconds at most. Without it the first needle does
     so at once, which takes a tenth of a second.
     """
     for code in _folded_codes():
         _FOLDS[code]
         if code % _STEP == 0:
             yield
+    yield
+    _changed()
+    yield
 
 
 def _folded_codes() -> Iterator[int]:

@@ -410,9 +410,11 @@ def test_a_first_needle_can_be_made_ready_in_short_steps(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(folding, "_FOLDS", folding._Folds())
     monkeypatch.setattr(folding, "_folded", folded)
+    folding._changed.cache_clear()
     steps = [len(looked_at) for _ in folding.get_ready()]
     assert max(after - before for before, after in pairwise((0, *steps, len(looked_at)))) <= folding._STEP
     known = len(looked_at)
+    assert folding._changed.cache_info().currsize == 1  # nor has the needle to gather them
     folding._changed.__wrapped__()
     assert len(looked_at) == known
 
