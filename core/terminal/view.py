@@ -38,7 +38,7 @@ from hermes_rescue.core.report.diff import (
     review_fields,
     text_of,
 )
-from hermes_rescue.core.report.report import moment, plain_lines
+from hermes_rescue.core.report.plain_text import moment, plain_lines
 from hermes_rescue.core.terminal.call import Call
 from hermes_rescue.core.terminal.copies import listed_copies
 from hermes_rescue.core.terminal.progress import as_lines

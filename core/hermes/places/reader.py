@@ -124,7 +124,8 @@ def find_places(
     given = Given(search, reader.new_folder)
     for path in store.also:
         given.add(path)
-    needy, unopened = _needy(inventory), list[Path]()
+    needy = _needy(inventory) if search.archives else frozenset[str]()
+    unopened: list[Path] = []
     for path in search.archives:
         packed = _packed_sessions(path)
         lost = needy | (packed.keys() - inventory.known_ids - listing.deleted)
