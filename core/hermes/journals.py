@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +193,7 @@ def _listed(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
     """What lies in a folder that is none by a link, and why it cannot be listed."""
     try:
         files.require_folder(folder)
-        return sorted(folder.iterdir()), ()
+        return sorted(folder.iterdir(), key=attrgetter("name")), ()  # to compare paths takes far longer
     except FileNotFoundError:
         return [], ()
     except UnreadableError as error:

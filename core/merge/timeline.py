@@ -399,6 +399,12 @@ class Timeline:
         seen = (k for k in range(end + 1, len(self.entries)) if self.has_stamp(k, self.marks.compressed))
         return max(seen, default=end)  # whatever the clock said
 
+    @property
+    def kept_nothing(self) -> bool:
+        """Whether an act of an old version kept nothing, and no copy from after it is left."""
+        base = self.base.marks if self.base is not None else None
+        return self.marks.old_act == 0.0 and (base is None or base.old_act != 0.0)
+
     @cached_property
     def hides_act(self) -> bool:
         """Whether a compress by hand moved the boundary of an act on to a time that no message has: the file that was

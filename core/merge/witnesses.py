@@ -81,7 +81,7 @@ class _Judge(Contained, Backups, ListedLength):
         if known.state is FileState.WHOLE and self._is_older_than_run(reasons):
             return Verdict(reasons, OLDER)
         is_wiped = known.state is FileState.EMPTY and act is None and not self.marks.records_acts
-        if known.state is FileState.EMPTY and self._kept_nothing and not known.count:
+        if known.state is FileState.EMPTY and self.kept_nothing and not known.count:
             return Verdict(reasons, SHORTENED)
         is_hidden = self.hides_act and self.base is None
         is_open = known.state is FileState.LOST or (is_wiped and known.count is not None) or is_hidden
@@ -98,12 +98,6 @@ class _Judge(Contained, Backups, ListedLength):
         if is_unlisted and base is not None and base is known.backup and self._is_all(base, reasons):
             return Verdict(reasons, SHORTENED)
         return self.by_list(reasons)
-
-    @property
-    def _kept_nothing(self) -> bool:
-        """Whether an act of an old version kept nothing, and no copy from after it is left."""
-        base = self.base.marks if self.base is not None else None
-        return self.marks.old_act == 0.0 and (base is None or base.old_act != 0.0)
 
     def _is_all(self, base: Witness, reasons: Mapping[int, Reason]) -> bool:
         """Whether the base has everything that was said until the file was saved once more: nothing beyond it is left

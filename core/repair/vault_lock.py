@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import BusyError, VaultError
 
@@ -22,6 +21,8 @@ def held(root: Path) -> Iterator[None]:
 
     Raises :class:`BusyError` while anybody else holds it, :class:`VaultError` where it cannot be locked, ``OSError``.
     """
+    from filelock import FileLock, Timeout  # not on the way to a list of findings
+
     path = root / _NAME
     lock = FileLock(path, mode=0o600, is_singleton=True)
     files.look(path)  # a lock that is a link or a pipe is not opened
@@ -42,6 +43,8 @@ def is_held(root: Path) -> bool:
     """Whether anybody holds the vault. Leaves no trace."""
     path = root / _NAME
     if sys.platform == "win32":
+        from filelock import FileLock, Timeout
+
         if not path.exists():
             return False
         try:

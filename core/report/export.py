@@ -34,7 +34,7 @@ from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.report import markdown
 from hermes_rescue.core.report.conversation import clean, speeches
 from hermes_rescue.core.report.diff import RECOVERED, Version, versions
-from hermes_rescue.core.report.report import moment, plain_markdown
+from hermes_rescue.core.report.plain_text import moment, plain_markdown
 
 if TYPE_CHECKING:
     import jinja2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +28,7 @@ from hermes_rescue.core.report.anonymous import anonymous_audit, anonymous_pictu
 from hermes_rescue.core.report.coverage import Coverage
 from hermes_rescue.core.report.diff import Change, Difference, MessageRow, review_fields
 from hermes_rescue.core.report.outline import from_home, page_of
+from hermes_rescue.core.report.plain_text import code_markdown, moment, plain_lines, plain_markdown, stamp
 
 if TYPE_CHECKING:
     import jinja2
@@ -50,12 +50,6 @@ CHANGES = {
     Change.LEFT_OUT: "stays out",
 }
 """What a repair does to a message, in words."""
-
-_ADDRESS = re.compile(r"(\b[a-z][a-z0-9+.-]*)(:(?=//))|(\bwww)(\.)", re.IGNORECASE)
-"""Where what readers of Markdown take for a link begins."""
-
-LATEST = 1e11
-"""Seconds since 1970 from which on a time stamp is no time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,11 +385,6 @@ def _operation(op: Operation) -> dict[str, Any]:
     }
 
 
-def stamp(seconds: float) -> str:
-    """A moment for a person, in the local time of this machine."""
-    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(seconds))
-
-
 def render(report: Report, form: str) -> str:
     """The report as ``json``, ``md`` or ``html`` (one file that loads nothing). Raises ValueError for another form."""
     if form == "json":
@@ -448,27 +437,3 @@ def _template(form: str) -> jinja2.Template:
     return environment.from_string(
         resources.files("hermes_rescue.resources").joinpath(f"report.{form}.j2").read_text("utf-8")
     )
-
-
-def plain_markdown(value: Any) -> str:
-    """A text of a session that means itself in Markdown, on one line and without control characters; an address in it
-    becomes no link.
-    """
-    text = " ".join(files.shown(str(value)).split())
-    text = "".join("\\" + c if c in "\\`*_[]<>|~&@" else c for c in text)
-    return _ADDRESS.sub(lambda found: "\\".join(filter(None, found.groups())), text)
-
-
-def plain_lines(text: str) -> str:
-    """A text of several lines without anything that steers a terminal or a reader's eye."""
-    return "\n".join(files.shown(line.replace("\t", "    ")) for line in text.split("\n"))
-
-
-def code_markdown(text: str) -> str:
-    """A text as an indented block of Markdown: every line of it is one of the block, so nothing in it gets out."""
-    return "\n".join(f"    {line}".rstrip() for line in plain_lines(text).split("\n"))
-
-
-def moment(seconds: float | None) -> str:
-    """When a message was written, as :func:`stamp` says it; empty where nobody knows, or where it is no time."""
-    return stamp(seconds)[:19] if seconds is not None and 0 <= seconds < LATEST else ""

@@ -168,8 +168,6 @@ def audit(
 ) -> int:
     """List what is wrong with the sessions of a store. Changes nothing."""
     from hermes_rescue.core.audit.findings import Category
-    from hermes_rescue.core.repair.vault import Vault
-    from hermes_rescue.core.report.report import audit_json
     from hermes_rescue.core.terminal.prose import announce
 
     if as_json and metrics == saving.STDOUT:
@@ -179,8 +177,12 @@ def audit(
     if metrics is not None:
         saving.save_metrics(found, time.time(), metrics)
     if as_json:
+        from hermes_rescue.core.report.report import audit_json
+
         _print_json(audit_json(found))
     elif metrics != saving.STDOUT:
+        from hermes_rescue.core.repair.vault import Vault
+
         try:
             interrupted = Vault.of(store).open_runs()
         except VaultError as error:  # no more than that cannot be known

@@ -10,7 +10,7 @@ from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.hermes.copies import LIVE, SessionCopies
 from hermes_rescue.core.merge.proposal import Proposal
-from hermes_rescue.core.report.report import stamp
+from hermes_rescue.core.report.plain_text import stamp
 
 
 def listed_copies(

@@ -11,7 +11,7 @@ from hermes_rescue.core.base.words import counted, plural
 from hermes_rescue.core.repair.planned import PlannedSession
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.repair.vault import UndoResult
-from hermes_rescue.core.report.report import stamp
+from hermes_rescue.core.report.plain_text import stamp
 from hermes_rescue.core.terminal.table import Column, Table
 from hermes_rescue.core.terminal.view import View, _count, _one_line, _short
 from rich.text import Text

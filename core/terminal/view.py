@@ -38,20 +38,20 @@ from hermes_rescue.core.report.diff import (
     review_fields,
     text_of,
 )
-from hermes_rescue.core.report.report import moment, plain_lines
+from hermes_rescue.core.report.plain_text import moment, plain_lines
 from hermes_rescue.core.terminal.call import Call
 from hermes_rescue.core.terminal.copies import listed_copies
 from hermes_rescue.core.terminal.progress import as_lines
 from hermes_rescue.core.terminal.prose import GAP, WIDTH, wrapped
 from hermes_rescue.core.terminal.table import Column, Table
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 if TYPE_CHECKING:
     from hermes_rescue.core.repair.run_record import Run
     from hermes_rescue.core.search.session_search import Hit, SessionHits
     from hermes_rescue.core.search.store_search import Unread
+    from rich.progress import Progress
 
 PATIENCE = 0.5
 """Seconds after which a progress bar appears."""
@@ -129,33 +129,22 @@ class View:
         if self._has_progress_lines:
             yield as_lines(what)
             return
-        bar = Progress(
-            SpinnerColumn("line"),  # one session can be so large that nothing else moves for a while
-            TextColumn(what),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=self._err,
-            transient=True,
-        )
-        task = bar.add_task(what, total=None)
         start = time.monotonic()
-        started = False
 
         def report(done: float, total: int) -> None:
-            nonlocal started
-            if not (started or self._is_quiet) and self._err.is_terminal and time.monotonic() - start > PATIENCE:
-                bar.start()
-                started = True
-                self._bar = bar
-            bar.update(task, completed=done, total=total)
+            if self._bar is None:
+                if self._is_quiet or not self._err.is_terminal or time.monotonic() - start <= PATIENCE:
+                    return
+                self._bar = _bar(what, self._err)
+                self._bar.start()
+            self._bar.update(self._bar.task_ids[0], completed=done, total=total)
 
         try:
             yield report
         finally:
-            self._bar = None
-            if started:
-                bar.stop()
+            if self._bar is not None:
+                self._bar.stop()
+                self._bar = None
 
     @contextmanager
     def beside_the_bar(self) -> Iterator[None]:
@@ -407,6 +396,30 @@ class View:
         """A table, fitted into the terminal where there is one."""
         for line in table.lines(self._width):
             self._out.print(line, soft_wrap=True)
+
+
+def _bar(what: str, console: Console) -> Progress:
+    """A bar for one piece of work, which is not shown yet."""
+    from rich.progress import (  # most commands are done before one is shown
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    bar = Progress(
+        SpinnerColumn("line"),  # one session can be so large that nothing else moves for a while
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    bar.add_task(what, total=None)
+    return bar
 
 
 def _state(session: SessionAudit) -> str:

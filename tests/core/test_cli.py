@@ -330,6 +330,19 @@ def test_help_needs_neither_a_store_nor_heavy_imports(tmp_path: Path) -> None:
     assert "repair" in done.stdout
 
 
+def test_an_audit_does_not_wait_for_imports_of_other_commands(wiped: Any, tmp_path: Path) -> None:
+    code = (
+        "import sys; from hermes_rescue.core.terminal.commands import main\n"
+        "try: main()\nexcept SystemExit as end: assert end.code == 1\n"
+        "needless = {'hermes_rescue.core.report.report', 'filelock', 'rich.progress', 'jinja2'} & set(sys.modules)\n"
+        "assert not needless, needless"
+    )
+    command = [sys.executable, "-c", code, "audit", "--home", str(wiped.home)]
+    nothing_left = {**os.environ, "TMPDIR": str(tmp_path)}  # of dead processes, which would be swept
+    done = subprocess.run(command, env=nothing_left, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_help_has_words_that_people_type_and_breaks_none_off(documents: ModuleType, rescue: Rescue) -> None:
     """No word of a programmer (<str>, list[Path], TEXT), and no sentence that ends in the middle."""
     for command in documents.commands():

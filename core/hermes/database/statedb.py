@@ -337,8 +337,9 @@ class StateDB:
             return []
         scan = TableScan(database, "sessions", self._session_columns, ["id"])
         for _, *values in scan if only is None else self._rows_about(only, database):
-            columns = dict(zip(self._session_columns, values, strict=True))
-            session_id = _session_id(columns["id"])
+            named = zip(self._session_columns, values, strict=True)
+            columns = {name: value for name, value in named if value is not None}  # most are NULL
+            session_id = _session_id(columns.get("id"))
             self._sessions[session_id] = SessionRow(session_id, columns)
         return [scan]
 

@@ -54,7 +54,7 @@ class Claim(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A row of ``sessions``: every known column that the database has, as read (texts, numbers, bytes, None).
+    """A row of ``sessions``: every known column that is not NULL, as read (texts, numbers, bytes).
 
     ``columns`` is empty for a session of which only messages are left. ``is_known``: something else of the WebUI (a
     file, an index row, a journal) has this id, which decides where the row leaves it open (:class:`Claim`).

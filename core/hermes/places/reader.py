@@ -126,7 +126,8 @@ def find_places(
     given = Given(search, reader.new_folder)
     for path in store.also:
         given.add(path)
-    needy, unopened = _needy(inventory) if search.archives else frozenset(), list[Path]()
+    needy = _needy(inventory) if search.archives else frozenset[str]()
+    unopened: list[Path] = []
     for path in search.archives:
         packed, unknown_there = _packed_sessions(path, inventory.known_ids | foreign | listing.deleted)
         lost = needy | unknown_there
