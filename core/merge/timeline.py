@@ -119,7 +119,8 @@ class Timeline:
         last = self.last_kept(act)
         others = [k for k in range(last + 1, len(self.entries)) if self._is_witnessed(k)]
         has_kept = last < 0 or self.holds([run], last)
-        if others and has_kept and all(self.holds([run], k) for k in others):
+        is_compressed = self.marks.by_hand and self._is_older_than_list  # and went on then
+        if others and has_kept and not is_compressed and all(self.holds([run], k) for k in others):
             return False  # nothing was taken back yet
         own = next((w for w in self.before_act if w.saved is not None), None)
         if own is not None and own.marks is not None and self._ends_at(held, own.marks):
@@ -137,6 +138,13 @@ class Timeline:
         if act == 0.0:
             return bool(held) and held[0] > 0
         return mark is not None and act < mark <= run.saved + STAMP
+
+    @cached_property
+    def _is_older_than_list(self) -> bool:
+        """Whether the session list ends with a message from after the file was saved, and not with one that it has."""
+        last, saved = self.known.last, self.known.saved
+        mine = (e.versions[LIVE].time for e in self.entries if LIVE in e.versions)
+        return is_after(last, saved or 0.0) and not any(is_same(time, last) for time in mine)
 
     def _ends_at(self, held: Sequence[int], older: Marks) -> bool:
         """Whether the newest prompt among these messages is the one to which the watermark of an older file moved."""

@@ -250,6 +250,18 @@ def test_a_compress_after_the_clock_was_set_back_brings_nothing_back(hermes: Her
     assert is_quiet(hermes)
 
 
+def test_what_was_said_after_a_compress_returns_to_a_file_that_was_put_back(hermes: Hermes) -> None:
+    """Nothing is left of what was taken back before it; the session list ends with the newest turn."""
+    kept, after = hermes.turns("a"), hermes.turns("b", start=ACT + 100)
+    hermes.write_live(kept, **compressed(hermes, ACT))
+    row = {name: value for name, value in hermes.session([*kept, *after]).items() if name != "messages"}
+    hermes.write_index({**row, "last_message_at": after[-1]["timestamp"]})
+    hermes.write_run([*kept, *after])
+    hermes.write_rows([*kept, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *after])
+
+
 def test_a_turn_that_was_lost_before_a_compress_and_no_act_comes_back(hermes: Hermes) -> None:
     kept, lost = hermes.turns("a"), hermes.turns("b", start=100)
     hermes.write_live(kept, **compressed(hermes, ACT) | {"intentional_shrink_generation": None})
