@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.merge.evidence import FileState, Verdict
@@ -76,14 +77,20 @@ class ListedLength(Timeline):
         return self.has_stamp(last, self.known.last) or self.entries[last].versions.keys() <= self.known.databases
 
     def _was_made_shorter(self, held: Sequence[int]) -> bool:
-        """Whether these are all that the backup has, which is from before a save of fewer: of a whole file, if it is
-        the very one that was put back since.
+        """Whether these are all that the backup has, which is from before a save of fewer, and something shows that an
+        act took the rest back: the very file was put back since, or the newest prompt is the backup's once more.
         """
         known, backup = self.known, self.known.backup
         if backup is None or not backup.is_whole:
             return False
-        is_of_then = known.state is not FileState.WHOLE or is_same(backup.saved, known.saved)
-        return is_of_then and {*held}.issuperset(k for k in range(len(self.entries)) if self.holds([backup], k))
+        if not {*held}.issuperset(k for k in range(len(self.entries)) if self.holds([backup], k)):
+            return False
+        if known.state is FileState.WHOLE:
+            return is_same(backup.saved, known.saved)
+        prompts = [k for k in held if self.entries[k].merged.role == "user"]
+        own = [k for k in prompts if self.holds([backup], k)]
+        words = {self.entries[k].merged.folded_identity for k in (*own[-1:], *prompts[-1:])}
+        return len(words) == 1 and own[-1:] != prompts[-1:]
 
     def is_listed_without(self, k: int, kept: Sequence[int]) -> bool:
         """Whether the session list was written after a file, and after a turn that this lacks, and says that the
@@ -129,6 +136,15 @@ class ListedLength(Timeline):
             or n in of_own
             for end, n in left.items()
         )
+
+    def lacks_answers(self, held: Sequence[int]) -> bool:
+        """Whether the session can have been counted without answers to a prompt that was sent again: a server that
+        knows no generations takes the last message of an answer back to give another one.
+        """
+        prompts = [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
+        words = [self.entries[held[n]].merged.folded_identity for n in prompts]
+        again = sum(m == n and j - i > 1 for (i, m), (j, n) in pairwise(zip(prompts, words, strict=True)))
+        return not self.marks.knows_generations and 0 < len(held) - (self.known.count or 0) <= again
 
     def _leaves_calls(self, held: Sequence[int], n: int, end: int) -> bool:
         """Whether as many messages are left of those up to ``end`` as an act leaves that does not cut at the first

@@ -445,9 +445,14 @@ class Timeline:
         return old[0] - 1 if any(is_after(time, act) for time in files) else None
 
     def _end_of_turn(self, k: int, act: float) -> int:
-        """The last message of the turn whose end an act kept, where a copy lacks it: an act cuts before a prompt."""
+        """The last message of the turn whose end an act kept, where a copy lacks it: an act cuts before a prompt, or
+        where a file from before it has a later stamp.
+        """
+        versions = self.entries[k].versions.items()
+        files = {name for name, v in versions if name not in self.known.databases and is_same(v.time, act)}
         for e, time in zip(self.entries[k + 1 :], self.times[k + 1 :], strict=True):
-            if e.merged.role == "user" or time is None or is_after(time, act):
+            is_later = any(is_after(e.versions[name].time, act) for name in files & e.versions.keys())
+            if e.merged.role == "user" or time is None or is_after(time, act) or is_later:
                 break
             k += 1
         return k

@@ -81,8 +81,11 @@ class _Judge(Contained, Backups, ListedLength):
         if known.state is FileState.WHOLE and self._is_older_than_run(reasons):
             return Verdict(reasons, OLDER)
         is_wiped = known.state is FileState.EMPTY and act is None and not self.marks.records_acts
-        if known.state is FileState.EMPTY and self.kept_nothing and not known.count:
+        held = self.held(reasons)
+        if known.state is FileState.EMPTY and self.kept_nothing and known.count != len(held):
             return Verdict(reasons, SHORTENED)
+        if known.state is not FileState.WHOLE and self.lacks_answers(held):
+            return Verdict(reasons, self.miscounted(len(held)))
         is_hidden = self.hides_act and self.base is None
         is_open = known.state is FileState.LOST or (is_wiped and known.count is not None) or is_hidden
         if not is_open and not self.is_unmarked_part:

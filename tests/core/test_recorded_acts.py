@@ -40,7 +40,8 @@ def test_the_first_answer_does_not_return_where_only_rows_have_the_one_that_was_
 @pytest.mark.parametrize("is_torn", [True, False])
 def test_a_count_from_after_an_act_is_not_taken_for_one_that_is_late(hermes: Hermes, is_torn: bool) -> None:
     """The list counts as many as there were before the newest turn; but the backup is from before a save of fewer, and
-    nothing that it has would stay out. The file is torn before its marks, or was put back from that backup."""
+    nothing that it has would stay out. The file is torn before its marks, and the newest prompt is the backup's once
+    more; or it was put back from that backup."""
     kept, old, new = asked_again(hermes)
     whole = hermes.write_live([*kept, *old])
     hermes.write_backup([*kept, *old])
@@ -90,3 +91,52 @@ def test_a_prompt_to_which_the_server_moved_the_second_answer_stands_once(hermes
     assert Category.REPAIRABLE not in categories(hermes)
     hermes.repair()
     assert json.loads(hermes.live.read_bytes())["messages"] == before
+
+
+def with_a_tool(word: str, start: float) -> list[Value]:
+    """A turn with a call, as a server stamps it: all of it when it ends, a millionth of a second apart."""
+    call = {"id": f"call_{word * 8}", "type": "function", "function": {"name": "terminal", "arguments": "{}"}}
+    turn: list[Value] = [
+        {"role": "user", "content": "look it up"},
+        {"role": "assistant", "content": f"I look up {word}.", "tool_calls": [call]},
+        {"role": "tool", "content": f"result {word}", "tool_call_id": call["id"]},
+        {"role": "assistant", "content": f"It is {word}."},
+    ]
+    return [{**m, "timestamp": START + start + n * 1e-6} for n, m in enumerate(turn)]
+
+
+def as_rows(turn: Sequence[Value], seconds: float = 8.0) -> list[Value]:
+    """The rows of such a turn: the agent stamps each when it writes it."""
+    return [{**m, "timestamp": m["timestamp"] - seconds + 2 * n} for n, m in enumerate(turn)]
+
+
+def test_an_answer_that_was_cut_off_stays_out_of_a_file_that_was_emptied_since(hermes: Hermes) -> None:
+    """The boundary is the stamp of the result before it; the row of the answer is older than that."""
+    first, old, new = hermes.turns("a"), with_a_tool("old", 100), with_a_tool("new", 200)
+    marks = {"truncation_boundary": old[2]["timestamp"], "truncation_watermark": new[0]["timestamp"]}
+    without(hermes, [], "intentional_shrink_generation", **marks, updated_at=START + ACT)
+    hermes.write_backup([*first, *old])
+    hermes.write_rows([*first, *as_rows(old), *as_rows(new)])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*first, *old[:3], *new])
+
+
+def test_a_count_that_lacks_the_answer_before_the_same_prompt_is_a_question(hermes: Hermes) -> None:
+    """Only the database is left, and the user may have asked for another answer or said the same again."""
+    first, old, new = hermes.turns("a"), with_a_tool("old", 100), with_a_tool("new", 200)
+    last = new[-1]["timestamp"]
+    without(hermes, [], *MARK_FIELDS, updated_at=last + 1)
+    hermes.write_rows([*first, *as_rows(old), *as_rows(new)])
+    hermes.write_index({"session_id": SID, "message_count": 9, "last_message_at": last, "updated_at": last + 1})
+    assert is_left_alone(hermes)
+
+
+def test_an_emptied_file_whose_first_prompt_an_old_version_edited_is_a_question(hermes: Hermes) -> None:
+    """Its watermark says that an act kept nothing, and the list counts only what was said after it."""
+    gone, edited = with_a_tool("old", 100), hermes.turns("edited", "more", start=200)
+    last = edited[-1]["timestamp"]
+    unknown = [name for name in MARK_FIELDS if name != "truncation_watermark"]
+    without(hermes, [], *unknown, truncation_watermark=0.0, updated_at=last + 1)
+    hermes.write_rows([*gone, *edited])
+    hermes.write_index({"session_id": SID, "message_count": 4, "last_message_at": last, "updated_at": last + 1})
+    assert is_left_alone(hermes)
