@@ -518,3 +518,23 @@ def test_what_the_backup_of_an_old_version_went_on_without_is_asked(hermes: Herm
     assert Category.REVIEW in categories(hermes)
     hermes.repair(SID)
     assert hermes.texts() == hermes.said([*kept, *undone, *after])
+
+
+@pytest.mark.parametrize("title", ["Untitled", "Notes"])
+def test_a_torn_file_with_the_title_of_a_clear_is_asked_about(hermes: Hermes, title: str) -> None:
+    """The first turn names a session, and a clear takes the name away. The file is torn before its marks, and no list
+    counts."""
+    turns = hermes.turns("a", "b")
+    hermes.write_live([], **hermes.cleared, title=title)
+    hermes.tear_live('"truncation_watermark"')
+    hermes.write_rows(turns)
+    is_asked = title == "Untitled"
+    assert (Category.REVIEW in categories(hermes)) is is_asked
+    assert is_left_alone(hermes) is is_asked
+
+
+def test_a_torn_file_of_an_empty_session_is_built_again(hermes: Hermes) -> None:
+    hermes.write_live([], title="Untitled", worktree_path="/srv/notes/.worktrees/hermes-0a1b2c3d")
+    hermes.tear_live('"truncation_watermark"')
+    hermes.repair()
+    assert hermes.load()["messages"] == []
