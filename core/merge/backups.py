@@ -53,3 +53,8 @@ class Backups(Leftovers):
         """Whether the act's own backup says that no act came before this one."""
         own = next((w.marks for w in self.before_act if w.marks is not None and w.is_whole), None)
         return own is not None and own.records_acts and not own.is_marked
+
+    def base_lacks(self, k: int) -> bool:
+        """Whether the base is a whole file that has what comes after a message, and not that."""
+        base, after = self.base, range(k + 1, len(self.kept))
+        return base is not None and base.marks is not None and any(self.holds([base], j) for j in after)

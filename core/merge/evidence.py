@@ -85,6 +85,11 @@ class Evidence:
         return self.is_untitled and self.state in (FileState.WHOLE, FileState.EMPTY)
 
     @property
+    def is_torn_untitled(self) -> bool:
+        """Whether a file that is torn before its marks has that title, and no list says how far it went."""
+        return self.is_untitled and self.state is FileState.LOST and self.pending is None and self.last is None
+
+    @property
     def is_behind_list(self) -> bool:
         """Whether the session list knows of a message from after the file was saved, empty."""
         is_later = self.last is not None and self.saved is not None and self.last > self.saved

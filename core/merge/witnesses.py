@@ -95,8 +95,8 @@ class _Judge(Contained, Backups, ListedLength):
         if Reason.UNDECIDED in reasons.values() and known.state is not FileState.WHOLE:
             return Verdict(reasons, BEGINNING)
         base = self.base
-        if known.state is FileState.LOST and known.is_untitled and known.pending is None and known.last is None:
-            return Verdict(reasons, SHORTENED)  # what is left of it has the title that a clear leaves, and no mark
+        if known.is_torn_untitled and self.entries:
+            return Verdict(reasons, SHORTENED)
         is_unlisted = known.last is None or is_same(known.last, known.sent)  # it says no more than that this was sent
         if is_unlisted and base is not None and base is known.backup and self._is_all(base, reasons):
             return Verdict(reasons, SHORTENED)
@@ -184,7 +184,7 @@ class _Judge(Contained, Backups, ListedLength):
                 is_taken = self._takes_rows_back() and not known.databases.isdisjoint(self.entries[k].versions)
                 reason = Reason.UNDECIDED if not is_taken and self._may_be_lost(k, kept) else Reason.UNDONE
             elif not self.marks.records_acts and (
-                self._is_of_file or self._can_be_cut(k, kept[0]) or self._was_missing_before(k)
+                self._is_of_file or self._can_be_cut(k, kept[0]) or self.base_lacks(k)
             ):
                 reason = Reason.CONTAINED if self.is_contained(k, kept) else Reason.OLD_UNDO
             elif self.holds(self.after_act, k):
@@ -247,11 +247,6 @@ class _Judge(Contained, Backups, ListedLength):
             return False
         is_of_backup = known.backup is not None and self.holds([known.backup], k)
         return k < first or (known.count is None and is_of_backup)
-
-    def _was_missing_before(self, k: int) -> bool:
-        """Whether the base is a whole file that has what comes after a message, and not that."""
-        base, after = self.base, range(k + 1, len(self.kept))
-        return base is not None and base.marks is not None and any(self.holds([base], j) for j in after)
 
     @cached_property
     def _is_of_file(self) -> bool:

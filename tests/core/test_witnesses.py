@@ -542,3 +542,10 @@ def test_a_run_that_the_file_was_saved_with_is_from_after_the_clear(hermes: Herm
     hermes.write_run(said, **saved)
     hermes.repair()
     assert hermes.texts() == hermes.said(said)
+
+
+def test_a_torn_file_of_an_empty_session_is_built_again(hermes: Hermes) -> None:
+    hermes.write_live([], title="Untitled", worktree_path="/srv/notes/.worktrees/hermes-0a1b2c3d")
+    hermes.tear_live('"truncation_watermark"')
+    hermes.repair()
+    assert hermes.load()["messages"] == []
