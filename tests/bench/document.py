@@ -24,7 +24,9 @@ START, END = "<!-- figures: tests/bench/document.py writes them -->", "<!-- end 
 
 LIMITS = {
     "start_of_help": "Python's own start and the parser of the command line. Only another parser would be faster.",
-    "start_of_audit": "Imports: the parser of the command line checks its values with pydantic, and brings it along.",
+    "start_of_audit": "Imports: the parser of the command line checks its values with pydantic, and brings it along."
+    " These two and what draws the table are a quarter of the modules, the engine's own another. What writes reports,"
+    " the progress bar and the lock are loaded where they are needed.",
     "start_of_the_window": "Imports of the engine and of the panes, then the style sheet.",
     "alignment": "Profile: three fifths are the tables of keys in which anchors are found (five hashes of a message),"
     " a quarter the gaps and what moved, where white space is folded. The floor is one hash of each, in C. More would"
@@ -39,11 +41,13 @@ LIMITS = {
     " they lie in the file.",
     "audit_of_journals": "Every run is opened, for its beginning and its end; the newest one is read to its last"
     " session, which is compared with the file. A session with a killed run is merged. Less would take believing the"
-    " turn journal, or the times of files, which a copied store does not keep.",
+    " turn journal, or the times of files, which a copied store does not keep. Profile: 16 % of all are the beginnings"
+    " and ends of the runs, 7 % the last session of the newest one.",
     "leftover_saves": "Reading the files. Those of the same bytes are held, parsed and aligned once.",
     "unanswered_prompts": "Reading the session and its rows; all prompts find their places in one pass.",
     "undone_messages": "Reading and merging the copies; what was taken back is judged in one pass.",
-    "audit_again": "The start of the command, and the times of every file.",
+    "audit_again": "The start of the command, most of all; then listing the folders of the journals, and the times of"
+    " every file.",
     "audit_after_a_change": "Somebody has written to the database, so the rows of every session are read and digested"
     " again: nothing else proves that they are the same. Profile: half of that is SQLite, a third SHA-256. Less would"
     " take knowing which pages belong to which session.",
@@ -58,7 +62,9 @@ LIMITS = {
     "audit_cold": "The files are read while others are compared; what is read first is what is needed first.",
     "audit_webui": "Theirs compares counts; this what every message says in every copy.",
     "audit_webui_small": "The start of the processes, and Python's handling of each message.",
-    "million_messages": "Python's handling of each message and each row: a merge looks at all of them.",
+    "million_messages": "Python's handling of each message and each row: a merge looks at all of them. Profile: 54 %"
+    " reading the rows (13 % making a message of each, 12 % keeping that small, 9 % SQLite), 24 % the merge, 12 % the"
+    " look whether it is needed.",
     "audit_of_1000": "The start of the processes.",
     "audit_of_10000": "The start of the processes, and Python's handling of each session and each message.",
     "audit_of_100000": "Python's handling of each session and each message.",
