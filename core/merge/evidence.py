@@ -21,6 +21,7 @@ OLDER = (
     "they had been lost by then."
 )
 SHORTENED = "The file was shortened after the last answer, on purpose or by damage; no copy that is left says which."
+UNREAD = "No copy has a message of it, and not all of the file can be read: it was empty, or they are lost."
 FLEETING = "Once the file is repaired, no copy will show what you took back and what was lost."
 """What can be in doubt about a whole session."""
 
@@ -83,6 +84,11 @@ class Evidence:
     def is_whole_untitled(self) -> bool:
         """Whether the file can be loaded and has the title of a new session, which the first turn takes away."""
         return self.is_untitled and self.state in (FileState.WHOLE, FileState.EMPTY)
+
+    @property
+    def can_have_held_messages(self) -> bool:
+        """Whether a file is there that is damaged, and nothing counts that it was empty."""
+        return not self.is_missing and self.state in (FileState.LOST, FileState.TORN) and self.count != 0
 
     @property
     def is_torn_untitled(self) -> bool:

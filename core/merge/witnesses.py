@@ -21,6 +21,7 @@ from hermes_rescue.core.merge.evidence import (
     OLDER,
     SHORTENED,
     UNDECIDED,
+    UNREAD,
     Evidence,
     FileState,
     Verdict,
@@ -34,6 +35,8 @@ from hermes_rescue.core.merge.transcript import Entry
 
 def judge(entries: Sequence[Entry], evidence: Evidence) -> Verdict:
     """What of a merged transcript stays out."""
+    if not entries and evidence.can_have_held_messages:
+        return Verdict({}, UNREAD)
     judgement = _Judge(entries, evidence)
     base = judgement.base
     return replace(

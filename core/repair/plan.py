@@ -326,8 +326,8 @@ def _planned(
         proposal.chosen,
         left_out=proposal.left_out_before + len(left_out_now(decided, proposal)),
         link_to=shown(copies.live.target) if copies.live is not None and copies.live.target is not None else "",
-        is_asked=audited.standing is not Standing.REPAIRABLE
-        and not (decided.include or decided.exclude or decided.fields),
+        is_asked=bool(decided.imported and copies.deleted)
+        or (audited.standing is not Standing.REPAIRABLE and not (decided.include or decided.exclude or decided.fields)),
         apart=copies_apart(proposal.gained),
         apart_left=_apart_left(decided, proposal),
     )

@@ -25,9 +25,10 @@ class PlannedSession:
     was readable; sizes in bytes. ``fields_from``: the copies that a person chose for metadata fields. ``copy_of``: the
     session that is restored under the new id ``session_id``, "" where it keeps its own. ``left_out``: messages that
     stay out because a person wants it so, those of the file (``messages_lost``) among them. ``link_to``: where its file
-    leads that is a link. ``is_asked``: nothing of it is certain, it is planned only because it was named. ``apart``:
-    the copies from other places that messages come from and that share none with the session, ``apart_left`` those of
-    which nothing is taken because no message of them was chosen.
+    leads that is a link. ``is_asked``: nothing of it is certain, it is planned only because it was named; or it was
+    deleted, and a file that is imported has it. ``apart``: the copies from other places that messages come from and
+    that share none with the session, ``apart_left`` those of which nothing is taken because no message of them was
+    chosen.
     """
 
     session_id: str
@@ -91,6 +92,12 @@ class PlannedSession:
             first = f"replace the link {name} by a file (what it leads to stays as it is: {self.link_to})"
         written = (first,) if self.is_written else ()
         return (*written, f"move {name}.bak to the vault") if self.backup_moves else written
+
+
+def waiting(sessions: Sequence[PlannedSession]) -> frozenset[str]:
+    """The ids of those of several sessions that wait for a decision; none where all do: then these are wanted."""
+    asked = frozenset(each.session_id for each in sessions if each.is_asked)
+    return asked if len(asked) < len(sessions) else frozenset()
 
 
 def not_taken(names: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from hermes_rescue.core.terminal.call import Call, on_a_store, place
@@ -14,6 +14,9 @@ from hermes_rescue.core.terminal.commands import (
     app,
 )
 from hermes_rescue.core.terminal.repairs import carry_out, repair_view
+
+if TYPE_CHECKING:
+    from hermes_rescue.core.repair.plan import Plan
 
 
 @app.command("import")
@@ -43,8 +46,17 @@ def import_(
     call = replace(call, also=(*call.also, *files))
     store, view = call.find_store(), repair_view(call)
     with view.progress("Reading files") as progress:
-        plan = import_plan(store, files, force=force, progress=progress)
+        plan = _unasked(import_plan(store, files, force=force, progress=progress))
     status = carry_out(plan, view, as_json=as_json, yes=yes, dry_run=dry_run, verb="Import")
     if plan.is_empty and plan.refused and not as_json:
         view.line(f"What stays out, and how to take it: {view.command('show', next(iter(plan.refused)))}")
     return status
+
+
+def _unasked(plan: Plan) -> Plan:
+    """A plan in which the sessions that need a decision wait for it: an old home has those that were deleted, too."""
+    from hermes_rescue.core.repair.planned import waiting
+
+    asked = waiting(plan.sessions)
+    sessions = tuple(each for each in plan.sessions if each.session_id not in asked)
+    return replace(plan, sessions=sessions, questions=(*plan.questions, *sorted(asked)))

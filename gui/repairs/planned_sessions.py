@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from hermes_rescue.core.base.files import shown
-from hermes_rescue.core.repair.planned import PlannedSession
+from hermes_rescue.core.repair.planned import PlannedSession, waiting
 from hermes_rescue.gui.view_model.formatting import counted, number, plain_tip
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QAbstractTableModel, QLocale, QModelIndex, QPersistentModelIndex, Qt, Signal
@@ -44,7 +44,7 @@ class PlannedSessions(QAbstractTableModel):
         self._sessions = sessions
         self._theme = theme
         self._asked = frozenset(each.session_id for each in sessions if each.is_asked)
-        self._left = {*self._asked} if len(self._asked) < len(sessions) else set()
+        self._left = {*waiting(sessions)}
 
     @property
     def chosen(self) -> tuple[PlannedSession, ...]:

@@ -51,6 +51,20 @@ def test_importing_a_lost_session_of_which_rows_are_left_creates_it(hermes: Any,
     assert hermes.texts() == hermes.said(said[:4])
 
 
+def test_a_session_that_was_deleted_does_not_come_along_with_others(hermes: Any, tmp_path: Any, rescue: Rescue) -> None:
+    deleted, lost = "d0d0d0d0d0d0", "105710571057"
+    hermes.write(hermes.sessions / "_deleted_webui_sessions.json", {"version": 1, "ids": [deleted]})
+    old = tmp_path / "old"
+    old.mkdir()
+    for sid in (deleted, lost):
+        hermes.write(old / f"{sid}.json", hermes.session(hermes.turns("one"), session_id=sid))
+    status, out, _ = rescue("import", old, "--yes", "--home", hermes.home)
+    assert status == 1 and f"Waiting for your decision: {deleted}." in out
+    assert (hermes.sessions / f"{lost}.json").exists() and not (hermes.sessions / f"{deleted}.json").exists()
+    rescue("import", old / f"{deleted}.json", "--yes", "--home", hermes.home)
+    assert (hermes.sessions / f"{deleted}.json").exists()
+
+
 def test_importing_what_holds_no_session_says_so(hermes: Any, tmp_path: Any, rescue: Rescue) -> None:
     (tmp_path / "notes.json").write_text('{"a": 1}')
     status, _, error = rescue("import", tmp_path / "notes.json", "--yes", "--home", hermes.home)

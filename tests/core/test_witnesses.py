@@ -544,8 +544,20 @@ def test_a_run_that_the_file_was_saved_with_is_from_after_the_clear(hermes: Herm
     assert hermes.texts() == hermes.said(said)
 
 
-def test_a_torn_file_of_an_empty_session_is_built_again(hermes: Hermes) -> None:
+@pytest.mark.parametrize("counted", [0, None])
+def test_a_torn_file_of_an_empty_session_is_built_again(hermes: Hermes, counted: int | None) -> None:
+    """Where nothing counts its messages, it may have held some, and a person decides."""
     hermes.write_live([], title="Untitled", worktree_path="/srv/notes/.worktrees/hermes-0a1b2c3d")
     hermes.tear_live('"truncation_watermark"')
-    hermes.repair()
+    if counted is not None:
+        hermes.write_index({"session_id": SID, "message_count": counted})
+    assert is_left_alone(hermes) is (counted is None)
+    hermes.repair(SID)
     assert hermes.load()["messages"] == []
+
+
+def test_a_file_that_is_torn_in_its_first_message_is_not_emptied_unasked(hermes: Hermes) -> None:
+    hermes.write_live(hermes.turns("a"))
+    hermes.tear_live("ask a")
+    assert is_left_alone(hermes)
+    assert Category.REVIEW in categories(hermes)
