@@ -50,12 +50,20 @@ class Leftovers(Timeline):
 
     def twins(self) -> Iterator[int]:
         """Prompts that are missing at one place and stay at another."""
-        kept: dict[MessageIdentity, list[int]] = {}
-        for k, e in enumerate(self.entries):
-            if self.kept[k] and e.merged.role == "user":
-                kept.setdefault(e.merged.folded_identity, []).append(k)
-        places = ((k, kept.get(self.entries[k].merged.folded_identity, ())) for k in self.missing())
-        yield from (k for k, others in places if any(self.is_twin(k, j) for j in others))
+        missing = {k: self._stamps(k) for k in self.missing() if self.entries[k].merged.role == "user"}
+        stamps = set[float]().union(*missing.values())
+        kept: dict[float, list[int]] = {}
+        for j, is_kept in enumerate(self.kept) if stamps else ():
+            for stamp in self._stamps(j) & stamps if is_kept else ():
+                kept.setdefault(stamp, []).append(j)
+        for k, own in missing.items():
+            if any(self.is_twin(k, j) for stamp in own for j in kept.get(stamp, ())):
+                yield k
+
+    def _stamps(self, k: int) -> set[float]:
+        """The times that files have of a message."""
+        versions = self.entries[k].versions.items()
+        return {v.time for name, v in versions if name not in self.known.databases and v.time is not None}
 
     def rows_apart(self, reasons: Mapping[int, Reason]) -> dict[int, Reason]:
         """Rows of answers that were taken back and that only files have elsewhere: the server moved another answer to
@@ -67,6 +75,8 @@ class Leftovers(Timeline):
             for k, reason in reasons.items()
             if reason in TAKEN_BACK and self._is_known(k) and databases.isdisjoint(self.entries[k].versions)
         }
+        if not taken:
+            return {}
         rows = (k for k in self.missing() if k not in reasons and self.entries[k].versions.keys() <= databases)
         return {k: taken[self._known_by(k)] for k in rows if self._is_known(k) and self._known_by(k) in taken}
 

@@ -141,10 +141,13 @@ class ListedLength(Timeline):
         """Whether the session can have been counted without answers to a prompt that was sent again: a server that
         knows no generations takes the last message of an answer back to give another one.
         """
+        lacking = len(held) - (self.known.count or 0)
         prompts = [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
+        if self.marks.knows_generations or not 0 < lacking < len(prompts):
+            return False
         words = [self.entries[held[n]].merged.folded_identity for n in prompts]
         again = sum(m == n and j - i > 1 for (i, m), (j, n) in pairwise(zip(prompts, words, strict=True)))
-        return not self.marks.knows_generations and 0 < len(held) - (self.known.count or 0) <= again
+        return lacking <= again
 
     def _leaves_calls(self, held: Sequence[int], n: int, end: int) -> bool:
         """Whether as many messages are left of those up to ``end`` as an act leaves that does not cut at the first
