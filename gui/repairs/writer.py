@@ -183,8 +183,16 @@ class Writer(QObject):
 
     def _carry_out(self, plan: api.Plan, untold: tuple[str, ...] = ()) -> None:
         """Repair; ``untold``: why sessions of it are not repaired, which nobody has seen yet."""
-        self._question = self.tr("A repair is running. Stop after the current session and quit?")
-        label = self.tr("Importing…") if plan.done is api.Done.IMPORTED else self.tr("Repairing…")
+        match plan.done:
+            case api.Done.IMPORTED:
+                label = self.tr("Importing…")
+                self._question = self.tr("An import is running. Stop after the current session and quit?")
+            case api.Done.RESTORED:
+                label = self.tr("Restoring…")
+                self._question = self.tr("A session is being restored. Quit as soon as it is done?")
+            case _:
+                label = self.tr("Repairing…")
+                self._question = self.tr("A repair is running. Stop after the current session and quit?")
         self._write(label, run_repair(plan), partial(self._on_repaired, plan, untold))
 
     def _not_done(self, plan: api.Plan, reasons: Sequence[str]) -> str:
