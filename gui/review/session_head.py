@@ -152,7 +152,7 @@ class SessionHead(QWidget):
     @property
     def is_about_several(self) -> bool:
         """Whether the button is about several selected sessions."""
-        return self._picked > 1
+        return self._picked > 0
 
     def set_idle(self, is_idle: bool) -> None:
         """Whether the session can be decided now."""
@@ -160,7 +160,7 @@ class SessionHead(QWidget):
             button.setEnabled(is_idle)
 
     def show_picked(self, count: int) -> None:
-        """Say on the button how many sessions it is about: the one that is shown (0), or those that are selected."""
+        """Say on the button how many sessions it repairs: the one that is shown (0), or so many of those selected."""
         self._picked = count
         self._name_button()
 

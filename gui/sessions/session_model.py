@@ -161,9 +161,12 @@ class SessionModel(QAbstractTableModel):
         return self._rows.positions_with_worktree()
 
     def repairable(self, session_ids: Collection[str]) -> int:
-        """For about how many of some sessions a repair that names them does something."""
-        known = map(self._rows.known, session_ids)
-        return sum(row is not None and (row.standing in _NAMED or row.session.has_repair) for row in known)
+        """How many of some sessions a repair that names them begins with: beside those that wait for no decision the
+        others are not checked at first. About how many, where all wait.
+        """
+        known = [row for row in map(self._rows.known, session_ids) if row is not None]
+        certain = sum(row.standing is Standing.REPAIRABLE or row.is_decided for row in known)
+        return certain or sum(row.standing in _NAMED or row.session.has_repair for row in known)
 
     def row_titled(self, beginning: str, start: int) -> int:
         """The first row from ``start`` on, around the end, whose title begins so, however it is written; else -1."""

@@ -189,7 +189,7 @@ class MainWindow(QMainWindow):
         self.second_look.noticed.connect(self._on_written_over)
         self.writer.started.connect(lambda text: self.foot.progress(text, 0, 0))
         self.writer.progressed.connect(self.foot.progress)
-        self.writer.asked.connect(lambda: self.foot.end(""))
+        self.writer.asked.connect(lambda: self.foot.rest(self._status()))
         self.writer.about_to_write.connect(self._on_about_to_write)
         self.writer.ended.connect(self._on_work_ended)
         self.notices.rescan_requested.connect(self.rescan)

@@ -71,8 +71,12 @@ class StatusBar(QWidget):
 
     def end(self, text: str) -> None:
         """Nothing runs any more; say what came of it, also aloud."""
-        self._text.setText(text)
+        self.rest(text)
         announce(self, text)
+
+    def rest(self, text: str) -> None:
+        """Nothing runs while a person is asked; show a text meanwhile."""
+        self._text.setText(text)
         self._bar.setVisible(False)
         self._cancel.setVisible(False)
 

@@ -82,6 +82,11 @@ class Row:
         return None if after is None else after - len(self.choices.exclude) + len(self.choices.include)
 
     @property
+    def is_decided(self) -> bool:
+        """Whether a person chose what a repair gives it."""
+        return bool(self.choices.include or self.choices.exclude or self.choices.fields)
+
+    @property
     def is_examined(self) -> bool:
         """Whether what is wrong with the session is known."""
         return self.standing != UNEXAMINED

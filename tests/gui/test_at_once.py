@@ -15,7 +15,7 @@ from hermes_rescue.core import api
 from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.demo.demo_store import DemoStore, make_demo_store
 from hermes_rescue.core.hermes.store import find_store
-from hermes_rescue.core.merge.choices import OUTDATED
+from hermes_rescue.core.merge.choices import OUTDATED, Choices
 from hermes_rescue.core.repair import apply
 from hermes_rescue.core.repair.vault import Vault
 from hermes_rescue.gui.background import reader
@@ -26,12 +26,13 @@ from hermes_rescue.gui.repairs.undo_dialog import UndoDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
 from hermes_rescue.gui.shell.state import Phase
 from hermes_rescue.gui.view_model.diff_rows import CHECK
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QItemSelectionModel, Qt
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from tests.core.conftest import SID, Hermes
 from tests.core.test_audit import cleared_long_ago
+from tests.gui.test_backups import drop
 from tests.gui.test_window import finished, texts, when_asked
 
 Open = Callable[..., MainWindow]
@@ -251,27 +252,48 @@ def test_a_window_that_closes_while_a_repair_is_prepared_repairs_nothing(
     assert snapshot(demo.home) == before
 
 
+@pytest.mark.parametrize(
+    ("action", "question", "result"),
+    [
+        ("repair_all", "A repair is running", "17 sessions repaired"),
+        ("repair_copy", "A session is being restored", "restored at"),
+        ("import", "An import is running", "imported at"),
+    ],
+)
 def test_what_is_asked_before_closing_is_true(
     qtbot: QtBot,
     open_window: Open,
     wait_scanned: Scanned,
     demo: DemoStore,
     gate: Gate,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    action: str,
+    question: str,
+    result: str,
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(QMessageBox, "question", lambda *of: said.append(of[2]) or QMessageBox.StandardButton.No)
     window = open_window(StoreLocation(demo.home))
+    begin: Callable[[], object] = window.actions_[action].trigger
+    if action == "import":
+        export = tmp_path / "hermes-20260502_101112_abcdef.json"
+        messages = [{"role": "user", "content": "From elsewhere?", "timestamp": 1.0}]
+        session = {"session_id": "20260502_101112_abcdef", "title": "From elsewhere", "messages": messages}
+        export.write_text(json.dumps(session))
+        drop(window, export)
+        wait_scanned(window)
+        begin = window.notices.places.buttons[0].click
     monkeypatch.setattr(apply, "_repair_one", gate.around(apply._repair_one))
     when_asked(qtbot, RepairDialog, lambda dialog: dialog.accept())
-    window.actions_["repair_all"].trigger()
+    begin()
     qtbot.waitUntil(lambda: bool(gate.reached), timeout=20_000)
     window.close()
     assert window.isVisible()
-    assert "A repair is running" in said[0]
     gate.open()
     finished(qtbot, window, wait_scanned)
-    assert "17 sessions repaired" in window.result.text
+    assert question in said[0]
+    assert result in window.result.text
 
 
 # --- nothing is waited for --------------------------------------------------------------------------------------------
@@ -345,6 +367,43 @@ def test_a_session_that_only_the_list_lacks_is_repaired_under_its_own_name(
     assert story.title in window.result.text
     assert "1 repaired" in window.foot.text
     assert window.table.sessions.counts()[Standing.REPAIRABLE] == 16
+
+
+@pytest.mark.parametrize("picked", ["all", "one of each", "questions alone", "one was decided"])
+def test_the_buttons_name_as_many_sessions_as_the_dialog_begins_with(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, picked: str
+) -> None:
+    """And the status bar keeps what it said meanwhile."""
+    window = open_window(StoreLocation(demo.home))
+    view, sessions = window.table.view, window.table.sessions
+    by_standing = {each: [s.session.session_id for s in sessions.every() if s.standing is each] for each in Standing}
+    certain, asked = by_standing[Standing.REPAIRABLE], by_standing[Standing.REVIEW]
+    if picked == "all":
+        view.selectAll()
+    else:
+        wanted = asked[:2] if picked != "one of each" else [certain[0], asked[0]]
+        flags = QItemSelectionModel.SelectionFlag
+        view.selectionModel().clearSelection()
+        for each in wanted:
+            index = sessions.index(sessions.row_of(each), 0)
+            view.selectionModel().select(index, flags.Select | flags.Rows)
+    if picked == "one was decided":
+        window.shown.choose(asked[0], Choices(exclude=frozenset({0})))
+        window.choosing.changed.emit()
+    said = window.foot.text
+    assert said
+    seen: list[str] = []
+
+    def look(dialog: RepairDialog) -> None:
+        seen.extend((dialog.accept_button.text(), window.foot.text))
+        dialog.reject()
+
+    when_asked(qtbot, RepairDialog, look)
+    window.actions_["repair"].trigger()
+    qtbot.waitUntil(lambda: not window.writer.is_busy, timeout=20_000)
+    assert window.tools._buttons["repair_all"].text() == f"{seen[0]}…"
+    assert window.review.head.repair.text() == seen[0].replace("Repair", "Restore")
+    assert seen[1] == said
 
 
 def test_only_the_sessions_that_stay_checked_are_repaired(
