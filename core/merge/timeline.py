@@ -101,9 +101,11 @@ class Timeline:
         return any(is_same(e.versions[LIVE].time, self.marks.act) for e in self.entries if LIVE in e.versions)
 
     def _is_after_act(self, run: Witness) -> bool:
-        """Whether a run ended after the newest act, whose marks it has not: what it holds proves it before its time."""
+        """Whether a run ended after the newest act, whose marks it has not: what it holds proves it before its time, and
+        so does that it goes further than a file from after that act.
+        """
         act, marked, mark = self.marks.act, self.known.marked, self.marks.watermark
-        if act is None:
+        if act is None or any(self._is_overtaken(w) for w in self.after_act):
             return True
         held = [k for k in range(len(self.entries)) if self.holds([run], k)]
         is_unsaid = self.known.is_whole_untitled and not self.known.is_behind_list
@@ -142,9 +144,13 @@ class Timeline:
     @cached_property
     def _is_older_than_list(self) -> bool:
         """Whether the session list ends with a message from after the file was saved, and not with one that it has."""
-        last, saved = self.known.last, self.known.saved
+        return is_after(self.known.last, self.known.saved or 0.0) and not self.has_last_of_list
+
+    @cached_property
+    def has_last_of_list(self) -> bool:
+        """Whether the file has the message that the session list ends with."""
         mine = (e.versions[LIVE].time for e in self.entries if LIVE in e.versions)
-        return is_after(last, saved or 0.0) and not any(is_same(time, last) for time in mine)
+        return any(is_same(time, self.known.last) for time in mine)
 
     def _ends_at(self, held: Sequence[int], older: Marks) -> bool:
         """Whether the newest prompt among these messages is the one to which the watermark of an older file moved."""
@@ -215,7 +221,7 @@ class Timeline:
         then that run ended later. A file that an act made shorter may end before it.
         """
         run, marks = self.known.run, file.marks
-        if run is None or run.name not in self.after_act.names or marks is None or not marks.knows_generations:
+        if run is None or marks is None or not marks.knows_generations:
             return False
         is_of_turn = not marks.is_fresh or (marks.act == 0.0 and any(file.name in e.versions for e in self.entries))
         return is_of_turn and not marks.by_hand and self.goes_further(run, file) is True
@@ -225,21 +231,14 @@ class Timeline:
         backup is from before the file was made shorter.
         """
         known = self.known
-        is_torn = self.is_unmarked_part and known.state is FileState.TORN
-        if not is_torn or file is not known.backup or is_same(file.saved, known.saved):
+        if not self.is_torn_unmarked or file is not known.backup or is_same(file.saved, known.saved):
             return False
         return known.count != sum(file.name in e.versions or LIVE in e.versions for e in self.entries)
 
     @property
-    def is_unmarked_part(self) -> bool:
-        """Whether the file is not all that was saved, and has no mark of an act: it is older than its row in the
-        session list, or torn and of a version that does not mark every act.
-        """
-        known, marks = self.known, self.marks
-        if marks.act is not None:
-            return False
-        is_stale = known.state is FileState.WHOLE and known.saved is not None and is_after(known.last, known.saved)
-        return is_stale or (known.state is FileState.TORN and not marks.records_acts)
+    def is_torn_unmarked(self) -> bool:
+        """Whether the file is torn and has no mark of an act, of a version that does not mark every act."""
+        return self.known.state is FileState.TORN and self.marks.act is None and not self.marks.records_acts
 
     def _is_kept(self, e: Entry) -> bool:
         if self.known.state is FileState.TORN and LIVE in e.versions:

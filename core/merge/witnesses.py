@@ -76,7 +76,7 @@ class _Judge(Contained, Backups, ListedLength):
             and self.base is not None
             and self.base is known.run
             and known.count is not None
-            and not self.is_unmarked_part
+            and not self.is_torn_unmarked
         ):
             return self._without_leftovers(reasons, known.count)
         if act is not None and not self._is_of_file and any(r.is_question for r in reasons.values()):
@@ -91,7 +91,7 @@ class _Judge(Contained, Backups, ListedLength):
             return Verdict(reasons, self.miscounted(len(held)))
         is_hidden = self.hides_act and self.base is None
         is_open = known.state is FileState.LOST or (is_wiped and known.count is not None) or is_hidden
-        if not is_open and not self.is_unmarked_part:
+        if not is_open and not self.is_torn_unmarked and not self.is_older_than_list:
             return Verdict(reasons)
         if is_hidden and known.last is None and known.count is None:
             return Verdict(reasons, UNDECIDED)
