@@ -115,7 +115,7 @@ class _Judge(Contained, Backups, ListedLength):
         is_newest = sent is not None and all(t <= sent + WHOLE for t in prompts)
         is_once_more = not is_same(base.saved, self.known.saved)
         before = (k for k in held if (began := self.began[k]) is None or began < (sent or 0.0) - STAMP)
-        return is_newest and is_once_more and all(base.name in self.entries[k].versions for k in before)
+        return bool(held) and is_newest and is_once_more and all(base.name in self.entries[k].versions for k in before)
 
     def _without_leftovers(self, reasons: dict[int, Reason], count: int) -> Verdict:
         """The transcript of the newest run, if it has as many messages as the head of the file gives."""

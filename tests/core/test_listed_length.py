@@ -9,6 +9,7 @@ import pytest
 from hermes_rescue.core.audit.findings import Category
 
 from .conftest import ACT, START, Hermes, Value
+from .test_acts import write_sent
 from .test_witnesses import categories, is_left_alone, stepped
 
 
@@ -167,3 +168,19 @@ def test_a_torn_backup_from_the_last_save_does_not_say_where_an_act_cut(hermes: 
     hermes.write_rows([*kept, *gone, *after])
     assert Category.REVIEW in categories(hermes)
     assert is_left_alone(hermes)
+
+
+def test_a_backup_of_which_all_was_cleared_makes_no_question_of_the_prompt_after_that(hermes: Hermes) -> None:
+    """An old version cleared the session, and died in the middle of the next answer."""
+    cleared, prompt = hermes.turns("a", "b"), hermes.turns("c", start=200)[0]
+    sent = prompt["timestamp"]
+    waiting = {"pending_user_message": prompt["content"], "pending_started_at": sent, "active_stream_id": "f1"}
+    write_unmarked(hermes, hermes.live, [], title="Untitled", updated_at=sent, **waiting)
+    write_unmarked(hermes, hermes.live.with_suffix(".json.bak"), cleared)
+    row = {name: value for name, value in hermes.session([], updated_at=sent).items() if name != "messages"}
+    hermes.write_index({**row, "last_message_at": sent})
+    write_sent(hermes, prompt, "f1")
+    hermes.write_run(cleared)
+    hermes.write_rows(cleared)
+    hermes.repair()
+    assert hermes.texts() == [prompt["content"]]
