@@ -101,8 +101,8 @@ class Timeline:
         return any(is_same(e.versions[LIVE].time, self.marks.act) for e in self.entries if LIVE in e.versions)
 
     def _is_after_act(self, run: Witness) -> bool:
-        """Whether a run ended after the newest act, whose marks it has not: what it holds proves it before its time, and
-        so does that it goes further than a file from after that act.
+        """Whether a run ended after the newest act, whose marks it has not: what it holds proves it before its time, or
+        that it goes further than a file from after that act.
         """
         act, marked, mark = self.marks.act, self.known.marked, self.marks.watermark
         if act is None or any(self._is_overtaken(w) for w in self.after_act):
@@ -270,12 +270,17 @@ class Timeline:
             return False
         if known.pending is not None:
             return k >= self.pending_turn  # the turn that the file still waits for is its newest
-        if self.holds(self._saved_since, k):
+        if self.holds(self._saved_since, k) or (base is known.run and self._is_behind_run(k)):
             return True
         began = self.began[k]
         if self._is_clock_behind or began is None:
             return False
         return began > saved and not self.is_before(self._rows_by_then, k)
+
+    def _is_behind_run(self, k: int) -> bool:
+        """Whether the row of a message stands behind all that the newest run has: it was written after that ended."""
+        places = self.entries[k].places
+        return any(places.get(name, 0) > end for name, end in self._run_rows.items())
 
     @cached_property
     def _saved_since(self) -> Witnesses:
@@ -411,16 +416,6 @@ class Timeline:
         """Whether an act of an old version kept nothing, and no copy from after it is left."""
         base = self.base.marks if self.base is not None else None
         return self.marks.old_act == 0.0 and (base is None or base.old_act != 0.0)
-
-    @cached_property
-    def hides_act(self) -> bool:
-        """Whether a compress by hand moved the boundary of an act on to a time that no message has: the file that was
-        compressed ended with its last message, and what came after that had been taken back.
-        """
-        marks, act = self.marks, self.marks.act
-        if not marks.by_hand or marks.shrink_generation is None or act is None:
-            return False
-        return not any(self.has_stamp(k, act) for k in range(len(self.entries)))
 
     def _asked_again(self, act: float) -> int | None:
         """The last message that stays of what an act kept which ended with a prompt, to have another answer to it; None

@@ -171,3 +171,15 @@ def test_a_run_that_goes_further_than_the_backup_is_newer_than_the_act_that_this
     hermes.write_rows([*kept, *undone, *after])
     hermes.repair()
     assert hermes.texts() == hermes.said([*kept, *after])
+
+
+def test_rows_behind_those_of_the_newest_run_were_written_after_it(hermes: Hermes) -> None:
+    """The clock was set back before the last turn, whose run ended without showing the session; the file is zeros."""
+    said, after = hermes.turns("a", start=LATER), hermes.turns("b", start=100)
+    hermes.live.write_bytes(bytes(2000))
+    row = {key: value for key, value in hermes.session([*said, *after]).items() if key != "messages"}
+    hermes.write_index({**row, "updated_at": START + 110, "last_message_at": after[-1]["timestamp"]})
+    hermes.write_run(said)
+    hermes.write_rows([*said, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*said, *after])
