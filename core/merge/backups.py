@@ -58,3 +58,13 @@ class Backups(Leftovers):
         """Whether the base is a whole file that has what comes after a message, and not that."""
         base, after = self.base, range(k + 1, len(self.kept))
         return base is not None and base.marks is not None and any(self.holds([base], j) for j in after)
+
+    @cached_property
+    def hides_act(self) -> bool:
+        """Whether a compress by hand moved the boundary of an act on to a time that no message has: the file that was
+        compressed ended with its last message, and what came after that had been taken back.
+        """
+        marks, act = self.marks, self.marks.act
+        if not marks.by_hand or marks.shrink_generation is None or act is None:
+            return False
+        return not any(self.has_stamp(k, act) for k in range(len(self.entries)))

@@ -50,6 +50,21 @@ class ListedLength(Timeline):
             return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDONE)})
         return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDECIDED)}, self.miscounted(len(held)))
 
+    @property
+    def is_older_than_list(self) -> bool:
+        """Whether a whole file without a mark of an act is older than its row in the session list: this ends with a
+        message from after the file was saved. Or it ends with one that the file lacks, and rows behind those of the
+        file are no newer: the clock was set back.
+        """
+        known, last = self.known, self.known.last
+        if known.state is not FileState.WHOLE or self.marks.act is not None or known.saved is None or last is None:
+            return False
+        is_set_back = not self.has_last_of_list and any(
+            began is not None and began <= last and not self.kept[k] and not self.is_before(self._base_rows, k)
+            for k, began in enumerate(self.began)
+        )
+        return is_set_back or is_after(last, known.saved)
+
     def is_whole_by_list(self, kept: Sequence[int]) -> bool:
         """Whether the session list knows just these messages."""
         return (
@@ -125,6 +140,8 @@ class ListedLength(Timeline):
         if backup is not None:  # a torn one does not say where the act cut, and one from after another act not all
             ends.append(sum((self.began[k] or 0.0) <= (backup.saved or 0.0) for k in held))
         can_end = self.known.pending is not None or self.known.state is FileState.TORN  # then nothing need follow
+        if (backup is None or not backup.is_whole) and self._lacks_turns(held, prompts, can_end=can_end):
+            return True
         left = {end: count - (len(held) - end) for end in ends if end < len(held) or can_end}
         of_own = {n for n, k in enumerate(own) if k in prompts}  # rows between them can be gone before
         return count == 0 or any(
@@ -136,6 +153,18 @@ class ListedLength(Timeline):
             or n in of_own
             for end, n in left.items()
         )
+
+    def _lacks_turns(self, held: Sequence[int], prompts: Sequence[int], *, can_end: bool) -> bool:
+        """Whether several acts can have taken back the turns of some of these prompts, with the newest only where they
+        ``can_end`` so. Not just the first ones: where a session was emptied and went on, the session list counts only
+        what was said since.
+        """
+        lacking, ends = len(held) - (self.known.count or 0), [*prompts[1:], len(held)]
+        sums = 1  # the bits of all numbers of messages that some of the turns have together
+        for prompt, end in zip(prompts, ends if can_end else ends[:-1], strict=False):
+            if not self.kept[held[prompt]]:
+                sums |= sums << (end - prompt)
+        return lacking > 0 and bool(sums >> lacking & 1) and (lacking not in ends or self.kept[held[0]])
 
     def lacks_answers(self, held: Sequence[int]) -> bool:
         """Whether the session can have been counted without answers to a prompt that was sent again: a server that

@@ -101,9 +101,11 @@ class Timeline:
         return any(is_same(e.versions[LIVE].time, self.marks.act) for e in self.entries if LIVE in e.versions)
 
     def _is_after_act(self, run: Witness) -> bool:
-        """Whether a run ended after the newest act, whose marks it has not: what it holds proves it before its time."""
+        """Whether a run ended after the newest act, whose marks it has not: what it holds proves it before its time, or
+        that it goes further than a file from after that act.
+        """
         act, marked, mark = self.marks.act, self.known.marked, self.marks.watermark
-        if act is None:
+        if act is None or any(self._is_overtaken(w) for w in self.after_act):
             return True
         held = [k for k in range(len(self.entries)) if self.holds([run], k)]
         is_unsaid = self.known.is_whole_untitled and not self.known.is_behind_list
@@ -142,9 +144,13 @@ class Timeline:
     @cached_property
     def _is_older_than_list(self) -> bool:
         """Whether the session list ends with a message from after the file was saved, and not with one that it has."""
-        last, saved = self.known.last, self.known.saved
+        return is_after(self.known.last, self.known.saved or 0.0) and not self.has_last_of_list
+
+    @cached_property
+    def has_last_of_list(self) -> bool:
+        """Whether the file has the message that the session list ends with."""
         mine = (e.versions[LIVE].time for e in self.entries if LIVE in e.versions)
-        return is_after(last, saved or 0.0) and not any(is_same(time, last) for time in mine)
+        return any(is_same(time, self.known.last) for time in mine)
 
     def _ends_at(self, held: Sequence[int], older: Marks) -> bool:
         """Whether the newest prompt among these messages is the one to which the watermark of an older file moved."""
@@ -215,7 +221,7 @@ class Timeline:
         then that run ended later. A file that an act made shorter may end before it.
         """
         run, marks = self.known.run, file.marks
-        if run is None or run.name not in self.after_act.names or marks is None or not marks.knows_generations:
+        if run is None or marks is None or not marks.knows_generations:
             return False
         is_of_turn = not marks.is_fresh or (marks.act == 0.0 and any(file.name in e.versions for e in self.entries))
         return is_of_turn and not marks.by_hand and self.goes_further(run, file) is True
@@ -225,21 +231,14 @@ class Timeline:
         backup is from before the file was made shorter.
         """
         known = self.known
-        is_torn = self.is_unmarked_part and known.state is FileState.TORN
-        if not is_torn or file is not known.backup or is_same(file.saved, known.saved):
+        if not self.is_torn_unmarked or file is not known.backup or is_same(file.saved, known.saved):
             return False
         return known.count != sum(file.name in e.versions or LIVE in e.versions for e in self.entries)
 
     @property
-    def is_unmarked_part(self) -> bool:
-        """Whether the file is not all that was saved, and has no mark of an act: it is older than its row in the
-        session list, or torn and of a version that does not mark every act.
-        """
-        known, marks = self.known, self.marks
-        if marks.act is not None:
-            return False
-        is_stale = known.state is FileState.WHOLE and known.saved is not None and is_after(known.last, known.saved)
-        return is_stale or (known.state is FileState.TORN and not marks.records_acts)
+    def is_torn_unmarked(self) -> bool:
+        """Whether the file is torn and has no mark of an act, of a version that does not mark every act."""
+        return self.known.state is FileState.TORN and self.marks.act is None and not self.marks.records_acts
 
     def _is_kept(self, e: Entry) -> bool:
         if self.known.state is FileState.TORN and LIVE in e.versions:
@@ -271,12 +270,17 @@ class Timeline:
             return False
         if known.pending is not None:
             return k >= self.pending_turn  # the turn that the file still waits for is its newest
-        if self.holds(self._saved_since, k):
+        if self.holds(self._saved_since, k) or (base is known.run and self._is_behind_run(k)):
             return True
         began = self.began[k]
         if self._is_clock_behind or began is None:
             return False
         return began > saved and not self.is_before(self._rows_by_then, k)
+
+    def _is_behind_run(self, k: int) -> bool:
+        """Whether the row of a message stands behind all that the newest run has: it was written after that ended."""
+        places = self.entries[k].places
+        return any(places.get(name, 0) > end for name, end in self._run_rows.items())
 
     @cached_property
     def _saved_since(self) -> Witnesses:
@@ -412,16 +416,6 @@ class Timeline:
         """Whether an act of an old version kept nothing, and no copy from after it is left."""
         base = self.base.marks if self.base is not None else None
         return self.marks.old_act == 0.0 and (base is None or base.old_act != 0.0)
-
-    @cached_property
-    def hides_act(self) -> bool:
-        """Whether a compress by hand moved the boundary of an act on to a time that no message has: the file that was
-        compressed ended with its last message, and what came after that had been taken back.
-        """
-        marks, act = self.marks, self.marks.act
-        if not marks.by_hand or marks.shrink_generation is None or act is None:
-            return False
-        return not any(self.has_stamp(k, act) for k in range(len(self.entries)))
 
     def _asked_again(self, act: float) -> int | None:
         """The last message that stays of what an act kept which ended with a prompt, to have another answer to it; None

@@ -76,7 +76,7 @@ class _Judge(Contained, Backups, ListedLength):
             and self.base is not None
             and self.base is known.run
             and known.count is not None
-            and not self.is_unmarked_part
+            and not self.is_torn_unmarked
         ):
             return self._without_leftovers(reasons, known.count)
         if act is not None and not self._is_of_file and any(r.is_question for r in reasons.values()):
@@ -91,7 +91,7 @@ class _Judge(Contained, Backups, ListedLength):
             return Verdict(reasons, self.miscounted(len(held)))
         is_hidden = self.hides_act and self.base is None
         is_open = known.state is FileState.LOST or (is_wiped and known.count is not None) or is_hidden
-        if not is_open and not self.is_unmarked_part:
+        if not is_open and not self.is_torn_unmarked and not self.is_older_than_list:
             return Verdict(reasons)
         if is_hidden and known.last is None and known.count is None:
             return Verdict(reasons, UNDECIDED)
@@ -115,7 +115,7 @@ class _Judge(Contained, Backups, ListedLength):
         is_newest = sent is not None and all(t <= sent + WHOLE for t in prompts)
         is_once_more = not is_same(base.saved, self.known.saved)
         before = (k for k in held if (began := self.began[k]) is None or began < (sent or 0.0) - STAMP)
-        return is_newest and is_once_more and all(base.name in self.entries[k].versions for k in before)
+        return bool(held) and is_newest and is_once_more and all(base.name in self.entries[k].versions for k in before)
 
     def _without_leftovers(self, reasons: dict[int, Reason], count: int) -> Verdict:
         """The transcript of the newest run, if it has as many messages as the head of the file gives."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hermes_rescue.core.audit.findings import Category
 
-from .conftest import ACT, START, Hermes
+from .conftest import ACT, START, Hermes, Value
+from .test_acts import write_sent
 from .test_witnesses import categories, is_left_alone, stepped
 
 
@@ -116,3 +120,67 @@ def test_a_torn_head_that_counts_less_than_the_backup_is_heeded_though_nothing_w
     hermes.write_rows([*kept, *gone])
     assert Category.REVIEW in categories(hermes)
     assert is_left_alone(hermes)
+
+
+def write_unmarked(hermes: Hermes, path: Path, messages: list[Value], **fields: Any) -> bytes:
+    """A file of a version that left no mark of an act."""
+    session = hermes.session(messages, **fields)
+    marks = ("truncation", "generation")
+    return hermes.write(path, {key: value for key, value in session.items() if not any(map(key.__contains__, marks))})
+
+
+def shortened_twice(hermes: Hermes) -> tuple[list[Value], list[Value]]:
+    """What an old version shows of a session, and its rows: two turns were taken back one after the other, and the
+    longer of them stands between two that stayed. One act, which takes back what stands together, leaves no such count.
+    """
+    a, b, c, d, e = (hermes.turns(word, start=100 * k) for k, word in enumerate("abcde"))
+    b.append({**b[1], "content": "more of b", "timestamp": START + 105})
+    d += [
+        {**d[1], "content": f"{word} of d", "timestamp": START + 305 + k}
+        for k, word in enumerate(("more", "yet more", "all"))
+    ]
+    return [*a, *c, *e], [*a, *b, *c, *d, *e]
+
+
+@pytest.mark.parametrize("is_torn", [True, False])
+def test_a_count_that_several_acts_can_have_left_is_heeded(hermes: Hermes, is_torn: bool) -> None:
+    shown, rows = shortened_twice(hermes)
+    write_unmarked(hermes, hermes.live, shown if is_torn else [], updated_at=shown[-1]["timestamp"])
+    if is_torn:
+        hermes.tear_live("answer e")
+    row = {name: value for name, value in hermes.session(shown).items() if name != "messages"}
+    hermes.write_index({**row, "last_message_at": shown[-1]["timestamp"]})
+    hermes.write_rows(rows)
+    assert Category.REVIEW in categories(hermes)
+    assert is_left_alone(hermes)
+
+
+def test_a_torn_backup_from_the_last_save_does_not_say_where_an_act_cut(hermes: Hermes) -> None:
+    """It was written when an old version emptied the file, which left no mark."""
+    kept, gone, after = hermes.turns("a", "b"), hermes.turns("c", start=100), hermes.turns("d", start=200)
+    gone.append({**gone[1], "content": "more of c"})
+    write_unmarked(hermes, hermes.live, [], updated_at=after[-1]["timestamp"])
+    backup = hermes.live.with_suffix(".json.bak")
+    data = write_unmarked(hermes, backup, [*kept, *after])
+    backup.write_bytes(data[: data.index(b'"workspace"')])
+    row = {name: value for name, value in hermes.session([*kept, *after]).items() if name != "messages"}
+    hermes.write_index({**row, "last_message_at": after[-1]["timestamp"]})
+    hermes.write_rows([*kept, *gone, *after])
+    assert Category.REVIEW in categories(hermes)
+    assert is_left_alone(hermes)
+
+
+def test_a_backup_of_which_all_was_cleared_makes_no_question_of_the_prompt_after_that(hermes: Hermes) -> None:
+    """An old version cleared the session, and died in the middle of the next answer."""
+    cleared, prompt = hermes.turns("a", "b"), hermes.turns("c", start=200)[0]
+    sent = prompt["timestamp"]
+    waiting = {"pending_user_message": prompt["content"], "pending_started_at": sent, "active_stream_id": "f1"}
+    write_unmarked(hermes, hermes.live, [], title="Untitled", updated_at=sent, **waiting)
+    write_unmarked(hermes, hermes.live.with_suffix(".json.bak"), cleared)
+    row = {name: value for name, value in hermes.session([], updated_at=sent).items() if name != "messages"}
+    hermes.write_index({**row, "last_message_at": sent})
+    write_sent(hermes, prompt, "f1")
+    hermes.write_run(cleared)
+    hermes.write_rows(cleared)
+    hermes.repair()
+    assert hermes.texts() == [prompt["content"]]

@@ -146,3 +146,40 @@ def test_the_prompt_that_an_emptied_file_waits_for_stands_last(hermes: Hermes) -
     hermes.write_backup(said, **waiting(killed[0]))
     hermes.repair()
     assert hermes.texts() == hermes.said([*said, killed[0]])
+
+
+def test_an_older_file_is_asked_about_where_the_session_list_ends_with_rows_behind_it(hermes: Hermes) -> None:
+    """All that the file has was taken back after the clock was set back, and the list counts only what came then."""
+    undone, after = hermes.turns("a", "b", start=LATER), hermes.turns("c", start=100)
+    hermes.write_live(undone)
+    row = {key: value for key, value in hermes.session(after).items() if key != "messages"}
+    hermes.write_index({**row, "last_message_at": after[-1]["timestamp"]})
+    hermes.write_rows([*undone, *after])
+    assert is_left_alone(hermes)
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said([*undone, *after])
+
+
+def test_a_run_that_goes_further_than_the_backup_is_newer_than_the_act_that_this_has(hermes: Hermes) -> None:
+    """The turn that the backup was saved with was taken back after the clock was set back; the file is zeros."""
+    kept, undone = hermes.turns("a", start=LATER), hermes.turns("b", start=LATER + 100)
+    after = hermes.turns("c", start=100)
+    marks = hermes.undo_marks(kept, undone[0]["timestamp"]) | {"updated_at": undone[-1]["timestamp"]}
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_backup([*kept, *undone], **marks)
+    hermes.write_run([*kept, *after], updated_at=after[-1]["timestamp"])
+    hermes.write_rows([*kept, *undone, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *after])
+
+
+def test_rows_behind_those_of_the_newest_run_were_written_after_it(hermes: Hermes) -> None:
+    """The clock was set back before the last turn, whose run ended without showing the session; the file is zeros."""
+    said, after = hermes.turns("a", start=LATER), hermes.turns("b", start=100)
+    hermes.live.write_bytes(bytes(2000))
+    row = {key: value for key, value in hermes.session([*said, *after]).items() if key != "messages"}
+    hermes.write_index({**row, "updated_at": START + 110, "last_message_at": after[-1]["timestamp"]})
+    hermes.write_run(said)
+    hermes.write_rows([*said, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*said, *after])

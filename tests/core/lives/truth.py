@@ -248,6 +248,8 @@ def _ahead_of(left: Left, state: State) -> Iterator[tuple[Numbers, bool]]:
     firm = state.acts == world.history[-1].acts  # what was taken back since, nothing but the newest file says
     later = {row.number for row in left.rows if row.time > state.updated}
     rows = tuple(n for n in left.folded_rows if n in later)
+    if world.era.boundary and _has_clock_step(left):  # places tell, whatever the clock said
+        rows = left.folded_rows
     last = world.said[state.numbers[-1]].time if state.numbers else state.updated
     if world.era.boundary:
         at_the_act = marks.boundary is not None and marks.boundary == marks.watermark
