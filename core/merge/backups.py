@@ -9,7 +9,7 @@ from functools import cached_property
 
 from hermes_rescue.core.merge.evidence import FileState, Witness
 from hermes_rescue.core.merge.leftovers import Leftovers
-from hermes_rescue.core.merge.timeline import STAMP
+from hermes_rescue.core.merge.stamps import STAMP
 
 
 class Backups(Leftovers):

@@ -29,7 +29,7 @@ from hermes_rescue.core.merge.evidence import (
 )
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.listed_length import ListedLength
-from hermes_rescue.core.merge.timeline import STAMP, WHOLE, is_after, is_same
+from hermes_rescue.core.merge.stamps import STAMP, WHOLE, is_after, is_same
 from hermes_rescue.core.merge.transcript import Entry
 
 
@@ -408,9 +408,9 @@ class _Judge(Contained, Backups, ListedLength):
         """Of a message that stood before the boundary and is missing all the same; ``reasons``: of those before it."""
         if self.known.is_whole_untitled and kept and k < kept[0]:
             return Reason.CLEARED
+        if self.was_gone_by_compress(k):
+            return Reason.UNDONE
         if self.holds(self.before_act, k):
-            if self.hides_act and self.base is not None and self.base.marks is not None and k > kept[-1]:
-                return Reason.UNDONE
             if self.known.state is not FileState.WHOLE:
                 return None
             return self._lost_since(k, kept) or (Reason.EARLIER_UNDO if self.was_before_more(k) else None)
