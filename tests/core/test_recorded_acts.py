@@ -183,3 +183,14 @@ def test_a_retry_of_an_old_version_is_asked_about_where_the_list_counts_what_it_
     hermes.write_index({"session_id": SID, "message_count": count, "last_message_at": last, "updated_at": last})
     assert Category.REVIEW in categories(hermes)
     assert is_left_alone(hermes)
+
+
+def test_what_was_said_since_an_old_version_cleared_returns_to_the_file_of_then(hermes: Hermes) -> None:
+    """The clear left an empty file without a name and no mark; the session list knows of the turn after it."""
+    cleared, since = hermes.turns("a"), hermes.turns("b", start=200)
+    without(hermes, [], *MARK_FIELDS, title="Untitled", updated_at=START + 100)
+    hermes.write_rows([*cleared, *since])
+    last = since[-1]["timestamp"]
+    hermes.write_index({"session_id": SID, "message_count": 2, "last_message_at": last, "updated_at": last + 1})
+    hermes.repair()
+    assert hermes.texts() == hermes.said(since)
