@@ -9,7 +9,7 @@ from functools import cached_property
 
 from hermes_rescue.core.merge.evidence import FileState, Witness
 from hermes_rescue.core.merge.leftovers import Leftovers
-from hermes_rescue.core.merge.timeline import STAMP
+from hermes_rescue.core.merge.stamps import STAMP
 
 
 class Backups(Leftovers):
@@ -68,3 +68,16 @@ class Backups(Leftovers):
         if not marks.by_hand or marks.shrink_generation is None or act is None:
             return False
         return not any(self.has_stamp(k, act) for k in range(len(self.entries)))
+
+    def was_gone_by_compress(self, k: int) -> bool:
+        """Whether a message is of a whole turn that the file, known as it was compressed, had no more at its end."""
+        prompt, end = self.prompt_of(k), self._compressed_end
+        return prompt is not None and end is not None and prompt > end
+
+    @cached_property
+    def _compressed_end(self) -> int | None:
+        """The position of the last message of the file as it was compressed, if that is known and hides an act."""
+        if not self.hides_act or self.base is None or self.base.marks is None:
+            return None
+        act = self.marks.act or 0.0
+        return max((k for k, is_kept in enumerate(self.kept) if is_kept and (self.began[k] or 0.0) <= act), default=-1)

@@ -8,7 +8,8 @@ from functools import cached_property
 from hermes_rescue.core.hermes.message import PARTIAL_CALLS, Message, MessageIdentity
 from hermes_rescue.core.merge.align import turns
 from hermes_rescue.core.merge.evidence import FileState
-from hermes_rescue.core.merge.timeline import WHOLE, Timeline
+from hermes_rescue.core.merge.stamps import WHOLE
+from hermes_rescue.core.merge.timeline import Timeline
 
 
 class Contained(Timeline):

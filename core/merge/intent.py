@@ -197,4 +197,4 @@ def marks(sidecar: Sidecar) -> Marks:
 def has_marks(sidecar: Sidecar) -> bool:
     """Whether what is left of a sidecar says what the user shrank: it is whole, or torn after its marks."""
     has_marks_field = LIST_FIELD in sidecar.head or "intentional_shrink_generation" in sidecar.head
-    return sidecar.complete or has_marks_field or marks(sidecar).is_cleared
+    return sidecar.complete or has_marks_field or marks(sidecar).act is not None

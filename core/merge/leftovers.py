@@ -9,7 +9,8 @@ from itertools import pairwise
 from hermes_rescue.core.hermes.message import MessageIdentity
 from hermes_rescue.core.merge.evidence import FileState
 from hermes_rescue.core.merge.intent import TAKEN_BACK, Reason
-from hermes_rescue.core.merge.timeline import STAMP, Timeline, is_same
+from hermes_rescue.core.merge.stamps import STAMP, is_same
+from hermes_rescue.core.merge.timeline import Timeline
 
 
 class Leftovers(Timeline):

@@ -10,7 +10,8 @@ from itertools import pairwise
 from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.merge.evidence import FileState, Verdict
 from hermes_rescue.core.merge.intent import Reason
-from hermes_rescue.core.merge.timeline import STAMP, WHOLE, Timeline, is_after, is_same
+from hermes_rescue.core.merge.stamps import STAMP, WHOLE, is_after, is_same
+from hermes_rescue.core.merge.timeline import Timeline
 
 
 class ListedLength(Timeline):
@@ -92,20 +93,23 @@ class ListedLength(Timeline):
         return self.has_stamp(last, self.known.last) or self.entries[last].versions.keys() <= self.known.databases
 
     def _was_made_shorter(self, held: Sequence[int]) -> bool:
-        """Whether these are all that the backup has, which is from before a save of fewer, and something shows that an
-        act took the rest back: the very file was put back since, or the newest prompt is the backup's once more.
+        """Whether these are all that an older file has (the backup, which is from before a save of fewer, or the file
+        itself), and something shows that an act took the rest back: the very file was put back since, or its newest
+        prompt follows once more.
         """
         known, backup = self.known, self.known.backup
-        if backup is None or not backup.is_whole:
+        is_alone = backup is None and known.state is FileState.WHOLE
+        if not is_alone and (backup is None or not backup.is_whole):
             return False
-        if not {*held}.issuperset(k for k in range(len(self.entries)) if self.holds([backup], k)):
+        older = {k for k, is_kept in enumerate(self.kept) if (is_kept if backup is None else self.holds([backup], k))}
+        if not older.issubset(held):
             return False
-        if known.state is FileState.WHOLE:
+        if backup is not None and known.state is FileState.WHOLE:
             return is_same(backup.saved, known.saved)
         prompts = [k for k in held if self.entries[k].merged.role == "user"]
-        own = [k for k in prompts if self.holds([backup], k)]
-        words = {self.entries[k].merged.folded_identity for k in (*own[-1:], *prompts[-1:])}
-        return len(words) == 1 and own[-1:] != prompts[-1:]
+        own = [k for k in prompts if k in older]
+        after = next((k for k in prompts if own and k > own[-1]), None)
+        return after is not None and len({self.entries[k].merged.folded_identity for k in (own[-1], after)}) == 1
 
     def is_listed_without(self, k: int, kept: Sequence[int]) -> bool:
         """Whether the session list was written after a file, and after a turn that this lacks, and says that the
@@ -165,6 +169,12 @@ class ListedLength(Timeline):
             if not self.kept[held[prompt]]:
                 sums |= sums << (end - prompt)
         return lacking > 0 and bool(sums >> lacking & 1) and (lacking not in ends or self.kept[held[0]])
+
+    @property
+    def kept_nothing(self) -> bool:
+        """Whether an act of an old version kept nothing, and no copy from after it is left."""
+        base = self.base.marks if self.base is not None else None
+        return self.marks.old_act == 0.0 and (base is None or base.old_act != 0.0)
 
     def lacks_answers(self, held: Sequence[int]) -> bool:
         """Whether the session can have been counted without answers to a prompt that was sent again: a server that

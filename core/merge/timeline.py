@@ -15,13 +15,8 @@ from operator import not_
 from hermes_rescue.core.hermes.copies import LIVE
 from hermes_rescue.core.merge.evidence import Evidence, FileState, Witness
 from hermes_rescue.core.merge.intent import Marks
+from hermes_rescue.core.merge.stamps import STAMP, WHOLE, is_after, is_same
 from hermes_rescue.core.merge.transcript import Entry
-
-STAMP = 4e-7
-"""Seconds within which two files mean the same stamp: they hold it to the microsecond."""
-
-WHOLE = 1.0
-"""Seconds by which a stamp is early that was cut to whole ones."""
 
 
 class Witnesses(tuple[Witness, ...]):
@@ -399,7 +394,7 @@ class Timeline:
             whole = [w for w in self.after_act if w.is_whole and w.marks is not None]
             kept = [k for k in before if self.kept[k] or self.holds(whole, k)]
             twins = (k for k in before if kept and k < kept[-1] and self.is_twin(k, kept[-1]))
-            return next(twins, kept[-1]) if kept else self._end_of_turn(before[-1], act)
+            return next(twins, kept[-1]) if kept else self._end_of_turn(self._last_left(before), act)
         prompts = [k for k, e in enumerate(self.entries) if e.merged.role == "user"]
         later = [k for k in prompts if is_after(self.times[k], act)]
         if self.marks.by_hand:  # of a compress, before which the clock can have been set back
@@ -410,12 +405,6 @@ class Timeline:
             return end
         seen = (k for k in range(end + 1, len(self.entries)) if self.has_stamp(k, self.marks.compressed))
         return max(seen, default=end)  # whatever the clock said
-
-    @property
-    def kept_nothing(self) -> bool:
-        """Whether an act of an old version kept nothing, and no copy from after it is left."""
-        base = self.base.marks if self.base is not None else None
-        return self.marks.old_act == 0.0 and (base is None or base.old_act != 0.0)
 
     def _asked_again(self, act: float) -> int | None:
         """The last message that stays of what an act kept which ended with a prompt, to have another answer to it; None
@@ -437,6 +426,14 @@ class Timeline:
         versions = (pair for k in again for pair in self.entries[k].versions.items())
         files = (v.time for name, v in versions if name not in self.known.databases)
         return old[0] - 1 if any(is_after(time, act) for time in files) else None
+
+    def _last_left(self, places: Sequence[int]) -> int:
+        """The last of these places at which an act can have left the session: it took back the last message of what
+        was saved before it.
+        """
+        whole = [w for w in self.before_act if w.is_whole]
+        end = max((k for k in range(len(self.entries)) if self.holds(whole, k)), default=None)
+        return next((k for k in reversed(places) if k != end), places[-1])
 
     def _end_of_turn(self, k: int, act: float) -> int:
         """The last message of the turn whose end an act kept, where a copy lacks it: an act cuts before a prompt, or
@@ -472,16 +469,6 @@ class Timeline:
         """Whether a file has a message with exactly this stamp (rows are stamped earlier)."""
         versions = self.entries[k].versions.items()
         return any(is_same(v.time, time) for name, v in versions if name not in self.known.databases)
-
-
-def is_same(time: float | None, other: float | None) -> bool:
-    """Whether two stamps are one."""
-    return time is not None and other is not None and abs(time - other) <= STAMP
-
-
-def is_after(time: float | None, other: float) -> bool:
-    """Whether a time is later than a stamp."""
-    return time is not None and time > other + STAMP
 
 
 def _was_at(e: Entry, time: float) -> bool:

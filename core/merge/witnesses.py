@@ -29,7 +29,7 @@ from hermes_rescue.core.merge.evidence import (
 )
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.listed_length import ListedLength
-from hermes_rescue.core.merge.timeline import STAMP, WHOLE, is_after, is_same
+from hermes_rescue.core.merge.stamps import STAMP, WHOLE, is_after, is_same
 from hermes_rescue.core.merge.transcript import Entry
 
 
@@ -166,7 +166,7 @@ class _Judge(Contained, Backups, ListedLength):
         is_cleared = known.is_whole_untitled or (known.is_untitled and known.pending is not None and not kept)
         if is_cleared and not self.marks.records_acts:
             before = range(kept[0] if known.state is FileState.WHOLE else self.pending_turn)
-            result |= dict.fromkeys((k for k in before if not (self.kept[k] and self._has_gone_on)), Reason.CLEARED)
+            result |= dict.fromkeys((k for k in before if not self._is_since_clear(k)), Reason.CLEARED)
             if known.state is not FileState.WHOLE:
                 return result
         ahead = self._run_is_ahead(kept)
@@ -203,11 +203,13 @@ class _Judge(Contained, Backups, ListedLength):
                 result[k] = reason
         return result
 
-    @cached_property
-    def _has_gone_on(self) -> bool:
-        """Whether the base and the session list are both from after a file that was saved empty."""
+    def _is_since_clear(self, k: int) -> bool:
+        """Whether a message was said, or the base that has it was saved, after a file that was saved empty, and so was
+        the session list.
+        """
         saved = self.base.saved if self.base is not None else None
-        return self.known.is_behind_list and is_after(saved, self.known.saved or 0.0)
+        is_of_later = self.kept[k] and is_after(saved, self.known.saved or 0.0)
+        return self.known.is_behind_list and (is_of_later or self.was_saved_after(k))
 
     def _newer(self, k: int, kept: Sequence[int], reasons: Mapping[int, Reason]) -> Reason | None:
         """Of what looks newer than a file without marks."""
@@ -408,9 +410,9 @@ class _Judge(Contained, Backups, ListedLength):
         """Of a message that stood before the boundary and is missing all the same; ``reasons``: of those before it."""
         if self.known.is_whole_untitled and kept and k < kept[0]:
             return Reason.CLEARED
+        if self.was_gone_by_compress(k):
+            return Reason.UNDONE
         if self.holds(self.before_act, k):
-            if self.hides_act and self.base is not None and self.base.marks is not None and k > kept[-1]:
-                return Reason.UNDONE
             if self.known.state is not FileState.WHOLE:
                 return None
             return self._lost_since(k, kept) or (Reason.EARLIER_UNDO if self.was_before_more(k) else None)

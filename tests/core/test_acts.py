@@ -231,11 +231,22 @@ def test_a_run_after_an_undo_comes_back(hermes: Hermes) -> None:
 
 
 @pytest.mark.parametrize("words", ["b", "bc"])
-def test_what_was_taken_back_before_a_compress_stays_out(hermes: Hermes, words: str) -> None:
+@pytest.mark.parametrize("has_run", [True, False])
+def test_what_was_taken_back_before_a_compress_stays_out(hermes: Hermes, words: str, has_run: bool) -> None:
     kept, undone = hermes.turns("a"), hermes.turns(*words, start=100)
     hermes.write_live(kept, **compressed(hermes, ACT))
-    hermes.write_run([*kept, *undone])
+    if has_run:
+        hermes.write_run([*kept, *undone])
     hermes.write_rows([*kept, *undone])
+    assert is_quiet(hermes)
+
+
+def test_what_was_taken_back_before_a_compress_stays_out_when_the_session_goes_on(hermes: Hermes) -> None:
+    kept, undone, later = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=ACT + 100)
+    end = later[-1]["timestamp"]
+    marks = compressed(hermes, ACT) | {"truncation_watermark": later[0]["timestamp"], "updated_at": end}
+    hermes.write_live([*kept, *later], **marks)
+    hermes.write_rows([*kept, *undone, *later])
     assert is_quiet(hermes)
 
 

@@ -140,3 +140,57 @@ def test_an_emptied_file_whose_first_prompt_an_old_version_edited_is_a_question(
     hermes.write_rows([*gone, *edited])
     hermes.write_index({"session_id": SID, "message_count": 4, "last_message_at": last, "updated_at": last + 1})
     assert is_left_alone(hermes)
+
+
+def test_an_undo_takes_the_newest_turn_back_though_its_answer_has_the_stamp_of_the_one_before(hermes: Hermes) -> None:
+    """The server gives an answer that says what another one said the time of that."""
+    turns = hermes.turns("a", "b", "c")
+    turns[-1] |= {"content": turns[-3]["content"], "timestamp": turns[-3]["timestamp"]}
+    hermes.write_live([], **hermes.undo_marks(turns[:-2]))
+    hermes.write_backup(turns)
+    hermes.write_rows(turns)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(turns[:-2])
+
+
+def test_a_file_torn_right_behind_the_marks_of_an_act_knows_of_it(hermes: Hermes) -> None:
+    """A version without generations: nothing of its messages is left, and what a retry replaced is in the backup."""
+    kept, old, new = asked_again(hermes)
+    marks = {"truncation_boundary": kept[-1]["timestamp"], "truncation_watermark": new[0]["timestamp"]}
+    without(hermes, [*kept, *new], "intentional_shrink_generation", **marks, updated_at=START + ACT)
+    data = hermes.live.read_bytes()
+    hermes.live.write_bytes(data[: data.index(b'"messages"')])
+    hermes.write_backup([*kept, *old])
+    hermes.write_rows([*kept, *old, *new])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *new])
+
+
+@pytest.mark.parametrize("is_torn", [True, False])
+def test_a_retry_of_an_old_version_is_asked_about_where_the_list_counts_what_it_left(
+    hermes: Hermes, is_torn: bool
+) -> None:
+    """It left no mark: the file is the one from before, or nothing is left of it but its backup, and another turn was
+    said since."""
+    kept, old, new = asked_again(hermes)
+    without(hermes, [*kept, *old], *MARK_FIELDS, updated_at=old[-1]["timestamp"])
+    if is_torn:
+        new += hermes.turns("c", start=300)
+        hermes.live.write_bytes(hermes.live.read_bytes()[:150])
+        hermes.write_backup([*kept, *old])
+    hermes.write_rows([*kept, *old, *new])
+    count, last = len(kept) + len(new), new[-1]["timestamp"] + 0.1
+    hermes.write_index({"session_id": SID, "message_count": count, "last_message_at": last, "updated_at": last})
+    assert Category.REVIEW in categories(hermes)
+    assert is_left_alone(hermes)
+
+
+def test_what_was_said_since_an_old_version_cleared_returns_to_the_file_of_then(hermes: Hermes) -> None:
+    """The clear left an empty file without a name and no mark; the session list knows of the turn after it."""
+    cleared, since = hermes.turns("a"), hermes.turns("b", start=200)
+    without(hermes, [], *MARK_FIELDS, title="Untitled", updated_at=START + 100)
+    hermes.write_rows([*cleared, *since])
+    last = since[-1]["timestamp"]
+    hermes.write_index({"session_id": SID, "message_count": 2, "last_message_at": last, "updated_at": last + 1})
+    hermes.repair()
+    assert hermes.texts() == hermes.said(since)
