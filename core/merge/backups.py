@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from hermes_rescue.core.merge.evidence import FileState, Witness
+from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.leftovers import Leftovers
 from hermes_rescue.core.merge.timeline import STAMP
 
@@ -58,3 +59,13 @@ class Backups(Leftovers):
         """Whether the base is a whole file that has what comes after a message, and not that."""
         base, after = self.base, range(k + 1, len(self.kept))
         return base is not None and base.marks is not None and any(self.holds([base], j) for j in after)
+
+    def emptied_since_clear(self) -> dict[int, Reason]:
+        """What is known of a cleared session that was emptied once more after a turn, where no file tells by whom: the
+        newest run shows what came after the clear, for a turn did. Nothing of any other session.
+        """
+        files = [self.base, *(w for w in self.before_act if w.marks is not None)]
+        if not self.known.was_emptied_after_turn or any(files):
+            return {}
+        first = self.run_begins if self.run_ends is not None else 0
+        return {k: Reason.CLEARED if k < first else Reason.UNDECIDED for k in range(len(self.entries))}
