@@ -83,9 +83,12 @@ class Evidence:
 
     @property
     def was_emptied_after_turn(self) -> bool:
-        """Whether an empty file was cleared, and has the title of a turn since: it was emptied once more."""
+        """Whether an empty file was cleared, and has the title of a turn since: it was emptied once more, and nothing
+        counts what it had.
+        """
         is_cleared = self.marks.is_cleared and self.marks.clear_generation is not None
-        return self.state is FileState.EMPTY and is_cleared and self.has_title_of_turn and self.pending is None
+        is_empty = self.state is FileState.EMPTY and self.pending is None and not self.count
+        return is_empty and is_cleared and self.has_title_of_turn
 
     @property
     def is_whole_untitled(self) -> bool:

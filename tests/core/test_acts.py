@@ -557,6 +557,15 @@ def test_a_cleared_session_that_was_emptied_after_a_turn_is_asked_about(hermes: 
     assert hermes.texts() == hermes.said(later if has_run else [*cleared, *later])
 
 
+def test_what_the_session_list_counts_since_a_clear_comes_back_to_an_emptied_file(hermes: Hermes) -> None:
+    cleared, later = hermes.turns("a"), hermes.turns("b", start=100)
+    hermes.write_live([], **hermes.cleared)
+    hermes.write_index(hermes.session(later) | {"message_count": 2, "last_message_at": later[-1]["timestamp"]})
+    hermes.write_rows([*cleared, *later])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(later)
+
+
 @pytest.mark.parametrize(("title", "by_hand"), [("Untitled", False), ("Notes", True)])
 def test_a_cleared_session_with_no_title_of_a_turn_stays_empty(hermes: Hermes, title: str, by_hand: bool) -> None:
     """The title is that of a clear, or a person gave it since."""
