@@ -23,6 +23,7 @@ Sidecar = dict[str, Any]
 Expect = Literal["repaired", "untouched", "absent", "review"]
 
 MODEL = "anthropic/claude-sonnet-5"
+UNTITLED = "Untitled"
 MORNING = datetime(2026, 5, 3, 7, tzinfo=UTC).timestamp()
 PHOTO = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
@@ -170,6 +171,7 @@ class Scene:
     """
 
     story: str
+    title: str
     topic: Topic
     head: Sidecar
     random: random.Random
@@ -259,6 +261,7 @@ def talk(turns: int, *, photo: bool = False) -> Act:
 
     def act(scene: Scene) -> None:
         scene.messages += scene.converse(turns, photo)
+        scene.head["title"] = scene.title
         scene.save()
 
     return act
@@ -286,9 +289,10 @@ def wipe(scene: Scene) -> None:
 
 
 def clear(scene: Scene) -> None:
-    """The user clears the conversation, and the WebUI removes the backup."""
+    """The user clears the conversation, and the WebUI removes the backup. The next turn gives it a title again."""
     scene.messages, scene.wanted = [], []
     scene.head |= {
+        "title": UNTITLED,
         "truncation_watermark": 0.0,
         "truncation_boundary": 0.0,
         "clear_generation": uuid4_hex(scene.story, "clear"),
@@ -415,12 +419,12 @@ class Plot:
             head |= {"worktree_path": str(place), "worktree_branch": f"hermes/{branch}"}
             head |= {"worktree_repo_root": str(repository), "worktree_created_at": started_at - 24}
         head |= {"workspace": str(place), "created_workspace": str(place)}
-        scene = Scene(self.name, self.topic, head, chance, started_at, lag=chance.choice((0.0, 0.21, 1.7)))
+        scene = Scene(self.name, self.title, self.topic, head, chance, started_at, lag=chance.choice((0.0, 0.21, 1.7)))
         scene.save()
         for act in self.acts:
             act(scene)
         wanted = tuple(visible_text(message) for message in scene.wanted)
-        return Story(session_id, self.name, self.title, self.promise, wanted, self.expect), scene
+        return Story(session_id, self.name, scene.head["title"], self.promise, wanted, self.expect), scene
 
 
 PLOTS = (
@@ -455,7 +459,7 @@ PLOTS = (
          (talk(5), drop_rows, stop_half_way)),
     Plot("lost_worktree", "Refactor the lexer in a worktree", PARSER, "repaired",
          "The session is back and still belongs to its worktree.", (talk(7), lose), worktree=True),
-    Plot("lost_worktree_empty", "Untitled", PARSER, "repaired",
+    Plot("lost_worktree_empty", UNTITLED, PARSER, "repaired",
          "The session without a word shows again, because it still has its worktree.", (lose,), worktree=True),
     Plot("cleared", "Scratch pad", GREEK, "untouched",
          "It was cleared on purpose and stays empty.", (talk(5), clear)),

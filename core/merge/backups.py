@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from hermes_rescue.core.merge.evidence import FileState, Witness
+from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.leftovers import Leftovers
 from hermes_rescue.core.merge.stamps import STAMP
 
@@ -81,3 +82,13 @@ class Backups(Leftovers):
             return None
         act = self.marks.act or 0.0
         return max((k for k, is_kept in enumerate(self.kept) if is_kept and (self.began[k] or 0.0) <= act), default=-1)
+
+    def emptied_since_clear(self) -> dict[int, Reason]:
+        """What is known of a cleared session that was emptied once more after a turn, where no file tells by whom: the
+        newest run shows what came after the clear, for a turn did. Nothing of any other session.
+        """
+        files = [self.base, *(w for w in self.before_act if w.marks is not None)]
+        if not self.known.was_emptied_after_turn or any(files):
+            return {}
+        first = self.run_begins if self.run_ends is not None else 0
+        return {k: Reason.CLEARED if k < first else Reason.UNDECIDED for k in range(len(self.entries))}

@@ -56,9 +56,9 @@ class Evidence:
     when the file was last saved; ``pending``: when the ``prompt`` was sent that was still unanswered then; ``sent``:
     when the newest one was that the journals know; ``is_set_back``: these know that the clock was set back before the
     prompt of ``run``. ``count`` and ``last``: how many messages it had when it was saved, and the stamp of the last
-    one. ``backup`` is the act's own backup or
-    another file from before or after, ``run`` the newest finished run, ``others`` further files, the newest first.
-    ``is_untitled``: the file has the title of a new session, as a clear leaves it; ``is_missing``: there is no file at
+    one. ``backup`` is the act's own backup or another file from before or after, ``run`` the newest finished run,
+    ``others`` further files, the newest first. ``is_untitled``: the file has the title of a new session, as a clear
+    leaves it; ``has_title_of_turn``: it has another one, and not from a person; ``is_missing``: there is no file at
     all. ``listed``: when the session list last wrote its row.
     """
 
@@ -79,6 +79,16 @@ class Evidence:
     prompt: str = ""
     listed: float | None = None
     is_set_back: bool = False
+    has_title_of_turn: bool = False
+
+    @property
+    def was_emptied_after_turn(self) -> bool:
+        """Whether an empty file was cleared, and has the title of a turn since: it was emptied once more, and nothing
+        counts what it had.
+        """
+        is_cleared = self.marks.is_cleared and self.marks.clear_generation is not None
+        is_empty = self.state is FileState.EMPTY and self.pending is None and not self.count
+        return is_empty and is_cleared and self.has_title_of_turn
 
     @property
     def is_whole_untitled(self) -> bool:
@@ -144,6 +154,13 @@ def is_untitled(live: Sidecar | None) -> bool:
     pending = live.get("pending_user_message") if live is not None else None
     begun = isinstance(pending, str) and isinstance(title, str) and bool(title) and pending.startswith(title)
     return begun or title == FIELD_DEFAULTS["title"]
+
+
+def has_title_of_turn(live: Sidecar | None) -> bool:
+    """Whether a turn gave the file its title: a clear takes that away, and says that no person gave it."""
+    title = live.get("title") if live is not None else None
+    is_named = isinstance(title, str) and bool(title) and not is_untitled(live)
+    return is_named and live is not None and live.get("manual_title") is not True
 
 
 def reasons_of_rows(

@@ -21,6 +21,7 @@ from hermes_rescue.core.merge.evidence import (
     Verdict,
     Witness,
     has_all_messages,
+    has_title_of_turn,
     is_untitled,
     reasons_of_rows,
     state_of,
@@ -207,6 +208,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         folded(str(stream.get("pending_user_message") or "")),
         number(index.get("updated_at")),
         copies.run is not None and copies.run.sent is not None and copies.run.sent.is_set_back,
+        has_title_of_turn(live),
     )
 
 

@@ -65,6 +65,8 @@ class _Judge(Contained, Backups, ListedLength):
 
     def verdict(self) -> Verdict:
         act, known = self.marks.act, self.known
+        if emptied := self.emptied_since_clear():
+            return Verdict(emptied, SHORTENED)
         reasons = self._with_their_prompts(self._after(act) if act is not None else self._without_mark())
         reasons |= dict.fromkeys(self.replaced(), Reason.UNDONE)
         reasons |= self.rows_apart(reasons) | dict.fromkeys(self.twins(), Reason.CONTAINED)

@@ -33,6 +33,12 @@ def write_sent(hermes: Hermes, prompt: Value, stream: str) -> None:
     (journal / f"{SID}.jsonl").write_text(json.dumps({**sent, "created_at": prompt["timestamp"]}))
 
 
+def write_listed_empty(hermes: Hermes) -> None:
+    """The row of a file that was saved empty, as the WebUI writes it then."""
+    saved = START + ACT
+    hermes.write_index(hermes.session([]) | {"message_count": 0, "last_message_at": saved, "updated_at": saved})
+
+
 def bounded(hermes: Hermes, name: str, messages: list[Value], **fields: Any) -> None:
     """A file of a version that marked acts by a boundary and had no generation for an undo."""
     session = hermes.session(messages, clear_generation=None) | fields
@@ -537,16 +543,61 @@ def test_a_killed_answer_comes_back_once_before_a_turn_that_was_taken_back(herme
 def test_a_file_that_the_session_list_saw_empty_is_not_filled_again(hermes: Hermes, ended: float) -> None:
     """The newest run ended before the file was emptied, or after it by a clock that was set back, which is asked."""
     cleared, undone = hermes.turns("a"), hermes.turns("b", start=ACT + ended - 4)
-    hermes.write_live([], **hermes.cleared)
-    hermes.write_index(
-        hermes.session([]) | {"message_count": 0, "last_message_at": START + ACT, "updated_at": START + ACT}
-    )
+    hermes.write_live([], **hermes.cleared | {"clear_generation": None})
+    write_listed_empty(hermes)
     hermes.write_rows([*cleared, *undone])
     hermes.write_run(undone)
     before = hermes.live.read_bytes()
     hermes.repair()
     assert hermes.live.read_bytes() == before
     assert (hermes.kinds() == []) == (ended < 0)
+
+
+@pytest.mark.parametrize("has_run", [True, False])
+def test_a_cleared_session_that_was_emptied_after_a_turn_is_asked_about(hermes: Hermes, has_run: bool) -> None:
+    """A clear takes the title away, so a turn gave the file its own: an undo took that turn back, or it was lost."""
+    cleared, later = hermes.turns("a"), hermes.turns("b", start=100)
+    hermes.write_live([], **hermes.cleared)
+    write_listed_empty(hermes)
+    hermes.write_rows([*cleared, *later])
+    if has_run:
+        hermes.write_run(later)
+    assert {f.category for s in hermes.audit().sessions for f in s.findings} == {Category.REVIEW}
+    assert is_left_alone(hermes)
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(later if has_run else [*cleared, *later])
+
+
+def test_what_the_session_list_counts_since_a_clear_comes_back_to_an_emptied_file(hermes: Hermes) -> None:
+    cleared, later = hermes.turns("a"), hermes.turns("b", start=100)
+    hermes.write_live([], **hermes.cleared)
+    hermes.write_index(hermes.session(later) | {"message_count": 2, "last_message_at": later[-1]["timestamp"]})
+    hermes.write_rows([*cleared, *later])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(later)
+
+
+@pytest.mark.parametrize(("title", "by_hand"), [("Untitled", False), ("Notes", True)])
+def test_a_cleared_session_with_no_title_of_a_turn_stays_empty(hermes: Hermes, title: str, by_hand: bool) -> None:
+    """The title is that of a clear, or a person gave it since."""
+    said = hermes.turns("a", "b")
+    before = hermes.write_live([], **hermes.cleared | {"title": title, "manual_title": by_hand})
+    write_listed_empty(hermes)
+    hermes.write_rows(said)
+    hermes.repair()
+    assert hermes.kinds() == []
+    assert hermes.live.read_bytes() == before
+
+
+def test_an_undo_of_all_since_a_clear_stays_out_where_its_backup_tells(hermes: Hermes) -> None:
+    cleared, undone = hermes.turns("a"), hermes.turns("b", start=100)
+    before = hermes.write_live([], **hermes.cleared)
+    hermes.write_backup(undone, **hermes.cleared | {"intentional_shrink_generation": EARLIER})
+    write_listed_empty(hermes)
+    hermes.write_rows([*cleared, *undone])
+    hermes.repair()
+    assert hermes.kinds() == []
+    assert hermes.live.read_bytes() == before
 
 
 @pytest.mark.parametrize("shown", [2, 4])

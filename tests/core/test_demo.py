@@ -129,8 +129,10 @@ def plain_content(row: dict[str, Any]) -> str:
 
 def test_a_store_tells_the_typical_stories_of_all_four_ends(store: DemoStore) -> None:
     assert {story.expect for story in store.stories} == {"repaired", "untouched", "absent", "review"}
-    for tell in ("name", "session_id", "title"):
+    for tell in ("name", "session_id"):
         assert len({getattr(story, tell) for story in store.stories}) == len(store.stories)
+    titles = [story.title for story in store.stories if story.title != "Untitled"]
+    assert len({*titles}) == len(titles)
     assert all(re.fullmatch("[0-9a-f]{12}", story.session_id) for story in store.stories)
     assert all(re.fullmatch("[a-z_]+", story.name) and story.promise.endswith(".") for story in store.stories)
 
@@ -490,6 +492,11 @@ def test_a_clear_carries_its_marks(told: Told) -> None:
         assert copies.live["truncation_watermark"] == copies.live["truncation_boundary"] == 0.0
         assert re.fullmatch("[0-9a-f]{32}", copies.live["clear_generation"])
         assert copies.backup is None
+
+
+def test_a_clear_takes_the_title_away_until_the_next_turn(told: Told) -> None:
+    assert told("cleared").live["title"] == "Untitled"
+    assert told("cleared_and_continued").live["title"] == "Daily word"
 
 
 @pytest.mark.parametrize("name", ["wiped", "cleared", "undone"])
