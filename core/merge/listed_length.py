@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from hermes_rescue.core.base.words import counted
+from hermes_rescue.core.hermes.copies import LIVE
 from hermes_rescue.core.merge.evidence import FileState, Verdict
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.stamps import STAMP, WHOLE, is_after, is_same
@@ -168,7 +169,11 @@ class ListedLength(Timeline):
         for prompt, end in zip(prompts, ends if can_end else ends[:-1], strict=False):
             if not self.kept[held[prompt]]:
                 sums |= sums << (end - prompt)
-        return lacking > 0 and bool(sums >> lacking & 1) and (lacking not in ends or self.kept[held[0]])
+        return (
+            lacking > 0
+            and bool(sums >> lacking & 1)
+            and (lacking not in ends or LIVE in self.entries[held[0]].versions)
+        )
 
     @property
     def kept_nothing(self) -> bool:

@@ -338,9 +338,7 @@ class _Judge(Contained, Backups, ListedLength):
 
     @cached_property
     def _is_unsaid(self) -> bool:
-        """Whether no turn has come to an end since a whole file was cleared, and only times order what it has and the
-        rows.
-        """
+        """Whether no turn has ended since a whole file was cleared, and only times order what it has and the rows."""
         return self.known.is_whole_untitled and not self._base_rows
 
     def _may_be_edited(self, act: float) -> Sequence[Witness]:

@@ -46,7 +46,8 @@ def malformed_orphan(h: Any) -> None:
 
 
 def malformed(h: Any) -> None:
-    h.live.write_bytes(h.write_live(h.turns("a"))[:-200])
+    h.write_live(h.turns("a", "b"))
+    h.tear_live("answer b")
 
 
 def cleared_long_ago(h: Any) -> None:

@@ -130,11 +130,12 @@ def test_a_link_that_has_the_keyboard_keeps_its_words(window: MainWindow) -> Non
 
 
 def test_no_scroll_bar_is_left_where_there_is_no_picture(
-    qtbot: QtBot, window: MainWindow, wait_scanned: Scanned
+    qtbot: QtBot, window: MainWindow, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
+    window.table.select(next(story.session_id for story in demo.stories if story.name == "undone"))
     (area,) = (each for each in window.review.head.findChildren(QScrollArea) if each.widget() is window.review.coverage)
     wait_scanned(window)
-    window.resize(ROOM[0], 420)  # the picture does not fit
+    window.resize(ROOM[0], 420)  # the picture of three copies does not fit
     qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() > 0)
     window.review.show_text("A title", "Its copies are being read.")
     qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() == 0)
