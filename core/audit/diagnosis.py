@@ -301,12 +301,16 @@ def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, stre
         )
     stated = live.get("message_count")
     if stated is not None and stated != len(live.messages):
+        is_last_trace = (
+            not live.messages and not proposal.included
+        )  # to mend the number is to forget that there were any
         yield finding(
             "wrong_count",
             sid,
-            f"The header says {stated!s:.20} messages; the file contains {len(live.messages)}.",
+            f"The header says {stated!s:.20} messages; the file contains {len(live.messages)}"
+            f"{', and no other copy has any' if is_last_trace else ''}.",
             counts=counts,
-            category=beside,
+            category=Category.REVIEW if is_last_trace else beside,
         )
 
 

@@ -556,6 +556,13 @@ def test_a_torn_file_of_an_empty_session_is_built_again(hermes: Hermes, counted:
     assert hermes.load()["messages"] == []
 
 
+def test_the_count_of_an_empty_file_is_not_forgotten_unasked(hermes: Hermes) -> None:
+    """It is all that is left of the messages."""
+    hermes.write_live([], message_count=6)
+    assert is_left_alone(hermes)
+    assert Category.REVIEW in categories(hermes)
+
+
 def test_a_file_that_is_torn_in_its_first_message_is_not_emptied_unasked(hermes: Hermes) -> None:
     hermes.write_live(hermes.turns("a"))
     hermes.tear_live("ask a")
