@@ -87,8 +87,9 @@ class Backups(Leftovers):
         """What is known of a cleared session that was emptied once more after a turn, where no file tells by whom: the
         newest run shows what came after the clear, for a turn did. Nothing of any other session.
         """
-        files = [self.base, *(w for w in self.before_act if w.marks is not None)]
-        if not self.known.was_emptied_after_turn or any(files):
+        if not self.known.was_emptied_after_turn or self.base is not None:
+            return {}
+        if any(w.marks is not None for w in self.before_act):
             return {}
         first = self.run_begins if self.run_ends is not None else 0
         return {k: Reason.CLEARED if k < first else Reason.UNDECIDED for k in range(len(self.entries))}

@@ -116,7 +116,7 @@ class Timeline:
         last = self.last_kept(act)
         others = [k for k in range(last + 1, len(self.entries)) if self._is_witnessed(k)]
         has_kept = last < 0 or self.holds([run], last)
-        is_compressed = self.marks.by_hand and self._is_older_than_list  # and went on then
+        is_compressed = self.marks.by_hand and self._list_goes_on  # and went on then
         if others and has_kept and not is_compressed and all(self.holds([run], k) for k in others):
             return False  # nothing was taken back yet
         own = next((w for w in self.before_act if w.saved is not None), None)
@@ -136,8 +136,8 @@ class Timeline:
             return bool(held) and held[0] > 0
         return mark is not None and act < mark <= run.saved + STAMP
 
-    @cached_property
-    def _is_older_than_list(self) -> bool:
+    @property
+    def _list_goes_on(self) -> bool:
         """Whether the session list ends with a message from after the file was saved, and not with one that it has."""
         return is_after(self.known.last, self.known.saved or 0.0) and not self.has_last_of_list
 
