@@ -301,9 +301,8 @@ def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, stre
         )
     stated = live.get("message_count")
     if stated is not None and stated != len(live.messages):
-        is_last_trace = (
-            not live.messages and not proposal.included
-        )  # to mend the number is to forget that there were any
+        # to mend the number is to forget that there were any
+        is_last_trace = not live.messages and not proposal.included
         yield finding(
             "wrong_count",
             sid,
