@@ -302,7 +302,7 @@ def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, stre
     stated = live.get("message_count")
     if stated is not None and stated != len(live.messages):
         # to mend the number is to forget that there were any
-        is_last_trace = not live.messages and not proposal.included
+        is_last_trace = not proposal.items
         yield finding(
             "wrong_count",
             sid,
