@@ -74,8 +74,8 @@ class Timeline:
     def _was_cut_again(self, file: Witness, older: Marks) -> bool:
         """Whether the newest act cut where the one before it had cut, of a version without generations: turns had been
         saved since in an older file, which moved its watermark on, and this one has the last message that was kept (to
-        the stamp, which a file that was filled from the rows has not). Where none was kept, it begins with the prompt
-        of the older one: a retry.
+        the stamp, which a file that was filled from the rows has not) or, torn, as many as were. Where none was kept,
+        it begins with the prompt of the older one: a retry.
         """
         mine, marked = self.marks, self.known.marked
         is_one = mine.generations == older.generations and mine.shrink_generation is None and mine.act == older.act
@@ -88,7 +88,13 @@ class Timeline:
                 first is not None and again is not None and first.merged.folded_identity == again.merged.folded_identity
             )
             return is_retry and first is not again and not mine.knows_generations
-        return not older.is_fresh and self._has_last_before_act
+        return not older.is_fresh and (self._has_last_before_act or self._counts_what_was_kept_of(file))
+
+    def _counts_what_was_kept_of(self, file: Witness) -> bool:
+        """Whether a torn file had as many messages as another one has up to the newest act."""
+        times = [e.versions[file.name].time for e in self.entries if file.name in e.versions]
+        kept = sum(time is not None and not is_after(time, self.marks.act or 0.0) for time in times)
+        return self.known.state is FileState.TORN and self.known.count == kept
 
     @cached_property
     def _has_last_before_act(self) -> bool:

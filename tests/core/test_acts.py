@@ -84,6 +84,19 @@ def test_a_file_that_was_saved_before_its_own_messages_does_not_say_what_is_newe
     assert hermes.texts() == hermes.said([*kept, *undone])
 
 
+def test_two_undos_at_one_place_are_told_apart_by_what_a_torn_file_counts(hermes: Hermes) -> None:
+    """Of a version without generations; the backup is from before the second undo, with the first one's marks."""
+    kept, first, second = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
+    marks = {name: value for name, value in hermes.undo_marks(kept).items() if "generation" not in name}
+    hermes.write_old(hermes.live, kept, **marks)
+    hermes.tear_live('"content": "answer a"')
+    moved = marks | {"truncation_watermark": second[0]["timestamp"], "updated_at": START + 210}
+    hermes.write_old(hermes.sessions / f"{SID}.json.bak", [*kept, *second], **moved)
+    hermes.write_rows([*kept, *first, *second])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)
+
+
 def test_a_torn_backup_whose_watermark_is_the_prompt_of_a_run_was_saved_with_it(hermes: Hermes) -> None:
     """The undo was saved with a time from before the turn that it took back."""
     kept, first, second = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
