@@ -129,7 +129,10 @@ class Timeline:
         if own is not None and own.marks is not None and self._ends_at(held, own.marks):
             return False  # its last turn is the one that the act's own backup was saved with
         if own is not None and own.is_whole and (is_later := self.goes_further(run, own)) is not None:
-            return is_later  # the act's own backup is the file as it was saved last before it; a torn one ends anywhere
+            # the act's own backup is the file as it was saved last before it; a torn one ends anywhere, and one that an
+            # act made shorter before the run ended
+            if not (is_later and own.marks is not None and own.marks.is_fresh):
+                return is_later
         if run.saved is None:
             return False
         if is_same(run.saved, marked):

@@ -18,7 +18,7 @@ def earlier_runs(journal: RunJournal, copies: Iterable[Sequence[Message]]) -> It
     """The newest run first, each with more of a message than all ``copies`` and those after it have.
 
     What a later run shows no more was taken back, or lost before it began: so they only ever offer something, as copies
-    from another place do. Their dates of a save are left out, since a save is known by its marks and a run has none.
+    from another place do.
     """
     newest = journal.newest
     if newest is None or len(journal.runs) < 2:
@@ -35,8 +35,8 @@ def earlier_runs(journal: RunJournal, copies: Iterable[Sequence[Message]]) -> It
         if held - known:
             saved = done.created_at or 0.0
             named.append(free(f"earlier run of {day(saved)}", named))
-            fields = {name: piece for name, piece in done.fields.items() if name != "updated_at"}
-            yield FurtherCopy(named[-1], str(done.path), saved, Sidecar(fields, done.messages), None, messages)
+            session = Sidecar(done.fields, done.messages)
+            yield FurtherCopy(named[-1], str(done.path), saved, session, None, messages, is_run=True)
         known |= held
 
 
