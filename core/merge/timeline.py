@@ -130,8 +130,9 @@ class Timeline:
             return False  # its last turn is the one that the act's own backup was saved with
         if own is not None and own.is_whole and (is_later := self.goes_further(run, own)) is not None:
             # the act's own backup is the file as it was saved last before it; a torn one ends anywhere, and one that an
-            # act made shorter before the run ended
-            if not (is_later and own.marks is not None and own.marks.is_fresh):
+            # earlier act made shorter can end before a run that this act took back
+            is_shorter = is_later and own.marks is not None and own.marks.is_fresh
+            if not is_shorter:
                 return is_later
         if run.saved is None:
             return False

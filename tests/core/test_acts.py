@@ -98,13 +98,13 @@ def test_two_undos_at_one_place_are_told_apart_by_what_a_torn_file_counts(hermes
 
 
 def test_a_run_that_goes_further_than_a_backup_that_an_undo_made_shorter_ended_before_that(hermes: Hermes) -> None:
-    """One turn was taken back, then the one before it; the run had shown both."""
-    kept, second, first = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
-    hermes.write_run([*kept, *second, *first], updated_at=START + 204)
+    """One turn was taken back, then the one before it; the run had shown both, but no more what an edit replaced."""
+    kept, edited, second, first = (hermes.turns(word, start=100 * k) for k, word in enumerate("abcd"))
+    hermes.write_run([*kept, *second, *first], updated_at=START + 304)
     earlier = hermes.undo_marks([*kept, *second]) | {"intentional_shrink_generation": EARLIER}
-    hermes.write_backup([*kept, *second], **earlier | {"updated_at": START + 210})
-    hermes.write_live(kept, **hermes.undo_marks(kept) | {"updated_at": START + 211})
-    hermes.write_rows([*kept, *second, *first])
+    hermes.write_backup([*kept, *second], **earlier | {"updated_at": START + 310})
+    hermes.write_live(kept, **hermes.undo_marks(kept) | {"updated_at": START + 311})
+    hermes.write_rows([*kept, *edited, *second, *first])
     assert is_quiet(hermes)
 
 
