@@ -78,7 +78,9 @@ class Timeline:
         it begins with the prompt of the older one: a retry.
         """
         mine, marked = self.marks, self.known.marked
-        is_one = mine.generations == older.generations and mine.shrink_generation is None and mine.act == older.act
+        is_torn_there = self.known.state is FileState.TORN and not mine.knows_generations  # which it may have had
+        is_unnamed = mine.shrink_generation is None and (is_torn_there or older.shrink_generation is None)
+        is_one = is_unnamed and mine.clear_generation == older.clear_generation and mine.act == older.act
         is_later = file.saved is None or marked is None or file.saved > marked
         if not is_one or (is_later and file is not self.known.backup):  # which is older, whatever the clock said
             return False
@@ -109,7 +111,8 @@ class Timeline:
         if act is None or any(self._is_overtaken(w) for w in self.after_act):
             return True
         held = [k for k in range(len(self.entries)) if self.holds([run], k)]
-        is_unsaid = self.known.is_whole_untitled and not self.known.is_behind_list
+        is_lost = self.known.state is FileState.LOST
+        is_unsaid = self.known.is_untitled and not is_lost and not self.known.is_behind_list
         if act == 0.0 and is_unsaid and not any(self.kept[k] for k in held):
             return False  # no run has come to an end since the file was cleared
         if act == 0.0 and self.known.was_seen_empty:
