@@ -117,7 +117,7 @@ def test_a_torn_file_with_the_title_of_a_clear_was_cleared_after_the_run(hermes:
     gone, later = hermes.turns("a", "b"), hermes.turns("c", start=100)
     hermes.write_run(later, updated_at=START + ACT - 1, title="Notes on c")
     hermes.write_live([], **hermes.cleared, title=title)
-    hermes.tear_live('"messages"')
+    hermes.tear_live('"message_count"')
     hermes.write_rows([*gone, *later])
     hermes.repair()
     assert hermes.texts() == ([] if title == "Untitled" else hermes.said(later))
