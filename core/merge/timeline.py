@@ -60,7 +60,7 @@ class Timeline:
     def _is_before_act(self, file: Witness) -> bool:
         if file.has_marks and not self._is_torn_in_marks(file):
             return file.marks is not None and (
-                self.marks.supersede(file.marks) or self._was_cut_again(file, file.marks)
+                self.marks.supersede(file.marks) or self._was_cut_since(file, file.marks)
             )
         return self.marks.act is not None and not is_same(file.saved, self.known.marked)
 
@@ -71,18 +71,21 @@ class Timeline:
             return False
         return found.act == self.marks.act
 
-    def _was_cut_again(self, file: Witness, older: Marks) -> bool:
-        """Whether the newest act cut where the one before it had cut, of a version without generations: turns had been
-        saved since in an older file, which moved its watermark on, and this one has the last message that was kept (to
-        the stamp, which a file that was filled from the rows has not) or, torn, as many as were. Where none was kept,
-        it begins with the prompt of the older one: a retry.
+    def _was_cut_since(self, file: Witness, older: Marks) -> bool:
+        """Whether an act came after an older file that no generation tells of, because the version has none or the file
+        is torn before it. It cut elsewhere; or it cut where the one before it had cut, when turns had been saved since
+        in the older file, which moved its watermark on, and this one has the last message that was kept (to the stamp,
+        which a file that was filled from the rows has not) or, torn, as many as were. Where none was kept, it begins
+        with the prompt of the older one: a retry.
         """
         mine, marked = self.marks, self.known.marked
-        is_torn_there = self.known.state is FileState.TORN and not mine.knows_generations  # which it may have had
-        is_unnamed = mine.shrink_generation is None and (is_torn_there or older.shrink_generation is None)
-        is_one = is_unnamed and mine.clear_generation == older.clear_generation and mine.act == older.act
         is_later = file.saved is None or marked is None or file.saved > marked
-        if not is_one or (is_later and file is not self.known.backup):  # which is older, whatever the clock said
+        if mine.act is None or (is_later and file is not self.known.backup):  # which is older, whatever the clock said
+            return False
+        is_torn_there = self.known.state is FileState.TORN and not mine.knows_generations and older.knows_generations
+        if mine.act != older.act:
+            return is_torn_there
+        if not is_torn_there and (mine.generations != older.generations or mine.shrink_generation is not None):
             return False
         if mine.act == 0.0:
             first, again = (next((e for e in self.entries if name in e.versions), None) for name in (file.name, LIVE))
@@ -298,9 +301,9 @@ class Timeline:
 
     @cached_property
     def _is_clock_behind(self) -> bool:
-        """Whether a whole file was saved with a time from before messages in it: then no time makes another newer."""
-        saved = self.known.saved
-        if self.known.state is not FileState.WHOLE or saved is None:
+        """Whether the base was saved with a time from before messages in it: then no time makes another newer."""
+        saved = self.base.saved if self.base is not None and self.base.marks is not None else None
+        if saved is None:
             return False
         return any(is_kept and is_after(time, saved) for time, is_kept in zip(self.times, self.kept, strict=True))
 
