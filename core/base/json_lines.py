@@ -58,13 +58,9 @@ class LineFile:
                 rest = lines[-1:]
         yield from self._objects([b"".join(rest)], parse)
 
-    def backwards(self) -> Iterator[dict[str, Piece]]:
-        """The objects from the last on."""
-        return self.backwards_as(fields_of)
-
-    def backwards_as(self, parse: Parse[_T]) -> Iterator[_T]:
-        """The same as ``parse`` makes them of a line: None of what is no object, and whether it is one to the
-        letter.
+    def backwards(self, parse: Parse[_T]) -> Iterator[_T]:
+        """The objects from the last on. ``parse`` makes one of a line, None where it is none, and says whether it is one
+        to the letter.
         """
         self._damaged = 0
         rest: list[bytes] = []  # the end of a line that begins in an earlier block, last part first

@@ -112,7 +112,7 @@ class CleanHome:
 def fresh_place() -> Iterator[CleanHome]:
     """A new place with an empty cache. It goes away again."""
     with tempfile.TemporaryDirectory(prefix="hermes-bench-") as folder:
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "PYTHONPATH") if name in os.environ}
         yield CleanHome({**kept, "HOME": folder, "XDG_CACHE_HOME": f"{folder}/cache", "QT_QPA_PLATFORM": "offscreen"})
 
 

@@ -243,7 +243,7 @@ class RunJournal:
 
     def _last_session(self, lines: LineFile, run: Run) -> Done | None:
         """The last event that holds this session; a parent's run can hold the parent, too."""
-        for event in lines.backwards_as(_event):
+        for event in lines.backwards(_event):
             raw = bytes(event.payload.session)
             if raw and _shows(raw, self.session_id):
                 name, when = str(event.event or ""), number(event.created_at)
@@ -343,7 +343,7 @@ def _seen_end(lines: LineFile) -> End | None:
 
 
 def _event(line: bytes) -> tuple[_Event | None, bool]:
-    """One line as an event, as :meth:`LineFile.backwards_as` wants it. A session is not parsed where it need not be."""
+    """One line as an event, as :meth:`LineFile.backwards` wants it. A session is not parsed where it need not be."""
     usual = _usual(line)
     if usual is not None:
         return usual, True
@@ -375,7 +375,7 @@ def _is_end(event: _Event) -> bool:
 
 def _end(lines: LineFile) -> End:
     at = None
-    for event in lines.backwards_as(_event):
+    for event in lines.backwards(_event):
         at = number(event.created_at) if at is None else at
         if _is_end(event):
             return End(True, at)
