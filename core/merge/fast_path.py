@@ -19,6 +19,7 @@ from hermes_rescue.core.hermes.copies import FileCopies
 from hermes_rescue.core.hermes.database.statedb import UnindexedReadError
 from hermes_rescue.core.hermes.database.statedb_rows import RawMessageRow
 from hermes_rescue.core.hermes.message import JSON_PREFIX, REASONING, SPEAKERS, decoded, visible_text
+from hermes_rescue.core.hermes.runs.run_journal import Done
 from hermes_rescue.core.hermes.sidecar import IDLE_STREAM
 from hermes_rescue.core.hermes.workspace_tag import strip_workspace_tag, untag
 from hermes_rescue.core.merge.align import SLACK
@@ -104,9 +105,11 @@ def up_to_date(
         head = {name: value for name in _HEAD if (value := getattr(session, name)) is not UNSET}
         if any(map(_is_dressed, messages)) or not _is_at_rest(head, files.session_id, len(messages)):
             return None
-        if files.run is not None and not _is_beginning(messages, _RUN.decode(files.run.session).messages):
+        if files.run is not None and not _is_beginning(messages, files.run):
             return None
         counts = [_matched(messages, rows) for rows in databases]
+        if not any(counts) and not all(_is_beginning(messages, run) for run in files.journal.dones):
+            return None  # no row shows what was said before the newest run
         if not all(_are_among(messages, _RUN.decode(data).messages) for data in further):
             return None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, NotJSONError, UnindexedReadError, _Differs):
@@ -132,8 +135,9 @@ def _is_dressed(message: _Message) -> bool:
     return message.role == "user" and begin.startswith((b'"[', b"[")) and untag(_value(message))[1] is not None
 
 
-def _is_beginning(messages: Sequence[_Message], shown: Sequence[_Message]) -> bool:
+def _is_beginning(messages: Sequence[_Message], run: Done) -> bool:
     """Whether what a run showed at its end is what the messages begin with, and nothing more of any."""
+    shown = _RUN.decode(run.session).messages
     return len(shown) <= len(messages) and all(map(_is_shown, messages, shown))
 
 

@@ -84,6 +84,56 @@ def test_a_file_that_was_saved_before_its_own_messages_does_not_say_what_is_newe
     assert hermes.texts() == hermes.said([*kept, *undone])
 
 
+def test_two_undos_at_one_place_are_told_apart_by_what_a_torn_file_counts(hermes: Hermes) -> None:
+    """Of a version without generations; the backup is from before the second undo, with the first one's marks."""
+    kept, first, second = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
+    marks = {name: value for name, value in hermes.undo_marks(kept).items() if "generation" not in name}
+    hermes.write_old(hermes.live, kept, **marks)
+    hermes.tear_live('"content": "answer a"')
+    moved = marks | {"truncation_watermark": second[0]["timestamp"], "updated_at": START + 210}
+    hermes.write_old(hermes.sessions / f"{SID}.json.bak", [*kept, *second], **moved)
+    hermes.write_rows([*kept, *first, *second])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)
+
+
+def test_two_undos_at_one_place_are_told_apart_where_the_file_is_torn_in_its_generation(hermes: Hermes) -> None:
+    kept, first, second = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
+    hermes.write_live(kept, **hermes.undo_marks(kept) | {"updated_at": START + 211})
+    hermes.tear_live(hermes.shrink[8:])
+    moved = {"truncation_watermark": second[0]["timestamp"], "intentional_shrink_generation": EARLIER}
+    hermes.write_backup([*kept, *second], **hermes.undo_marks(kept) | moved | {"updated_at": START + 210})
+    hermes.write_run([*kept, *second], updated_at=START + 210)
+    hermes.write_rows([*kept, *first, *second])
+    hermes.write_index({"session_id": SID, "message_count": len(kept), "last_message_at": kept[-1]["timestamp"]})
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)
+    assert is_quiet(hermes)
+
+
+@pytest.mark.parametrize("title", ["Untitled", "Notes on c"])
+def test_a_torn_file_with_the_title_of_a_clear_was_cleared_after_the_run(hermes: Hermes, title: str) -> None:
+    """Cleared, a turn, and cleared again; or only once, and then the turn was lost."""
+    gone, later = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    hermes.write_run(later, updated_at=START + ACT - 1, title="Notes on c")
+    hermes.write_live([], **hermes.cleared, title=title)
+    hermes.tear_live('"message_count"')
+    hermes.write_rows([*gone, *later])
+    hermes.repair()
+    assert hermes.texts() == ([] if title == "Untitled" else hermes.said(later))
+
+
+def test_a_run_that_goes_further_than_a_backup_that_an_undo_made_shorter_ended_before_that(hermes: Hermes) -> None:
+    """One turn was taken back, then the one before it; the run had shown both, but no more what an edit replaced."""
+    kept, edited, second, first = (hermes.turns(word, start=100 * k) for k, word in enumerate("abcd"))
+    hermes.write_run([*kept, *second, *first], updated_at=START + 304)
+    earlier = hermes.undo_marks([*kept, *second]) | {"intentional_shrink_generation": EARLIER}
+    hermes.write_backup([*kept, *second], **earlier | {"updated_at": START + 310})
+    hermes.write_live(kept, **hermes.undo_marks(kept) | {"updated_at": START + 311})
+    hermes.write_rows([*kept, *edited, *second, *first])
+    assert is_quiet(hermes)
+
+
 def test_a_torn_backup_whose_watermark_is_the_prompt_of_a_run_was_saved_with_it(hermes: Hermes) -> None:
     """The undo was saved with a time from before the turn that it took back."""
     kept, first, second = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))

@@ -113,6 +113,11 @@ class Done:
             is_last = False
         return tuple(piece for k, piece in enumerate(said) if k not in again) if again else said
 
+    def is_beginning_of(self, later: Done) -> bool:
+        """Whether a later run shows the same messages to the byte, and mostly more."""
+        mine, theirs = (_shown(done.session) for done in (self, later))
+        return mine is not None and theirs is not None and theirs.startswith(mine[:-1])
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -284,6 +289,14 @@ class _Compact(LargeElement):
     def _made(self) -> Any:
         assert self._raw is not None
         return jsontext.loads(bytes(self._raw))
+
+
+def _shown(raw: bytes) -> bytes | None:
+    """The list of messages of a session; None where anything is unusual."""
+    try:
+        return bytes(_SHOWN.decode(raw).messages)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
 
 
 def _shows(raw: bytes, session_id: str) -> bool:
