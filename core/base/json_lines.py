@@ -59,8 +59,8 @@ class LineFile:
         yield from self._objects([b"".join(rest)], parse)
 
     def backwards(self, parse: Parse[_T]) -> Iterator[_T]:
-        """The objects from the last on. ``parse`` makes one of a line, None where it is none, and says whether it is one
-        to the letter.
+        """The objects from the last on. ``parse`` makes one of a line, None where it is none, and says whether the line
+        is one to the letter.
         """
         self._damaged = 0
         rest: list[bytes] = []  # the end of a line that begins in an earlier block, last part first
