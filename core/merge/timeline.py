@@ -206,15 +206,16 @@ class Timeline:
 
     def _rows_of(self, witnesses: Sequence[Witness]) -> dict[str, int]:
         """Of each database the place of the last row that one of these copies has."""
-        return self._last_rows(e for k, e in enumerate(self.entries) if self.holds(witnesses, k))
+        names = {w.name for w in witnesses}
+        return self._last_rows(e for e in self.entries if not names.isdisjoint(e.versions))
 
     def _last_rows(self, held: Iterable[Entry]) -> dict[str, int]:
         """Of each database the place of the last row that is one of these messages."""
-        found: dict[str, int] = {}
-        for e in held:
-            found |= {
-                name: max(e.places[name], found.get(name, 0)) for name in self.known.databases & e.versions.keys()
-            }
+        entries, found = tuple(held), dict[str, int]()
+        for name in self.known.databases:
+            places = [e.places[name] for e in entries if name in e.versions]
+            if places:
+                found[name] = max(places)
         return found
 
     def _base(self) -> Witness | None:
