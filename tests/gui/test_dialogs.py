@@ -174,6 +174,15 @@ def test_what_would_be_lost_is_said_in_red(qtbot: QtBot, plan: api.Plan) -> None
     assert dialog.accept_button.text() == "Repair 1 session"
 
 
+def test_what_is_left_open_has_a_line_each(qtbot: QtBot, plan: api.Plan) -> None:
+    nothing = dataclasses.replace(plan, sessions=(), rebuild_index=False, relisted=(), questions=plan.questions[:2])
+    first, second = nothing.questions
+    dialog = ask(qtbot, dataclasses.replace(nothing, titles={first: "Of two\nlines\tand a tab", second: "Other"}))
+    assert dialog.left_open.toPlainText().splitlines()[0].startswith("Of two lines and a tab: ")
+    bar = dialog.left_open.verticalScrollBar()
+    assert bar.maximum() == 0, "nothing is cut off"
+
+
 @pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Escape, Qt.Key.Key_Space])
 def test_no_key_repairs_by_accident(qtbot: QtBot, plan: api.Plan, key: Qt.Key) -> None:
     dialog = ask(qtbot, plan)
