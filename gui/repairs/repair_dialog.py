@@ -244,7 +244,7 @@ class RepairDialog(QDialog):
             rows = min(len(self._whole.sessions), 12) * self.table.verticalHeader().defaultSectionSize()
             width, height = 140 * character, self.sizeHint().height() - self.table.sizeHint().height() + rows + 60
             self.resize(min(width, room.width() - 40), min(height, room.height() - 40))
-        elif left_open:  # a line of it has room
+        else:  # a path, and a line of what is left open, have room
             self.setMinimumWidth(min(110 * character, room.width() - 40))
 
     @Slot(bool)
