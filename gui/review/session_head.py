@@ -170,7 +170,7 @@ class SessionHead(QWidget):
         self._show_words(audited.title, sentence, [*filter(None, _about(audited))])
         self._side.show()
         is_way_back = audited.standing in (Standing.LEFT_OUT, Standing.DELETED)
-        is_nothing_left = audited.category is Category.REVIEW and proposal.sidecar is None and not proposal.items
+        is_nothing_left = audited.category is not Category.REPAIRABLE and not proposal.items
         has_repair = audited.has_repair and not is_nothing_left
         self._can_restore = has_repair or proposal.sidecar is not None or is_way_back
         self.repair.setProperty("primary", not is_way_back and not audited.is_left)

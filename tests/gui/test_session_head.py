@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hermes_rescue.core.audit.findings import SessionAudit, Standing, finding
+from hermes_rescue.core.audit.findings import LEFT, Category, SessionAudit, Standing, finding
 from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.hermes.copies import Inventory
@@ -139,6 +139,10 @@ def test_what_no_copy_has_anything_of_can_only_be_left(qtbot: QtBot, tmp_path: P
     assert head.leave.isVisible()
     head.show_picked(3)
     assert head.repair.isVisible()
+    head.show_picked(0)
+    left = dataclasses.replace(found.audited.findings[0], category=Category.INFO, details={LEFT: True})
+    show(head, dataclasses.replace(found.audited, findings=(left,)), found.proposal)
+    assert not head.repair.isVisible() and head.leave.text() == "Ask me again"
 
 
 def test_date_profile_and_worktree_stand_beside_the_title(qtbot: QtBot, sessions: Sessions) -> None:
