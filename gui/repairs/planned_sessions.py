@@ -197,7 +197,8 @@ class SessionsTable(QTableView):
         header.setHighlightSections(False)
         header.setResizeContentsPrecision(200)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(Column.TITLE, QHeaderView.ResizeMode.Stretch)
+        for column in (Column.TITLE, Column.WHY):  # neither takes all the room from the other
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)  # at first in the order of the plan
         self.setSortingEnabled(True)
 

@@ -193,6 +193,15 @@ def test_no_key_repairs_by_accident(qtbot: QtBot, plan: api.Plan, key: Qt.Key) -
     assert [results.at(k)[0] for k in range(results.count())] == [QDialog.DialogCode.Rejected.value]
 
 
+def test_many_reasons_leave_room_for_the_title(qtbot: QtBot, plan: api.Plan) -> None:
+    first, *others = plan.sessions
+    chosen = dict.fromkeys(("title", "pinned", "archived", "project_id", "model", "profile", "tags"), "backup")
+    dialog = ask(qtbot, dataclasses.replace(plan, sessions=(dataclasses.replace(first, fields_from=chosen), *others)))
+    assert dialog.table.horizontalScrollBar().maximum() == 0
+    header = dialog.table.horizontalHeader()
+    assert header.sectionSize(Column.TITLE) >= header.sectionSize(Column.WHY) - 1
+
+
 def test_who_comes_to_the_table_by_key_sees_which_row_has_it(qtbot: QtBot, plan: api.Plan) -> None:
     dialog = ask(qtbot, plan)
     dialog.table.setFocus(Qt.FocusReason.TabFocusReason)
