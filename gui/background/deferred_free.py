@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 from PySide6.QtCore import QObject, QTimer
 
-AT_ONCE = 2_000
-"""Objects that are let go at a time between other events, which takes some milliseconds."""
+FEW = 50
+"""Objects that are let go at a time: painting gives the interpreter away with every stroke, and waits for it."""
 
-BESIDE = 50
-"""The same while other threads are at work: painting gives the interpreter away with every stroke, and waits for it."""
+SLICE = 0.004
+"""Seconds for which the window lets go of such before other events have their turn."""
 
 
 def release(parts: list[object]) -> None:
     """Empty a list of which nothing else holds the objects, and let other threads in between."""
     while parts:
-        del parts[-BESIDE:]
+        del parts[-FEW:]
 
 
 class Release(QObject):
@@ -22,18 +25,22 @@ class Release(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._parts: list[object] = []
+        self._lists: list[list[Any]] = []
         self._timer = QTimer(self, interval=0)
         self._timer.timeout.connect(self._go_on)
 
-    def take(self, parts: list[object]) -> None:
-        """Let go of these, soon; small lists at once."""
-        self._parts += parts
-        del parts[:]
+    def take(self, *lists: list[Any]) -> None:
+        """Let go soon of what is in these, from the last one on. What holds very many of the others, which takes a
+        moment by itself, is in a list of its own.
+        """
+        self._lists += filter(None, lists)
         self._timer.start()
-        self._go_on()
 
     def _go_on(self) -> None:
-        del self._parts[-AT_ONCE:]
-        if not self._parts:
+        end = time.perf_counter() + SLICE
+        while self._lists and time.perf_counter() < end:
+            del self._lists[-1][-FEW:]
+            if not self._lists[-1]:
+                del self._lists[-1]
+        if not self._lists:
             self._timer.stop()

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import Any
 
 from hermes_rescue.core.audit.cache import AuditCache, usual_folder
 from hermes_rescue.core.audit.findings import SessionAudit
@@ -66,6 +67,8 @@ class Detail:
 
     ``sentence`` says what happened and what comes back, ``fingerprint`` is that of the proposal. ``review`` is its
     outline, which a person can choose from; ``is_review``: it is what is compared. ``raw``: both as JSON lines.
+    ``parts``: what there may be very many of in it, and after them each of what holds them, for
+    :class:`deferred_free.Release`.
     """
 
     audited: SessionAudit
@@ -79,17 +82,12 @@ class Detail:
     fields: tuple[diff.FieldRow, ...]
     raw: tuple[str, str]
     review: Outline
+    parts: tuple[list[Any], ...]
 
     @property
     def is_review(self) -> bool:
         """Whether the two versions that are compared are the proposal and the live file."""
         return self.outline is self.review
-
-    def parts(self) -> list[object]:
-        """What there may be very many of in it: see gui.release."""
-        proposed = self.proposal.sidecar.messages if self.proposal.sidecar is not None else ()
-        outlines = (self.outline,) if self.is_review else (self.outline, self.review)
-        return [*(row for outline in outlines for row in outline.rows), *self.proposal.items, *proposed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +216,9 @@ def _detail(
     names = tuple(dict.fromkeys((LIVE, *versions, diff.RECOVERED)))
     left, right = (versions.get(name, diff.Version(name, (), {})) for name in pair)
     review = outlined(diff.review(versions.get(LIVE), proposal))
-    is_review = pair == USUAL_PAIR
+    outline = review if pair == USUAL_PAIR else outlined(diff.compare_messages(left.messages, right.messages))
+    proposed = proposal.sidecar.messages if proposal.sidecar is not None else ()
+    wholes = (outline.rows, review.rows, proposal.items, proposed)
     return Detail(
         audited,
         proposal,
@@ -227,10 +227,11 @@ def _detail(
         coverage(proposal, is_live_whole=audited.live is not None, further=further),
         names,
         pair,
-        review if is_review else outlined(diff.compare_messages(left.messages, right.messages)),
+        outline,
         diff.compare_fields(left, right, proposal),
         (raw_lines(left), raw_lines(right)),
         review,
+        ([*chain(*wholes)], *([whole] for whole in wholes)),
     )
 
 

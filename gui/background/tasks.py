@@ -103,8 +103,15 @@ def plan_import(store: Store, files: Sequence[Path]) -> Callable[[Context], api.
 
 
 def run_repair(plan: api.Plan) -> Callable[[Context], api.Result]:
-    """Carry out a plan."""
-    return lambda context: api.apply(plan, progress=context.progress, should_cancel=context.should_cancel)
+    """Carry out a plan. What comes back into the session list alone counts too, when that is built at the end."""
+
+    def work(context: Context) -> api.Result:
+        def progress(done: float, total: int) -> None:
+            context.progress(done, total + len(plan.relisted))
+
+        return api.apply(plan, progress=progress, should_cancel=context.should_cancel)
+
+    return work
 
 
 def run_undo(store: Store, run_id: str, session_id: str | None) -> Callable[[Context], vault.UndoResult]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.repair.run_record import Operation, Run
+from hermes_rescue.gui.view_model.diff_text import one_line
 from hermes_rescue.gui.view_model.formatting import breakable, counted, moment, number, plain_tip
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, QPoint, Qt, Signal, Slot
@@ -256,7 +257,7 @@ class RunTree(QAbstractItemModel):
 
 
 def _title(session_id: str, operations: Sequence[Operation]) -> str:
-    return shown(" ".join(str(operations[0].info.get("title", "")).split())) or session_id
+    return one_line(str(operations[0].info.get("title", ""))) or session_id
 
 
 class HistoryPanel(QWidget):

@@ -9,6 +9,7 @@ from typing import Any
 
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.repair.planned import PlannedSession, waiting
+from hermes_rescue.gui.view_model.diff_text import one_line
 from hermes_rescue.gui.view_model.formatting import counted, number, plain_tip
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QAbstractTableModel, QLocale, QModelIndex, QPersistentModelIndex, Qt, Signal
@@ -163,7 +164,7 @@ class PlannedSessions(QAbstractTableModel):
 
 def title_of(session: PlannedSession) -> str:
     """The title of a session in one line, its id where it has none."""
-    return shown(" ".join(session.title.split())) or session.session_id
+    return one_line(session.title) or session.session_id
 
 
 def _sort_key(column: Column, session: PlannedSession) -> str | int:
@@ -196,7 +197,8 @@ class SessionsTable(QTableView):
         header.setHighlightSections(False)
         header.setResizeContentsPrecision(200)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(Column.TITLE, QHeaderView.ResizeMode.Stretch)
+        for column in (Column.TITLE, Column.WHY):  # neither takes all the room from the other
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)  # at first in the order of the plan
         self.setSortingEnabled(True)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.repair.plan import Plan
 from hermes_rescue.gui.repairs.planned_sessions import PlannedSessions, SessionsTable
+from hermes_rescue.gui.view_model.diff_text import one_line
 from hermes_rescue.gui.view_model.formatting import counted, number
 from hermes_rescue.gui.widgets.theme import Theme, fixed_font, heading_font
 from PySide6.QtCore import QEvent, QLocale, Qt, Slot
@@ -88,7 +89,7 @@ class RepairDialog(QDialog):
 
     def _warn(self) -> None:
         """Say what must be known of the sessions that are checked."""
-        found = [f"{shown(each.title)}: {each.warning}" for each in self._plan.sessions if each.warning]
+        found = [f"{one_line(each.title)}: {each.warning}" for each in self._plan.sessions if each.warning]
         more = [self.tr("This holds for {} more.").format(counted(n, "session"))] if (n := len(found) - 3) > 0 else []
         self.warning.setText("\n".join((*found[:3], *more)))
         self.warning.setVisible(bool(found))
@@ -192,7 +193,7 @@ class RepairDialog(QDialog):
         ]
 
     def _name(self, session_id: str) -> str:
-        return shown(self._plan.titles.get(session_id, session_id))
+        return one_line(self._plan.titles.get(session_id, session_id))
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
@@ -229,7 +230,7 @@ class RepairDialog(QDialog):
             words = self.tr("{} left open:").format(counted(n, "session is", "sessions are"))
             layout.addWidget(_sentence(words))
             self.left_open.setPlainText("\n".join(left_open))
-            self.left_open.setFixedHeight(round((min(n, 4) + 1.2) * self.fontMetrics().lineSpacing()))
+            self.left_open.setFixedHeight(round((min(n, 4) + 1.5) * self.fontMetrics().lineSpacing()))
             layout.addWidget(self.left_open)
         layout.addWidget(self.waits)
         buttons = QDialogButtonBox()
@@ -237,12 +238,14 @@ class RepairDialog(QDialog):
         buttons.addButton(self.accept_button, QDialogButtonBox.ButtonRole.AcceptRole)
         layout.addWidget(buttons)
         character = self.fontMetrics().averageCharWidth()
+        parent = self.parentWidget()
+        room = (parent.window() if parent is not None else self.screen()).size()
         if self._whole.sessions:
             rows = min(len(self._whole.sessions), 12) * self.table.verticalHeader().defaultSectionSize()
             width, height = 140 * character, self.sizeHint().height() - self.table.sizeHint().height() + rows + 60
-            parent = self.parentWidget()
-            room = (parent.window() if parent is not None else self.screen()).size()
             self.resize(min(width, room.width() - 40), min(height, room.height() - 40))
+        else:  # a path, and a line of what is left open, have room
+            self.setMinimumWidth(min(110 * character, room.width() - 40))
 
     @Slot(bool)
     def _show_details(self, expanded: bool) -> None:

@@ -74,10 +74,10 @@ class Conversation(QWidget):
             self.errands.drop()
         self.rows.show(outline, is_same=is_same)
         self._face.show_text(self.tr("No copy has a message of this session."))
-        self._pages.setCurrentIndex(0 if outline.rows else 1)
-        self.find_bar.setEnabled(bool(outline.rows))
         if not is_same and outline.rows:
             self.go_to_row(outline.changes[0].start if outline.changes else 0)
+        self._pages.setCurrentIndex(0 if outline.rows else 1)
+        self.find_bar.setEnabled(bool(outline.rows))
 
     def clear(self, text: str) -> None:
         """Show a sentence instead of a conversation."""

@@ -185,6 +185,9 @@ class FindBar(QWidget):
         row.addWidget(self.field, 1000)
         for widget in (self.previous, self.count, self.next):
             row.addWidget(widget)
+            policy = widget.sizePolicy()
+            policy.setVerticalPolicy(QSizePolicy.Policy.Ignored)  # what comes and goes makes the row no higher
+            widget.setSizePolicy(policy)
         finder.changed.connect(self._show)
         self.set_theme(theme)
         self._show()

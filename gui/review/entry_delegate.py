@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from hermes_rescue.gui.background.deferred_free import Release
 from hermes_rescue.gui.view_model.diff_outline import Entry
 from hermes_rescue.gui.view_model.entry_rows import EntryRows, Index
 from hermes_rescue.gui.widgets.theme import Theme
@@ -64,6 +65,7 @@ class EntryDelegate(QStyledItemDelegate, Generic[B]):
         super().__init__(rows)
         self._rows, self._maker, self._theme = rows, maker, theme
         self._blocks: dict[Entry, B] = {}
+        self._release = Release(self)
         self._width = 0
 
     @property
@@ -83,6 +85,7 @@ class EntryDelegate(QStyledItemDelegate, Generic[B]):
 
     def forget(self) -> None:
         """Lay everything out anew when it is painted next."""
+        self._release.take([*self._blocks.values()])
         self._blocks.clear()
 
     def drop(self, first: Entry, last: Entry) -> None:

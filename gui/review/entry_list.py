@@ -199,8 +199,10 @@ class EntryList(QListView):
 
     def _settle(self, offset: int, *, hold: int | None = None) -> None:
         """Scroll to an offset and lay out what is in view there, so that the entry ``hold`` (else one that is in view
-        and known) is where the offset puts it.
+        and known) is where the offset puts it. A hidden list that is to show another entry lays nothing out before.
         """
+        if self._awaited >= 0:
+            return
         height = self.viewport().height()
         while True:
             offset = max(0, min(offset, self._heights.total - height))
@@ -284,9 +286,9 @@ class EntryList(QListView):
     def showEvent(self, event: QShowEvent) -> None:
         """Called by Qt: go where somebody wanted to go meanwhile."""
         super().showEvent(event)
-        if 0 <= self._awaited < len(self._rows.entries):
-            self.show_entry(self._awaited)
-        self._awaited = -1
+        at, self._awaited = self._awaited, -1
+        if 0 <= at < len(self._rows.entries):
+            self.show_entry(at)
 
     def scrollContentsBy(self, dx: int, dy: int) -> None:
         """Called by Qt when the scroll bar has moved."""

@@ -176,7 +176,7 @@ class ReviewPane(QWidget):
             self.difference.last_change()
         self._entered_at_end = ""
         self._is_outdated = False
-        self._release.take(before)
+        self._let_go(before)
 
     def update_summary(self, detail: Detail) -> None:
         """The same session after a choice: what is counted and the fields change, the messages stay where they are."""
@@ -188,7 +188,7 @@ class ReviewPane(QWidget):
         else:
             self.difference.show_rows(detail.outline, detail.fields, detail.raw, choosing=False)
         self._are_linked = detail.is_review
-        self._release.take(before)
+        self._let_go(before)
 
     def clear(self, text: str) -> None:
         """Nothing is selected, or it is being read, or cannot be."""
@@ -198,19 +198,22 @@ class ReviewPane(QWidget):
         self.coverage.set_proposal(None, Coverage())
         self.difference.clear(text)
         self.conversation.clear(text)
-        self._release.take(before)
+        self._let_go(before)
 
     def show_text(self, title: str, text: str) -> None:
         """Say in the head what goes on, where a session will be shown."""
         self.clear("")
         self.head.show_expected(title, text)
 
-    def _take(self, detail: Detail | None) -> list[object]:
-        """Show another detail from now on; the parts of the one before, for when nothing shows them any more."""
-        before = self._detail.parts() if self._detail is not None else []
-        self._detail = detail
+    def _take(self, detail: Detail | None) -> Detail | None:
+        """Show another detail from now on; the one before, to be let go when nothing shows it any more."""
+        before, self._detail = self._detail, detail
         self._are_linked = False
         return before
+
+    def _let_go(self, detail: Detail | None) -> None:
+        if detail is not None:
+            self._release.take(*detail.parts, [detail])
 
     def _show_summary(self) -> None:
         self._reading.stop()

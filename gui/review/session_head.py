@@ -60,7 +60,7 @@ class SessionHead(QWidget):
         self.why.clicked.connect(lambda: self.popup.open_below(self.why))
         self._usual = self._restores = self.repair.text()
         self._picked = 0
-        self._has_answer = False
+        self._has_answer = self._can_restore = False
         self._lay_out(picture)
         self._fit_to_font()
         self.clear()
@@ -170,7 +170,9 @@ class SessionHead(QWidget):
         self._show_words(audited.title, sentence, [*filter(None, _about(audited))])
         self._side.show()
         is_way_back = audited.standing in (Standing.LEFT_OUT, Standing.DELETED)
-        self.repair.setVisible(audited.has_repair or proposal.sidecar is not None or is_way_back)
+        is_nothing_left = audited.category is not Category.REPAIRABLE and not proposal.items
+        has_repair = audited.has_repair and not is_nothing_left
+        self._can_restore = has_repair or proposal.sidecar is not None or is_way_back
         self.repair.setProperty("primary", not is_way_back and not audited.is_left)
         self.repair.style().polish(self.repair)
         n = main.details.get("messages", 0) if main is not None else 0
@@ -192,6 +194,7 @@ class SessionHead(QWidget):
     def _name_button(self) -> None:
         several = self.tr("Restore {}").format(counted(self._picked, "session"))
         self.repair.setText(several if self.is_about_several else self._restores)
+        self.repair.setVisible(self.is_about_several or self._can_restore)
         self.leave.setVisible(self._has_answer and not self.is_about_several)
 
     def resizeEvent(self, event: QResizeEvent) -> None:

@@ -253,6 +253,8 @@ class Search(QObject):
     def _on_done(self) -> None:
         self._job = None
         self.hits.end()
+        if not self.list.is_in_hand:  # what was lost comes first there
+            self.hits.arrange(row.session.session_id for row in self._sessions.every())
         self._show_result()
         announce(self._field, self.row.text)
 

@@ -82,7 +82,7 @@ class Found:
 
 
 class HitModel(QAbstractListModel):
-    """The sessions in the order in which they were found: none of them moves while somebody looks at them.
+    """The sessions in the order in which they were found, until all are: see :meth:`arrange`.
 
     ``known`` gives the row of a session in the list of all sessions.
     """
@@ -131,6 +131,17 @@ class HitModel(QAbstractListModel):
         if self._unseen:
             self._at = {each.session_id: at for at, each in enumerate(self._found)}
             self._unseen = set()
+
+    def arrange(self, session_ids: Iterable[str]) -> None:
+        """Have the sessions in this order, and after them those of other programs as they were found."""
+        places = {session_id: at for at, session_id in enumerate(session_ids)}
+        self.layoutAboutToBeChanged.emit()
+        before = self.persistentIndexList()
+        marked = [self._found[index.row()].session_id for index in before]
+        self._found.sort(key=lambda found: places.get(found.session_id, len(places)))
+        self._at = {each.session_id: at for at, each in enumerate(self._found)}
+        self.changePersistentIndexList(before, [self.index(self._at[session_id]) for session_id in marked])
+        self.layoutChanged.emit()
 
     def found(self, at: int) -> Found:
         """What shows in a row."""
@@ -236,6 +247,11 @@ class HitList(QListView):
         rows = sorted(index.row() for index in self.selectedIndexes())
         ids = (self.hits.found(row).session_id for row in rows)
         return [session_id for session_id in ids if self.hits.known(session_id) is not None]
+
+    @property
+    def is_in_hand(self) -> bool:
+        """Whether somebody is at its rows: then none of them moves."""
+        return self.currentIndex().isValid() or self.viewport().underMouse()
 
     def enter(self) -> None:
         """Give the keyboard to the list, and to its first row where it was at none."""

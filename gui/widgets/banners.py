@@ -5,6 +5,7 @@ Each notice stays until its reason is gone or somebody hides it; none of them st
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,6 +24,9 @@ _MAX_LINES_SHOWN = 2
 
 _AROUND = 12
 """Points around a result that lies over something."""
+
+_FOLDERS = re.compile(r"/(?:[^/\s]+/)+(?=[^/\s])")
+"""The folders of a path: where a sentence that begins with it has one line, what has become of it is more."""
 
 _ICONS = {"ok": "healthy", "repair": "warning", "info": "info"}
 """The icon of each token that a notice can have."""
@@ -110,7 +114,8 @@ class Notice(QFrame):
 
     def _fit(self) -> None:
         """Show what there is room for: everything, or the beginning of the first line."""
-        first = self._shown.split("\n", 1)[0]
+        line = self._shown.split("\n", 1)[0]
+        first = line[path.end() :] if (path := _FOLDERS.match(line)) else line
         metrics = self._text.fontMetrics()
         is_long = first != self._shown or metrics.horizontalAdvance(first) > self._text.width()
         if self._can_fold:  # open, it has the whole width, below the buttons

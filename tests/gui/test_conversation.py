@@ -401,6 +401,23 @@ def test_a_picture_that_is_none_or_lies_elsewhere_is_no_picture() -> None:
 # What stays out, and choosing
 
 
+def test_only_the_messages_at_the_first_change_are_laid_out(
+    view: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laid_out: list[int] = []
+    make = view.list.delegate.maker.block
+
+    def noted(at: int, width: float) -> conversation_blocks.ConversationBlock:
+        laid_out.append(view.rows.entries[at].row)
+        return make(at, width)
+
+    monkeypatch.setattr(view.list.delegate.maker, "block", noted)
+    show(view, [*talk(*["in the file"] * 90), row(said("user", "back"), 90, copies=(BACKUP,))])
+    QApplication.processEvents()
+    assert 90 in laid_out
+    assert min(laid_out) > 60
+
+
 def test_the_first_change_stays_in_view_when_the_page_gets_less_room(view: Conversation) -> None:
     show(view, [*talk(*(f"message {k}" for k in range(60))), *undone()[2:4]])
     view.resize(700, 260)

@@ -174,6 +174,15 @@ def test_what_would_be_lost_is_said_in_red(qtbot: QtBot, plan: api.Plan) -> None
     assert dialog.accept_button.text() == "Repair 1 session"
 
 
+def test_what_is_left_open_has_a_line_each(qtbot: QtBot, plan: api.Plan) -> None:
+    nothing = dataclasses.replace(plan, sessions=(), rebuild_index=False, relisted=(), questions=plan.questions[:2])
+    first, second = nothing.questions
+    dialog = ask(qtbot, dataclasses.replace(nothing, titles={first: "Of two\nlines\tand a tab", second: "Other"}))
+    assert dialog.left_open.toPlainText().splitlines()[0].startswith("Of two lines and a tab: ")
+    bar = dialog.left_open.verticalScrollBar()
+    assert bar.maximum() == 0, "nothing is cut off"
+
+
 @pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Escape, Qt.Key.Key_Space])
 def test_no_key_repairs_by_accident(qtbot: QtBot, plan: api.Plan, key: Qt.Key) -> None:
     dialog = ask(qtbot, plan)
@@ -182,6 +191,15 @@ def test_no_key_repairs_by_accident(qtbot: QtBot, plan: api.Plan, key: Qt.Key) -
     results = QSignalSpy(dialog.finished)
     qtbot.keyClick(dialog.focusWidget(), key)
     assert [results.at(k)[0] for k in range(results.count())] == [QDialog.DialogCode.Rejected.value]
+
+
+def test_many_reasons_leave_room_for_the_title(qtbot: QtBot, plan: api.Plan) -> None:
+    first, *others = plan.sessions
+    chosen = dict.fromkeys(("title", "pinned", "archived", "project_id", "model", "profile", "tags"), "backup")
+    dialog = ask(qtbot, dataclasses.replace(plan, sessions=(dataclasses.replace(first, fields_from=chosen), *others)))
+    assert dialog.table.horizontalScrollBar().maximum() == 0
+    header = dialog.table.horizontalHeader()
+    assert header.sectionSize(Column.TITLE) >= header.sectionSize(Column.WHY) - 1
 
 
 def test_who_comes_to_the_table_by_key_sees_which_row_has_it(qtbot: QtBot, plan: api.Plan) -> None:

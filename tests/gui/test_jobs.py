@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import threading
 
+from hermes_rescue.core import api
 from hermes_rescue.core.audit.workers import Cancelled
+from hermes_rescue.core.demo.demo_store import DemoStore
+from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.gui.background.jobs import Context, Jobs
+from hermes_rescue.gui.background.tasks import run_repair
 from PySide6.QtCore import QThread
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -155,4 +159,16 @@ def test_thousands_of_signals_do_no_harm(qtbot: QtBot) -> None:
     with qtbot.waitSignal(job.done, timeout=60_000):
         job.start()
     assert heard == 20_000
+    jobs.wait()
+
+
+def test_the_progress_of_a_repair_is_one_of_all_its_sessions(qtbot: QtBot, demo: DemoStore) -> None:
+    plan = api.plan(find_store(home=demo.home))
+    assert plan.relisted
+    jobs, totals = Jobs(), set[int]()
+    job = jobs.prepare("k", run_repair(plan))
+    job.progressed.connect(lambda _, total: totals.add(total))
+    with qtbot.waitSignal(job.done, timeout=60_000):
+        job.start()
+    assert totals == {plan.count}
     jobs.wait()

@@ -52,3 +52,19 @@ def test_a_long_sentence_is_cut_and_read_out_in_full(qtbot: QtBot) -> None:
     notices.webui.show_text(sentence, "info")  # its button comes now, and takes room from it
     QApplication.processEvents()
     assert label.text().endswith("…") and label.fontMetrics().horizontalAdvance(label.text()) <= label.width()
+
+
+def test_one_line_says_what_has_become_of_a_file_rather_than_where_it_lies(qtbot: QtBot) -> None:
+    notices = StoreNotices(load("light"))
+    qtbot.addWidget(notices)
+    sentence = "/srv/people/home/of/somebody/.hermes/state.db: Another program holds it for itself alone."
+    notices.store.show_text(sentence, "repair")
+    notices.resize(400, 60)
+    with qtbot.waitExposed(notices):
+        notices.show()
+    label = next(each for each in notices.store.findChildren(QLabel) if each.text())
+    more = notices.store.findChild(QToolButton)
+    assert more is not None and more.isVisible()
+    assert label.text().startswith("state.db: A")
+    qtbot.mouseClick(more, Qt.MouseButton.LeftButton)
+    assert label.text() == sentence

@@ -79,6 +79,30 @@ def test_what_was_said_is_found_in_every_copy(qtbot: QtBot, open_window: Open, d
     assert f"{hits.rowCount()} sessions" in window.search.row.text and WORDS in window.search.row.text
 
 
+@pytest.mark.parametrize("is_in_hand", [False, True])
+def test_what_is_found_stands_as_in_the_list_unless_somebody_is_at_it_already(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, is_in_hand: bool
+) -> None:
+    window = open_window(StoreLocation(demo.home))
+    with qtbot.waitActive(window):
+        window.activateWindow()
+    window.tools.filter.setText("the")
+    qtbot.waitUntil(lambda: window.search.hits.rowCount() > 0, timeout=60_000)
+    hits = window.search.hits
+    first = [hits.found(at).session_id for at in range(hits.rowCount())]
+    if is_in_hand:
+        qtbot.keyClick(window.tools.filter, Keys.Key_Return)
+    searched(qtbot, window)
+    ids = [hits.found(at).session_id for at in range(hits.rowCount())]
+    assert [hits.row_of(session_id) for session_id in ids] == [*range(len(ids))]
+    if is_in_hand:
+        assert ids[: len(first)] == first and window.search.list.current_id == first[0]
+    else:
+        in_list = [row.session.session_id for row in window.table.sessions.every()]
+        own = [session_id for session_id in in_list if session_id in ids]
+        assert len(own) > 3 and ids[: len(own)] == own, "other programs come last"
+
+
 def test_a_session_that_is_remembered_by_a_word_is_restored_with_three_clicks(
     qtbot: QtBot, open_window: Open, demo: DemoStore
 ) -> None:
@@ -253,7 +277,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     opened.set()
 
 
-def test_the_first_hits_show_while_the_search_goes_on_and_nothing_moves(
+def test_the_first_hits_show_while_the_search_goes_on_and_nothing_moves_under_a_hand(
     qtbot: QtBot, open_window: Open, demo: DemoStore, gate: threading.Event
 ) -> None:
     window = open_window(StoreLocation(demo.home))
@@ -263,6 +287,7 @@ def test_the_first_hits_show_while_the_search_goes_on_and_nothing_moves(
     assert window.search.is_busy and window.search.row.is_busy
     assert [window.splitter.geometry(), window.review.mapTo(window, window.review.pos())] == before
     first = [*found(window)]
+    qtbot.keyClick(window.tools.filter, Keys.Key_Down)
     gate.set()
     searched(qtbot, window)
     assert [*found(window)][: len(first)] == first and not window.search.row.is_busy

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from hermes_rescue.core.audit.findings import SessionAudit, finding
+from hermes_rescue.core.audit.findings import LEFT, Category, SessionAudit, Standing, finding
 from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.hermes.copies import Inventory
@@ -125,6 +126,23 @@ def test_the_button_says_what_it_does(qtbot: QtBot, sessions: Sessions, story: s
     assert head.repair.text() == "Restore 3 sessions"
     head.show_picked(0)
     assert head.repair.text() == own
+
+
+def test_what_no_copy_has_anything_of_can_only_be_left(qtbot: QtBot, tmp_path: Path) -> None:
+    (tmp_path / "0123456789ab.json.bak").write_bytes(b"\0" * 40)
+    store = find_store(session_dir=tmp_path)
+    with Inventory(store) as inventory:
+        found = examine(inventory, webui_status(store), "0123456789ab")
+    assert found.audited is not None and found.audited.standing is Standing.REVIEW
+    head = head_of(qtbot, found.audited, found.proposal)
+    assert not head.repair.isVisible()
+    assert head.leave.isVisible()
+    head.show_picked(3)
+    assert head.repair.isVisible()
+    head.show_picked(0)
+    left = dataclasses.replace(found.audited.findings[0], category=Category.INFO, details={LEFT: True})
+    show(head, dataclasses.replace(found.audited, findings=(left,)), found.proposal)
+    assert not head.repair.isVisible() and head.leave.text() == "Ask me again"
 
 
 def test_date_profile_and_worktree_stand_beside_the_title(qtbot: QtBot, sessions: Sessions) -> None:

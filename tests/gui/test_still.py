@@ -186,3 +186,15 @@ def test_what_was_taken_back_comes_back_by_its_button(
     row = window.table.sessions.row_at(window.table.sessions.row_of(session_id))
     assert row.standing is Standing.HEALTHY
     assert row.session.live == held
+
+
+def test_finding_words_in_a_conversation_moves_nothing_below(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
+    window = open_window(StoreLocation(demo.home))
+    first = corners(window)
+    conversation = window.review.conversation
+    conversation.find_words("the")
+    qtbot.waitUntil(lambda: not conversation.finder.is_busy)
+    assert conversation.find_bar.next.isVisible()
+    now = corners(window)
+    assert {name: at for name, at in now.items() if name != "find" and first[name] != at} == {}
+    assert conversation.find_bar.next.height() >= conversation.find_bar.next.iconSize().height()
