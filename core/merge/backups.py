@@ -77,11 +77,13 @@ class Backups(Leftovers):
 
     @cached_property
     def _compressed_end(self) -> int | None:
-        """The position of the last message of the file as it was compressed, if that is known and hides an act."""
+        """The position of the last message of the file as it was compressed, if that is known and hides an act. A file
+        that has none of before was emptied since: nobody compresses nothing.
+        """
         if not self.hides_act or self.base is None or self.base.marks is None:
             return None
         act = self.marks.act or 0.0
-        return max((k for k, is_kept in enumerate(self.kept) if is_kept and (self.began[k] or 0.0) <= act), default=-1)
+        return max((k for k, is_kept in enumerate(self.kept) if is_kept and (self.began[k] or 0.0) <= act), default=None)
 
     def emptied_since_clear(self) -> dict[int, Reason]:
         """What is known of a cleared session that was emptied once more after a turn, where no file tells by whom: the

@@ -362,6 +362,18 @@ def test_what_was_taken_back_before_a_compress_stays_out_when_the_session_goes_o
     assert is_quiet(hermes)
 
 
+def test_a_file_that_was_emptied_after_a_compress_does_not_say_what_it_had_by_then(hermes: Hermes) -> None:
+    """It was compressed after an undo, emptied, and went on; what it had had then was called taken back."""
+    kept, undone, later = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=ACT + 100)
+    end = later[-1]["timestamp"]
+    marks = compressed(hermes, ACT) | {"truncation_watermark": later[0]["timestamp"], "updated_at": end}
+    hermes.write_live(later, **marks)
+    hermes.write_rows([*kept, *undone, *later])
+    assert not is_quiet(hermes)
+    hermes.repair(SID)
+    assert hermes.texts()[:2] == hermes.said(kept)
+
+
 @pytest.mark.parametrize("words", ["", "c"])
 def test_a_compress_after_the_clock_was_set_back_brings_nothing_back(hermes: Hermes, words: str) -> None:
     kept, undone = hermes.turns("a", start=9000), hermes.turns("b", start=9100)
