@@ -115,8 +115,16 @@ class Done:
 
     def is_beginning_of(self, later: Done) -> bool:
         """Whether a later run shows the same messages to the byte, and mostly more."""
-        mine, theirs = (_shown(done.session) for done in (self, later))
-        return mine is not None and theirs is not None and theirs.startswith(mine[:-1])
+        mine, theirs = self._begin, later._begin
+        return mine is not None and theirs is not None and theirs.startswith(mine)
+
+    @cached_property
+    def _begin(self) -> bytes | None:
+        """The list of messages but for its end; None where anything is unusual."""
+        try:
+            return bytes(memoryview(_SHOWN.decode(self.session).messages)[:-1])
+        except (msgspec.MsgspecError, RecursionError):
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,14 +297,6 @@ class _Compact(LargeElement):
     def _made(self) -> Any:
         assert self._raw is not None
         return jsontext.loads(bytes(self._raw))
-
-
-def _shown(raw: bytes) -> bytes | None:
-    """The list of messages of a session; None where anything is unusual."""
-    try:
-        return bytes(_SHOWN.decode(raw).messages)
-    except (msgspec.MsgspecError, RecursionError):
-        return None
 
 
 def _shows(raw: bytes, session_id: str) -> bool:
