@@ -123,6 +123,13 @@ def use(home: Path, scratch: Path) -> Value:
             window.tools.filter.setText(text)
             yield 0.2
 
+    def search_messages() -> Iterator[float]:
+        window.tools.filter.setText("the")
+        for _ in range(100):  # the hits come
+            yield 0.05
+        window.tools.filter.setText("")
+        yield 0.5
+
     def scroll() -> Iterator[float]:
         bar = table.view.verticalScrollBar()
         for step in range(41):
@@ -183,6 +190,7 @@ def use(home: Path, scratch: Path) -> Value:
     for name, steps in {
         "sorting": sort,
         "filtering": filter_words,
+        "searching": search_messages,
         "scrolling": scroll,
         "walking": walk,
         "reading one": read_conversations,
