@@ -23,7 +23,7 @@ _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 _T = TypeVar("_T")
-_Parse: TypeAlias = Callable[[bytes], tuple[_T | None, bool]]
+Parse: TypeAlias = Callable[[bytes], tuple[_T | None, bool]]
 
 
 class LineFile:
@@ -39,13 +39,13 @@ class LineFile:
 
     def forwards(self) -> Iterator[dict[str, Piece]]:
         """The objects from the first on."""
-        return self._forwards(_object)
+        return self._forwards(fields_of)
 
     def values(self) -> Iterator[dict[str, Any]]:
         """The same as plain values, where all of them are wanted."""
         return self._forwards(_plain)
 
-    def _forwards(self, parse: _Parse[_T]) -> Iterator[_T]:
+    def _forwards(self, parse: Parse[_T]) -> Iterator[_T]:
         self._damaged = 0
         rest: list[bytes] = []
         end, block = 0, _BLOCK
@@ -58,20 +58,23 @@ class LineFile:
                 rest = lines[-1:]
         yield from self._objects([b"".join(rest)], parse)
 
-    def backwards(self) -> Iterator[dict[str, Piece]]:
-        """The objects from the last on."""
+    def backwards(self, parse: Parse[_T]) -> Iterator[_T]:
+        """The objects from the last on. ``parse`` makes one of a line, None where it is none, and says whether the line
+        is one to the letter.
+        """
         self._damaged = 0
         rest: list[bytes] = []  # the end of a line that begins in an earlier block, last part first
         end, block = self._size, _BLOCK
         while end > 0:
             start = max(0, end - block)
-            *lines, last = self._read(start, end).split(b"\n")
+            data = self._read(start, end)
+            *lines, last = data.split(b"\n") if b"\n" in data else [data]  # to split looks at each byte by itself
             end, block = start, min(2 * block, _LARGEST_BLOCK)
             rest.append(last)
             if lines:
-                yield from self._objects([b"".join(reversed(rest)), *reversed(lines[1:])], _object)
+                yield from self._objects([b"".join(reversed(rest)), *reversed(lines[1:])], parse)
                 rest = lines[:1]
-        yield from self._objects([b"".join(reversed(rest))], _object)
+        yield from self._objects([b"".join(reversed(rest))], parse)
 
     def beginning(self, size: int) -> bytes:
         """The first bytes, whether or not they end a line."""
@@ -85,7 +88,7 @@ class LineFile:
         self._handle.seek(start)
         return self._handle.read(end - start)
 
-    def _objects(self, lines: list[bytes], parse: _Parse[_T]) -> Iterator[_T]:
+    def _objects(self, lines: list[bytes], parse: Parse[_T]) -> Iterator[_T]:
         for line in lines:
             if line and not line.isspace():
                 found, is_whole = parse(line.strip(_BLANK))
@@ -109,7 +112,7 @@ def damage(path: Path, lines: int) -> str:
     return f"{files.shown(path)} has {counted(lines, 'damaged line')}."
 
 
-def _object(line: bytes) -> tuple[dict[str, Piece] | None, bool]:
+def fields_of(line: bytes) -> tuple[dict[str, Piece] | None, bool]:
     """The fields of one line, unparsed where the fast parser understands it, None where it is no object; and whether it
     is one to the letter.
     """

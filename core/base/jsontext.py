@@ -34,8 +34,8 @@ NESTING = salvage.NESTING
 LARGE = 2**20
 """Bytes of a document from which on it is worth the time to hold less of it in memory."""
 
-_LOOKED_AT = 8 * 1024
-"""Bytes of a text that are looked at in one go."""
+_LOOKED_AT = 64 * 1024
+"""Bytes of a text that are looked at in one go: as text they still fit into the cache of a processor."""
 
 _SHORT = 256
 

@@ -30,6 +30,7 @@ from hermes_rescue.core.hermes.listing import Listing, Rows, listed, session_fil
 from hermes_rescue.core.hermes.message import Message, MessageIdentity, message
 from hermes_rescue.core.hermes.places import forms
 from hermes_rescue.core.hermes.places.candidate import Candidate, FurtherCopy, free
+from hermes_rescue.core.hermes.runs.earlier_runs import earlier_runs
 from hermes_rescue.core.hermes.runs.run_journal import Done, RunJournal
 from hermes_rescue.core.hermes.runs.turn_journal import SubmittedTurn, read_turn_journal, turn_events
 from hermes_rescue.core.hermes.sidecar import SidecarFile
@@ -250,7 +251,7 @@ class CopyReader:
         found = [
             (name if files.session_id in {row.id for row in rows} else f"{name}, row {rows[-1].id}", database, rows)
             for name, database in self._databases.items()
-            for rows in _conversations(self.listing.rows[name].get(files.session_id, ()), parts)
+            for rows in lineage.conversations(self.listing.rows[name].get(files.session_id, ()), parts)
         ]
         known = (
             {m.strict_identity: m for m in leading_messages if m.role}
@@ -258,12 +259,13 @@ class CopyReader:
             else {}
         )
         databases = tuple(self._database_copy(*each, files, known, steps) for each in found)
+        seen = (leading_messages, *(copy.messages for copy in databases))
         return SessionCopies(
             **{each.name: getattr(files, each.name) for each in fields(FileCopies)},
             databases=databases,
             leading_messages=leading_messages,
             goes_on_in_turn=self._goes_on_in_turn(files, databases),
-            further=self.elsewhere(files, steps),
+            further=(*self.elsewhere(files, steps), *earlier_runs(files.journal, seen)),
             left_out=self.listing.left_out.get(files.session_id, {}),
             held_up=self.listing.held_up.get(files.session_id),
         )
@@ -490,11 +492,3 @@ def _read(path: Path | None, home: Path | None = None) -> SidecarFile | None:
         return sidecar.read(path) if home is None else sidecar.read_linked(path, home)
     except FileNotFoundError:
         return None
-
-
-def _conversations(rows: Sequence[SessionRow], parts: Container[str]) -> Iterator[tuple[SessionRow, ...]]:
-    """The rows of a session whose messages are one sequence: all those that its lineage names, and each other one."""
-    of_one = tuple(row for row in rows if (row.sidecar_id or row.id) in parts)
-    if of_one:
-        yield of_one
-    yield from ((row,) for row in rows if row not in of_one)

@@ -19,6 +19,7 @@ from hermes_rescue.core.hermes.copies import FileCopies
 from hermes_rescue.core.hermes.database.statedb import UnindexedReadError
 from hermes_rescue.core.hermes.database.statedb_rows import RawMessageRow
 from hermes_rescue.core.hermes.message import JSON_PREFIX, REASONING, SPEAKERS, decoded, visible_text
+from hermes_rescue.core.hermes.runs.run_journal import Done
 from hermes_rescue.core.hermes.sidecar import IDLE_STREAM
 from hermes_rescue.core.hermes.workspace_tag import strip_workspace_tag, untag
 from hermes_rescue.core.merge.align import SLACK
@@ -104,9 +105,11 @@ def up_to_date(
         head = {name: value for name in _HEAD if (value := getattr(session, name)) is not UNSET}
         if any(map(_is_dressed, messages)) or not _is_at_rest(head, files.session_id, len(messages)):
             return None
-        if files.run is not None and not _is_beginning(messages, _RUN.decode(files.run.session).messages):
+        if files.run is not None and not _is_beginning(messages, files.run):
             return None
         counts = [_matched(messages, rows) for rows in databases]
+        if not any(counts) and not all(_is_beginning(messages, run) for run in files.journal.dones):
+            return None  # no row shows what was said before the newest run
         if not all(_are_among(messages, _RUN.decode(data).messages) for data in further):
             return None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, NotJSONError, UnindexedReadError, _Differs):
@@ -132,8 +135,9 @@ def _is_dressed(message: _Message) -> bool:
     return message.role == "user" and begin.startswith((b'"[', b"[")) and untag(_value(message))[1] is not None
 
 
-def _is_beginning(messages: Sequence[_Message], shown: Sequence[_Message]) -> bool:
+def _is_beginning(messages: Sequence[_Message], run: Done) -> bool:
     """Whether what a run showed at its end is what the messages begin with, and nothing more of any."""
+    shown = _RUN.decode(run.session).messages
     return len(shown) <= len(messages) and all(map(_is_shown, messages, shown))
 
 
@@ -164,8 +168,8 @@ def _is_tagged(copy: bytes, message: bytes) -> bool:
 
 @lru_cache(maxsize=64)  # the prompts of a session mostly have the same
 def _is_tag(begin: bytes) -> bool:
-    """Whether the beginning of a text in JSON is the tag of a workspace and nothing else."""
-    return not untag(loads(begin + b'"'))[0]
+    """Whether the beginning of a text in JSON is the tag of a workspace and nothing else, whatever follows its line."""
+    return begin.endswith(b"\\n") and not untag(loads(begin + b'"'))[0]
 
 
 def _is_shown(message: _Message, shown: _Message) -> bool:
@@ -236,8 +240,8 @@ class _Before:
     def may_have(self, row: RawMessageRow) -> bool:
         """Whether the row may be a repeat, or the summary that repeats stand around; rather once too often."""
         _, role, text, answers, calls, time, _, _ = row
-        is_prompt, is_linked = role == _USER, answers or calls
-        if not is_linked and not is_prompt and role == self._role and text == self._text:
+        is_prompt, linked = role == _USER, answers or calls
+        if not linked and not is_prompt and role == self._role and text == self._text:
             return True
         self._role, self._text = role, text
         is_text = isinstance(text, bytes)
@@ -249,11 +253,10 @@ class _Before:
             if not self._seconds.isdisjoint(seconds):
                 return True
             self._seconds.update(seconds[:1])
-        if is_linked:
-            found = [(self._turn, k, each) for k, each in enumerate((answers, calls)) if each]
-            if not self._seen.isdisjoint(found):
+        if linked:
+            if (self._turn, linked) in self._seen:
                 return True
-            self._seen.update(found)
+            self._seen.add((self._turn, linked))
         return False
 
 
@@ -298,11 +301,15 @@ def _is_content(message: _Message, text: Any) -> bool:
         if message.role == "user":
             parts, _ = untag(parts)
         return isinstance(mine, list) and parts == mine and visible_text(mine) != ""
+    written = bytes(message.content)
     if message.role == "user" and text.startswith(b"["):
+        copy = _escaped(text)
+        is_end = written[:1] == b'"' and len(written) > 2 and copy.endswith(written[1:-1])
+        if is_end and _is_tag(b'"' + copy[: 2 - len(written)]):
+            return True
         text = strip_workspace_tag(text.decode())[0].encode()
         if not text:
             return False
-    written = bytes(message.content)
     if written[:1] != b'"':
         return written == b"null" and not text
     return written[1:-1] == (_escaped(text) if b"\\" in written else text) or _value(message) == text.decode()

@@ -80,9 +80,11 @@ def offer(
         closest = max(found, key=lambda name: len(found[name].pairs))
         merged = transcript.merge(merged, closest, left.pop(closest), found[closest], older=older[closest])
     fuller = {}
+    runs = {copy.name for copy in further if copy.is_run}
     for e in merged:
         if id(e) in own and own[id(e)][0] is not e.merged:
-            fuller[id(e)] = e.merged, e.enriched
+            if runs.isdisjoint(e.enriched.values()):
+                fuller[id(e)] = e.merged, e.enriched
             e.merged, e.enriched = own[id(e)]
     known = evidence()
     newest = _newest_marked(further, known)
@@ -140,6 +142,6 @@ def _newest_marked(further: Sequence[FurtherCopy], known: Evidence) -> Witness |
 
 def _witness(copy: FurtherCopy) -> Witness:
     session = copy.session
-    if session is None or "updated_at" not in session.head:
+    if session is None or copy.is_run or "updated_at" not in session.head:
         return Witness(copy.name, copy.saved, has_marks=False)
     return Witness(copy.name, number(session.get("updated_at")), marks(session), session.complete, has_marks(session))

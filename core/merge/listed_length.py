@@ -144,7 +144,8 @@ class ListedLength(Timeline):
         ends = [own[-1] + 1] if own else [*prompts[1:], len(held)] if backup is None or self.known.pending else []
         if backup is not None:  # a torn one does not say where the act cut, and one from after another act not all
             ends.append(sum((self.began[k] or 0.0) <= (backup.saved or 0.0) for k in held))
-        can_end = self.known.pending is not None or self.known.state is FileState.TORN  # then nothing need follow
+        is_old = self.known.state is FileState.EMPTY and not self.marks.knows_watermark  # then no act left a mark
+        can_end = self.known.pending is not None or self.known.state is FileState.TORN or is_old
         if (backup is None or not backup.is_whole) and self._lacks_turns(held, prompts, can_end=can_end):
             return True
         left = {end: count - (len(held) - end) for end in ends if end < len(held) or can_end}

@@ -279,6 +279,12 @@ def _killed(copies: SessionCopies, live: Sidecar | None, *, stream_is_live: bool
     return [each for each in found if not (stream_is_live and each.is_active)]
 
 
+def _is_torn_in_marks(sidecars: Mapping[str, Sidecar]) -> bool:
+    """Whether the file is torn before its generation, and other copies have one."""
+    live, *others = (marks(copy).knows_generations for copy in sidecars.values())
+    return not sidecars[LIVE].complete and not live and any(others)
+
+
 def _listed(live: Sidecar | None, field: str) -> list[Any]:
     value = live.get(field) if live is not None else None
     return value if isinstance(value, list) else []
@@ -373,7 +379,9 @@ def _rebuilt(
     if marked is not None and marked != LIVE:
         values |= {name: sidecars[marked].get(name) for name in MARK_FIELDS if name in sidecars[marked].head}
     is_recorded = marked is not None and marks(sidecars[marked]).is_marked
-    if marked is not None and is_recorded:
+    if marked == LIVE and _is_torn_in_marks(sidecars):
+        is_recorded = False
+    elif marked is not None and is_recorded:
         is_recorded = second_look.knows_acts(items, marked, is_whole=sidecars[marked].complete)
     if second_look.has_act(items) and not is_recorded:
         values |= server_merge.marks(kept, copies)

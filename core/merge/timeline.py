@@ -60,7 +60,7 @@ class Timeline:
     def _is_before_act(self, file: Witness) -> bool:
         if file.has_marks and not self._is_torn_in_marks(file):
             return file.marks is not None and (
-                self.marks.supersede(file.marks) or self._was_cut_again(file, file.marks)
+                self.marks.supersede(file.marks) or self._was_cut_since(file, file.marks)
             )
         return self.marks.act is not None and not is_same(file.saved, self.known.marked)
 
@@ -71,16 +71,21 @@ class Timeline:
             return False
         return found.act == self.marks.act
 
-    def _was_cut_again(self, file: Witness, older: Marks) -> bool:
-        """Whether the newest act cut where the one before it had cut, of a version without generations: turns had been
-        saved since in an older file, which moved its watermark on, and this one has the last message that was kept (to
-        the stamp, which a file that was filled from the rows has not). Where none was kept, it begins with the prompt
-        of the older one: a retry.
+    def _was_cut_since(self, file: Witness, older: Marks) -> bool:
+        """Whether an act came after an older file that no generation tells of, because the version has none or the file
+        is torn before it. It cut elsewhere; or it cut where the one before it had cut, when turns had been saved since
+        in the older file, which moved its watermark on, and this one has the last message that was kept (to the stamp,
+        which a file that was filled from the rows has not) or, torn, as many as were. Where none was kept, it begins
+        with the prompt of the older one: a retry.
         """
         mine, marked = self.marks, self.known.marked
-        is_one = mine.generations == older.generations and mine.shrink_generation is None and mine.act == older.act
         is_later = file.saved is None or marked is None or file.saved > marked
-        if not is_one or (is_later and file is not self.known.backup):  # which is older, whatever the clock said
+        if mine.act is None or (is_later and file is not self.known.backup):  # which is older, whatever the clock said
+            return False
+        is_torn_there = self.known.state is FileState.TORN and not mine.knows_generations and older.knows_generations
+        if mine.act != older.act:
+            return is_torn_there
+        if not is_torn_there and (mine.generations != older.generations or mine.shrink_generation is not None):
             return False
         if mine.act == 0.0:
             first, again = (next((e for e in self.entries if name in e.versions), None) for name in (file.name, LIVE))
@@ -88,7 +93,13 @@ class Timeline:
                 first is not None and again is not None and first.merged.folded_identity == again.merged.folded_identity
             )
             return is_retry and first is not again and not mine.knows_generations
-        return not older.is_fresh and self._has_last_before_act
+        return not older.is_fresh and (self._has_last_before_act or self._counts_what_was_kept_of(file))
+
+    def _counts_what_was_kept_of(self, file: Witness) -> bool:
+        """Whether a torn file had as many messages as another one has up to the newest act."""
+        times = [e.versions[file.name].time for e in self.entries if file.name in e.versions]
+        kept = sum(time is not None and not is_after(time, self.marks.act or 0.0) for time in times)
+        return self.known.state is FileState.TORN and self.known.count == kept
 
     @cached_property
     def _has_last_before_act(self) -> bool:
@@ -103,7 +114,8 @@ class Timeline:
         if act is None or any(self._is_overtaken(w) for w in self.after_act):
             return True
         held = [k for k in range(len(self.entries)) if self.holds([run], k)]
-        is_unsaid = self.known.is_whole_untitled and not self.known.is_behind_list
+        is_lost = self.known.state is FileState.LOST
+        is_unsaid = self.known.is_untitled and not is_lost and not self.known.is_behind_list
         if act == 0.0 and is_unsaid and not any(self.kept[k] for k in held):
             return False  # no run has come to an end since the file was cleared
         if act == 0.0 and self.known.was_seen_empty:
@@ -123,7 +135,11 @@ class Timeline:
         if own is not None and own.marks is not None and self._ends_at(held, own.marks):
             return False  # its last turn is the one that the act's own backup was saved with
         if own is not None and own.is_whole and (is_later := self.goes_further(run, own)) is not None:
-            return is_later  # the act's own backup is the file as it was saved last before it; a torn one ends anywhere
+            # the act's own backup is the file as it was saved last before it; a torn one ends anywhere, and one that an
+            # earlier act made shorter can end before a run that this act took back
+            is_shorter = is_later and own.marks is not None and own.marks.is_fresh
+            if not is_shorter:
+                return is_later
         if run.saved is None:
             return False
         if is_same(run.saved, marked):
@@ -190,15 +206,16 @@ class Timeline:
 
     def _rows_of(self, witnesses: Sequence[Witness]) -> dict[str, int]:
         """Of each database the place of the last row that one of these copies has."""
-        return self._last_rows(e for k, e in enumerate(self.entries) if self.holds(witnesses, k))
+        names = {w.name for w in witnesses}
+        return self._last_rows(e for e in self.entries if not names.isdisjoint(e.versions))
 
     def _last_rows(self, held: Iterable[Entry]) -> dict[str, int]:
         """Of each database the place of the last row that is one of these messages."""
-        found: dict[str, int] = {}
-        for e in held:
-            found |= {
-                name: max(e.places[name], found.get(name, 0)) for name in self.known.databases & e.versions.keys()
-            }
+        entries, found = tuple(held), dict[str, int]()
+        for name in self.known.databases:
+            places = [e.places[name] for e in entries if name in e.versions]
+            if places:
+                found[name] = max(places)
         return found
 
     def _base(self) -> Witness | None:
@@ -285,9 +302,9 @@ class Timeline:
 
     @cached_property
     def _is_clock_behind(self) -> bool:
-        """Whether a whole file was saved with a time from before messages in it: then no time makes another newer."""
-        saved = self.known.saved
-        if self.known.state is not FileState.WHOLE or saved is None:
+        """Whether the base was saved with a time from before messages in it: then no time makes another newer."""
+        saved = self.base.saved if self.base is not None and self.base.marks is not None else None
+        if saved is None:
             return False
         return any(is_kept and is_after(time, saved) for time, is_kept in zip(self.times, self.kept, strict=True))
 

@@ -487,13 +487,13 @@ class _Judge(Contained, Backups, ListedLength):
         return reasons
 
     def _is_newest_prompt(self, k: int) -> bool:
-        """Whether a prompt is the newest one that the file was saved with: its watermark is its time."""
+        """Whether a prompt is the newest one that the file was saved with: its watermark is its time, or the session
+        list ends with its turn.
+        """
         later = next((t for t in self.began[k + 1 :] if t is not None and t != self.began[k]), None)
-        time, mark = self.times[k], self.marks.watermark
-        return (
-            time is not None
-            and mark is not None
-            and time <= mark + 1.0
-            and abs(time - mark) < 1.0
-            and (later is None or later > mark)
-        )
+        time, mark, last = self.times[k], self.marks.watermark, self.known.last
+        if time is None:
+            return False
+        if last is not None and time <= last and (later is None or later > last) and last != self.known.saved:
+            return True  # of an empty file it is the date of the save
+        return mark is not None and abs(time - mark) < 1.0 and (later is None or later > mark)

@@ -56,13 +56,6 @@ class CleanHome:
             raise RuntimeError(f"{words} ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
         return seconds
 
-    def processor(self, *words: object) -> float:
-        """The same; returns the seconds of processor time of all its processes."""
-        before = os.times()
-        self.run(*words)
-        after = os.times()
-        return after.children_user + after.children_system - before.children_user - before.children_system
-
     def watched(self, *words: object) -> tuple[float, int]:
         """Run a command; returns seconds, and the megabytes that it and all its processes needed together at most."""
         start = time.perf_counter()
@@ -119,7 +112,7 @@ class CleanHome:
 def fresh_place() -> Iterator[CleanHome]:
     """A new place with an empty cache. It goes away again."""
     with tempfile.TemporaryDirectory(prefix="hermes-bench-") as folder:
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "PYTHONPATH") if name in os.environ}
         yield CleanHome({**kept, "HOME": folder, "XDG_CACHE_HOME": f"{folder}/cache", "QT_QPA_PLATFORM": "offscreen"})
 
 

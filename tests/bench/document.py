@@ -111,9 +111,11 @@ def main() -> None:
 
 def table(figures: Sequence[Figure]) -> str:
     """The figures as a Markdown table, narrow enough to be read as it is."""
-    rows = [("what", "measured", "seconds: it / floor", "target", "memory")]
+    rows = [("what", "measured", "seconds: it / floor", "processor time", "target", "memory")]
     rows.append(("---",) * len(rows[0]))
-    rows += [(_what(each), _value(each), _seconds(each), _target(each), _memory(each)) for each in figures]
+    rows += [
+        (_what(each), _value(each), _seconds(each), _processor(each), _target(each), _memory(each)) for each in figures
+    ]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -149,6 +151,11 @@ def _value(figure: Figure) -> str:
 
 def _seconds(figure: Figure) -> str:
     return " / ".join(f"{each:.3g}" for each in (figure.seconds, figure.floor_seconds) if each is not None)
+
+
+def _processor(figure: Figure) -> str:
+    mine, least = figure.processor, figure.floor_processor
+    return f"{mine / least:.2f} x: {mine:.3g} / {least:.3g}" if mine and least else ""
 
 
 def _memory(figure: Figure) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import platform
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import stores
 
@@ -18,9 +19,10 @@ class Figure:
     """One row of the table. ``name`` is what one asks for, ``what`` says what was measured.
 
     ``value`` is what ``target`` is about (None: there is none): mostly how many times the floor it took; ``unit`` says
-    what else. Seconds are those of the work and of its floor. ``megabytes`` are of all processes together, at most
-    ``memory_target``; ``sessions`` is how many there were, for the picture of growth; ``note`` is what else was
-    seen; ``version`` is the one that was measured, if it was not the newest.
+    what else. Seconds are those of the work and of its floor; ``processor`` is what all its processes took of the
+    processors, in seconds. ``megabytes`` are of all processes together, at most ``memory_target``; ``sessions`` is how
+    many there were, for the picture of growth; ``note`` is what else was seen; ``version`` is the one that was
+    measured, if it was not the newest.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Figure:
     seconds: float | None = None
     floor: str = ""
     floor_seconds: float | None = None
+    processor: float | None = None
+    floor_processor: float | None = None
     megabytes: int | None = None
     memory_target: int | None = None
     sessions: int | None = None
@@ -44,9 +48,19 @@ class Figure:
         return in_time and (self.memory_target is None or (self.megabytes or 0) <= self.memory_target)
 
 
-def beside(seconds: float, floor_seconds: float, **rest: Any) -> Figure:
+class Spent(NamedTuple):
+    """The seconds that a work took, and those of the processors: of the processes that it ran, else of this one."""
+
+    seconds: float
+    processor: float
+
+
+def beside(spent: Spent | float, least: Spent | float, **rest: Any) -> Figure:
     """The figure that says how many times its floor something took."""
-    return Figure(value=seconds / floor_seconds, seconds=seconds, floor_seconds=floor_seconds, **rest)
+    if isinstance(spent, Spent) and isinstance(least, Spent):
+        rest |= {"processor": spent.processor, "floor_processor": least.processor}
+        spent, least = spent.seconds, least.seconds
+    return Figure(value=spent / least, seconds=spent, floor_seconds=least, **rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +85,18 @@ class Bench:
         return home
 
 
-def best(*works: Callable[[], float], turns: int = 3) -> Sequence[float]:
-    """The least seconds of each work. They take turns, so that a busy moment meets all of them."""
-    return [min(column) for column in zip(*([work() for work in works] for _ in range(turns)), strict=True)]
+def best(*works: Callable[[], float], turns: int = 3) -> Sequence[Spent]:
+    """The least of each work. They take turns, so that a busy moment meets all of them."""
+    found = [[_spent(work) for work in works] for _ in range(turns)]
+    return [Spent(*map(min, zip(*column, strict=True))) for column in zip(*found, strict=True)]
+
+
+def _spent(work: Callable[[], float]) -> Spent:
+    before, mine = os.times(), time.process_time()
+    seconds = work()
+    mine, after = time.process_time() - mine, os.times()
+    processes = (after.children_user + after.children_system) - (before.children_user + before.children_system)
+    return Spent(seconds, processes or mine)
 
 
 def _line(what: str, columns: Sequence[str]) -> str:

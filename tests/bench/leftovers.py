@@ -49,10 +49,10 @@ def _twice(
             shape = {"messages": bench.scaled(length), "length": 300, "spread": 0.0}
             make_store(home, sessions=[0], journals=False, **shape)
             add(home / "webui" / "sessions", bench.scaled(of))
-    seconds, floor = best(*(partial(work, home) for home in homes))
+    ours, least = best(*(partial(work, home) for home in homes))
     return beside(
-        seconds,
-        floor,
+        ours,
+        least,
         name=name,
         what=what,
         target=2.2,

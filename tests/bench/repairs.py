@@ -72,11 +72,11 @@ def repair_of_a_gigabyte(bench: Bench) -> list[Figure]:
             apply(found)
             return time.perf_counter() - start
 
-    seconds, floor = best(carry_out, lambda: copy_twice(texts, bench.folder))
+    ours, least = best(carry_out, lambda: copy_twice(texts, bench.folder))
     return [
         beside(
-            seconds,
-            floor,
+            ours.seconds,
+            least.seconds,
             name="repair_of_a_gigabyte",
             what=f"carrying out the plan for {len(sessions)} of 2,000 sessions, 1 GB",
             target=2.5,
@@ -118,8 +118,8 @@ def _beside_the_webui(name: str, what: str, home: Path, sessions: Sequence[int],
         with as_before(home, sessions), fresh_place() as place:
             return place.run(*words)
 
-    seconds, floor = best(lambda: run(*_repair(home)), lambda: run(*webui_recovery("--repair-safe", home)))
-    return beside(seconds, floor, name=name, what=what, target=target, floor="the WebUI's own repair")
+    ours, least = best(lambda: run(*_repair(home)), lambda: run(*webui_recovery("--repair-safe", home)))
+    return beside(ours, least, name=name, what=what, target=target, floor="the WebUI's own repair")
 
 
 def repair_of_ten(bench: Bench) -> list[Figure]:
@@ -134,11 +134,11 @@ def repair_of_ten(bench: Bench) -> list[Figure]:
             (folder / "_index.json").unlink()
             return place.watched(*RESCUE, "repair", *ids, "--yes", "--home", home)
 
-    seconds, floor = best(lambda: repair(large)[0], lambda: repair(alone)[0], turns=5)
+    ours, least = best(lambda: repair(large)[0], lambda: repair(alone)[0], turns=5)
     return [
         beside(
-            seconds,
-            floor,
+            ours,
+            least,
             name="repair_of_ten",
             what="repair of 10 sessions among 10,000",
             target=1.5,

@@ -37,12 +37,10 @@ def start_of_a_command(bench: Bench) -> list[Figure]:
 def _start(name: str, what: str, *words: object) -> Figure:
     with fresh_place() as place:
         _, megabytes = place.watched(*words)
-        seconds, floor = best(
-            lambda: place.run(*words), lambda: place.run(sys.executable, "-c", "import typer"), turns=10
-        )
+        ours, least = best(lambda: place.run(*words), lambda: place.run(sys.executable, "-c", "import typer"), turns=10)
     return beside(
-        seconds,
-        floor,
+        ours,
+        least,
         name=name,
         what=what,
         floor="importing typer",
@@ -70,7 +68,7 @@ def _imports(*words: object) -> str:
 def start_of_the_window(_: Bench) -> list[Figure]:
     """From nothing to the empty window's first idle moment, and closed again, with no screen."""
     with fresh_place() as place:
-        seconds, floor = best(
+        ours, least = best(
             lambda: place.run(sys.executable, OURS, good=(0,)),
             lambda: place.run(sys.executable, "-c", BARE, good=(0,)),
             turns=7,
@@ -78,8 +76,8 @@ def start_of_the_window(_: Bench) -> list[Figure]:
         _, megabytes = place.watched(sys.executable, OURS)
     return [
         beside(
-            seconds,
-            floor,
+            ours,
+            least,
             name="start_of_the_window",
             what="the empty window",
             floor="an empty QMainWindow",

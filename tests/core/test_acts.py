@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.merge.intent import MARK_FIELDS
 
 from .conftest import ACT, SID, START, Hermes
 
@@ -82,6 +83,111 @@ def test_a_file_that_was_saved_before_its_own_messages_does_not_say_what_is_newe
     assert hermes.live.read_bytes() == before
     hermes.repair(SID)
     assert hermes.texts() == hermes.said([*kept, *undone])
+
+
+def test_two_undos_at_one_place_are_told_apart_by_what_a_torn_file_counts(hermes: Hermes) -> None:
+    """Of a version without generations; the backup is from before the second undo, with the first one's marks."""
+    kept, first, second = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
+    marks = {name: value for name, value in hermes.undo_marks(kept).items() if "generation" not in name}
+    hermes.write_old(hermes.live, kept, **marks)
+    hermes.tear_live('"content": "answer a"')
+    moved = marks | {"truncation_watermark": second[0]["timestamp"], "updated_at": START + 210}
+    hermes.write_old(hermes.sessions / f"{SID}.json.bak", [*kept, *second], **moved)
+    hermes.write_rows([*kept, *first, *second])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)
+
+
+def test_two_undos_at_one_place_are_told_apart_where_the_file_is_torn_in_its_generation(hermes: Hermes) -> None:
+    kept, first, second = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
+    hermes.write_live(kept, **hermes.undo_marks(kept) | {"updated_at": START + 211})
+    hermes.tear_live(hermes.shrink[8:])
+    moved = {"truncation_watermark": second[0]["timestamp"], "intentional_shrink_generation": EARLIER}
+    hermes.write_backup([*kept, *second], **hermes.undo_marks(kept) | moved | {"updated_at": START + 210})
+    hermes.write_run([*kept, *second], updated_at=START + 210)
+    hermes.write_rows([*kept, *first, *second])
+    hermes.write_index({"session_id": SID, "message_count": len(kept), "last_message_at": kept[-1]["timestamp"]})
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)
+    assert is_quiet(hermes)
+
+
+@pytest.mark.parametrize("title", ["Untitled", "Notes on c"])
+def test_a_torn_file_with_the_title_of_a_clear_was_cleared_after_the_run(hermes: Hermes, title: str) -> None:
+    """Cleared, a turn, and cleared again; or only once, and then the turn was lost."""
+    gone, later = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    hermes.write_run(later, updated_at=START + ACT - 1, title="Notes on c")
+    hermes.write_live([], **hermes.cleared, title=title)
+    hermes.tear_live('"message_count"')
+    hermes.write_rows([*gone, *later])
+    hermes.repair()
+    assert hermes.texts() == ([] if title == "Untitled" else hermes.said(later))
+
+
+def test_an_undo_after_a_clear_is_known_where_the_file_is_torn_between_the_marks(hermes: Hermes) -> None:
+    """The boundary can be read, the generations of both acts cannot; the backup has those of the clear."""
+    gone, kept, undone = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
+    hermes.write_live(kept, **hermes.undo_marks(kept) | {"clear_generation": hermes.clear, "updated_at": START + 211})
+    hermes.tear_live('"clear_generation"')
+    hermes.write_backup([*kept, *undone], **hermes.cleared | {"updated_at": START + 210})
+    hermes.write_rows([*gone, *kept, *undone])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)
+    assert is_quiet(hermes)
+
+
+def test_a_wiped_file_that_was_saved_before_its_own_messages_does_not_say_what_is_newer(hermes: Hermes) -> None:
+    """The clock was set back, then two turns were taken back."""
+    kept, undone = hermes.turns("a", start=9000), hermes.turns("b", "c", start=9100)
+    marks = hermes.undo_marks(kept) | {"updated_at": START + 90}
+    hermes.write_live([], **marks)
+    hermes.write_backup(kept, **marks)
+    hermes.write_rows([*kept, *undone])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)
+
+
+def test_an_emptied_file_of_a_version_without_marks_is_asked_about_where_the_list_counts_fewer(hermes: Hermes) -> None:
+    """Its newest turn was undone, or the count is late; its backup has the turn."""
+    kept, undone = hermes.turns("a"), hermes.turns("b", start=100)
+    said = [{name: value for name, value in m.items() if name != "timestamp"} for m in (*kept, *undone)]
+    for path, messages in ((hermes.live, []), (hermes.sessions / f"{SID}.json.bak", said)):
+        session = hermes.session(messages, updated_at=START + 200)
+        hermes.write(path, {name: value for name, value in session.items() if name not in MARK_FIELDS})
+    row = {"session_id": SID, "message_count": len(kept), "updated_at": START + 200, "last_message_at": START + 200}
+    hermes.write_index(row)
+    before = hermes.live.read_bytes()
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(said)
+
+
+def test_the_session_list_knows_which_turn_came_after_an_undo(hermes: Hermes) -> None:
+    """Cleared, a turn, undone, a turn; then the file was emptied. Only rows are left, and they can be counted in two
+    ways: a watermark of some versions stays at an earlier prompt."""
+    gone, kept, undone, after = (hermes.turns(word, start=100 * k) for k, word in enumerate("abcd"))
+    marks = hermes.undo_marks(kept, kept[0]["timestamp"]) | {"clear_generation": hermes.clear}
+    session = hermes.session([], **marks | {"updated_at": START + 305})
+    session.pop("intentional_shrink_generation")
+    hermes.write(hermes.live, session)
+    hermes.write_rows([*gone, *kept, *undone, *after])
+    last = after[-1]["timestamp"]
+    hermes.write_index({"session_id": SID, "message_count": 4, "updated_at": START + 305, "last_message_at": last})
+    before = hermes.live.read_bytes()
+    hermes.repair()
+    assert hermes.live.read_bytes() == before
+
+
+def test_a_run_that_goes_further_than_a_backup_that_an_undo_made_shorter_ended_before_that(hermes: Hermes) -> None:
+    """One turn was taken back, then the one before it; the run had shown both, but no more what an edit replaced."""
+    kept, edited, second, first = (hermes.turns(word, start=100 * k) for k, word in enumerate("abcd"))
+    hermes.write_run([*kept, *second, *first], updated_at=START + 304)
+    earlier = hermes.undo_marks([*kept, *second]) | {"intentional_shrink_generation": EARLIER}
+    hermes.write_backup([*kept, *second], **earlier | {"updated_at": START + 310})
+    hermes.write_live(kept, **hermes.undo_marks(kept) | {"updated_at": START + 311})
+    hermes.write_rows([*kept, *edited, *second, *first])
+    assert is_quiet(hermes)
 
 
 def test_a_torn_backup_whose_watermark_is_the_prompt_of_a_run_was_saved_with_it(hermes: Hermes) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core.base import files, jsontext
-from hermes_rescue.core.base.json_lines import LineFile, objects
+from hermes_rescue.core.base.json_lines import LineFile, fields_of, objects
 from hermes_rescue.core.base.jsontext import LARGE
 from hermes_rescue.core.hermes.runs.run_journal import ENDS, RunJournal
 from hermes_rescue.core.hermes.runs.turn_journal import read_turn_journal
@@ -82,7 +82,7 @@ def test_a_file_says_the_same_from_both_ends(sizes: Sequence[int], ends: bool) -
         return [{key: piece.value for key, piece in found.items()} for found in lines]
 
     assert read(LineFile(io.BytesIO(data), len(data)).forwards()) == values
-    assert read(LineFile(io.BytesIO(data), len(data)).backwards()) == values[::-1]
+    assert read(LineFile(io.BytesIO(data), len(data)).backwards(fields_of)) == values[::-1]
 
 
 @pytest.mark.parametrize("ages", [(1, 2, 3), (3, 2, 1), (5, 5, 5)])

@@ -379,3 +379,11 @@ def is_one_run(started_at: float | None, prompts: Iterable[float | None]) -> boo
             bursts.append(1)
         last = time
     return bool(times) and bursts.count(1) <= 1
+
+
+def conversations(rows: Sequence[SessionRow], parts: Container[str]) -> Iterator[tuple[SessionRow, ...]]:
+    """The rows of a session whose messages are one sequence: all those that its lineage names, and each other one."""
+    of_one = tuple(row for row in rows if (row.sidecar_id or row.id) in parts)
+    if of_one:
+        yield of_one
+    yield from ((row,) for row in rows if row not in of_one)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal, NamedTuple
@@ -265,27 +265,22 @@ def message_row(rowid: int, row: Mapping[str, object]) -> MessageRow:
     if role == "user":
         content, workspace = untag(content)
         workspace = workspace or untag(decoded(_text(row.get("api_content"))))[1]
-    tool_name = _text(row.get("tool_name"))
-    tool_calls = _json(row.get("tool_calls"))
-    fields = {
-        "timestamp": number(row.get("timestamp")),
-        "reasoning": _text(row.get("reasoning")),
-        "reasoning_content": _text(row.get("reasoning_content")),
-        "reasoning_details": _json(row.get("reasoning_details")),
-        "tool_calls": tool_calls if isinstance(tool_calls, list) else None,
-        "tool_call_id": _text(row.get("tool_call_id")),
-        "name": tool_name if role == "tool" else None,
-        "tool_name": tool_name,
-        "finish_reason": _text(row.get("finish_reason")),
-    }
+    said: dict[str, Any] = {"role": role, "content": content}
+    for name, read in _FIELDS:
+        value = row.get(name)
+        if value is None or (value := read(value)) in NOTHING:
+            continue
+        if name == "tool_name" and role == "tool":
+            said["name"] = value
+        said[name] = value
     key = row.get("id")
     return MessageRow(
         key if isinstance(key, int) else rowid,
         status_of(row.get("active"), row.get("compacted")),
         row.get("display_kind") == "hidden",
-        {"role": role, "content": content, **{name: value for name, value in fields.items() if value not in NOTHING}},
+        said,
         workspace,
-        sum(len(value) for name, value in row.items() if isinstance(value, _TEXTS) and name != "api_content"),
+        sum([len(value) for name, value in row.items() if isinstance(value, _TEXTS) and name != "api_content"]),
     )
 
 
@@ -311,3 +306,21 @@ def _json(value: object) -> Any:
         return loads_exactly(text)
     except NotJSONError:
         return None
+
+
+def _calls(value: object) -> list[Any] | None:
+    found = _json(value)
+    return found if isinstance(found, list) else None
+
+
+_FIELDS: tuple[tuple[str, Callable[[object], Any]], ...] = (
+    ("timestamp", number),
+    ("reasoning", _text),
+    ("reasoning_content", _text),
+    ("reasoning_details", _json),
+    ("tool_calls", _calls),
+    ("tool_call_id", _text),
+    ("tool_name", _text),
+    ("finish_reason", _text),
+)
+"""The fields of a message beside its role and content in the order of a sidecar, and how the column of each is read."""

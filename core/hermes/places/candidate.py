@@ -95,7 +95,8 @@ class Places:
 @dataclass(frozen=True, slots=True)
 class FurtherCopy:
     """A copy of a session from another place. ``session`` is what a file of it says, ``rows`` what a database does;
-    ``messages`` are those of either that a person sees.
+    ``messages`` are those of either that a person sees. ``is_run``: it is the session at the end of an earlier run,
+    without marks; parts of a message that later runs show without them are no loss.
     """
 
     name: str
@@ -104,6 +105,7 @@ class FurtherCopy:
     session: Sidecar | None
     rows: DatabaseCopy | None
     messages: Sequence[Message]
+    is_run: bool = False
 
 
 def date_in(name: str) -> float | None:

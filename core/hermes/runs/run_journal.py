@@ -19,8 +19,8 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 from hermes_rescue.core.base import files, jsontext
 from hermes_rescue.core.base.errors import UnreadableError
-from hermes_rescue.core.base.json_lines import LineFile, damage, objects
-from hermes_rescue.core.base.jsontext import LARGE, LIST_FIELD, LargeElement, Piece, number
+from hermes_rescue.core.base.json_lines import LineFile, damage, fields_of, objects
+from hermes_rescue.core.base.jsontext import LARGE, LIST_FIELD, LargeElement, NotJSONError, Piece, number
 from hermes_rescue.core.hermes.message import visible_text
 from hermes_rescue.core.hermes.runs.turn_journal import SubmittedTurn, TurnJournal
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
@@ -39,16 +39,21 @@ _HEAD = 4 * 1024
 _BEGUN = re.compile(rb'\s*\{[^{}]*?"created_at"\s*:\s*(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)')
 """The time of an event whose line is too long to be read for it: what stands before the payload says it."""
 
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+class _Payload(msgspec.Struct):
+    session: msgspec.Raw = msgspec.Raw()
 
 
-class _Sign(msgspec.Struct):
+class _Event(msgspec.Struct):
+    """What is asked of an event; without a session in it that is empty."""
+
     event: Any = None
     terminal: Any = None
     created_at: Any = None
+    payload: _Payload = msgspec.field(default_factory=_Payload)
 
 
-_SIGN = msgspec.json.Decoder(_Sign)
+_EVENT = msgspec.json.Decoder(_Event)
 
 
 class _Shown(msgspec.Struct):
@@ -107,6 +112,11 @@ class Done:
                 again.append(k)
             is_last = False
         return tuple(piece for k, piece in enumerate(said) if k not in again) if again else said
+
+    def is_beginning_of(self, later: Done) -> bool:
+        """Whether a later run shows the same messages to the byte, and mostly more."""
+        mine, theirs = (_shown(done.session) for done in (self, later))
+        return mine is not None and theirs is not None and theirs.startswith(mine[:-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,12 +248,11 @@ class RunJournal:
 
     def _last_session(self, lines: LineFile, run: Run) -> Done | None:
         """The last event that holds this session; a parent's run can hold the parent, too."""
-        for event in lines.backwards():
-            payload = event.get("payload")
-            session = None if payload is None else _inner(payload, "session")
-            if session is not None and _shows(raw := session.raw, self.session_id):
-                name, when = _value(event, "event"), _when(event)
-                return Done(run.stream_id, str(name or ""), when, run.path, raw, self._known.sent_in(run.stream_id))
+        for event in lines.backwards(_event):
+            raw = bytes(event.payload.session)
+            if raw and _shows(raw, self.session_id):
+                name, when = str(event.event or ""), number(event.created_at)
+                return Done(run.stream_id, name, when, run.path, raw, self._known.sent_in(run.stream_id))
         return None
 
     def _read(self, path: Path, read: Callable[[LineFile], _T], otherwise: _T) -> _T:
@@ -282,6 +291,14 @@ class _Compact(LargeElement):
         return jsontext.loads(bytes(self._raw))
 
 
+def _shown(raw: bytes) -> bytes | None:
+    """The list of messages of a session; None where anything is unusual."""
+    try:
+        return bytes(_SHOWN.decode(raw).messages)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+
+
 def _shows(raw: bytes, session_id: str) -> bool:
     """Whether a text is the session of this id, or of none, with its messages."""
     try:
@@ -306,19 +323,6 @@ def _held(raw: bytes) -> _Held | None:
     return _Held(fields, tuple(Piece(None, each, 2) for each in messages))
 
 
-def _inner(piece: Piece, name: str) -> Piece | None:
-    """A value of an object, without parsing it where the fast parser understands the object."""
-    raw = piece.raw
-    if name.encode() not in raw:
-        return None
-    try:
-        found = _OBJECT.decode(raw).get(name)
-        return None if found is None else Piece(found)
-    except (msgspec.MsgspecError, RecursionError):
-        value = piece.value
-        return Piece(None, value[name]) if isinstance(value, dict) and name in value else None
-
-
 def _known(fields: Mapping[str, Piece]) -> dict[str, Piece]:
     """Those that a sidecar has; others are about the moment (``is_streaming``) and must never be written back."""
     return {
@@ -334,43 +338,58 @@ def _value(fields: Mapping[str, Piece], name: str) -> Any:
 def _started_at(lines: LineFile) -> float | None:
     head = lines.beginning(_HEAD)
     line, is_whole, _ = head.partition(b"\n")
-    first = _sign(line) if is_whole else None
+    first = _usual(line) if is_whole else None
     if first is not None and (at := number(first.created_at)) is not None:
         return at
     begun = None if is_whole else _BEGUN.match(head)
     if begun is not None:
         return number(float(begun[1]))
-    return next((at for event in lines.forwards() if (at := _when(event)) is not None), None)
+    times = (number(_value(event, "created_at")) for event in lines.forwards())
+    return next((at for at in times if at is not None), None)
 
 
 def _seen_end(lines: LineFile) -> End | None:
     """How a run ended, if a short last line says it, as that of most does; else None."""
     _, is_whole, line = lines.ending(_HEAD).removesuffix(b"\n").rpartition(b"\n")
-    last = _sign(line) if is_whole else None
-    return End(True, number(last.created_at)) if last is not None and _is_end(last.terminal, last.event) else None
+    last = _usual(line) if is_whole else None
+    return End(True, number(last.created_at)) if last is not None and _is_end(last) else None
 
 
-def _sign(line: bytes) -> _Sign | None:
-    """What an event says beside its payload; None where anything is unusual."""
+def _event(line: bytes) -> tuple[_Event | None, bool]:
+    """One line as an event, as :meth:`LineFile.backwards` wants it. A session is not parsed where it need not be."""
+    usual = _usual(line)
+    if usual is not None:
+        return usual, True
+    found, is_whole = fields_of(line)
+    if found is None:
+        return None, is_whole
+    try:
+        payload = _value(found, "payload")
+        event, terminal, created_at = (_value(found, name) for name in ("event", "terminal", "created_at"))
+    except NotJSONError:  # a number longer than Python reads
+        return None, False
+    session = payload.get("session") if isinstance(payload, dict) else None
+    raw = msgspec.Raw() if session is None else msgspec.Raw(jsontext.dumps(session))
+    return _Event(event, terminal, created_at, _Payload(raw)), is_whole
+
+
+def _usual(line: bytes) -> _Event | None:
+    """The same; None where anything is unusual."""
     try:
         jsontext.require_utf8(line)
-        return _SIGN.decode(line)
+        return _EVENT.decode(line)
     except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
         return None
 
 
-def _is_end(terminal: Any, event: Any) -> bool:
-    return terminal is True or event in ENDS
+def _is_end(event: _Event) -> bool:
+    return event.terminal is True or event.event in ENDS
 
 
 def _end(lines: LineFile) -> End:
     at = None
-    for event in lines.backwards():
-        at = _when(event) if at is None else at
-        if _is_end(_value(event, "terminal"), _value(event, "event")):
+    for event in lines.backwards(_event):
+        at = number(event.created_at) if at is None else at
+        if _is_end(event):
             return End(True, at)
     return End(False, at)
-
-
-def _when(event: Mapping[str, Piece]) -> float | None:
-    return number(_value(event, "created_at"))

@@ -1,0 +1,48 @@
+"""The session at the ends of runs before the newest one, as far as no other copy has what it said then."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
+from itertools import pairwise
+from operator import or_
+
+from hermes_rescue.core.hermes.message import Message, MessageIdentity, message
+from hermes_rescue.core.hermes.places.candidate import FurtherCopy, day, free
+from hermes_rescue.core.hermes.runs.run_journal import Done, RunJournal
+from hermes_rescue.core.hermes.sidecar import Sidecar
+
+
+def earlier_runs(journal: RunJournal, copies: Iterable[Sequence[Message]]) -> Iterator[FurtherCopy]:
+    """The newest run first, each with more of a message than all ``copies`` and those after it have.
+
+    What a later run shows no more was taken back, or lost before it began: so they only ever offer something, as copies
+    from another place do.
+    """
+    newest = journal.newest
+    if newest is None or len(journal.runs) < 2:
+        return
+    known: Counter[MessageIdentity] | None = None
+    named: list[str] = []
+    for later, done in pairwise(journal.dones):
+        if done.is_beginning_of(later):
+            continue
+        if known is None:
+            known = reduce(or_, map(_counted, (*copies, _messages(newest))))
+        messages = _messages(done)
+        held = _counted(messages)
+        if held - known:
+            saved = done.created_at or 0.0
+            named.append(free(f"earlier run of {day(saved)}", named))
+            session = Sidecar(done.fields, done.messages)
+            yield FurtherCopy(named[-1], str(done.path), saved, session, None, messages, is_run=True)
+        known |= held
+
+
+def _messages(done: Done) -> tuple[Message, ...]:
+    return tuple(map(message, done.messages))
+
+
+def _counted(messages: Iterable[Message]) -> Counter[MessageIdentity]:
+    return Counter(m.folded_identity for m in messages)

@@ -1,0 +1,62 @@
+"""What only the end of an earlier run still shows: offered, never taken by itself."""
+
+from __future__ import annotations
+
+from hermes_rescue.core.audit.findings import Category
+
+from .conftest import ACT, SID, START, Hermes
+
+
+def categories(hermes: Hermes) -> set[Category]:
+    return {f.category for s in hermes.audit().sessions for f in s.findings}
+
+
+def is_left_alone(hermes: Hermes) -> bool:
+    """Whether a repair of everything leaves the live file as it is."""
+    before = hermes.live.read_bytes()
+    hermes.repair()
+    return hermes.live.read_bytes() == before
+
+
+def test_what_only_an_earlier_run_shows_is_asked_and_comes_back(hermes: Hermes) -> None:
+    """The file was wiped and the conversation went on twice; the database was lost with it."""
+    lost, newer = hermes.turns("a", "b"), hermes.turns("c", "d", start=100)
+    hermes.write_run(lost, "run1")
+    hermes.write_run(newer[:2], "run2")
+    hermes.write_run(newer, "run3")
+    hermes.write_live(newer)
+    assert categories(hermes) == {Category.REVIEW}
+    assert is_left_alone(hermes)
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said([*lost, *newer])
+    assert categories(hermes) <= {Category.INFO}
+
+
+def test_what_several_earlier_runs_show_comes_back_once(hermes: Hermes) -> None:
+    first, second, newer = hermes.turns("a"), hermes.turns("b", "c", start=100), hermes.turns("d", start=200)
+    hermes.write_run(first, "run1")
+    hermes.write_run(second[:2], "run2")
+    hermes.write_run(second, "run3")
+    hermes.write_run(newer, "run4")
+    hermes.write_live(newer)
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said([*first, *second, *newer])
+
+
+def test_runs_of_a_session_that_only_grew_add_nothing(hermes: Hermes) -> None:
+    said = hermes.turns("go on", "go on", "go on")
+    for k in (2, 4, 6):
+        hermes.write_run(said[:k], f"run{k}")
+    hermes.write_live(said)
+    assert hermes.kinds() == []
+
+
+def test_what_was_undone_since_an_earlier_run_stays_out(hermes: Hermes) -> None:
+    """The act has its mark; rows and backup of the time before it are gone."""
+    kept, undone, after = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=200)
+    hermes.write_run([*kept, *undone], "run1")
+    marks = hermes.undo_marks(kept, after[0]["timestamp"])
+    hermes.write_run([*kept, *after], "run2", updated_at=START + ACT)
+    hermes.write_live([*kept, *after], **marks)
+    assert categories(hermes) <= {Category.INFO}
+    assert is_left_alone(hermes)
