@@ -197,10 +197,14 @@ class SessionsTable(QTableView):
         header.setHighlightSections(False)
         header.setResizeContentsPrecision(200)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        for column in (Column.TITLE, Column.WHY):  # neither takes all the room from the other
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(Column.TITLE, QHeaderView.ResizeMode.Stretch)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)  # at first in the order of the plan
         self.setSortingEnabled(True)
+
+    def sizeHintForColumn(self, column: int) -> int:
+        """Called by Qt: many reasons leave room for the title."""
+        hint = super().sizeHintForColumn(column)
+        return min(hint, self.viewport().width() // 4) if column == Column.WHY else hint
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         """Called by Qt: who comes by key sees which row that is about."""

@@ -168,6 +168,8 @@ class FindBar(QWidget):
         self.field.setAccessibleName(self.tr("Find in this conversation"))
         self.field.setAccessibleDescription(self.tr("Words in any order; F3 goes to the next hit"))
         self.field.setClearButtonEnabled(True)
+        for clear in self.field.findChildren(QToolButton):
+            clear.setAccessibleName(self.tr("Find nothing"))
         self.field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.count = QLabel(textFormat=Qt.TextFormat.PlainText)
         self.previous, self.next = QToolButton(), QToolButton()

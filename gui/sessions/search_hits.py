@@ -11,6 +11,7 @@ from hermes_rescue.core.hermes.copies import LIVE
 from hermes_rescue.core.search.message_texts import Part
 from hermes_rescue.core.search.query import Query
 from hermes_rescue.core.search.session_search import Held, SessionHits
+from hermes_rescue.gui.sessions.session_view import HAND_AT_REST
 from hermes_rescue.gui.view_model.diff_text import copy_name
 from hermes_rescue.gui.view_model.formatting import counted, day, number, plain_tip, sentences
 from hermes_rescue.gui.view_model.session_rows import Row, one_line
@@ -19,6 +20,7 @@ from hermes_rescue.gui.widgets.placeholders import ActionPlaceholder
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import (
     QAbstractListModel,
+    QEvent,
     QItemSelectionModel,
     QModelIndex,
     QPersistentModelIndex,
@@ -27,6 +29,7 @@ from PySide6.QtCore import (
     QRect,
     QSize,
     Qt,
+    QTimer,
     Signal,
 )
 from PySide6.QtGui import (
@@ -35,6 +38,7 @@ from PySide6.QtGui import (
     QFont,
     QFontMetrics,
     QKeyEvent,
+    QMouseEvent,
     QPainter,
     QResizeEvent,
     QTextCharFormat,
@@ -231,6 +235,8 @@ class HitList(QListView):
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setAccessibleName(self.tr("Sessions that were found"))
+        self.setMouseTracking(True)
+        self._hand = QTimer(self, singleShot=True, interval=HAND_AT_REST)
         self.face = ActionPlaceholder(self.tr("Clear search"), self)
         self.activated.connect(lambda _: self.opened.emit())
         self.selectionModel().currentChanged.connect(self._emit_current)
@@ -250,8 +256,8 @@ class HitList(QListView):
 
     @property
     def is_in_hand(self) -> bool:
-        """Whether somebody is at its rows: then none of them moves."""
-        return self.currentIndex().isValid() or self.viewport().underMouse()
+        """Whether somebody is at its rows: then none of them moves. A mouse that only rests there is not."""
+        return self.currentIndex().isValid() or self._hand.isActive()
 
     def enter(self) -> None:
         """Give the keyboard to the list, and to its first row where it was at none."""
@@ -281,6 +287,16 @@ class HitList(QListView):
             self.opened.emit()
         else:
             super().keyPressEvent(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Called by Qt: a hand is at the rows."""
+        self._hand.start()
+        super().mouseMoveEvent(event)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Called by Qt: the mouse has left."""
+        super().leaveEvent(event)
+        self._hand.stop()
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         """Called by Qt: where the keyboard comes to no row, none becomes the current one."""

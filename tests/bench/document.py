@@ -84,15 +84,16 @@ LIMITS = {
     " would take checking it piece by piece.",
     "long_session_second_audit": "The file, and the pieces of it that are compared with the rows.",
     "long_session_stop": "Only a call into C that handles the whole file cannot be stopped.",
-    "standstill, 10,000 sessions": "24 to 31 ms are work of the window's own thread, painting the rows that came anew;"
-    " the clock also counts what else the machine does: 29 ms in a quiet run, up to 59 in a busy one.",
+    "standstill, 10,000 sessions": "Painting the rows anew. In brackets, here and below, what the window's own thread"
+    " worked of it: the rest went to the thread that reads, or to other programs, which kept the machine busy"
+    " during these measurements.",
     "standstill, a message of 2 MB": "Laying out the messages that show, and parsing each once; most for the first"
     " session that is shown, which loads fonts.",
     "standstill, 100,000 sessions": "Painting the rows anew after some were taken in, beside the thread that reads;"
     " once putting all names in order, in one call into C.",
-    "standstill, 100,000 messages": "The thread that reads the session splits its file in one call into C, which holds"
-    " the interpreter; laying out the first messages loads fonts, once. Less would take a process that reads, and sends"
-    " what is shown page by page.",
+    "standstill, 100,000 messages": "The thread that reads the session parses its file, and each long field of it, in"
+    " one call into C, which holds the interpreter; laying out the first messages loads fonts, once. Less would take a"
+    " process that reads, and sends what is shown page by page.",
     "long_session_progress": "Only the rows and the messages that are read are counted; other steps are told when they"
     " are done. Less would take counting in each of them.",
 }

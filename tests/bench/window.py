@@ -123,6 +123,13 @@ def use(home: Path, scratch: Path) -> Value:
             window.tools.filter.setText(text)
             yield 0.2
 
+    def search_messages() -> Iterator[float]:
+        window.tools.filter.setText("the")
+        for _ in range(100):  # the hits come
+            yield 0.05
+        window.tools.filter.setText("")
+        yield 0.5
+
     def scroll() -> Iterator[float]:
         bar = table.view.verticalScrollBar()
         for step in range(41):
@@ -183,6 +190,7 @@ def use(home: Path, scratch: Path) -> Value:
     for name, steps in {
         "sorting": sort,
         "filtering": filter_words,
+        "searching": search_messages,
         "scrolling": scroll,
         "walking": walk,
         "reading one": read_conversations,
@@ -259,7 +267,7 @@ def measured(home: Path, turns: int) -> Value:
 
 def figures_of(name: str, found: Value) -> list[Figure]:
     """The same for the table of all figures."""
-    gaps = {phase: wall for phase, (wall, _) in found["gaps ms"].items()}
+    gaps = found["gaps ms"]
     return [
         Figure(
             name=f"first rows, {name}",
@@ -271,11 +279,11 @@ def figures_of(name: str, found: Value) -> list[Figure]:
         Figure(
             name=f"standstill, {name}",
             what=f"window, {name}: longest standstill",
-            value=float(max(gaps.values())),
+            value=float(max(wall for wall, _ in gaps.values())),
             unit="ms",
             target=50.0,
             megabytes=found["memory MB"]["used"],
-            note=", ".join(f"{phase} {wall} ms" for phase, wall in gaps.items()),
+            note=", ".join(f"{phase} {wall} ms ({work})" for phase, (wall, work) in gaps.items()),
         ),
     ]
 

@@ -19,8 +19,9 @@ from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.review.review_pane import CHANGES, CONVERSATION
 from hermes_rescue.gui.sessions import search as gui_search
+from hermes_rescue.gui.sessions import search_hits
 from hermes_rescue.gui.shell.main_window import MainWindow
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -79,10 +80,11 @@ def test_what_was_said_is_found_in_every_copy(qtbot: QtBot, open_window: Open, d
     assert f"{hits.rowCount()} sessions" in window.search.row.text and WORDS in window.search.row.text
 
 
-@pytest.mark.parametrize("is_in_hand", [False, True])
+@pytest.mark.parametrize("hand", ["", "at the keys", "at the mouse"])
 def test_what_is_found_stands_as_in_the_list_unless_somebody_is_at_it_already(
-    qtbot: QtBot, open_window: Open, demo: DemoStore, is_in_hand: bool
+    qtbot: QtBot, open_window: Open, demo: DemoStore, gate: threading.Event, monkeypatch: pytest.MonkeyPatch, hand: str
 ) -> None:
+    monkeypatch.setattr(search_hits, "HAND_AT_REST", 600_000)
     window = open_window(StoreLocation(demo.home))
     with qtbot.waitActive(window):
         window.activateWindow()
@@ -90,13 +92,19 @@ def test_what_is_found_stands_as_in_the_list_unless_somebody_is_at_it_already(
     qtbot.waitUntil(lambda: window.search.hits.rowCount() > 0, timeout=60_000)
     hits = window.search.hits
     first = [hits.found(at).session_id for at in range(hits.rowCount())]
-    if is_in_hand:
+    if hand == "at the keys":
         qtbot.keyClick(window.tools.filter, Keys.Key_Return)
+    elif hand:
+        qtbot.mouseMove(window.search.list.viewport(), QPoint(40, 40))
+        qtbot.mouseMove(window.search.list.viewport(), QPoint(42, 40))
+        qtbot.waitUntil(lambda: window.search.list.is_in_hand)
+    gate.set()
     searched(qtbot, window)
     ids = [hits.found(at).session_id for at in range(hits.rowCount())]
     assert [hits.row_of(session_id) for session_id in ids] == [*range(len(ids))]
-    if is_in_hand:
-        assert ids[: len(first)] == first and window.search.list.current_id == first[0]
+    if hand:
+        assert ids[: len(first)] == first
+        assert window.search.list.current_id == (first[0] if hand == "at the keys" else "")
     else:
         in_list = [row.session.session_id for row in window.table.sessions.every()]
         own = [session_id for session_id in in_list if session_id in ids]
