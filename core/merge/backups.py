@@ -83,7 +83,9 @@ class Backups(Leftovers):
         if not self.hides_act or self.base is None or self.base.marks is None:
             return None
         act = self.marks.act or 0.0
-        return max((k for k, is_kept in enumerate(self.kept) if is_kept and (self.began[k] or 0.0) <= act), default=None)
+        return max(
+            (k for k, is_kept in enumerate(self.kept) if is_kept and (self.began[k] or 0.0) <= act), default=None
+        )
 
     def emptied_since_clear(self) -> dict[int, Reason]:
         """What is known of a cleared session that was emptied once more after a turn, where no file tells by whom: the

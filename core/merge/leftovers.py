@@ -105,6 +105,16 @@ class Leftovers(Timeline):
         is_alone = others <= {run.name, *asked} and run.name in e.versions
         return is_alone and (run.name not in asked or self._is_cut_off(prompt, k))
 
+    def was_replaced(self, k: int) -> bool:
+        """Whether a message can be the end of an answer that was given again: a version without generations takes the
+        last message of an answer back and sends its prompt once more.
+        """
+        prompt, after = self.prompt_of(k), k + 1
+        if self.marks.knows_generations or prompt in (None, k) or after == len(self.entries) or not self.kept[after]:
+            return False
+        asked, again = self.entries[prompt or 0].merged, self.entries[after].merged
+        return again.role == "user" and again.folded_identity == asked.folded_identity
+
     def lost_prompt(self, k: int) -> int | None:
         """The prompt of an answer that stays without it, as one that a run showed once more after a retry or an edit;
         None for any other message.

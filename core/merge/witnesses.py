@@ -432,7 +432,7 @@ class _Judge(Contained, Backups, ListedLength):
     def _is_half_a_turn(self, k: int, reasons: Mapping[int, Reason]) -> bool:
         """Whether the prompt of an answer is there, or comes back: an undo cuts before a prompt."""
         prompt = self.prompt_of(k)
-        return prompt is not None and prompt != k and prompt not in reasons
+        return prompt is not None and prompt != k and prompt not in reasons and not self.was_replaced(k)
 
     def _between(self, k: int, taken: Reason) -> Reason | None:
         """Of a row after the boundary and before the first message from after the act."""

@@ -21,6 +21,19 @@ def asked_again(hermes: Hermes) -> tuple[list[Value], list[Value], list[Value]]:
     return kept, old, new
 
 
+def asked_with_a_call(hermes: Hermes, start: int) -> list[Value]:
+    """The same prompt each time: its call, the result, and an answer."""
+    prompt, answer = hermes.turns("b", start=start)
+    call = {"id": f"call_{start}", "type": "function", "function": {"name": "terminal", "arguments": "{}"}}
+    at = prompt["timestamp"]
+    return [
+        prompt,
+        {"role": "assistant", "content": "", "tool_calls": [call], "timestamp": at + 1},
+        {"role": "tool", "content": f"result {start}", "tool_call_id": call["id"], "timestamp": at + 2},
+        answer | {"content": f"answer {start}, long enough to be known wherever it stands in a copy of the session"},
+    ]
+
+
 def without(hermes: Hermes, messages: Sequence[Value], *fields: str, **values: object) -> None:
     """The file of a version that does not know these fields."""
     session = hermes.session(messages, **values)
@@ -194,3 +207,22 @@ def test_what_was_said_since_an_old_version_cleared_returns_to_the_file_of_then(
     hermes.write_index({"session_id": SID, "message_count": 2, "last_message_at": last, "updated_at": last + 1})
     hermes.repair()
     assert hermes.texts() == hermes.said(since)
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_an_answer_that_was_given_again_does_not_return_where_the_prompt_is_there_twice(
+    hermes: Hermes, shown: bool
+) -> None:
+    """A version without generations takes the last message of an answer back, and leaves its call; the watermark of the
+    act begins at the prompt. The backup is from after the act, and the newest run shows no more than the file."""
+    kept, later = hermes.turns("a"), hermes.turns("c", start=400)
+    first, second, third = (asked_with_a_call(hermes, start) for start in (100, 200, 300))
+    file = [*kept, *first[:3], *second[:3], *third]
+    marks = {"truncation_boundary": second[2]["timestamp"], "truncation_watermark": second[0]["timestamp"]}
+    hermes.write_old(hermes.sessions / f"{SID}.json.bak", file, **marks)
+    hermes.write_old(hermes.live, [*file, *later], **marks | {"truncation_watermark": third[0]["timestamp"]})
+    hermes.write_rows([*kept, *first, *second[:3], *third, *later])
+    if shown:
+        hermes.write_run([*file, *later])
+    assert is_left_alone(hermes)
+    assert categories(hermes) <= {Category.INFO if shown else Category.REVIEW}
