@@ -148,10 +148,11 @@ class SessionAudit:
     """One session as a list shows it. Counts are None where a copy is absent or unreadable; times in seconds; ``after``
     is the number of messages that a repair leaves (the live count where there is nothing to repair). ``left_out``:
     messages that other copies hold and the user took back, which a repair does not bring; ``is_cleared``: with a clear;
-    ``left_out_by_you``: those that were left out of an earlier repair. ``files``: what the WebUI's own recovery sees in its files. ``basis`` is a digest of the file and of what a repair
-    would make of it (empty where there is nothing to repair or decide). ``offered``: how many messages each copy from
-    another place offers, by the name of the copy. ``proposed``: the number of messages that a repair by its name leaves
-    where its questions stay open, None where nobody looked.
+    ``left_out_by_you``: those that were left out of an earlier repair. ``files``: what the WebUI's own recovery sees in
+    its files. ``basis`` is a digest of the file and of what a repair would make of it (empty where there is nothing to
+    repair or decide). ``offered``: how many messages each copy from another place offers, by the name of the copy.
+    ``proposed``: the number of messages that a repair by its name leaves where its questions stay open, None where
+    nobody looked. ``is_partly_read``: a database that can hold more of it cannot be read.
     """
 
     session_id: str
@@ -177,6 +178,7 @@ class SessionAudit:
     created: float | None = None
     left_out_by_you: int = 0
     proposed: int | None = None
+    is_partly_read: bool = False
 
     @property
     def standing(self) -> Standing:
@@ -188,7 +190,7 @@ class SessionAudit:
             return Standing.LEFT
         if DELETED_BY_USER in names:
             return Standing.DELETED
-        if not names.isdisjoint((COPY_DAMAGED, COPY_DENIED)):
+        if self.is_partly_read or not names.isdisjoint((COPY_DAMAGED, COPY_DENIED)):
             return Standing.PARTLY_READ
         if (self.left_out or self.left_out_by_you) and not self.has_repair:
             return Standing.LEFT_OUT

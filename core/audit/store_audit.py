@@ -112,7 +112,7 @@ def audit_sessions(
     :func:`core.audit.workers.over_sessions` gives them.
     """
     ids = inventory.session_ids()
-    marked = marker(inventory.store, webui)
+    marked = marker(inventory, webui)
     keys = keys_of(inventory, webui, ids)
     known = {each: kept for each, kept in cache.known(keys).items() if _stands(kept.answer)}
     kept = dict(known) if cache.rows_are_same else {}

@@ -59,13 +59,13 @@ _R = TypeVar("_R", bound=Numbered)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileCopies:
-    """What the files say of one session. ``databases_unknown``: there is no database, or one could not be read, so a
-    missing row proves nothing; ``deletions_unknown``: nor does it prove anything that no tombstone could be read.
-    ``problems``: what could not be read in the journals, a sentence each. ``journal`` describes its runs, ``killed``
-    has the events of each that did not come to an end, by its stream. ``goes_on``: the session that holds this
-    conversation and goes on with it. ``is_side_run``: a ``/btw`` or ``/background`` run, of which no file was meant to
-    stay (None: nothing says). ``is_sibling``: another session continues the same conversation. ``away``: why its file
-    may well be somewhere else.
+    """What the files say of one session. ``databases_unknown``: there is no database, or one could not be read
+    (``databases_unread``), so a missing row proves nothing; ``deletions_unknown``: nor does it prove anything that no
+    tombstone could be read. ``problems``: what could not be read in the journals, a sentence each. ``journal``
+    describes its runs, ``killed`` has the events of each that did not come to an end, by its stream. ``goes_on``: the
+    session that holds this conversation and goes on with it. ``is_side_run``: a ``/btw`` or ``/background`` run, whose
+    file was not meant to stay (None: nothing says). ``is_sibling``: another session continues the same conversation.
+    ``away``: why its file may well be somewhere else.
     """
 
     session_id: str
@@ -80,6 +80,7 @@ class FileCopies:
     deleted: bool
     deletions_unknown: bool
     databases_unknown: bool
+    databases_unread: bool
     problems: tuple[str, ...]
     goes_on: str | None
     is_side_run: bool | None
@@ -189,6 +190,11 @@ class CopyReader:
         """How each database could be read."""
         return tuple(database.fact for database in self._databases.values())
 
+    @property
+    def has_unread_databases(self) -> bool:
+        """Whether a database can hold what was not read."""
+        return not all(fact.state in ("ok", "absent") for fact in self.database_facts)
+
     def damages(self) -> tuple[DatabaseDamage, ...]:
         """What went wrong with each database while it was read."""
         return tuple(database.damage for database in self._databases.values())
@@ -208,7 +214,6 @@ class CopyReader:
         listing = self.listing
         journal = read_turn_journal(session_id, listing.turn_journals.get(session_id, ()))
         runs = RunJournal(session_id, listing.run_journals.get(session_id, ()), journal)
-        states = [fact.state for fact in self.database_facts]
         live = _read(listing.sidecars.get(session_id), self.store.reach)
         backup = _read(listing.backups.get(session_id))
         temps = tuple(sidecar.equal_once(filter(None, map(_read, listing.temps.get(session_id, ())))))
@@ -225,7 +230,8 @@ class CopyReader:
             index_row=listing.index.row(session_id),
             deleted=session_id in listing.deleted,
             deletions_unknown=listing.deletions_unknown,
-            databases_unknown="ok" not in states or not {*states} <= {"ok", "absent"},
+            databases_unknown=self.has_unread_databases or all(f.state == "absent" for f in self.database_facts),
+            databases_unread=self.has_unread_databases,
             problems=(*runs.problems, *journal.problems),
             goes_on=listing.lineage.goes_on.get(session_id, (None,))[-1],
             is_side_run=False

@@ -403,7 +403,7 @@ def _examined(call: Call, store: Store, sid: str) -> Iterator[tuple[SessionAudit
             found = examine(inventory, webui, sid, steps=steps) if is_known else None
         if found is None or found.audited is None:
             raise RescueError(f"{UnknownSessionError((sid,), store.sessions_dir)} See: {call.command('audit')}")
-        yield marker(store, webui)(found.audited), found.copies, found.proposal
+        yield marker(inventory, webui)(found.audited), found.copies, found.proposal
 
 
 def _confirm(question: str) -> None:

@@ -184,7 +184,7 @@ class ReaderThread:
         if found is None or found.audited is None:
             self._emit("detailed", question.number, None)
             return
-        audited = marker(inventory.store, webui)(found.audited)
+        audited = marker(inventory, webui)(found.audited)
         copies, proposal = found.copies, found.proposal
         versions = diff.versions(copies, proposal, (*question.pair, LIVE))
         further = tuple(copy.name for copy in copies.further)

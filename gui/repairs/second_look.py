@@ -70,8 +70,8 @@ def _written_over(
 ) -> tuple[WebUIStatus, tuple[SessionAudit, ...]]:
     """The sessions whose repair was written over; those that were deleted since are none."""
     webui, found = webui_status(store), []
-    marked = marker(store, webui)
     with Inventory(store, only=session_ids) as inventory:
+        marked = marker(inventory, webui)
         for each in sorted(session_ids.intersection(inventory.session_ids())):
             if context.should_cancel():
                 break

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hermes_rescue.core import api
-from hermes_rescue.core.audit.findings import KINDS, Category
+from hermes_rescue.core.audit.findings import KINDS, Category, Standing
 from hermes_rescue.core.hermes.store import find_store
+
+from .conftest import Hermes
 
 
 def shrunken(h: Any) -> None:
@@ -347,3 +351,31 @@ def test_a_session_whose_link_leads_nowhere_is_not_lost(hermes: Any) -> None:
     target.parent.mkdir()
     hermes.write(target, hermes.session(said))
     assert hermes.kinds() == []
+
+
+@contextmanager
+def held(database: Path) -> Iterator[None]:
+    """Another program has the database for itself alone."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as holder:
+        holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+        holder.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+def test_a_lost_file_is_asked_about_while_the_database_that_may_know_it_cannot_be_read(hermes: Hermes) -> None:
+    """Only a backup is left: that no database knows the session would be a question."""
+    hermes.write_rows(hermes.turns("b"), "0123456789ab")
+    hermes.write_backup(hermes.turns("a"))
+    with held(hermes.home / "state.db"):
+        assert {f.category for s in hermes.audit().sessions for f in s.findings} == {Category.REVIEW}
+        hermes.repair()
+    assert not hermes.live.exists()
+
+
+def test_a_session_is_healthy_as_far_as_it_could_be_read_while_a_database_is_held(hermes: Hermes) -> None:
+    hermes.write_rows(hermes.turns("a"))
+    hermes.write_live(hermes.turns("a"))
+    assert [s.standing for s in hermes.audit().sessions] == [Standing.HEALTHY]
+    with held(hermes.home / "state.db"):
+        assert [s.standing for s in hermes.audit().sessions] == [Standing.PARTLY_READ]
+    assert [s.standing for s in hermes.audit().sessions] == [Standing.HEALTHY]
