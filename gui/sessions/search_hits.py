@@ -185,7 +185,7 @@ class HitModel(QAbstractListModel):
         them.
         """
         if found.counts is None:
-            return self.tr("Found in the title"), "muted"
+            return self.tr("Found by its title or its id"), "muted"
         count = sum(found.counts.values())
         parts = [self.tr("in the title")] if found.titles else []
         if messages := count - found.titles:
