@@ -29,6 +29,9 @@ class Hold(IntEnum):
     SOME = 4
 
 
+_HOLDS = tuple(Hold)
+
+
 @dataclass(frozen=True, slots=True)
 class Lane:
     """What one copy (or the result) holds: a :class:`Hold` for each position, and how many messages in all, None where
@@ -43,7 +46,10 @@ class Lane:
 
     def at(self, start: int, end: int) -> Hold:
         """What it has from one position up to another."""
-        held = set(self.holds[start:end])
+        holds = self.holds[start:end]
+        if holds and holds.count(holds[0]) == len(holds):  # as nearly everywhere
+            return _HOLDS[holds[0]]
+        held = set(holds)
         if Hold.PART in held:
             return Hold.PART
         if Hold.WHOLE in held:

@@ -8,7 +8,7 @@ from hermes_rescue.core.audit.findings import Finding
 from hermes_rescue.gui.view_model.formatting import breakable, sentences
 from hermes_rescue.gui.widgets.banners import announce
 from PySide6.QtCore import QEvent, QPoint, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent
+from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 _GAP = 10  # points between the boxes
@@ -44,6 +44,12 @@ class AnswerBoxes(QWidget):
         for label, answer in zip(self._answers, answers, strict=True):
             label.setText(answer)
         self.updateGeometry()
+        if self.isVisible():  # else when it is shown
+            self._place()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Called by Qt."""
+        super().showEvent(event)
         self._place()
 
     def hasHeightForWidth(self) -> bool:

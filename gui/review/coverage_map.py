@@ -54,6 +54,7 @@ class CoverageMap(QLabel):
         self._legend: tuple[tuple[Hold, str], ...] = ()
         self._session_id = ""
         self._current: int | None = None
+        self._widest = (0, 0, 0)  # points: of the labels, of the counts, of the legend
         self._spans: tuple[int, list[list[tuple[int, int, Hold]]]] = (-1, [])
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -76,6 +77,7 @@ class CoverageMap(QLabel):
         self._items = proposal.items if proposal is not None else ()
         self._lanes = made.lanes
         self._legend = tuple(self._legend_lines(made.left_out))
+        self._measure()
         self._spans = (-1, [])
         self.set_current(current)
         self.setAccessibleDescription(self._sentence())
@@ -183,6 +185,7 @@ class CoverageMap(QLabel):
             QToolTip.showText(event.globalPos(), plain_tip(words) if words else "", self)
             return True
         if event.type() == QEvent.Type.FontChange:
+            self._measure()
             self.updateGeometry()
         return super().event(event)
 
@@ -214,12 +217,19 @@ class CoverageMap(QLabel):
         """The height of a lane with the space around it."""
         return round(self.fontMetrics().height() * 1.3)
 
+    def _measure(self) -> None:
+        """How wide the words are: a layout asks for that again and again."""
+        bold, plain = QFontMetrics(self._bold(), self), self.fontMetrics()
+        self._widest = (
+            max((bold.horizontalAdvance(lane_label(lane)) for lane in self._lanes), default=0) + 2,  # for roundings
+            max((bold.horizontalAdvance(lane_count(lane)) for lane in self._lanes), default=0),
+            max((plain.horizontalAdvance(words) for _, words in self._legend), default=0),
+        )
+
     def _track(self) -> QRect:
         """Where the lanes lie: between the labels and the counts."""
-        bold = QFontMetrics(self._bold(), self)
-        widest = max((bold.horizontalAdvance(lane_label(lane)) for lane in self._lanes), default=0) + 2  # for roundings
-        left = _SIDE + min(widest, max(18 * self.fontMetrics().averageCharWidth(), self.width() // 3)) + _SPACE
-        counts = max((bold.horizontalAdvance(lane_count(lane)) for lane in self._lanes), default=0)
+        labels, counts, _ = self._widest
+        left = _SIDE + min(labels, max(18 * self.fontMetrics().averageCharWidth(), self.width() // 3)) + _SPACE
         width = self.width() - left - counts - _SPACE - _SIDE
         return QRect(left, _ENDS, max(1, width), len(self._lanes) * self._pitch())
 
@@ -234,8 +244,7 @@ class CoverageMap(QLabel):
 
     def _legend_areas(self) -> list[QRect]:
         """Where the words of the legend are, one below the other."""
-        metrics, pitch, swatch = self.fontMetrics(), self._pitch(), self._bar_height() + _SPACE
-        widest = max((metrics.horizontalAdvance(words) for _, words in self._legend), default=0)
+        pitch, swatch, widest = self._pitch(), self._bar_height() + _SPACE, self._widest[2]
         right, top = self.width() - _SIDE, self._track().bottom() + 1
         left = max(_SIDE, min(self._track().left(), right - swatch - widest - 1)) + swatch
         return [QRect(left, top + k * pitch, max(1, right - left), pitch) for k in range(len(self._legend))]
@@ -334,8 +343,8 @@ def _spans(lane: Lane, width: int, gap: int) -> Iterator[tuple[int, int, Hold]]:
             if hold:
                 yield position * width // n, (position + 1) * width // n - gap, Hold(hold)
         return
-    if len(kinds := set(lane.holds)) == 1:  # as in most lanes
-        if hold := Hold(kinds.pop()):
+    if n and lane.holds.count(lane.holds[0]) == n:  # as in most lanes
+        if hold := lane.at(0, n):
             yield 0, width, hold
         return
     start, held = 0, Hold.NOTHING
