@@ -116,8 +116,6 @@ def _missing(copies: SessionCopies, proposal: Proposal, counts: Counts) -> Itera
         category, doubt = Category.REVIEW, f" {proposal.doubt}"
     if copies.deletions_unknown:
         category, doubt = Category.REVIEW, " You may have deleted it: the list of deleted sessions is damaged."
-    elif copies.databases_unread and not copies.rows:
-        category, doubt = Category.REVIEW, " You may have deleted it: a database that would know it cannot be read."
     if copies.deleted:
         if copies.backup or copies.rows:
             yield finding(

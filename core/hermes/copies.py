@@ -59,13 +59,13 @@ _R = TypeVar("_R", bound=Numbered)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileCopies:
-    """What the files say of one session. ``databases_unknown``: there is no database, or one could not be read
-    (``databases_unread``), so a missing row proves nothing; ``deletions_unknown``: nor does it prove anything that no
-    tombstone could be read. ``problems``: what could not be read in the journals, a sentence each. ``journal``
-    describes its runs, ``killed`` has the events of each that did not come to an end, by its stream. ``goes_on``: the
-    session that holds this conversation and goes on with it. ``is_side_run``: a ``/btw`` or ``/background`` run, whose
-    file was not meant to stay (None: nothing says). ``is_sibling``: another session continues the same conversation.
-    ``away``: why its file may well be somewhere else.
+    """What the files say of one session. ``databases_unknown``: there is no database, or one could not be read, so a
+    missing row proves nothing; ``deletions_unknown``: nor does it prove anything that no tombstone could be read.
+    ``problems``: what could not be read in the journals, a sentence each. ``journal`` describes its runs, ``killed``
+    has the events of each that did not come to an end, by its stream. ``goes_on``: the session that holds this
+    conversation and goes on with it. ``is_side_run``: a ``/btw`` or ``/background`` run, whose file was not meant to
+    stay (None: nothing says). ``is_sibling``: another session continues the same conversation. ``away``: why its file
+    may well be somewhere else.
     """
 
     session_id: str
@@ -80,7 +80,6 @@ class FileCopies:
     deleted: bool
     deletions_unknown: bool
     databases_unknown: bool
-    databases_unread: bool
     problems: tuple[str, ...]
     goes_on: str | None
     is_side_run: bool | None
@@ -231,7 +230,6 @@ class CopyReader:
             deleted=session_id in listing.deleted,
             deletions_unknown=listing.deletions_unknown,
             databases_unknown=self.has_unread_databases or all(f.state == "absent" for f in self.database_facts),
-            databases_unread=self.has_unread_databases,
             problems=(*runs.problems, *journal.problems),
             goes_on=listing.lineage.goes_on.get(session_id, (None,))[-1],
             is_side_run=False

@@ -172,7 +172,7 @@ def _webui_item(reported: Reported) -> dict[str, Any]:
 
 def _session(s: SessionAudit) -> dict[str, Any]:
     values = asdict(s)
-    del values["findings"], values["files"], values["basis"], values["proposed"]
+    del values["findings"], values["files"], values["basis"], values["proposed"], values["is_partly_read"]
     category = str(s.category) if s.category else "healthy"
     return {
         **values,

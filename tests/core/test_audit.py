@@ -362,16 +362,6 @@ def held(database: Path) -> Iterator[None]:
         yield
 
 
-def test_a_lost_file_is_asked_about_while_the_database_that_may_know_it_cannot_be_read(hermes: Hermes) -> None:
-    """Only a backup is left: that no database knows the session would be a question."""
-    hermes.write_rows(hermes.turns("b"), "0123456789ab")
-    hermes.write_backup(hermes.turns("a"))
-    with held(hermes.home / "state.db"):
-        assert {f.category for s in hermes.audit().sessions for f in s.findings} == {Category.REVIEW}
-        hermes.repair()
-    assert not hermes.live.exists()
-
-
 def test_a_session_is_healthy_as_far_as_it_could_be_read_while_a_database_is_held(hermes: Hermes) -> None:
     hermes.write_rows(hermes.turns("a"))
     hermes.write_live(hermes.turns("a"))
