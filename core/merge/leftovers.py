@@ -110,9 +110,11 @@ class Leftovers(Timeline):
         last message of an answer back and sends its prompt once more.
         """
         prompt, after = self.prompt_of(k), k + 1
-        if self.marks.knows_generations or prompt in (None, k) or after == len(self.entries) or not self.kept[after]:
+        if self.marks.knows_generations or prompt is None or prompt == k:
             return False
-        asked, again = self.entries[prompt or 0].merged, self.entries[after].merged
+        if after == len(self.entries) or not self.kept[after]:
+            return False
+        asked, again = self.entries[prompt].merged, self.entries[after].merged
         return again.role == "user" and again.folded_identity == asked.folded_identity
 
     def lost_prompt(self, k: int) -> int | None:

@@ -5,17 +5,7 @@ from __future__ import annotations
 from hermes_rescue.core.audit.findings import Category
 
 from .conftest import ACT, SID, START, Hermes
-
-
-def categories(hermes: Hermes) -> set[Category]:
-    return {f.category for s in hermes.audit().sessions for f in s.findings}
-
-
-def is_left_alone(hermes: Hermes) -> bool:
-    """Whether a repair of everything leaves the live file as it is."""
-    before = hermes.live.read_bytes()
-    hermes.repair()
-    return hermes.live.read_bytes() == before
+from .test_witnesses import categories, is_left_alone
 
 
 def test_what_only_an_earlier_run_shows_is_asked_and_comes_back(hermes: Hermes) -> None:
