@@ -73,8 +73,8 @@ class DiffView(QWidget):
         self._is_narrow = False
         self._build_tools()
         self._build_pages()
-        self.rows.choices_changed.connect(self._show_choices)
-        self.fields.fields.choices_changed.connect(self._show_choices)
+        self.rows.choices_changed.connect(self.emit_choices)
+        self.fields.fields.choices_changed.connect(self.emit_choices)
         self.list.current_changed.connect(self._show_position)
         self.list.view_changed.connect(self._show_view)
         self.strip.picked.connect(self.go_to_row)
@@ -341,7 +341,8 @@ class DiffView(QWidget):
         self.right_picker.setCurrentIndex(left)
         self._show_versions()
 
-    def _show_choices(self) -> None:
+    def emit_choices(self) -> None:
+        """Tell what is chosen."""
         self.choice_changed.emit(replace(self.rows.choices(), fields=self.fields.fields.chosen))
 
     # The way through

@@ -4,6 +4,7 @@ what differs between two of its copies.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
@@ -15,6 +16,7 @@ from hermes_rescue.core.report.coverage import Coverage
 from hermes_rescue.core.report.diff import RECOVERED
 from hermes_rescue.gui.background.deferred_free import Release
 from hermes_rescue.gui.background.reader import USUAL_PAIR, Detail
+from hermes_rescue.gui.background.slices import Slices
 from hermes_rescue.gui.review.conversation import Conversation
 from hermes_rescue.gui.review.coverage_map import CoverageMap
 from hermes_rescue.gui.review.diff_view import FIELDS, MESSAGES, DiffView
@@ -52,6 +54,8 @@ class ReviewPane(QWidget):
     repair_wanted = Signal(str)
     leave_wanted = Signal(str, bool)
     """Carries a session, and whether it is to stay as it is, or to be asked about again."""
+    session_shown = Signal(str)
+    """Carries a session of which everything shows now."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -63,7 +67,10 @@ class ReviewPane(QWidget):
         self.tabs = PageTabs(names, counted=(CHANGES + MESSAGES, CHANGES + FIELDS))
         self._detail: Detail | None = None
         self._release = Release(self)
-        self._is_outdated = False
+        self._filling = Slices(self)
+        self._read_id = ""
+        """The session that is shown, or about to be."""
+        self._is_outdated = self._is_choice_missed = False
         self._is_line_moved = False
         self._entered_at_end = ""
         self._awaited_row: int | None = None
@@ -153,7 +160,7 @@ class ReviewPane(QWidget):
 
     def expect(self, session_id: str, title: str) -> None:
         """Another session is being read: where that takes long, say so instead of showing the one before."""
-        if session_id != self.session_id:
+        if session_id != self._read_id:
             self._expected = title
             self._reading.start()
 
@@ -162,21 +169,35 @@ class ReviewPane(QWidget):
         self._entered_at_end = session_id
 
     def show_detail(self, detail: Detail) -> None:
-        """Show a session that was read."""
-        is_same = detail.audited.session_id == self.session_id
-        before = self._take(detail)
-        self._show_summary()
-        self.difference.set_versions(detail.versions, *detail.pair)
-        self.difference.show_rows(detail.outline, detail.fields, detail.raw, choosing=detail.is_review)
-        self.conversation.show_rows(detail.review, is_same=is_same)
+        """Show a session that was read: a page at a time between other events, but all of it at once to the eye."""
+        self._reading.stop()
+        self._filling.run(self._fill(detail))
+
+    def _fill(self, detail: Detail) -> Iterator[None]:
+        is_same, self._read_id = detail.audited.session_id == self._read_id, detail.audited.session_id
+        self._is_outdated = self._is_choice_missed = False
+        before = self._take(None)  # while the pages are of two sessions, nothing is done to either
+        self.setUpdatesEnabled(False)
+        try:
+            self.difference.set_versions(detail.versions, *detail.pair)
+            self.difference.show_rows(detail.outline, detail.fields, detail.raw, choosing=detail.is_review)
+            yield
+            self.conversation.show_rows(detail.review, is_same=is_same)
+            yield
+            self._take(detail)
+            self._show_summary()
+        finally:
+            self.setUpdatesEnabled(True)
+            self._let_go(before)
         self._are_linked = detail.is_review
         if self._awaited_row is not None and detail.is_review:
             self._show_change(self._awaited_row)
         if self._entered_at_end == self.session_id:
             self.difference.last_change()
         self._entered_at_end = ""
-        self._is_outdated = False
-        self._let_go(before)
+        if self._is_choice_missed:
+            self.difference.emit_choices()
+        self.session_shown.emit(self.session_id)
 
     def update_summary(self, detail: Detail) -> None:
         """The same session after a choice: what is counted and the fields change, the messages stay where they are."""
@@ -189,11 +210,14 @@ class ReviewPane(QWidget):
             self.difference.show_rows(detail.outline, detail.fields, detail.raw, choosing=False)
         self._are_linked = detail.is_review
         self._let_go(before)
+        self.session_shown.emit(self.session_id)
 
     def clear(self, text: str) -> None:
         """Nothing is selected, or it is being read, or cannot be."""
+        self._filling.stop()
         before = self._take(None)
         self._reading.stop()
+        self._read_id = ""
         self.head.clear()
         self.coverage.set_proposal(None, Coverage())
         self.difference.clear(text)
@@ -216,7 +240,6 @@ class ReviewPane(QWidget):
             self._release.take(*detail.parts, [detail])
 
     def _show_summary(self) -> None:
-        self._reading.stop()
         detail = self._detail
         assert detail is not None
         self.head.show_session(detail.audited, detail.proposal, detail.sentence)
@@ -293,13 +316,15 @@ class ReviewPane(QWidget):
         back with it where nothing else is to be done.
         """
         detail = self._detail
+        if detail is None:
+            return
         kept_out = frozenset[Reason | None]()
-        if detail is not None and not self.head.is_about_several:
+        if not self.head.is_about_several:
             if detail.audited.standing is Standing.LEFT_OUT:
                 kept_out = TAKEN_BACK | {Reason.LEFT_OUT}
             elif detail.proposal.asks_only_what_is_apart:
                 kept_out = frozenset({Reason.APART})
-        if detail is not None and kept_out:
+        if kept_out:
             items = detail.proposal.items
             wanted = frozenset(at for at, item in enumerate(items) if not item.included and item.reason in kept_out)
             mine = self.difference.rows.boxes.choices() if detail.is_review else Choices()
@@ -317,6 +342,7 @@ class ReviewPane(QWidget):
 
     @Slot(object)
     def _on_choice(self, choices: Choices) -> None:
+        self._is_choice_missed = self._detail is None
         if self._detail is not None:
             if not self._detail.is_review:  # the fields that are shown are those of other copies
                 choices = replace(choices, fields=self._detail.proposal.chosen)

@@ -362,7 +362,6 @@ class MainWindow(QMainWindow):
             self.review.update_summary(detail)
         else:
             self.review.show_detail(detail)
-        self.places.show_words(session_id)
 
     @Slot(str, str)
     def _compare(self, left: str, right: str) -> None:

@@ -33,6 +33,7 @@ class SearchPlaces(QObject):
         search.begun.connect(lambda: self._show(True))
         search.ended.connect(lambda: self._show(False))
         search.chosen.connect(self._choose)
+        review.session_shown.connect(self.show_words)
         search.passed.connect(lambda: table.view.setFocus(Qt.FocusReason.OtherFocusReason))
         search.opened.connect(lambda: review.conversation.list.setFocus(Qt.FocusReason.OtherFocusReason))
         for wanted in (review.repair_wanted, review.leave_wanted):  # whose button goes, and the keyboard would with it
@@ -72,6 +73,7 @@ class SearchPlaces(QObject):
         words = self.tr("This is a session of another program ({}) in the database, not one of Hermes WebUI.\n\n{}")
         self._review.clear(words.format(shown(found.program or ""), shown(found.excerpt)))
 
+    @Slot(str)
     def show_words(self, session_id: str) -> None:
         """A session was read: mark the words in it, and go to the first of them, where somebody came here for that."""
         if session_id and session_id == self._awaited:

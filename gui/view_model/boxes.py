@@ -23,9 +23,10 @@ class Boxes(QObject):
         self._turned: set[int] = set()
 
     def show(self, outline: Outline) -> None:
-        """Take over the rows of a proposal, each box as the proposal has it."""
-        self._rows, self._overruled = outline.rows, outline.overruled
-        self._turned.clear()
+        """Take over the rows of a proposal, each box as the proposal has it; of one that is there already as it is."""
+        if outline.rows is not self._rows:
+            self._rows, self._overruled = outline.rows, outline.overruled
+            self._turned.clear()
 
     @property
     def turned_rows(self) -> frozenset[int]:

@@ -33,7 +33,7 @@ class Outline:
     """The rows of a comparison. ``changes``: neighbouring rows of one kind that differ; ``runs``: what folds. Both in
     rising order. ``overruled``: rows with which a person had it otherwise than the proposal would by itself.
     ``sample``: how many characters and calls some of the messages have. ``gaps``: what of a proposal stays out, as
-    neighbouring rows with one reason.
+    neighbouring rows with one reason. ``messages_hash`` is that of the messages, whatever becomes of them.
     """
 
     rows: Sequence[MessageRow]
@@ -41,6 +41,7 @@ class Outline:
     runs: tuple[range, ...]
     overruled: frozenset[int]
     sample: tuple[tuple[int, int], ...]
+    messages_hash: int
     gaps: tuple[Gap, ...] = ()
 
 
@@ -64,7 +65,8 @@ def outlined(rows: Sequence[MessageRow]) -> Outline:
     overruled = (k for k, row in enumerate(rows) if row.item is not None and row.item.included != by_itself(row.item))
     some = map(message_of, rows[:: len(rows) // _SAMPLE + 1])
     sample = tuple((len(m.text), len(m.calls)) for m in some)
-    return Outline(rows, changes, runs, frozenset(overruled), sample, gaps)
+    messages_hash = hash(tuple(message_of(row).strict_identity for row in rows))
+    return Outline(rows, changes, runs, frozenset(overruled), sample, messages_hash, gaps)
 
 
 def by_itself(item: Item) -> bool:

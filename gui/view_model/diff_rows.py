@@ -56,6 +56,7 @@ class DiffRows(EntryRows):
         self.choosing = False
         self.sample: tuple[tuple[int, int], ...] = ()
         """How many characters and calls some of the messages have."""
+        self._messages_hash = 0
         self._runs: dict[int, range] = {}  # by where they begin
         self._unfolded: list[range] = []  # of rows
         self._opened: dict[int, set[str]] = {}
@@ -67,9 +68,10 @@ class DiffRows(EntryRows):
         ones as before (a proposal after a choice); the answer is whether they are.
         """
         rows = outline.rows
-        again = choosing == self.choosing and _same_messages(rows, self.rows)
+        again = (choosing, outline.messages_hash) == (self.choosing, self._messages_hash)
         self.beginResetModel()
         self.rows, self.changes, self.choosing = rows, outline.changes, choosing
+        self._messages_hash = outline.messages_hash
         self.sample = outline.sample
         if choosing:
             self.boxes.show(outline)
@@ -323,9 +325,3 @@ def _in_order(spans: Iterable[Span]) -> Iterator[Span]:
 
 def _words(left: Message, right: Message) -> Words:
     return compare_words(plain(text_of(left)), plain(text_of(right)))
-
-
-def _same_messages(rows: Sequence[MessageRow], others: Sequence[MessageRow]) -> bool:
-    return len(rows) == len(others) and all(
-        message_of(a).strict_identity == message_of(b).strict_identity for a, b in zip(rows, others, strict=True)
-    )

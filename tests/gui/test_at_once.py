@@ -18,15 +18,16 @@ from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.merge.choices import OUTDATED, Choices
 from hermes_rescue.core.repair import apply
 from hermes_rescue.core.repair.vault import Vault
-from hermes_rescue.gui.background import reader
+from hermes_rescue.gui.background import reader, slices
 from hermes_rescue.gui.background.jobs import Job
 from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.repairs.undo_dialog import UndoDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
 from hermes_rescue.gui.shell.state import Phase
+from hermes_rescue.gui.view_model.diff_outline import Outline
 from hermes_rescue.gui.view_model.diff_rows import CHECK
-from PySide6.QtCore import QItemSelectionModel, Qt
+from PySide6.QtCore import QEvent, QItemSelectionModel, QObject, Qt
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QMessageBox
 from pytestqt.qtbot import QtBot
 
@@ -38,6 +39,9 @@ from tests.gui.test_window import finished, texts, when_asked
 Open = Callable[..., MainWindow]
 Scanned = Callable[[MainWindow], None]
 Snapshot = Callable[[Path], Any]
+
+A_STEP = 1e-5
+"""Seconds: long work in the window goes on by one step between two other events."""
 
 
 class Gate:
@@ -151,6 +155,70 @@ def test_choices_outlive_the_repair_of_another_session(
     wait_scanned(window)
     assert window.review._detail is not None
     assert len(window.review._detail.proposal.lost) == 1
+
+
+# --- a session is shown a page at a time ------------------------------------------------------------------------------
+
+
+def test_pages_of_two_sessions_are_never_seen_together(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slices, "SLICE", A_STEP)
+    window = open_window(StoreLocation(demo.home))
+    review = window.review
+    seen: list[bool] = []
+
+    class Watcher(QObject):
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+            if event.type() == QEvent.Type.Paint:
+                rows = review._detail.review.rows if review._detail is not None else ()
+                seen.append(len(review.conversation.rows.rows) == len(rows))
+            return False
+
+    watcher = Watcher()
+    for part in (review.head, review.conversation.list.viewport()):
+        part.installEventFilter(watcher)
+    for story in demo.stories[:8]:
+        if window.table.select(story.session_id):
+            wait_scanned(window)
+            qtbot.wait(20)
+    assert len(seen) > 8
+    assert all(seen)
+
+
+def test_a_box_that_is_turned_before_all_pages_are_there_counts(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = open_window(StoreLocation(demo.home))
+    show, boxes = window.review.conversation.show_rows, window.review.difference.rows.boxes
+
+    def show_and_turn(outline: Outline, *, is_same: bool) -> None:
+        show(outline, is_same=is_same)
+        boxes.set_checked([0], False)
+
+    monkeypatch.setattr(window.review.conversation, "show_rows", show_and_turn)
+    following = window.table.select_beside(window.review.session_id, 1)
+    wait_scanned(window)
+    qtbot.waitUntil(lambda: following in window.shown.choices)
+    assert window.shown.choices[following].exclude == {0}
+
+
+def test_a_session_that_is_asked_for_again_while_its_pages_come_is_shown(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slices, "SLICE", A_STEP)
+    window = open_window(StoreLocation(demo.home))
+    review, show = window.review, window.review.difference.show_rows
+
+    def show_and_ask(*arguments: Any, **options: Any) -> None:
+        show(*arguments, **options)
+        review.expect(window.table.current_id, "the same")
+
+    monkeypatch.setattr(review.difference, "show_rows", show_and_ask)
+    review._reading.setInterval(0)
+    assert window.table.select_beside(review.session_id, 1)
+    wait_scanned(window)
+    assert review.head.title.text() != "the same"
 
 
 # --- another store ----------------------------------------------------------------------------------------------------

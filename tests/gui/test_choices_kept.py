@@ -81,7 +81,7 @@ def test_a_choice_outlives_the_window_and_can_still_be_taken_back(
     with qtbot.waitActive(again):
         again.activateWindow()
     qtbot.keyClick(again, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    qtbot.waitUntil(lambda: boxes.is_checked(0), timeout=60_000)
+    qtbot.waitUntil(lambda: boxes.is_checked(0) and again.review.session_id == wiped, timeout=60_000)
     line = line_of(again.table.sessions.row_at(again.table.sessions.row_of(wiped)))
     assert "by you" not in line.detail
     assert int(line.after) == len(again.review._detail.proposal.items)  # type: ignore[union-attr]

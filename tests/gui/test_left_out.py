@@ -150,7 +150,7 @@ def test_picture_boxes_list_dialog_and_terminal_have_one_number(
         before = window.review._detail
         boxes.set_checked([0], not boxes.is_checked(0))
         qtbot.waitUntil(lambda: sid in window.shown.choices)
-        qtbot.waitUntil(lambda: window.review._detail is not before, timeout=60_000)
+        qtbot.waitUntil(lambda: window.review._detail not in (before, None), timeout=60_000)
         chosen = window.shown.choices[sid]
         numbers = ",".join(str(k + 1) for k in chosen.include | chosen.exclude)
         return ["--proposal", chosen.made_on, "--include" if chosen.include else "--exclude", numbers]
