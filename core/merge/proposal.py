@@ -189,6 +189,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
     last = number(index.get("last_message_at"))
     if last is not None and last <= 0.0:  # no clock has shown that
         last = None
+    listed = number(index.get("updated_at"))
     stream = _stream(copies, live)
     return Evidence(
         state,
@@ -206,9 +207,10 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         frozenset(copy.name for copy in copies.databases),
         max((turn.created_at for turn in copies.turns if turn.created_at is not None), default=None),
         folded(str(stream.get("pending_user_message") or "")),
-        number(index.get("updated_at")),
+        listed,
         copies.run is not None and copies.run.sent is not None and copies.run.sent.is_set_back,
         has_title_of_turn(live),
+        listed is not None and listed < (number(index.get("created_at")) or listed),
     )
 
 
