@@ -29,7 +29,7 @@ from hermes_rescue.core.merge.evidence import (
 from hermes_rescue.core.merge.intent import FROM_ELSEWHERE, MARK_FIELDS, Marks, Reason, has_marks, marks
 from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.merge.metadata import Found
-from hermes_rescue.core.merge.restored_turns import KilledRun, RestoredCard, restore
+from hermes_rescue.core.merge.restored_turns import KilledRun, RestoredCard, broken_off, restore
 from hermes_rescue.core.merge.sequence import one_sequence
 from hermes_rescue.core.merge.sidecar_copies import marked_copy, raw_copies, session_of, sidecar_copies
 from hermes_rescue.core.merge.transcript import Entry
@@ -134,7 +134,10 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     entries = one_sequence(copies)
     reasons, verdict = _reasons(copies, live, entries)
     killed = _killed(copies, live, stream_is_live=stream_is_live)
-    new_cards = restore(entries, reasons, killed, _listed(live, "tool_calls"), (PENDING, RUN))
+    cards, names = _listed(live, "tool_calls"), (PENDING, RUN)
+    new_cards = restore(entries, reasons, killed, cards, names)
+    if not stream_is_live and (broken := broken_off(entries, reasons)) is not None:
+        new_cards += restore(entries, reasons, [broken], cards, names)
     offers = metadata.offers(copies, live)
     created = offers.get("created_at", {})
     found = further.offer(entries, reasons, copies.further, created, lambda: _evidence(copies, live))

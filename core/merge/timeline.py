@@ -221,15 +221,15 @@ class Timeline:
 
     def _is_overtaken(self, file: Witness) -> bool:
         """Whether a file was saved at the end of a turn and the newest run goes further, whatever the clock said since:
-        then that run ended later. A file that an act made shorter may end before it.
+        then that run ended later; as one did that the session list ends with. A file that an act made shorter may end
+        before it.
         """
         run, marks = self.known.run, file.marks
         if run is None or marks is None:
             return False
-        if self.known.state is FileState.LOST and self._is_listed(run) and not self._is_listed(file):
-            return True
+        is_named = self.known.state is FileState.LOST and self._is_listed(run) and not self._is_listed(file)
         is_of_turn = not marks.is_fresh or (marks.act == 0.0 and any(file.name in e.versions for e in self.entries))
-        return is_of_turn and marks.knows_generations and self.goes_further(run, file) is True
+        return is_named or (is_of_turn and marks.knows_generations and self.goes_further(run, file) is True)
 
     def _is_listed(self, copy: Witness) -> bool:
         """Whether the session list ends with the last message of a copy, and counts as many as it has."""
@@ -411,8 +411,11 @@ class Timeline:
             # a whole file that was saved after the act says itself where its turn ends
             whole = [w for w in self.after_act if w.is_whole and w.marks is not None]
             kept = [k for k in before if self.kept[k] or self.holds(whole, k)]
-            twins = (k for k in before if kept and k < kept[-1] and self.is_twin(k, kept[-1]))
-            return next(twins, kept[-1]) if kept else self._end_of_turn(self._last_left(before), act)
+            if not kept:
+                return self._end_of_turn(self._last_left(before), act)
+            is_part = self.known.state is FileState.TORN and self.base is None  # it can be torn at another one of them
+            end = self._end_of_turn(kept[-1], act) if is_part else kept[-1]
+            return next((k for k in before if k < kept[-1] and self.is_twin(k, kept[-1])), end)
         prompts = [k for k, e in enumerate(self.entries) if e.merged.role == "user"]
         later = [k for k in prompts if is_after(self.times[k], act)]
         if self.marks.by_hand:  # of a compress, before which the clock can have been set back
@@ -429,7 +432,7 @@ class Timeline:
         for any other act. The boundary is the stamp of that prompt. Newer servers give it a new one then, so the file
         has no message of that stamp any more; older ones sent it once more, with the stamp that it had.
         """
-        old = [k for k, e in enumerate(self.entries) if _was_at(e, act)]
+        old = [k for k, e in enumerate(self.entries) if any(is_same(v.time, act) for v in e.versions.values())]
         if not old or any(self.entries[k].merged.role != "user" for k in old):
             return None
         words = self.entries[old[0]].merged.folded_identity
@@ -487,11 +490,6 @@ class Timeline:
         """Whether a file has a message with exactly this stamp (rows are stamped earlier)."""
         versions = self.entries[k].versions.items()
         return any(is_same(v.time, time) for name, v in versions if name not in self.known.databases)
-
-
-def _was_at(e: Entry, time: float) -> bool:
-    """Whether a copy has a message with this stamp."""
-    return any(is_same(v.time, time) for v in e.versions.values())
 
 
 def _time(e: Entry) -> float | None:

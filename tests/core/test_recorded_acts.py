@@ -268,3 +268,14 @@ def test_what_an_old_version_undid_does_not_return_to_an_emptied_file_because_a_
     hermes.repair()
     assert hermes.texts() == hermes.said(kept)
     assert Category.REVIEW in categories(hermes)
+
+
+def test_the_end_of_the_turn_that_an_undo_kept_comes_back_where_the_file_is_torn_in_it(hermes: Hermes) -> None:
+    """The result before it has the same stamp, as two messages within a microsecond have, and can be read."""
+    kept, undone = with_a_tool("kept", 0), hermes.turns("b", start=100)
+    kept[-1]["timestamp"] = kept[-2]["timestamp"]
+    hermes.write_live(kept, **hermes.undo_marks(kept))
+    hermes.tear_live("It is kept.")
+    hermes.write_rows([*kept, *undone])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)

@@ -241,3 +241,13 @@ def test_an_empty_file_that_was_put_back_is_asked_about_where_the_clock_was_set_
     assert is_left_alone(hermes)
     hermes.repair(SID)
     assert hermes.texts() == hermes.said([*first, *later])
+
+
+def test_a_prompt_that_was_sent_again_is_not_contained_where_its_answer_only_begins_alike(hermes: Hermes) -> None:
+    """The clock was set back between the two; the calls of both are counted from 0. The file is lost with its marks."""
+    first, again = stepped(hermes, "a", LATER), stepped(hermes, "a", 100)
+    again[-1]["content"] = "another answer"
+    hermes.write_backup(first)
+    hermes.write_rows([*first, *again])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*first, *again])
