@@ -391,6 +391,7 @@ def _turn_likeness(one: _Looked, other: _Looked, prompts: int, have_like_ends: b
         prompts = 1
     shared, distinctive = one.shared(other)
     calls = one.calls & other.calls
+    distinctive = distinctive and not (one.calls and other.calls and not calls)
     shared, distinctive = shared + len(calls), distinctive or not calls.isdisjoint(one.long_calls)
     is_one = prompts > 0 or one.prompt is None or other.prompt is None
     if not shared and is_one and one.messages and other.messages:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import takewhile
 
 from hermes_rescue.core.hermes.message import PARTIAL_CALLS, Message, MessageIdentity
 from hermes_rescue.core.merge.align import turns
@@ -31,9 +32,13 @@ class Contained(Timeline):
         if has_row_of_its_own is None or (k <= kept[0] and has_row_of_its_own):
             return False
         if e.merged.role == "user" and k + 1 < len(self.entries):  # a prompt goes with an answer that is new
-            answer = self.entries[k + 1].merged
-            return answer.role == "user" or answer.folded_identity in self._in_files
+            return all(m.folded_identity in self._in_files for m in self._answers(k))
         return True
+
+    def _answers(self, prompt: int) -> Iterator[Message]:
+        """What follows a prompt until the next one."""
+        rest = (e.merged for e in self.entries[prompt + 1 :])
+        return takewhile(lambda m: m.role != "user", rest)
 
     def _is_of_then(self, k: int, kept: Sequence[int]) -> bool:
         """Whether a message is of a turn that does not stay, and one that stays has the time of its prompt."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from itertools import pairwise
 
 from hermes_rescue.core.hermes.copies import LIVE, SessionCopies
@@ -48,6 +49,15 @@ class Witness:
     has_marks: bool = True
 
 
+class Witnesses(tuple[Witness, ...]):
+    """Copies that are asked of many messages: leftover temps can be thousands."""
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Their names."""
+        return frozenset(w.name for w in self)
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What is known of a session beside its messages. Times in seconds, None where nobody says.
@@ -59,7 +69,8 @@ class Evidence:
     one. ``backup`` is the act's own backup or another file from before or after, ``run`` the newest finished run,
     ``others`` further files, the newest first. ``is_untitled``: the file has the title of a new session, as a clear
     leaves it; ``has_title_of_turn``: it has another one, and not from a person; ``is_missing``: there is no file at
-    all. ``listed``: when the session list last wrote its row.
+    all. ``listed``: when the session list last wrote its row; ``is_listed_first``: that is before it says that the
+    session was created, so a clock was set back.
     """
 
     state: FileState
@@ -80,6 +91,7 @@ class Evidence:
     listed: float | None = None
     is_set_back: bool = False
     has_title_of_turn: bool = False
+    is_listed_first: bool = False
 
     @property
     def was_emptied_after_turn(self) -> bool:
@@ -99,6 +111,11 @@ class Evidence:
     def can_have_held_messages(self) -> bool:
         """Whether a file is there that is damaged, and nothing counts that it was empty."""
         return not self.is_missing and self.state in (FileState.LOST, FileState.TORN) and self.count != 0
+
+    @property
+    def is_torn_unmarked(self) -> bool:
+        """Whether the file is torn and has no mark of an act, of a version that does not mark every act."""
+        return self.state is FileState.TORN and self.marks.act is None and not self.marks.records_acts
 
     @property
     def is_torn_untitled(self) -> bool:

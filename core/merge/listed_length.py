@@ -27,9 +27,9 @@ class ListedLength(Timeline):
         is_counted = last is not None or (self.known.state is FileState.TORN and count is not None)
         if not is_counted or not held or self._is_never_shortened(held) or count == len(self.entries) - len(reasons):
             return Verdict(reasons)
-        files = [k for k in held if self.has_stamp(k, last)]
-        if files:
-            cut = files[-1]
+        named = self._named(held)
+        if named is not None:
+            cut = named
         elif last is None or is_same(last, self.known.pending):  # of the prompt that came after them
             cut = held[-1]
         else:  # rows are stamped before the message that they are
@@ -39,18 +39,28 @@ class ListedLength(Timeline):
             cut = next((k for k in prompts if not self.is_before(by_then, k)), held[-1] + 1) - 1
         after = [k for k in held if k > cut]
         if not after:
-            is_listed = count in (None, len(held)) or (files and self.kept[cut])
+            is_listed = count in (None, len(held)) or (named is not None and self.kept[cut])
             is_in_doubt = self.known.is_missing or self._can_be_shortened(held)
             if self.known.state is FileState.WHOLE:  # an older file, which had at least the newest turn besides
                 newest = max((k for k in held if self.entries[k].merged.role == "user"), default=0)
                 least = sum(self.kept[k] or k >= newest for k in held)
-                is_in_doubt = (count or 0) < least and not self._is_late_count(held)
+                is_in_doubt = (count or 0) < least and not self.is_late_count(held)
             if is_listed or not is_in_doubt:
                 return Verdict(reasons)
             return Verdict(reasons, self.miscounted(len(held)))
-        if files and self.known.run is not None and count in (None, len(held) - len(after)):
+        if named is not None and self.known.run is not None and count in (None, len(held) - len(after)):
             return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDONE)})
         return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDECIDED)}, self.miscounted(len(held)))
+
+    def _named(self, held: Sequence[int]) -> int | None:
+        """The message that the session list ends with, if a file has it. Where files have answers without times, the
+        list names their prompt.
+        """
+        named = next((k for k in reversed(held) if self.has_stamp(k, self.known.last)), None)
+        files = (v for e in self.entries for name, v in e.versions.items() if name not in self.known.databases)
+        if named is None or self.entries[named].merged.role != "user" or all(v.time is not None for v in files):
+            return named
+        return next((k for k in held if k > named and self.entries[k].merged.role == "user"), len(self.entries)) - 1
 
     @property
     def is_older_than_list(self) -> bool:
@@ -80,7 +90,7 @@ class ListedLength(Timeline):
         is_of_rows = self.entries[k].versions.keys() <= self.known.databases
         return is_of_rows or self.is_whole_by_list(kept)
 
-    def _is_late_count(self, held: Sequence[int]) -> bool:
+    def is_late_count(self, held: Sequence[int]) -> bool:
         """Whether the session list counts these messages but for the newest turn, whose end it knows: after a restart
         it keeps the count of before for a turn. What a whole backup had lost by then it never counted.
         """
@@ -91,7 +101,7 @@ class ListedLength(Timeline):
         if (self.known.count or 0) not in (newest, newest - next(own, 0)) or self._was_made_shorter(held):
             return False
         last = held[-1]
-        return self.has_stamp(last, self.known.last) or self.entries[last].versions.keys() <= self.known.databases
+        return self._named(held) == last or self.entries[last].versions.keys() <= self.known.databases
 
     def _was_made_shorter(self, held: Sequence[int]) -> bool:
         """Whether these are all that an older file has (the backup, which is from before a save of fewer, or the file
@@ -138,7 +148,7 @@ class ListedLength(Timeline):
         """
         count, backup = self.known.count or 0, self.known.backup
         prompts = [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
-        if self.known.state is FileState.LOST and self._is_late_count(held):  # a head counts what it was saved with
+        if self.known.state is FileState.LOST and self.is_late_count(held):  # a head counts what it was saved with
             return False
         own = [n for n, k in enumerate(held) if backup and backup.is_whole and self.holds([backup], k)]
         ends = [own[-1] + 1] if own else [*prompts[1:], len(held)] if backup is None or self.known.pending else []
@@ -203,8 +213,11 @@ class ListedLength(Timeline):
         return self.known.backup is not None and any(p + sum(calls[p:]) == n for p in prompts)
 
     def held(self, reasons: Mapping[int, Reason]) -> list[int]:
-        """What stays of the messages that were there when the session was last counted."""
-        saved, pending = self.known.listed or self.known.saved, self.known.pending
+        """What stays of the messages that were there when the session was last counted; all of them where the clock was
+        set back before that, and its time says nothing.
+        """
+        known, pending = self.known, self.known.pending
+        saved = None if known.is_listed_first else known.listed or known.saved
         waits_from = 0 if pending is None else self.pending_turn
         by_then = self.rows_by(saved or 0.0)
         return [
@@ -227,7 +240,7 @@ class ListedLength(Timeline):
         marked, saved = self.known.marked, self.known.saved
         is_recorded = self.marks.records_acts and not self.marks.is_marked and self.kept[-1]
         is_from_then = is_recorded and marked is not None and is_same(marked, saved)
-        return is_from_then and (self.known.state is not FileState.LOST or self._is_late_count(held))
+        return is_from_then and (self.known.state is not FileState.LOST or self.is_late_count(held))
 
     def miscounted(self, held: int) -> str:
         """The doubt where as many messages are held as nothing counts."""

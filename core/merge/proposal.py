@@ -29,7 +29,7 @@ from hermes_rescue.core.merge.evidence import (
 from hermes_rescue.core.merge.intent import FROM_ELSEWHERE, MARK_FIELDS, Marks, Reason, has_marks, marks
 from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.merge.metadata import Found
-from hermes_rescue.core.merge.restored_turns import KilledRun, RestoredCard, restore
+from hermes_rescue.core.merge.restored_turns import KilledRun, RestoredCard, broken_off, restore
 from hermes_rescue.core.merge.sequence import one_sequence
 from hermes_rescue.core.merge.sidecar_copies import marked_copy, raw_copies, session_of, sidecar_copies
 from hermes_rescue.core.merge.transcript import Entry
@@ -134,7 +134,10 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     entries = one_sequence(copies)
     reasons, verdict = _reasons(copies, live, entries)
     killed = _killed(copies, live, stream_is_live=stream_is_live)
-    new_cards = restore(entries, reasons, killed, _listed(live, "tool_calls"), (PENDING, RUN))
+    cards, names = _listed(live, "tool_calls"), (PENDING, RUN)
+    new_cards = restore(entries, reasons, killed, cards, names)
+    if not stream_is_live and (broken := broken_off(entries, reasons)) is not None:
+        new_cards += restore(entries, reasons, [broken], cards, names)
     offers = metadata.offers(copies, live)
     created = offers.get("created_at", {})
     found = further.offer(entries, reasons, copies.further, created, lambda: _evidence(copies, live))
@@ -189,6 +192,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
     last = number(index.get("last_message_at"))
     if last is not None and last <= 0.0:  # no clock has shown that
         last = None
+    listed = number(index.get("updated_at"))
     stream = _stream(copies, live)
     return Evidence(
         state,
@@ -206,9 +210,10 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         frozenset(copy.name for copy in copies.databases),
         max((turn.created_at for turn in copies.turns if turn.created_at is not None), default=None),
         folded(str(stream.get("pending_user_message") or "")),
-        number(index.get("updated_at")),
+        listed,
         copies.run is not None and copies.run.sent is not None and copies.run.sent.is_set_back,
         has_title_of_turn(live),
+        listed is not None and listed < (number(index.get("created_at")) or listed),
     )
 
 

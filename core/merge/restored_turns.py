@@ -69,6 +69,20 @@ def restore(
     return found
 
 
+def broken_off(entries: Sequence[Entry], reasons: Collection[int]) -> KilledRun | None:
+    """The turn that a transcript ends with, if the file lacks its end and nothing answers a call of it: its run was
+    killed, although no journal tells so.
+    """
+    kept = [e for e in entries if id(e) not in reasons]
+    prompt = next((k for k in range(len(kept) - 1, -1, -1) if _is_prompt(kept[k])), None)
+    if prompt is None or LIVE in kept[-1].versions:
+        return None
+    turn = [e.merged for e in kept[prompt:]]
+    if {call for m in turn for call in m.calls} <= {m.answers for m in turn}:
+        return None
+    return KilledRun(DeadRun("", turn[0].value, turn[0].time), (), is_active=False)
+
+
 class _Places:
     """Where the prompts stand in a transcript that grows. However many runs there are, each message is read once."""
 

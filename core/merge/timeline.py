@@ -13,19 +13,10 @@ from itertools import compress
 from operator import not_
 
 from hermes_rescue.core.hermes.copies import LIVE
-from hermes_rescue.core.merge.evidence import Evidence, FileState, Witness
+from hermes_rescue.core.merge.evidence import Evidence, FileState, Witness, Witnesses
 from hermes_rescue.core.merge.intent import Marks
 from hermes_rescue.core.merge.stamps import STAMP, WHOLE, is_after, is_same
 from hermes_rescue.core.merge.transcript import Entry
-
-
-class Witnesses(tuple[Witness, ...]):
-    """Copies that are asked of many messages: leftover temps can be thousands."""
-
-    @cached_property
-    def names(self) -> frozenset[str]:
-        """Their names."""
-        return frozenset(w.name for w in self)
 
 
 class Timeline:
@@ -230,27 +221,33 @@ class Timeline:
 
     def _is_overtaken(self, file: Witness) -> bool:
         """Whether a file was saved at the end of a turn and the newest run goes further, whatever the clock said since:
-        then that run ended later. A file that an act made shorter may end before it.
+        then that run ended later; as one did that the session list ends with. A file that an act made shorter may end
+        before it.
         """
         run, marks = self.known.run, file.marks
-        if run is None or marks is None or not marks.knows_generations:
+        if run is None or marks is None:
             return False
+        is_named = self.known.state is FileState.LOST and self._is_listed(run) and not self._is_listed(file)
         is_of_turn = not marks.is_fresh or (marks.act == 0.0 and any(file.name in e.versions for e in self.entries))
-        return is_of_turn and not marks.by_hand and self.goes_further(run, file) is True
+        return is_named or (is_of_turn and marks.knows_generations and self.goes_further(run, file) is True)
+
+    def _is_listed(self, copy: Witness) -> bool:
+        """Whether the session list ends with the last message of a copy, and counts as many as it has."""
+        held = [k for k in range(len(self.entries)) if self.holds([copy], k)]
+        return bool(held) and len(held) == self.known.count and self.has_stamp(held[-1], self.known.last)
 
     def _can_be_outdated(self, file: Witness) -> bool:
         """Whether an act can have come between a file and the torn one: of a version that leaves no mark of it the
         backup is from before the file was made shorter.
         """
         known = self.known
-        if not self.is_torn_unmarked or file is not known.backup or is_same(file.saved, known.saved):
+        if not known.is_torn_unmarked or file is not known.backup or is_same(file.saved, known.saved):
             return False
-        return known.count != sum(file.name in e.versions or LIVE in e.versions for e in self.entries)
-
-    @property
-    def is_torn_unmarked(self) -> bool:
-        """Whether the file is torn and has no mark of an act, of a version that does not mark every act."""
-        return self.known.state is FileState.TORN and self.marks.act is None and not self.marks.records_acts
+        read = max(
+            (k for k, e in enumerate(self.entries) if LIVE in e.versions), default=0
+        )  # the file lacks none there
+        is_cut = any(file.name in e.versions and LIVE not in e.versions for e in self.entries[:read])
+        return is_cut or known.count != sum(file.name in e.versions or LIVE in e.versions for e in self.entries)
 
     def _is_kept(self, e: Entry) -> bool:
         if self.known.state is FileState.TORN and LIVE in e.versions:
@@ -322,11 +319,15 @@ class Timeline:
 
     @cached_property
     def _older(self) -> Sequence[Witness]:
-        """The copies from before the base. A backup is older than the file, whatever the clock said when they were
-        saved.
+        """The copies from before the base: those from before the act, those that were saved earlier, and those that are
+        older whatever the clock said then.
         """
-        backup = self.known.backup if self.known.state is FileState.WHOLE else None
-        return Witnesses((*self.before_act, *([backup] if backup is not None else [])))
+        known, saved = self.known, self.base.saved if self.base is not None else None
+        found = [*self.before_act, *(w for w in self.after_act if saved and is_after(saved, w.saved or saved))]
+        if known.run is not None and self.base is known.run:
+            found += filter(self._is_overtaken, self.after_act)
+        beside = known.backup if known.state is FileState.WHOLE else None
+        return Witnesses(found if beside is None else (*found, beside))
 
     @cached_property
     def _rows_of_older(self) -> Mapping[str, int]:
@@ -410,8 +411,11 @@ class Timeline:
             # a whole file that was saved after the act says itself where its turn ends
             whole = [w for w in self.after_act if w.is_whole and w.marks is not None]
             kept = [k for k in before if self.kept[k] or self.holds(whole, k)]
-            twins = (k for k in before if kept and k < kept[-1] and self.is_twin(k, kept[-1]))
-            return next(twins, kept[-1]) if kept else self._end_of_turn(self._last_left(before), act)
+            if not kept:
+                return self._end_of_turn(self._last_left(before), act)
+            is_part = self.known.state is FileState.TORN and self.base is None  # it can be torn at another one of them
+            end = self._end_of_turn(kept[-1], act) if is_part else kept[-1]
+            return next((k for k in before if k < kept[-1] and self.is_twin(k, kept[-1])), end)
         prompts = [k for k, e in enumerate(self.entries) if e.merged.role == "user"]
         later = [k for k in prompts if is_after(self.times[k], act)]
         if self.marks.by_hand:  # of a compress, before which the clock can have been set back
@@ -428,7 +432,7 @@ class Timeline:
         for any other act. The boundary is the stamp of that prompt. Newer servers give it a new one then, so the file
         has no message of that stamp any more; older ones sent it once more, with the stamp that it had.
         """
-        old = [k for k, e in enumerate(self.entries) if _was_at(e, act)]
+        old = [k for k, e in enumerate(self.entries) if any(is_same(v.time, act) for v in e.versions.values())]
         if not old or any(self.entries[k].merged.role != "user" for k in old):
             return None
         words = self.entries[old[0]].merged.folded_identity
@@ -486,11 +490,6 @@ class Timeline:
         """Whether a file has a message with exactly this stamp (rows are stamped earlier)."""
         versions = self.entries[k].versions.items()
         return any(is_same(v.time, time) for name, v in versions if name not in self.known.databases)
-
-
-def _was_at(e: Entry, time: float) -> bool:
-    """Whether a copy has a message with this stamp."""
-    return any(is_same(v.time, time) for v in e.versions.values())
 
 
 def _time(e: Entry) -> float | None:

@@ -78,7 +78,7 @@ class _Judge(Contained, Backups, ListedLength):
             and self.base is not None
             and self.base is known.run
             and known.count is not None
-            and not self.is_torn_unmarked
+            and not known.is_torn_unmarked
         ):
             return self._without_leftovers(reasons, known.count)
         if act is not None and not self._is_of_file and any(r.is_question for r in reasons.values()):
@@ -93,7 +93,7 @@ class _Judge(Contained, Backups, ListedLength):
             return Verdict(reasons, self.miscounted(len(held)))
         is_hidden = self.hides_act and self.base is None
         is_open = known.state is FileState.LOST or (is_wiped and known.count is not None) or is_hidden
-        if not is_open and not self.is_torn_unmarked and not self.is_older_than_list:
+        if not is_open and not known.is_torn_unmarked and not self.is_older_than_list:
             return Verdict(reasons)
         if is_hidden and known.last is None and known.count is None:
             return Verdict(reasons, UNDECIDED)
@@ -188,9 +188,7 @@ class _Judge(Contained, Backups, ListedLength):
             elif self.base is not None and self.base.marks is None and known.state is FileState.LOST:
                 is_taken = self._takes_rows_back() and not known.databases.isdisjoint(self.entries[k].versions)
                 reason = Reason.UNDECIDED if not is_taken and self._may_be_lost(k, kept) else Reason.UNDONE
-            elif not self.marks.records_acts and (
-                self._is_of_file or self._can_be_cut(k, kept[0]) or self.base_lacks(k)
-            ):
+            elif not self.marks.records_acts and (self._is_of_file or self._can_be_cut(k, kept) or self.base_lacks(k)):
                 reason = Reason.CONTAINED if self.is_contained(k, kept) else Reason.OLD_UNDO
             elif self.holds(self.after_act, k):
                 reason = self._lost_since(k, kept)
@@ -226,7 +224,7 @@ class _Judge(Contained, Backups, ListedLength):
         have been set back, speaks for more.
         """
         known = self.known
-        if known.state is not FileState.WHOLE or known.pending is not None or self.marks.records_acts:
+        if not self._is_of_file or known.pending is not None or self.marks.records_acts:
             return False
         is_of_act = any(kept[-1] < j < k and reason is Reason.OLD_UNDO for j, reason in reasons.items())
         is_of_act = is_of_act or self._ends_at_old_act
@@ -244,16 +242,17 @@ class _Judge(Contained, Backups, ListedLength):
             return None
         return Reason.UNDONE if self.run_begins < k else Reason.UNDECIDED
 
-    def _can_be_cut(self, k: int, first: int) -> bool:
+    def _can_be_cut(self, k: int, kept: Sequence[int]) -> bool:
         """Whether a torn file of a version without marks can have been made shorter by a message before it was torn:
-        its ``first`` message, which can be read, comes after it, or nothing counts how long it was, and the backup from
-        before that has it.
+        the first message that can be read comes after it; or a later one does, and all copies hold another number than
+        was counted; or nothing counts how long the file was, and the backup from before that has the message.
         """
         known = self.known
         if known.state is not FileState.TORN:
             return False
         is_of_backup = known.backup is not None and self.holds([known.backup], k)
-        return k < first or (known.count is None and is_of_backup)
+        is_within = k < kept[-1] and known.count not in (None, len(self.entries))
+        return k < kept[0] or is_within or (known.count is None and is_of_backup)
 
     @cached_property
     def _is_of_file(self) -> bool:
@@ -271,7 +270,8 @@ class _Judge(Contained, Backups, ListedLength):
         """Whether a message can have been lost before the newest run went on without it: it stands before all that the
         run shows, and no list shows that this is all. A clear removes the backup.
         """
-        return bool(kept) and k < kept[0] and self.known.backup is not None and not self.is_whole_by_list(kept)
+        is_known = self.is_whole_by_list(kept) or self.is_late_count(kept)
+        return bool(kept) and k < kept[0] and self.known.backup is not None and not is_known
 
     def _takes_rows_back(self) -> bool:
         """Whether the server fills a file with its rows after a wipe, as most do: the backup lacks none before it."""
@@ -365,16 +365,18 @@ class _Judge(Contained, Backups, ListedLength):
         return is_of_rows or (not has_own and self.is_end_by_list(k, kept))
 
     def _is_empty_before_run(self) -> bool:
-        """Whether a run ended later than the file, and the session list with it, was saved empty, and shows nothing of
-        what the act's own backup has: it can have begun anew after it.
+        """Whether a run ended later than the file, and the session list with it, was saved empty, or the clock was set
+        back before it; and shows nothing of what the act's own backup has: it can have begun anew after it.
         """
         run, marked = self.known.run, self.known.marked
         if not self.known.was_seen_empty or self.known.is_untitled or run is None:
             return False
         files = [w for w in self.before_act if w is not run]
         held = [k for k in range(len(self.entries)) if self.holds([run], k)]
-        is_new = not any(self.holds(files, k) for k in held) and is_after(run.saved, marked or 0.0)
-        return is_new and not self.was_taken_back(held, marked or 0.0)
+        if any(self.holds(files, k) for k in held):
+            return False
+        is_later = is_after(run.saved, marked or 0.0) and not self.was_taken_back(held, marked or 0.0)
+        return is_later or self.known.is_set_back
 
     def _may_be_stale(self, cut: int) -> bool:
         """Whether the file can also be an older one that was saved too late: it is empty, and a run ended later; or its
@@ -451,11 +453,10 @@ class _Judge(Contained, Backups, ListedLength):
             return taken
         if self.backup_is_from_before_any():
             return None
-        run, time = self.known.run, self.times[k]
-        if (
-            run is not None and run.saved is not None and time is not None
-        ):  # it ended before the act and does not show it
-            return None if time > run.saved else Reason.UNDONE
+        run = self.known.run
+        if run is not None and run.saved is not None and self.times[k] is not None:
+            # it ended before the act and does not show it
+            return Reason.UNDONE if self.has_run_ended_after(k) else None
         return Reason.UNDECIDED
 
     def _counted(self, reasons: dict[int, Reason], cut: int) -> dict[int, Reason]:

@@ -193,3 +193,18 @@ def test_an_undone_prompt_does_not_swallow_a_pending_one_that_says_the_same(herm
     assert hermes.texts() == hermes.said([*kept, gone[0]])
     assert hermes.load()["messages"][-1]["timestamp"] == sent
     assert api.plan(find_store(home=hermes.home)).is_empty
+
+
+def test_two_turns_with_the_same_words_and_other_calls_are_two(hermes: Hermes) -> None:
+    """Both prompts and both answers say the same, hours apart; what the tools were asked and gave back was another."""
+    notice = "Error code: 429. The provider is overloaded, please try again in a few moments."
+    lost, kept = (
+        [prompt | {"content": "go on"}, *steps, answer | {"content": notice}]
+        for prompt, *steps, answer in (
+            with_tools(hermes, [call], start, 60.0) for call, start in (("call_1f40", 0.0), ("call_2b77", 9000.0))
+        )
+    )
+    hermes.write_live(kept)
+    hermes.write_backup(lost)
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*lost, *kept])

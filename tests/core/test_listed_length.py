@@ -35,6 +35,43 @@ def test_a_session_list_that_knows_the_last_message_cuts_nothing(hermes: Hermes)
     assert hermes.texts() == hermes.said(said)
 
 
+@pytest.mark.parametrize("is_stale", [True, False])
+def test_a_session_list_names_the_prompt_where_answers_have_no_times(hermes: Hermes, is_stale: bool) -> None:
+    """Its count is that of before a restart. The file was emptied, or an older one put back, beside a run that ended
+    with all that was said; a run has the times."""
+    said = hermes.turns("a", "b", "c")
+    untimed = [m if m["role"] == "user" else {key: m[key] for key in ("role", "content")} for m in said]
+    saved = said[-1]["timestamp"] + 0.02
+    if is_stale:
+        hermes.write_live(untimed[:2], updated_at=said[1]["timestamp"])
+        hermes.write_run(said)
+    else:
+        hermes.write_old(hermes.live, [], updated_at=saved)
+        hermes.write_old(hermes.live.with_suffix(".json.bak"), untimed, updated_at=saved)
+    row = {name: value for name, value in hermes.session([]).items() if name != "messages"}
+    hermes.write_index({**row, "message_count": 4, "last_message_at": said[-2]["timestamp"], "updated_at": saved})
+    hermes.write_rows(said)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_what_the_session_list_knows_beside_a_run_that_began_anew_is_what_the_file_was(
+    hermes: Hermes, count: int
+) -> None:
+    """The first prompt was edited; after a restart the list counts the newest turn late."""
+    edited, after = hermes.turns("a", "b"), hermes.turns("c", "d", start=100)
+    hermes.live.write_bytes(bytes(2000))
+    marks = hermes.undo_marks(edited[:2], edited[2]["timestamp"]) | {"updated_at": START + 50}
+    hermes.write_backup(edited, **marks)
+    hermes.write_run(after)
+    row = {name: value for name, value in hermes.session(after).items() if name != "messages"}
+    hermes.write_index({**row, "message_count": count, "last_message_at": after[-1]["timestamp"]})
+    hermes.write_rows([*edited, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(after)
+
+
 @pytest.mark.parametrize("left", [0, 1])
 def test_a_session_list_that_counts_what_an_act_left_makes_a_file_of_zeros_a_question(
     hermes: Hermes, left: int
@@ -144,6 +181,7 @@ def shortened_twice(hermes: Hermes) -> tuple[list[Value], list[Value]]:
 
 @pytest.mark.parametrize("is_torn", [True, False])
 def test_a_count_that_several_acts_can_have_left_is_heeded(hermes: Hermes, is_torn: bool) -> None:
+    """What stood between messages that a torn file still shows was not in it: that is asked, and its end comes back."""
     shown, rows = shortened_twice(hermes)
     write_unmarked(hermes, hermes.live, shown if is_torn else [], updated_at=shown[-1]["timestamp"])
     if is_torn:
@@ -151,8 +189,9 @@ def test_a_count_that_several_acts_can_have_left_is_heeded(hermes: Hermes, is_to
     row = {name: value for name, value in hermes.session(shown).items() if name != "messages"}
     hermes.write_index({**row, "last_message_at": shown[-1]["timestamp"]})
     hermes.write_rows(rows)
+    hermes.repair()
     assert Category.REVIEW in categories(hermes)
-    assert is_left_alone(hermes)
+    assert hermes.texts() == hermes.said(shown if is_torn else [])
 
 
 def test_a_torn_backup_from_the_last_save_does_not_say_where_an_act_cut(hermes: Hermes) -> None:

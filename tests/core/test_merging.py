@@ -335,6 +335,21 @@ def test_a_result_comes_after_its_call_whatever_the_stamps(hermes: Any) -> None:
     assert hermes.texts() == hermes.said([*said, *rest, *hermes.turns("c", start=200)])
 
 
+def test_a_call_at_the_end_of_the_rows_that_nothing_answers_becomes_a_card(hermes: Any) -> None:
+    """The run was killed in it, and neither file nor journal is left to tell."""
+    call = {"id": "call_2", "type": "function", "function": {"name": "terminal", "arguments": "{}"}}
+    prompt = {"role": "user", "content": "ask b", "timestamp": START + 100}
+    step = {"role": "assistant", "content": "I look.", "tool_calls": [call], "timestamp": START + 101}
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_rows([*hermes.turns("a"), prompt, step])
+    hermes.repair()
+    repaired = hermes.load()
+    assert hermes.texts() == hermes.said([*hermes.turns("a"), prompt, step])
+    assert "tool_calls" not in repaired["messages"][-1]
+    assert [card["assistant_msg_idx"] for card in repaired["tool_calls"] if card["tid"] == "call_2"] == [3]
+    assert hermes.kinds() == []
+
+
 @pytest.mark.parametrize("timed", [True, False])
 @pytest.mark.parametrize("is_rest_in_file", [True, False])
 def test_the_rest_of_a_turn_comes_before_the_next_prompt(hermes: Any, timed: bool, is_rest_in_file: bool) -> None:

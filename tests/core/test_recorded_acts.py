@@ -10,6 +10,7 @@ from hermes_rescue.core.audit.findings import Category
 from hermes_rescue.core.merge.intent import MARK_FIELDS
 
 from .conftest import ACT, SID, START, Hermes, Value
+from .test_listed_length import write_unmarked
 from .test_witnesses import categories, is_left_alone
 
 
@@ -226,3 +227,55 @@ def test_an_answer_that_was_given_again_does_not_return_where_the_prompt_is_ther
         hermes.write_run([*file, *later])
     assert is_left_alone(hermes)
     assert categories(hermes) <= {Category.INFO if shown else Category.REVIEW}
+
+
+def test_an_answer_that_was_replaced_does_not_return_between_what_a_torn_file_shows(hermes: Hermes) -> None:
+    """Up to the tear the file has all that it had: the first answer was taken back, or lost, before that."""
+    kept, old, new = asked_again(hermes)
+    after = hermes.turns("c", "d", start=300)
+    without(hermes, [*kept, *new, *after], *MARK_FIELDS)
+    hermes.tear_live("answer d")
+    write_unmarked(hermes, hermes.live.with_suffix(".json.bak"), [*kept, *old])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *new, *after[:3]])
+    assert Category.REVIEW in categories(hermes)
+
+
+def test_what_an_old_version_edited_stays_out_though_a_torn_file_counts_as_many(hermes: Hermes) -> None:
+    """The first prompt was edited, so the file began anew. What can be read of it and the backup from before that are
+    by chance as many messages as it had."""
+    edited, after = hermes.turns("a", "b")[:3], hermes.turns("c", "d", start=100)
+    without(hermes, after, *MARK_FIELDS)
+    hermes.tear_live("answer c")
+    write_unmarked(hermes, hermes.live.with_suffix(".json.bak"), edited)
+    hermes.write_rows([*edited, *after])
+    hermes.repair()
+    assert not set(hermes.said(edited)) & set(hermes.texts())
+    assert Category.REVIEW in categories(hermes)
+
+
+def test_what_an_old_version_undid_does_not_return_to_an_emptied_file_because_a_clock_was_set_back(
+    hermes: Hermes,
+) -> None:
+    """No copy but the database has the turn, and the session list knows nothing newer than the backup."""
+    kept, undone = hermes.turns("a", "b"), hermes.turns("c", start=9000)
+    saved = kept[-1]["timestamp"] + 10
+    without(hermes, [], *MARK_FIELDS, updated_at=saved)
+    write_unmarked(hermes, hermes.live.with_suffix(".json.bak"), kept, updated_at=saved)
+    row = {name: value for name, value in hermes.session(kept, updated_at=saved).items() if name != "messages"}
+    hermes.write_index({**row, "last_message_at": kept[-1]["timestamp"]})
+    hermes.write_rows([*kept, *undone])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)
+    assert Category.REVIEW in categories(hermes)
+
+
+def test_the_end_of_the_turn_that_an_undo_kept_comes_back_where_the_file_is_torn_in_it(hermes: Hermes) -> None:
+    """The result before it has the same stamp, as two messages within a microsecond have, and can be read."""
+    kept, undone = with_a_tool("kept", 0), hermes.turns("b", start=100)
+    kept[-1]["timestamp"] = kept[-2]["timestamp"]
+    hermes.write_live(kept, **hermes.undo_marks(kept))
+    hermes.tear_live("It is kept.")
+    hermes.write_rows([*kept, *undone])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from .conftest import ACT, SID, START, Hermes, Value
-from .test_acts import compressed, is_quiet
+from .test_acts import bounded, compressed, cut, is_quiet
 from .test_witnesses import is_left_alone, stepped
 
 LATER = 9000
@@ -160,11 +160,16 @@ def test_an_older_file_is_asked_about_where_the_session_list_ends_with_rows_behi
     assert hermes.texts() == hermes.said([*undone, *after])
 
 
-def test_a_run_that_goes_further_than_the_backup_is_newer_than_the_act_that_this_has(hermes: Hermes) -> None:
-    """The turn that the backup was saved with was taken back after the clock was set back; the file is zeros."""
+@pytest.mark.parametrize("mode", [None, "manual"])
+def test_a_run_that_goes_further_than_the_backup_is_newer_than_the_act_that_this_has(
+    hermes: Hermes, mode: str | None
+) -> None:
+    """The turn that the backup was saved with was taken back after the clock was set back; the file is zeros. Whether
+    the session was ever compressed by hand says nothing of that."""
     kept, undone = hermes.turns("a", start=LATER), hermes.turns("b", start=LATER + 100)
     after = hermes.turns("c", start=100)
     marks = hermes.undo_marks(kept, undone[0]["timestamp"]) | {"updated_at": undone[-1]["timestamp"]}
+    marks |= {"compression_anchor_mode": mode}
     hermes.live.write_bytes(bytes(2000))
     hermes.write_backup([*kept, *undone], **marks)
     hermes.write_run([*kept, *after], updated_at=after[-1]["timestamp"])
@@ -183,3 +188,66 @@ def test_rows_behind_those_of_the_newest_run_were_written_after_it(hermes: Herme
     hermes.write_rows([*said, *after])
     hermes.repair()
     assert hermes.texts() == hermes.said([*said, *after])
+
+
+def test_a_run_that_the_session_list_ends_with_is_newer_than_the_backup_of_an_act(hermes: Hermes) -> None:
+    """The turn that the backup was saved with was taken back before the clock was set back; the version marked that,
+    without a generation. The database is lost with the file."""
+    kept, undone, after = hermes.turns("a", start=LATER), hermes.turns("b", start=LATER + 100), hermes.turns("c")
+    hermes.live.write_bytes(bytes(2000))
+    marks = cut(kept, undone[0]["timestamp"]) | {"updated_at": undone[-1]["timestamp"]}
+    bounded(hermes, ".bak", [*kept, *undone], **marks)
+    hermes.write_run([*kept, *after])
+    row = {key: value for key, value in hermes.session([*kept, *after]).items() if key != "messages"}
+    hermes.write_index({**row, "updated_at": START + 5, "last_message_at": after[-1]["timestamp"]})
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *after])
+
+
+def test_what_a_backup_from_before_the_newest_run_has_is_older_than_that(hermes: Hermes) -> None:
+    """The clock was set back after its first turn; then the first prompt was edited. The file is zeros."""
+    early, edited, after = hermes.turns("a", start=LATER), hermes.turns("b", start=10), hermes.turns("c", start=100)
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_backup([*early, *edited], updated_at=edited[-1]["timestamp"])
+    hermes.write_run(after)
+    row = {key: value for key, value in hermes.session(after).items() if key != "messages"}
+    hermes.write_index({**row, "last_message_at": after[-1]["timestamp"]})
+    hermes.repair()
+    assert hermes.texts() == hermes.said(after)
+
+
+@pytest.mark.parametrize("listed", [-50, ACT])
+def test_a_lost_session_that_was_counted_empty_before_it_began_is_a_question(hermes: Hermes, listed: float) -> None:
+    """The clock was set back, so the list can have counted it after all that rows have, when it had been cleared. Of a
+    list that was written when the session was new this says nothing."""
+    said = hermes.turns("a", "b", start=100 if listed < 0 else 2 * ACT)
+    row = {key: value for key, value in hermes.session([]).items() if key != "messages"}
+    hermes.write_index({**row, "updated_at": START + listed, "last_message_at": START + listed})
+    hermes.write_rows(said)
+    hermes.repair()
+    assert hermes.live.exists() == (listed > 0)
+
+
+def test_an_empty_file_that_was_put_back_is_asked_about_where_the_clock_was_set_back(hermes: Hermes) -> None:
+    """Its first prompt was edited, and the clock set back after the first turn of what followed. The list is as old."""
+    edited, first, later = (hermes.turns(w, start=n) for w, n in (("a", LATER), ("b", LATER + 100), ("c", 100)))
+    marks = hermes.cleared | {"clear_generation": None, "updated_at": START + LATER + 50}
+    hermes.write_live([], **marks)
+    row = {key: value for key, value in hermes.session([]).items() if key != "messages"}
+    hermes.write_index({**row, "updated_at": START + LATER + 50, "last_message_at": START + LATER + 50})
+    hermes.write_run([*first, *later], "f2", updated_at=later[-1]["timestamp"])
+    hermes.write_rows([*edited, *first, *later])
+    write_turns(hermes, {"f0": edited[0], "f1": first[0], "f2": later[0]})
+    assert is_left_alone(hermes)
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said([*first, *later])
+
+
+def test_a_prompt_that_was_sent_again_is_not_contained_where_its_answer_only_begins_alike(hermes: Hermes) -> None:
+    """The clock was set back between the two; the calls of both are counted from 0. The file is lost with its marks."""
+    first, again = stepped(hermes, "a", LATER), stepped(hermes, "a", 100)
+    again[-1]["content"] = "another answer"
+    hermes.write_backup(first)
+    hermes.write_rows([*first, *again])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*first, *again])
