@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from itertools import islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, TypeAlias, TypeVar
@@ -152,13 +152,14 @@ def keys_of(
     keys = {}
     for session_id in session_ids:
         temps = listing.temps.get(session_id, ())
-        paths = [found[session_id] for found in (listing.sidecars, listing.backups) if session_id in found]
-        paths += (*temps, *listing.turn_journals.get(session_id, ()), *listing.run_journals.get(session_id, ()))
+        paths = [*temps, *listing.turn_journals.get(session_id, ()), *listing.run_journals.get(session_id, ())]
+        paths += (found[session_id] for found in (listing.sidecars, listing.backups) if session_id in found)
         paths += (each.path for each in listing.places.of.get(session_id, ()))
         stamps = [_stamp(path) for path in paths]
         # whether a fresh temp counts is a question of time
-        rest = int((FRESH_TEMP + FRESH if temps else FRESH) * 1e9)
-        if any(each is None or max(each[3:]) > now - rest for each in stamps):
+        rests = chain(repeat(FRESH_TEMP + FRESH, len(temps)), repeat(FRESH))
+        borders = (now - int(rest * 1e9) for rest in rests)
+        if any(each is None or max(each[3:]) > border for each, border in zip(stamps, borders, strict=False)):
             keys[session_id] = b""
             continue
         row = listing.index.rows.get(session_id)
