@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from itertools import islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, TypeAlias, TypeVar
@@ -26,7 +26,7 @@ import platformdirs
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.base.files import read_regular
-from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.copies import CopyReader, Inventory
 from hermes_rescue.core.hermes.database.statedb import UnindexedReadError
 from hermes_rescue.core.hermes.listing import FRESH_TEMP
 from hermes_rescue.core.hermes.store import Store
@@ -80,7 +80,7 @@ class AuditCache:
     def __init__(self, store: Store, folder: Path | None = None) -> None:
         place = repr((store.sessions_dir.absolute(), *store.databases, *store.also)).encode()
         self._path = None if folder is None else folder / f"{hashlib.sha256(place).hexdigest()[:32]}.audit"
-        self._now = {os.fsencode(path): _database_stamps(path) for path in store.databases}
+        self._now = {os.fsencode(path): database_stamps(path) for path in store.databases}
         self._check, self._databases, kept = _NOTHING if self._path is None else _read(self._path)
         self._sessions = {each.session_id: each for each in kept}
 
@@ -133,29 +133,33 @@ def usual_folder() -> Path | None:
     return folder if folder.is_absolute() else None
 
 
-def keys_of(inventory: Inventory, webui: WebUIStatus, session_ids: Iterable[str]) -> dict[str, bytes]:
+def keys_of(
+    reader: CopyReader, webui: WebUIStatus, session_ids: Iterable[str], since: int | None = None
+) -> dict[str, bytes]:
     """A digest of all that the answer for each session comes from but its message rows; empty where it is not to be
-    kept.
+    kept. ``since``: where its files have been read already, when that began (ns since 1970): what changed from then on
+    is just changed.
     """
-    listing = inventory.listing
-    if not _are_readable(inventory):
+    listing = reader.listing
+    if not _are_readable(reader):
         return {}
-    states = [fact.state for fact in inventory.database_facts]
+    states = [fact.state for fact in reader.database_facts]
     around = (
         *(states, listing.deletions_unknown, listing.index.digest is None, listing.index.problem),
         webui.may_be_writing,
     )
-    now = time.time_ns()
+    now = time.time_ns() if since is None else since
     keys = {}
     for session_id in session_ids:
         temps = listing.temps.get(session_id, ())
-        paths = [found[session_id] for found in (listing.sidecars, listing.backups) if session_id in found]
-        paths += (*temps, *listing.turn_journals.get(session_id, ()), *listing.run_journals.get(session_id, ()))
+        paths = [*temps, *listing.turn_journals.get(session_id, ()), *listing.run_journals.get(session_id, ())]
+        paths += (found[session_id] for found in (listing.sidecars, listing.backups) if session_id in found)
         paths += (each.path for each in listing.places.of.get(session_id, ()))
         stamps = [_stamp(path) for path in paths]
         # whether a fresh temp counts is a question of time
-        rest = int((FRESH_TEMP + FRESH if temps else FRESH) * 1e9)
-        if any(each is None or max(each[3:]) > now - rest for each in stamps):
+        rests = chain(repeat(FRESH_TEMP + FRESH, len(temps)), repeat(FRESH))
+        borders = (now - int(rest * 1e9) for rest in rests)
+        if any(each is None or max(each[3:]) > border for each, border in zip(stamps, borders, strict=False)):
             keys[session_id] = b""
             continue
         row = listing.index.rows.get(session_id)
@@ -187,8 +191,8 @@ def _packed(sessions: Sequence[Kept]) -> bytes:
         return msgspec.msgpack.encode([*left[0], *left[1]])
 
 
-def _are_readable(inventory: Inventory) -> bool:
-    return {fact.state for fact in inventory.database_facts} <= {"ok", "absent"}
+def _are_readable(reader: CopyReader) -> bool:
+    return {fact.state for fact in reader.database_facts} <= {"ok", "absent"}
 
 
 class RowsDigest:
@@ -235,7 +239,7 @@ def _stamp(path: Path | str) -> Stamp | None:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _database_stamps(path: Path) -> tuple[Stamp | None, ...] | None:
+def database_stamps(path: Path) -> tuple[Stamp | None, ...] | None:
     """Those of a database, its log and its journal; None while it was just written to."""
     real = os.path.realpath(path)
     # SQLite gives the log to the owner of the database each time that root opens it, which moves the last of its times

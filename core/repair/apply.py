@@ -1,7 +1,8 @@
 """Apply, verify, undo: the only part of the engine that changes a store (through :mod:`core.repair.vault`).
 
-Applying a plan (:mod:`core.repair.plan`) merges each session again and writes only if what the file was and what it is
-to be are still so; each result is read back from disk, and what cannot be read is rolled back.
+Applying a plan (:mod:`core.repair.plan`) merges each session again, unless nothing that the plan read of it has changed
+(:mod:`core.repair.prepared`), and writes only if what the file was and what it is to be are still so; each result is
+read back from disk, and what cannot be read is rolled back.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 from hermes_rescue.core.audit import written_over
 from hermes_rescue.core.audit.session import merge_session
 from hermes_rescue.core.audit.workers import Progress
@@ -23,20 +25,18 @@ from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, U
 from hermes_rescue.core.base.owner import require_owner
 from hermes_rescue.core.base.progress import Cancelled, Steps
 from hermes_rescue.core.base.words import counted
-from hermes_rescue.core.hermes import held_up, journals, left_out
+from hermes_rescue.core.hermes import held_up, journals
 from hermes_rescue.core.hermes.copies import Inventory, SessionCopies
 from hermes_rescue.core.hermes.left_out import Act
 from hermes_rescue.core.hermes.sidecar import Write, plan_writes, serialise
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
-from hermes_rescue.core.merge.choices import Choices
-from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.lasting import is_believed
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.merge.sidecar_copies import session_of
 from hermes_rescue.core.repair import rebuild_index, vault
 from hermes_rescue.core.repair.as_copy import copied
-from hermes_rescue.core.repair.plan import Plan, interrupted_runs, left_out_now, refusal_of, to_write, unnoticed
+from hermes_rescue.core.repair.plan import Plan, interrupted_runs, left_out_act, refusal_of, to_write, unnoticed
 from hermes_rescue.core.repair.planned import PlannedSession
 from hermes_rescue.core.repair.run_record import Operation, Run
 from hermes_rescue.core.repair.vault import UndoResult, Vault
@@ -118,6 +118,9 @@ def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callab
             raise
         reason = str(error) if isinstance(error, RescueError) else f"{error.strerror or error}."
         raise RunBrokenError(reason, work.run_id, work.repaired, len(plan.sessions)) from error
+    finally:
+        if plan.prepared is not None:
+            plan.prepared.close()
 
 
 @dataclass(slots=True)
@@ -238,13 +241,25 @@ def _repair_one(
     steps: Steps,
 ) -> Outcome:
     """``made``: the digests that runs which died gave to live files, maybe after the plan was made."""
-    prepared = _prepared(work.plan, planned, inventory, work.webui, made, steps, run.run_id)
+    prepared = _from_plan(work, planned, inventory) or _prepared(
+        work.plan, planned, inventory, work.webui, made, steps, run.run_id
+    )
     if isinstance(prepared, Outcome):
         return prepared
     outcome = _written(prepared, planned, work.plan.store, run, steps)
     if outcome.state is State.REPAIRED and prepared.brought is not None:
         work.brought[planned.session_id] = prepared.brought
     return outcome
+
+
+def _from_plan(work: _Work, planned: PlannedSession, inventory: Inventory) -> _Prepared | None:
+    """What the plan prepared of a session; None where anything has changed since, or nothing was prepared."""
+    ready = work.plan.prepared
+    found = ready.unchanged(planned, inventory, work.webui) if ready is not None else None
+    if found is None:
+        return None
+    brought = msgspec.structs.replace(found.brought, at=time.time(), after=planned.after)
+    return _Prepared((Write(f"{planned.session_id}.json", found.data, planned.before),), found.backup, brought=brought)
 
 
 def _prepared(
@@ -276,7 +291,7 @@ def _prepared(
         if (proposal.sidecar is None) is planned.is_written or now != planned.before:
             return Outcome(sid, State.SKIPPED, "The session has changed since the plan was made. Check it again.")
         backup = copies.backup.digest if planned.backup_moves and copies.backup is not None else None
-        decided = _left_out_act(proposal, plan.choices.get(sid), run_id)
+        decided = left_out_act(proposal, plan.choices.get(sid), run_id)
         if not planned.is_written:
             return _Prepared((), backup, decided)
         live, proposed = copies.live, to_write(copies, proposal)
@@ -357,18 +372,6 @@ def _operations(
             yield run.replace(sid, write.name, write.data, write.expected, info=info)
     if prepared.decided is not None and not prepared.writes:
         yield run.confirm(sid, f"{sid}.json", planned.after, info=info)
-
-
-def _left_out_act(proposal: Proposal, choices: Choices | None, run_id: str) -> Act | None:
-    """What a person who made these choices leaves out of a session that a run repairs, and what comes back that was
-    left out before; None where that is nothing.
-    """
-    items = proposal.items
-    out = left_out_now(choices or Choices(), proposal)
-    back = [k for k, item in enumerate(items) if item.included and item.reason is Reason.LEFT_OUT]
-    if not (out or back):
-        return None
-    return left_out.decided(run_id, time.time(), [item.message for item in items], out, back)
 
 
 def _put_back(run: vault.ActiveRun, sid: str, state: State, problem: str) -> Outcome:

@@ -1,6 +1,7 @@
-"""What a repair would do: which sessions, to what, and why not. Writes nothing.
+"""What a repair would do: which sessions, to what, and why not. Writes nothing to the store.
 
-A plan is small: it holds what the files were and what they are to be as digests.
+A plan is small: it holds what the files were and what they are to be as digests. The bytes lie beside it for a while
+(:mod:`core.repair.prepared`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from hermes_rescue.core.audit import left
+from hermes_rescue.core.audit import left, written_over
+from hermes_rescue.core.audit.cache import keys_of
 from hermes_rescue.core.audit.elsewhere import copies_apart
 from hermes_rescue.core.audit.findings import DELETED_BY_USER, Category, Finding, SessionAudit, Standing
 from hermes_rescue.core.audit.session import Examined, examine, examine_unless_up_to_date, stream_is_live
@@ -22,9 +24,10 @@ from hermes_rescue.core.base import files, jsontext
 from hermes_rescue.core.base.errors import UnknownSessionError
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.progress import Steps
-from hermes_rescue.core.hermes import sidecar
+from hermes_rescue.core.hermes import left_out, sidecar
 from hermes_rescue.core.hermes.copies import LIVE, CopyReader, Inventory, SessionCopies
 from hermes_rescue.core.hermes.held_up import HeldUp, held_up
+from hermes_rescue.core.hermes.left_out import Act
 from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
@@ -32,7 +35,9 @@ from hermes_rescue.core.merge.choices import OUTDATED, Choices
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.lasting import moves_backup
 from hermes_rescue.core.merge.proposal import Proposal, backup_known_by, propose
+from hermes_rescue.core.repair import prepared
 from hermes_rescue.core.repair.planned import Done, PlannedSession, not_taken
+from hermes_rescue.core.repair.prepared import Draft, Prepared, PreparedSessions
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.repair.vault import Vault
 
@@ -51,7 +56,8 @@ class Plan:
     ``titles`` of what is refused, waits or is relisted; ``problem``: why nothing can be planned; ``databases``: those
     that were found whole (:func:`core.hermes.database.statedb.open_statedb`); ``relisted``: sessions whose files stay,
     and which the session list gets back; ``has_list``: there is one; ``held_up``: what is to be remembered of what is
-    forbidden and has one right answer; ``nothing``: what a person is told where it is empty; ``done``: see there.
+    forbidden and has one right answer; ``nothing``: what a person is told where it is empty; ``done``: see there;
+    ``prepared``: sessions that need not be merged once more.
     """
 
     store: Store
@@ -73,6 +79,7 @@ class Plan:
     held_up: Mapping[str, HeldUp] = field(default_factory=dict)
     nothing: str = "There is nothing to repair."
     done: Done = Done.REPAIRED
+    prepared: PreparedSessions | None = field(default=None, compare=False, repr=False)
 
     @property
     def rebuilds_list(self) -> bool:
@@ -111,18 +118,20 @@ def plan(
     *,
     choices: Mapping[str, Choices] | None = None,
     force: bool = False,
+    prepare: bool = True,
     progress: Progress | None = None,
     should_cancel: Callable[[], bool] | None = None,
 ) -> Plan:
-    """What a repair would do; writes nothing.
+    """What a repair would do; writes nothing to the store.
 
     Without ``session_ids``: every session with one right answer that nobody left as it is. A session that is named is
     repaired with its questions answered (naming it is the decision), unless ``choices`` says more exactly which
     messages to take. A session with a choice that no copy can fulfil, or that was made on another proposal, is refused.
-    ``force`` replaces files under a running WebUI as well. Raises :class:`core.audit.workers.Cancelled`, RescueError
-    for an unknown session.
+    ``force`` replaces files under a running WebUI as well; ``prepare``: it is made to be carried out. Raises
+    :class:`core.audit.workers.Cancelled`, RescueError for an unknown session.
     """
     webui = webui_status(store)
+    ready = PreparedSessions(store) if prepare and not webui.running else None
     chosen: dict[str, Choices] = dict(choices or {})
     if session_ids is not None:
         named = {session_id: chosen.get(session_id, Choices()) for session_id in session_ids}
@@ -138,13 +147,16 @@ def plan(
         has_list = inventory.listing.index.digest is not None
         rebuild = inventory.listing.index.problem is not None and has_list
         wanted = inventory.session_ids() if session_ids is None else tuple(session_ids)
-        look = partial(_look, choices=chosen, force=force, left_alone=left.read(store))
+        folder = ready.folder if ready is not None else None
+        look = partial(_look, choices=chosen, force=force, left_alone=left.read(store), folder=folder)
         for batch in over_sessions(look, inventory, webui, wanted, progress=progress, should_cancel=should_cancel):
             looks += (each for each in batch if isinstance(each, _Look))
             refused |= {each.session_id: each.reason for each in batch if isinstance(each, Failure)}
         whole = frozenset(database.path for database in inventory.databases if database.is_known)
         facts = [fact for fact in inventory.database_facts if fact.state not in ("ok", "absent")]
     looks.sort(key=lambda each: each.session_id)
+    if ready is not None:
+        ready.add(each.prepared for each in looks if each.prepared is not None)
     unread = [*(f"{fact.path}: {fact.reason}" for fact in facts), *(text for each in looks for text in each.unread)]
     refused |= {each.session_id: each.refusal for each in looks if each.refusal is not None}
     return Plan(
@@ -165,6 +177,7 @@ def plan(
         tuple(each.session_id for each in looks if each.is_relisted),
         has_list,
         {each.session_id: each.held_up for each in looks if each.held_up is not None},
+        prepared=ready,
     )
 
 
@@ -172,7 +185,8 @@ def plan(
 class _Look:
     """What a plan has to know of a session about which there is something to know. ``planned`` is None where nothing is
     to be written, or it is refused; ``is_relisted``: it is repaired by the session list alone; ``forbidden``: what is
-    refused only because the WebUI runs, ``held_up`` what is to be remembered of that.
+    refused only because the WebUI runs, ``held_up`` what is to be remembered of that; ``prepared``: what is to be
+    written, where it was put by.
     """
 
     session_id: str
@@ -185,6 +199,7 @@ class _Look:
     unread: tuple[str, ...]
     forbidden: PlannedSession | None
     held_up: HeldUp | None
+    prepared: Prepared | None
 
 
 def _look(
@@ -196,7 +211,9 @@ def _look(
     choices: Mapping[str, Choices],
     force: bool,
     left_alone: Mapping[str, str],
+    folder: Path | None,
 ) -> _Look | None:
+    began = time.time_ns()
     choice = choices.get(session_id)
     found: Examined | SessionAudit
     if choice is None:
@@ -209,7 +226,7 @@ def _look(
     audited = found.audited if isinstance(found, Examined) else found
     if audited is None or (choice is None and left.is_left(audited, left_alone)):
         return None
-    planned, forbidden, held = None, None, None
+    planned, forbidden, held, ready = None, None, None, None
     refusal, blocked, answered, unread = None, None, False, tuple[str, ...]()
     if isinstance(found, Examined):
         copies, proposal = found.copies, found.proposal
@@ -228,12 +245,15 @@ def _look(
             forbids = None if force else refusal_of(copies, planned, webui)
             if forbids is not None and choice is None:
                 held = _held_up(copies, proposal)
+            draft = _draft(copies, proposal, proposed, planned, decided) if folder is not None else None
             del found, copies, proposal  # a session can be large
             data = sidecar.serialise(proposed)
             planned = replace(planned, after=files.digest_of(data), size_after=len(data))
             refusal = problem_of(data, proposed, steps)
             if refusal is None and forbids is not None:
                 refusal, forbidden = forbids, planned
+            elif refusal is None and folder is not None and draft is not None:
+                ready = prepared.put_by(draft, data, folder, keys_of(reader, webui, (session_id,), began))
         elif refusal is None and choice is not None and proposal.sidecar is None:
             planned = _stays(audited, copies, proposal, decided)
             refusal = not_taken(apart) if planned is None and apart else None
@@ -252,7 +272,23 @@ def _look(
         unread,
         forbidden,
         held,
+        ready,
     )
+
+
+def _draft(
+    copies: SessionCopies, proposal: Proposal, after: Sidecar, planned: PlannedSession, decided: Choices
+) -> Draft | None:
+    """What is to be known of a session to write it later, where only its file is written: nothing that a person leaves
+    out or takes back has to be remembered, and no save that shrinks it leaves a backup.
+    """
+    live = copies.live.sidecar if copies.live is not None else None
+    if copies.live is not None and (live is None or len(after.messages) < len(live.messages)):
+        return None
+    if left_out_now(decided, proposal) or _brought_back(proposal):
+        return None
+    backup = copies.backup.digest if copies.backup is not None and planned.backup_moves else None
+    return Draft(planned.session_id, backup, written_over.brought(copies.live, after, "", 0.0))
 
 
 def _held_up(copies: SessionCopies, proposal: Proposal) -> HeldUp:
@@ -348,6 +384,21 @@ def left_out_now(decided: Choices, proposal: Proposal) -> list[int]:
     is_answered = not (decided.imported or asked.isdisjoint(decided.include))
     excluded = {k for k in decided.exclude if k in asked or items[k].reason is Reason.CHOSEN}
     return sorted(excluded | (asked - decided.include if is_answered else set()))
+
+
+def _brought_back(proposal: Proposal) -> list[int]:
+    """The positions of the messages that come back although a person left them out before."""
+    return [k for k, item in enumerate(proposal.items) if item.included and item.reason is Reason.LEFT_OUT]
+
+
+def left_out_act(proposal: Proposal, choices: Choices | None, run_id: str) -> Act | None:
+    """What a person who made these choices leaves out of a session that a run repairs, and what comes back that was
+    left out before; None where that is nothing.
+    """
+    out, back = left_out_now(choices or Choices(), proposal), _brought_back(proposal)
+    if not (out or back):
+        return None
+    return left_out.decided(run_id, time.time(), [item.message for item in proposal.items], out, back)
 
 
 def _stays(audited: SessionAudit, copies: SessionCopies, proposal: Proposal, decided: Choices) -> PlannedSession | None:

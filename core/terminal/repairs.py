@@ -117,6 +117,7 @@ def repair(
                 None if everything else ids,
                 choices={ids[0]: choices} if has_chosen else None,
                 force=force,
+                prepare=not dry_run,
                 progress=progress,
                 should_cancel=stops.is_requested,
             )

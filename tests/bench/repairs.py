@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 import tempfile
@@ -34,8 +35,12 @@ def as_before(home: Path, sessions: Iterable[int]) -> Iterator[Path]:
             yield folder
         finally:
             for path in touched():
-                path.unlink()
-            shutil.copytree(aside, folder, dirs_exist_ok=True)
+                kept = Path(aside, path.name)
+                if not (kept.exists() and filecmp.cmp(path, kept)):
+                    path.unlink()
+            for kept in Path(aside).iterdir():
+                if not (folder / kept.name).exists():  # what lay there for long still does
+                    shutil.copy2(kept, folder)
             shutil.rmtree(home / "webui" / "rescue", ignore_errors=True)
             os.sync()
 

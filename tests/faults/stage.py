@@ -117,7 +117,8 @@ class Stage:
         ``kill=n``: kill it right before its n-th step (from 0), with ``torn=True`` after half of that step's bytes.
         ``refuse=(n, code)``: let the n-th step fail with this errno; ``lasting=True``: and all after it.
         ``never={call: code}``: let all these calls fail. ``reads=True``: reading is a step too. ``umask``: a number.
-        ``installed=True``: start the installed command, not a fork. ``environ``: more variables.
+        ``installed=True``: start the installed command, not a fork. ``environ``: more variables. ``at_rest=True``: what
+        was just written counts as if it had lain there for long; not with ``installed``.
         """
         return self._ask({"arguments": list(map(str, arguments)), "below": str(below), **control})
 
@@ -392,12 +393,15 @@ def _become(request: Mapping[str, Any], channel: socket.socket) -> None:
     if "shell" in request:
         os.execvp("sh", ["sh", "-c", request["shell"]])
     from hermes_rescue.core.__main__ import main
+    from hermes_rescue.core.audit import cache
     from hermes_rescue.core.base import own_temps
     from hermes_rescue.core.hermes import webui_servers
     from hermes_rescue.core.terminal import commands
 
     if request.get("alone"):
         webui_servers.processes = lambda: iter(())
+    if request.get("at_rest"):
+        cache.FRESH = 0.0
     own_temps._numbers = itertools.count(time.time_ns())  # as if it had been loaded only now
     sys.argv = [str(Path(sys.executable).with_name("hermes-rescue")), *request["arguments"]]
     if "below" in request:

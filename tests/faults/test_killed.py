@@ -20,7 +20,7 @@ from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.repair.vault import Vault
 
 from ..conftest import LONG, some
-from .conftest import small_store
+from .conftest import WIPED, small_store
 from .stage import CALLS, Done, Stage
 
 REPAIR = ("repair", "--all", "--yes", "--home")
@@ -32,6 +32,8 @@ FILE_SYSTEMS: dict[str, dict[str, int]] = {
     "no exchange": {"renameat2": errno.EINVAL},
     "neither": {"link": errno.EOPNOTSUPP, "linkat": errno.EOPNOTSUPP, "renameat2": errno.ENOSYS},
 }
+AT_REST = "prepared"
+"""The first of them, where all files have lain there for long: then what the plan prepared is written."""
 
 NORMAL_STRIDE = 31
 """The normal run tries every thirty-first point on each file system, and not the same ones."""
@@ -49,17 +51,18 @@ class Trial:
     number: int
 
     def __post_init__(self) -> None:
-        self.never = list(FILE_SYSTEMS.values())[self.number]
+        self.at_rest = self.number == len(FILE_SYSTEMS)
+        self.never = {} if self.at_rest else list(FILE_SYSTEMS.values())[self.number]
         self.old = self.folder / "old"
         small_store(self.old)
         self.before = self.sessions(self.old)
 
     def run(self, stage: Stage, command: tuple[str, ...], home: Path, **control: Any) -> Done:
-        return stage.run(*command, home, below=home, never=self.never, **control)
+        return stage.run(*command, home, below=home, never=self.never, at_rest=self.at_rest, **control)
 
     def kill(self, stage: Stage, command: tuple[str, ...], home: Path, point: Point) -> None:
         step, torn = point
-        done = self.run(stage, command, home, kill=step, torn=torn, installed=LONG)
+        done = self.run(stage, command, home, kill=step, torn=torn, installed=LONG and not self.at_rest)
         assert done.status == -signal.SIGKILL
 
     def copy(self, home: Path, name: str) -> Path:
@@ -141,7 +144,7 @@ class Trial:
         assert api.interrupted_runs(find_store(home=home)) == ()
 
 
-@pytest.fixture(params=range(len(FILE_SYSTEMS)), ids=list(FILE_SYSTEMS))
+@pytest.fixture(params=range(len(FILE_SYSTEMS) + 1), ids=[*FILE_SYSTEMS, AT_REST])
 def trial(request: pytest.FixtureRequest, tmp_path: Path, snapshot: Snapshot) -> Trial:
     return Trial(tmp_path, snapshot, request.param)
 
@@ -166,6 +169,19 @@ def test_a_repair_killed_anywhere_is_finished_or_rolled_back(trial: Trial, stage
         shutil.rmtree(back)
 
     trial.each_point(attempt, done.steps)
+
+
+def test_what_lay_there_for_long_is_read_once(tmp_path: Path, snapshot: Snapshot, stage: Stage) -> None:
+    """So that the kills above meet what was prepared."""
+    reads = []
+    for number in (0, len(FILE_SYSTEMS)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        trial = Trial(folder, snapshot, number)
+        done = trial.run(stage, REPAIR, trial.old, reads=True)
+        assert done.status == 0
+        reads.append(sum(step.startswith("read:") and f"{WIPED}.json.bak" in step for step in done.steps))
+    assert reads[1] < reads[0]
 
 
 def test_an_undo_killed_anywhere_is_repeated_or_repaired_again(trial: Trial, stage: Stage) -> None:
