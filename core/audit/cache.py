@@ -152,7 +152,8 @@ def keys_of(inventory: Inventory, webui: WebUIStatus, session_ids: Iterable[str]
         paths = [found[session_id] for found in (listing.sidecars, listing.backups) if session_id in found]
         paths += (*temps, *listing.turn_journals.get(session_id, ()), *listing.run_journals.get(session_id, ()))
         paths += (each.path for each in listing.places.of.get(session_id, ()))
-        stamps = [_stamp(path) for path in paths]
+        names = [*map(os.fsencode, paths)]
+        stamps = [*map(_stamp, names)]
         # whether a fresh temp counts is a question of time
         rest = int((FRESH_TEMP + FRESH if temps else FRESH) * 1e9)
         if any(each is None or max(each[3:]) > now - rest for each in stamps):
@@ -167,7 +168,7 @@ def keys_of(inventory: Inventory, webui: WebUIStatus, session_ids: Iterable[str]
         decided = left_out, listing.held_up.get(session_id)
         where = session_id in listing.deleted, listing.places.away(session_id)
         about = where, listing.lineage.about(session_id), decided
-        parts = (around, list(map(os.fsencode, paths)), stamps, row and row.raw, about, rows)
+        parts = (around, names, stamps, row and row.raw, about, rows)
         try:
             keys[session_id] = hashlib.sha256(msgspec.msgpack.encode(parts)).digest()
         except _UNPACKABLE:
@@ -226,7 +227,7 @@ def digest_of(databases: Iterable[Iterable[tuple[Any, ...]]]) -> bytes:
     return digest.value
 
 
-def _stamp(path: Path | str) -> Stamp | None:
+def _stamp(path: Path | str | bytes) -> Stamp | None:
     try:
         found = os.lstat(path)
         found = os.stat(path) if stat.S_ISLNK(found.st_mode) else found
