@@ -155,7 +155,8 @@ def keys_of(
         paths = [*temps, *listing.turn_journals.get(session_id, ()), *listing.run_journals.get(session_id, ())]
         paths += (found[session_id] for found in (listing.sidecars, listing.backups) if session_id in found)
         paths += (each.path for each in listing.places.of.get(session_id, ()))
-        stamps = [_stamp(path) for path in paths]
+        names = [*map(os.fsencode, paths)]
+        stamps = [*map(_stamp, names)]
         # whether a fresh temp counts is a question of time
         rests = chain(repeat(FRESH_TEMP + FRESH, len(temps)), repeat(FRESH))
         borders = (now - int(rest * 1e9) for rest in rests)
@@ -171,7 +172,7 @@ def keys_of(
         decided = left_out, listing.held_up.get(session_id)
         where = session_id in listing.deleted, listing.places.away(session_id)
         about = where, listing.lineage.about(session_id), decided
-        parts = (around, list(map(os.fsencode, paths)), stamps, row and row.raw, about, rows)
+        parts = (around, names, stamps, row and row.raw, about, rows)
         try:
             keys[session_id] = hashlib.sha256(msgspec.msgpack.encode(parts)).digest()
         except _UNPACKABLE:
@@ -230,7 +231,7 @@ def digest_of(databases: Iterable[Iterable[tuple[Any, ...]]]) -> bytes:
     return digest.value
 
 
-def _stamp(path: Path | str) -> Stamp | None:
+def _stamp(path: Path | str | bytes) -> Stamp | None:
     try:
         found = os.lstat(path)
         found = os.stat(path) if stat.S_ISLNK(found.st_mode) else found

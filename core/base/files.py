@@ -93,13 +93,13 @@ def read_regular(path: Path, limit: int | None = None) -> bytes:
     Raises :class:`UnreadableError` for anything that is not a regular file (symlinks are not followed, pipes not waited
     for), for a missing right and for a read error; ``FileNotFoundError`` where nothing is there.
     """
-    with _opened(path) as (handle, status):
+    with open_regular(path) as (handle, status):
         return handle.read(-1 if limit is None else min(limit, status.st_size))  # so much memory is taken at once
 
 
 def read_dated(path: Path) -> tuple[bytes, float]:
     """The bytes of a regular file, and its modification time in seconds. Raises as :func:`read_regular`."""
-    with _opened(path) as (handle, status):
+    with open_regular(path) as (handle, status):
         return handle.read(), status.st_mtime_ns / 1e9
 
 
@@ -113,7 +113,7 @@ def link_at(path: Path) -> str | None:
 
 def snapshot(path: Path, link: str | None = None) -> tuple[FileState, bytes]:
     """A regular file's state and bytes, from one read; ``link`` as for :func:`look`. Raises as :func:`read_regular`."""
-    with _opened(_behind(path, link)) as (handle, status):
+    with open_regular(_behind(path, link)) as (handle, status):
         data = handle.read()
     return _state(status, digest_of(data), len(data)), data
 
@@ -123,7 +123,7 @@ def look(path: Path, link: str | None = None) -> FileState | None:
     leads to. Otherwise raises as :func:`read_regular`.
     """
     try:
-        with _opened(_behind(path, link)) as (handle, status):
+        with open_regular(_behind(path, link)) as (handle, status):
             digest = hashlib.file_digest(handle, "sha256").hexdigest()
             return _state(status, digest, handle.tell())
     except FileNotFoundError:
@@ -248,7 +248,10 @@ def sync_folder(path: Path) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[BufferedReader, os.stat_result]]:
+def open_regular(path: Path) -> Iterator[tuple[BufferedReader, os.stat_result]]:
+    """A regular file, open for reading, and what it was when it was opened. Raises as :func:`read_regular`, also for
+    what goes wrong while it is read.
+    """
     try:
         # Opening a device can already do something, so the look comes first; the descriptor says what was opened.
         _require_regular(path, os.lstat(path))
@@ -265,15 +268,6 @@ def _opened(path: Path) -> Iterator[tuple[BufferedReader, os.stat_result]]:
     except OSError as error:
         reason = "is a symbolic link" if error.errno == errno.ELOOP else f"cannot be read ({error.strerror})"
         raise UnreadableError(_cured(f"{shown(path)} {reason}.", error, path)) from error
-
-
-@contextmanager
-def open_regular(path: Path) -> Iterator[tuple[BufferedReader, int]]:
-    """A regular file, open for reading, and its size in bytes when it was opened. Raises as :func:`read_regular`, also
-    for what goes wrong while it is read.
-    """
-    with _opened(path) as (handle, status):
-        yield handle, status.st_size
 
 
 def require_folder(path: Path) -> None:

@@ -102,8 +102,8 @@ def objects(path: Path) -> tuple[list[dict[str, Any]], int]:
     """Every object of a file as plain values, and how many lines are damaged. Raises FileNotFoundError,
     UnreadableError.
     """
-    with files.open_regular(path) as (handle, size):
-        lines = LineFile(handle, size)
+    with files.open_regular(path) as (handle, status):
+        lines = LineFile(handle, status.st_size)
         return [*lines.values()], lines.damaged
 
 

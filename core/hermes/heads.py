@@ -14,10 +14,9 @@ import msgspec
 from hermes_rescue.core.base import files, jsontext
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.hermes.listing import session_ids
-from hermes_rescue.core.hermes.sidecar import HEAD_LIMIT
+from hermes_rescue.core.hermes.sidecar import HEAD_LIMIT, without_messages
 from hermes_rescue.core.hermes.store import Store
 
-_LIST_BEGINS = b',\n  "messages": ['
 _MOST = 10**9  # messages; a head that claims more is not to be believed
 
 
@@ -72,14 +71,12 @@ def session_headers(store: Store) -> Iterator[SessionHeader]:
 
 
 def _head(data: bytes) -> _Head:
-    """The head of a session file of which this is the beginning. In the WebUI's layout its end is found by a search."""
-    head, found, _ = data.partition(_LIST_BEGINS)
-    if found:
-        try:
-            return _DECODER.decode(head + b"}")
-        except msgspec.MsgspecError:  # what only Python's json reads, or a damaged head
-            pass
-    fields = jsontext.parse_object(data).fields
+    """The head of a session file of which this is the beginning."""
+    head = without_messages(data)
+    try:
+        return _DECODER.decode(head)
+    except (msgspec.MsgspecError, RecursionError):  # another layout, what only Python reads, or a damaged head
+        fields = jsontext.parse_object(head).fields
     return _Head(**{name: fields[name].value for name in _Head.__struct_fields__ if name in fields})
 
 

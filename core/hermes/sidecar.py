@@ -25,6 +25,9 @@ from hermes_rescue.core.base.jsontext import LIST_FIELD, MESSAGES_HERE, Damage, 
 HEAD_LIMIT = 64 * 1024
 """Bytes of a file that hold its metadata (they stand before the messages)."""
 
+_BEGIN = b'{\n  "session_id": '
+_LIST_BEGINS = b',\n  "messages": ['
+
 FIELD_DEFAULTS: dict[str, Any] = {
     "session_id": None,
     "title": "Untitled",
@@ -286,6 +289,14 @@ def read_head(path: Path) -> Mapping[str, Piece]:
     Raises FileNotFoundError, UnreadableError.
     """
     return jsontext.parse_object(files.read_regular(path, HEAD_LIMIT)).fields
+
+
+def without_messages(data: bytes) -> bytes:
+    """What stands before the messages in the beginning of a session file, as a session without any. In another layout
+    than the WebUI's it is all of it, where to find what was cut off within a message takes long.
+    """
+    head, found, _ = data.partition(_LIST_BEGINS) if data.startswith(_BEGIN) else (data, b"", b"")
+    return head + found + b"]}" if found else data
 
 
 def new(session_id: str, fields: Mapping[str, Any], messages: Iterable[Piece]) -> Sidecar:

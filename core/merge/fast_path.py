@@ -233,7 +233,7 @@ class _Before:
     def __init__(self) -> None:
         self._role: Any = None
         self._text: Any = None
-        self._seconds: set[int] = set()  # in which a prompt was sent
+        self._sent: dict[int, list[Any]] = {}  # the prompts of each second
         self._seen: set[Any] = set()  # the calls and answers of each turn
         self._turn = 0
 
@@ -250,14 +250,22 @@ class _Before:
         if is_prompt:
             self._turn += not answers
             seconds = _seconds(time)
-            if not self._seconds.isdisjoint(seconds):
+            if any(_is_prompt_again(text, other) for each in seconds for other in self._sent.get(each, ())):
                 return True
-            self._seconds.update(seconds[:1])
+            for second in seconds[:1]:
+                self._sent.setdefault(second, []).append(text)
         if linked:
             if (self._turn, linked) in self._seen:
                 return True
             self._seen.add((self._turn, linked))
         return False
+
+
+def _is_prompt_again(text: Any, other: Any) -> bool:
+    """Whether two prompts may say the same, as a person sees them."""
+    if not isinstance(text, bytes) or not isinstance(other, bytes):
+        return True
+    return visible_text(text.decode(), "user") == visible_text(other.decode(), "user")
 
 
 def _seconds(time: Any) -> Sequence[int]:

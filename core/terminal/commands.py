@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from hermes_rescue.core.hermes.copies import SessionCopies
     from hermes_rescue.core.hermes.store import Store
     from hermes_rescue.core.merge.proposal import Proposal
+    from hermes_rescue.core.repair.run_record import Run
+    from hermes_rescue.core.terminal.session_view import SessionView
     from hermes_rescue.core.terminal.view import View
 
 NOTHING_LEFT, REMAINS, USAGE, FAILED = 0, 1, 2, 3
@@ -181,10 +183,8 @@ def audit(
 
         _print_json(audit_json(found))
     elif metrics != saving.STDOUT:
-        from hermes_rescue.core.repair.vault import Vault
-
         try:
-            interrupted = Vault.of(store).open_runs()
+            interrupted = _interrupted(store)
         except VaultError as error:  # no more than that cannot be known
             interrupted = ()
             announce(str(error))
@@ -210,7 +210,7 @@ def show(
 
             _print_json(session_json(audited, copies, proposal))
         else:
-            _view(call).session(audited, copies, proposal)
+            _session_view(call).session(audited, copies, proposal)
         return REMAINS if any(f.category is not Category.INFO for f in audited.findings) else NOTHING_LEFT
 
 
@@ -272,7 +272,7 @@ def diff(
 
         _print_json(difference_json(sid, found))
     else:
-        view = _view(call)
+        view = _session_view(call)
         view.difference(found, full=full, notes=notes)
         if proposed is not None and found.messages:
             view.how_to_choose(sid, proposed, ("--include NUMBERS", "--exclude NUMBERS"))
@@ -375,6 +375,27 @@ def _view(call: Call) -> View:
     from hermes_rescue.core.terminal.view import View
 
     return View(call)
+
+
+def _session_view(call: Call) -> SessionView:
+    from hermes_rescue.core.terminal.session_view import SessionView
+
+    return SessionView(call)
+
+
+def _interrupted(store: Store) -> tuple[Run, ...]:
+    """The repairs that were interrupted. Where nothing was ever repaired, what reads them is not loaded. Raises
+    VaultError.
+    """
+    try:
+        store.vault_root.lstat()
+    except FileNotFoundError:
+        return ()
+    except OSError:
+        pass  # the vault finds it too, and says it in a sentence
+    from hermes_rescue.core.repair.vault import Vault
+
+    return Vault.of(store).open_runs()
 
 
 def _audited(view: View, store: Store, *, is_cached: bool = True) -> Audit:

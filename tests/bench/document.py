@@ -25,8 +25,8 @@ START, END = "<!-- figures: tests/bench/document.py writes them -->", "<!-- end 
 LIMITS = {
     "start_of_help": "Python's own start and the parser of the command line. Only another parser would be faster.",
     "start_of_audit": "Imports: the parser of the command line checks its values with pydantic, and brings it along."
-    " These two and what draws the table are a quarter of the modules, the engine's own another. What writes reports,"
-    " the progress bar and the lock are loaded where they are needed.",
+    " These two and what draws the table are a quarter of the modules, the engine's own another. What writes"
+    " reports and draws one session, the progress bar, the lock and the vault are loaded where they are needed.",
     "start_of_the_window": "Imports of the engine and of the panes, then the style sheet.",
     "alignment": "Profile: three fifths are the tables of keys in which anchors are found (five hashes of a message),"
     " a quarter the gaps and what moved, where white space is folded. The floor is one hash of each, in C. More would"
@@ -51,8 +51,9 @@ LIMITS = {
     "audit_again": "The start of the command, most of all; then listing the folders of the journals, and the times of"
     " every file.",
     "audit_after_a_change": "Somebody has written to the database, so the rows of every session are read and digested"
-    " again: nothing else proves that they are the same. Profile: half of that is SQLite, a third SHA-256. Less would"
-    " take knowing which pages belong to which session.",
+    " again: nothing else proves that they are the same. Profile: half of that is SQLite, a third SHA-256. Numbers,"
+    " ids and times, which an index has, would not show a row whose text was changed in place; and whose a page"
+    " is that was written, only the other pages say.",
     "search": "Every text is looked at once: as it is, then for characters with other forms; the rest is SQLite.",
     "search_common": "Each message that is found is parsed, and told from the others, in every copy: half of it are the"
     " rows. Less would take seeing that a row is a message of the file before it is parsed.",

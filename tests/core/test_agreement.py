@@ -108,6 +108,31 @@ def test_rows_of_one_moment_that_differ_have_the_findings_of_the_merge() -> None
         assert short_ways(store) == {SID: False}
 
 
+def test_other_prompts_within_a_second_take_the_short_way() -> None:
+    """As a program sends them, to which a provider answers at once."""
+    said = [{**message, "timestamp": 1.75e9 + 0.1 * k} for k, message in enumerate(transcript())]
+    with stored(said, said) as store:
+        assert short_ways(store) == {SID: True}
+
+
+PAUSES = st.sampled_from([0.0, 0.1, 0.7, 2.0])
+
+
+@thorough
+@given(st.lists(st.tuples(st.sampled_from("go"), st.sampled_from(["on", "on" * 40]), PAUSES, PAUSES), max_size=5))
+def test_whatever_is_said_within_a_second_the_result_is_that_of_the_merge(
+    turns: list[tuple[str, str, float, float]],
+) -> None:
+    """A prompt with a long answer that stands there twice was written again; a short one can be said twice."""
+    said, now = list[Any](), 1.75e9
+    for prompt, answer, before, after in turns:
+        asked = {"role": "user", "content": prompt, "timestamp": now + before}
+        now += before + after
+        said += (asked, {"role": "assistant", "content": answer, "timestamp": now})
+    with stored(said, said) as store:
+        short_ways(store)
+
+
 OTHER: dict[str, list[Any]] = {
     "role": ["assistant", "user", "system", None],
     "content": ["continue", "continued", "look at it", "", None, ["parts"], [{"type": "text", "text": "continue"}],

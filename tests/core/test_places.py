@@ -40,6 +40,18 @@ def conflict(hermes: Any, name: str, messages: Any, **fields: Any) -> None:
     hermes.write(hermes.sessions / name, hermes.session(messages, **fields))
 
 
+@pytest.mark.parametrize("indent", [2, 1, None])
+@pytest.mark.parametrize("is_sorted", [False, True])
+def test_a_file_under_another_name_is_a_copy_in_whatever_layout(
+    hermes: Any, indent: int | None, is_sorted: bool
+) -> None:
+    """Also where somebody put its fields in the order of their names, so that the id stands after the messages."""
+    session = hermes.session(hermes.turns("one", "two"), session_id="0123456789ab")
+    hermes.live.write_text(json.dumps(session, indent=indent, sort_keys=is_sorted))
+    with Inventory(find_store(home=hermes.home)) as inventory:
+        assert inventory.listing.places.misnamed == {SID: "0123456789ab"}
+
+
 BESIDE = (
     f"{SID}.sync-conflict-20260807-101112-ABCDEFG.json",
     f"{SID} (desk's conflicted copy 2026-08-07).json",

@@ -59,9 +59,9 @@ def amount(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
             return data
 
     @contextmanager
-    def counting(path: Path) -> Iterator[tuple[io.BufferedReader, int]]:
-        with opened(path) as (_, size), Counted(io.FileIO(path)) as handle:
-            yield handle, size
+    def counting(path: Path) -> Iterator[tuple[io.BufferedReader, os.stat_result]]:
+        with opened(path) as (_, status), Counted(io.FileIO(path)) as handle:
+            yield handle, status
 
     monkeypatch.setattr(files, "open_regular", counting)
     return read

@@ -61,7 +61,7 @@ def head(path: Path) -> Head:
             data = zlib.decompressobj(31).decompress(data, _HEAD)
     except (OSError, UnreadableError, zlib.error):
         return Head()
-    document = jsontext.parse_object(data)
+    document = jsontext.parse_object(sidecar.without_messages(data))
     fields = document.fields
     facts = {name: fields[name].value for name in ("session_id", "id", "platform") if name in fields}
     inner, platform = facts.get("session_id"), facts.get("platform")

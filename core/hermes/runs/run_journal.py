@@ -265,8 +265,8 @@ class RunJournal:
 
     def _read(self, path: Path, read: Callable[[LineFile], _T], otherwise: _T) -> _T:
         try:
-            with files.open_regular(path) as (handle, size):
-                lines = LineFile(handle, size)
+            with files.open_regular(path) as (handle, status):
+                lines = LineFile(handle, status.st_size)
                 found = read(lines)
                 self._damaged[path] = max(self._damaged.get(path, 0), lines.damaged)
                 return found
