@@ -96,8 +96,8 @@ class Piece:
 
 
 class LargeElement(Piece):
-    """A piece of a large document: its value is made anew, unless it was the last one that was asked for. The values of
-    all messages together take several times the memory of their file.
+    """A piece of a large document: its value is made anew, unless it was one of the last two that were asked for. The
+    values of all messages together take several times the memory of their file.
     """
 
     __slots__ = ()
@@ -106,18 +106,19 @@ class LargeElement(Piece):
     def value(self) -> Any:
         """The value, which nobody may change. Raises as that of :class:`Piece`."""
         global _latest
-        piece, value = _latest
-        if piece is not self:
-            value = self._made()
-            _latest = (self, value)
+        for piece, value in _latest:
+            if piece is self:
+                return value
+        value = self._made()
+        _latest = ((self, value), _latest[0])
         return value
 
     def _made(self) -> Any:
         return loads(self.raw)
 
 
-_latest: tuple[LargeElement | None, Any] = (None, None)
-"""Whoever looks at a message mostly asks for its value several times in a row."""
+_latest: tuple[tuple[LargeElement | None, Any], tuple[LargeElement | None, Any]] = ((None, None), (None, None))
+"""Whoever looks at a message, or compares two, mostly asks for their values several times in a row."""
 
 
 class PackedObject(LargeElement):
