@@ -78,8 +78,10 @@ class PreparedSessions:
         self._close = weakref.finalize(self, stack.close)
 
     def add(self, sessions: Iterable[Prepared]) -> None:
-        """Take note of what was put into the folder."""
-        self._sessions.update((each.draft.session_id, each) for each in sessions)
+        """Take note of all that was put into the folder; where that is nothing, it goes."""
+        self._sessions = {each.draft.session_id: each for each in sessions}
+        if not self._sessions:
+            self.close()
 
     def close(self) -> None:
         """Remove the folder."""

@@ -132,6 +132,12 @@ def test_nothing_is_prepared_for_a_dry_run(store: Store, temporary: Path) -> Non
     assert plan.sessions and [*temporary.iterdir()] == []
 
 
+def test_a_plan_without_anything_to_write_keeps_no_folder(hermes: Any, temporary: Path) -> None:
+    hermes.write_live(hermes.turns("a"))
+    plan = api.plan(find_store(home=hermes.home))
+    assert plan.is_empty and [*temporary.iterdir()] == []
+
+
 def test_what_was_prepared_goes_when_it_is_written(store: Store, temporary: Path) -> None:
     plan = api.plan(store)
     api.apply(plan)
