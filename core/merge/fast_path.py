@@ -109,7 +109,7 @@ def up_to_date(
             return None
         counts = [_matched(messages, rows) for rows in databases]
         if not any(counts) and not all(_is_beginning(messages, run) for run in files.journal.dones):
-            return None  # no row shows what was said before the newest run
+            return None  # no row shows what was said before the newest run; where one does, reading all would cost more
         if not all(_are_among(messages, _RUN.decode(data).messages) for data in further):
             return None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, NotJSONError, UnindexedReadError, _Differs):

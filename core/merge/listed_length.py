@@ -200,6 +200,8 @@ class ListedLength(Timeline):
         prompts = [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
         if self.marks.knows_generations or not 0 < lacking < len(prompts):
             return False
+        if self._named(held) == held[-lacking - 1]:
+            return False  # it is the end that is not there
         words = [self.entries[held[n]].merged.folded_identity for n in prompts]
         again = sum(m == n and j - i > 1 for (i, m), (j, n) in pairwise(zip(prompts, words, strict=True)))
         return lacking <= again

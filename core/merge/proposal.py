@@ -208,7 +208,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         is_untitled(live),
         copies.live is None,
         frozenset(copy.name for copy in copies.databases),
-        max((turn.created_at for turn in copies.turns if turn.created_at is not None), default=None),
+        next((turn.created_at for turn in copies.turns if turn.is_last), None),
         folded(str(stream.get("pending_user_message") or "")),
         listed,
         copies.run is not None and copies.run.sent is not None and copies.run.sent.is_set_back,

@@ -1,6 +1,8 @@
-"""When two stamps are one, and when a time is later than one. All times in seconds."""
+"""When two stamps are one, and which of them is later. All times in seconds."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 STAMP = 4e-7
 """Seconds within which two files mean the same stamp: they hold it to the microsecond."""
@@ -17,3 +19,8 @@ def is_same(time: float | None, other: float | None) -> bool:
 def is_after(time: float | None, other: float) -> bool:
     """Whether a time is later than a stamp."""
     return time is not None and time > other + STAMP
+
+
+def earliest(times: Iterable[float | None]) -> float | None:
+    """The earliest of the times that are known."""
+    return min((time for time in times if time is not None), default=None)

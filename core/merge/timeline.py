@@ -15,7 +15,7 @@ from operator import not_
 from hermes_rescue.core.hermes.copies import LIVE
 from hermes_rescue.core.merge.evidence import Evidence, FileState, Witness, Witnesses
 from hermes_rescue.core.merge.intent import Marks
-from hermes_rescue.core.merge.stamps import STAMP, WHOLE, is_after, is_same
+from hermes_rescue.core.merge.stamps import STAMP, WHOLE, earliest, is_after, is_same
 from hermes_rescue.core.merge.transcript import Entry
 
 
@@ -31,7 +31,7 @@ class Timeline:
         self.entries = entries
         self.known = evidence
         self.marks = evidence.marks
-        self.times = [_time(e) for e in entries]
+        self.times = [earliest(v.time for v in e.versions.values()) for e in entries]
         self.began = list(self._turn_times())
         self.kept = [evidence.state is FileState.WHOLE and LIVE in e.versions for e in entries]
         files = [w for w in (*evidence.others, evidence.backup) if w is not None]
@@ -94,8 +94,14 @@ class Timeline:
 
     @cached_property
     def _has_last_before_act(self) -> bool:
-        """Whether the file has a message with the stamp of the last one that the newest act kept."""
-        return any(is_same(e.versions[LIVE].time, self.marks.act) for e in self.entries if LIVE in e.versions)
+        """Whether the file has a message with the stamp of the last one that the newest act kept; of a torn one so has
+        the run that shows as many as it had.
+        """
+        known, names = self.known, {LIVE}
+        if known.run is not None and known.state is FileState.TORN:
+            is_file = known.count == sum(known.run.name in e.versions for e in self.entries)
+            names |= {known.run.name} if is_file else set()
+        return any(is_same(v.time, self.marks.act) for e in self.entries for n, v in e.versions.items() if n in names)
 
     def _is_after_act(self, run: Witness) -> bool:
         """Whether a run ended after the newest act, whose marks it has not: what it holds proves it before its time, or
@@ -490,8 +496,3 @@ class Timeline:
         """Whether a file has a message with exactly this stamp (rows are stamped earlier)."""
         versions = self.entries[k].versions.items()
         return any(is_same(v.time, time) for name, v in versions if name not in self.known.databases)
-
-
-def _time(e: Entry) -> float | None:
-    """When a message was said, as early as any copy has it."""
-    return min((v.time for v in e.versions.values() if v.time is not None), default=None)

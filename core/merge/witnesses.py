@@ -113,11 +113,14 @@ class _Judge(Contained, Backups, ListedLength):
         """
         sent = self.known.sent
         held = [k for k in range(len(self.entries)) if k not in reasons]
-        prompts = [t for k in held if self.entries[k].merged.role == "user" and (t := self.times[k]) is not None]
-        is_newest = sent is not None and all(t <= sent + WHOLE for t in prompts)
-        is_once_more = not is_same(base.saved, self.known.saved)
-        before = (k for k in held if (began := self.began[k]) is None or began < (sent or 0.0) - STAMP)
-        return bool(held) and is_newest and is_once_more and all(base.name in self.entries[k].versions for k in before)
+        if not held or sent is None or is_same(base.saved, self.known.saved):
+            return False
+        times = {k: t for k in held if self.entries[k].merged.role == "user" and (t := self.times[k]) is not None}
+        last = max(times, default=0)
+        is_there = last in times and sent - STAMP <= times[last] <= sent + WHOLE
+        if not is_there and any(t > sent + WHOLE for t in times.values()):
+            return False
+        return all(base.name in self.entries[k].versions for k in held if k < last or not is_there)
 
     def _without_leftovers(self, reasons: dict[int, Reason], count: int) -> Verdict:
         """The transcript of the newest run, if it has as many messages as the head of the file gives."""

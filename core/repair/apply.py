@@ -258,8 +258,9 @@ def _from_plan(work: _Work, planned: PlannedSession, inventory: Inventory) -> _P
     found = ready.unchanged(planned, inventory, work.webui) if ready is not None else None
     if found is None:
         return None
-    brought = msgspec.structs.replace(found.brought, at=time.time(), after=planned.after)
-    return _Prepared((Write(f"{planned.session_id}.json", found.data, planned.before),), found.backup, brought=brought)
+    draft, data = found
+    brought = msgspec.structs.replace(draft.brought, at=time.time(), after=planned.after)
+    return _Prepared((Write(f"{planned.session_id}.json", data, planned.before),), draft.backup, brought=brought)
 
 
 def _prepared(

@@ -62,14 +62,6 @@ class Prepared:
     key: bytes
 
 
-class Ready(NamedTuple):
-    """A session that only has to be written: the bytes of its file, and the rest of its draft."""
-
-    data: bytes
-    backup: str | None
-    brought: Brought
-
-
 class PreparedSessions:
     """Those of one plan, by their ids. The folder goes when nobody holds this any more, or at the end of the program.
 
@@ -86,17 +78,19 @@ class PreparedSessions:
         self._close = weakref.finalize(self, stack.close)
 
     def add(self, sessions: Iterable[Prepared]) -> None:
-        """Take note of what was put into the folder."""
-        self._sessions.update((each.draft.session_id, each) for each in sessions)
+        """Take note of all that was put into the folder; where that is nothing, it goes."""
+        self._sessions = {each.draft.session_id: each for each in sessions}
+        if not self._sessions:
+            self.close()
 
     def close(self) -> None:
         """Remove the folder."""
         self._sessions.clear()
         self._close()
 
-    def unchanged(self, planned: PlannedSession, reader: CopyReader, webui: WebUIStatus) -> Ready | None:
-        """What was prepared of a session, where everything that it came from is the same and no WebUI runs, which may
-        forbid what was planned.
+    def unchanged(self, planned: PlannedSession, reader: CopyReader, webui: WebUIStatus) -> tuple[Draft, bytes] | None:
+        """What was prepared of a session, and the bytes of its file, where everything that they came from is the same
+        and no WebUI runs, which may forbid what was planned.
         """
         known = self._sessions.get(planned.session_id)
         if known is None or self.folder is None or webui.running or not planned.is_written:
@@ -106,9 +100,7 @@ class PreparedSessions:
         if keys_of(reader, webui, (planned.session_id,)).get(planned.session_id) != known.key:
             return None
         data = _read(self.folder, known.place)
-        if data is None or files.digest_of(data) != planned.after:
-            return None
-        return Ready(data, known.draft.backup, known.draft.brought)
+        return (known.draft, data) if data is not None and files.digest_of(data) == planned.after else None
 
 
 def put_by(draft: Draft, data: bytes, folder: Path, keys: Mapping[str, bytes]) -> Prepared | None:

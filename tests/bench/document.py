@@ -58,7 +58,9 @@ LIMITS = {
     "search_common": "Each message that is found is parsed, and told from the others, in every copy: half of it are the"
     " rows. Less would take seeing that a row is a message of the file before it is parsed.",
     "repair_of_a_gigabyte": "Each file is kept, written beside, read back and compared, brought to the disk"
-    " and renamed; the session list is written anew at the end.",
+    " and renamed; the session list is written anew at the end. Six times for each session something is brought to the"
+    " disk: what is kept and its name, what is intended, the new file and its name, what came of it; the floor does it"
+    " twice. Less would take several sessions at a time.",
     "repair_webui": "Theirs writes what it finds in one copy; this merges all of them, and verifies what it wrote.",
     "repair_webui_small": "The start of the processes, the plan, and four files brought to the disk for each session.",
     "audit_processor": "Two processes, which both start Python and the engine.",

@@ -9,7 +9,7 @@ import pytest
 from hermes_rescue.core.audit.findings import Category
 
 from .conftest import ACT, START, Hermes, Value
-from .test_acts import write_sent
+from .test_acts import bounded, cut, write_sent
 from .test_witnesses import categories, is_left_alone, stepped
 
 
@@ -70,6 +70,22 @@ def test_what_the_session_list_knows_beside_a_run_that_began_anew_is_what_the_fi
     hermes.write_rows([*edited, *after])
     hermes.repair()
     assert hermes.texts() == hermes.said(after)
+
+
+def test_a_session_list_that_ends_before_the_newest_turn_lacks_no_answer_before_it(hermes: Hermes) -> None:
+    """The same prompt was sent three times, and the last time taken back, with a version without ids of acts. The
+    backup, from before that, was saved with a later time: the clock was set back."""
+    first, undone, said = hermes.turns("0"), hermes.turns("1", start=10), hermes.turns("a", "b", "c", start=100)
+    said = [m | {"content": "try again"} if m["role"] == "user" else m for m in said]
+    hermes.live.write_bytes(bytes(2000))
+    bounded(hermes, ".bak", [*first, *said], **cut(first, said[4]["timestamp"]), updated_at=START + 130)
+    hermes.write_run([*first, *said], updated_at=START + 130)
+    left = [*first, *said[:4]]
+    row = {name: value for name, value in hermes.session(left, updated_at=START + 125).items() if name != "messages"}
+    hermes.write_index({**row, "last_message_at": said[3]["timestamp"]})
+    hermes.write_rows([*first, *undone, *said])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(left)
 
 
 @pytest.mark.parametrize("left", [0, 1])

@@ -25,6 +25,7 @@ from hermes_rescue.core.base import files
 from hermes_rescue.core.base.private_folder import private_folder, sweep
 from hermes_rescue.core.hermes import journals, left_out
 from hermes_rescue.core.hermes.store import Store, find_store
+from hermes_rescue.core.hermes.webui_status import Server, WebUIStatus
 from hermes_rescue.core.repair import apply, prepared
 from hermes_rescue.core.repair.apply import State
 from hermes_rescue.core.repair.vault import Vault
@@ -106,11 +107,11 @@ def test_where_nothing_changed_it_is_written_without_another_merge(
 def test_a_backup_moves_to_the_vault_as_it_was_planned(hermes: Any, merged: list[str]) -> None:
     kept = hermes.turns("a", "b")
     hermes.write_live(kept, **hermes.undo_marks(kept), message_count=9)
-    hermes.write_backup(hermes.turns("a", "b", "c"), truncation_watermark=None)
-    (planned,) = api.plan(find_store(home=hermes.home)).sessions
-    result = api.apply(api.plan(find_store(home=hermes.home)))
-    assert only(result).state is State.REPAIRED and merged == []
-    assert hermes.live.with_name(f"{hermes.live.name}.bak").exists() is not planned.backup_moves
+    hermes.write_old(hermes.live.with_name(f"{hermes.live.name}.bak"), hermes.turns("a", "b", "c"))
+    plan = api.plan(find_store(home=hermes.home))
+    assert [planned.backup_moves for planned in plan.sessions] == [True]
+    assert only(api.apply(plan)).state is State.REPAIRED and merged == []
+    assert not hermes.live.with_name(f"{hermes.live.name}.bak").exists()
 
 
 def test_what_is_prepared_leaves_no_trace_in_the_home_and_is_for_its_user_alone(
@@ -129,6 +130,12 @@ def test_what_is_prepared_leaves_no_trace_in_the_home_and_is_for_its_user_alone(
 def test_nothing_is_prepared_for_a_dry_run(store: Store, temporary: Path) -> None:
     plan = api.plan(store, prepare=False)
     assert plan.sessions and [*temporary.iterdir()] == []
+
+
+def test_a_plan_without_anything_to_write_keeps_no_folder(hermes: Any, temporary: Path) -> None:
+    hermes.write_live(hermes.turns("a"))
+    plan = api.plan(find_store(home=hermes.home))
+    assert plan.is_empty and [*temporary.iterdir()] == []
 
 
 def test_what_was_prepared_goes_when_it_is_written(store: Store, temporary: Path) -> None:
@@ -241,13 +248,13 @@ def test_what_changed_is_read_once_more_and_nothing_else_is_written_than_what_wa
 def test_a_webui_that_was_started_since_is_asked_again(
     hermes: Any, merged: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It forbids a repair that does not let the session grow."""
+    """Also where it writes no answer: it forbids a repair that does not let the session grow."""
     hermes.write_live(hermes.turns("a"), message_count=9)
     store = find_store(home=hermes.home)
     before = hermes.live.read_bytes()
     plan = api.plan(store)
-    running = replace(plan.webui, running=True)
-    monkeypatch.setattr(apply, "webui_status", lambda _: running)
+    server = Server(77, "127.0.0.1:8787", "0.52.113", 0, answers=True, stop=None)
+    monkeypatch.setattr(apply, "webui_status", lambda _: WebUIStatus(True, (server,), "It answers."))
     outcome = only(api.apply(plan))
     assert outcome.state is State.SKIPPED and merged == [hermes.live.stem]
     assert hermes.live.read_bytes() == before

@@ -10,6 +10,7 @@ from hermes_rescue.core.audit.findings import Category
 from hermes_rescue.core.merge.intent import MARK_FIELDS
 
 from .conftest import ACT, SID, START, Hermes, Value
+from .test_acts import bounded, cut
 from .test_listed_length import write_unmarked
 from .test_witnesses import categories, is_left_alone
 
@@ -279,3 +280,15 @@ def test_the_end_of_the_turn_that_an_undo_kept_comes_back_where_the_file_is_torn
     hermes.write_rows([*kept, *undone])
     hermes.repair()
     assert hermes.texts() == hermes.said(kept)
+
+
+def test_two_acts_at_one_place_are_told_apart_by_the_run_that_shows_a_torn_file(hermes: Hermes) -> None:
+    """Of a version without generations; the backup is from before the second one, with the marks of the first."""
+    kept, first, second = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=200)
+    bounded(hermes, "", [*kept, *second], **cut(kept, second[0]["timestamp"]))
+    hermes.tear_live("answer a")
+    bounded(hermes, ".bak", [*kept, *first], **cut(kept, first[0]["timestamp"]))
+    hermes.write_run([*kept, *second])
+    hermes.write_rows([*kept, *first, *second])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *second])

@@ -251,3 +251,15 @@ def test_a_prompt_that_was_sent_again_is_not_contained_where_its_answer_only_beg
     hermes.write_rows([*first, *again])
     hermes.repair()
     assert hermes.texts() == hermes.said([*first, *again])
+
+
+def test_a_backup_that_has_all_before_the_newest_prompt_is_asked_about_whatever_the_clock_said(hermes: Hermes) -> None:
+    """A save of fewer made it, by an undo or by damage, after the clock was set back; the session list is lost, too."""
+    early, undone, newest = hermes.turns("a", start=LATER), hermes.turns("b", start=10), hermes.turns("c", start=100)
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_backup([*early, *undone], updated_at=undone[-1]["timestamp"])
+    hermes.write_rows([*early, *undone, newest[0]])
+    write_turns(hermes, {"f0": early[0], "f1": undone[0], "f2": newest[0]})
+    assert is_left_alone(hermes)
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said([*early, *undone, newest[0]])

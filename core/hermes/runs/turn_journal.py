@@ -6,7 +6,7 @@ Shapes as in formats.md, "In the state dir". Several processes can have written 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ ENDED = ("completed", "interrupted", "cancelled", "failed", "error")  # no set: 
 class SubmittedTurn:
     """A prompt that the user sent. ``ended``: its turn is known to have come to an end; with the gateway backend the
     turn journal never says so, and the run of ``stream_id`` shows it. ``created_at`` is in seconds; ``is_set_back``: an
-    earlier prompt has a later time.
+    earlier prompt has a later time; ``is_last``: none was sent after it, whatever the times say.
     """
 
     turn_id: str
@@ -34,6 +34,7 @@ class SubmittedTurn:
     ended: bool
     stream_id: str | None = None
     is_set_back: bool = False
+    is_last: bool = False
 
     @property
     def text(self) -> str:
@@ -94,6 +95,8 @@ def _submitted(session_id: str, events: Sequence[dict[str, Any]]) -> tuple[Submi
     for turn_id, event in turns.items():
         found.append(_turn(turn_id, event, turn_id in ended, latest))
         latest = max(latest, found[-1].created_at or 0.0)
+    if found:
+        found[-1] = replace(found[-1], is_last=True)
     return tuple(sorted(found, key=lambda turn: turn.created_at or 0.0))
 
 

@@ -77,7 +77,8 @@ def truth(left: Left) -> Truth:
     if weak and weak[0] == (wanted, True) and not is_open:
         return Truth(sid, "exact", "nothing says otherwise", told, taken=taken, tail=tail)
     readings = (world.shown, *(numbers for numbers, _ in weak))
-    readings += tuple(_with_again(left, numbers, twice) for numbers in (wanted, *readings) if twice)
+    told_again = (twice, *({turn} for turn in twice)) if twice else ()  # a compaction carries some of them over once
+    readings += tuple(_with_again(left, numbers, some) for numbers in (wanted, *readings) for some in told_again)
     alts = tuple(_identities(left, numbers) for numbers in readings)
     return Truth(sid, "ask", "the copies leave it open", told, alts, taken, tail)
 
