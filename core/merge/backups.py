@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import takewhile
 
 from hermes_rescue.core.merge.evidence import FileState, Witness
 from hermes_rescue.core.merge.intent import Reason
@@ -54,6 +55,12 @@ class Backups(Leftovers):
         """Whether the act's own backup says that no act came before this one."""
         own = next((w.marks for w in self.before_act if w.marks is not None and w.is_whole), None)
         return own is not None and own.records_acts and not own.is_marked
+
+    def takes_rows_back(self) -> bool:
+        """Whether the server fills a file with its rows after a wipe, as most do: the backup lacks none before it."""
+        backup, rows = self.known.backup, self.known.databases
+        before = takewhile(lambda e: backup is not None and backup.name not in e.versions, self.entries)
+        return all(rows.isdisjoint(e.versions) for e in before)
 
     def base_lacks(self, k: int) -> bool:
         """Whether the base is a whole file that has what comes after a message, and not that."""

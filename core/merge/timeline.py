@@ -249,9 +249,8 @@ class Timeline:
         known = self.known
         if not known.is_torn_unmarked or file is not known.backup or is_same(file.saved, known.saved):
             return False
-        read = max(
-            (k for k, e in enumerate(self.entries) if LIVE in e.versions), default=0
-        )  # the file lacks none there
+        # of a torn file is read what stands before the damage: there it lacks nothing
+        read = max((k for k, e in enumerate(self.entries) if LIVE in e.versions), default=0)
         is_cut = any(file.name in e.versions and LIVE not in e.versions for e in self.entries[:read])
         return is_cut or known.count != sum(file.name in e.versions or LIVE in e.versions for e in self.entries)
 

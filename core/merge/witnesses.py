@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import takewhile
 
 from hermes_rescue.core.merge.backups import Backups
 from hermes_rescue.core.merge.contained import Contained
@@ -189,7 +188,7 @@ class _Judge(Contained, Backups, ListedLength):
             if not self.holds(self.after_act, k) and self.holds(self.before_act, k):
                 reason = Reason.UNDONE  # left out by a person, which leaves a generation and no boundary
             elif self.base is not None and self.base.marks is None and known.state is FileState.LOST:
-                is_taken = self._takes_rows_back() and not known.databases.isdisjoint(self.entries[k].versions)
+                is_taken = self.takes_rows_back() and not known.databases.isdisjoint(self.entries[k].versions)
                 reason = Reason.UNDECIDED if not is_taken and self._may_be_lost(k, kept) else Reason.UNDONE
             elif not self.marks.records_acts and (self._is_of_file or self._can_be_cut(k, kept) or self.base_lacks(k)):
                 reason = Reason.CONTAINED if self.is_contained(k, kept) else Reason.OLD_UNDO
@@ -275,12 +274,6 @@ class _Judge(Contained, Backups, ListedLength):
         """
         is_known = self.is_whole_by_list(kept) or self.is_late_count(kept)
         return bool(kept) and k < kept[0] and self.known.backup is not None and not is_known
-
-    def _takes_rows_back(self) -> bool:
-        """Whether the server fills a file with its rows after a wipe, as most do: the backup lacks none before it."""
-        backup, rows = self.known.backup, self.known.databases
-        before = takewhile(lambda e: backup is not None and backup.name not in e.versions, self.entries)
-        return all(rows.isdisjoint(e.versions) for e in before)
 
     def _run_is_ahead(self, kept: Sequence[int]) -> bool:
         """Whether the newest run shows what was said after the last message of the base, or is the base."""
