@@ -57,7 +57,9 @@ AT_ONCE = 150
 USUAL_PAIR = (LIVE, diff.RECOVERED)
 
 RAW_LIMIT = 200_000
-"""Characters of a version's JSON lines that are made; no more of them is shown."""
+"""Characters of a version's JSON lines that are shown. Little more of them is made."""
+
+_JSON = json.JSONEncoder(ensure_ascii=False, indent=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,11 +242,13 @@ def raw_lines(version: diff.Version) -> str:
     parts: list[str] = []
     length = 0
     for value in chain((version.fields,), (m.piece.value for m in version.messages)):
-        parts.append(json.dumps(value, ensure_ascii=False, indent=2))
-        length += len(parts[-1])
-        if length > RAW_LIMIT:
-            break
-    return ",\n".join(parts)
+        parts.append(",\n" if parts else "")
+        for part in _JSON.iterencode(value):
+            parts.append(part)
+            length += len(part)
+            if length > RAW_LIMIT:
+                return "".join(parts)
+    return "".join(parts)
 
 
 class ReaderProxy(QObject):

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from hermes_rescue.core.report.diff import Change, FieldRow
+from hermes_rescue.gui.background.reader import RAW_LIMIT
 from hermes_rescue.gui.view_model.diff_text import change_word, copy_name, listed, plain, title_of
 from hermes_rescue.gui.view_model.field_words import LEFT, RIGHT, field_name, offered_words, raw_value, value_words
 from hermes_rescue.gui.view_model.formatting import number, plain_tip
@@ -26,9 +27,6 @@ from PySide6.QtWidgets import (
     QTableView,
     QWidget,
 )
-
-RAW_LIMIT = 200_000
-"""Characters of the JSON that are shown."""
 
 _RAW_LINE = 4_000
 """Characters of one line of it: a text widget is slow where a single line is very long."""
@@ -312,7 +310,5 @@ class RawPage(QSplitter):
             for line in text[:RAW_LIMIT].splitlines()
         ]
         if len(text) > RAW_LIMIT:
-            lines.append(
-                self.tr("… only the first {} of {} characters are shown.").format(number(RAW_LIMIT), number(len(text)))
-            )
+            lines.append(self.tr("… only the first {} characters are shown.").format(number(RAW_LIMIT)))
         return plain("\n".join(lines))

@@ -65,7 +65,9 @@ def outlined(rows: Sequence[MessageRow]) -> Outline:
     overruled = (k for k, row in enumerate(rows) if row.item is not None and row.item.included != by_itself(row.item))
     some = map(message_of, rows[:: len(rows) // _SAMPLE + 1])
     sample = tuple((len(m.text), len(m.calls)) for m in some)
-    messages_hash = hash(tuple(message_of(row).strict_identity for row in rows))
+    messages_hash = 0
+    for row in rows:  # all at once would stop every thread for as long
+        messages_hash = hash((messages_hash, message_of(row).strict_identity))
     return Outline(rows, changes, runs, frozenset(overruled), sample, messages_hash, gaps)
 
 
