@@ -109,7 +109,7 @@ class AuditCache:
         whole = {os.fsencode(database.path) for database in inventory.databases if database.is_known}
         absent = {os.fsencode(fact.path) for fact in inventory.database_facts if fact.state == "absent"}
         databases = {name: at for name, at in self._now.items() if at is not None and name in whole | absent}
-        left = iter(sessions if _are_readable(inventory) else ())
+        left = iter(() if inventory.has_unread_databases else sessions)
         packed = [_packed(some) for some in iter(lambda: tuple(islice(left, _BATCH_SESSIONS)), ())]
         data = msgspec.msgpack.encode(_File(databases, packed))
         check = _digest(data)
@@ -141,7 +141,7 @@ def keys_of(
     is just changed.
     """
     listing = reader.listing
-    if not _are_readable(reader):
+    if reader.has_unread_databases:
         return {}
     states = [fact.state for fact in reader.database_facts]
     around = (
@@ -190,10 +190,6 @@ def _packed(sessions: Sequence[Kept]) -> bytes:
         middle = len(sessions) // 2
         left = [_SOME.decode(_packed(half)) for half in (sessions[:middle], sessions[middle:])]
         return msgspec.msgpack.encode([*left[0], *left[1]])
-
-
-def _are_readable(reader: CopyReader) -> bool:
-    return {fact.state for fact in reader.database_facts} <= {"ok", "absent"}
 
 
 class RowsDigest:
