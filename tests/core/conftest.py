@@ -82,6 +82,10 @@ class Hermes:
         }
         return {**FIELD_DEFAULTS, **usual, "message_count": len(messages), **fields, "messages": list(messages)}
 
+    def listed(self, messages: Sequence[Any], **fields: Any) -> Value:
+        """The row of such a session in the session list."""
+        return {name: value for name, value in self.session(messages, **fields).items() if name != "messages"}
+
     def write_live(self, messages: Sequence[Any], **fields: Any) -> bytes:
         return self.write_new(self.live, messages, **fields)
 

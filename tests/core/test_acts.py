@@ -389,7 +389,7 @@ def test_what_was_said_after_a_compress_returns_to_a_file_that_was_put_back(herm
     """Nothing is left of what was taken back before it; the session list ends with the newest turn."""
     kept, after = hermes.turns("a"), hermes.turns("b", start=ACT + 100)
     hermes.write_live(kept, **compressed(hermes, ACT))
-    row = {name: value for name, value in hermes.session([*kept, *after]).items() if name != "messages"}
+    row = hermes.listed([*kept, *after])
     hermes.write_index({**row, "last_message_at": after[-1]["timestamp"]})
     hermes.write_run([*kept, *after])
     hermes.write_rows([*kept, *after])
@@ -849,7 +849,7 @@ def test_a_torn_file_of_an_old_version_goes_as_far_as_its_head_counts(hermes: He
 
 def listed(hermes: Hermes, said: list[Value]) -> None:
     """The row of a session in the list, written after an act that left these messages."""
-    row = {name: value for name, value in hermes.session(said, updated_at=START + ACT).items() if name != "messages"}
+    row = hermes.listed(said, updated_at=START + ACT)
     hermes.write_index({**row, "message_count": len(said), "last_message_at": said[-1]["timestamp"]})
 
 

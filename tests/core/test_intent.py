@@ -180,7 +180,7 @@ def test_a_backup_that_is_torn_between_its_marks_is_not_from_before_them(hermes:
     hermes.write_live([], **marks)
     data, backup = hermes.write_backup(again, **marks), hermes.live.with_suffix(".json.bak")
     backup.write_bytes(data[: data.index(b'"clear_generation"')])
-    row = {name: value for name, value in hermes.session(again, **marks).items() if name != "messages"}
+    row = hermes.listed(again, **marks)
     hermes.write_index({**row, "last_message_at": again[-1]["timestamp"]})
     hermes.write_run(again, updated_at=marks["updated_at"])
     hermes.write_rows([*gone, *again])

@@ -16,7 +16,7 @@ from .test_witnesses import categories, is_left_alone, stepped
 def test_the_last_stamp_in_the_session_list_cuts_a_lost_file(hermes: Hermes) -> None:
     """The user took the newest turn back, then the file was lost: the newest run and the rows still hold that turn."""
     kept, gone = hermes.turns("a", "b"), hermes.turns("c", start=100)
-    row = {name: value for name, value in hermes.session(kept, updated_at=START + ACT).items() if name != "messages"}
+    row = hermes.listed(kept, updated_at=START + ACT)
     hermes.write_index({**row, "last_message_at": kept[-1]["timestamp"]})
     hermes.write_run([*kept, *gone])
     hermes.write_rows([*kept, *gone])
@@ -27,7 +27,7 @@ def test_the_last_stamp_in_the_session_list_cuts_a_lost_file(hermes: Hermes) -> 
 def test_a_session_list_that_knows_the_last_message_cuts_nothing(hermes: Hermes) -> None:
     """Its count is behind, as after every restart; its stamps are right."""
     said = hermes.turns("a", "b", "c")
-    row = {name: value for name, value in hermes.session(said).items() if name != "messages"}
+    row = hermes.listed(said)
     hermes.write_index({**row, "message_count": 2, "last_message_at": said[-1]["timestamp"]})
     hermes.write_run(said)
     hermes.write_rows(said)
@@ -48,7 +48,7 @@ def test_a_session_list_names_the_prompt_where_answers_have_no_times(hermes: Her
     else:
         hermes.write_old(hermes.live, [], updated_at=saved)
         hermes.write_old(hermes.live.with_suffix(".json.bak"), untimed, updated_at=saved)
-    row = {name: value for name, value in hermes.session([]).items() if name != "messages"}
+    row = hermes.listed([])
     hermes.write_index({**row, "message_count": 4, "last_message_at": said[-2]["timestamp"], "updated_at": saved})
     hermes.write_rows(said)
     hermes.repair()
@@ -65,7 +65,7 @@ def test_what_the_session_list_knows_beside_a_run_that_began_anew_is_what_the_fi
     marks = hermes.undo_marks(edited[:2], edited[2]["timestamp"]) | {"updated_at": START + 50}
     hermes.write_backup(edited, **marks)
     hermes.write_run(after)
-    row = {name: value for name, value in hermes.session(after).items() if name != "messages"}
+    row = hermes.listed(after)
     hermes.write_index({**row, "message_count": count, "last_message_at": after[-1]["timestamp"]})
     hermes.write_rows([*edited, *after])
     hermes.repair()
@@ -81,7 +81,7 @@ def test_a_session_list_that_ends_before_the_newest_turn_lacks_no_answer_before_
     bounded(hermes, ".bak", [*first, *said], **cut(first, said[4]["timestamp"]), updated_at=START + 130)
     hermes.write_run([*first, *said], updated_at=START + 130)
     left = [*first, *said[:4]]
-    row = {name: value for name, value in hermes.session(left, updated_at=START + 125).items() if name != "messages"}
+    row = hermes.listed(left, updated_at=START + 125)
     hermes.write_index({**row, "last_message_at": said[3]["timestamp"]})
     hermes.write_rows([*first, *undone, *said])
     hermes.repair()
@@ -94,7 +94,7 @@ def test_a_session_list_that_counts_what_an_act_left_makes_a_file_of_zeros_a_que
 ) -> None:
     """The user took the end of the backup back and went on; the file with the marks of that is lost."""
     before, after = hermes.turns("a", "b", "c"), hermes.turns("d", start=100)
-    row = {name: value for name, value in hermes.session(after).items() if name != "messages"}
+    row = hermes.listed(after)
     hermes.write_index({**row, "message_count": 2 * left + 2, "last_message_at": after[-1]["timestamp"]})
     hermes.live.write_bytes(bytes(2000))
     hermes.write_backup(before)
@@ -106,7 +106,7 @@ def test_a_session_list_that_counts_what_an_act_left_makes_a_file_of_zeros_a_que
 def test_calls_that_an_act_left_behind_are_counted_with_what_it_kept(hermes: Hermes) -> None:
     """The server shows the calls of a turn that was taken back once more with the next one, without their prompt."""
     kept, gone, after = hermes.turns("a", "b"), stepped(hermes, "c", 100), hermes.turns("d", start=200)
-    row = {name: value for name, value in hermes.session(after).items() if name != "messages"}
+    row = hermes.listed(after)
     hermes.write_index({**row, "message_count": len(kept) + 1 + len(after), "last_message_at": after[-1]["timestamp"]})
     hermes.live.write_bytes(bytes(2000))
     hermes.write_backup([*kept, *gone])
@@ -117,7 +117,7 @@ def test_calls_that_an_act_left_behind_are_counted_with_what_it_kept(hermes: Her
 
 def test_a_session_list_that_counts_nothing_makes_a_file_of_zeros_a_question(hermes: Hermes) -> None:
     said = hermes.turns("a", "b")
-    row = {name: value for name, value in hermes.session([]).items() if name != "messages"}
+    row = hermes.listed([])
     hermes.write_index({**row, "updated_at": START + ACT, "last_message_at": START + ACT})
     hermes.live.write_bytes(bytes(2000))
     hermes.write_backup(said)
@@ -130,7 +130,7 @@ def test_a_session_list_that_counts_nothing_makes_a_file_of_zeros_a_question(her
 def test_a_count_that_no_act_can_have_left_keeps_nothing_of_a_file_of_zeros_back(hermes: Hermes, count: int) -> None:
     """It is that of before the newest turn, as after a restart, or there was more than any copy has."""
     said = hermes.turns("a", "b", "c")
-    row = {name: value for name, value in hermes.session(said).items() if name != "messages"}
+    row = hermes.listed(said)
     hermes.write_index({**row, "message_count": count, "last_message_at": said[-1]["timestamp"]})
     hermes.live.write_bytes(bytes(2000))
     hermes.write_rows(said)
@@ -146,7 +146,7 @@ def test_what_a_torn_head_counts_is_heeded_though_the_backup_is_torn_too(hermes:
     backup = hermes.live.with_suffix(".json.bak")
     data = hermes.write_old(backup, [*kept, *gone])
     backup.write_bytes(data[: data.index(b"ask b")])
-    row = {name: value for name, value in hermes.session([*kept, *after]).items() if name != "messages"}
+    row = hermes.listed([*kept, *after])
     hermes.write_index({**row, "last_message_at": after[-1]["timestamp"]})
     hermes.write_rows([*kept, *gone, *after])
     assert Category.REVIEW in categories(hermes)
@@ -156,7 +156,7 @@ def test_what_a_torn_head_counts_is_heeded_though_the_backup_is_torn_too(hermes:
 def test_what_an_act_before_that_of_the_backup_took_back_is_not_counted_with_what_came_later(hermes: Hermes) -> None:
     """The rows of it stand behind what the backup has, and all that this has was taken back as well."""
     kept, gone, after = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", "d", start=200)
-    row = {name: value for name, value in hermes.session(after).items() if name != "messages"}
+    row = hermes.listed(after)
     hermes.write_index({**row, "last_message_at": after[-1]["timestamp"]})
     hermes.live.write_bytes(bytes(2000))
     hermes.write_old(hermes.live.with_suffix(".json.bak"), kept, updated_at=gone[-1]["timestamp"] + 1)
@@ -202,7 +202,7 @@ def test_a_count_that_several_acts_can_have_left_is_heeded(hermes: Hermes, is_to
     write_unmarked(hermes, hermes.live, shown if is_torn else [], updated_at=shown[-1]["timestamp"])
     if is_torn:
         hermes.tear_live("answer e")
-    row = {name: value for name, value in hermes.session(shown).items() if name != "messages"}
+    row = hermes.listed(shown)
     hermes.write_index({**row, "last_message_at": shown[-1]["timestamp"]})
     hermes.write_rows(rows)
     hermes.repair()
@@ -218,7 +218,7 @@ def test_a_torn_backup_from_the_last_save_does_not_say_where_an_act_cut(hermes: 
     backup = hermes.live.with_suffix(".json.bak")
     data = write_unmarked(hermes, backup, [*kept, *after])
     backup.write_bytes(data[: data.index(b'"workspace"')])
-    row = {name: value for name, value in hermes.session([*kept, *after]).items() if name != "messages"}
+    row = hermes.listed([*kept, *after])
     hermes.write_index({**row, "last_message_at": after[-1]["timestamp"]})
     hermes.write_rows([*kept, *gone, *after])
     assert Category.REVIEW in categories(hermes)
@@ -232,7 +232,7 @@ def test_a_backup_of_which_all_was_cleared_makes_no_question_of_the_prompt_after
     waiting = {"pending_user_message": prompt["content"], "pending_started_at": sent, "active_stream_id": "f1"}
     write_unmarked(hermes, hermes.live, [], title="Untitled", updated_at=sent, **waiting)
     write_unmarked(hermes, hermes.live.with_suffix(".json.bak"), cleared)
-    row = {name: value for name, value in hermes.session([], updated_at=sent).items() if name != "messages"}
+    row = hermes.listed([], updated_at=sent)
     hermes.write_index({**row, "last_message_at": sent})
     write_sent(hermes, prompt, "f1")
     hermes.write_run(cleared)

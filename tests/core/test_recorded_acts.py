@@ -263,7 +263,7 @@ def test_what_an_old_version_undid_does_not_return_to_an_emptied_file_because_a_
     saved = kept[-1]["timestamp"] + 10
     without(hermes, [], *MARK_FIELDS, updated_at=saved)
     write_unmarked(hermes, hermes.live.with_suffix(".json.bak"), kept, updated_at=saved)
-    row = {name: value for name, value in hermes.session(kept, updated_at=saved).items() if name != "messages"}
+    row = hermes.listed(kept, updated_at=saved)
     hermes.write_index({**row, "last_message_at": kept[-1]["timestamp"]})
     hermes.write_rows([*kept, *undone])
     hermes.repair()

@@ -72,7 +72,7 @@ def test_an_emptied_file_that_waits_for_a_prompt_comes_back_as_its_backup_has_it
         session = hermes.session(messages, **saved)
         path = hermes.sessions / f"{SID}.json{name}"
         hermes.write(path, {key: value for key, value in session.items() if key not in old})
-    row = {key: value for key, value in hermes.session(kept, **saved).items() if key != "messages"}
+    row = hermes.listed(kept, **saved)
     listed = {"last_message_at": saved["pending_started_at"], "has_pending_user_message": True}
     hermes.write_index(row | listed)
     hermes.write_run([*kept, *undone], updated_at=undone[-1]["timestamp"])
@@ -98,7 +98,7 @@ def test_rows_from_before_the_clock_was_set_back_were_counted_in_the_session_lis
     kept, undone = hermes.turns("a", start=LATER), hermes.turns("b", "c", start=LATER + 100)
     after = hermes.turns("d", start=100)
     said = [*kept, *after]
-    row = {key: value for key, value in hermes.session(said).items() if key != "messages"}
+    row = hermes.listed(said)
     hermes.write_index({**row, "updated_at": START + 110, "last_message_at": after[-1]["timestamp"]})
     hermes.write_old(hermes.live, said)
     hermes.tear_live('"workspace"')
@@ -152,7 +152,7 @@ def test_an_older_file_is_asked_about_where_the_session_list_ends_with_rows_behi
     """All that the file has was taken back after the clock was set back, and the list counts only what came then."""
     undone, after = hermes.turns("a", "b", start=LATER), hermes.turns("c", start=100)
     hermes.write_live(undone)
-    row = {key: value for key, value in hermes.session(after).items() if key != "messages"}
+    row = hermes.listed(after)
     hermes.write_index({**row, "last_message_at": after[-1]["timestamp"]})
     hermes.write_rows([*undone, *after])
     assert is_left_alone(hermes)
@@ -182,7 +182,7 @@ def test_rows_behind_those_of_the_newest_run_were_written_after_it(hermes: Herme
     """The clock was set back before the last turn, whose run ended without showing the session; the file is zeros."""
     said, after = hermes.turns("a", start=LATER), hermes.turns("b", start=100)
     hermes.live.write_bytes(bytes(2000))
-    row = {key: value for key, value in hermes.session([*said, *after]).items() if key != "messages"}
+    row = hermes.listed([*said, *after])
     hermes.write_index({**row, "updated_at": START + 110, "last_message_at": after[-1]["timestamp"]})
     hermes.write_run(said)
     hermes.write_rows([*said, *after])
@@ -198,7 +198,7 @@ def test_a_run_that_the_session_list_ends_with_is_newer_than_the_backup_of_an_ac
     marks = cut(kept, undone[0]["timestamp"]) | {"updated_at": undone[-1]["timestamp"]}
     bounded(hermes, ".bak", [*kept, *undone], **marks)
     hermes.write_run([*kept, *after])
-    row = {key: value for key, value in hermes.session([*kept, *after]).items() if key != "messages"}
+    row = hermes.listed([*kept, *after])
     hermes.write_index({**row, "updated_at": START + 5, "last_message_at": after[-1]["timestamp"]})
     hermes.repair()
     assert hermes.texts() == hermes.said([*kept, *after])
@@ -210,7 +210,7 @@ def test_what_a_backup_from_before_the_newest_run_has_is_older_than_that(hermes:
     hermes.live.write_bytes(bytes(2000))
     hermes.write_backup([*early, *edited], updated_at=edited[-1]["timestamp"])
     hermes.write_run(after)
-    row = {key: value for key, value in hermes.session(after).items() if key != "messages"}
+    row = hermes.listed(after)
     hermes.write_index({**row, "last_message_at": after[-1]["timestamp"]})
     hermes.repair()
     assert hermes.texts() == hermes.said(after)
@@ -221,7 +221,7 @@ def test_a_lost_session_that_was_counted_empty_before_it_began_is_a_question(her
     """The clock was set back, so the list can have counted it after all that rows have, when it had been cleared. Of a
     list that was written when the session was new this says nothing."""
     said = hermes.turns("a", "b", start=100 if listed < 0 else 2 * ACT)
-    row = {key: value for key, value in hermes.session([]).items() if key != "messages"}
+    row = hermes.listed([])
     hermes.write_index({**row, "updated_at": START + listed, "last_message_at": START + listed})
     hermes.write_rows(said)
     hermes.repair()
@@ -233,7 +233,7 @@ def test_an_empty_file_that_was_put_back_is_asked_about_where_the_clock_was_set_
     edited, first, later = (hermes.turns(w, start=n) for w, n in (("a", LATER), ("b", LATER + 100), ("c", 100)))
     marks = hermes.cleared | {"clear_generation": None, "updated_at": START + LATER + 50}
     hermes.write_live([], **marks)
-    row = {key: value for key, value in hermes.session([]).items() if key != "messages"}
+    row = hermes.listed([])
     hermes.write_index({**row, "updated_at": START + LATER + 50, "last_message_at": START + LATER + 50})
     hermes.write_run([*first, *later], "f2", updated_at=later[-1]["timestamp"])
     hermes.write_rows([*edited, *first, *later])

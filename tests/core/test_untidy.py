@@ -122,7 +122,7 @@ def test_a_session_of_the_gateway_is_rebuilt_in_the_form_of_its_sidecar(hermes: 
     if wiped:
         hermes.write_live([], updated_at=START + ACT)
     else:
-        head = {name: value for name, value in hermes.session(as_gateway(rows)).items() if name != "messages"}
+        head = hermes.listed(as_gateway(rows))
         hermes.write_index(head)
     hermes.write_rows(rows, source="api_server", title=None)
     hermes.repair(SID)
