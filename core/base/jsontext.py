@@ -12,11 +12,12 @@ import codecs
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
+from secrets import token_hex
 from typing import Any
 
 import msgspec
@@ -38,6 +39,10 @@ _LOOKED_AT = 64 * 1024
 """Bytes of a text that are looked at in one go: as text they still fit into the cache of a processor."""
 
 _SHORT = 256
+
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+_ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 _EXACT = json.JSONDecoder(parse_int=salvage.integer)  # json.loads makes a new one each time
 
@@ -115,6 +120,23 @@ class LargeElement(Piece):
 
     def _made(self) -> Any:
         return loads(self.raw)
+
+
+class FileElement(LargeElement):
+    """An element of a large document that is whole in ``data``, the bytes of the file, from ``start`` to ``end``."""
+
+    __slots__ = ("_end", "_start")
+
+    def __init__(self, data: bytes, start: int, end: int) -> None:
+        super().__init__(data)
+        self._start = start
+        self._end = end
+
+    @property
+    def raw(self) -> bytes:
+        """The JSON text."""
+        assert isinstance(self._raw, bytes)
+        return self._raw[self._start : self._end]
 
 
 _latest: tuple[tuple[LargeElement | None, Any], tuple[LargeElement | None, Any]] = ((None, None), (None, None))
@@ -297,15 +319,66 @@ def _split(data: bytes) -> Document:
     What msgspec passes over it checks as strictly as Python's ``json`` does, but for the length of integers. So the
     pieces need not be parsed.
     """
-    raw = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
     if _may_have_huge_integer(data):
         raise NotJSONError("Python may refuse it")
+    if len(data) >= LARGE and (document := _split_in_parts(data)):
+        return document
+    raw = _FIELDS.decode(data)
     listed = raw.get(LIST_FIELD)
     if listed is None or bytes(memoryview(listed)[:1]) != b"[":
         return Document({key: Piece(value) for key, value in raw.items()}, None, Damage.WRONG_SHAPE)
     kind = LargeElement if len(data) >= LARGE else Piece
-    elements = tuple(map(kind, msgspec.json.decode(listed, type=list[msgspec.Raw])))
-    return Document({key: MESSAGES_HERE if key == LIST_FIELD else Piece(value) for key, value in raw.items()}, elements)
+    return _document_of(raw, map(kind, _ELEMENTS.decode(listed)))
+
+
+def _document_of(raw: Mapping[str, msgspec.Raw], elements: Iterable[Piece]) -> Document:
+    fields = {key: MESSAGES_HERE if key == LIST_FIELD else Piece(value) for key, value in raw.items()}
+    return Document(fields, tuple(elements))
+
+
+_LIST_NAME = b'\n  "messages": '
+_LIST_BEGINS = b"[\n    "
+_OBJECT_ENDS = b"\n    }"
+_SEPARATOR = b",\n    "
+_LIST_ENDS = b"\n  ]"
+
+_PART = 256 * 1024
+"""Bytes of a message list that are parsed in one go."""
+
+
+def _split_in_parts(data: bytes) -> Document | None:
+    """The same for a large document as the WebUI lays it out. None: it is laid out otherwise, or damaged.
+
+    A parser stops all threads while it works, and so the window. Here it gets the list in parts, and the rest with a
+    mark in place of the list. Text never looks like a place to cut, as JSON has no line breaks in it; whatever else
+    does (an object in an object, at the margin of a message) makes a part or the rest one that the parser refuses, or
+    the mark no value of this field.
+    """
+    name = data.find(_LIST_NAME + _LIST_BEGINS)
+    if name < 0:
+        return None
+    begin = name + len(_LIST_NAME)
+    at = begin + len(_LIST_BEGINS)
+    end = -1
+    elements: list[Piece] = []
+    try:
+        while end < 0:
+            object_end = data.find(_OBJECT_ENDS + _SEPARATOR, at + _PART)
+            end = data.find(_LIST_ENDS, at, object_end if object_end >= 0 else len(data))
+            part = data[at : object_end + len(_OBJECT_ENDS) if end < 0 else end]
+            found = _ELEMENTS.decode(b"[%b]" % part)
+            if not part or _SEPARATOR.join(found) != part:
+                return None
+            for element in found:
+                start, at = at, at + memoryview(element).nbytes
+                elements.append(FileElement(data, start, at))
+                at += len(_SEPARATOR)
+        mark = b'"%b"' % token_hex().encode()
+        raw = _FIELDS.decode(data[:begin] + mark + data[end + len(_LIST_ENDS) :])
+    except msgspec.MsgspecError:
+        return None
+    listed = raw.get(LIST_FIELD)
+    return None if listed is None or bytes(listed) != mark else _document_of(raw, elements)
 
 
 _LONGEST_INTEGER = 4300
