@@ -84,6 +84,10 @@ class LineFile:
         """The last bytes, whether or not they begin a line."""
         return self._read(max(0, self._size - size), self._size)
 
+    def whole(self) -> bytes:
+        """All of it."""
+        return self._read(0, self._size)
+
     def _read(self, start: int, end: int) -> bytes:
         self._handle.seek(start)
         return self._handle.read(end - start)

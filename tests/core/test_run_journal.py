@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from hermes_rescue.core.base.json_lines import LineFile, fields_of, objects
 from hermes_rescue.core.base.jsontext import LARGE
 from hermes_rescue.core.hermes.runs.run_journal import ENDS, RunJournal
 from hermes_rescue.core.hermes.runs.turn_journal import read_turn_journal
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 SID = "3f2a9c51b7d0"
@@ -320,3 +321,30 @@ def test_the_prompt_of_a_run_stands_once_behind_the_turn_that_failed_before_it(t
     journal = RunJournal(SID, [path], read_turn_journal(SID, [turns]))
     assert journal.newest is not None
     assert [piece.value for piece in journal.newest.messages] == [said_before, *failed, *answered]
+
+
+PARTS = st.recursive(
+    st.sampled_from(["", '"messages":[', ',"messages":[]', "a"]) | st.integers(0, 2),
+    lambda inner: st.lists(inner, max_size=3) | st.fixed_dictionaries({"messages": st.lists(inner, max_size=2)}),
+    max_leaves=6,
+)
+SAID = st.lists(st.fixed_dictionaries({"content": PARTS}), max_size=4)
+
+
+@example([{"content": [1, 2]}], [{"content": [1]}], 0, "", False)
+@given(SAID, SAID, st.integers(0, 4), PARTS, st.booleans())
+def test_only_a_run_that_shows_nothing_more_is_passed_over(
+    later: list[Value], others: list[Value], shared: int, field: Any, is_first: bool
+) -> None:
+    """Whatever the messages and the other fields of the session look like; what is passed over is not parsed."""
+    earlier = later[:shared] + others
+    fields = {"draft": field, "messages": earlier} if is_first else {"messages": earlier, "draft": field}
+    with TemporaryDirectory() as folder:
+        last = write(Path(folder, "b.jsonl"), event("done", 9, {"session": {"session_id": SID, "messages": later}}))
+        first = write(Path(folder, "a.jsonl"), event("done", 5, {"session": {"session_id": SID, **fields}}))
+        journal = RunJournal(SID, [first, last])
+        found = [[piece.value for piece in done.messages] for done in journal.earlier]
+        is_plain = first.read_bytes().count(b'"messages":[') == 1
+    is_beginning = later[: len(earlier)] == earlier
+    assert found == [earlier] or (is_beginning and found == [])
+    assert not (is_beginning and is_plain and found)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
-from itertools import pairwise
 from operator import or_
 
 from hermes_rescue.core.hermes.message import Message, MessageIdentity, message
@@ -20,16 +19,12 @@ def earlier_runs(journal: RunJournal, copies: Iterable[Sequence[Message]]) -> It
     What a later run shows no more was taken back, or lost before it began: so they only ever offer something, as copies
     from another place do.
     """
-    newest = journal.newest
-    if newest is None or len(journal.runs) < 2:
-        return
     known: Counter[MessageIdentity] | None = None
     named: list[str] = []
-    for later, done in pairwise(journal.dones):
-        if done.is_beginning_of(later):
-            continue
+    for done in journal.earlier:
         if known is None:
-            known = reduce(or_, map(_counted, (*copies, _messages(newest))))
+            assert journal.newest is not None  # as there is an earlier one
+            known = reduce(or_, map(_counted, (*copies, _messages(journal.newest))))
         messages = _messages(done)
         held = _counted(messages)
         if held - known:

@@ -9,10 +9,10 @@ in the events: what the file system says of a copied store is worth nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -62,6 +62,9 @@ class _Shown(msgspec.Struct):
 
 
 _SHOWN = msgspec.json.Decoder(_Shown)
+_ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
+_SESSION_BEGINS = b'"session":{'
+_LIST_BEGINS = b'"messages":['
 
 _T = TypeVar("_T")
 
@@ -113,18 +116,44 @@ class Done:
             is_last = False
         return tuple(piece for k, piece in enumerate(said) if k not in again) if again else said
 
-    def is_beginning_of(self, later: Done) -> bool:
-        """Whether a later run shows the same messages to the byte, and mostly more."""
-        mine, theirs = self._begin, later._begin
-        return mine is not None and theirs is not None and theirs.startswith(mine)
+    def begins_as(self, events: bytes) -> bool:
+        """Whether its messages begin with all those of the last session in a file of events, to the byte. False also
+        where only parsing the file would tell.
+        """
+        at = events.rfind(_LIST_BEGINS)
+        line = events.rfind(b"\n", 0, max(at, 0)) + 1
+        if at < 0 or events.find(_LIST_BEGINS, line) != at or events.find(_SESSION_BEGINS, line, at) < 0:
+            return False
+        at += len(_LIST_BEGINS)
+        listed, ends = self._listed
+        length = _common_length(events, at, listed)
+        return length in ends and events.startswith(b"]", at + length)
 
     @cached_property
-    def _begin(self) -> bytes | None:
-        """The list of messages but for its end; None where anything is unusual."""
+    def _listed(self) -> tuple[bytes, frozenset[int]]:
+        """The text of its messages, and how much of it the first ones are, for any number of them. Nothing where that
+        is not laid out as the WebUI does.
+        """
         try:
-            return bytes(memoryview(_SHOWN.decode(self.session).messages)[:-1])
+            listed = bytes(_SHOWN.decode(self.session).messages)
+            found = _ELEMENTS.decode(listed)
         except (msgspec.MsgspecError, RecursionError):
-            return None
+            return b"", frozenset()
+        if b"[%b]" % b",".join(found) != listed:
+            return b"", frozenset()
+        return listed[1:-1], frozenset((0, *accumulate(len(bytes(each)) + bool(k) for k, each in enumerate(found))))
+
+
+def _common_length(text: bytes, at: int, other: bytes) -> int:
+    """How many bytes of a text, from a place on, are as another one begins."""
+    low, high = 0, min(len(text) - at, len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if text[at + low : at + middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +238,24 @@ class RunJournal:
         """The session as it was at the end of each run, the newest first; each is read when it is asked for, and anew
         each time. A run begins after the one before it has ended, so their beginnings show their order.
         """
-        for _, group in groupby(self.runs, key=lambda run: self._age[run.stream_id]):
-            runs = tuple(group)
-            found = (done for run in runs if (done := self.done(run)) is not None)
-            yield from found if len(runs) == 1 else sorted(found, key=lambda done: done.created_at or 0.0, reverse=True)
+        return self._dones(self.runs)
+
+    @property
+    def earlier(self) -> Iterator[Done]:
+        """Those before the newest, without most of those that show no more than how a later one of them begins."""
+        later = newest = self.newest
+        others = (run for run in self.runs if newest is not None and run.stream_id != newest.stream_id)
+        for done in self._dones(run for run in others if not self._is_beginning(run, later)):
+            yield done
+            later = done
+
+    def _is_beginning(self, run: Run, later: Done | None) -> bool:
+        return later is not None and self._read(run.path, lambda lines: later.begins_as(lines.whole()), False)
+
+    def _dones(self, runs: Iterable[Run]) -> Iterator[Done]:
+        for _, group in groupby(runs, key=lambda run: self._age[run.stream_id]):
+            found = (done for run in group if (done := self.done(run)) is not None)
+            yield from sorted(found, key=lambda done: done.created_at or 0.0, reverse=True)
 
     @cached_property
     def newest(self) -> Done | None:
