@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Container, Iterable, Iterator,
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from itertools import chain, count, islice
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
@@ -23,7 +23,7 @@ from hermes_rescue.core.hermes.database.continuation import HEAD, begins_with_su
 from hermes_rescue.core.hermes.database.database_copy import DatabaseCopy, database_copy, profile_of
 from hermes_rescue.core.hermes.database.lineage import SNAPSHOT_FIELD, Doubt, Known
 from hermes_rescue.core.hermes.database.statedb import DatabaseDamage, DatabaseFact, Numbered, StateDB, open_statedb
-from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, RawMessageRow, SessionRow
+from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, RawMessageRow, SessionRow, StoredRow, Wanted
 from hermes_rescue.core.hermes.held_up import HeldUp
 from hermes_rescue.core.hermes.left_out import LeftOut
 from hermes_rescue.core.hermes.listing import Listing, Rows, listed, session_files
@@ -328,23 +328,20 @@ class CopyReader:
     def messages_with(
         self,
         session_id: str,
-        is_wanted: Callable[[Sequence[bytes]], bool],
+        wanted: Wanted,
         read: Callable[[Iterator[MessageRow]], Iterable[_R]],
         steps: Steps,
     ) -> Iterator[tuple[str, SessionRow, tuple[_R, ...]]]:
         """What ``read`` makes of the messages of each row under this id, also those of other programs, with the name of
         the database and the row (:meth:`core.hermes.database.statedb.StateDB.messages_with`).
         """
-
         for name, database in self._databases.items():
             for row in self.listing.rows[name].get(session_id, ()):
-                each = steps.over(count(), row.message_count, _ROWS)
 
-                def is_wanted_now(texts: Sequence[bytes], each: Iterator[int] = each) -> bool:
-                    next(each)
-                    return is_wanted(texts)
+                def wanted_now(rows: Iterator[StoredRow], count: int = row.message_count) -> Iterator[StoredRow]:
+                    return wanted(steps.over(rows, count, _ROWS))
 
-                yield name, row, database.messages_with(row.id, is_wanted_now, read)
+                yield name, row, database.messages_with(row.id, wanted_now, read)
 
     def raw_message_rows(self, session_id: str, steps: Steps) -> Iterator[Iterator[RawMessageRow]]:
         """The message rows of a session in each database, as they lie there. Raises UnindexedReadError."""

@@ -195,14 +195,11 @@ def _spaced(phrase: str) -> re.Pattern[str]:
 
 def _may_be_escaped(texts: Iterable[bytes], needle: Needle) -> bool:
     """Whether JSON texts may have characters of a word as escapes."""
-    for text in texts:
-        if b"\\" in text and _CHARACTER_ESCAPE.search(text):
-            if b"\\\\u" in text or not text.isascii():  # JSON within JSON, or more than one text
-                return True
-            plain = text.decode("raw_unicode_escape").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-            if needle.is_in(plain.encode()):
-                return True
-    return False
+    escaped = [text for text in texts if b"\\" in text and _CHARACTER_ESCAPE.search(text)]
+    if any(b"\\\\u" in text or not text.isascii() for text in escaped):  # JSON within JSON, or more than one text
+        return True
+    plain = b"\n".join(escaped).decode("raw_unicode_escape").encode("utf-16", "surrogatepass")
+    return needle.is_in(plain.decode("utf-16", "replace").encode())
 
 
 def _on_one_line(text: str, *, is_cut: bool = False) -> str:

@@ -13,13 +13,14 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from hermes_rescue.core.audit.session import stream_is_live
-from hermes_rescue.core.base.jsontext import Piece, number
+from hermes_rescue.core.base.jsontext import Piece, number, require_utf8
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes.copies import BACKUP, INDEX, LIVE, RUN, TURNS, CopyReader, temp_name
-from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, SessionRow
+from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, SessionRow, StoredRow
 from hermes_rescue.core.hermes.message import Message, message
 from hermes_rescue.core.hermes.places.candidate import Candidate, Form
 from hermes_rescue.core.hermes.places.forms import contents_of
+from hermes_rescue.core.hermes.runs.run_journal import Done
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar, SidecarFile
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
 from hermes_rescue.core.merge.item import Item
@@ -40,10 +41,17 @@ _FILE = 0.5
 _BLOCK = 2**20
 """Bytes of a file that are looked through in one go."""
 
+_TOGETHER = 2**18
+"""Bytes of the texts of rows that are."""
+
 _Key = tuple[str, int, str, tuple[str, ...]]
 """What distinguishes messages: :attr:`hermes_rescue.core.hermes.message.Message.strict_identity` with the hash of the
 text.
 """
+
+
+_Named = Sequence[tuple[str, SidecarFile]]
+"""Session files with the names of the copies."""
 
 
 class Held(StrEnum):
@@ -208,37 +216,55 @@ class _Search:
     def looked(self) -> Looked:
         """What came of it."""
         files = self._files
-        found = _without_known_cards([*self._in_files(), *self._in_rows(), *self._in_journals(), *self._elsewhere()])
-        titles = [each for title, copy in self._titles() if (each := self._finder.text(Part.TITLE, title, copy))]
+        named = [(LIVE, files.live), *((temp_name(k), each) for k, each in enumerate(files.temps))]
+        sidecars = [(name, file) for name, file in (*named, (BACKUP, files.backup)) if file is not None]
+        holding = [(name, file) for name, file in sidecars if self._may_be_in_file(file)]
+        run = files.run
+        if run is not None and not any(map(self._finder.query.may_be_in, _blocks(run.session))):
+            run = None
+        found = [*self._in_files(holding), *self._in_rows(), *self._in_journals(run), *self._elsewhere()]
+        found = _without_known_cards(found)
+        titles = self._titles(holding, run)
+        titles_found = [each for title, copy in titles if (each := self._finder.text(Part.TITLE, title, copy))]
         program = self._program()
         tally = _Tally(self._finder.query)
         if program is not None:
-            for each in {(found.key, found.time): found for found in (*titles, *found)}.values():
+            for each in {(found.key, found.time): found for found in (*titles_found, *found)}.values():
                 tally.add([each], (each.copy,), Held.OTHER)
         else:
-            self._add_titles(titles, tally)
+            self._add_titles(titles_found, tally)
             self._add_messages(found, tally)
         hits = None
         if tally.shown:
-            title = next((title for title, _ in self._titles()), FIELD_DEFAULTS["title"])
-            hits = SessionHits(self._id, title, self._updated(), program, tally.counts, tuple(tally.shown))
-        sidecars = (file for file in (files.live, *files.temps, files.backup) if file is not None)
-        problems = (*(file.problem for file in sidecars if file.problem is not None), *files.problems)
+            title = next((title for title, _ in self._titles(sidecars, files.run)), FIELD_DEFAULTS["title"])
+            hits = SessionHits(self._id, title, self._updated(sidecars), program, tally.counts, tuple(tally.shown))
+        problems = (*(file.problem for _, file in sidecars if file.problem is not None), *files.problems)
         return Looked(self._id, hits, problems)
 
-    def _titles(self) -> Iterator[tuple[str, str]]:
-        """What each copy calls the session, the most trusted first."""
-        files = self._files
-        named = [(session.get("title"), name) for name, _, session in self._sidecars()]
-        named.append(((files.index_row or {}).get("title"), INDEX))
-        named += ((row.title, name) for name, row in self._rows)
-        if files.run is not None and "title" in files.run.fields:
-            named.append((files.run.fields["title"].value, RUN))
-        named += ((each.session.get("title"), each.name) for each in self._further if each.session is not None)
-        yield from ((title, name) for title, name in named if isinstance(title, str) and title)
+    def _may_be_in_file(self, file: SidecarFile) -> bool:
+        """Whether a file may have it. Of one whose text is not what its bytes are only its messages would tell."""
+        data = file.data or b""
+        try:
+            require_utf8(data)
+        except UnicodeDecodeError:
+            return True
+        blocks = self._steps.over(_blocks(data), file.size // _BLOCK, _FILE)
+        return b"\0" in data or any(map(self._finder.query.may_be_in, blocks))
 
-    def _updated(self) -> float | None:
-        heads = [session.get("updated_at") for _, _, session in self._sidecars()]
+    def _titles(self, sidecars: _Named, run: Done | None) -> Iterator[tuple[str, str]]:
+        """What each copy calls the session, the most trusted first."""
+        yield from ((title, name) for title, name in self._named(sidecars, run) if isinstance(title, str) and title)
+
+    def _named(self, sidecars: _Named, run: Done | None) -> Iterator[tuple[object, str]]:
+        yield from ((session.get("title"), name) for name, _, session in _sessions(sidecars))
+        yield (self._files.index_row or {}).get("title"), INDEX
+        yield from ((row.title, name) for name, row in self._rows)
+        if run is not None and "title" in run.fields:
+            yield run.fields["title"].value, RUN
+        yield from ((each.session.get("title"), each.name) for each in self._further if each.session is not None)
+
+    def _updated(self, sidecars: _Named) -> float | None:
+        heads = [session.get("updated_at") for _, _, session in _sessions(sidecars)]
         heads.append((self._files.index_row or {}).get("updated_at"))
         heads += (each.session.get("updated_at") for each in self._further if each.session is not None)
         rows = (time for _, row in self._rows for time in (row.ended_at, row.started_at))
@@ -331,20 +357,9 @@ class _Search:
             return Held.LEFT_OUT
         return Held.LIVE if LIVE in copies and self._is_live() else Held.LOST
 
-    def _sidecars(self) -> Iterator[tuple[str, SidecarFile, Sidecar]]:
-        files = self._files
-        named = [(LIVE, files.live), *((temp_name(k), each) for k, each in enumerate(files.temps))]
-        for name, file in (*named, (BACKUP, files.backup)):
-            session = session_of(file)
-            if file is not None and session is not None:
-                yield name, file, session
-
-    def _in_files(self) -> Iterator[_Match]:
+    def _in_files(self, sidecars: _Named) -> Iterator[_Match]:
         finder, steps = self._finder, self._steps
-        for name, file, session in self._sidecars():
-            blocks = steps.over(_blocks(file.data or b""), file.size // _BLOCK, _FILE)
-            if session.damage is None and not any(map(finder.query.may_be_in, blocks)):
-                continue
+        for name, file, session in _sessions(sidecars):
             yield from finder.messages(steps.over(session.messages, len(session.messages), _FILE), name)
             left_over = (found._replace(place=None) for found in finder.messages(session.after_end, name))
             others = (
@@ -363,21 +378,34 @@ class _Search:
                 if found := self._finder.message(message(Piece(None, row.message, 2)), "", row_id=row.id):
                     yield found
 
-        for name, row, matches in self._reader.messages_with(self._id, self._finder.query.may_be_in, read, self._steps):
+        for name, row, matches in self._reader.messages_with(self._id, self._wanted, read, self._steps):
             self._rows.append((name, row))
             yield from (each._replace(copy=name, is_foreign=not row.is_webui) for each in matches)
+
+    def _wanted(self, rows: Iterator[StoredRow]) -> Iterator[StoredRow]:
+        """Those of the rows that may have it."""
+        may_be_in = self._finder.query.may_be_in
+        for some in _together(rows):
+            if may_be_in([text for row in some for text in _texts(row)]):
+                yield from (row for row in some if may_be_in(_texts(row)))
 
     def _elsewhere(self) -> Iterator[_Match]:
         for copy in self._further:
             found = (self._finder.message(m, copy.name, k) for k, m in enumerate(copy.messages))
             yield from (each for each in found if each is not None)
 
-    def _in_journals(self) -> Iterator[_Match]:
-        files, finder = self._files, self._finder
-        run = files.run.messages if files.run is not None else ()
-        found = [finder.message(message(piece), RUN, k) for k, piece in enumerate(run)]
-        found += (finder.text(Part.PROMPT, turn.text, TURNS, "user") for turn in files.turns)
-        yield from (each for each in found if each is not None)
+    def _in_journals(self, run: Done | None) -> Iterator[_Match]:
+        if run is not None:
+            yield from self._finder.messages(run.messages, RUN)
+        prompts = (self._finder.text(Part.PROMPT, turn.text, TURNS, "user") for turn in self._files.turns)
+        yield from (each for each in prompts if each is not None)
+
+
+def _sessions(sidecars: _Named) -> Iterator[tuple[str, SidecarFile, Sidecar]]:
+    for name, file in sidecars:
+        session = session_of(file)
+        if session is not None:
+            yield name, file, session
 
 
 def _blocks(data: bytes) -> Iterator[tuple[bytes]]:
@@ -387,6 +415,23 @@ def _blocks(data: bytes) -> Iterator[tuple[bytes]]:
         end = data.find(b" ", start + _BLOCK) + 1 or len(data)
         yield (data[start:end],)
         start = end
+
+
+def _together(rows: Iterable[StoredRow]) -> Iterator[list[StoredRow]]:
+    """Rows in groups that are not long: to look through many in one go takes a fraction of the time."""
+    some: list[StoredRow] = []
+    size = 0
+    for row in rows:
+        some.append(row)
+        size += sum(map(len, _texts(row)))
+        if size >= _TOGETHER:
+            yield some
+            some, size = [], 0
+    yield some
+
+
+def _texts(row: Iterable[Any]) -> list[bytes]:
+    return [value for value in row if isinstance(value, bytes)]
 
 
 def _cards(session: Sidecar) -> Sequence[Any]:

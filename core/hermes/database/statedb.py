@@ -26,6 +26,8 @@ from hermes_rescue.core.hermes.database.statedb_rows import (
     MessageRow,
     RawMessageRow,
     SessionRow,
+    StoredRow,
+    Wanted,
     message_row,
 )
 from hermes_rescue.core.hermes.message import REASONING
@@ -195,25 +197,22 @@ class StateDB:
         """Every row of a session by id, far faster than :meth:`messages`. Raises :class:`UnindexedReadError`."""
         return map(RawMessageRow._make, self._exact_rows(self._text_columns, session_id))
 
-    def rows(self, session_id: str) -> Iterator[tuple[Any, ...]]:
+    def rows(self, session_id: str) -> Iterator[StoredRow]:
         """The same with every column that a message is made of. Raises :class:`UnindexedReadError`."""
         return self._exact_rows(", ".join(map(quoted, self._message_columns)), session_id)
 
     def messages_with(
         self,
         session_id: str,
-        is_wanted: Callable[[Sequence[bytes]], bool],
+        wanted: Wanted,
         read: Callable[[Iterator[MessageRow]], Iterable[_Row]],
     ) -> tuple[_Row, ...]:
-        """As :meth:`messages`, where only some rows are wanted: ``is_wanted`` gets the texts of a row as they are
-        stored. All rows where they cannot be read the fast way.
-        """
+        """As :meth:`messages`, of those of the :meth:`rows` that are ``wanted``; of all where these cannot be read."""
 
         def found() -> Iterator[MessageRow]:
-            for rowid, *values in self.rows(session_id):
-                if is_wanted([value for value in values if isinstance(value, bytes)]):
-                    texts = (v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in values)
-                    yield message_row(rowid, dict(zip(self._message_columns, texts, strict=True)))
+            for rowid, *values in wanted(self.rows(session_id)):
+                texts = (v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in values)
+                yield message_row(rowid, dict(zip(self._message_columns, texts, strict=True)))
 
         try:
             return (*read(found()),)

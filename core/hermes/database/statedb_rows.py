@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from hermes_rescue.core.base.jsontext import NOTHING, NotJSONError, loads_exactly, number
 from hermes_rescue.core.hermes.message import JSON_PREFIX, decoded
@@ -230,6 +230,13 @@ class MessageRow(NamedTuple):
     message: dict[str, Any]
     workspace: str | None
     size: int
+
+
+StoredRow: TypeAlias = tuple[Any, ...]
+"""The row id and every column that a message is made of, as they lie there: texts as bytes."""
+
+Wanted: TypeAlias = Callable[[Iterator[StoredRow]], Iterator[StoredRow]]
+"""Gives back those of some rows that somebody wants."""
 
 
 class RawMessageRow(NamedTuple):
