@@ -234,6 +234,18 @@ def test_what_the_webui_took_back_before_a_compaction_does_not_hide_what_was_car
     assert agent.found() == agent.all
 
 
+def test_a_turn_after_a_compaction_is_new_whatever_the_clock_says() -> None:
+    """It was set back before the compaction, so that all that follows is older than what was carried over; the calls
+    of each turn are counted from 0."""
+    agent = Agent()
+    agent.turn("question 0", "answer 0", "call_0", "call_1")
+    agent.turn("question 1", "answer 1", "call_0", "call_1", "call_2")
+    agent.clock -= 3600
+    agent.compact(tail=5)
+    agent.turn("thanks", "answer 2", "call_0", "call_1", "call_2")
+    assert agent.found() == agent.all
+
+
 def test_what_a_compaction_changes_is_still_the_same_message() -> None:
     agent = Agent()
     agent.turn("question", "answer")
