@@ -219,8 +219,10 @@ class Rows:
         length = next((k for limit in (written, longer, len(tail)) for k in lengths if k <= limit), 0)
         if length < written and not self._ends_before_prompt(tail, length, context):
             end = next((p for p in reversed(marks) if p in self._new or p not in self.alone), end)
-            rows = range(tail.start, end)[:written]
-            scattered = self._in_order(rows[: -1 if self._is_new_prompt(rows[-1], context) else None], context)
+            # what a flush wrote again since is no part of it
+            rows = [p for p in range(tail.start, end)[:written] if self.at_time.get(p, -1) < mark]
+            has_prompt = bool(rows) and self._is_new_prompt(rows[-1], context)
+            scattered = self._in_order(rows[: -1 if has_prompt else None], context)
             new = [sum(p not in self.at_time for p in each) for each in ((p for p, _ in scattered), tail[:length])]
             if len(scattered) > length and (not length or new[0] > new[1]):  # else a flush wrote the rest again
                 return scattered
