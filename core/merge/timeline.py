@@ -320,11 +320,15 @@ class Timeline(Seen):
 
     @cached_property
     def _is_clock_behind(self) -> bool:
-        """Whether the base was saved with a time from before messages in it: then no time makes another newer."""
-        saved = self.base.saved if self.base is not None and self.base.marks is not None else None
-        if saved is None:
+        """Whether the base was saved with a time from before messages in it: then no time makes another newer. The row
+        of an answer can be written after the file.
+        """
+        base = self.base
+        if base is None or base.marks is None or base.saved is None:
             return False
-        return any(is_kept and is_after(time, saved) for time, is_kept in zip(self.times, self.kept, strict=True))
+        own = (e.versions[base.name].time for e in self.entries if base.name in e.versions)
+        began = (time for time, is_kept in zip(self.began, self.kept, strict=True) if is_kept)
+        return any(is_after(time, base.saved) for time in (*own, *began))
 
     @cached_property
     def _rows_by_then(self) -> Mapping[str, int]:

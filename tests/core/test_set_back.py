@@ -392,3 +392,15 @@ def test_a_prompt_that_was_sent_again_at_once_and_answered_otherwise_is_another(
     assert is_left_alone(hermes)
     hermes.repair(SID)
     assert hermes.texts() == hermes.said([*kept, *first, *again])
+
+
+def test_a_row_that_is_written_after_its_file_does_not_say_that_the_clock_was_set_back(hermes: Hermes) -> None:
+    """An older file of an old version was put back; only rows show when its answers were given."""
+    said, after = hermes.turns("a"), hermes.turns("b", start=100)
+    untimed = [said[0], {key: said[1][key] for key in ("role", "content")}]
+    hermes.write(hermes.live, {k: v for k, v in hermes.session(untimed).items() if k not in MARK_FIELDS})
+    row = hermes.listed([*said, *after])
+    hermes.write_index({**row, "last_message_at": after[-1]["timestamp"]})
+    hermes.write_rows([*said, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*said, *after])
