@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from hermes_rescue.core.audit import story
 from hermes_rescue.core.audit.elsewhere import apart_words, listed
@@ -68,7 +69,7 @@ def _of_live(copies: SessionCopies, proposal: Proposal, counts: Counts, *, strea
         yield _malformed(copies.live, proposal, sid, counts)
     elif not (copies.goes_on_in_turn and live.messages and live.get(SNAPSHOT_FIELD) is True):
         # a hidden part from before a compaction stays as it is: the session that goes on has the rest
-        yield from _losses(proposal, live, counts, sid, streaming=streaming)
+        yield from _losses(proposal, live, counts, sid, streaming=streaming, row=copies.index_row or {})
 
 
 def _with_next_start(
@@ -248,9 +249,11 @@ def _unread(file: SidecarFile) -> str:
     return lines + (f" It is read as {found.encoding}." if is_guess else "")
 
 
-def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, streaming: bool) -> Iterator[Finding]:
+def _losses(
+    proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, streaming: bool, row: Mapping[str, Any]
+) -> Iterator[Finding]:
     """Findings of a file that the WebUI can load: what the merge gives back, each loss once, by the best copy that has
-    it.
+    it. ``row``: that of the session list.
     """
     doubtful = Category.REVIEW if proposal.doubt is not None else None
     category = Category.INFO if streaming else doubtful
@@ -301,8 +304,9 @@ def _losses(proposal: Proposal, live: Sidecar, counts: Counts, sid: str, *, stre
         )
     stated = live.get("message_count")
     if stated is not None and stated != len(live.messages):
-        # to mend the number is to forget that there were any
-        is_last_trace = not proposal.items
+        # to mend the number is to forget that there were any, unless the session list knows that none was saved
+        was_empty = row.get("message_count") == 0 and row.get("last_message_at") == live.get("updated_at")
+        is_last_trace = not proposal.items and not was_empty
         yield finding(
             "wrong_count",
             sid,

@@ -14,21 +14,28 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import floor
 from operator import itemgetter
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from hermes_rescue.core.hermes.message import LONG_ID, Message, MessageIdentity
 from hermes_rescue.core.merge import pairing
 from hermes_rescue.core.merge.likeness import Look, alike, fewer_calls, likeness
 from hermes_rescue.core.merge.pairing import Pair
+from hermes_rescue.core.merge.turns import (
+    UNIT,
+    LookedTurn,
+    Turn,
+    is_apart,
+    is_at_once,
+    is_one_prompt,
+    nearness,
+    turn_likeness,
+    turns,
+)
 
 GAP_CELLS = 250_000
 """Pairs of turns between two anchors up to which they are aligned exactly; beyond, equal ones are paired in order."""
-
-_UNIT = 1_000_000
-"""What one degree of likeness is worth beside nearness in time, which only decides between equals."""
 
 Gap: TypeAlias = tuple[int, int, int, int]
 """From where to where in the first, and in the second sequence (the end is not in it)."""
@@ -42,28 +49,6 @@ class Alignment:
 
     pairs: tuple[Pair, ...]
     moved: tuple[Pair, ...]
-
-
-class Turn(NamedTuple):
-    """A prompt and what follows, from ``start`` up to ``end``; the beginning of some transcripts has no prompt."""
-
-    start: int
-    end: int
-    has_prompt: bool
-
-    @property
-    def content(self) -> range:
-        """The positions of its messages but the prompt."""
-        return range(self.start + self.has_prompt, self.end)
-
-
-def turns(messages: Sequence[Message]) -> list[Turn]:
-    """The turns of a transcript, in order; every message is in one. A summary within a turn does not end it."""
-    starts = [k for k, m in enumerate(messages) if m.role == "user" and not m.is_summary]
-    if messages and (not starts or starts[0] != 0):
-        starts.insert(0, 0)
-    ends = [*starts[1:], len(messages)]
-    return [Turn(start, end, messages[start].role == "user") for start, end in zip(starts, ends, strict=False)]
 
 
 def align(a: Sequence[Message], b: Sequence[Message]) -> Alignment:
@@ -84,8 +69,8 @@ def align(a: Sequence[Message], b: Sequence[Message]) -> Alignment:
 
 
 def align_all(there: Sequence[Message], sequences: Mapping[str, Sequence[Message]]) -> dict[str, Alignment]:
-    """How each of these is aligned with what is there, the one that shares most first. Those of the same messages are
-    aligned once.
+    """How each of these is aligned with what is there, the one that shares most first, of equals the one whose prompts
+    are nearer in time: another copy can say the same at another time. Those of the same messages are aligned once.
     """
     known: dict[tuple[int, ...], Alignment] = {}
     found = {}
@@ -94,7 +79,14 @@ def align_all(there: Sequence[Message], sequences: Mapping[str, Sequence[Message
         if same not in known:
             known[same] = align(there, sequence)
         found[name] = known[same]
-    return dict(sorted(found.items(), key=lambda item: -len(item[1].pairs)))
+    rank = {name: (-len(each.pairs), _apart_in_all(there, sequences[name], each)) for name, each in found.items()}
+    return {name: found[name] for name in sorted(found, key=rank.__getitem__)}
+
+
+def _apart_in_all(a: Sequence[Message], b: Sequence[Message], found: Alignment) -> float:
+    """Seconds between the prompts of two transcripts that are aligned, all together."""
+    pairs = ((a[i], b[j]) for i, j in found.pairs if a[i].role == "user")
+    return sum(abs(one.time - other.time) for one, other in pairs if one.time is not None and other.time is not None)
 
 
 def _common(a: Sequence[Message], b: Sequence[Message]) -> int:
@@ -135,22 +127,15 @@ def _paired_turns(
         pairs += anchors
         gaps += _between(gap, anchors)
     again = _said_again(a) | _said_again(b) if gaps else ()
-    at_once = sum(_is_at_once(a[in_a[i].start].time, b[in_b[j].start].time) for i, j in pairs)
+    at_once = sum(is_at_once(a[in_a[i].start].time, b[in_b[j].start].time) for i, j in pairs)
     one_clock = 2 * at_once >= len(pairs)  # by a clock of its own a copy can have the moment of one turn all the same
     for gap in gaps:
         i0, i1, j0, j1 = gap
-        if (i1 - i0, j1 - j0) == (1, 1) and _is_one_prompt(a, b, in_a[i0], in_b[j0]):
+        if (i1 - i0, j1 - j0) == (1, 1) and is_one_prompt(a, b, in_a[i0], in_b[j0]):
             pairs.append((i0, j0))
         else:
             pairs += _in_gap(a, b, in_a, in_b, gap, again, one_clock=one_clock)
     return sorted(pairs)
-
-
-def _is_one_prompt(a: Sequence[Message], b: Sequence[Message], one: Turn, other: Turn) -> bool:
-    """Whether two turns with no other turn to choose have the same prompt at the same time: then they are one."""
-    mine, theirs = a[one.start], b[other.start]
-    both = one.has_prompt and other.has_prompt and _is_at_once(mine.time, theirs.time)
-    return both and likeness(Look(mine), Look(theirs)) > 1
 
 
 def _equal_turns(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn]) -> list[Pair]:
@@ -196,23 +181,6 @@ def _cut_stamps(messages: Sequence[Message], found: Sequence[Turn]) -> set[float
     return {time for time in times if time is not None and time == floor(time)}
 
 
-SLACK = 4.0
-"""Seconds between two stamps of one moment: written by two programs, one after the other, or cut to whole seconds."""
-
-_MOMENT = 1.0
-"""Seconds by which a row can be older or newer than the message that it is, where both came at the end of a turn."""
-
-
-def _is_at_once(one: float | None, other: float | None) -> bool:
-    """Whether two stamps of a prompt are one: it carries its start in every copy (a cancelled one whole seconds)."""
-    return one is not None and other is not None and abs(one - other) <= SLACK
-
-
-def _is_apart(one: float | None, other: float | None) -> bool:
-    """Whether an answer was given twice, as the notice of an overloaded provider is, as far as times are known."""
-    return one is not None and other is not None and not _is_at_once(one, other)
-
-
 def _between(gap: Gap, anchors: Iterable[Pair]) -> Iterator[Gap]:
     i0, i1, j0, j1 = gap
     for i, j in (*anchors, (i1, j1)):
@@ -237,14 +205,14 @@ def _in_gap(
     i0, i1, j0, j1 = gap
     if (i1 - i0) * (j1 - j0) > GAP_CELLS:
         return _in_order(a, b, in_a, in_b, gap)
-    one = [_Looked(a, turn, again) for turn in in_a[i0:i1]]
-    other = [_Looked(b, turn, again) for turn in in_b[j0:j1]]
+    one = [LookedTurn(a, turn, again) for turn in in_a[i0:i1]]
+    other = [LookedTurn(b, turn, again) for turn in in_b[j0:j1]]
     prompts = _surest([x.prompts for x in one], [y.prompts for y in other])
     ends = _surest([x.last for x in one], [y.last for y in other])
     score = [[0] * len(other) for _ in one]
     for i, j in {*prompts, *ends, *_sharing([x.marks for x in one], [y.marks for y in other])}:
         alike_prompts, have_like_ends = prompts.get((i, j), 0), (i, j) in ends
-        score[i][j] = _turn_likeness(one[i], other[j], alike_prompts, have_like_ends, one_clock=one_clock)
+        score[i][j] = turn_likeness(one[i], other[j], alike_prompts, have_like_ends, one_clock=one_clock)
     return [(i + i0, j + j0) for i, j in pairing.best(score)]
 
 
@@ -314,112 +282,6 @@ def _keys(messages: Sequence[Message], turn: Turn) -> tuple[MessageIdentity, ...
     return tuple(messages[k].folded_identity for k in range(turn.start, turn.end))
 
 
-class _Looked:
-    """A turn with what is asked of it for each turn of the other side."""
-
-    def __init__(self, messages: Sequence[Message], turn: Turn, again: Container[MessageIdentity]) -> None:
-        self.prompt = messages[turn.start] if turn.has_prompt else None
-        self.messages = [messages[k] for k in turn.content if not messages[k].is_empty]
-        if not self.messages and self.prompt is None:
-            self.messages = [messages[k] for k in turn.content]
-        self.calls = {call for m in self.messages for call in m.calls if call}
-        self.long_calls = {call for call in self.calls if len(call) >= LONG_ID}
-        self.letters = Counter(m.strict_identity for m in self.messages)
-        # a tool gives the same result twice, and an id that counts from 0 in each turn is no proof beyond it
-        self.distinctive = {
-            m.strict_identity: m
-            for m in self.messages
-            if m.is_distinctive and m.strict_identity not in again and not 0 < len(m.answers) < LONG_ID
-        }
-        first = self.prompt or (self.messages[0] if self.messages else None)
-        self.time = first.time if first is not None else None
-        after = messages[turn.end].time if turn.end < len(messages) else None
-        last = max((m.time for m in self.messages if m.time is not None), default=None)
-        self.answered = None if last is None else last + _MOMENT
-        soon = last or self.time
-        self.end = after or (None if soon is None else soon + SLACK)
-
-    def shared(self, other: _Looked) -> tuple[int, bool]:
-        """How many messages both have, spelling aside, and whether one of them is distinctive."""
-        common = self.letters & other.letters if not self.letters.keys().isdisjoint(other.letters) else Counter()
-        found, is_distinctive = common.total(), any(key in common for key in self.distinctive)
-        if found == len(self.messages) or found == len(other.messages):
-            return found, is_distinctive  # their spelling makes no more of them the same
-        found = 0 if self.folded.keys().isdisjoint(other.folded) else (self.folded & other.folded).total()
-        return found, is_distinctive or (
-            bool(found) and any(m.folded_identity in other.folded for m in self.distinctive.values())
-        )
-
-    @cached_property
-    def folded(self) -> Counter[MessageIdentity]:
-        """What is said in it, but for its spelling."""
-        return Counter(m.folded_identity for m in self.messages)
-
-    @property
-    def marks(self) -> set[Hashable]:
-        """Of these it has some in common with each turn that it shares messages or calls with."""
-        return {*self.folded, *self.calls}
-
-    @property
-    def prompts(self) -> list[Look]:
-        """Its prompt, where it has one."""
-        return [] if self.prompt is None else [Look(self.prompt)]
-
-    @property
-    def last(self) -> list[Look]:
-        """The last that was said in it."""
-        return [Look(m) for m in self.messages[-3:]]
-
-    def began_during(self, other: _Looked) -> bool:
-        """Whether this turn began before the other one had ended, or nobody knows."""
-        if self.time is None or other.time is None:
-            return True
-        end = other.end
-        if self.prompt is not None and other.prompt is not None:  # no prompt is sent after its answer
-            end = other.answered or other.time + SLACK
-        return end is None or other.time <= self.time < end
-
-
-def _turn_likeness(one: _Looked, other: _Looked, prompts: int, have_like_ends: bool, *, one_clock: bool) -> int:
-    """How surely two turns are the same one (0: they are not), in units, and less than one for nearness in time.
-
-    ``prompts`` says how surely their prompts are one, ``have_like_ends`` that some of their last messages can be. Two
-    turns with the same prompt and answers that have nothing in common are two: people say "continue" ten times. Where
-    what they have in common can be chance, two times of one clock keep them apart.
-    """
-    if one.prompt is None and other.prompt is None:
-        prompts = 1
-    shared, distinctive = one.shared(other)
-    calls = one.calls & other.calls
-    distinctive = distinctive and not (one.calls and other.calls and not calls)
-    shared, distinctive = shared + len(calls), distinctive or not calls.isdisjoint(one.long_calls)
-    is_one = prompts > 0 or one.prompt is None or other.prompt is None
-    if not shared and is_one and one.messages and other.messages:
-        shared = have_like_ends
-    is_at_once = _is_at_once(one.time, other.time)
-    apart = one_clock and not (is_at_once or one.began_during(other) or other.began_during(one))
-    if apart and not (distinctive if is_one else calls & one.long_calls):
-        return 0
-    if not is_one and not distinctive:
-        return 0
-    if shared:
-        same = 10 + min(shared, 50) + prompts if is_one else shared
-    elif prompts > 1 and (not one.messages or not other.messages):
-        same = prompts
-    elif prompts > 1 and is_at_once:
-        same = 1
-    else:
-        return 0
-    return same * _UNIT + _nearness(one.time, other.time)
-
-
-def _nearness(one: float | None, other: float | None) -> int:
-    """1000 for equal times, less the farther they are; never 0 for times that are known."""
-    if one is None or other is None:
-        return 0
-    return int(1000 / (1 + abs(one - other) / 10)) + 1
-
-
 def _within(a: Sequence[Message], b: Sequence[Message], one: Turn, other: Turn) -> list[Pair]:
     """The messages of two turns that are the same one."""
     pairs: list[Pair] = []
@@ -450,7 +312,7 @@ def _best_in_turn(one: Sequence[Message], other: Sequence[Message]) -> list[Pair
     """The messages between two anchors of a turn, so that their likeness is greatest together."""
     score = [[0] * len(other) for _ in one]
     for i, j, sure in (*fewer_calls(one, other), *alike(list(map(Look, one)), list(map(Look, other)))):
-        score[i][j] = sure * _UNIT + _nearness(one[i].time, other[j].time)
+        score[i][j] = sure * UNIT + nearness(one[i].time, other[j].time)
     return pairing.best(score)
 
 
@@ -470,7 +332,7 @@ def _moved(a: Sequence[Message], b: Sequence[Message], pairs: Sequence[Pair]) ->
         pairing.once([_known_by(each[k], times) for k in left]) for each, left in ((a, left_a), (b, left_b))
     )
     found = {left_a[i]: left_b[once_b[key]] for key, i in once_a.items() if key in once_b}
-    found = {i: j for i, j in found.items() if a[i].calls or a[i].answers or not _is_apart(a[i].time, b[j].time)}
+    found = {i: j for i, j in found.items() if a[i].calls or a[i].answers or not is_apart(a[i].time, b[j].time)}
     free_a, free_b = {*left_a} - found.keys(), {*left_b} - {*found.values()}
     for i, j in sorted(found.items()):
         while (i := i + 1) in free_a and (j := j + 1) in free_b and a[i].strict_identity == b[j].strict_identity:

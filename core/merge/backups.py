@@ -11,7 +11,7 @@ from itertools import takewhile
 from hermes_rescue.core.merge.evidence import FileState, Witness
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.leftovers import Leftovers
-from hermes_rescue.core.merge.stamps import STAMP
+from hermes_rescue.core.merge.stamps import STAMP, is_same
 
 
 class Backups(Leftovers):
@@ -40,6 +40,28 @@ class Backups(Leftovers):
             return False
         return act > run.saved + STAMP and not self.holds((w for w in self.before_act if w is not run), k)
 
+    def is_row_of_act(self, k: int) -> bool:
+        """Whether a row that looks newer than the file is of what its newest act took back."""
+        return self._cut is not None and k > self._cut and self._has_rows_of_act
+
+    @cached_property
+    def _has_rows_of_act(self) -> bool:
+        """Whether all rows behind what the newest act kept are what it took back, whatever the clock said: the file was
+        saved by that act, as the copy shows that it was before it was damaged, nothing was said since, and the rows go
+        on right behind. Nobody takes rows away, so what it took back is among them; and they all look newer.
+        """
+        base, cut, known = self.base, self._cut, self.known
+        if cut is None or base is None or known.state is FileState.WHOLE or known.pending is not None:
+            return False
+        if base.marks != self.marks or not self.marks.is_fresh or not is_same(base.saved, known.saved):
+            return False
+        behind = range(cut + 1, len(self.entries))
+        if not behind or not self.marks.act or any(self.kept[k] or not self.was_saved_after(k) for k in behind):
+            return False
+        kept, first = self.entries[cut].places, self.entries[cut + 1].places
+        is_next = any(name in kept and kept[name] + 1 == first.get(name) for name in known.databases)
+        return is_next and all(self.entries[k].versions.keys() <= known.databases for k in behind)
+
     def was_taken_back_before(self, k: int) -> bool:
         """Whether the marks of the act's own backup say that an act before it took a message back."""
         own = next((w for w in self.before_act if w.marks is not None and w.marks.act is not None), None)
@@ -48,7 +70,7 @@ class Backups(Leftovers):
         cut, began = self.last_kept(own.marks.act), self.began[k]
         held = (j for j in range(cut + 1, len(self.entries)) if own.name in self.entries[j].versions)
         was_there = k <= (self._cut or 0) or (began is not None and own.saved is not None and began <= own.saved)
-        was_there = was_there or self.is_before(self._rows_of([own]), k)  # whatever the clock said
+        was_there = was_there or self.is_before(self.rows_of([own]), k)  # whatever the clock said
         return was_there and cut < k < next(held, len(self.entries))
 
     def backup_is_from_before_any(self) -> bool:

@@ -7,10 +7,10 @@ from functools import cached_property
 from itertools import takewhile
 
 from hermes_rescue.core.hermes.message import PARTIAL_CALLS, Message, MessageIdentity
-from hermes_rescue.core.merge.align import turns
 from hermes_rescue.core.merge.evidence import FileState
 from hermes_rescue.core.merge.stamps import WHOLE
 from hermes_rescue.core.merge.timeline import Timeline
+from hermes_rescue.core.merge.turns import turns
 
 
 class Contained(Timeline):

@@ -11,9 +11,9 @@ from itertools import pairwise
 from hermes_rescue.core.hermes.copies import LIVE, SessionCopies
 from hermes_rescue.core.hermes.database.blocks import SECOND, carried_text, within
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar
-from hermes_rescue.core.merge.align import turns
 from hermes_rescue.core.merge.intent import Marks, Reason, has_marks
 from hermes_rescue.core.merge.transcript import Entry
+from hermes_rescue.core.merge.turns import turns
 
 UNDECIDED = "You took messages back and went on; which of those that are left came after that, no copy says."
 BEGINNING = "The newest answer was given without what was said before it: you took that back, or it was lost before."
@@ -131,8 +131,12 @@ class Evidence:
     @property
     def was_seen_empty(self) -> bool:
         """Whether the session list knows of the file as it was saved, empty: it was not emptied since."""
-        is_saved = self.saved is not None and self.last == self.saved
-        return self.state is FileState.EMPTY and self.count == 0 and is_saved
+        return self.state is FileState.EMPTY and self.is_listed_empty
+
+    @property
+    def is_listed_empty(self) -> bool:
+        """Whether the session list knows of a save of no messages: then the last one has the date of the save."""
+        return self.count == 0 and self.saved is not None and self.last == self.saved
 
 
 @dataclass(frozen=True, slots=True)

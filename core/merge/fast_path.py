@@ -22,7 +22,7 @@ from hermes_rescue.core.hermes.message import JSON_PREFIX, REASONING, SPEAKERS, 
 from hermes_rescue.core.hermes.runs.run_journal import Done
 from hermes_rescue.core.hermes.sidecar import IDLE_STREAM
 from hermes_rescue.core.hermes.workspace_tag import strip_workspace_tag, untag
-from hermes_rescue.core.merge.align import SLACK
+from hermes_rescue.core.merge.turns import SLACK
 from msgspec import UNSET, Raw
 
 _ROLES = {role.encode(): role for role in SPEAKERS}

@@ -10,7 +10,7 @@ from hermes_rescue.core.hermes.sidecar import Sidecar, SidecarFile, serialise
 from hermes_rescue.core.hermes.webui_recovery import startup_would_restore
 from hermes_rescue.core.merge.intent import marks
 from hermes_rescue.core.merge.proposal import Proposal, propose
-from hermes_rescue.core.merge.second_look import asks, leaves_out
+from hermes_rescue.core.merge.second_look import asks_no_more, leaves_out
 from hermes_rescue.core.merge.sidecar_copies import session_of
 
 
@@ -26,7 +26,7 @@ def lasts(copies: SessionCopies, proposal: Proposal) -> bool:
     moves = moves_backup(copies, proposal, after, is_decided=False)
     backup = None if moves else copies.backup
     again = propose(replace(copies, live=written, backup=backup, leading_messages=(), index_row=None))
-    is_unasked = moves and asks(proposal.items) and not asks(again.items)
+    is_unasked = moves and asks_no_more(proposal.items, again.items)
     return again.doubt is not None or not (again.gained or is_unasked)
 
 

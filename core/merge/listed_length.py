@@ -71,6 +71,8 @@ class ListedLength(Timeline):
         known, last = self.known, self.known.last
         if known.state is not FileState.WHOLE or self.marks.act is not None or known.saved is None or last is None:
             return False
+        if is_same(known.listed, known.saved):
+            return False  # it was written when the file was saved
         is_set_back = not self.has_last_of_list and any(
             began is not None and began <= last and not self.kept[k] and not self.is_before(self._base_rows, k)
             for k, began in enumerate(self.began)
@@ -100,13 +102,15 @@ class ListedLength(Timeline):
         newest = prompts[-1] if prompts else 0
         if (self.known.count or 0) not in (newest, newest - next(own, 0)) or self._was_made_shorter(held):
             return False
+        if self.known.is_listed_empty:
+            return False  # it knows the end of no turn
         last = held[-1]
         return self._named(held) == last or self.entries[last].versions.keys() <= self.known.databases
 
     def _was_made_shorter(self, held: Sequence[int]) -> bool:
         """Whether these are all that an older file has (the backup, which is from before a save of fewer, or the file
         itself), and something shows that an act took the rest back: the very file was put back since, or its newest
-        prompt follows once more.
+        prompt follows once more, or the backup lacks nothing but the newest turn.
         """
         known, backup = self.known, self.known.backup
         is_alone = backup is None and known.state is FileState.WHOLE
@@ -120,7 +124,11 @@ class ListedLength(Timeline):
         prompts = [k for k in held if self.entries[k].merged.role == "user"]
         own = [k for k in prompts if k in older]
         after = next((k for k in prompts if own and k > own[-1]), None)
-        return after is not None and len({self.entries[k].merged.folded_identity for k in (own[-1], after)}) == 1
+        if after is None:
+            return False
+        if backup is not None and after == prompts[-1] and older.issuperset(k for k in held if k < after):
+            return True
+        return self.entries[own[-1]].merged.folded_identity == self.entries[after].merged.folded_identity
 
     def is_listed_without(self, k: int, kept: Sequence[int]) -> bool:
         """Whether the session list was written after a file, and after a turn that this lacks, and says that the
@@ -156,7 +164,8 @@ class ListedLength(Timeline):
             ends.append(sum((self.began[k] or 0.0) <= (backup.saved or 0.0) for k in held))
         is_old = self.known.state is FileState.EMPTY and not self.marks.knows_watermark  # then no act left a mark
         can_end = self.known.pending is not None or self.known.state is FileState.TORN or is_old
-        if (backup is None or not backup.is_whole) and self._lacks_turns(held, prompts, can_end=can_end):
+        is_late = self.known.state is FileState.LOST  # by the newest turn, as well as by what an act took back
+        if (backup is None or not backup.is_whole) and self._lacks_turns(held, prompts, can_end=can_end or is_late):
             return True
         left = {end: count - (len(held) - end) for end in ends if end < len(held) or can_end}
         of_own = {n for n, k in enumerate(own) if k in prompts}  # rows between them can be gone before
@@ -215,10 +224,10 @@ class ListedLength(Timeline):
         return self.known.backup is not None and any(p + sum(calls[p:]) == n for p in prompts)
 
     def held(self, reasons: Mapping[int, Reason]) -> list[int]:
-        """What stays of the messages that were there when the session was last counted; all of them where the clock was
-        set back before that, and its time says nothing.
+        """What stays of the messages that were there when the session was last counted, as those of its backup were,
+        whatever the clock said; all of them where the clock was set back before that, and its time says nothing.
         """
-        known, pending = self.known, self.known.pending
+        known, pending, backup = self.known, self.known.pending, self.known.backup
         saved = None if known.is_listed_first else known.listed or known.saved
         waits_from = 0 if pending is None else self.pending_turn
         by_then = self.rows_by(saved or 0.0)
@@ -231,6 +240,7 @@ class ListedLength(Timeline):
             or began <= saved
             or self.is_before(by_then, k)
             or self.kept[k]
+            or (backup is not None and backup.name in self.entries[k].versions)
             or k < waits_from
             if pending is None or began is None or began < pending - STAMP or k < waits_from
         ]

@@ -4,6 +4,7 @@ that asked (recovery.md, section 4).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from hermes_rescue.core.base.jsontext import number
@@ -45,6 +46,15 @@ def leaves_out(items: Sequence[Item]) -> bool:
 def asks(items: Sequence[Item]) -> bool:
     """Whether anything is left out because an act is possible and not known."""
     return any(item.reason not in _ACTS for item in _out(items))
+
+
+def asks_no_more(items: Sequence[Item], again: Sequence[Item]) -> bool:
+    """Whether something is asked because an act is possible, of which a second look asks nothing, for whatever reason:
+    the end of an earlier run can show it as well.
+    """
+    asked = Counter(item.message.folded_identity for item in _out(items) if item.reason not in _ACTS)
+    still = (item for item in again if item.reason is not None and item.reason.is_question and not item.included)
+    return not asked <= Counter(item.message.folded_identity for item in still)
 
 
 def date(items: Sequence[Item], run: Sidecar | None) -> float:

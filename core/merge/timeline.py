@@ -7,7 +7,7 @@ that was set back makes a save look older than what is in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import compress
 from operator import not_
@@ -15,11 +15,12 @@ from operator import not_
 from hermes_rescue.core.hermes.copies import LIVE
 from hermes_rescue.core.merge.evidence import Evidence, FileState, Witness, Witnesses
 from hermes_rescue.core.merge.intent import Marks
-from hermes_rescue.core.merge.stamps import STAMP, WHOLE, earliest, is_after, is_same
+from hermes_rescue.core.merge.seen import Seen
+from hermes_rescue.core.merge.stamps import STAMP, WHOLE, is_after, is_same
 from hermes_rescue.core.merge.transcript import Entry
 
 
-class Timeline:
+class Timeline(Seen):
     """A merged transcript, and what each witness saw of it.
 
     ``base`` is the copy that holds the transcript as it was last saved, as far as one does; what it holds stays, what
@@ -28,11 +29,7 @@ class Timeline:
     """
 
     def __init__(self, entries: Sequence[Entry], evidence: Evidence) -> None:
-        self.entries = entries
-        self.known = evidence
-        self.marks = evidence.marks
-        self.times = [earliest(v.time for v in e.versions.values()) for e in entries]
-        self.began = list(self._turn_times())
+        super().__init__(entries, evidence)
         self.kept = [evidence.state is FileState.WHOLE and LIVE in e.versions for e in entries]
         files = [w for w in (*evidence.others, evidence.backup) if w is not None]
         is_before = [self._is_before_act(w) for w in files]
@@ -45,8 +42,8 @@ class Timeline:
             self.before_act = Witnesses((*self.before_act, run))
         self.base = self._base()
         self.kept = [self._is_kept(e) for e in entries]
-        self._base_rows = self._last_rows(e for e, is_kept in zip(entries, self.kept, strict=True) if is_kept)
-        self._run_rows = self._rows_of([run] if run is not None else [])
+        self._base_rows = self.last_rows(e for e, is_kept in zip(entries, self.kept, strict=True) if is_kept)
+        self._run_rows = self.rows_of([run] if run is not None else [])
 
     def _is_before_act(self, file: Witness) -> bool:
         if file.has_marks and not self._is_torn_in_marks(file):
@@ -79,7 +76,10 @@ class Timeline:
         if not is_torn_there and (mine.generations != older.generations or mine.shrink_generation is not None):
             return False
         if mine.act == 0.0:
-            first, again = (next((e for e in self.entries if name in e.versions), None) for name in (file.name, LIVE))
+            first, again = (
+                next((e for e in self.entries if not names.isdisjoint(e.versions)), None)
+                for names in (frozenset((file.name,)), self._names_of_file)
+            )
             is_retry = (
                 first is not None and again is not None and first.merged.folded_identity == again.merged.folded_identity
             )
@@ -97,20 +97,30 @@ class Timeline:
         """Whether the file has a message with the stamp of the last one that the newest act kept; of a torn one so has
         the run that shows as many as it had.
         """
-        known, names = self.known, {LIVE}
-        if known.run is not None and known.state is FileState.TORN:
-            is_file = known.count == sum(known.run.name in e.versions for e in self.entries)
-            names |= {known.run.name} if is_file else set()
+        names = self._names_of_file
         return any(is_same(v.time, self.marks.act) for e in self.entries for n, v in e.versions.items() if n in names)
+
+    @cached_property
+    def _names_of_file(self) -> frozenset[str]:
+        """The copies that have what the file has: itself; of a torn one also the run that shows as many as it had."""
+        known = self.known
+        if known.run is None or known.state is not FileState.TORN:
+            return frozenset((LIVE,))
+        is_file = known.count == sum(known.run.name in e.versions for e in self.entries)
+        return frozenset((LIVE, known.run.name) if is_file else (LIVE,))
 
     def _is_after_act(self, run: Witness) -> bool:
         """Whether a run ended after the newest act, whose marks it has not: what it holds proves it before its time, or
         that it goes further than a file from after that act.
         """
-        act, marked, mark = self.marks.act, self.known.marked, self.marks.watermark
-        if act is None or any(self._is_overtaken(w) for w in self.after_act):
-            return True
         held = [k for k in range(len(self.entries)) if self.holds([run], k)]
+        if self.marks.act is None:
+            return not self._was_undone_since(held)
+        return any(map(self._is_overtaken, self.after_act)) or self._is_after_mark(run, held, self.marks.act)
+
+    def _is_after_mark(self, run: Witness, held: Sequence[int], act: float) -> bool:
+        """The same of a run with these messages and an act that left a mark."""
+        marked, mark = self.known.marked, self.marks.watermark
         is_lost = self.known.state is FileState.LOST
         is_unsaid = self.known.is_untitled and not is_lost and not self.known.is_behind_list
         if act == 0.0 and is_unsaid and not any(self.kept[k] for k in held):
@@ -118,14 +128,14 @@ class Timeline:
         if act == 0.0 and self.known.was_seen_empty:
             return False
         is_torn = self.known.state is FileState.TORN
-        if act == 0.0 and is_torn and any(self._has_one_stamp(LIVE, run.name, k) for k in held):
+        if act == 0.0 and is_torn and any(self.has_one_stamp(LIVE, run.name, k) for k in held):
             return True  # what is left of the file was said after it was cleared
         if mark != act and any(self.entries[k].merged.role == "user" and self.has_stamp(k, mark) for k in held):
             return True
         last = self.last_kept(act)
         others = [k for k in range(last + 1, len(self.entries)) if self._is_witnessed(k)]
         has_kept = last < 0 or self.holds([run], last)
-        is_compressed = self.marks.by_hand and self._list_goes_on  # and went on then
+        is_compressed = self.marks.by_hand and self._goes_on_after_compress(run)
         if others and has_kept and not is_compressed and all(self.holds([run], k) for k in others):
             return False  # nothing was taken back yet
         own = next((w for w in self.before_act if w.saved is not None), None)
@@ -149,6 +159,29 @@ class Timeline:
             return bool(held) and held[0] > 0
         return mark is not None and act < mark <= run.saved + STAMP
 
+    def _was_undone_since(self, held: Sequence[int]) -> bool:
+        """Whether an undo of a version that left no boundary is newer than a run (that holds these messages), whatever
+        the clock said: the run goes on behind the watermark, and so does every row, while a file with that mark is
+        whole. A new turn would have taken the mark away.
+        """
+        mark, state = self.marks.old_act, self.known.state
+        if state is FileState.WHOLE or not any(w.is_whole and w.marks == self.marks for w in self.after_act):
+            return False
+        cut = max((k for k in range(len(self.entries)) if self.has_stamp(k, mark)), default=None)
+        if cut is None or self.entries[cut].merged.role == "user":
+            return False
+        rows = [k for k in range(cut + 1, len(self.entries)) if self._is_witnessed(k)]
+        return bool(rows) and {cut, *rows}.issubset(held)
+
+    def _goes_on_after_compress(self, run: Witness) -> bool:
+        """Whether the session went on after the file was compressed by hand: so the session list says; where there is
+        none, so does a run that ended later, if the boundary is that of the compress and not of a message.
+        """
+        if self.known.last is not None:
+            return self._list_goes_on
+        is_own = not any(self.has_stamp(k, self.marks.act) for k in range(len(self.entries)))
+        return is_own and is_after(run.saved, self.known.marked or 0.0)
+
     @property
     def _list_goes_on(self) -> bool:
         """Whether the session list ends with a message from after the file was saved, and not with one that it has."""
@@ -167,8 +200,9 @@ class Timeline:
 
     def was_taken_back(self, held: Sequence[int], marked: float) -> bool:
         """Whether the act that saved the marks took back the last turn of a run (that holds these messages), though the
-        clock says that it ended later: it had begun by then, and nobody takes anything back while a run goes on; or the
-        file waits for a later prompt, or the file before it was emptied lacks the turn, and no turn was saved between.
+        clock says that it ended later: it had begun by then, and nobody takes anything back while a run goes on; or no
+        turn was saved between, and the file waits for a later prompt, or lacked the turn before it was emptied, as a
+        copy or the session list shows.
         """
         act, state = self.marks.act, self.known.state
         is_unsaid = self.marks.is_fresh and (bool(act) or self.known.was_seen_empty)
@@ -177,11 +211,15 @@ class Timeline:
             return False
         if self.kept[prompt] or not self.last_kept(act) < prompt < self.pending_turn:
             return False
-        is_emptied = state is FileState.EMPTY and any(w.is_whole and w.marks == self.marks for w in self.after_act)
-        if self.known.pending is not None or is_emptied:
+        is_known = any(w.is_whole and w.marks == self.marks for w in self.after_act) or self._is_listed_with_act(act)
+        if self.known.pending is not None or (state is FileState.EMPTY and is_known):
             return True
         began = self.times[prompt]
         return state is not FileState.TORN and began is not None and began <= marked
+
+    def _is_listed_with_act(self, act: float) -> bool:
+        """Whether the session list, written when the file was saved, ends with the last message that an act kept."""
+        return is_same(self.known.listed, self.known.saved) and is_same(self.known.last, act)
 
     def _is_witnessed(self, k: int) -> bool:
         """Whether the database, or a file from before the act, has a message."""
@@ -189,7 +227,7 @@ class Timeline:
 
     def goes_further(self, one: Witness, other: Witness) -> bool | None:
         """Whether the last message of one copy was written after that of another; None where no database has both."""
-        mine, theirs = self._rows_of([one]), self._rows_of([other])
+        mine, theirs = self.rows_of([one]), self.rows_of([other])
         return next((mine[name] > theirs[name] for name in mine if name in theirs), None)
 
     def was_set_back_before(self, run: Witness) -> bool:
@@ -200,20 +238,6 @@ class Timeline:
         if base is None or ended is None or not (self.known.is_set_back or self.goes_further(run, base)):
             return False
         return any(is_kept and is_after(time, ended) for time, is_kept in zip(self.times, self.kept, strict=True))
-
-    def _rows_of(self, witnesses: Sequence[Witness]) -> dict[str, int]:
-        """Of each database the place of the last row that one of these copies has."""
-        names = {w.name for w in witnesses}
-        return self._last_rows(e for e in self.entries if not names.isdisjoint(e.versions))
-
-    def _last_rows(self, held: Iterable[Entry]) -> dict[str, int]:
-        """Of each database the place of the last row that is one of these messages."""
-        entries, found = tuple(held), dict[str, int]()
-        for name in self.known.databases:
-            places = [e.places[name] for e in entries if name in e.versions]
-            if places:
-                found[name] = max(places)
-        return found
 
     def _base(self) -> Witness | None:
         if self.known.state is FileState.WHOLE:
@@ -264,15 +288,7 @@ class Timeline:
     @cached_property
     def _parts(self) -> frozenset[str]:
         """The copies from after the newest act of which something is missing."""
-        return frozenset(w.name for w in self.after_act if not w.is_whole)
-
-    def _turn_times(self) -> Iterator[float | None]:
-        """When the turn of each message began: the agent stamps its answer at any time until the turn ends."""
-        prompts: dict[str, float | None] = {}
-        for e, time in zip(self.entries, self.times, strict=True):
-            if e.merged.role == "user":
-                prompts |= dict.fromkeys(e.versions, time)
-            yield next((prompts[name] for name in e.versions if name in prompts), time)
+        return frozenset(w.name for w in self.after_act if not w.is_whole and not self._can_be_outdated(w))
 
     def was_saved_after(self, k: int) -> bool:
         """Whether a message is from a turn that began, or was first saved, after the base."""
@@ -304,23 +320,20 @@ class Timeline:
 
     @cached_property
     def _is_clock_behind(self) -> bool:
-        """Whether the base was saved with a time from before messages in it: then no time makes another newer."""
-        saved = self.base.saved if self.base is not None and self.base.marks is not None else None
-        if saved is None:
+        """Whether the base was saved with a time from before messages in it: then no time makes another newer. The row
+        of an answer can be written after the file.
+        """
+        base = self.base
+        if base is None or base.marks is None or base.saved is None:
             return False
-        return any(is_kept and is_after(time, saved) for time, is_kept in zip(self.times, self.kept, strict=True))
+        own = (e.versions[base.name].time for e in self.entries if base.name in e.versions)
+        began = (time for time, is_kept in zip(self.began, self.kept, strict=True) if is_kept)
+        return any(is_after(time, base.saved) for time in (*own, *began))
 
     @cached_property
     def _rows_by_then(self) -> Mapping[str, int]:
         saved = self.base.saved if self.base is not None else self.known.saved or self.known.marked
         return self.rows_by(saved or 0.0)
-
-    def rows_by(self, time: float) -> Mapping[str, int]:
-        """Of each database the place of the last row of a turn that had begun by then: what stands before it was there
-        by then, whatever a clock said that was set back since.
-        """
-        by_then = (e for e, began in zip(self.entries, self.began, strict=True) if began and began <= time)
-        return self._last_rows(by_then)
 
     @cached_property
     def _older(self) -> Sequence[Witness]:
@@ -329,14 +342,16 @@ class Timeline:
         """
         known, saved = self.known, self.base.saved if self.base is not None else None
         found = [*self.before_act, *(w for w in self.after_act if saved and is_after(saved, w.saved or saved))]
+        if known.pending is not None and self.pending_turn < len(self.entries):
+            found = [w for w in found if not self.holds([w], self.pending_turn)]
         if known.run is not None and self.base is known.run:
             found += filter(self._is_overtaken, self.after_act)
-        beside = known.backup if known.state is FileState.WHOLE else None
+        beside = known.backup if known.state is FileState.WHOLE or self.base is None else None
         return Witnesses(found if beside is None else (*found, beside))
 
     @cached_property
     def _rows_of_older(self) -> Mapping[str, int]:
-        return self._rows_of(self._older)
+        return self.rows_of(self._older)
 
     @cached_property
     def pending_turn(self) -> int:
@@ -386,20 +401,6 @@ class Timeline:
         """
         end = self.run_ends
         return end is not None and k > end and any(self.kept[end + 1 :])
-
-    def is_before(self, rows: Mapping[str, int], k: int) -> bool:
-        """Whether one of these rows stands after a message."""
-        places = self.entries[k].places
-        return any(places.get(name, end) < end for name, end in rows.items())
-
-    def prompt_of(self, k: int) -> int | None:
-        """The position of the prompt of a turn that a message is in."""
-        return next((j for j in range(k, -1, -1) if self.entries[j].merged.role == "user"), None)
-
-    def holds(self, witnesses: Iterable[Witness], k: int) -> bool:
-        """Whether one of these copies has a message."""
-        names = witnesses.names if isinstance(witnesses, Witnesses) else {w.name for w in witnesses}
-        return not self.entries[k].versions.keys().isdisjoint(names)
 
     def last_kept(self, act: float) -> int:
         """The position of the last message that the act kept, -1 where it kept none."""
@@ -477,21 +478,3 @@ class Timeline:
     def missing(self) -> list[int]:
         """The positions of what the base lacks."""
         return [k for k, is_kept in enumerate(self.kept) if not is_kept]
-
-    def _has_one_stamp(self, one: str, other: str, k: int) -> bool:
-        """Whether two copies have a message to the stamp."""
-        versions = self.entries[k].versions
-        return one in versions and other in versions and is_same(versions[one].time, versions[other].time)
-
-    def is_twin(self, k: int, j: int) -> bool:
-        """Whether two places are those of one prompt: two files have it to the stamp, and other answers between."""
-        one, other = self.entries[k], self.entries[j]
-        if one.merged.role != "user" or one.merged.folded_identity != other.merged.folded_identity:
-            return False
-        files = one.versions.keys() - other.versions.keys() - self.known.databases
-        return any(self.has_stamp(j, one.versions[name].time) for name in files)
-
-    def has_stamp(self, k: int, time: float | None) -> bool:
-        """Whether a file has a message with exactly this stamp (rows are stamped earlier)."""
-        versions = self.entries[k].versions.items()
-        return any(is_same(v.time, time) for name, v in versions if name not in self.known.databases)

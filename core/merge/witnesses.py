@@ -112,7 +112,7 @@ class _Judge(Contained, Backups, ListedLength):
         """
         sent = self.known.sent
         held = [k for k in range(len(self.entries)) if k not in reasons]
-        if not held or sent is None or is_same(base.saved, self.known.saved):
+        if not any(self.holds([base], k) for k in held) or sent is None or is_same(base.saved, self.known.saved):
             return False
         times = {k: t for k in held if self.entries[k].merged.role == "user" and (t := self.times[k]) is not None}
         last = max(times, default=0)
@@ -299,7 +299,9 @@ class _Judge(Contained, Backups, ListedLength):
                 result[k] = passed_over
                 continue
             if self.was_saved_after(k):
-                if self.known.pending is None and self._should_be_in_file(k, act, kept):
+                if self.is_row_of_act(k):
+                    result[k] = taken
+                elif self.known.pending is None and self._should_be_in_file(k, act, kept):
                     result[k] = Reason.UNDECIDED
                 continue
             reason: Reason | None

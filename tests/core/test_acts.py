@@ -594,6 +594,22 @@ def test_a_retry_in_a_session_that_was_cleared_once_is_an_act(hermes: Hermes) ->
     assert is_quiet(hermes)
 
 
+def test_a_retry_of_the_first_prompt_is_an_act_where_only_a_run_has_what_a_torn_file_had(hermes: Hermes) -> None:
+    """The version has no mark of it beside that of the clear before; the run shows as many as the list counts."""
+    undone, again = hermes.turns("a"), hermes.turns("a", start=100)
+    again[1]["content"] = "another answer"
+    marks = {"truncation_boundary": 0.0, "truncation_watermark": 0.0, "clear_generation": hermes.clear}
+    bounded(hermes, "", again, **marks)
+    hermes.tear_live('"messages"')
+    bounded(hermes, ".bak", undone, **marks)
+    row = hermes.listed(again)
+    hermes.write_index({**row, "last_message_at": again[-1]["timestamp"]})
+    hermes.write_run(again)
+    hermes.write_rows([*undone, *again])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(again)
+
+
 def test_a_boundary_counts_where_the_clock_was_set_back_and_the_watermark_with_it(hermes: Hermes) -> None:
     kept, undone, later = hermes.turns("a", start=9000), hermes.turns("b", start=9100), hermes.turns("c", start=100)
     bounded(hermes, "", [*kept, *later], **cut(kept, later[0]["timestamp"]), updated_at=START + 104)

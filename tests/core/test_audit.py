@@ -15,7 +15,7 @@ from hermes_rescue.core import api
 from hermes_rescue.core.audit.findings import KINDS, Category, Standing
 from hermes_rescue.core.hermes.store import find_store
 
-from .conftest import Hermes
+from .conftest import START, Hermes
 
 
 def shrunken(h: Any) -> None:
@@ -369,3 +369,17 @@ def test_a_session_is_healthy_as_far_as_it_could_be_read_while_a_database_is_hel
     with held(hermes.home / "state.db"):
         assert [s.standing for s in hermes.audit().sessions] == [Standing.PARTLY_READ]
     assert [s.standing for s in hermes.audit().sessions] == [Standing.HEALTHY]
+
+
+@pytest.mark.parametrize("is_listed", [False, True])
+def test_a_count_is_mended_where_the_session_list_knows_that_the_file_was_saved_empty(
+    hermes: Hermes, is_listed: bool
+) -> None:
+    """Else the wrong count is all that tells of messages that it had."""
+    hermes.write_live([], message_count=3, updated_at=START + 50)
+    row = hermes.listed([], updated_at=START + 50)
+    hermes.write_index(row | {"last_message_at": START + 50} if is_listed else row | {"message_count": 3})
+    (finding,) = (f for s in hermes.audit().sessions for f in s.findings if f.kind.name == "wrong_count")
+    assert finding.category is (Category.REPAIRABLE if is_listed else Category.REVIEW)
+    hermes.repair()
+    assert json.loads(hermes.live.read_bytes())["message_count"] == (0 if is_listed else 3)

@@ -69,6 +69,13 @@ class Agent:
             self.call(i, wait=wait)
         self.say("assistant", answer, wait)
 
+    def flush(self) -> None:
+        """Write the whole transcript once more, each message and the summary at its first place."""
+        live = {row.which: row for row in self.rows if row.status == "active"}
+        again = [row.again() for row in live.values()]
+        self.rows += again
+        self.context = [row for row in again if row.which is not None]
+
     def compact(
         self,
         tail: int,
@@ -231,6 +238,32 @@ def test_what_the_webui_took_back_before_a_compaction_does_not_hide_what_was_car
     del agent.context[6:10]  # an undo; the rows stay
     agent.compact(tail=5, head=1)
     agent.turn("go on", "answer")
+    assert agent.found() == agent.all
+
+
+def test_a_turn_after_a_compaction_is_new_whatever_the_clock_says() -> None:
+    """It was set back before the compaction, so that all that follows is older than what was carried over; the calls
+    of each turn are counted from 0."""
+    agent = Agent()
+    agent.turn("question 0", "answer 0", "call_0", "call_1")
+    agent.turn("question 1", "answer 1", "call_0", "call_1", "call_2")
+    agent.clock -= 3600
+    agent.compact(tail=5)
+    agent.turn("thanks", "answer 2", "call_0", "call_1", "call_2")
+    assert agent.found() == agent.all
+
+
+def test_what_a_flush_writes_again_after_a_compaction_says_nothing_of_what_that_carried_over() -> None:
+    """Nor does its summary, which the flush wrote again, too; an earlier compaction had failed."""
+    agent = Agent()
+    agent.turn("question 0", "answer 0", "call_0")
+    agent.turn("question 1", "answer 1", "call_0", "call_1")
+    agent.compact(tail=5, times=lambda _: True, archives=False)
+    agent.flush()
+    agent.turn("question 2", "answer 2")
+    agent.compact(tail=7)
+    agent.flush()
+    agent.turn("thanks", "answer 3", "call_0", "call_1")
     assert agent.found() == agent.all
 
 

@@ -225,7 +225,10 @@ def test_a_torn_backup_from_the_last_save_does_not_say_where_an_act_cut(hermes: 
     assert is_left_alone(hermes)
 
 
-def test_a_backup_of_which_all_was_cleared_makes_no_question_of_the_prompt_after_that(hermes: Hermes) -> None:
+@pytest.mark.parametrize("has_row", [False, True])
+def test_a_backup_of_which_all_was_cleared_makes_no_question_of_the_prompt_after_that(
+    hermes: Hermes, has_row: bool
+) -> None:
     """An old version cleared the session, and died in the middle of the next answer."""
     cleared, prompt = hermes.turns("a", "b"), hermes.turns("c", start=200)[0]
     sent = prompt["timestamp"]
@@ -236,6 +239,47 @@ def test_a_backup_of_which_all_was_cleared_makes_no_question_of_the_prompt_after
     hermes.write_index({**row, "last_message_at": sent})
     write_sent(hermes, prompt, "f1")
     hermes.write_run(cleared)
-    hermes.write_rows(cleared)
+    hermes.write_rows([*cleared, prompt] if has_row else cleared)
     hermes.repair()
     assert hermes.texts() == [prompt["content"]]
+
+
+def test_a_count_that_is_late_by_a_turn_can_lack_what_an_act_took_back_besides(hermes: Hermes) -> None:
+    """The file is zeros; only rows are left of it."""
+    first, undone, after = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
+    newest = hermes.turns("d", start=300)
+    newest.append({**newest[1], "content": "more of d"})
+    said = [*first, *after, *newest]
+    hermes.live.write_bytes(bytes(2000))
+    row = hermes.listed(said)
+    hermes.write_index({**row, "message_count": 4, "last_message_at": newest[-1]["timestamp"]})
+    hermes.write_rows([*first, *undone, *after, *newest])
+    assert is_left_alone(hermes)
+
+
+def test_a_turn_that_replaced_one_as_long_is_counted_and_not_late(hermes: Hermes) -> None:
+    """Its prompt was edited, or the session was emptied and the count is late: the backup is from before a save of
+    fewer. The file is empty."""
+    kept, edited, again = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
+    hermes.live.write_bytes(b"")
+    hermes.write_backup([*kept, *edited])
+    row = hermes.listed([*kept, *again])
+    hermes.write_index({**row, "last_message_at": again[-1]["timestamp"]})
+    hermes.write_rows([*kept, *edited, *again])
+    assert is_left_alone(hermes)
+
+
+def test_a_torn_backup_is_from_before_an_act_that_a_torn_file_counts(hermes: Hermes) -> None:
+    """The first prompt was edited with a version that leaves no mark: the file begins with the turn after that."""
+    edited, after = hermes.turns("a", "b"), hermes.turns("c", start=200)
+    write_unmarked(hermes, hermes.live, after)
+    hermes.tear_live("answer c")
+    backup = hermes.live.with_suffix(".json.bak")
+    data = write_unmarked(hermes, backup, edited)
+    backup.write_bytes(data[: data.index(b"answer b")])
+    row = hermes.listed(after)
+    hermes.write_index({**row, "last_message_at": after[-1]["timestamp"]})
+    hermes.write_rows([*edited, *after])
+    hermes.repair()
+    assert not {*hermes.said(edited)} & {*hermes.texts()}
+    assert Category.REVIEW in categories(hermes)

@@ -13,6 +13,7 @@ from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.merge import align
 from hermes_rescue.core.merge.proposal import propose
+from hermes_rescue.core.merge.turns import turns
 
 from .conftest import START
 
@@ -496,8 +497,7 @@ def test_leftovers_that_each_end_differently_are_aligned_by_halves(
 ) -> None:
     """Each has a turn of its own: what is merged grows with every one of them, and need not be aligned with all."""
     number, aligned = 64, list[Any]()
-    turns_of = align.turns
-    monkeypatch.setattr(align, "turns", lambda messages: aligned.extend(messages) or turns_of(messages))
+    monkeypatch.setattr(align, "turns", lambda messages: aligned.extend(messages) or turns(messages))
     hermes.write_live(hermes.turns("a"))
     own = [hermes.turns(f"question {k:02}", start=100 * k + 100) for k in range(number)]
     for k, turn in enumerate(own):
@@ -506,3 +506,21 @@ def test_leftovers_that_each_end_differently_are_aligned_by_halves(
     hermes.repair()
     assert hermes.texts() == hermes.said([*hermes.turns("a"), *(m for turn in own for m in turn)])
     assert len(aligned) < 8 * number * number.bit_length()
+
+
+@pytest.mark.parametrize("gap", [2, 36])
+def test_a_copy_that_says_the_same_at_the_same_time_is_merged_before_one_that_said_it_earlier(
+    hermes: Any, gap: int
+) -> None:
+    """The file was wiped and the same said again, to which an overloaded provider gave the same answer; the backup has
+    the first of the two, with steps, and the rows have both."""
+    words = {"role": "assistant", "content": "Error 429: the provider is overloaded, please try again in a moment."}
+    first, again = hermes.turns("a"), hermes.turns("a", start=gap)
+    step = {"role": "assistant", "content": "I look.", "timestamp": first[0]["timestamp"] + 1}
+    first = [first[0], step, first[1] | words]
+    again = [again[0], again[1] | words]
+    hermes.write_live(again)
+    hermes.write_backup(first)
+    hermes.write_rows([*first, *again])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*first, *again])

@@ -197,3 +197,23 @@ def test_what_an_older_file_was_put_back_without_gets_marks_of_the_act_that_it_d
     for _ in range(2):
         hermes.repair()
         assert hermes.texts() == hermes.said([*kept, *again, *newest])
+
+
+def test_a_torn_file_is_mended_where_an_earlier_run_still_asks_what_its_backup_asks(hermes: Hermes) -> None:
+    """An old version whose mark does not say what an edit of the first prompt took back. The backup cannot stay beside
+    the file, which it would be put over; the run has as much, and so the question stays."""
+    edited, after = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    marks = {"truncation_watermark": 0.0}
+    old = ("truncation_boundary", "clear_generation", "intentional_shrink_generation")
+    for name, messages, fields in (("", after, marks), (".bak", edited, {})):
+        session = hermes.session(messages, **fields)
+        path = hermes.sessions / f"{SID}.json{name}"
+        hermes.write(path, {key: value for key, value in session.items() if key not in old})
+    hermes.tear_live('"tool_calls": []')
+    hermes.write_run(edited, "run1")
+    hermes.write_run(after, "run2")
+    hermes.repair()
+    assert hermes.texts() == hermes.said(after)
+    assert asked(hermes)
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said([*edited, *after])

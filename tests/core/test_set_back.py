@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from hermes_rescue.core.merge.intent import MARK_FIELDS
 
 from .conftest import ACT, SID, START, Hermes, Value
 from .test_acts import bounded, compressed, cut, is_quiet
@@ -263,3 +264,143 @@ def test_a_backup_that_has_all_before_the_newest_prompt_is_asked_about_whatever_
     assert is_left_alone(hermes)
     hermes.repair(SID)
     assert hermes.texts() == hermes.said([*early, *undone, newest[0]])
+
+
+def write_watermarked(hermes: Hermes, name: str, messages: list[Value], **fields: object) -> None:
+    """A file of a version that marked acts by a watermark only, which a new turn took away."""
+    session = hermes.session(messages, **fields)
+    known = {key: value for key, value in session.items() if key not in MARK_FIELDS or key in fields}
+    hermes.write(hermes.sessions / f"{SID}.json{name}", {"truncation_watermark": None, **known})
+
+
+def test_a_torn_file_is_asked_about_where_the_list_ends_with_what_an_undo_left(hermes: Hermes) -> None:
+    """Its backup, which was saved later by the clock, has what was taken back; a file is never older than its
+    backup."""
+    kept, undone = hermes.turns("a"), hermes.turns("b", start=LATER)
+    write_watermarked(hermes, "", kept, truncation_watermark=kept[-1]["timestamp"], updated_at=START + 50)
+    hermes.tear_live("answer a")
+    write_watermarked(hermes, ".bak", [*kept, *undone])
+    row = hermes.listed(kept, updated_at=START + 50)
+    hermes.write_index({**row, "last_message_at": kept[-1]["timestamp"]})
+    hermes.write_rows([*kept, *undone])
+    assert is_left_alone(hermes)
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_run_that_goes_on_behind_an_old_watermark_is_from_before_the_undo(hermes: Hermes, goes_on: bool) -> None:
+    """All rows behind the watermark are those of the run, so they are what was taken back; with a row from before that
+    the run lacks, that is, and the run came later. The file was emptied, as its backup shows."""
+    kept, undone, shown = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=LATER)
+    marks = {"truncation_watermark": kept[-1]["timestamp"], "updated_at": START + 200}
+    for name, messages in (("", []), (".bak", kept)):
+        write_watermarked(hermes, name, messages, **marks)
+    hermes.write_run([*kept, *shown])
+    hermes.write_rows([*kept, *undone, *shown] if goes_on else [*kept, *shown])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *shown] if goes_on else kept)
+
+
+def test_rows_that_go_on_right_behind_what_an_undo_kept_are_what_it_took_back(hermes: Hermes) -> None:
+    """They are newer than the file by the clock. No row is gone, so there is nothing else that it took back."""
+    kept, undone = hermes.turns("a"), hermes.turns("b", start=2 * ACT)
+    hermes.write_live([], **hermes.undo_marks(kept))
+    hermes.write_backup(kept, **hermes.undo_marks(kept))
+    hermes.write_rows([*kept, *undone])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)
+
+
+@pytest.mark.parametrize("gap", ["another row", "another save"])
+def test_rows_behind_what_an_undo_kept_came_later_where_something_else_can_be_what_it_took_back(
+    hermes: Hermes, gap: str
+) -> None:
+    kept, undone, after = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=2 * ACT)
+    hermes.write_live([], **hermes.undo_marks(kept) | {"updated_at": START + ACT + (gap == "another save")})
+    hermes.write_backup(kept, **hermes.undo_marks(kept))
+    hermes.write_rows([*kept, *(undone if gap == "another row" else []), *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *after])
+
+
+def test_a_run_is_from_before_an_undo_whose_session_list_ends_with_what_it_kept(hermes: Hermes) -> None:
+    """It ended later by the clock, after an earlier undo. The file was emptied, and its backup is torn."""
+    kept, earlier, undone = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=LATER)
+    hermes.write_live([], **hermes.undo_marks(kept))
+    backup = hermes.live.with_suffix(".json.bak")
+    backup.write_bytes(hermes.live.read_bytes()[:300])
+    row = hermes.listed(kept, updated_at=START + ACT)
+    hermes.write_index({**row, "last_message_at": kept[-1]["timestamp"]})
+    hermes.write_run([*kept, *undone])
+    hermes.write_rows([*kept, *earlier, *undone])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(kept)
+
+
+def test_a_session_list_that_was_written_with_a_file_takes_nothing_back_that_came_since(hermes: Hermes) -> None:
+    """The clock was set back before both, to before the session began. The file has no times of answers."""
+    said, after = hermes.turns("a", start=LATER), hermes.turns("b", start=200)
+    write_watermarked(hermes, "", [said[0], {"role": "assistant", "content": "answer a"}], updated_at=START - 100)
+    row = hermes.listed(said, updated_at=START - 100)
+    hermes.write_index({**row, "last_message_at": said[-1]["timestamp"]})
+    hermes.write_run([*said, *after], updated_at=after[-1]["timestamp"])
+    hermes.write_rows([*said, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*said, *after])
+
+
+def test_a_save_that_has_the_prompt_that_the_file_waits_for_is_newer_than_it(hermes: Hermes) -> None:
+    """An old version, whose file was shortened once; the server died when it had written the newest turn."""
+    undone, said, newest = hermes.turns("u"), hermes.turns("a", start=LATER), hermes.turns("b", start=100)
+    old = {"updated_at": said[-1]["timestamp"]}
+    waits = waiting(newest[0]) | old
+    hermes.write_old(hermes.live, said, **waits)
+    hermes.write_old(hermes.live.with_suffix(".json.bak"), undone, updated_at=START + 50)
+    hermes.write_old(hermes.sessions / f"{SID}.tmp.77.1403", [*said, *newest], updated_at=START + 110)
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*said, *newest])
+
+
+def test_a_session_list_that_knows_an_empty_save_counts_no_turn_late(hermes: Hermes) -> None:
+    """An old version cleared the session after the clock was set back; the file is torn in its head."""
+    early, cleared = hermes.turns("a"), hermes.turns("b", start=LATER)
+    write_watermarked(hermes, "", [], title="Untitled", updated_at=START + 100)
+    hermes.tear_live('"pinned"')
+    hermes.write_index(hermes.listed([], updated_at=START + 100) | {"last_message_at": START + 100})
+    hermes.write_rows([*early, *cleared])
+    assert is_left_alone(hermes)
+
+
+def test_a_run_that_ended_after_a_compress_came_after_it_where_nothing_is_listed(hermes: Hermes) -> None:
+    """The boundary is that of the compress; all rows behind it are those of the run, and newer than the file."""
+    kept, after = hermes.turns("a"), hermes.turns("b", start=2 * ACT)
+    hermes.write_live(kept, **compressed(hermes, ACT))
+    hermes.write_run([*kept, *after])
+    hermes.write_rows([*kept, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *after])
+
+
+def test_a_prompt_that_was_sent_again_at_once_and_answered_otherwise_is_another(hermes: Hermes) -> None:
+    """Both have the stamp of the server, a second apart; an older file was put back beside the run of the newer one."""
+    kept, first, again = hermes.turns("a"), stepped(hermes, "b", 100), stepped(hermes, "b", 101)
+    again[-1]["content"] = "something else"
+    for turn in (first, again):
+        turn[0]["timestamp"] += 0.25
+    hermes.write_live([*kept, *first])
+    hermes.write_run([*kept, *again])
+    write_turns(hermes, {"s1": kept[0], "s2": first[0], "s3": again[0]})
+    assert is_left_alone(hermes)
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said([*kept, *first, *again])
+
+
+def test_a_row_that_is_written_after_its_file_does_not_say_that_the_clock_was_set_back(hermes: Hermes) -> None:
+    """An older file of an old version was put back; only rows show when its answers were given."""
+    said, after = hermes.turns("a"), hermes.turns("b", start=100)
+    untimed = [said[0], {key: said[1][key] for key in ("role", "content")}]
+    hermes.write(hermes.live, {k: v for k, v in hermes.session(untimed).items() if k not in MARK_FIELDS})
+    row = hermes.listed([*said, *after])
+    hermes.write_index({**row, "last_message_at": after[-1]["timestamp"]})
+    hermes.write_rows([*said, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*said, *after])

@@ -217,14 +217,24 @@ class Rows:
             for reach in (INSTANT, SECOND)
         )
         length = next((k for limit in (written, longer, len(tail)) for k in lengths if k <= limit), 0)
-        if length < written:
+        if length < written and not self._ends_before_prompt(tail, length, context):
             end = next((p for p in reversed(marks) if p in self._new or p not in self.alone), end)
-            rows = range(tail.start, end)[:written]
-            scattered = self._in_order(rows[: -1 if self._is_new_prompt(rows[-1], context) else None], context)
+            # what a flush wrote again since is no part of it
+            rows = [p for p in range(tail.start, end)[:written] if self.at_time.get(p, -1) < mark]
+            has_prompt = bool(rows) and self._is_new_prompt(rows[-1], context)
+            scattered = self._in_order(rows[: -1 if has_prompt else None], context)
             new = [sum(p not in self.at_time for p in each) for each in ((p for p, _ in scattered), tail[:length])]
             if len(scattered) > length and (not length or new[0] > new[1]):  # else a flush wrote the rest again
                 return scattered
         return _pairs(tail[:length], context[len(context) - length :])
+
+    def _ends_before_prompt(self, tail: Sequence[int], length: int, context: Sequence[int]) -> bool:
+        """Whether so many rows, which are the end of the context in one piece, are followed by a prompt that it does
+        not have: then nothing after them was carried over.
+        """
+        if not 0 < length < len(tail) or self.messages[tail[length]].role != "user":
+            return False
+        return self._token(tail[length]) not in self._tokens_of(context)
 
     def _is_new_prompt(self, p: int, context: Sequence[int]) -> bool:
         """Whether the last row of a write is the prompt of that very turn, which no row has said before it."""

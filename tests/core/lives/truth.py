@@ -7,6 +7,7 @@ one advantage that they know which messages are the same. Whatever they determin
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -60,7 +61,7 @@ def truth(left: Left) -> Truth:
     wanted = tuple(n for n in world.shown if n in held)
     told = _identities(left, wanted)
     taken = frozenset(world.said[n].identity() for n in world.taken)
-    tail = None if world.killed is None else _tail(left, world.killed)
+    tail = None if world.killed is None or not _knows_prompt(left, world.killed) else _tail(left, world.killed)
     if _is_whole(left):
         if tail is not None:
             return Truth(sid, "exact", "the file is whole, but for a run that was killed", told, taken=taken, tail=tail)
@@ -76,7 +77,8 @@ def truth(left: Left) -> Truth:
     weak = [reading for reading in weak_readings(left) if reading[0]]
     if weak and weak[0] == (wanted, True) and not is_open:
         return Truth(sid, "exact", "nothing says otherwise", told, taken=taken, tail=tail)
-    readings = (world.shown, *(numbers for numbers, _ in weak))
+    as_it_is = (live.numbers,) if live is not None and not live.damaged else ()  # but for what makes it fuller
+    readings = (world.shown, *as_it_is, *(numbers for numbers, _ in weak))
     told_again = (twice, *({turn} for turn in twice)) if twice else ()  # a compaction carries some of them over once
     readings += tuple(_with_again(left, numbers, some) for numbers in (wanted, *readings) for some in told_again)
     alts = tuple(_identities(left, numbers) for numbers in readings)
@@ -360,6 +362,13 @@ def _identities(left: Left, numbers: Numbers) -> tuple[Identity, ...]:
     """What a person sees of messages, with secrets where a copy still has them."""
     clear = left.unmasked()
     return tuple(left.world.said[n].identity(mask=n not in clear) for n in numbers)
+
+
+def _knows_prompt(left: Left, killed: Killed) -> bool:
+    """Whether anything is left of a run that was killed: journals, rows, or the file or the list that wait for it."""
+    prompt = json.dumps(killed.prompt.text, ensure_ascii=False).encode()
+    is_awaited = left.index is not None or (left.live is not None and prompt in left.live.data)
+    return is_awaited or bool(left.turns or left.runs) or not {row.number for row in left.rows}.isdisjoint(killed.rows)
 
 
 def _tail(left: Left, killed: Killed) -> Tail:
