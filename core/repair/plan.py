@@ -35,7 +35,7 @@ from hermes_rescue.core.merge.choices import OUTDATED, Choices
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.lasting import moves_backup
 from hermes_rescue.core.merge.proposal import Proposal, backup_known_by, propose
-from hermes_rescue.core.repair import prepared
+from hermes_rescue.core.repair import prepared, rebuild_index
 from hermes_rescue.core.repair.planned import Done, PlannedSession, not_taken
 from hermes_rescue.core.repair.prepared import Draft, Prepared, PreparedSessions
 from hermes_rescue.core.repair.run_record import Run
@@ -109,7 +109,7 @@ class Plan:
     @property
     def bytes_needed(self) -> int:
         """Bytes that are kept and written (the index apart)."""
-        return sum(s.size_before + s.size_after + s.backup_size for s in self.sessions)
+        return sum(planned.bytes_needed for planned in self.sessions)
 
 
 def plan(
@@ -288,7 +288,8 @@ def _draft(
     if left_out_now(decided, proposal) or _brought_back(proposal):
         return None
     backup = copies.backup.digest if copies.backup is not None and planned.backup_moves else None
-    return Draft(planned.session_id, backup, written_over.brought(copies.live, after, "", 0.0))
+    row = rebuild_index.row(planned.session_id, after)
+    return Draft(planned.session_id, backup, written_over.brought(copies.live, after, "", 0.0), row)
 
 
 def _held_up(copies: SessionCopies, proposal: Proposal) -> HeldUp:

@@ -27,7 +27,7 @@ from hermes_rescue.core.hermes import journals, left_out
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.hermes.webui_status import Server, WebUIStatus
 from hermes_rescue.core.repair import apply, prepared
-from hermes_rescue.core.repair.apply import State
+from hermes_rescue.core.repair.outcomes import State
 from hermes_rescue.core.repair.vault import Vault
 
 
