@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from io import BufferedReader
 from pathlib import Path
 from typing import TypeAlias
@@ -481,9 +482,14 @@ def _rename_to_free(source: Path, path: Path) -> None:
     _renameat2(source, path, _RENAME_NOREPLACE)
 
 
+@cache
+def _system_library() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def _renameat2(one: Path, other: Path, flags: int) -> None:
     try:
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+        renameat2 = _system_library().renameat2
     except (AttributeError, TypeError):  # TypeError: Windows has no such library
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)) from None
     if renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(flags)):

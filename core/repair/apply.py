@@ -45,7 +45,7 @@ from hermes_rescue.core.repair.vault import UndoResult, Vault
 
 _COPY_CHANGED = "A copy of the session has changed since the plan was made. Look at it again."
 
-_AT_A_TIME = 16
+_AT_A_TIME = 8
 _SMALL = 4 << 20
 """Sessions that are written at the same time, and the most bytes of each that are read and written for that."""
 
@@ -353,10 +353,11 @@ def _operations(
     """Write the files of a session, each when it is asked for; put on record where a choice changes nothing in them."""
     sid = planned.session_id
     for write in prepared.writes:
+        digest = planned.after if write is prepared.writes[-1] else None  # that was checked
         if write.expected is None:
-            yield run.create(sid, write.name, write.data, info=info)
+            yield run.create(sid, write.name, write.data, info=info, digest=digest)
         else:
-            yield run.replace(sid, write.name, write.data, write.expected, info=info)
+            yield run.replace(sid, write.name, write.data, write.expected, info=info, digest=digest)
     if prepared.decided is not None and not prepared.writes:
         yield run.confirm(sid, f"{sid}.json", planned.after, info=info)
 

@@ -15,7 +15,7 @@ import re
 import threading
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -192,9 +192,9 @@ def is_running(folder: Path) -> bool:
 
 def write(folder: Path, run: Run) -> None:
     """Write the manifest of a run, in one step. Raises :class:`OSError`."""
-    fields = {"version": VERSION, **asdict(run)}
+    fields = {"version": VERSION, **msgspec.to_builtins(run)}
     del fields["problem"]
-    data = json.dumps(fields, indent=2).encode()
+    data = jsontext.dumps(fields)
     path = folder / MANIFEST
     old = files.look(path)
     if old is None:
@@ -224,7 +224,7 @@ class Journal:
     def note_operation(self, operation: Operation) -> Operation:
         """Put an operation on record, durably, before its file is touched; returns it with its number. Raises
         :class:`OSError`."""
-        record = {"operation": asdict(operation)}
+        record = {"operation": msgspec.to_builtins(operation)}
         self._put(record)
         return replace(operation, number=record["operation"]["number"])
 
@@ -276,7 +276,7 @@ def take_up(folder: Path) -> None:
         os.ftruncate(descriptor, whole)
     finally:
         os.close(descriptor)
-    _append(folder, {"turn": asdict(this_turn())})
+    _append(folder, {"turn": msgspec.to_builtins(this_turn())})
 
 
 def this_turn() -> Turn:

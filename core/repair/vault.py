@@ -301,11 +301,13 @@ class ActiveRun:
         *,
         info: Mapping[str, str | int] | None = None,
         mtime_ns: int | None = None,
+        digest: str | None = None,
     ) -> Operation:
         """Put ``data`` in the place of the file ``name`` while its SHA-256 is ``expected`` (hex). Where the name is a
-        link, that is replaced, as the WebUI does it, and not what it leads to.
+        link, that is replaced, as the WebUI does it, and not what it leads to. ``digest``: that of ``data``, where the
+        caller knows it.
         """
-        draft = self._draft("replace", session_id, name, files.digest_of(data), info)
+        draft = self._draft("replace", session_id, name, digest or files.digest_of(data), info)
         return self._carry_out(
             draft,
             expected,
@@ -322,9 +324,12 @@ class ActiveRun:
         *,
         info: Mapping[str, str | int] | None = None,
         mtime_ns: int | None = None,
+        digest: str | None = None,
     ) -> Operation:
-        """Create the file ``name``; skipped, with the note :data:`APPEARED`, where it is there by now."""
-        draft = self._draft("create", session_id, name, files.digest_of(data), info)
+        """Create the file ``name``; skipped, with the note :data:`APPEARED`, where it is there by now. ``digest`` as
+        for :meth:`replace`.
+        """
+        draft = self._draft("create", session_id, name, digest or files.digest_of(data), info)
         create = partial(files.create_exclusive, mode=self._usual_mode, mtime_ns=mtime_ns)
         return self._carry_out(draft, None, lambda path, _: create(path, data))
 
