@@ -249,10 +249,12 @@ def _look(
             del found, copies, proposal  # a session can be large
             data = sidecar.serialise(proposed)
             planned = replace(planned, after=files.digest_of(data), size_after=len(data))
-            refusal = problem_of(data, proposed, steps)
+            written = sidecar.parse(data)
+            refusal = problem_of(written, proposed, steps)
             if refusal is None and forbids is not None:
                 refusal, forbidden = forbids, planned
             elif refusal is None and folder is not None and draft is not None:
+                draft = replace(draft, row=rebuild_index.row(session_id, written))
                 ready = prepared.put_by(draft, data, folder, keys_of(reader, webui, (session_id,), began))
         elif refusal is None and choice is not None and proposal.sidecar is None:
             planned = _stays(audited, copies, proposal, decided)
@@ -288,8 +290,7 @@ def _draft(
     if left_out_now(decided, proposal) or _brought_back(proposal):
         return None
     backup = copies.backup.digest if copies.backup is not None and planned.backup_moves else None
-    row = rebuild_index.row(planned.session_id, after)
-    return Draft(planned.session_id, backup, written_over.brought(copies.live, after, "", 0.0), row)
+    return Draft(planned.session_id, backup, written_over.brought(copies.live, after, "", 0.0))
 
 
 def _held_up(copies: SessionCopies, proposal: Proposal) -> HeldUp:
@@ -422,11 +423,11 @@ def _stays(audited: SessionAudit, copies: SessionCopies, proposal: Proposal, dec
     )
 
 
-def problem_of(data: bytes, promised: Sidecar, steps: Steps) -> str | None:
-    """What is wrong with the bytes of a file that is to be written: Hermes must be able to load them, and find every
-    promised message and the right count. The digest says after the writing whether the file is these bytes.
+def problem_of(found: Sidecar, promised: Sidecar, steps: Steps) -> str | None:
+    """What is wrong with a file that is to be written, as it is ``found`` in its bytes: Hermes must be able to load
+    them, and find every promised message and the right count. The digest says after the writing whether the file is
+    these bytes.
     """
-    found = sidecar.parse(data)
     both = zip(found.messages, promised.messages, strict=False)
     if (
         found.damage is not None
