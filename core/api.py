@@ -14,10 +14,11 @@ from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.base.progress import Cancelled
 from hermes_rescue.core.hermes.store import Store, find_store
-from hermes_rescue.core.repair.apply import Outcome, Result, RunBrokenError, State, apply, undo, undoable
+from hermes_rescue.core.repair.apply import apply, undo, undoable
 from hermes_rescue.core.repair.as_copy import copy_plan
 from hermes_rescue.core.repair.importing import import_plan
 from hermes_rescue.core.repair.leave import leave, take_back_leave
+from hermes_rescue.core.repair.outcomes import Outcome, Result, RunBrokenError, State
 from hermes_rescue.core.repair.plan import Plan, interrupted_runs, plan
 from hermes_rescue.core.repair.planned import Done
 

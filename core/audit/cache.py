@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +24,7 @@ import msgspec
 import platformdirs
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.base.errors import UnreadableError
-from hermes_rescue.core.base.files import read_regular
+from hermes_rescue.core.base.files import Stamp, read_regular, stamp
 from hermes_rescue.core.hermes.copies import CopyReader, Inventory
 from hermes_rescue.core.hermes.database.statedb import UnindexedReadError
 from hermes_rescue.core.hermes.listing import FRESH_TEMP
@@ -40,8 +39,6 @@ _UNPACKABLE = (UnicodeError, OverflowError, RecursionError)  # a lone surrogate,
 _CHECK = hashlib.sha256().digest_size
 
 _Row = TypeVar("_Row", bound=tuple[Any, ...])
-Stamp: TypeAlias = tuple[int, ...]
-"""Device, inode, size, and the times of the last change of contents and of inode (ns)."""
 
 
 class Kept(msgspec.Struct, array_like=True, gc=False):
@@ -156,7 +153,7 @@ def keys_of(
         paths += (found[session_id] for found in (listing.sidecars, listing.backups) if session_id in found)
         paths += (each.path for each in listing.places.of.get(session_id, ()))
         names = [*map(os.fsencode, paths)]
-        stamps = [*map(_stamp, names)]
+        stamps = [*map(stamp, names)]
         # whether a fresh temp counts is a question of time
         rests = chain(repeat(FRESH_TEMP + FRESH, len(temps)), repeat(FRESH))
         borders = (now - int(rest * 1e9) for rest in rests)
@@ -227,20 +224,11 @@ def digest_of(databases: Iterable[Iterable[tuple[Any, ...]]]) -> bytes:
     return digest.value
 
 
-def _stamp(path: Path | str | bytes) -> Stamp | None:
-    try:
-        found = os.lstat(path)
-        found = os.stat(path) if stat.S_ISLNK(found.st_mode) else found
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
 def database_stamps(path: Path) -> tuple[Stamp | None, ...] | None:
     """Those of a database, its log and its journal; None while it was just written to."""
     real = os.path.realpath(path)
     # SQLite gives the log to the owner of the database each time that root opens it, which moves the last of its times
-    stamps = (_stamp(real), *(found and found[:-1] for found in (_stamp(real + "-wal"), _stamp(real + "-journal"))))
+    stamps = (stamp(real), *(found and found[:-1] for found in (stamp(real + "-wal"), stamp(real + "-journal"))))
     newest = time.time_ns() - int(FRESH * 1e9)
     return None if any(each is not None and max(each[3:]) > newest for each in stamps) else stamps
 
@@ -267,4 +255,4 @@ def _engine() -> bytes:
     """What distinguishes one version of this program from another, also while it is being worked on."""
     is_bundle = getattr(sys, "frozen", False)  # it has no files of source
     files = [Path(sys.executable)] if is_bundle else sorted(Path(__file__).parent.glob("*.py"))
-    return repr((sys.version, [(path.name, _stamp(path)) for path in files])).encode()
+    return repr((sys.version, [(path.name, stamp(path)) for path in files])).encode()

@@ -7,15 +7,17 @@ something again and what was brought is not all there, it is that repair that wa
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
 from hermes_rescue.core.audit.findings import WRITTEN_OVER, Category, SessionAudit
+from hermes_rescue.core.base.jsontext import Piece
 from hermes_rescue.core.hermes import remembered, sidecar
 from hermes_rescue.core.hermes.message import Message, message
+from hermes_rescue.core.hermes.same_text import folded
 from hermes_rescue.core.hermes.sidecar import Sidecar, SidecarFile
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
@@ -72,8 +74,10 @@ def brought(before: SidecarFile | None, after: Sidecar, digest: str, at: float) 
     before the first and the last, and some between.
     """
     was = before.sidecar if before is not None else None
-    old = {hash(piece.raw) for piece in was.messages} if was is not None else ()  # a session can be large
-    new = [piece for piece in after.messages if hash(piece.raw) not in old]
+    new: Sequence[Piece] = after.messages
+    if was is not None and was.messages:
+        old = {hash(piece.raw) for piece in was.messages}  # a session can be large
+        new = [piece for piece in new if hash(piece.raw) not in old]
     step = max(1, -(-len(new) // _SIGNS))
     signs = tuple(_sign(message(piece)) for piece in new[::-1][::step][::-1])
     acts = tuple({_act(each) for each in (was, after) if each is not None})
@@ -128,5 +132,8 @@ def _act(file: Sidecar) -> str:
 
 
 def _sign(m: Message) -> str:
-    """What a message says and has, in short, however it is written down."""
-    return blake2b(repr((*m.folded_identity, m.parts)).encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+    """What a message says and has, in short, however it is written down. Nothing of its text is held for later: where
+    a repair asks, most of what it needs is in memory.
+    """
+    said = (m.role, folded(m.text), m.answers, m.calls, m.parts)
+    return blake2b(repr(said).encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()

@@ -19,8 +19,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from io import BufferedReader
 from pathlib import Path
+from typing import TypeAlias
 
 from hermes_rescue.core.base import rights
 from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, UnreadableError
@@ -44,6 +46,9 @@ _RENAME_EXCHANGE = 2
 Keep = Callable[[bytes], object]
 """Gets the bytes of each save that a replacement or removal took out of its name by mistake. It was put back, but for a
 moment something else could be seen there, and whoever read that can save it over what was put back."""
+
+Stamp: TypeAlias = tuple[int, ...]
+"""Device, inode, size, and the times of the last change of contents and of inode (ns)."""
 
 _Identity = tuple[int, int]
 
@@ -85,6 +90,16 @@ def _cured(text: str, error: OSError, path: Path) -> str:
 def digest_of(data: bytes) -> str:
     """The SHA-256 of ``data`` in hex, as in :attr:`FileState.digest`."""
     return hashlib.sha256(data).hexdigest()
+
+
+def stamp(path: Path | str | bytes) -> Stamp | None:
+    """The stamp of a file, or of what a link leads to; None where nothing can be seen."""
+    try:
+        found = os.lstat(path)
+        found = os.stat(path) if stat.S_ISLNK(found.st_mode) else found
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def read_regular(path: Path, limit: int | None = None) -> bytes:
@@ -467,9 +482,14 @@ def _rename_to_free(source: Path, path: Path) -> None:
     _renameat2(source, path, _RENAME_NOREPLACE)
 
 
+@cache
+def _system_library() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def _renameat2(one: Path, other: Path, flags: int) -> None:
     try:
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+        renameat2 = _system_library().renameat2
     except (AttributeError, TypeError):  # TypeError: Windows has no such library
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)) from None
     if renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(flags)):

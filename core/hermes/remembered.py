@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,5 +26,5 @@ def read(path: Path) -> dict[str, Any]:
 
 def keep(path: Path, sessions: Mapping[str, Any]) -> None:
     """Write that down instead. Raises RescueError, OSError."""
-    data = json.dumps({"version": 1, "sessions": dict(sorted(sessions.items()))}, indent=2).encode()
+    data = jsontext.dumps({"version": 1, "sessions": dict(sorted(sessions.items()))})
     files.write(path, data, overwrite=True)

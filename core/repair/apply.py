@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from hermes_rescue.core.audit import written_over
@@ -24,7 +24,6 @@ from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, UnreadableError
 from hermes_rescue.core.base.owner import require_owner
 from hermes_rescue.core.base.progress import Cancelled, Steps
-from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.hermes import held_up, journals
 from hermes_rescue.core.hermes.copies import Inventory, SessionCopies
 from hermes_rescue.core.hermes.left_out import Act
@@ -36,62 +35,22 @@ from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.merge.sidecar_copies import session_of
 from hermes_rescue.core.repair import rebuild_index, vault
 from hermes_rescue.core.repair.as_copy import copied
+from hermes_rescue.core.repair.outcomes import Outcome, Result, RunBrokenError, State
 from hermes_rescue.core.repair.plan import Plan, interrupted_runs, left_out_act, refusal_of, to_write, unnoticed
 from hermes_rescue.core.repair.planned import PlannedSession
+from hermes_rescue.core.repair.rebuild_index import NO_ROWS, KnownRow
 from hermes_rescue.core.repair.run_record import Operation, Run
+from hermes_rescue.core.repair.together import Together
 from hermes_rescue.core.repair.vault import UndoResult, Vault
 
 _COPY_CHANGED = "A copy of the session has changed since the plan was made. Look at it again."
 
+_AT_A_TIME = 8
+_SMALL = 4 << 20
+"""Sessions that are written at the same time, and the most bytes of each that are read and written for that."""
+
 _STEP = 0.3
 """The share of what is left to do for a session that merging it takes, and each write, about."""
-
-
-class State(StrEnum):
-    """What became of a session in a run."""
-
-    REPAIRED = "repaired"
-    SKIPPED = "skipped"
-    FAILED = "failed"
-    ROLLED_BACK = "rolled back"
-    CANCELLED = "cancelled"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one session, with the reason where it was not repaired."""
-
-    session_id: str
-    state: State
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A run that was done. ``run_id`` is None where nothing had to be written; ``relisted``: sessions that only the
-    session list lacked, which has them again.
-    """
-
-    run_id: str | None
-    outcomes: tuple[Outcome, ...]
-    index_rebuilt: bool
-    cancelled: bool = False
-    relisted: tuple[str, ...] = ()
-
-    def count(self, state: State) -> int:
-        """How many sessions came to a state."""
-        return sum(outcome.state is state for outcome in self.outcomes)
-
-
-class RunBrokenError(RescueError):
-    """A run ended before its end: ``repaired`` sessions of ``count`` are written and verified; it can be finished, or
-    rolled back by its ``run_id``.
-    """
-
-    def __init__(self, reason: str, run_id: str, repaired: int, count: int) -> None:
-        done_so_far = f"{repaired} of {counted(count, 'session was', 'sessions were')} repaired"
-        super().__init__(f"{reason} {done_so_far}; the repair {run_id} is not finished.")
-        self.run_id = run_id
 
 
 def apply(plan: Plan, *, progress: Progress | None = None, should_cancel: Callable[[], bool] | None = None) -> Result:
@@ -132,13 +91,15 @@ class _Work:
     progress: Progress | None
     should_cancel: Callable[[], bool] | None
     run_id: str | None = None
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
     brought: dict[str, Brought] = field(default_factory=dict)
+    rows: dict[str, KnownRow] = field(default_factory=dict)
+    is_stopped: bool = False
 
     @property
     def repaired(self) -> int:
         """How many sessions are written and verified."""
-        return sum(outcome.state is State.REPAIRED for outcome in self.outcomes)
+        return sum(outcome.state is State.REPAIRED for outcome in self.outcomes.values())
 
     def show(self, under_way: float) -> None:
         """Report how far the session is that is under way, from 0 to 1."""
@@ -147,13 +108,12 @@ class _Work:
 
     def is_cancelled(self) -> bool:
         """Whether nothing more is to be begun."""
-        if self.outcomes and self.outcomes[-1].state is State.CANCELLED:
-            return True
-        return self.should_cancel is not None and self.should_cancel()
+        self.is_stopped = self.is_stopped or (self.should_cancel is not None and self.should_cancel())
+        return self.is_stopped
 
 
 def _carried_out(work: _Work) -> Result:
-    plan, store, outcomes = work.plan, work.plan.store, work.outcomes
+    plan, store = work.plan, work.plan.store
     kept = Vault.of(store)
     with kept.lock(), ExitStack() as finished:
         died = [finished.enter_context(kept.finish_run(run.run_id)) for run in interrupted_runs(store)]
@@ -165,27 +125,21 @@ def _carried_out(work: _Work) -> Result:
             kept.begin_run(_places(store), plan.bytes_needed + _index_room(store), len(plan.sessions)) as run_,
         ):
             work.run_id = run_.run_id
-            for planned in plan.sessions:
-                if work.is_cancelled():
-                    outcomes.append(Outcome(planned.session_id, State.CANCELLED))
-                    continue
-                work.show(0.0)
-                steps = Steps(work.show, work.should_cancel)
-                outcomes.append(_repair_one(work, planned, inventory, run_, made, steps))
+            _repair_each(work, inventory, run_, made)
+            outcomes = tuple(work.outcomes[planned.session_id] for planned in plan.sessions)
             written = {each.session_id for each in plan.sessions if each.is_written}
             done = [o.session_id for o in outcomes if o.state in (State.REPAIRED, State.FAILED)]
             changed = [sid for sid in done if sid in written]
             changed += made
             _move_backups(died, inventory, run_)
-            new = _new_index(store, changed, plan.remaining) if changed or plan.rebuild_index else None
+            new = _new_index(store, changed, plan.remaining, work.rows) if changed or plan.rebuild_index else None
             rebuilt = new is not None and _write_index(run_, new)
             has = journals.read_index(store.sessions_dir).rows.keys() if rebuilt else frozenset()
         _remember(store, work.brought)
         _remember_held_up(plan, work.brought)
         work.show(0.0)
-        cancelled = any(outcome.state is State.CANCELLED for outcome in outcomes)
         relisted = has - new.had - {*changed} if new is not None else ()
-        return Result(run_.run_id, tuple(outcomes), rebuilt, cancelled, tuple(sorted(relisted)))
+        return Result(run_.run_id, outcomes, rebuilt, work.is_stopped, tuple(sorted(relisted)))
 
 
 def _live_files(run: Run) -> dict[str, Operation]:
@@ -223,32 +177,60 @@ def _require(operation: Operation) -> None:
 class _Prepared:
     """A session that still is what the plan saw: what is written, and the SHA-256 of the backup that moves then.
     ``decided``: the messages that a person left out of it, or brought back, until now; ``brought``: what the file has
-    then and had not before.
+    then and had not before, ``row`` its row in the session list, where that is known.
     """
 
     writes: tuple[Write, ...]
     backup: str | None
     decided: Act | None = None
     brought: Brought | None = None
+    row: Mapping[str, Any] | None = None
+
+
+def _repair_each(work: _Work, inventory: Inventory, run: vault.ActiveRun, made: Mapping[str, str | None]) -> None:
+    """Repair one session after the other; the small ones that need no merge are written several at a time.
+
+    ``made``: the digests that runs which died gave to live files, maybe after the plan was made.
+    """
+    with Together(_AT_A_TIME) as together:
+        for planned in work.plan.sessions:
+            sid = planned.session_id
+            if work.is_cancelled():
+                work.outcomes[sid] = Outcome(sid, State.CANCELLED)
+                continue
+            work.show(0.0)
+            ready = _from_plan(work, planned, inventory)
+            if ready is not None and planned.bytes_needed <= _SMALL:
+                together.begin(partial(_write, work, ready, planned, run, Steps()))
+                continue
+            together.finish()
+            steps = Steps(work.show, work.should_cancel)
+            _repair_one(work, ready, planned, inventory, run, made, steps)
 
 
 def _repair_one(
     work: _Work,
+    ready: _Prepared | None,
     planned: PlannedSession,
     inventory: Inventory,
     run: vault.ActiveRun,
     made: Mapping[str, str | None],
     steps: Steps,
 ) -> Outcome:
-    """``made``: the digests that runs which died gave to live files, maybe after the plan was made."""
-    prepared = _from_plan(work, planned, inventory) or _prepared(
-        work.plan, planned, inventory, work.webui, made, steps, run.run_id
-    )
+    """Repair a session by itself; ``ready``: as the plan prepared it."""
+    prepared = ready or _prepared(work.plan, planned, inventory, work.webui, made, steps, run.run_id)
     if isinstance(prepared, Outcome):
+        work.outcomes[planned.session_id] = prepared
+        work.is_stopped = prepared.state is State.CANCELLED
         return prepared
-    outcome = _written(prepared, planned, work.plan.store, run, steps)
+    return _write(work, prepared, planned, run, steps)
+
+
+def _write(work: _Work, prepared: _Prepared, planned: PlannedSession, run: vault.ActiveRun, steps: Steps) -> Outcome:
+    outcome = _written(work, prepared, planned, run, steps)
     if outcome.state is State.REPAIRED and prepared.brought is not None:
         work.brought[planned.session_id] = prepared.brought
+    work.outcomes[planned.session_id] = outcome
     return outcome
 
 
@@ -260,7 +242,8 @@ def _from_plan(work: _Work, planned: PlannedSession, inventory: Inventory) -> _P
         return None
     draft, data = found
     brought = msgspec.structs.replace(draft.brought, at=time.time(), after=planned.after)
-    return _Prepared((Write(f"{planned.session_id}.json", data, planned.before),), draft.backup, brought=brought)
+    write = Write(f"{planned.session_id}.json", data, planned.before)
+    return _Prepared((write,), draft.backup, brought=brought, row=draft.row)
 
 
 def _prepared(
@@ -325,7 +308,7 @@ def _are_meant(writes: tuple[Write, ...], planned: PlannedSession) -> bool:
     return files.digest_of(writes[-1].data) == planned.after
 
 
-def _written(prepared: _Prepared, planned: PlannedSession, store: Store, run: vault.ActiveRun, steps: Steps) -> Outcome:
+def _written(work: _Work, prepared: _Prepared, planned: PlannedSession, run: vault.ActiveRun, steps: Steps) -> Outcome:
     """Write what was prepared, and read it back."""
     steps.commit()
     sid = planned.session_id
@@ -346,12 +329,15 @@ def _written(prepared: _Prepared, planned: PlannedSession, store: Store, run: va
             return _put_back(run, sid, State.SKIPPED if operation.state == "skipped" else State.FAILED, operation.note)
     steps.step(_STEP)
     try:
-        path = store.sessions_dir / f"{sid}.json"
+        path = work.plan.store.sessions_dir / f"{sid}.json"
+        stamp = files.stamp(path)
         written = files.look(path, None if prepared.writes else files.link_at(path))  # what is written is no link
     except UnreadableError as error:
         return _put_back(run, sid, State.ROLLED_BACK, str(error))
     if written is None or written.digest != planned.after:
         return Outcome(sid, State.SKIPPED, "Another program saved this session right after the repair. Check it again.")
+    if prepared.row is not None:
+        work.rows[sid] = KnownRow(prepared.row, stamp)
     if prepared.backup is not None:
         moved = run.remove(sid, f"{sid}.json.bak", prepared.backup, info=info)
         if moved.state == "failed":
@@ -367,10 +353,11 @@ def _operations(
     """Write the files of a session, each when it is asked for; put on record where a choice changes nothing in them."""
     sid = planned.session_id
     for write in prepared.writes:
+        digest = planned.after if write is prepared.writes[-1] else None  # that was checked
         if write.expected is None:
-            yield run.create(sid, write.name, write.data, info=info)
+            yield run.create(sid, write.name, write.data, info=info, digest=digest)
         else:
-            yield run.replace(sid, write.name, write.data, write.expected, info=info)
+            yield run.replace(sid, write.name, write.data, write.expected, info=info, digest=digest)
     if prepared.decided is not None and not prepared.writes:
         yield run.confirm(sid, f"{sid}.json", planned.after, info=info)
 
@@ -391,14 +378,16 @@ class _NewIndex(NamedTuple):
     had: frozenset[str]
 
 
-def _new_index(store: Store, changed: Iterable[str], waiting: Iterable[str]) -> _NewIndex | None:
-    """The index built again; ``waiting`` are the sessions that still have a finding. None where the old one fits, or
-    there is none: the WebUI makes it itself.
+def _new_index(
+    store: Store, changed: Iterable[str], waiting: Iterable[str], known: Mapping[str, KnownRow] = NO_ROWS
+) -> _NewIndex | None:
+    """The index built again; ``waiting`` are the sessions that still have a finding, ``known`` rows that need not be
+    made. None where the old one fits, or there is none: the WebUI makes it itself.
     """
     old = journals.read_index(store.sessions_dir)
     if old.digest is None:
         return None
-    data = rebuild_index.rebuilt(old, store, changed, waiting)
+    data = rebuild_index.rebuilt(old, store, changed, waiting, known)
     return _NewIndex(data, old.digest, frozenset(old.rows)) if files.digest_of(data) != old.digest else None
 
 

@@ -63,7 +63,7 @@ def copy_plan(
     planned = None
     if made is not None and refusal is None:
         data = sidecar.serialise(made)
-        refusal = problem_of(data, made, steps)
+        refusal = problem_of(sidecar.parse(data), made, steps)
         planned = PlannedSession(
             str(made.get("session_id")), str(made.get("title")), (), None, files.digest_of(data), None,
             len(made.messages), 0, 0, len(data), False, 0, proposal.chosen, session_id,

@@ -35,7 +35,7 @@ from hermes_rescue.core.merge.choices import OUTDATED, Choices
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.lasting import moves_backup
 from hermes_rescue.core.merge.proposal import Proposal, backup_known_by, propose
-from hermes_rescue.core.repair import prepared
+from hermes_rescue.core.repair import prepared, rebuild_index
 from hermes_rescue.core.repair.planned import Done, PlannedSession, not_taken
 from hermes_rescue.core.repair.prepared import Draft, Prepared, PreparedSessions
 from hermes_rescue.core.repair.run_record import Run
@@ -109,7 +109,7 @@ class Plan:
     @property
     def bytes_needed(self) -> int:
         """Bytes that are kept and written (the index apart)."""
-        return sum(s.size_before + s.size_after + s.backup_size for s in self.sessions)
+        return sum(planned.bytes_needed for planned in self.sessions)
 
 
 def plan(
@@ -249,10 +249,12 @@ def _look(
             del found, copies, proposal  # a session can be large
             data = sidecar.serialise(proposed)
             planned = replace(planned, after=files.digest_of(data), size_after=len(data))
-            refusal = problem_of(data, proposed, steps)
+            written = sidecar.parse(data)
+            refusal = problem_of(written, proposed, steps)
             if refusal is None and forbids is not None:
                 refusal, forbidden = forbids, planned
             elif refusal is None and folder is not None and draft is not None:
+                draft = replace(draft, row=rebuild_index.row(session_id, written))
                 ready = prepared.put_by(draft, data, folder, keys_of(reader, webui, (session_id,), began))
         elif refusal is None and choice is not None and proposal.sidecar is None:
             planned = _stays(audited, copies, proposal, decided)
@@ -421,11 +423,11 @@ def _stays(audited: SessionAudit, copies: SessionCopies, proposal: Proposal, dec
     )
 
 
-def problem_of(data: bytes, promised: Sidecar, steps: Steps) -> str | None:
-    """What is wrong with the bytes of a file that is to be written: Hermes must be able to load them, and find every
-    promised message and the right count. The digest says after the writing whether the file is these bytes.
+def problem_of(found: Sidecar, promised: Sidecar, steps: Steps) -> str | None:
+    """What is wrong with a file that is to be written, as it is ``found`` in its bytes: Hermes must be able to load
+    them, and find every promised message and the right count. The digest says after the writing whether the file is
+    these bytes.
     """
-    found = sidecar.parse(data)
     both = zip(found.messages, promised.messages, strict=False)
     if (
         found.damage is not None

@@ -77,6 +77,11 @@ class PlannedSession:
         return self.before != self.after
 
     @property
+    def bytes_needed(self) -> int:
+        """Bytes that are kept and written for it."""
+        return self.size_before + self.size_after + self.backup_size
+
+    @property
     def changes_files(self) -> bool:
         """Whether a file changes: not where a person leaves out all that would come back."""
         return self.is_written or self.backup_moves

@@ -13,9 +13,9 @@ import shutil
 import weakref
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hermes_rescue.core.audit.cache import database_stamps, keys_of
 from hermes_rescue.core.audit.written_over import Brought
@@ -44,13 +44,15 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What has to be known of a session to write its file later: the SHA-256 (hex) of the backup that moves then, and
-    what the file gets, whose time and digest come later.
+    """What has to be known of a session to write its file later: the SHA-256 (hex) of the backup that moves then, what
+    the file gets, whose time and digest come later, and its row in the session list (:func:`rebuild_index.row`), which
+    is made of what is to be written.
     """
 
     session_id: str
     backup: str | None
     brought: Brought
+    row: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

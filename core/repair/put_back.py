@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError
 from hermes_rescue.core.repair import run_record
-from hermes_rescue.core.repair.run_record import Operation, Run
+from hermes_rescue.core.repair.run_record import Operation, Run, State
 
 
 def newest_first_of(run: Run) -> dict[str | None, list[Operation]]:
@@ -47,7 +47,12 @@ def undo_steps(folder: Path, sessions_dir: Path, newest_first: Sequence[Operatio
     return steps
 
 
-def undo_together(folder: Path, sessions_dir: Path, newest_first: Sequence[Operation]) -> str | None:
+def undo_together(
+    folder: Path,
+    sessions_dir: Path,
+    newest_first: Sequence[Operation],
+    note_outcome: Callable[[Operation, State], object],
+) -> str | None:
     """Undo operations that belong together: all are checked before one is undone. Returns why not, or None."""
     path = sessions_dir
     try:
@@ -55,7 +60,7 @@ def undo_together(folder: Path, sessions_dir: Path, newest_first: Sequence[Opera
             path = sessions_dir / operation.path
             if stands:
                 revert(folder, path, operation)
-            run_record.note_outcome(folder, operation, "undone")
+            note_outcome(operation, "undone")
     except (RescueError, OSError) as error:
         return files.sentence(error, path)
     return None

@@ -7,9 +7,11 @@ last place of its metadata.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import msgspec
+from hermes_rescue.core.base import files
 from hermes_rescue.core.base.jsontext import Piece, number
 from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.journals import Index
@@ -39,6 +41,20 @@ ROW_FIELDS = (
 _WORKTREE = tuple(name for name in ROW_FIELDS if name.startswith("worktree_"))
 
 
+_OF_WEBUI = ("cache_hit_percent",)
+"""What only the WebUI can compute: it is taken from the old row."""
+
+
+class KnownRow(NamedTuple):
+    """The row of a session, as :func:`row` has it, and the stamp of the file that it is of."""
+
+    row: Mapping[str, Any]
+    stamp: files.Stamp | None
+
+
+NO_ROWS: Mapping[str, KnownRow] = MappingProxyType({})
+
+
 class _Said(msgspec.Struct, gc=False):
     """All of a message that a row says something of; one of another form does not decode."""
 
@@ -49,11 +65,18 @@ class _Said(msgspec.Struct, gc=False):
 _SAID = msgspec.json.Decoder(_Said)
 
 
-def rebuilt(index: Index, store: Store, changed: Iterable[str] = (), waiting: Iterable[str] = ()) -> bytes:
+def rebuilt(
+    index: Index,
+    store: Store,
+    changed: Iterable[str] = (),
+    waiting: Iterable[str] = (),
+    known: Mapping[str, KnownRow] = NO_ROWS,
+) -> bytes:
     """The bytes of the index for the session files that are there.
 
     ``changed`` names the sessions whose old row no longer fits, ``waiting`` those that wait for a decision: the row of
-    one without a file stays, since it says how far the session went. One bad file never stops the others.
+    one without a file stays, since it says how far the session went. ``known`` are rows of files that need not be read
+    again. One bad file never stops the others.
     """
     stale = frozenset(changed)
     there = [*session_ids(store.sessions_dir)]
@@ -64,22 +87,27 @@ def rebuilt(index: Index, store: Store, changed: Iterable[str] = (), waiting: It
         if old is not None and session_id not in stale:
             rows.append(old)
             continue
+        path = store.sessions_dir / f"{session_id}.json"
+        ready = known.get(session_id)
+        if ready is not None and files.stamp(path) == ready.stamp:
+            rows.append(_piece(ready.row, index.row(session_id)))
+            continue
         try:
-            session = sidecar.read_linked(store.sessions_dir / f"{session_id}.json", store.reach).sidecar
+            session = sidecar.read_linked(path, store.reach).sidecar
         except FileNotFoundError:
             continue
         if session is not None and session.get("session_id", session_id) != session_id and old is None:
             continue  # a copy of another session
         if session is not None and session.is_session and session.damage is None:
-            rows.append(Piece(None, row(session_id, session, index.row(session_id) or {}), 1))
+            rows.append(_piece(row(session_id, session), index.row(session_id)))
         elif old is not None:
             rows.append(old)
     rows.sort(key=lambda piece: number(piece.value.get("updated_at")) or 0.0, reverse=True)
     return b"[\n  " + b",\n  ".join(piece.raw for piece in rows) + b"\n]" if rows else b"[]"
 
 
-def row(session_id: str, session: Sidecar, old: Mapping[str, Any]) -> dict[str, Any]:
-    """The index row of one session; what only the WebUI can compute is taken from the old row."""
+def row(session_id: str, session: Sidecar) -> dict[str, Any]:
+    """The index row of one session, without what only the WebUI can compute."""
     said = [*map(_said, session.messages)]
     times = (time for _, time in reversed(said))
     computed = {
@@ -89,10 +117,14 @@ def row(session_id: str, session: Sidecar, old: Mapping[str, Any]) -> dict[str, 
         "user_message_count": sum(role == "user" for role, _ in said),
         "has_pending_user_message": bool(session.get("pending_user_message")),
         "is_streaming": False,
-        "cache_hit_percent": old.get("cache_hit_percent"),
+        **dict.fromkeys(_OF_WEBUI),
     }
     fields = (name for name in ROW_FIELDS if name not in _WORKTREE or session.get("worktree_path"))
     return {name: computed[name] if name in computed else session.get(name) for name in fields}
+
+
+def _piece(row: Mapping[str, Any], old: Mapping[str, Any] | None) -> Piece:
+    return Piece(None, {**row, **{name: (old or {}).get(name) for name in _OF_WEBUI}}, 1)
 
 
 def _said(piece: Piece) -> tuple[str, float | None]:

@@ -1,8 +1,9 @@
 """The folder of a run: what it did and what it kept, and how that is read when it is torn, foreign or hostile.
 
 It is ``<vault>/runs/<run id>`` and has ``manifest.json`` (written when the run starts, and again when it ends),
-``journal.jsonl`` (a line before each change and one after it, each synced) and ``files/`` (the kept bytes). The journal
-has the last word; the manifest repeats the operations for whoever reads it without this program.
+``journal.jsonl`` (a line before each change and one after it, each synced; of changes that are made at the same time
+one for several) and ``files/`` (the kept bytes). The journal has the last word; the manifest repeats the operations for
+whoever reads it without this program.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import json
 import math
 import os
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+import threading
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -129,13 +132,16 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line of the journal: an operation that begins, or what became of one, or a process that takes the run up."""
+    """A line of the journal: an operation that begins, or what became of one, or a process that takes the run up; or
+    several of these, ``together``.
+    """
 
     operation: Operation | None = None
     number: int = 0
     state: State = "planned"
     note: str = ""
     turn: Turn | None = None
+    together: tuple[_Line, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +192,9 @@ def is_running(folder: Path) -> bool:
 
 def write(folder: Path, run: Run) -> None:
     """Write the manifest of a run, in one step. Raises :class:`OSError`."""
-    fields = {"version": VERSION, **asdict(run)}
+    fields = {"version": VERSION, **msgspec.to_builtins(run)}
     del fields["problem"]
-    data = json.dumps(fields, indent=2).encode()
+    data = jsontext.dumps(fields)
     path = folder / MANIFEST
     old = files.look(path)
     if old is None:
@@ -197,15 +203,67 @@ def write(folder: Path, run: Run) -> None:
         files.replace_if_unchanged(path, data, old.digest)
 
 
-def note_operation(folder: Path, operation: Operation) -> None:
-    """Put an operation on record, durably, before its file is touched. Raises :class:`OSError`."""
-    _append(folder, {"operation": asdict(operation)})
-
-
 def note_outcome(folder: Path, operation: Operation, state: State, note: str = "") -> Operation:
     """Put on record, durably, what became of an operation; returns it so. Raises :class:`OSError`."""
-    _append(folder, {"number": operation.number, "state": state, "note": note})
+    _append(folder, _outcome(operation, state, note))
     return replace(operation, state=state, note=note)
+
+
+class Journal:
+    """The journal of a run that is going on, for several threads. What comes while a line is brought to the disk waits,
+    and is then put on record together, in one line: so only the last line can be torn, and operations have the numbers
+    of their order there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._count = 0
+        self._waiting: deque[_Entry] = deque()
+        self._writing = threading.Lock()
+
+    def note_operation(self, operation: Operation) -> Operation:
+        """Put an operation on record, durably, before its file is touched; returns it with its number. Raises
+        :class:`OSError`."""
+        record = {"operation": msgspec.to_builtins(operation)}
+        self._put(record)
+        return replace(operation, number=record["operation"]["number"])
+
+    def note_outcome(self, operation: Operation, state: State, note: str = "") -> Operation:
+        """The same for what became of one."""
+        self._put(_outcome(operation, state, note))
+        return replace(operation, state=state, note=note)
+
+    def _put(self, record: dict[str, Any]) -> None:
+        entry = _Entry(record)
+        self._waiting.append(entry)
+        with self._writing:
+            if not entry.is_done:
+                self._write([self._waiting.popleft() for _ in range(len(self._waiting))])
+        if entry.error is not None:
+            raise entry.error
+
+    def _write(self, entries: Sequence[_Entry]) -> None:
+        records = [each.record for each in entries]
+        begun = [record["operation"] for record in records if "operation" in record]
+        for number, operation in enumerate(begun, self._count + 1):
+            operation["number"] = number
+        error: BaseException | None = None
+        try:
+            _append(self._folder, records[0] if len(records) == 1 else {"together": records})
+            self._count += len(begun)
+        except BaseException as refused:
+            error = refused
+        for each in entries:
+            each.error, each.is_done = error, True
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A record that waits for its line; ``error`` is why it is not on record."""
+
+    record: dict[str, Any]
+    is_done: bool = False
+    error: BaseException | None = None
 
 
 def take_up(folder: Path) -> None:
@@ -218,7 +276,7 @@ def take_up(folder: Path) -> None:
         os.ftruncate(descriptor, whole)
     finally:
         os.close(descriptor)
-    _append(folder, {"turn": asdict(this_turn())})
+    _append(folder, {"turn": msgspec.to_builtins(this_turn())})
 
 
 def this_turn() -> Turn:
@@ -268,6 +326,10 @@ def _own(path: Path) -> None:
         files.replace_if_unchanged(path, data, state.digest, mtime_ns=state.mtime_ns)
 
 
+def _outcome(operation: Operation, state: State, note: str) -> dict[str, Any]:
+    return {"number": operation.number, "state": state, "note": note}
+
+
 def _append(folder: Path, record: dict[str, Any]) -> None:
     _own(folder / JOURNAL)
     descriptor = os.open(folder / JOURNAL, _WRITE | os.O_APPEND)
@@ -312,7 +374,8 @@ def _read_journal(folder: Path) -> tuple[list[_Line], int]:
         try:
             if not text.endswith(b"\n"):
                 raise _Unacceptable("Its journal is torn.")
-            lines.append(_converted(_loaded(text), _Line))
+            line = _converted(_loaded(text), _Line)
+            lines += line.together or (line,)
         except _Unacceptable:
             if place < len(texts):
                 raise _Unacceptable(f"Line {place} of its journal is damaged.") from None

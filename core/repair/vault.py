@@ -10,6 +10,7 @@ Folders in the vault are 0700 and files 0600, whatever the umask.
 from __future__ import annotations
 
 import calendar
+import itertools
 import os
 import re
 import shutil
@@ -37,8 +38,8 @@ _RUNS = "runs"
 _RUN_ID = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-f]+)", re.ASCII)
 _TICKS = 1 << 24  # a second
 
-_Change = Callable[[Path, str | None], object]
-"""Changes a file; gets what it says where it is a link."""
+_Change = Callable[[Path, Operation], object]
+"""Changes the file of an operation that is on record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +181,13 @@ class Vault:
                 of_session = {session_id: of_session[session_id]}
             if run.status == "finished":
                 run_record.write(folder, replace(run, status="running"))
+            note = partial(run_record.note_outcome, folder)
             undone: list[str] = []
             refused: dict[str, str] = {}
             left = [each for each in of_session if each is not None]
             while left and not (should_cancel is not None and should_cancel()):
                 each = left.pop(0)
-                reason = put_back.undo_together(folder, self.sessions_dir, of_session[each])
+                reason = put_back.undo_together(folder, self.sessions_dir, of_session[each], note)
                 if reason is None:
                     undone.append(each)
                 else:
@@ -193,7 +195,7 @@ class Vault:
             whole = session_id is None and not (refused or left)
             left_out.forget(self.root, run_id, None if whole else undone)
             index_stale = any(operation.may_stand for operation in of_index) and not (
-                whole and put_back.undo_together(folder, self.sessions_dir, of_index) is None
+                whole and put_back.undo_together(folder, self.sessions_dir, of_index, note) is None
             )
             if whole or run.status == "finished":
                 status: Status = "undone" if whole else "finished"
@@ -277,6 +279,7 @@ class ActiveRun:
     """A run that is going on. Each change is one file in the sessions folder, and never raises for that file: what came
     of it is in the :class:`Operation` that comes back (``done``; ``skipped``: it is no longer what was looked at;
     ``failed``), with a reason in its note. Only :class:`VaultError` is raised: without a vault nothing may be changed.
+    Several threads may change files of different sessions at the same time.
     """
 
     def __init__(self, folder: Path, sessions_dir: Path) -> None:
@@ -285,7 +288,8 @@ class ActiveRun:
         self._root = folder.parent.parent
         self._sessions_dir = sessions_dir
         self._usual_mode = usual_mode(sessions_dir)
-        self._count = 0
+        self._journal = run_record.Journal(folder)
+        self._kept = itertools.count(1)
         self._of: dict[str | None, list[Operation]] = {}  # the operations of a session so far
 
     def replace(
@@ -297,16 +301,18 @@ class ActiveRun:
         *,
         info: Mapping[str, str | int] | None = None,
         mtime_ns: int | None = None,
+        digest: str | None = None,
     ) -> Operation:
         """Put ``data`` in the place of the file ``name`` while its SHA-256 is ``expected`` (hex). Where the name is a
-        link, that is replaced, as the WebUI does it, and not what it leads to.
+        link, that is replaced, as the WebUI does it, and not what it leads to. ``digest``: that of ``data``, where the
+        caller knows it.
         """
-        draft = self._draft("replace", session_id, name, files.digest_of(data), info)
+        draft = self._draft("replace", session_id, name, digest or files.digest_of(data), info)
         return self._carry_out(
             draft,
             expected,
-            lambda path, link: files.replace_if_unchanged(
-                path, data, expected, link=link, mtime_ns=mtime_ns, keep=self._aside(draft)
+            lambda path, operation: files.replace_if_unchanged(
+                path, data, expected, link=operation.link, mtime_ns=mtime_ns, keep=self._aside(operation)
             ),
         )
 
@@ -318,9 +324,12 @@ class ActiveRun:
         *,
         info: Mapping[str, str | int] | None = None,
         mtime_ns: int | None = None,
+        digest: str | None = None,
     ) -> Operation:
-        """Create the file ``name``; skipped, with the note :data:`APPEARED`, where it is there by now."""
-        draft = self._draft("create", session_id, name, files.digest_of(data), info)
+        """Create the file ``name``; skipped, with the note :data:`APPEARED`, where it is there by now. ``digest`` as
+        for :meth:`replace`.
+        """
+        draft = self._draft("create", session_id, name, digest or files.digest_of(data), info)
         create = partial(files.create_exclusive, mode=self._usual_mode, mtime_ns=mtime_ns)
         return self._carry_out(draft, None, lambda path, _: create(path, data))
 
@@ -330,7 +339,9 @@ class ActiveRun:
         """Move the file ``name`` into the vault while its SHA-256 is ``expected`` (hex)."""
         draft = self._draft("remove", session_id, name, None, info)
         return self._carry_out(
-            draft, expected, lambda path, _: files.remove_if_unchanged(path, expected, keep=self._aside(draft))
+            draft,
+            expected,
+            lambda path, operation: files.remove_if_unchanged(path, expected, keep=self._aside(operation)),
         )
 
     def confirm(self, session_id: str, name: str, expected: str, *, info: Mapping[str, str | int]) -> Operation:
@@ -348,13 +359,14 @@ class ActiveRun:
     def take_back(self, session_id: str) -> str | None:
         """Undo what was done to a session, newest first. Returns the reason where that is refused, as
         :meth:`Vault.undo`."""
-        refused = put_back.undo_together(self._folder, self._sessions_dir, self._of.get(session_id, [])[::-1])
+        newest_first = self._of.get(session_id, [])[::-1]
+        refused = put_back.undo_together(self._folder, self._sessions_dir, newest_first, self._journal.note_outcome)
         with _vault_errors(self._root):
             left_out.forget(self._root, self.run_id, (session_id,))
         return refused
 
-    def _aside(self, draft: Operation) -> files.Keep:
-        return partial(run_record.keep_aside, self._folder, draft)
+    def _aside(self, operation: Operation) -> files.Keep:
+        return partial(run_record.keep_aside, self._folder, operation)
 
     def _draft(
         self,
@@ -366,8 +378,7 @@ class ActiveRun:
     ) -> Operation:
         if not run_record.is_operable(session_id, name):
             raise VaultError(f"{files.shown(name)} is not a file that a repair may change.")
-        self._count += 1
-        return Operation(self._count, session_id, action, name, None, after, None, "planned", "", dict(info or {}))
+        return Operation(0, session_id, action, name, None, after, None, "planned", "", dict(info or {}))
 
     def _carry_out(self, draft: Operation, expected: str | None, change: _Change) -> Operation:
         operation = self._carried_out(draft, expected, change)
@@ -381,15 +392,15 @@ class ActiveRun:
                 operation = draft if expected is None else self._keep(draft, path, expected)
             except (ChangedMeanwhileError, UnreadableError, FileNotFoundError) as error:
                 operation = replace(draft, state=_state_after(error), note=files.sentence(error, path))
-            run_record.note_operation(self._folder, operation)
+            operation = self._journal.note_operation(operation)
             if operation.state != "planned":
                 return operation
             try:
-                change(path, operation.link)
+                change(path, operation)
             except (RescueError, OSError) as error:
                 note = APPEARED if isinstance(error, FileExistsError) else files.sentence(error, path)
-                return run_record.note_outcome(self._folder, operation, _state_after(error), note)
-            return run_record.note_outcome(self._folder, operation, "done")
+                return self._journal.note_outcome(operation, _state_after(error), note)
+            return self._journal.note_outcome(operation, "done")
 
     def _keep(self, draft: Operation, path: Path, expected: str) -> Operation:
         link = files.link_at(path) if draft.action == "replace" else None
@@ -398,7 +409,7 @@ class ActiveRun:
             raise ChangedMeanwhileError(
                 f"{files.shown(path)} has changed since it was read; it was not changed by Hermes Rescue."
             )
-        kept = f"{draft.number:04d}"
+        kept = f"{next(self._kept):04d}"
         run_record.keep(self._folder, kept, data, before.digest)
         return replace(draft, before=before, kept=kept, link=link)
 

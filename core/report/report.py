@@ -32,7 +32,7 @@ from hermes_rescue.core.report.plain_text import code_markdown, moment, plain_li
 
 if TYPE_CHECKING:
     import jinja2
-    from hermes_rescue.core.repair.apply import Result
+    from hermes_rescue.core.repair.outcomes import Result
     from hermes_rescue.core.repair.plan import Plan
     from hermes_rescue.core.repair.run_record import Operation, Run
     from hermes_rescue.core.report.excerpts import Details, SessionExcerpts
@@ -245,7 +245,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 def result_json(plan: Plan, result: Result) -> dict[str, Any]:
     """What a repair did."""
-    from hermes_rescue.core.repair.apply import State
+    from hermes_rescue.core.repair.outcomes import State
     from hermes_rescue.core.repair.planned import Done
 
     written = result.count(State.REPAIRED)

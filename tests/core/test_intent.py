@@ -8,7 +8,8 @@ import pytest
 from hermes_rescue.core.audit.findings import Category
 from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.hermes.store import find_store
-from hermes_rescue.core.repair.apply import State, apply
+from hermes_rescue.core.repair.apply import apply
+from hermes_rescue.core.repair.outcomes import State
 from hermes_rescue.core.repair.plan import plan
 
 SHRINK = "f3ece896034044d595d19fdba191bbac"

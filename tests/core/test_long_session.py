@@ -77,9 +77,9 @@ def test_rebuilding_a_long_session_takes_little_more_than_its_rows_and_the_new_f
     size = hermes.live.stat().st_size
     api.plan(store)  # loads the modules that a plan needs
     hermes.live.unlink()
-    with at_most(2.9, size):
+    with at_most(2.8, size):
         plan = api.plan(store)
-    with at_most(2.9, size):
+    with at_most(2.8, size):
         api.apply(plan)
     assert hermes.texts() == hermes.said(long_session)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import json
 import os
 import resource
 import shutil
@@ -22,12 +24,13 @@ from hermes_rescue.core import api
 from hermes_rescue.core.audit import cache, written_over
 from hermes_rescue.core.audit.session import merge_session
 from hermes_rescue.core.base import files
+from hermes_rescue.core.base.errors import VaultError
 from hermes_rescue.core.base.private_folder import private_folder, sweep
 from hermes_rescue.core.hermes import journals, left_out
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.hermes.webui_status import Server, WebUIStatus
-from hermes_rescue.core.repair import apply, prepared
-from hermes_rescue.core.repair.apply import State
+from hermes_rescue.core.repair import apply, prepared, run_record
+from hermes_rescue.core.repair.outcomes import State
 from hermes_rescue.core.repair.vault import Vault
 
 
@@ -161,6 +164,138 @@ def test_what_a_killed_process_had_prepared_is_swept(store: Store, temporary: Pa
     assert ended.returncode == -signal.SIGKILL and kept_folders(temporary)
     sweep()
     assert [*temporary.iterdir()] == []
+
+
+# --- several sessions at a time -----------------------------------------------------------------------------------
+
+SEVERAL = [f"{k:012x}" for k in range(20)]
+
+
+@pytest.fixture
+def several(hermes: Any, store: Store) -> Store:
+    """Sessions that were wiped, some lost altogether, each with a backup, rows, and a row in the session list."""
+    rows = json.loads((hermes.sessions / "_index.json").read_text())
+    for k, sid in enumerate(SEVERAL):
+        path = hermes.sessions / f"{sid}.json"
+        if k % 4:
+            path.write_text(json.dumps(hermes.session([], session_id=sid, title=f"Notes {k}")))
+        told = hermes.turns("a", f"b {k}")
+        backup = hermes.session(told, session_id=sid, title=f"Notes {k}")
+        path.with_name(f"{path.name}.bak").write_text(json.dumps(backup))
+        hermes.write_rows(told, sid, title=f"Notes {k}")
+        rows.append({"session_id": sid, "title": f"Notes {k}", "message_count": 4, "cache_hit_percent": k})
+    (hermes.sessions / "_index.json").write_text(json.dumps(rows))
+    return store
+
+
+def test_several_at_a_time_come_to_what_each_by_itself_comes_to(
+    hermes: Any, several: Store, merged: list[str], tmp_path: Path
+) -> None:
+    """The same files, rows of the list and records, and all of it can be put back."""
+    twin = tmp_path / "twin"
+    shutil.copytree(hermes.home, twin)
+    before = {path.name: path.read_bytes() for path in several.sessions_dir.glob("*.json*")}
+    plan = api.plan(several)
+    result = api.apply(plan)
+    assert merged == []
+    assert [each.session_id for each in result.outcomes] == [each.session_id for each in plan.sessions]
+    assert result.count(State.REPAIRED) == len(SEVERAL) + 1
+    api.apply(api.plan(find_store(home=twin), prepare=False))
+    assert len(merged) == len(SEVERAL) + 1
+    here, there = written(several), written(find_store(home=twin))
+    for each in (here, there):
+        each["runs"].sort(key=lambda operation: operation[0])
+    assert here == there
+    assert api.undo(several, str(result.run_id)).refused == {}
+    after = {path.name: path.read_bytes() for path in several.sessions_dir.glob("*.json*")}
+    assert {**after, "_index.json": b""} == {**before, "_index.json": b""}
+
+
+def test_stopping_leaves_every_session_whole_and_says_which_are_done(several: Store) -> None:
+    asked: list[int] = []
+
+    def should_cancel() -> bool:
+        asked.append(1)
+        return len(asked) > 10
+
+    plan = api.plan(several)
+    before = {each.session_id: each.before for each in plan.sessions}
+    result = api.apply(plan, should_cancel=should_cancel)
+    assert result.cancelled
+    assert [each.state for each in result.outcomes] == [State.REPAIRED] * 10 + [State.CANCELLED] * (len(before) - 10)
+    for planned, outcome in zip(plan.sessions, result.outcomes, strict=True):
+        now = _now(several, planned.session_id)
+        assert now == (planned.after if outcome.state is State.REPAIRED else planned.before)
+    assert api.apply(api.plan(several)).count(State.REPAIRED) == len(before) - 10
+
+
+def test_one_that_cannot_be_written_stops_no_other(several: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = files.replace_if_unchanged
+
+    def replace_(path: Path, *rest: Any, **more: Any) -> None:
+        if path.name == f"{SEVERAL[5]}.json":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(path, *rest, **more)
+
+    monkeypatch.setattr(files, "replace_if_unchanged", replace_)
+    result = api.apply(api.plan(several))
+    states = {each.session_id: each.state for each in result.outcomes}
+    assert states.pop(SEVERAL[5]) is State.FAILED
+    assert {*states.values()} == {State.REPAIRED}
+
+
+def test_where_the_vault_fails_the_run_can_be_finished_or_put_back(
+    several: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = {path.name: path.read_bytes() for path in several.sessions_dir.glob("*.json*")}
+    plan = api.plan(several)
+    real = run_record.keep
+    kept: list[str] = []
+
+    def keep(folder: Path, name: str, *rest: Any) -> None:
+        kept.append(name)
+        if len(kept) > 8:
+            raise VaultError("What is replaced could not be kept, so it stays: No space left on device.")
+        real(folder, name, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_record, "keep", keep)
+        with pytest.raises(api.RunBrokenError) as broken:
+            api.apply(plan)
+    done = [each for each in plan.sessions if _now(several, each.session_id) == each.after]
+    assert f"{len(done)} of {len(plan.sessions)} sessions were repaired" in str(broken.value)
+    assert all(_now(several, each.session_id) in (each.before, each.after) for each in plan.sessions)
+    twin = tmp_path / "twin"
+    shutil.copytree(several.home, twin)
+    assert api.undo(several, broken.value.run_id).refused == {}
+    assert {path.name: path.read_bytes() for path in several.sessions_dir.glob("*.json*")} == before
+    again = find_store(home=twin)
+    assert api.apply(api.plan(again)).count(State.REPAIRED) == len(plan.sessions) - len(done)
+    assert api.interrupted_runs(again) == ()
+
+
+def _now(store: Store, session_id: str) -> str | None:
+    path = store.sessions_dir / f"{session_id}.json"
+    return files.digest_of(path.read_bytes()) if path.exists() else None
+
+
+def test_the_list_has_what_somebody_saved_right_after_it_was_repaired(
+    hermes: Any, several: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row that was made with the plan counts only for the file that was written."""
+    path = several.sessions_dir / f"{SEVERAL[3]}.json"
+    real = apply._new_index
+
+    def new_index(*arguments: Any) -> Any:
+        newer = hermes.session(hermes.turns("a", "b 3", "c"), session_id=SEVERAL[3], title="Another")
+        path.with_suffix(".new").write_text(json.dumps(newer))
+        os.replace(path.with_suffix(".new"), path)
+        return real(*arguments)
+
+    monkeypatch.setattr(apply, "_new_index", new_index)
+    api.apply(api.plan(several))
+    rows = {row["session_id"]: row for row in json.loads((several.sessions_dir / "_index.json").read_text())}
+    assert (rows[SEVERAL[3]]["title"], rows[SEVERAL[3]]["message_count"]) == ("Another", 6)
 
 
 # --- what has changed since the plan ------------------------------------------------------------------------------

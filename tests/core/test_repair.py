@@ -22,7 +22,7 @@ from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.hermes.webui_recovery import startup_would_restore
 from hermes_rescue.core.repair import apply, put_back, run_record, vault
-from hermes_rescue.core.repair.apply import State
+from hermes_rescue.core.repair.outcomes import State
 from hermes_rescue.core.repair.vault import Vault
 
 

@@ -12,7 +12,7 @@ from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.base import progress
 from hermes_rescue.core.base.progress import Cancelled, Steps
 from hermes_rescue.core.hermes.store import Store, find_store
-from hermes_rescue.core.repair.apply import State
+from hermes_rescue.core.repair.outcomes import State
 
 SID = "3f2a9c51b7d0"
 

@@ -26,13 +26,18 @@ _START = 1_777_000_000.0
 _SHRINK = "f3ece896034044d595d19fdba191bbac"
 
 
-def small_store(home: Path) -> Path:
-    """Make the store in ``home``; returns its sessions folder. Every file is old, and one has a mode of its own."""
+def small_store(home: Path, more: int = 0) -> Path:
+    """Make the store in ``home``; returns its sessions folder. Every file is old, and one has a mode of its own.
+    ``more``: so many other sessions that were wiped.
+    """
     sessions = home / "webui" / "sessions"
     sessions.mkdir(parents=True)
     _write(sessions / f"{HEALTHY}.json", _session(HEALTHY, _talk(2)))
     _write(sessions / f"{WIPED}.json", _session(WIPED, []))
     _write(sessions / f"{WIPED}.json.bak", _session(WIPED, _talk(3)))
+    for sid in (f"{k:012x}" for k in range(more)):
+        _write(sessions / f"{sid}.json", _session(sid, []))
+        _write(sessions / f"{sid}.json.bak", _session(sid, _talk(3)))
     kept = _talk(2)
     at = kept[-1]["timestamp"]
     marks = {"truncation_boundary": at, "truncation_watermark": at, "intentional_shrink_generation": _SHRINK}

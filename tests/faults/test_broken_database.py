@@ -18,7 +18,7 @@ from hermes_rescue.core import api
 from hermes_rescue.core.demo.demo_store import SCHEMA
 from hermes_rescue.core.hermes.database.statedb import StateDB, open_statedb
 from hermes_rescue.core.hermes.store import find_store
-from hermes_rescue.core.repair.apply import State
+from hermes_rescue.core.repair.outcomes import State
 
 PAGE = 4096
 SIDS = ["aaa000000001", "bbb000000002", "ccc000000003"]

@@ -21,7 +21,7 @@ from hermes_rescue.core.demo.demo_store import SCHEMA
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.repair import vault
-from hermes_rescue.core.repair.apply import State
+from hermes_rescue.core.repair.outcomes import State
 from hermes_rescue.core.repair.run_record import Operation
 from hermes_rescue.core.repair.vault import Vault
 

@@ -16,7 +16,7 @@ from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.merge.choices import Choices
-from hermes_rescue.core.repair.apply import State
+from hermes_rescue.core.repair.outcomes import State
 
 from .stage import command
 from .webui import OtherProcess, server_process, webui_process
