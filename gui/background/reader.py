@@ -11,7 +11,7 @@ import json
 import queue
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
@@ -25,12 +25,13 @@ from hermes_rescue.core.audit.workers import Cancelled
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.base.private_folder import sweep
 from hermes_rescue.core.base.progress import Steps
-from hermes_rescue.core.hermes.copies import LIVE, Inventory
+from hermes_rescue.core.hermes.copies import LIVE, Inventory, SessionCopies
 from hermes_rescue.core.hermes.heads import session_headers
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.core.merge.proposal import Proposal
+from hermes_rescue.core.merge.sidecar_copies import session_of
 from hermes_rescue.core.report import diff
 from hermes_rescue.core.report.coverage import Coverage, coverage
 from hermes_rescue.gui.background.deferred_free import release
@@ -191,10 +192,7 @@ class ReaderThread:
         versions = diff.versions(copies, proposal, (*question.pair, LIVE))
         further = tuple(copy.name for copy in copies.further)
         self._emit("detailed", question.number, _detail(audited, proposal, versions, question.pair, further))
-        parts: list[object] = [
-            *copies.leading_messages,
-            *(m for version in versions.values() for m in version.messages),
-        ]
+        parts = _parts(copies, versions)
         del found, copies, proposal, versions
         self._let_the_window_paint()
         release(parts)
@@ -206,6 +204,17 @@ class ReaderThread:
         end = time.monotonic() + PAINTING
         while self._questions.empty() and time.monotonic() < end:
             time.sleep(0.005)
+
+
+def _parts(copies: SessionCopies, versions: Mapping[str, diff.Version]) -> list[object]:
+    """What there may be very many of in what was read of a session."""
+    found: list[Sequence[object]] = [copies.leading_messages]
+    found += (copy.messages for copy in copies.databases)
+    found += (copy.messages for copy in copies.further)
+    found += (version.messages for version in versions.values())
+    files = map(session_of, (copies.live, *copies.temps, copies.backup))
+    found += (session.messages for session in files if session is not None)
+    return [*chain.from_iterable(found)]
 
 
 def _detail(
