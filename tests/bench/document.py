@@ -60,8 +60,8 @@ LIMITS = {
     "repair_of_a_gigabyte": "Each file is kept, written beside, read back and compared, brought to the disk"
     " and renamed; the session list is written anew at the end. Six times for each session something is brought to the"
     " disk: what is kept and its name, what is intended, the new file and its name, what came of it; the floor does it"
-    " twice. Several sessions at a time wait for that together, so most of the time is that of the processor: a quarter"
-    " of it for reading what lies in the store, a fifth for SHA-256.",
+    " twice. Several sessions at a time wait for that together, so most of the time is that of the processor. Profile:"
+    " a third of it SHA-256, a third the system's own (above all copying to and from files), a third Python's.",
     "repair_webui": "Theirs writes what it finds in one copy; this merges all of them, and verifies what it wrote.",
     "repair_webui_small": "The start of the processes, the plan, and four files brought to the disk for each session.",
     "audit_processor": "Two processes, which both start Python and the engine.",

@@ -245,7 +245,7 @@ def test_one_that_cannot_be_written_stops_no_other(several: Store, monkeypatch: 
 
 
 def test_where_the_vault_fails_the_run_can_be_finished_or_put_back(
-    several: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    hermes: Any, several: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     before = {path.name: path.read_bytes() for path in several.sessions_dir.glob("*.json*")}
     plan = api.plan(several)
@@ -266,7 +266,7 @@ def test_where_the_vault_fails_the_run_can_be_finished_or_put_back(
     assert f"{len(done)} of {len(plan.sessions)} sessions were repaired" in str(broken.value)
     assert all(_now(several, each.session_id) in (each.before, each.after) for each in plan.sessions)
     twin = tmp_path / "twin"
-    shutil.copytree(several.home, twin)
+    shutil.copytree(hermes.home, twin)
     assert api.undo(several, broken.value.run_id).refused == {}
     assert {path.name: path.read_bytes() for path in several.sessions_dir.glob("*.json*")} == before
     again = find_store(home=twin)
