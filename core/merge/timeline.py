@@ -375,10 +375,12 @@ class Timeline(Seen):
 
     def is_passed_over(self, k: int) -> bool:
         """Whether the newest run, which ended after the file was saved, went on without a message of a turn that began
-        after that.
+        after that. What stands before a row of the file is older, whatever the clock said.
         """
         run, saved, began = self.known.run, self.known.saved, self.began[k]
         if self.known.state is not FileState.WHOLE or run is None or self.holds([run], k) or self._is_clock_behind:
+            return False
+        if self.is_before(self._base_rows, k):
             return False
         is_later = run.saved is not None and saved is not None and run.saved > saved + STAMP
         return is_later and began is not None and began > (saved or 0.0) and self.is_before(self._run_rows, k)
