@@ -104,7 +104,7 @@ def _align(a: Sequence[Message], b: Sequence[Message]) -> Alignment:
     same = set(equal)
     for i, j in _paired_turns(a, b, in_a, in_b, equal):
         one, other = in_a[i], in_b[j]
-        if (i, j) in same:
+        if (i, j) in same and not (_has_summary(a, one) or _has_summary(b, other)):
             pairs += zip(range(one.start, one.end), range(other.start, other.end), strict=True)
         else:
             pairs += _within(a, b, one, other)
@@ -148,8 +148,14 @@ def _equal_turns(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], i
 
 
 def _whole(messages: Sequence[Message], turn: Turn) -> tuple[Hashable, ...]:
-    """The turn to the letter."""
-    return (tuple([m[1:5] for m in messages[turn.start : turn.end]]),)
+    """The turn to the letter, without the summary of a compaction that stands in it."""
+    rest = (m[1:5] for m in messages[turn.start + 1 : turn.end] if m.role != "user")
+    return ((messages[turn.start][1:5], *rest),)
+
+
+def _has_summary(messages: Sequence[Message], turn: Turn) -> bool:
+    """Whether a user's message stands in a turn that does not begin it: that of a compaction."""
+    return any(messages[k].role == "user" for k in range(turn.start + 1, turn.end))
 
 
 def _known_turns(messages: Sequence[Message], found: Sequence[Turn], cut: Container[float]) -> list[list[Hashable]]:

@@ -78,7 +78,7 @@ class Timeline(Seen):
         if mine.act == 0.0:
             first, again = (
                 next((e for e in self.entries if not names.isdisjoint(e.versions)), None)
-                for names in (frozenset((file.name,)), self._names_of_file)
+                for names in (frozenset((file.name,)), self.names_of_file)
             )
             is_retry = (
                 first is not None and again is not None and first.merged.folded_identity == again.merged.folded_identity
@@ -97,11 +97,11 @@ class Timeline(Seen):
         """Whether the file has a message with the stamp of the last one that the newest act kept; of a torn one so has
         the run that shows as many as it had.
         """
-        names = self._names_of_file
+        names = self.names_of_file
         return any(is_same(v.time, self.marks.act) for e in self.entries for n, v in e.versions.items() if n in names)
 
     @cached_property
-    def _names_of_file(self) -> frozenset[str]:
+    def names_of_file(self) -> frozenset[str]:
         """The copies that have what the file has: itself; of a torn one also the run that shows as many as it had."""
         known = self.known
         if known.run is None or known.state is not FileState.TORN:
@@ -375,10 +375,12 @@ class Timeline(Seen):
 
     def is_passed_over(self, k: int) -> bool:
         """Whether the newest run, which ended after the file was saved, went on without a message of a turn that began
-        after that.
+        after that. What stands before a row of the file is older, whatever the clock said.
         """
         run, saved, began = self.known.run, self.known.saved, self.began[k]
         if self.known.state is not FileState.WHOLE or run is None or self.holds([run], k) or self._is_clock_behind:
+            return False
+        if self.is_before(self._base_rows, k):
             return False
         is_later = run.saved is not None and saved is not None and run.saved > saved + STAMP
         return is_later and began is not None and began > (saved or 0.0) and self.is_before(self._run_rows, k)

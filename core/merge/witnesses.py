@@ -332,7 +332,8 @@ class _Judge(Contained, Backups, ListedLength):
                 reason = self._behind_boundary(k, act, taken)
             if reason is not None:
                 result[k] = reason
-        return result if self.known.state is FileState.WHOLE else self._counted(result, cut)
+        is_open = self.known.state is FileState.WHOLE or edited  # of an edit and of damage as many are left
+        return result if is_open else self._counted(result, cut)
 
     @cached_property
     def _is_unsaid(self) -> bool:
@@ -341,10 +342,11 @@ class _Judge(Contained, Backups, ListedLength):
 
     def _may_be_edited(self, act: float) -> Sequence[Witness]:
         """The backup of a file that was cleared or whose first prompt was edited: a version without generations marks
-        them alike, and its backup has nothing of what the file has. None where that cannot be.
+        them alike, and its backup has nothing of what the file has, or had by a run. None where that cannot be.
         """
         known = self.known
-        if act != 0.0 or self.marks.knows_generations or known.state is not FileState.WHOLE or known.backup is None:
+        is_known = known.state is FileState.WHOLE or len(self.names_of_file) > 1
+        if act != 0.0 or self.marks.knows_generations or not is_known or known.backup is None:
             return ()
         is_other = not any(is_kept and self.holds([known.backup], j) for j, is_kept in enumerate(self.kept))
         return (known.backup,) if is_other else ()

@@ -610,6 +610,22 @@ def test_a_retry_of_the_first_prompt_is_an_act_where_only_a_run_has_what_a_torn_
     assert hermes.texts() == hermes.said(again)
 
 
+def test_an_edit_of_the_first_prompt_may_be_what_a_torn_file_lacks_of_its_backup(hermes: Hermes) -> None:
+    """The version marks it as it marks a clear; the file had as many messages as the run shows, none of the backup."""
+    edited, after = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    marks = {"truncation_boundary": 0.0, "truncation_watermark": 0.0}
+    bounded(hermes, "", after, **marks)
+    hermes.tear_live("answer c")
+    bounded(hermes, ".bak", edited, **marks)
+    row = hermes.listed(after)
+    hermes.write_index({**row, "last_message_at": after[-1]["timestamp"]})
+    hermes.write_run(after)
+    hermes.write_rows([*edited, *after])
+    assert is_left_alone(hermes)
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said([*edited, *after])
+
+
 def test_a_boundary_counts_where_the_clock_was_set_back_and_the_watermark_with_it(hermes: Hermes) -> None:
     kept, undone, later = hermes.turns("a", start=9000), hermes.turns("b", start=9100), hermes.turns("c", start=100)
     bounded(hermes, "", [*kept, *later], **cut(kept, later[0]["timestamp"]), updated_at=START + 104)

@@ -524,3 +524,21 @@ def test_a_copy_that_says_the_same_at_the_same_time_is_merged_before_one_that_sa
     hermes.write_rows([*first, *again])
     hermes.repair()
     assert hermes.texts() == hermes.said([*first, *again])
+
+
+def test_a_summary_behind_a_turn_in_the_rows_does_not_make_it_another(hermes: Any) -> None:
+    """The file was wiped and the same said again, with the same answer; the backup has the first of the two, behind
+    which the agent compacted its context. Its rows have times of their own."""
+    words = {"role": "assistant", "content": "Error 429: the provider is overloaded, please try again in a moment."}
+    before, after = hermes.turns("a"), hermes.turns("b", start=400)
+    first, again = ([turn[0], turn[1] | words] for turn in (hermes.turns("x", start=n) for n in (100, 500)))
+    summary = {
+        "role": "user",
+        "content": "[CONTEXT COMPACTION \N{EM DASH} REFERENCE ONLY] Earlier turns were compacted.",
+    }
+    hermes.write_live(again)
+    hermes.write_backup([*before, *first, *after])
+    rows = [*before, *first, {**summary, "timestamp": START + 110}, *after, *again]
+    hermes.write_rows({**m, "timestamp": m["timestamp"] + 0.3} for m in rows)
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*before, *first, *after, *again])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from hermes_rescue.core.audit.findings import Category
 from hermes_rescue.core.merge.intent import MARK_FIELDS
 
 from .conftest import ACT, SID, START, Hermes, Value
 from .test_acts import bounded, compressed, cut, is_quiet
-from .test_witnesses import is_left_alone, stepped
+from .test_witnesses import categories, is_left_alone, stepped
 
 LATER = 9000
 """Seconds after the session began at which the clock was set back to nearly its beginning."""
@@ -404,3 +405,16 @@ def test_a_row_that_is_written_after_its_file_does_not_say_that_the_clock_was_se
     hermes.write_rows([*said, *after])
     hermes.repair()
     assert hermes.texts() == hermes.said([*said, *after])
+
+
+def test_rows_before_those_of_a_file_were_cleared_before_it_whatever_the_clock_said(hermes: Hermes) -> None:
+    """They are newer than the file by the clock. The file was put back, and the newest run goes on behind it."""
+    cleared, kept = hermes.turns("a", start=LATER), hermes.turns("b", start=100)
+    undone, said, after = hermes.turns("c", start=200), hermes.turns("d", start=300), hermes.turns("e", start=LATER)
+    marks = hermes.undo_marks(kept, said[0]["timestamp"]) | {"clear_generation": hermes.clear}
+    hermes.write_live([*kept, *said], **marks | {"updated_at": said[-1]["timestamp"]})
+    hermes.write_run([*kept, *said, *after])
+    hermes.write_rows([*cleared, *kept, *undone, *said, *after])
+    assert Category.REVIEW not in categories(hermes)
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *said, *after])

@@ -182,6 +182,8 @@ def _newest_done(left: Left) -> Numbers | None:
         return None
     marks = None if live is None else live.marks
     if marks is not None and left.world.era.boundary:
+        if _may_be_wiped(left, marks, done.numbers):
+            return None
         found = _by_marks(left, marks, done.numbers)
         if found is not None:
             return found
@@ -293,6 +295,16 @@ def _may_be_edited(left: Left) -> bool:
     if live is None or not live.numbers or not left.world.era.boundary or left.world.era.shrink:
         return False
     return live.state.marks.boundary == 0.0 and left.backup is not None
+
+
+def _may_be_wiped(left: Left, marks: Marks, numbers: Numbers) -> bool:
+    """The same of a damaged file with these marks, which had these messages and none of its backup's."""
+    backup = left.backup
+    if marks.boundary != 0.0 or left.world.era.shrink or backup is None or backup.damaged:
+        return False
+    if not _same_act(marks, backup.state.marks):
+        return False
+    return set(backup.numbers).isdisjoint(numbers)
 
 
 def _written_twice(left: Left) -> set[int]:
