@@ -107,7 +107,7 @@ def _merged(
     proposal = propose(copies, choices, stream_is_live=stream_is_live(copies, webui))
     if choices is None and not lasts(copies, proposal):
         proposal = dataclasses.replace(proposal, doubt=FLEETING)
-    steps.step(_MERGE)
+    steps.step(_MERGE, may_cancel=False)
     return copies, proposal
 
 

@@ -41,20 +41,22 @@ class Steps:
             self._report(start + width * min(k / max(count, 1), 1))
             yield item
 
-    def step(self, share: float) -> None:
-        """This share of what was left is done. Raises :class:`Cancelled`."""
-        self._report(self._done + (1 - self._done) * share)
+    def step(self, share: float, *, may_cancel: bool = True) -> None:
+        """This share of what was left is done. Raises :class:`Cancelled`; not where what was made is to be handed back
+        all the same, since it is too much to let go of at once.
+        """
+        self._report(self._done + (1 - self._done) * share, may_cancel=may_cancel)
 
     def commit(self) -> None:
         """From here on it goes to its end: nobody is asked any more."""
         self._should_cancel = None
 
-    def _report(self, done: float) -> None:
+    def _report(self, done: float, *, may_cancel: bool = True) -> None:
         self._done = done
         now = time.monotonic()
         if now >= self._next:
             self._next = now + INTERVAL
             if self._show is not None:
                 self._show(done)
-            if self._should_cancel is not None and self._should_cancel():
+            if may_cancel and self._should_cancel is not None and self._should_cancel():
                 raise Cancelled

@@ -34,7 +34,7 @@ from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.merge.sidecar_copies import session_of
 from hermes_rescue.core.report import diff
 from hermes_rescue.core.report.coverage import Coverage, coverage
-from hermes_rescue.gui.background.deferred_free import release
+from hermes_rescue.gui.background.deferred_free import Release, release
 from hermes_rescue.gui.background.jobs import Context, Job, Jobs
 from hermes_rescue.gui.view_model.diff_outline import Outline, outlined
 from hermes_rescue.gui.view_model.session_sentence import sentence
@@ -189,10 +189,15 @@ class ReaderThread:
             return
         audited = marker(inventory, webui)(found.audited)
         copies, proposal = found.copies, found.proposal
-        versions = diff.versions(copies, proposal, (*question.pair, LIVE))
-        further = tuple(copy.name for copy in copies.further)
-        self._emit("detailed", question.number, _detail(audited, proposal, versions, question.pair, further))
-        parts = _parts(copies, versions)
+        versions: dict[str, diff.Version] = {}
+        parts: list[object] = []
+        if question.number == self._asked:
+            versions = diff.versions(copies, proposal, (*question.pair, LIVE))
+            further = tuple(copy.name for copy in copies.further)
+            self._emit("detailed", question.number, _detail(audited, proposal, versions, question.pair, further))
+        else:  # nobody waits for it any more
+            parts += proposal.items
+        parts += _parts(copies, versions)
         del found, copies, proposal, versions
         self._let_the_window_paint()
         release(parts)
@@ -287,6 +292,7 @@ class ReaderProxy(QObject):
         self._emitting.timeout.connect(self._emit_next)
         self._wanted: tuple[str, Choices | None, tuple[str, str]] | None = None
         self._question = 0
+        self._release = Release(self)
         self._pause = QTimer(self, singleShot=True, interval=PAUSE)
         self._pause.timeout.connect(self._send)
 
@@ -328,6 +334,8 @@ class ReaderProxy(QObject):
             self._emitting.start()
         elif what[0] == self._question:
             self.detailed.emit(what[1])
+        elif isinstance(what[1], Detail):
+            self._release.take(*what[1].parts, [what[1]])
 
     @Slot(object)
     def _on_failed(self, error: object) -> None:
