@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core import api
+from hermes_rescue.core.audit import session
 from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.base import progress
 from hermes_rescue.core.base.progress import Cancelled, Steps
+from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.store import Store, find_store
+from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.repair.outcomes import State
 
 SID = "3f2a9c51b7d0"
@@ -68,6 +71,21 @@ def test_looking_at_a_session_stops_in_the_midst_of_it(store: Store, name: str, 
     with pytest.raises(Cancelled):
         work(name, store)(watch)
     assert part <= watch.told[-1] < part + 0.2
+
+
+def test_a_session_that_is_merged_is_handed_back(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asked decides how to let go of it: a long one is too much for one moment."""
+    merged: list[object] = []
+    propose = session.propose  # type: ignore[attr-defined]
+
+    def noted(*args: Any, **named: Any) -> Any:
+        merged.append(propose(*args, **named))
+        return merged[-1]
+
+    monkeypatch.setattr(session, "propose", noted)
+    with Inventory(store) as inventory:
+        found = session.examine(inventory, webui_status(store), SID, steps=Steps(should_cancel=lambda: bool(merged)))
+    assert merged == [found.proposal]
 
 
 @pytest.mark.parametrize("part", [0.05, 0.3])

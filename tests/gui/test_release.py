@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import time
 import weakref
+from typing import Any
 
+import pytest
+from hermes_rescue.core.demo.demo_store import DemoStore
+from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.gui.background import reader
 from hermes_rescue.gui.background.deferred_free import FEW, Release, release
+from hermes_rescue.gui.background.jobs import Context
 from PySide6.QtCore import QObject, QTimer
 from pytestqt.qtbot import QtBot
 
@@ -48,3 +54,37 @@ def test_the_window_lives_on_while_much_is_let_go(qtbot: QtBot) -> None:
     assert len(set(left)) >= 3
     assert left == sorted(left, reverse=True)
     qtbot.waitUntil(lambda: not any(timer.isActive() for timer in owner.findChildren(QTimer)))
+
+
+def test_a_session_that_nobody_waits_for_any_more_is_not_shown(
+    demo: DemoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one was asked for when it had just been merged."""
+    one, other = (story.session_id for story in demo.stories[:2])
+    thread = reader.ReaderThread(lambda: find_store(home=demo.home))
+    examine = reader.examine  # type: ignore[attr-defined]
+
+    def overtaken(inventory: Any, webui: Any, session_id: str, *rest: Any, **named: Any) -> Any:
+        found = examine(inventory, webui, session_id, *rest, **named)
+        if session_id == one:
+            thread.ask(other, None, reader.USUAL_PAIR)
+        return found
+
+    monkeypatch.setattr(reader, "examine", overtaken)
+    monkeypatch.setattr(reader.ReaderThread, "_scan", lambda *_: None)
+    shown: list[str] = []
+
+    class Hearer(Context):
+        def __init__(self) -> None: ...
+
+        def partial(self, result: Any) -> None:
+            name, what = result
+            if name == "detailed":
+                shown.append(what[1].audited.session_id)
+
+        def should_cancel(self) -> bool:
+            return bool(shown)
+
+    thread.ask(one, None, reader.USUAL_PAIR)
+    thread.run(Hearer())
+    assert shown == [other]
