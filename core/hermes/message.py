@@ -46,9 +46,10 @@ MessageIdentity: TypeAlias = tuple[str, TextToken, str, tuple[str, ...]]
 """Role, text, id of the call that a tool result answers, ids of the calls that an assistant makes."""
 
 
-_FOLDED = 512
+_FOLDED = 2**21
 _folded: dict[TextToken, str] = {}
-"""Folded texts, not more than ``_FOLDED``: the copies of a session have mostly the same ones."""
+_folded_size = 0
+"""Folded texts, not more than ``_FOLDED`` characters of them: the copies of a session have mostly the same ones."""
 
 
 class Message(NamedTuple):
@@ -90,11 +91,15 @@ class Message(NamedTuple):
     @property
     def folded_text(self) -> str:
         """The visible text without what is a matter of spelling (:func:`core.hermes.same_text.folded`)."""
+        global _folded_size
         found = _folded.get(self.text_token)
         if found is None:
-            if len(_folded) >= _FOLDED:
+            found = folded(self.text)
+            if _folded_size + len(found) > _FOLDED:
                 _folded.clear()
-            found = _folded[self.text_token] = folded(self.text)
+                _folded_size = 0
+            _folded[self.text_token] = found
+            _folded_size += len(found)
         return found
 
     @property

@@ -7,12 +7,14 @@ import math
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hermes_rescue.core import api
 from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.base.jsontext import PackedObject, Piece, loads_exactly
+from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.message import message
 from hermes_rescue.core.hermes.sidecar import message_piece
@@ -36,6 +38,13 @@ def long_session(hermes: Any) -> list[dict[str, Any]]:
     return said
 
 
+@pytest.fixture
+def loaded(tmp_path: Path) -> None:
+    """The modules that an audit and a repair need: they take memory once, however long a session is."""
+    store = find_store(home=make_demo_store(tmp_path / "demo").home)
+    api.apply(api.plan(store))
+
+
 @contextmanager
 def at_most(times: float, size: int) -> Iterator[None]:
     """What is done inside takes no more memory than so many times the size, at any moment."""
@@ -47,6 +56,7 @@ def at_most(times: float, size: int) -> Iterator[None]:
         tracemalloc.stop()
 
 
+@pytest.mark.usefixtures("loaded")
 def test_looking_at_a_long_session_takes_little_more_than_its_file(
     hermes: Any, long_session: list[dict[str, Any]]
 ) -> None:
@@ -57,6 +67,7 @@ def test_looking_at_a_long_session_takes_little_more_than_its_file(
     assert hermes.said([item.message.value for item in proposal.included]) == hermes.said(long_session)
 
 
+@pytest.mark.usefixtures("loaded")
 def test_repairing_a_long_session_takes_little_more_than_the_old_file_and_the_new(
     hermes: Any, long_session: list[dict[str, Any]]
 ) -> None:
@@ -70,12 +81,12 @@ def test_repairing_a_long_session_takes_little_more_than_the_old_file_and_the_ne
     assert hermes.texts() == hermes.said(long_session)
 
 
+@pytest.mark.usefixtures("loaded")
 def test_rebuilding_a_long_session_takes_little_more_than_its_rows_and_the_new_file(
     hermes: Any, long_session: list[dict[str, Any]]
 ) -> None:
     store = find_store(home=hermes.home)
     size = hermes.live.stat().st_size
-    api.plan(store)  # loads the modules that a plan needs
     hermes.live.unlink()
     with at_most(2.8, size):
         plan = api.plan(store)
