@@ -95,8 +95,8 @@ LIMITS = {
     " session that is shown, which loads fonts.",
     "standstill, 100,000 sessions": "Painting the rows anew after some were taken in, beside the thread that reads;"
     " once putting all names in order, in one call into C.",
-    "standstill, 100,000 messages": "The thread that reads the session parses its file, and each long field of it, in"
-    " one call into C, which holds the interpreter; laying out the first messages loads fonts, once. Less would take a"
+    "standstill, 100,000 messages": "The thread that reads lets go of what its merge needed of 100,000 messages, in a"
+    " few calls into C, which hold the interpreter; laying out the first messages loads fonts, once. Less would take a"
     " process that reads, and sends what is shown page by page.",
     "long_session_progress": "Only the rows and the messages that are read are counted; other steps are told when they"
     " are done. Less would take counting in each of them.",
