@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain
+from itertools import accumulate, chain
 from secrets import token_hex
 from typing import Any
 
@@ -366,19 +366,29 @@ def _split_in_parts(data: bytes) -> Document | None:
             object_end = data.find(_OBJECT_ENDS + _SEPARATOR, at + _PART)
             end = data.find(_LIST_ENDS, at, object_end if object_end >= 0 else len(data))
             part = data[at : object_end + len(_OBJECT_ENDS) if end < 0 else end]
-            found = _ELEMENTS.decode(b"[%b]" % part)
-            if not part or _SEPARATOR.join(found) != part:
+            found = places_of_elements(part, _SEPARATOR)
+            if not found:
                 return None
-            for element in found:
-                start, at = at, at + memoryview(element).nbytes
-                elements.append(FileElement(data, start, at))
-                at += len(_SEPARATOR)
+            elements += (FileElement(data, at + start, at + end) for start, end in found)
+            at += len(part) + len(_SEPARATOR)
         mark = b'"%b"' % token_hex().encode()
         raw = _FIELDS.decode(data[:begin] + mark + data[end + len(_LIST_ENDS) :])
     except msgspec.MsgspecError:
         return None
     listed = raw.get(LIST_FIELD)
     return None if listed is None or bytes(listed) != mark else _document_of(raw, elements)
+
+
+def places_of_elements(inner: bytes, separator: bytes) -> list[tuple[int, int]] | None:
+    """Where each element of a list begins and ends, in its JSON text without the brackets; None where something else
+    than ``separator`` is between two of them. Raises ``msgspec.MsgspecError``.
+    """
+    found = _ELEMENTS.decode(b"[%b]" % inner)
+    if separator.join(found) != inner:
+        return None
+    sizes = [memoryview(each).nbytes for each in found]
+    starts = accumulate((size + len(separator) for size in sizes), initial=0)
+    return [(start, start + size) for start, size in zip(starts, sizes, strict=False)]
 
 
 _LONGEST_INTEGER = 4300

@@ -43,16 +43,11 @@ def leaves_out(items: Sequence[Item]) -> bool:
     return bool(_out(items))
 
 
-def asks(items: Sequence[Item]) -> bool:
-    """Whether anything is left out because an act is possible and not known."""
-    return any(item.reason not in _ACTS for item in _out(items))
-
-
 def asks_no_more(items: Sequence[Item], again: Sequence[Item]) -> bool:
     """Whether something is asked because an act is possible, of which a second look asks nothing, for whatever reason:
     the end of an earlier run can show it as well.
     """
-    asked = Counter(item.message.folded_identity for item in _out(items) if item.reason not in _ACTS)
+    asked = Counter(item.message.folded_identity for item in _asked(items))
     still = (item for item in again if item.reason is not None and item.reason.is_question and not item.included)
     return not asked <= Counter(item.message.folded_identity for item in still)
 
@@ -70,8 +65,13 @@ def date(items: Sequence[Item], run: Sidecar | None) -> float:
 
 def without_claim(proposed: Sidecar, items: Sequence[Item]) -> Sidecar:
     """The same file, but where an act is possible and has no mark, without the fields that would say there was none."""
-    return proposed.without(GENERATIONS) if asks(items) and not marks(proposed).is_marked else proposed
+    return proposed.without(GENERATIONS) if _asked(items) and not marks(proposed).is_marked else proposed
 
 
 def _out(items: Sequence[Item]) -> list[Item]:
     return [item for item in items if item.reason in _OF_ACTS and not item.included]
+
+
+def _asked(items: Sequence[Item]) -> list[Item]:
+    """Those of them for an act that is possible and not known."""
+    return [item for item in _out(items) if item.reason not in _ACTS]

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, groupby
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -62,7 +62,6 @@ class _Shown(msgspec.Struct):
 
 
 _SHOWN = msgspec.json.Decoder(_Shown)
-_ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 _SESSION_BEGINS = b'"session":{'
 _LIST_BEGINS = b'"messages":['
 
@@ -135,13 +134,11 @@ class Done:
         is not laid out as the WebUI does.
         """
         try:
-            listed = bytes(_SHOWN.decode(self.session).messages)
-            found = _ELEMENTS.decode(listed)
+            listed = bytes(_SHOWN.decode(self.session).messages)[1:-1]
+            places = jsontext.places_of_elements(listed, b",")
         except (msgspec.MsgspecError, RecursionError):
-            return b"", frozenset()
-        if b"[%b]" % b",".join(found) != listed:
-            return b"", frozenset()
-        return listed[1:-1], frozenset((0, *accumulate(len(bytes(each)) + bool(k) for k, each in enumerate(found))))
+            places = None
+        return (b"", frozenset()) if places is None else (listed, frozenset((0, *(end for _, end in places))))
 
 
 def _common_length(text: bytes, at: int, other: bytes) -> int:
