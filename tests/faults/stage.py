@@ -218,10 +218,13 @@ class _Controlled:
         self._below = request["below"]
         self._pid = pid
         self._listener = listener
+        self._is_killed = False
         self._names = {numbers[machine]: name for name, numbers in CALLS.items()}
 
     def follow(self) -> None:
-        """Answer the kernel until the command has ended."""
+        """Answer the kernel until the command has ended.
+
+        Other threads of a command that was killed may still ask, and be gone before they have their answer."""
         poll = select.poll()
         poll.register(self._listener, select.POLLIN)
         while True:
@@ -235,11 +238,13 @@ class _Controlled:
                 value, code = self._decide(self._names[call], pid, arguments)
                 flags = _CONTINUE if value is None else 0
                 fcntl.ioctl(self._listener, _ANSWER, bytearray(struct.pack("=QqiI", number, value or 0, -code, flags)))
-            except FileNotFoundError:  # it was killed meanwhile
+            except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
                 continue
 
     def _decide(self, name: str, pid: int, arguments: list[int]) -> tuple[int | None, int]:
         """What a call gives back (None: let it happen) and with which error."""
+        if self._is_killed:
+            return 0, 0
         if name in ("connect", "sendto"):
             at, size = (arguments[1], arguments[2]) if name == "connect" else (arguments[4], arguments[5])
             if at:
@@ -254,6 +259,7 @@ class _Controlled:
             if self._request.get("torn") and name == "write":
                 self._write_half(pid, arguments)
             os.kill(self._pid, signal.SIGKILL)
+            self._is_killed = True
             return 0, 0
         code = self._refusal(name, step)
         if code:
