@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from typing import Any, NamedTuple
 
 from hermes_rescue.core.audit.session import stream_is_live
@@ -206,6 +207,7 @@ class _Search:
         self._files = reader.files(session_id, steps)
         self._further = reader.elsewhere(self._files, steps, self._may_hold)
         self._rows: list[tuple[str, SessionRow]] = []
+        self._has_rows = False
 
     def _may_hold(self, candidate: Candidate) -> bool:
         """Whether what is looked for may be in another place."""
@@ -240,6 +242,15 @@ class _Search:
             hits = SessionHits(self._id, title, self._updated(sidecars), program, tally.counts, tuple(tally.shown))
         problems = (*(file.problem for _, file in sidecars if file.problem is not None), *files.problems)
         return Looked(self._id, hits, problems)
+
+    def _may_be_in_earlier_runs(self) -> bool:
+        """Whether an earlier run may have it, where no row shows what was said before the newest: what rows show is not
+        looked for there, since reading all runs would cost more (as in :mod:`core.merge.fast_path`).
+        """
+        if self._has_rows:
+            return False
+        blocks = chain.from_iterable(_blocks(done.session) for done in self._files.journal.earlier)
+        return any(map(self._finder.query.may_be_in, blocks))
 
     def _may_be_in_file(self, file: SidecarFile) -> bool:
         """Whether a file may have it. Of one whose text is not what its bytes are only its messages would tell."""
@@ -306,8 +317,9 @@ class _Search:
     def _add_messages(self, found: Sequence[_Match], tally: _Tally) -> None:
         own = [each for each in found if not each.is_foreign]
         files = self._files
-        if files.killed or not (self._is_live() and _are_all_live(own)):
-            known = self._add_merged(own, tally) if own or files.killed else set()
+        is_merged = files.killed or self._may_be_in_earlier_runs()
+        if is_merged or not (self._is_live() and _are_all_live(own)):
+            known = self._add_merged(own, tally) if own or is_merged else set()
         else:
             copies: dict[_Key, dict[str, None]] = {}
             for each in own:
@@ -325,10 +337,12 @@ class _Search:
         copies = self._reader.with_databases(self._files, self._steps)
         proposal = propose(copies, stream_is_live=stream_is_live(copies, self._webui))
         there = {(each.copy, each.place): each for each in found if each.place is not None}
-        for copy in copies.databases:
-            for k, m in enumerate(copy.messages):
-                if (each := self._finder.message(m, copy.name, k)) is not None:
-                    there[copy.name, k] = each
+        merged: list[tuple[str, Sequence[Message]]] = [(copy.name, copy.messages) for copy in copies.databases]
+        merged += ((copy.name, copy.messages) for copy in copies.further if copy.is_run)
+        for name, messages in merged:
+            for k, m in enumerate(messages):
+                if (each := self._finder.message(m, name, k)) is not None:
+                    there[name, k] = each
         known: set[_Key] = set()
         for item in proposal.items:
             matches = [there[name, item.places[name]] for name in item.copies if (name, item.places.get(name)) in there]
@@ -386,6 +400,7 @@ class _Search:
         """Those of the rows that may have it."""
         may_be_in = self._finder.query.may_be_in
         for some in _together(rows):
+            self._has_rows = self._has_rows or bool(some)
             if may_be_in([text for row in some for text in _texts(row)]):
                 yield from (row for row in some if may_be_in(_texts(row)))
 

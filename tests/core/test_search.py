@@ -207,6 +207,26 @@ def test_journals_are_searched(hermes: Any) -> None:
     assert hits(hermes, "lighthouse")[0].copies == ("run journal",)
 
 
+def test_what_only_the_end_of_an_earlier_run_shows_is_found(hermes: Any) -> None:
+    """The file was wiped and the conversation went on; the database was lost with it."""
+    newer = hermes.turns("c", "d", start=100)
+    hermes.write_run(said("Is there a lighthouse?", "On the cape."), "run1")
+    hermes.write_run(newer[:2], "run2")
+    hermes.write_run(newer, "run3")
+    hermes.write_live(newer)
+    (hit,) = hits(hermes, "lighthouse")
+    assert hit.held is Held.LEFT_OUT
+    assert [copy.startswith("earlier run") for copy in hit.copies] == [True]
+
+
+def test_what_an_earlier_run_shows_as_well_is_one_hit(hermes: Any) -> None:
+    hermes.write_run(TALK[:2], "run1")
+    hermes.write_run(TALK, "run2")
+    hermes.write_live(TALK)
+    (hit,) = hits(hermes, "naxos")
+    assert hit.held is Held.LIVE
+
+
 def test_what_a_killed_run_had_said_is_found(hermes: Any) -> None:
     hermes.write_live(
         TALK, active_stream_id="run1", pending_user_message="Is there a harbour?", pending_started_at=1_777_000_100.0
