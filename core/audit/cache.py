@@ -1,7 +1,9 @@
 """What the last audit of a store found, kept outside it, so that the next one reads only what may have changed.
 
 An answer holds as long as everything that it came from is the same: each file by its device, inode, size and times,
-the rows in a database by those of the database, or where somebody wrote to it, by a digest of the session's own rows.
+the rows in a database by those of the database. Where somebody wrote to it, the rows of a session are the same if an
+index says so by their numbers, ids and times, which takes a fraction of reading them: a text that is written over in
+place is not seen then (the agent writes none so). Where no index has these, a digest of the rows tells.
 A file that was changed so recently that another change could leave the same time stamp is never kept. Deleting the
 folder costs nothing but time.
 """
@@ -44,15 +46,16 @@ _Row = TypeVar("_Row", bound=tuple[Any, ...])
 class Kept(msgspec.Struct, array_like=True, gc=False):
     """The answer for one session, None where it is no session.
 
-    ``rows`` is a digest of its message rows (empty where there can be none), as they are in
-    :meth:`core.hermes.copies.CopyReader.raw_message_rows` where ``is_short``, else with every column; ``key`` a digest
-    of all the rest that the answer came from.
+    ``mark`` is what indexes had of its message rows, empty where they have not all of it. Then ``rows`` is a digest of
+    these (empty where there can be none), as they are in :meth:`core.hermes.copies.CopyReader.raw_message_rows` where
+    ``is_short``, else with every column. ``key`` is a digest of all the rest that the answer came from.
     """
 
     session_id: str
     answer: SessionAudit | None
     is_short: bool
     rows: bytes
+    mark: bytes = b""
     key: bytes = b""
 
 
@@ -80,6 +83,11 @@ class AuditCache:
         self._now = {os.fsencode(path): database_stamps(path) for path in store.databases}
         self._check, self._databases, kept = _NOTHING if self._path is None else _read(self._path)
         self._sessions = {each.session_id: each for each in kept}
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether answers are kept."""
+        return self._path is not None
 
     @property
     def whole_databases(self) -> frozenset[Path]:
@@ -175,6 +183,24 @@ def keys_of(
         except _UNPACKABLE:
             keys[session_id] = b""
     return keys
+
+
+def marks_of(reader: CopyReader, session_ids: Iterable[str]) -> dict[str, bytes]:
+    """What the indexes of every database have of the rows of each session, as a digest: as long as it stays the same,
+    so do they, but for a text that is written over in place. Of none where a database has no such index.
+    """
+    marked = []
+    for database, rows in zip(reader.state_dbs, reader.listing.rows.values(), strict=True):
+        marks = {} if database.fact.state == "absent" else database.row_index.marks()
+        if marks is None:
+            return {}
+        file = stamp(os.path.realpath(database.fact.path))
+        marked.append((file and file[:2], marks, rows))  # another file under this name can have another text for an id
+    of = {
+        each: [(file, [marks.get(row.id) for row in rows.get(each, ())]) for file, marks, rows in marked]
+        for each in session_ids
+    }
+    return {each: hashlib.sha256(msgspec.msgpack.encode(mark)).digest() for each, mark in of.items()}
 
 
 def _packed(sessions: Sequence[Kept]) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from hermes_rescue.core.audit.cache import AuditCache, Kept, RowsDigest, digest_of, keys_of
+from hermes_rescue.core.audit.cache import AuditCache, Kept, RowsDigest, digest_of, keys_of, marks_of
 from hermes_rescue.core.audit.elsewhere import FoundPlace, found_places
 from hermes_rescue.core.audit.findings import OTHER_STATE_DIR, Category, Finding, SessionAudit, Standing, finding
 from hermes_rescue.core.audit.marker import marker
@@ -115,10 +115,13 @@ def audit_sessions(
     marked = marker(inventory, webui)
     keys = keys_of(inventory, webui, ids)
     known = {each: kept for each, kept in cache.known(keys).items() if _stands(kept.answer)}
-    kept = dict(known) if cache.rows_are_same else {}
+    is_same = cache.rows_are_same
+    marks = marks_of(inventory, ids) if cache.is_kept and not (is_same and len(known) == len(ids)) else {}
+    kept = {each: old for each, old in known.items() if is_same or old.mark == marks.get(each)}
     yield [marked(each.answer) for each in kept.values() if each.answer is not None]
     others = [each for each in ids if each not in kept]
-    look = partial(_look, known={each: known[each] for each in others if each in known})
+    left = {each: known[each] for each in others if each in known}
+    look = partial(_look, known=left, is_digested=cache.is_kept and not marks)
 
     def report(done: float, _: int) -> None:
         if progress is not None:
@@ -129,24 +132,35 @@ def audit_sessions(
         yield [marked(session) for session in found if session is not None]
         kept |= {each.session_id: each for each in batch if isinstance(each, Kept)}
     for session_id, each in kept.items():
-        each.key = keys.get(session_id, b"")
+        each.key, each.mark = keys.get(session_id, b""), marks.get(session_id, each.mark)
     cache.replace((each for each in kept.values() if each.key), inventory)
 
 
-def _look(reader: CopyReader, webui: WebUIStatus, session_id: str, steps: Steps, *, known: Mapping[str, Kept]) -> Kept:
-    """One session: what is known of it if its rows are the same, else what it is now."""
+def _look(
+    reader: CopyReader,
+    webui: WebUIStatus,
+    session_id: str,
+    steps: Steps,
+    *,
+    known: Mapping[str, Kept],
+    is_digested: bool,
+) -> Kept:
+    """One session: what is known of it if its rows are the same, else what it is now. ``is_digested``: only a digest
+    will tell next time whether they are.
+    """
     old = known.get(session_id)
     if old is not None and old.rows:
         read = reader.raw_message_rows if old.is_short else reader.rows
         if digest_of(read(session_id, Steps())) == old.rows:
             return old
-    seen = RowsDigest()
+    seen = RowsDigest() if is_digested else None
     found = examine_unless_up_to_date(reader, webui, session_id, steps, seen)
     if isinstance(found, SessionAudit):
-        return Kept(session_id, found, is_short=True, rows=seen.value)
+        return Kept(session_id, found, is_short=True, rows=b"" if seen is None else seen.value)
     audited = found.audited
     del found  # a session can be large
-    return Kept(session_id, audited, is_short=False, rows=digest_of(reader.rows(session_id, Steps())))
+    rows = digest_of(reader.rows(session_id, Steps())) if is_digested else b""
+    return Kept(session_id, audited, is_short=False, rows=rows)
 
 
 def _stands(answer: SessionAudit | None) -> bool:

@@ -53,6 +53,7 @@ CREATE TABLE messages (
     api_content TEXT
 );
 CREATE INDEX idx_messages_session ON messages(session_id, timestamp);
+CREATE INDEX idx_messages_session_active ON messages(session_id, active, timestamp);
 """
 
 

@@ -50,10 +50,8 @@ LIMITS = {
     "undone_messages": "Reading and merging the copies; what was taken back is judged in one pass.",
     "audit_again": "The start of the command, most of all; then listing the folders of the journals, and the times of"
     " every file.",
-    "audit_after_a_change": "Somebody has written to the database, so the rows of every session are read and digested"
-    " again: nothing else proves that they are the same. Profile: half of that is SQLite, a third SHA-256. Numbers,"
-    " ids and times, which an index has, would not show a row whose text was changed in place; and whose a page"
-    " is that was written, only the other pages say.",
+    "audit_after_a_change": "Somebody has written to the database. What an index has of the rows of each session shows"
+    " whose have changed; counting the table, which walks most of its pages, shows damage.",
     "search": "Every text is looked at once: as it is, then for characters with other forms; the rest is SQLite.",
     "search_common": "Each message that is found is parsed, and told from the others, in every copy: half of it are the"
     " rows. Less would take seeing that a row is a message of the file before it is parsed.",

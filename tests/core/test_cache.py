@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,14 @@ AGO = 1_700_000_000
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     return make_demo_store(tmp_path / "demo").home
+
+
+@pytest.fixture
+def old_agent(home: Path) -> None:
+    """The database of an agent that had no index of active rows."""
+    with closing(sqlite3.connect(find_store(home=home).databases[0])) as database:
+        database.execute("DROP INDEX idx_messages_session_active")
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 @pytest.fixture
@@ -71,7 +79,12 @@ def test_where_nothing_changed_nothing_is_read_again(home: Path, examined: list[
 
 
 @pytest.mark.usefixtures("settled")
-def test_new_rows_of_one_session_do_not_touch_the_others(home: Path, examined: list[str]) -> None:
+@pytest.mark.parametrize("agent", ["new", "old"])
+def test_new_rows_of_one_session_do_not_touch_the_others(
+    home: Path, examined: list[str], agent: str, request: pytest.FixtureRequest
+) -> None:
+    if agent == "old":
+        request.getfixturevalue("old_agent")
     store = find_store(home=home)
     victim, other = remembered(home).of(None)[:2]
     with closing(sqlite3.connect(store.databases[0])) as database:
@@ -192,24 +205,67 @@ def no_worktree(store: Store, session: SessionAudit, chance: random.Random) -> N
 
 
 CHANGES: tuple[Change, ...] = (
-    *(same_size_and_time, cut, lost, wiped, swapped, deleted, unlisted, renamed, sent, quiet_in_database, no_worktree),
+    *(same_size_and_time, cut, lost, wiped, swapped, deleted, unlisted, renamed, sent, no_worktree),
     in_database("UPDATE messages SET active = 0 WHERE session_id = ?"),
-    in_database("UPDATE messages SET reasoning = NULL, tool_calls = NULL WHERE session_id = ?"),
+    in_database("UPDATE messages SET timestamp = timestamp + 0.001 WHERE session_id = ?"),
     in_database("UPDATE sessions SET source = 'cli' WHERE id = ?"),
     in_database("DELETE FROM messages WHERE id = (SELECT max(id) FROM messages WHERE session_id = ?)"),
     in_database("DELETE FROM sessions WHERE id = ?"),
 )
 
 
+IN_PLACE: tuple[Change, ...] = (
+    quiet_in_database,
+    in_database("UPDATE messages SET reasoning = NULL, tool_calls = NULL WHERE session_id = ?"),
+)
+"""What no agent does: the rows keep their ids and times, and say something else."""
+
+
 @pytest.mark.usefixtures("settled")
 @pytest.mark.parametrize("seed", range(3 if LONG else 1))
 def test_no_answer_is_ever_stale(home: Path, seed: int) -> None:
-    store, chance = find_store(home=home), random.Random(seed)
-    changes = chance.sample(CHANGES, len(CHANGES))
-    for change in changes:
+    check_changes(home, CHANGES, random.Random(seed))
+
+
+@pytest.mark.usefixtures("settled", "old_agent")
+@pytest.mark.parametrize("seed", range(3 if LONG else 1))
+def test_no_answer_is_ever_stale_without_the_index(home: Path, seed: int) -> None:
+    check_changes(home, (*CHANGES, *IN_PLACE), random.Random(seed))
+
+
+def check_changes(home: Path, changes: Sequence[Change], chance: random.Random) -> None:
+    store = find_store(home=home)
+    for change in chance.sample(changes, len(changes)):
         sessions = remembered(home).sessions
         change(store, chance.choice(sessions), chance)
         assert shown(remembered(home)) == shown(audit(store)), change
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_database_that_was_replaced_is_read_anew(home: Path, tmp_path: Path) -> None:
+    """Its rows can have the ids and times of the old ones, and other texts."""
+    store = find_store(home=home)
+    victim = next(s for s in remembered(home).of(None) if s.database and s.live)
+    other = tmp_path / "other.db"
+    with closing(sqlite3.connect(store.databases[0])) as database, closing(sqlite3.connect(other)) as copy:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.backup(copy)
+        copy.execute("UPDATE messages SET content = 'something else' WHERE session_id = ?", (victim.session_id,))
+        copy.commit()
+    other.replace(store.databases[0])
+    found = remembered(home)
+    assert shown(found) == shown(audit(store))
+    assert victim not in found.sessions
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_text_that_was_written_over_in_place_is_seen_when_all_is_read(home: Path) -> None:
+    store = find_store(home=home)
+    victim = next(s for s in remembered(home).of(None) if s.database and s.live)
+    with closing(sqlite3.connect(store.databases[0])) as database:
+        database.execute("UPDATE messages SET content = 'something else' WHERE session_id = ?", (victim.session_id,))
+        database.commit()
+    assert victim not in audit(store).sessions
 
 
 @pytest.mark.usefixtures("settled")

@@ -20,6 +20,7 @@ from hermes_rescue.core.base import sqlite_readonly
 from hermes_rescue.core.base.rights import cure, is_denied
 from hermes_rescue.core.base.sqlite_readonly import KeepsChangingError, ReadOnlyDatabase, TableScan, quoted
 from hermes_rescue.core.base.words import counted
+from hermes_rescue.core.hermes.database.row_index import RowIndex
 from hermes_rescue.core.hermes.database.statedb_rows import (
     MESSAGE_COLUMNS,
     SESSION_COLUMNS,
@@ -64,14 +65,6 @@ class Numbered(Protocol):
 
 
 _Row = TypeVar("_Row", bound=Numbered)
-
-
-class Extent(NamedTuple):
-    """How many rows a session has, the sum of their times, and the highest of their ids."""
-
-    rows: int
-    times: float
-    newest: int
 
 
 class DatabaseDamage(NamedTuple):
@@ -140,26 +133,13 @@ class StateDB:
         """The number of message rows of each session that has any."""
         return self._counts
 
-    def extents(self) -> Mapping[str, Extent]:
-        """How far the rows of each session go, as an index has it; of none where no index has."""
-        return {key: Extent(*values) for key, *values in self._from_index("GROUP BY session_id")}
-
-    def extent_until(self, session_id: str, newest: int) -> Extent | None:
-        """The same of one session, without the rows that have a higher id; None where it has none, or no index."""
-        found = [*self._from_index("WHERE session_id = ? AND _rowid_ <= ? GROUP BY session_id", session_id, newest)]
-        return Extent(*found[0][1:]) if found else None
-
-    def _from_index(self, which: str, *parameters: Any) -> Iterable[tuple[Any, ...]]:
-        if self._database is None or not self.is_indexed or "timestamp" not in self._message_columns:
-            return ()
-        query = f"SELECT session_id, count(*), total(timestamp), max(_rowid_) FROM messages {which}"
-        try:
-            self._database.limit(self._seconds)
-            plan = self._database.query(f"EXPLAIN QUERY PLAN {query}", parameters).fetchall()
-            is_fast = all("COVERING INDEX" in step[-1] for step in plan)
-            return self._database.query(query, parameters).fetchall() if is_fast else ()
-        except (sqlite3.Error, MemoryError):
-            return ()
+    @property
+    def row_index(self) -> RowIndex:
+        """What an index has of the rows; one that knows nothing where none can be asked."""
+        database = self._database if self.is_indexed else None
+        if database is not None:
+            database.limit(self._seconds)
+        return RowIndex(database, self._message_columns)
 
     @property
     def is_indexed(self) -> bool:

@@ -227,6 +227,6 @@ def _add_databases(search: Search, reader: FurtherReader, inventory: Inventory) 
 def _with_other_rows(found: Inventory, inventory: Inventory) -> Iterator[str]:
     """The rows of sessions that have messages in set-aside databases which none of a store has, by their ids."""
     for database in found.state_dbs:
-        for row_id, extent in database.extents().items():
-            if all(own.extent_until(row_id, extent.newest) != extent for own in inventory.state_dbs):
+        for row_id, extent in database.row_index.extents().items():
+            if all(own.row_index.extent_until(row_id, extent.newest) != extent for own in inventory.state_dbs):
                 yield row_id
