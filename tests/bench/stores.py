@@ -38,7 +38,6 @@ KINDS = ("wiped", "shrunken", "behind", "torn", "missing", "empty", "unsaved")
 INDEXES = """
 CREATE INDEX idx_sessions_source ON sessions(source);
 CREATE INDEX idx_sessions_started ON sessions(started_at DESC);
-CREATE INDEX idx_messages_session_active ON messages(session_id, active, timestamp);
 CREATE INDEX idx_messages_active_null ON messages(active) WHERE active IS NULL;
 CREATE INDEX idx_messages_platform_msg_id ON messages(session_id, platform_message_id)
     WHERE platform_message_id IS NOT NULL;
