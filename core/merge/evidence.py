@@ -13,7 +13,7 @@ from hermes_rescue.core.hermes.database.blocks import SECOND, carried_text, with
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar
 from hermes_rescue.core.merge.intent import Marks, Reason, has_marks
 from hermes_rescue.core.merge.transcript import Entry
-from hermes_rescue.core.merge.turns import turns
+from hermes_rescue.core.merge.turns import Turn, turns
 
 UNDECIDED = "You took messages back and went on; which of those that are left came after that, no copy says."
 BEGINNING = "The newest answer was given without what was said before it: you took that back, or it was lost before."
@@ -196,7 +196,11 @@ def reasons_of_rows(
         for copy in copies.databases
         for k, m in enumerate(copy.messages)
     }
-    found = dict.fromkeys(_written_again(entries, {copy.name for copy in copies.databases}), Reason.CONTAINED)
+    databases = {copy.name for copy in copies.databases}
+    found: dict[int, Reason] = {}
+    for turn, beside in written_again(entries, databases):
+        if not entries[beside.start].versions.keys() <= databases:  # a copy that was made of the whole session knows
+            found |= dict.fromkeys(range(turn.start, turn.end), Reason.CONTAINED)
     for k, e in enumerate(entries):
         if LIVE in e.versions:
             continue
@@ -214,21 +218,18 @@ def reasons_of_rows(
     return found
 
 
-def _written_again(entries: Sequence[Entry], databases: Set[str]) -> Iterator[int]:
-    """The messages of a turn that only rows have and that a flush wrote again: rows of one database within a second say
-    the turn beside it, of which another copy knows.
+def written_again(entries: Sequence[Entry], databases: Set[str]) -> Iterator[tuple[Turn, Turn]]:
+    """The turns that only rows have and that a flush may have written again, each with the turn beside it: rows of one
+    database within a second say both.
 
-    Rows alone do not distinguish it from what a program said again so fast; a copy that was made of the whole session
-    does.
+    Rows alone do not distinguish it from what a program said again so fast.
     """
     for pair in pairwise(turns([e.merged for e in entries])):
         for turn, beside in (pair, pair[::-1]):
             again, first = entries[turn.start : turn.end], entries[beside.start : beside.end]
-            if not turn.has_prompt or first[0].versions.keys() <= databases:
-                continue
-            is_of_rows = all(e.versions.keys() <= databases for e in again)
+            is_of_rows = turn.has_prompt and all(e.versions.keys() <= databases for e in again)
             if is_of_rows and any(_is_written_again(again, first, name) for name in again[0].versions):
-                yield from range(turn.start, turn.end)
+                yield turn, beside
 
 
 def _is_written_again(again: Sequence[Entry], first: Sequence[Entry], database: str) -> bool:

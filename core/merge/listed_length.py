@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.hermes.copies import LIVE
-from hermes_rescue.core.merge.evidence import FileState, Verdict
+from hermes_rescue.core.merge.evidence import FileState, Verdict, written_again
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.stamps import STAMP, WHOLE, is_after, is_same
 from hermes_rescue.core.merge.timeline import Timeline
@@ -40,7 +40,7 @@ class ListedLength(Timeline):
         after = [k for k in held if k > cut]
         if not after:
             is_listed = count in (None, len(held)) or (named is not None and self.kept[cut])
-            is_in_doubt = self.known.is_missing or self._can_be_shortened(held)
+            is_in_doubt = self.known.is_missing or any(map(self._can_be_shortened, (held, self._once(held))))
             if self.known.state is FileState.WHOLE:  # an older file, which had at least the newest turn besides
                 newest = max((k for k in held if self.entries[k].merged.role == "user"), default=0)
                 least = sum(self.kept[k] or k >= newest for k in held)
@@ -51,6 +51,12 @@ class ListedLength(Timeline):
         if named is not None and self.known.run is not None and count in (None, len(held) - len(after)):
             return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDONE)})
         return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDECIDED)}, self.miscounted(len(held)))
+
+    def _once(self, held: Sequence[int]) -> list[int]:
+        """The same without the turns that a flush may have written again."""
+        pairs = written_again(self.entries, self.known.databases)
+        again = {k for turn, beside in pairs if beside.start < turn.start for k in range(turn.start, turn.end)}
+        return [k for k in held if k not in again]
 
     def _named(self, held: Sequence[int]) -> int | None:
         """The message that the session list ends with, if a file has it. Where files have answers without times, the

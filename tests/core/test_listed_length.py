@@ -269,6 +269,26 @@ def test_a_turn_that_replaced_one_as_long_is_counted_and_not_late(hermes: Hermes
     assert is_left_alone(hermes)
 
 
+def flushed_twice(turn: list[Value]) -> list[Value]:
+    """The rows of a quick turn that the agent wrote again, or that was said again."""
+    began = turn[0]["timestamp"]
+    return [m | {"timestamp": began + 0.5 * time + 0.1 * k} for time in range(2) for k, m in enumerate(turn)]
+
+
+def test_a_turn_that_a_flush_may_have_written_again_is_counted_once(hermes: Hermes) -> None:
+    """What the count lacks besides is the end of the backup. The file is zeros; were that turn there twice, half of
+    another would be gone."""
+    kept, undone, quick, newest = (hermes.turns(word, start=100 * k) for k, word in enumerate("abcd"))
+    kept.append({**kept[1], "content": "more of a", "timestamp": START + 5})
+    undone.append({**undone[1], "content": "more of b", "timestamp": START + 105})
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_backup([*kept, *undone])
+    row = hermes.listed([*kept, *quick, *newest])
+    hermes.write_index({**row, "last_message_at": newest[-1]["timestamp"]})
+    hermes.write_rows([*kept, *undone, *flushed_twice(quick), *newest])
+    assert is_left_alone(hermes)
+
+
 def test_a_torn_backup_is_from_before_an_act_that_a_torn_file_counts(hermes: Hermes) -> None:
     """The first prompt was edited with a version that leaves no mark: the file begins with the turn after that."""
     edited, after = hermes.turns("a", "b"), hermes.turns("c", start=200)
