@@ -167,7 +167,7 @@ class ListedLength(Timeline):
         own = [n for n, k in enumerate(held) if backup and backup.is_whole and self.holds([backup], k)]
         ends = [own[-1] + 1] if own else [*prompts[1:], len(held)] if backup is None or self.known.pending else []
         if backup is not None:  # a torn one does not say where the act cut, and one from after another act not all
-            ends.append(sum((self.began[k] or 0.0) <= (backup.saved or 0.0) for k in held))
+            ends += self._said_by(backup.saved or 0.0, held, own)
         is_old = self.known.state is FileState.EMPTY and not self.marks.knows_watermark  # then no act left a mark
         can_end = self.known.pending is not None or self.known.state is FileState.TORN or is_old
         is_late = self.known.state is FileState.LOST  # by the newest turn, as well as by what an act took back
@@ -184,6 +184,14 @@ class ListedLength(Timeline):
             or n in of_own
             for end, n in left.items()
         )
+
+    def _said_by(self, saved: float, held: Sequence[int], own: Sequence[int]) -> list[int]:
+        """How many of these can have been said when their backup was saved, which has its ``own``: all that their times
+        say, or, behind its own, those up to where the clock was set back.
+        """
+        began = [self.began[k] or 0.0 for k in held]
+        set_back = [n for n, (one, other) in enumerate(pairwise(began), 1) if other < one <= saved]
+        return [sum(time <= saved for time in began), *(n for n in set_back if not own or n > own[-1])]
 
     def _lacks_turns(self, held: Sequence[int], prompts: Sequence[int], *, can_end: bool) -> bool:
         """Whether several acts can have taken back the turns of some of these prompts, with the newest only where they

@@ -132,6 +132,9 @@ class Timeline(Seen):
             return True  # what is left of the file was said after it was cleared
         if mark != act and any(self.entries[k].merged.role == "user" and self.has_stamp(k, mark) for k in held):
             return True
+        is_of_turn = mark != act and self.known.state is FileState.WHOLE
+        if is_of_turn and self.goes_further(run, Witness(LIVE, self.known.saved)):
+            return True  # it ended after a turn that the file has from after the act
         last = self.last_kept(act)
         others = [k for k in range(last + 1, len(self.entries)) if self._is_witnessed(k)]
         has_kept = last < 0 or self.holds([run], last)

@@ -418,3 +418,27 @@ def test_rows_before_those_of_a_file_were_cleared_before_it_whatever_the_clock_s
     assert Category.REVIEW not in categories(hermes)
     hermes.repair()
     assert hermes.texts() == hermes.said([*kept, *said, *after])
+
+
+def test_a_run_that_goes_on_behind_a_file_which_went_on_after_an_act_is_newer_than_that(hermes: Hermes) -> None:
+    """The first prompt was edited after the clock was set back, and then an older file was put back."""
+    kept, undone, later, lost = (hermes.turns(word, start=LATER + 100 * k) for k, word in enumerate("abcd"))
+    after = hermes.turns("e", start=200)
+    bounded(hermes, "", [*kept, *later], **cut(kept, later[0]["timestamp"]), updated_at=later[-1]["timestamp"])
+    hermes.write_run(after)
+    hermes.write_rows([*kept, *undone, *later, *lost, *after])
+    assert Category.REVIEW in categories(hermes)
+    assert is_left_alone(hermes)
+
+
+def test_what_an_act_before_that_of_the_backup_took_back_is_counted_out_whatever_the_clock_said(hermes: Hermes) -> None:
+    """Two turns were taken back one after the other, then the clock was set back. The file is zeros."""
+    kept, first, second = (hermes.turns(word, start=LATER + 100 * k) for k, word in enumerate("abc"))
+    kept.append({**kept[1], "content": "more of a", "timestamp": LATER + START + 5})
+    after = hermes.turns("d", "e", start=200)
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_backup([*kept, *first], updated_at=second[-1]["timestamp"] + 1)
+    row = hermes.listed([*kept, *after])
+    hermes.write_index({**row, "last_message_at": after[-1]["timestamp"], "updated_at": after[-1]["timestamp"]})
+    hermes.write_rows([*kept, *first, *second, *after])
+    assert is_left_alone(hermes)
