@@ -162,18 +162,19 @@ class ListedLength(Timeline):
         """
         count, backup = self.known.count or 0, self.known.backup
         prompts = [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
-        if self.known.state is FileState.LOST and self.is_late_count(held):  # a head counts what it was saved with
-            return False
+        is_late = self.known.state is FileState.LOST  # by the newest turn, as well as by what an act took back
+        if is_late and self.is_late_count(held) and not self._was_saved_between_acts():
+            return False  # a head counts what it was saved with
         own = [n for n, k in enumerate(held) if backup and backup.is_whole and self.holds([backup], k)]
         ends = [own[-1] + 1] if own else [*prompts[1:], len(held)] if backup is None or self.known.pending else []
         if backup is not None:  # a torn one does not say where the act cut, and one from after another act not all
             ends += self._said_by(backup.saved or 0.0, held, own)
         is_old = self.known.state is FileState.EMPTY and not self.marks.knows_watermark  # then no act left a mark
         can_end = self.known.pending is not None or self.known.state is FileState.TORN or is_old
-        is_late = self.known.state is FileState.LOST  # by the newest turn, as well as by what an act took back
         if (backup is None or not backup.is_whole) and self._lacks_turns(held, prompts, can_end=can_end or is_late):
             return True
         left = {end: count - (len(held) - end) for end in ends if end < len(held) or can_end}
+        newest = len(held) - prompts[-1] if is_late and prompts else 0
         of_own = {n for n, k in enumerate(own) if k in prompts}  # rows between them can be gone before
         return count == 0 or any(
             (
@@ -181,9 +182,16 @@ class ListedLength(Timeline):
                 and (n in prompts or self._leaves_calls(held, n, end))
                 and (n or own or self.known.is_behind_list)
             )
-            or n in of_own
+            or not of_own.isdisjoint((n, n + newest))
             for end, n in left.items()
         )
+
+    def _was_saved_between_acts(self) -> bool:
+        """Whether the session was shortened before its whole backup was saved, or can have been without a mark: what
+        made it the backup, a save of fewer, is an act rather than a loss then.
+        """
+        backup = self.known.backup
+        return backup is not None and backup.is_whole and (self.marks.is_marked or not self.marks.records_acts)
 
     def _said_by(self, saved: float, held: Sequence[int], own: Sequence[int]) -> list[int]:
         """How many of these can have been said when their backup was saved, which has its ``own``: all that their times

@@ -303,3 +303,37 @@ def test_a_torn_backup_is_from_before_an_act_that_a_torn_file_counts(hermes: Her
     hermes.repair()
     assert not {*hermes.said(edited)} & {*hermes.texts()}
     assert Category.REVIEW in categories(hermes)
+
+
+def write_counted(hermes: Hermes, counted: list[Value], rows: list[Value]) -> None:
+    """A file of zeros of which the session list counted these messages, and the rows, with which it ends."""
+    hermes.live.write_bytes(bytes(2000))
+    row = hermes.listed(counted)
+    hermes.write_index({**row, "last_message_at": rows[-1]["timestamp"], "updated_at": rows[-1]["timestamp"]})
+    hermes.write_rows(rows)
+
+
+@pytest.mark.parametrize("was_marked", [True, False])
+def test_a_count_that_is_late_or_lacks_the_end_of_the_backup_is_a_question_where_acts_are_known(
+    hermes: Hermes, was_marked: bool
+) -> None:
+    """A save of fewer made it the backup: in a session that was shortened before, that is an act."""
+    kept, undone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    later = hermes.turns("d", "e", start=200)
+    marks = hermes.undo_marks(kept, undone[0]["timestamp"]) if was_marked else {}
+    hermes.write_backup([*kept, *undone], **marks | {"updated_at": START + 110})
+    write_counted(hermes, [*kept, *later], [*kept, *undone, *later])
+    if was_marked:
+        assert is_left_alone(hermes)
+    else:
+        hermes.repair()
+        assert hermes.texts() == hermes.said([*kept, *undone, *later])
+
+
+def test_a_count_that_is_late_can_lack_the_end_of_the_backup_besides(hermes: Hermes) -> None:
+    kept, undone, later, newest = (hermes.turns(word, start=100 * k) for k, word in enumerate("abcd"))
+    undone.append({**undone[1], "content": "more of b", "timestamp": START + 105})
+    newest += [{**newest[1], "content": f"{word} of d", "timestamp": START + 306} for word in ("more", "the rest")]
+    hermes.write_backup([*kept, *undone])
+    write_counted(hermes, [*kept, *later], [*kept, *undone, *later, *newest])
+    assert is_left_alone(hermes)
