@@ -206,6 +206,17 @@ def test_a_run_that_the_session_list_ends_with_is_newer_than_the_backup_of_an_ac
     assert hermes.texts() == hermes.said([*kept, *after])
 
 
+def test_a_backup_that_was_saved_with_a_turn_is_older_than_a_run_whose_rows_go_on_behind_it(hermes: Hermes) -> None:
+    """That turn was taken back, then the clock was set back. The version marks acts without ids; nothing is listed."""
+    kept, undone, after = hermes.turns("a"), hermes.turns("b", start=LATER), hermes.turns("c", start=100)
+    hermes.live.write_bytes(bytes(2000))
+    bounded(hermes, ".bak", [*kept, *undone], updated_at=undone[-1]["timestamp"])
+    hermes.write_run([*kept, *after])
+    hermes.write_rows([*kept, *undone, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *after])
+
+
 def test_what_a_backup_from_before_the_newest_run_has_is_older_than_that(hermes: Hermes) -> None:
     """The clock was set back after its first turn; then the first prompt was edited. The file is zeros."""
     early, edited, after = hermes.turns("a", start=LATER), hermes.turns("b", start=10), hermes.turns("c", start=100)
@@ -442,3 +453,17 @@ def test_what_an_act_before_that_of_the_backup_took_back_is_counted_out_whatever
     hermes.write_index({**row, "last_message_at": after[-1]["timestamp"], "updated_at": after[-1]["timestamp"]})
     hermes.write_rows([*kept, *first, *second, *after])
     assert is_left_alone(hermes)
+
+
+def test_what_was_said_again_after_the_backup_comes_back_whatever_the_clock_said(hermes: Hermes) -> None:
+    """The file is zeros; the clock was set back before an undo, and the backup is from after that."""
+    first, undone, said = hermes.turns("a", start=LATER), hermes.turns("b", start=50), hermes.turns("c", start=100)
+    again = [m | {"timestamp": m["timestamp"] + 300} for m in said]
+    hermes.live.write_bytes(bytes(2000))
+    marks = hermes.undo_marks(first) | {"updated_at": START + 150}
+    hermes.write_backup([*first, *said], **marks)
+    row = hermes.listed([*first, *said, *again])
+    hermes.write_index({**row, "last_message_at": again[-1]["timestamp"]})
+    hermes.write_rows([*first, *undone, *said, *again])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*first, *said, *again])
