@@ -271,7 +271,8 @@ class Timeline(Seen):
 
     def _can_be_outdated(self, file: Witness) -> bool:
         """Whether an act can have come between a file and the torn one: of a version that leaves no mark of it the
-        backup is from before the file was made shorter.
+        backup is from before the file was made shorter, so that they differ before the damage, in number, or at the end
+        that the session list knows.
         """
         known = self.known
         if not known.is_torn_unmarked or file is not known.backup or is_same(file.saved, known.saved):
@@ -279,7 +280,10 @@ class Timeline(Seen):
         # of a torn file is read what stands before the damage: there it lacks nothing
         read = max((k for k, e in enumerate(self.entries) if LIVE in e.versions), default=0)
         is_cut = any(file.name in e.versions and LIVE not in e.versions for e in self.entries[:read])
-        return is_cut or known.count != sum(file.name in e.versions or LIVE in e.versions for e in self.entries)
+        own = [e for e in self.entries if not e.versions.keys().isdisjoint((file.name, LIVE))]
+        times = (v.time for e in own for name, v in e.versions.items() if name in (file.name, LIVE))
+        is_end = known.last is None or known.pending is not None or any(is_same(time, known.last) for time in times)
+        return is_cut or known.count != len(own) or not is_end
 
     def _is_kept(self, e: Entry) -> bool:
         if self.known.state is FileState.TORN and LIVE in e.versions:

@@ -10,7 +10,7 @@ from hermes_rescue.core.audit.findings import Category
 
 from .conftest import ACT, START, Hermes, Value
 from .test_acts import bounded, cut, write_sent
-from .test_witnesses import categories, is_left_alone, stepped
+from .test_witnesses import CLEAR, SHRINK, categories, is_left_alone, stepped
 
 
 def test_the_last_stamp_in_the_session_list_cuts_a_lost_file(hermes: Hermes) -> None:
@@ -337,3 +337,42 @@ def test_a_count_that_is_late_can_lack_the_end_of_the_backup_besides(hermes: Her
     hermes.write_backup([*kept, *undone])
     write_counted(hermes, [*kept, *later], [*kept, *undone, *later, *newest])
     assert is_left_alone(hermes)
+
+
+def test_a_backup_with_as_many_messages_is_not_what_a_torn_file_of_an_old_version_was(hermes: Hermes) -> None:
+    """Its last turn was taken back, and another as long was said; the list ends with that."""
+    kept, undone, after = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
+    write_unmarked(hermes, hermes.live, [*kept, *after])
+    hermes.tear_live("answer a")
+    write_unmarked(hermes, hermes.live.with_suffix(".json.bak"), [*kept, *undone])
+    row = hermes.listed([*kept, *after])
+    hermes.write_index({**row, "last_message_at": after[-1]["timestamp"]})
+    hermes.write_rows([*kept, *undone, *after])
+    assert is_left_alone(hermes)
+
+
+def test_the_head_of_a_torn_file_that_counts_fewer_than_its_backup_and_the_rows_have_is_heeded(hermes: Hermes) -> None:
+    """Two acts kept the same; the version has no ids for them, and the clock was set back before."""
+    first, kept, undone, after = (hermes.turns(word, start=100 * k) for k, word in enumerate("abcd"))
+    first = [m | {"timestamp": m["timestamp"] + 9000} for m in first]
+    at = after[0]["timestamp"]
+    bounded(hermes, "", [*first, *kept, *after], **cut(kept, at), updated_at=at + 4)
+    hermes.tear_live("ask b")
+    saved = undone[-1]["timestamp"]
+    bounded(hermes, ".bak", [*first, *kept, *undone], **cut(kept, undone[0]["timestamp"]), updated_at=saved)
+    hermes.write_rows([*first, *kept, *undone, *after])
+    assert Category.REVIEW in categories(hermes)
+    assert is_left_alone(hermes)
+
+
+def test_a_late_count_of_a_file_that_is_torn_before_its_own_says_nothing_against_the_newest_run(hermes: Hermes) -> None:
+    """The session was cleared and went on; no rows are left."""
+    said = hermes.turns("a", "b")
+    marks = {"truncation_watermark": 0.0, "truncation_boundary": 0.0, "clear_generation": CLEAR}
+    hermes.write_live(said, **marks, intentional_shrink_generation=SHRINK)
+    hermes.tear_live('"message_count"')
+    row = hermes.listed(said)
+    hermes.write_index({**row, "message_count": 2, "last_message_at": said[-1]["timestamp"]})
+    hermes.write_run(said)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
