@@ -23,7 +23,8 @@ class Contained(Timeline):
             return False
         if self._is_cut_short(k) or self._is_joined(e.merged):
             return True
-        if self.known.state is FileState.TORN and k > kept[-1] and not self._is_of_then(k, kept):
+        is_older = self.known.state is not FileState.WHOLE  # what stays is that of torn copies, or of older ones
+        if is_older and k > kept[-1] and not self._is_of_then(k, kept):
             return False  # of what was said since the tear the file had a message of its own
         is_short = (e.merged.calls or e.merged.answers) and not e.merged.is_distinctive
         if is_short and (e.merged.answers or repr(e.merged.part("tool_calls")) not in self._calls):

@@ -13,7 +13,7 @@ from hermes_rescue.core.hermes.database.blocks import SECOND, carried_text, with
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar
 from hermes_rescue.core.merge.intent import Marks, Reason, has_marks
 from hermes_rescue.core.merge.transcript import Entry
-from hermes_rescue.core.merge.turns import turns
+from hermes_rescue.core.merge.turns import Turn, turns
 
 UNDECIDED = "You took messages back and went on; which of those that are left came after that, no copy says."
 BEGINNING = "The newest answer was given without what was said before it: you took that back, or it was lost before."
@@ -63,13 +63,14 @@ class Evidence:
     """What is known of a session beside its messages. Times in seconds, None where nobody says.
 
     ``marks`` are those of the file, or of the newest copy that has any, which was saved at ``marked``; ``saved``:
-    when the file was last saved; ``pending``: when the ``prompt`` was sent that was still unanswered then; ``sent``:
-    when the newest one was that the journals know; ``is_set_back``: these know that the clock was set back before the
-    prompt of ``run``. ``count`` and ``last``: how many messages it had when it was saved, and the stamp of the last
-    one. ``backup`` is the act's own backup or another file from before or after, ``run`` the newest finished run,
-    ``others`` further files, the newest first. ``is_untitled``: the file has the title of a new session, as a clear
-    leaves it; ``has_title_of_turn``: it has another one, and not from a person; ``is_missing``: there is no file at
-    all. ``listed``: when the session list last wrote its row; ``is_listed_first``: that is before it says that the
+    when the file was last saved; ``pending``: when the ``prompt`` was sent that was still unanswered then;
+    ``sent``: when the newest one was that the journals know; ``is_set_back``: these know that the clock was set
+    back before the prompt of ``run``. ``count`` and ``last``: how many messages it had when it was saved, and the
+    stamp of the last one; ``is_of_head``: its own head counts them, which is never late. ``backup`` is the act's
+    own backup or another file from before or after, ``run`` the newest finished run, ``others`` further files, the
+    newest first. ``is_untitled``: the file has the title of a new session, as a clear leaves it;
+    ``has_title_of_turn``: it has another one, and not from a person; ``is_missing``: there is no file at all.
+    ``listed``: when the session list last wrote its row; ``is_listed_first``: that is before it says that the
     session was created, so a clock was set back.
     """
 
@@ -92,6 +93,7 @@ class Evidence:
     is_set_back: bool = False
     has_title_of_turn: bool = False
     is_listed_first: bool = False
+    is_of_head: bool = False
 
     @property
     def was_emptied_after_turn(self) -> bool:
@@ -196,7 +198,11 @@ def reasons_of_rows(
         for copy in copies.databases
         for k, m in enumerate(copy.messages)
     }
-    found = dict.fromkeys(_written_again(entries, {copy.name for copy in copies.databases}), Reason.CONTAINED)
+    databases = {copy.name for copy in copies.databases}
+    found: dict[int, Reason] = {}
+    for turn, beside in written_again(entries, databases):
+        if not entries[beside.start].versions.keys() <= databases:  # a copy that was made of the whole session knows
+            found |= dict.fromkeys(range(turn.start, turn.end), Reason.CONTAINED)
     for k, e in enumerate(entries):
         if LIVE in e.versions:
             continue
@@ -214,21 +220,18 @@ def reasons_of_rows(
     return found
 
 
-def _written_again(entries: Sequence[Entry], databases: Set[str]) -> Iterator[int]:
-    """The messages of a turn that only rows have and that a flush wrote again: rows of one database within a second say
-    the turn beside it, of which another copy knows.
+def written_again(entries: Sequence[Entry], databases: Set[str]) -> Iterator[tuple[Turn, Turn]]:
+    """The turns that only rows have and that a flush may have written again, each with the turn beside it: rows of one
+    database within a second say both.
 
-    Rows alone do not distinguish it from what a program said again so fast; a copy that was made of the whole session
-    does.
+    Rows alone do not distinguish it from what a program said again so fast.
     """
     for pair in pairwise(turns([e.merged for e in entries])):
         for turn, beside in (pair, pair[::-1]):
             again, first = entries[turn.start : turn.end], entries[beside.start : beside.end]
-            if not turn.has_prompt or first[0].versions.keys() <= databases:
-                continue
-            is_of_rows = all(e.versions.keys() <= databases for e in again)
+            is_of_rows = turn.has_prompt and all(e.versions.keys() <= databases for e in again)
             if is_of_rows and any(_is_written_again(again, first, name) for name in again[0].versions):
-                yield from range(turn.start, turn.end)
+                yield turn, beside
 
 
 def _is_written_again(again: Sequence[Entry], first: Sequence[Entry], database: str) -> bool:

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.hermes.copies import LIVE
-from hermes_rescue.core.merge.evidence import FileState, Verdict
+from hermes_rescue.core.merge.evidence import FileState, Verdict, written_again
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.stamps import STAMP, WHOLE, is_after, is_same
 from hermes_rescue.core.merge.timeline import Timeline
@@ -40,7 +40,7 @@ class ListedLength(Timeline):
         after = [k for k in held if k > cut]
         if not after:
             is_listed = count in (None, len(held)) or (named is not None and self.kept[cut])
-            is_in_doubt = self.known.is_missing or self._can_be_shortened(held)
+            is_in_doubt = self.known.is_missing or any(map(self._can_be_shortened, (held, self._once(held))))
             if self.known.state is FileState.WHOLE:  # an older file, which had at least the newest turn besides
                 newest = max((k for k in held if self.entries[k].merged.role == "user"), default=0)
                 least = sum(self.kept[k] or k >= newest for k in held)
@@ -51,6 +51,12 @@ class ListedLength(Timeline):
         if named is not None and self.known.run is not None and count in (None, len(held) - len(after)):
             return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDONE)})
         return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDECIDED)}, self.miscounted(len(held)))
+
+    def _once(self, held: Sequence[int]) -> list[int]:
+        """The same without the turns that a flush may have written again."""
+        pairs = written_again(self.entries, self.known.databases)
+        again = {k for turn, beside in pairs if beside.start < turn.start for k in range(turn.start, turn.end)}
+        return [k for k in held if k not in again]
 
     def _named(self, held: Sequence[int]) -> int | None:
         """The message that the session list ends with, if a file has it. Where files have answers without times, the
@@ -156,18 +162,19 @@ class ListedLength(Timeline):
         """
         count, backup = self.known.count or 0, self.known.backup
         prompts = [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
-        if self.known.state is FileState.LOST and self.is_late_count(held):  # a head counts what it was saved with
-            return False
+        is_late = self.known.state is FileState.LOST  # by the newest turn, as well as by what an act took back
+        if is_late and self.is_late_count(held) and not self._was_saved_between_acts():
+            return False  # a head counts what it was saved with
         own = [n for n, k in enumerate(held) if backup and backup.is_whole and self.holds([backup], k)]
         ends = [own[-1] + 1] if own else [*prompts[1:], len(held)] if backup is None or self.known.pending else []
         if backup is not None:  # a torn one does not say where the act cut, and one from after another act not all
-            ends.append(sum((self.began[k] or 0.0) <= (backup.saved or 0.0) for k in held))
+            ends += self._said_by(backup.saved or 0.0, held, own)
         is_old = self.known.state is FileState.EMPTY and not self.marks.knows_watermark  # then no act left a mark
         can_end = self.known.pending is not None or self.known.state is FileState.TORN or is_old
-        is_late = self.known.state is FileState.LOST  # by the newest turn, as well as by what an act took back
         if (backup is None or not backup.is_whole) and self._lacks_turns(held, prompts, can_end=can_end or is_late):
             return True
         left = {end: count - (len(held) - end) for end in ends if end < len(held) or can_end}
+        newest = len(held) - prompts[-1] if is_late and prompts else 0
         of_own = {n for n, k in enumerate(own) if k in prompts}  # rows between them can be gone before
         return count == 0 or any(
             (
@@ -175,9 +182,24 @@ class ListedLength(Timeline):
                 and (n in prompts or self._leaves_calls(held, n, end))
                 and (n or own or self.known.is_behind_list)
             )
-            or n in of_own
+            or not of_own.isdisjoint((n, n + newest))
             for end, n in left.items()
         )
+
+    def _was_saved_between_acts(self) -> bool:
+        """Whether the session was shortened before its whole backup was saved, or can have been without a mark: what
+        made it the backup, a save of fewer, is an act rather than a loss then.
+        """
+        backup = self.known.backup
+        return backup is not None and backup.is_whole and (self.marks.is_marked or not self.marks.records_acts)
+
+    def _said_by(self, saved: float, held: Sequence[int], own: Sequence[int]) -> list[int]:
+        """How many of these can have been said when their backup was saved, which has its ``own``: all that their times
+        say, or, behind its own, those up to where the clock was set back.
+        """
+        began = [self.began[k] or 0.0 for k in held]
+        set_back = [n for n, (one, other) in enumerate(pairwise(began), 1) if other < one <= saved]
+        return [sum(time <= saved for time in began), *(n for n in set_back if not own or n > own[-1])]
 
     def _lacks_turns(self, held: Sequence[int], prompts: Sequence[int], *, can_end: bool) -> bool:
         """Whether several acts can have taken back the turns of some of these prompts, with the newest only where they

@@ -183,7 +183,8 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
     index = copies.index_row or {}
     saved = number((live.get("updated_at") if live is not None else None) or index.get("updated_at"))
     count = live.get("message_count") if live is not None and state is FileState.TORN and not live.complete else None
-    if not isinstance(count, int):
+    is_of_head = isinstance(count, int)
+    if not is_of_head:
         count = index.get("message_count")
     files = {
         name: Witness(name, number(copy.get("updated_at")), marks(copy), has_all_messages(copy), has_marks(copy))
@@ -214,6 +215,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         copies.run is not None and copies.run.sent is not None and copies.run.sent.is_set_back,
         has_title_of_turn(live),
         listed is not None and listed < (number(index.get("created_at")) or listed),
+        is_of_head,
     )
 
 

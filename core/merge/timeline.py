@@ -132,6 +132,9 @@ class Timeline(Seen):
             return True  # what is left of the file was said after it was cleared
         if mark != act and any(self.entries[k].merged.role == "user" and self.has_stamp(k, mark) for k in held):
             return True
+        is_of_turn = mark != act and self.known.state is FileState.WHOLE
+        if is_of_turn and self.goes_further(run, Witness(LIVE, self.known.saved)):
+            return True  # it ended after a turn that the file has from after the act
         last = self.last_kept(act)
         others = [k for k in range(last + 1, len(self.entries)) if self._is_witnessed(k)]
         has_kept = last < 0 or self.holds([run], last)
@@ -259,7 +262,7 @@ class Timeline(Seen):
             return False
         is_named = self.known.state is FileState.LOST and self._is_listed(run) and not self._is_listed(file)
         is_of_turn = not marks.is_fresh or (marks.act == 0.0 and any(file.name in e.versions for e in self.entries))
-        return is_named or (is_of_turn and marks.knows_generations and self.goes_further(run, file) is True)
+        return is_named or (is_of_turn and marks.knows_acts and self.goes_further(run, file) is True)
 
     def _is_listed(self, copy: Witness) -> bool:
         """Whether the session list ends with the last message of a copy, and counts as many as it has."""
@@ -268,7 +271,8 @@ class Timeline(Seen):
 
     def _can_be_outdated(self, file: Witness) -> bool:
         """Whether an act can have come between a file and the torn one: of a version that leaves no mark of it the
-        backup is from before the file was made shorter.
+        backup is from before the file was made shorter, so that they differ before the damage, in number, or at the end
+        that the session list knows.
         """
         known = self.known
         if not known.is_torn_unmarked or file is not known.backup or is_same(file.saved, known.saved):
@@ -276,7 +280,10 @@ class Timeline(Seen):
         # of a torn file is read what stands before the damage: there it lacks nothing
         read = max((k for k, e in enumerate(self.entries) if LIVE in e.versions), default=0)
         is_cut = any(file.name in e.versions and LIVE not in e.versions for e in self.entries[:read])
-        return is_cut or known.count != sum(file.name in e.versions or LIVE in e.versions for e in self.entries)
+        own = [e for e in self.entries if not e.versions.keys().isdisjoint((file.name, LIVE))]
+        times = (v.time for e in own for name, v in e.versions.items() if name in (file.name, LIVE))
+        is_end = known.last is None or known.pending is not None or any(is_same(time, known.last) for time in times)
+        return is_cut or known.count != len(own) or not is_end
 
     def _is_kept(self, e: Entry) -> bool:
         if self.known.state is FileState.TORN and LIVE in e.versions:

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from hermes_rescue.core.merge.backups import Backups
 from hermes_rescue.core.merge.contained import Contained
+from hermes_rescue.core.merge.counted import Counted
 from hermes_rescue.core.merge.evidence import (
     BEGINNING,
     OLDER,
@@ -27,7 +27,6 @@ from hermes_rescue.core.merge.evidence import (
     Witness,
 )
 from hermes_rescue.core.merge.intent import Reason
-from hermes_rescue.core.merge.listed_length import ListedLength
 from hermes_rescue.core.merge.stamps import STAMP, WHOLE, is_after, is_same
 from hermes_rescue.core.merge.transcript import Entry
 
@@ -47,7 +46,7 @@ def judge(entries: Sequence[Entry], evidence: Evidence) -> Verdict:
     )
 
 
-class _Judge(Contained, Backups, ListedLength):
+class _Judge(Contained, Counted):
     @property
     def origin(self) -> str | None:
         """The copy that what points into the messages is taken from."""
@@ -79,7 +78,9 @@ class _Judge(Contained, Backups, ListedLength):
             and known.count is not None
             and not known.is_torn_unmarked
         ):
-            return self._without_leftovers(reasons, known.count)
+            return self.without_leftovers(reasons, known.count)
+        if self.lacks_act(reasons):
+            return Verdict(reasons, self.miscounted(len(self.held(reasons))))
         if act is not None and not self._is_of_file and any(r.is_question for r in reasons.values()):
             return Verdict(reasons, UNDECIDED)
         if known.state is FileState.WHOLE and self._is_older_than_run(reasons):
@@ -120,16 +121,6 @@ class _Judge(Contained, Backups, ListedLength):
         if not is_there and any(t > sent + WHOLE for t in times.values()):
             return False
         return all(base.name in self.entries[k].versions for k in held if k < last or not is_there)
-
-    def _without_leftovers(self, reasons: dict[int, Reason], count: int) -> Verdict:
-        """The transcript of the newest run, if it has as many messages as the head of the file gives."""
-        held = [k for k in self.held(reasons) if self.kept[k]]
-        if len(held) <= count or self.marks.act is None:
-            return Verdict(reasons)
-        orphans = [k for k in held if self.is_leftover(k)]
-        if len(held) - len(orphans) == count:
-            return Verdict(reasons | dict.fromkeys(orphans, Reason.UNDONE))
-        return Verdict(reasons, self.miscounted(len(held)))
 
     def _with_their_prompts(self, reasons: dict[int, Reason]) -> dict[int, Reason]:
         """An answer comes back or is asked with its prompt, also where the file has the same words elsewhere."""
@@ -333,7 +324,7 @@ class _Judge(Contained, Backups, ListedLength):
             if reason is not None:
                 result[k] = reason
         is_open = self.known.state is FileState.WHOLE or edited  # of an edit and of damage as many are left
-        return result if is_open else self._counted(result, cut)
+        return result if is_open else self.settled_by_count(result, cut)
 
     @cached_property
     def _is_unsaid(self) -> bool:
@@ -364,25 +355,11 @@ class _Judge(Contained, Backups, ListedLength):
         has_own = any(w is not self.known.run for w in self.before_act)
         return is_of_rows or (not has_own and self.is_end_by_list(k, kept))
 
-    def _is_empty_before_run(self) -> bool:
-        """Whether a run ended later than the file, and the session list with it, was saved empty, or the clock was set
-        back before it; and shows nothing of what the act's own backup has: it can have begun anew after it.
-        """
-        run, marked = self.known.run, self.known.marked
-        if not self.known.was_seen_empty or self.known.is_untitled or run is None:
-            return False
-        files = [w for w in self.before_act if w is not run]
-        held = [k for k in range(len(self.entries)) if self.holds([run], k)]
-        if any(self.holds(files, k) for k in held):
-            return False
-        is_later = is_after(run.saved, marked or 0.0) and not self.was_taken_back(held, marked or 0.0)
-        return is_later or self.known.is_set_back
-
     def _may_be_stale(self, cut: int) -> bool:
         """Whether the file can also be an older one that was saved too late: it is empty, and a run ended later; or its
         act cut where the one before it had cut, and more turns had been said since than an undo takes back.
         """
-        if self._is_empty_before_run():
+        if self.is_empty_before_run():
             return True
         own = next((w for w in self.before_act if w.marks is not None), None)
         if own is None or own.marks is None or not self.marks.is_fresh or own.marks.act != self.marks.act:
@@ -458,43 +435,3 @@ class _Judge(Contained, Backups, ListedLength):
             # it ended before the act and does not show it
             return Reason.UNDONE if self.has_run_ended_after(k) else None
         return Reason.UNDECIDED
-
-    def _counted(self, reasons: dict[int, Reason], cut: int) -> dict[int, Reason]:
-        """The same, settled as far as it can be: an act takes back one turn at least, the newest prompt came after it,
-        and of the others as many of the newest belong as there were messages, whole turns.
-        """
-        asked = [k for k, reason in reasons.items() if reason.is_question]
-        settled = {k: reason for k, reason in reasons.items() if not reason.is_question}
-        after_cut = [k for k in asked if k > cut]
-        if after_cut and after_cut[0] == cut + 1 and self.marks.act:
-            prompts = [k for k in after_cut if self.entries[k].merged.role == "user"]
-            first_turn = after_cut[: after_cut.index(prompts[1])] if len(prompts) > 1 else after_cut
-            later = prompts[self.marks.is_fresh :]  # what it took back can be gone, or be marked so in the database
-            newest = next((k for k in later if self._is_newest_prompt(k)), None)
-            if newest != first_turn[0]:
-                settled |= dict.fromkeys(first_turn, Reason.UNDONE)
-            after_cut = [k for k in after_cut if k not in settled and (newest is None or k < newest)]
-            if not after_cut and len(asked) == len(settled.keys() & set(asked)) + sum(
-                newest is not None and k >= newest for k in asked
-            ):
-                return settled
-        count = self.known.count
-        if not asked or count is None or self._is_empty_before_run():
-            return reasons
-        want = count - (len(self.entries) - len(settled) - len(after_cut))
-        at = len(after_cut) - want
-        if 0 <= want <= len(after_cut) and (at == len(after_cut) or self.entries[after_cut[at]].merged.role == "user"):
-            return settled | dict.fromkeys(after_cut[:at], Reason.UNDONE)
-        return reasons
-
-    def _is_newest_prompt(self, k: int) -> bool:
-        """Whether a prompt is the newest one that the file was saved with: its watermark is its time, or the session
-        list ends with its turn.
-        """
-        later = next((t for t in self.began[k + 1 :] if t is not None and t != self.began[k]), None)
-        time, mark, last = self.times[k], self.marks.watermark, self.known.last
-        if time is None:
-            return False
-        if last is not None and time <= last and (later is None or later > last) and last != self.known.saved:
-            return True  # of an empty file it is the date of the save
-        return mark is not None and abs(time - mark) < 1.0 and (later is None or later > mark)

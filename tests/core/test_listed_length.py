@@ -10,7 +10,7 @@ from hermes_rescue.core.audit.findings import Category
 
 from .conftest import ACT, START, Hermes, Value
 from .test_acts import bounded, cut, write_sent
-from .test_witnesses import categories, is_left_alone, stepped
+from .test_witnesses import CLEAR, SHRINK, categories, is_left_alone, stepped
 
 
 def test_the_last_stamp_in_the_session_list_cuts_a_lost_file(hermes: Hermes) -> None:
@@ -269,6 +269,26 @@ def test_a_turn_that_replaced_one_as_long_is_counted_and_not_late(hermes: Hermes
     assert is_left_alone(hermes)
 
 
+def flushed_twice(turn: list[Value]) -> list[Value]:
+    """The rows of a quick turn that the agent wrote again, or that was said again."""
+    began = turn[0]["timestamp"]
+    return [m | {"timestamp": began + 0.5 * time + 0.1 * k} for time in range(2) for k, m in enumerate(turn)]
+
+
+def test_a_turn_that_a_flush_may_have_written_again_is_counted_once(hermes: Hermes) -> None:
+    """What the count lacks besides is the end of the backup. The file is zeros; were that turn there twice, half of
+    another would be gone."""
+    kept, undone, quick, newest = (hermes.turns(word, start=100 * k) for k, word in enumerate("abcd"))
+    kept.append({**kept[1], "content": "more of a", "timestamp": START + 5})
+    undone.append({**undone[1], "content": "more of b", "timestamp": START + 105})
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_backup([*kept, *undone])
+    row = hermes.listed([*kept, *quick, *newest])
+    hermes.write_index({**row, "last_message_at": newest[-1]["timestamp"]})
+    hermes.write_rows([*kept, *undone, *flushed_twice(quick), *newest])
+    assert is_left_alone(hermes)
+
+
 def test_a_torn_backup_is_from_before_an_act_that_a_torn_file_counts(hermes: Hermes) -> None:
     """The first prompt was edited with a version that leaves no mark: the file begins with the turn after that."""
     edited, after = hermes.turns("a", "b"), hermes.turns("c", start=200)
@@ -283,3 +303,76 @@ def test_a_torn_backup_is_from_before_an_act_that_a_torn_file_counts(hermes: Her
     hermes.repair()
     assert not {*hermes.said(edited)} & {*hermes.texts()}
     assert Category.REVIEW in categories(hermes)
+
+
+def write_counted(hermes: Hermes, counted: list[Value], rows: list[Value]) -> None:
+    """A file of zeros of which the session list counted these messages, and the rows, with which it ends."""
+    hermes.live.write_bytes(bytes(2000))
+    row = hermes.listed(counted)
+    hermes.write_index({**row, "last_message_at": rows[-1]["timestamp"], "updated_at": rows[-1]["timestamp"]})
+    hermes.write_rows(rows)
+
+
+@pytest.mark.parametrize("was_marked", [True, False])
+def test_a_count_that_is_late_or_lacks_the_end_of_the_backup_is_a_question_where_acts_are_known(
+    hermes: Hermes, was_marked: bool
+) -> None:
+    """A save of fewer made it the backup: in a session that was shortened before, that is an act."""
+    kept, undone = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    later = hermes.turns("d", "e", start=200)
+    marks = hermes.undo_marks(kept, undone[0]["timestamp"]) if was_marked else {}
+    hermes.write_backup([*kept, *undone], **marks | {"updated_at": START + 110})
+    write_counted(hermes, [*kept, *later], [*kept, *undone, *later])
+    if was_marked:
+        assert is_left_alone(hermes)
+    else:
+        hermes.repair()
+        assert hermes.texts() == hermes.said([*kept, *undone, *later])
+
+
+def test_a_count_that_is_late_can_lack_the_end_of_the_backup_besides(hermes: Hermes) -> None:
+    kept, undone, later, newest = (hermes.turns(word, start=100 * k) for k, word in enumerate("abcd"))
+    undone.append({**undone[1], "content": "more of b", "timestamp": START + 105})
+    newest += [{**newest[1], "content": f"{word} of d", "timestamp": START + 306} for word in ("more", "the rest")]
+    hermes.write_backup([*kept, *undone])
+    write_counted(hermes, [*kept, *later], [*kept, *undone, *later, *newest])
+    assert is_left_alone(hermes)
+
+
+def test_a_backup_with_as_many_messages_is_not_what_a_torn_file_of_an_old_version_was(hermes: Hermes) -> None:
+    """Its last turn was taken back, and another as long was said; the list ends with that."""
+    kept, undone, after = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
+    write_unmarked(hermes, hermes.live, [*kept, *after])
+    hermes.tear_live("answer a")
+    write_unmarked(hermes, hermes.live.with_suffix(".json.bak"), [*kept, *undone])
+    row = hermes.listed([*kept, *after])
+    hermes.write_index({**row, "last_message_at": after[-1]["timestamp"]})
+    hermes.write_rows([*kept, *undone, *after])
+    assert is_left_alone(hermes)
+
+
+def test_the_head_of_a_torn_file_that_counts_fewer_than_its_backup_and_the_rows_have_is_heeded(hermes: Hermes) -> None:
+    """Two acts kept the same; the version has no ids for them, and the clock was set back before."""
+    first, kept, undone, after = (hermes.turns(word, start=100 * k) for k, word in enumerate("abcd"))
+    first = [m | {"timestamp": m["timestamp"] + 9000} for m in first]
+    at = after[0]["timestamp"]
+    bounded(hermes, "", [*first, *kept, *after], **cut(kept, at), updated_at=at + 4)
+    hermes.tear_live("ask b")
+    saved = undone[-1]["timestamp"]
+    bounded(hermes, ".bak", [*first, *kept, *undone], **cut(kept, undone[0]["timestamp"]), updated_at=saved)
+    hermes.write_rows([*first, *kept, *undone, *after])
+    assert Category.REVIEW in categories(hermes)
+    assert is_left_alone(hermes)
+
+
+def test_a_late_count_of_a_file_that_is_torn_before_its_own_says_nothing_against_the_newest_run(hermes: Hermes) -> None:
+    """The session was cleared and went on; no rows are left."""
+    said = hermes.turns("a", "b")
+    marks = {"truncation_watermark": 0.0, "truncation_boundary": 0.0, "clear_generation": CLEAR}
+    hermes.write_live(said, **marks, intentional_shrink_generation=SHRINK)
+    hermes.tear_live('"message_count"')
+    row = hermes.listed(said)
+    hermes.write_index({**row, "message_count": 2, "last_message_at": said[-1]["timestamp"]})
+    hermes.write_run(said)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)

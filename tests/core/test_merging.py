@@ -542,3 +542,15 @@ def test_a_summary_behind_a_turn_in_the_rows_does_not_make_it_another(hermes: An
     hermes.write_rows({**m, "timestamp": m["timestamp"] + 0.3} for m in rows)
     hermes.repair()
     assert hermes.texts() == hermes.said([*before, *first, *after, *again])
+
+
+def test_an_answer_behind_the_end_of_a_torn_backup_comes_back_though_another_says_the_same(hermes: Any) -> None:
+    """The file was emptied."""
+    said = hermes.turns("a", "b")
+    said[3] |= {"content": said[1]["content"]}
+    hermes.write_live([], updated_at=said[-1]["timestamp"])
+    data = hermes.write_backup(said)
+    hermes.live.with_suffix(".json.bak").write_bytes(data[: data.rindex(b"answer a")])
+    hermes.write_rows(said)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)

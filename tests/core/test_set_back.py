@@ -206,6 +206,17 @@ def test_a_run_that_the_session_list_ends_with_is_newer_than_the_backup_of_an_ac
     assert hermes.texts() == hermes.said([*kept, *after])
 
 
+def test_a_backup_that_was_saved_with_a_turn_is_older_than_a_run_whose_rows_go_on_behind_it(hermes: Hermes) -> None:
+    """That turn was taken back, then the clock was set back. The version marks acts without ids; nothing is listed."""
+    kept, undone, after = hermes.turns("a"), hermes.turns("b", start=LATER), hermes.turns("c", start=100)
+    hermes.live.write_bytes(bytes(2000))
+    bounded(hermes, ".bak", [*kept, *undone], updated_at=undone[-1]["timestamp"])
+    hermes.write_run([*kept, *after])
+    hermes.write_rows([*kept, *undone, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *after])
+
+
 def test_what_a_backup_from_before_the_newest_run_has_is_older_than_that(hermes: Hermes) -> None:
     """The clock was set back after its first turn; then the first prompt was edited. The file is zeros."""
     early, edited, after = hermes.turns("a", start=LATER), hermes.turns("b", start=10), hermes.turns("c", start=100)
@@ -418,3 +429,41 @@ def test_rows_before_those_of_a_file_were_cleared_before_it_whatever_the_clock_s
     assert Category.REVIEW not in categories(hermes)
     hermes.repair()
     assert hermes.texts() == hermes.said([*kept, *said, *after])
+
+
+def test_a_run_that_goes_on_behind_a_file_which_went_on_after_an_act_is_newer_than_that(hermes: Hermes) -> None:
+    """The first prompt was edited after the clock was set back, and then an older file was put back."""
+    kept, undone, later, lost = (hermes.turns(word, start=LATER + 100 * k) for k, word in enumerate("abcd"))
+    after = hermes.turns("e", start=200)
+    bounded(hermes, "", [*kept, *later], **cut(kept, later[0]["timestamp"]), updated_at=later[-1]["timestamp"])
+    hermes.write_run(after)
+    hermes.write_rows([*kept, *undone, *later, *lost, *after])
+    assert Category.REVIEW in categories(hermes)
+    assert is_left_alone(hermes)
+
+
+def test_what_an_act_before_that_of_the_backup_took_back_is_counted_out_whatever_the_clock_said(hermes: Hermes) -> None:
+    """Two turns were taken back one after the other, then the clock was set back. The file is zeros."""
+    kept, first, second = (hermes.turns(word, start=LATER + 100 * k) for k, word in enumerate("abc"))
+    kept.append({**kept[1], "content": "more of a", "timestamp": LATER + START + 5})
+    after = hermes.turns("d", "e", start=200)
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_backup([*kept, *first], updated_at=second[-1]["timestamp"] + 1)
+    row = hermes.listed([*kept, *after])
+    hermes.write_index({**row, "last_message_at": after[-1]["timestamp"], "updated_at": after[-1]["timestamp"]})
+    hermes.write_rows([*kept, *first, *second, *after])
+    assert is_left_alone(hermes)
+
+
+def test_what_was_said_again_after_the_backup_comes_back_whatever_the_clock_said(hermes: Hermes) -> None:
+    """The file is zeros; the clock was set back before an undo, and the backup is from after that."""
+    first, undone, said = hermes.turns("a", start=LATER), hermes.turns("b", start=50), hermes.turns("c", start=100)
+    again = [m | {"timestamp": m["timestamp"] + 300} for m in said]
+    hermes.live.write_bytes(bytes(2000))
+    marks = hermes.undo_marks(first) | {"updated_at": START + 150}
+    hermes.write_backup([*first, *said], **marks)
+    row = hermes.listed([*first, *said, *again])
+    hermes.write_index({**row, "last_message_at": again[-1]["timestamp"]})
+    hermes.write_rows([*first, *undone, *said, *again])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*first, *said, *again])
