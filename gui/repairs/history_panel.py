@@ -257,7 +257,7 @@ class RunTree(QAbstractItemModel):
 
     def _counts(self, operation: Operation) -> str:
         if operation.session_id is None:
-            return self.tr("only the session list lacked it")
+            return self.tr("was only missing from the session list")
         counts = (operation.count(name) for name in ("messages_before", "messages_after"))
         text = " → ".join("–" if n is None else number(n) for n in counts)
         return self.tr("{counts} messages").format(counts=text)
@@ -380,20 +380,18 @@ class HistoryPanel(QWidget):
         layout = QVBoxLayout(page)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addWidget(self.tree, 1)
-        foot = QVBoxLayout()
-        foot.setContentsMargins(16, 10, 16, 12)
-        foot.setSpacing(8)
-        foot.addWidget(self.problem)
-        row = QHBoxLayout()
+        self.problem.setContentsMargins(16, 10, 16, 12)
+        row = QHBoxLayout()  # above, since what a repair came to is shown over the foot
+        row.setContentsMargins(16, 10, 16, 10)
         self.buttons = {action: QToolButton() for action in self._actions()}
         for action, button in self.buttons.items():
             button.setDefaultAction(action)
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
             row.addWidget(button)
         row.addStretch()
-        foot.addLayout(row)
-        layout.addLayout(foot)
+        layout.addLayout(row)
+        layout.addWidget(self.tree, 1)
+        layout.addWidget(self.problem)
         self._pages = QStackedLayout(self)
         self._pages.addWidget(page)
         self._pages.addWidget(self.empty)

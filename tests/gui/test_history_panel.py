@@ -82,7 +82,7 @@ def test_it_counts_the_sessions_that_the_repair_counted(qtbot: QtBot, panel: His
         return lines(panel)[0][1].partition(":")[0], lines(panel, panel.runs.index(0, 0))[-1]
 
     title = plan.titles[listed]
-    assert shown() == (f"{n} sessions", [title, "only the session list lacked it", "Repaired"])
+    assert shown() == (f"{n} sessions", [title, "was only missing from the session list", "Repaired"])
     panel.tree.setCurrentIndex(panel.runs.find(run_id, listed))
     assert [panel.undo.isEnabled(), panel.report.isEnabled(), panel.changes.isEnabled()] == [False] * 3
     dialog = UndoDialog(runs_of(store)[0], "", panel)
@@ -91,7 +91,7 @@ def test_it_counts_the_sessions_that_the_repair_counted(qtbot: QtBot, panel: His
     undone = api.undo(store, run_id).undone
     assert len(undone) == n
     assert listed in undone
-    assert shown() == (f"{n} sessions", [title, "only the session list lacked it", "Undone"])
+    assert shown() == (f"{n} sessions", [title, "was only missing from the session list", "Undone"])
 
 
 def test_what_the_session_list_alone_lacked_is_put_back_with_the_whole_repair(
