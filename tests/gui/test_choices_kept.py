@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.gui.background.store_location import StoreLocation
@@ -59,9 +60,11 @@ def test_the_changes_are_counted_anew_after_a_choice(
     qtbot.waitUntil(lambda: shown.position[1] == before, timeout=60_000)
 
 
+@pytest.mark.parametrize("on_show", ["wiped", "wiped_and_continued"])
 def test_a_choice_outlives_the_window_and_can_still_be_taken_back(
-    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, snapshot: Snapshot
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, snapshot: Snapshot, on_show: str
 ) -> None:
+    """Also while another session is on show."""
     before, wiped = snapshot(demo.home), id_of(demo, "wiped")
     window = open_window(StoreLocation(demo.home))
     chosen = leave_out(qtbot, window, wait_scanned, wiped)
@@ -78,6 +81,8 @@ def test_a_choice_outlives_the_window_and_can_still_be_taken_back(
     assert int(line.after) == len(again.review._detail.proposal.included)  # type: ignore[union-attr]
     assert "1 message left out" in again.review.head.evidence.accessibleName()
     assert snapshot(demo.home) == before
+    again.table.select(id_of(demo, on_show))
+    wait_scanned(again)
     with qtbot.waitActive(again):
         again.activateWindow()
     qtbot.keyClick(again, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
