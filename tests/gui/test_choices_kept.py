@@ -60,6 +60,25 @@ def test_the_changes_are_counted_anew_after_a_choice(
     qtbot.waitUntil(lambda: shown.position[1] == before, timeout=60_000)
 
 
+def test_the_row_that_is_unticked_by_key_keeps_the_keyboard(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    """Also where the conversation behind the changes was left at another message."""
+    window = open_window(StoreLocation(demo.home))
+    window.table.select(id_of(demo, "wiped"))
+    wait_scanned(window)
+    window.review.conversation.list.jump_to(4)
+    window.review.tabs.setCurrentIndex(CHANGES)
+    shown, before = window.review.difference, window.review.difference.position
+    for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Space):
+        at = shown.current_row
+        qtbot.keyClick(shown.list, key)
+    qtbot.waitUntil(lambda: shown.position[1] != before[1], timeout=60_000)
+    qtbot.wait(50)
+    assert shown.current_row == at
+    assert [index.row() for index in shown.list.selectedIndexes()] == [shown.list.current()]
+
+
 @pytest.mark.parametrize("on_show", ["wiped", "wiped_and_continued"])
 def test_a_choice_outlives_the_window_and_can_still_be_taken_back(
     qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, snapshot: Snapshot, on_show: str
