@@ -13,6 +13,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -133,7 +134,7 @@ def _carried_out(work: _Work) -> Result:
             changed += made
             _move_backups(died, inventory, run_)
             new = _new_index(store, changed, plan.remaining, work.rows) if changed or plan.rebuild_index else None
-            rebuilt = new is not None and _write_index(run_, new)
+            rebuilt = new is not None and _write_index(run_, new, {sid: plan.titles[sid] for sid in plan.relisted})
             has = journals.read_index(store.sessions_dir).rows.keys() if rebuilt else frozenset()
         _remember(store, work.brought)
         _remember_held_up(plan, work.brought)
@@ -391,9 +392,9 @@ def _new_index(
     return _NewIndex(data, old.digest, frozenset(old.rows)) if files.digest_of(data) != old.digest else None
 
 
-def _write_index(run: vault.ActiveRun, new: _NewIndex) -> bool:
-    """Write the index, last of all."""
-    written = run.replace(None, journals.INDEX_NAME, new.data, new.old)
+def _write_index(run: vault.ActiveRun, new: _NewIndex, relisted: Mapping[str, str] = MappingProxyType({})) -> bool:
+    """Write the index, last of all. ``relisted``: the titles of the sessions that are repaired by that alone."""
+    written = run.replace(None, journals.INDEX_NAME, new.data, new.old, info=relisted)
     _require(written)
     return written.state == "done"
 
@@ -459,10 +460,14 @@ def undo(
         raise RescueError(unnoticed(webui))  # what comes back is shorter, or no file at all
     kept = Vault.of(store)
     with kept.lock():
-        stood = {each.session_id for each in kept.read_run(run_id).operations if each.may_stand}
+        run_before = kept.read_run(run_id)
+        stood = {each.session_id for each in run_before.operations if each.may_stand}
         result = kept.undo(run_id, session_id, should_cancel)
         _remember(store, {}, result.undone)
-        result, back = replace(result, undone=tuple(sid for sid in result.undone if sid in stood)), result.undone
+        back = result.undone
+        listed = {*run_before.relisted}.intersection(kept.read_run(run_id).undone)
+        undone = [sid for sid in back if sid in stood]
+        result = replace(result, undone=(*undone, *sorted(listed.difference(run_before.undone))))
         new = _new_index(store, back, frozenset()) if result.index_stale else None
         if new is None:
             return result

@@ -8,13 +8,14 @@ whoever reads it without this program.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
 import re
 import threading
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -55,7 +56,8 @@ class Operation:
     ``path`` is the file's bare name in the sessions folder; ``session_id`` is None for the index. ``before`` and
     ``after`` (SHA-256, hex) say what the file was and what the change makes of it, None where there is no file;
     ``kept`` names the copy of the old bytes. ``info`` is for lists and reports: counts, a title, kinds of findings,
-    never message texts. ``link``: where a link was replaced, what it said; ``before`` is of the file that it led to.
+    never message texts; that of the index has the sessions that it alone lacked, by their ids, with their titles.
+    ``link``: where a link was replaced, what it said; ``before`` is of the file that it led to.
     """
 
     number: int
@@ -120,6 +122,35 @@ class Run:
     def session_ids(self) -> tuple[str, ...]:
         """The sessions that the run has operations for, in their order."""
         return tuple(dict.fromkeys(each.session_id for each in self.operations if each.session_id is not None))
+
+    @property
+    def relisted(self) -> Mapping[str, str]:
+        """The sessions that the run repaired by the session list alone, with their titles."""
+        lists = (each for each in self.operations if each.session_id is None and each.state in ("done", "undone"))
+        return {sid: str(title) for each in lists for sid, title in each.info.items() if is_session_name(sid)}
+
+    @property
+    def count(self) -> int:
+        """How many sessions the run repaired, those by the session list alone among them."""
+        return len({*self.session_ids, *self.relisted})
+
+    @property
+    def undone(self) -> tuple[str, ...]:
+        """The sessions that were put back."""
+        return self._sessions_of(each for each in self.operations if each.state == "undone")
+
+    @property
+    def standing(self) -> tuple[str, ...]:
+        """The sessions that an undo of the run would put back. After the first one that was put back alone, the session
+        list is no longer that of the run, and stays.
+        """
+        may_stand = [each for each in self.operations if each.may_stand]
+        return self._sessions_of(each for each in may_stand if each.session_id is not None or not self.undone)
+
+    def _sessions_of(self, operations: Iterable[Operation]) -> tuple[str, ...]:
+        """The sessions of some operations; those of the one of the session list are all that it repaired alone."""
+        found = ((each.session_id,) if each.session_id is not None else self.relisted for each in operations)
+        return tuple(dict.fromkeys(itertools.chain.from_iterable(found)))
 
     def only(self, session_ids: Collection[str]) -> Run:
         """What it did to some of its sessions. Raises VaultError where one is none of them."""

@@ -139,6 +139,8 @@ def _operation(operation: Operation, numbers: Mapping[str, int]) -> Operation:
     info |= {name: n for name in ("messages_before", "messages_after") if (n := operation.count(name)) is not None}
     if number is not None:
         info["title"] = _titled(number)
+    if operation.session_id is None:
+        info = {named(numbers[sid]): _titled(numbers[sid]) for sid in operation.info if sid in numbers}
     return replace(
         operation,
         session_id=named(number) if number is not None else None,

@@ -379,6 +379,8 @@ class _Run(_Outline):
 
     def chips(self) -> Iterator[tuple[str, str]]:
         states = Counter(_state(session) for session in self.facts["sessions"])
+        for op in self.facts["index"]:
+            states[op["state"]] += len(self.facts["relisted"])
         yield from ((state, f"{states[state]:,} {_STATES[state]}") for state in reversed(_WORST_FIRST) if states[state])
         files = [op for session in self.facts["sessions"] for op in session["operations"] if op["state"] == "done"]
         if files:
@@ -387,7 +389,9 @@ class _Run(_Outline):
     def unlisted(self, listed: int) -> str:
         lists = [op["state"] for op in self.facts["index"]]
         words = {"done": "The session list was rebuilt.", "undone": "The session list was put back."}
-        return " ".join(words.get(state, f"The session list was not rebuilt ({state}).") for state in lists)
+        text = " ".join(words.get(state, f"The session list was not rebuilt ({state}).") for state in lists)
+        titles = ", ".join(shown(each["title"] or each["session_id"]) for each in self.facts["relisted"])
+        return f"{text} Only missing there: {titles}." if titles else text
 
     def section(self, session: Facts) -> Section:
         before, after = (

@@ -331,7 +331,7 @@ def run_report(
     for it, ``home`` that of its store. An anonymous one has neither checksums nor texts, and nothing else that could be
     anybody's.
     """
-    numbers = {session_id: number for number, session_id in enumerate(run.session_ids, 1)}
+    numbers = {session_id: number for number, session_id in enumerate((*run.session_ids, *run.relisted), 1)}
     texts, pictures = (details.texts, details.pictures) if details is not None else (None, {})
     if is_anonymous:
         run, home, texts, pictures = anonymous_run(run, numbers), None, None, anonymous_pictures(pictures, numbers)
@@ -354,6 +354,7 @@ def run_report(
             "databases": list(run.stores[1:]),
         },
         "sessions": _in_order(sessions, numbers, held, pictures),
+        "relisted": [{"session_id": sid, "title": title} for sid, title in run.relisted.items()],
         "index": [_operation(op) for op in run.operations if op.session_id is None],
     }
     seen = _from_home(facts, where or "")

@@ -128,7 +128,7 @@ class RepairView(View):
 
     def undo_question(self, run: Run, session: str | None) -> str:
         """What a person is asked before an undo."""
-        what = f"session {shown(session)}" if session else counted(len(run.session_ids), "session")
+        what = f"session {shown(session)}" if session else counted(len(run.standing), "session")
         return f"Put {what} back to what it was before the repair of {stamp(run.created_at)}?"
 
     def undone(self, result: UndoResult) -> None:
@@ -162,10 +162,9 @@ class RepairView(View):
         """The runs, newest first; ``older`` are not among them."""
         table = Table(_HISTORY)
         for run in runs:
-            undone = {op.session_id for op in run.operations if op.state == "undone" and op.session_id}
             table.add_row(
                 Text(run.run_id), Text(stamp(run.created_at)), Text(run.status),
-                _count(len(run.session_ids)), _count(len(undone)), Text(shown(run.problem)),
+                _count(run.count), _count(len(run.undone)), Text(shown(run.problem)),
             )  # fmt: skip
         if table.rows:
             self.table(table)

@@ -64,21 +64,22 @@ class _ShownRun:
         for operation in run.operations:
             if operation.session_id is not None:
                 operations.setdefault(operation.session_id, []).append(operation)
+        lists = [each for each in run.operations if each.session_id is None]
         self.run = run
-        self.sessions = list(operations.items())
+        self.sessions = [*operations.items(), *((sid, lists) for sid in run.relisted)]
         self.refusals: Mapping[str, str] = {}
         self.entries: dict[int, Entry] = {}
 
     @property
     def undone(self) -> int:
         """How many sessions were put back."""
-        return sum(any(each.state == "undone" for each in operations) for _, operations in self.sessions)
+        return len(self.run.undone)
 
     @property
     def can_undo(self) -> bool:
         """Whether an undo would put back any session."""
         return self.run.status != "running" and any(
-            each.may_stand for sid, operations in self.sessions if sid not in self.refusals for each in operations
+            each.may_stand and each.session_id not in (None, *self.refusals) for each in self.run.operations
         )
 
     def row_of(self, session_id: str) -> int | None:
@@ -226,8 +227,6 @@ class RunTree(QAbstractItemModel):
         return self.tr("Finished"), ("healthy", "ok")
 
     def _session(self, of_run: _ShownRun, session_id: str, operations: Sequence[Operation]) -> Entry:
-        before, after = (operations[0].count(name) for name in ("messages_before", "messages_after"))
-        counts = " → ".join("–" if n is None else number(n) for n in (before, after))
         failed = next((operation for operation in operations if operation.state in ("failed", "skipped")), None)
         problem = shown(failed.note) if failed is not None else ""
         refusal = of_run.refusals.get(session_id)
@@ -242,22 +241,31 @@ class RunTree(QAbstractItemModel):
             status, icon = self.tr("Not finished"), ("warning", "repair")
         else:
             status, icon = self.tr("Repaired"), ("healthy", "ok")
+        has_files = operations[0].session_id is not None
         may_stand = any(operation.may_stand for operation in operations)
         return Entry(
             of_run.run.run_id,
             session_id,
-            (_title(session_id, operations), self.tr("{counts} messages").format(counts=counts), status),
+            (_title(session_id, operations), self._counts(operations[0]), status),
             icon,
             problem,
-            of_run.run.status != "running" and may_stand and refusal is None,
-            True,
-            any(operation.may_have_changed for operation in operations),
+            has_files and of_run.run.status != "running" and may_stand and refusal is None,
+            has_files,
+            has_files and any(operation.may_have_changed for operation in operations),
             False,
         )
 
+    def _counts(self, operation: Operation) -> str:
+        if operation.session_id is None:
+            return self.tr("was only missing from the session list")
+        counts = (operation.count(name) for name in ("messages_before", "messages_after"))
+        text = " → ".join("–" if n is None else number(n) for n in counts)
+        return self.tr("{counts} messages").format(counts=text)
+
 
 def _title(session_id: str, operations: Sequence[Operation]) -> str:
-    return one_line(str(operations[0].info.get("title", ""))) or session_id
+    name = "title" if operations[0].session_id is not None else session_id
+    return one_line(str(operations[0].info.get(name, ""))) or session_id
 
 
 class HistoryPanel(QWidget):
@@ -363,7 +371,7 @@ class HistoryPanel(QWidget):
         header.setStretchLastSection(False)
         header.setResizeContentsPrecision(200)
         header.setSectionResizeMode(Column.NAME, QHeaderView.ResizeMode.Interactive)
-        header.resizeSection(Column.NAME, 34 * self.fontMetrics().averageCharWidth())
+        header.resizeSection(Column.NAME, 48 * self.fontMetrics().averageCharWidth())
         header.setSectionResizeMode(Column.STATUS, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(Column.WHAT, QHeaderView.ResizeMode.Stretch)
 
@@ -372,20 +380,18 @@ class HistoryPanel(QWidget):
         layout = QVBoxLayout(page)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addWidget(self.tree, 1)
-        foot = QVBoxLayout()
-        foot.setContentsMargins(16, 10, 16, 12)
-        foot.setSpacing(8)
-        foot.addWidget(self.problem)
-        row = QHBoxLayout()
+        self.problem.setContentsMargins(16, 10, 16, 12)
+        row = QHBoxLayout()  # above, since what a repair came to is shown over the foot
+        row.setContentsMargins(16, 10, 16, 10)
         self.buttons = {action: QToolButton() for action in self._actions()}
         for action, button in self.buttons.items():
             button.setDefaultAction(action)
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
             row.addWidget(button)
         row.addStretch()
-        foot.addLayout(row)
-        layout.addLayout(foot)
+        layout.addLayout(row)
+        layout.addWidget(self.tree, 1)
+        layout.addWidget(self.problem)
         self._pages = QStackedLayout(self)
         self._pages.addWidget(page)
         self._pages.addWidget(self.empty)

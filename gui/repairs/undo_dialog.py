@@ -22,7 +22,8 @@ class UndoDialog(QMessageBox):
             if each.session_id is not None and each.may_stand and session_id in ("", each.session_id):
                 sessions.setdefault(each.session_id, each)
         operations = [*sessions.values()]
-        n, when = len(operations), recent_moment(run.created_at)
+        listed = [title or sid for sid, title in run.relisted.items() if sid in run.standing and not session_id]
+        n, when = len(operations) + len(listed), recent_moment(run.created_at)
         self.setWindowTitle(self.tr("Undo"))
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setIcon(QMessageBox.Icon.Question)
@@ -31,9 +32,10 @@ class UndoDialog(QMessageBox):
             self.setInformativeText(self._sum(operations))
         else:
             self.setText(self.tr("Undo {}, repaired {}?").format(counted(n, "session"), when))
-            lines = [self._line(each) for each in operations[:_NAMED]]
+            lines = [self._line(each) for each in operations]
+            lines += [self.tr("{}: no longer in the session list").format(one_line(title)) for title in listed]
             if n > _NAMED:
-                lines.append(self.tr("and {} more").format(number(n - _NAMED)))
+                lines[_NAMED:] = [self.tr("and {} more").format(number(n - _NAMED))]
             self.setInformativeText("\n".join((self._sum(operations), "", *lines)))
         self.undo = self.addButton(self.tr("Undo"), QMessageBox.ButtonRole.AcceptRole)
         self.cancel = self.addButton(self.tr("Cancel"), QMessageBox.ButtonRole.RejectRole)

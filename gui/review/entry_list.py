@@ -19,6 +19,7 @@ from hermes_rescue.gui.view_model.entry_rows import EntryRows, Index
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import (
     QEvent,
+    QItemSelectionModel,
     QModelIndex,
     QPoint,
     QPointF,
@@ -75,7 +76,7 @@ class EntryList(QListView):
         rows.rowsInserted.connect(self._restructure)
         rows.rowsRemoved.connect(self._restructure)
         self.setFrameShape(QListView.Shape.NoFrame)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)  # or no screen reader reads the entry
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
@@ -263,6 +264,9 @@ class EntryList(QListView):
         super().currentChanged(current, previous)
         self.viewport().update()
         self.current_changed.emit()
+
+    def setSelection(self, rect: QRect, command: QItemSelectionModel.SelectionFlag) -> None:
+        """Called by Qt after a key: the current entry, and no other, stays selected."""
 
     def doItemsLayout(self) -> None:
         """Called by Qt instead of its own layout."""

@@ -293,9 +293,10 @@ class ReviewPane(QWidget):
 
     @Slot()
     def _follow_conversation(self) -> None:
-        """The way through the changes goes on from the current message of the conversation."""
+        """The way through the changes goes on from the current message of the conversation, where that is on show."""
         row = self.conversation.current_row
-        if self._are_linked and row not in (None, self.difference.current_row):
+        is_on_show = self.tabs.currentIndex() == CONVERSATION
+        if self._are_linked and is_on_show and row not in (None, self.difference.current_row):
             self.difference.follow(row)
 
     @Slot(int)

@@ -11,7 +11,7 @@ from hermes_rescue.gui.sessions.session_list import SessionList
 from hermes_rescue.gui.sessions.session_model import SessionModel
 from hermes_rescue.gui.sessions.session_table import SessionTable
 from hermes_rescue.gui.view_model.formatting import counted, number
-from hermes_rescue.gui.view_model.session_rows import Column
+from hermes_rescue.gui.view_model.session_rows import Column, Wanted
 from hermes_rescue.gui.widgets.panes import ENTRY
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QPoint, Qt, Signal
@@ -117,6 +117,12 @@ class SessionPane(QWidget):
     def select(self, session_id: str) -> bool:
         """Go to a session and select it alone; False where it does not show."""
         return self.view.select(session_id)
+
+    def show_only(self, standing: Wanted) -> None:
+        """Show only the sessions that stand so; where the current one does not, go to the first that does."""
+        self.sessions.set_standing(standing)
+        if not self.current_id:
+            self.select_beside("", 1)
 
     def select_next_open(self) -> bool:
         """Go to the next session that can be repaired or asks something; False where there is none."""

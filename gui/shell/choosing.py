@@ -74,6 +74,7 @@ class Choosing(QObject):
             self._read(session_id)
         else:
             self._table.select(session_id)  # which has it read
+            self.changed.emit()
         return True
 
     def reset(self, session_ids: Iterable[str]) -> None:

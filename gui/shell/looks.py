@@ -32,6 +32,9 @@ class Looks(QObject):
         super().__init__(parent)
         self._memory = memory
         self.theme: Theme = themes.load(themes.name_of(memory.theme))
+        self._set_size(memory.zoom)
+        # Qt itself tells the widgets only while its event loop runs; those to come take the font of the window.
+        QApplication.sendEvent(parent, QEvent(QEvent.Type.ApplicationFontChange))
 
     def show(self, actions: Actions) -> None:
         """Draw everything so, and let the actions change it."""
@@ -42,7 +45,6 @@ class Looks(QObject):
             actions.connect(name, partial(self._zoom_by, steps))
         actions.connect("zoom_usual", lambda: self._zoom_to(_USUAL))
         QGuiApplication.styleHints().colorSchemeChanged.connect(lambda _: self._choose(self._memory.theme))
-        self._set_size(self._memory.zoom)
         self._draw()
 
     def zoom_over(self, zoomed: QWidget) -> None:

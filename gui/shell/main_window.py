@@ -147,7 +147,7 @@ class MainWindow(QMainWindow):
         for name, slot in slots.items():
             self.actions_.connect(name, slot)
         self.search.list.context_menu_requested.connect(self.of_sessions.show_menu)
-        self.chips.chosen.connect(self.table.sessions.set_standing)
+        self.chips.chosen.connect(self.table.show_only)
         self.table.current_changed.connect(self._show_session)
         self.places.selection_changed.connect(self._enable)
         self.table.context_menu_requested.connect(self.of_sessions.show_menu)

@@ -31,10 +31,14 @@ def _healthy_words(audited: SessionAudit, proposal: Proposal) -> str:
         return words.format(n=counted(audited.left_out, "message"))
     n = sum(item.included for item in proposal.items)
     if n == 0:
-        return translate("SessionHead", "The session has no messages, and no copy has any.")
-    if n == 1:
-        return translate("SessionHead", "Its message is in the file. There is nothing to repair.")
-    return translate("SessionHead", "All {n} messages are in the file. There is nothing to repair.").format(n=number(n))
+        words = translate("SessionHead", "The session has no messages, and no copy has any.")
+    elif n == 1:
+        words = translate("SessionHead", "Its message is in the file.")
+    else:
+        words = translate("SessionHead", "All {n} messages are in the file.").format(n=number(n))
+    if audited.standing is Standing.PARTLY_READ:
+        return f"{words} {translate('SessionHead', 'A database that may hold more cannot be read.')}"
+    return f"{words} {translate('SessionHead', 'There is nothing to repair.')}" if n else words
 
 
 def _earlier_words(audited: SessionAudit) -> str:

@@ -38,6 +38,8 @@ def status_of(session: SessionAudit) -> Status:
     found = [_status(finding, session) for finding in session.findings]
     if found:
         return min(found, key=lambda status: (status.urgency, -status.at_stake))
+    if session.standing is Standing.PARTLY_READ:
+        return Status(_partly_read(), "missing", "info", 5, 0)
     return Status(QCoreApplication.translate("SessionStatus", "Healthy"), "healthy", "ok", 6, 0)
 
 
@@ -75,6 +77,10 @@ def _status(finding: Finding, session: SessionAudit) -> Status:
         case "index_missing_file":
             return Status(translate("SessionStatus", "Listed, gone"), "warning", "repair", 3, 0)
     return Status(_label(finding), "warning", "repair", 3, n)
+
+
+def _partly_read() -> str:
+    return QCoreApplication.translate("SessionStatus", "Healthy as far as it could be read")
 
 
 def _left_out(session: SessionAudit) -> Status:
@@ -130,7 +136,7 @@ def _note(finding: Finding) -> tuple[str, str]:
         case "not_a_file":
             return QCoreApplication.translate("SessionStatus", "Not a file"), "info"
         case "damaged_file":
-            return QCoreApplication.translate("SessionStatus", "Healthy as far as it could be read"), "missing"
+            return _partly_read(), "missing"
         case "copy_denied":
             return QCoreApplication.translate("SessionStatus", "No permission"), "info"
         case "profile_gone":

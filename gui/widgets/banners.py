@@ -151,9 +151,9 @@ class ResultBar(Notice):
         self._undoing = (undo, export)
         self.undo_requested, self.export_requested = undo.clicked, export.clicked
         self._page, self._saved, self._beside = "", Path(), ""
-        self._webui.clicked.connect(lambda: QDesktopServices.openUrl(QUrl(self._page)))
-        self._open.clicked.connect(lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._saved))))
-        self._folder.clicked.connect(lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._saved.parent))))
+        self._webui.clicked.connect(lambda: self._open_there(QUrl(self._page), self._page))
+        self._open.clicked.connect(lambda: self._open_file(self._saved))
+        self._folder.clicked.connect(lambda: self._open_file(self._saved.parent))
         self.setProperty("result", True)
         self.setParent(over)
         over.installEventFilter(self)
@@ -179,6 +179,15 @@ class ResultBar(Notice):
         self._folder.setVisible(saved is not None and not saved.is_dir())
         self.show_text(text, "ok" if good else "repair")
         self._place()
+
+    def _open_file(self, path: Path) -> None:
+        self._open_there(QUrl.fromLocalFile(str(path)), str(path))
+
+    def _open_there(self, url: QUrl, name: str) -> None:
+        """Open something in the program that the system has for it; say so where it has none."""
+        if not QDesktopServices.openUrl(url):
+            self.show_text(self.tr("No program was found that opens {}.").format(breakable(name)), "repair")
+            self._place()
 
     def show_webui(self, address: str, *, is_running: bool) -> None:
         """Offer the page, and say what is to be done there, as long as the WebUI runs. ``address``: where one answers

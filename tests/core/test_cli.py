@@ -65,15 +65,20 @@ def test_the_whole_walk(wiped: Any, rescue: Rescue) -> None:
     assert "nothing to undo" in out
 
 
-def test_a_repair_counts_as_many_sessions_as_its_undo_but_those_that_only_the_list_lacked(
-    tmp_path: Path, rescue: Rescue
-) -> None:
+def test_a_repair_counts_as_many_sessions_as_the_history_and_its_undo(tmp_path: Path, rescue: Rescue) -> None:
     demo = make_demo_store(tmp_path / "demo")
     out = rescue("repair", "--all", "--yes", "--home", demo.home)[1]
     found = re.search(r"(\d+) sessions repaired and verified.*\s(\d+) of them \w+ only missing there", out, re.DOTALL)
     assert found is not None
+    assert int(found[2])
+
+    def in_the_history() -> list[str]:
+        return rescue("history", "--home", demo.home)[1].splitlines()[1].split()[-2:]
+
+    assert in_the_history() == [found[1], "0"]
     undone = json.loads(rescue("undo", "--yes", "--json", "--home", demo.home)[1])["undone"]
-    assert len(undone) == int(found[1]) - int(found[2]) > 0 < int(found[2])
+    assert len(undone) == int(found[1])
+    assert in_the_history() == [found[1], found[1]]
 
 
 def test_a_repair_says_of_every_session_that_the_list_has_again(tmp_path: Path, rescue: Rescue) -> None:

@@ -494,3 +494,18 @@ def test_an_edited_manifest_makes_no_report_impossible(hermes: Any) -> None:
     odd = replace(run.operations[0], info={"messages_before": "many", "messages_after": "x", "title": 7, "kinds": 3})
     made = run_report(replace(run, operations=(odd,)))
     assert all(render(made, form) for form in FORMATS)
+
+
+def test_a_session_that_only_the_session_list_lacked_counts_wherever_a_repair_is_told(tmp_path: Path) -> None:
+    store = find_store(home=make_demo_store(tmp_path / "demo").home)
+    plan = api.plan(store)
+    [listed] = plan.relisted
+    api.apply(plan)
+    n = len(plan.sessions) + 1
+    [run] = Vault.of(store).list_runs()
+    assert f"{n} repaired" in render(run_report(run), "md")
+    assert plan.titles[listed] in render(run_report(run), "md")
+    anonymous = render(run_report(run, is_anonymous=True), "json")
+    assert f'"Session {n}"' in anonymous
+    assert listed not in anonymous
+    assert plan.titles[listed] not in anonymous

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.core.merge.choices import Choices
 from hermes_rescue.gui.background.store_location import StoreLocation
@@ -59,9 +60,30 @@ def test_the_changes_are_counted_anew_after_a_choice(
     qtbot.waitUntil(lambda: shown.position[1] == before, timeout=60_000)
 
 
-def test_a_choice_outlives_the_window_and_can_still_be_taken_back(
-    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, snapshot: Snapshot
+def test_the_row_that_is_unticked_by_key_keeps_the_keyboard(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
 ) -> None:
+    """Also where the conversation behind the changes was left at another message."""
+    window = open_window(StoreLocation(demo.home))
+    window.table.select(id_of(demo, "wiped"))
+    wait_scanned(window)
+    window.review.conversation.list.jump_to(4)
+    window.review.tabs.setCurrentIndex(CHANGES)
+    shown, before = window.review.difference, window.review.difference.position
+    for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Space):
+        at = shown.current_row
+        qtbot.keyClick(shown.list, key)
+    qtbot.waitUntil(lambda: shown.position[1] != before[1], timeout=60_000)
+    qtbot.wait(50)
+    assert shown.current_row == at
+    assert [index.row() for index in shown.list.selectedIndexes()] == [shown.list.current()]
+
+
+@pytest.mark.parametrize("on_show", ["wiped", "wiped_and_continued"])
+def test_a_choice_outlives_the_window_and_can_still_be_taken_back(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, snapshot: Snapshot, on_show: str
+) -> None:
+    """Also while another session is on show."""
     before, wiped = snapshot(demo.home), id_of(demo, "wiped")
     window = open_window(StoreLocation(demo.home))
     chosen = leave_out(qtbot, window, wait_scanned, wiped)
@@ -78,6 +100,8 @@ def test_a_choice_outlives_the_window_and_can_still_be_taken_back(
     assert int(line.after) == len(again.review._detail.proposal.included)  # type: ignore[union-attr]
     assert "1 message left out" in again.review.head.evidence.accessibleName()
     assert snapshot(demo.home) == before
+    again.table.select(id_of(demo, on_show))
+    wait_scanned(again)
     with qtbot.waitActive(again):
         again.activateWindow()
     qtbot.keyClick(again, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)

@@ -10,6 +10,7 @@ from hermes_rescue.core.repair import vault
 from hermes_rescue.core.repair.run_record import Run
 from hermes_rescue.core.repair.vault import Vault
 from hermes_rescue.gui.repairs.history_panel import HistoryPanel
+from hermes_rescue.gui.repairs.undo_dialog import UndoDialog
 from hermes_rescue.gui.widgets.theme import load
 from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtTest import QSignalSpy
@@ -63,10 +64,47 @@ def test_a_repair_is_listed_with_its_sessions(panel: HistoryPanel, store: Store)
     assert when
     assert status == "Finished"
     [run] = runs_of(store)
-    assert what.startswith(f"{len(run.session_ids)} sessions: ")
+    assert what.startswith(f"{run.count} sessions: ")
     below = lines(panel, panel.runs.index(0, 0))
-    assert len(below) == len(run.session_ids)
+    assert len(below) == run.count
     assert ["Billing migration, the long week", "0 → 102 messages", "Repaired"] in below
+
+
+def test_it_counts_the_sessions_that_the_repair_counted(qtbot: QtBot, panel: HistoryPanel, store: Store) -> None:
+    plan = api.plan(store)
+    [listed] = plan.relisted
+    run_id = api.apply(plan).run_id
+    assert run_id is not None
+    n = len(plan.sessions) + 1
+
+    def shown() -> tuple[str, list[str]]:
+        panel.set_runs(runs_of(store))
+        return lines(panel)[0][1].partition(":")[0], lines(panel, panel.runs.index(0, 0))[-1]
+
+    title = plan.titles[listed]
+    assert shown() == (f"{n} sessions", [title, "was only missing from the session list", "Repaired"])
+    panel.tree.setCurrentIndex(panel.runs.find(run_id, listed))
+    assert [panel.undo.isEnabled(), panel.report.isEnabled(), panel.changes.isEnabled()] == [False] * 3
+    dialog = UndoDialog(runs_of(store)[0], "", panel)
+    qtbot.addWidget(dialog)
+    assert dialog.text().startswith(f"Undo {n} sessions, ")
+    undone = api.undo(store, run_id).undone
+    assert len(undone) == n
+    assert listed in undone
+    assert shown() == (f"{n} sessions", [title, "was only missing from the session list", "Undone"])
+
+
+def test_what_the_session_list_alone_lacked_is_put_back_with_the_whole_repair(
+    qtbot: QtBot, panel: HistoryPanel, store: Store
+) -> None:
+    run_id = repaired(store)
+    first, *others = runs_of(store)[0].session_ids
+    api.undo(store, run_id, first)
+    run = next(each for each in runs_of(store) if each.run_id == run_id)
+    dialog = UndoDialog(run, "", panel)
+    qtbot.addWidget(dialog)
+    assert dialog.text().startswith(f"Undo {len(others)} sessions, ")
+    assert set(api.undo(store, run_id).undone) == set(others)
 
 
 def test_undo_is_asked_for_by_run_and_by_session(qtbot: QtBot, panel: HistoryPanel, store: Store) -> None:
@@ -210,7 +248,7 @@ def test_what_cannot_be_undone_is_said_before_anybody_tries(panel: HistoryPanel,
     assert panel.undo.isEnabled()
     panel.select(run_id, "")
     assert panel.undo.isEnabled()
-    assert f"1 of {len(run.session_ids)} sessions" in panel.problem.text()
+    assert f"1 of {run.count} sessions" in panel.problem.text()
     assert not panel.buttons[panel.changes].isVisible()
     panel.set_refusals(run_id, dict.fromkeys(run.session_ids, "It has changed since."))
     assert not panel.undo.isEnabled()

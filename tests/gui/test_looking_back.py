@@ -25,7 +25,7 @@ from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
 from hermes_rescue.gui.repairs.report_dialog import ReportDialog
 from hermes_rescue.gui.repairs.undo_dialog import UndoDialog
 from hermes_rescue.gui.shell.main_window import MainWindow
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
@@ -114,6 +114,9 @@ def test_a_refused_undo_shows_the_reason_and_the_difference(
     dialog = changes_shown(qtbot)
     finished(qtbot, window, wait_scanned)
     assert "has changed since the run" in window.result.text
+    for button in window.history.buttons.values():  # of which none is covered by what is said
+        place = window.result.mapFromGlobal(button.mapToGlobal(QPoint()))
+        assert not window.result.rect().intersects(QRect(place, button.size()))
     assert "has changed since the run" in dialog.notes.text().replace("\u200b", "")
     assert NOT_THERE in dialog.notes.text()
     assert (dialog.difference.left_picker.currentData(), dialog.difference.right_picker.currentData()) == (BEFORE, NOW)

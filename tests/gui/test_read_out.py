@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
+from hermes_rescue.gui.review.review_pane import CHANGES, CONVERSATION
 from hermes_rescue.gui.shell.main_window import MainWindow
 from hermes_rescue.gui.view_model.formatting import day
 from PySide6.QtCore import Qt
@@ -17,6 +18,7 @@ from pytestqt.qtbot import QtBot
 from tests.gui.test_window import when_asked
 
 Open = Callable[..., MainWindow]
+Scanned = Callable[[MainWindow], None]
 Part = tuple[QAccessible.Role, str, str]
 
 
@@ -102,6 +104,21 @@ def test_buttons_are_read_in_the_order_in_which_they_stand_and_the_picture_is_no
     assert (QAccessible.Role.StaticText, window.review.coverage.accessibleName()) in [
         part[:2] for part in read_out(window)
     ]
+
+
+def test_the_message_that_a_key_leads_to_is_the_selected_one(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    """A screen reader looks in a list for what is selected, and reads nothing where that is nothing."""
+    window = open_window(StoreLocation(demo.home))
+    window.table.select(next(each.session_id for each in demo.stories if each.name == "wiped"))
+    wait_scanned(window)
+    for page, shown in ((CONVERSATION, window.review.conversation.list), (CHANGES, window.review.difference.list)):
+        window.review.tabs.setCurrentIndex(page)
+        shown.setFocus()
+        for key in (Qt.Key.Key_Home, Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_End, Qt.Key.Key_PageUp):
+            qtbot.keyClick(shown, key)
+            assert [index.row() for index in shown.selectedIndexes()] == [shown.current()]
 
 
 def test_a_row_says_its_date_and_every_sentence_ends_once(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:

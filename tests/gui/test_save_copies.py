@@ -153,6 +153,7 @@ def test_files_of_hermes_are_never_replaced(
     assert str(target.parent) in window.result.text
 
 
+@pytest.mark.parametrize("has_program", [True, False])
 def test_what_was_saved_can_be_opened(
     qtbot: QtBot,
     open_window: Open,
@@ -160,9 +161,10 @@ def test_what_was_saved_can_be_opened(
     demo: DemoStore,
     documents: Path,
     monkeypatch: pytest.MonkeyPatch,
+    has_program: bool,
 ) -> None:
     opened: list[QUrl] = []
-    monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: (opened.append(url), has_program)[1])
     window = open_window(StoreLocation(demo.home))
     go_to(window, wait_scanned, story(demo, "wiped_and_continued"))
     when_asked(qtbot, QFileDialog, save_as_suggested)
@@ -171,6 +173,7 @@ def test_what_was_saved_can_be_opened(
     for button in [each for each in window.result.findChildren(QPushButton) if each.isVisible()]:
         qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     assert [Path(each.toLocalFile()) for each in opened] == [next(documents.iterdir()), documents]
+    assert window.result.text.startswith("Saved" if has_program else "No program was found that opens")
 
 
 def test_the_suggested_folder_exists(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from hermes_rescue.gui.review.answers import AnswerBoxes
 from hermes_rescue.gui.review.coverage_map import CoverageMap
 from hermes_rescue.gui.review.session_head import SessionHead
 from hermes_rescue.gui.view_model.formatting import moment_in_text
+from hermes_rescue.gui.view_model.session_line import line_of
+from hermes_rescue.gui.view_model.session_rows import row_for
 from hermes_rescue.gui.view_model.session_sentence import sentence
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from hermes_rescue.gui.widgets.theme import apply, load
@@ -113,6 +115,15 @@ def test_a_whole_session_has_no_button_and_nothing_to_answer(qtbot: QtBot, sessi
     assert str(len(proposal.items)) in head.evidence.text()
     assert not head.repair.isVisible()
     assert not head.why.isVisible()
+
+
+def test_what_could_not_be_read_whole_is_nowhere_called_healthy_without_that(qtbot: QtBot, sessions: Sessions) -> None:
+    audited, proposal = sessions["healthy"]
+    partly = dataclasses.replace(audited, is_partly_read=True)
+    assert line_of(row_for(audited)).state == "Healthy"
+    assert line_of(row_for(partly)).state == "Healthy as far as it could be read"
+    assert head_of(qtbot, audited, proposal).evidence.text().endswith("There is nothing to repair.")
+    assert head_of(qtbot, partly, proposal).evidence.text().endswith("A database that may hold more cannot be read.")
 
 
 @pytest.mark.parametrize("story", ["undone_before_marks", "wiped"])

@@ -548,8 +548,11 @@ def test_the_chips_narrow_the_list(qtbot: QtBot, open_window: Open, demo: DemoSt
     chip = window.chips._chips[Standing.REVIEW]
     qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)
     assert window.table.sessions.visible_count == 3
+    first = window.table.sessions.id_at(0)
+    assert window.table.current_id == first  # the one before is none of them
     qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)
     assert window.table.sessions.visible_count == len(demo.stories)
+    assert window.table.current_id == first
 
 
 def test_next_change_goes_on_into_the_next_session(

@@ -71,6 +71,19 @@ def test_keys_and_wheel_change_every_text_and_the_next_window_is_so(
     assert QFontInfo(QApplication.font()).pointSizeF() == size_of_the_system
 
 
+def test_a_program_that_has_just_started_is_as_the_one_before(
+    qtbot: QtBot, open_window: Open, demo: DemoStore, settings: QSettings, size_of_the_system: float
+) -> None:
+    settings.setValue("zoom", 1.5)
+    window = open_window(StoreLocation(demo.home))
+    (larger,) = sizes(window)
+    assert QFontInfo(QApplication.font()).pointSizeF() > size_of_the_system
+    assert larger == window.fontMetrics().height()
+    qtbot.keyClick(window, Qt.Key.Key_0, CTRL)
+    (usual,) = sizes(window)
+    assert larger > usual
+
+
 def test_it_ends_at_the_smallest_and_the_largest_size(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
     window = open_window(StoreLocation(demo.home))
     for key in (Qt.Key.Key_Plus, Qt.Key.Key_Minus):
