@@ -28,11 +28,12 @@ class HelpDialog(QDialog):
         grid = QGridLayout()
         grid.setHorizontalSpacing(24)
         grid.setColumnStretch(1, 1)
-        for row, command in enumerate(c for c in commands if c.shortcuts):
+        of_commands = [(command.shortcuts, QCoreApplication.translate(CONTEXT, command.tip)) for command in commands]
+        for row, (shortcuts, tip) in enumerate(line for line in (*self._of_lists(), *of_commands) if line[0]):
             native = QKeySequence.SequenceFormat.NativeText
-            keys = ", ".join(QKeySequence(k).toString(native) for k in command.shortcuts)
+            keys = ", ".join(QKeySequence(k).toString(native) for k in shortcuts)
             grid.addWidget(QLabel(keys), row, 0)
-            grid.addWidget(QLabel(QCoreApplication.translate(CONTEXT, command.tip)), row, 1)
+            grid.addWidget(QLabel(tip), row, 1)
         inside = QWidget()
         inside.setLayout(grid)
         area = QScrollArea()
@@ -56,3 +57,16 @@ class HelpDialog(QDialog):
         column.addWidget(words)
         column.addWidget(buttons)
         self.resize(inside.sizeHint().width() + 80, 620)
+
+    def _of_lists(self) -> tuple[tuple[tuple[str, ...], str], ...]:
+        """What the keys do where the sessions or their messages have the keyboard."""
+        return (
+            (("Return",), self.tr("Go from a session to its conversation; there, open or close what is folded")),
+            (
+                ("Space",),
+                self.tr("Scroll the conversation of the session; among the changes, check the message or not"),
+            ),
+            (("Shift+Space",), self.tr("Scroll the conversation of the session back")),
+            (("Escape",), self.tr("Select one session only; then show all of them again")),
+            (("F3", "Shift+F3"), self.tr("Go to the next or the previous hit in the conversation")),
+        )

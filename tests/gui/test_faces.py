@@ -31,7 +31,16 @@ from hermes_rescue.gui.widgets.guide import GuideWindow
 from hermes_rescue.gui.widgets.help_dialog import HelpDialog
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QFont
-from PySide6.QtWidgets import QAbstractButton, QApplication, QHeaderView, QLineEdit, QMessageBox, QScrollArea, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QMessageBox,
+    QScrollArea,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 Open = Callable[..., MainWindow]
@@ -449,6 +458,15 @@ def test_everything_that_takes_the_keyboard_has_a_name_that_can_be_read_out(
         dialog.close()
     assert nameless == []
     assert any(isinstance(w, QScrollArea) for w in widgets)
+
+
+def test_the_help_has_the_keys_of_the_lists_and_those_of_the_commands(
+    qtbot: QtBot, open_window: Open, demo: DemoStore
+) -> None:
+    dialog = HelpDialog(COMMANDS, open_window(StoreLocation(demo.home)))
+    qtbot.addWidget(dialog)
+    keys = [label.text() for label in dialog.findChildren(QLabel)]
+    assert {"Return", "Space", "Shift+Space", "Esc", "F3, Shift+F3", "S", "F6", "F7, Alt+Down"} <= set(keys)
 
 
 def test_rows_are_read_out_as_sentences(
