@@ -127,14 +127,15 @@ def _paired_turns(
         pairs += anchors
         gaps += _between(gap, anchors)
     again = _said_again(a) | _said_again(b) if gaps else ()
-    at_once = sum(is_at_once(a[in_a[i].start].time, b[in_b[j].start].time) for i, j in pairs)
-    one_clock = 2 * at_once >= len(pairs)  # by a clock of its own a copy can have the moment of one turn all the same
+    at_once = {(i, j): is_at_once(a[in_a[i].start].time, b[in_b[j].start].time) for i, j in pairs}
+    one_clock = 2 * sum(at_once.values()) >= len(pairs)  # another clock can have the moment of one turn all the same
     for gap in gaps:
         i0, i1, j0, j1 = gap
         if (i1 - i0, j1 - j0) == (1, 1) and is_one_prompt(a, b, in_a[i0], in_b[j0]):
             pairs.append((i0, j0))
         else:
-            pairs += _in_gap(a, b, in_a, in_b, gap, again, one_clock=one_clock)
+            is_between = at_once.get((i0 - 1, j0 - 1), True) and at_once.get((i1, j1), True)
+            pairs += _in_gap(a, b, in_a, in_b, gap, again, one_clock=one_clock and is_between)
     return sorted(pairs)
 
 

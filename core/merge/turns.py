@@ -100,9 +100,10 @@ class LookedTurn:
         self.time = first.time if first is not None else None
         after = messages[turn.end].time if turn.end < len(messages) else None
         last = max((m.time for m in self.messages if m.time is not None), default=None)
-        self.answered = None if last is None else last + _MOMENT
         soon = last or self.time
         self.end = after or (None if soon is None else soon + SLACK)
+        # of answers that have no stamps, as old servers left them, only the next prompt shows the end
+        self.answered = after if last is None else last + _MOMENT
 
     def shared(self, other: LookedTurn) -> tuple[int, bool]:
         """How many messages both have, spelling aside, and whether one of them is distinctive."""
@@ -147,7 +148,7 @@ class LookedTurn:
             return True
         end = other.end
         if self.prompt is not None and other.prompt is not None:  # no prompt is sent after its answer
-            end = other.answered or other.time + SLACK
+            end = other.answered if other.messages else other.time + SLACK
         return end is None or other.time <= self.time < end
 
 
