@@ -62,16 +62,15 @@ class Witnesses(tuple[Witness, ...]):
 class Evidence:
     """What is known of a session beside its messages. Times in seconds, None where nobody says.
 
-    ``marks`` are those of the file, or of the newest copy that has any, which was saved at ``marked``; ``saved``:
-    when the file was last saved; ``pending``: when the ``prompt`` was sent that was still unanswered then;
-    ``sent``: when the newest one was that the journals know; ``is_set_back``: these know that the clock was set
-    back before the prompt of ``run``. ``count`` and ``last``: how many messages it had when it was saved, and the
-    stamp of the last one; ``is_of_head``: its own head counts them, which is never late. ``backup`` is the act's
-    own backup or another file from before or after, ``run`` the newest finished run, ``others`` further files, the
-    newest first. ``is_untitled``: the file has the title of a new session, as a clear leaves it;
-    ``has_title_of_turn``: it has another one, and not from a person; ``is_missing``: there is no file at all.
-    ``listed``: when the session list last wrote its row; ``is_listed_first``: that is before it says that the
-    session was created, so a clock was set back.
+    ``marks`` are those of the file, or of the newest copy that has any, which was saved at ``marked``; ``saved``: when
+    the file was last saved; ``pending``: when the ``prompt`` was sent that was still unanswered then; ``sent``: when
+    the newest one was that the journals know, the ``sent_prompt``; ``is_set_back``: these know that the clock was set
+    back before the prompt of ``run``. ``count`` and ``last``: how many messages it had when it was saved, and the stamp
+    of the last one; ``is_of_head``: its own head counts them, which is never late. ``backup`` is the act's own backup
+    or another file from before or after, ``run`` the newest finished run, ``others`` further files, the newest first.
+    ``is_untitled``: the file has the title of a new session, as a clear leaves it; ``has_title_of_turn``: it has
+    another one, and not from a person; ``is_missing``: there is no file at all. ``listed``: when the session list last
+    wrote its row; ``is_listed_first``: that is before it says that the session was created, so a clock was set back.
     """
 
     state: FileState
@@ -94,6 +93,7 @@ class Evidence:
     has_title_of_turn: bool = False
     is_listed_first: bool = False
     is_of_head: bool = False
+    sent_prompt: str = ""
 
     @property
     def was_emptied_after_turn(self) -> bool:

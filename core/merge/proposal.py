@@ -195,6 +195,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         last = None
     listed = number(index.get("updated_at"))
     stream = _stream(copies, live)
+    sent = next((turn for turn in copies.turns if turn.is_last), None)
     return Evidence(
         state,
         marks(sidecars[newest]) if newest is not None else Marks(),
@@ -209,13 +210,14 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         is_untitled(live),
         copies.live is None,
         frozenset(copy.name for copy in copies.databases),
-        next((turn.created_at for turn in copies.turns if turn.is_last), None),
+        None if sent is None else sent.created_at,
         folded(str(stream.get("pending_user_message") or "")),
         listed,
         copies.run is not None and copies.run.sent is not None and copies.run.sent.is_set_back,
         has_title_of_turn(live),
         listed is not None and listed < (number(index.get("created_at")) or listed),
         is_of_head,
+        "" if sent is None else folded(sent.text),
     )
 
 

@@ -369,9 +369,14 @@ class Timeline(Seen):
         for k, (e, time) in enumerate(zip(self.entries, self.times, strict=True)):
             if e.merged.role != "user" or sent is None or time is None or time < sent - WHOLE:
                 continue
-            if e.merged.folded_text.startswith(prompt) or prompt.startswith(e.merged.folded_text):
+            if self.says(k, prompt):
                 return k
         return len(self.entries)
+
+    def says(self, k: int, prompt: str) -> bool:
+        """Whether a message says a prompt (folded): a program can have added something to one of them."""
+        text = self.entries[k].merged.folded_text
+        return text.startswith(prompt) or prompt.startswith(text)
 
     def has_run_ended_after(self, k: int) -> bool:
         """Whether the newest run ended after a message was said."""

@@ -64,7 +64,7 @@ def lay_out(home: Path, loss: str, messages: Sequence[Value], restamped: str | N
     hermes = Hermes(home)
     as_in = {copy: moved(messages, by) if copy == restamped else list(messages) for copy in COPIES}
     end = START + 10 * len(messages)
-    kept = {"none": len(messages), "wiped": 0, "cut": 4, "lags": len(messages) - 2, "lost": 0}[loss]
+    kept = {"none": len(messages), "wiped": 0, "cut": 6, "lags": len(messages) - 2, "lost": 0}[loss]
     if loss != "lost":
         saved = messages[kept - 1]["timestamp"] if loss == "lags" else end + 60
         hermes.write_live(as_in["live"][:kept], updated_at=saved)
@@ -87,6 +87,7 @@ rising = st.builds(
 @given(st.sampled_from(LOSSES), st.sampled_from(COPIES), rising)
 def test_the_times_of_one_copy_change_nothing_where_contents_decide(loss: str, copy: str, by: Rising) -> None:
     words = [f"{word}, at the length of a sentence" for word in ("alpha", "beta", "gamma", "delta")]
+    words.insert(1, "on")  # so little says nothing by itself, but where it stands does
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         messages = Hermes(home).turns(*words)
@@ -122,6 +123,16 @@ def test_a_row_is_written_at_any_time_of_its_turn(parts: Sequence[float]) -> Non
             database.executemany("UPDATE messages SET timestamp = ? WHERE id = ?", times)
         assert hermes.kinds() == []
         assert api.plan(find_store(home=hermes.home)).is_empty
+
+
+def test_where_no_answer_is_stamped_a_row_is_written_at_any_time_of_its_turn_too(hermes: Hermes) -> None:
+    """As servers left them once: only a next prompt would show when a turn had ended."""
+    said = [*hermes.turns("a"), *hermes.turns("on", start=1000)]
+    late = [{**m, "timestamp": START + 1500} if m["content"] in ("ask on", "answer on") else m for m in said]
+    hermes.write_live([{k: v for k, v in m.items() if k != "timestamp" or m["role"] == "user"} for m in said])
+    hermes.write_rows(late)
+    assert hermes.kinds() == []
+    assert api.plan(find_store(home=hermes.home)).is_empty
 
 
 @pytest.mark.parametrize("kept", [0, 2, 6, 20])

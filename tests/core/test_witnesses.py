@@ -414,6 +414,17 @@ def test_a_lost_file_that_was_shortened_after_all_that_was_said_is_a_question(he
     assert hermes.texts() == hermes.said([*said, *later] if unsaid else said)
 
 
+@pytest.mark.parametrize("late", [0.0, 60.0])
+def test_it_is_one_also_where_the_row_of_the_newest_prompt_is_late(hermes: Hermes, late: float) -> None:
+    """Its turn was killed after the file had been shortened; the agent can have written it long after it was sent."""
+    said, (prompt, _) = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    write_turns(hermes, [*said, prompt])
+    hermes.write_backup(said)
+    hermes.write_rows([*said, {**prompt, "timestamp": prompt["timestamp"] + late}])
+    hermes.repair()
+    assert not hermes.live.exists()
+
+
 def test_a_lost_file_whose_list_knows_no_more_than_a_prompt_that_was_sent_is_a_question(hermes: Hermes) -> None:
     """The newest prompt was said once more, and no answer came: a retry, or the same again. The list has its time."""
     said = hermes.turns("a", "b")
