@@ -129,13 +129,22 @@ def _paired_turns(
     again = _said_again(a) | _said_again(b) if gaps else ()
     at_once = {(i, j): is_at_once(a[in_a[i].start].time, b[in_b[j].start].time) for i, j in pairs}
     one_clock = 2 * sum(at_once.values()) >= len(pairs)  # another clock can have the moment of one turn all the same
-    for gap in gaps:
+
+    def is_of_one_clock(gap: Gap) -> bool:
         i0, i1, j0, j1 = gap
+        return one_clock and at_once.get((i0 - 1, j0 - 1), True) and at_once.get((i1, j1), True)
+
+    while gaps:
+        i0, i1, j0, j1 = gap = gaps.pop()
         if (i1 - i0, j1 - j0) == (1, 1) and is_one_prompt(a, b, in_a[i0], in_b[j0]):
             pairs.append((i0, j0))
-        else:
-            is_between = at_once.get((i0 - 1, j0 - 1), True) and at_once.get((i1, j1), True)
-            pairs += _in_gap(a, b, in_a, in_b, gap, again, one_clock=one_clock and is_between)
+            continue
+        is_timed = is_of_one_clock(gap)
+        found = _in_gap(a, b, in_a, in_b, gap, again, one_clock=is_timed)
+        pairs += found
+        if is_timed:  # what was found can show that the clocks differ
+            at_once |= {(i, j): is_at_once(a[in_a[i].start].time, b[in_b[j].start].time) for i, j in found}
+            gaps += (rest for rest in _between(gap, found) if not is_of_one_clock(rest))
     return sorted(pairs)
 
 

@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 from hermes_rescue.core import api
 from hermes_rescue.core.audit.store_audit import audit
+from hermes_rescue.core.base.jsontext import Piece
+from hermes_rescue.core.hermes.message import message
 from hermes_rescue.core.hermes.store import find_store
+from hermes_rescue.core.merge.align import align
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -133,6 +136,14 @@ def test_where_no_answer_is_stamped_a_row_is_written_at_any_time_of_its_turn_too
     hermes.write_rows(late)
     assert hermes.kinds() == []
     assert api.plan(find_store(home=hermes.home)).is_empty
+
+
+def test_a_copy_with_a_clock_and_a_spelling_of_its_own_says_the_same(hermes: Hermes) -> None:
+    """Nothing is the same to the letter but what says too little to be known by itself."""
+    said = hermes.turns("alpha, at the length of a sentence", "on", "beta, at the length of a sentence")
+    spelled = [{**m, "content": m["content"].replace(", ", ",\u200b ")} for m in said]
+    one, other = ([message(Piece(None, m, 2)) for m in copy] for copy in (moved(spelled, lambda t: t + 400.0), said))
+    assert align(one, other).pairs == tuple((k, k) for k in range(len(said)))
 
 
 @pytest.mark.parametrize("kept", [0, 2, 6, 20])
