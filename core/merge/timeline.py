@@ -215,7 +215,7 @@ class Timeline(Seen):
         if self.kept[prompt] or not self.last_kept(act) < prompt < self.pending_turn:
             return False
         is_known = any(w.is_whole and w.marks == self.marks for w in self.after_act) or self._is_listed_with_act(act)
-        if self.known.pending is not None or (state is FileState.EMPTY and is_known):
+        if self.known.pending is not None or (state is not FileState.WHOLE and is_known):
             return True
         began = self.times[prompt]
         return state is not FileState.TORN and began is not None and began <= marked

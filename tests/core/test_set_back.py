@@ -334,12 +334,15 @@ def test_rows_behind_what_an_undo_kept_came_later_where_something_else_can_be_wh
     assert hermes.texts() == hermes.said([*kept, *after])
 
 
-def test_a_run_is_from_before_an_undo_whose_session_list_ends_with_what_it_kept(hermes: Hermes) -> None:
-    """It ended later by the clock, after an earlier undo. The file was emptied, and its backup is torn."""
+@pytest.mark.parametrize("is_torn", [False, True])
+def test_a_run_is_from_before_an_undo_whose_session_list_ends_with_what_it_kept(hermes: Hermes, is_torn: bool) -> None:
+    """It ended later by the clock, after an earlier undo. The file was emptied or torn, and its backup is torn."""
     kept, earlier, undone = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=LATER)
-    hermes.write_live([], **hermes.undo_marks(kept))
+    hermes.write_live(kept if is_torn else [], **hermes.undo_marks(kept))
     backup = hermes.live.with_suffix(".json.bak")
     backup.write_bytes(hermes.live.read_bytes()[:300])
+    if is_torn:
+        hermes.tear_live("answer a")
     row = hermes.listed(kept, updated_at=START + ACT)
     hermes.write_index({**row, "last_message_at": kept[-1]["timestamp"]})
     hermes.write_run([*kept, *undone])
