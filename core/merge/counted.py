@@ -9,7 +9,7 @@ from hermes_rescue.core.merge.backups import Backups
 from hermes_rescue.core.merge.evidence import FileState, Verdict
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.listed_length import ListedLength
-from hermes_rescue.core.merge.stamps import is_after
+from hermes_rescue.core.merge.stamps import WHOLE, is_after
 
 
 class Counted(Backups, ListedLength):
@@ -60,7 +60,9 @@ class Counted(Backups, ListedLength):
         if not asked or count is None or self.is_empty_before_run():
             return reasons
         want = count - (len(self.entries) - len(settled) - len(after_cut))
-        at = len(after_cut) - want
+        at, last = len(after_cut) - want, self.known.last
+        if want and last is not None and any(is_after(self.began[k], last + WHOLE) for k in after_cut):
+            return reasons  # the session list ends before them
         if 0 <= want <= len(after_cut) and (at == len(after_cut) or self.entries[after_cut[at]].merged.role == "user"):
             return settled | dict.fromkeys(after_cut[:at], Reason.UNDONE)
         return reasons
