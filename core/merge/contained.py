@@ -26,6 +26,8 @@ class Contained(Timeline):
         is_older = self.known.state is not FileState.WHOLE  # what stays is that of torn copies, or of older ones
         if is_older and k > kept[-1] and not self._is_of_then(k, kept):
             return False  # of what was said since the tear the file had a message of its own
+        if self._is_awaited(k):
+            return False
         is_short = (e.merged.calls or e.merged.answers) and not e.merged.is_distinctive
         if is_short and (e.merged.answers or repr(e.merged.part("tool_calls")) not in self._calls):
             return False  # some providers count ids from 0 in every turn
@@ -35,6 +37,15 @@ class Contained(Timeline):
         if e.merged.role == "user" and k + 1 < len(self.entries):  # a prompt goes with an answer that is new
             return all(m.folded_identity in self._in_files for m in self._answers(k))
         return True
+
+    def _is_awaited(self, k: int) -> bool:
+        """Whether a message is the result of a call that stays, and that nothing else answers in its turn."""
+        answers, prompt = self.entries[k].merged.answers, self.prompt_of(k)
+        if not answers or prompt is None:
+            return False
+        turn = takewhile(lambda j: self.entries[j].merged.role != "user", range(prompt + 1, len(self.kept)))
+        kept = [self.entries[j].merged for j in turn if self.kept[j]]
+        return any(answers in m.calls for m in kept) and all(m.answers != answers for m in kept)
 
     def _answers(self, prompt: int) -> Iterator[Message]:
         """What follows a prompt until the next one."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hermes_rescue.core.hermes.copies import LIVE
 from hermes_rescue.core.merge.backups import Backups
-from hermes_rescue.core.merge.evidence import Verdict
+from hermes_rescue.core.merge.evidence import FileState, Verdict
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.listed_length import ListedLength
-from hermes_rescue.core.merge.stamps import is_after
+from hermes_rescue.core.merge.stamps import WHOLE, is_after
 
 
 class Counted(Backups, ListedLength):
@@ -40,15 +41,15 @@ class Counted(Backups, ListedLength):
         """These reasons, settled as far as they can be: an act takes back one turn at least, the newest prompt came
         after it, and of the others as many of the newest belong as there were messages, whole turns.
         """
-        asked = [k for k, reason in reasons.items() if reason.is_question]
-        settled = {k: reason for k, reason in reasons.items() if not reason.is_question}
+        settled = {k: reason for k, reason in reasons.items() if not reason.is_question or self._is_read_past(k)}
+        asked = [k for k in reasons if k not in settled]
         after_cut = [k for k in asked if k > cut]
         if after_cut and after_cut[0] == cut + 1 and self.marks.act:
             prompts = [k for k in after_cut if self.entries[k].merged.role == "user"]
             first_turn = after_cut[: after_cut.index(prompts[1])] if len(prompts) > 1 else after_cut
             later = prompts[self.marks.is_fresh :]  # what it took back can be gone, or be marked so in the database
             newest = next((k for k in later if self._is_newest_prompt(k)), None)
-            if newest != first_turn[0]:
+            if newest != first_turn[0] and not self.hides_act:  # a compress takes nothing back
                 settled |= dict.fromkeys(first_turn, Reason.UNDONE)
             after_cut = [k for k in after_cut if k not in settled and (newest is None or k < newest)]
             if not after_cut and len(asked) == len(settled.keys() & set(asked)) + sum(
@@ -59,10 +60,17 @@ class Counted(Backups, ListedLength):
         if not asked or count is None or self.is_empty_before_run():
             return reasons
         want = count - (len(self.entries) - len(settled) - len(after_cut))
-        at = len(after_cut) - want
+        at, last = len(after_cut) - want, self.known.last
+        if want and last is not None and any(is_after(self.began[k], last + WHOLE) for k in after_cut):
+            return reasons  # the session list ends before them
         if 0 <= want <= len(after_cut) and (at == len(after_cut) or self.entries[after_cut[at]].merged.role == "user"):
             return settled | dict.fromkeys(after_cut[:at], Reason.UNDONE)
         return reasons
+
+    def _is_read_past(self, k: int) -> bool:
+        """Whether a message stands before one that can be read of a torn file, and was not in it."""
+        is_torn = self.known.state is FileState.TORN and self.known.is_of_head
+        return is_torn and any(LIVE in e.versions for e in self.entries[k:])
 
     def _is_newest_prompt(self, k: int) -> bool:
         """Whether a prompt is the newest one that the file was saved with: its watermark is its time, or the session

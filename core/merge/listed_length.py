@@ -116,7 +116,7 @@ class ListedLength(Timeline):
     def _was_made_shorter(self, held: Sequence[int]) -> bool:
         """Whether these are all that an older file has (the backup, which is from before a save of fewer, or the file
         itself), and something shows that an act took the rest back: the very file was put back since, or its newest
-        prompt follows once more, or the backup lacks nothing but the newest turn.
+        prompt follows once more, which no run shows beside it, or the backup lacks nothing but the newest turn.
         """
         known, backup = self.known, self.known.backup
         is_alone = backup is None and known.state is FileState.WHOLE
@@ -134,7 +134,9 @@ class ListedLength(Timeline):
             return False
         if backup is not None and after == prompts[-1] and older.issuperset(k for k in held if k < after):
             return True
-        return self.entries[own[-1]].merged.folded_identity == self.entries[after].merged.folded_identity
+        runs = [known.run] if known.run is not None else []
+        is_again = self.entries[own[-1]].merged.folded_identity == self.entries[after].merged.folded_identity
+        return is_again and not (self.holds(runs, own[-1]) and self.holds(runs, after))
 
     def is_listed_without(self, k: int, kept: Sequence[int]) -> bool:
         """Whether the session list was written after a file, and after a turn that this lacks, and says that the

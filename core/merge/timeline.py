@@ -215,7 +215,7 @@ class Timeline(Seen):
         if self.kept[prompt] or not self.last_kept(act) < prompt < self.pending_turn:
             return False
         is_known = any(w.is_whole and w.marks == self.marks for w in self.after_act) or self._is_listed_with_act(act)
-        if self.known.pending is not None or (state is FileState.EMPTY and is_known):
+        if self.known.pending is not None or (state is not FileState.WHOLE and is_known):
             return True
         began = self.times[prompt]
         return state is not FileState.TORN and began is not None and began <= marked
@@ -262,7 +262,8 @@ class Timeline(Seen):
             return False
         is_named = self.known.state is FileState.LOST and self._is_listed(run) and not self._is_listed(file)
         is_of_turn = not marks.is_fresh or (marks.act == 0.0 and any(file.name in e.versions for e in self.entries))
-        return is_named or (is_of_turn and marks.knows_acts and self.goes_further(run, file) is True)
+        is_known = marks.knows_acts or (marks.knows_watermark and marks.old_act is None)
+        return is_named or (is_of_turn and is_known and self.goes_further(run, file) is True)
 
     def _is_listed(self, copy: Witness) -> bool:
         """Whether the session list ends with the last message of a copy, and counts as many as it has."""

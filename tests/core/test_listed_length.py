@@ -376,3 +376,29 @@ def test_a_late_count_of_a_file_that_is_torn_before_its_own_says_nothing_against
     hermes.write_run(said)
     hermes.repair()
     assert hermes.texts() == hermes.said(said)
+
+
+def test_a_late_count_is_late_where_the_newest_run_shows_a_prompt_that_was_said_twice(hermes: Hermes) -> None:
+    """An older file was put back; its last prompt follows once more, and no act took the first of the two back."""
+    first, again, newest = hermes.turns("a"), hermes.turns("a", start=100), hermes.turns("b", start=200)
+    newest.append({**newest[1], "content": "more of b", "timestamp": START + 205})
+    said = [*first, *again, *newest]
+    hermes.write_old(hermes.live, first)
+    row = hermes.listed(said)
+    hermes.write_index({**row, "message_count": 4, "last_message_at": said[-1]["timestamp"]})
+    hermes.write_run(said)
+    hermes.write_rows(said)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
+
+
+def test_the_newest_rows_are_not_what_a_session_list_counts_that_ends_before_them(hermes: Hermes) -> None:
+    """The file of right after a clear was put back; two turns were said since, and the second one was taken back."""
+    cleared, after, undone = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
+    marks = {"truncation_watermark": 0.0, "truncation_boundary": 0.0, "clear_generation": CLEAR}
+    shrink = {"intentional_shrink_generation": SHRINK, "updated_at": START + 50}
+    hermes.write_live([], title="Untitled", **marks, **shrink)
+    row = hermes.listed(after, updated_at=START + ACT)
+    hermes.write_index({**row, "last_message_at": after[-1]["timestamp"]})
+    hermes.write_rows([*cleared, *after, *undone])
+    assert is_left_alone(hermes)

@@ -544,6 +544,20 @@ def test_a_summary_behind_a_turn_in_the_rows_does_not_make_it_another(hermes: An
     assert hermes.texts() == hermes.said([*before, *first, *after, *again])
 
 
+def test_a_turn_that_a_flush_wrote_again_right_before_a_compaction_comes_back_once(hermes: Any) -> None:
+    """The file was emptied and went on; its backup has the turn once."""
+    quick, later, after = (hermes.turns(word, start=100 * k) for k, word in enumerate("abc"))
+    quick[1]["timestamp"] = START + 0.1
+    words = "[CONTEXT COMPACTION \N{EM DASH} REFERENCE ONLY] Earlier turns were compacted."
+    again = [m | {"timestamp": m["timestamp"] + 0.5} for m in quick]
+    block = [{"role": "user", "content": words, "timestamp": START + 2}, again[1]]
+    hermes.write_live(after)
+    hermes.write_backup([*quick, *later])
+    hermes.write_rows([*quick, *again, *block, *later, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*quick, *later, *after])
+
+
 def test_an_answer_behind_the_end_of_a_torn_backup_comes_back_though_another_says_the_same(hermes: Any) -> None:
     """The file was emptied."""
     said = hermes.turns("a", "b")

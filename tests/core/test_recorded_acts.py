@@ -10,7 +10,7 @@ from hermes_rescue.core.audit.findings import Category
 from hermes_rescue.core.merge.intent import MARK_FIELDS
 
 from .conftest import ACT, SID, START, Hermes, Value
-from .test_acts import bounded, cut
+from .test_acts import bounded, compressed, cut
 from .test_listed_length import write_unmarked
 from .test_witnesses import categories, is_left_alone
 
@@ -292,3 +292,17 @@ def test_two_acts_at_one_place_are_told_apart_by_the_run_that_shows_a_torn_file(
     hermes.write_rows([*kept, *first, *second])
     hermes.repair()
     assert hermes.texts() == hermes.said([*kept, *second])
+
+
+def test_what_a_torn_file_lacks_between_the_messages_that_are_read_was_not_in_it(hermes: Hermes) -> None:
+    """They were undone, and a compress by hand hides that; a turn of as many was said after it, before the newest."""
+    first, undone, kept, after, newest = (hermes.turns(word, start=100 * k) for k, word in enumerate("abcde"))
+    said = [*first, *kept, *after, *newest]
+    at = newest[0]["timestamp"]
+    marks = compressed(hermes, 250) | {"truncation_watermark": at, "updated_at": newest[-1]["timestamp"]}
+    hermes.write_live(said, **marks)
+    hermes.tear_live("answer c")
+    hermes.write_rows([*first, *undone, *kept, *after, *newest])
+    assert is_left_alone(hermes)
+    hermes.repair(SID)
+    assert {*hermes.said(said)} <= {*hermes.texts()}

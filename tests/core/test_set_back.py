@@ -206,11 +206,20 @@ def test_a_run_that_the_session_list_ends_with_is_newer_than_the_backup_of_an_ac
     assert hermes.texts() == hermes.said([*kept, *after])
 
 
-def test_a_backup_that_was_saved_with_a_turn_is_older_than_a_run_whose_rows_go_on_behind_it(hermes: Hermes) -> None:
-    """That turn was taken back, then the clock was set back. The version marks acts without ids; nothing is listed."""
+@pytest.mark.parametrize("has_watermark_alone", [False, True])
+def test_a_backup_that_was_saved_with_a_turn_is_older_than_a_run_whose_rows_go_on_behind_it(
+    hermes: Hermes, has_watermark_alone: bool
+) -> None:
+    """That turn was taken back, then the clock was set back. The version marks acts without ids, or by a watermark
+    alone, which the next turn takes away; nothing is listed."""
     kept, undone, after = hermes.turns("a"), hermes.turns("b", start=LATER), hermes.turns("c", start=100)
     hermes.live.write_bytes(bytes(2000))
     bounded(hermes, ".bak", [*kept, *undone], updated_at=undone[-1]["timestamp"])
+    if has_watermark_alone:
+        backup = hermes.live.with_suffix(".json.bak")
+        later = ("truncation_boundary", "clear_generation")
+        session = json.loads(backup.read_bytes())
+        hermes.write(backup, {key: value for key, value in session.items() if key not in later})
     hermes.write_run([*kept, *after])
     hermes.write_rows([*kept, *undone, *after])
     hermes.repair()
@@ -334,12 +343,15 @@ def test_rows_behind_what_an_undo_kept_came_later_where_something_else_can_be_wh
     assert hermes.texts() == hermes.said([*kept, *after])
 
 
-def test_a_run_is_from_before_an_undo_whose_session_list_ends_with_what_it_kept(hermes: Hermes) -> None:
-    """It ended later by the clock, after an earlier undo. The file was emptied, and its backup is torn."""
+@pytest.mark.parametrize("is_torn", [False, True])
+def test_a_run_is_from_before_an_undo_whose_session_list_ends_with_what_it_kept(hermes: Hermes, is_torn: bool) -> None:
+    """It ended later by the clock, after an earlier undo. The file was emptied or torn, and its backup is torn."""
     kept, earlier, undone = hermes.turns("a"), hermes.turns("b", start=100), hermes.turns("c", start=LATER)
-    hermes.write_live([], **hermes.undo_marks(kept))
+    hermes.write_live(kept if is_torn else [], **hermes.undo_marks(kept))
     backup = hermes.live.with_suffix(".json.bak")
     backup.write_bytes(hermes.live.read_bytes()[:300])
+    if is_torn:
+        hermes.tear_live("answer a")
     row = hermes.listed(kept, updated_at=START + ACT)
     hermes.write_index({**row, "last_message_at": kept[-1]["timestamp"]})
     hermes.write_run([*kept, *undone])

@@ -76,6 +76,19 @@ def test_stamps_that_step_back_and_a_result_that_is_there_twice(hermes: Hermes) 
     assert is_left_alone(hermes)
 
 
+def test_a_result_that_the_file_has_elsewhere_comes_back_to_the_call_that_waits_for_it(hermes: Hermes) -> None:
+    """Some providers count ids from 0 in every turn, and two commands can print the same."""
+    first, second = (
+        steps(name, ("call_0",), start, "nothing to commit, working tree clean")
+        for name, start in (("a", 0), ("b", 100))
+    )
+    newest = hermes.turns("c", start=200)
+    hermes.write_live([*first, *second[:2], *newest])
+    hermes.write_rows([*first, *second, *newest])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*first, *second, *newest])
+
+
 def test_prior_context_that_the_file_shows(hermes: Hermes) -> None:
     """After a compaction the file can hold what the model was told of the part before it; no row has that."""
     said = hermes.turns("a", "b", "c")

@@ -332,12 +332,14 @@ class World:
     # --- what the programs do by themselves -------------------------------------------------------------------------
 
     def compaction(self, event: Compaction) -> None:
-        """Every live row is archived; behind them a summary and copies of the last ones are live."""
-        live = [row for row in self.rows if row.active]
-        unique = list({row.number: row for row in live if row.number != SUMMARY}.values())
-        tail = unique[-event.carried :]
+        """Every live row is archived; behind them a summary and copies of the last messages that the model was sent are
+        live. Where that failed, the rows before them stay live, but the model is not sent them any more.
+        """
+        live = {row.number: row for row in self.rows if row.active}
+        sent = [live[n] for n in self.live.context if n != SUMMARY]
+        tail = sent[-event.carried :]
         while tail and self.said[tail[0].number].role == "tool":
-            tail = unique[-len(tail) - 1 :]  # never without the call
+            tail = sent[-len(tail) - 1 :]  # never without the call
         self.clock += 1.0
         archived = self.rows
         if not event.failed:
