@@ -11,7 +11,8 @@ from hermes_rescue.core.merge.transcript import Entry
 
 class Seen:
     """A merged transcript and what is known beside it. ``times``: when each message was said, as the earliest stamp
-    has it, ``began``: when its turn began (seconds, None where nobody says).
+    has it, and the newest prompt when it was sent, as the agent can have written it much later; ``began``: when its
+    turn began (seconds, None where nobody says).
     """
 
     def __init__(self, entries: Sequence[Entry], evidence: Evidence) -> None:
@@ -19,7 +20,19 @@ class Seen:
         self.known = evidence
         self.marks = evidence.marks
         self.times = [earliest(v.time for v in e.versions.values()) for e in entries]
+        if (newest := self._newest_prompt_of_rows()) is not None:
+            self.times[newest] = earliest((self.times[newest], evidence.sent))
         self.began = list(self._turn_times())
+
+    def _newest_prompt_of_rows(self) -> int | None:
+        """The position of the newest prompt that was sent, where only rows have it."""
+        sent, prompt = self.known.sent, self.known.sent_prompt
+        for k in range(len(self.entries) - 1, -1, -1):
+            time = self.times[k]
+            is_prompt = self.entries[k].merged.role == "user" and self.says(k, prompt)
+            if is_prompt and sent is not None and time is not None and time >= sent:
+                return k if self.entries[k].versions.keys() <= self.known.databases else None
+        return None
 
     def _turn_times(self) -> Iterator[float | None]:
         """When the turn of each message began: the agent stamps its answer at any time until the turn ends."""
@@ -28,6 +41,11 @@ class Seen:
             if e.merged.role == "user":
                 prompts |= dict.fromkeys(e.versions, time)
             yield next((prompts[name] for name in e.versions if name in prompts), time)
+
+    def says(self, k: int, prompt: str) -> bool:
+        """Whether a message says a prompt (folded): a program can have added something to one of them."""
+        text = self.entries[k].merged.folded_text
+        return text.startswith(prompt) or prompt.startswith(text)
 
     def is_before(self, rows: Mapping[str, int], k: int) -> bool:
         """Whether one of these rows stands after a message."""

@@ -374,11 +374,6 @@ class Timeline(Seen):
                 return k
         return len(self.entries)
 
-    def says(self, k: int, prompt: str) -> bool:
-        """Whether a message says a prompt (folded): a program can have added something to one of them."""
-        text = self.entries[k].merged.folded_text
-        return text.startswith(prompt) or prompt.startswith(text)
-
     def has_run_ended_after(self, k: int) -> bool:
         """Whether the newest run ended after a message was said."""
         run, time = self.known.run, self.times[k]

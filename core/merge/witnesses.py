@@ -109,7 +109,7 @@ class _Judge(Contained, Counted):
 
     def _is_all(self, base: Witness, reasons: Mapping[int, Reason]) -> bool:
         """Whether the base has everything that was said until the file was saved once more: nothing beyond it is left
-        but the turn of the newest prompt that was sent, of which a row can be later.
+        but the turn of the newest prompt that was sent.
         """
         sent = self.known.sent
         held = [k for k in range(len(self.entries)) if k not in reasons]
@@ -117,8 +117,7 @@ class _Judge(Contained, Counted):
             return False
         times = {k: t for k in held if self.entries[k].merged.role == "user" and (t := self.times[k]) is not None}
         last = max(times, default=0)
-        is_there = last in times and times[last] >= sent - STAMP
-        is_there = is_there and (times[last] <= sent + WHOLE or self.says(last, self.known.sent_prompt))
+        is_there = last in times and sent - STAMP <= times[last] <= sent + WHOLE
         if not is_there and any(t > sent + WHOLE for t in times.values()):
             return False
         return all(base.name in self.entries[k].versions for k in held if k < last or not is_there)
