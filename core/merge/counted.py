@@ -29,11 +29,12 @@ class Counted(Backups, ListedLength):
         return Verdict(reasons, self.miscounted(len(held)))
 
     def lacks_act(self, reasons: Mapping[int, Reason]) -> bool:
-        """Whether the head of a torn file counts fewer than its backup makes of it: another act can have come between
-        them that kept as many as the one before it.
+        """Whether the head of a torn file counts fewer than its backup makes of it, or the session list knows that it
+        was saved empty: another act can have come between them that kept as many as the one before it.
         """
         known, base = self.known, self.base
-        if known.count is None or not known.is_of_head or base is None or base is not known.backup:
+        is_certain = known.is_of_head or (known.state is FileState.TORN and known.is_listed_empty)
+        if known.count is None or not is_certain or base is None or base is not known.backup:
             return False
         return self.marks.act is not None and len(self.held(reasons)) > known.count
 

@@ -402,3 +402,18 @@ def test_the_newest_rows_are_not_what_a_session_list_counts_that_ends_before_the
     hermes.write_index({**row, "last_message_at": after[-1]["timestamp"]})
     hermes.write_rows([*cleared, *after, *undone])
     assert is_left_alone(hermes)
+
+
+def test_a_file_that_was_listed_when_it_was_saved_empty_is_asked_about_where_it_is_torn_in_its_marks(
+    hermes: Hermes,
+) -> None:
+    """The session was cleared, and the one turn after that taken back; the backup is from before the second act."""
+    cleared, undone = hermes.turns("a"), hermes.turns("b", start=100)
+    marks = {"truncation_watermark": 0.0, "truncation_boundary": 0.0, "clear_generation": CLEAR}
+    saved = {"updated_at": START + ACT}
+    hermes.write_live([], **marks, **saved, intentional_shrink_generation=SHRINK)
+    hermes.tear_live('"intentional_shrink_generation"')
+    hermes.write_backup(undone, **marks, intentional_shrink_generation=hermes.shrink)
+    hermes.write_index({**hermes.listed([]), **saved, "last_message_at": START + ACT})
+    hermes.write_rows([*cleared, *undone])
+    assert is_left_alone(hermes)
