@@ -20,17 +20,16 @@ class Seen:
         self.known = evidence
         self.marks = evidence.marks
         self.times = [earliest(v.time for v in e.versions.values()) for e in entries]
-        if (newest := self._newest_prompt_of_rows()) is not None:
-            self.times[newest] = earliest((self.times[newest], evidence.sent))
+        if evidence.sent is not None and (newest := self._newest_prompt_of_rows(evidence.sent)) is not None:
+            self.times[newest] = evidence.sent
         self.began = list(self._turn_times())
 
-    def _newest_prompt_of_rows(self) -> int | None:
-        """The position of the newest prompt that was sent, where only rows have it."""
-        sent, prompt = self.known.sent, self.known.sent_prompt
+    def _newest_prompt_of_rows(self, sent: float) -> int | None:
+        """The position of the newest prompt, which was ``sent`` then, where only rows have it."""
         for k in range(len(self.entries) - 1, -1, -1):
             time = self.times[k]
-            is_prompt = self.entries[k].merged.role == "user" and self.says(k, prompt)
-            if is_prompt and sent is not None and time is not None and time >= sent:
+            is_prompt = self.entries[k].merged.role == "user" and time is not None and time >= sent
+            if is_prompt and self.says(k, self.known.sent_prompt):
                 return k if self.entries[k].versions.keys() <= self.known.databases else None
         return None
 
