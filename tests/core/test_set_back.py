@@ -467,6 +467,21 @@ def test_what_an_act_before_that_of_the_backup_took_back_is_counted_out_whatever
     assert is_left_alone(hermes)
 
 
+def test_what_was_taken_back_before_the_backup_was_saved_is_counted_out_though_the_clock_was_set_back_after_it(
+    hermes: Hermes,
+) -> None:
+    """A turn was taken back, then the first one was edited, and the session went on. The file is zeros."""
+    first, undone, again = (hermes.turns(word, start=LATER + 100 * k) for k, word in enumerate("abc"))
+    after = hermes.turns("d", start=200)
+    after.append({**after[1], "content": "more of d", "timestamp": after[1]["timestamp"] + 5})
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_backup(first, updated_at=undone[-1]["timestamp"] + 1)
+    row = hermes.listed([*again, *after])
+    hermes.write_index({**row, "last_message_at": after[-1]["timestamp"], "updated_at": after[-1]["timestamp"]})
+    hermes.write_rows([*first, *undone, *again, *after])
+    assert is_left_alone(hermes)
+
+
 def test_what_was_said_again_after_the_backup_comes_back_whatever_the_clock_said(hermes: Hermes) -> None:
     """The file is zeros; the clock was set back before an undo, and the backup is from after that."""
     first, undone, said = hermes.turns("a", start=LATER), hermes.turns("b", start=50), hermes.turns("c", start=100)
