@@ -9,7 +9,7 @@ from hermes_rescue.core.audit.findings import Category
 from hermes_rescue.core.merge.intent import MARK_FIELDS
 
 from .conftest import ACT, SID, START, Hermes, Value
-from .test_acts import bounded, compressed, cut, is_quiet
+from .test_acts import EARLIER, bounded, compressed, cut, is_quiet
 from .test_witnesses import categories, is_left_alone, stepped
 
 LATER = 9000
@@ -494,3 +494,23 @@ def test_what_was_said_again_after_the_backup_comes_back_whatever_the_clock_said
     hermes.write_rows([*first, *undone, *said, *again])
     hermes.repair()
     assert hermes.texts() == hermes.said([*first, *said, *again])
+
+
+@pytest.mark.parametrize("has_backup", [True, False])
+def test_rows_behind_what_an_undo_took_back_are_asked_about_where_a_later_turn_was_lost(
+    hermes: Hermes, has_backup: bool
+) -> None:
+    """The file was wiped, and filled with the rows from before its boundary by the clock, which had been set back; then
+    it went on. The act's own backup, where it is left, is from after another act and has what this one took back."""
+    kept, undone, lost = (hermes.turns(word, start=LATER + 100 * k) for k, word in enumerate("abc"))
+    early, lost_too, after = (hermes.turns(word, start=100 * k) for k, word in enumerate("def"))
+    marks = hermes.undo_marks(kept, after[0]["timestamp"]) | {"updated_at": after[-1]["timestamp"]}
+    hermes.write_live([*kept, *early, *after], **marks)
+    if has_backup:
+        older = hermes.undo_marks(kept, undone[0]["timestamp"]) | {"intentional_shrink_generation": EARLIER}
+        hermes.write_backup([*kept, *undone], **older | {"updated_at": undone[-1]["timestamp"]})
+    hermes.write_run([*kept, *early, *after])
+    hermes.write_rows([*kept, *undone, *lost, *early, *lost_too, *after])
+    assert categories(hermes) >= {Category.REVIEW, Category.REPAIRABLE}
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said([*kept, *lost, *early, *lost_too, *after])
