@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hermes_rescue.core.hermes.copies import LIVE
 from hermes_rescue.core.merge.backups import Backups
-from hermes_rescue.core.merge.evidence import FileState, Verdict
+from hermes_rescue.core.merge.evidence import FileState, Verdict, Witness
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.listed_length import ListedLength
 from hermes_rescue.core.merge.stamps import WHOLE, is_after
@@ -30,13 +30,25 @@ class Counted(Backups, ListedLength):
 
     def lacks_act(self, reasons: Mapping[int, Reason]) -> bool:
         """Whether the head of a torn file counts fewer than its backup makes of it, or the session list knows that it
-        was saved empty: another act can have come between them that kept as many as the one before it.
+        was saved empty, or as it is where that act cut once more: another act can have come between them that kept as
+        many as the one before it.
         """
         known, base = self.known, self.base
-        is_certain = known.is_of_head or (known.state is FileState.TORN and known.is_listed_empty)
-        if known.count is None or not is_certain or base is None or base is not known.backup:
+        if known.count is None or base is None or base is not known.backup or self.marks.act is None:
             return False
-        return self.marks.act is not None and len(self.held(reasons)) > known.count
+        held = self.held(reasons)
+        is_listed = known.state is FileState.TORN and (known.is_listed_empty or self._counts_cut_again(base, held))
+        return (known.is_of_head or is_listed) and len(held) > known.count
+
+    def _counts_cut_again(self, base: Witness, held: Sequence[int]) -> bool:
+        """Whether the list counts of these messages what stands up to the boundary and what was said after the base,
+        which went on after its act; the file is torn before what tells one act there from another.
+        """
+        older, cut = base.marks, self._cut
+        if older is None or cut is None or self.marks.knows_generations:
+            return False
+        has_gone_on = older.knows_generations and not older.is_fresh
+        return has_gone_on and sum(k <= cut or not self.kept[k] for k in held) == self.known.count
 
     def settled_by_count(self, reasons: dict[int, Reason], cut: int) -> dict[int, Reason]:
         """These reasons, settled as far as they can be: an act takes back one turn at least, the newest prompt came

@@ -197,11 +197,12 @@ class ListedLength(Timeline):
 
     def _said_by(self, saved: float, held: Sequence[int], own: Sequence[int]) -> list[int]:
         """How many of these can have been said when their backup was saved, which has its ``own``: all that their times
-        say, or, behind its own, those up to where the clock was set back.
+        say, or, behind its own, those up to where the clock was set back, before that save or after it.
         """
         began = [self.began[k] or 0.0 for k in held]
-        set_back = [n for n, (one, other) in enumerate(pairwise(began), 1) if other < one <= saved]
-        return [sum(time <= saved for time in began), *(n for n in set_back if not own or n > own[-1])]
+        ends = [n for n, (one, other) in enumerate(pairwise(began), 1) if other < one <= saved]
+        ends.append(next((n for n, time in enumerate(began) if time > saved), len(held)))
+        return [sum(time <= saved for time in began), *(n for n in ends if not own or n > own[-1])]
 
     def _lacks_turns(self, held: Sequence[int], prompts: Sequence[int], *, can_end: bool) -> bool:
         """Whether several acts can have taken back the turns of some of these prompts, with the newest only where they

@@ -323,8 +323,29 @@ class _Judge(Contained, Counted):
                 reason = self._behind_boundary(k, act, taken)
             if reason is not None:
                 result[k] = reason
+        result |= self._lost_as_well(range(cut + 1, cut + 1 if first is None else first), result)
         is_open = self.known.state is FileState.WHOLE or edited  # of an edit and of damage as many are left
         return result if is_open else self.settled_by_count(result, cut)
+
+    def _lost_as_well(self, between: range, reasons: Mapping[int, Reason]) -> dict[int, Reason]:
+        """Of the rows between the boundary and the first message from after the act, where a whole file lost a turn
+        that came later still: it can have lost these, too, but for the first turn, which the act took back.
+        """
+        later = range(between.stop, len(self.kept))
+        is_whole = self.known.state is FileState.WHOLE
+        if not is_whole or not between or not any(self._is_lost_turn(k) and k not in reasons for k in later):
+            return {}
+        prompts = [k for k in between if self.entries[k].merged.role == "user"]
+        taken = max((k for k in between if self.holds(self.before_act, k)), default=next(iter(prompts), between.stop))
+        begins = next((k for k in prompts if k > taken), between.stop)
+        return {k: Reason.EARLIER_UNDO for k in between if k >= begins and k in reasons}
+
+    def _is_lost_turn(self, k: int) -> bool:
+        """Whether a message is a prompt that the file has lost: it has another that was sent later."""
+        is_prompt = self.entries[k].merged.role == "user" and not self.kept[k]
+        return is_prompt and any(
+            self.kept[j] and self.entries[j].merged.role == "user" for j in range(k, len(self.kept))
+        )
 
     @cached_property
     def _is_unsaid(self) -> bool:

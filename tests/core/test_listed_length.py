@@ -417,3 +417,18 @@ def test_a_file_that_was_listed_when_it_was_saved_empty_is_asked_about_where_it_
     hermes.write_index({**hermes.listed([]), **saved, "last_message_at": START + ACT})
     hermes.write_rows([*cleared, *undone])
     assert is_left_alone(hermes)
+
+
+def test_a_count_that_is_late_or_lacks_what_an_act_took_back_again_is_a_question_where_a_file_is_torn_in_its_marks(
+    hermes: Hermes,
+) -> None:
+    """A turn was taken back, so was what came then, and what came after that is as long. Only the backup and the rows
+    have messages."""
+    kept, first, second, after = (hermes.turns(word, start=100 * k) for k, word in enumerate("abcd"))
+    hermes.write_live([*kept, *after], **hermes.undo_marks(kept, after[0]["timestamp"]))
+    hermes.tear_live('"intentional_shrink_generation"')
+    marks = hermes.undo_marks(kept, second[0]["timestamp"]) | {"updated_at": second[-1]["timestamp"]}
+    hermes.write_backup([*kept, *second], **marks)
+    hermes.write_index({**hermes.listed([*kept, *after]), "last_message_at": after[-1]["timestamp"]})
+    hermes.write_rows([*kept, *first, *second, *after])
+    assert is_left_alone(hermes)

@@ -9,7 +9,7 @@ from hermes_rescue.core.audit.findings import Category
 from hermes_rescue.core.merge.intent import MARK_FIELDS
 
 from .conftest import ACT, SID, START, Hermes, Value
-from .test_acts import bounded, compressed, cut, is_quiet
+from .test_acts import EARLIER, bounded, compressed, cut, is_quiet
 from .test_witnesses import categories, is_left_alone, stepped
 
 LATER = 9000
@@ -467,6 +467,21 @@ def test_what_an_act_before_that_of_the_backup_took_back_is_counted_out_whatever
     assert is_left_alone(hermes)
 
 
+def test_what_was_taken_back_before_the_backup_was_saved_is_counted_out_though_the_clock_was_set_back_after_it(
+    hermes: Hermes,
+) -> None:
+    """A turn was taken back, then the first one was edited, and the session went on. The file is zeros."""
+    first, undone, again = (hermes.turns(word, start=LATER + 100 * k) for k, word in enumerate("abc"))
+    after = hermes.turns("d", start=200)
+    after.append({**after[1], "content": "more of d", "timestamp": after[1]["timestamp"] + 5})
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_backup(first, updated_at=undone[-1]["timestamp"] + 1)
+    row = hermes.listed([*again, *after])
+    hermes.write_index({**row, "last_message_at": after[-1]["timestamp"], "updated_at": after[-1]["timestamp"]})
+    hermes.write_rows([*first, *undone, *again, *after])
+    assert is_left_alone(hermes)
+
+
 def test_what_was_said_again_after_the_backup_comes_back_whatever_the_clock_said(hermes: Hermes) -> None:
     """The file is zeros; the clock was set back before an undo, and the backup is from after that."""
     first, undone, said = hermes.turns("a", start=LATER), hermes.turns("b", start=50), hermes.turns("c", start=100)
@@ -479,3 +494,23 @@ def test_what_was_said_again_after_the_backup_comes_back_whatever_the_clock_said
     hermes.write_rows([*first, *undone, *said, *again])
     hermes.repair()
     assert hermes.texts() == hermes.said([*first, *said, *again])
+
+
+@pytest.mark.parametrize("has_backup", [True, False])
+def test_rows_behind_what_an_undo_took_back_are_asked_about_where_a_later_turn_was_lost(
+    hermes: Hermes, has_backup: bool
+) -> None:
+    """The file was wiped, and filled with the rows from before its boundary by the clock, which had been set back; then
+    it went on. The act's own backup, where it is left, is from after another act and has what this one took back."""
+    kept, undone, lost = (hermes.turns(word, start=LATER + 100 * k) for k, word in enumerate("abc"))
+    early, lost_too, after = (hermes.turns(word, start=100 * k) for k, word in enumerate("def"))
+    marks = hermes.undo_marks(kept, after[0]["timestamp"]) | {"updated_at": after[-1]["timestamp"]}
+    hermes.write_live([*kept, *early, *after], **marks)
+    if has_backup:
+        older = hermes.undo_marks(kept, undone[0]["timestamp"]) | {"intentional_shrink_generation": EARLIER}
+        hermes.write_backup([*kept, *undone], **older | {"updated_at": undone[-1]["timestamp"]})
+    hermes.write_run([*kept, *early, *after])
+    hermes.write_rows([*kept, *undone, *lost, *early, *lost_too, *after])
+    assert categories(hermes) >= {Category.REVIEW, Category.REPAIRABLE}
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said([*kept, *lost, *early, *lost_too, *after])
