@@ -127,7 +127,11 @@ def _paired_turns(
         pairs += anchors
         gaps += _between(gap, anchors)
     again = _said_again(a) | _said_again(b) if gaps else ()
-    at_once = {(i, j): is_at_once(a[in_a[i].start].time, b[in_b[j].start].time) for i, j in pairs}
+
+    def begin_at_once(found: Sequence[Pair]) -> dict[Pair, bool]:
+        return {(i, j): is_at_once(a[in_a[i].start].time, b[in_b[j].start].time) for i, j in found}
+
+    at_once = begin_at_once(pairs)
     one_clock = 2 * sum(at_once.values()) >= len(pairs)  # another clock can have the moment of one turn all the same
 
     def is_of_one_clock(gap: Gap) -> bool:
@@ -143,7 +147,7 @@ def _paired_turns(
         found = _in_gap(a, b, in_a, in_b, gap, again, one_clock=is_timed)
         pairs += found
         if is_timed:  # what was found can show that the clocks differ
-            at_once |= {(i, j): is_at_once(a[in_a[i].start].time, b[in_b[j].start].time) for i, j in found}
+            at_once |= begin_at_once(found)
             gaps += (rest for rest in _between(gap, found) if not is_of_one_clock(rest))
     return sorted(pairs)
 

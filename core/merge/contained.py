@@ -40,8 +40,9 @@ class Contained(Timeline):
 
     def _is_awaited(self, k: int) -> bool:
         """Whether a message is the result of a call that stays, and that nothing else answers in its turn."""
-        answers, prompt = self.entries[k].merged.answers, self.prompt_of(k)
-        if not answers or prompt is None:
+        answers = self.entries[k].merged.answers
+        prompt = self.prompt_of(k) if answers else None
+        if prompt is None:
             return False
         turn = takewhile(lambda j: self.entries[j].merged.role != "user", range(prompt + 1, len(self.kept)))
         kept = [self.entries[j].merged for j in turn if self.kept[j]]

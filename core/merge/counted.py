@@ -58,7 +58,7 @@ class Counted(Backups, ListedLength):
         asked = [k for k in reasons if k not in settled]
         after_cut = [k for k in asked if k > cut]
         if after_cut and after_cut[0] == cut + 1 and self.marks.act:
-            prompts = [k for k in after_cut if self.entries[k].merged.role == "user"]
+            prompts = self.prompts_in(after_cut)
             first_turn = after_cut[: after_cut.index(prompts[1])] if len(prompts) > 1 else after_cut
             later = prompts[self.marks.is_fresh :]  # what it took back can be gone, or be marked so in the database
             newest = next((k for k in later if self._is_newest_prompt(k)), None)

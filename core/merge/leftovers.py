@@ -35,7 +35,7 @@ class Leftovers(Timeline):
         """Those before the same prompt was sent once more, to have another: it stands twice in one copy, with one stamp
         (formats.md, "Marks of intent"). What that copy has between the two is steps of theirs that stayed.
         """
-        prompts = [k for k, e in enumerate(self.entries) if e.merged.role == "user"]
+        prompts = self.prompts_in(range(len(self.entries)))
         for first, again in pairwise(prompts):
             names = {name for name in self.entries[first].versions if self._is_twice(name, first, again)}
             if names:

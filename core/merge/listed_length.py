@@ -127,7 +127,7 @@ class ListedLength(Timeline):
             return False
         if backup is not None and known.state is FileState.WHOLE:
             return is_same(backup.saved, known.saved)
-        prompts = [k for k in held if self.entries[k].merged.role == "user"]
+        prompts = self.prompts_in(held)
         own = [k for k in prompts if k in older]
         after = next((k for k in prompts if own and k > own[-1]), None)
         if after is None:

@@ -55,6 +55,10 @@ class Seen:
         """The position of the prompt of a turn that a message is in."""
         return next((j for j in range(k, -1, -1) if self.entries[j].merged.role == "user"), None)
 
+    def prompts_in(self, positions: Iterable[int]) -> list[int]:
+        """Those of the positions at which a prompt is."""
+        return [k for k in positions if self.entries[k].merged.role == "user"]
+
     def holds(self, witnesses: Iterable[Witness], k: int) -> bool:
         """Whether one of these copies has a message."""
         names = witnesses.names if isinstance(witnesses, Witnesses) else {w.name for w in witnesses}

@@ -432,7 +432,7 @@ class Timeline(Seen):
             is_part = self.known.state is FileState.TORN and self.base is None  # it can be torn at another one of them
             end = self._end_of_turn(kept[-1], act) if is_part else kept[-1]
             return next((k for k in before if k < kept[-1] and self.is_twin(k, kept[-1])), end)
-        prompts = [k for k, e in enumerate(self.entries) if e.merged.role == "user"]
+        prompts = self.prompts_in(range(len(self.entries)))
         later = [k for k in prompts if is_after(self.times[k], act)]
         if self.marks.by_hand:  # of a compress, before which the clock can have been set back
             later = [k for k in later if k > max(set(prompts).difference(later), default=-1)]

@@ -331,21 +331,16 @@ class _Judge(Contained, Counted):
         """Of the rows between the boundary and the first message from after the act, where a whole file lost a turn
         that came later still: it can have lost these, too, but for the first turn, which the act took back.
         """
-        later = range(between.stop, len(self.kept))
-        is_whole = self.known.state is FileState.WHOLE
-        if not is_whole or not between or not any(self._is_lost_turn(k) and k not in reasons for k in later):
+        if self.known.state is not FileState.WHOLE or not between:
             return {}
-        prompts = [k for k in between if self.entries[k].merged.role == "user"]
+        later = self.prompts_in(range(between.stop, len(self.kept)))
+        newest = max((k for k in later if self.kept[k]), default=0)
+        if not any(k < newest and not self.kept[k] and k not in reasons for k in later):
+            return {}
+        prompts = self.prompts_in(between)
         taken = max((k for k in between if self.holds(self.before_act, k)), default=next(iter(prompts), between.stop))
         begins = next((k for k in prompts if k > taken), between.stop)
         return {k: Reason.EARLIER_UNDO for k in between if k >= begins and k in reasons}
-
-    def _is_lost_turn(self, k: int) -> bool:
-        """Whether a message is a prompt that the file has lost: it has another that was sent later."""
-        is_prompt = self.entries[k].merged.role == "user" and not self.kept[k]
-        return is_prompt and any(
-            self.kept[j] and self.entries[j].merged.role == "user" for j in range(k, len(self.kept))
-        )
 
     @cached_property
     def _is_unsaid(self) -> bool:

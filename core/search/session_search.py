@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain
 from typing import Any, NamedTuple
 
 from hermes_rescue.core.audit.session import stream_is_live
@@ -213,7 +212,11 @@ class _Search:
         """Whether what is looked for may be in another place."""
         if candidate.form is not Form.FILE:
             return True
-        return any(any(map(self._finder.query.may_be_in, _blocks(data))) for data in contents_of([candidate]))
+        return any(map(self._may_be_in, contents_of([candidate])))
+
+    def _may_be_in(self, data: bytes) -> bool:
+        """Whether what is looked for may be in a JSON text."""
+        return any(map(self._finder.query.may_be_in, _blocks(data)))
 
     def looked(self) -> Looked:
         """What came of it."""
@@ -222,7 +225,7 @@ class _Search:
         sidecars = [(name, file) for name, file in (*named, (BACKUP, files.backup)) if file is not None]
         holding = [(name, file) for name, file in sidecars if self._may_be_in_file(file)]
         run = files.run
-        if run is not None and not any(map(self._finder.query.may_be_in, _blocks(run.session))):
+        if run is not None and not self._may_be_in(run.session):
             run = None
         found = [*self._in_files(holding), *self._in_rows(), *self._in_journals(run), *self._elsewhere()]
         found = _without_known_cards(found)
@@ -247,10 +250,7 @@ class _Search:
         """Whether an earlier run may have it, where no row shows what was said before the newest: what rows show is not
         looked for there, since reading all runs would cost more (as in :mod:`core.merge.fast_path`).
         """
-        if self._has_rows:
-            return False
-        blocks = chain.from_iterable(_blocks(done.session) for done in self._files.journal.earlier)
-        return any(map(self._finder.query.may_be_in, blocks))
+        return not self._has_rows and any(self._may_be_in(done.session) for done in self._files.journal.earlier)
 
     def _may_be_in_file(self, file: SidecarFile) -> bool:
         """Whether a file may have it. Of one whose text is not what its bytes are only its messages would tell."""
