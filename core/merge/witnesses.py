@@ -26,7 +26,7 @@ from hermes_rescue.core.merge.evidence import (
     Verdict,
     Witness,
 )
-from hermes_rescue.core.merge.intent import Reason
+from hermes_rescue.core.merge.intent import TAKEN_BACK, Reason
 from hermes_rescue.core.merge.stamps import STAMP, WHOLE, is_after, is_same
 from hermes_rescue.core.merge.transcript import Entry
 
@@ -123,14 +123,25 @@ class _Judge(Contained, Counted):
         return all(base.name in self.entries[k].versions for k in held if k < last or not is_there)
 
     def _with_their_prompts(self, reasons: dict[int, Reason]) -> dict[int, Reason]:
-        """An answer comes back or is asked with its prompt, also where the file has the same words elsewhere."""
+        """An answer comes back, is asked or was taken back with its prompt, also where the file has the same words
+        elsewhere.
+        """
         back = {k for k, reason in reasons.items() if reason is Reason.CONTAINED and self._is_of_prompt(k, reasons)}
         found = {k: reason for k, reason in reasons.items() if k not in back}
         for k in self.missing():
             prompt = self.prompt_of(k)
-            if k not in found and prompt in found and found[prompt].is_question:
+            if k in found or prompt is None or prompt not in found:
+                continue
+            if found[prompt].is_question or self._is_step_of_taken(k, prompt, found[prompt]):
                 found[k] = found[prompt]
         return found
+
+    def _is_step_of_taken(self, k: int, prompt: int, reason: Reason) -> bool:
+        """Whether only rows have a message, which have its prompt, too, that was taken back: the file never had the
+        steps of an answer that was cancelled.
+        """
+        names = self.entries[k].versions.keys()
+        return reason in TAKEN_BACK and names <= self.known.databases & self.entries[prompt].versions.keys()
 
     def _is_of_prompt(self, k: int, reasons: Mapping[int, Reason]) -> bool:
         """Whether a message is of a turn whose prompt comes back, and the file does not have it right there."""

@@ -377,6 +377,17 @@ def test_the_result_of_a_counted_call_stays_taken_back_with_its_turn(hermes: Her
     assert is_left_alone(hermes)
 
 
+def test_the_steps_of_a_stopped_answer_stay_taken_back_with_its_prompt(hermes: Hermes) -> None:
+    """Only rows have them: of an answer that was stopped the server keeps its text alone."""
+    kept, after = hermes.turns("a"), hermes.turns("c", start=200)
+    prompt, step, result, answer = stepped(hermes, "b", 100)
+    hermes.write_live([*kept, *after], **hermes.undo_marks(kept, after[0]["timestamp"]))
+    hermes.write_backup([*kept, prompt, {**answer, "_partial": True}])
+    hermes.write_rows([*kept, prompt, step, result, answer, *after])
+    assert Category.REPAIRABLE not in categories(hermes)
+    assert is_left_alone(hermes)
+
+
 def test_a_prompt_that_the_newest_run_went_on_without_stays_out_of_an_older_file(hermes: Hermes) -> None:
     """The file lags behind two acts: its marks are those of the first, only the run is from after the second."""
     kept, undone, newer = hermes.turns("a", "b"), hermes.turns("c", start=100), hermes.turns("d", start=7000)
