@@ -8,10 +8,11 @@ from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
 
-from hermes_rescue.core.hermes.copies import LIVE, SessionCopies
+from hermes_rescue.core.hermes.copies import LIVE, RUN, SessionCopies
 from hermes_rescue.core.hermes.database.blocks import SECOND, carried_text, within
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar
 from hermes_rescue.core.merge.intent import Marks, Reason, has_marks
+from hermes_rescue.core.merge.stamps import is_same
 from hermes_rescue.core.merge.transcript import Entry
 from hermes_rescue.core.merge.turns import Turn, turns
 
@@ -214,10 +215,19 @@ def reasons_of_rows(
         if found_reasons and None not in found_reasons:
             found[k] = next(reason for reason in found_reasons if reason is not None)
         elif e.merged.is_summary and (
-            e.versions.keys().isdisjoint(files) or (is_whole and carried_text(e.merged) is None)
+            not any(name in files and not _is_row(e, name, databases) for name in e.versions)
+            or (is_whole and carried_text(e.merged) is None)
         ):
             found[k] = Reason.SUMMARY
     return found
+
+
+def _is_row(e: Entry, name: str, databases: Set[str]) -> bool:
+    """Whether what a run has of a summary is the row itself, to the stamp: what is sent to the page has the rows that
+    the file lacks, and a summary that the file has got its stamp when the turn ended.
+    """
+    rows = (v.time for database, v in e.versions.items() if database in databases)
+    return name == RUN and any(is_same(time, e.versions[name].time) for time in rows)
 
 
 def written_again(entries: Sequence[Entry], databases: Set[str]) -> Iterator[tuple[Turn, Turn]]:

@@ -146,6 +146,20 @@ def test_a_summary_that_a_later_turn_dropped_is_no_loss(hermes: Hermes) -> None:
     assert is_left_alone(hermes)
 
 
+@pytest.mark.parametrize(("later", "is_of_file"), [(0.0, False), (30.0, True)])
+def test_a_summary_that_a_run_has_from_the_rows_is_not_built_into_a_lost_file(
+    hermes: Hermes, later: float, is_of_file: bool
+) -> None:
+    """What a page is sent has the rows that the file lacks as they are; what the file had got the stamp of its turn."""
+    said, newer = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    summary = {"role": "user", "content": "[CONTEXT COMPACTION - REFERENCE ONLY] Said so far.", "timestamp": START + 50}
+    shown = [*said, {**summary, "timestamp": summary["timestamp"] + later}, *newer]
+    hermes.write_run(shown)
+    hermes.write_rows([*said, summary, *newer])
+    hermes.repair(SID)
+    assert hermes.texts() == hermes.said(shown if is_of_file else [*said, *newer])
+
+
 @pytest.mark.parametrize("undoes", [True, False])
 def test_a_done_vetoes_nothing_for_want_of_a_mark(hermes: Hermes, undoes: bool) -> None:
     """The newest run ended before the undo, or there was none: that it has no marks does not say that what it lacks is
