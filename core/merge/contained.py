@@ -79,6 +79,8 @@ class Contained(Timeline):
             listed = (value.get(PARTIAL_CALLS) for value in kept)
             cards = [card for cards in listed if isinstance(cards, list) for card in cards if isinstance(card, dict)]
             named = frozenset(tid for card in cards if isinstance(tid := card.get("tid"), str) and tid)
+            steps = (v.calls for e in self.entries[turn.start : turn.end] for v in e.versions.values())
+            named = named.union(*(calls for calls in steps if not named.isdisjoint(calls)))  # some never began
             found += [named] * (turn.end - turn.start)
         return found
 

@@ -66,6 +66,7 @@ def one_sequence(copies: SessionCopies) -> list[Entry]:
         for e in entries:
             e.settle(trust, raw)
     transcript.drop_unanswered(entries, raw)
+    transcript.drop_repeated_reasoning(entries, raw)
     if first == RUN:
         for e in entries:
             server_merge.take_calls(e, [copy.name for copy in copies.databases])

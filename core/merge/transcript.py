@@ -98,9 +98,9 @@ class Entry:
             self._merge([name for name in versions if name not in copies], raw)
             self.versions = versions
 
-    def drop_calls(self, raw: Container[str]) -> None:
-        """Leave the calls to the copies that have them; ``raw`` as for :meth:`settle`."""
-        self._merge([*self.versions], raw, without=("tool_calls",))
+    def drop(self, parts: Collection[str], raw: Container[str]) -> None:
+        """Leave these fields to the copies that have them; ``raw`` as for :meth:`settle`."""
+        self._merge([*self.versions], raw, without=parts)
 
 
 def entry(copy: str, version: Message, place: int, *, is_raw: bool = False) -> Entry:
@@ -218,7 +218,20 @@ def drop_unanswered(entries: Iterable[Entry], raw: Container[str]) -> None:
         answered = {e.merged.answers for e in turn}
         for e in turn:
             if "tool_calls" in e.enriched and answered.isdisjoint(e.merged.calls):
-                e.drop_calls(raw)
+                e.drop(("tool_calls",), raw)
+
+
+def drop_repeated_reasoning(entries: Iterable[Entry], raw: Container[str]) -> None:
+    """A message does not get back the reasoning that another one of its turn has in the live file: the WebUI writes
+    that of a whole turn at each of its messages, and what it then builds from rows, or compresses, has it once. ``raw``
+    as for :meth:`Entry.settle`.
+    """
+    for turn in _turns(e for e in entries if LIVE in e.versions):
+        there = [e.merged.part(name) for e in turn for name in REASONING if name not in e.enriched]
+        for e in turn:
+            gained = [name for name in REASONING if name in e.enriched]
+            if gained and all(e.merged.part(name) in there for name in gained):
+                e.drop(gained, raw)
 
 
 def missing_parts(there: Message, other: Message, *, unmask: bool = True) -> tuple[str, ...]:

@@ -251,6 +251,31 @@ def test_the_steps_of_a_cancelled_answer_are_in_the_message_that_the_server_made
     assert hermes.texts() == hermes.said([*before, *rows])  # without that message they are missing
 
 
+def test_the_result_of_a_call_that_a_cancelled_answer_never_began_is_none_of_its_steps(hermes: Hermes) -> None:
+    """The agent writes one for each call of a message; the file names those that had begun."""
+    before, (prompt, step, result, _) = hermes.turns("a"), steps("b", ("call_0",), 100)
+    both = {**step, "content": "", "tool_calls": [*step["tool_calls"], {**step["tool_calls"][0], "id": "call_1"}]}
+    skipped = {**result, "content": "[Tool execution skipped]", "tool_call_id": "call_1"}
+    cards = [{"name": "terminal", "tid": "call_0", "done": True, "snippet": "result"}]
+    at = START + 105
+    partial = {"role": "assistant", "content": "", "_partial": True, "_partial_tool_calls": cards, "timestamp": at}
+    notice = {"role": "assistant", "content": "**Task cancelled:** Task cancelled.", "_error": True, "timestamp": at}
+    hermes.write_live([*before, prompt, partial, notice])
+    hermes.write_rows([*before, prompt, both, result, skipped])
+    assert is_left_alone(hermes)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_reasoning_of_a_turn_is_wanted_once(hermes: Hermes, is_there: bool) -> None:
+    """The WebUI writes it at each message of a turn; what it builds from rows, or compresses, has it at one of them."""
+    prompt, step, result, answer = steps("a", ("call_0123456789",), 0)
+    thought = {"reasoning": "hm", "reasoning_content": "hm"}
+    hermes.write_live([prompt, step, result, {**answer, **(thought if is_there else {})}])
+    hermes.write_run([prompt, {**step, "reasoning": "hm"}, result, {**answer, **thought}])
+    hermes.write_rows([prompt, step, result, {**answer, **thought}])
+    assert is_left_alone(hermes) is is_there
+
+
 def test_a_row_that_joins_answers_of_the_file(hermes: Hermes) -> None:
     """A compaction can write several answers as one row."""
     said = hermes.turns("a longer question", "b longer question", "c longer question")

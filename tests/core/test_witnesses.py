@@ -153,7 +153,7 @@ def test_a_summary_that_a_run_has_from_the_rows_is_not_built_into_a_lost_file(
     """What a page is sent has the rows that the file lacks as they are; what the file had got the stamp of its turn."""
     said, newer = hermes.turns("a", "b"), hermes.turns("c", start=100)
     summary = {"role": "user", "content": "[CONTEXT COMPACTION - REFERENCE ONLY] Said so far.", "timestamp": START + 50}
-    shown = [*said, {**summary, "timestamp": summary["timestamp"] + later}, *newer]
+    shown = [*said, {**summary, "timestamp": START + 50 + later}, *newer]
     hermes.write_run(shown)
     hermes.write_rows([*said, summary, *newer])
     hermes.repair(SID)
