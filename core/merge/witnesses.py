@@ -144,9 +144,11 @@ class _Judge(Contained, Counted):
         return reason in TAKEN_BACK and names <= self.known.databases & self.entries[prompt].versions.keys()
 
     def _is_of_prompt(self, k: int, reasons: Mapping[int, Reason]) -> bool:
-        """Whether a message is of a turn whose prompt comes back, and the file does not have it right there."""
+        """Whether a message is of a turn whose prompt comes back or is asked about, and the file does not have it right
+        there.
+        """
         prompt = self.prompt_of(k)
-        if prompt is None or prompt == k or self.kept[prompt] or prompt in reasons:
+        if prompt is None or prompt == k or self.kept[prompt] or (prompt in reasons and not reasons[prompt].is_question):
             return False
         after = next((j for j in range(k, len(self.kept)) if self.kept[j]), None)
         return after is None or self.entries[after].merged.folded_identity != self.entries[k].merged.folded_identity

@@ -210,6 +210,16 @@ def test_what_an_unmarked_version_lacks_is_asked_and_never_done_by_all(hermes: H
     assert hermes.texts() == hermes.said([*kept, *gone])
 
 
+def test_an_answer_is_asked_about_with_its_prompt_although_the_file_has_its_words(hermes: Hermes) -> None:
+    said = hermes.turns("a", "b", "c")
+    said[3]["content"] = said[1]["content"]
+    hermes.write(hermes.live, without_marks(hermes.session([*said[:2], *said[4:]], updated_at=START + ACT)))
+    hermes.write_rows(said)
+    assert categories(hermes) == {Category.REVIEW}
+    hermes.repair(hermes.live.stem)  # naming it is the yes
+    assert hermes.texts() == hermes.said(said)
+
+
 @pytest.mark.parametrize("listed", [True, False])
 def test_an_unmarked_file_that_only_lags_is_brought_up_to_date_if_the_list_says_so(
     hermes: Hermes, listed: bool

@@ -71,6 +71,7 @@ def truth(left: Left) -> Truth:
         return Truth(sid, "untouched", "the file is whole", told, taken=taken, quiet=quiet)
     known, twice = determined(left), _written_twice(left)
     is_open = (live is None and not left.rows) or bool(twice)  # it may be deleted; or a program said it twice
+    is_open = is_open or _is_only_witness(left, wanted)
     if known is not None and not is_open:
         assert known[0] == wanted, f"{known[1]}: {known[0]}, but {wanted} was shown ({world.life})"
         return Truth(sid, "exact", known[1], told, taken=taken, tail=tail)
@@ -91,6 +92,17 @@ def _is_whole(left: Left) -> bool:
     if live is None or live.damaged or (left.is_stale and live.state != world.history[-1]):
         return False
     return live.numbers == world.shown
+
+
+def _is_only_witness(left: Left, wanted: Numbers) -> bool:
+    """A version that leaves no mark put a longer backup in the place of the file when it starts, so a repair takes it
+    away, and nothing else shows what it asks: taken back or lost."""
+    backup, live = left.backup, left.live
+    if backup is None or backup.damaged or live is None or left.world.era.boundary or len(backup.numbers) <= len(wanted):
+        return False
+    others = {row.number for row in left.rows}
+    others |= {n for run in left.runs if run.done is not None for n in run.done.numbers}
+    return not others.issuperset(backup.numbers) and not set(wanted) <= set(backup.numbers)
 
 
 def _has_lost_a_picture(left: Left) -> bool:
