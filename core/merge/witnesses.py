@@ -148,7 +148,12 @@ class _Judge(Contained, Counted):
         there.
         """
         prompt = self.prompt_of(k)
-        if prompt is None or prompt == k or self.kept[prompt] or (prompt in reasons and not reasons[prompt].is_question):
+        if (
+            prompt is None
+            or prompt == k
+            or self.kept[prompt]
+            or (prompt in reasons and not reasons[prompt].is_question)
+        ):
             return False
         after = next((j for j in range(k, len(self.kept)) if self.kept[j]), None)
         return after is None or self.entries[after].merged.folded_identity != self.entries[k].merged.folded_identity

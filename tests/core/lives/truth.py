@@ -98,7 +98,13 @@ def _is_only_witness(left: Left, wanted: Numbers) -> bool:
     """A version that leaves no mark put a longer backup in the place of the file when it starts, so a repair takes it
     away, and nothing else shows what it asks: taken back or lost."""
     backup, live = left.backup, left.live
-    if backup is None or backup.damaged or live is None or left.world.era.boundary or len(backup.numbers) <= len(wanted):
+    if (
+        backup is None
+        or backup.damaged
+        or live is None
+        or left.world.era.boundary
+        or len(backup.numbers) <= len(wanted)
+    ):
         return False
     others = {row.number for row in left.rows}
     others |= {n for run in left.runs if run.done is not None for n in run.done.numbers}
