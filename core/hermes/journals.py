@@ -5,12 +5,13 @@ Shapes as in formats.md, "In the state dir". What is damaged is skipped and repo
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
-from operator import attrgetter
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from hermes_rescue.core.base import files, jsontext
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.jsontext import NotJSONError, Piece
+from hermes_rescue.core.hermes.session_files import SomeFilesEach
 from hermes_rescue.core.hermes.store import is_safe_session_id
 
 INDEX_NAME = "_index.json"
@@ -161,39 +163,41 @@ def projects_problem(state_dir: Path) -> str | None:
 class JournalFiles:
     """The journal files of each session, and why others cannot be listed."""
 
-    of: dict[str, tuple[Path, ...]]
+    of: SomeFilesEach
     problems: tuple[str, ...]
 
 
 def turn_journals(sessions_dir: Path) -> JournalFiles:
     """The turn journals: ``<sid>~<pid>.jsonl`` and the older ``<sid>.jsonl``, also of an id that is not safe."""
-    found: dict[str, list[Path]] = {}
-    paths, problems = _listed(sessions_dir / TURN_JOURNAL)
-    for path in paths:
-        if path.name.endswith(".jsonl"):
-            found.setdefault(path.name.removesuffix(".jsonl").split("~")[0], []).append(path)
-    return JournalFiles({session_id: tuple(paths) for session_id, paths in found.items()}, problems)
+    found: dict[str, tuple[str, ...]] = {}
+    folder = sessions_dir / TURN_JOURNAL
+    names, problems = _listed(folder)
+    for name in names:
+        if name.endswith(".jsonl"):
+            session_id = intern(name.removesuffix(".jsonl").split("~")[0])
+            found[session_id] = (*found.get(session_id, ()), name)
+    return JournalFiles(SomeFilesEach(folder, found), problems)
 
 
 def run_journals(sessions_dir: Path) -> JournalFiles:
     """The run journals: ``<sid>/<stream>.jsonl``."""
     found = {}
-    folders, problems = _listed(sessions_dir / RUN_JOURNAL)
-    for folder in folders:
-        if is_safe_session_id(folder.name):
-            listed, more = _listed(folder)
-            problems += more
-            paths = tuple(path for path in listed if path.name.endswith(".jsonl"))
-            if paths:
-                found[folder.name] = paths
-    return JournalFiles(found, problems)
+    folder = sessions_dir / RUN_JOURNAL
+    session_ids, problems = _listed(folder)
+    for session_id in filter(is_safe_session_id, session_ids):
+        listed, more = _listed(folder / session_id)
+        problems += more
+        names = tuple(f"{session_id}/{name}" for name in listed if name.endswith(".jsonl"))
+        if names:
+            found[intern(session_id)] = names
+    return JournalFiles(SomeFilesEach(folder, found), problems)
 
 
-def _listed(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
-    """What lies in a folder that is none by a link, and why it cannot be listed."""
+def _listed(folder: Path) -> tuple[list[str], tuple[str, ...]]:
+    """The names in a folder that is none by a link, and why it cannot be listed."""
     try:
         files.require_folder(folder)
-        return sorted(folder.iterdir(), key=attrgetter("name")), ()  # to compare paths takes far longer
+        return sorted(os.listdir(folder)), ()
     except FileNotFoundError:
         return [], ()
     except UnreadableError as error:
