@@ -190,8 +190,8 @@ def listed(store: Store, files: SessionFiles) -> tuple[Listing, tuple[str, ...]]
     """
     sessions_dir = store.sessions_dir
     tombstones = journals.read_id_list(sessions_dir / journals.TOMBSTONES_NAME)
+    index = journals.read_index(sessions_dir)  # first, as nothing else takes as much memory for a moment
     turns, runs = journals.turn_journals(sessions_dir), journals.run_journals(sessions_dir)
-    index = journals.read_index(sessions_dir)
     unknown = tombstones.problem is not None
     left, held = left_out.read(store.vault_root), held_up.read(store.vault_root)
     listing = Listing(*files[:3], turns.of, runs.of, index, tombstones.ids, unknown, left_out=left, held_up=held)
