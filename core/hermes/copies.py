@@ -398,7 +398,7 @@ class Inventory(CopyReader):
             self.listing = replace(self.listing, places=places if self._only is None else places.only(self._only))
         return self
 
-    @cached_property
+    @property
     def known_ids(self) -> frozenset[str]:
         """The ids that a file, a journal, the session list or a row of the WebUI's knows."""
         listing = self.listing

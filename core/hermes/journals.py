@@ -219,28 +219,25 @@ class JournalFiles:
 
 def turn_journals(sessions_dir: Path) -> JournalFiles:
     """The turn journals: ``<sid>~<pid>.jsonl`` and the older ``<sid>.jsonl``, also of an id that is not safe."""
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
     folder = sessions_dir / TURN_JOURNAL
     names, problems = _listed(folder)
     for name in names:
         if name.endswith(".jsonl"):
-            session_id = intern(name.removesuffix(".jsonl").split("~")[0])
-            found[session_id] = (*found.get(session_id, ()), name)
-    return JournalFiles(SomeFilesEach(folder, found), problems)
+            found.setdefault(intern(name.removesuffix(".jsonl").split("~")[0]), []).append(name)
+    return JournalFiles(SomeFilesEach.named(folder, found), problems)
 
 
 def run_journals(sessions_dir: Path) -> JournalFiles:
     """The run journals: ``<sid>/<stream>.jsonl``."""
-    found = {}
+    found: dict[str, list[str]] = {}
     folder = sessions_dir / RUN_JOURNAL
     session_ids, problems = _listed(folder)
     for session_id in filter(is_safe_session_id, session_ids):
         listed, more = _listed(folder / session_id)
         problems += more
-        names = tuple(f"{session_id}/{name}" for name in listed if name.endswith(".jsonl"))
-        if names:
-            found[intern(session_id)] = names
-    return JournalFiles(SomeFilesEach(folder, found), problems)
+        found[intern(session_id)] = [f"{session_id}/{name}" for name in listed if name.endswith(".jsonl")]
+    return JournalFiles(SomeFilesEach.named(folder, found), problems)
 
 
 def _listed(folder: Path) -> tuple[list[str], tuple[str, ...]]:

@@ -152,7 +152,7 @@ def session_files(folder: Path, only: Container[str] | None = None) -> SessionFi
         raise UnreadableError(sentence(error, folder)) from None
     sidecars: dict[str, None] = {}
     backups: dict[str, None] = {}
-    temps: dict[str, tuple[str, ...]] = {}
+    temps: dict[str, list[str]] = {}
     unrecognised, others, stems = [], [], []
     for name in names:
         if name.startswith("_"):
@@ -167,7 +167,7 @@ def session_files(folder: Path, only: Container[str] | None = None) -> SessionFi
             if only is not None and session_id not in only:
                 continue
             if temp:
-                temps[session_id] = (*temps.get(session_id, ()), name)
+                temps.setdefault(session_id, []).append(name)
             else:
                 (sidecars if ending == "json" else backups)[session_id] = None
             continue
@@ -177,7 +177,7 @@ def session_files(folder: Path, only: Container[str] | None = None) -> SessionFi
     return SessionFiles(
         OneFileEach(folder, ".json", sidecars),
         OneFileEach(folder, ".json.bak", backups),
-        SomeFilesEach(folder, temps),
+        SomeFilesEach.named(folder, temps),
         tuple(unrecognised),
         tuple(others),
         tuple(stems),

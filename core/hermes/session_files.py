@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
+
+_BETWEEN = "\0"
+"""No name of a file has it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,13 +41,19 @@ class OneFileEach(Mapping[str, Path]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SomeFilesEach(Mapping[str, tuple[Path, ...]]):
-    """From the id of a session to its files, each named by its path below a folder."""
+    """From the id of a session to its files. ``names``: the path of each below a folder, joined with zero bytes."""
 
     folder: Path = Path()
-    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def named(cls, folder: Path, names: Mapping[str, Iterable[str]]) -> SomeFilesEach:
+        """The files with these names; a session without any is none of them."""
+        joined = {session_id: _BETWEEN.join(some) for session_id, some in names.items()}
+        return cls(folder, {session_id: some for session_id, some in joined.items() if some})
 
     def __getitem__(self, session_id: str) -> tuple[Path, ...]:
-        return tuple(self.folder / name for name in self.names[session_id])
+        return tuple([self.folder / name for name in self.names[session_id].split(_BETWEEN)])
 
     def __contains__(self, session_id: object) -> bool:
         return session_id in self.names
@@ -63,7 +71,6 @@ class SomeFilesEach(Mapping[str, tuple[Path, ...]]):
     def with_parts(self, parts: Mapping[str, Sequence[str]]) -> SomeFilesEach:
         """With the files of several ids under the one that they are parts of."""
         found = {
-            session_id: tuple(chain.from_iterable(self.names.get(part, ()) for part in of))
-            for session_id, of in parts.items()
+            session_id: [self.names[part] for part in of if part in self.names] for session_id, of in parts.items()
         }
-        return SomeFilesEach(self.folder, {**self.names, **{sid: names for sid, names in found.items() if names}})
+        return SomeFilesEach(self.folder, {**self.names, **SomeFilesEach.named(self.folder, found).names})
