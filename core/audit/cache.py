@@ -20,7 +20,7 @@ from functools import cache
 from itertools import chain, islice, repeat
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, TypeAlias, TypeVar
+from typing import IO, Any, TypeAlias, TypeVar
 
 import msgspec
 import platformdirs
@@ -39,6 +39,7 @@ FRESH = 2.0
 _BATCH_SESSIONS = 500  # sessions
 _UNPACKABLE = (UnicodeError, OverflowError, RecursionError)  # a lone surrogate, a number too large, a value too deep
 _CHECK = hashlib.sha256().digest_size
+_LENGTH = 8  # bytes
 
 _Row = TypeVar("_Row", bound=tuple[Any, ...])
 
@@ -59,15 +60,10 @@ class Kept(msgspec.Struct, array_like=True, gc=False):
     key: bytes = b""
 
 
-class _File(msgspec.Struct, array_like=True):
-    """What is written. The sessions are packed some at a time, so that nobody has to wait for all of them at once."""
-
-    databases: dict[bytes, tuple[Stamp | None, ...]]
-    sessions: list[bytes]
-
-
+_Stamps: TypeAlias = dict[bytes, tuple[Stamp | None, ...]]
+_STAMPS = msgspec.msgpack.Decoder(_Stamps)
 _SOME = msgspec.msgpack.Decoder(tuple[Kept, ...])
-_Contents: TypeAlias = tuple[bytes, dict[bytes, tuple[Stamp | None, ...]], list[Kept]]
+_Contents: TypeAlias = tuple[bytes, _Stamps, list[Kept]]
 _NOTHING: _Contents = (b"", {}, [])
 
 
@@ -115,21 +111,19 @@ class AuditCache:
         absent = {os.fsencode(fact.path) for fact in inventory.database_facts if fact.state == "absent"}
         databases = {name: at for name, at in self._now.items() if at is not None and name in whole | absent}
         left = iter(() if inventory.has_unread_databases else sessions)
-        packed = [_packed(some) for some in iter(lambda: tuple(islice(left, _BATCH_SESSIONS)), ())]
-        data = msgspec.msgpack.encode(_File(databases, packed))
-        check = _digest(data)
-        if check == self._check:
-            return
+        # some sessions at a time, so that nobody has to wait for all of them, nor hold them all
+        packed = (_packed(some) for some in iter(lambda: tuple(islice(left, _BATCH_SESSIONS)), ()))
         with suppress(OSError):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with NamedTemporaryFile(dir=self._path.parent, delete=False) as file:
-                try:
-                    file.write(check + data)
-                    file.flush()
+            file = NamedTemporaryFile(dir=self._path.parent, delete=False)  # noqa: SIM115
+            try:
+                with file:
+                    check = _write(file, chain([msgspec.msgpack.encode(databases)], packed))
+                if check != self._check:
                     os.replace(file.name, self._path)
-                except BaseException:
+            finally:
+                with suppress(FileNotFoundError):
                     os.unlink(file.name)
-                    raise
 
 
 def usual_folder() -> Path | None:
@@ -170,7 +164,7 @@ def keys_of(
             continue
         row = listing.index.rows.get(session_id)
         rows = [
-            [(each.id, each.columns, each.is_known) for each in found.get(session_id, ())]
+            [(each.id, {**each.columns}, each.is_known) for each in found.get(session_id, ())]
             for found in listing.rows.values()
         ]
         left_out = sorted(listing.left_out.get(session_id, {}).items())
@@ -262,18 +256,38 @@ def database_stamps(path: Path) -> tuple[Stamp | None, ...] | None:
 def _read(path: Path) -> _Contents:
     """What is kept: a digest of it all, the databases, and the answers."""
     try:
-        whole = read_regular(path)
-        check, data = whole[:_CHECK], whole[_CHECK:]
-        if check == _digest(data):
-            file = msgspec.msgpack.decode(data, type=_File)
-            return check, file.databases, [each for some in file.sessions for each in _SOME.decode(some)]
+        whole = memoryview(read_regular(path))
+        check, data = bytes(whole[:_CHECK]), whole[_CHECK:]
+        digest = hashlib.sha256(_engine())
+        digest.update(data)
+        if check == digest.digest():
+            databases, *sessions = _parts(data)
+            return check, _STAMPS.decode(databases), [each for some in sessions for each in _SOME.decode(some)]
     except (OSError, UnreadableError, msgspec.MsgspecError, *_UNPACKABLE):
         pass
     return _NOTHING
 
 
-def _digest(data: bytes) -> bytes:
-    return hashlib.sha256(_engine() + data).digest()
+def _write(file: IO[bytes], parts: Iterable[bytes]) -> bytes:
+    """Write the parts, each with its length before it, behind a digest of them all; returns that."""
+    digest = hashlib.sha256(_engine())
+    file.write(bytes(_CHECK))
+    for part in parts:
+        for each in (len(part).to_bytes(_LENGTH, "big"), part):
+            digest.update(each)
+            file.write(each)
+    file.seek(0)
+    file.write(digest.digest())
+    return digest.digest()
+
+
+def _parts(data: memoryview) -> Iterator[memoryview]:
+    """The parts, as they were written."""
+    at = 0
+    while at < len(data):
+        start = at + _LENGTH
+        at = start + int.from_bytes(data[at:start], "big")
+        yield data[start:at]
 
 
 @cache

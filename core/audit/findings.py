@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from functools import lru_cache
+from sys import intern
 from typing import Any, TypeAlias
 
 from hermes_rescue.core.base.words import plural
@@ -180,6 +182,14 @@ class SessionAudit:
     proposed: int | None = None
     is_partly_read: bool = False
 
+    def __setstate__(self, state: Sequence[Any]) -> None:
+        """From another process, with what many sessions have alike held once."""
+        for name, value in zip(_FIELDS, state, strict=True):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "session_id", intern(self.session_id))
+        object.__setattr__(self, "files", _facts(*self.files))
+        object.__setattr__(self, "offered", self.offered or _NONE)
+
     @property
     def standing(self) -> Standing:
         """How the session stands."""
@@ -233,6 +243,10 @@ class SessionAudit:
             f.category is not Category.INFO or f.kind.recommendation == MOVE_BACKUP for f in self.findings
         )
 
+
+_FIELDS = tuple(each.name for each in fields(SessionAudit))
+_NONE: Mapping[str, int] = {}
+_facts = lru_cache(FileFacts)
 
 LEFT = "left_by_you"
 """The detail of a finding of a session that a person left as it is."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,14 +76,14 @@ def webui_items(inventory: Inventory, sessions: Iterable[SessionAudit]) -> tuple
     return tuple(Reported(name, item) for name in sorted(every) for item in recovery_items(facts(name)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Names:
-    """The names that the WebUI's recovery takes for sessions, safe or not, with their files; ``listed`` are the ids in
-    its session list.
+    """The names that the WebUI's recovery takes for sessions, safe or not; ``listed`` are the ids in its session list.
+    ``live_files`` and ``backup_files`` are those of the store and of other names.
     """
 
-    live: Mapping[str, Path]
-    backups: Mapping[str, Path]
+    live_files: tuple[Mapping[str, Path], ...]
+    backup_files: tuple[Mapping[str, Path], ...]
     journals: Mapping[str, tuple[Path, ...]]
     listed: frozenset[str]
 
@@ -91,19 +92,30 @@ class _Names:
         listing, index, folder = inventory.listing, inventory.listing.index, inventory.store.sessions_dir
         others = [(Path(name.removesuffix(".bak")).stem, folder / name) for name, _ in inventory.unrecognised]
         return cls(
-            listing.sidecars | {name: path for name, path in others if path.suffix != ".bak"},
-            listing.backups | {name: path for name, path in others if path.suffix == ".bak"},
+            (listing.sidecars, {name: path for name, path in others if path.suffix != ".bak"}),
+            (listing.backups, {name: path for name, path in others if path.suffix == ".bak"}),
             listing.turn_journals,
             frozenset() if index.problem is not None else index.unsafe.union(index.rows),
         )
 
+    @cached_property
+    def live(self) -> frozenset[str]:
+        """The names that have a file."""
+        return frozenset().union(*self.live_files)
+
+    @cached_property
+    def backups(self) -> frozenset[str]:
+        """The names that have a backup."""
+        return frozenset().union(*self.backup_files)
+
     def read(self, name: str) -> FileFacts:
         """The facts of a name that is no session which was examined."""
         prompts = _prompts(self.journals.get(name, ()))
-        return file_facts(_session(self.live.get(name)), _session(self.backups.get(name)), prompts)
+        return file_facts(_session(self.live_files, name), _session(self.backup_files, name), prompts)
 
 
-def _session(path: Path | None) -> Sidecar | None:
+def _session(files: Iterable[Mapping[str, Path]], name: str) -> Sidecar | None:
+    path = next((each[name] for each in files if name in each), None)
     try:
         return None if path is None else sidecar.read(path).sidecar
     except FileNotFoundError:

@@ -152,7 +152,7 @@ class PackedObject(LargeElement):
 
     def __init__(self, value: Mapping[str, Any], level: int, like: Piece | None = None) -> None:
         other = {} if like is None else like.value
-        self._shared = tuple(key for key in value if key in other and _is_same(value[key], other[key]))
+        self._shared = tuple([key for key in value if key in other and is_same(value[key], other[key])])
         self._like = like
         super().__init__(msgspec.msgpack.encode({**value, **dict.fromkeys(self._shared)}), level=level)
 
@@ -170,7 +170,7 @@ class PackedObject(LargeElement):
         return value
 
 
-def _is_same(one: Any, other: Any) -> bool:
+def is_same(one: Any, other: Any) -> bool:
     """Whether two values are the same to the letter: 1 is not True, and fields have an order."""
     if one != other or isinstance(one, str):
         return bool(one == other)

@@ -38,7 +38,9 @@ class Steps:
         """
         start, width = self._done, (1 - self._done) * share
         for k, item in enumerate(items):
-            self._report(start + width * min(k / max(count, 1), 1))
+            self._done = start + width * (k / count if k < count else 1)
+            if time.monotonic() >= self._next:
+                self._report(self._done)
             yield item
 
     def step(self, share: float, *, may_cancel: bool = True) -> None:

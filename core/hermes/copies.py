@@ -389,9 +389,7 @@ class Inventory(CopyReader):
         found = lineage.trace([*sessions.values()], known, self._begins_with_summary)
         rows = {name: self._by_sidecar(each.values(), known, found.parts) for name, each in sessions.items()}
         # a run that ends under another id than it began with is in the journal of the first one
-        runs = self.listing.run_journals
-        of_parts = {sid: tuple(path for part in of for path in runs.get(part, ())) for sid, of in found.parts.items()}
-        runs = {**runs, **{sid: paths for sid, paths in of_parts.items() if paths}}
+        runs = self.listing.run_journals.with_parts(found.parts)
         self.listing = replace(self.listing, rows=rows, lineage=found, run_journals=runs)
         if not self._is_alone:
             from hermes_rescue.core.hermes.places.reader import find_places
@@ -400,7 +398,7 @@ class Inventory(CopyReader):
             self.listing = replace(self.listing, places=places if self._only is None else places.only(self._only))
         return self
 
-    @cached_property
+    @property
     def known_ids(self) -> frozenset[str]:
         """The ids that a file, a journal, the session list or a row of the WebUI's knows."""
         listing = self.listing

@@ -5,19 +5,26 @@ Shapes as in formats.md, "In the state dir". What is damaged is skipped and repo
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable, Iterator
+import weakref
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
-from operator import attrgetter
+from io import BytesIO
+from itertools import accumulate, islice
 from pathlib import Path
-from typing import Any
+from sys import intern
+from tempfile import SpooledTemporaryFile
+from threading import Lock
+from typing import IO, Any, TypeVar
 
 import msgspec
 from hermes_rescue.core.base import files, jsontext
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.base.files import shown
-from hermes_rescue.core.base.jsontext import NotJSONError, Piece
+from hermes_rescue.core.base.jsontext import LARGE, NotJSONError, Piece
+from hermes_rescue.core.hermes.session_files import SomeFilesEach
 from hermes_rescue.core.hermes.store import is_safe_session_id
 
 INDEX_NAME = "_index.json"
@@ -29,6 +36,8 @@ RUN_JOURNAL = "_run_journal"
 _BETWEEN_ROWS = b"\n  },\n  {"
 _CHUNK_BYTES = 2**20
 """Bytes of the index that are parsed in one go."""
+
+_T = TypeVar("_T")
 
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _QUOTED_ID = re.compile(rb'"([0-9A-Za-z_-]+)"')
@@ -42,7 +51,7 @@ class Index:
     rows.
     """
 
-    rows: dict[str, Piece] = field(default_factory=dict)
+    rows: Mapping[str, Piece] = field(default_factory=dict)
     problem: str | None = None
     digest: str | None = None
     unsafe: frozenset[str] = frozenset()
@@ -51,6 +60,44 @@ class Index:
         """The row of a session, None where there is none."""
         piece = self.rows.get(session_id)
         return None if piece is None else piece.value
+
+
+class _SetAside(Mapping[str, Piece]):
+    """The rows of an index in a private copy, which nobody else changes: each is read when it is asked for."""
+
+    def __init__(self, copy: IO[bytes]) -> None:
+        self._copy = copy
+        self._lock = Lock()
+        self._at: dict[str, int] = {}
+        self._ends = array("Q", [0])
+        weakref.finalize(self, copy.close)
+
+    def fill(self, parts: Iterable[bytes]) -> frozenset[str]:
+        """Put the rows of some lists in; returns the ids that are not safe. Raises OSError, MsgspecError, TypeError."""
+        found: dict[Any, int] = {}
+        for part in parts:
+            rows = [*map(bytes, _LIST.decode(part))]
+            found |= {_ROW.decode(row).session_id: k for k, row in enumerate(rows, len(self._ends))}
+            self._ends.extend(islice(accumulate(map(len, rows), initial=self._ends[-1]), 1, None))
+            self._copy.write(b"".join(rows))
+        self._at, unsafe = _by_safe_ids(found)
+        return unsafe
+
+    def __getitem__(self, session_id: str) -> Piece:
+        at = self._at[session_id]
+        start, end = self._ends[at - 1], self._ends[at]
+        with self._lock:
+            self._copy.seek(start)
+            return Piece(self._copy.read(end - start))
+
+    def __contains__(self, session_id: object) -> bool:
+        return session_id in self._at
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._at)
+
+    def __len__(self) -> int:
+        return len(self._at)
 
 
 class _Row(msgspec.Struct):
@@ -70,10 +117,13 @@ def read_index(sessions_dir: Path) -> Index:
         return Index(problem=str(error))
     try:
         jsontext.require_utf8(data)
-        rows = {_ROW.decode(row).session_id: Piece(row) for row in chain.from_iterable(map(_LIST.decode, _parts(data)))}
+        try:
+            unsafe = (rows := _SetAside(SpooledTemporaryFile(LARGE))).fill(_parts(data))  # noqa: SIM115
+        except OSError:  # nowhere is room for a file
+            unsafe = (rows := _SetAside(BytesIO())).fill(_parts(data))
     except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError, TypeError):
         return _unusual_index(data)
-    return _by_safe_ids(rows, None, data)
+    return Index(rows, None, files.digest_of(data), unsafe)
 
 
 def _parts(data: bytes) -> Iterator[bytes]:
@@ -107,13 +157,15 @@ def _unusual_index(data: bytes) -> Index:
         for piece in pieces
         if isinstance(piece.value, dict) and isinstance(session_id := piece.value.get("session_id"), str)
     }
-    return _by_safe_ids(rows, problem, data)
+    safe, unsafe = _by_safe_ids(rows)
+    return Index(safe, problem, files.digest_of(data), unsafe)
 
 
-def _by_safe_ids(rows: dict[Any, Piece], problem: str | None, data: bytes) -> Index:
-    safe = {session_id: row for session_id, row in rows.items() if is_safe_session_id(session_id)}
-    others = (session_id for session_id in rows if session_id not in safe) if len(safe) < len(rows) else ()
-    return Index(safe, problem, files.digest_of(data), frozenset(each for each in others if isinstance(each, str)))
+def _by_safe_ids(found: Mapping[Any, _T]) -> tuple[dict[str, _T], frozenset[str]]:
+    """What was found under safe ids, and the other ids."""
+    safe = {intern(session_id): each for session_id, each in found.items() if is_safe_session_id(session_id)}
+    others = (session_id for session_id in found if session_id not in safe) if len(safe) < len(found) else ()
+    return safe, frozenset(each for each in others if isinstance(each, str))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,39 +213,38 @@ def projects_problem(state_dir: Path) -> str | None:
 class JournalFiles:
     """The journal files of each session, and why others cannot be listed."""
 
-    of: dict[str, tuple[Path, ...]]
+    of: SomeFilesEach
     problems: tuple[str, ...]
 
 
 def turn_journals(sessions_dir: Path) -> JournalFiles:
     """The turn journals: ``<sid>~<pid>.jsonl`` and the older ``<sid>.jsonl``, also of an id that is not safe."""
-    found: dict[str, list[Path]] = {}
-    paths, problems = _listed(sessions_dir / TURN_JOURNAL)
-    for path in paths:
-        if path.name.endswith(".jsonl"):
-            found.setdefault(path.name.removesuffix(".jsonl").split("~")[0], []).append(path)
-    return JournalFiles({session_id: tuple(paths) for session_id, paths in found.items()}, problems)
+    found: dict[str, list[str]] = {}
+    folder = sessions_dir / TURN_JOURNAL
+    names, problems = _listed(folder)
+    for name in names:
+        if name.endswith(".jsonl"):
+            found.setdefault(intern(name.removesuffix(".jsonl").split("~")[0]), []).append(name)
+    return JournalFiles(SomeFilesEach.named(folder, found), problems)
 
 
 def run_journals(sessions_dir: Path) -> JournalFiles:
     """The run journals: ``<sid>/<stream>.jsonl``."""
-    found = {}
-    folders, problems = _listed(sessions_dir / RUN_JOURNAL)
-    for folder in folders:
-        if is_safe_session_id(folder.name):
-            listed, more = _listed(folder)
-            problems += more
-            paths = tuple(path for path in listed if path.name.endswith(".jsonl"))
-            if paths:
-                found[folder.name] = paths
-    return JournalFiles(found, problems)
+    found: dict[str, list[str]] = {}
+    folder = sessions_dir / RUN_JOURNAL
+    session_ids, problems = _listed(folder)
+    for session_id in filter(is_safe_session_id, session_ids):
+        listed, more = _listed(folder / session_id)
+        problems += more
+        found[intern(session_id)] = [f"{session_id}/{name}" for name in listed if name.endswith(".jsonl")]
+    return JournalFiles(SomeFilesEach.named(folder, found), problems)
 
 
-def _listed(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
-    """What lies in a folder that is none by a link, and why it cannot be listed."""
+def _listed(folder: Path) -> tuple[list[str], tuple[str, ...]]:
+    """The names in a folder that is none by a link, and why it cannot be listed."""
     try:
         files.require_folder(folder)
-        return sorted(folder.iterdir(), key=attrgetter("name")), ()  # to compare paths takes far longer
+        return sorted(os.listdir(folder)), ()
     except FileNotFoundError:
         return [], ()
     except UnreadableError as error:

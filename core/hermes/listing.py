@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from sys import intern
 from typing import Any, NamedTuple, Self, TypeVar
 
 from hermes_rescue.core.base.errors import UnreadableError
@@ -19,6 +20,7 @@ from hermes_rescue.core.hermes.held_up import HeldUp
 from hermes_rescue.core.hermes.journals import Index
 from hermes_rescue.core.hermes.left_out import LeftOut
 from hermes_rescue.core.hermes.places.candidate import Places
+from hermes_rescue.core.hermes.session_files import OneFileEach, SomeFilesEach
 from hermes_rescue.core.hermes.store import Store, is_safe_session_id, is_session_name
 
 _TEMP_NAME = re.compile(
@@ -42,11 +44,11 @@ class Listing:
     ``held_up``: the repairs that a running WebUI held up.
     """
 
-    sidecars: dict[str, Path] = field(default_factory=dict)
-    backups: dict[str, Path] = field(default_factory=dict)
-    temps: dict[str, tuple[Path, ...]] = field(default_factory=dict)
-    turn_journals: dict[str, tuple[Path, ...]] = field(default_factory=dict)
-    run_journals: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+    sidecars: OneFileEach = field(default_factory=OneFileEach)
+    backups: OneFileEach = field(default_factory=OneFileEach)
+    temps: SomeFilesEach = field(default_factory=SomeFilesEach)
+    turn_journals: SomeFilesEach = field(default_factory=SomeFilesEach)
+    run_journals: SomeFilesEach = field(default_factory=SomeFilesEach)
     index: Index = field(default_factory=Index)
     deleted: frozenset[str] = frozenset()
     deletions_unknown: bool = False
@@ -61,11 +63,11 @@ class Listing:
         ids = frozenset(session_ids)
         return replace(
             self,
-            sidecars=_only(ids, self.sidecars),
-            backups=_only(ids, self.backups),
-            temps=_only(ids, self.temps),
-            turn_journals=_only(ids, self.turn_journals),
-            run_journals=_only(ids, self.run_journals),
+            sidecars=self.sidecars.of(ids),
+            backups=self.backups.of(ids),
+            temps=self.temps.of(ids),
+            turn_journals=self.turn_journals.of(ids),
+            run_journals=self.run_journals.of(ids),
             index=replace(self.index, rows=_only(ids, self.index.rows)),
             deleted=ids & self.deleted,
             rows={name: _only(ids, rows) for name, rows in self.rows.items()},
@@ -112,9 +114,9 @@ class SessionFiles(NamedTuple):
     sessions that have a file, also where only some were asked for.
     """
 
-    sidecars: dict[str, Path]
-    backups: dict[str, Path]
-    temps: dict[str, tuple[Path, ...]]
+    sidecars: OneFileEach
+    backups: OneFileEach
+    temps: SomeFilesEach
     unrecognised: tuple[tuple[str, str], ...]
     others: tuple[str, ...]
     all_sidecars: tuple[str, ...]
@@ -148,9 +150,9 @@ def session_files(folder: Path, only: Container[str] | None = None) -> SessionFi
         names = []
     except OSError as error:
         raise UnreadableError(sentence(error, folder)) from None
-    sidecars: dict[str, Path] = {}
-    backups: dict[str, Path] = {}
-    temps: dict[str, tuple[Path, ...]] = {}
+    sidecars: dict[str, None] = {}
+    backups: dict[str, None] = {}
+    temps: dict[str, list[str]] = {}
     unrecognised, others, stems = [], [], []
     for name in names:
         if name.startswith("_"):
@@ -159,19 +161,27 @@ def session_files(folder: Path, only: Container[str] | None = None) -> SessionFi
         is_own = is_safe_session_id(session_id)
         temp = _TEMP_NAME.fullmatch(name) if is_own else None
         if is_own and (ending in ("json", "json.bak") or temp):
+            session_id = intern(session_id)
             if ending == "json":
                 stems.append(session_id)
             if only is not None and session_id not in only:
                 continue
             if temp:
-                temps[session_id] = (*temps.get(session_id, ()), folder / name)
+                temps.setdefault(session_id, []).append(name)
             else:
-                (sidecars if ending == "json" else backups)[session_id] = folder / name
+                (sidecars if ending == "json" else backups)[session_id] = None
             continue
         others.append(name)
         if name.endswith((".json", ".json.bak")) and only is None:
             unrecognised.append((name, "under a name that is no session id"))
-    return SessionFiles(sidecars, backups, temps, tuple(unrecognised), tuple(others), tuple(stems))
+    return SessionFiles(
+        OneFileEach(folder, ".json", sidecars),
+        OneFileEach(folder, ".json.bak", backups),
+        SomeFilesEach.named(folder, temps),
+        tuple(unrecognised),
+        tuple(others),
+        tuple(stems),
+    )
 
 
 def listed(store: Store, files: SessionFiles) -> tuple[Listing, tuple[str, ...]]:
@@ -180,8 +190,8 @@ def listed(store: Store, files: SessionFiles) -> tuple[Listing, tuple[str, ...]]
     """
     sessions_dir = store.sessions_dir
     tombstones = journals.read_id_list(sessions_dir / journals.TOMBSTONES_NAME)
+    index = journals.read_index(sessions_dir)  # first, as nothing else takes as much memory for a moment
     turns, runs = journals.turn_journals(sessions_dir), journals.run_journals(sessions_dir)
-    index = journals.read_index(sessions_dir)
     unknown = tombstones.problem is not None
     left, held = left_out.read(store.vault_root), held_up.read(store.vault_root)
     listing = Listing(*files[:3], turns.of, runs.of, index, tombstones.ids, unknown, left_out=left, held_up=held)

@@ -11,7 +11,6 @@ import math
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from io import BytesIO
@@ -20,7 +19,15 @@ from typing import Any
 
 from hermes_rescue.core.base import files, jsontext
 from hermes_rescue.core.base.errors import ChangedMeanwhileError, UnreadableError
-from hermes_rescue.core.base.jsontext import LIST_FIELD, MESSAGES_HERE, Damage, LargeElement, PackedObject, Piece
+from hermes_rescue.core.base.jsontext import (
+    LIST_FIELD,
+    MESSAGES_HERE,
+    Damage,
+    LargeElement,
+    PackedObject,
+    Piece,
+    is_same,
+)
 
 HEAD_LIMIT = 64 * 1024
 """Bytes of a file that hold its metadata (they stand before the messages)."""
@@ -308,11 +315,13 @@ def new(session_id: str, fields: Mapping[str, Any], messages: Iterable[Piece]) -
 
 def message_piece(value: Any, like: Piece | None = None) -> Piece:
     """A message that no sidecar holds yet, in the layout of the message list. ``like``: one that says much the same;
-    where that is one of a large list, so is the new one.
+    where that is one of a large list, so is the new one, or it is that one, where both say the same to the letter.
     """
-    if isinstance(like, LargeElement) and isinstance(value, Mapping):
-        with suppress(UnicodeEncodeError, OverflowError):  # a lone surrogate, a huge integer
-            return PackedObject(value, 2, like)
+    if isinstance(like, LargeElement) and isinstance(value, dict):
+        try:
+            return like if is_same(value, like.value) else PackedObject(value, 2, like)
+        except (UnicodeEncodeError, OverflowError):  # a lone surrogate, a huge integer
+            return Piece(None, value, 2)
     return Piece(None, value, 2)
 
 

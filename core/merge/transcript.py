@@ -284,6 +284,8 @@ def clean(version: Message, *, is_raw: bool = False) -> Message:
     """The message without the database's own encoding. A tag in a sidecar's own text stays, since the server writes it
     there, unless ``is_raw`` (as for :func:`entry`).
     """
+    if version.is_plain and not (is_raw and version.role == "user"):
+        return version
     content = version.value.get("content")
     fresh = content if version.is_plain else decoded(content)
     if is_raw and version.role == "user" and isinstance(fresh, str):  # among parts the server's own text has it too

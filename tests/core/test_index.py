@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import json
+import tracemalloc
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import pytest
@@ -83,3 +87,42 @@ def test_bytes_that_are_no_text_are_damage_wherever_they_stand(tmp_path: Path) -
         broken = b"TITLE".join(parts[: k + 1]) + b"\xff\xfe" + b"TITLE".join(parts[k + 1 :])
         (tmp_path / INDEX_NAME).write_bytes(broken)
         assert read_index(tmp_path).problem == "_index.json is damaged"
+
+
+def usual(tmp_path: Path, count: int = 2_000) -> list[Any]:
+    """An index of some length, in the WebUI's layout; returns its rows."""
+    rows = [{"session_id": f"{k:012x}", "title": f"Title {k}", "summary": "x" * 1_500} for k in range(count)]
+    (tmp_path / INDEX_NAME).write_text(json.dumps(rows, indent=2))
+    return rows
+
+
+def test_what_is_written_over_it_later_changes_no_row_that_was_read(tmp_path: Path) -> None:
+    rows = usual(tmp_path)
+    index = read_index(tmp_path)
+    with (tmp_path / INDEX_NAME).open("r+b") as file:
+        file.write(b"[" * (tmp_path / INDEX_NAME).stat().st_size)
+    assert [index.row(row["session_id"]) for row in rows] == rows
+
+
+def test_a_long_one_is_read_where_no_temporary_file_has_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(SpooledTemporaryFile[bytes]):
+        def rollover(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(journals, "SpooledTemporaryFile", Full)
+    rows = usual(tmp_path)
+    index = read_index(tmp_path)
+    assert [index.row(row["session_id"]) for row in rows] == rows
+
+
+def test_the_rows_of_a_long_one_are_not_held_in_memory(tmp_path: Path) -> None:
+    rows = usual(tmp_path)
+    tracemalloc.start()
+    try:
+        index = read_index(tmp_path)
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(index.rows) == len(rows)
+    assert held < len(rows) * 400  # bytes: ids and places, and no row, which has 1,500

@@ -155,3 +155,15 @@ def test_a_message_tells_its_whole_text_whatever_its_length(text: str) -> None:
     assert (m.text, m.folded_text) == (plain, " ".join(plain.split()))
     assert message(packed({"role": "user", "content": text})).strict_identity == m.strict_identity
     assert message(packed({"role": "user", "content": text + "!"})).strict_identity != m.strict_identity
+
+
+def test_a_row_that_says_what_its_message_in_the_file_says_is_that_message(
+    hermes: Any, long_session: list[dict[str, Any]]
+) -> None:
+    with Inventory(find_store(home=hermes.home)) as inventory:
+        copies = inventory.copies(SID)
+    pairs = list(zip(copies.leading_messages, copies.databases[0].messages, strict=False))[200:]  # the first are held
+    same = [(one, other) for one, other in pairs if json.dumps(one.value) == json.dumps(other.value)]
+    assert len(same) > len(pairs) / 3
+    assert all(one is other for one, other in same)
+    assert all(one is not other for one, other in pairs if one.value != other.value)

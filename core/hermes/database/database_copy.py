@@ -74,7 +74,7 @@ def database_copy(
             if held >= LARGE:
                 like = known.get(m.strict_identity, m)
                 piece = sidecar.message_piece(r.message, _EMPTY if like is m else like.piece)
-                m = m._replace(piece=piece, text_token=like.text_token)
+                m = like if piece is like.piece else m._replace(piece=piece, text_token=like.text_token)
             yield _Row(r.id, m, r.status, r.hidden, r.workspace)
 
     sent = [turn.created_at for turn in turns if turn.created_at is not None]

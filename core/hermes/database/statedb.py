@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
+from sys import intern
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar
 
@@ -24,6 +25,7 @@ from hermes_rescue.core.hermes.database.row_index import RowIndex
 from hermes_rescue.core.hermes.database.statedb_rows import (
     MESSAGE_COLUMNS,
     SESSION_COLUMNS,
+    Columns,
     MessageRow,
     RawMessageRow,
     SessionRow,
@@ -35,6 +37,9 @@ from hermes_rescue.core.hermes.message import REASONING
 
 _BYTES_A_SECOND = 50_000_000
 """Reading slower than this is a query that runs away, not a slow disk."""
+
+_REPEATED = frozenset(("id", "source", "model", "end_reason"))
+"""Columns of ``sessions`` whose texts are held once for all rows, or with the names of files."""
 
 _TRIES = 3
 _BATCH_ROWS = 50  # rows; each can have megabytes
@@ -315,9 +320,16 @@ class StateDB:
         if "id" not in self._session_columns:
             return []
         scan = TableScan(database, "sessions", self._session_columns, ["id"])
+        shared: dict[tuple[str, ...], dict[str, int]] = {}
+        often = [at for at, name in enumerate(self._session_columns) if name in _REPEATED]
         for _, *values in scan if only is None else self._rows_about(only, database):
+            for at in often:
+                if isinstance(values[at], str):
+                    values[at] = intern(values[at])
             named = zip(self._session_columns, values, strict=True)
-            columns = {name: value for name, value in named if value is not None}  # most are NULL
+            names = tuple([name for name, value in named if value is not None])  # most are NULL
+            places = shared.get(names) or shared.setdefault(names, {name: at for at, name in enumerate(names)})
+            columns = Columns(places, tuple([value for value in values if value is not None]))
             session_id = _session_id(columns.get("id"))
             self._sessions[session_id] = SessionRow(session_id, columns)
         return [scan]
@@ -461,7 +473,7 @@ def _columns(database: ReadOnlyDatabase, table: str, wanted: frozenset[str]) -> 
 
 def _session_id(value: object) -> str:
     if isinstance(value, str):
-        return value
+        return intern(value)
     if isinstance(value, bytes):
         return f"x'{value.hex()}'"
     return "" if value is None else str(value)

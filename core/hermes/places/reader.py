@@ -116,8 +116,9 @@ def find_places(
     folder.
     """
     store, listing = inventory.store, inventory.listing
-    foreign = {each for rows in listing.rows.values() for each in rows} - inventory.known_ids
-    search = Search(inventory.known_ids, foreign)
+    known = inventory.known_ids
+    foreign = {each for rows in listing.rows.values() for each in rows} - known
+    search = Search(known, foreign)
     copies = search.beside(store.sessions_dir, files.others)
     odd = (sid for sid in files.all_sidecars if sid not in listing.index.rows or not beside.is_usual(sid))
     misnamed = search.misnamed(store.sessions_dir, odd)
@@ -129,12 +130,12 @@ def find_places(
     needy = _needy(inventory) if search.archives else frozenset[str]()
     unopened: list[Path] = []
     for path in search.archives:
-        packed, unknown_there = _packed_sessions(path, inventory.known_ids | foreign | listing.deleted)
+        packed, unknown_there = _packed_sessions(path, known | foreign | listing.deleted)
         lost = needy | unknown_there
-        ours = packed.keys() & inventory.known_ids - listing.deleted
+        ours = packed.keys() & known - listing.deleted
         fuller = {each for each in ours if packed[each] > _size(listing, each)}
         if only is not None:
-            unknown = {*only} - inventory.known_ids  # a database in there may have it
+            unknown = {*only} - known  # a database in there may have it
             lost, fuller = lost.intersection(only) | unknown, fuller.intersection(only)
         if lost or fuller:
             given.archive(path, lost | fuller, with_databases=bool(lost))
