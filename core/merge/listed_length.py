@@ -62,7 +62,8 @@ class ListedLength(Timeline):
         """The message that the session list ends with, if a file has it. Where files have answers without times, the
         list names their prompt.
         """
-        named = next((k for k in reversed(held) if self.has_stamp(k, self.known.last)), None)
+        ends = [n for n, k in enumerate(held, 1) if self.has_stamp(k, self.known.last)]
+        named = held[(self.known.count if self.known.count in ends else ends[-1]) - 1] if ends else None
         files = (v for e in self.entries for name, v in e.versions.items() if name not in self.known.databases)
         if named is None or self.entries[named].merged.role != "user" or all(v.time is not None for v in files):
             return named
@@ -222,8 +223,12 @@ class ListedLength(Timeline):
 
     @property
     def kept_nothing(self) -> bool:
-        """Whether an act of an old version kept nothing, and no copy from after it is left."""
+        """Whether an act of an old version kept nothing, and no copy from after it is known to be left: each such act
+        leaves the same marks, and the session list knows the file empty.
+        """
         base = self.base.marks if self.base is not None else None
+        if self.marks.act == 0.0 and not self.marks.knows_generations:
+            return base is not None and self.known.was_seen_empty
         return self.marks.old_act == 0.0 and (base is None or base.old_act != 0.0)
 
     def lacks_answers(self, held: Sequence[int]) -> bool:

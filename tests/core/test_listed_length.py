@@ -35,6 +35,34 @@ def test_a_session_list_that_knows_the_last_message_cuts_nothing(hermes: Hermes)
     assert hermes.texts() == hermes.said(said)
 
 
+def test_the_count_tells_which_of_two_messages_with_one_stamp_a_list_ends_with(hermes: Hermes) -> None:
+    """Old versions cut stamps to whole seconds, and a short turn takes less than one."""
+    said = [{**m, "timestamp": START + 100} for m in hermes.turns("a", "b", "c")]
+    row = hermes.listed(said[:4], updated_at=START + ACT)
+    hermes.write_index({**row, "message_count": 4, "last_message_at": START + 100})
+    hermes.write_old(hermes.sessions / f"{hermes.live.stem}.json.bak", said, updated_at=START + 101)
+    hermes.write_rows(said)
+    assert Category.REVIEW in categories(hermes)
+    hermes.repair()
+    assert not hermes.live.exists()
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_two_acts_that_kept_nothing_leave_the_same_marks(hermes: Hermes, is_listed: bool) -> None:
+    """An edit of the first prompt, then an undo of what came after it, or damage: only a list that counts more of the
+    file tells."""
+    gone, said = hermes.turns("a"), hermes.turns("b", start=100)
+    marks = {"truncation_boundary": 0.0, "truncation_watermark": 0.0}
+    hermes.write_old(hermes.live, [], **marks, updated_at=START + 300)
+    hermes.write_old(hermes.sessions / f"{hermes.live.stem}.json.bak", said, **marks, updated_at=START + 110)
+    listed = hermes.listed([] if is_listed else said, updated_at=START + (300 if is_listed else 110))
+    last = START + 300 if is_listed else said[-1]["timestamp"]
+    hermes.write_index({**listed, "message_count": 0 if is_listed else 2, "last_message_at": last})
+    hermes.write_rows([*gone, *said])
+    hermes.repair()
+    assert hermes.texts() == ([] if is_listed else hermes.said(said))
+
+
 @pytest.mark.parametrize("is_stale", [True, False])
 def test_a_session_list_names_the_prompt_where_answers_have_no_times(hermes: Hermes, is_stale: bool) -> None:
     """Its count is that of before a restart. The file was emptied, or an older one put back, beside a run that ended
