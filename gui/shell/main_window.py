@@ -171,6 +171,7 @@ class MainWindow(QMainWindow):
         self.review.leave_wanted.connect(self.requests.leave)
         self.review.head.popup.guide_wanted.connect(self.actions_["guide"].trigger)
         self.result.undo_requested.connect(lambda: self.requests.undo(self.shown.last_run, ""))
+        self.result.left.connect(partial(focus_next_pane, (self.places.left,)))
         self.result.export_requested.connect(lambda: self.requests.export(self.shown.last_run))
         self.foot.cancel_requested.connect(self._cancel)
         self.history_controller.runs_read.connect(self._on_runs)

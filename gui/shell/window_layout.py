@@ -20,6 +20,9 @@ _LINE: Final = 62
 _SHARE: Final = 0.3
 """The part of a window that the list has at most, but for its points."""
 
+_MOST: Final = 0.35
+"""The part that it has at most where the window has few points."""
+
 
 class WindowLayout(QObject):
     """The sizes of a window and its parts, whether the sessions are a table, and how differences are shown."""
@@ -49,7 +52,7 @@ class WindowLayout(QObject):
     def _share_width(self) -> None:
         width = self._splitter.width()
         line = round(min(_LINE * self._sessions.fontMetrics().averageCharWidth(), _SHARE * width))
-        left = width // 2 if self._sessions.is_table else max(_LIST, line)
+        left = width // 2 if self._sessions.is_table else min(max(_LIST, line), round(_MOST * width))
         self._splitter.setSizes([left, width - left])
 
     @Slot()

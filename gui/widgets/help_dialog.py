@@ -67,6 +67,6 @@ class HelpDialog(QDialog):
                 self.tr("Scroll the conversation of the session; among the changes, check the message or not"),
             ),
             (("Shift+Space",), self.tr("Scroll the conversation of the session back")),
-            (("Escape",), self.tr("Select one session only; then show all of them again")),
+            (("Escape",), self.tr("Select one session only; then show all of them again; then put the result away")),
             (("F3", "Shift+F3"), self.tr("Go to the next or the previous hit in the conversation")),
         )
