@@ -205,6 +205,7 @@ class EntryList(QListView):
         if self._awaited >= 0:
             return
         height = self.viewport().height()
+        held = self._heights.top(hold) - offset if hold is not None else 0
         while True:
             offset = max(0, min(offset, self._heights.total - height))
             first, last = self._in_view(offset)
@@ -212,8 +213,11 @@ class EntryList(QListView):
             fresh = [at for at in seen if self._rows.entries[at] not in self._known]
             if not fresh:
                 break
-            still = hold if hold is not None and hold in seen else next((at for at in seen if at not in fresh), first)
-            y = self._heights.top(still) - offset
+            if hold is not None and hold in seen:
+                still, y = hold, held  # also where the end of the list seemed nearer than it is
+            else:
+                still = next((at for at in seen if at not in fresh), first)
+                y = self._heights.top(still) - offset
             self._measure(*fresh)
             offset = self._heights.top(still) - y
         self._scroll(offset)

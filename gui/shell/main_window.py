@@ -80,7 +80,6 @@ class MainWindow(QMainWindow):
         self.layout_.restore()
         self.looks.show(self.actions_)
         self.enter_key = EnterKey(self)
-        self.tools.filter.setFocus()  # a word of what was said is what people know of a lost conversation
         self.open(place)
 
     # --- building ---------------------------------------------------------------------------------------------------
@@ -226,6 +225,7 @@ class MainWindow(QMainWindow):
         self.second_look.drop()
         self.choosing.keep()
         self.shown = Shown(place)
+        self.tools.filter.setFocus()  # a word of what was said is what people know of a lost conversation
         self.result.hide()
         self.notices.reset()
         self.history_controller.clear()

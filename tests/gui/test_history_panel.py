@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hermes_rescue.core import api
 from hermes_rescue.core.demo.demo_store import DemoStore
@@ -263,3 +265,11 @@ def test_what_changed_since_is_asked_for_with_the_reason(qtbot: QtBot, panel: Hi
     asked = QSignalSpy(panel.changes_requested)
     qtbot.mouseClick(panel.buttons[panel.changes], Qt.MouseButton.LeftButton)
     assert [asked.at(k) for k in range(asked.count())] == [[run_id, run.session_ids[0], "It has changed since."]]
+
+
+def test_its_buttons_do_not_touch_each_other(store: Store, panel: HistoryPanel) -> None:
+    repaired(store)
+    panel.set_runs(runs_of(store))
+    shown = sorted((b.geometry() for b in panel.buttons.values() if b.isVisible()), key=lambda place: place.left())
+    assert len(shown) > 1
+    assert all(right.left() - left.right() > 4 for left, right in pairwise(shown))
