@@ -21,7 +21,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QSizePolicy, QTool
 
 MOST_HITS = 10_000
 
-_WORD, _ALONE = 12, 7
+_WORD, _ALONE = 11, 7
 """Letters for which the field has room in the smallest window: in use, and while nobody looks for anything."""
 
 _MARKUP = re.compile(r"[*_`~\\]+")

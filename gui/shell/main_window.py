@@ -5,7 +5,6 @@ It puts the parts together and carries their wishes to the reader and the jobs; 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -170,6 +169,7 @@ class MainWindow(QMainWindow):
         self.review.leave_wanted.connect(self.requests.leave)
         self.review.head.popup.guide_wanted.connect(self.actions_["guide"].trigger)
         self.result.undo_requested.connect(lambda: self.requests.undo(self.shown.last_run, ""))
+        self.result.covering.connect(self.review.make_room_below)
         self.result.left.connect(partial(focus_next_pane, (self.places.left,)))
         self.result.export_requested.connect(lambda: self.requests.export(self.shown.last_run))
         self.foot.cancel_requested.connect(self._cancel)
@@ -290,7 +290,7 @@ class MainWindow(QMainWindow):
         self.foot.end(self._status())
         counts = self.table.sessions.counts()
         self.chips.show_counts(counts)
-        self.notices.show_audit(audit, counts, time.time())
+        self.notices.show_audit(audit, counts)
         self.backups.show_places(audit.places)
         if not audit.sessions and not audit.store_findings:
             self.no_store.show_empty(str(audit.store.sessions_dir))

@@ -6,6 +6,7 @@ Each notice stays until its reason is gone or somebody hides it; none of them st
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
     QDesktopServices,
+    QHideEvent,
     QKeyEvent,
     QResizeEvent,
     QShowEvent,
@@ -159,10 +161,12 @@ class Notice(QFrame):
 
 class ResultBar(Notice):
     """What a work came to, with what one may want next. It lies over the foot of another widget, and moves nothing. Esc
-    puts it away wherever no other part of the window takes that key. ``left``: it was put away, with the keyboard.
+    puts it away wherever no other part of the window takes that key. ``left``: it was put away, with the keyboard;
+    ``covering`` carries how many points at the foot of the other widget are covered now.
     """
 
     left = Signal()
+    covering = Signal(int)
 
     def __init__(self, theme: Theme, over: QWidget) -> None:
         words = (
@@ -239,6 +243,11 @@ class ResultBar(Notice):
         super().showEvent(event)
         self.window().installEventFilter(self)
 
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Called by Qt."""
+        super().hideEvent(event)
+        self.covering.emit(0)
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Called by Qt for every event of the widget below, and of the window: that has the keys that nobody took."""
         if event.type() in (QEvent.Type.Resize, QEvent.Type.Show, QEvent.Type.LayoutRequest):
@@ -257,6 +266,7 @@ class ResultBar(Notice):
             height = max(self.sizeHint().height(), layout.totalHeightForWidth(width) if layout is not None else 0)
             self.setGeometry(_AROUND, over.height() - height - _AROUND, width, height)
             self.raise_()
+            self.covering.emit(height + 2 * _AROUND)
 
 
 class StoreNotices(QWidget):
@@ -308,9 +318,9 @@ class StoreNotices(QWidget):
         else:
             self.webui.hide()
 
-    def show_audit(self, audit: Audit, counts: Mapping[Standing, int], when: float) -> None:
-        """Say what was found about the store itself, or else, where nothing is to be done, that all is well and when
-        that was checked (seconds since 1970).
+    def show_audit(self, audit: Audit, counts: Mapping[Standing, int]) -> None:
+        """Say what was found about the store itself just now, or else, where nothing is to be done, that all is well
+        and when that was checked.
         """
         found = audit.store_findings
         if found:
@@ -323,7 +333,7 @@ class StoreNotices(QWidget):
             show_tip(self.store, "\n".join(f.evidence for f in found[:10]))
         elif audit.sessions and not counts[Standing.REPAIRABLE] and not counts[Standing.REVIEW]:
             text = self.tr("Nothing to repair in {}, {}.")
-            self.healthy.show_text(text.format(counted(len(audit.sessions), "session"), moment(when)), "ok")
+            self.healthy.show_text(text.format(counted(len(audit.sessions), "session"), moment(time.time())), "ok")
 
     @staticmethod
     def _sentence(finding: Finding) -> str:

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QTabBar, QWidget
 _BESIDE, _ABOVE = 12, 5
 """Points around the name of a tab, as in the style sheet."""
 
-_LETTERS = 3
+_LETTERS = 2
 """Of a name, in the smallest window."""
 
 

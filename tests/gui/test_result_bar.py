@@ -9,7 +9,7 @@ from hermes_rescue.core.audit.findings import Standing
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.shell.main_window import MainWindow
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -70,3 +70,24 @@ def test_esc_in_a_search_first_ends_that(qtbot: QtBot, window: MainWindow) -> No
         qtbot.keyClicks(window.tools.filter, "ferry")
     press_esc(qtbot)
     assert window.tools.filter.text() == "" and not window.result.isHidden()
+
+
+def test_what_is_said_last_can_be_scrolled_above_it_and_nothing_moves_for_that(
+    qtbot: QtBot, window: MainWindow, demo: DemoStore, wait_scanned: Callable[[MainWindow], None]
+) -> None:
+    window.result.hide()
+    window.table.select(next(each.session_id for each in demo.stories if each.name == "wiped"))
+    wait_scanned(window)
+    shown = window.review.conversation.list
+    shown.jump_to(shown.model().rowCount() - 1)
+    bar, last = shown.verticalScrollBar(), shown.currentIndex()
+    before = bar.value()
+    assert before == bar.maximum()
+    window.result.show_outcome("It is back.", good=True)
+    assert bar.value() == before
+    bar.setValue(bar.maximum())
+    end = shown.viewport().mapToGlobal(shown.visualRect(last).bottomLeft())
+    assert end.y() < window.result.mapToGlobal(QPoint()).y()
+    window.table.view.setFocus()
+    press_esc(qtbot)
+    assert bar.value() == bar.maximum() == before
