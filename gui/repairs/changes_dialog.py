@@ -14,6 +14,7 @@ from hermes_rescue.gui.review.diff_view import FIELDS, MESSAGES, DiffView
 from hermes_rescue.gui.view_model.formatting import breakable
 from hermes_rescue.gui.widgets.commands import COMMANDS
 from hermes_rescue.gui.widgets.error_dialog import message_of
+from hermes_rescue.gui.widgets.fitting import resize_within_screen
 from hermes_rescue.gui.widgets.page_tabs import PageTabs
 from hermes_rescue.gui.widgets.theme import Theme, heading_font
 from PySide6.QtCore import Qt, Slot
@@ -117,4 +118,4 @@ class ChangesDialog(QDialog):
         for command in COMMANDS:
             for keys in command.shortcuts if command.name in steps else ():
                 QShortcut(QKeySequence(keys), self, steps[command.name])
-        self.resize(1000, 680)
+        resize_within_screen(self, 1000, 680)

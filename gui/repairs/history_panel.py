@@ -383,6 +383,7 @@ class HistoryPanel(QWidget):
         self.problem.setContentsMargins(16, 10, 16, 12)
         row = QHBoxLayout()  # above, since what a repair came to is shown over the foot
         row.setContentsMargins(16, 10, 16, 10)
+        row.setSpacing(8)
         self.buttons = {action: QToolButton() for action in self._actions()}
         for action, button in self.buttons.items():
             button.setDefaultAction(action)

@@ -157,6 +157,8 @@ class RepairDialog(QDialog):
         left_out = sum(s.left_out for s in (*self._plan.sessions, *self._plan.forbidden))
         if self._plan.is_empty and not left_out:
             return ""
+        if not self._plan.sessions and not self._plan.forbidden:  # the session list alone, of which there is no undo
+            return self.tr("Nothing is lost.")
         kept = self.tr("Whatever is replaced is kept, and can be put back.")
         if self._plan.undo_waits:
             kept = self.tr("Whatever is replaced is kept, and can be put back once Hermes WebUI is stopped.")

@@ -28,8 +28,9 @@ class UndoDialog(QMessageBox):
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setIcon(QMessageBox.Icon.Question)
         if n == 1:
-            self.setText(self.tr("Undo {}, repaired {}?").format(_title(operations[0]), when))
-            self.setInformativeText(self._sum(operations))
+            title = _title(operations[0]) if operations else one_line(listed[0])
+            self.setText(self.tr("Undo {}, repaired {}?").format(title, when))
+            self.setInformativeText(self._of_one(operations[0] if operations else None))
         else:
             self.setText(self.tr("Undo {}, repaired {}?").format(counted(n, "session"), when))
             lines = [self._line(each) for each in operations]
@@ -41,6 +42,15 @@ class UndoDialog(QMessageBox):
         self.cancel = self.addButton(self.tr("Cancel"), QMessageBox.ButtonRole.RejectRole)
         self.setDefaultButton(self.cancel)
         self.setEscapeButton(self.cancel)
+
+    def _of_one(self, operation: Operation | None) -> str:
+        """What becomes of the only session; None: of one that only the session list lacked."""
+        if operation is None:
+            return self.tr("It is in the session list no longer. Its file stays as it is.")
+        if operation.action == "create":
+            now = counted(operation.count("messages_after") or 0, "message")
+            return self.tr("Its file is taken away again: {} now, then no file.").format(now)
+        return self._sum([operation])
 
     def _sum(self, operations: list[Operation]) -> str:
         """How many messages the session files have now, and then."""

@@ -206,10 +206,10 @@ class Writer(QObject):
         listed = len(plan.relisted) if result.index_rebuilt else 0
         n = len(changed) + listed
         text = self.tr("{} {} at {}, and verified.").format(counted(n, "session"), plan.done, now())
-        if any(each.changes_files and each.before is not None for each in planned):
-            text += self.tr(" The old files are kept.")
         if listed:
             text += self.tr(" {} of them only in the session list.").format(number(listed))
+        if any(each.changes_files and each.before is not None for each in planned):
+            text += self.tr(" The old files are kept.")
         if n == 1 and changed:
             text = self._one_repaired(plan, planned[0])
         elif not changed:

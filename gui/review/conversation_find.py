@@ -16,10 +16,13 @@ from hermes_rescue.gui.view_model.formatting import number
 from hermes_rescue.gui.widgets.markdown_text import units, words_of
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QSizePolicy, QToolButton, QWidget
 
 MOST_HITS = 10_000
+
+_WORD, _ALONE = 11, 7
+"""Letters for which the field has room in the smallest window: in use, and while nobody looks for anything."""
 
 _MARKUP = re.compile(r"[*_`~\\]+")
 """Signs of Markdown that can stand within a word: it is found all the same."""
@@ -137,15 +140,30 @@ class _Field(QLineEdit):
     """As wide as what it says when it is empty, narrower where there is no room, and beside the hits."""
 
     def sizeHint(self) -> QSize:
-        """Called by Qt: what it needs; whatever is beside it comes first."""
-        return QSize(self.fontMetrics().averageCharWidth() * 7, super().sizeHint().height())
+        """Called by Qt: what it needs; whatever is beside it comes first. In use it needs room for a word and for the
+        button that clears it.
+        """
+        metrics = self.fontMetrics()
+        chars, button = (_WORD, 3 * metrics.height()) if self.hasFocus() or self.text() else (_ALONE, 0)
+        return QSize(chars * metrics.averageCharWidth() + button, super().sizeHint().height())
 
     minimumSizeHint = sizeHint
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Called by Qt."""
+        super().focusInEvent(event)
+        self.updateGeometry()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """Called by Qt."""
+        super().focusOutEvent(event)
+        self.updateGeometry()
 
     def fit(self) -> None:
         """Take more room than that only for what it says."""
         words = self.placeholderText() if not self.text() else "m" * 9
         self.setMaximumWidth(self.fontMetrics().horizontalAdvance(words) + 2 * self.fontMetrics().height())
+        self.updateGeometry()
 
     def changeEvent(self, event: QEvent) -> None:
         """Called by Qt."""

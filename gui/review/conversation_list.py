@@ -119,7 +119,7 @@ class ConversationList(EntryList):
         placed = next((p for p in block.texts if p.passage.rank == spot.passage), None)
         if placed is not None:
             y = self._heights.top(at) + self.delegate.maker.line_of(placed, spot.position)
-            bar, height = self.verticalScrollBar(), self.viewport().height()
+            bar, height = self.verticalScrollBar(), self._uncovered()
             if not bar.value() <= y < bar.value() + height - 2 * self.delegate.line:
                 self._settle(round(y) - height // 3, hold=at)
 

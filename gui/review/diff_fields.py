@@ -268,9 +268,9 @@ class RawPage(QSplitter):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
         self.setChildrenCollapsible(False)
-        self._pages = tuple(QPlainTextEdit(readOnly=True) for _ in range(2))
+        self.pages = tuple(QPlainTextEdit(readOnly=True) for _ in range(2))
         self._texts = ("", "")
-        for page in self._pages:
+        for page in self.pages:
             page.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
             page.setTabChangesFocus(True)
             self.addWidget(page)
@@ -283,13 +283,13 @@ class RawPage(QSplitter):
             self._fit_to_font()
 
     def _fit_to_font(self) -> None:
-        for page in self._pages:
+        for page in self.pages:
             page.setFont(fixed_font(self.font()))
 
     def show_raw(self, texts: tuple[str, str], left: str, right: str) -> None:
         """Show the JSON of two versions, given by their names; not read before the page is seen."""
         self._texts = texts
-        for page, name in zip(self._pages, (left, right), strict=True):
+        for page, name in zip(self.pages, (left, right), strict=True):
             page.setAccessibleName(self.tr("JSON of {}").format(copy_name(name)))
             page.clear()
         if self.isVisible():
@@ -297,7 +297,7 @@ class RawPage(QSplitter):
 
     def fill(self) -> None:
         """Put the texts into the pages, if they are not there yet."""
-        for page, text in zip(self._pages, self._texts, strict=True):
+        for page, text in zip(self.pages, self._texts, strict=True):
             page.setVisible(bool(text) or not any(self._texts))
             if text and page.document().isEmpty():
                 page.setPlainText(self._clipped(text))

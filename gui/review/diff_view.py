@@ -15,6 +15,7 @@ from hermes_rescue.gui.view_model.diff_outline import Outline, outlined
 from hermes_rescue.gui.view_model.diff_rows import DiffRows
 from hermes_rescue.gui.view_model.diff_text import title_of
 from hermes_rescue.gui.view_model.formatting import number
+from hermes_rescue.gui.widgets.panes import ENTRY
 from hermes_rescue.gui.widgets.placeholders import Placeholder
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import Qt, Signal
@@ -303,6 +304,8 @@ class DiffView(QWidget):
         self.pages = QStackedWidget()
         for page in (messages, self.fields, self.raw, self._face):
             self.pages.addWidget(page)
+        for shown in (self.list, self.fields, *self.raw.pages):
+            shown.setProperty(ENTRY, True)
         below = QVBoxLayout(self)
         below.setContentsMargins(0, 0, 0, 0)
         below.setSpacing(0)

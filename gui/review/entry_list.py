@@ -65,6 +65,7 @@ class EntryList(QListView):
         self._heights = Heights(0, 1, {})
         self._width = 0
         self._awaited = -1
+        self._covered = 0
         self._does: dict[Qt.Key, Callable[[int], None]] = {
             Qt.Key.Key_Return: self._toggle,
             Qt.Key.Key_Enter: self._toggle,
@@ -120,6 +121,13 @@ class EntryList(QListView):
         if not self._is_in_view(at):
             self._settle(self._heights.top(at) - _CONTEXT_LINES * self._delegate.line, hold=at)
 
+    def make_room_below(self, covered: int) -> None:
+        """Something lies over the foot of the viewport, so many points of it: what is at the end can be scrolled above
+        it. Nothing moves for that, unless it was there and it goes.
+        """
+        self._covered = covered
+        self._settle(self.verticalOffset())
+
     def visualRect(self, index: Index) -> QRect:
         """Called by Qt: where an entry is in the viewport."""
         at = index.row()
@@ -138,7 +146,7 @@ class EntryList(QListView):
         if not 0 <= at < len(self._heights):
             return
         self._measure(at)
-        top, height = self._heights.top(at), self.viewport().height()
+        top, height = self._heights.top(at), self._uncovered()
         offset = self.verticalOffset()
         if top < offset or hint == QListView.ScrollHint.PositionAtTop:
             self._settle(top, hold=at)
@@ -169,7 +177,11 @@ class EntryList(QListView):
 
     def _is_in_view(self, at: int) -> bool:
         rect = self.visualRect(self._rows.index(at))
-        return rect.top() >= 0 and rect.bottom() < self.viewport().height()
+        return rect.top() >= 0 and rect.bottom() < self._uncovered()
+
+    def _uncovered(self) -> int:
+        """The height of the viewport that can be seen."""
+        return max(1, self.viewport().height() - self._covered)
 
     # Heights
 
@@ -204,7 +216,8 @@ class EntryList(QListView):
         """
         if self._awaited >= 0:
             return
-        height = self.viewport().height()
+        height = self._uncovered()
+        held = self._heights.top(hold) - offset if hold is not None else 0
         while True:
             offset = max(0, min(offset, self._heights.total - height))
             first, last = self._in_view(offset)
@@ -212,8 +225,11 @@ class EntryList(QListView):
             fresh = [at for at in seen if self._rows.entries[at] not in self._known]
             if not fresh:
                 break
-            still = hold if hold is not None and hold in seen else next((at for at in seen if at not in fresh), first)
-            y = self._heights.top(still) - offset
+            if hold is not None and hold in seen:
+                still, y = hold, held  # also where the end of the list seemed nearer than it is
+            else:
+                still = next((at for at in seen if at not in fresh), first)
+                y = self._heights.top(still) - offset
             self._measure(*fresh)
             offset = self._heights.top(still) - y
         self._scroll(offset)
@@ -221,7 +237,7 @@ class EntryList(QListView):
     def _scroll(self, offset: int) -> None:
         bar, height = self.verticalScrollBar(), self.viewport().height()
         with QSignalBlocker(bar):
-            bar.setRange(0, max(0, self._heights.total - height))
+            bar.setRange(0, max(0, self._heights.total - self._uncovered()))
             bar.setPageStep(height)
             bar.setSingleStep(self._delegate.line)
             bar.setValue(offset)

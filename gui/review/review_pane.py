@@ -252,6 +252,12 @@ class ReviewPane(QWidget):
         focus_next_pane((self.pages,))
 
     @Slot(int)
+    def make_room_below(self, covered: int) -> None:
+        """So many points at its foot are covered: what the pages show can be scrolled above that."""
+        for each in (self.conversation.list, self.difference.list):
+            each.make_room_below(covered)
+
+    @Slot(int)
     def turn_page(self, direction: int) -> None:
         """Scroll the page that shows by its height: down (1) or up (-1)."""
         shown = next((area for area in self.pages.findChildren(QAbstractScrollArea) if area.isVisible()), None)

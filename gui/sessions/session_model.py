@@ -247,6 +247,11 @@ class SessionModel(QAbstractTableModel):
         """Show only the sessions that stand so; ``ALL``: of any."""
         self._arrange(replace(self._wanted, standing=standing))
 
+    @property
+    def is_filtered(self) -> bool:
+        """Whether only sessions of one state show."""
+        return self._wanted.is_filtered
+
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by the native values of a column."""
         is_descending = order == Qt.SortOrder.DescendingOrder

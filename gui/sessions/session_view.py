@@ -192,7 +192,7 @@ class SessionView(_View):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Called by Qt: Enter opens what is chosen, Space turns its pages, Escape chooses one of several and then
-        takes the filter away.
+        takes the filter away; else it is the window's.
         """
         is_plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
         match event.key():
@@ -204,7 +204,7 @@ class SessionView(_View):
                 self.paged.emit(-1)
             case Qt.Key.Key_Escape if len(self._selected) > 1:
                 self.select(self.current_id)
-            case Qt.Key.Key_Escape:
+            case Qt.Key.Key_Escape if self.sessions.is_filtered:
                 self.clear_filter_requested.emit()
             case _:
                 super().keyPressEvent(event)

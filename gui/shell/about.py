@@ -5,6 +5,7 @@ from __future__ import annotations
 from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.base.program import licences, version
 from hermes_rescue.core.report.diagnostics import diagnostics, text_of
+from hermes_rescue.gui.widgets.fitting import resize_within_screen
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
@@ -40,7 +41,7 @@ class AboutDialog(QDialog):
         column.setSpacing(10)
         for widget in (words, made_with, texts, buttons):
             column.addWidget(widget)
-        self.resize(680, 520)
+        resize_within_screen(self, 680, 520)
 
     def _copy(self) -> None:
         QApplication.clipboard().setText(text_of(diagnostics(self._audit)))

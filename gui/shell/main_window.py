@@ -5,7 +5,6 @@ It puts the parts together and carries their wishes to the reader and the jobs; 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -80,7 +79,6 @@ class MainWindow(QMainWindow):
         self.layout_.restore()
         self.looks.show(self.actions_)
         self.enter_key = EnterKey(self)
-        self.tools.filter.setFocus()  # a word of what was said is what people know of a lost conversation
         self.open(place)
 
     # --- building ---------------------------------------------------------------------------------------------------
@@ -171,6 +169,8 @@ class MainWindow(QMainWindow):
         self.review.leave_wanted.connect(self.requests.leave)
         self.review.head.popup.guide_wanted.connect(self.actions_["guide"].trigger)
         self.result.undo_requested.connect(lambda: self.requests.undo(self.shown.last_run, ""))
+        self.result.covering.connect(self.review.make_room_below)
+        self.result.left.connect(partial(focus_next_pane, (self.places.left,)))
         self.result.export_requested.connect(lambda: self.requests.export(self.shown.last_run))
         self.foot.cancel_requested.connect(self._cancel)
         self.history_controller.runs_read.connect(self._on_runs)
@@ -225,6 +225,7 @@ class MainWindow(QMainWindow):
         self.second_look.drop()
         self.choosing.keep()
         self.shown = Shown(place)
+        self.tools.filter.setFocus()  # a word of what was said is what people know of a lost conversation
         self.result.hide()
         self.notices.reset()
         self.history_controller.clear()
@@ -289,7 +290,7 @@ class MainWindow(QMainWindow):
         self.foot.end(self._status())
         counts = self.table.sessions.counts()
         self.chips.show_counts(counts)
-        self.notices.show_audit(audit, counts, time.time())
+        self.notices.show_audit(audit, counts)
         self.backups.show_places(audit.places)
         if not audit.sessions and not audit.store_findings:
             self.no_store.show_empty(str(audit.store.sessions_dir))

@@ -75,8 +75,12 @@ class SearchPlaces(QObject):
 
     @Slot(str)
     def show_words(self, session_id: str) -> None:
-        """A session was read: mark the words in it, and go to the first of them, where somebody came here for that."""
+        """A session was read: mark the words in it, and go to the first of them, where somebody came here for that.
+        Where only its title has them, there is nothing to look for in it.
+        """
         if session_id and session_id == self._awaited:
             self._awaited = ""
             self._review.tabs.setCurrentIndex(CONVERSATION)
-            self._review.conversation.find_words(self._search.words)
+            at = self._search.hits.row_of(session_id)
+            is_said = at < 0 or self._search.is_busy or self._search.hits.found(at).excerpt
+            self._review.conversation.find_words(self._search.words if is_said else "")

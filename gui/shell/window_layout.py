@@ -8,17 +8,19 @@ from hermes_rescue.gui.review.diff_view import DiffView
 from hermes_rescue.gui.sessions.session_pane import SessionPane
 from hermes_rescue.gui.shell.window_settings import WindowSettings
 from hermes_rescue.gui.widgets.commands import Actions
+from hermes_rescue.gui.widgets.fitting import resize_within_screen
 from PySide6.QtCore import QByteArray, QEvent, QObject, Slot
 from PySide6.QtWidgets import QMainWindow, QSplitter
 
 _WIDTH, _HEIGHT = 1280, 800
-_FRAME: Final = 40
-"""Points that a title bar and its borders take at most; how many is known only when the window shows."""
 _LIST: Final = 404  # points
 _LINE: Final = 62
 """Average characters of a line of the list: it is as wide where the window is wide enough. A table has half of it."""
 _SHARE: Final = 0.3
 """The part of a window that the list has at most, but for its points."""
+
+_MOST: Final = 0.35
+"""The part that it has at most where the window has few points."""
 
 
 class WindowLayout(QObject):
@@ -49,7 +51,7 @@ class WindowLayout(QObject):
     def _share_width(self) -> None:
         width = self._splitter.width()
         line = round(min(_LINE * self._sessions.fontMetrics().averageCharWidth(), _SHARE * width))
-        left = width // 2 if self._sessions.is_table else max(_LIST, line)
+        left = width // 2 if self._sessions.is_table else min(max(_LIST, line), round(_MOST * width))
         self._splitter.setSizes([left, width - left])
 
     @Slot()
@@ -67,8 +69,7 @@ class WindowLayout(QObject):
     def restore(self) -> None:
         """As it was left; at first so that it fits the screen."""
         memory = self._memory
-        room = self._window.screen().availableSize()
-        self._window.resize(min(_WIDTH, room.width()), min(_HEIGHT, room.height() - _FRAME))
+        resize_within_screen(self._window, _WIDTH, _HEIGHT)
         if (geometry := memory.state("geometry")) is not None:
             self._window.restoreGeometry(geometry)
         self.show_table(memory.is_table)

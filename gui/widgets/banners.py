@@ -6,6 +6,7 @@ Each notice stays until its reason is gone or somebody hides it; none of them st
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,8 +17,26 @@ from hermes_rescue.gui.view_model.formatting import breakable, counted, moment
 from hermes_rescue.gui.widgets.theme import ICON_SIZE, Theme
 from hermes_rescue.gui.widgets.tips import show_tip
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, QUrl, Signal, Slot
-from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QDesktopServices, QResizeEvent
-from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleAnnouncementEvent,
+    QDesktopServices,
+    QHideEvent,
+    QKeyEvent,
+    QResizeEvent,
+    QShowEvent,
+)
+from PySide6.QtWidgets import (
+    QApplication,
+    QFrame,
+    QGridLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 _MAX_LINES_SHOWN = 2
 """Findings about the store that are shown in full; there may be thousands."""
@@ -76,7 +95,7 @@ class Notice(QFrame):
         self._close.setToolTip(self.tr("Hide this message"))
         self._close.setAccessibleName(self._close.toolTip())
         self._close.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self._close.clicked.connect(self.hide)
+        self._close.clicked.connect(self.put_away)
         self._close.setVisible(can_hide)
         self._grid.addWidget(self._close, 0, 2 + len((self._fold, *self.buttons)))
         self.hide()
@@ -101,6 +120,11 @@ class Notice(QFrame):
         self.show()
         if is_new:
             announce(self, text)
+
+    @Slot()
+    def put_away(self) -> None:
+        """Somebody has read it."""
+        self.hide()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Called by Qt."""
@@ -136,7 +160,13 @@ class Notice(QFrame):
 
 
 class ResultBar(Notice):
-    """What a work came to, with what one may want next. It lies over the foot of another widget, and moves nothing."""
+    """What a work came to, with what one may want next. It lies over the foot of another widget, and moves nothing. Esc
+    puts it away wherever no other part of the window takes that key. ``left``: it was put away, with the keyboard;
+    ``covering`` carries how many points at the foot of the other widget are covered now.
+    """
+
+    left = Signal()
+    covering = Signal(int)
 
     def __init__(self, theme: Theme, over: QWidget) -> None:
         words = (
@@ -199,10 +229,33 @@ class ResultBar(Notice):
             self._beside = ""
         self._place()
 
+    @Slot()
+    def put_away(self) -> None:
+        """Somebody has read it."""
+        focused = QApplication.focusWidget()
+        had_keyboard = focused is not None and self.isAncestorOf(focused)
+        super().put_away()
+        if had_keyboard:
+            self.left.emit()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Called by Qt."""
+        super().showEvent(event)
+        self.window().installEventFilter(self)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Called by Qt."""
+        super().hideEvent(event)
+        self.covering.emit(0)
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Called by Qt for every event of the widget below."""
+        """Called by Qt for every event of the widget below, and of the window: that has the keys that nobody took."""
         if event.type() in (QEvent.Type.Resize, QEvent.Type.Show, QEvent.Type.LayoutRequest):
             self._place()
+        pressed = event.key() if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress else None
+        if pressed == Qt.Key.Key_Escape and not self.isHidden():
+            self.put_away()
+            return True
         return super().eventFilter(watched, event)
 
     def _place(self) -> None:
@@ -213,6 +266,7 @@ class ResultBar(Notice):
             height = max(self.sizeHint().height(), layout.totalHeightForWidth(width) if layout is not None else 0)
             self.setGeometry(_AROUND, over.height() - height - _AROUND, width, height)
             self.raise_()
+            self.covering.emit(height + 2 * _AROUND)
 
 
 class StoreNotices(QWidget):
@@ -228,7 +282,7 @@ class StoreNotices(QWidget):
         self.store = Notice(theme, rescan, is_folded=True)
         self.changed = Notice(theme, rescan, is_folded=True)
         self.places = Notice(theme, (self.tr("Import…"),), is_folded=True)
-        self.healthy = Notice(theme, is_folded=True)
+        self.healthy = Notice(theme)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -264,9 +318,9 @@ class StoreNotices(QWidget):
         else:
             self.webui.hide()
 
-    def show_audit(self, audit: Audit, counts: Mapping[Standing, int], when: float) -> None:
-        """Say what was found about the store itself, or else, where nothing is to be done, that all is well and when
-        that was checked (seconds since 1970).
+    def show_audit(self, audit: Audit, counts: Mapping[Standing, int]) -> None:
+        """Say what was found about the store itself just now, or else, where nothing is to be done, that all is well
+        and when that was checked.
         """
         found = audit.store_findings
         if found:
@@ -279,7 +333,7 @@ class StoreNotices(QWidget):
             show_tip(self.store, "\n".join(f.evidence for f in found[:10]))
         elif audit.sessions and not counts[Standing.REPAIRABLE] and not counts[Standing.REVIEW]:
             text = self.tr("Nothing to repair in {}, {}.")
-            self.healthy.show_text(text.format(counted(len(audit.sessions), "session"), moment(when)), "ok")
+            self.healthy.show_text(text.format(counted(len(audit.sessions), "session"), moment(time.time())), "ok")
 
     @staticmethod
     def _sentence(finding: Finding) -> str:

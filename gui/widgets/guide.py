@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hermes_rescue.gui.view_model import guide_pages
+from hermes_rescue.gui.widgets.fitting import resize_within_screen
 from PySide6.QtCore import QEvent, QSize, Qt, QUrl, Slot
 from PySide6.QtGui import QImage, QTextCursor, QTextDocument, QTextFrameFormat, QTextLength, QTextTable
 from PySide6.QtWidgets import (
@@ -114,7 +115,7 @@ class GuideWindow(QDialog):
         super().__init__(parent)
         self.setWindowTitle(self.tr("Guide"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.resize(_SIZE)
+        resize_within_screen(self, _SIZE.width(), _SIZE.height())
         self.pages = Pages()
         self.back, self.forward = QPushButton(self.tr("&Back")), QPushButton(self.tr("&Forward"))
         self.index = QPushButton(self.tr("&Contents"))

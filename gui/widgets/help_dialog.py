@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hermes_rescue.gui.widgets.commands import CONTEXT, Command
+from hermes_rescue.gui.widgets.fitting import resize_within_screen
 from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
@@ -56,7 +57,7 @@ class HelpDialog(QDialog):
         column.addWidget(area, 1)
         column.addWidget(words)
         column.addWidget(buttons)
-        self.resize(inside.sizeHint().width() + 80, 620)
+        resize_within_screen(self, inside.sizeHint().width() + 80, 620)
 
     def _of_lists(self) -> tuple[tuple[tuple[str, ...], str], ...]:
         """What the keys do where the sessions or their messages have the keyboard."""
@@ -67,6 +68,6 @@ class HelpDialog(QDialog):
                 self.tr("Scroll the conversation of the session; among the changes, check the message or not"),
             ),
             (("Shift+Space",), self.tr("Scroll the conversation of the session back")),
-            (("Escape",), self.tr("Select one session only; then show all of them again")),
+            (("Escape",), self.tr("Select one session only; then show all of them again; then put the result away")),
             (("F3", "Shift+F3"), self.tr("Go to the next or the previous hit in the conversation")),
         )

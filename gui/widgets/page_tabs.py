@@ -12,6 +12,9 @@ from PySide6.QtWidgets import QTabBar, QWidget
 _BESIDE, _ABOVE = 12, 5
 """Points around the name of a tab, as in the style sheet."""
 
+_LETTERS = 2
+"""Of a name, in the smallest window."""
+
 
 class PageTabs(QTabBar):
     """Tabs with these names; ``counted`` are those that get a count. None of them moves when another count comes."""
@@ -45,5 +48,7 @@ class PageTabs(QTabBar):
         return QSize(width + 2 * _BESIDE + 4, metrics.height() + 2 * _ABOVE + 4)
 
     def minimumTabSizeHint(self, index: int) -> QSize:
-        """Called by Qt where there is little room."""
-        return QSize(self.tabSizeHint(index).width() // 2, self.tabSizeHint(index).height())
+        """Called by Qt where there is little room: half of it, but some letters of the name at least."""
+        usual = self.tabSizeHint(index)
+        letters = self.fontMetrics().horizontalAdvance("m" * _LETTERS) + 2 * _BESIDE + 4
+        return QSize(min(usual.width(), max(usual.width() // 2, letters)), usual.height())

@@ -363,6 +363,10 @@ QHeaderView::section {
 QHeaderView::section:hover { color: @text; background: @hover; }
 QHeaderView::up-arrow { image: url(drawings:arrow-up.svg); width: 9px; height: 9px; }
 QHeaderView::down-arrow { image: url(drawings:arrow-down.svg); width: 9px; height: 9px; }
+QFileDialog {
+    filedialog-parent-directory-icon: url(drawings:arrow-up.svg);
+    backward-icon: url(drawings:arrow-left.svg); forward-icon: url(drawings:arrow-right.svg);
+}
 QTableCornerButton::section { background: @raised; border: none; border-bottom: 1px solid @line; }
 
 QSplitter::handle { background: @surface; }

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.store import find_store
 
 from .conftest import ACT, SID, START, Hermes
 from .test_witnesses import categories, is_left_alone
@@ -50,3 +54,15 @@ def test_what_was_undone_since_an_earlier_run_stays_out(hermes: Hermes) -> None:
     hermes.write_live([*kept, *after], **marks)
     assert categories(hermes) <= {Category.INFO}
     assert is_left_alone(hermes)
+
+
+def test_earlier_runs_of_one_day_are_told_apart_by_their_times(hermes: Hermes) -> None:
+    first, second, newer = hermes.turns("a"), hermes.turns("b", start=300), hermes.turns("c", start=600)
+    hermes.write_run(first, "run1")
+    hermes.write_run(second, "run2")
+    hermes.write_run(newer, "run3")
+    hermes.write_live(newer)
+    with Inventory(find_store(home=hermes.home)) as inventory:
+        names = [copy.name for copy in inventory.copies(SID).further]
+    times = [time.strftime("%H:%M", time.localtime(said[-1]["timestamp"])) for said in (second, first)]
+    assert [name.rpartition(", ")[2] for name in names] == times

@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 import tarfile
+import time
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
@@ -267,6 +268,54 @@ def test_an_archive_in_the_home_is_opened_for_a_session_that_needs_it(hermes: An
     assert not hermes.live.exists()
     hermes.repair(SID)
     assert hermes.texts() == hermes.said(said)
+
+
+def names_of_further(hermes: Any, *also: Path) -> list[str]:
+    with Inventory(find_store(home=hermes.home, also=also)) as inventory:
+        return [copy.name for copy in inventory.copies(SID).further]
+
+
+def backup_of(hermes: Any, archive: Path, messages: Any, *, at: str = "2026-11-29 14:05:00") -> Path:
+    """An archive with one session, whose file in it is of a moment."""
+    with zipfile.ZipFile(archive, "w") as packed:
+        moment = time.strptime(at, "%Y-%m-%d %H:%M:%S")[:6]
+        packed.writestr(zipfile.ZipInfo(f"webui/sessions/{SID}.json", moment), json.dumps(hermes.session(messages)))
+    return archive
+
+
+def test_two_backups_of_one_day_are_told_apart_by_their_times(hermes: Any, tmp_path: Path) -> None:
+    """By that in the name of the archive, else by that of the file in it."""
+    said = hermes.turns("one", "two", "three")
+    hermes.write_live(said[:2])
+    early = backup_of(hermes, tmp_path / "hermes-backup-2026-11-29-090710.zip", said[:4])
+    late = backup_of(hermes, tmp_path / "hermes-backup-2026-11-29-140500.zip", said)
+    assert names_of_further(hermes, early) == ["backup of 29 November 2026"]
+    named = {"backup of 29 November 2026, 09:07", "backup of 29 November 2026, 14:05"}
+    assert set(names_of_further(hermes, early, late)) == named
+    early = backup_of(hermes, tmp_path / "a.zip", said[:4], at="2026-11-29 09:07:10")
+    late = backup_of(hermes, tmp_path / "b.zip", said)
+    assert set(names_of_further(hermes, early, late)) == named
+
+
+def test_backups_of_one_day_without_a_time_are_counted(hermes: Any, tmp_path: Path) -> None:
+    said = hermes.turns("one", "two", "three")
+    hermes.write_live(said[:2])
+    one = backup_of(hermes, tmp_path / "hermes-backup-20261129.zip", said[:4])
+    other = backup_of(hermes, tmp_path / "copy-20261129.zip", said)
+    assert names_of_further(hermes, one, other) == ["backup of 29 November 2026", "backup of 29 November 2026 (2)"]
+
+
+def test_databases_of_one_day_are_told_apart_by_their_times(hermes: Any) -> None:
+    said = hermes.turns("one", "two")
+    hermes.write_live(said[:2])
+    hermes.write_rows(said)
+    early, late = (hermes.home / f"state.db.{name}" for name in ("20261129-090710", "20261129-140500"))
+    shutil.copy(hermes.home / "state.db", early)
+    (hermes.home / "state.db").rename(late)
+    assert set(names_of_further(hermes)) == {
+        "database of 29 November 2026, 09:07 (set aside)",
+        "database of 29 November 2026, 14:05 (set aside)",
+    }
 
 
 @pytest.mark.parametrize("what", ["home", "sessions", "file", "database"])

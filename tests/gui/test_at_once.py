@@ -489,6 +489,7 @@ def test_only_the_sessions_that_stay_checked_are_repaired(
     window.actions_["repair_all"].trigger()
     finished(qtbot, window, wait_scanned)
     assert window.result.text.startswith("16 sessions repaired at ")
+    assert window.result.text.endswith("verified. 1 of them only in the session list. The old files are kept.")
     rows = (window.table.sessions.known(session_id) for session_id in left)
     assert [row.session.standing for row in rows if row is not None] == [Standing.REPAIRABLE]
     assert window.table.sessions.counts()[Standing.REPAIRABLE] == 1

@@ -293,11 +293,13 @@ def test_another_store_begins_without_the_numbers_and_the_filter_of_the_one_befo
 
 def test_a_demo_store_opens_at_once(qtbot: QtBot, open_window: Open, wait_scanned: Scanned, tmp_path: Path) -> None:
     window = open_window(StoreLocation(tmp_path / "nowhere"))
+    window.no_store._demo.setFocus()
     window.no_store._demo.click()
     assert window.findChild(QFileDialog) is None
     qtbot.waitUntil(lambda: window.shown.store is not None, timeout=60_000)
     wait_scanned(window)
     assert window.table.sessions.total_count > 10
+    assert window.focusWidget() is window.tools.filter  # as where a window begins with a store
     store = window.shown.store
     assert store is not None and store.home is not None
     shutil.rmtree(store.home)

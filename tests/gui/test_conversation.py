@@ -496,6 +496,19 @@ def test_gaps_follow_the_boxes() -> None:
     assert gaps(base, {0, 1, 7}) == [Gap(range(2), Reason.CHOSEN), *base, Gap(range(7, 8), Reason.CHOSEN)]
 
 
+def test_the_end_of_a_conversation_stays_in_view_when_the_same_one_is_shown_again(view: Conversation) -> None:
+    """As after its repair: its heights are not known any more then, and it seems shorter than it is."""
+    rows = talk(*("words " * (3, 3, 3, 60, 200)[k * k % 5] for k in range(24)))
+    show(view, rows)
+    for _ in range(3):  # what it is measured by comes with each
+        view.list.verticalScrollBar().setValue(view.list.verticalScrollBar().maximum())
+    last = view.rows.index(view.rows.rowCount() - 1)
+    before = view.list.visualRect(last)
+    assert before.bottom() <= view.list.viewport().height()
+    show(view, rows, is_same=True)
+    assert view.list.visualRect(last) == before
+
+
 def test_what_is_in_view_stays_where_it_is_when_messages_are_left_out(view: Conversation) -> None:
     show(view, talk(*(f"message {k}\n\nmore of it" for k in range(200))))
     view.go_to_row(100)

@@ -387,6 +387,15 @@ def test_it_says_when_the_list_is_built_again_too(qtbot: QtBot, made: DemoStore)
         dialog.deleteLater()
 
 
+def test_it_promises_no_way_back_where_only_the_list_is_built_again(qtbot: QtBot, made: DemoStore) -> None:
+    store = find_store(home=made.home)
+    (listed,) = api.plan(store).relisted
+    dialog = ask(qtbot, api.plan(store, (listed,)))
+    said = " ".join(label.text() for label in dialog.findChildren(QLabel))
+    assert "Nothing is lost." in said and "comes back into the session list" in said
+    assert "can be put back" not in said
+
+
 @pytest.mark.parametrize("running", [True, False, None])
 def test_it_says_before_the_repair_that_the_way_back_waits_for_the_webui(
     qtbot: QtBot, plan: api.Plan, running: bool | None

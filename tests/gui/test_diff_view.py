@@ -702,13 +702,13 @@ def test_raw_shows_the_json_clipped(qtbot: QtBot, view: DiffView) -> None:
     view.set_versions(["live", "recovered"], "live", "recovered")
     view.show_rows(outlined((added(0),)), (), ('{"a": 1}', '{"b": 2}\n' * 100_000 + "\x1b"), choosing=False)
     view.show_page(RAW)
-    left, right = (page.toPlainText() for page in view.raw._pages)
+    left, right = (page.toPlainText() for page in view.raw.pages)
     assert left == '{"a": 1}'
     assert right.startswith('{"b": 2}\n')
     assert right.endswith("characters are shown.")
     assert len(right) < 210_000
     view.show_rows(outlined((added(0),)), (), ("", "{}"), choosing=False)
-    assert [page.isVisible() for page in view.raw._pages] == [False, True]
+    assert [page.isVisible() for page in view.raw.pages] == [False, True]
 
 
 def test_the_pickers_show_the_versions_and_tell_what_is_picked(qtbot: QtBot, view: DiffView) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hermes_rescue.core import api
 from hermes_rescue.core.demo.demo_store import DemoStore
@@ -105,6 +107,24 @@ def test_what_the_session_list_alone_lacked_is_put_back_with_the_whole_repair(
     qtbot.addWidget(dialog)
     assert dialog.text().startswith(f"Undo {len(others)} sessions, ")
     assert set(api.undo(store, run_id).undone) == set(others)
+
+
+def test_undo_of_one_session_says_what_becomes_of_it(
+    qtbot: QtBot, panel: HistoryPanel, store: Store, demo: DemoStore
+) -> None:
+    """Also of one that only the session list lacked, and of one that had no file."""
+    (listed,) = api.plan(store).relisted
+    lost = next(each for each in demo.stories if each.name == "lost_rows_only")
+    told = {}
+    for session_id in (listed, lost.session_id):
+        run_id = api.apply(api.plan(store, (session_id,))).run_id
+        dialog = UndoDialog(next(each for each in runs_of(store) if each.run_id == run_id), "", panel)
+        qtbot.addWidget(dialog)
+        told[session_id] = dialog.text(), dialog.informativeText()
+    asked, what = told[listed]
+    assert asked.startswith("Undo The museum of words, ") and "in the session list no longer" in what
+    asked, what = told[lost.session_id]
+    assert asked.startswith(f"Undo {lost.title}, ") and what.endswith("now, then no file.")
 
 
 def test_undo_is_asked_for_by_run_and_by_session(qtbot: QtBot, panel: HistoryPanel, store: Store) -> None:
@@ -263,3 +283,11 @@ def test_what_changed_since_is_asked_for_with_the_reason(qtbot: QtBot, panel: Hi
     asked = QSignalSpy(panel.changes_requested)
     qtbot.mouseClick(panel.buttons[panel.changes], Qt.MouseButton.LeftButton)
     assert [asked.at(k) for k in range(asked.count())] == [[run_id, run.session_ids[0], "It has changed since."]]
+
+
+def test_its_buttons_do_not_touch_each_other(store: Store, panel: HistoryPanel) -> None:
+    repaired(store)
+    panel.set_runs(runs_of(store))
+    shown = sorted((b.geometry() for b in panel.buttons.values() if b.isVisible()), key=lambda place: place.left())
+    assert len(shown) > 1
+    assert all(right.left() - left.right() > 4 for left, right in pairwise(shown))

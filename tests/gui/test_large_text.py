@@ -11,9 +11,9 @@ from hermes_rescue.gui.shell.main_window import MainWindow
 from hermes_rescue.gui.view_model.formatting import long_day
 from hermes_rescue.gui.view_model.session_rows import Column
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
-from PySide6.QtCore import QPoint, QRect
-from PySide6.QtGui import QFont, QFontInfo
-from PySide6.QtWidgets import QAbstractButton, QApplication, QPlainTextEdit, QScrollArea, QWidget
+from PySide6.QtCore import QPoint, QRect, QSize
+from PySide6.QtGui import QFont, QFontInfo, QScreen
+from PySide6.QtWidgets import QAbstractButton, QApplication, QDialog, QPlainTextEdit, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
 Open = Callable[..., MainWindow]
@@ -158,3 +158,37 @@ def test_the_list_has_its_share_of_a_large_window_until_a_person_moves_the_line(
 def test_the_first_window_fits_the_screen_with_its_frame(open_window: Open, demo: DemoStore) -> None:
     window = open_window(StoreLocation(demo.home))
     assert window.height() + FRAME <= window.screen().availableSize().height()
+
+
+def test_in_a_small_window_a_word_can_be_typed_to_be_found_and_every_page_has_its_name(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore
+) -> None:
+    window = open_window(StoreLocation(demo.home))
+    window.resize(825, 516)
+    window.table.select(next(each.session_id for each in demo.stories if each.name == "wiped"))
+    wait_scanned(window)
+    bar, tabs, width = window.review.conversation.find_bar, window.review.tabs, window.review.width()
+    assert width > window.width() / 2
+    with qtbot.waitSignal(window.review.conversation.finder.changed):
+        window.review.conversation.find_words("migration")
+    QApplication.processEvents()
+    assert bar.next.isVisible()
+    assert bar.field.cursorPositionAt(QPoint(0, bar.field.height() // 2)) == 0
+    assert window.review.width() == width  # nothing moves for that
+    letters = tabs.fontMetrics().horizontalAdvance("Raw")
+    assert [tabs.tabText(k) for k in range(tabs.count()) if tabs.tabRect(k).width() < letters + 24] == []
+    assert tabs.tabRect(tabs.count() - 1).right() <= tabs.width()
+
+
+@pytest.mark.parametrize("name", ["guide", "help", "about"])
+def test_no_dialog_is_larger_than_a_small_screen(
+    open_window: Open, demo: DemoStore, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    window = open_window(StoreLocation(demo.home))
+    monkeypatch.setattr(QScreen, "availableSize", lambda _: QSize(825, 516))
+    before = set(QApplication.topLevelWidgets())
+    window.actions_[name].trigger()
+    (dialog,) = (each for each in set(QApplication.topLevelWidgets()) - before if isinstance(each, QDialog))
+    size = dialog.size()
+    dialog.close()
+    assert size.width() <= 825 and size.height() <= 516 - FRAME

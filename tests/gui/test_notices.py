@@ -68,3 +68,14 @@ def test_one_line_says_what_has_become_of_a_file_rather_than_where_it_lies(qtbot
     assert label.text().startswith("state.db: A")
     qtbot.mouseClick(more, Qt.MouseButton.LeftButton)
     assert label.text() == sentence
+
+
+def test_that_all_is_well_is_said_in_full_in_a_narrow_place(qtbot: QtBot) -> None:
+    notices = StoreNotices(load("light"))
+    qtbot.addWidget(notices)
+    notices.healthy.show_text("Nothing to repair in 43 sessions, 29 November 2026 at 14:05.", "ok")
+    notices.resize(300, 10)
+    notices.show()
+    (label,) = (each for each in notices.healthy.findChildren(QLabel) if each.text())
+    assert label.text() == notices.healthy.text
+    assert label.height() >= label.heightForWidth(label.width())

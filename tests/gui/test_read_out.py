@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import pytest
 from hermes_rescue.core.demo.demo_store import DemoStore
 from hermes_rescue.gui.background.store_location import StoreLocation
 from hermes_rescue.gui.repairs.repair_dialog import RepairDialog
@@ -12,7 +13,7 @@ from hermes_rescue.gui.shell.main_window import MainWindow
 from hermes_rescue.gui.view_model.formatting import day
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QAccessibleInterface
-from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.gui.test_window import when_asked
@@ -77,6 +78,29 @@ def test_one_key_goes_round_the_panes(qtbot: QtBot, open_window: Open, demo: Dem
     for wanted in (*panes, *panes):
         qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_F6)
         assert QApplication.focusWidget() is wanted
+
+
+@pytest.mark.parametrize("page", range(CHANGES, CHANGES + 3))
+def test_the_same_key_leads_to_what_a_page_shows_and_tab_back_to_what_stands_above_it(
+    qtbot: QtBot, open_window: Open, wait_scanned: Scanned, demo: DemoStore, page: int
+) -> None:
+    window = open_window(StoreLocation(demo.home))
+    with qtbot.waitActive(window):
+        window.activateWindow()
+    window.table.select(next(each.session_id for each in demo.stories if each.name == "wiped"))
+    wait_scanned(window)
+    window.review.tabs.setCurrentIndex(page)
+    window.review.head.repair.setFocus()
+    qtbot.keyClick(window.review.head.repair, Qt.Key.Key_F6)
+    shown = window.review.difference.pages.currentWidget()
+    entry = QApplication.focusWidget()
+    assert shown is not None and entry is not None
+    assert shown is entry or shown.isAncestorOf(entry)
+    before = set[QWidget | None]()
+    while (widget := QApplication.focusWidget()) not in before:
+        before.add(widget)
+        qtbot.keyClick(widget, Qt.Key.Key_Tab, Qt.KeyboardModifier.ShiftModifier)
+    assert {window.review.difference.left_picker, window.review.difference.right_picker} <= before
 
 
 def test_a_screen_reader_gets_to_the_result_and_to_the_answers(

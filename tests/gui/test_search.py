@@ -231,6 +231,19 @@ def test_a_title_is_found_at_once(qtbot: QtBot, open_window: Open, demo: DemoSto
     searched(qtbot, window)
 
 
+def test_words_that_only_a_title_has_are_not_missed_in_the_conversation(
+    qtbot: QtBot, open_window: Open, wait_scanned: Callable[[MainWindow], None], demo: DemoStore
+) -> None:
+    window = open_window(StoreLocation(demo.home))
+    bar = window.review.conversation.find_bar
+    for words, is_said in (("visa which month", False), ("fridge", True)):
+        typed(qtbot, window, words)
+        window.search.list.enter()
+        wait_scanned(window)
+        assert bar.field.text() == (words if is_said else "")
+        assert bar.count.isVisible() is is_said
+
+
 def test_a_chip_does_not_hide_what_is_found(qtbot: QtBot, open_window: Open, demo: DemoStore) -> None:
     window = open_window(StoreLocation(demo.home))
     qtbot.mouseClick(window.chips._chips[Standing.REVIEW], Qt.MouseButton.LeftButton)

@@ -6,14 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hermes_rescue.core.audit.findings import SessionAudit
+from hermes_rescue.core.audit.findings import SessionAudit, Standing
 from hermes_rescue.core.hermes.worktree import Worktree
 from hermes_rescue.gui.sessions.session_list import SessionList
 from hermes_rescue.gui.sessions.session_pane import SessionPane
 from hermes_rescue.gui.view_model.diff_text import clock
 from hermes_rescue.gui.view_model.formatting import day, long_day, moment
 from hermes_rescue.gui.view_model.session_line import line_of
-from hermes_rescue.gui.view_model.session_rows import Column, row_for
+from hermes_rescue.gui.view_model.session_rows import ALL, Column, row_for
 from hermes_rescue.gui.widgets import theme
 from PySide6.QtCore import QDate, QDateTime, QLocale, QPoint, QPointF, Qt, QTime
 from PySide6.QtGui import QKeyEvent, QMouseEvent
@@ -149,8 +149,12 @@ def test_the_keys_of_the_list(pane: SessionPane, qtbot: QtBot) -> None:
     assert pane.selected_ids() == ["s0001", "s0002"]
     at(Key.Key_Escape)
     assert pane.selected_ids() == ["s0002"]
+    with qtbot.assertNotEmitted(pane.clear_filter_requested):
+        at(Key.Key_Escape)  # which the window has another use for
+    pane.show_only(Standing.REPAIRABLE)
     with qtbot.waitSignal(pane.clear_filter_requested):
         at(Key.Key_Escape)
+    pane.show_only(ALL)
     with qtbot.waitSignal(pane.opened):
         at(Key.Key_Return)
     with qtbot.waitSignal(pane.paged) as paged:

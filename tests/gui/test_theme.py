@@ -13,10 +13,11 @@ from typing import Any, cast
 import pytest
 from hermes_rescue.gui.widgets import theme
 from hermes_rescue.gui.widgets.commands import COMMANDS
+from hermes_rescue.gui.widgets.path_dialogs import folder_dialog
 from hermes_rescue.gui.widgets.theme import Theme
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QGuiApplication, QIcon, QImage, QPalette, QPixmap
-from PySide6.QtWidgets import QApplication, QPushButton
+from PySide6.QtWidgets import QApplication, QPushButton, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 PLAIN = ("bg", "surface", "raised", "select", "fold", "hover")
@@ -115,12 +116,28 @@ def test_marks_stand_out(each: Theme) -> None:
     assert {pair: ratio for pair, ratio in ratios.items() if ratio < 3} == {}
 
 
-@pytest.mark.parametrize("name", ["arrow-up", "arrow-down"])
+@pytest.mark.parametrize("name", ["arrow-up", "arrow-down", "arrow-left", "arrow-right"])
 def test_the_arrows_of_the_style_sheet_stand_out_in_every_theme(each: Theme, name: str) -> None:
     drawing = files("hermes_rescue.resources").joinpath("icons", f"{name}.svg").read_text()
     grey = re.search(r'stroke="(#[0-9a-f]{6})"', drawing)
     assert grey is not None
     assert all(contrast(QColor(grey[1]), each.color(ground)) >= 3 for ground in ("surface", "raised", "bg"))
+
+
+@pytest.mark.parametrize("button", ["backButton", "forwardButton", "toParentButton"])
+def test_the_arrows_of_a_file_dialog_stand_out_in_every_theme(
+    app: QApplication, qtbot: QtBot, each: Theme, button: str
+) -> None:
+    theme.apply(app, each)
+    window = QWidget()
+    qtbot.addWidget(window)
+    dialog = folder_dialog(window, "A folder", lambda _: None)
+    (found,) = dialog.findChildren(QToolButton, button)
+    picture = found.icon().pixmap(64).toImage()
+    drawn = [picture.pixelColor(x, y) for x in range(picture.width()) for y in range(picture.height())]
+    solid = [color for color in drawn if color.alpha() == 255]
+    assert solid and all(contrast(color, each.color("surface")) >= 3 for color in solid)
+    dialog.deleteLater()
 
 
 @pytest.mark.parametrize("sight", BLIND)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain, count
 from pathlib import Path
 
 from hermes_rescue.core.hermes.database.database_copy import DatabaseCopy
@@ -15,6 +17,12 @@ from hermes_rescue.core.hermes.message import Message
 from hermes_rescue.core.hermes.sidecar import Sidecar
 
 _DATE = re.compile(r"(?<!\d)(20\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\d)")
+_DAY = re.compile(r"(?<=\bof )\d{1,2} [A-Z][a-z]+ \d+\b")
+"""A day as the name of a copy has it."""
+
+_CLOCK = re.compile(r"[-_T ]([01]\d|2[0-3])[-.:]?([0-5]\d)(?:[-.:]?[0-5]\d)?(?![0-9])")
+"""A time of day as it follows the date in a file name."""
+
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
@@ -50,6 +58,17 @@ class Candidate:
     shown: str
     count: int | None = None
     root: Path | None = None
+
+    @property
+    def clock(self) -> str:
+        """The time of its day, as the file name says it that has its date, else as it was written; "" where only the
+        day is known.
+        """
+        for name in (self.root.name if self.root is not None else "", self.path.name, self.path.parent.name):
+            date = date_in(name)
+            if date is not None and f" of {day(date)}" in self.name:
+                return clock_in(name)
+        return clock(self.saved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +145,32 @@ def day(seconds: float) -> str:
     except (OverflowError, ValueError, OSError):
         return "an unknown day"
     return f"{when.tm_mday} {_MONTHS[when.tm_mon - 1]} {when.tm_year}"
+
+
+def clock_in(name: str) -> str:
+    """The time of day that a file name gives after its day: "14:05"; "" where it gives none."""
+    dated = _DATE.search(name)
+    found = _CLOCK.match(name, dated.end()) if dated is not None else None
+    return f"{found[1]}:{found[2]}" if found is not None else ""
+
+
+def clock(seconds: float) -> str:
+    """The time of day of a moment (seconds since 1970): "14:05"; "" for what is none."""
+    try:
+        return time.strftime("%H:%M", time.localtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return ""
+
+
+def told_apart(copies: Sequence[tuple[str, str]]) -> list[str]:
+    """The names of copies, all different, from the name and the time of day ("" for unknown) of each: those of one day
+    with their times, "backup of 2 May 2026, 14:05", with a number where they have no time or the same one.
+    """
+    same, found = Counter(name for name, _ in copies), list[str]()
+    for name, at in copies:
+        full = _DAY.sub(rf"\g<0>, {at}", name, count=1) if at and same[name] > 1 else name
+        found.append(next(n for n in chain([full], (f"{full} ({k})" for k in count(2))) if n not in found))
+    return found
 
 
 def free(name: str, taken: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hermes_rescue.core.hermes.places import beside, forms
 from hermes_rescue.core.hermes.places.archives import is_archive
-from hermes_rescue.core.hermes.places.candidate import Candidate, Form, date_in, day, free
+from hermes_rescue.core.hermes.places.candidate import Candidate, Form, date_in, day, told_apart
 from hermes_rescue.core.hermes.store import Store, is_home, is_session_name
 
 _DATABASE = re.compile(r"state\b.*", re.IGNORECASE)
@@ -47,11 +47,9 @@ class Search:
         """From each session to what may hold it, under names that are all different."""
         result = {}
         for session_id, candidates in self._of.items():
-            named: dict[str, Candidate] = {}
-            for each in sorted(candidates.values(), key=lambda c: (not c.is_near, -c.saved)):
-                name = free(each.name, named)
-                named[name] = replace(each, name=name)
-            result[session_id] = tuple(named.values())
+            in_order = sorted(candidates.values(), key=lambda c: (not c.is_near, -c.saved))
+            names = told_apart([(each.name, each.clock) for each in in_order])
+            result[session_id] = tuple(replace(c, name=name) for c, name in zip(in_order, names, strict=True))
         return result
 
     def add(self, session_id: str, candidate: Candidate) -> None:

@@ -8,7 +8,7 @@ from functools import reduce
 from operator import or_
 
 from hermes_rescue.core.hermes.message import Message, MessageIdentity, message
-from hermes_rescue.core.hermes.places.candidate import FurtherCopy, day, free
+from hermes_rescue.core.hermes.places.candidate import FurtherCopy, clock, day, told_apart
 from hermes_rescue.core.hermes.runs.run_journal import Done, RunJournal
 from hermes_rescue.core.hermes.sidecar import Sidecar
 
@@ -20,19 +20,20 @@ def earlier_runs(journal: RunJournal, copies: Iterable[Sequence[Message]]) -> It
     from another place do.
     """
     known: Counter[MessageIdentity] | None = None
-    named: list[str] = []
+    found: list[Done] = []
     for done in journal.earlier:
         if known is None:
             assert journal.newest is not None  # as there is an earlier one
             known = reduce(or_, map(_counted, (*copies, _messages(journal.newest))))
-        messages = _messages(done)
-        held = _counted(messages)
+        held = _counted(_messages(done))
         if held - known:
-            saved = done.created_at or 0.0
-            named.append(free(f"earlier run of {day(saved)}", named))
-            session = Sidecar(done.fields, done.messages)
-            yield FurtherCopy(named[-1], str(done.path), saved, session, None, messages, is_run=True)
+            found.append(done)
         known |= held
+    times = [done.created_at or 0.0 for done in found]
+    names = told_apart([(f"earlier run of {day(saved)}", clock(saved)) for saved in times])
+    for name, saved, done in zip(names, times, found, strict=True):
+        session = Sidecar(done.fields, done.messages)
+        yield FurtherCopy(name, str(done.path), saved, session, None, _messages(done), is_run=True)
 
 
 def _messages(done: Done) -> tuple[Message, ...]:
