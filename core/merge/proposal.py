@@ -207,7 +207,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         files.get(BACKUP),
         Witness(RUN, number(run.get("updated_at"))) if run is not None else None,
         tuple(w for name, w in files.items() if name not in (LIVE, BACKUP)),
-        is_untitled(live),
+        is_untitled(live) or (state is FileState.LOST and index.get("title") == FIELD_DEFAULTS["title"]),
         copies.live is None,
         frozenset(copy.name for copy in copies.databases),
         None if sent is None else sent.created_at,

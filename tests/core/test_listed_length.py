@@ -47,6 +47,21 @@ def test_the_count_tells_which_of_two_messages_with_one_stamp_a_list_ends_with(h
     assert not hermes.live.exists()
 
 
+@pytest.mark.parametrize("title", ["Untitled", "Notes"])
+def test_a_session_list_with_the_title_of_a_clear_speaks_for_a_file_that_cannot_be_read(
+    hermes: Hermes, title: str
+) -> None:
+    """It counts one message more than none: the notice of a run that was stopped by the clear."""
+    said = hermes.turns("a", "b")
+    hermes.live.parent.mkdir(parents=True, exist_ok=True)
+    hermes.live.write_bytes(b"\0" * 500)
+    row = hermes.listed(said, title=title, updated_at=START + 200)
+    hermes.write_index({**row, "message_count": 1, "last_message_at": START + 200})
+    hermes.write_run(said)
+    hermes.write_rows(said)
+    assert (Category.REVIEW in categories(hermes)) is (title == "Untitled")
+
+
 @pytest.mark.parametrize("is_listed", [True, False])
 def test_two_acts_that_kept_nothing_leave_the_same_marks(hermes: Hermes, is_listed: bool) -> None:
     """An edit of the first prompt, then an undo of what came after it, or damage: only a list that counts more of the
