@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
+from hermes_rescue.core.hermes.message import MessageIdentity
 from hermes_rescue.core.merge.contained import Contained
 from hermes_rescue.core.merge.counted import Counted
 from hermes_rescue.core.merge.evidence import (
@@ -26,7 +27,7 @@ from hermes_rescue.core.merge.evidence import (
     Verdict,
     Witness,
 )
-from hermes_rescue.core.merge.intent import TAKEN_BACK, Reason
+from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.stamps import STAMP, WHOLE, is_after, is_same
 from hermes_rescue.core.merge.transcript import Entry
 
@@ -123,25 +124,14 @@ class _Judge(Contained, Counted):
         return all(base.name in self.entries[k].versions for k in held if k < last or not is_there)
 
     def _with_their_prompts(self, reasons: dict[int, Reason]) -> dict[int, Reason]:
-        """An answer comes back, is asked or was taken back with its prompt, also where the file has the same words
-        elsewhere.
-        """
+        """An answer comes back or is asked with its prompt, also where the file has the same words elsewhere."""
         back = {k for k, reason in reasons.items() if reason is Reason.CONTAINED and self._is_of_prompt(k, reasons)}
         found = {k: reason for k, reason in reasons.items() if k not in back}
         for k in self.missing():
             prompt = self.prompt_of(k)
-            if k in found or prompt is None or prompt not in found:
-                continue
-            if found[prompt].is_question or self._is_step_of_taken(k, prompt, found[prompt]):
+            if k not in found and prompt in found and found[prompt].is_question:
                 found[k] = found[prompt]
         return found
-
-    def _is_step_of_taken(self, k: int, prompt: int, reason: Reason) -> bool:
-        """Whether only rows have a message, which have its prompt, too, that was taken back: the file never had the
-        steps of an answer that was cancelled.
-        """
-        names = self.entries[k].versions.keys()
-        return reason in TAKEN_BACK and names <= self.known.databases & self.entries[prompt].versions.keys()
 
     def _is_of_prompt(self, k: int, reasons: Mapping[int, Reason]) -> bool:
         """Whether a message is of a turn whose prompt comes back or is asked about, and the file does not have it right
@@ -448,14 +438,22 @@ class _Judge(Contained, Counted):
         return prompt is not None and prompt != k and prompt not in reasons and not self.was_replaced(k)
 
     def _between(self, k: int, taken: Reason) -> Reason | None:
-        """Of a row after the boundary and before the first message from after the act."""
+        """Of a row after the boundary and before the first message from after the act, which took back the turns whose
+        prompts a copy from before it has: of an answer that was stopped it has not the steps.
+        """
         if self.is_wiped:
             return Reason.EARLIER_UNDO
         if self.marks.is_fresh or not self.backup_is_from_before_any():
             return taken
-        older = {w.name for w in self.before_act}
-        known_before = {v.folded_identity for e in self.entries for name, v in e.versions.items() if name in older}
-        return taken if self.entries[k].merged.folded_identity in known_before else None
+        prompt = self.prompt_of(k)
+        first = k if prompt is None or self.kept[prompt] else prompt
+        return taken if self.entries[first].merged.folded_identity in self._said_before_act else None
+
+    @cached_property
+    def _said_before_act(self) -> frozenset[MessageIdentity]:
+        """What the messages say that a copy from before the act has."""
+        names = self.before_act.names
+        return frozenset(v.folded_identity for e in self.entries for name, v in e.versions.items() if name in names)
 
     def _behind_boundary(self, k: int, act: float, taken: Reason) -> Reason | None:
         """Of a row after the boundary where the file holds nothing from after the act."""

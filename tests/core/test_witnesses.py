@@ -412,6 +412,17 @@ def test_the_steps_of_a_stopped_answer_stay_taken_back_with_its_prompt(hermes: H
     assert is_left_alone(hermes)
 
 
+def test_a_turn_from_another_program_comes_back_whole_beside_one_that_was_taken_back(hermes: Hermes) -> None:
+    """Only rows have it; its first call has the number of one that a copy from before the act has."""
+    kept, other, after = stepped(hermes, "a", 0), stepped(hermes, "b", 100), hermes.turns("d", start=300)
+    undone = hermes.turns("c", start=200)
+    hermes.write_live([*kept, *after], **hermes.undo_marks(kept, after[0]["timestamp"]))
+    hermes.write_backup([*kept, *undone])
+    hermes.write_rows([*kept, *other, *undone, *after])
+    hermes.repair()
+    assert hermes.texts() == hermes.said([*kept, *other, *after])
+
+
 def test_a_prompt_that_the_newest_run_went_on_without_stays_out_of_an_older_file(hermes: Hermes) -> None:
     """The file lags behind two acts: its marks are those of the first, only the run is from after the second."""
     kept, undone, newer = hermes.turns("a", "b"), hermes.turns("c", start=100), hermes.turns("d", start=7000)
