@@ -70,8 +70,9 @@ class Evidence:
     of the last one; ``is_of_head``: its own head counts them, which is never late. ``backup`` is the act's own backup
     or another file from before or after, ``run`` the newest finished run, ``others`` further files, the newest first.
     ``is_untitled``: the file, of a lost one the list, has the title of a new session, as a clear leaves it;
-    ``has_title_of_turn``: it has another one, and not from a person; ``is_missing``: there is no file at all. ``listed``: when the session list last
-    wrote its row; ``is_listed_first``: that is before it says that the session was created, so a clock was set back.
+    ``has_title_of_turn``: it has another one, and not from a person; ``is_missing``: there is no file at all.
+    ``listed``: when the session list last wrote its row; ``is_listed_first``: that is before it says that the session
+    was created, so a clock was set back.
     """
 
     state: FileState
