@@ -80,9 +80,13 @@ def one_sequence(copies: SessionCopies) -> list[Entry]:
 
 def _is_rewritten(live: Sidecar, messages: Sequence[Message]) -> bool:
     """Whether an old compression wrote the file anew: its summary stands among the messages, or in one of them where
-    the version is one that leaves no mode (formats.md, "Marks of intent").
+    the version is one that leaves no mode (formats.md, "Marks of intent"); or it marks the last message that it saw
+    without a time, as it left all with nothing but their words and calls.
     """
     leaves_mode = "compression_anchor_mode" in live.head
+    seen = live.get("compression_anchor_message_key")
+    if isinstance(seen, dict) and "ts" in seen and seen["ts"] is None:
+        return True
     return any(m.is_summary or not (leaves_mode or carried_text(m) is None) for m in messages)
 
 

@@ -265,6 +265,16 @@ def test_the_result_of_a_call_that_a_cancelled_answer_never_began_is_none_of_its
     assert is_left_alone(hermes)
 
 
+@pytest.mark.parametrize("time", [None, START + 4])
+def test_reasoning_that_an_old_compress_left_out_is_no_loss(hermes: Hermes, time: float | None) -> None:
+    """It marks the last message that it saw; that has no time where the messages were stripped before."""
+    said = hermes.turns("a", "b")
+    key = {"role": "assistant", "ts": time, "text": said[3]["content"], "attachments": 0}
+    hermes.write_live(said, compression_anchor_visible_idx=3, compression_anchor_message_key=key)
+    hermes.write_rows([said[0], {**said[1], "reasoning": "hm"}, *said[2:]])
+    assert is_left_alone(hermes) is (time is None)
+
+
 @pytest.mark.parametrize("is_there", [True, False])
 def test_the_reasoning_of_a_turn_is_wanted_once(hermes: Hermes, is_there: bool) -> None:
     """The WebUI writes it at each message of a turn; what it builds from rows, or compresses, has it at one of them."""
