@@ -74,8 +74,8 @@ def test_that_all_is_well_is_said_in_full_in_a_narrow_place(qtbot: QtBot) -> Non
     notices = StoreNotices(load("light"))
     qtbot.addWidget(notices)
     notices.healthy.show_text("Nothing to repair in 43 sessions, 29 November 2026 at 14:05.", "ok")
-    notices.resize(300, 10)
     notices.show()
+    notices.resize(300, notices.heightForWidth(300))
     (label,) = (each for each in notices.healthy.findChildren(QLabel) if each.text())
     assert label.text() == notices.healthy.text
     assert label.height() >= label.heightForWidth(label.width())
