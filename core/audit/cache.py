@@ -148,17 +148,17 @@ def keys_of(
         webui.may_be_writing,
     )
     now = time.time_ns() if since is None else since
+    files = (listing.turn_journals, listing.run_journals, listing.sidecars, listing.backups)
+    fresh, fresh_temp = now - int(FRESH * 1e9), now - int((FRESH_TEMP + FRESH) * 1e9)
     keys = {}
     for session_id in session_ids:
-        temps = listing.temps.get(session_id, ())
-        paths = [*temps, *listing.turn_journals.get(session_id, ()), *listing.run_journals.get(session_id, ())]
-        paths += (found[session_id] for found in (listing.sidecars, listing.backups) if session_id in found)
-        paths += (each.path for each in listing.places.of.get(session_id, ()))
+        temps = listing.temps.texts(session_id)
+        paths = [*temps, *chain.from_iterable(each.texts(session_id) for each in files)]
+        paths += [str(each.path) for each in listing.places.of.get(session_id, ())]
         names = [*map(os.fsencode, paths)]
         stamps = [*map(stamp, names)]
         # whether a fresh temp counts is a question of time
-        rests = chain(repeat(FRESH_TEMP + FRESH, len(temps)), repeat(FRESH))
-        borders = (now - int(rest * 1e9) for rest in rests)
+        borders = chain(repeat(fresh_temp, len(temps)), repeat(fresh))
         if any(each is None or max(each[3:]) > border for each, border in zip(stamps, borders, strict=False)):
             keys[session_id] = b""
             continue

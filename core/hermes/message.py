@@ -34,7 +34,7 @@ SUMMARY_PREFIX = "[CONTEXT COMPACTION"
 _SHORTENED = ("[PRIOR CONTEXT", "[Duplicate tool output")
 _IMAGE_PARTS = ("image_url", "image", "input_image")  # no set: what is looked up in it can be anything
 
-_RICH = frozenset({*PARTS, *REASONING})
+_RICH = (*PARTS, *REASONING)
 
 TextToken: TypeAlias = str | int
 """What distinguishes a text from others: the text itself, or in a large session a number for a long one that is not all
@@ -59,7 +59,7 @@ class Message(NamedTuple):
     ``piece`` holds its bytes, ``role`` who speaks (user, assistant, tool, system), ``text_token`` stands for the
     visible text, ``answers`` is the id of the call that a tool result answers, ``calls`` are the ids of those that an
     assistant makes, ``time`` its stamp in seconds. ``parts`` are those of PARTS and REASONING that it has; ``is_plain``
-    says that its content is the visible text and nothing else.
+    says that its content is the visible text and nothing else, ``is_partial`` that it has PARTIAL_CALLS.
     """
 
     piece: Piece
@@ -70,6 +70,7 @@ class Message(NamedTuple):
     time: float | None = None
     parts: tuple[str, ...] = ()
     is_plain: bool = False
+    is_partial: bool = False
 
     @property
     def value(self) -> dict[str, Any]:
@@ -80,6 +81,11 @@ class Message(NamedTuple):
     def part(self, name: str) -> Any:
         """What it has of one of PARTS and REASONING, None where it has nothing of it."""
         return self.value[name] if name in self.parts else None
+
+    @property
+    def partial_calls(self) -> Any:
+        """What it has as PARTIAL_CALLS, None where it has none."""
+        return self.value[PARTIAL_CALLS] if self.is_partial else None
 
     @property
     def text(self) -> str:
@@ -165,7 +171,7 @@ def message(piece: Piece, *, is_brief: bool = False) -> Message:
     answers = value.get("tool_call_id")
     calls = value.get("tool_calls")
     ids = (
-        tuple(str(call.get("id") or call.get("call_id") or "") for call in calls if isinstance(call, dict))
+        tuple([str(call.get("id") or call.get("call_id") or "") for call in calls if isinstance(call, dict)])
         if isinstance(calls, list)
         else ()
     )
@@ -176,8 +182,9 @@ def message(piece: Piece, *, is_brief: bool = False) -> Message:
         str(answers) if answers else "",
         ids,
         number(value.get("timestamp")),
-        () if _RICH.isdisjoint(value) else tuple(part for part in (*PARTS, *REASONING) if value.get(part)),
+        tuple([part for part in _RICH if value.get(part)]),
         content is text,
+        PARTIAL_CALLS in value,
     )
 
 

@@ -4,6 +4,7 @@ several times the memory.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,10 @@ class OneFileEach(Mapping[str, Path]):
         if session_id not in self.ids:
             raise KeyError(session_id)
         return self.folder / f"{session_id}{self.ending}"
+
+    def texts(self, session_id: str) -> list[str]:
+        """The path of its file as a text, which takes far less time; nothing where there is none."""
+        return [os.path.join(self.folder, session_id + self.ending)] if session_id in self.ids else []
 
     def __contains__(self, session_id: object) -> bool:
         return session_id in self.ids
@@ -54,6 +59,11 @@ class SomeFilesEach(Mapping[str, tuple[Path, ...]]):
 
     def __getitem__(self, session_id: str) -> tuple[Path, ...]:
         return tuple([self.folder / name for name in self.names[session_id].split(_BETWEEN)])
+
+    def texts(self, session_id: str) -> list[str]:
+        """The paths of its files as texts, which takes far less time."""
+        names = self.names.get(session_id)
+        return [os.path.join(self.folder, name) for name in names.split(_BETWEEN)] if names else []
 
     def __contains__(self, session_id: object) -> bool:
         return session_id in self.names

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_TAG = re.compile(r"\[Workspace(?:::v1)?: ((?:\\.|[^\]\\\r\n])*)\](?:\r?\n|\Z)")
+_TAG = re.compile(r"\[Workspace(?:::v1)?: ([^\]\\\r\n]*(?:\\.[^\]\\\r\n]*)*)\](?:\r?\n|\Z)")
 _ESCAPED = re.compile(r"\\([\\\]])")
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:[\\/]|\\\\[^\\]")
 

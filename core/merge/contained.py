@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import takewhile
 
-from hermes_rescue.core.hermes.message import PARTIAL_CALLS, Message, MessageIdentity
+from hermes_rescue.core.hermes.message import Message, MessageIdentity
 from hermes_rescue.core.merge.evidence import FileState
 from hermes_rescue.core.merge.stamps import WHOLE
 from hermes_rescue.core.merge.timeline import Timeline
@@ -75,8 +75,7 @@ class Contained(Timeline):
         """For each message the calls that a message of its turn which stays names as those of a cancelled answer."""
         found: list[frozenset[str]] = []
         for turn in turns([e.merged for e in self.entries]):
-            kept = (self.entries[k].merged.value for k in range(turn.start, turn.end) if self.kept[k])
-            listed = (value.get(PARTIAL_CALLS) for value in kept)
+            listed = (self.entries[k].merged.partial_calls for k in range(turn.start, turn.end) if self.kept[k])
             cards = [card for cards in listed if isinstance(cards, list) for card in cards if isinstance(card, dict)]
             named = frozenset(tid for card in cards if isinstance(tid := card.get("tid"), str) and tid)
             steps = (v.calls for e in self.entries[turn.start : turn.end] for v in e.versions.values())

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from hermes_rescue.core.base.jsontext import NOTHING, loads_exactly
 from hermes_rescue.core.hermes import sidecar
-from hermes_rescue.core.hermes.message import IMAGE, PARTIAL_CALLS, PARTS, REASONING, Message, decoded, message
+from hermes_rescue.core.hermes.message import IMAGE, PARTS, REASONING, Message, decoded, message
 from hermes_rescue.core.hermes.same_text import Relation, Text, compare
 from hermes_rescue.core.hermes.workspace_tag import untag
 from hermes_rescue.core.merge.align import Alignment, align
@@ -244,7 +244,7 @@ def missing_parts(there: Message, other: Message, *, unmask: bool = True) -> tup
         return ()
     mine, theirs = there.parts, other.parts
     gains = [part for part in theirs if part not in mine and (part in PARTS or not any(p in mine for p in REASONING))]
-    if "tool_calls" in gains and there.value.get(PARTIAL_CALLS):
+    if "tool_calls" in gains and there.partial_calls:
         gains.remove("tool_calls")  # it tells of them already, as of calls of an answer that was cancelled
     if _fuller_content(there, other, unmask=unmask):
         gains.append("content")

@@ -332,6 +332,7 @@ SAID = st.lists(st.fixed_dictionaries({"content": PARTS}), max_size=4)
 
 
 @example([{"content": [1, 2]}], [{"content": [1]}], 0, "", False)
+@example([{"content": 1}], [{"content": 2}], 0, {"messages": []}, True)
 @given(SAID, SAID, st.integers(0, 4), PARTS, st.booleans())
 def test_only_a_run_that_shows_nothing_more_is_passed_over(
     later: list[Value], others: list[Value], shared: int, field: Any, is_first: bool

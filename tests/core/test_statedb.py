@@ -112,7 +112,7 @@ def test_without_marks_every_row_is_live(tmp_path: Path) -> None:
     with open_statedb(path) as database:
         assert database.counts() == {SID: 1}
         assert database.messages(SID, list) == (
-            MessageRow(7, "active", False, {"role": "user", "content": "hello"}, None, len(SID + "userhello")),
+            MessageRow(7, "active", False, {"role": "user", "content": "hello"}, None, len("hello")),
         )
 
 

@@ -250,7 +250,7 @@ class MessageRow(NamedTuple):
     """A row of ``messages``. ``message`` has the form and the key order of a sidecar's message, without empty fields.
 
     ``hidden``: the WebUI does not show it. ``workspace`` is what the row's workspace tag named, None without a tag: it
-    stands before the text, since agent 0.19 in ``api_content`` only. ``size``: characters of its texts.
+    stands before the text, since agent 0.19 in ``api_content`` only. ``size``: characters of what it says.
     """
 
     id: int
@@ -296,15 +296,22 @@ def status_of(active: object = 1, compacted: object = 0) -> Status:
 def message_row(rowid: int, row: Mapping[str, object]) -> MessageRow:
     """What a row of ``messages``, by its columns, says in the form of a sidecar."""
     role = _text(row.get("role")) or ""
-    content = _content(row.get("content"))
+    text = _text(row.get("content")) or ""
+    content = _content(text)
     workspace = None
     if role == "user":
         content, workspace = untag(content)
         workspace = workspace or untag(decoded(_text(row.get("api_content"))))[1]
     said: dict[str, Any] = {"role": role, "content": content}
+    size = len(text)
     for name, read in _FIELDS:
         value = row.get(name)
-        if value is None or (value := read(value)) in NOTHING:
+        if value is None:
+            continue
+        if isinstance(value, _TEXTS):
+            size += len(value)
+        value = read(value)
+        if not value and value in NOTHING:
             continue
         if name == "tool_name" and role == "tool":
             said["name"] = value
@@ -316,13 +323,12 @@ def message_row(rowid: int, row: Mapping[str, object]) -> MessageRow:
         row.get("display_kind") == "hidden",
         said,
         workspace,
-        sum([len(value) for name, value in row.items() if isinstance(value, _TEXTS) and name != "api_content"]),
+        size,
     )
 
 
-def _content(value: object) -> Any:
+def _content(text: str) -> Any:
     """A string or a list of parts, as a sidecar has it; what claims to be JSON and is not stays the text that it is."""
-    text = _text(value) or ""
     content = decoded(text)
     return content if isinstance(content, (str, list)) else text.removeprefix(JSON_PREFIX)
 

@@ -116,17 +116,16 @@ class Done:
         return tuple(piece for k, piece in enumerate(said) if k not in again) if again else said
 
     def begins_as(self, events: bytes) -> bool:
-        """Whether its messages begin with all those of the last session in a file of events, to the byte. False also
+        """Whether its messages begin with all those of the only session in a file of events, to the byte. False also
         where only parsing the file would tell.
         """
-        at = events.rfind(_LIST_BEGINS)
-        line = events.rfind(b"\n", 0, max(at, 0)) + 1
-        if at < 0 or events.find(_LIST_BEGINS, line) != at or events.find(_SESSION_BEGINS, line, at) < 0:
+        at = events.find(_LIST_BEGINS)  # near the beginning of a long line, so that few bytes are looked at
+        if at < 0 or events.find(_SESSION_BEGINS, events.rfind(b"\n", 0, at) + 1, at) < 0:
             return False
         at += len(_LIST_BEGINS)
         listed, ends = self._listed
-        length = _common_length(events, at, listed)
-        return length in ends and events.startswith(b"]", at + length)
+        end = at + _common_length(events, at, listed)
+        return end - at in ends and events.startswith(b"]", end) and _LIST_BEGINS not in events[end:]
 
     @cached_property
     def _listed(self) -> tuple[bytes, frozenset[int]]:
