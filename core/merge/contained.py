@@ -12,6 +12,8 @@ from hermes_rescue.core.merge.stamps import WHOLE
 from hermes_rescue.core.merge.timeline import Timeline
 from hermes_rescue.core.merge.turns import turns
 
+_STOPPED = "Task cancelled"
+
 
 class Contained(Timeline):
     """A timeline, and what its rows repeat of the messages that stay."""
@@ -63,9 +65,11 @@ class Contained(Timeline):
 
     def _is_cut_short(self, k: int) -> bool:
         """A step of an answer that the user cancelled, of which the file has only that it was called; or what the agent
-        says at the end of such a turn.
+        says at the end of such a turn, or after it, as it may go on for a while.
         """
         m, named = self.entries[k].merged, self._cut_short[k]
+        if self._is_stopped[k] and m.role != "user":
+            return True
         if m.role == "assistant" and not m.calls:
             return bool(named)
         return ({*m.calls} or {m.answers}) <= named
@@ -81,6 +85,15 @@ class Contained(Timeline):
             steps = (v.calls for e in self.entries[turn.start : turn.end] for v in e.versions.values())
             named = named.union(*(calls for calls in steps if not named.isdisjoint(calls)))  # some never began
             found += [named] * (turn.end - turn.start)
+        return found
+
+    @cached_property
+    def _is_stopped(self) -> Sequence[bool]:
+        """For each message whether one of its turn which stays says that the user cancelled it."""
+        found: list[bool] = []
+        for turn in turns([e.merged for e in self.entries]):
+            of_turn = range(turn.start, turn.end)
+            found += [any(self.kept[k] and _is_stop(self.entries[k].merged) for k in of_turn)] * len(of_turn)
         return found
 
     def _is_joined(self, m: Message) -> bool:
@@ -116,3 +129,8 @@ class Contained(Timeline):
                 key = e.merged.folded_identity
                 found[key] = found.get(key, True) and not self.known.databases.isdisjoint(e.versions)
         return found
+
+
+def _is_stop(m: Message) -> bool:
+    """Whether a message is the server's notice that a user cancelled an answer."""
+    return m.role == "assistant" and m.text.lstrip("*").startswith(_STOPPED) and m.value.get("_error") is True

@@ -112,6 +112,14 @@ class Evidence:
         return self.is_untitled and self.state in (FileState.WHOLE, FileState.EMPTY)
 
     @property
+    def was_named_empty(self) -> bool:
+        """Whether a file that was cleared has a title that no turn gave it, but a person: the session list knows it as
+        empty as it is, and there is no backup, which a save of fewer messages would have left.
+        """
+        is_cleared = self.marks.is_cleared and self.marks.clear_generation is not None
+        return is_cleared and self.was_seen_empty and not self.has_title_of_turn and self.backup is None
+
+    @property
     def can_have_held_messages(self) -> bool:
         """Whether a file is there that is damaged, and nothing counts that it was empty."""
         return not self.is_missing and self.state in (FileState.LOST, FileState.TORN) and self.count != 0

@@ -353,7 +353,7 @@ class _Judge(Contained, Counted):
     @cached_property
     def _is_unsaid(self) -> bool:
         """Whether no turn has ended since a whole file was cleared, and only times order what it has and the rows."""
-        return self.known.is_whole_untitled and not self._base_rows
+        return (self.known.is_whole_untitled or self.known.was_named_empty) and not self._base_rows
 
     def _may_be_edited(self, act: float) -> Sequence[Witness]:
         """The backup of a file that was cleared or whose first prompt was edited: a version without generations marks
@@ -462,6 +462,8 @@ class _Judge(Contained, Counted):
             return taken
         if self.backup_is_from_before_any():
             return None
+        if act == 0.0 and self.known.state is FileState.EMPTY and not self.known.has_title_of_turn:
+            return Reason.UNDECIDED  # a person gave it its title, before or after what was said
         run = self.known.run
         if run is not None and run.saved is not None and self.times[k] is not None:
             # it ended before the act and does not show it

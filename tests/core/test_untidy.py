@@ -265,6 +265,17 @@ def test_the_result_of_a_call_that_a_cancelled_answer_never_began_is_none_of_its
     assert is_left_alone(hermes)
 
 
+@pytest.mark.parametrize("notice", ["**Task cancelled:** Task cancelled.", "*Task cancelled.*", "An answer."])
+def test_what_the_agent_wrote_after_a_person_stopped_it_is_no_loss(hermes: Hermes, notice: str) -> None:
+    """It can go on for a while in its thread; the file has the prompt and the notice."""
+    before, (prompt, step, result, answer) = hermes.turns("a"), steps("b", ("call_0123456789",), 100)
+    told = {"role": "assistant", "content": notice, "timestamp": START + 101}
+    stopped = {**told, "_error": True} if notice.startswith("*") else told
+    hermes.write_live([*before, prompt, stopped])
+    hermes.write_rows([*before, prompt, step, result, answer])
+    assert is_left_alone(hermes) is notice.startswith("*")
+
+
 @pytest.mark.parametrize("time", [None, START + 4])
 def test_reasoning_that_an_old_compress_left_out_is_no_loss(hermes: Hermes, time: float | None) -> None:
     """It marks the last message that it saw; that has no time where the messages were stripped before."""

@@ -40,6 +40,24 @@ def test_a_clear_before_an_undo_is_not_forgotten(hermes: Hermes) -> None:
     assert is_left_alone(hermes)
 
 
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_an_answer_that_was_stopped_before_a_clear_stays_out_of_a_session_that_was_named_since(
+    hermes: Hermes, is_listed: bool
+) -> None:
+    """The name takes the title of the clear away; the newest run that ended is from before the stopped one. Where no
+    list knows the file empty, it can have been emptied after the clear."""
+    said, stopped = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    named = {"title": "My notes", "manual_title": True, "clear_generation": CLEAR}
+    hermes.write_live([], **hermes.cleared | named)
+    if is_listed:
+        saved = START + ACT
+        hermes.write_index({**hermes.listed([], **named, updated_at=saved), "last_message_at": saved})
+    hermes.write_run(said)
+    hermes.write_rows([*said, *stopped])
+    assert (categories(hermes) <= {Category.INFO}) is is_listed
+    assert is_left_alone(hermes)
+
+
 def test_what_was_cleared_stays_out_when_the_file_is_wiped_after_a_later_undo(hermes: Hermes) -> None:
     gone, kept, undone = (hermes.turns(word, word * 2, start=100 * i) for i, word in enumerate("abc"))
     marks = {**hermes.undo_marks(kept), "clear_generation": CLEAR}
