@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
-from itertools import pairwise
+from functools import cached_property, partial
+from itertools import pairwise, takewhile
 
 from hermes_rescue.core.hermes.message import MessageIdentity
 from hermes_rescue.core.merge.evidence import FileState
@@ -50,7 +50,9 @@ class Leftovers(Timeline):
         return is_same(one.time, other.time) and one.folded_identity == other.folded_identity
 
     def twins(self) -> Iterator[int]:
-        """Prompts that are missing at one place and stay at another."""
+        """Prompts that are missing at one place and stay at another, each with what of its answer does: the server
+        moves whole turns.
+        """
         missing = {k: self._stamps(k) for k in self.missing() if self.entries[k].merged.role == "user"}
         stamps = set[float]().union(*missing.values())
         kept: dict[float, list[int]] = {}
@@ -58,8 +60,18 @@ class Leftovers(Timeline):
             for stamp in self._stamps(j) & stamps if is_kept else ():
                 kept.setdefault(stamp, []).append(j)
         for k, own in missing.items():
-            if any(self.is_twin(k, j) for stamp in own for j in kept.get(stamp, ())):
+            others = (j for stamp in own for j in kept.get(stamp, ()))
+            if (twin := next((j for j in others if self.is_twin(k, j)), None)) is not None:
                 yield k
+                yield from takewhile(partial(self._stays, twin - k), range(k + 1, len(self.kept)))
+
+    def _stays(self, further: int, k: int) -> bool:
+        """Whether a message of an answer is missing, and stays to the stamp so many places further."""
+        j = k + further
+        if self.kept[k] or not 0 <= j < len(self.kept) or not self.kept[j] or self.entries[k].merged.role == "user":
+            return False
+        is_same = self.entries[k].merged.folded_identity == self.entries[j].merged.folded_identity
+        return is_same and not self._stamps(k).isdisjoint(self._stamps(j))
 
     def _stamps(self, k: int) -> set[float]:
         """The times that files have of a message."""

@@ -41,6 +41,7 @@ class ListedLength(Timeline):
         if not after:
             is_listed = count in (None, len(held)) or (named is not None and self.kept[cut])
             is_in_doubt = self.known.is_missing or any(map(self._can_be_shortened, (held, self._once(held))))
+            is_in_doubt = is_in_doubt or self._is_stopped_elsewhere(held)
             if self.known.state is FileState.WHOLE:  # an older file, which had at least the newest turn besides
                 newest = max((k for k in held if self.entries[k].merged.role == "user"), default=0)
                 least = sum(self.kept[k] or k >= newest for k in held)
@@ -51,6 +52,17 @@ class ListedLength(Timeline):
         if named is not None and self.known.run is not None and count in (None, len(held) - len(after)):
             return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDONE)})
         return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDECIDED)}, self.miscounted(len(held)))
+
+    def _is_stopped_elsewhere(self, held: Sequence[int]) -> bool:
+        """Whether only rows have the newest turn, which no run ended with, and the list counts something else than all
+        before it and this turn, or the two or three messages that the server makes of one that a person stopped.
+        """
+        prompts = [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
+        if not prompts or self.known.run is None or self.known.count is None:
+            return False
+        newest = held[prompts[-1] :]
+        is_of_rows = all(self.entries[k].versions.keys() <= self.known.databases for k in newest)
+        return is_of_rows and self.known.count - prompts[-1] not in (0, 2, 3, len(newest))
 
     def _once(self, held: Sequence[int]) -> list[int]:
         """The same without the turns that a flush may have written again."""

@@ -47,6 +47,21 @@ def test_the_count_tells_which_of_two_messages_with_one_stamp_a_list_ends_with(h
     assert not hermes.live.exists()
 
 
+@pytest.mark.parametrize(("more", "is_known"), [(1, False), (3, True)])
+def test_a_count_that_a_stopped_turn_does_not_explain_is_asked_about(hermes: Hermes, more: int, is_known: bool) -> None:
+    """The file, which cannot be read, had a notice of the server's besides, and perhaps a part of the answer; or it
+    lacked what an undo before that took back."""
+    said, undone, stopped = hermes.turns("a", "b"), hermes.turns("c", start=100), hermes.turns("d", start=200)
+    whole = [*said, *undone]
+    hermes.write_backup(whole)
+    hermes.live.write_bytes(b"\0" * 500)
+    row = hermes.listed(whole, updated_at=START + 300)
+    hermes.write_index({**row, "message_count": len(whole) + more, "last_message_at": float(int(START + 210))})
+    hermes.write_run(whole)
+    hermes.write_rows([*whole, *stopped])
+    assert (Category.REVIEW not in categories(hermes)) is is_known
+
+
 @pytest.mark.parametrize("title", ["Untitled", "Notes"])
 def test_a_session_list_with_the_title_of_a_clear_speaks_for_a_file_that_cannot_be_read(
     hermes: Hermes, title: str

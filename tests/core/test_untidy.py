@@ -265,6 +265,25 @@ def test_the_result_of_a_call_that_a_cancelled_answer_never_began_is_none_of_its
     assert is_left_alone(hermes)
 
 
+def test_a_short_turn_that_the_server_moved_is_there_once(hermes: Hermes) -> None:
+    """Its prompt is known by its stamp, and so is its answer, which says too little to be known by its words; what
+    stands around it was asked with one word again and again. As recorded from 0.51.850, without the rest."""
+    step, again = (steps(name, ("call_0",), at)[1] | {"content": ""} for name, at in (("a", -4), ("b", 13.5)))
+    asked = {"role": "user", "content": "slow continue"}
+    told = {"role": "assistant", "content": "saffron pepper orchard granite willow basket basket orchard"}
+    short = [{"role": "user", "content": "Tell me of silver"}, {"role": "assistant", "content": "Yes."}]
+    at = lambda time, *messages: [{**m, "timestamp": START + time + k / 10**6} for k, m in enumerate(messages)]  # noqa: E731
+    marks = {"truncation_boundary": START + 3.912157, "truncation_watermark": START + 3.912156}
+    moved = at(3.912156, *short)
+    live = [step, *at(17.4722, asked, told), *moved, *at(17.472202, asked, again)]
+    hermes.write_old(hermes.live, live, **marks, updated_at=START + 17.4745)
+    backup = [step, *moved, *at(13.1586, asked, told)]
+    hermes.write_old(hermes.sessions / f"{SID}.json.bak", backup, **marks, updated_at=START + 13.1607)
+    short = at(3.87, *short)
+    hermes.write_rows([step, *short, *at(5.2, asked), *at(8.7, asked), *at(13.1, told), *at(13.4, asked, again)])
+    assert is_left_alone(hermes)
+
+
 @pytest.mark.parametrize("notice", ["**Task cancelled:** Task cancelled.", "*Task cancelled.*", "An answer."])
 def test_what_the_agent_wrote_after_a_person_stopped_it_is_no_loss(hermes: Hermes, notice: str) -> None:
     """It can go on for a while in its thread; the file has the prompt and the notice."""
