@@ -66,6 +66,8 @@ class _Judge(Contained, Counted):
         act, known = self.marks.act, self.known
         if emptied := self.emptied_since_clear():
             return Verdict(emptied, SHORTENED)
+        if self._is_cleared_after_act(act):
+            return Verdict({k: Reason.CLEARED for k in range(len(self.entries)) if not self._is_since_clear(k)})
         reasons = self._with_their_prompts(self._after(act) if act is not None else self._without_mark())
         reasons |= dict.fromkeys(self.replaced(), Reason.UNDONE)
         reasons |= self.rows_apart(reasons) | dict.fromkeys(self.twins(), Reason.CONTAINED)
@@ -203,6 +205,11 @@ class _Judge(Contained, Counted):
             if reason is not None:
                 result[k] = reason
         return result
+
+    def _is_cleared_after_act(self, act: float | None) -> bool:
+        """Whether a file was cleared by a version whose clear sets the title and leaves the marks of the act before."""
+        is_empty = self.known.state is FileState.EMPTY and self.known.pending is None
+        return bool(act) and is_empty and self.known.is_untitled and not self.marks.knows_acts
 
     def _is_since_clear(self, k: int) -> bool:
         """Whether a message was said, or the base that has it was saved, after a file that was saved empty, and so was

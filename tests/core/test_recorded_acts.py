@@ -306,3 +306,20 @@ def test_what_a_torn_file_lacks_between_the_messages_that_are_read_was_not_in_it
     assert is_left_alone(hermes)
     hermes.repair(SID)
     assert {*hermes.said(said)} <= {*hermes.texts()}
+
+
+@pytest.mark.parametrize("title", ["Untitled", "Notes"])
+def test_a_clear_of_0_51_850_leaves_the_marks_of_the_edit_before_it(hermes: Hermes, title: str) -> None:
+    """It empties the file and sets the title; the backup is from before that, with the same marks. A wipe keeps the
+    title."""
+    kept, edited = hermes.turns("a", "b"), hermes.turns("c", start=200)
+    unknown = ("clear_generation", "intentional_shrink_generation")
+    marks = {"truncation_boundary": kept[-1]["timestamp"], "truncation_watermark": edited[0]["timestamp"]}
+    without(hermes, [], *unknown, **marks, title=title, updated_at=START + ACT)
+    session = hermes.session([*kept, *edited], **marks, updated_at=START + 210)
+    hermes.write(
+        hermes.sessions / f"{SID}.json.bak", {name: value for name, value in session.items() if name not in unknown}
+    )
+    hermes.write_run([*kept, *edited])
+    hermes.write_rows([*kept, *hermes.turns("x", start=100), *edited])
+    assert is_left_alone(hermes) is (title == "Untitled")
