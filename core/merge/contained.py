@@ -10,7 +10,7 @@ from hermes_rescue.core.hermes.message import Message, MessageIdentity
 from hermes_rescue.core.merge.evidence import FileState
 from hermes_rescue.core.merge.stamps import WHOLE
 from hermes_rescue.core.merge.timeline import Timeline
-from hermes_rescue.core.merge.turns import turns
+from hermes_rescue.core.merge.turns import Turn, turns
 
 _STOPPED = "Task cancelled"
 
@@ -75,10 +75,14 @@ class Contained(Timeline):
         return ({*m.calls} or {m.answers}) <= named
 
     @cached_property
+    def _turns(self) -> Sequence[Turn]:
+        return turns([e.merged for e in self.entries])
+
+    @cached_property
     def _cut_short(self) -> Sequence[frozenset[str]]:
         """For each message the calls that a message of its turn which stays names as those of a cancelled answer."""
         found: list[frozenset[str]] = []
-        for turn in turns([e.merged for e in self.entries]):
+        for turn in self._turns:
             listed = (self.entries[k].merged.partial_calls for k in range(turn.start, turn.end) if self.kept[k])
             cards = [card for cards in listed if isinstance(cards, list) for card in cards if isinstance(card, dict)]
             named = frozenset(tid for card in cards if isinstance(tid := card.get("tid"), str) and tid)
@@ -91,7 +95,7 @@ class Contained(Timeline):
     def _is_stopped(self) -> Sequence[bool]:
         """For each message whether one of its turn which stays says that the user cancelled it."""
         found: list[bool] = []
-        for turn in turns([e.merged for e in self.entries]):
+        for turn in self._turns:
             of_turn = range(turn.start, turn.end)
             found += [any(self.kept[k] and _is_stop(self.entries[k].merged) for k in of_turn)] * len(of_turn)
         return found

@@ -70,8 +70,8 @@ class Leftovers(Timeline):
         j = k + further
         if self.kept[k] or not 0 <= j < len(self.kept) or not self.kept[j] or self.entries[k].merged.role == "user":
             return False
-        is_same = self.entries[k].merged.folded_identity == self.entries[j].merged.folded_identity
-        return is_same and not self._stamps(k).isdisjoint(self._stamps(j))
+        says_the_same = self.entries[k].merged.folded_identity == self.entries[j].merged.folded_identity
+        return says_the_same and not self._stamps(k).isdisjoint(self._stamps(j))
 
     def _stamps(self, k: int) -> set[float]:
         """The times that files have of a message."""

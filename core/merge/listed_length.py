@@ -57,12 +57,16 @@ class ListedLength(Timeline):
         """Whether only rows have the newest turn, which no run ended with, and the list counts something else than all
         before it and this turn, or the two or three messages that the server makes of one that a person stopped.
         """
-        prompts = [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
+        prompts = self._prompts_of(held)
         if not prompts or self.known.run is None or self.known.count is None:
             return False
         newest = held[prompts[-1] :]
         is_of_rows = all(self.entries[k].versions.keys() <= self.known.databases for k in newest)
         return is_of_rows and self.known.count - prompts[-1] not in (0, 2, 3, len(newest))
+
+    def _prompts_of(self, held: Sequence[int]) -> list[int]:
+        """Which of these, counted from 0, are prompts."""
+        return [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
 
     def _once(self, held: Sequence[int]) -> list[int]:
         """The same without the turns that a flush may have written again."""
@@ -116,7 +120,7 @@ class ListedLength(Timeline):
         it keeps the count of before for a turn. What a whole backup had lost by then it never counted.
         """
         backup = self.known.backup
-        prompts = [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
+        prompts = self._prompts_of(held)
         own = (n for n, k in enumerate(held) if backup and backup.is_whole and self.holds([backup], k))
         newest = prompts[-1] if prompts else 0
         if (self.known.count or 0) not in (newest, newest - next(own, 0)) or self._was_made_shorter(held):
@@ -176,7 +180,7 @@ class ListedLength(Timeline):
         own backup the last ones; calls of theirs can stay in the file without their prompt.
         """
         count, backup = self.known.count or 0, self.known.backup
-        prompts = [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
+        prompts = self._prompts_of(held)
         is_late = self.known.state is FileState.LOST  # by the newest turn, as well as by what an act took back
         if is_late and self.is_late_count(held) and not self._was_saved_between_acts():
             return False  # a head counts what it was saved with
@@ -248,7 +252,7 @@ class ListedLength(Timeline):
         knows no generations takes the last message of an answer back to give another one.
         """
         lacking = len(held) - (self.known.count or 0)
-        prompts = [n for n, k in enumerate(held) if self.entries[k].merged.role == "user"]
+        prompts = self._prompts_of(held)
         if self.marks.knows_generations or not 0 < lacking < len(prompts):
             return False
         if self._named(held) == held[-lacking - 1]:
