@@ -6,6 +6,7 @@ documents.py           docs/terminal.md, anew
 
 from __future__ import annotations
 
+import inspect
 import pkgutil
 import re
 import sys
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-import typer
 from hermes_rescue.core import terminal
 from hermes_rescue.core.base.program import version
 from hermes_rescue.core.terminal.commands import app
@@ -74,18 +74,18 @@ def commands() -> list[Command]:
             if each.param_type_name == "option" and not each.hidden
         ]
         arguments = [
-            (each.metavar if each.required else f"[{each.metavar}]") + "..." * (each.nargs != 1)
+            each.metavar
             for each in group.params  # type: ignore[attr-defined]
             if each.param_type_name == "argument"
         ]
         options.append(Option(("-h", "--help"), "", "Say what can be typed here."))
-        help_text = (group.help or "").strip()  # type: ignore[attr-defined]
+        help_text = inspect.cleandoc(group.help or "")  # type: ignore[attr-defined]
         found.append(Command(name, " ".join(arguments), help_text, tuple(options)))
         for inner, command in sorted(getattr(group, "commands", {}).items()):
             if not command.hidden:
                 gather(command, f"{name} {inner}".strip())
 
-    gather(typer.main.get_command(app), "")
+    gather(app, "")
     return found
 
 
@@ -116,7 +116,7 @@ def man_page(all_commands: list[Command]) -> str:
         for option in command.options:
             names = ", ".join(option.names)
             lines += [".TP", rf"\fB{_roff(names)}\fR \fI{_roff(option.value)}\fR".rstrip(), _roff(option.help)]
-    epilog = typer.main.get_command(app).epilog
+    epilog = app.epilog
     lines += [
         ".SH EXIT STATUS",
         _roff((epilog or "").removeprefix("Exit status: ")),
@@ -140,7 +140,7 @@ def reference(all_commands: list[Command]) -> str:
         "",
         f"    {NAME} COMMAND [options]",
         "",
-        typer.main.get_command(app).epilog or "",
+        app.epilog or "",
         "",
         "A session (SID) is named by its id, by how that begins, or by its title; a run (RUN) by how its id begins.",
         "",

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-import typer
 from hermes_rescue.core.base.program import version
 from hermes_rescue.core.terminal.commands import app
 
@@ -30,7 +29,7 @@ def share(documents: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def test_every_command_and_option_is_in_the_man_page(documents: ModuleType, share: Path) -> None:
     page = (share / "man/man1/hermes-rescue.1").read_text().replace("\\-", "-")
     commands = documents.commands()
-    top = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    top = set(app.commands)
     assert {command.name.split()[0] for command in commands if command.name} == top
     for command in commands[1:]:
         section = page.partition(f".SS {command.name}")[2].partition(".SS ")[0]

@@ -8,20 +8,18 @@ from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.terminal.call import Call, on_a_store
 from hermes_rescue.core.terminal.commands import (
     NOTHING_LEFT,
-    AsJson,
     _audited,
     _print_json,
     _view,
     app,
+    json_option,
 )
 
 
 @app.command()
+@json_option
 @on_a_store
-def diagnostics(
-    call: Call,
-    as_json: AsJson = False,
-) -> int:
+def diagnostics(call: Call, *, as_json: bool) -> int:
     """Print versions, platform and counts of findings for a bug report: no path, no title, no text."""
     from hermes_rescue.core.report import diagnostics as facts_of
 
@@ -39,7 +37,8 @@ def diagnostics(
 
 
 @app.command()
-def licences(as_json: AsJson = False) -> int:
+@json_option
+def licences(*, as_json: bool) -> int:
     """Print the licences of this program and of all that it is made with."""
     from hermes_rescue.core.base import program
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.base.program import NAME
 from hermes_rescue.core.base.words import typed
@@ -84,7 +83,7 @@ def named(text: str) -> str:
     folder: it is what a variable gives that nobody has set.
     """
     if not text:
-        raise typer.BadParameter("It is empty. Name a file or folder (the current one is called '.').")
+        raise click.BadParameter("It is empty. Name a file or folder (the current one is called '.').")
     return text
 
 
@@ -93,56 +92,47 @@ def place(text: str) -> Path:
     return Path(named(text))
 
 
-def _options(
-    home: Annotated[
-        Path | None,
-        typer.Option("--home", parser=place, metavar="DIR", help="The Hermes home (default: found as Hermes does)."),
-    ] = None,
-    session_dir: Annotated[
-        Path | None,
-        typer.Option("--session-dir", parser=place, metavar="DIR", help="A sessions folder, in place of a home."),
-    ] = None,
-    state_db: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--state-db", parser=place, metavar="FILE", help="A state.db to read; can be given more than once."
-        ),
-    ] = None,
-    also: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--also",
-            parser=place,
-            metavar="PATH",
-            help="A further place to look in: a file, a folder, an old home, an archive, a database; repeatable.",
-        ),
-    ] = None,
-    quiet: Annotated[
-        bool,
-        typer.Option("--quiet", "-q", help="Print errors only; the exit status says the rest. JSON is still printed."),
-    ] = False,
-    json_progress: Annotated[
-        bool,
-        typer.Option(
-            "--json-progress",
-            help="Write progress and errors to stderr as JSON lines, for programs.",
-        ),
-    ] = False,
-) -> Call:
-    return Call(home, session_dir, tuple(state_db or ()), tuple(also or ()), quiet, json_progress)
+_OPTIONS = (
+    click.option("--home", type=place, metavar="DIR", help="The Hermes home (default: found as Hermes does)."),
+    click.option("--session-dir", type=place, metavar="DIR", help="A sessions folder, in place of a home."),
+    click.option(
+        "--state-db",
+        "state_dbs",
+        multiple=True,
+        type=place,
+        metavar="FILE",
+        help="A state.db to read; can be given more than once.",
+    ),
+    click.option(
+        "--also",
+        multiple=True,
+        type=place,
+        metavar="PATH",
+        help="A further place to look in: a file, a folder, an old home, an archive, a database; repeatable.",
+    ),
+    click.option(
+        "--quiet",
+        "-q",
+        "is_quiet",
+        is_flag=True,
+        help="Print errors only; the exit status says the rest. JSON is still printed.",
+    ),
+    click.option(
+        "--json-progress",
+        "has_progress_lines",
+        is_flag=True,
+        help="Write progress and errors to stderr as JSON lines, for programs.",
+    ),
+)
 
 
 def on_a_store(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the options of a :class:`Call`, which it gets as its argument ``call``."""
-    options = inspect.signature(_options, eval_str=True).parameters
-    own = inspect.signature(command, eval_str=True).parameters
+    """Give a command the options of a :class:`Call`, behind its own; it gets them as its argument ``call``."""
 
     @wraps(command)
     def called(**given: Any) -> int:
-        return command(call=_options(**{name: given.pop(name) for name in options}), **given)
+        return command(call=Call(**{each.name: given.pop(each.name) for each in fields(Call)}), **given)
 
-    parameters = [*(own[name] for name in own if name != "call"), *options.values()]
-    keyword = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
-    called.__signature__ = inspect.Signature(keyword, return_annotation=int)  # type: ignore[attr-defined]
-    called.__annotations__ = {each.name: each.annotation for each in keyword}
+    for option in reversed(_OPTIONS):  # decorators are applied from below
+        called = option(called)
     return called

@@ -12,9 +12,9 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 from hermes_rescue.core.base.errors import RescueError, UnknownSessionError, VaultError
 from hermes_rescue.core.base.private_folder import sweep
 from hermes_rescue.core.base.words import counted
@@ -36,41 +36,37 @@ if TYPE_CHECKING:
 
 NOTHING_LEFT, REMAINS, USAGE, FAILED = 0, 1, 2, 3
 
-app = Commands(
-    name="hermes-rescue",
-    help="Find and repair damaged Hermes sessions: merged from every copy, verified, undoable.",
-    epilog="Exit status: 0 nothing (left) to do, 1 findings or differences remain, 2 wrong usage, 3 it could not be"
-    " done, 130 stopped by Ctrl+C (129 by a closed terminal, 143 by SIGTERM).",
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+session_argument = click.argument(
+    "sid", metavar="SID", help="A session: its id (the name of its file), how the id begins, or its title."
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
-
-def _version(is_asked: bool) -> None:
+def _print_version(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
     if is_asked:
         from hermes_rescue.core.base.program import NAME, version
 
         print(NAME, version())
-        raise typer.Exit
+        context.exit()
 
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-SessionId = Annotated[
-    str,
-    typer.Argument(metavar="SID", help="A session: its id (the name of its file), how the id begins, or its title."),
-]
-
-
-@app.callback()
-def _program(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
-    ] = False,
-) -> None:
+@click.group(
+    "hermes-rescue",
+    cls=Commands,
+    epilog="Exit status: 0 nothing (left) to do, 1 findings or differences remain, 2 wrong usage, 3 it could not be"
+    " done, 130 stopped by Ctrl+C (129 by a closed terminal, 143 by SIGTERM).",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    help="Print the version.",
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+)
+def app() -> None:
     """Find and repair damaged Hermes sessions: merged from every copy, verified, undoable."""
 
 
@@ -100,7 +96,7 @@ def _run() -> None:
         _end(status if isinstance(status, int) else NOTHING_LEFT)
     except RescueError as error:
         _fail(str(error))
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, click.Abort):
         _fail(stops.sentence(), stops.status())
     except Exception as error:
         _unexpected(error)
@@ -124,10 +120,10 @@ def _fail(text: str, status: int = FAILED) -> None:
 
 def _unexpected(error: Exception) -> None:
     from hermes_rescue.core.audit.workers import Cancelled
-    from typer.exceptions import TyperException
 
-    if isinstance(error, TyperException):
-        _fail(f"{error.format_message().removesuffix('.')}. See: {_help_on(error)}", USAGE)
+    if isinstance(error, click.ClickException):
+        text = error.format_message()
+        _fail(f"{text if text.endswith(('.', '?')) else text + '.'} See: {_help_on(error)}", USAGE)
     if isinstance(error, Cancelled) or stops.is_ending():
         _fail(stops.sentence(), stops.status())
     if isinstance(error, OSError):
@@ -152,22 +148,17 @@ def _help_on(error: Exception) -> str:
 
 
 @app.command()
+@json_option
+@click.option("--no-cache", is_flag=True, help="Ignore the cache and read everything again.")
+@click.option(
+    "--metrics",
+    type=named,
+    metavar="FILE",
+    help="Also write the totals as metrics for Prometheus; the file's name says which store it is."
+    " - prints them, and nothing else.",
+)
 @on_a_store
-def audit(
-    call: Call,
-    as_json: AsJson = False,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Ignore the cache and read everything again.")] = False,
-    metrics: Annotated[
-        str | None,
-        typer.Option(
-            "--metrics",
-            parser=named,
-            metavar="FILE",
-            help="Also write the totals as metrics for Prometheus; the file's name says which store it is."
-            " - prints them, and nothing else.",
-        ),
-    ] = None,
-) -> int:
+def audit(call: Call, *, as_json: bool, no_cache: bool, metrics: str | None) -> int:
     """List what is wrong with the sessions of a store. Changes nothing."""
     from hermes_rescue.core.audit.findings import Category
     from hermes_rescue.core.terminal.prose import announce
@@ -193,12 +184,10 @@ def audit(
 
 
 @app.command()
+@session_argument
+@json_option
 @on_a_store
-def show(
-    call: Call,
-    sid: SessionId,
-    as_json: AsJson = False,
-) -> int:
+def show(call: Call, *, sid: str, as_json: bool) -> int:
     """Show one session: its copies, what is wrong, what a repair gives back and what it leaves out. Changes nothing."""
     from hermes_rescue.core.audit.findings import Category
     from hermes_rescue.core.terminal.names import session_named
@@ -215,28 +204,21 @@ def show(
 
 
 @app.command()
+@session_argument
+@click.option(
+    "--from",
+    "left",
+    metavar="COPY",
+    help="live (default), backup, temp, database, run journal, index or recovered; with --run: before (what an"
+    " undo puts back; default), after (what the run left) or now.",
+)
+@click.option("--to", "right", metavar="COPY", help="The same; the other side (default: recovered; with --run: now).")
+@click.option("--run", metavar="RUN", help="Compare the session around a run (see history).")
+@click.option("--full", is_flag=True, help="Show whole texts, and unchanged messages too.")
+@json_option
 @on_a_store
 def diff(
-    call: Call,
-    sid: SessionId,
-    left: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="COPY",
-            help="live (default), backup, temp, database, run journal, index or recovered; with --run: before (what an"
-            " undo puts back; default), after (what the run left) or now.",
-        ),
-    ] = None,
-    right: Annotated[
-        str | None,
-        typer.Option("--to", metavar="COPY", help="The same; the other side (default: recovered; with --run: now)."),
-    ] = None,
-    run: Annotated[
-        str | None, typer.Option("--run", metavar="RUN", help="Compare the session around a run (see history).")
-    ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Show whole texts, and unchanged messages too.")] = False,
-    as_json: AsJson = False,
+    call: Call, *, sid: str, left: str | None, right: str | None, run: str | None, full: bool, as_json: bool
 ) -> int:
     """Show what differs between two copies of a session: messages, fields, words. Changes nothing."""
     from hermes_rescue.core.report import diff as differences
@@ -280,41 +262,36 @@ def diff(
 
 
 @app.command()
+@click.argument("run", required=False, metavar="[RUN]", help="A run (see history); without it: an audit of now.")
+@click.option(
+    "--format", "given_form", metavar="json|md|html", help="The form of the report (default: as -o FILE ends, else md)."
+)
+@click.option(
+    "--texts",
+    is_flag=True,
+    help="Add what was said: the messages that a repair brings back or leaves out, or that the run changed.",
+)
+@click.option(
+    "--sid",
+    "sids",
+    multiple=True,
+    metavar="SID",
+    help="Only this session, by its id or title; can be given more than once.",
+)
+@click.option("--anonymous", is_flag=True, help="Without any title, id or path, for a place where everybody reads it.")
+@click.option("--output", "-o", type=place, metavar="FILE", help="Write it to a file instead of the terminal.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
 @on_a_store
 def report(
     call: Call,
-    run: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="A run (see history); without it: an audit of now.")
-    ] = None,
-    given_form: Annotated[
-        str | None,
-        typer.Option(
-            "--format", metavar="json|md|html", help="The form of the report (default: as -o FILE ends, else md)."
-        ),
-    ] = None,
-    texts: Annotated[
-        bool,
-        typer.Option(
-            "--texts",
-            help="Add what was said: the messages that a repair brings back or leaves out, or that the run changed.",
-        ),
-    ] = False,
-    sids: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--sid", metavar="SID", help="Only this session, by its id or title; can be given more than once."
-        ),
-    ] = None,
-    anonymous: Annotated[
-        bool, typer.Option("--anonymous", help="Without any title, id or path, for a place where everybody reads it.")
-    ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", parser=place, metavar="FILE", help="Write it to a file instead of the terminal."
-        ),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+    *,
+    run: str | None,
+    given_form: str | None,
+    texts: bool,
+    sids: tuple[str, ...],
+    anonymous: bool,
+    output: Path | None,
+    overwrite: bool,
 ) -> int:
     """Report what was found, or what a run did; without any message text unless --texts asks for them."""
     from hermes_rescue.core.repair.vault import Vault
@@ -339,7 +316,7 @@ def report(
             details = excerpts.of_run(store, done, with_texts=texts, progress=progress)
         made = run_report(done, details, home=store.home, is_anonymous=anonymous)
     else:
-        only = names.sessions_named(asked, store, sids or ())
+        only = names.sessions_named(asked, store, sids)
         found = _audited(view, store)
         if only:
             found = found.only(only)
@@ -355,10 +332,9 @@ def report(
 
 
 @app.command()
-def demo(
-    folder: Annotated[Path, typer.Argument(parser=place, metavar="DIR", help="A new or empty folder.")],
-    as_json: AsJson = False,
-) -> int:
+@click.argument("folder", type=place, metavar="DIR", help="A new or empty folder.")
+@json_option
+def demo(*, folder: Path, as_json: bool) -> int:
     """Make a damaged store to try everything on."""
     from hermes_rescue.core.demo.demo_store import make_demo_store
 
@@ -429,8 +405,8 @@ def _examined(call: Call, store: Store, sid: str) -> Iterator[tuple[SessionAudit
 
 def _confirm(question: str) -> None:
     try:
-        agreed = typer.confirm(question, default=False)
-    except typer.Abort:
+        agreed = click.confirm(question, default=False)
+    except click.Abort:
         raise RescueError(
             "Nothing was changed: there was no answer. Give --yes to go on without being asked."
         ) from None

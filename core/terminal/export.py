@@ -8,9 +8,9 @@ from dataclasses import asdict
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, cast
 
-import typer
+import click
 from hermes_rescue.core.base import system_libraries
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.terminal import saving
@@ -18,10 +18,10 @@ from hermes_rescue.core.terminal.call import Call, named, on_a_store
 from hermes_rescue.core.terminal.commands import (
     NOTHING_LEFT,
     REMAINS,
-    AsJson,
     _print_json,
     _view,
     app,
+    json_option,
 )
 
 if TYPE_CHECKING:
@@ -29,31 +29,41 @@ if TYPE_CHECKING:
 
 
 @app.command()
+@click.argument("sids", nargs=-1, metavar="[SID]...", help="The sessions to save.")
+@click.option(
+    "--form", "given_form", metavar="md|html|json|pdf", help="The form of the copy (default: as -o FILE ends, else md)."
+)
+@click.option(
+    "--from",
+    "name",
+    default="recovered",
+    show_default=True,
+    metavar="COPY",
+    help="recovered (what a repair would give), live, backup, database, ... as in diff.",
+)
+@click.option(
+    "--output",
+    "-o",
+    default="./",
+    show_default=True,
+    type=named,
+    metavar="FILE|FOLDER",
+    help="Where to write; - is the terminal.",
+)
+@click.option("--all", "everything", is_flag=True, help="Every session of the store.")
+@json_option
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @on_a_store
 def export(
     call: Call,
-    sids: Annotated[list[str] | None, typer.Argument(metavar="SID", help="The sessions to save.")] = None,
-    given_form: Annotated[
-        str | None,
-        typer.Option(
-            "--form", metavar="md|html|json|pdf", help="The form of the copy (default: as -o FILE ends, else md)."
-        ),
-    ] = None,
-    name: Annotated[
-        str,
-        typer.Option(
-            "--from",
-            metavar="COPY",
-            help="recovered (what a repair would give), live, backup, database, ... as in diff.",
-        ),
-    ] = "recovered",
-    output: Annotated[
-        str,
-        typer.Option("--output", "-o", parser=named, metavar="FILE|FOLDER", help="Where to write; - is the terminal."),
-    ] = "./",
-    everything: Annotated[bool, typer.Option("--all", help="Every session of the store.")] = False,
-    as_json: AsJson = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    *,
+    sids: tuple[str, ...],
+    given_form: str | None,
+    name: str,
+    output: str,
+    everything: bool,
+    as_json: bool,
+    overwrite: bool,
 ) -> int:
     """Save conversations as Markdown, HTML, PDF, or JSON that Hermes WebUI imports. Changes nothing in the store."""
     from hermes_rescue.core.base.files import shown
@@ -62,16 +72,16 @@ def export(
     from hermes_rescue.core.terminal.prose import announce
 
     if bool(sids) == everything:
-        raise typer.BadParameter("Name the sessions to save, or give --all.")
+        raise click.BadParameter("Name the sessions to save, or give --all.")
     form = saving.form_of(given_form, output, exports.FORMS)
     if form not in exports.FORMS:
-        raise typer.BadParameter(f"--form is one of: {', '.join(exports.FORMS)}.")
-    if output == saving.STDOUT and (everything or len(sids or ()) > 1):
-        raise typer.BadParameter("-o - is for one session. Name a folder.")
+        raise click.BadParameter(f"--form is one of: {', '.join(exports.FORMS)}.")
+    if output == saving.STDOUT and (everything or len(sids) > 1):
+        raise click.BadParameter("-o - is for one session. Name a folder.")
     if output == saving.STDOUT and as_json:
-        raise typer.BadParameter("--json says which files were written. Name a file or folder.")
+        raise click.BadParameter("--json says which files were written. Name a file or folder.")
     store, view = call.find_store(), _view(call)
-    ids = None if everything else sessions_named(call, store, sids or ())
+    ids = None if everything else sessions_named(call, store, sids)
     print_page = _print_page() if form == "pdf" else None
     if output == saving.STDOUT:
         with view.progress("Reading the session") as progress:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import nullcontext
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 from hermes_rescue.core.terminal.call import Call, on_a_store
 from hermes_rescue.core.terminal.commands import (
     NOTHING_LEFT,
     REMAINS,
-    AsJson,
     _view,
     app,
+    json_option,
 )
 
 if TYPE_CHECKING:
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 
 @app.command()
+@click.argument(
+    "words",
+    nargs=-1,
+    required=True,
+    metavar="WORDS...",
+    help='All have to be in one message; "two words" are a phrase.',
+)
+@click.option("--regex", is_flag=True, help="Take WORDS as one regular expression; that takes longer.")
+@json_option
 @on_a_store
-def find(
-    call: Call,
-    words: Annotated[
-        list[str], typer.Argument(metavar="WORDS", help='All have to be in one message; "two words" are a phrase.')
-    ],
-    regex: Annotated[
-        bool, typer.Option("--regex", help="Take WORDS as one regular expression; that takes longer.")
-    ] = False,
-    as_json: AsJson = False,
-) -> int:
+def find(call: Call, *, words: tuple[str, ...], regex: bool, as_json: bool) -> int:
     """Search in titles and messages, in every copy: also what is lost, left out or deleted. Changes nothing.
 
     Exit status: 0 something was found, 1 nothing.
@@ -46,7 +46,7 @@ def find(
     try:
         query = Query.of_pattern(" ".join(words)) if regex else Query.of_words(words)
     except QueryError as error:
-        raise typer.BadParameter(str(error)) from None
+        raise click.BadParameter(str(error)) from None
     store, view = call.find_store(), _view(call)
     found: Counter[str] = Counter()
     unread: list[Unread] = []

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 from hermes_rescue.core.terminal.call import Call, on_a_store, place
 from hermes_rescue.core.terminal.commands import (
-    AsJson,
-    Yes,
     app,
+    json_option,
+    yes_option,
 )
 from hermes_rescue.core.terminal.repairs import carry_out, repair_view
 
@@ -20,24 +20,20 @@ if TYPE_CHECKING:
 
 
 @app.command("import")
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    type=place,
+    metavar="FILE...",
+    help="Exports, session files, folders, databases, archives: whatever --also takes.",
+)
+@click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
+@yes_option
+@click.option("--force", is_flag=True, help="Replace files although Hermes WebUI is running (see repair).")
+@json_option
 @on_a_store
-def import_(
-    call: Call,
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            parser=place,
-            metavar="FILE",
-            help="Exports, session files, folders, databases, archives: whatever --also takes.",
-        ),
-    ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, change nothing.")] = False,
-    yes: Yes = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace files although Hermes WebUI is running (see repair).")
-    ] = False,
-    as_json: AsJson = False,
-) -> int:
+def import_(call: Call, *, files: tuple[Path, ...], dry_run: bool, yes: bool, force: bool, as_json: bool) -> int:
     """Put sessions from files back under their own ids: created, or merged into what is there. Can be undone."""
     from hermes_rescue.core.repair.importing import import_plan
     from hermes_rescue.core.terminal.choose import require_answer

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.terminal import stops, streams
@@ -16,13 +16,13 @@ from hermes_rescue.core.terminal.commands import (
     NOTHING_LEFT,
     REMAINS,
     USAGE,
-    AsJson,
-    SessionId,
-    Yes,
     _confirm,
     _fail,
     _print_json,
     app,
+    json_option,
+    session_argument,
+    yes_option,
 )
 
 if TYPE_CHECKING:
@@ -35,57 +35,67 @@ SHOWN_RUNS = 20
 
 
 @app.command()
+@click.argument(
+    "sids", nargs=-1, metavar="[SID]...", help="Sessions to repair. Naming a session also confirms its open questions."
+)
+@click.option(
+    "--field",
+    "fields",
+    multiple=True,
+    metavar="NAME=COPY",
+    help="Take a field from a copy, as show lists them; repeatable.",
+)
+@click.option(
+    "--include",
+    multiple=True,
+    metavar="NUMBERS",
+    help="Add messages that would be left out (numbers as in show): 3,7-9.",
+)
+@click.option(
+    "--exclude", multiple=True, metavar="NUMBERS", help="Drop messages that would be kept (numbers as in diff)."
+)
+@click.option(
+    "--proposal",
+    default="",
+    metavar="ID",
+    help="The proposal that the numbers are from, as show and diff print it; if the copies have changed since,"
+    " nothing is written.",
+)
+@click.option(
+    "--as-copy",
+    is_flag=True,
+    help="Restore one session under a new id, as a copy beside it, which itself stays as it is.",
+)
+@click.option("--all", "everything", is_flag=True, help="Every session that has one right answer.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
+@yes_option
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Replace files although Hermes WebUI is running: what it saves afterwards can undo the repair.",
+)
+@click.option(
+    "--when-stopped",
+    is_flag=True,
+    help="Then wait until Hermes WebUI stops, and repair what could not be repaired beside it.",
+)
+@json_option
 @on_a_store
 def repair(
     call: Call,
-    sids: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="SID", help="Sessions to repair. Naming a session also confirms its open questions."),
-    ] = None,
-    fields: Annotated[
-        list[str] | None,
-        typer.Option("--field", metavar="NAME=COPY", help="Take a field from a copy, as show lists them; repeatable."),
-    ] = None,
-    include: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NUMBERS", help="Add messages that would be left out (numbers as in show): 3,7-9."),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NUMBERS", help="Drop messages that would be kept (numbers as in diff)."),
-    ] = None,
-    proposal: Annotated[
-        str,
-        typer.Option(
-            metavar="ID",
-            help="The proposal that the numbers are from, as show and diff print it; if the copies have changed since,"
-            " nothing is written.",
-        ),
-    ] = "",
-    as_copy: Annotated[
-        bool,
-        typer.Option(
-            "--as-copy", help="Restore one session under a new id, as a copy beside it, which itself stays as it is."
-        ),
-    ] = False,
-    everything: Annotated[bool, typer.Option("--all", help="Every session that has one right answer.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, change nothing.")] = False,
-    yes: Yes = False,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Replace files although Hermes WebUI is running: what it saves afterwards can undo the repair.",
-        ),
-    ] = False,
-    when_stopped: Annotated[
-        bool,
-        typer.Option(
-            "--when-stopped",
-            help="Then wait until Hermes WebUI stops, and repair what could not be repaired beside it.",
-        ),
-    ] = False,
-    as_json: AsJson = False,
+    *,
+    sids: tuple[str, ...],
+    fields: tuple[str, ...],
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    proposal: str,
+    as_copy: bool,
+    everything: bool,
+    dry_run: bool,
+    yes: bool,
+    force: bool,
+    when_stopped: bool,
+    as_json: bool,
 ) -> int:
     """Repair sessions. Shows the plan and asks; what is replaced is kept and can be undone."""
     from hermes_rescue.core import api
@@ -96,17 +106,17 @@ def repair(
 
     if bool(sids) == everything:
         _fail("Name the sessions to repair, or give --all.", USAGE)
-    choices = choices_of(fields or (), include or (), exclude or (), proposal)
+    choices = choices_of(fields, include, exclude, proposal)
     has_chosen = choices != Choices()
-    if has_chosen and (sids is None or len(set(sids)) != 1):
+    if has_chosen and len(set(sids)) != 1:
         _fail("--field, --include, --exclude and --proposal are for one session. Name it.", USAGE)
-    if as_copy and (sids is None or len(set(sids)) != 1 or when_stopped or force):
+    if as_copy and (len(set(sids)) != 1 or when_stopped or force):
         _fail("--as-copy is for one session, and needs neither --force nor --when-stopped. Name it.", USAGE)
     if when_stopped and (as_json or dry_run):
         _fail("--when-stopped prints its progress; it cannot be used with --json or --dry-run.", USAGE)
     require_answer(as_json=as_json, is_quiet=call.is_quiet, yes=yes or dry_run)
     store, view = call.find_store(), repair_view(call)
-    ids = sessions_named(call, store, sids or ())
+    ids = sessions_named(call, store, sids)
 
     def planned() -> api.Plan:
         with view.progress("Checking sessions") as progress:
@@ -187,21 +197,17 @@ def _announce_unread(text: str) -> None:
 
 
 @app.command()
+@click.argument("run", required=False, metavar="[RUN]", help="The run to undo (default: the newest).")
+@click.option("--session", metavar="SID", help="Undo only this session.")
+@yes_option
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Put files back although Hermes WebUI is running: what it saves afterwards can undo that.",
+)
+@json_option
 @on_a_store
-def undo(
-    call: Call,
-    run: Annotated[str | None, typer.Argument(metavar="RUN", help="The run to undo (default: the newest).")] = None,
-    session: Annotated[str | None, typer.Option("--session", metavar="SID", help="Undo only this session.")] = None,
-    yes: Yes = False,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Put files back although Hermes WebUI is running: what it saves afterwards can undo that.",
-        ),
-    ] = False,
-    as_json: AsJson = False,
-) -> int:
+def undo(call: Call, *, run: str | None, session: str | None, yes: bool, force: bool, as_json: bool) -> int:
     """Put back what a repair changed. Refused, with the reason, where a file has changed since."""
     from hermes_rescue.core import api
     from hermes_rescue.core.hermes.webui_status import webui_status
@@ -242,13 +248,11 @@ def undo(
 
 
 @app.command()
+@session_argument
+@click.option("--forget", is_flag=True, help="Take that back: the session counts again.")
+@json_option
 @on_a_store
-def leave(
-    call: Call,
-    sid: SessionId,
-    forget: Annotated[bool, typer.Option("--forget", help="Take that back: the session counts again.")] = False,
-    as_json: AsJson = False,
-) -> int:
+def leave(call: Call, *, sid: str, forget: bool, as_json: bool) -> int:
     """Leave a session as it is: it counts no more until one of its copies changes. Nothing of it is changed."""
     from hermes_rescue.core import api
     from hermes_rescue.core.terminal.names import session_named
@@ -267,12 +271,10 @@ def leave(
 
 
 @app.command()
+@click.option("--all", "everything", is_flag=True, help=f"Every repair, not only the newest {SHOWN_RUNS}.")
+@json_option
 @on_a_store
-def history(
-    call: Call,
-    everything: Annotated[bool, typer.Option("--all", help=f"Every repair, not only the newest {SHOWN_RUNS}.")] = False,
-    as_json: AsJson = False,
-) -> int:
+def history(call: Call, *, everything: bool, as_json: bool) -> int:
     """List the repairs that were made. Changes nothing."""
     from hermes_rescue.core.repair.vault import Vault
     from hermes_rescue.core.report.report import run_report

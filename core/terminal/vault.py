@@ -4,44 +4,37 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Annotated
 
-import typer
+import click
 from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.terminal.call import Call, on_a_store
 from hermes_rescue.core.terminal.commands import (
     NOTHING_LEFT,
     USAGE,
-    AsJson,
-    Yes,
     _confirm,
     _fail,
     _print_json,
     _view,
     app,
+    json_option,
+    yes_option,
 )
-from hermes_rescue.core.terminal.help import Commands
 
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 
-vault = Commands(help="Show what past repairs have kept; prune what is old.")
-app.add_typer(vault, name="vault")
 
-
-@vault.callback(invoke_without_command=True)
+@app.group(invoke_without_command=True)
+@json_option
 @on_a_store
-def show(
-    call: Call,
-    context: typer.Context,
-    as_json: AsJson = False,
-) -> int:
-    """Show what is kept of past repairs, and how large it is. Changes nothing."""
+def vault(call: Call, *, as_json: bool) -> int:
+    """Show what past repairs have kept; prune what is old."""
     from hermes_rescue.core.repair import prune as pruning
     from hermes_rescue.core.repair.vault import Vault
 
-    if context.invoked_subcommand is not None:
+    subcommand = click.get_current_context().invoked_subcommand
+    if subcommand is not None:
         if call != Call():  # else another store would be pruned than the one that is named
-            _fail(f"Give the options after {context.invoked_subcommand}, not before it.", USAGE)
+            _fail(f"Give the options after {subcommand}, not before it.", USAGE)
         return NOTHING_LEFT
     kept = Vault.of(call.find_store())
     sizes = {run_id: pruning.size_of(kept.runs_folder / run_id) for run_id in kept.run_ids()}
@@ -60,15 +53,11 @@ def show(
 
 
 @vault.command()
+@click.option("--older-than", required=True, metavar="AGE", help="Days, weeks, months or years: 90d, 12w, 6m, 1y.")
+@yes_option
+@json_option
 @on_a_store
-def prune(
-    call: Call,
-    older_than: Annotated[
-        str, typer.Option("--older-than", metavar="AGE", help="Days, weeks, months or years: 90d, 12w, 6m, 1y.")
-    ],
-    yes: Yes = False,
-    as_json: AsJson = False,
-) -> int:
+def prune(call: Call, *, older_than: str, yes: bool, as_json: bool) -> int:
     """Delete what old repairs have kept, so that they cannot be undone any more. The newest ones always stay."""
     from hermes_rescue.core.repair import prune as pruning
     from hermes_rescue.core.repair.vault import Vault

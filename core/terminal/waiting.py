@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import typer
+import click
 from hermes_rescue.core.terminal import stops
 from hermes_rescue.core.terminal.call import again
 
@@ -40,8 +40,8 @@ def repair_the_rest(
 
 def _agrees(n: int) -> bool:
     try:
-        return typer.confirm(f"Wait until Hermes WebUI stops, and repair the other {n} then?", default=False)
-    except typer.Abort:
+        return click.confirm(f"Wait until Hermes WebUI stops, and repair the other {n} then?", default=False)
+    except click.Abort:
         return False
 
 

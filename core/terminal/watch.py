@@ -7,9 +7,9 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.terminal import streams
 from hermes_rescue.core.terminal.call import Call, on_a_store
@@ -31,24 +31,15 @@ def _seconds(text: str) -> float:
     with suppress(ValueError):
         if SHORTEST <= (seconds := float(text)) <= LONGEST:
             return seconds
-    raise typer.BadParameter(f"{text} is not a number of seconds from {SHORTEST} to {LONGEST}.")
+    raise click.BadParameter(f"{text} is not a number of seconds from {SHORTEST} to {LONGEST}.")
 
 
 @app.command()
+@click.option(
+    "--interval", default=5.0, type=_seconds, metavar="SECONDS", help="How long to wait between two looks (default: 5)."
+)
 @on_a_store
-def watch(
-    call: Call,
-    interval: Annotated[
-        float,
-        typer.Option(
-            "--interval",
-            parser=_seconds,
-            metavar="SECONDS",
-            show_default=False,
-            help="How long to wait between two looks (default: 5).",
-        ),
-    ] = 5.0,
-) -> int:
+def watch(call: Call, *, interval: float) -> int:
     """Audit again whenever the files of a store have settled; print a line of JSON for each change. Changes nothing.
 
     The first line says how the store stands. It runs until it is stopped (Ctrl+C, SIGTERM).

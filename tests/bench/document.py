@@ -24,8 +24,7 @@ START, END = "<!-- figures: tests/bench/document.py writes them -->", "<!-- end 
 
 LIMITS = {
     "start_of_help": "Python's own start and the parser of the command line. Only another parser would be faster.",
-    "start_of_audit": "Imports: the parser of the command line checks its values with pydantic, and brings it along."
-    " These two and what draws the table are a quarter of the modules, the engine's own another. What writes"
+    "start_of_audit": "Imports: what draws the table is a part of the modules, the engine's own are most. What writes"
     " reports and draws one session, the progress bar, the lock and the vault are loaded where they are needed.",
     "start_of_the_window": "Imports of the engine and of the panes, then the style sheet.",
     "alignment": "Profile: three fifths are the tables of keys in which anchors are found (five hashes of a message),"

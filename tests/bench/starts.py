@@ -37,13 +37,13 @@ def start_of_a_command(bench: Bench) -> list[Figure]:
 def _start(name: str, what: str, *words: object) -> Figure:
     with fresh_place() as place:
         _, megabytes = place.watched(*words)
-        ours, least = best(lambda: place.run(*words), lambda: place.run(sys.executable, "-c", "import typer"), turns=10)
+        ours, least = best(lambda: place.run(*words), lambda: place.run(sys.executable, "-c", "import click"), turns=10)
     return beside(
         ours,
         least,
         name=name,
         what=what,
-        floor="importing typer",
+        floor="importing click",
         megabytes=megabytes,
         note=_imports(*words),
     )

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.report.report import SCHEMA_VERSION
 from hermes_rescue.core.terminal.commands import app, main
@@ -87,7 +86,7 @@ def test_every_command_that_answers_in_json_is_documented() -> None:
 
     documented = [command for command, _ in DOCUMENTED.values()]
     page = PAGE.read_text()
-    for name in with_json(typer.main.get_command(app)):
+    for name in with_json(app):
         assert any(command.startswith(f"{name} ") for command in documented) or f"`{name} " in page, name
 
 
