@@ -24,7 +24,7 @@ TERMINAL = {*app.commands}
 
 
 def test_what_the_terminal_can_do_the_window_can() -> None:
-    no_command = {"leave", "list", "diagnostics", "licences", "vault"}  # in the head, always there, in About, the history
+    no_command = {"leave", "list", "diagnostics", "licences", "vault"}  # where they belong, without a command
     for_programs = {"watch"}
     assert {command.cli.split()[0] for command in COMMANDS if command.cli} | no_command | for_programs == TERMINAL
 
