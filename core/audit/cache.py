@@ -155,8 +155,7 @@ def keys_of(
         temps = listing.temps.texts(session_id)
         paths = [*temps, *chain.from_iterable(each.texts(session_id) for each in files)]
         paths += [str(each.path) for each in listing.places.of.get(session_id, ())]
-        names = [*map(os.fsencode, paths)]
-        stamps = [*map(stamp, names)]
+        stamps = [*map(stamp, paths)]
         # whether a fresh temp counts is a question of time
         borders = chain(repeat(fresh_temp, len(temps)), repeat(fresh))
         if any(each is None or max(each[3:]) > border for each, border in zip(stamps, borders, strict=False)):
@@ -171,7 +170,7 @@ def keys_of(
         decided = left_out, listing.held_up.get(session_id)
         where = session_id in listing.deleted, listing.places.away(session_id)
         about = where, listing.lineage.about(session_id), decided
-        parts = (around, names, stamps, row and row.raw, about, rows)
+        parts = (around, os.fsencode("\0".join(paths)), stamps, row and row.raw, about, rows)
         try:
             keys[session_id] = hashlib.sha256(msgspec.msgpack.encode(parts)).digest()
         except _UNPACKABLE:

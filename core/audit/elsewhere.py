@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.base.files import shown
@@ -13,8 +14,10 @@ from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.hermes.places.candidate import Candidate, Form, Places
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.merge.intent import FROM_ELSEWHERE, Reason
-from hermes_rescue.core.merge.item import Item
-from hermes_rescue.core.merge.proposal import Proposal
+
+if TYPE_CHECKING:
+    from hermes_rescue.core.merge.item import Item
+    from hermes_rescue.core.merge.proposal import Proposal
 
 _READ_ALL = "To have all of it read, name it with --also, or choose Add a backup."
 

@@ -17,7 +17,6 @@ from hermes_rescue.core.audit.cache import AuditCache, Kept, RowsDigest, digest_
 from hermes_rescue.core.audit.elsewhere import FoundPlace, found_places
 from hermes_rescue.core.audit.findings import OTHER_STATE_DIR, Category, Finding, SessionAudit, Standing, finding
 from hermes_rescue.core.audit.marker import marker
-from hermes_rescue.core.audit.session import examine_unless_up_to_date
 from hermes_rescue.core.audit.webui_audit import Reported, webui_items
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
 from hermes_rescue.core.base.files import shown
@@ -148,6 +147,8 @@ def _look(
     """One session: what is known of it if its rows are the same, else what it is now. ``is_digested``: only a digest
     will tell next time whether they are.
     """
+    from hermes_rescue.core.audit.session import examine_unless_up_to_date  # an audit that has it all cached needs none
+
     old = known.get(session_id)
     if old is not None and old.rows:
         read = reader.raw_message_rows if old.is_short else reader.rows

@@ -28,7 +28,7 @@ class OneFileEach(Mapping[str, Path]):
 
     def texts(self, session_id: str) -> list[str]:
         """The path of its file as a text, which takes far less time; nothing where there is none."""
-        return [os.path.join(self.folder, session_id + self.ending)] if session_id in self.ids else []
+        return [f"{self.folder}{os.sep}{session_id}{self.ending}"] if session_id in self.ids else []
 
     def __contains__(self, session_id: object) -> bool:
         return session_id in self.ids
@@ -62,8 +62,9 @@ class SomeFilesEach(Mapping[str, tuple[Path, ...]]):
 
     def texts(self, session_id: str) -> list[str]:
         """The paths of its files as texts, which takes far less time."""
+        begin = f"{self.folder}{os.sep}"
         names = self.names.get(session_id)
-        return [os.path.join(self.folder, name) for name in names.split(_BETWEEN)] if names else []
+        return [begin + name for name in names.split(_BETWEEN)] if names else []
 
     def __contains__(self, session_id: object) -> bool:
         return session_id in self.names

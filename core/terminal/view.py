@@ -237,8 +237,7 @@ class View:
 
     def table(self, table: Table) -> None:
         """A table, fitted into the terminal where there is one."""
-        for line in table.lines(self._width):
-            self._out.print(line, soft_wrap=True)
+        self._out.print(Text("\n").join(table.lines(self._width)), soft_wrap=True)
 
 
 def _bar(what: str, console: Console) -> Progress:
