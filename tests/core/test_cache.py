@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core.audit import cache
-from hermes_rescue.core.audit import store_audit as engine
+from hermes_rescue.core.audit import session as engine
 from hermes_rescue.core.audit.cache import AuditCache
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.audit.store_audit import Audit, audit
@@ -43,7 +43,7 @@ def old_agent(home: Path) -> None:
 def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The sessions that were looked at, and not only remembered."""
     found: list[str] = []
-    examine = engine.examine_unless_up_to_date  # type: ignore[attr-defined]
+    examine = engine.examine_unless_up_to_date
 
     def noted(reader: Any, webui: Any, session_id: str, *rest: Any) -> Any:
         found.append(session_id)
