@@ -160,7 +160,7 @@ class RepairView(View):
 
     def history(self, runs: Iterable[Run], older: int) -> None:
         """The runs, newest first; ``older`` are not among them."""
-        table = Table(_HISTORY)
+        table, runs = Table(_HISTORY), list(runs)
         for run in runs:
             table.add_row(
                 Text(run.run_id), Text(stamp(run.created_at)), Text(run.status),
@@ -170,7 +170,8 @@ class RepairView(View):
             self.table(table)
             if older:
                 self.line(f"{older} older: {self.command('history', '--all')}")
-            self.line(f"What one did: {self.command('report', 'RUN')}    Undo one: {self.command('undo', 'RUN')}")
+            undo = f"    Undo one: {self.command('undo', 'RUN')}" if api.undoable(runs) else ""
+            self.line(f"What one did: {self.command('report', 'RUN')}{undo}")
         else:
             self.line("No repair was made yet.")
 

@@ -363,7 +363,8 @@ class Writer(QObject):
         if n and not text:
             text = self.tr("{} saved in {}.").format(counted(n, "copy", "copies"), shown(target))
         if failed:
-            text += f" {self.tr('{} not saved: {}').format(number(len(failed)), shown(failed[0].reason))}"
+            which = f"{failed[0].session_id}: " if n + len(failed) > 1 else ""
+            text += f" {self.tr('{} not saved: {}').format(number(len(failed)), which + shown(failed[0].reason))}"
         self._end(Outcome(text.strip(), not failed, saved=target if n else None))
 
     def _on_exported(self, path: Path) -> None:

@@ -55,6 +55,7 @@ def test_the_whole_walk(wiped: Any, rescue: Rescue) -> None:
     assert status == 0
     run = json.loads(rescue("history", "--json", *home)[1])["runs"][0]["run"]
     assert run in out
+    assert "hermes-rescue undo RUN" in out
     status, out, _ = rescue("report", run, *home)
     assert status == 0
     assert "SHA-256" in out
@@ -63,6 +64,7 @@ def test_the_whole_walk(wiped: Any, rescue: Rescue) -> None:
     status, out, _ = rescue("undo", "--yes", *home)
     assert status == 0
     assert "nothing to undo" in out
+    assert "undo RUN" not in rescue("history", *home)[1]
 
 
 def test_a_repair_counts_as_many_sessions_as_the_history_and_its_undo(tmp_path: Path, rescue: Rescue) -> None:
