@@ -31,6 +31,12 @@ _BEGINNING = 64
 IMAGE = "[screenshot]"
 JSON_PREFIX = "\0json:"
 SUMMARY_PREFIX = "[CONTEXT COMPACTION"
+LAST_WORDS = (
+    "You've reached the maximum number of tool-calling iterations allowed. Please provide a final response "
+    "summarizing what you've found and accomplished so far, without calling any more tools."
+)
+"""What the agent itself asks where a turn used up its steps. The server does not show it."""
+
 _SHORTENED = ("[PRIOR CONTEXT", "[Duplicate tool output")
 _IMAGE_PARTS = ("image_url", "image", "input_image")  # no set: what is looked up in it can be anything
 
@@ -188,6 +194,11 @@ def message(piece: Piece, *, is_brief: bool = False) -> Message:
     )
 
 
+def asks_for_last_words(m: Message) -> bool:
+    """Whether it is the agent's own request, in the name of the user, for an answer without any more steps."""
+    return m.role == "user" and m.text_token in _LAST_WORDS
+
+
 def _visible(piece: Piece, value: Any, role: str) -> str:
     """The visible text of an element of a message list with this value."""
     return visible_text(value.get("content"), role) if isinstance(value, dict) else piece.raw.decode("utf-8", "replace")
@@ -195,6 +206,9 @@ def _visible(piece: Piece, value: Any, role: str) -> str:
 
 def _brief(text: str) -> TextToken:
     return text if len(text) <= SHORT or text.isspace() else len(text) << 64 ^ hash(text)
+
+
+_LAST_WORDS = (LAST_WORDS, _brief(LAST_WORDS))
 
 
 def called(m: Message) -> tuple[str, ...]:

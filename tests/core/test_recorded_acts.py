@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 from hermes_rescue.core.audit.findings import Category
+from hermes_rescue.core.hermes.message import LAST_WORDS
 from hermes_rescue.core.merge.intent import MARK_FIELDS
 
 from .conftest import ACT, SID, START, Hermes, Value
@@ -323,3 +324,17 @@ def test_a_clear_of_0_51_850_leaves_the_marks_of_the_edit_before_it(hermes: Herm
     hermes.write_run([*kept, *edited])
     hermes.write_rows([*kept, *hermes.turns("x", start=100), *edited])
     assert is_left_alone(hermes) is (title == "Untitled")
+
+
+@pytest.mark.parametrize("of", ["live", "rows"])
+def test_what_the_agent_asked_for_itself_where_the_steps_of_a_turn_ran_out_is_not_shown(
+    hermes: Hermes, of: str
+) -> None:
+    """The server leaves that request out of the file; the rows have it."""
+    said = hermes.turns("a", "b")
+    request = {"role": "user", "content": LAST_WORDS, "timestamp": said[-1]["timestamp"] - 1}
+    if of == "live":
+        hermes.write_live(said)
+    hermes.write_rows([*said[:-1], request, said[-1]])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)

@@ -323,6 +323,22 @@ def test_the_prompt_of_a_run_stands_once_behind_the_turn_that_failed_before_it(t
     assert [piece.value for piece in journal.newest.messages] == [said_before, *failed, *answered]
 
 
+def test_what_the_agent_asks_within_a_turn_does_not_make_its_prompt_one_that_stands_twice(tmp_path: Path) -> None:
+    """An answer was too long: the agent itself asked for the rest of it, in the name of the user."""
+    shown = [
+        {"role": "user", "content": "go on", "timestamp": 300.25},
+        {"role": "assistant", "content": "the first half", "timestamp": 302.1},
+        {"role": "user", "content": "[System: Your previous response was truncated.]", "timestamp": 302.2},
+        {"role": "assistant", "content": "the second half", "timestamp": 302.3},
+    ]
+    path = write(tmp_path / "b.jsonl", event("done", 303, {"session": {"session_id": SID, "messages": shown}}))
+    turn = {"event": "submitted", "turn_id": "t", "stream_id": "b", "role": "user", "content": "go on"}
+    turns = write(tmp_path / "turns", {**turn, "created_at": 300.25})
+    journal = RunJournal(SID, [path], read_turn_journal(SID, [turns]))
+    assert journal.newest is not None
+    assert [piece.value for piece in journal.newest.messages] == shown
+
+
 PARTS = st.recursive(
     st.sampled_from(["", '"messages":[', ',"messages":[]', "a"]) | st.integers(0, 2),
     lambda inner: st.lists(inner, max_size=3) | st.fixed_dictionaries({"messages": st.lists(inner, max_size=2)}),

@@ -14,7 +14,7 @@ from hermes_rescue.core.hermes.database.continuation import Segment, joined
 from hermes_rescue.core.hermes.database.fold import fold
 from hermes_rescue.core.hermes.database.statedb import StateDB
 from hermes_rescue.core.hermes.database.statedb_rows import MessageRow, SessionRow, Status
-from hermes_rescue.core.hermes.message import SPEAKERS, Message, MessageIdentity, message
+from hermes_rescue.core.hermes.message import SPEAKERS, Message, MessageIdentity, asks_for_last_words, message
 from hermes_rescue.core.hermes.runs.turn_journal import SubmittedTurn
 
 _EMPTY = PackedObject({}, 2)
@@ -104,7 +104,7 @@ def _once(rows: Sequence[_Row], sent: Sequence[float]) -> list[_Row]:
 
 def _is_shown(m: Message) -> bool:
     """Whether a message is one that a person sees, and has something to see."""
-    return m.role in SPEAKERS and not m.is_empty
+    return m.role in SPEAKERS and not m.is_empty and not asks_for_last_words(m)
 
 
 def profile_of(database: Path) -> str | None:

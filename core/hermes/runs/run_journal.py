@@ -102,7 +102,7 @@ class Done:
         if self.sent is None or self.sent.created_at is None:
             return said
         again: list[int] = []
-        is_last = True
+        is_found = False
         for k in range(len(said) - 1, -1, -1):
             value = said[k].value
             if not isinstance(value, dict) or value.get("role") != "user":
@@ -110,9 +110,10 @@ class Done:
             early = (number(value.get("timestamp")) or 0.0) - self.sent.created_at
             if early < -_STAMP:
                 break
-            if not is_last and early <= _STAMP and visible_text(value.get("content"), "user") == self.sent.text:
-                again.append(k)
-            is_last = False
+            if visible_text(value.get("content"), "user") == self.sent.text:
+                if is_found and early <= _STAMP:
+                    again.append(k)
+                is_found = True
         return tuple(piece for k, piece in enumerate(said) if k not in again) if again else said
 
     def begins_as(self, events: bytes) -> bool:
