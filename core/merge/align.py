@@ -14,6 +14,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import floor
 from operator import itemgetter
 from typing import TypeAlias
@@ -23,6 +24,7 @@ from hermes_rescue.core.merge import pairing
 from hermes_rescue.core.merge.likeness import Look, alike, fewer_calls, likeness
 from hermes_rescue.core.merge.pairing import Pair
 from hermes_rescue.core.merge.turns import (
+    SLACK,
     UNIT,
     LookedTurn,
     Turn,
@@ -51,33 +53,59 @@ class Alignment:
     moved: tuple[Pair, ...]
 
 
-def align(a: Sequence[Message], b: Sequence[Message]) -> Alignment:
-    """Align two transcripts. Near-linear where most turns occur once; what is one object at both ends costs nothing."""
+def align(
+    a: Sequence[Message], b: Sequence[Message], *, is_torn: bool = False, is_torn_there: bool = False
+) -> Alignment:
+    """Align two transcripts. Near-linear where most turns occur once; what is one object at both ends costs nothing.
+    ``is_torn``, ``is_torn_there``: what followed the second, and the first, is lost.
+    """
     head = _common(a, b)
     while head and head < len(a) and head < len(b) and not (a[head].role == b[head].role == "user"):
         head -= 1  # a turn is aligned whole
     tail = _common(a[head:][::-1], b[head:][::-1])
     while tail and a[len(a) - tail].role != "user":
         tail -= 1
-    inner = _align(a[head : len(a) - tail], b[head : len(b) - tail])
-    if not head and not tail:
-        return inner
+    before = next((a[k].time for k in range(head - 1, -1, -1) if a[k].role == "user"), None)
+    after = a[len(a) - tail].time if tail else None
+    inner = _align(a[head : len(a) - tail], b[head : len(b) - tail], before, after)
     pairs = [(k, k) for k in range(head)]
     pairs += ((i + head, j + head) for i, j in inner.pairs)
     pairs += ((len(a) - k, len(b) - k) for k in range(tail, 0, -1))
-    return Alignment(tuple(pairs), tuple((i + head, j + head) for i, j in inner.moved))
+    moved = [(i + head, j + head) for i, j in inner.moved]
+    if (is_torn or is_torn_there) and not moved and (end := _after(a, b, pairs)) is not None:
+        # how long the turn went on with which a torn transcript ends is lost, and so how much later its row can be
+        if (is_torn_there and end[0] == len(a) - 1) or (is_torn and end[1] == len(b) - 1):
+            pairs.append(end)
+    return Alignment(tuple(pairs), tuple(moved))
 
 
-def align_all(there: Sequence[Message], sequences: Mapping[str, Sequence[Message]]) -> dict[str, Alignment]:
+def _after(a: Sequence[Message], b: Sequence[Message], pairs: Sequence[Pair]) -> Pair | None:
+    """The prompts that follow what is paired, if they say the same."""
+    i, j = pairs[-1] if pairs else (-1, -1)
+    one = next((k for k in range(i + 1, len(a)) if a[k].role == "user"), None)
+    other = next((k for k in range(j + 1, len(b)) if b[k].role == "user"), None)
+    if one is None or other is None or a[one].folded_identity != b[other].folded_identity:
+        return None
+    return one, other
+
+
+def align_all(
+    there: Sequence[Message],
+    sequences: Mapping[str, Sequence[Message]],
+    torn: Container[str] = (),
+    *,
+    is_torn_there: bool = False,
+) -> dict[str, Alignment]:
     """How each of these is aligned with what is there, the one that shares most first, of equals the one whose prompts
     are nearer in time: another copy can say the same at another time. Those of the same messages are aligned once.
+    ``torn``: the names of those that are, ``is_torn_there`` as for :func:`align`.
     """
     known: dict[tuple[int, ...], Alignment] = {}
     found = {}
     for name, sequence in sequences.items():
         same = tuple(map(id, sequence))
         if same not in known:
-            known[same] = align(there, sequence)
+            known[same] = align(there, sequence, is_torn=name in torn, is_torn_there=is_torn_there)
         found[name] = known[same]
     rank = {name: (-len(each.pairs), _apart_in_all(there, sequences[name], each)) for name, each in found.items()}
     return {name: found[name] for name in sorted(found, key=rank.__getitem__)}
@@ -95,14 +123,14 @@ def _common(a: Sequence[Message], b: Sequence[Message]) -> int:
     return next(differing, min(len(a), len(b)))
 
 
-def _align(a: Sequence[Message], b: Sequence[Message]) -> Alignment:
+def _align(a: Sequence[Message], b: Sequence[Message], before: float | None, after: float | None) -> Alignment:
     if not a or not b:
         return Alignment((), ())
     pairs: list[Pair] = []
     in_a, in_b = turns(a), turns(b)
     equal = _equal_turns(a, b, in_a, in_b)
     same = set(equal)
-    for i, j in _paired_turns(a, b, in_a, in_b, equal):
+    for i, j in _paired_turns(a, b, in_a, in_b, equal, (before, after)):
         one, other = in_a[i], in_b[j]
         if (i, j) in same and not (_has_summary(a, one) or _has_summary(b, other)):
             pairs += zip(range(one.start, one.end), range(other.start, other.end), strict=True)
@@ -112,9 +140,16 @@ def _align(a: Sequence[Message], b: Sequence[Message]) -> Alignment:
 
 
 def _paired_turns(
-    a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn], equal: Sequence[Pair]
+    a: Sequence[Message],
+    b: Sequence[Message],
+    in_a: list[Turn],
+    in_b: list[Turn],
+    equal: Sequence[Pair],
+    around: tuple[float | None, float | None],
 ) -> list[Pair]:
-    """Which turn is which, rising on both sides, of which these are known."""
+    """Which turn is which, rising on both sides, of which these are known. ``around``: when the prompts before and
+    after them were sent.
+    """
     pairs = list(equal)
     gaps: list[Gap] = []
     for gap in _between((0, len(in_a), 0, len(in_b)), equal):
@@ -127,16 +162,17 @@ def _paired_turns(
         pairs += anchors
         gaps += _between(gap, anchors)
     again = _said_again(a) | _said_again(b) if gaps else ()
+    rise = (_rising(a, in_a, around), _rising(b, in_b, around)) if gaps else None
 
-    def begin_at_once(found: Sequence[Pair]) -> dict[Pair, bool]:
-        return {(i, j): is_at_once(a[in_a[i].start].time, b[in_b[j].start].time) for i, j in found}
+    def of_one_clock(found: Sequence[Pair]) -> dict[Pair, bool]:
+        return {(i, j): _are_of_one_clock(a, b, in_a[i], in_b[j]) for i, j in found}
 
-    at_once = begin_at_once(pairs)
-    one_clock = 2 * sum(at_once.values()) >= len(pairs)  # another clock can have the moment of one turn all the same
+    known = of_one_clock(pairs)
+    one_clock = 2 * sum(known.values()) >= len(pairs)  # another clock can have the moment of one turn all the same
 
     def is_of_one_clock(gap: Gap) -> bool:
         i0, i1, j0, j1 = gap
-        return one_clock and at_once.get((i0 - 1, j0 - 1), True) and at_once.get((i1, j1), True)
+        return one_clock and known.get((i0 - 1, j0 - 1), True) and known.get((i1, j1), True)
 
     while gaps:
         i0, i1, j0, j1 = gap = gaps.pop()
@@ -144,12 +180,39 @@ def _paired_turns(
             pairs.append((i0, j0))
             continue
         is_timed = is_of_one_clock(gap)
-        found = _in_gap(a, b, in_a, in_b, gap, again, one_clock=is_timed)
+        found = _in_gap(a, b, in_a, in_b, gap, again, rise if is_timed else None)
         pairs += found
         if is_timed:  # what was found can show that the clocks differ
-            at_once |= begin_at_once(found)
+            known |= of_one_clock(found)
             gaps += (rest for rest in _between(gap, found) if not is_of_one_clock(rest))
     return sorted(pairs)
+
+
+def _are_of_one_clock(a: Sequence[Message], b: Sequence[Message], one: Turn, other: Turn) -> bool:
+    """Whether two turns, which are one, were stamped by one clock as far as they show: one began with the other or
+    while it went on, and neither was answered after the other's next prompt.
+    """
+    mine, theirs = a[one.start].time, b[other.start].time
+    if mine is None or theirs is None:
+        return False
+    later, first = (mine, _last_time(b, other)) if mine > theirs else (theirs, _last_time(a, one))
+    is_begun = is_at_once(mine, theirs) or (first is not None and later <= first)
+    return is_begun and _is_answered_by(a, one, _next(b, other)) and _is_answered_by(b, other, _next(a, one))
+
+
+def _next(messages: Sequence[Message], turn: Turn) -> float | None:
+    """When the prompt after a turn was sent, unless the clock was set back before it."""
+    sent, last = messages[turn.end].time if turn.end < len(messages) else None, _last_time(messages, turn)
+    return None if sent is None or last is None or sent < last else sent
+
+
+def _last_time(messages: Sequence[Message], turn: Turn) -> float | None:
+    return max((m.time for m in messages[turn.start : turn.end] if m.time is not None), default=None)
+
+
+def _is_answered_by(messages: Sequence[Message], turn: Turn, time: float | None) -> bool:
+    last = _last_time(messages, turn)
+    return time is None or last is None or last <= time + SLACK
 
 
 def _equal_turns(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn]) -> list[Pair]:
@@ -216,11 +279,10 @@ def _in_gap(
     in_b: list[Turn],
     gap: Gap,
     again: Container[MessageIdentity],
-    *,
-    one_clock: bool,
+    timed: tuple[Container[int], Container[int]] | None,
 ) -> list[Pair]:
     """The turns between two anchors, so that their likeness is greatest together. ``again``: what one of them says more
-    than once; ``one_clock``: nothing speaks against it that both were stamped by one clock.
+    than once; ``timed``: which turns of each side a time can keep apart, None where their clocks differ.
     """
     i0, i1, j0, j1 = gap
     if (i1 - i0) * (j1 - j0) > GAP_CELLS:
@@ -230,10 +292,39 @@ def _in_gap(
     prompts = _surest([x.prompts for x in one], [y.prompts for y in other])
     ends = _surest([x.last for x in one], [y.last for y in other])
     score = [[0] * len(other) for _ in one]
+    apart: dict[Pair, int] = {}
     for i, j in {*prompts, *ends, *_sharing([x.marks for x in one], [y.marks for y in other])}:
         alike_prompts, have_like_ends = prompts.get((i, j), 0), (i, j) in ends
-        score[i][j] = turn_likeness(one[i], other[j], alike_prompts, have_like_ends, one_clock=one_clock)
-    return [(i + i0, j + j0) for i, j in pairing.best(score)]
+        found = turn_likeness(one[i], other[j], alike_prompts, have_like_ends)
+        if found.is_apart and timed is not None and i + i0 in timed[0] and j + j0 in timed[1]:
+            apart[i, j] = found.score
+        else:
+            score[i][j] = found.score
+    pairs = pairing.best(score)
+    if len(apart) > 1:
+        by_place = pairing.best(
+            [[apart.get((i, j), each) for j, each in enumerate(row)] for i, row in enumerate(score)]
+        )
+        denied = [(one[i].time, other[j].time) for i, j in by_place if (i, j) in apart]
+        if 2 * len(denied) > len(by_place) and _alternate(denied):
+            pairs = by_place
+    return [(i + i0, j + j0) for i, j in pairs]
+
+
+def _rising(
+    messages: Sequence[Message], found: Sequence[Turn], around: tuple[float | None, float | None]
+) -> Container[int]:
+    """The turns whose times rise as they stand, with those ``around`` them; where they do not, a clock was set back, or
+    they were stamped by another one.
+    """
+    times = enumerate((around[0], *(messages[turn.start].time for turn in found), around[1]), -1)
+    return {k for k, _ in pairing.rising([(k, time) for k, time in times if time is not None])}
+
+
+def _alternate(times: Sequence[tuple[float | None, float | None]]) -> bool:
+    """Whether two turns of each side that only times keep apart were said by turns: no loss takes every other turn."""
+    sides = [(time, side) for pair in times for side, time in enumerate(pair) if time is not None]
+    return sum(one[1] != other[1] for one, other in pairwise(sorted(sides))) > 2
 
 
 def _said_again(messages: Sequence[Message]) -> set[MessageIdentity]:

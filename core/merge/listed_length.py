@@ -30,8 +30,8 @@ class ListedLength(Timeline):
         named = self._named(held)
         if named is not None:
             cut = named
-        elif last is None or is_same(last, self.known.pending):  # of the prompt that came after them
-            cut = held[-1]
+        elif last is None or is_same(last, self.known.pending) or not self._held_by(reasons, self._counted_at):
+            cut = held[-1]  # it is of the prompt that came after them, or of another clock
         else:  # rows are stamped before the message that they are
             end = last + (last.is_integer() and WHOLE)  # of a cancelled turn: cut to whole seconds
             by_then = self.rows_by(end)
@@ -271,10 +271,18 @@ class ListedLength(Timeline):
 
     def held(self, reasons: Mapping[int, Reason]) -> list[int]:
         """What stays of the messages that were there when the session was last counted, as those of its backup were,
-        whatever the clock said; all of them where the clock was set back before that, and its time says nothing.
+        whatever the clock said; all of them where the clock was set back before that, and its time says nothing, or
+        where some were counted and none is that old: the clock of the rows is another one.
         """
-        known, pending, backup = self.known, self.known.pending, self.known.backup
-        saved = None if known.is_listed_first else known.listed or known.saved
+        return self._held_by(reasons, self._counted_at) or (self._held_by(reasons, None) if self.known.count else [])
+
+    @property
+    def _counted_at(self) -> float | None:
+        """When the session was last counted; None where the clock was set back before that."""
+        return None if self.known.is_listed_first else self.known.listed or self.known.saved
+
+    def _held_by(self, reasons: Mapping[int, Reason], saved: float | None) -> list[int]:
+        pending, backup = self.known.pending, self.known.backup
         waits_from = 0 if pending is None else self.pending_turn
         by_then = self.rows_by(saved or 0.0)
         return [

@@ -5,10 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Sequence
 from itertools import pairwise
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 Pair: TypeAlias = tuple[int, int]
 """A place in the one sequence and one in the other."""
+
+Number = TypeVar("Number", int, float)
 
 
 def anchors(a: Sequence[Iterable[Hashable]], b: Sequence[Iterable[Hashable]]) -> list[Pair]:
@@ -31,13 +33,13 @@ def once(keys: Sequence[Iterable[Hashable]]) -> dict[Hashable, int]:
     return place
 
 
-def rising(pairs: list[Pair]) -> list[Pair]:
+def rising(pairs: list[tuple[int, Number]]) -> list[tuple[int, Number]]:
     """The longest run of pairs that rises strictly on both sides (the pairs come sorted)."""
     if all(one[0] < other[0] and one[1] < other[1] for one, other in pairwise(pairs)):
         return pairs  # as nearly always
     # of the pairs of one place the later comes first, so that a run can hold only one of them
     pairs = sorted(pairs, key=lambda pair: (pair[0], -pair[1]))
-    tails: list[int] = []
+    tails: list[Number] = []
     at: list[int] = []
     before: list[int] = []
     for k, (_, j) in enumerate(pairs):
@@ -48,7 +50,7 @@ def rising(pairs: list[Pair]) -> list[Pair]:
             at.append(k)
         else:
             tails[pile], at[pile] = j, k
-    chain: list[Pair] = []
+    chain: list[tuple[int, Number]] = []
     k = at[-1] if at else -1
     while k >= 0:
         chain.append(pairs[k])

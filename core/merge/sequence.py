@@ -13,6 +13,7 @@ from hermes_rescue.core.hermes.message import Message, message
 from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.merge import server_merge, transcript
 from hermes_rescue.core.merge.align import align_all
+from hermes_rescue.core.merge.evidence import has_all_messages
 from hermes_rescue.core.merge.sidecar_copies import raw_copies, session_of, sidecar_copies
 from hermes_rescue.core.merge.transcript import Entry
 
@@ -44,13 +45,16 @@ def one_sequence(copies: SessionCopies) -> list[Entry]:
         sequences[temps[0]] = [e.merged for e in many]
     entries = [transcript.entry(first, m, k, is_raw=first in raw) for k, m in enumerate(sequences.pop(first, ()))]
     there = [e.merged for e in entries]
-    found = align_all(there, sequences)
+    torn = {name for name, copy in sidecar_copies(copies).items() if not has_all_messages(copy)}
+    found = align_all(there, sequences, torn, is_torn_there=first in torn)
     near = dict.fromkeys(found)
     while sequences:
         now = [e.merged for e in entries]
         if not found or len(now) != len(there) or any(map(is_not, now, there)):
             nearest = {*islice(near, _NEAREST)}
-            there, found = now, align_all(now, {name: m for name, m in sequences.items() if name in nearest})
+            is_torn = bool(entries) and entries[-1].versions.keys() <= torn
+            left = {name: m for name, m in sequences.items() if name in nearest}
+            there, found = now, align_all(now, left, torn, is_torn_there=is_torn)
         closest = next(iter(found))
         del near[closest]
         messages, alignment = sequences.pop(closest), found.pop(closest)

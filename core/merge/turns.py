@@ -79,6 +79,16 @@ def _is_end(m: Message) -> bool:
     return m.role == "assistant" and not m.calls and bool(m.text)
 
 
+class Alike(NamedTuple):
+    """How surely two turns are one (0: they are not); ``is_apart``: two times of one clock would deny it."""
+
+    score: int
+    is_apart: bool
+
+
+_UNLIKE = Alike(0, is_apart=False)
+
+
 class LookedTurn:
     """A turn with what is asked of it for each turn of the other side."""
 
@@ -152,8 +162,8 @@ class LookedTurn:
         return end is None or other.time <= self.time < end
 
 
-def turn_likeness(one: LookedTurn, other: LookedTurn, prompts: int, have_like_ends: bool, *, one_clock: bool) -> int:
-    """How surely two turns are the same one (0: they are not), in units, and less than one for nearness in time.
+def turn_likeness(one: LookedTurn, other: LookedTurn, prompts: int, have_like_ends: bool) -> Alike:
+    """How surely two turns are the same one, in units, and less than one for nearness in time.
 
     ``prompts`` says how surely their prompts are one, ``have_like_ends`` that some of their last messages can be. Two
     turns with the same prompt and answers that have nothing in common are two: people say "continue" ten times. Where
@@ -169,13 +179,10 @@ def turn_likeness(one: LookedTurn, other: LookedTurn, prompts: int, have_like_en
     if not shared and is_one and one.messages and other.messages:
         shared = have_like_ends
     if not distinctive and one.is_answered_beside(other):
-        return 0
-    at_once = is_at_once(one.time, other.time)
-    apart = one_clock and not (at_once or one.began_during(other) or other.began_during(one))
-    if apart and not (distinctive if is_one else calls & one.long_calls):
-        return 0
+        return _UNLIKE
     if not is_one and not distinctive:
-        return 0
+        return _UNLIKE
+    at_once = is_at_once(one.time, other.time)
     if shared:
         same = 10 + min(shared, 50) + prompts if is_one else shared
     elif prompts > 1 and (not one.messages or not other.messages):
@@ -183,8 +190,10 @@ def turn_likeness(one: LookedTurn, other: LookedTurn, prompts: int, have_like_en
     elif prompts > 1 and at_once:
         same = 1
     else:
-        return 0
-    return same * UNIT + nearness(one.time, other.time)
+        return _UNLIKE
+    is_apart = not (at_once or one.began_during(other) or other.began_during(one))
+    is_known = distinctive if is_one else not calls.isdisjoint(one.long_calls)
+    return Alike(same * UNIT + nearness(one.time, other.time), is_apart and not is_known)
 
 
 def nearness(one: float | None, other: float | None) -> int:

@@ -230,3 +230,60 @@ def test_two_turns_with_the_same_words_and_other_calls_are_two(hermes: Hermes) -
     hermes.write_backup(lost)
     hermes.repair()
     assert hermes.texts() == hermes.said([*lost, *kept])
+
+
+def short_turns(hermes: Hermes, number: int, start: float = 0.0) -> list[Value]:
+    """Turns with nothing in them by which one is known, ten seconds apart."""
+    said = hermes.turns(*map(str, range(number)), start=start)
+    return [m | {"content": "continue" if m["role"] == "user" else "Done."} for m in said]
+
+
+@pytest.mark.parametrize("by", [stretched(60.0, 0.0, 0.0), stretched(0.7, 0.0, 0.0), stretched(1.0, 6.0, 0.0)])
+def test_a_clock_of_its_own_makes_no_new_turn_of_those_that_are_all_alike(hermes: Hermes, by: Rising) -> None:
+    """By two times of one clock each copy would have lost every other turn."""
+    said = short_turns(hermes, 4)
+    hermes.write_live(said)
+    hermes.write_run(moved(said, by), updated_at=START + 100)
+    assert hermes.kinds() == []
+
+
+def test_a_copy_that_answers_after_the_next_prompt_of_another_has_a_clock_of_its_own(hermes: Hermes) -> None:
+    """Though both begin with the same turn at the same time."""
+    said = [*with_tools(hermes, ["call_0123456789ab"], length=40.0), *short_turns(hermes, 1, start=60.0)]
+    hermes.write_live(said)
+    hermes.write_run(moved(said, stretched(60.0, 0.0, 0.0)), updated_at=START + 100)
+    assert hermes.kinds() == []
+
+
+def test_a_short_turn_that_a_copy_with_a_clock_of_its_own_brought_back_is_known_in_the_next_copy(
+    hermes: Hermes,
+) -> None:
+    words = [f"{word}, at the length of a sentence" for word in ("alpha", "beta")]
+    first, last = hermes.turns(words[0]), hermes.turns(words[1], start=200.0)
+    said = [*first, *short_turns(hermes, 1, start=100.0), *last]
+    hermes.write_live([*first, *last])
+    hermes.write_backup(moved(said, stretched(1.0, 1e6, 0.0)))
+    hermes.write_run(said, updated_at=START + 210)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
+    assert hermes.kinds() == []
+
+
+def test_a_prompt_with_which_a_torn_file_ends_is_the_row_that_was_written_minutes_later(hermes: Hermes) -> None:
+    """When its turn ended is lost with the answer."""
+    said = [*hermes.turns("a"), *short_turns(hermes, 1, start=100.0)]
+    said[-1]["timestamp"] = START + 900
+    hermes.write_live(said)
+    hermes.tear_live("Done.")
+    hermes.write_rows([*said[:2], said[2] | {"timestamp": START + 700}, said[3]])
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
+
+
+def test_a_row_that_is_written_late_in_its_turn_is_of_the_clock_of_the_file(hermes: Hermes) -> None:
+    """So what each of them has behind that turn, of the same words at another time, are two turns."""
+    first = with_tools(hermes, ["call_0123456789ab"], length=600.0)
+    late = [first[0] | {"timestamp": START + 300}, *first[1:]]
+    one, other = short_turns(hermes, 1, start=1000.0), short_turns(hermes, 1, start=9000.0)
+    found = align(*([message(Piece(None, m, 2)) for m in copy] for copy in ([*first, *one], [*late, *other])))
+    assert found.pairs == tuple((k, k) for k in range(len(first)))

@@ -47,6 +47,18 @@ def test_the_count_tells_which_of_two_messages_with_one_stamp_a_list_ends_with(h
     assert not hermes.live.exists()
 
 
+@pytest.mark.parametrize("shift", [0.0, 1e6])
+def test_a_count_is_compared_with_rows_of_another_clock_too(hermes: Hermes, shift: float) -> None:
+    """By their times all of them were said after the session list was written, which counts other messages."""
+    said = hermes.turns("a", "b", "c")
+    row = hermes.listed(said, updated_at=START + 100)
+    hermes.write_index({**row, "message_count": 4, "last_message_at": said[-1]["timestamp"]})
+    hermes.write_rows({**m, "timestamp": m["timestamp"] + shift} for m in said)
+    assert Category.REVIEW in categories(hermes)
+    hermes.repair()
+    assert not hermes.live.exists()
+
+
 @pytest.mark.parametrize(("more", "is_known"), [(1, False), (3, True)])
 def test_a_count_that_a_stopped_turn_does_not_explain_is_asked_about(hermes: Hermes, more: int, is_known: bool) -> None:
     """The file, which cannot be read, had a notice of the server's besides, and perhaps a part of the answer; or it
