@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import takewhile
+from math import floor
 
 from hermes_rescue.core.hermes.message import Message, MessageIdentity
 from hermes_rescue.core.merge.evidence import FileState
-from hermes_rescue.core.merge.stamps import WHOLE
+from hermes_rescue.core.merge.stamps import is_same
 from hermes_rescue.core.merge.timeline import Timeline
 from hermes_rescue.core.merge.turns import Turn, turns
 
@@ -61,7 +62,7 @@ class Contained(Timeline):
         if prompt is None or self.kept[prompt] or began is None:
             return False
         times = (version.time for j in kept for version in self.entries[j].versions.values())
-        return any(time is not None and abs(time - began) < WHOLE for time in times)
+        return any(is_same(time, began) or (time is not None and time == floor(began)) for time in times)
 
     def _is_cut_short(self, k: int) -> bool:
         """A step of an answer that the user cancelled, of which the file has only that it was called; or what the agent
@@ -97,7 +98,7 @@ class Contained(Timeline):
         found: list[bool] = []
         for turn in self._turns:
             of_turn = range(turn.start, turn.end)
-            found += [any(self.kept[k] and _is_stop(self.entries[k].merged) for k in of_turn)] * len(of_turn)
+            found += [any(self.kept[k] and is_stop(self.entries[k].merged) for k in of_turn)] * len(of_turn)
         return found
 
     def _is_joined(self, m: Message) -> bool:
@@ -135,6 +136,6 @@ class Contained(Timeline):
         return found
 
 
-def _is_stop(m: Message) -> bool:
+def is_stop(m: Message) -> bool:
     """Whether a message is the server's notice that a user cancelled an answer."""
     return m.role == "assistant" and m.text.lstrip("*").startswith(_STOPPED) and m.value.get("_error") is True

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.hermes.copies import LIVE
+from hermes_rescue.core.merge.contained import is_stop
 from hermes_rescue.core.merge.evidence import FileState, Verdict, written_again
 from hermes_rescue.core.merge.intent import Reason
 from hermes_rescue.core.merge.stamps import STAMP, WHOLE, is_after, is_same
@@ -39,7 +40,8 @@ class ListedLength(Timeline):
             cut = next((k for k in prompts if not self.is_before(by_then, k)), held[-1] + 1) - 1
         after = [k for k in held if k > cut]
         if not after:
-            is_listed = count in (None, len(held)) or (named is not None and self.kept[cut])
+            is_known = named is not None and self.kept[cut] and not self._is_notice_again(held)
+            is_listed = count in (None, len(held)) or is_known
             is_in_doubt = self.known.is_missing or any(map(self._can_be_shortened, (held, self._once(held))))
             is_in_doubt = is_in_doubt or self._is_stopped_elsewhere(held)
             if self.known.state is FileState.WHOLE:  # an older file, which had at least the newest turn besides
@@ -63,6 +65,13 @@ class ListedLength(Timeline):
         newest = held[prompts[-1] :]
         is_of_rows = all(self.entries[k].versions.keys() <= self.known.databases for k in newest)
         return is_of_rows and self.known.count - prompts[-1] not in (0, 2, 3, len(newest))
+
+    def _is_notice_again(self, held: Sequence[int]) -> bool:
+        """Whether the list can count the notice that an answer was stopped without its turn: where this is taken back
+        at once, the server gives the notice behind what is left, with the same stamp.
+        """
+        prompts = self._prompts_of(held)
+        return bool(prompts) and self.known.count == prompts[-1] + 1 and is_stop(self.entries[held[-1]].merged)
 
     def _prompts_of(self, held: Sequence[int]) -> list[int]:
         """Which of these, counted from 0, are prompts."""
@@ -181,6 +190,8 @@ class ListedLength(Timeline):
         """
         count, backup = self.known.count or 0, self.known.backup
         prompts = self._prompts_of(held)
+        if self._is_notice_again(held):
+            return True
         is_late = self.known.state is FileState.LOST  # by the newest turn, as well as by what an act took back
         if is_late and self.is_late_count(held) and not self._was_saved_between_acts():
             return False  # a head counts what it was saved with

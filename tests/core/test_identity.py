@@ -280,6 +280,18 @@ def test_a_prompt_with_which_a_torn_file_ends_is_the_row_that_was_written_minute
     assert hermes.texts() == hermes.said(said)
 
 
+def test_a_short_turn_behind_a_tear_is_no_other_though_that_ended_less_than_a_second_before(hermes: Hermes) -> None:
+    first, *more = (short_turns(hermes, 1, start=time) for time in (0.0, 100.0, 200.0))
+    said = [*first, *hermes.turns("a", start=50.0), *more[0], *more[1]]
+    said[3]["timestamp"] = more[0][0]["timestamp"] - 0.4
+    hermes.write_live(said)
+    data = hermes.live.read_text()
+    hermes.live.write_text(data[: data.index("}", data.index(said[3]["content"])) + 1])
+    hermes.write_rows(said)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
+
+
 def test_a_row_that_is_written_late_in_its_turn_is_of_the_clock_of_the_file(hermes: Hermes) -> None:
     """So what each of them has behind that turn, of the same words at another time, are two turns."""
     first = with_tools(hermes, ["call_0123456789ab"], length=600.0)

@@ -185,6 +185,21 @@ def test_calls_that_an_act_left_behind_are_counted_with_what_it_kept(hermes: Her
     assert is_left_alone(hermes)
 
 
+@pytest.mark.parametrize(("is_stopped", "last"), [(True, 101.0), (True, 101.6), (False, 101.6)])
+def test_a_notice_that_comes_again_behind_what_an_undo_left_is_counted(
+    hermes: Hermes, is_stopped: bool, last: float
+) -> None:
+    """A person stopped an answer and took it back at once; the server says only then that it was stopped."""
+    kept, (prompt, answer) = hermes.turns("a", "b"), hermes.turns("c", start=100)
+    notice = {"role": "assistant", "content": "**Task cancelled:** Task cancelled.", "timestamp": START + 101}
+    row = hermes.listed([*kept, notice], updated_at=START + ACT)
+    hermes.write_index({**row, "message_count": len(kept) + 1, "last_message_at": START + last})
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_backup([*kept, prompt, answer, {**notice, "_error": is_stopped}])
+    hermes.write_rows([*kept, prompt, answer])
+    assert is_left_alone(hermes) is is_stopped
+
+
 def test_a_session_list_that_counts_nothing_makes_a_file_of_zeros_a_question(hermes: Hermes) -> None:
     said = hermes.turns("a", "b")
     row = hermes.listed([])
