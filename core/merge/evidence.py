@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from hermes_rescue.core.hermes.copies import LIVE, RUN, SessionCopies
 from hermes_rescue.core.hermes.database.blocks import SECOND, carried_text, within
+from hermes_rescue.core.hermes.message import asks_for_last_words
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar
 from hermes_rescue.core.merge.intent import Marks, Reason, has_marks
 from hermes_rescue.core.merge.stamps import is_same
@@ -216,8 +217,8 @@ def reasons_of_rows(
         if not entries[beside.start].versions.keys() <= databases:  # a copy that was made of the whole session knows
             found |= dict.fromkeys(range(turn.start, turn.end), Reason.CONTAINED)
     for k, e in enumerate(entries):
-        if LIVE in e.versions:
-            continue
+        if LIVE in e.versions or (asks_for_last_words(e.merged) and not e.versions.keys() <= databases):
+            continue  # an old server shows what the agent asked for itself
         rows = [version for version in e.versions.values() if id(version) in reason_of]
         # a row that has lost its text says nothing about the message that another copy still has
         found_reasons = [
