@@ -255,7 +255,7 @@ class CopyReader:
         found = [
             (name if files.session_id in {row.id for row in rows} else f"{name}, row {rows[-1].id}", database, rows)
             for name, database in self._databases.items()
-            for rows in lineage.conversations(self.listing.rows[name].get(files.session_id, ()), parts)
+            for rows in lineage.conversations(self._rows_of(files, name), parts)
         ]
         known = (
             {m.strict_identity: m for m in leading_messages if m.role}
@@ -273,6 +273,12 @@ class CopyReader:
             left_out=self.listing.left_out.get(files.session_id, {}),
             held_up=self.listing.held_up.get(files.session_id),
         )
+
+    def _rows_of(self, files: FileCopies, database: str) -> Sequence[SessionRow]:
+        rows = self.listing.rows[database].get(files.session_id, ())
+        live = files.live
+        is_damaged = live is not None and (live.sidecar is None or live.sidecar.damage is not None)
+        return lineage.beside_damage(rows) if is_damaged else rows
 
     def elsewhere(
         self, files: FileCopies, steps: Steps, is_wanted: Callable[[Candidate], bool] = lambda _: True

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from hermes_rescue.core.hermes.copies import LIVE, RUN, SessionCopies
 from hermes_rescue.core.hermes.database.blocks import SECOND, carried_text, within
+from hermes_rescue.core.hermes.message import asks_for_last_words
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, Sidecar
 from hermes_rescue.core.merge.intent import Marks, Reason, has_marks
 from hermes_rescue.core.merge.stamps import is_same
@@ -67,7 +68,8 @@ class Evidence:
     the file was last saved; ``pending``: when the ``prompt`` was sent that was still unanswered then; ``sent``: when
     the newest one was that the journals know, the ``sent_prompt``; ``is_set_back``: these know that the clock was set
     back before the prompt of ``run``. ``count`` and ``last``: how many messages it had when it was saved, and the stamp
-    of the last one; ``is_of_head``: its own head counts them, which is never late. ``backup`` is the act's own backup
+    of the last one; ``is_of_head``: its own head counts them, which is never late. ``prompts``: how many prompts the
+    session list counted when it last wrote its row, which is never late either. ``backup`` is the act's own backup
     or another file from before or after, ``run`` the newest finished run, ``others`` further files, the newest first.
     ``is_untitled``: the file, of a lost one the list, has the title of a new session, as a clear leaves it;
     ``has_title_of_turn``: it has another one, and not from a person; ``is_missing``: there is no file at all.
@@ -96,6 +98,7 @@ class Evidence:
     is_listed_first: bool = False
     is_of_head: bool = False
     sent_prompt: str = ""
+    prompts: int | None = None
 
     @property
     def was_emptied_after_turn(self) -> bool:
@@ -216,8 +219,8 @@ def reasons_of_rows(
         if not entries[beside.start].versions.keys() <= databases:  # a copy that was made of the whole session knows
             found |= dict.fromkeys(range(turn.start, turn.end), Reason.CONTAINED)
     for k, e in enumerate(entries):
-        if LIVE in e.versions:
-            continue
+        if LIVE in e.versions or (asks_for_last_words(e.merged) and not e.versions.keys() <= databases):
+            continue  # an old server shows what the agent asked for itself
         rows = [version for version in e.versions.values() if id(version) in reason_of]
         # a row that has lost its text says nothing about the message that another copy still has
         found_reasons = [

@@ -26,7 +26,7 @@ class ListedLength(Timeline):
         last, count = self.known.last, self.known.count
         held = self.held(reasons)
         is_counted = last is not None or (self.known.state is FileState.TORN and count is not None)
-        if not is_counted or not held or self._is_never_shortened(held) or count == len(self.entries) - len(reasons):
+        if not is_counted or not held or self._is_never_shortened(held):
             return Verdict(reasons)
         named = self._named(held)
         if named is not None:
@@ -36,9 +36,16 @@ class ListedLength(Timeline):
         else:  # rows are stamped before the message that they are
             end = last + (last.is_integer() and WHOLE)  # of a cancelled turn: cut to whole seconds
             by_then = self.rows_by(end)
-            prompts = (k for k in held if self.entries[k].merged.role == "user" and is_after(self.times[k], end))
-            cut = next((k for k in prompts if not self.is_before(by_then, k)), held[-1] + 1) - 1
+            later = (k for k in held if self.entries[k].merged.role == "user" and is_after(self.times[k], end))
+            cut = next((k for k in later if not self.is_before(by_then, k)), held[-1] + 1) - 1
         after = [k for k in held if k > cut]
+        prompts = len(self._prompts_of(held))
+        if count == len(held) and self.known.prompts not in (None, prompts):
+            return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDECIDED)}, self.misasked(prompts))
+        if count == len(self.entries) - len(reasons):
+            return Verdict(reasons)
+        if not after and last is not None and self._are_listed(held):
+            return Verdict(reasons)
         if not after:
             is_known = named is not None and self.kept[cut] and not self._is_notice_again(held)
             is_listed = count in (None, len(held)) or is_known
@@ -54,6 +61,15 @@ class ListedLength(Timeline):
         if named is not None and self.known.run is not None and count in (None, len(held) - len(after)):
             return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDONE)})
         return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDECIDED)}, self.miscounted(len(held)))
+
+    def _are_listed(self, held: Sequence[int]) -> bool:
+        """Whether the session list counts just the prompts of these, and as many messages, or as there were before one
+        of the turns that any copy knows: after a restart it keeps that count for a turn.
+        """
+        everything = range(len(self.entries))
+        earlier = (*self._prompts_of(held), *self._prompts_of(everything), len(everything))
+        is_counted = self.known.count in (None, len(held), *earlier)
+        return is_counted and self.known.prompts == len(self._prompts_of(held))
 
     def _is_stopped_elsewhere(self, held: Sequence[int]) -> bool:
         """Whether only rows have the newest turn, which no run ended with, and the list counts something else than all
@@ -318,6 +334,13 @@ class ListedLength(Timeline):
         is_recorded = self.marks.records_acts and not self.marks.is_marked and self.kept[-1]
         is_from_then = is_recorded and marked is not None and is_same(marked, saved)
         return is_from_then and (self.known.state is not FileState.LOST or self.is_late_count(held))
+
+    def misasked(self, held: int) -> str:
+        """The doubt where the list counts other prompts than those that are held."""
+        return (
+            f"The session list counts {counted(self.known.prompts or 0, 'prompt')}, the copies that are left hold "
+            f"{held}: you took some back, or they are lost."
+        )
 
     def miscounted(self, held: int) -> str:
         """The doubt where as many messages are held as nothing counts."""

@@ -218,7 +218,17 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
         listed is not None and listed < (number(index.get("created_at")) or listed),
         is_of_head,
         "" if sent is None else folded(sent.text),
+        None if is_of_head else _prompts(index),
     )
+
+
+def _prompts(row: Mapping[str, Any]) -> int | None:
+    """How many prompts a row of the session list counts: the server does that anew at each save. None where one was
+    still unanswered, which is among the messages or not.
+    """
+    prompts = row.get("user_message_count")
+    is_known = type(prompts) is int and not row.get("has_pending_user_message")
+    return prompts if is_known else None
 
 
 def _reasons(

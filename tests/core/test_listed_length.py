@@ -59,6 +59,36 @@ def test_a_count_is_compared_with_rows_of_another_clock_too(hermes: Hermes, shif
     assert not hermes.live.exists()
 
 
+@pytest.mark.parametrize(("prompts", "comes_back"), [(4, True), (3, False)])
+def test_a_count_that_is_two_turns_late_is_told_from_an_act_by_the_prompts_that_are_counted(
+    hermes: Hermes, prompts: int, comes_back: bool
+) -> None:
+    """After a restart the server keeps the count of the messages for a while; that of the prompts is made at each save.
+    Only the database is left."""
+    said = hermes.turns("a", "b", "c", "d")
+    row = hermes.listed(said) | {"message_count": 4, "user_message_count": prompts}
+    hermes.write_index({**row, "last_message_at": said[-1]["timestamp"]})
+    hermes.write_rows(said)
+    assert (Category.REVIEW not in categories(hermes)) is comes_back
+    hermes.repair()
+    assert hermes.live.exists() is comes_back
+
+
+@pytest.mark.parametrize(("prompts", "comes_back"), [(3, True), (2, False)])
+def test_a_count_from_before_an_act_does_not_prove_that_nothing_was_taken_back(
+    hermes: Hermes, prompts: int, comes_back: bool
+) -> None:
+    """It is as late as ever after a restart: all that the backup has."""
+    said = hermes.turns("a", "b", "c")
+    row = hermes.listed(said, updated_at=START + ACT) | {"user_message_count": prompts}
+    hermes.write_index({**row, "last_message_at": said[2 * prompts - 1]["timestamp"]})
+    hermes.write_backup(said)
+    hermes.write_rows(said)
+    assert (Category.REVIEW not in categories(hermes)) is comes_back
+    hermes.repair()
+    assert hermes.live.exists() is comes_back
+
+
 @pytest.mark.parametrize(("more", "is_known"), [(1, False), (3, True)])
 def test_a_count_that_a_stopped_turn_does_not_explain_is_asked_about(hermes: Hermes, more: int, is_known: bool) -> None:
     """The file, which cannot be read, had a notice of the server's besides, and perhaps a part of the answer; or it

@@ -123,6 +123,20 @@ def test_a_file_need_not_keep_up_with_another_program(hermes: Any, shown: int) -
     assert hermes.live.read_bytes() == before
 
 
+@pytest.mark.parametrize("is_torn", [True, False])
+def test_a_damaged_file_gets_back_what_another_program_has_of_it(hermes: Any, is_torn: bool) -> None:
+    """A person took a conversation of the terminal's into the WebUI: nothing else has what the damage took."""
+    turns = hermes.turns("a", "b")
+    data = hermes.write_live(turns, is_cli_session=True, source_tag="cli")
+    hermes.write_rows(turns, source="cli")
+    if is_torn:
+        hermes.tear_live("ask b")
+    else:
+        hermes.live.write_bytes(bytes(len(data)))
+    hermes.repair()
+    assert hermes.texts() == hermes.said(turns)
+
+
 def test_rows_of_the_api_server_belong_to_the_sidecar_that_their_key_names(hermes: Any) -> None:
     turns = hermes.turns("a")
     hermes.write_rows(turns, sid="api_1234", source="api_server", session_key=f"webui:{hermes.live.stem}")

@@ -338,3 +338,12 @@ def test_what_the_agent_asked_for_itself_where_the_steps_of_a_turn_ran_out_is_no
     hermes.write_rows([*said[:-1], request, said[-1]])
     hermes.repair()
     assert hermes.texts() == hermes.said(said)
+
+
+def test_what_the_agent_asked_for_itself_comes_back_where_an_old_server_showed_it(hermes: Hermes) -> None:
+    said = hermes.turns("a", "b")
+    said.insert(3, {"role": "user", "content": LAST_WORDS, "timestamp": said[-1]["timestamp"] - 1})
+    hermes.write_backup(said)
+    hermes.write_rows(said)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)

@@ -339,6 +339,19 @@ def test_what_the_agent_asks_within_a_turn_does_not_make_its_prompt_one_that_sta
     assert [piece.value for piece in journal.newest.messages] == shown
 
 
+def test_a_prompt_that_stands_twice_with_an_answer_between_is_what_the_server_showed(tmp_path: Path) -> None:
+    """After a compress an edit leaves calls of the old answer behind the prompt, which got the time of the new one."""
+    sent = {"role": "user", "content": "go on", "timestamp": 300.25}
+    left = {"role": "assistant", "content": "Let me look", "timestamp": 290.5}
+    shown = [sent, left, sent, {"role": "assistant", "content": "answer", "timestamp": 301.7}]
+    path = write(tmp_path / "b.jsonl", event("done", 302, {"session": {"session_id": SID, "messages": shown}}))
+    turn = {"event": "submitted", "turn_id": "t", "stream_id": "b", "role": "user", "content": "go on"}
+    turns = write(tmp_path / "turns", {**turn, "created_at": 300.25})
+    journal = RunJournal(SID, [path], read_turn_journal(SID, [turns]))
+    assert journal.newest is not None
+    assert [piece.value for piece in journal.newest.messages] == shown
+
+
 PARTS = st.recursive(
     st.sampled_from(["", '"messages":[', ',"messages":[]', "a"]) | st.integers(0, 2),
     lambda inner: st.lists(inner, max_size=3) | st.fixed_dictionaries({"messages": st.lists(inner, max_size=2)}),

@@ -9,7 +9,7 @@ WebUI knows an id (a file, an index row, a journal), not in a version number. On
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -116,6 +116,13 @@ def recognised(row: SessionRow, known: Known) -> tuple[SessionRow, str]:
     if is_known:
         row = SessionRow(row.id, row.columns, is_known=True)
     return row, row.sidecar_id or row.id
+
+
+def beside_damage(rows: Sequence[SessionRow]) -> tuple[SessionRow, ...]:
+    """The rows of a session whose file cannot be loaded as it is: those of another program's conversation, which a
+    person took into the WebUI, are copies of it then.
+    """
+    return tuple(replace(row, is_known=True) if row.can_be_taken_over else row for row in rows)
 
 
 def as_one(rows: Sequence[SessionRow], session_id: str) -> SessionRow:

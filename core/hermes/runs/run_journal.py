@@ -95,23 +95,25 @@ class Done:
 
     @cached_property
     def messages(self) -> tuple[Piece, ...]:
-        """All that the session said, the prompt of the run once: after a turn that failed it can stand before that
-        turn as well, stamped when it was sent. No message that a user sent earlier is looked at.
+        """All that the session said, the prompt of the run once: after a turn that failed it can stand right before
+        the prompt of that turn as well, stamped when it was sent. No message that a user sent earlier is looked at.
         """
         said = self._held.messages
         if self.sent is None or self.sent.created_at is None:
             return said
         again: list[int] = []
         is_found = False
+        role = ""
         for k in range(len(said) - 1, -1, -1):
             value = said[k].value
-            if not isinstance(value, dict) or value.get("role") != "user":
+            after, role = role, str(value.get("role") or "") if isinstance(value, dict) else ""
+            if role != "user":
                 continue
             early = (number(value.get("timestamp")) or 0.0) - self.sent.created_at
             if early < -_STAMP:
                 break
             if visible_text(value.get("content"), "user") == self.sent.text:
-                if is_found and early <= _STAMP:
+                if is_found and after == "user" and early <= _STAMP:
                     again.append(k)
                 is_found = True
         return tuple(piece for k, piece in enumerate(said) if k not in again) if again else said
