@@ -481,7 +481,7 @@ def test_leftovers_of_a_growing_answer_are_aligned_a_few_at_a_time(
     """Each has a little more of the answer than the one before, so that every one of them changes what is merged."""
     number, aligned = 60, list[Any]()
     align_two = align.align
-    monkeypatch.setattr(align, "align", lambda *both: aligned.append(both) or align_two(*both))
+    monkeypatch.setattr(align, "align", lambda *both, **torn: aligned.append(both) or align_two(*both, **torn))
     hermes.write_live(hermes.turns("a"))
     for k in range(number):
         turn = hermes.turns("a", "b")
