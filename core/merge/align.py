@@ -72,9 +72,9 @@ def align(
     pairs += ((i + head, j + head) for i, j in inner.pairs)
     pairs += ((len(a) - k, len(b) - k) for k in range(tail, 0, -1))
     moved = [(i + head, j + head) for i, j in inner.moved]
-    end = _after(a, b, pairs) if (is_torn or is_torn_there) and not moved else None
     # how long the turn went on with which a torn transcript ends is lost, and so how much later its row can be
-    if end is not None and ((is_torn_there and end[0] == len(a) - 1) or (is_torn and end[1] == len(b) - 1)):
+    ends = [len(a) - 1 if is_torn_there else None, len(b) - 1 if is_torn else None]
+    if not moved and (end := _after(a, b, pairs)) is not None and (end[0] == ends[0] or end[1] == ends[1]):
         pairs.append(end)
     return Alignment(tuple(pairs), tuple(moved))
 

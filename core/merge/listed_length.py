@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import pairwise
 
 from hermes_rescue.core.base.words import counted
@@ -126,6 +126,16 @@ class ListedLength(Timeline):
             for k, began in enumerate(self.began)
         )
         return is_set_back or is_after(last, known.saved)
+
+    def goes_on_by_list(self, reasons: Container[int]) -> bool:
+        """Whether a lost file went on after the one that takes its place, since each save writes the session list and
+        this one ends otherwise; and whether that is what the clock, which was set back between, makes look older.
+        """
+        base, known = self.base, self.known
+        if known.state is not FileState.LOST or base is None or known.listed is None:
+            return False
+        is_set_back = is_after(base.saved, known.listed) and not self._is_listed(base)
+        return is_set_back and any(k in reasons for k in self.missing() if not self.is_before(self._base_rows, k))
 
     def is_whole_by_list(self, kept: Sequence[int]) -> bool:
         """Whether the session list knows just these messages."""

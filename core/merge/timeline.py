@@ -266,9 +266,12 @@ class Timeline(Seen):
         return is_named or (is_of_turn and is_known and self.goes_further(run, file) is True)
 
     def _is_listed(self, copy: Witness) -> bool:
-        """Whether the session list ends with the last message of a copy, and counts as many as it has."""
+        """Whether the session list ends with the last message of a copy, and counts as many as it has or was written
+        when that was saved.
+        """
         held = [k for k in range(len(self.entries)) if self.holds([copy], k)]
-        return bool(held) and len(held) == self.known.count and self.has_stamp(held[-1], self.known.last)
+        is_of_copy = len(held) == self.known.count or is_same(self.known.listed, copy.saved)
+        return bool(held) and is_of_copy and self.has_stamp(held[-1], self.known.last)
 
     def _can_be_outdated(self, file: Witness) -> bool:
         """Whether an act can have come between a file and the torn one: of a version that leaves no mark of it the

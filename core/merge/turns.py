@@ -100,12 +100,10 @@ class LookedTurn:
         self.calls = {call for m in self.messages for call in m.calls if call}
         self.long_calls = {call for call in self.calls if len(call) >= LONG_ID}
         self.letters = Counter(m.strict_identity for m in self.messages)
+        known = {m.strict_identity: m for m in self.messages if m.is_distinctive and m.strict_identity not in again}
         # a tool gives the same result twice, and an id that counts from 0 in each turn is no proof beyond it
-        self.distinctive = {
-            m.strict_identity: m
-            for m in self.messages
-            if m.is_distinctive and m.strict_identity not in again and not 0 < len(m.answers) < LONG_ID
-        }
+        self.results = {key for key, m in known.items() if 0 < len(m.answers) < LONG_ID}
+        self.distinctive = {key: m for key, m in known.items() if key not in self.results}
         first = self.prompt or (self.messages[0] if self.messages else None)
         self.time = first.time if first is not None else None
         after = messages[turn.end].time if turn.end < len(messages) else None
@@ -116,9 +114,12 @@ class LookedTurn:
         self.answered = after if last is None else last + _MOMENT
 
     def shared(self, other: LookedTurn) -> tuple[int, bool]:
-        """How many messages both have, spelling aside, and whether one of them is distinctive."""
+        """How many messages both have, spelling aside, and whether one of them is distinctive, or several results are
+        together.
+        """
         common = self.letters & other.letters if not self.letters.keys().isdisjoint(other.letters) else Counter()
         found, is_distinctive = common.total(), any(key in common for key in self.distinctive)
+        is_distinctive = is_distinctive or sum(key in common for key in self.results) > 1
         if found == len(self.messages) or found == len(other.messages):
             return found, is_distinctive  # their spelling makes no more of them the same
         found = 0 if self.folded.keys().isdisjoint(other.folded) else (self.folded & other.folded).total()

@@ -84,7 +84,8 @@ class _Judge(Contained, Counted):
             return self.without_leftovers(reasons, known.count)
         if self.lacks_act(reasons):
             return Verdict(reasons, self.miscounted(len(self.held(reasons))))
-        if act is not None and not self._is_of_file and any(r.is_question for r in reasons.values()):
+        is_asked = act is not None and not self._is_of_file and any(r.is_question for r in reasons.values())
+        if is_asked or self.goes_on_by_list(reasons):
             return Verdict(reasons, UNDECIDED)
         if known.state is FileState.WHOLE and self._is_older_than_run(reasons):
             return Verdict(reasons, OLDER)

@@ -299,3 +299,16 @@ def test_a_row_that_is_written_late_in_its_turn_is_of_the_clock_of_the_file(herm
     one, other = short_turns(hermes, 1, start=1000.0), short_turns(hermes, 1, start=9000.0)
     found = align(*([message(Piece(None, m, 2)) for m in copy] for copy in ([*first, *one], [*late, *other])))
     assert found.pairs == tuple((k, k) for k in range(len(first)))
+
+
+@pytest.mark.parametrize(("calls", "is_one"), [(1, False), (2, True)])
+def test_several_results_of_short_ids_make_a_turn_known_at_any_time(hermes: Hermes, calls: int, is_one: bool) -> None:
+    """In one copy it has lost its calls. One result alone does not: a tool gives the same twice, and people say
+    "continue" ten times."""
+    turn, begin = with_tools(hermes, [f"call_{k}" for k in range(calls)]), short_turns(hermes, 1)
+    turn[0]["content"], turn[-1]["content"] = "continue", "Done."
+    turn = [m | {"content": f"{m['content']}, at the length of a sentence"} if m["role"] == "tool" else m for m in turn]
+    lossy = [{key: value for key, value in m.items() if key != "tool_calls"} for m in turn]
+    copies = [*begin, *moved(turn, stretched(1.0, 1000.0, 0.0))], [*begin, *moved(lossy, stretched(1.0, 90_000.0, 0.0))]
+    found = align(*([message(Piece(None, m, 2)) for m in copy] for copy in copies))
+    assert ((len(begin), len(begin)) in found.pairs) == is_one

@@ -514,3 +514,25 @@ def test_rows_behind_what_an_undo_took_back_are_asked_about_where_a_later_turn_w
     assert categories(hermes) >= {Category.REVIEW, Category.REPAIRABLE}
     hermes.repair(SID)
     assert hermes.texts() == hermes.said([*kept, *lost, *early, *lost_too, *after])
+
+
+@pytest.mark.parametrize("has_run", [True, False])
+def test_a_lost_file_went_on_after_its_backup_as_the_session_list_did_whatever_the_clock_said(
+    hermes: Hermes, has_run: bool
+) -> None:
+    """The backup is from after an undo; then the first prompt was edited, and the clock set back. The list, which was
+    written when the newest run ended, counts late after a restart. Where that run is gone, it is asked about."""
+    first, undone = hermes.turns("a", start=LATER), hermes.turns("b", start=LATER + 20)
+    edited, since = hermes.turns("c", start=LATER + 200), hermes.turns("d", start=100)
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_backup(first, **hermes.undo_marks(first) | {"updated_at": START + LATER + 100})
+    ended = since[-1]["timestamp"] + 0.1
+    row = hermes.listed([*edited, *since], updated_at=ended)
+    hermes.write_index({**row, "message_count": len(edited), "last_message_at": since[-1]["timestamp"]})
+    hermes.write_rows([*first, *undone, *edited, *since])
+    if has_run:
+        hermes.write_run([*edited, *since], updated_at=ended)
+        hermes.repair()
+        assert hermes.texts() == hermes.said([*edited, *since])
+    else:
+        assert is_left_alone(hermes)

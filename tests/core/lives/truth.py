@@ -396,8 +396,9 @@ def _identities(left: Left, numbers: Numbers) -> tuple[Identity, ...]:
 
 def _knows_prompt(left: Left, killed: Killed) -> bool:
     """Whether anything is left of a run that was killed: journals, rows, or the file or the list that wait for it."""
-    prompt = json.dumps(killed.prompt.text, ensure_ascii=False).encode()
-    is_awaited = left.index is not None or (left.live is not None and prompt in left.live.data)
+    prompt = json.dumps(killed.prompt.text, ensure_ascii=False)
+    spellings = prompt.encode(), prompt.encode("utf-16")[2:]
+    is_awaited = left.index is not None or (left.live is not None and any(s in left.live.data for s in spellings))
     return is_awaited or bool(left.turns or left.runs) or not {row.number for row in left.rows}.isdisjoint(killed.rows)
 
 
