@@ -95,7 +95,7 @@ class Backups(Leftovers):
         compressed ended with its last message, and what came after that had been taken back.
         """
         marks, act = self.marks, self.marks.act
-        if not marks.by_hand or marks.shrink_generation is None or act is None:
+        if not marks.by_hand or marks.shrink_generation is None or not act:  # 0.0 is no time of a compress
             return False
         return not any(self.has_stamp(k, act) for k in range(len(self.entries)))
 

@@ -102,11 +102,14 @@ class Timeline(Seen):
 
     @cached_property
     def names_of_file(self) -> frozenset[str]:
-        """The copies that have what the file has: itself; of a torn one also the run that shows as many as it had."""
+        """The copies that have what the file has: itself; of a torn one also the run that shows as many as it had, or
+        at whose end it was saved, where nothing counts them.
+        """
         known = self.known
         if known.run is None or known.state is not FileState.TORN:
             return frozenset((LIVE,))
-        is_file = known.count == sum(known.run.name in e.versions for e in self.entries)
+        shown = sum(known.run.name in e.versions for e in self.entries)
+        is_file = known.count == shown or (known.count is None and is_same(known.run.saved, known.saved))
         return frozenset((LIVE, known.run.name) if is_file else (LIVE,))
 
     def _is_after_act(self, run: Witness) -> bool:

@@ -426,6 +426,18 @@ def test_what_was_taken_back_before_a_compress_does_not_return_to_a_damaged_file
     assert hermes.texts() == hermes.said(kept)
 
 
+def test_a_clear_after_a_compress_hides_no_act(hermes: Hermes) -> None:
+    """The file is empty as the clear left it; only its count is wrong."""
+    said = hermes.turns("a", "b")
+    marks = hermes.cleared | {"compression_anchor_mode": "manual", "title": "Untitled"}
+    hermes.write_live([], message_count=3, **marks)
+    hermes.write_rows(said)
+    hermes.write_run(said)
+    hermes.repair()
+    assert hermes.load()["message_count"] == 0
+    assert hermes.texts() == []
+
+
 def test_an_act_before_a_compress_is_a_question_where_nothing_says_how_far_it_went(hermes: Hermes) -> None:
     said = hermes.turns("a", "b", "c")
     hermes.write_live([], **compressed(hermes, ACT))
@@ -594,17 +606,21 @@ def test_a_retry_in_a_session_that_was_cleared_once_is_an_act(hermes: Hermes) ->
     assert is_quiet(hermes)
 
 
-def test_a_retry_of_the_first_prompt_is_an_act_where_only_a_run_has_what_a_torn_file_had(hermes: Hermes) -> None:
-    """The version has no mark of it beside that of the clear before; the run shows as many as the list counts."""
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_a_retry_of_the_first_prompt_is_an_act_where_only_a_run_has_what_a_torn_file_had(
+    hermes: Hermes, is_listed: bool
+) -> None:
+    """The version has no mark of it beside that of the clear before; the run shows as many as the list counts, or ended
+    when the file was saved last."""
     undone, again = hermes.turns("a"), hermes.turns("a", start=100)
     again[1]["content"] = "another answer"
     marks = {"truncation_boundary": 0.0, "truncation_watermark": 0.0, "clear_generation": hermes.clear}
-    bounded(hermes, "", again, **marks)
-    hermes.tear_live('"messages"')
-    bounded(hermes, ".bak", undone, **marks)
-    row = hermes.listed(again)
-    hermes.write_index({**row, "last_message_at": again[-1]["timestamp"]})
-    hermes.write_run(again)
+    bounded(hermes, "", again, **marks, updated_at=START + 110)
+    hermes.tear_live('"messages"' if is_listed else '"message_count"')
+    bounded(hermes, ".bak", undone, **marks, updated_at=START + 10)
+    if is_listed:
+        hermes.write_index({**hermes.listed(again), "last_message_at": again[-1]["timestamp"]})
+    hermes.write_run(again, updated_at=START + 110)
     hermes.write_rows([*undone, *again])
     hermes.repair()
     assert hermes.texts() == hermes.said(again)
