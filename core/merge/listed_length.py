@@ -29,38 +29,41 @@ class ListedLength(Timeline):
         if not is_counted or not held or self._is_never_shortened(held):
             return Verdict(reasons)
         named = self._named(held)
-        if named is not None:
-            cut = named
-        elif last is None or is_same(last, self.known.pending) or not self._held_by(reasons, self._counted_at):
-            cut = held[-1]  # it is of the prompt that came after them, or of another clock
-        else:  # rows are stamped before the message that they are
-            end = last + (last.is_integer() and WHOLE)  # of a cancelled turn: cut to whole seconds
-            by_then = self.rows_by(end)
-            later = (k for k in held if self.entries[k].merged.role == "user" and is_after(self.times[k], end))
-            cut = next((k for k in later if not self.is_before(by_then, k)), held[-1] + 1) - 1
+        cut = self._end_by_list(held, reasons) if named is None else named
         after = [k for k in held if k > cut]
+        undecided = {**reasons, **dict.fromkeys(after, Reason.UNDECIDED)}
         prompts = len(self._prompts_of(held))
         if count == len(held) and self.known.prompts not in (None, prompts):
-            return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDECIDED)}, self.misasked(prompts))
-        if count == len(self.entries) - len(reasons):
-            return Verdict(reasons)
-        if not after and last is not None and self._are_listed(held):
+            return Verdict(undecided, self.misasked(prompts))
+        if count == len(self.entries) - len(reasons) or (not after and last is not None and self._are_listed(held)):
             return Verdict(reasons)
         if not after:
             is_known = named is not None and self.kept[cut] and not self._is_notice_again(held)
-            is_listed = count in (None, len(held)) or is_known
-            is_in_doubt = self.known.is_missing or any(map(self._can_be_shortened, (held, self._once(held))))
-            is_in_doubt = is_in_doubt or self._is_stopped_elsewhere(held)
-            if self.known.state is FileState.WHOLE:  # an older file, which had at least the newest turn besides
-                newest = max((k for k in held if self.entries[k].merged.role == "user"), default=0)
-                least = sum(self.kept[k] or k >= newest for k in held)
-                is_in_doubt = (count or 0) < least and not self.is_late_count(held)
-            if is_listed or not is_in_doubt:
-                return Verdict(reasons)
-            return Verdict(reasons, self.miscounted(len(held)))
+            is_doubtful = count not in (None, len(held)) and not is_known and self._can_be_miscounted(held)
+            return Verdict(reasons, self.miscounted(len(held)) if is_doubtful else None)
         if named is not None and self.known.run is not None and count in (None, len(held) - len(after)):
             return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDONE)})
-        return Verdict({**reasons, **dict.fromkeys(after, Reason.UNDECIDED)}, self.miscounted(len(held)))
+        return Verdict(undecided, self.miscounted(len(held)))
+
+    def _end_by_list(self, held: Sequence[int], reasons: Mapping[int, Reason]) -> int:
+        """The last of these by the time that the session list gives for its last message, which no file has."""
+        last = self.known.last
+        if last is None or is_same(last, self.known.pending) or not self._held_by(reasons, self._counted_at):
+            return held[-1]  # it is of the prompt that came after them, or of another clock
+        end = last + (last.is_integer() and WHOLE)  # of a cancelled turn: cut to whole seconds
+        by_then = self.rows_by(end)  # rows are stamped before the message that they are
+        later = (k for k in held if self.entries[k].merged.role == "user" and is_after(self.times[k], end))
+        return next((k for k in later if not self.is_before(by_then, k)), held[-1] + 1) - 1
+
+    def _can_be_miscounted(self, held: Sequence[int]) -> bool:
+        """Whether the session list can count other messages than these for another reason than that it is late."""
+        if self.known.state is FileState.WHOLE:  # an older file, which had at least the newest turn besides
+            newest = max((k for k in held if self.entries[k].merged.role == "user"), default=0)
+            least = sum(self.kept[k] or k >= newest for k in held)
+            return (self.known.count or 0) < least and not self.is_late_count(held)
+        if self.known.is_missing or self._is_stopped_elsewhere(held):
+            return True
+        return any(map(self._can_be_shortened, (held, self._once(held))))
 
     def _are_listed(self, held: Sequence[int]) -> bool:
         """Whether the session list counts just the prompts of these, and as many messages, or as there were before one
