@@ -25,6 +25,10 @@ OLDER = (
 )
 SHORTENED = "The file was shortened after the last answer, on purpose or by damage; no copy that is left says which."
 UNREAD = "No copy has a message of it, and not all of the file can be read: it was empty, or they are lost."
+CONTRADICTED = (
+    "The file held messages when it was saved, and all that the copies hold seems to have been taken back before that: "
+    "these are the ones that it held, or they are lost."
+)
 FLEETING = "Once the file is repaired, no copy will show what you took back and what was lost."
 """What can be in doubt about a whole session."""
 
@@ -126,6 +130,11 @@ class Evidence:
     def can_have_held_messages(self) -> bool:
         """Whether a file is there that is damaged, and nothing counts that it was empty."""
         return not self.is_missing and self.state in (FileState.LOST, FileState.TORN) and self.count != 0
+
+    @property
+    def counts_messages(self) -> bool:
+        """Whether a torn file held messages when it was saved: its head counts them, or the list its prompts."""
+        return self.state is FileState.TORN and bool(self.count if self.is_of_head else self.prompts)
 
     @property
     def is_torn_unmarked(self) -> bool:

@@ -18,6 +18,7 @@ from hermes_rescue.core.merge.contained import Contained
 from hermes_rescue.core.merge.counted import Counted
 from hermes_rescue.core.merge.evidence import (
     BEGINNING,
+    CONTRADICTED,
     OLDER,
     SHORTENED,
     UNDECIDED,
@@ -38,8 +39,11 @@ def judge(entries: Sequence[Entry], evidence: Evidence) -> Verdict:
         return Verdict({}, UNREAD)
     judgement = _Judge(entries, evidence)
     base = judgement.base
+    verdict = judgement.verdict()
+    if evidence.counts_messages and len(verdict.reasons) == len(entries):  # what would be written is empty
+        verdict = Verdict(dict.fromkeys(verdict.reasons, Reason.UNDECIDED), CONTRADICTED)
     return replace(
-        judgement.verdict(),
+        verdict,
         base=base.name if base is not None else None,
         origin=judgement.origin,
         again=judgement.again,

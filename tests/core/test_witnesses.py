@@ -643,3 +643,18 @@ def test_a_file_that_is_torn_in_its_first_message_is_not_emptied_unasked(hermes:
     hermes.tear_live("ask a")
     assert is_left_alone(hermes)
     assert Category.REVIEW in categories(hermes)
+
+
+@pytest.mark.parametrize("torn_before", ["ask a", '"message_count"'])
+def test_a_torn_file_that_held_messages_is_not_emptied_for_what_its_backup_held_before_an_act(
+    hermes: Hermes, torn_before: str
+) -> None:
+    """The act kept nothing, and the server filled the file from the database again. Its head counts the messages; or
+    the session list does."""
+    said = hermes.turns("a", "b")
+    hermes.write_live(said, truncation_watermark=0.0, truncation_boundary=0.0, intentional_shrink_generation=SHRINK)
+    hermes.write_index(hermes.listed(said) | {"user_message_count": 2, "last_message_at": said[-1]["timestamp"]})
+    hermes.write_backup(said)
+    hermes.tear_live(torn_before)
+    assert Category.REVIEW in categories(hermes)
+    assert is_left_alone(hermes)
