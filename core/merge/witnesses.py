@@ -95,7 +95,8 @@ class _Judge(Contained, Counted):
             return Verdict(reasons, OLDER)
         is_wiped = known.state is FileState.EMPTY and act is None and not self.marks.records_acts
         held = self.held(reasons)
-        if known.state is FileState.EMPTY and self.kept_nothing and known.count != len(held):
+        is_emptied = known.state is FileState.EMPTY and self.kept_nothing and known.count != len(held)
+        if is_emptied or (is_wiped and self._went_on_elsewhere(reasons)):
             return Verdict(reasons, SHORTENED)
         if known.state is not FileState.WHOLE and self.lacks_answers(held):
             return Verdict(reasons, self.miscounted(len(held)))
@@ -115,6 +116,14 @@ class _Judge(Contained, Counted):
             return Verdict(reasons, SHORTENED)
         return self.by_list(reasons)
 
+    def _went_on_elsewhere(self, reasons: Mapping[int, Reason]) -> bool:
+        """Whether an empty file, which nothing counts, was saved between the turns that are left: a wiped one would
+        have what came after that. So it was put back, and an act can have emptied it before it went on.
+        """
+        if self.base is not None or self.known.pending is not None or self.known.count is not None:
+            return False
+        return len({self.was_saved_after(k) for k in self.missing() if k not in reasons}) > 1
+
     def _is_all(self, base: Witness, reasons: Mapping[int, Reason]) -> bool:
         """Whether the base has everything that was said until the file was saved once more: nothing beyond it is left
         but the turn of the newest prompt that was sent.
@@ -126,7 +135,7 @@ class _Judge(Contained, Counted):
         times = {k: t for k in held if self.entries[k].merged.role == "user" and (t := self.times[k]) is not None}
         last = max(times, default=0)
         is_there = last in times and sent - STAMP <= times[last] <= sent + WHOLE
-        if not is_there and any(t > sent + WHOLE for t in times.values()):
+        if not (is_there or self.known.is_set_back) and any(t > sent + WHOLE for t in times.values()):
             return False
         return all(base.name in self.entries[k].versions for k in held if k < last or not is_there)
 

@@ -347,3 +347,15 @@ def test_what_the_agent_asked_for_itself_comes_back_where_an_old_server_showed_i
     hermes.write_rows(said)
     hermes.repair()
     assert hermes.texts() == hermes.said(said)
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_an_empty_file_that_was_put_back_is_asked_about_where_no_version_marked_an_act(
+    hermes: Hermes, goes_on: bool
+) -> None:
+    """The session went on after it was saved: an act can have emptied it. One that was wiped last is filled again."""
+    before, after = hermes.turns("a", "b"), hermes.turns("c", start=ACT + 100)
+    without(hermes, [], *MARK_FIELDS, updated_at=START + ACT)
+    hermes.write_rows([*before, *after] if goes_on else before)
+    hermes.repair()
+    assert hermes.texts() == ([] if goes_on else hermes.said(before))

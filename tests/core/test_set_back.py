@@ -287,6 +287,17 @@ def test_a_backup_that_has_all_before_the_newest_prompt_is_asked_about_whatever_
     assert hermes.texts() == hermes.said([*early, *undone, newest[0]])
 
 
+def test_a_backup_from_after_an_undo_is_asked_about_though_prompts_in_it_look_newer_than_that(hermes: Hermes) -> None:
+    """The clock was set back before the undone prompt, the newest that was sent; a save of fewer made the backup."""
+    kept, undone = hermes.turns("a", "b", start=LATER), hermes.turns("c", start=100)
+    hermes.live.write_bytes(bytes(2000))
+    hermes.write_backup(kept, **hermes.undo_marks(kept) | {"updated_at": START + 120})
+    hermes.write_run([*kept, *undone], stream="f1", updated_at=START + 110)
+    hermes.write_rows([*kept, *undone])
+    write_turns(hermes, {"f0": kept[2], "f1": undone[0]})
+    assert is_left_alone(hermes)
+
+
 def write_watermarked(hermes: Hermes, name: str, messages: list[Value], **fields: object) -> None:
     """A file of a version that marked acts by a watermark only, which a new turn took away."""
     session = hermes.session(messages, **fields)
