@@ -117,6 +117,21 @@ class Leftovers(Timeline):
         is_alone = others <= {run.name, *asked} and run.name in e.versions
         return is_alone and (run.name not in asked or self._is_cut_off(prompt, k))
 
+    @cached_property
+    def left_calls(self) -> frozenset[int]:
+        """The messages of the turns, as they lie in a database, of which calls stay without their prompt: a server
+        shows those of a turn that was taken back once more with the next one.
+        """
+        found: set[int] = set()
+        for name in self.known.databases:
+            rows = [k for _, k in sorted((e.places[name], k) for k, e in enumerate(self.entries) if name in e.places)]
+            begins = [n for n, k in enumerate(rows) if self.entries[k].merged.role == "user"]
+            for begin, end in pairwise([*begins, len(rows)]):
+                turn = rows[begin:end]
+                if not self.kept[turn[0]] and any(self.kept[k] and self.entries[k].merged.calls for k in turn):
+                    found.update(turn)
+        return frozenset(found)
+
     def was_replaced(self, k: int) -> bool:
         """Whether a message can be the end of an answer that was given again: a version without generations takes the
         last message of an answer back and sends its prompt once more.

@@ -449,6 +449,8 @@ class _Judge(Contained, Counted):
             return Reason.UNDONE
         if self.backup_is_from_before_any() or self._is_half_a_turn(k, reasons):
             return None
+        if k in self.left_calls:
+            return Reason.UNDONE
         if self.has_run_ended_after(k) and not self.is_wiped:
             return Reason.UNDONE  # the newest run that ended showed a transcript without it
         return Reason.EARLIER_UNDO if self.known.state is FileState.WHOLE or self.known.count else None

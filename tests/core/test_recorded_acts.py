@@ -11,7 +11,8 @@ from hermes_rescue.core.hermes.message import LAST_WORDS
 from hermes_rescue.core.merge.intent import MARK_FIELDS
 
 from .conftest import ACT, SID, START, Hermes, Value
-from .test_acts import bounded, compressed, cut
+from .test_acts import EARLIER, bounded, compressed, cut
+from .test_identity import with_tools
 from .test_listed_length import write_unmarked
 from .test_witnesses import categories, is_left_alone
 
@@ -359,3 +360,17 @@ def test_an_empty_file_that_was_put_back_is_asked_about_where_no_version_marked_
     hermes.write_rows([*before, *after] if goes_on else before)
     hermes.repair()
     assert hermes.texts() == ([] if goes_on else hermes.said(before))
+
+
+@pytest.mark.parametrize("has_left_calls", [True, False])
+def test_a_turn_of_which_only_the_calls_stay_was_taken_back(hermes: Hermes, has_left_calls: bool) -> None:
+    """The server shows them once more with the next turn; one that a whole file lost, it lost with its calls."""
+    kept, (prompt, step, result, answer) = hermes.turns("a"), with_tools(hermes, ["call_0123456789"], 100.0, 50.0)
+    after, undone, newest = (hermes.turns(name, start=start) for name, start in (("c", 200), ("d", 300), ("e", 400)))
+    live = [*kept, *([step] if has_left_calls else []), *after, *newest]
+    hermes.write_live(live, **hermes.undo_marks([*kept, *after], newest[0]["timestamp"]))
+    earlier = hermes.undo_marks([*kept, *after]) | {"intentional_shrink_generation": EARLIER}
+    hermes.write_backup([*live[: -len(newest)], undone[0]], **earlier)
+    hermes.write_rows([*kept, prompt, step, result, answer, *after, *undone, *newest])
+    assert is_left_alone(hermes)
+    assert (Category.REVIEW not in categories(hermes)) is has_left_calls
