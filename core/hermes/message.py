@@ -37,6 +37,9 @@ LAST_WORDS = (
 )
 """What the agent itself asks where a turn used up its steps. The server does not show it."""
 
+TURN_TOKEN = "_active_turn_token"
+"""What the server notes beside a prompt: its stream, a colon, and when it was sent."""
+
 _SHORTENED = ("[PRIOR CONTEXT", "[Duplicate tool output")
 _IMAGE_PARTS = ("image_url", "image", "input_image")  # no set: what is looked up in it can be anything
 
@@ -92,6 +95,18 @@ class Message(NamedTuple):
     def partial_calls(self) -> Any:
         """What it has as PARTIAL_CALLS, None where it has none."""
         return self.value[PARTIAL_CALLS] if self.is_partial else None
+
+    @property
+    def sent(self) -> float | None:
+        """When the server noted that a prompt was sent, which is the time of its row, also where the prompt was stamped
+        anew; None for any other message.
+        """
+        value = self.piece.value if self.role == "user" else None
+        token = value.get(TURN_TOKEN) if isinstance(value, dict) else None
+        try:
+            return number(float(token.rpartition(":")[2])) if isinstance(token, str) else None
+        except ValueError:
+            return None
 
     @property
     def text(self) -> str:

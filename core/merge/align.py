@@ -237,12 +237,12 @@ def _has_summary(messages: Sequence[Message], turn: Turn) -> bool:
 
 def _known_turns(messages: Sequence[Message], found: Sequence[Turn], cut: Container[float]) -> list[list[Hashable]]:
     """What makes each turn known: its calls with its prompt, as ids are unique within a turn only; and the stamp of its
-    prompt, which newer servers give to the row too, unless the server has moved some of them. ``cut``: stamps of the
-    other copy that are cut to whole seconds.
+    prompt, which newer servers give to the row too, unless the server has moved some of them, or else when it was sent.
+    ``cut``: stamps of the other copy that are cut to whole seconds.
     """
     times = [time for turn in found if turn.has_prompt and (time := messages[turn.start].time) is not None]
     is_rising = times == sorted(times)
-    return [[*_calls(messages, turn), *(_stamps(messages[turn.start], cut) if is_rising else ())] for turn in found]
+    return [[*_calls(messages, turn), *_stamps(messages[turn.start], cut, is_moved=not is_rising)] for turn in found]
 
 
 def _calls(messages: Sequence[Message], turn: Turn) -> Iterator[Hashable]:
@@ -251,11 +251,12 @@ def _calls(messages: Sequence[Message], turn: Turn) -> Iterator[Hashable]:
     return ((prompt, call) for call in calls)
 
 
-def _stamps(prompt: Message, cut: Container[float]) -> Iterator[Hashable]:
-    if prompt.role == "user" and prompt.time is not None:
-        yield prompt.folded_identity, prompt.time
-        if floor(prompt.time) in cut:
-            yield prompt.folded_identity, floor(prompt.time)
+def _stamps(prompt: Message, cut: Container[float], *, is_moved: bool) -> Iterator[Hashable]:
+    time = prompt.sent if prompt.sent is not None or is_moved else prompt.time
+    if prompt.role == "user" and time is not None:
+        yield prompt.folded_identity, time
+        if floor(time) in cut:
+            yield prompt.folded_identity, floor(time)
 
 
 def _cut_stamps(messages: Sequence[Message], found: Sequence[Turn]) -> set[float]:

@@ -16,12 +16,10 @@ from typing import Any
 from hermes_rescue.core.base.jsontext import Piece
 from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.copies import BACKUP, RUN, SessionCopies
-from hermes_rescue.core.hermes.message import message
+from hermes_rescue.core.hermes.message import TURN_TOKEN, message
 from hermes_rescue.core.hermes.runs.turn_journal import SubmittedTurn
 from hermes_rescue.core.hermes.webui_recovery import marks_that_keep_out, marks_that_supersede
 from hermes_rescue.core.merge.transcript import Entry
-
-TOKEN = "_active_turn_token"
 
 
 def marks(entries: Sequence[Entry], copies: SessionCopies) -> dict[str, Any]:
@@ -67,13 +65,13 @@ def with_tokens(
 
 def _with_token(piece: Piece, sent: Mapping[float, str]) -> Piece:
     value = piece.value
-    if not isinstance(value, dict) or value.get("role") != "user" or TOKEN in value:
+    if not isinstance(value, dict) or value.get("role") != "user" or TURN_TOKEN in value:
         return piece
     stream = sent.get(value.get("timestamp"))  # type: ignore[arg-type]  # whatever stands there: it is only looked up
     return (
         piece
         if stream is None
-        else sidecar.message_piece({**value, TOKEN: f"{stream}:{value['timestamp']:.17g}"}, piece)
+        else sidecar.message_piece({**value, TURN_TOKEN: f"{stream}:{value['timestamp']:.17g}"}, piece)
     )
 
 

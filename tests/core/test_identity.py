@@ -292,6 +292,21 @@ def test_a_short_turn_behind_a_tear_is_no_other_though_that_ended_less_than_a_se
     assert hermes.texts() == hermes.said(said)
 
 
+@pytest.mark.parametrize("is_torn", [True, False])
+def test_a_prompt_that_was_stamped_anew_is_the_row_of_when_it_was_sent(hermes: Hermes, is_torn: bool) -> None:
+    """The server notes that beside it. All of the turns say the same."""
+    said = [m for k in range(4) for m in short_turns(hermes, 1, start=100.0 * k)]
+    live = [m | {"_active_turn_token": f"{k:032}:{m['timestamp']}"} for k, m in enumerate(said[:4])]
+    live[2]["timestamp"] = said[4]["timestamp"] - 1
+    hermes.write_live(live if is_torn else [*live, *said[4:]])
+    if is_torn:
+        data = hermes.live.read_text()
+        hermes.live.write_text(data[: data.rindex('"role"')])
+    hermes.write_rows(said)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
+
+
 def test_a_row_that_is_written_late_in_its_turn_is_of_the_clock_of_the_file(hermes: Hermes) -> None:
     """So what each of them has behind that turn, of the same words at another time, are two turns."""
     first = with_tools(hermes, ["call_0123456789ab"], length=600.0)
