@@ -72,21 +72,24 @@ def align(
     pairs += ((i + head, j + head) for i, j in inner.pairs)
     pairs += ((len(a) - k, len(b) - k) for k in range(tail, 0, -1))
     moved = [(i + head, j + head) for i, j in inner.moved]
-    # how long the turn went on with which a torn transcript ends is lost, and so how much later its row can be
-    ends = [len(a) - 1 if is_torn_there else None, len(b) - 1 if is_torn else None]
-    if not moved and (end := _after(a, b, pairs)) is not None and (end[0] == ends[0] or end[1] == ends[1]):
+    if is_torn_there and not moved and (end := _cut_off(a, b, pairs)) is not None:
         pairs.append(end)
+    elif is_torn and not moved and (end := _cut_off(b, a, [pair[::-1] for pair in pairs])) is not None:
+        pairs.append(end[::-1])
     return Alignment(tuple(pairs), tuple(moved))
 
 
-def _after(a: Sequence[Message], b: Sequence[Message], pairs: Sequence[Pair]) -> Pair | None:
-    """The prompts that follow what is paired, if they say the same."""
+def _cut_off(torn: Sequence[Message], whole: Sequence[Message], pairs: Sequence[Pair]) -> Pair | None:
+    """The prompt with which a torn transcript ends, right behind what is paired, and what it is in the other one: the
+    next prompt or the only one that says the same. How long its turn went on is lost, and so how late its row can be.
+    """
     i, j = pairs[-1] if pairs else (-1, -1)
-    one = next((k for k in range(i + 1, len(a)) if a[k].role == "user"), None)
-    other = next((k for k in range(j + 1, len(b)) if b[k].role == "user"), None)
-    if one is None or other is None or a[one].folded_identity != b[other].folded_identity:
+    end = next((k for k in range(i + 1, len(torn)) if torn[k].role == "user"), None)
+    if end is None or end < len(torn) - 1:
         return None
-    return one, other
+    prompts = [k for k in range(j + 1, len(whole)) if whole[k].role == "user"]
+    same = [k for k in prompts if whole[k].folded_identity == torn[end].folded_identity]
+    return (end, same[0]) if same and (len(same) == 1 or same[0] == prompts[0]) else None
 
 
 def align_all(

@@ -269,15 +269,19 @@ def test_a_short_turn_that_a_copy_with_a_clock_of_its_own_brought_back_is_known_
     assert hermes.kinds() == []
 
 
-def test_a_prompt_with_which_a_torn_file_ends_is_the_row_that_was_written_minutes_later(hermes: Hermes) -> None:
-    """When its turn ended is lost with the answer."""
-    said = [*hermes.turns("a"), *short_turns(hermes, 1, start=100.0)]
+@pytest.mark.parametrize("is_cleared", [False, True])
+def test_a_prompt_with_which_a_torn_file_ends_is_the_row_that_was_written_minutes_later(
+    hermes: Hermes, is_cleared: bool
+) -> None:
+    """When its turn ended is lost with the answer. Only rows have what came before it, where that was cleared."""
+    first, said = hermes.turns("a"), short_turns(hermes, 1, start=100.0)
     said[-1]["timestamp"] = START + 900
-    hermes.write_live(said)
+    marks = hermes.cleared | {"updated_at": START + 901} if is_cleared else {}
+    hermes.write_live(said if is_cleared else [*first, *said], **marks)
     hermes.tear_live("Done.")
-    hermes.write_rows([*said[:2], said[2] | {"timestamp": START + 700}, said[3]])
+    hermes.write_rows([*first, said[0] | {"timestamp": START + 700}, said[1]])
     hermes.repair()
-    assert hermes.texts() == hermes.said(said)
+    assert hermes.texts() == hermes.said(said if is_cleared else [*first, *said])
 
 
 def test_a_short_turn_behind_a_tear_is_no_other_though_that_ended_less_than_a_second_before(hermes: Hermes) -> None:
