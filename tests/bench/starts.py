@@ -59,7 +59,8 @@ def _imports(*words: object) -> str:
     for spent, _, module in rows:
         package = module.strip().partition(".")[0]
         packages[package] = packages.get(package, 0) + int(spent.removeprefix("import time:"))
-    foreign = sorted((package for package in packages if package not in sys.stdlib_module_names), key=packages.get)
+    own = {package: spent for package, spent in packages.items() if package not in sys.stdlib_module_names}
+    foreign = sorted((package for package, spent in own.items() if spent >= 500), key=packages.get)  # microseconds
     longest = ", ".join(f"{package} {packages[package] / 1000:.0f} ms" for package in foreign[:-6:-1])
     needless = ", ".join(package for package in NEEDLESS if package in packages)
     return f"imports {len(rows)} modules: {longest}; {needless or 'none'} of {', '.join(NEEDLESS)}"
