@@ -127,8 +127,8 @@ class SessionModel(QAbstractTableModel):
         """A session, whether it shows or not."""
         return self._rows.known(session_id)
 
-    def every(self) -> list[Row]:
-        """All sessions in their order, whether they show or not."""
+    def every(self) -> Iterator[Row]:
+        """All sessions in the order of now, whether they show or not."""
         return self._rows.every()
 
     def id_at(self, row: int) -> str:

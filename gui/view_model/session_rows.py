@@ -242,10 +242,10 @@ class SessionRows:
         place = self._places.get(session_id)
         return None if place is None else self._rows[place]
 
-    def every(self) -> list[Row]:
-        """The rows of all sessions in their order, whether they show or not."""
-        places = self._order.every
-        return [self._rows[place] for place in (reversed(places) if self.arrangement.is_descending else places)]
+    def every(self) -> Iterator[Row]:
+        """The rows of all sessions in the order of now, whether they show or not."""
+        places = self._order.every[:: -1 if self.arrangement.is_descending else 1]
+        return map(self._rows.__getitem__, places)
 
     def ids(self) -> set[str]:
         """The ids of all sessions."""
