@@ -17,6 +17,7 @@ from itertools import compress
 from operator import attrgetter
 from typing import Any, Final, Literal, TypeAlias
 
+import msgspec
 from hermes_rescue.core.audit.findings import SessionAudit, Standing
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.hermes.heads import SessionHeader
@@ -57,10 +58,10 @@ class Column(IntEnum):
     LOSS = 11
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, gc=False):
     """A session with what is asked of all rows at once: its standing, its status, where that ranks it, and its folded
-    title, for the order and the type-ahead. ``choices`` are what a person chose of its messages.
+    title, for the order and the type-ahead. ``choices`` are what a person chose of its messages. Nothing in it refers
+    to it, so that Python need not look for that: of 100,000 it takes a tenth of a second, in which the window stands.
 
     Where the standing is ``UNEXAMINED``, ``session`` holds what the head of the file says, and nothing else of it
     counts.

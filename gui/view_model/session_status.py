@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 from hermes_rescue.core.audit.findings import Category, Finding, SessionAudit, Standing
 from hermes_rescue.core.base.words import plural
 from hermes_rescue.gui.view_model.formatting import number
 from PySide6.QtCore import QCoreApplication
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(msgspec.Struct, frozen=True, gc=False):
     """What is most urgent about a session, in a word or two: with an icon, a colour token, and how urgent it is (0
     most), then how many messages are at stake.
     """
