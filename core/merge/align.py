@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import floor
+from math import floor, inf
 from operator import itemgetter
 from typing import TypeAlias
 
@@ -198,24 +198,21 @@ def _are_of_one_clock(a: Sequence[Message], b: Sequence[Message], one: Turn, oth
     mine, theirs = a[one.start].time, b[other.start].time
     if mine is None or theirs is None:
         return False
-    later, first = (mine, _last_time(b, other)) if mine > theirs else (theirs, _last_time(a, one))
-    is_begun = is_at_once(mine, theirs) or (first is not None and later <= first)
-    return is_begun and _is_answered_by(a, one, _next(b, other)) and _is_answered_by(b, other, _next(a, one))
+    my_last, their_last = _last_time(a, one), _last_time(b, other)
+    is_begun = is_at_once(mine, theirs) or (mine <= their_last if mine > theirs else theirs <= my_last)
+    my_next, their_next = _next_time(a, one, my_last), _next_time(b, other, their_last)
+    return is_begun and my_last <= their_next + SLACK and their_last <= my_next + SLACK
 
 
-def _next(messages: Sequence[Message], turn: Turn) -> float | None:
-    """When the prompt after a turn was sent, unless the clock was set back before it."""
-    sent, last = messages[turn.end].time if turn.end < len(messages) else None, _last_time(messages, turn)
-    return None if sent is None or last is None or sent < last else sent
+def _last_time(messages: Sequence[Message], turn: Turn) -> float:
+    """The latest time in a turn that has one."""
+    return max(m.time for m in messages[turn.start : turn.end] if m.time is not None)
 
 
-def _last_time(messages: Sequence[Message], turn: Turn) -> float | None:
-    return max((m.time for m in messages[turn.start : turn.end] if m.time is not None), default=None)
-
-
-def _is_answered_by(messages: Sequence[Message], turn: Turn, time: float | None) -> bool:
-    last = _last_time(messages, turn)
-    return time is None or last is None or last <= time + SLACK
+def _next_time(messages: Sequence[Message], turn: Turn, last: float) -> float:
+    """When the prompt after a turn was sent; never, where nothing says it or the clock was set back before it."""
+    sent = messages[turn.end].time if turn.end < len(messages) else None
+    return inf if sent is None or sent < last else sent
 
 
 def _equal_turns(a: Sequence[Message], b: Sequence[Message], in_a: list[Turn], in_b: list[Turn]) -> list[Pair]:
@@ -255,7 +252,9 @@ def _calls(messages: Sequence[Message], turn: Turn) -> Iterator[Hashable]:
 
 
 def _stamps(prompt: Message, cut: Container[float], *, is_moved: bool) -> Iterator[Hashable]:
-    time = prompt.sent if prompt.sent is not None or is_moved else prompt.time
+    time = prompt.sent
+    if time is None and not is_moved:
+        time = prompt.time
     if prompt.role == "user" and time is not None:
         yield prompt.folded_identity, time
         if floor(time) in cut:

@@ -301,6 +301,17 @@ def test_a_prompt_names_the_stream_of_its_answer(tmp_path: Path) -> None:
     assert journal.problems == (f"{tmp_path / SID}.jsonl has 1 damaged line.",)
 
 
+def read_back(folder: Path, shown: list[Value]) -> list[Value]:
+    """What a run that showed these messages at its end says of them; its prompt, "go on", was sent at 300.25."""
+    done = event("done", 303, {"session": {"session_id": SID, "messages": shown}})
+    path = write(folder / "b.jsonl", event("token", 300.3), done)
+    turn = {"event": "submitted", "turn_id": "t", "stream_id": "b", "role": "user", "content": "go on"}
+    turns = write(folder / "turns", {**turn, "created_at": 300.25})
+    newest = RunJournal(SID, [path], read_turn_journal(SID, [turns])).newest
+    assert newest is not None
+    return [piece.value for piece in newest.messages]
+
+
 def test_the_prompt_of_a_run_stands_once_behind_the_turn_that_failed_before_it(tmp_path: Path) -> None:
     """The server shows it before that turn as well, stamped when it was sent; what was said earlier stays."""
     said_before = {"role": "user", "content": "go on", "timestamp": 100.0}
@@ -311,16 +322,7 @@ def test_the_prompt_of_a_run_stands_once_behind_the_turn_that_failed_before_it(t
     ]
     answered = [{**sent, "timestamp": 301.6}, {"role": "assistant", "content": "answer", "timestamp": 301.7}]
     shown = [said_before, sent, *failed, *answered]
-    path = write(
-        tmp_path / "b.jsonl",
-        event("token", 300.3),
-        event("done", 302, {"session": {"session_id": SID, "messages": shown}}),
-    )
-    turn = {"event": "submitted", "turn_id": "t", "stream_id": "b", "role": "user", "content": "go on"}
-    turns = write(tmp_path / "turns", {**turn, "created_at": 300.25})
-    journal = RunJournal(SID, [path], read_turn_journal(SID, [turns]))
-    assert journal.newest is not None
-    assert [piece.value for piece in journal.newest.messages] == [said_before, *failed, *answered]
+    assert read_back(tmp_path, shown) == [said_before, *failed, *answered]
 
 
 def test_what_the_agent_asks_within_a_turn_does_not_make_its_prompt_one_that_stands_twice(tmp_path: Path) -> None:
@@ -331,12 +333,7 @@ def test_what_the_agent_asks_within_a_turn_does_not_make_its_prompt_one_that_sta
         {"role": "user", "content": "[System: Your previous response was truncated.]", "timestamp": 302.2},
         {"role": "assistant", "content": "the second half", "timestamp": 302.3},
     ]
-    path = write(tmp_path / "b.jsonl", event("done", 303, {"session": {"session_id": SID, "messages": shown}}))
-    turn = {"event": "submitted", "turn_id": "t", "stream_id": "b", "role": "user", "content": "go on"}
-    turns = write(tmp_path / "turns", {**turn, "created_at": 300.25})
-    journal = RunJournal(SID, [path], read_turn_journal(SID, [turns]))
-    assert journal.newest is not None
-    assert [piece.value for piece in journal.newest.messages] == shown
+    assert read_back(tmp_path, shown) == shown
 
 
 def test_a_prompt_that_stands_twice_with_an_answer_between_is_what_the_server_showed(tmp_path: Path) -> None:
@@ -344,12 +341,7 @@ def test_a_prompt_that_stands_twice_with_an_answer_between_is_what_the_server_sh
     sent = {"role": "user", "content": "go on", "timestamp": 300.25}
     left = {"role": "assistant", "content": "Let me look", "timestamp": 290.5}
     shown = [sent, left, sent, {"role": "assistant", "content": "answer", "timestamp": 301.7}]
-    path = write(tmp_path / "b.jsonl", event("done", 302, {"session": {"session_id": SID, "messages": shown}}))
-    turn = {"event": "submitted", "turn_id": "t", "stream_id": "b", "role": "user", "content": "go on"}
-    turns = write(tmp_path / "turns", {**turn, "created_at": 300.25})
-    journal = RunJournal(SID, [path], read_turn_journal(SID, [turns]))
-    assert journal.newest is not None
-    assert [piece.value for piece in journal.newest.messages] == shown
+    assert read_back(tmp_path, shown) == shown
 
 
 PARTS = st.recursive(
