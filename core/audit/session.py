@@ -96,7 +96,9 @@ def examine_unless_up_to_date(
     index_row = files.index_row or {}
     value = lambda name: index_row.get(name) if found.head.get(name) in NOTHING else found.head[name]  # noqa: E731
     numbers = (found.messages, None, found.rows, found.messages)
-    row = _row(files, reader, (), numbers, value, FileFacts(found.messages), is_loaded=True)
+    is_ended = all(turn.ended for turn in files.turns)
+    facts = FileFacts(found.messages) if is_ended else _facts(files, reader)
+    row = _row(files, reader, (), numbers, value, facts, is_loaded=True)
     return dataclasses.replace(row, proposed=found.messages)
 
 
@@ -137,8 +139,8 @@ def _audited(copies: SessionCopies, proposal: Proposal, reader: CopyReader, webu
     sid = copies.session_id
     is_loaded = live is not None and live.damage is None and live.get("session_id", sid) == sid
     numbers = (*counts, max(rows, default=None), after)
-    seen = facts_of(copies, reader.listing.turn_journals.get(copies.session_id, ()))
-    row = _row(copies, reader, found, numbers, partial(_value, copies, proposal), seen, is_loaded=is_loaded)
+    value = partial(_value, copies, proposal)
+    row = _row(copies, reader, found, numbers, value, _facts(copies, reader), is_loaded=is_loaded)
     taken_back = [item.reason for item in proposal.items if item.reason in TAKEN_BACK and not item.included]
     offered = {copy.name: n for copy in copies.further if (n := added_by(proposal, copy.name))}
     row = dataclasses.replace(
@@ -153,6 +155,10 @@ def _audited(copies: SessionCopies, proposal: Proposal, reader: CopyReader, webu
         return row
     live_file = copies.live.digest if copies.live is not None else None
     return dataclasses.replace(row, basis=f"{proposal.fingerprint}-{(live_file or 'none')[:16]}")
+
+
+def _facts(files: FileCopies, reader: CopyReader) -> FileFacts:
+    return facts_of(files, reader.listing.turn_journals.get(files.session_id, ()))
 
 
 def _row(

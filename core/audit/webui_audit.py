@@ -16,7 +16,7 @@ from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.base.json_lines import objects
 from hermes_rescue.core.hermes import sidecar
-from hermes_rescue.core.hermes.copies import Inventory, SessionCopies
+from hermes_rescue.core.hermes.copies import FileCopies, Inventory
 from hermes_rescue.core.hermes.database.statedb import StateDB, UnindexedReadError
 from hermes_rescue.core.hermes.database.statedb_rows import SessionRow
 from hermes_rescue.core.hermes.sidecar import Sidecar
@@ -37,7 +37,7 @@ class Reported(NamedTuple):
     item: RecoveryItem
 
 
-def facts_of(copies: SessionCopies, turn_journal: Iterable[Path]) -> FileFacts:
+def facts_of(copies: FileCopies, turn_journal: Iterable[Path]) -> FileFacts:
     """What the files of a session say to the WebUI's recovery. ``turn_journal``: its files."""
     live, backup = (None if file is None else file.sidecar for file in (copies.live, copies.backup))
     is_open = any(not turn.ended for turn in copies.turns)  # else no prompt can be open: its journal is not read again

@@ -170,6 +170,14 @@ class PackedObject(LargeElement):
         return value
 
 
+def is_compact_form(text: bytes, piece: Piece) -> bool:
+    """Whether a JSON text is that of a piece without the white space between its parts."""
+    try:
+        return msgspec.json.format(piece.raw, indent=-1) == text
+    except msgspec.MsgspecError:  # only Python reads it
+        return False
+
+
 def is_same(one: Any, other: Any) -> bool:
     """Whether two values are the same to the letter: 1 is not True, and fields have an order."""
     if one != other or isinstance(one, str):
@@ -276,14 +284,15 @@ def _is_usual(value: Any) -> bool:
     return all(map(_is_usual, value)) if isinstance(value, list) else True
 
 
-def parse_object(data: bytes) -> Document:
-    """Split a document into its pieces; never raises, whatever the bytes are.
+def parse_object(data: bytes, *, is_utf8: bool = False) -> Document:
+    """Split a document into its pieces; never raises, whatever the bytes are. ``is_utf8``: somebody has looked.
 
     One without damage is what ``json.loads`` accepts once it is decoded as UTF-8 (so the WebUI reads its files), and an
     object with a message list.
     """
     try:
-        require_utf8(data)
+        if not is_utf8:
+            require_utf8(data)
         return _split(data)
     except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError, NotJSONError):
         return _unusual(data)

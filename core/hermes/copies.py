@@ -89,8 +89,15 @@ class FileCopies:
     @property
     def leading(self) -> SidecarFile | None:
         """The most trusted file that holds messages."""
-        files = (file for file in (self.live, *self.temps, self.backup) if file is not None)
-        return next((file for file in files if file.sidecar is not None and file.sidecar.messages), None)
+        return _leading((self.live, *self.temps, self.backup))
+
+
+def _leading(files: Iterable[SidecarFile | None]) -> SidecarFile | None:
+    return next((file for file in files if _messages(file)), None)
+
+
+def _messages(file: SidecarFile | None) -> tuple[Piece, ...]:
+    return () if file is None or file.sidecar is None else file.sidecar.messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,10 +219,11 @@ class CopyReader:
         """Read the copies of one session that are files."""
         listing = self.listing
         journal = read_turn_journal(session_id, listing.turn_journals.get(session_id, ()))
-        runs = RunJournal(session_id, listing.run_journals.get(session_id, ()), journal)
         live = _read(listing.sidecars.get(session_id), self.store.reach)
         backup = _read(listing.backups.get(session_id))
         temps = tuple(sidecar.equal_once(filter(None, map(_read, listing.temps.get(session_id, ())))))
+        said = lambda: _messages(_leading((live, *temps, backup)))  # noqa: E731
+        runs = RunJournal(session_id, listing.run_journals.get(session_id, ()), journal, said)
         steps.step(_FILE)
         return FileCopies(
             session_id=session_id,
@@ -248,8 +256,7 @@ class CopyReader:
 
     def with_databases(self, files: FileCopies, steps: Steps) -> SessionCopies:
         """The same with what the databases hold of the session."""
-        leading = files.leading
-        pieces = leading.sidecar.messages if leading is not None and leading.sidecar is not None else ()
+        pieces = _messages(files.leading)
         leading_messages = tuple(map(message, steps.over(pieces, len(pieces), _FILE)))
         parts = self.listing.lineage.parts.get(files.session_id, ())
         found = [

@@ -22,6 +22,7 @@ from hermes_rescue.core.hermes.message import JSON_PREFIX, REASONING, SPEAKERS, 
 from hermes_rescue.core.hermes.runs.run_journal import Done
 from hermes_rescue.core.hermes.sidecar import IDLE_STREAM
 from hermes_rescue.core.hermes.workspace_tag import strip_workspace_tag, untag
+from hermes_rescue.core.merge.restored_turns import has_all_of_killed
 from hermes_rescue.core.merge.turns import SLACK
 from msgspec import UNSET, Raw
 
@@ -95,8 +96,7 @@ def up_to_date(
     The rows are only read, and then all of them, where the files leave it open; the further files only after that.
     """
     data = files.live.data if files.live is not None else None
-    others = files.backup or files.temps or files.problems or files.killed
-    if data is None or others or not all(turn.ended for turn in files.turns):
+    if data is None or files.backup or files.temps or files.problems:
         return None
     try:
         require_utf8(data)
@@ -111,6 +111,8 @@ def up_to_date(
         if not any(counts) and not all(_is_beginning(messages, run) for run in files.journal.dones):
             return None  # no row shows what was said before the newest run; where one does, reading all would cost more
         if not all(_are_among(messages, _RUN.decode(data).messages) for data in further):
+            return None
+        if (files.killed or not all(turn.ended for turn in files.turns)) and not has_all_of_killed(files):
             return None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, NotJSONError, UnindexedReadError, _Differs):
         return None

@@ -10,7 +10,6 @@ from hermes_rescue.core.base.jsontext import LIST_FIELD, NOTHING, Piece, number
 from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.copies import BACKUP, LIVE, RUN, SessionCopies
 from hermes_rescue.core.hermes.held_up import is_the_same
-from hermes_rescue.core.hermes.runs.killed_runs import DeadRun, dead_runs, pending_prompt, prompt_message
 from hermes_rescue.core.hermes.same_text import folded
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS, IDLE_STREAM, Sidecar
 from hermes_rescue.core.merge import further, metadata, pointers, second_look, server_merge
@@ -29,13 +28,12 @@ from hermes_rescue.core.merge.evidence import (
 from hermes_rescue.core.merge.intent import FROM_ELSEWHERE, MARK_FIELDS, Marks, Reason, has_marks, marks
 from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.merge.metadata import Found
-from hermes_rescue.core.merge.restored_turns import KilledRun, RestoredCard, broken_off, restore
+from hermes_rescue.core.merge.restored_turns import RestoredCard, broken_off, cards_of, killed, restore, stream_of
 from hermes_rescue.core.merge.sequence import one_sequence
 from hermes_rescue.core.merge.sidecar_copies import marked_copy, raw_copies, session_of, sidecar_copies
 from hermes_rescue.core.merge.transcript import Entry
 from hermes_rescue.core.merge.witnesses import judge
 
-PENDING = "pending prompt"
 FIRST_MESSAGE = "first message"
 LAST_MESSAGE = "last message"
 DEFAULT = "default"
@@ -133,11 +131,10 @@ def propose(copies: SessionCopies, choices: Choices | None = None, *, stream_is_
     live = session_of(copies.live)
     entries = one_sequence(copies)
     reasons, verdict = _reasons(copies, live, entries)
-    killed = _killed(copies, live, stream_is_live=stream_is_live)
-    cards, names = _listed(live, "tool_calls"), (PENDING, RUN)
-    new_cards = restore(entries, reasons, killed, cards, names)
+    runs, cards = killed(copies, live, stream_is_live=stream_is_live), cards_of(live)
+    new_cards = restore(entries, reasons, runs, cards)
     if not stream_is_live and (broken := broken_off(entries, reasons)) is not None:
-        new_cards += restore(entries, reasons, [broken], cards, names)
+        new_cards += restore(entries, reasons, [broken], cards)
     offers = metadata.offers(copies, live)
     created = offers.get("created_at", {})
     found = further.offer(entries, reasons, copies.further, created, lambda: _evidence(copies, live))
@@ -194,7 +191,7 @@ def _evidence(copies: SessionCopies, live: Sidecar | None) -> Evidence:
     if last is not None and last <= 0.0:  # no clock has shown that
         last = None
     listed = number(index.get("updated_at"))
-    stream = _stream(copies, live)
+    stream = stream_of(copies, live)
     sent = next((turn for turn in copies.turns if turn.is_last), None)
     return Evidence(
         state,
@@ -263,50 +260,10 @@ def backup_known_by(copies: SessionCopies) -> str:
     return f"{copies.backup.digest} {copies.backup.mtime}" if copies.backup is not None else ""
 
 
-def _stream(copies: SessionCopies, live: Sidecar | None) -> dict[str, Any]:
-    """The stream fields of a session: those of its file; of one that is lost, what the session list has of them."""
-    found = {} if live is None else {name: live.get(name) for name in IDLE_STREAM}
-    row = copies.index_row or {}
-    is_known = state_of(live) is not FileState.LOST or found.get("pending_started_at") is not None
-    if is_known or row.get("has_pending_user_message") is not True:
-        return found
-    return found | {
-        "active_stream_id": row.get("active_stream_id"),
-        "pending_user_message": row.get("pending_user_message"),
-        "pending_started_at": row.get("last_message_at") or None,
-    }
-
-
-def _killed(copies: SessionCopies, live: Sidecar | None, *, stream_is_live: bool) -> list[KilledRun]:
-    """The runs that were killed, the oldest first."""
-    head = _stream(copies, live)
-    active = head.get("active_stream_id")
-    found = [
-        KilledRun(run, tuple(copies.killed.get(run.stream_id, ())), run.stream_id == active)
-        for run in dead_runs(head, copies.turns, copies.journal)
-    ]
-    found += (
-        KilledRun(
-            DeadRun("", prompt_message(turn.content, turn.attachments, turn.created_at), turn.created_at), (), False
-        )
-        for turn in copies.turns
-        if not turn.ended and not turn.stream_id and turn.text
-    )
-    prompt = None if active else pending_prompt(head)
-    if prompt is not None:
-        found.append(KilledRun(DeadRun("", prompt, prompt.get("timestamp")), (), is_active=True))
-    return [each for each in found if not (stream_is_live and each.is_active)]
-
-
 def _is_torn_in_marks(sidecars: Mapping[str, Sidecar]) -> bool:
     """Whether the file is torn before its generation, and other copies have one."""
     live, *others = (marks(copy).knows_generations for copy in sidecars.values())
     return not sidecars[LIVE].complete and not live and any(others)
-
-
-def _listed(live: Sidecar | None, field: str) -> list[Any]:
-    value = live.get(field) if live is not None else None
-    return value if isinstance(value, list) else []
 
 
 def _item(position: int, e: Entry, reason: Reason | None, choices: Choices) -> Item:

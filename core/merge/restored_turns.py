@@ -11,13 +11,30 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from itertools import accumulate
 from math import inf
+from operator import is_
 from typing import Any, NamedTuple
 
 from hermes_rescue.core.hermes import sidecar
+from hermes_rescue.core.hermes.copies import LIVE, RUN, FileCopies
 from hermes_rescue.core.hermes.message import message
-from hermes_rescue.core.hermes.runs.killed_runs import DeadRun, Recovered, asked, may_have_sent, recover
+from hermes_rescue.core.hermes.runs.killed_runs import (
+    DeadRun,
+    Recovered,
+    asked,
+    dead_runs,
+    may_have_sent,
+    pending_prompt,
+    prompt_message,
+    recover,
+)
+from hermes_rescue.core.hermes.sidecar import IDLE_STREAM, Sidecar
+from hermes_rescue.core.merge.evidence import FileState, state_of
 from hermes_rescue.core.merge.intent import Reason
-from hermes_rescue.core.merge.transcript import LIVE, Entry
+from hermes_rescue.core.merge.sidecar_copies import session_of
+from hermes_rescue.core.merge.transcript import Entry, entry
+
+PENDING = "pending prompt"
+"""What a prompt that no other copy has is called as a copy."""
 
 
 class KilledRun(NamedTuple):
@@ -35,16 +52,65 @@ class RestoredCard(NamedTuple):
     entry: Entry
 
 
+def stream_of(copies: FileCopies, live: Sidecar | None) -> dict[str, Any]:
+    """The stream fields of a session: those of its file; of one that is lost, what the session list has of them."""
+    found = {} if live is None else {name: live.get(name) for name in IDLE_STREAM}
+    row = copies.index_row or {}
+    is_known = state_of(live) is not FileState.LOST or found.get("pending_started_at") is not None
+    if is_known or row.get("has_pending_user_message") is not True:
+        return found
+    return found | {
+        "active_stream_id": row.get("active_stream_id"),
+        "pending_user_message": row.get("pending_user_message"),
+        "pending_started_at": row.get("last_message_at") or None,
+    }
+
+
+def killed(copies: FileCopies, live: Sidecar | None, *, stream_is_live: bool) -> list[KilledRun]:
+    """The runs that were killed, the oldest first."""
+    head = stream_of(copies, live)
+    active = head.get("active_stream_id")
+    found = [
+        KilledRun(run, tuple(copies.killed.get(run.stream_id, ())), run.stream_id == active)
+        for run in dead_runs(head, copies.turns, copies.journal)
+    ]
+    found += (
+        KilledRun(
+            DeadRun("", prompt_message(turn.content, turn.attachments, turn.created_at), turn.created_at), (), False
+        )
+        for turn in copies.turns
+        if not turn.ended and not turn.stream_id and turn.text
+    )
+    prompt = None if active else pending_prompt(head)
+    if prompt is not None:
+        found.append(KilledRun(DeadRun("", prompt, prompt.get("timestamp")), (), is_active=True))
+    return [each for each in found if not (stream_is_live and each.is_active)]
+
+
+def cards_of(live: Sidecar | None) -> Sequence[Any]:
+    """The tool cards of a session."""
+    value = live.get("tool_calls") if live is not None else None
+    return value if isinstance(value, list) else []
+
+
+def has_all_of_killed(files: FileCopies) -> bool:
+    """Whether the live file, which no other copy has anything to add to, has the turns of all killed runs as well."""
+    live = session_of(files.live)
+    if live is None or not (runs := killed(files, live, stream_is_live=False)):
+        return live is not None
+    said = [message(piece) for piece in live.messages]
+    entries = [entry(LIVE, m, k) for k, m in enumerate(said)]
+    reasons: dict[int, Reason] = {}
+    cards = restore(entries, reasons, runs, cards_of(live))
+    return not cards and not reasons and len(entries) == len(said) and all(map(is_, (e.merged for e in entries), said))
+
+
 def restore(
-    entries: list[Entry],
-    reasons: MutableMapping[int, Reason],
-    runs: Sequence[KilledRun],
-    cards: Sequence[Any],
-    names: tuple[str, str],
+    entries: list[Entry], reasons: MutableMapping[int, Reason], runs: Sequence[KilledRun], cards: Sequence[Any]
 ) -> list[RestoredCard]:
     """Put what is left of killed runs into a transcript. ``reasons``: why entries, by identity, are left out; a prompt
     that nothing answered is added to them as a question, unless the file waits for it. ``cards`` are the session's tool
-    cards, ``names`` what a prompt and an answer that no other copy has are called as copies.
+    cards.
     """
     found: list[RestoredCard] = []
     places = _Places(entries if runs else [])
@@ -60,7 +126,7 @@ def restore(
             start, end = at, _end_of_turn(entries, at, reasons)
         there = [e for e in entries[start:end] if id(e) not in reasons]
         recovered = recover(killed.run, killed.events, [e.merged.value for e in there], cards)
-        turn = _entries(recovered, there, names)
+        turn = _entries(recovered, there)
         if at is None and len(turn) == 1 and not killed.is_active:
             reasons[id(turn[0])] = Reason.UNANSWERED
         left_out = [e for e in entries[start:end] if id(e) in reasons]
@@ -150,19 +216,18 @@ def _end_of_turn(entries: Sequence[Entry], start: int, reasons: Collection[int])
     return next(following, len(entries))
 
 
-def _entries(recovered: Recovered, there: Sequence[Entry], names: tuple[str, str]) -> list[Entry]:
+def _entries(recovered: Recovered, there: Sequence[Entry]) -> list[Entry]:
     turn = []
-    prompt, answer = names
     for restored, at in recovered.messages:
         if at is None:
             made = message(sidecar.message_piece(restored))
-            turn.append(Entry({prompt if made.role == "user" else answer: made}, made, {}, {}))
+            turn.append(Entry({PENDING if made.role == "user" else RUN: made}, made, {}, {}))
             continue
         e = there[at]
         before = e.merged.value
         if restored != before:
             e.merged = message(sidecar.message_piece(restored, e.merged.piece))
             changed = (key for key in {*before, *restored} if before.get(key) != restored.get(key))
-            e.enriched = {**e.enriched, **dict.fromkeys(changed, answer)}
+            e.enriched = {**e.enriched, **dict.fromkeys(changed, RUN)}
         turn.append(e)
     return turn

@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping, Sequence
 from itertools import islice
 from operator import is_not
 
-from hermes_rescue.core.base.jsontext import number
+from hermes_rescue.core.base.jsontext import Piece, number
 from hermes_rescue.core.hermes.copies import BACKUP, LIVE, RUN, SessionCopies, temp_name
 from hermes_rescue.core.hermes.database.blocks import carried_text
 from hermes_rescue.core.hermes.message import Message, message
@@ -119,13 +119,26 @@ def _newest(copies: SessionCopies, sequences: Mapping[str, Sequence[Message]]) -
 def _file_messages(copies: SessionCopies) -> dict[str, Sequence[Message]]:
     """The messages of each file, one object where they are the same bytes, as most are in every file."""
     sidecars = sidecar_copies(copies)
-    leading = session_of(copies.leading) if copies.leading_messages else None
+    leading = copies.leading_messages
     known: dict[bytes, Message] = {}
-    if any(copy is not leading for copy in sidecars.values()):
-        known = {m.piece.token: m for m in copies.leading_messages}
-    found = {id(leading): copies.leading_messages}
+    found = {id(session_of(copies.leading) if leading else None): leading}
     for copy in sidecars.values():
         if id(copy) not in found:
-            tokens = ((piece, piece.token) for piece in copy.messages)
-            found[id(copy)] = tuple(known.get(key) or known.setdefault(key, message(each)) for each, key in tokens)
+            found[id(copy)] = _as_known(copy.messages, leading, known)
     return {name: found[id(copy)] for name, copy in sidecars.items()}
+
+
+def _as_known(pieces: Sequence[Piece], leading: Sequence[Message], known: dict[bytes, Message]) -> tuple[Message, ...]:
+    """The messages of these pieces; ``known`` are others by their bytes, among them the leading ones once they are
+    looked for elsewhere than at their place.
+    """
+    found = []
+    for k, piece in enumerate(pieces):
+        if k < len(leading) and (piece is leading[k].piece or piece.raw == leading[k].piece.raw):
+            found.append(leading[k])
+            continue
+        if not known:
+            known.update((m.piece.token, m) for m in leading)
+        key = piece.token
+        found.append(known.get(key) or known.setdefault(key, message(piece)))
+    return tuple(found)

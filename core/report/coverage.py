@@ -9,7 +9,8 @@ from enum import IntEnum
 
 from hermes_rescue.core.hermes.copies import BACKUP, DATABASE, LIVE, RUN, TEMP, TURNS
 from hermes_rescue.core.merge.intent import Reason
-from hermes_rescue.core.merge.proposal import PENDING, Proposal
+from hermes_rescue.core.merge.proposal import Proposal
+from hermes_rescue.core.merge.restored_turns import PENDING
 from hermes_rescue.core.report.diff import RECOVERED, Change, MessageRow
 from hermes_rescue.core.report.history import AFTER, BEFORE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.hermes.copies import BACKUP, DATABASE, LIVE, RUN, TEMP, TURNS
-from hermes_rescue.core.merge.proposal import PENDING
+from hermes_rescue.core.merge.restored_turns import PENDING
 from hermes_rescue.core.report.coverage import COPIES, Lane
 from hermes_rescue.gui.view_model.formatting import number
 from PySide6.QtCore import QCoreApplication

@@ -322,12 +322,10 @@ def test_whatever_a_snapshot_says_the_result_is_that_of_the_merge(hermes: Hermes
 @pytest.mark.parametrize(
     ("events", "turn", "fields"),
     [
-        ([WORDS], [], {}),
         ([WORDS], [SENT], {}),
         ([], [SENT], {}),
         ([WORDS], [SENT], {"active_stream_id": "stream", "pending_user_message": "and what else?"}),
         ([], [], {"pending_user_message": "and what else?", "pending_started_at": 1.75e9 + 200}),
-        ([done(SID, transcript())], [SENT], {}),
     ],
 )
 def test_a_turn_that_did_not_end_has_the_findings_of_the_merge(
@@ -340,3 +338,36 @@ def test_a_turn_that_did_not_end_has_the_findings_of_the_merge(
     if turn:
         prompted(hermes, SID, turn)
     assert short_ways(find_store(home=hermes.home)) == {SID: False}
+
+
+WHAT_A_RUN_SAID: list[dict[str, Any]] = [
+    {"event": "token", "payload": {"text": text}} for text in ("Half of", " an answer")
+]
+CALLED = {"event": "tool", "payload": {"name": "terminal", "tid": "call_9", "args": {}}}
+
+
+@pytest.mark.parametrize(
+    ("events", "turn", "is_short"),
+    [
+        (WHAT_A_RUN_SAID, [SENT], True),
+        (WHAT_A_RUN_SAID[:1], [SENT], True),
+        (WHAT_A_RUN_SAID, [SENT, {"event": "interrupted"}], True),
+        ([], [SENT], True),
+        ([WORDS], [], True),  # of a prompt that nobody knows
+        ([done(SID, transcript())], [SENT], True),
+        ([*WHAT_A_RUN_SAID, CALLED], [SENT], False),
+        ([*WHAT_A_RUN_SAID, CALLED, WORDS], [SENT], False),
+        (WHAT_A_RUN_SAID, [{**SENT, "content": "and?"}], False),
+    ],
+)
+def test_a_session_that_has_what_a_killed_run_said_takes_the_short_way(
+    hermes: Hermes, events: list[dict[str, Any]], turn: list[dict[str, Any]], *, is_short: bool
+) -> None:
+    asked = {"role": "user", "content": SENT["content"], "timestamp": 1.75e9 + 200}
+    said = [*transcript(), asked, {"role": "assistant", "content": "Half of an answer", "timestamp": 1.75e9 + 202}]
+    hermes.write_live(said)
+    hermes.write_rows(said)
+    journalled(hermes, SID, events)
+    if turn:
+        prompted(hermes, SID, turn)
+    assert short_ways(find_store(home=hermes.home)) == {SID: is_short}

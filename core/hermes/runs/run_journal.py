@@ -12,15 +12,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 from hermes_rescue.core.base import files, jsontext
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.base.json_lines import LineFile, damage, fields_of, objects
-from hermes_rescue.core.base.jsontext import LARGE, LIST_FIELD, LargeElement, NotJSONError, Piece, number
+from hermes_rescue.core.base.jsontext import LIST_FIELD, LargeElement, NotJSONError, Piece, is_compact_form, number
 from hermes_rescue.core.hermes.message import visible_text
 from hermes_rescue.core.hermes.runs.turn_journal import SubmittedTurn, TurnJournal
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
@@ -66,6 +66,7 @@ _SESSION_BEGINS = b'"session":{'
 _LIST_BEGINS = b'"messages":['
 
 _T = TypeVar("_T")
+Pieces: TypeAlias = Callable[[], Sequence[Piece]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ class Done:
 
     ``created_at`` is in seconds, ``session`` what the event holds. Secrets in the title and in the messages are
     masked by default, and none of the marks of intent is in it, so that their absence proves nothing. ``sent``: the
-    prompt of the run, where it is known.
+    prompt of the run, where it is known. ``like``: the messages of a file, each of which stands for the one at its
+    place that says the same to the letter, as most do.
     """
 
     stream_id: str
@@ -83,10 +85,11 @@ class Done:
     path: Path
     session: bytes
     sent: SubmittedTurn | None = None
+    like: Pieces = tuple
 
     @cached_property
     def _held(self) -> _Held:
-        return _held(self.session) or _Held({}, ())
+        return _held(self.session, self.like()) or _Held({}, ())
 
     @cached_property
     def fields(self) -> dict[str, Piece]:
@@ -178,15 +181,18 @@ class End(NamedTuple):
 class RunJournal:
     """The runs of one session. ``paths`` are its files; those of a parent can be among them, for a run that gave the
     session another id ends with the session under the new one, in the folder of the old one. ``known``: the turn
-    journal, which knows the order in which the runs began, and their prompts.
+    journal, which knows the order in which the runs began, and their prompts; ``like``: as in :class:`Done`.
 
     Nothing is read before it is asked for, and nothing that lies on the disk raises.
     """
 
-    def __init__(self, session_id: str, paths: Sequence[Path], known: TurnJournal = NOTHING_SENT) -> None:
+    def __init__(
+        self, session_id: str, paths: Sequence[Path], known: TurnJournal = NOTHING_SENT, like: Pieces = tuple
+    ) -> None:
         self.session_id = session_id
         self._paths = paths
         self._known = known
+        self._like = like
         self._damaged: dict[Path, int] = {}
         self._unreadable: dict[Path, str] = {}
         self._ends: dict[Path, End] = {}
@@ -302,7 +308,8 @@ class RunJournal:
             raw = bytes(event.payload.session)
             if raw and _shows(raw, self.session_id):
                 name, when = str(event.event or ""), number(event.created_at)
-                return Done(run.stream_id, name, when, run.path, raw, self._known.sent_in(run.stream_id))
+                sent = self._known.sent_in(run.stream_id)
+                return Done(run.stream_id, name, when, run.path, raw, sent, self._like)
         return None
 
     def _read(self, path: Path, read: Callable[[LineFile], _T], otherwise: _T) -> _T:
@@ -351,18 +358,20 @@ def _shows(raw: bytes, session_id: str) -> bool:
     return shown.session_id in (None, session_id) and bytes(memoryview(shown.messages)[:1]) == b"["
 
 
-def _held(raw: bytes) -> _Held | None:
-    if len(raw) >= LARGE:
-        document = jsontext.parse_object(raw)
-        if document.elements is None:
-            return None
-        return _Held(document.fields, tuple(_Compact(piece.raw, level=2) for piece in document.elements))
-    value = jsontext.loads(raw)
-    messages = value.get(LIST_FIELD) if isinstance(value, dict) else None
-    if not isinstance(messages, list):
+def _held(raw: bytes, like: Sequence[Piece] = ()) -> _Held | None:
+    document = jsontext.parse_object(raw, is_utf8=True)
+    if document.elements is None:
         return None
-    fields = {key: Piece(None, inner) for key, inner in value.items()}
-    return _Held(fields, tuple(Piece(None, each, 2) for each in messages))
+    messages = tuple(
+        other if other is not None and is_compact_form(piece.raw, other) else _laid_out(piece)
+        for piece, other in zip_longest(document.elements, like[: len(document.elements)])
+    )
+    return _Held(document.fields, messages)
+
+
+def _laid_out(piece: Piece) -> Piece:
+    """A message of a line as it would stand in a sidecar."""
+    return _Compact(piece.raw, level=2) if isinstance(piece, LargeElement) else Piece(None, piece.value, 2)
 
 
 def _known(fields: Mapping[str, Piece]) -> dict[str, Piece]:
