@@ -69,6 +69,7 @@ _SESSION: Any = msgspec.json.Decoder(
     )
 )
 _RUN: Any = msgspec.json.Decoder(msgspec.defstruct("_Run", [(LIST_FIELD, list[_Message])], gc=False))
+_LIST = msgspec.json.Decoder(list[_Message])
 _CALLS = msgspec.json.Decoder(list[_Call])
 
 
@@ -139,7 +140,7 @@ def _is_dressed(message: _Message) -> bool:
 
 def _is_beginning(messages: Sequence[_Message], run: Done) -> bool:
     """Whether what a run showed at its end is what the messages begin with, and nothing more of any."""
-    shown = _RUN.decode(run.session).messages
+    shown = _LIST.decode(run.listed)
     return len(shown) <= len(messages) and all(map(_is_shown, messages, shown))
 
 

@@ -40,12 +40,17 @@ _BEGUN = re.compile(rb'\s*\{[^{}]*?"created_at"\s*:\s*(-?\d+(?:\.\d+)?(?:[eE][+-
 """The time of an event whose line is too long to be read for it: what stands before the payload says it."""
 
 
+class _Shown(msgspec.Struct):
+    session_id: Any = None
+    messages: msgspec.Raw = msgspec.Raw()
+
+
 class _Payload(msgspec.Struct):
-    session: msgspec.Raw = msgspec.Raw()
+    session: _Shown | None = None
 
 
 class _Event(msgspec.Struct):
-    """What is asked of an event; without a session in it that is empty."""
+    """What is asked of an event."""
 
     event: Any = None
     terminal: Any = None
@@ -53,15 +58,15 @@ class _Event(msgspec.Struct):
     payload: _Payload = msgspec.field(default_factory=_Payload)
 
 
+class _Line(NamedTuple):
+    """An event, and its text, which a parser of JSON or Python's reads."""
+
+    event: _Event
+    text: bytes
+
+
 _EVENT = msgspec.json.Decoder(_Event)
-
-
-class _Shown(msgspec.Struct):
-    session_id: Any = None
-    messages: msgspec.Raw = msgspec.Raw()
-
-
-_SHOWN = msgspec.json.Decoder(_Shown)
+_FIELDS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _SESSION_BEGINS = b'"session":{'
 _LIST_BEGINS = b'"messages":['
 
@@ -73,19 +78,28 @@ Pieces: TypeAlias = Callable[[], Sequence[Piece]]
 class Done:
     """The whole session as it was at the end of a run. ``event`` is the one that holds it: done, or apperror or cancel.
 
-    ``created_at`` is in seconds, ``session`` what the event holds. Secrets in the title and in the messages are
-    masked by default, and none of the marks of intent is in it, so that their absence proves nothing. ``sent``: the
-    prompt of the run, where it is known. ``like``: the messages of a file, each of which stands for the one at its
-    place that says the same to the letter, as most do.
+    ``created_at`` is in seconds, ``line`` the text of the event, ``listed`` that of the messages in it. Secrets in the
+    title and in the messages are masked by default, and none of the marks of intent is in it, so that their absence
+    proves nothing. ``sent``: the prompt of the run, where it is known. ``like``: the messages of a file, each of which
+    stands for the one at its place that says the same to the letter, as most do.
     """
 
     stream_id: str
     event: str
     created_at: float | None
     path: Path
-    session: bytes
+    line: bytes
+    listed: msgspec.Raw
     sent: SubmittedTurn | None = None
     like: Pieces = tuple
+
+    @cached_property
+    def session(self) -> bytes:
+        """The JSON text of the session."""
+        try:
+            return bytes(_FIELDS.decode(_FIELDS.decode(self.line)["payload"])["session"])
+        except msgspec.MsgspecError:  # only Python reads it
+            return jsontext.dumps(jsontext.loads(self.line)["payload"]["session"])
 
     @cached_property
     def _held(self) -> _Held:
@@ -129,17 +143,17 @@ class Done:
         if at < 0 or events.find(_SESSION_BEGINS, events.rfind(b"\n", 0, at) + 1, at) < 0:
             return False
         at += len(_LIST_BEGINS)
-        listed, ends = self._listed
+        listed, ends = self._ends
         end = at + _common_length(events, at, listed)
         return end - at in ends and events.startswith(b"]", end) and _LIST_BEGINS not in events[end:]
 
     @cached_property
-    def _listed(self) -> tuple[bytes, frozenset[int]]:
+    def _ends(self) -> tuple[bytes, frozenset[int]]:
         """The text of its messages, and how much of it the first ones are, for any number of them. Nothing where that
         is not laid out as the WebUI does.
         """
         try:
-            listed = bytes(_SHOWN.decode(self.session).messages)[1:-1]
+            listed = bytes(self.listed)[1:-1]
             places = jsontext.places_of_elements(listed, b",")
         except (msgspec.MsgspecError, RecursionError):
             places = None
@@ -304,12 +318,12 @@ class RunJournal:
 
     def _last_session(self, lines: LineFile, run: Run) -> Done | None:
         """The last event that holds this session; a parent's run can hold the parent, too."""
-        for event in lines.backwards(_event):
-            raw = bytes(event.payload.session)
-            if raw and _shows(raw, self.session_id):
+        for event, line in lines.backwards(_event):
+            shown = event.payload.session
+            if shown is not None and _is_list(shown.messages) and shown.session_id in (None, self.session_id):
                 name, when = str(event.event or ""), number(event.created_at)
                 sent = self._known.sent_in(run.stream_id)
-                return Done(run.stream_id, name, when, run.path, raw, sent, self._like)
+                return Done(run.stream_id, name, when, run.path, line, shown.messages, sent, self._like)
         return None
 
     def _read(self, path: Path, read: Callable[[LineFile], _T], otherwise: _T) -> _T:
@@ -348,14 +362,8 @@ class _Compact(LargeElement):
         return jsontext.loads(bytes(self._raw))
 
 
-def _shows(raw: bytes, session_id: str) -> bool:
-    """Whether a text is the session of this id, or of none, with its messages."""
-    try:
-        shown = _SHOWN.decode(raw)
-    except (msgspec.MsgspecError, RecursionError):
-        held = _held(raw)
-        return held is not None and _value(held.fields, "session_id") in (None, session_id)
-    return shown.session_id in (None, session_id) and bytes(memoryview(shown.messages)[:1]) == b"["
+def _is_list(raw: msgspec.Raw) -> bool:
+    return bytes(memoryview(raw)[:1]) == b"["
 
 
 def _held(raw: bytes, like: Sequence[Piece] = ()) -> _Held | None:
@@ -406,11 +414,11 @@ def _seen_end(lines: LineFile) -> End | None:
     return End(True, number(last.created_at)) if last is not None and _is_end(last) else None
 
 
-def _event(line: bytes) -> tuple[_Event | None, bool]:
+def _event(line: bytes) -> tuple[_Line | None, bool]:
     """One line as an event, as :meth:`LineFile.backwards` wants it. A session is not parsed where it need not be."""
     usual = _usual(line)
     if usual is not None:
-        return usual, True
+        return _Line(usual, line), True
     found, is_whole = fields_of(line)
     if found is None:
         return None, is_whole
@@ -420,8 +428,11 @@ def _event(line: bytes) -> tuple[_Event | None, bool]:
     except NotJSONError:  # a number longer than Python reads
         return None, False
     session = payload.get("session") if isinstance(payload, dict) else None
-    raw = msgspec.Raw() if session is None else msgspec.Raw(jsontext.dumps(session))
-    return _Event(event, terminal, created_at, _Payload(raw)), is_whole
+    if not isinstance(session, dict):
+        return _Line(_Event(event, terminal, created_at), b""), is_whole
+    shown = _Shown(session.get("session_id"), msgspec.Raw(jsontext.dumps(session.get(LIST_FIELD))))
+    text = jsontext.dumps({"payload": {"session": session}})
+    return _Line(_Event(event, terminal, created_at, _Payload(shown)), text), is_whole
 
 
 def _usual(line: bytes) -> _Event | None:
@@ -439,7 +450,7 @@ def _is_end(event: _Event) -> bool:
 
 def _end(lines: LineFile) -> End:
     at = None
-    for event in lines.backwards(_event):
+    for event, _ in lines.backwards(_event):
         at = number(event.created_at) if at is None else at
         if _is_end(event):
             return End(True, at)
