@@ -355,7 +355,7 @@ CALLED = {"event": "tool", "payload": {"name": "terminal", "tid": "call_9", "arg
         ([], [SENT], True),
         ([WORDS], [], True),  # of a prompt that nobody knows
         ([done(SID, transcript())], [SENT], True),
-        ([*WHAT_A_RUN_SAID, CALLED], [SENT], False),
+        ([*WHAT_A_RUN_SAID, CALLED], [SENT], True),  # whose card would be all that there is to write
         ([*WHAT_A_RUN_SAID, CALLED, WORDS], [SENT], False),
         (WHAT_A_RUN_SAID, [{**SENT, "content": "and?"}], False),
     ],
