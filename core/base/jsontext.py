@@ -221,7 +221,7 @@ def loads(text: bytes | str) -> Any:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return loads_exactly(text)
-    return _pruned(value) if _may_be_deep(text) else value
+    return _pruned(value) if _may_be_deep(value, text) else value
 
 
 def loads_exactly(text: bytes | str) -> Any:
@@ -231,11 +231,12 @@ def loads_exactly(text: bytes | str) -> Any:
         value = _EXACT.decode(text)
     except (ValueError, RecursionError) as error:
         raise NotJSONError(str(error)) from None
-    return _pruned(value) if _may_be_deep(text) else value
+    return _pruned(value) if _may_be_deep(value, text) else value
 
 
-def _may_be_deep(text: bytes | str) -> bool:
-    if len(text) <= 2 * NESTING:
+def _may_be_deep(value: Any, text: bytes | str) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if len(text) <= 2 * NESTING or not any(isinstance(each, list | dict) for each in inner):
         return False
     if isinstance(text, str):
         return text.count("[") + text.count("{") > NESTING

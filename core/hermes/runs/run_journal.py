@@ -144,11 +144,12 @@ class Done:
             return False
         at += len(_LIST_BEGINS)
         listed, ends = self._ends
-        end = at + _common_length(events, at, listed)
-        return end - at in ends and events.startswith(b"]", end) and _LIST_BEGINS not in events[end:]
+        may_end = (end for end in ends if events.startswith(b"]", at + end))
+        found = next((end for end in may_end if events.startswith(listed[:end], at)), None)
+        return found is not None and events.find(_LIST_BEGINS, at + found) < 0
 
     @cached_property
-    def _ends(self) -> tuple[bytes, frozenset[int]]:
+    def _ends(self) -> tuple[bytes, Sequence[int]]:
         """The text of its messages, and how much of it the first ones are, for any number of them. Nothing where that
         is not laid out as the WebUI does.
         """
@@ -157,19 +158,7 @@ class Done:
             places = jsontext.places_of_elements(listed, b",")
         except (msgspec.MsgspecError, RecursionError):
             places = None
-        return (b"", frozenset()) if places is None else (listed, frozenset((0, *(end for _, end in places))))
-
-
-def _common_length(text: bytes, at: int, other: bytes) -> int:
-    """How many bytes of a text, from a place on, are as another one begins."""
-    low, high = 0, min(len(text) - at, len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if text[at + low : at + middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+        return (b"", ()) if places is None else (listed, (0, *(end for _, end in places)))
 
 
 @dataclass(frozen=True, slots=True)
