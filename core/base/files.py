@@ -158,15 +158,17 @@ def replace_if_unchanged(
     mode: int | None = None,
     mtime_ns: int | None = None,
     keep: Keep | None = None,
+    seen: FileState | None = None,
 ) -> None:
     """Put ``data`` in the place of a file whose SHA-256 is ``expected`` (hex), or of a link that says ``link`` and
     leads to such a file, which stays.
 
-    The mode stays what it was unless ``mode`` says otherwise; ``mtime_ns`` None means now.
+    The mode stays what it was unless ``mode`` says otherwise; ``mtime_ns`` None means now. ``seen``: as it was
+    a moment ago, so that only what comes out of its place is looked at.
     Raises :class:`ChangedMeanwhileError` where the file is another or gone by now: it then holds the newest save of
     whoever changed it, also where that save came in the middle of this call; ``keep`` gets such a save.
     """
-    old = look(path, link)
+    old = seen or look(path, link)
     if old is None or old.digest != expected:
         raise _changed(path)
     try:

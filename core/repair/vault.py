@@ -308,13 +308,12 @@ class ActiveRun:
         caller knows it.
         """
         draft = self._draft("replace", session_id, name, digest or files.digest_of(data), info)
-        return self._carry_out(
-            draft,
-            expected,
-            lambda path, operation: files.replace_if_unchanged(
-                path, data, expected, link=operation.link, mtime_ns=mtime_ns, keep=self._aside(operation)
-            ),
-        )
+
+        def change(path: Path, operation: Operation) -> None:
+            link, keep, seen = operation.link, self._aside(operation), operation.before
+            files.replace_if_unchanged(path, data, expected, link=link, mtime_ns=mtime_ns, keep=keep, seen=seen)
+
+        return self._carry_out(draft, expected, change)
 
     def create(
         self,

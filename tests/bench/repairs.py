@@ -15,6 +15,7 @@ from audits import gigabyte, small
 from commands import RESCUE, WEBUI, fresh_place, webui_recovery
 from figures import Bench, Figure, beside, best
 from hermes_rescue.core.api import apply, find_store, plan
+from hermes_rescue.core.audit.cache import FRESH
 from stores import KINDS, mishap, session_id
 
 
@@ -43,6 +44,7 @@ def as_before(home: Path, sessions: Iterable[int]) -> Iterator[Path]:
                     shutil.copy2(kept, folder)
             shutil.rmtree(home / "webui" / "rescue", ignore_errors=True)
             os.sync()
+            time.sleep(FRESH)  # what was just changed may change again, so a plan keeps nothing of it
 
 
 def damaged(bench: Bench, sessions: int) -> list[int]:
