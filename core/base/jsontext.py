@@ -40,6 +40,8 @@ _LOOKED_AT = 64 * 1024
 
 _SHORT = 256
 
+_CONTAINERS = frozenset((list, dict))
+
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
@@ -236,7 +238,7 @@ def loads_exactly(text: bytes | str) -> Any:
 
 def _may_be_deep(value: Any, text: bytes | str) -> bool:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    if len(text) <= 2 * NESTING or not any(isinstance(each, list | dict) for each in inner):
+    if len(text) <= 2 * NESTING or _CONTAINERS.isdisjoint(map(type, inner)):
         return False
     if isinstance(text, str):
         return text.count("[") + text.count("{") > NESTING
