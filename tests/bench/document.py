@@ -32,15 +32,15 @@ LIMITS = {
     " take anchors found in C.",
     "merging": "Each message of each copy is compared part by part, in Python.",
     "first_rows": "Listing the folder and opening the files; decoding the heads is the smaller part.",
-    "audit_of_a_gigabyte": "Every row is read and compared with its message, byte by byte. Profile: three fifths are"
-    " the sessions that are merged, a quarter of all: the damaged ones, and those that lived through an undo or a"
-    " killed run; of all of it 8 % is SQLite, 7 % looking at UTF-8, 4 % digests; the rest is flat, in Python, for each"
-    " message. Reaching the target would take not reading the rows of sessions whose counts agree, which would miss"
-    " what a rebuilt file lacks, or comparing in C.",
+    "audit_of_a_gigabyte": "Every row is read and compared with its message, byte by byte. Profile: half is the"
+    " sessions that are merged, a fifth of all: the damaged ones, and those that lived through an undo; of all of it"
+    " 8 % is SQLite, 7 % looking at UTF-8, 4 % digests; the rest is flat, in Python, for each message. Reaching the"
+    " target would take not reading the rows of sessions whose counts agree, which would miss what a rebuilt file"
+    " lacks, or comparing in C.",
     "audit_of_ascii": "The same. No real store is like this; the floor is lower here, as Python keeps such texts as"
     " they lie in the file.",
     "audit_of_journals": "Every run is opened, for its beginning and its end; the newest one is read to its last"
-    " session, which is compared with the file. A session with a killed run is merged. Less would take believing the"
+    " session, which is compared with the file. Less would take believing the"
     " turn journal, or the times of files, which a copied store does not keep. Profile of a healthy session: a seventh"
     " is the beginnings and ends of the runs, another the last session of the newest one. Of a session that is merged"
     " every run is read.",
