@@ -89,15 +89,7 @@ class FileCopies:
     @property
     def leading(self) -> SidecarFile | None:
         """The most trusted file that holds messages."""
-        return _leading((self.live, *self.temps, self.backup))
-
-
-def _leading(files: Iterable[SidecarFile | None]) -> SidecarFile | None:
-    return next((file for file in files if _messages(file)), None)
-
-
-def _messages(file: SidecarFile | None) -> tuple[Piece, ...]:
-    return () if file is None or file.sidecar is None else file.sidecar.messages
+        return sidecar.leading((self.live, *self.temps, self.backup))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +214,7 @@ class CopyReader:
         live = _read(listing.sidecars.get(session_id), self.store.reach)
         backup = _read(listing.backups.get(session_id))
         temps = tuple(sidecar.equal_once(filter(None, map(_read, listing.temps.get(session_id, ())))))
-        said = lambda: _messages(_leading((live, *temps, backup)))  # noqa: E731
+        said = lambda: sidecar.messages_of(sidecar.leading((live, *temps, backup)))  # noqa: E731
         runs = RunJournal(session_id, listing.run_journals.get(session_id, ()), journal, said)
         steps.step(_FILE)
         return FileCopies(
@@ -256,7 +248,7 @@ class CopyReader:
 
     def with_databases(self, files: FileCopies, steps: Steps) -> SessionCopies:
         """The same with what the databases hold of the session."""
-        pieces = _messages(files.leading)
+        pieces = sidecar.messages_of(files.leading)
         leading_messages = tuple(map(message, steps.over(pieces, len(pieces), _FILE)))
         parts = self.listing.lineage.parts.get(files.session_id, ())
         found = [

@@ -199,6 +199,16 @@ class SidecarFile:
         return None if self.data is None else files.digest_of(self.data)
 
 
+def messages_of(file: SidecarFile | None) -> tuple[Piece, ...]:
+    """The messages of the session in a file that may be missing or unreadable."""
+    return () if file is None or file.sidecar is None else file.sidecar.messages
+
+
+def leading(files: Iterable[SidecarFile | None]) -> SidecarFile | None:
+    """The first of some files that holds messages."""
+    return next((file for file in files if messages_of(file)), None)
+
+
 def equal_once(found: Iterable[SidecarFile]) -> Iterator[SidecarFile]:
     """The same files, of which bytes that several have are held and parsed once."""
     known: dict[bytes, SidecarFile] = {}
