@@ -66,7 +66,9 @@ class _Line(NamedTuple):
 
 
 _EVENT = msgspec.json.Decoder(_Event)
-_FIELDS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_WHOLE: Any = msgspec.json.Decoder(
+    msgspec.defstruct("_Whole", [("payload", msgspec.defstruct("_Holder", [("session", msgspec.Raw)]))])
+)
 _SESSION_BEGINS = b'"session":{'
 _LIST_BEGINS = b'"messages":['
 
@@ -97,7 +99,7 @@ class Done:
     def session(self) -> bytes:
         """The JSON text of the session."""
         try:
-            return bytes(_FIELDS.decode(_FIELDS.decode(self.line)["payload"])["session"])
+            return bytes(_WHOLE.decode(self.line).payload.session)
         except msgspec.MsgspecError:  # only Python reads it
             return jsontext.dumps(jsontext.loads(self.line)["payload"]["session"])
 
