@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from hermes_rescue.core.audit import story
@@ -21,6 +20,7 @@ from hermes_rescue.core.merge.intent import FROM_ELSEWHERE, Reason
 from hermes_rescue.core.merge.item import Item
 from hermes_rescue.core.merge.proposal import Proposal
 from hermes_rescue.core.merge.sidecar_copies import session_of
+from msgspec.structs import replace
 
 
 def diagnose(copies: SessionCopies, proposal: Proposal, counts: Counts, *, streaming: bool) -> tuple[Finding, ...]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from sys import intern
 from typing import Any, TypeAlias
 
+import msgspec
 from hermes_rescue.core.base.words import plural
 from hermes_rescue.core.hermes.webui_recovery import NO_FILES, FileFacts
 from hermes_rescue.core.hermes.worktree import Worktree
+from msgspec.structs import force_setattr, replace
 
 
 class Category(StrEnum):
@@ -98,8 +100,7 @@ Story: TypeAlias = tuple[str | float, ...]
 """What happened (:mod:`core.audit.story`): texts, and between them times in seconds since 1970."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True, gc=False):
     """One finding of one session (``session_id`` None: of the store). ``evidence`` is a plain sentence; counts are None
     where the file is absent or unreadable. ``category`` can be another than the kind's own. ``story`` is empty where
     the evidence says as much.
@@ -111,7 +112,7 @@ class Finding:
     evidence: str
     live_messages: int | None = None
     bak_messages: int | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = msgspec.field(default_factory=dict)
     story: Story = ()
 
     def text(self, moment: Callable[[float], str]) -> str:
@@ -145,8 +146,11 @@ class Finding:
         return {Category.REVIEW: _DECIDE, Category.REPAIRABLE: _REPAIR, Category.INFO: _LATER}[self.category]
 
 
-@dataclass(frozen=True, slots=True)
-class SessionAudit:
+_NONE: Mapping[str, int] = {}
+_facts = lru_cache(FileFacts)
+
+
+class SessionAudit(msgspec.Struct, frozen=True, gc=False):
     """One session as a list shows it. Counts are None where a copy is absent or unreadable; times in seconds; ``after``
     is the number of messages that a repair leaves (the live count where there is nothing to repair). ``left_out``:
     messages that other copies hold and the user took back, which a repair does not bring; ``is_cleared``: with a clear;
@@ -155,6 +159,8 @@ class SessionAudit:
     repair or decide). ``offered``: how many messages each copy from another place offers, by the name of the copy.
     ``proposed``: the number of messages that a repair by its name leaves where its questions stay open, None where
     nobody looked. ``is_partly_read``: a database that can hold more of it cannot be read.
+
+    Nothing in it refers to it, so Python need not look for that: a store can have 100,000.
     """
 
     session_id: str
@@ -176,19 +182,17 @@ class SessionAudit:
     left_out: int = 0
     is_cleared: bool = False
     basis: str = ""
-    offered: Mapping[str, int] = field(default_factory=dict)
+    offered: Mapping[str, int] = _NONE
     created: float | None = None
     left_out_by_you: int = 0
     proposed: int | None = None
     is_partly_read: bool = False
 
-    def __setstate__(self, state: Sequence[Any]) -> None:
-        """From another process, with what many sessions have alike held once."""
-        for name, value in zip(_FIELDS, state, strict=True):
-            object.__setattr__(self, name, value)
-        object.__setattr__(self, "session_id", intern(self.session_id))
-        object.__setattr__(self, "files", _facts(*self.files))
-        object.__setattr__(self, "offered", self.offered or _NONE)
+    def __post_init__(self) -> None:
+        """What many sessions have alike is held once, also where they come from another process."""
+        force_setattr(self, "session_id", intern(self.session_id))
+        force_setattr(self, "files", _facts(*self.files))
+        force_setattr(self, "offered", self.offered or _NONE)
 
     @property
     def standing(self) -> Standing:
@@ -243,10 +247,6 @@ class SessionAudit:
             f.category is not Category.INFO or f.kind.recommendation == MOVE_BACKUP for f in self.findings
         )
 
-
-_FIELDS = tuple(each.name for each in fields(SessionAudit))
-_NONE: Mapping[str, int] = {}
-_facts = lru_cache(FileFacts)
 
 LEFT = "left_by_you"
 """The detail of a finding of a session that a person left as it is."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from hermes_rescue.core.audit.findings import LEFT, Category, SessionAudit
 from hermes_rescue.core.hermes import remembered
 from hermes_rescue.core.hermes.store import Store
+from msgspec.structs import replace
 
 NAME = "left.json"
 

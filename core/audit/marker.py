@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 from hermes_rescue.core.audit import left, written_over
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.hermes.copies import CopyReader
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
+from msgspec.structs import replace
 
 
 def marker(reader: CopyReader, webui: WebUIStatus) -> Callable[[SessionAudit], SessionAudit]:
@@ -20,7 +20,7 @@ def marker(reader: CopyReader, webui: WebUIStatus) -> Callable[[SessionAudit], S
 
     def marked(session: SessionAudit) -> SessionAudit:
         if reader.has_unread_databases:
-            session = dataclasses.replace(session, is_partly_read=True)
+            session = replace(session, is_partly_read=True)
         return left.marked(written_over.marked(session, brought, store, webui), left_alone)
 
     return marked

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import msgspec
 from hermes_rescue.core.audit.cache import RowsDigest
 from hermes_rescue.core.audit.diagnosis import diagnose
 from hermes_rescue.core.audit.elsewhere import added_by
@@ -99,7 +100,7 @@ def examine_unless_up_to_date(
     is_ended = all(turn.ended for turn in files.turns)
     facts = FileFacts(found.messages) if is_ended else _facts(files, reader)
     row = _row(files, reader, (), numbers, value, facts, is_loaded=True)
-    return dataclasses.replace(row, proposed=found.messages)
+    return msgspec.structs.replace(row, proposed=found.messages)
 
 
 def _merged(
@@ -143,7 +144,7 @@ def _audited(copies: SessionCopies, proposal: Proposal, reader: CopyReader, webu
     row = _row(copies, reader, found, numbers, value, _facts(copies, reader), is_loaded=is_loaded)
     taken_back = [item.reason for item in proposal.items if item.reason in TAKEN_BACK and not item.included]
     offered = {copy.name: n for copy in copies.further if (n := added_by(proposal, copy.name))}
-    row = dataclasses.replace(
+    row = msgspec.structs.replace(
         row,
         left_out=len(taken_back),
         is_cleared=Reason.CLEARED in taken_back,
@@ -154,7 +155,7 @@ def _audited(copies: SessionCopies, proposal: Proposal, reader: CopyReader, webu
     if all(f.category is Category.INFO for f in found):
         return row
     live_file = copies.live.digest if copies.live is not None else None
-    return dataclasses.replace(row, basis=f"{proposal.fingerprint}-{(live_file or 'none')[:16]}")
+    return msgspec.structs.replace(row, basis=f"{proposal.fingerprint}-{(live_file or 'none')[:16]}")
 
 
 def _facts(files: FileCopies, reader: CopyReader) -> FileFacts:

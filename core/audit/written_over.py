@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from hermes_rescue.core.hermes.sidecar import Sidecar, SidecarFile
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
 from hermes_rescue.core.merge.intent import GENERATIONS
+from msgspec.structs import replace
 
 NAME = "repaired.json"
 _SIGNS = 32

@@ -13,6 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from hermes_rescue.core.audit.elsewhere import FoundPlace, added_by
 from hermes_rescue.core.audit.findings import KINDS, NO_ADVICE, Category, Finding, SessionAudit, Standing
 from hermes_rescue.core.audit.store_audit import Audit
@@ -171,7 +172,7 @@ def _webui_item(reported: Reported) -> dict[str, Any]:
 
 
 def _session(s: SessionAudit) -> dict[str, Any]:
-    values = asdict(s)
+    values = msgspec.structs.asdict(s)
     del values["findings"], values["files"], values["basis"], values["proposed"], values["is_partly_read"]
     category = str(s.category) if s.category else "healthy"
     return {

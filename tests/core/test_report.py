@@ -19,6 +19,7 @@ from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.repair.vault import Vault
 from hermes_rescue.core.report import excerpts, report
 from hermes_rescue.core.report.report import FORMATS, Report, render, run_report, written
+from msgspec import structs
 
 EVIL = "<script>alert('x')</script>\"'><img src=http://e.vil onerror=x> & {{ 7*7 }} `|*_ \x1b[31m\u202e\x00"
 EVIL_SHOWN = "<script>alert('x')</script>\"'><img src=http://e.vil onerror=x> & {{ 7*7 }} `|*_ \\x1b[31m\\x202e\\x00"
@@ -179,7 +180,7 @@ def test_a_path_that_only_looks_like_one_of_the_home_stays(hermes: Any) -> None:
     hermes.write_backup(hermes.turns("a"))
     inner = f"/mnt{hermes.home}/webui"
     found = audit(find_store(home=hermes.home))
-    odd = replace(found.findings[0], evidence=f"{inner} and {hermes.home}/webui and {hermes.home}-old/webui")
+    odd = structs.replace(found.findings[0], evidence=f"{inner} and {hermes.home}/webui and {hermes.home}-old/webui")
     made = report.audit_report(replace(found, store_findings=(odd,)))
     text = Page(render(made, "html")).text
     assert f"{inner} and webui and {hermes.home}-old/webui" in text

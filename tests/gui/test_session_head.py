@@ -24,6 +24,7 @@ from hermes_rescue.gui.view_model.session_rows import row_for
 from hermes_rescue.gui.view_model.session_sentence import sentence
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
 from hermes_rescue.gui.widgets.theme import apply, load
+from msgspec import structs
 from PySide6.QtCore import QRect, Qt
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication, QLabel, QScrollArea, QWidget
@@ -93,7 +94,7 @@ def head_of(qtbot: QtBot, audited: SessionAudit, proposal: Proposal) -> SessionH
 def test_what_happened_stands_there_and_the_answers_open_over_the_window(qtbot: QtBot, sessions: Sessions) -> None:
     audited, proposal = sessions["wiped"]
     note = finding("worktree_gone", audited.session_id, "The worktree folder is gone.")
-    head = head_of(qtbot, dataclasses.replace(audited, findings=(note, *audited.findings)), proposal)
+    head = head_of(qtbot, structs.replace(audited, findings=(note, *audited.findings)), proposal)
     main = audited.findings[0]
     assert head.evidence.text().replace("\n", "") == main.text(moment_in_text)
     assert main.evidence not in head.evidence.text()
@@ -119,7 +120,7 @@ def test_a_whole_session_has_no_button_and_nothing_to_answer(qtbot: QtBot, sessi
 
 def test_what_could_not_be_read_whole_is_nowhere_called_healthy_without_that(qtbot: QtBot, sessions: Sessions) -> None:
     audited, proposal = sessions["healthy"]
-    partly = dataclasses.replace(audited, is_partly_read=True)
+    partly = structs.replace(audited, is_partly_read=True)
     assert line_of(row_for(audited)).state == "Healthy"
     assert line_of(row_for(partly)).state == "Healthy as far as it could be read"
     assert head_of(qtbot, audited, proposal).evidence.text().endswith("There is nothing to repair.")
@@ -151,8 +152,8 @@ def test_what_no_copy_has_anything_of_can_only_be_left(qtbot: QtBot, tmp_path: P
     head.show_picked(3)
     assert head.repair.isVisible()
     head.show_picked(0)
-    left = dataclasses.replace(found.audited.findings[0], category=Category.INFO, details={LEFT: True})
-    show(head, dataclasses.replace(found.audited, findings=(left,)), found.proposal)
+    left = structs.replace(found.audited.findings[0], category=Category.INFO, details={LEFT: True})
+    show(head, structs.replace(found.audited, findings=(left,)), found.proposal)
     assert not head.repair.isVisible() and head.leave.text() == "Ask me again"
 
 
@@ -176,8 +177,8 @@ def test_clear_leaves_nothing(qtbot: QtBot, sessions: Sessions) -> None:
 
 def test_what_a_session_says_stays_text(qtbot: QtBot, sessions: Sessions) -> None:
     audited, proposal = sessions["wiped"]
-    evil = dataclasses.replace(
-        audited, title=EVIL * 20, findings=(dataclasses.replace(audited.findings[0], evidence=EVIL, story=()),)
+    evil = structs.replace(
+        audited, title=EVIL * 20, findings=(structs.replace(audited.findings[0], evidence=EVIL, story=()),)
     )
     head = head_of(qtbot, evil, proposal)
     assert head.title.text() == EVIL_SHOWN * 20
@@ -192,8 +193,8 @@ def test_a_sentence_that_is_cut_off_is_opened_by_the_mouse_and_by_the_keyboard(
     qtbot: QtBot, sessions: Sessions
 ) -> None:
     audited, proposal = sessions["wiped"]
-    long = dataclasses.replace(audited.findings[0], evidence="A sentence that goes on and on. " * 30, story=())
-    head = head_of(qtbot, dataclasses.replace(audited, findings=(long,)), proposal)
+    long = structs.replace(audited.findings[0], evidence="A sentence that goes on and on. " * 30, story=())
+    head = head_of(qtbot, structs.replace(audited, findings=(long,)), proposal)
     words = head.evidence
     assert words.more.isVisible()
     assert words.text().endswith("…")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -15,6 +14,7 @@ from hermes_rescue.gui.view_model.formatting import day, long_day, moment
 from hermes_rescue.gui.view_model.session_line import line_of
 from hermes_rescue.gui.view_model.session_rows import ALL, Column, row_for
 from hermes_rescue.gui.widgets import theme
+from msgspec.structs import replace
 from PySide6.QtCore import QDate, QDateTime, QLocale, QPoint, QPointF, Qt, QTime
 from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QApplication

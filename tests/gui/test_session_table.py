@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import gc
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,9 +19,10 @@ from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.worktree import Worktree
 from hermes_rescue.gui.sessions.session_model import Role, SessionModel
 from hermes_rescue.gui.sessions.session_table import SessionTable
-from hermes_rescue.gui.view_model.session_rows import ALL, STEP, Column
+from hermes_rescue.gui.view_model.session_rows import ALL, STEP, Column, row_for
 from hermes_rescue.gui.view_model.session_status import status_of
 from hermes_rescue.gui.widgets import theme
+from msgspec.structs import replace
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QContextMenuEvent, QFontMetrics, QHelpEvent
 from PySide6.QtTest import QAbstractItemModelTester
@@ -54,7 +57,7 @@ def session(name: str, *findings: Finding, title: str = "", **other: object) -> 
         worktree_path=None,
         worktree=Worktree.NONE,
     )
-    return replace(plain, **other)  # type: ignore[arg-type]
+    return replace(plain, **other)
 
 
 def lost(n: int) -> Finding:
@@ -524,6 +527,13 @@ def test_a_state_that_is_none_changes_nothing(table: SessionTable, state: bytes)
     assert table.save_state() == before
 
 
+def test_python_looks_through_no_rows_for_cycles() -> None:
+    rows = [row_for(session("a")), row_for(session("b", lost(3))), row_for(glanced("c"))]
+    kept = [*rows, *(row.session for row in rows), *chain.from_iterable(row.session.findings for row in rows)]
+    assert rows[1].session.findings
+    assert not any(map(gc.is_tracked, kept))
+
+
 def test_the_title_cannot_be_hidden(table: SessionTable) -> None:
     assert not table.columns_menu.actions()[Column.TITLE].isEnabled()
 
@@ -533,7 +543,7 @@ def test_the_title_cannot_be_hidden(table: SessionTable) -> None:
 
 def glanced(name: str, **other: object) -> SessionHeader:
     plain = SessionHeader(name, f"Title of {name}", 4, None, None, None)
-    return replace(plain, **other)  # type: ignore[arg-type]
+    return dataclasses.replace(plain, **other)  # type: ignore[arg-type]
 
 
 def test_a_head_tells_what_is_in_it_and_nothing_is_said_of_the_rest(model: SessionModel, table: SessionTable) -> None:
