@@ -52,6 +52,7 @@ Role: TypeAlias = Qt.ItemDataRole
 _NO_INDEX: Final = QModelIndex()
 _SIDE, _ICON, _ABOVE = 12, 16, 8
 """Points: beside a row, of its icon, and above its first line."""
+_ONE_LINE: Final = (Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine).value
 _BEFORE = 0.35
 """The part of a line that what stands before the words gets at most."""
 
@@ -352,7 +353,8 @@ class _Delegate(QStyledItemDelegate):
         space = QRect(rect.left() + _SIDE, rect.top() + _ABOVE, rect.width() - 2 * _SIDE, line)
         icon = (row.status.icon, row.status.token) if row is not None else ("info", "info")
         side = QRect(space.left(), space.top() + (line - _ICON) // 2, _ICON, _ICON)
-        self.theme.icon(*icon).paint(painter, side)
+        pixmap = self.theme.icon(*icon).pixmap(side.size(), painter.device().devicePixelRatio())
+        painter.drawPixmap(side, pixmap)
         space.setLeft(space.left() + _ICON + 8)
         self._paint_title(painter, option.font, space, found)
         space.translate(0, line)
@@ -360,9 +362,10 @@ class _Delegate(QStyledItemDelegate):
         self._paint_marked(painter, option.font, space, hits.excerpt_of(found), token, is_found=bool(found.excerpt))
         space.translate(0, line)
         text, token = hits.whereabouts(found)
+        painter.setFont(option.font)
         painter.setPen(self.theme.color(token))
         elided = option.fontMetrics.elidedText(text, Qt.TextElideMode.ElideRight, space.width())
-        painter.drawText(space, Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine, elided)
+        painter.drawText(space, _ONE_LINE, elided)
         painter.restore()
 
     def _paint_title(self, painter: QPainter, font: QFont, space: QRect, found: Found) -> None:
@@ -391,6 +394,11 @@ class _Delegate(QStyledItemDelegate):
             places = [each._replace(start=each.start + shift, end=each.end + shift) for each in places]
             text = before + text[start:]
         elided = metrics.elidedText(text, Qt.TextElideMode.ElideRight, space.width())
+        painter.setPen(self.theme.color(token))
+        if not places:
+            painter.setFont(font)
+            painter.drawText(space, _ONE_LINE, elided)
+            return
         layout = QTextLayout(elided, font)
         mark = QTextCharFormat()
         mark.setBackground(self.theme.color("add-word"))
@@ -406,6 +414,5 @@ class _Delegate(QStyledItemDelegate):
         layout.beginLayout()
         layout.createLine().setLineWidth(space.width() + metrics.averageCharWidth())
         layout.endLayout()
-        painter.setPen(self.theme.color(token))
         top = space.top() + (space.height() - layout.boundingRect().height()) / 2
         layout.draw(painter, QPointF(space.left(), top))
