@@ -61,6 +61,12 @@ class Index:
         piece = self.rows.get(session_id)
         return None if piece is None else piece.value
 
+    def updated(self, session_id: str) -> float:
+        """When a session was last changed, as its row says (seconds since 1970); 0 where it does not."""
+        if isinstance(self.rows, _SetAside):
+            return self.rows.updated(session_id)
+        return jsontext.number((self.row(session_id) or {}).get("updated_at")) or 0.0
+
 
 class _SetAside(Mapping[str, Piece]):
     """The rows of an index in a private copy, which nobody else changes: each is read when it is asked for."""
@@ -70,6 +76,7 @@ class _SetAside(Mapping[str, Piece]):
         self._lock = Lock()
         self._at: dict[str, int] = {}
         self._ends = array("Q", [0])
+        self._updated = array("d")
         weakref.finalize(self, copy.close)
 
     def fill(self, parts: Iterable[bytes]) -> frozenset[str]:
@@ -77,7 +84,9 @@ class _SetAside(Mapping[str, Piece]):
         found: dict[Any, int] = {}
         for part in parts:
             rows = [*map(bytes, _LIST.decode(part))]
-            found |= {_ROW.decode(row).session_id: k for k, row in enumerate(rows, len(self._ends))}
+            named = [*map(_ROW.decode, rows)]
+            found |= {row.session_id: k for k, row in enumerate(named, len(self._ends))}
+            self._updated.extend(jsontext.number(row.updated_at) or 0.0 for row in named)
             self._ends.extend(islice(accumulate(map(len, rows), initial=self._ends[-1]), 1, None))
             self._copy.write(b"".join(rows))
         self._at, unsafe = _by_safe_ids(found)
@@ -89,6 +98,11 @@ class _SetAside(Mapping[str, Piece]):
         with self._lock:
             self._copy.seek(start)
             return Piece(self._copy.read(end - start))
+
+    def updated(self, session_id: str) -> float:
+        """See :meth:`Index.updated`; of all of them without reading their rows."""
+        at = self._at.get(session_id)
+        return 0.0 if at is None else self._updated[at - 1]
 
     def __contains__(self, session_id: object) -> bool:
         return session_id in self._at
@@ -102,6 +116,7 @@ class _SetAside(Mapping[str, Piece]):
 
 class _Row(msgspec.Struct):
     session_id: Any = None
+    updated_at: Any = None
 
 
 _ROW = msgspec.json.Decoder(_Row)

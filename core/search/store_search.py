@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
+from hermes_rescue.core.audit.workers import Cancelled, Failure, Progress, over_sessions
 from hermes_rescue.core.base.files import shown
-from hermes_rescue.core.base.jsontext import number
 from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.database.statedb_rows import SessionRow
 from hermes_rescue.core.hermes.store import Store
@@ -41,7 +40,10 @@ def search(
     too.
     """
     webui = webui_status(store)
-    with Inventory(store) as inventory:
+    inventory = Inventory(store)  # of very many sessions it takes a while to know them all
+    _stop_if_asked(should_cancel)
+    with inventory:
+        _stop_if_asked(should_cancel)
         found = over_sessions(
             partial(look, query=query),
             inventory,
@@ -56,6 +58,11 @@ def search(
         facts = (fact for fact in inventory.database_facts if fact.state not in ("ok", "absent"))
         problems = (*inventory.problems, *(f"{shown(fact.path)}: {fact.reason}" for fact in facts))
         yield [Unread(None, problem) for problem in problems]
+
+
+def _stop_if_asked(should_cancel: Callable[[], bool] | None) -> None:
+    if should_cancel is not None and should_cancel():
+        raise Cancelled
 
 
 def _hits(looked: Looked | Failure) -> Iterator[SessionHits | Unread]:
@@ -78,10 +85,7 @@ def _session_ids(inventory: Inventory) -> list[str]:
         if owner is not None and all(_ids(found.get(each, ())) <= _ids(found.get(owner, ())) for found in rows):
             others.discard(each)  # read as a part of the other one
 
-    def age(session_id: str) -> float:
-        return -(number((listing.index.row(session_id) or {}).get("updated_at")) or 0.0)
-
-    return [*sorted(own, key=age), *sorted(others)]
+    return [*sorted(own, key=lambda session_id: -listing.index.updated(session_id)), *sorted(others)]
 
 
 def _ids(rows: Iterable[SessionRow]) -> set[str]:

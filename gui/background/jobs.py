@@ -65,6 +65,8 @@ class _Thread(QThread):
         """Called by Qt in the new thread."""
         try:
             result = self._work(Context(self))
+        except Cancelled:
+            self.ended.emit(None, Cancelled())  # one that holds nothing of the work, which goes here, not in the window
         except BaseException as error:  # shown by whoever started the job: nothing may vanish with a thread
             self.ended.emit(None, error)
         else:

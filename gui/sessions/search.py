@@ -222,7 +222,8 @@ class Search(QObject):
         if self._query is None or self._store is None:
             return
         self._pause.stop()
-        job = self._job = self._jobs.prepare(KEY, searched(self._store, self._query))
+        # one after the other: what was typed before may still be finding out which sessions there are
+        job = self._job = self._jobs.prepare(KEY, searched(self._store, self._query), after=KEY)
         job.progressed.connect(self._on_progress)
         job.emitted.connect(self._on_found)
         job.done.connect(self._on_done)

@@ -128,8 +128,9 @@ class Choosing(QObject):
 
     @Slot(object)
     def _show_dropped(self, audit: Audit) -> None:
-        known = {each.session_id for each in audit.sessions}
-        self._drop([each for each in self._shown().choices if each not in known])
+        if choices := self._shown().choices:
+            known = {each.session_id for each in audit.sessions}
+            self._drop([each for each in choices if each not in known])
         if self._dropped:
             words = self.tr("The copies of {} have changed since you chose. Your choices no longer count.")
             self.outdated.emit(words.format(counted(len(self._dropped), "session")))

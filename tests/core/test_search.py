@@ -301,6 +301,24 @@ def test_the_search_stops_when_asked(hermes: Any) -> None:
     assert len(got) == 1
 
 
+def test_a_search_that_was_stopped_looks_at_no_session(hermes: Any) -> None:
+    hermes.write_live(TALK)
+    with pytest.raises(Cancelled):
+        next(search(find_store(home=hermes.home), Query.of_words(["naxos"]), should_cancel=lambda: True))
+
+
+@pytest.mark.parametrize(("torn", "odd"), [(0, True), (0, 10**400), (2, True)])
+def test_what_was_changed_last_is_searched_first(hermes: Any, torn: int, odd: int) -> None:
+    times = {"a": 5.0, "b": 7.5, "c": "yesterday", "d": odd, "e": 6}
+    for sid in times:
+        hermes.write(hermes.sessions / f"{sid}.json", {**hermes.session(TALK), "session_id": sid})
+    rows = json.dumps([{"session_id": sid, "updated_at": at} for sid, at in times.items()])
+    (hermes.sessions / "_index.json").write_text(rows[: len(rows) - torn])
+    batches = search(find_store(home=hermes.home), Query.of_words(["naxos"]))
+    found = [each.session_id for batch in batches for each in batch]
+    assert found == ["b", "e", "a", "c", "d"]
+
+
 def test_progress_comes_to_its_end(hermes: Any) -> None:
     hermes.write_live(TALK)
     told: list[tuple[float, int]] = []

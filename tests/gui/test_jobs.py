@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 
 from hermes_rescue.core import api
 from hermes_rescue.core.audit.workers import Cancelled
@@ -104,6 +105,27 @@ def test_a_job_begins_when_those_before_it_have_ended(qtbot: QtBot) -> None:
         go.set()
     jobs.wait()
     assert order == ["read", "written"]
+
+
+class _Large:
+    """Something that takes a while to be let go of."""
+
+
+def test_what_a_cancelled_job_held_goes_in_its_own_thread(qtbot: QtBot) -> None:
+    jobs = Jobs()
+    gone_in: list[object] = []
+
+    def work(_: Context) -> None:
+        large = _Large()
+        weakref.finalize(large, lambda: gone_in.append(threading.current_thread()))
+        raise Cancelled
+
+    job = jobs.prepare("k", work)
+    with qtbot.waitSignal(job.cancelled):
+        job.start()
+    jobs.wait()
+    assert len(gone_in) == 1
+    assert gone_in[0] is not threading.main_thread()
 
 
 def test_cancelling_asks_the_job_to_stop(qtbot: QtBot) -> None:
