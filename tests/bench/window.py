@@ -285,6 +285,13 @@ def figures_of(name: str, found: Value) -> list[Figure]:
             megabytes=found["memory MB"]["used"],
             note=", ".join(f"{phase} {wall} ms ({work})" for phase, (wall, work) in gaps.items()),
         ),
+        Figure(
+            name=f"own work, {name}",
+            what=f"window, {name}: most of it its own work",
+            value=float(max(work for _, work in gaps.values())),
+            unit="ms",
+            target=40.0,
+        ),
     ]
 
 
