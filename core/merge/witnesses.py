@@ -419,12 +419,12 @@ class _Judge(Contained, Counted):
         if kept and self.is_contained(k, kept):
             return Reason.CONTAINED
         run = self.known.run
-        names = (
-            self.entries[k].versions.keys() - self.known.databases - {w.name for w in self.before_act if w is not run}
-        )
+        held = self.entries[k].versions
+        names = held.keys() - self.known.databases - {w.name for w in self.before_act if w is not run}
         if run is not None and names == {run.name}:
-            files = [w for w in (self.base, self.known.backup, *self.known.others) if w is not None and w is not run]
-            if any(w.is_whole and is_same(w.saved, run.saved) for w in files):
+            files = (w for w in (self.base, self.known.backup, *self.known.others) if w is not None)
+            others = (w for w in files if w is not run and w.name not in held)
+            if any(w.is_whole and is_same(w.saved, run.saved) for w in others):
                 return Reason.UNDONE  # the file was saved at the end of that run, without it
             if self.is_leftover(k):
                 return Reason.UNDONE

@@ -157,6 +157,17 @@ def test_a_run_says_nothing_of_what_a_torn_file_has_behind_it(hermes: Hermes) ->
     assert hermes.texts() == hermes.said(said)
 
 
+def test_a_backup_that_has_a_turn_is_no_witness_that_the_newest_run_lost_it(hermes: Hermes) -> None:
+    """It was saved when that run ended, but is older than the newest act of the file."""
+    said = hermes.turns("a", "b", "c")
+    hermes.write_live(said[4:], **hermes.undo_marks(said[4:], said[4]["timestamp"]))
+    hermes.write_backup(said)
+    hermes.write_run(said[2:], updated_at=START + 24)
+    hermes.write_rows(said)
+    hermes.repair()
+    assert hermes.texts() == hermes.said(said)
+
+
 def test_what_the_session_list_says_was_taken_back_stays_out_of_the_file_that_is_written(hermes: Hermes) -> None:
     """Only the newest run still has it, and no mark is left of the act."""
     said = hermes.turns("a", "b", "c")
