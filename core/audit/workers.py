@@ -28,7 +28,7 @@ from typing import TypeAlias, TypeVar
 
 from hermes_rescue.core.base.private_folder import private_folder
 from hermes_rescue.core.base.progress import Cancelled as Cancelled
-from hermes_rescue.core.base.progress import Steps
+from hermes_rescue.core.base.progress import Steps, stop_if_asked
 from hermes_rescue.core.base.signals import GROUP_WIDE, deaf_children
 from hermes_rescue.core.hermes.copies import CopyReader, Database, Inventory
 from hermes_rescue.core.hermes.database.statedb import DatabaseDamage
@@ -101,8 +101,8 @@ def over_sessions(
         yield batch
         done += len(batch)
         show(0.0)
-        if done < len(session_ids) and should_cancel is not None and should_cancel():
-            raise Cancelled
+        if done < len(session_ids):
+            stop_if_asked(should_cancel)
 
 
 def _is_much(inventory: Inventory, session_ids: Sequence[str]) -> bool:

@@ -16,6 +16,12 @@ class Cancelled(Exception):
     """The caller asked to stop; nothing was left half done."""
 
 
+def stop_if_asked(should_cancel: Callable[[], bool] | None) -> None:
+    """Raises :class:`Cancelled` where somebody is asked, and says so."""
+    if should_cancel is not None and should_cancel():
+        raise Cancelled
+
+
 class Steps:
     """The way through one session. Each step takes a share of what is left, so that nobody has to know which steps will
     follow, and what is reported never goes back.
@@ -60,5 +66,5 @@ class Steps:
             self._next = now + INTERVAL
             if self._show is not None:
                 self._show(done)
-            if may_cancel and self._should_cancel is not None and self._should_cancel():
-                raise Cancelled
+            if may_cancel:
+                stop_if_asked(self._should_cancel)

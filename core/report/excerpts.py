@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.audit.store_audit import Audit
-from hermes_rescue.core.audit.workers import Cancelled, Progress
+from hermes_rescue.core.audit.workers import Progress
 from hermes_rescue.core.base.errors import VaultError
+from hermes_rescue.core.base.progress import stop_if_asked
 from hermes_rescue.core.hermes.copies import LIVE, Inventory
 from hermes_rescue.core.hermes.message import called
 from hermes_rescue.core.hermes.store import Store
@@ -145,8 +146,7 @@ def _one_by_one(
     session_ids: Sequence[str], progress: Progress | None, should_cancel: Callable[[], bool] | None
 ) -> Iterator[str]:
     for done, session_id in enumerate(session_ids):
-        if should_cancel is not None and should_cancel():
-            raise Cancelled
+        stop_if_asked(should_cancel)
         if progress is not None:
             progress(done, len(session_ids))
         yield session_id

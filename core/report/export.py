@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hermes_rescue.core.audit.session import merge_session
-from hermes_rescue.core.audit.workers import Cancelled, Failure, Progress
+from hermes_rescue.core.audit.workers import Failure, Progress
 from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import RescueError, UnknownSessionError
 from hermes_rescue.core.base.jsontext import Piece, number
-from hermes_rescue.core.base.progress import Steps
+from hermes_rescue.core.base.progress import Steps, stop_if_asked
 from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.hermes import sidecar
 from hermes_rescue.core.hermes.copies import INDEX, Inventory, SessionCopies
@@ -130,8 +130,7 @@ def read_copies(
                 yield copy_of(copies, proposal, name), steps
             except RescueError as error:
                 yield Failure(session_id, str(error)), steps
-            if should_cancel is not None and should_cancel():
-                raise Cancelled
+            stop_if_asked(should_cancel)
             show(1.0)
 
 

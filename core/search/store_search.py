@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from hermes_rescue.core.audit.workers import Cancelled, Failure, Progress, over_sessions
+from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
 from hermes_rescue.core.base.files import shown
+from hermes_rescue.core.base.progress import stop_if_asked
 from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.database.statedb_rows import SessionRow
 from hermes_rescue.core.hermes.store import Store
@@ -41,9 +42,9 @@ def search(
     """
     webui = webui_status(store)
     inventory = Inventory(store)  # of very many sessions it takes a while to know them all
-    _stop_if_asked(should_cancel)
+    stop_if_asked(should_cancel)
     with inventory:
-        _stop_if_asked(should_cancel)
+        stop_if_asked(should_cancel)
         found = over_sessions(
             partial(look, query=query),
             inventory,
@@ -58,11 +59,6 @@ def search(
         facts = (fact for fact in inventory.database_facts if fact.state not in ("ok", "absent"))
         problems = (*inventory.problems, *(f"{shown(fact.path)}: {fact.reason}" for fact in facts))
         yield [Unread(None, problem) for problem in problems]
-
-
-def _stop_if_asked(should_cancel: Callable[[], bool] | None) -> None:
-    if should_cancel is not None and should_cancel():
-        raise Cancelled
 
 
 def _hits(looked: Looked | Failure) -> Iterator[SessionHits | Unread]:
