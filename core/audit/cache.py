@@ -12,23 +12,26 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
-from itertools import chain, islice, repeat
+from itertools import chain, repeat
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import IO, Any, TypeAlias, TypeVar
+from tempfile import NamedTemporaryFile, SpooledTemporaryFile
+from typing import Any, Self, TypeAlias, TypeVar
 
 import msgspec
 import platformdirs
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.base.files import Stamp, read_regular, stamp
-from hermes_rescue.core.hermes.copies import CopyReader, Inventory
+from hermes_rescue.core.base.jsontext import LARGE
+from hermes_rescue.core.hermes.copies import CopyReader
 from hermes_rescue.core.hermes.database.statedb import UnindexedReadError
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.listing import FRESH_TEMP
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus
@@ -103,27 +106,79 @@ class AuditCache:
         kept = self._sessions
         return {each: kept[each] for each, key in keys.items() if key and each in kept and kept[each].key == key}
 
-    def replace(self, sessions: Iterable[Kept], inventory: Inventory) -> None:
-        """Keep these answers instead; none where a database was found to be damaged, or could not be read."""
+    @contextmanager
+    def renewed(self, inventory: Inventory) -> Iterator[Callable[[Iterable[Kept]], None]]:
+        """Takes answers as they come, and keeps those with a key instead at the end; the old ones stay where somebody
+        stops before, where a database was found to be damaged, or could not be read.
+        """
         if self._path is None:
+            yield lambda _: None
             return
-        whole = {os.fsencode(database.path) for database in inventory.databases if database.is_known}
-        absent = {os.fsencode(fact.path) for fact in inventory.database_facts if fact.state == "absent"}
-        databases = {name: at for name, at in self._now.items() if at is not None and name in whole | absent}
-        left = iter(() if inventory.has_unread_databases else sessions)
-        # some sessions at a time, so that nobody has to wait for all of them, nor hold them all
-        packed = (_packed(some) for some in iter(lambda: tuple(islice(left, _BATCH_SESSIONS)), ()))
+        with _NewAnswers(self._path) as new:
+            yield new.add
+            if inventory.has_unread_databases:
+                return
+            whole = {os.fsencode(database.path) for database in inventory.databases if database.is_known}
+            absent = {os.fsencode(fact.path) for fact in inventory.database_facts if fact.state == "absent"}
+            databases = {name: at for name, at in self._now.items() if at is not None and name in whole | absent}
+            new.replace(databases, self._check)
+
+
+class _NewAnswers:
+    """Answers on their way to a file: they wait on the disk, so that not all of them are in memory, in a file without a
+    name, so that nothing is left of it whatever happens. What cannot be written is not kept.
+    """
+
+    def __init__(self, path: Path) -> None:
         with suppress(OSError):
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = path
+        self._file = SpooledTemporaryFile(LARGE, dir=str(path.parent))  # noqa: SIM115
+        self._digest = hashlib.sha256(_engine())
+        self._some: list[Kept] = []
+        self._is_whole = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._file.close()
+
+    def add(self, answers: Iterable[Kept]) -> None:
+        """Take more answers."""
+        self._some += (each for each in answers if each.key)
+        while len(self._some) >= _BATCH_SESSIONS:  # not all at once, so that nobody has to wait for that
+            self._write(_packed(self._some[:_BATCH_SESSIONS]))
+            del self._some[:_BATCH_SESSIONS]
+
+    def replace(self, databases: _Stamps, old: bytes) -> None:
+        """Put them in place of what is in the file, unless that is the same by its digest."""
+        self._write(_packed(self._some))
+        self._write(msgspec.msgpack.encode(databases))
+        digest = self._digest.digest()
+        if not self._is_whole or digest == old:
+            return
+        with suppress(OSError):
             file = NamedTemporaryFile(dir=self._path.parent, delete=False)  # noqa: SIM115
             try:
                 with file:
-                    check = _write(file, chain([msgspec.msgpack.encode(databases)], packed))
-                if check != self._check:
-                    os.replace(file.name, self._path)
+                    file.write(digest)
+                    self._file.seek(0)
+                    shutil.copyfileobj(self._file, file)
+                os.replace(file.name, self._path)
             finally:
                 with suppress(FileNotFoundError):
                     os.unlink(file.name)
+
+    def _write(self, part: bytes) -> None:
+        """A part, with its length before it."""
+        for each in (len(part).to_bytes(_LENGTH, "big"), part):
+            self._digest.update(each)
+            try:
+                self._file.write(each)
+            except OSError:
+                self._is_whole = False
 
 
 def usual_folder() -> Path | None:
@@ -189,11 +244,12 @@ def marks_of(reader: CopyReader, session_ids: Iterable[str]) -> dict[str, bytes]
             return {}
         file = stamp(os.path.realpath(database.fact.path))
         marked.append((file and file[:2], marks, rows))  # another file under this name can have another text for an id
-    of = {
-        each: [(file, [marks.get(row.id) for row in rows.get(each, ())]) for file, marks, rows in marked]
-        for each in session_ids
-    }
-    return {each: hashlib.sha256(msgspec.msgpack.encode(mark)).digest() for each, mark in of.items()}
+
+    def mark(session_id: str) -> bytes:
+        of = [(file, [marks.get(row.id) for row in rows.get(session_id, ())]) for file, marks, rows in marked]
+        return hashlib.sha256(msgspec.msgpack.encode(of)).digest()
+
+    return {each: mark(each) for each in session_ids}
 
 
 def _packed(sessions: Sequence[Kept]) -> bytes:
@@ -260,24 +316,11 @@ def _read(path: Path) -> _Contents:
         digest = hashlib.sha256(_engine())
         digest.update(data)
         if check == digest.digest():
-            databases, *sessions = _parts(data)
+            *sessions, databases = _parts(data)
             return check, _STAMPS.decode(databases), [each for some in sessions for each in _SOME.decode(some)]
     except (OSError, UnreadableError, msgspec.MsgspecError, *_UNPACKABLE):
         pass
     return _NOTHING
-
-
-def _write(file: IO[bytes], parts: Iterable[bytes]) -> bytes:
-    """Write the parts, each with its length before it, behind a digest of them all; returns that."""
-    digest = hashlib.sha256(_engine())
-    file.write(bytes(_CHECK))
-    for part in parts:
-        for each in (len(part).to_bytes(_LENGTH, "big"), part):
-            digest.update(each)
-            file.write(each)
-    file.seek(0)
-    file.write(digest.digest())
-    return digest.digest()
 
 
 def _parts(data: memoryview) -> Iterator[memoryview]:

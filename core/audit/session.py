@@ -97,8 +97,7 @@ def examine_unless_up_to_date(
     index_row = files.index_row or {}
     value = lambda name: index_row.get(name) if found.head.get(name) in NOTHING else found.head[name]  # noqa: E731
     numbers = (found.messages, None, found.rows, found.messages)
-    is_ended = all(turn.ended for turn in files.turns)
-    facts = FileFacts(found.messages) if is_ended else _facts(files, reader)
+    facts = FileFacts(found.messages) if files.are_turns_ended else _facts(files, reader)
     row = _row(files, reader, (), numbers, value, facts, is_loaded=True)
     return msgspec.structs.replace(row, proposed=found.messages)
 

@@ -24,7 +24,8 @@ from hermes_rescue.core.base.jsontext import number
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.base.rights import is_denied
 from hermes_rescue.core.base.words import counted, plural, some_of
-from hermes_rescue.core.hermes.copies import CopyReader, Inventory
+from hermes_rescue.core.hermes.copies import CopyReader
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.journals import INDEX_NAME
 from hermes_rescue.core.hermes.listing import sessions_in
 from hermes_rescue.core.hermes.places.beside import APPLE
@@ -126,13 +127,18 @@ def audit_sessions(
         if progress is not None:
             progress(len(ids) - len(others) + done, len(ids))
 
-    for batch in over_sessions(look, inventory, webui, others, progress=report, should_cancel=should_cancel):
-        found = [_not_examined(each, inventory) if isinstance(each, Failure) else each.answer for each in batch]
-        yield [marked(session) for session in found if session is not None]
-        kept |= {each.session_id: each for each in batch if isinstance(each, Kept)}
-    for session_id, each in kept.items():
-        each.key, each.mark = keys.get(session_id, b""), marks.get(session_id, each.mark)
-    cache.replace((each for each in kept.values() if each.key), inventory)
+    with cache.renewed(inventory) as keep:
+        keep(_at(each, keys, marks) for each in kept.values())
+        for batch in over_sessions(look, inventory, webui, others, progress=report, should_cancel=should_cancel):
+            found = [_not_examined(each, inventory) if isinstance(each, Failure) else each.answer for each in batch]
+            yield [marked(session) for session in found if session is not None]
+            keep(_at(each, keys, marks) for each in batch if isinstance(each, Kept))
+
+
+def _at(kept: Kept, keys: dict[str, bytes], marks: dict[str, bytes]) -> Kept:
+    """An answer with its key and mark, which nobody else asks for again."""
+    kept.key, kept.mark = keys.pop(kept.session_id, b""), marks.pop(kept.session_id, kept.mark)
+    return kept
 
 
 def _look(

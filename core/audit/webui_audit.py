@@ -16,9 +16,9 @@ from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.base.errors import UnreadableError
 from hermes_rescue.core.base.json_lines import objects
 from hermes_rescue.core.hermes import sidecar
-from hermes_rescue.core.hermes.copies import FileCopies, Inventory
-from hermes_rescue.core.hermes.database.statedb import StateDB, UnindexedReadError
+from hermes_rescue.core.hermes.copies import FileCopies
 from hermes_rescue.core.hermes.database.statedb_rows import SessionRow
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.hermes.webui_recovery import (
     FileFacts,
@@ -40,7 +40,7 @@ class Reported(NamedTuple):
 def facts_of(copies: FileCopies, turn_journal: Iterable[Path]) -> FileFacts:
     """What the files of a session say to the WebUI's recovery. ``turn_journal``: its files."""
     live, backup = (None if file is None else file.sidecar for file in (copies.live, copies.backup))
-    is_open = any(not turn.ended for turn in copies.turns)  # else no prompt can be open: its journal is not read again
+    is_open = not copies.are_turns_ended  # else no prompt can be open: its journal is not read again
     return file_facts(live, backup, _prompts(turn_journal) if is_open else ())
 
 
@@ -66,7 +66,7 @@ def webui_items(inventory: Inventory, sessions: Iterable[SessionAudit]) -> tuple
             has_file,
             name in names.backups,
             True if row is not None and row.columns else False if is_read else None,
-            _has_messages(database, name) if database is not None and is_own else None,
+            database.has_messages(name) if database is not None and is_own else None,
             name in listing.deleted and not listing.deletions_unknown,
             None if listed is None else name in listed,
         )
@@ -131,12 +131,3 @@ def _events(path: Path) -> Iterator[Mapping[str, Any]]:
         yield from objects(path)[0]
     except (FileNotFoundError, UnreadableError):  # reported where the session is examined
         return
-
-
-def _has_messages(database: StateDB, session_id: str) -> bool:
-    if session_id in database.counts():
-        return True
-    try:
-        return next(database.rows(session_id), None) is not None
-    except UnindexedReadError:  # all rows that can be read were counted
-        return False

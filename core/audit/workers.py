@@ -30,8 +30,9 @@ from hermes_rescue.core.base.private_folder import private_folder
 from hermes_rescue.core.base.progress import Cancelled as Cancelled
 from hermes_rescue.core.base.progress import Steps, stop_if_asked
 from hermes_rescue.core.base.signals import GROUP_WIDE, deaf_children
-from hermes_rescue.core.hermes.copies import CopyReader, Database, Inventory
+from hermes_rescue.core.hermes.copies import CopyReader, Database
 from hermes_rescue.core.hermes.database.statedb import DatabaseDamage
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.listing import Listing
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus

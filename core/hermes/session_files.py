@@ -7,10 +7,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
-_BETWEEN = "\0"
-"""No name of a file has it."""
+_BETWEEN, _ID = "\0", "/"
+"""No name of a file has them, nor does a path below a folder begin with the second."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +47,9 @@ class OneFileEach(Mapping[str, Path]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SomeFilesEach(Mapping[str, tuple[Path, ...]]):
-    """From the id of a session to its files. ``names``: the path of each below a folder, joined with zero bytes."""
+    """From the id of a session to its files. ``names``: the path of each below a folder, joined with zero bytes; one
+    that begins with the id has a slash in its place.
+    """
 
     folder: Path = Path()
     names: dict[str, str] = field(default_factory=dict)
@@ -54,17 +57,23 @@ class SomeFilesEach(Mapping[str, tuple[Path, ...]]):
     @classmethod
     def named(cls, folder: Path, names: Mapping[str, Iterable[str]]) -> SomeFilesEach:
         """The files with these names; a session without any is none of them."""
-        joined = {session_id: _BETWEEN.join(some) for session_id, some in names.items()}
+        joined = {session_id: _joined(session_id, some) for session_id, some in names.items()}
         return cls(folder, {session_id: some for session_id, some in joined.items() if some})
 
     def __getitem__(self, session_id: str) -> tuple[Path, ...]:
-        return tuple([self.folder / name for name in self.names[session_id].split(_BETWEEN)])
+        if session_id not in self.names:
+            raise KeyError(session_id)
+        return tuple([self.folder / name for name in self._of(session_id)])
 
     def texts(self, session_id: str) -> list[str]:
         """The paths of its files as texts, which takes far less time."""
         begin = f"{self.folder}{os.sep}"
+        return [begin + name for name in self._of(session_id)]
+
+    def _of(self, session_id: str) -> list[str]:
         names = self.names.get(session_id)
-        return [begin + name for name in names.split(_BETWEEN)] if names else []
+        split = names.split(_BETWEEN) if names else ()
+        return [session_id + name[1:] if name.startswith(_ID) else name for name in split]
 
     def __contains__(self, session_id: object) -> bool:
         return session_id in self.names
@@ -81,7 +90,16 @@ class SomeFilesEach(Mapping[str, tuple[Path, ...]]):
 
     def with_parts(self, parts: Mapping[str, Sequence[str]]) -> SomeFilesEach:
         """With the files of several ids under the one that they are parts of."""
-        found = {
-            session_id: [self.names[part] for part in of if part in self.names] for session_id, of in parts.items()
-        }
+        found = {session_id: [name for part in of for name in self._of(part)] for session_id, of in parts.items()}
         return SomeFilesEach(self.folder, {**self.names, **SomeFilesEach.named(self.folder, found).names})
+
+
+def _joined(session_id: str, names: Iterable[str]) -> str:
+    short = (_ID + name.removeprefix(session_id) if name.startswith(session_id) else name for name in names)
+    return _shared(_BETWEEN.join(short))
+
+
+@lru_cache(maxsize=64)
+def _shared(names: str) -> str:
+    """The same text for sessions whose files differ in the id alone, as those of one server do."""
+    return names

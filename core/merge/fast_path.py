@@ -113,7 +113,7 @@ def up_to_date(
             return None  # no row shows what was said before the newest run; where one does, reading all would cost more
         if not all(_are_among(messages, _RUN.decode(data).messages) for data in further):
             return None
-        if (files.killed or not all(turn.ended for turn in files.turns)) and not has_all_of_killed(files):
+        if (files.killed or not files.are_turns_ended) and not has_all_of_killed(files):
             return None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, NotJSONError, UnindexedReadError, _Differs):
         return None

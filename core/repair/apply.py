@@ -26,7 +26,8 @@ from hermes_rescue.core.base.errors import ChangedMeanwhileError, RescueError, U
 from hermes_rescue.core.base.owner import require_owner
 from hermes_rescue.core.base.progress import Cancelled, Steps
 from hermes_rescue.core.hermes import held_up, journals
-from hermes_rescue.core.hermes.copies import Inventory, SessionCopies
+from hermes_rescue.core.hermes.copies import SessionCopies
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.left_out import Act
 from hermes_rescue.core.hermes.sidecar import Write, plan_writes, serialise
 from hermes_rescue.core.hermes.store import Store

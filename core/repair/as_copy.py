@@ -13,7 +13,8 @@ from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import UnknownSessionError
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes import sidecar
-from hermes_rescue.core.hermes.copies import Inventory, SessionCopies
+from hermes_rescue.core.hermes.copies import SessionCopies
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import webui_status

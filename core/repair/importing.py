@@ -13,7 +13,8 @@ from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.base.words import counted, plural
-from hermes_rescue.core.hermes.copies import CopyReader, Inventory
+from hermes_rescue.core.hermes.copies import CopyReader
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.merge.choices import Choices

@@ -10,7 +10,7 @@ from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.base import files
 from hermes_rescue.core.base.errors import RescueError, UnknownSessionError, VaultError
 from hermes_rescue.core.hermes import remembered
-from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.repair.vault import Vault

@@ -25,8 +25,9 @@ from hermes_rescue.core.base.errors import UnknownSessionError
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes import left_out, sidecar
-from hermes_rescue.core.hermes.copies import LIVE, CopyReader, Inventory, SessionCopies
+from hermes_rescue.core.hermes.copies import LIVE, CopyReader, SessionCopies
 from hermes_rescue.core.hermes.held_up import HeldUp, held_up
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.left_out import Act
 from hermes_rescue.core.hermes.sidecar import Sidecar
 from hermes_rescue.core.hermes.store import Store

@@ -13,7 +13,8 @@ from hermes_rescue.core.audit.store_audit import Audit
 from hermes_rescue.core.audit.workers import Progress
 from hermes_rescue.core.base.errors import VaultError
 from hermes_rescue.core.base.progress import stop_if_asked
-from hermes_rescue.core.hermes.copies import LIVE, Inventory
+from hermes_rescue.core.hermes.copies import LIVE
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.message import called
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.merge.sidecar_copies import session_of

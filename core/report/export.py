@@ -25,7 +25,8 @@ from hermes_rescue.core.base.jsontext import Piece, number
 from hermes_rescue.core.base.progress import Steps, stop_if_asked
 from hermes_rescue.core.base.words import counted
 from hermes_rescue.core.hermes import sidecar
-from hermes_rescue.core.hermes.copies import INDEX, Inventory, SessionCopies
+from hermes_rescue.core.hermes.copies import INDEX, SessionCopies
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.store import Store, is_sessions_folder
 from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.merge.choices import OUTDATED, Choices

@@ -11,8 +11,8 @@ from functools import partial
 from hermes_rescue.core.audit.workers import Failure, Progress, over_sessions
 from hermes_rescue.core.base.files import shown
 from hermes_rescue.core.base.progress import stop_if_asked
-from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.database.statedb_rows import SessionRow
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.search.query import Query

@@ -389,7 +389,7 @@ def _examined(call: Call, store: Store, sid: str) -> Iterator[tuple[SessionAudit
     from hermes_rescue.core.audit.marker import marker
     from hermes_rescue.core.audit.session import examine
     from hermes_rescue.core.base.progress import Steps
-    from hermes_rescue.core.hermes.copies import Inventory
+    from hermes_rescue.core.hermes.inventory import Inventory
     from hermes_rescue.core.hermes.webui_status import webui_status
 
     with Inventory(store, only=(sid,)) as inventory:

@@ -51,7 +51,7 @@ def run_named(call: Call, store: Store, text: str) -> str:
 
 
 def _is_id(store: Store, text: str) -> bool:
-    from hermes_rescue.core.hermes.copies import Inventory
+    from hermes_rescue.core.hermes.inventory import Inventory
     from hermes_rescue.core.hermes.store import is_session_name
 
     if not is_session_name(text):

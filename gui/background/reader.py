@@ -25,8 +25,9 @@ from hermes_rescue.core.audit.workers import Cancelled
 from hermes_rescue.core.base.errors import RescueError
 from hermes_rescue.core.base.private_folder import sweep
 from hermes_rescue.core.base.progress import Steps
-from hermes_rescue.core.hermes.copies import LIVE, Inventory, SessionCopies
+from hermes_rescue.core.hermes.copies import LIVE, SessionCopies
 from hermes_rescue.core.hermes.heads import session_headers
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.merge.choices import Choices

@@ -8,7 +8,7 @@ from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.audit.marker import marker
 from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.audit.written_over import what_to_do
-from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.store import Store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.repair.plan import Plan

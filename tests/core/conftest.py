@@ -15,7 +15,7 @@ from hermes_rescue.core import api
 from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.audit.store_audit import Audit, audit
 from hermes_rescue.core.demo.demo_store import SCHEMA
-from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import webui_status

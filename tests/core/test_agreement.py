@@ -15,7 +15,7 @@ import pytest
 from hermes_rescue.core.audit import session
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.demo.demo_store import make_demo_store
-from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.hermes.webui_status import webui_status
 from hypothesis import given

@@ -84,7 +84,7 @@ def test_what_a_person_chose_is_left_out_of_the_copy_too(demo: DemoStore) -> Non
     assert plan.refused  # made on no proposal
     from hermes_rescue.core.audit.session import merge_session
     from hermes_rescue.core.base.progress import Steps
-    from hermes_rescue.core.hermes.copies import Inventory
+    from hermes_rescue.core.hermes.inventory import Inventory
     from hermes_rescue.core.hermes.webui_status import webui_status
 
     with Inventory(store) as inventory:

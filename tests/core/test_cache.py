@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from hermes_rescue.core.audit import session as engine
 from hermes_rescue.core.audit.cache import AuditCache
 from hermes_rescue.core.audit.findings import SessionAudit
 from hermes_rescue.core.audit.store_audit import Audit, audit
+from hermes_rescue.core.base.progress import Cancelled
 from hermes_rescue.core.demo.demo_store import make_demo_store
 from hermes_rescue.core.hermes.store import Store, find_store
 
@@ -336,6 +338,38 @@ def test_another_version_of_the_program_looks_for_itself(
 def test_where_nothing_can_be_kept_the_audit_is_the_same(home: Path) -> None:
     (home.parent / "cache").write_text("a file, and no folder")
     assert shown(remembered(home)) == shown(audit(find_store(home=home)))
+
+
+@pytest.mark.usefixtures("settled")
+def test_an_audit_that_is_stopped_leaves_the_answers_of_the_last_one(home: Path, examined: list[str]) -> None:
+    first = remembered(home)
+    (file,) = (home.parent / "cache").iterdir()
+    kept = file.read_bytes()
+    for path in find_store(home=home).sessions_dir.glob("[!_]*.json"):
+        os.utime(path)
+    with pytest.raises(Cancelled):
+        audit(
+            find_store(home=home),
+            cache=AuditCache(find_store(home=home), file.parent),
+            should_cancel=lambda: len(examined) > len(first.sessions) + 3,
+        )
+    assert [*file.parent.iterdir()] == [file] and file.read_bytes() == kept
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize(("of", "step"), [(SpooledTemporaryFile, "write"), (shutil, "copyfileobj")])
+def test_on_a_full_disk_the_answers_of_the_last_audit_stay(
+    home: Path, of: object, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remembered(home)
+    (file,) = (home.parent / "cache").iterdir()
+    kept = file.read_bytes()
+    for path in find_store(home=home).sessions_dir.glob("[!_]*.json"):
+        os.utime(path)
+    with monkeypatch.context() as full:
+        full.setattr(of, step, lambda *_: Path("/dev/full").write_text("full"))
+        assert shown(remembered(home)) == shown(audit(find_store(home=home)))
+    assert [*file.parent.iterdir()] == [file] and file.read_bytes() == kept
 
 
 def not_utf_8(home: Path) -> Path:

@@ -13,7 +13,7 @@ import pytest
 from hermes_rescue.core import api
 from hermes_rescue.core.audit.session import Examined, examine
 from hermes_rescue.core.audit.workers import Failure
-from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.sidecar import IDLE_STREAM
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import webui_status

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core.audit.session import examine
-from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.report.diff import (

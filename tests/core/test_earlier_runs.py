@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from hermes_rescue.core.audit.findings import Category
-from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.store import find_store
 
 from .conftest import ACT, SID, START, Hermes

@@ -15,7 +15,8 @@ from hermes_rescue.core.audit.findings import Category, SessionAudit, Standing
 from hermes_rescue.core.audit.session import Examined, examine
 from hermes_rescue.core.base import files
 from hermes_rescue.core.demo.demo_store import DemoStore, make_demo_store
-from hermes_rescue.core.hermes.copies import LIVE, Inventory
+from hermes_rescue.core.hermes.copies import LIVE
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.merge.choices import Choices

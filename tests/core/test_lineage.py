@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from hermes_rescue.core.base.jsontext import Piece
-from hermes_rescue.core.hermes.copies import Inventory
 from hermes_rescue.core.hermes.database import lineage
 from hermes_rescue.core.hermes.database.continuation import Segment, copied, joined
 from hermes_rescue.core.hermes.database.lineage import Doubt, Known, Lineage, trace
 from hermes_rescue.core.hermes.database.statedb_rows import Claim, SessionRow
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.message import Message, message
 from hermes_rescue.core.hermes.store import find_store
 from hypothesis import given

@@ -15,7 +15,7 @@ from hermes_rescue.core import api
 from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.base.jsontext import PackedObject, Piece, loads_exactly
 from hermes_rescue.core.demo.demo_store import make_demo_store
-from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.message import message
 from hermes_rescue.core.hermes.sidecar import message_piece
 from hermes_rescue.core.hermes.store import find_store

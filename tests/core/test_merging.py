@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hermes_rescue.core import api
 from hermes_rescue.core.audit.findings import Category
-from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.merge import align
 from hermes_rescue.core.merge.proposal import propose

@@ -20,7 +20,7 @@ from hermes_rescue.core import api
 from hermes_rescue.core.audit.cache import AuditCache
 from hermes_rescue.core.audit.findings import Category
 from hermes_rescue.core.audit.store_audit import audit
-from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.places.reader import FurtherReader
 from hermes_rescue.core.hermes.store import find_store
 

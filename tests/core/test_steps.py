@@ -12,7 +12,7 @@ from hermes_rescue.core.audit import session
 from hermes_rescue.core.audit.store_audit import audit
 from hermes_rescue.core.base import progress
 from hermes_rescue.core.base.progress import Cancelled, Steps
-from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.repair.outcomes import State

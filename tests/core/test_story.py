@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.audit.story import part_words
-from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import webui_status
 

@@ -21,7 +21,8 @@ from hermes_rescue.core.audit.workers import Cancelled, Failure, over_sessions
 from hermes_rescue.core.base import progress
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.demo.demo_store import make_demo_store
-from hermes_rescue.core.hermes.copies import CopyReader, Inventory
+from hermes_rescue.core.hermes.copies import CopyReader
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.hermes.webui_status import WebUIStatus, webui_status
 from hermes_rescue.core.repair.plan import plan

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from hermes_rescue.core import api
 from hermes_rescue.core.audit.store_audit import audit
-from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.places import archives
 from hermes_rescue.core.hermes.store import Store, find_store
 

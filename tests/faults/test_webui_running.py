@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hermes_rescue.core import api
 from hermes_rescue.core.audit.session import examine
-from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.sidecar import FIELD_DEFAULTS
 from hermes_rescue.core.hermes.store import Store, find_store
 from hermes_rescue.core.hermes.webui_status import webui_status

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import pytest
 from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.demo.demo_store import make_demo_store
-from hermes_rescue.core.hermes.copies import BACKUP, LIVE, Inventory
+from hermes_rescue.core.hermes.copies import BACKUP, LIVE
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.merge.intent import Reason

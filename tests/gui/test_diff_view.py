@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.demo.demo_store import make_demo_store
-from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.message import Message, message
 from hermes_rescue.core.hermes.sidecar import message_piece
 from hermes_rescue.core.hermes.store import find_store

@@ -10,7 +10,7 @@ import pytest
 from hermes_rescue.core.audit.findings import LEFT, Category, SessionAudit, Standing, finding
 from hermes_rescue.core.audit.session import examine
 from hermes_rescue.core.demo.demo_store import make_demo_store
-from hermes_rescue.core.hermes.copies import Inventory
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.store import find_store
 from hermes_rescue.core.hermes.webui_status import webui_status
 from hermes_rescue.core.merge.proposal import Proposal

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import stat
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -37,9 +37,6 @@ from hermes_rescue.core.hermes.message import REASONING
 
 _BYTES_A_SECOND = 50_000_000
 """Reading slower than this is a query that runs away, not a slow disk."""
-
-_REPEATED = frozenset(("id", "source", "model", "end_reason"))
-"""Columns of ``sessions`` whose texts are held once for all rows, or with the names of files."""
 
 _TRIES = 3
 _BATCH_ROWS = 50  # rows; each can have megabytes
@@ -115,7 +112,7 @@ class StateDB:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file. Sessions and counts stay, messages can be read no more."""
+        """Let go of the file. Sessions stay, messages can be read no more."""
         if self._database is not None:
             self._database.close()
             self._database = None
@@ -134,9 +131,14 @@ class StateDB:
                 self._fail(error)
         return self._sessions
 
-    def counts(self) -> Mapping[str, int]:
-        """The number of message rows of each session that has any."""
-        return self._counts
+    def has_messages(self, session_id: str) -> bool:
+        """Whether any message row of a session is there."""
+        if self._database is not None:
+            self._database.limit(self._seconds)
+        try:
+            return bool(self._rowids_of(session_id))
+        except sqlite3.Error:
+            return False
 
     @property
     def row_index(self) -> RowIndex:
@@ -240,7 +242,6 @@ class StateDB:
 
     def _forget(self) -> None:
         self._sessions: dict[str, SessionRow] = {}
-        self._counts: dict[str, int] = {}
         self._rowids: dict[str, list[int]] | None = None  # None: the index of the messages knows them
         self._unreadable: set[int] = set()
         self._cut_off = 0
@@ -306,8 +307,6 @@ class StateDB:
             counts = self._indexed_counts(database)
             if counts is None or not all(each in self._sessions for each in counts):
                 scans.append(self._scan_messages(database))
-            else:
-                self._counts = counts
         self._set("ok", "")
         table_lost = database.damaged and not (sessions and messages)
         if table_lost or database.torn or any(scan.damaged for scan in scans):
@@ -321,15 +320,11 @@ class StateDB:
             return []
         scan = TableScan(database, "sessions", self._session_columns, ["id"])
         shared: dict[tuple[str, ...], dict[str, int]] = {}
-        often = [at for at, name in enumerate(self._session_columns) if name in _REPEATED]
         for _, *values in scan if only is None else self._rows_about(only, database):
-            for at in often:
-                if isinstance(values[at], str):
-                    values[at] = intern(values[at])
             named = zip(self._session_columns, values, strict=True)
             names = tuple([name for name, value in named if value is not None])  # most are NULL
             places = shared.get(names) or shared.setdefault(names, {name: at for at, name in enumerate(names)})
-            columns = Columns(places, tuple([value for value in values if value is not None]))
+            columns = Columns(places, [value for value in values if value is not None])
             session_id = _session_id(columns.get("id"))
             self._sessions[session_id] = SessionRow(session_id, columns)
         return [scan]
@@ -366,13 +361,12 @@ class StateDB:
 
     def _scan_messages(self, database: ReadOnlyDatabase) -> TableScan:
         """Take note of every row of ``messages`` that can be read."""
-        self._counts, self._rowids = {}, {}
+        self._rowids = {}
         marks = [name for name in ("active", "compacted") if {"active", name} <= {*self._message_columns}]
         scan = TableScan(database, "messages", ["session_id", *marks], ["session_id", *marks[:1]])
         for rowid, key, *_ in scan:
             session_id = _session_id(key)
             self._sessions.setdefault(session_id, SessionRow(session_id, {}))
-            self._counts[session_id] = self._counts.get(session_id, 0) + 1
             self._rowids.setdefault(session_id, []).append(rowid)
         return scan
 

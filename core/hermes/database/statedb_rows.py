@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+import msgspec
 from hermes_rescue.core.base.jsontext import NOTHING, NotJSONError, loads_exactly, number
 from hermes_rescue.core.hermes.message import JSON_PREFIX, decoded
 from hermes_rescue.core.hermes.workspace_tag import untag
@@ -33,6 +35,7 @@ SIDE_RUNS = ("btw: ", "bg: ")
 _WEBUI_KEY = "webui:"
 _ORPHANED = "__orphaned__"
 _NO = (0, "0", b"0")
+_unpacked = lru_cache(maxsize=16)(msgspec.msgpack.Decoder(list[Any]).decode)  # somebody asks for one row several times
 _TEXTS = (str, bytes)
 
 Status = Literal["active", "compacted", "rewound"]
@@ -54,22 +57,22 @@ class Claim(Enum):
 
 class Columns(Mapping[str, Any]):
     """The columns of a row that are not NULL: ``places`` says where among the ``values`` each is, and is shared by the
-    rows that have the same ones; a dictionary for each row takes twice the memory.
+    rows that have the same ones. The values are packed, which takes a third of the memory.
     """
 
-    __slots__ = ("_places", "_values")
+    __slots__ = ("_packed", "_places")
 
-    def __init__(self, places: Mapping[str, int], values: tuple[Any, ...]) -> None:
+    def __init__(self, places: Mapping[str, int], values: Sequence[Any]) -> None:
         self._places = places
-        self._values = values
+        self._packed = msgspec.msgpack.encode(values)
 
     def __getitem__(self, column: str) -> Any:
-        return self._values[self._places[column]]
+        return _unpacked(self._packed)[self._places[column]]
 
     def get(self, column: str, default: Any = None) -> Any:
         """A column, or what is given in place of one that is not there."""
         at = self._places.get(column)
-        return default if at is None else self._values[at]
+        return default if at is None else _unpacked(self._packed)[at]
 
     def __contains__(self, column: object) -> bool:
         return column in self._places

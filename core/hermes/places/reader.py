@@ -14,8 +14,9 @@ from hermes_rescue.core.base.files import read_regular, shown
 from hermes_rescue.core.base.private_folder import private_folder, sweep
 from hermes_rescue.core.base.progress import Steps
 from hermes_rescue.core.hermes import sidecar
-from hermes_rescue.core.hermes.copies import FileCopies, Inventory
+from hermes_rescue.core.hermes.copies import FileCopies
 from hermes_rescue.core.hermes.database.statedb_rows import RawMessageRow
+from hermes_rescue.core.hermes.inventory import Inventory
 from hermes_rescue.core.hermes.listing import Listing, SessionFiles, sessions_in
 from hermes_rescue.core.hermes.message import message
 from hermes_rescue.core.hermes.places import archives, beside, forms
@@ -217,8 +218,9 @@ def _add_databases(search: Search, reader: FurtherReader, inventory: Inventory) 
             if fact.state not in ("ok", "absent", "no_tables") and not fact.salvaged:
                 yield f"{shown(candidate.shown)}: {fact.reason}"
         lacking = frozenset(_with_other_rows(found, inventory))
+        own_rows = found.webui_rows
         for rows in found.listing.rows.values():
-            for session_id in found.webui_rows & rows.keys():
+            for session_id in own_rows & rows.keys():
                 parts = rows[session_id]
                 is_known = lacking.isdisjoint(row.id for row in parts)
                 count = sum(row.message_count for row in parts) if is_known else None
