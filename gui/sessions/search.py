@@ -17,19 +17,17 @@ from hermes_rescue.gui.sessions.session_model import SessionModel
 from hermes_rescue.gui.view_model.formatting import counted, number
 from hermes_rescue.gui.widgets.banners import announce
 from hermes_rescue.gui.widgets.elided_label import ElidedLabel
+from hermes_rescue.gui.widgets.progress_bar import ProgressBar
 from hermes_rescue.gui.widgets.theme import Theme
 from hermes_rescue.gui.widgets.tips import show_tip
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QKeyEvent, QKeySequence
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QProgressBar, QPushButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QWidget
 
 KEY = "search"
 
 PAUSE = 250
 """Milliseconds between the last key and the search in what was said."""
-
-_PARTS = 1000
-"""Steps of the progress bar for each session: one of them can take long."""
 
 _MAX_UNREAD_SHOWN = 10
 """What could not be searched that is shown one by one."""
@@ -44,10 +42,7 @@ class SearchRow(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._text = ElidedLabel()
         self._text.setProperty("muted", True)
-        self._bar = QProgressBar()
-        self._bar.setTextVisible(False)
-        self._bar.setFixedWidth(self.fontMetrics().horizontalAdvance("m") * 10)
-        self._bar.setAccessibleName(self.tr("Progress of the search"))
+        self._bar = ProgressBar(self.tr("Progress of the search"), 10)
         policy = self._bar.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self._bar.setSizePolicy(policy)
@@ -77,9 +72,7 @@ class SearchRow(QWidget):
 
     def progress(self, done: float, total: int) -> None:
         """Show how far the search is, without a total that it goes on."""
-        self._bar.setRange(0, total * _PARTS)
-        self._bar.setValue(int(done * _PARTS))
-        self._bar.show()
+        self._bar.show_progress(done, total)
 
     def end(self) -> None:
         """Nothing is being searched."""

@@ -8,18 +8,11 @@ from hermes_rescue.gui.view_model.formatting import number
 from hermes_rescue.gui.view_model.time_left import TimeLeft
 from hermes_rescue.gui.widgets.banners import announce
 from hermes_rescue.gui.widgets.commands import Actions
+from hermes_rescue.gui.widgets.progress_bar import ProgressBar
 from hermes_rescue.gui.widgets.rows import keep_width, row_layout
 from hermes_rescue.gui.widgets.theme import ICON_SIZE, Theme
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import (
-    QLabel,
-    QProgressBar,
-    QPushButton,
-    QWidget,
-)
-
-_PARTS = 1000
-"""Steps of the progress bar for each session: one of them can take long."""
+from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 
 
 class StatusBar(QWidget):
@@ -36,10 +29,7 @@ class StatusBar(QWidget):
         self._text = QLabel()
         self._text.setTextFormat(Qt.TextFormat.PlainText)
         self._text.setProperty("muted", True)
-        self._bar = QProgressBar()
-        self._bar.setTextVisible(False)
-        self._bar.setFixedWidth(self.fontMetrics().horizontalAdvance("m") * 14)
-        self._bar.setAccessibleName(self.tr("Progress"))
+        self._bar = ProgressBar(self.tr("Progress"), 14)
         self._cancel = QPushButton(self.tr("Cancel"))
         self._cancel.setProperty("flat", True)
         self._cancel.clicked.connect(self.cancel_requested)
@@ -64,9 +54,7 @@ class StatusBar(QWidget):
             text = self.tr("{} {} of {}").format(text, number(int(done)), number(total))
         left = self._left.words(done, total, time.monotonic())
         self._text.setText(" · ".join(filter(None, (text, left))))
-        self._bar.setRange(0, total * _PARTS)
-        self._bar.setValue(int(done * _PARTS))
-        self._bar.setVisible(True)
+        self._bar.show_progress(done, total)
         self._cancel.setVisible(can_cancel)
 
     def end(self, text: str) -> None:
