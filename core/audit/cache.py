@@ -217,10 +217,7 @@ def keys_of(
             keys[session_id] = b""
             continue
         row = listing.index.rows.get(session_id)
-        rows = [
-            [(each.id, {**each.columns}, each.is_known) for each in found.get(session_id, ())]
-            for found in listing.rows.values()
-        ]
+        rows = [found.get(session_id, ()) for found in listing.rows.values()]
         left_out = sorted(listing.left_out.get(session_id, {}).items())
         decided = left_out, listing.held_up.get(session_id)
         where = session_id in listing.deleted, listing.places.away(session_id)

@@ -65,7 +65,7 @@ def webui_items(inventory: Inventory, sessions: Iterable[SessionAudit]) -> tuple
             known[name] if name in known else names.read(name),
             has_file,
             name in names.backups,
-            True if row is not None and row.columns else False if is_read else None,
+            True if row is not None and row.places else False if is_read else None,
             database.has_messages(name) if database is not None and is_own else None,
             name in listing.deleted and not listing.deletions_unknown,
             None if listed is None else name in listed,

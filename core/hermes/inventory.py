@@ -84,10 +84,7 @@ class Inventory(CopyReader):
             row, key = lineage.recognised(each, known)
             if wanted is None or key in wanted:
                 found[key] = (*found.get(key, ()), row)
-        whole = {
-            sid: tuple(replace(row, is_known=True) for part in of for row in found.get(part, ()))
-            for sid, of in parts.items()
-        }
+        whole = {sid: tuple(row.as_known() for part in of for row in found.get(part, ())) for sid, of in parts.items()}
         found |= {sid: of for sid, of in whole.items() if of}
         return found if self._only is None else {sid: of for sid, of in found.items() if sid in self._only}
 

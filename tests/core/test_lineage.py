@@ -30,7 +30,7 @@ def row(sid: str, parent: str | None = None, *, began: float = 0.0, ended: float
     """A session row; one that has ended was compacted unless it says otherwise."""
     reason = "compression" if ended is not None else None
     usual = {"source": "webui", "parent_session_id": parent, "started_at": began, "ended_at": ended}
-    return SessionRow(sid, {"id": sid, "title": None, "end_reason": reason, **usual, **columns})
+    return SessionRow.of(sid, {"id": sid, "title": None, "end_reason": reason, **usual, **columns})
 
 
 def known(*sidecars: str, index: Mapping[str, Mapping[str, Any]] = {}, journals: tuple[str, ...] = ()) -> Known:
@@ -146,19 +146,19 @@ class TestClaims:
         ],
     )
     def test_of_a_row(self, columns: dict[str, Any], claim: Claim) -> None:
-        assert SessionRow("s", columns).claim is claim
+        assert SessionRow.of("s", columns).claim is claim
 
     @pytest.mark.parametrize("claim", [Claim.ASK, Claim.IF_KNOWN])
     def test_the_webui_knowing_its_id_decides_an_open_one(self, claim: Claim) -> None:
         columns = {"title": None} if claim is Claim.ASK else {"source": "api_server"}
-        stranger, own = (lineage.recognised(SessionRow(sid, columns), known("own"))[0] for sid in ("s", "own"))
+        stranger, own = (lineage.recognised(SessionRow.of(sid, columns), known("own"))[0] for sid in ("s", "own"))
         assert (stranger.is_certain, own.is_certain) == (False, True)
         assert stranger.is_webui is (claim is Claim.ASK)
 
     def test_a_side_title_counts_only_without_a_file(self) -> None:
         columns = {"source": "webui", "title": "btw: really?"}
-        assert lineage.recognised(SessionRow("s", columns), known("s"))[0].is_webui
-        assert not lineage.recognised(SessionRow("s", columns), known(index={"s": {}}))[0].is_webui
+        assert lineage.recognised(SessionRow.of("s", columns), known("s"))[0].is_webui
+        assert not lineage.recognised(SessionRow.of("s", columns), known(index={"s": {}}))[0].is_webui
 
 
 class TestSideRuns:

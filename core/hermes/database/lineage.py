@@ -9,7 +9,7 @@ WebUI knows an id (a file, an index row, a journal), not in a version number. On
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
@@ -114,7 +114,7 @@ def recognised(row: SessionRow, known: Known) -> tuple[SessionRow, str]:
     else:
         is_known = claim is not Claim.NO and row.id in known
     if is_known:
-        row = SessionRow(row.id, row.columns, is_known=True)
+        row = row.as_known()
     return row, row.sidecar_id or row.id
 
 
@@ -122,7 +122,7 @@ def beside_damage(rows: Sequence[SessionRow]) -> tuple[SessionRow, ...]:
     """The rows of a session whose file cannot be loaded as it is: those of another program's conversation, which a
     person took into the WebUI, are copies of it then.
     """
-    return tuple(replace(row, is_known=True) if row.can_be_taken_over else row for row in rows)
+    return tuple(row.as_known() if row.can_be_taken_over else row for row in rows)
 
 
 def as_one(rows: Sequence[SessionRow], session_id: str) -> SessionRow:
@@ -130,8 +130,8 @@ def as_one(rows: Sequence[SessionRow], session_id: str) -> SessionRow:
     beginning of the first one and its title, which the agent only numbers (``... #2``).
     """
     own = next((row for row in rows if row.id == session_id), rows[-1])
-    first = {name: rows[0].columns[name] for name in ("title", "started_at") if rows[0].columns.get(name) is not None}
-    return own if own is rows[0] else SessionRow(own.id, {**own.columns, **first}, own.is_known)
+    first = {name: value for name in ("title", "started_at") if (value := rows[0].get(name)) is not None}
+    return own if own is rows[0] else SessionRow.of(own.id, {**own.columns, **first}, is_known=own.is_known)
 
 
 def trace(
@@ -155,7 +155,7 @@ class _Rows:
         self.side_runs: set[str] = set()
         for database in databases:
             for row in database.values():
-                parent_id = row.columns.get("parent_session_id")
+                parent_id = row.get("parent_session_id")
                 if isinstance(parent_id, str) and parent_id and parent_id != row.id and row.claim is not Claim.NO:
                     parents = [each[parent_id] for each in databases if parent_id in each]
                     self._note(row, parent_id, parents, known, has_summary)

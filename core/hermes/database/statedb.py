@@ -25,7 +25,6 @@ from hermes_rescue.core.hermes.database.row_index import RowIndex
 from hermes_rescue.core.hermes.database.statedb_rows import (
     MESSAGE_COLUMNS,
     SESSION_COLUMNS,
-    Columns,
     MessageRow,
     RawMessageRow,
     SessionRow,
@@ -319,14 +318,11 @@ class StateDB:
         if "id" not in self._session_columns:
             return []
         scan = TableScan(database, "sessions", self._session_columns, ["id"])
-        shared: dict[tuple[str, ...], dict[str, int]] = {}
         for _, *values in scan if only is None else self._rows_about(only, database):
             named = zip(self._session_columns, values, strict=True)
-            names = tuple([name for name, value in named if value is not None])  # most are NULL
-            places = shared.get(names) or shared.setdefault(names, {name: at for at, name in enumerate(names)})
-            columns = Columns(places, [value for value in values if value is not None])
+            columns = {name: value for name, value in named if value is not None}  # most are NULL
             session_id = _session_id(columns.get("id"))
-            self._sessions[session_id] = SessionRow(session_id, columns)
+            self._sessions[session_id] = SessionRow.of(session_id, columns)
         return [scan]
 
     def _rows_about(self, only: Collection[str], database: ReadOnlyDatabase) -> Iterable[tuple[Any, ...]]:
@@ -366,7 +362,7 @@ class StateDB:
         scan = TableScan(database, "messages", ["session_id", *marks], ["session_id", *marks[:1]])
         for rowid, key, *_ in scan:
             session_id = _session_id(key)
-            self._sessions.setdefault(session_id, SessionRow(session_id, {}))
+            self._sessions.setdefault(session_id, SessionRow.of(session_id, {}))
             self._rowids.setdefault(session_id, []).append(rowid)
         return scan
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 import msgspec
 from hermes_rescue.core.base.jsontext import NOTHING, NotJSONError, loads_exactly, number
 from hermes_rescue.core.hermes.message import JSON_PREFIX, decoded
 from hermes_rescue.core.hermes.workspace_tag import untag
+from msgspec.structs import replace
 
 SESSION_COLUMNS = frozenset((
     "id", "source", "user_id", "session_key", "chat_id", "chat_type", "thread_id", "display_name", "origin_json",
@@ -35,7 +35,7 @@ SIDE_RUNS = ("btw: ", "bg: ")
 _WEBUI_KEY = "webui:"
 _ORPHANED = "__orphaned__"
 _NO = (0, "0", b"0")
-_unpacked = lru_cache(maxsize=16)(msgspec.msgpack.Decoder(list[Any]).decode)  # somebody asks for one row several times
+_values = lru_cache(maxsize=16)(msgspec.msgpack.Decoder(list[Any]).decode)  # one row is asked for several columns
 _TEXTS = (str, bytes)
 
 Status = Literal["active", "compacted", "rewound"]
@@ -55,50 +55,42 @@ class Claim(Enum):
     NO = "no"
 
 
-class Columns(Mapping[str, Any]):
-    """The columns of a row that are not NULL: ``places`` says where among the ``values`` each is, and is shared by the
-    rows that have the same ones. The values are packed, which takes a third of the memory.
-    """
+class SessionRow(msgspec.Struct, frozen=True, gc=False):
+    """A row of ``sessions``: every known column that is not NULL, as read (texts, numbers, bytes); none for a session
+    of which only messages are left. ``is_known``: something else of the WebUI (a file, an index row, a journal) has
+    this id, which decides where the row leaves it open (:class:`Claim`).
 
-    __slots__ = ("_packed", "_places")
-
-    def __init__(self, places: Mapping[str, int], values: Sequence[Any]) -> None:
-        self._places = places
-        self._packed = msgspec.msgpack.encode(values)
-
-    def __getitem__(self, column: str) -> Any:
-        return _unpacked(self._packed)[self._places[column]]
-
-    def get(self, column: str, default: Any = None) -> Any:
-        """A column, or what is given in place of one that is not there."""
-        at = self._places.get(column)
-        return default if at is None else _unpacked(self._packed)[at]
-
-    def __contains__(self, column: object) -> bool:
-        return column in self._places
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRow:
-    """A row of ``sessions``: every known column that is not NULL, as read (texts, numbers, bytes).
-
-    ``columns`` is empty for a session of which only messages are left. ``is_known``: something else of the WebUI (a
-    file, an index row, a journal) has this id, which decides where the row leaves it open (:class:`Claim`).
+    There are many, so the values are packed, and ``places``, which says where among them each column is, is shared by
+    the rows that have the same ones.
     """
 
     id: str
-    columns: Mapping[str, Any]
+    places: Mapping[str, int]
+    packed: bytes
     is_known: bool = False
+
+    @classmethod
+    def of(cls, session_id: str, columns: Mapping[str, Any], *, is_known: bool = False) -> Self:
+        """The row with these columns."""
+        return cls(session_id, _places((*columns,)), msgspec.msgpack.encode([*columns.values()]), is_known)
+
+    def as_known(self) -> Self:
+        """The same, known to something else of the WebUI."""
+        return replace(self, is_known=True)
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns by their names."""
+        return dict(zip(self.places, _values(self.packed), strict=True))
+
+    def get(self, column: str) -> Any:
+        """A column; None where it is missing."""
+        at = self.places.get(column)
+        return None if at is None else _values(self.packed)[at]
 
     def text(self, column: str) -> str | None:
         """A column's text; None where the column is missing or holds no text."""
-        value = self.columns.get(column)
+        value = self.get(column)
         return value if isinstance(value, str) else None
 
     @property
@@ -139,12 +131,12 @@ class SessionRow:
     @property
     def started_at(self) -> float | None:
         """When the session began, in seconds since 1970."""
-        return number(self.columns.get("started_at"))
+        return number(self.get("started_at"))
 
     @property
     def ended_at(self) -> float | None:
         """When the agent ended the session, in seconds since 1970; None while it is open."""
-        return number(self.columns.get("ended_at"))
+        return number(self.get("ended_at"))
 
     @property
     def end_reason(self) -> str | None:
@@ -159,7 +151,7 @@ class SessionRow:
     @property
     def message_count(self) -> int:
         """How many messages the agent has counted, 0 where it does not say."""
-        count = self.columns.get("message_count")
+        count = self.get("message_count")
         return count if isinstance(count, int) else 0
 
     @property
@@ -189,7 +181,7 @@ class SessionRow:
         a source nothing says whose a row is. Schema 16 of the agent marked every small untitled session with tools as
         delegated (``__orphaned__``), so that mark alone proves nothing.
         """
-        if not self.columns:
+        if not self.places:
             return Claim.IF_KNOWN
         source = self.source
         if source == "api_server":
@@ -197,7 +189,7 @@ class SessionRow:
         elif source == "webui":
             found = Claim.YES
         else:
-            found = Claim.ASK if self.columns.get("source") is None else Claim.NO
+            found = Claim.ASK if self.get("source") is None else Claim.NO
         if found is not Claim.NO:
             delegated_from = self.delegated_from
             if delegated_from is not None:
@@ -247,6 +239,11 @@ class SessionRow:
         except NotJSONError:
             return text if name in text else None
         return config.get(name) if isinstance(config, dict) else None
+
+
+@lru_cache(maxsize=64)
+def _places(columns: tuple[str, ...]) -> Mapping[str, int]:
+    return {column: at for at, column in enumerate(columns)}
 
 
 class MessageRow(NamedTuple):
