@@ -287,7 +287,7 @@ def open_regular(path: Path) -> Iterator[tuple[BufferedReader, os.stat_result]]:
         raise UnreadableError(_cured(f"{shown(path)} {reason}.", error, path)) from error
 
 
-def require_folder(path: Path) -> None:
+def require_folder(path: Path | str) -> None:
     """Raises :class:`UnreadableError` for anything but a folder (a link to one is none), ``FileNotFoundError`` where
     nothing is there, ``OSError``."""
     _require(path, os.lstat(path), stat.S_IFDIR)
@@ -306,7 +306,7 @@ _KINDS = {
 }
 
 
-def _require(path: Path, status: os.stat_result, wanted: int) -> None:
+def _require(path: Path | str, status: os.stat_result, wanted: int) -> None:
     found = stat.S_IFMT(status.st_mode)
     if found != wanted:
         raise UnreadableError(f"{shown(path)} is {_KINDS.get(found, 'a device')}, not {_KINDS[wanted]}.")

@@ -236,7 +236,7 @@ def turn_journals(sessions_dir: Path) -> JournalFiles:
     """The turn journals: ``<sid>~<pid>.jsonl`` and the older ``<sid>.jsonl``, also of an id that is not safe."""
     found: dict[str, list[str]] = {}
     folder = sessions_dir / TURN_JOURNAL
-    names, problems = _listed(folder)
+    names, problems = _listed(str(folder))
     for name in names:
         if name.endswith(".jsonl"):
             found.setdefault(intern(name.removesuffix(".jsonl").split("~")[0]), []).append(name)
@@ -247,15 +247,16 @@ def run_journals(sessions_dir: Path) -> JournalFiles:
     """The run journals: ``<sid>/<stream>.jsonl``."""
     found: dict[str, list[str]] = {}
     folder = sessions_dir / RUN_JOURNAL
-    session_ids, problems = _listed(folder)
+    session_ids, problems = _listed(str(folder))
     for session_id in filter(is_safe_session_id, session_ids):
-        listed, more = _listed(folder / session_id)
+        # to make a path object of each folder takes longer than to list it
+        listed, more = _listed(f"{folder}{os.sep}{session_id}")
         problems += more
         found[intern(session_id)] = [f"{session_id}/{name}" for name in listed if name.endswith(".jsonl")]
     return JournalFiles(SomeFilesEach.named(folder, found), problems)
 
 
-def _listed(folder: Path) -> tuple[list[str], tuple[str, ...]]:
+def _listed(folder: str) -> tuple[list[str], tuple[str, ...]]:
     """The names in a folder that is none by a link, and why it cannot be listed."""
     try:
         files.require_folder(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +15,7 @@ import pytest
 from hermes_rescue.core.base import files, jsontext
 from hermes_rescue.core.base.json_lines import LineFile, fields_of, objects
 from hermes_rescue.core.base.jsontext import LARGE
+from hermes_rescue.core.hermes.journals import JournalFiles, run_journals, turn_journals
 from hermes_rescue.core.hermes.runs.run_journal import ENDS, RunJournal
 from hermes_rescue.core.hermes.runs.turn_journal import read_turn_journal
 from hypothesis import example, given
@@ -268,6 +269,30 @@ def test_what_is_no_file_is_a_fact(tmp_path: Path) -> None:
     assert len(problems) == 3
     assert all(any(f"{name}.jsonl" in text for text in problems) for name in ("pipe", "link", "folder"))
     assert all(journal.events(run) == () for run in journal.runs if run.stream_id != "good")
+
+
+@pytest.mark.parametrize("list_them", [run_journals, turn_journals])
+def test_a_folder_of_journals_that_is_a_link_is_not_followed_but_told(
+    tmp_path: Path, list_them: Callable[[Path], JournalFiles]
+) -> None:
+    other = tmp_path / "elsewhere" / SID
+    write(other / "run.jsonl", event("token", 1.0))
+    sessions = tmp_path / "sessions"
+    folder = sessions / ("_run_journal" if list_them is run_journals else "_turn_journal")
+    sessions.mkdir()
+    folder.symlink_to(other.parent, target_is_directory=True)
+    found = list_them(sessions)
+    assert (len(found.of), len(found.problems)) == (0, 1) and folder.name in found.problems[0]
+
+
+def test_the_runs_of_a_session_that_are_a_link_are_not_followed_but_told(tmp_path: Path) -> None:
+    other = tmp_path / "elsewhere"
+    write(other / "run.jsonl", event("token", 1.0))
+    folder = tmp_path / "sessions" / "_run_journal"
+    write(folder / "a1" / "run.jsonl", event("token", 1.0))
+    (folder / SID).symlink_to(other, target_is_directory=True)
+    found = run_journals(tmp_path / "sessions")
+    assert [*found.of] == ["a1"] and [SID in problem for problem in found.problems] == [True]
 
 
 @pytest.mark.parametrize(
