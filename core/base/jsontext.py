@@ -35,7 +35,7 @@ NESTING = salvage.NESTING
 LARGE = 2**20
 """Bytes of a document from which on it is worth the time to hold less of it in memory."""
 
-_LOOKED_AT = 64 * 1024
+_LOOKED_AT = 16 * 1024
 """Bytes of a text that are looked at in one go: as text they still fit into the cache of a processor."""
 
 _SHORT = 256
