@@ -108,8 +108,8 @@ class AuditCache:
 
     @contextmanager
     def renewed(self, inventory: Inventory) -> Iterator[Callable[[Iterable[Kept]], None]]:
-        """Takes answers as they come, and keeps those with a key instead at the end; the old ones stay where somebody
-        stops before, where a database was found to be damaged, or could not be read.
+        """Takes answers as they come, and keeps those with a key instead at the end; none where a database was found to
+        be damaged, or could not be read. The old ones stay where somebody stops before.
         """
         if self._path is None:
             yield lambda _: None
@@ -117,6 +117,8 @@ class AuditCache:
         with _NewAnswers(self._path) as new:
             yield new.add
             if inventory.has_unread_databases:
+                with suppress(OSError):
+                    os.unlink(self._path)
                 return
             whole = {os.fsencode(database.path) for database in inventory.databases if database.is_known}
             absent = {os.fsencode(fact.path) for fact in inventory.database_facts if fact.state == "absent"}
@@ -172,13 +174,16 @@ class _NewAnswers:
                     os.unlink(file.name)
 
     def _write(self, part: bytes) -> None:
-        """A part, with its length before it."""
+        """A part, with its length before it; nothing more where the disk is full."""
+        if not self._is_whole:
+            return
         for each in (len(part).to_bytes(_LENGTH, "big"), part):
             self._digest.update(each)
             try:
                 self._file.write(each)
             except OSError:
                 self._is_whole = False
+                return
 
 
 def usual_folder() -> Path | None:

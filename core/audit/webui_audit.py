@@ -60,13 +60,13 @@ def webui_items(inventory: Inventory, sessions: Iterable[SessionAudit]) -> tuple
     def facts(name: str) -> RecoveryFacts:
         row = rows.get(name)
         has_file = name in names.live
-        is_own = row is not None and row.source == "webui" and not has_file
+        lost = row if row is not None and row.source == "webui" and not has_file else None
         return RecoveryFacts(
             known[name] if name in known else names.read(name),
             has_file,
             name in names.backups,
             True if row is not None and row.places else False if is_read else None,
-            database.has_messages(name) if database is not None and is_own else None,
+            database.has_messages(lost) if database is not None and lost is not None else None,
             name in listing.deleted and not listing.deletions_unknown,
             None if listed is None else name in listed,
         )

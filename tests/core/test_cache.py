@@ -372,6 +372,34 @@ def test_on_a_full_disk_the_answers_of_the_last_audit_stay(
     assert [*file.parent.iterdir()] == [file] and file.read_bytes() == kept
 
 
+@pytest.mark.usefixtures("settled")
+def test_after_a_disk_was_full_nothing_more_is_written(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed: list[object] = []
+
+    def write(file: object, _: bytes) -> None:
+        assert file not in failed  # Python's own file of this kind is unusable from then on
+        failed.append(file)
+        Path("/dev/full").write_text("full")
+
+    with monkeypatch.context() as full:
+        full.setattr(SpooledTemporaryFile, "write", write)
+        assert shown(remembered(home)) == shown(audit(find_store(home=home)))
+    assert failed and not [*(home.parent / "cache").iterdir()]
+
+
+@pytest.mark.usefixtures("settled")
+def test_of_an_audit_that_found_a_database_damaged_nothing_is_kept(home: Path, examined: list[str]) -> None:
+    first = remembered(home)
+    database = find_store(home=home).databases[0]
+    whole = database.read_bytes()
+    database.write_bytes(b"no database any more")
+    remembered(home)
+    database.write_bytes(whole)
+    examined.clear()
+    assert shown(remembered(home)) == shown(first)
+    assert {s.session_id for s in first.sessions} <= {*examined}
+
+
 def not_utf_8(home: Path) -> Path:
     odd = Path(os.fsdecode(os.fsencode(home) + b"\xff"))
     return home.rename(odd)

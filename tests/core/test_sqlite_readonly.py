@@ -267,7 +267,7 @@ def test_an_agent_that_starts_while_the_database_is_open(home: Path) -> None:
         assert texts(database) == numbers(3)
         with other_process(path, APPEND, "PRAGMA wal_checkpoint(TRUNCATE)"):
             assert texts(database) == numbers(4)
-            assert database.has_messages(SID)
+            assert database.has_messages(database.sessions()[SID])
 
 
 def test_a_database_that_changes_with_every_copy_is_unknown(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -364,7 +364,7 @@ def test_no_database(damage: Callable[[Path], object], state: str, mode: str, ho
     with open_statedb(path) as database:
         assert database.fact.state == state
         assert database.fact.reason
-        assert (database.sessions(), database.has_messages(SID), database.messages(SID, list)) == ({}, False, ())
+        assert (database.sessions(), database.messages(SID, list)) == ({}, ())
     assert snapshot(home) == before
 
 

@@ -110,8 +110,7 @@ def test_without_marks_every_row_is_live(tmp_path: Path) -> None:
     path = make(tmp_path, schema="CREATE TABLE messages (id INTEGER PRIMARY KEY, session_id, role, content)")
     change(path, f"INSERT INTO messages VALUES (7, '{SID}', 'user', 'hello')")
     with open_statedb(path) as database:
-        assert database.has_messages(SID)
-        assert not database.has_messages("another")
+        assert database.has_messages(database.sessions()[SID])
         assert database.messages(SID, list) == (
             MessageRow(7, "active", False, {"role": "user", "content": "hello"}, None, len("hello")),
         )
@@ -166,6 +165,25 @@ def test_a_table_that_this_sqlite_cannot_parse(tmp_path: Path) -> None:
     )
     with open_statedb(path) as database:
         assert (database.fact.state, texts(database)) == ("ok", numbers(3))
+
+
+@pytest.mark.parametrize("is_indexed", [True, False])
+@pytest.mark.parametrize("key", ["x'6162'", "x''", "-1", "1.5", "'odd'"])
+def test_whether_a_session_has_messages_whatever_its_id_is(tmp_path: Path, key: str, is_indexed: bool) -> None:
+    schema = (
+        "CREATE TABLE sessions (id, source); CREATE TABLE messages (id INTEGER PRIMARY KEY, session_id, role, content);"
+    )
+    index = "CREATE INDEX of ON messages (session_id, id);" if is_indexed else ""
+    path = make(tmp_path, schema=schema + index)
+    change(path, f"INSERT INTO sessions VALUES ({key}, 'webui'), ('none', 'webui')")
+    change(path, f"INSERT INTO messages VALUES (7, {key}, 'user', 'hello')")
+    with open_statedb(path) as database:
+        odd, none = sorted(database.sessions().values(), key=lambda row: row.id == "none")
+        assert (database.has_messages(odd), database.has_messages(none), database.is_indexed) == (
+            True,
+            False,
+            is_indexed,
+        )
 
 
 def test_statuses_and_the_order_of_ids(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_rows_below_a_branch_that_is_gone_come_back(path: Path, fill: bytes, sna
         for sid in SIDS:
             rewound = [row.message["content"] for row in database.messages(sid, list) if row.status == "rewound"]
             assert rewound == [TRUTH[sid][-2]]
-            assert database.has_messages(sid)
+            assert database.has_messages(database.sessions()[sid])
         assert (database.fact.state, database.fact.salvaged, database.fact.lost_rows) == ("malformed", True, 0)
         assert str(len(SIDS) * COUNT) in database.fact.reason
     assert snapshot(path.parent) == before

@@ -130,12 +130,16 @@ class StateDB:
                 self._fail(error)
         return self._sessions
 
-    def has_messages(self, session_id: str) -> bool:
-        """Whether any message row of a session is there."""
-        if self._database is not None:
-            self._database.limit(self._seconds)
+    def has_messages(self, row: SessionRow) -> bool:
+        """Whether any message of a session can be read."""
+        if self._rowids is not None:
+            return row.id in self._rowids
+        if self._database is None or "session_id" not in self._message_columns:
+            return False
+        self._database.limit(self._seconds)
+        query = "SELECT 1 FROM messages WHERE session_id IS ? LIMIT 1"
         try:
-            return bool(self._rowids_of(session_id))
+            return self._database.query(query, (row.get("id"),)).fetchone() is not None
         except sqlite3.Error:
             return False
 
