@@ -73,7 +73,7 @@ LIMITS = {
     "audit_of_10000": "The start of the processes, and Python's handling of each session and each message.",
     "audit_of_100000": "Python's handling of each session and each message.",
     "growth": "The listing, the session list and the rows of sessions lie in the first process; the others get those"
-    " of their sessions. With the answers that is 2.1 KB for each. Time: the floor itself grows with a slope of 1.4"
+    " of their sessions. With the answers that is 1.6 KB for each. Time: the floor itself grows with a slope of 1.4"
     " here, from 10,000 files on.",
     "repair_of_ten": "Profile of what is beyond the ten: reading the table of sessions and counting the rows of all,"
     " for the plan; the repair itself reads only what is about the ten. 1.3 to 1.6 in eight runs, the middle one 1.43.",
