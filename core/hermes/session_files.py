@@ -57,8 +57,7 @@ class SomeFilesEach(Mapping[str, tuple[Path, ...]]):
     @classmethod
     def named(cls, folder: Path, names: Mapping[str, Iterable[str]]) -> SomeFilesEach:
         """The files with these names; a session without any is none of them."""
-        joined = {session_id: _joined(session_id, some) for session_id, some in names.items()}
-        return cls(folder, {session_id: some for session_id, some in joined.items() if some})
+        return cls(folder, {each: joined for each, some in names.items() if (joined := _joined(each, some))})
 
     def __getitem__(self, session_id: str) -> tuple[Path, ...]:
         if session_id not in self.names:

@@ -306,10 +306,8 @@ class StateDB:
             self._set("ok", "")
             return
         scans = self._read_sessions(database)
-        if "session_id" in messages:
-            counts = self._indexed_counts(database)
-            if counts is None or not all(each in self._sessions for each in counts):
-                scans.append(self._scan_messages(database))
+        if "session_id" in messages and not self._has_whole_index(database):
+            scans.append(self._scan_messages(database))
         self._set("ok", "")
         table_lost = database.damaged and not (sessions and messages)
         if table_lost or database.torn or any(scan.damaged for scan in scans):
@@ -339,8 +337,8 @@ class StateDB:
             tests += ["parent_session_id IS NOT NULL", "id IN (SELECT parent_session_id FROM sessions)"]
         return database.query(f"SELECT {columns} FROM sessions WHERE {' OR '.join(tests)}", (json.dumps([*only]),))
 
-    def _indexed_counts(self, database: ReadOnlyDatabase) -> dict[str, int] | None:
-        """The number of rows of each session from an index, if there is one and it has as many rows as the table.
+    def _has_whole_index(self, database: ReadOnlyDatabase) -> bool:
+        """Whether an index has the messages of each session, all of sessions that are there, and as many as the table.
 
         Counting the table walks all its pages, so that damage shows as it does when all rows are read.
         """
@@ -348,16 +346,16 @@ class StateDB:
         try:
             plan = database.query(f"EXPLAIN QUERY PLAN {grouped}").fetchall()
             if database.damaged or database.torn or not any("COVERING INDEX" in step[-1] for step in plan):
-                return None
+                return False
             counts = {_session_id(key): n for key, n in database.query(grouped)}
             (rows,) = database.query("SELECT count(*) FROM messages NOT INDEXED").fetchone()
         except MemoryError:  # a damaged cell claims to be huge
-            return None
+            return False
         except sqlite3.Error as error:
             if not sqlite_readonly.is_damage(error):
                 raise
-            return None
-        return counts if sum(counts.values()) == rows else None
+            return False
+        return counts.keys() <= self._sessions.keys() and sum(counts.values()) == rows
 
     def _scan_messages(self, database: ReadOnlyDatabase) -> TableScan:
         """Take note of every row of ``messages`` that can be read."""
